@@ -1,0 +1,1 @@
+//! Every problem of table and images, listed at once.

@@ -1,0 +1,1 @@
+//! One loss per task, stable, with its formula.

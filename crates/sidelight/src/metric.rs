@@ -1,0 +1,1 @@
+//! Scores of predictions: plain functions over slices, each with its definition.

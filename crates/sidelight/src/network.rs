@@ -1,0 +1,1 @@
+//! The network: plain data, a tree of named layers.

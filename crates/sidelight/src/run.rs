@@ -1,0 +1,1 @@
+//! The run folder: which files there are, what they mean, written whole or not at all.

@@ -1,0 +1,1 @@
+//! What each column means, inferred with the evidence, or as the person said.

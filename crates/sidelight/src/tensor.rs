@@ -1,0 +1,1 @@
+//! Our operations: kernels on the CPU, Burn's elsewhere.
