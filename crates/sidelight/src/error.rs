@@ -292,6 +292,68 @@ pub enum Error {
     },
 
     // === run, report, demo ===
+    /// A results folder that already holds something, and nothing said what to do with it.
+    #[error("{} already holds {found}", path.display())]
+    OutputNotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        found: Found,
+    },
+    /// A folder that another process is writing a run into.
+    #[error("another process is writing to {}", path.display())]
+    RunInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that is not a run.
+    #[error("{} is not a run: it has no `{missing}`", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// The file or folder that every run has.
+        missing: &'static str,
+    },
+    /// A run that was stopped or killed before its end.
+    #[error("the run in {} is not finished", path.display())]
+    UnfinishedRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A `metrics.json` that cannot be understood.
+    #[error("{} is not a file of metrics", path.display())]
+    MetricsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// A file written by a version of this program that is newer than this one.
+    #[error("{} has schema {found}, this version knows schemas up to {known}", path.display())]
+    SchemaTooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The newest that we can read.
+        known: u32,
+    },
+    /// A line of `log.jsonl` that cannot be understood.
+    #[error("{}, line {line}: not a line of a log", path.display())]
+    LogLine {
+        /// The log.
+        path: PathBuf,
+        /// The line, the first being 1.
+        line: usize,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// A results table whose name does not say its format.
+    #[error("{}: expected a name ending in .csv, .jsonl or .parquet", path.display())]
+    OutputFormat {
+        /// The file as asked for.
+        path: PathBuf,
+    },
 
     // === network, weights ===
 
@@ -344,8 +406,79 @@ impl Error {
             Self::GroupInTwoParts { .. } => Some(
                 "correct the split column, or leave it out and let `data.group` divide the rows".into(),
             ),
+            Self::Write { path, source } => cannot_write_hint(path, source.kind()),
+            Self::OutputNotEmpty { path, found } => Some(found.hint(path)),
+            Self::RunInUse { .. } => {
+                Some("wait for it to end, or choose another folder with --out".into())
+            }
+            Self::NotARun { .. } => {
+                Some("a run is the folder that `sidelight train … --out FOLDER` writes".into())
+            }
+            Self::UnfinishedRun { path } => Some(format!(
+                "finish it with `sidelight train {0}/config.toml --out {0} --resume`",
+                path.display()
+            )),
+            Self::SchemaTooNew { .. } => Some("it needs a newer version of sidelight".into()),
+            Self::OutputFormat { .. } => Some("for example --out predictions.csv".into()),
             _ => None,
         }
+    }
+}
+
+/// What is in a folder that results should go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing, or no such folder.
+    Nothing,
+    /// A run with its scores.
+    FinishedRun,
+    /// A run that was stopped or killed before its end.
+    UnfinishedRun,
+    /// Files that are none of ours.
+    OtherFiles,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::FinishedRun => "a finished run",
+            Self::UnfinishedRun => "an unfinished run",
+            Self::OtherFiles => "files that are not a run",
+        })
+    }
+}
+
+impl Found {
+    fn hint(self, path: &Path) -> String {
+        let path = path.display();
+        match self {
+            Self::Nothing => format!("{path} can be used"),
+            Self::FinishedRun => {
+                "--overwrite replaces it; another folder with --out keeps both".into()
+            }
+            Self::UnfinishedRun => {
+                "--resume goes on with it; --overwrite begins anew; --out chooses another folder".into()
+            }
+            Self::OtherFiles => "choose a new or an empty folder with --out".into(),
+        }
+    }
+}
+
+/// What to do about a file that could not be written.
+fn cannot_write_hint(path: &Path, kind: std::io::ErrorKind) -> Option<String> {
+    use std::io::ErrorKind;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).display();
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("the disk is full: free some space, or choose another disk".into())
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Some(format!("{folder} cannot be written to: choose another folder"))
+        }
+        ErrorKind::NotFound => Some(format!("the folder {folder} does not exist")),
+        _ => None,
     }
 }
 
