@@ -259,6 +259,84 @@ pub enum Error {
     // === encode, task ===
 
     // === image, augment, loader ===
+    /// An image of no bytes.
+    #[error("{name}: the image is empty (0 bytes)")]
+    ImageEmpty {
+        /// The image as messages call it.
+        name: String,
+    },
+    /// Bytes that are no image in a format read here, whatever the file's extension says.
+    #[error("{name}: not a JPEG, PNG, WebP, TIFF or BMP image ({found})")]
+    ImageFormat {
+        /// The image as messages call it.
+        name: String,
+        /// What it is, or how it begins.
+        found: String,
+    },
+    /// An image whose data stops before its end.
+    #[error("{name}: the {format} image is truncated after {n_bytes} bytes")]
+    ImageTruncated {
+        /// The image as messages call it.
+        name: String,
+        /// JPEG, PNG, …
+        format: &'static str,
+        /// How many bytes there are.
+        n_bytes: usize,
+    },
+    /// An image whose data is damaged, or of a kind that the decoder does not know.
+    #[error("{name}: cannot decode the {format} image")]
+    ImageDecode {
+        /// The image as messages call it.
+        name: String,
+        /// JPEG, PNG, …
+        format: &'static str,
+        /// What the decoder said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An image of more pixels than are allowed: a photograph too many, or a decompression bomb.
+    #[error("{name}: {width} × {height} pixels are more than the {max_pixels} that are allowed")]
+    ImagePixels {
+        /// The image as messages call it.
+        name: String,
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+        /// Largest number of pixels allowed.
+        max_pixels: u64,
+    },
+    /// An image file of more bytes than are allowed.
+    #[error("{name}: {n_bytes} bytes are more than the {max_bytes} that are allowed")]
+    ImageBytes {
+        /// The image as messages call it.
+        name: String,
+        /// Size of the file.
+        n_bytes: u64,
+        /// Largest size allowed.
+        max_bytes: u64,
+    },
+    /// The image's path leads to a folder or a device.
+    #[error("{name}: not a file")]
+    ImageNotAFile {
+        /// The image as messages call it.
+        name: String,
+    },
+    /// A fault in a decoder, or in this library, met while this image was read.
+    #[error("{name}: reading it stopped at a fault in the program: {message}")]
+    ImageFault {
+        /// The image as messages call it.
+        name: String,
+        /// What the fault said.
+        message: String,
+    },
+    /// A row whose image cannot be used.
+    #[error("{at}: its image cannot be used")]
+    RowImage {
+        /// The row.
+        at: Place,
+        /// What is wrong with the image.
+        source: Box<Error>,
+    },
 
     // === run, report, demo ===
 
@@ -304,6 +382,15 @@ impl Error {
             Self::Cell { found, expected, .. } if expected.contains("number") && !found.trim().is_empty() => Some(format!(
                 "if it means \"missing\", add {found:?} to `missing` of the column; `sidelight check` lists all such cells"
             )),
+            Self::ImageEmpty { .. } | Self::ImageTruncated { .. } => {
+                Some("the file is incomplete: copy it again from where it came, or leave its row out".into())
+            }
+            Self::ImageFormat { .. } => Some("convert it to JPEG or PNG, or leave its row out".into()),
+            Self::ImagePixels { .. } | Self::ImageBytes { .. } => {
+                Some("scale the image down before; a network reads a few hundred pixels a side".into())
+            }
+            Self::ImageFault { .. } => Some("please report it, with the image if you may".into()),
+            Self::RowImage { source, .. } => source.hint(),
             _ => None,
         }
     }
