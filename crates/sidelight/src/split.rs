@@ -211,7 +211,7 @@ struct Unit {
 }
 
 impl Plan {
-    fn new(dataset: &Dataset, rows: &[usize], strata: &[Vec<usize>], rng: &mut ChaCha8Rng) -> Self {
+    fn new(dataset: &Dataset, rows: &[usize], strata: &[Vec<usize>]) -> Self {
         let mut number: BTreeMap<u32, usize> = BTreeMap::new();
         let (unit, unit_of_row): (_, Vec<usize>) = match &dataset.groups {
             Some(groups) => {
