@@ -257,6 +257,92 @@ pub enum Error {
         columns: Vec<String>,
     },
     // === encode, task ===
+    /// A metadata column that is configured, or that a model was trained with, is not there.
+    #[error("no metadata column `{column}`")]
+    MissingMetadata {
+        /// What was asked for.
+        column: String,
+        /// What there is.
+        columns: Vec<String>,
+    },
+    /// A metadata column holds values of another kind than it was trained with or configured as.
+    #[error("metadata column `{column}`: expected {expected:?} values, found {found:?} ones")]
+    MetadataKind {
+        /// The column.
+        column: String,
+        /// What it should hold.
+        expected: crate::config::MetadataKind,
+        /// What it holds.
+        found: crate::config::MetadataKind,
+    },
+    /// The rows have no target, or one of another kind.
+    #[error("expected targets of kind {expected:?}, found {}", found.map_or("none".to_owned(), |kind| format!("{kind:?}")))]
+    TargetKind {
+        /// What was asked for.
+        expected: crate::config::TargetKind,
+        /// What there is.
+        found: Option<crate::config::TargetKind>,
+    },
+    /// Nothing to tell apart: fewer than two classes (or no label at all) in the training rows.
+    #[error("target `{column}`: expected two classes or more in {n_rows} training rows, found {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })]
+    TooFewClasses {
+        /// The target's column.
+        column: String,
+        /// Training rows.
+        n_rows: usize,
+        /// The classes that occur.
+        names: Vec<String>,
+    },
+    /// A target column without one value in the training rows.
+    #[error("target `{column}`: expected values, found none in {n_rows} training rows")]
+    NoTargetValues {
+        /// The target's column.
+        column: String,
+        /// Training rows.
+        n_rows: usize,
+    },
+    /// A logarithm was asked for of a number that has none.
+    #[error("{at}: expected a number above 0 for the log scale, found `{found}`")]
+    LogOfTarget {
+        /// Where.
+        at: Place,
+        /// The number.
+        found: f64,
+    },
+    /// A division would leave a part without rows.
+    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}{} to divide", if *n_units == 1 { "" } else { "s" })]
+    EmptyPart {
+        /// `training`, `validation`, or the fold.
+        part: String,
+        /// Rows there are.
+        n_rows: usize,
+        /// What cannot be divided further.
+        n_units: usize,
+        /// `row` or `group`.
+        unit: &'static str,
+    },
+    /// More folds than there are rows or groups to put into them.
+    #[error("expected at least {n_folds} {unit}s for {n_folds} folds, found {n_units}")]
+    TooManyFolds {
+        /// Folds asked for.
+        n_folds: usize,
+        /// What there is to divide.
+        n_units: usize,
+        /// `row` or `group`.
+        unit: &'static str,
+    },
+    /// The split column puts rows of one group into different parts.
+    #[error("{first} is in the {first_part:?} part and row {second_row}, of the same group, in the {second_part:?} part")]
+    GroupInTwoParts {
+        /// A row of the group.
+        first: Place,
+        /// Its part.
+        first_part: crate::dataset::Part,
+        /// Another row of the group, the first of the table being 1.
+        second_row: usize,
+        /// That row's part.
+        second_part: crate::dataset::Part,
+    },
 
     // === image, augment, loader ===
     /// An image of no bytes.
@@ -391,6 +477,35 @@ impl Error {
             }
             Self::ImageFault { .. } => Some("please report it, with the image if you may".into()),
             Self::RowImage { source, .. } => source.hint(),
+            // === encode, task ===
+            Self::MissingMetadata { column, columns } => Some(match nearest(column, columns) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the metadata columns are: {}", columns.join(", ")),
+            }),
+            Self::MetadataKind { column, found, .. } => Some(format!(
+                "set `{column} = \"{}\"` under [metadata], or give a table whose column is of the trained kind",
+                format!("{found:?}").to_lowercase()
+            )),
+            Self::TargetKind { expected, found: Some(_) } => {
+                Some(format!("set `kind` under [target] to what the column holds, not {expected:?}"))
+            }
+            Self::TargetKind { found: None, .. } => {
+                Some("training and scoring need the target's columns in the table".into())
+            }
+            Self::TooFewClasses { .. } => {
+                Some("is this the right target column, and does the split leave every class in training?".into())
+            }
+            Self::LogOfTarget { .. } => Some("use `scale = \"linear\"` under [target], or leave the row out".into()),
+            Self::EmptyPart { unit: "group", .. } => {
+                Some("a group is never divided: is `data.group` the right column?".into())
+            }
+            Self::EmptyPart { .. } => Some("set `data.split.valid` so that both parts get rows".into()),
+            Self::TooManyFolds { n_units, unit, .. } => {
+                Some(format!("use at most {n_units} folds: a {unit} is in one fold only"))
+            }
+            Self::GroupInTwoParts { .. } => Some(
+                "correct the split column, or leave it out and let `data.group` divide the rows".into(),
+            ),
             _ => None,
         }
     }
