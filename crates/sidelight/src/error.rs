@@ -310,7 +310,7 @@ pub enum Error {
         found: f64,
     },
     /// A division would leave a part without rows.
-    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}s to divide")]
+    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}{} to divide", if *n_units == 1 { "" } else { "s" })]
     EmptyPart {
         /// `training`, `validation`, or the fold.
         part: String,
@@ -657,7 +657,6 @@ impl Error {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the table has: {}", columns.join(", ")),
             }),
-<<<<<<< HEAD
             Self::UnknownField { field, known, .. } => {
                 let (section, name) = field.rsplit_once('.').map_or(("", field.as_str()), |(a, b)| (a, b));
                 let dot = if section.is_empty() { "" } else { "." };
@@ -687,7 +686,6 @@ impl Error {
             Self::Cell { found, expected, .. } if expected.contains("number") && !found.trim().is_empty() => Some(format!(
                 "if it means \"missing\", add {found:?} to `missing` of the column; `sidelight check` lists all such cells"
             )),
-=======
             Self::ImageEmpty { .. } | Self::ImageTruncated { .. } => {
                 Some("the file is incomplete: copy it again from where it came, or leave its row out".into())
             }
@@ -776,17 +774,16 @@ impl Error {
             Self::WeightsShape { .. } => Some("the file was made for another variant of this network: change `model.backbone`, or take another file".into()),
             Self::WeightsType { .. } => Some("float32, float64, float16 and bfloat16 are read; quantised weights are not".into()),
             Self::WeightsNotFinite { .. } => Some("the file comes from a training that diverged; take another one".into()),
->>>>>>> train
             _ => None,
         }
     }
 }
 
-<<<<<<< HEAD
 /// `, line 3`, or nothing.
 fn in_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", line {line}"))
-=======
+}
+
 /// What is in a folder that results should go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -841,6 +838,9 @@ fn cannot_write_hint(path: &Path, kind: std::io::ErrorKind) -> Option<String> {
         }
         ErrorKind::NotFound => Some(format!("the folder {folder} does not exist")),
         _ => None,
+    }
+}
+
 /// Up to five keys, and how many more there are.
 fn five(keys: &[String]) -> String {
     let shown: Vec<String> = keys.iter().take(5).map(|key| format!("`{key}`")).collect();
@@ -868,7 +868,6 @@ fn shape_summary(wrong: &[(String, Vec<usize>, Vec<usize>)]) -> String {
         None | Some(0) => shown.join("; "),
         Some(more) => format!("{}; and {more} more", shown.join("; ")),
     }
->>>>>>> train
 }
 
 /// The candidate nearest to a misspelt name, if any is near enough to be meant.
