@@ -128,6 +128,12 @@ pub enum Error {
     // === image, augment, loader ===
 
     // === run, report, demo ===
+    /// The caller asked to stop before it was done.
+    #[error("stopped while {what}")]
+    Interrupted {
+        /// What was being done.
+        what: &'static str,
+    },
 
     // === network, weights ===
 
