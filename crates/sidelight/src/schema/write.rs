@@ -1,0 +1,1 @@
+//! A `sidelight.toml` that a person can read and edit, every line with the reason for it.
