@@ -310,7 +310,7 @@ pub enum Error {
         found: f64,
     },
     /// A division would leave a part without rows.
-    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}s to divide")]
+    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}{} to divide", if *n_units == 1 { "" } else { "s" })]
     EmptyPart {
         /// `training`, `validation`, or the fold.
         part: String,
@@ -779,6 +779,47 @@ impl Error {
             Self::WeightsShape { .. } => Some("the file was made for another variant of this network: change `model.backbone`, or take another file".into()),
             Self::WeightsType { .. } => Some("float32, float64, float16 and bfloat16 are read; quantised weights are not".into()),
             Self::WeightsNotFinite { .. } => Some("the file comes from a training that diverged; take another one".into()),
+            Self::Cell { found, expected, .. } if expected.contains("number") && !found.trim().is_empty() => Some(format!(
+                "if it means \"missing\", add {found:?} to `missing` of the column; `sidelight check` lists all such cells"
+            )),
+            Self::ImageEmpty { .. } | Self::ImageTruncated { .. } => {
+                Some("the file is incomplete: copy it again from where it came, or leave its row out".into())
+            }
+            Self::ImageFormat { .. } => Some("convert it to JPEG or PNG, or leave its row out".into()),
+            Self::ImagePixels { .. } | Self::ImageBytes { .. } => {
+                Some("scale the image down before; a network reads a few hundred pixels a side".into())
+            }
+            Self::ImageFault { .. } => Some("please report it, with the image if you may".into()),
+            Self::RowImage { source, .. } => source.hint(),
+            // === encode, task ===
+            Self::MissingMetadata { column, columns } => Some(match nearest(column, columns) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the metadata columns are: {}", columns.join(", ")),
+            }),
+            Self::MetadataKind { column, found, .. } => Some(format!(
+                "set `{column} = \"{}\"` under [metadata], or give a table whose column is of the trained kind",
+                format!("{found:?}").to_lowercase()
+            )),
+            Self::TargetKind { expected, found: Some(_) } => {
+                Some(format!("set `kind` under [target] to what the column holds, not {expected:?}"))
+            }
+            Self::TargetKind { found: None, .. } => {
+                Some("training and scoring need the target's columns in the table".into())
+            }
+            Self::TooFewClasses { .. } => {
+                Some("is this the right target column, and does the split leave every class in training?".into())
+            }
+            Self::LogOfTarget { .. } => Some("use `scale = \"linear\"` under [target], or leave the row out".into()),
+            Self::EmptyPart { unit: "group", .. } => {
+                Some("a group is never divided: is `data.group` the right column?".into())
+            }
+            Self::EmptyPart { .. } => Some("set `data.split.valid` so that both parts get rows".into()),
+            Self::TooManyFolds { n_units, unit, .. } => {
+                Some(format!("use at most {n_units} folds: a {unit} is in one fold only"))
+            }
+            Self::GroupInTwoParts { .. } => Some(
+                "correct the split column, or leave it out and let `data.group` divide the rows".into(),
+            ),
             _ => None,
         }
     }

@@ -9,6 +9,9 @@ mod scan;
 mod target;
 mod write;
 
+#[cfg(test)]
+mod real_data;
+
 use crate::config::{Config, MetadataEntry};
 use crate::error::Result;
 use crate::table::{Column, Table, Values};

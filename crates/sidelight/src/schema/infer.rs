@@ -69,8 +69,15 @@ pub enum Reason {
     Subject,
     /// It names images.
     ImageNames,
-    /// It says which part a row belongs to, and divides groups.
-    Part,
+    /// It says which part a row belongs to, but divides groups, or names no validation rows.
+    Part {
+        /// The group column, where it divides any.
+        group: Option<String>,
+        /// Groups that it divides.
+        n_divided: usize,
+        /// Groups.
+        n_groups: usize,
+    },
     /// It gives the target away.
     Target(Disguise),
 }
@@ -86,7 +93,22 @@ impl fmt::Display for Reason {
             Self::Mixed => write!(f, "numbers and text mixed, too many values for categories"),
             Self::Subject => write!(f, "whom or what the image is of: a group, not a property"),
             Self::ImageNames => write!(f, "names of images"),
-            Self::Part => write!(f, "says which part a row belongs to"),
+            Self::Part {
+                group: Some(group),
+                n_divided,
+                n_groups,
+            } => {
+                write!(
+                    f,
+                    "says which part a row belongs to, but divides {n_divided} of {n_groups} values of `{group}`"
+                )
+            }
+            Self::Part { group: None, .. } => {
+                write!(
+                    f,
+                    "says which part a row belongs to, but names no validation rows"
+                )
+            }
             Self::Target(disguise) => write!(f, "{disguise}"),
         }
     }
@@ -299,9 +321,16 @@ impl Schema {
             .as_ref()
             .or(self.suggested_group.as_ref())
             .and_then(|name| table.find(name));
-        let divides = group.is_some_and(|group| divided_groups(group, parts).0 > 0);
-        if divides || !has_valid {
-            self.columns[found].role = Role::Ignored(Reason::Part);
+        let (n_divided, n_groups) = group.map_or((0, 0), |group| divided_groups(group, parts));
+        let group = group
+            .filter(|_| n_divided > 0)
+            .map(|group| group.name.clone());
+        if group.is_some() || !has_valid {
+            self.columns[found].role = Role::Ignored(Reason::Part {
+                group,
+                n_divided,
+                n_groups,
+            });
         }
     }
 }
@@ -545,10 +574,11 @@ fn code_like(
     numbers: &[f64],
     span: f64,
 ) -> Option<&'static str> {
-    // 01234: a quantity is not written with leading zeros. (A time stamp or a float never comes here.)
-    if scan.names.iter().any(|name| {
-        name.len() > 1 && name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit())
-    }) {
+    // 01234: a quantity is not written with leading zeros; a counter (007 of 120) is.
+    let padded = |name: &str| {
+        name.len() >= 4 && name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if scan.names.iter().any(|name| padded(name)) {
         return Some("leading zeros");
     }
     if name::is_code(column_name) || name::is_identifier(column_name) {
