@@ -430,6 +430,7 @@ pub enum Error {
     Interrupted {
         /// What was being done.
         what: &'static str,
+    },
     /// A results folder that already holds something, and nothing said what to do with it.
     #[error("{} already holds {found}", path.display())]
     OutputNotEmpty {
@@ -779,47 +780,6 @@ impl Error {
             Self::WeightsShape { .. } => Some("the file was made for another variant of this network: change `model.backbone`, or take another file".into()),
             Self::WeightsType { .. } => Some("float32, float64, float16 and bfloat16 are read; quantised weights are not".into()),
             Self::WeightsNotFinite { .. } => Some("the file comes from a training that diverged; take another one".into()),
-            Self::Cell { found, expected, .. } if expected.contains("number") && !found.trim().is_empty() => Some(format!(
-                "if it means \"missing\", add {found:?} to `missing` of the column; `sidelight check` lists all such cells"
-            )),
-            Self::ImageEmpty { .. } | Self::ImageTruncated { .. } => {
-                Some("the file is incomplete: copy it again from where it came, or leave its row out".into())
-            }
-            Self::ImageFormat { .. } => Some("convert it to JPEG or PNG, or leave its row out".into()),
-            Self::ImagePixels { .. } | Self::ImageBytes { .. } => {
-                Some("scale the image down before; a network reads a few hundred pixels a side".into())
-            }
-            Self::ImageFault { .. } => Some("please report it, with the image if you may".into()),
-            Self::RowImage { source, .. } => source.hint(),
-            // === encode, task ===
-            Self::MissingMetadata { column, columns } => Some(match nearest(column, columns) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the metadata columns are: {}", columns.join(", ")),
-            }),
-            Self::MetadataKind { column, found, .. } => Some(format!(
-                "set `{column} = \"{}\"` under [metadata], or give a table whose column is of the trained kind",
-                format!("{found:?}").to_lowercase()
-            )),
-            Self::TargetKind { expected, found: Some(_) } => {
-                Some(format!("set `kind` under [target] to what the column holds, not {expected:?}"))
-            }
-            Self::TargetKind { found: None, .. } => {
-                Some("training and scoring need the target's columns in the table".into())
-            }
-            Self::TooFewClasses { .. } => {
-                Some("is this the right target column, and does the split leave every class in training?".into())
-            }
-            Self::LogOfTarget { .. } => Some("use `scale = \"linear\"` under [target], or leave the row out".into()),
-            Self::EmptyPart { unit: "group", .. } => {
-                Some("a group is never divided: is `data.group` the right column?".into())
-            }
-            Self::EmptyPart { .. } => Some("set `data.split.valid` so that both parts get rows".into()),
-            Self::TooManyFolds { n_units, unit, .. } => {
-                Some(format!("use at most {n_units} folds: a {unit} is in one fold only"))
-            }
-            Self::GroupInTwoParts { .. } => Some(
-                "correct the split column, or leave it out and let `data.group` divide the rows".into(),
-            ),
             _ => None,
         }
     }
@@ -828,6 +788,8 @@ impl Error {
 /// `, line 3`, or nothing.
 fn in_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", line {line}"))
+}
+
 /// What is in a folder that results should go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -882,6 +844,9 @@ fn cannot_write_hint(path: &Path, kind: std::io::ErrorKind) -> Option<String> {
         }
         ErrorKind::NotFound => Some(format!("the folder {folder} does not exist")),
         _ => None,
+    }
+}
+
 /// Up to five keys, and how many more there are.
 fn five(keys: &[String]) -> String {
     let shown: Vec<String> = keys.iter().take(5).map(|key| format!("`{key}`")).collect();
