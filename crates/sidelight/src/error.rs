@@ -177,7 +177,7 @@ pub enum Error {
         found: f64,
     },
     /// A division would leave a part without rows.
-    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}s to divide")]
+    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}{} to divide", if *n_units == 1 { "" } else { "s" })]
     EmptyPart {
         /// `training`, `validation`, or the fold.
         part: String,

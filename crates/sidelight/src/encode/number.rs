@@ -229,7 +229,7 @@ fn quantile(values: &[f64]) -> Transform {
 }
 
 /// Mean and standard deviation (over n), without overflow for numbers near `f64::MAX`.
-pub(super) fn mean_and_sd(values: &[f64]) -> (f64, f64) {
+pub(crate) fn mean_and_sd(values: &[f64]) -> (f64, f64) {
     let largest = values
         .iter()
         .fold(0.0_f64, |largest, x| largest.max(x.abs()));
