@@ -653,6 +653,104 @@ pub enum Error {
     },
 
     // === train, predict ===
+    /// The loss became infinite or not a number.
+    #[error("the loss is {loss} at epoch {epoch}, step {step}, at a learning rate of {learning_rate:.2e}")]
+    Diverged {
+        /// Epoch, the first being 1.
+        epoch: usize,
+        /// Step in the epoch, the first being 1.
+        step: usize,
+        /// What it became.
+        loss: f64,
+        /// The rate that this step had.
+        learning_rate: f64,
+    },
+    /// No parameter of the network would learn.
+    #[error("nothing to train: all {n_parameters} parameters of the network are frozen")]
+    NothingToTrain {
+        /// How many there are.
+        n_parameters: usize,
+    },
+    /// Too few rows to learn from.
+    #[error("{}: expected at least {expected} training rows, found {found}", path.display())]
+    TooFewRows {
+        /// The table.
+        path: PathBuf,
+        /// The least.
+        expected: usize,
+        /// What there is.
+        found: usize,
+    },
+    /// The configuration is not the one that the run was begun with.
+    #[error("{}: the run was begun with `{field} = {begun}`, now it is `{now}`", path.display())]
+    ResumeDiffers {
+        /// The run folder.
+        path: PathBuf,
+        /// The first field that differs.
+        field: String,
+        /// What it was.
+        begun: String,
+        /// What it is.
+        now: String,
+    },
+    /// A file is not what was written: its checksum differs.
+    #[error("{} is damaged: its SHA-256 is {found}, expected {expected}", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// What was noted when it was written.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A file of a model or of a checkpoint does not parse.
+    #[error("{} is not a file of a model or checkpoint", path.display())]
+    StoredJson {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its line.
+        source: serde_json::Error,
+    },
+    /// A safetensors file does not parse, or lacks a tensor.
+    #[error("{} is not a file of tensors: {expected}", path.display())]
+    StoredTensors {
+        /// The file.
+        path: PathBuf,
+        /// What should have been there.
+        expected: String,
+        /// What is wrong.
+        source: Option<safetensors::SafeTensorError>,
+    },
+    /// A file is larger than anything of its kind can be.
+    #[error("{} has {found} bytes, more than the {largest} that it can have", path.display())]
+    StoredSize {
+        /// The file.
+        path: PathBuf,
+        /// What it has.
+        found: u64,
+        /// What it can have.
+        largest: u64,
+    },
+    /// Two parts of a stored model do not belong together.
+    #[error("{}: the {part} has {found}, expected {expected}", path.display())]
+    ModelParts {
+        /// The folder of the model.
+        path: PathBuf,
+        /// Which part.
+        part: &'static str,
+        /// What the other parts ask for.
+        expected: String,
+        /// What it has.
+        found: String,
+    },
+    /// Scores were asked for, and the table has no targets.
+    #[error("{}: expected the target's columns {}, found none of them", path.display(), columns.join(", "))]
+    NoTargets {
+        /// The table.
+        path: PathBuf,
+        /// The target's columns.
+        columns: Vec<String>,
+    },
 }
 
 impl Error {
@@ -780,6 +878,23 @@ impl Error {
             Self::WeightsShape { .. } => Some("the file was made for another variant of this network: change `model.backbone`, or take another file".into()),
             Self::WeightsType { .. } => Some("float32, float64, float16 and bfloat16 are read; quantised weights are not".into()),
             Self::WeightsNotFinite { .. } => Some("the file comes from a training that diverged; take another one".into()),
+            // === train, predict ===
+            Self::Diverged { learning_rate, .. } => {
+                Some(format!("lower `train.learning_rate`, to {:.0e} say; `train.clip = 1` limits single steps", learning_rate / 10.0))
+            }
+            Self::NothingToTrain { .. } => Some("take out a freezing edit, or set `train.freeze = false`".into()),
+            Self::TooFewRows { .. } => Some("is `data.limit` or the split too small?".into()),
+            Self::ResumeDiffers { field, begun, path, .. } => Some(format!(
+                "set `{field} = {begun}` again, or begin anew in another folder than {}",
+                path.display()
+            )),
+            Self::Checksum { .. } | Self::StoredJson { .. } | Self::StoredTensors { .. } | Self::StoredSize { .. } => {
+                Some("copy the whole folder again from where it came, or train again".into())
+            }
+            Self::ModelParts { .. } => {
+                Some("the files come from different runs: copy the whole `model` folder of one".into())
+            }
+            Self::NoTargets { .. } => Some("`sidelight predict` needs no targets".into()),
             _ => None,
         }
     }

@@ -243,7 +243,7 @@ struct Terms {
 }
 
 fn numbers(tensor: Tensor<2>) -> Vec<f32> {
-    tensor.into_data_as::<f32>().into_vec().expect("converted to f32 just now")
+    tensor.into_data_as::<f32>().try_into_vec().expect("converted to f32 just now")
 }
 
 /// `n / (classes · n_class)`, at most [`LARGEST_WEIGHT`]; a class that training never sees weighs 1.

@@ -169,7 +169,7 @@ impl Optimizer {
 
     /// What is remembered, for a checkpoint; sorted by path.
     pub fn memory(&self) -> Vec<StoredMemory> {
-        let numbers = |tensor: &Tensor<1>| tensor.to_data_as::<f32>().into_vec().expect("converted to f32 just now");
+        let numbers = |tensor: &Tensor<1>| tensor.to_data_as::<f32>().try_into_vec().expect("converted to f32 just now");
         self.state
             .iter()
             .map(|(path, memory)| {
@@ -456,7 +456,7 @@ mod tests {
     }
 
     fn values<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f32> {
-        param.val().inner().into_data_as::<f32>().into_vec().unwrap()
+        param.val().inner().into_data_as::<f32>().try_into_vec().unwrap()
     }
 
     #[test]
