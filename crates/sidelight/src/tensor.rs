@@ -13,6 +13,8 @@ mod linear;
 mod normalization;
 mod pooling;
 
+pub use burn::tensor::Device;
+
 pub use activation::{Activation, activate};
 pub use convolution::{Convolution, conv2d};
 pub use dropout::{dropout_mask, stream};

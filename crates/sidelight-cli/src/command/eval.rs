@@ -4,8 +4,7 @@ use sidelight::metric::Metrics;
 use sidelight::predict::{Model, evaluate};
 use sidelight::run::Run;
 
-use super::rows::{self, Targets};
-use super::{Answer, problems};
+use super::{Answer, problems, rows};
 use crate::args::EvalArgs;
 use crate::terminal::{Cell, Table, Terminal, count};
 
@@ -17,8 +16,7 @@ pub fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let (dataset, of) = match &args.table {
         None => (rows::validation(&model.config)?, "validation row".to_owned()),
         Some(path) => {
-            let dataset = rows::of_table(&model.config, path, Targets::Wanted, terminal)?;
-            (dataset, "row".to_owned())
+            (rows::of_table(&model.config, path, terminal)?, "row".to_owned())
         }
     };
     let (metrics, predictions) =

@@ -3,8 +3,7 @@
 use sidelight::predict::Model;
 use sidelight::run::{Extra, PredictionRow, PredictionsWriter, Run, prediction_rows};
 
-use super::rows::{self, Targets};
-use super::{Answer, problems};
+use super::{Answer, problems, rows};
 use crate::args::PredictArgs;
 use crate::terminal::{Terminal, count};
 
@@ -13,7 +12,7 @@ pub fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result<Answer
     args.machine.prepare()?;
     let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
     args.machine.configure(&mut model.config);
-    let dataset = rows::of_table(&model.config, &args.table, Targets::Ignored, terminal)?;
+    let dataset = rows::of_table(&model.config, &args.table, terminal)?;
     // Made before the work, so that a name or a folder that cannot be used is said at once.
     let mut writer = PredictionsWriter::create(&args.out, &model.task, &[Extra::Problem])?;
     let predictions = model.predict(&dataset, &mut |done, all| terminal.progress(|| format!("{done} of {all} rows")))?;

@@ -10,27 +10,10 @@ use sidelight::table::Table;
 
 use crate::terminal::Terminal;
 
-/// Whether a table's targets are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Targets {
-    /// Rows without one are left out.
-    Wanted,
-    /// Every row stays, and none has one.
-    Ignored,
-}
-
-/// Every row of a table, with the meaning that a configuration gives its columns.
-pub(super) fn of_table(config: &Config, table: &Path, targets: Targets, terminal: &mut Terminal) -> anyhow::Result<Dataset> {
-    let mut config = config.clone();
-    config.data.table = table.to_path_buf();
-    config.data.limit = 0;
-    let mut table = Table::read(table)?;
-    if targets == Targets::Ignored {
-        let names = config.target.names();
-        table.columns.retain(|column| !names.contains(&column.name));
-    }
-    let dataset = Dataset::new(&table, &config)?;
-    dataset.remarks.iter().for_each(|remark| terminal.say(remark));
+/// Every row of a new table, as a trained model reads it.
+pub(super) fn of_table(config: &Config, table: &Path, terminal: &mut Terminal) -> anyhow::Result<Dataset> {
+    let dataset = Dataset::for_prediction(&Table::read(table)?, config)?;
+    dataset.remarks.iter().for_each(|remark| terminal.warn(remark));
     Ok(dataset)
 }
 

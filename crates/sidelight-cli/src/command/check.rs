@@ -1,0 +1,66 @@
+//! `sidelight check CONFIG`
+
+use std::sync::Mutex;
+
+use sidelight::check::{Problem, Severity, check};
+use sidelight::config::Config;
+
+use super::Answer;
+use crate::args::{CheckArgs, Format};
+use crate::terminal::{Table, Terminal, count};
+
+/// Lists every problem; the answer is no where training would stop.
+pub fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let config = Config::read(&args.config, &args.set)?;
+    let shared = Mutex::new(terminal);
+    let report = check(&config, &|done, all| {
+        // Where another thread is just drawing, this count can be skipped.
+        if let Ok(mut terminal) = shared.try_lock() {
+            terminal.progress(|| format!("{done} of {all} images"));
+        }
+    })?;
+    let terminal = shared.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    report.remarks.iter().for_each(|remark| terminal.say(remark));
+    match args.format {
+        Format::Text => terminal.data(&listed(&report.problems))?,
+        format => terminal.table(&table(&report.problems), format)?,
+    }
+    let [errors, warnings] = [(report.n_errors(), "error"), (report.n_warnings(), "warning")].map(|(n, noun)| count(n, noun));
+    let seen = format!("{} and {}", count(report.n_used, "row"), count(report.n_images, "image"));
+    if report.n_errors() > 0 {
+        terminal.say(format!("{errors}, {warnings} in {seen}: training would stop"));
+        return Ok(Answer::No);
+    }
+    match report.n_warnings() {
+        0 => terminal.say(format!("no problem in {seen}")),
+        _ => terminal.say(format!("{warnings} in {seen}: training would run")),
+    }
+    Ok(Answer::Done)
+}
+
+fn label(problem: &Problem) -> &'static str {
+    match problem.severity() {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+/// For people: a problem a line, its hint below it.
+fn listed(problems: &[Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        text += &format!("{:<8} {problem}\n", label(problem));
+        if let Some(hint) = problem.hint() {
+            text += &format!("{:<8} hint: {hint}\n", "");
+        }
+    }
+    text
+}
+
+fn table(problems: &[Problem]) -> Table {
+    let mut table = Table::new(["severity", "problem", "hint"]);
+    for problem in problems {
+        table.push([label(problem).into(), problem.to_string().into(), problem.hint().into()]);
+    }
+    table
+}

@@ -1,0 +1,149 @@
+//! What goes wrong is said: what, where, why, and what to do next; and the exit code is 2, or 1 where the answer is no.
+
+use std::fs;
+
+use crate::folder::Folder;
+
+/// The whole message of a command that could not.
+fn refused(folder: &Folder, line: &str) -> String {
+    let said = folder.run(line);
+    assert_eq!(said.code, 2, "sidelight {line}\n{}{}", said.stdout, said.stderr);
+    assert_eq!(said.stdout, "", "sidelight {line}");
+    said.stderr
+}
+
+#[test]
+fn a_missing_table() {
+    let said = refused(&Folder::new(), "init nowhere.csv --target price");
+    insta::assert_snapshot!(said, @"");
+}
+
+#[test]
+fn a_missing_configuration() {
+    insta::assert_snapshot!(refused(&Folder::new(), "train nowhere.toml --out a"), @"");
+}
+
+#[test]
+fn a_target_that_is_not_a_column() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "init houses.csv --target prise"), @"");
+}
+
+#[test]
+fn an_unknown_field_of_the_configuration() {
+    let folder = Folder::with_houses();
+    folder.write("houses.toml", &folder.read("houses.toml").replace("epochs", "epohcs"));
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+}
+
+#[test]
+fn a_value_that_a_field_cannot_take() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.arm=bth"), @"");
+}
+
+#[test]
+fn a_set_without_an_equals_sign() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set train.epochs"), @"");
+}
+
+#[test]
+fn a_set_of_an_unknown_field() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set train.epoch=3"), @"");
+}
+
+#[test]
+fn an_unknown_backbone() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.backbone=resnet81"), @"");
+}
+
+#[test]
+fn an_image_that_is_not_there() {
+    let folder = Folder::with_houses();
+    fs::remove_file(folder.path().join("3.png")).unwrap();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+}
+
+#[test]
+fn an_image_that_is_cut_short() {
+    let folder = Folder::with_houses();
+    let whole = folder.read_bytes("3.png");
+    folder.write_bytes("3.png", &whole[..whole.len() / 2]);
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+}
+
+#[test]
+fn a_cell_that_is_not_a_number() {
+    let folder = Folder::with_houses();
+    folder.write("houses.csv", &folder.read("houses.csv").replace("4.png,128,4,", "4.png,128,lots,"));
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+}
+
+#[test]
+fn a_metadata_column_that_is_not_there() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set metadata.bedz=continuous"), @"");
+}
+
+#[test]
+fn an_output_folder_that_holds_other_files() {
+    let folder = Folder::with_houses();
+    folder.write("a/notes.txt", "mine");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+    assert_eq!(folder.read("a/notes.txt"), "mine");
+}
+
+#[test]
+fn an_output_folder_below_a_file() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out houses.csv/a"), @"");
+}
+
+#[test]
+fn a_run_that_is_no_run() {
+    let folder = Folder::with_houses();
+    fs::create_dir(folder.path().join("a")).unwrap();
+    insta::assert_snapshot!(refused(&folder, "eval a"), @"");
+    insta::assert_snapshot!(refused(&folder, "predict nowhere houses.csv --out p.csv"), @"");
+}
+
+#[test]
+fn weights_that_are_not_there() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.weights=w.safetensors"), @"");
+}
+
+#[test]
+fn weights_that_are_cut_short() {
+    let folder = Folder::with_houses();
+    folder.write_bytes("w.safetensors", b"\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":{\"dtype\":\"F32\"");
+    insta::assert_snapshot!(refused(&folder, "inspect w.safetensors"), @"");
+}
+
+#[test]
+fn an_init_that_would_overwrite() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "init houses.csv --target price --out houses.toml"), @"");
+}
+
+#[test]
+fn a_demonstration_in_a_folder_of_something_else() {
+    let folder = Folder::new();
+    folder.write("demo/notes.txt", "mine");
+    insta::assert_snapshot!(refused(&folder, "demo"), @"");
+}
+
+#[test]
+fn a_flag_that_does_not_exist() {
+    let said = refused(&Folder::with_houses(), "train houses.toml --out a --epochs 3");
+    assert!(said.starts_with("error: unexpected argument '--epochs' found"), "{said}");
+}
+
+#[test]
+fn resume_and_overwrite_at_once() {
+    let said = refused(&Folder::with_houses(), "train houses.toml --out a --resume --overwrite");
+    assert!(said.contains("cannot be used with"), "{said}");
+}

@@ -1,0 +1,6 @@
+//! The built program on small generated data: its help, its errors, one whole story.
+
+mod errors;
+mod folder;
+mod help;
+mod story;
