@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 mod columns;
 mod read;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use columns::{collapse_range, expand_range, expand_ranges};

@@ -11,10 +11,11 @@ mod build;
 mod fact;
 mod metadata;
 mod target;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use build::{Absent, Findings, inspect};
+pub(crate) use build::{Findings, inspect};
 pub use fact::{Fact, image_facts};
-pub(crate) use metadata::Misread;
 
 /// Rows ready to be encoded: everything typed, nothing fitted.
 #[derive(Debug, Clone)]
@@ -302,6 +303,27 @@ impl Targets {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether two rows have the same target, what is missing in both included.
+    pub fn same(&self, a: usize, b: usize) -> bool {
+        match self {
+            Self::Class { index, .. } => index[a] == index[b],
+            // NaN stands for missing, and is as missing as the other.
+            Self::Points { n_points, xy } => {
+                let point = |row: usize, point: usize| xy[row * n_points + point].map(f32::to_bits);
+                (0..*n_points).all(|at| point(a, at) == point(b, at))
+            }
+            Self::Classes { names, present } => {
+                present[a * names.len()..][..names.len()]
+                    == present[b * names.len()..][..names.len()]
+            }
+            Self::Value { names, values } => {
+                let value =
+                    |row: usize, column: usize| values[row * names.len() + column].to_bits();
+                (0..names.len()).all(|at| value(a, at) == value(b, at))
+            }
+        }
     }
 
     /// Whether anything of this row's target is known.

@@ -332,7 +332,9 @@ pub enum Error {
         unit: &'static str,
     },
     /// The split column puts rows of one group into different parts.
-    #[error("{first} is in the {first_part:?} part and row {second_row}, of the same group, in the {second_part:?} part")]
+    #[error(
+        "{first} is in the {first_part:?} part and row {second_row}, of the same group, in the {second_part:?} part"
+    )]
     GroupInTwoParts {
         /// A row of the group.
         first: Place,
@@ -423,7 +425,6 @@ pub enum Error {
         /// What is wrong with the image.
         source: Box<Error>,
     },
-
     // === run, report, demo ===
     /// The caller asked to stop before it was done.
     #[error("stopped while {what}")]

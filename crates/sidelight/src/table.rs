@@ -12,6 +12,8 @@ mod csv;
 mod folder;
 mod jsonl;
 mod parquet;
+#[cfg(test)]
+mod tests;
 
 use accumulate::Accumulator;
 

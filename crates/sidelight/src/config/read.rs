@@ -142,6 +142,14 @@ fn apply(table: &mut toml::Table, text: &str) -> Result<()> {
             }
         };
     }
+    // `"continuous"` is short for `{ kind = "continuous" }`, and has room for more only when written out.
+    if parents.len() == 2
+        && first == "metadata"
+        && let toml::Value::String(kind) = node
+    {
+        let kind = toml::Value::String(std::mem::take(kind));
+        *node = toml::Value::Table([("kind".to_owned(), kind)].into_iter().collect());
+    }
     match step(node, last) {
         Ok(place) => {
             *place = value;
@@ -158,7 +166,6 @@ fn apply(table: &mut toml::Table, text: &str) -> Result<()> {
 /// The named entry of a table, made if absent, or the numbered element of a list (one past its end adds one).
 fn step<'a>(node: &'a mut toml::Value, name: &str) -> Result<&'a mut toml::Value, toml::Value> {
     let found = node.clone();
-    // `"continuous"` is short for `{ kind = "continuous" }`; a word below it needs the long form.
     match node {
         toml::Value::Table(table) => Ok(table
             .entry(name.to_owned())

@@ -33,14 +33,12 @@ impl Config {
     ///
     /// [`Error::Setting`], the first in the order of the file.
     pub fn validate(&self) -> Result<()> {
-        if self.data.split.column.is_none() {
-            within(
-                "data.split.valid",
-                self.data.split.valid,
-                |x| x > 0.0 && x < 1.0,
-                "a share above 0 and below 1",
-            )?;
-        }
+        within(
+            "data.split.valid",
+            self.data.split.valid,
+            |x| x > 0.0 && x < 1.0,
+            "a share above 0 and below 1",
+        )?;
         self.target.validate()?;
         let targets: BTreeSet<String> = self.target.names().into_iter().collect();
         for (role, column) in [

@@ -79,6 +79,13 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     // A sample is for training; every new row is to be predicted.
     config.data.limit = 0;
     let (mut dataset, findings) = build(table, &config, WithoutTarget::Kept)?;
+    if findings
+        .absent
+        .iter()
+        .any(|absent| absent.field == "data.image")
+    {
+        table.column(&config.data.image)?;
+    }
     no_image(table, &config, &findings)?;
     for Absent { field, column } in findings.absent {
         // The field is `metadata.x`, or the target, the group or the part: of those only metadata matters here.
@@ -89,19 +96,14 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
         }
     }
     for misread in findings.misread {
-        let (row, found) = &misread.first[0];
-        dataset.remarks.push(format!(
-            "{} of column `{}` not {}, read as missing: {found:?} in row {}{}",
-            if misread.count == 1 {
-                "1 cell".to_owned()
-            } else {
-                format!("{} cells", misread.count)
-            },
-            misread.column,
-            misread.expected,
-            row + 1,
-            if misread.count == 1 { "" } else { ", …" },
-        ));
+        let Some((row, found)) = misread.first.first() else {
+            continue;
+        };
+        let (column, expected, row) = (&misread.column, misread.expected, row + 1);
+        dataset.remarks.push(match misread.count {
+            1 => format!("1 cell of column `{column}` is not {expected}, read as missing: {found:?} in row {row}"),
+            n => format!("{n} cells of column `{column}` are not {expected}, read as missing: {found:?} in row {row}, …"),
+        });
     }
     Ok(dataset)
 }
@@ -135,7 +137,13 @@ fn build(
     };
 
     let targets = read_targets(table, config, gaps, &mut findings);
-    let image_column = schema::image_column(table, &config.data.image)?;
+    let image_column = schema::image_column(table, &config.data.image).ok();
+    if image_column.is_none() {
+        findings.absent.push(Absent {
+            field: "data.image".into(),
+            column: config.data.image.clone(),
+        });
+    }
 
     let mut rows: Vec<usize> = (0..table.n_rows).collect();
     if without_target == WithoutTarget::LeftOut
@@ -158,7 +166,11 @@ fn build(
         ));
     }
 
-    let images = images(table, image_column, &rows, &mut findings);
+    let images = match image_column {
+        Some(column) => images(table, column, &rows, &mut findings),
+        // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
+        None => vec![ImageSource::Path(PathBuf::new()); rows.len()],
+    };
     let metadata = read_columns(table, config, image_column, &rows, &images, &mut findings)?;
     let groups = match &config.data.group {
         None => None,
@@ -291,7 +303,7 @@ enum Source<'a> {
 fn read_columns(
     table: &Table,
     config: &Config,
-    image_column: &Column,
+    image_column: Option<&Column>,
     rows: &[usize],
     images: &[ImageSource],
     findings: &mut Findings,
@@ -313,7 +325,7 @@ fn read_columns(
             }
             // A pattern without `from` is over the name of the image.
             None if column.pattern.is_some() && column.from.is_none() => {
-                Source::Column(image_column)
+                image_column.map_or(Source::Absent, Source::Column)
             }
             None => {
                 findings.absent.push(Absent {

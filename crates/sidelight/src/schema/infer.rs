@@ -69,7 +69,7 @@ pub enum Reason {
     Subject,
     /// It names images.
     ImageNames,
-    /// It says which part a row belongs to, but divides groups, or names no validation rows.
+    /// It says which part a row belongs to, but divides groups, or names no training rows.
     Part {
         /// The group column, where it divides any.
         group: Option<String>,
@@ -106,7 +106,7 @@ impl fmt::Display for Reason {
             Self::Part { group: None, .. } => {
                 write!(
                     f,
-                    "says which part a row belongs to, but names no validation rows"
+                    "says which part a row belongs to, but names no training rows"
                 )
             }
             Self::Target(disguise) => write!(f, "{disguise}"),
@@ -299,7 +299,7 @@ impl Schema {
         })
     }
 
-    /// A found column of parts is used where it divides no group and has rows to validate on.
+    /// A found column of parts is used where it divides no group and names training rows.
     fn check_parts(&mut self, table: &Table, wishes: &Wishes) {
         let Some(found) = self
             .columns
@@ -311,11 +311,10 @@ impl Schema {
         let Some(parts) = table.find(&self.columns[found].name) else {
             return;
         };
-        let has_valid = self.columns[found]
-            .evidence
-            .commonest
+        let names = &self.columns[found].evidence.commonest;
+        let has_train = names
             .iter()
-            .any(|(name, _)| part_named(name) == Some("valid"));
+            .any(|(name, _)| part_named(name) == Some("train"));
         let group = wishes
             .group
             .as_ref()
@@ -325,7 +324,7 @@ impl Schema {
         let group = group
             .filter(|_| n_divided > 0)
             .map(|group| group.name.clone());
-        if group.is_some() || !has_valid {
+        if group.is_some() || !has_train {
             self.columns[found].role = Role::Ignored(Reason::Part {
                 group,
                 n_divided,

@@ -1,8 +1,11 @@
 //! CSV and TSV: UTF-8 with a header, cells in double quotes where they hold the separator or a line break.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use arrow_array::builder::LargeStringBuilder;
 
@@ -15,7 +18,8 @@ pub(super) fn read(path: &Path, separator: u8) -> Result<Table> {
         path: path.to_path_buf(),
         source,
     };
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(cannot_read)?);
+    let file = File::open(path).map_err(cannot_read)?;
+    let mut file = BufReader::with_capacity(1 << 18, file);
     let start = file.fill_buf().map_err(cannot_read)?;
     // UTF-16, as spreadsheet programs export "Unicode text".
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
@@ -28,11 +32,18 @@ pub(super) fn read(path: &Path, separator: u8) -> Result<Table> {
     } else {
         separator
     };
+    let starts = Starts::default();
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .flexible(true)
         .has_headers(false)
-        .from_reader(file);
+        .from_reader(Lines {
+            inner: file,
+            offset: 0,
+            line: 1,
+            at_start: true,
+            starts: Rc::clone(&starts),
+        });
     let not_read = |error: csv::Error| {
         let text = error.to_string();
         match error.into_kind() {
@@ -71,8 +82,7 @@ pub(super) fn read(path: &Path, separator: u8) -> Result<Table> {
     let mut lines: Option<Vec<u32>> = None;
     let mut n_rows = 0;
     while reader.read_byte_record(&mut record).map_err(not_read)? {
-        // The reader's position is where it began looking, before any blank lines.
-        let line = record.position().map_or(0, csv::Position::line) as usize;
+        let line = line_of(&starts, record.position().map_or(0, csv::Position::byte));
         let at = |n_rows: usize| Place {
             line: Some(line),
             ..Place::file(path).with_row(n_rows + 1)
@@ -140,4 +150,55 @@ fn sniff(start: &[u8]) -> u8 {
         (0, semicolons, _) if semicolons > 0 => b';',
         _ => b',',
     }
+}
+
+/// Line starts that were read and not yet asked for: offset of the first byte, and the line.
+type Starts = Rc<RefCell<VecDeque<(u64, u32)>>>;
+
+/// Passes bytes on and notes where each line that is not blank begins.
+///
+/// The CSV reader's own position for a record is where it began to look: before any blank lines, and between the two
+/// bytes of a line end of two. A record begins at the first line start from there on; the line starts inside its
+/// quoted cells are passed over by the next.
+struct Lines<R> {
+    inner: R,
+    offset: u64,
+    line: u32,
+    at_start: bool,
+    starts: Starts,
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        let mut starts = self.starts.borrow_mut();
+        for (byte, offset) in buffer[..n].iter().zip(self.offset..) {
+            match byte {
+                b'\n' => {
+                    self.line += 1;
+                    self.at_start = true;
+                }
+                b'\r' => {}
+                _ if self.at_start => {
+                    starts.push_back((offset, self.line));
+                    self.at_start = false;
+                }
+                _ => {}
+            }
+        }
+        self.offset += n as u64;
+        Ok(n)
+    }
+}
+
+/// The line of the record that the reader looked for from this offset on; 0 where lines do not end in `\n`.
+fn line_of(starts: &Starts, looked_from: u64) -> usize {
+    let mut starts = starts.borrow_mut();
+    while starts
+        .front()
+        .is_some_and(|(offset, _)| *offset < looked_from)
+    {
+        starts.pop_front();
+    }
+    starts.front().map_or(0, |(_, line)| *line as usize)
 }

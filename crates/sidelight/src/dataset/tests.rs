@@ -1,0 +1,632 @@
+//! What becomes of the rows of a table, and what stops them.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::config::{MetadataConfig, MetadataKind};
+use crate::error::Error;
+
+/// A table and a configuration in a folder of their own.
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(csv: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("t.csv"), csv).unwrap();
+        Self { folder }
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+    fn config(&self, text: &str) -> Config {
+        let text = format!("data.table = \"t.csv\"\n{text}");
+        Config::parse(&text, &self.path("t.toml"), &[]).unwrap()
+    }
+    fn table(&self) -> Table {
+        Table::read(&self.path("t.csv")).unwrap()
+    }
+    fn read(&self, text: &str) -> Dataset {
+        Dataset::new(&self.table(), &self.config(text)).unwrap()
+    }
+    fn predict(&self, text: &str) -> Dataset {
+        Dataset::for_prediction(&self.table(), &self.config(text)).unwrap()
+    }
+    /// The message, the folder left out, and the hint.
+    fn refusal(&self, text: &str) -> (String, String) {
+        let error = Dataset::new(&self.table(), &self.config(text)).unwrap_err();
+        let folder = format!("{}/", self.folder.path().display());
+        (
+            error.to_string().replace(&folder, ""),
+            error.hint().unwrap_or_default(),
+        )
+    }
+}
+
+const CLASS: &str = "target = { kind = \"class\", column = \"y\" }\n";
+
+fn values<'a>(dataset: &'a Dataset, name: &str) -> &'a MetadataValues {
+    &dataset
+        .metadata
+        .columns
+        .iter()
+        .find(|column| column.name == name)
+        .unwrap()
+        .values
+}
+
+#[test]
+fn cells_become_what_their_column_is_said_to_hold() {
+    let case = Case::new(
+        "file_name,y,dirty,beds,zip,taken\na.jpg,1,Yes,3,01234,2024-05-01\nb.jpg,0,0,n/a,99,\nc.jpg,1,?,-2.5, 01234 ,1970-01-01T01:00:00+01:00\n",
+    );
+    let dataset = case.read(&format!(
+        "{CLASS}[metadata]\ndirty = {{ kind = \"boolean\", missing = [\"?\"] }}\nbeds = \"continuous\"\nzip = \"categorical\"\ntaken = \"datetime\"\n"
+    ));
+    assert_eq!(
+        values(&dataset, "dirty"),
+        &MetadataValues::Boolean(vec![Some(true), Some(false), None])
+    );
+    assert_eq!(
+        values(&dataset, "beds"),
+        &MetadataValues::Continuous(vec![Some(3.0), None, Some(-2.5)])
+    );
+    let (names, codes) = (
+        vec!["01234".to_owned(), "99".to_owned()],
+        vec![Some(0), Some(1), Some(0)],
+    );
+    assert_eq!(
+        values(&dataset, "zip"),
+        &MetadataValues::Categorical { names, codes }
+    );
+    assert_eq!(
+        values(&dataset, "taken"),
+        &MetadataValues::Datetime(vec![Some(1_714_521_600.0), None, Some(0.0)])
+    );
+    assert_eq!(dataset.images[1], ImageSource::Path(case.path("b.jpg")));
+    assert_eq!(dataset.rows, [0, 1, 2]);
+    let (names, index) = (
+        vec!["0".to_owned(), "1".to_owned()],
+        vec![Some(1), Some(0), Some(1)],
+    );
+    assert_eq!(dataset.targets, Some(Targets::Class { names, index }));
+}
+
+#[test]
+fn a_number_that_stands_for_missing_is_missing_in_its_column_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.jsonl");
+    std::fs::write(&path, "{\"file_name\": \"a\", \"y\": 1, \"a\": -999, \"b\": -999}\n{\"file_name\": \"b\", \"y\": 2, \"a\": 3, \"b\": 4}\n").unwrap();
+    let text = "data.table = \"t.jsonl\"\ntarget = { kind = \"class\", column = \"y\" }\n[metadata]\na = { kind = \"continuous\", missing = [\"-999\"] }\nb = \"continuous\"";
+    let config = Config::parse(text, &folder.path().join("t.toml"), &[]).unwrap();
+    let dataset = Dataset::new(&Table::read(&path).unwrap(), &config).unwrap();
+    assert_eq!(
+        values(&dataset, "a"),
+        &MetadataValues::Continuous(vec![None, Some(3.0)])
+    );
+    assert_eq!(
+        values(&dataset, "b"),
+        &MetadataValues::Continuous(vec![Some(-999.0), Some(4.0)])
+    );
+}
+
+#[test]
+fn points_have_gaps_and_values_may_be_several() {
+    let case = Case::new("file_name,x0,y0,x1,y1\na,1,2,3,4\nb,5,6,7,\nc,,,,\n");
+    let dataset = case.read("target = { kind = \"points\", columns = [\"x0..y1\"] }");
+    let Some(Targets::Points { n_points: 2, xy }) = &dataset.targets else {
+        panic!("{:?}", dataset.targets)
+    };
+    assert_eq!(xy[..3], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    assert!(xy[3][0].is_nan() && xy[3][1].is_nan() && xy.len() == 4);
+    assert_eq!(dataset.rows, [0, 1]);
+    assert!(
+        dataset
+            .remarks
+            .contains(&"1 of 3 rows have no target and are left out".to_owned()),
+        "{:?}",
+        dataset.remarks
+    );
+
+    let dataset = case.read("target = { kind = \"value\", columns = [\"x0\", \"y1\"] }");
+    let Some(Targets::Value { names, values }) = &dataset.targets else {
+        panic!("{:?}", dataset.targets)
+    };
+    assert_eq!((names.len(), &values[..3]), (2, &[1.0, 4.0, 5.0][..]));
+    assert!(values[3].is_nan() && values.len() == 4);
+}
+
+#[test]
+fn labels_are_one_cell_or_a_column_each() {
+    let case = Case::new(
+        "file_name,tags,cat,dog\na,cat; dog,1,yes\nb,dog|bird,0,\nc,,,\nd,\"[\"\"cat\"\"]\",t,f\n",
+    );
+    let dataset = case.read("target = { kind = \"classes\", column = \"tags\" }");
+    let Some(Targets::Classes { names, present }) = &dataset.targets else {
+        panic!("{:?}", dataset.targets)
+    };
+    assert_eq!(names, &["bird", "cat", "dog"]);
+    let expected = [false, true, true, true, false, true, false, true, false].map(Some);
+    assert_eq!(present, &expected);
+    let dataset = case.read("target = { kind = \"classes\", columns = [\"cat\", \"dog\"] }");
+    let Some(Targets::Classes { names, present }) = &dataset.targets else {
+        panic!("{:?}", dataset.targets)
+    };
+    assert_eq!(names, &["cat", "dog"]);
+    assert_eq!(
+        present,
+        &[
+            Some(true),
+            Some(true),
+            Some(false),
+            None,
+            Some(true),
+            Some(false)
+        ]
+    );
+}
+
+#[test]
+fn groups_parts_and_samples_follow_the_configuration() {
+    let mut csv = String::from("file_name,y,who,split\n");
+    for row in 0..40 {
+        let who = if row == 7 {
+            String::new()
+        } else {
+            format!("p{}", row % 4)
+        };
+        csv.push_str(&format!(
+            "{row}.jpg,{},{who},{}\n",
+            row % 2,
+            ["Train", "dev", "test"][row % 3]
+        ));
+    }
+    let case = Case::new(&csv);
+    let text = format!(
+        "{CLASS}data.group = \"who\"\ndata.split.column = \"split\"\nmetadata.who = \"categorical\""
+    );
+    let dataset = case.read(&text.replace(CLASS, &format!("{CLASS}data.limit = 0\n")));
+    let groups = dataset.groups.as_ref().unwrap();
+    assert_eq!(groups[..9], [0, 1, 2, 3, 0, 1, 2, 4, 0]);
+    assert_eq!(
+        dataset.parts.as_ref().unwrap()[..3],
+        [Part::Train, Part::Valid, Part::Test]
+    );
+    assert!(
+        dataset
+            .remarks
+            .contains(&"1 rows have no `who`: each is taken as a group of its own".to_owned())
+    );
+
+    let sampled = |seed: u64| {
+        case.read(&format!(
+            "{text}\ndata.limit = 10\ndata.split.seed = {seed}\n"
+        ))
+    };
+    assert_eq!(sampled(1).rows, sampled(1).rows);
+    assert_ne!(sampled(1).rows, sampled(2).rows);
+    assert_eq!(sampled(1).len(), 10);
+    assert!(sampled(1).rows.is_sorted());
+}
+
+#[test]
+fn selecting_rows_selects_everything_of_them() {
+    let case =
+        Case::new("file_name,x0,y0,who,split,n\na,1,2,p,train,1\nb,3,4,q,test,2\nc,5,6,p,train,\n");
+    let dataset = case.read(
+        "target = { kind = \"points\", columns = [\"x0\", \"y0\"] }\ndata.group = \"who\"\ndata.split.column = \"split\"\nmetadata.n = \"continuous\"",
+    );
+    let selected = dataset.select(&[2, 0, 2]);
+    assert_eq!(selected.rows, [2, 0, 2]);
+    assert_eq!(selected.images[1], dataset.images[0]);
+    assert_eq!(
+        selected.targets,
+        Some(Targets::Points {
+            n_points: 1,
+            xy: vec![[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]
+        })
+    );
+    assert_eq!(selected.groups, Some(vec![0, 0, 0]));
+    assert_eq!(selected.parts, Some(vec![Part::Train; 3]));
+    assert_eq!(
+        values(&selected, "n"),
+        &MetadataValues::Continuous(vec![None, Some(1.0), None])
+    );
+    assert_eq!(selected.metadata.n_rows, 3);
+}
+
+#[test]
+fn a_pattern_takes_its_value_from_a_name() {
+    let case =
+        Case::new("file_name,y,note\nimages/ann_12_left.jpg,1,3 beds\nimages/bob.jpg,0,none\n");
+    let dataset = case.read(&format!(
+        "{CLASS}[metadata]\nframe = {{ kind = \"continuous\", from = \"file_name\", pattern = '_(\\d+)_' }}\nside = {{ kind = \"categorical\", pattern = '_(left|right)\\.jpg$' }}\nbeds = {{ kind = \"continuous\", from = \"note\", pattern = '^(\\d+) beds$' }}\n"
+    ));
+    assert_eq!(
+        values(&dataset, "frame"),
+        &MetadataValues::Continuous(vec![Some(12.0), None])
+    );
+    let (names, codes) = (vec!["left".to_owned()], vec![Some(0), None]);
+    assert_eq!(
+        values(&dataset, "side"),
+        &MetadataValues::Categorical { names, codes }
+    );
+    assert_eq!(
+        values(&dataset, "beds"),
+        &MetadataValues::Continuous(vec![Some(3.0), None])
+    );
+}
+
+/// A JPEG of 3 × 2 pixels whose EXIF says 1/250 s, 2024-05-01 13:30:00 and 9° 30′ south.
+fn photograph() -> Vec<u8> {
+    use exif::{Field, In, Rational, Tag, Value};
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(3, 2)
+        .write_to(&mut jpeg, image::ImageFormat::Jpeg)
+        .unwrap();
+    let jpeg = jpeg.into_inner();
+    let rational = |num, denom| Rational { num, denom };
+    let field = |tag, value| Field {
+        tag,
+        ifd_num: In::PRIMARY,
+        value,
+    };
+    let fields = [
+        field(Tag::ExposureTime, Value::Rational(vec![rational(1, 250)])),
+        field(Tag::ISOSpeed, Value::Long(vec![400])),
+        field(Tag::FNumber, Value::Rational(vec![rational(0, 0)])),
+        field(
+            Tag::DateTimeOriginal,
+            Value::Ascii(vec![b"2024:05:01 13:30:00".to_vec()]),
+        ),
+        field(Tag::Make, Value::Ascii(vec![b"Acme ".to_vec()])),
+        field(Tag::GPSLatitudeRef, Value::Ascii(vec![b"S".to_vec()])),
+        field(
+            Tag::GPSLatitude,
+            Value::Rational(vec![rational(9, 1), rational(30, 1), rational(0, 1)]),
+        ),
+    ];
+    let mut writer = exif::experimental::Writer::new();
+    fields.iter().for_each(|field| writer.push_field(field));
+    let mut tags = std::io::Cursor::new(b"Exif\0\0".to_vec());
+    let mut tiff = std::io::Cursor::new(Vec::new());
+    writer.write(&mut tiff, false).unwrap();
+    tags.get_mut().extend(tiff.into_inner());
+    let tags = tags.into_inner();
+    // After the two bytes that begin a JPEG: the marker APP1, its length, the tags.
+    let mut bytes = jpeg[..2].to_vec();
+    bytes.extend([0xff, 0xe1]);
+    bytes.extend((tags.len() as u16 + 2).to_be_bytes());
+    bytes.extend(tags);
+    bytes.extend(&jpeg[2..]);
+    bytes
+}
+
+#[test]
+fn camera_tags_and_sizes_are_columns_that_can_be_asked_for() {
+    let case = Case::new("file_name,y\na.jpg,1\nb.png,0\nnone.jpg,0\n");
+    let photograph = photograph();
+    std::fs::write(case.path("a.jpg"), &photograph).unwrap();
+    image::RgbImage::new(5, 4).save(case.path("b.png")).unwrap();
+    let dataset = case.read(&format!(
+        r#"{CLASS}[metadata]
+"exif.ExposureTime" = "continuous"
+"exif.ISOSpeed" = "continuous"
+"exif.FNumber" = "continuous"
+"exif.DateTimeOriginal" = "datetime"
+"exif.Make" = "categorical"
+"exif.GPSLatitude" = "continuous"
+shutter = {{ kind = "continuous", from = "exif.ExposureTime", scale = "log" }}
+"image.width" = "continuous"
+"image.height" = "continuous"
+"image.bytes" = "continuous"
+"#
+    ));
+    let number = |name: &str| match values(&dataset, name) {
+        MetadataValues::Continuous(values) => values.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(number("exif.ExposureTime"), [Some(0.004), None, None]);
+    assert_eq!(number("shutter"), [Some(0.004), None, None]);
+    assert_eq!(number("exif.ISOSpeed"), [Some(400.0), None, None]);
+    assert_eq!(number("exif.FNumber"), [None, None, None]);
+    assert_eq!(number("exif.GPSLatitude"), [Some(-9.5), None, None]);
+    assert_eq!(number("image.width"), [Some(3.0), Some(5.0), None]);
+    assert_eq!(number("image.height"), [Some(2.0), Some(4.0), None]);
+    assert_eq!(number("image.bytes")[0], Some(photograph.len() as f64));
+    assert_eq!(
+        values(&dataset, "exif.DateTimeOriginal"),
+        &MetadataValues::Datetime(vec![Some(1_714_570_200.0), None, None])
+    );
+    let (names, codes) = (vec!["Acme".to_owned()], vec![Some(0), None, None]);
+    assert_eq!(
+        values(&dataset, "exif.Make"),
+        &MetadataValues::Categorical { names, codes }
+    );
+}
+
+#[test]
+fn a_column_of_the_table_goes_before_one_that_is_computed() {
+    let case = Case::new("file_name,y,image.width\na.jpg,1,77\n");
+    let dataset = case.read(&format!("{CLASS}metadata.\"image.width\" = \"continuous\""));
+    assert_eq!(
+        values(&dataset, "image.width"),
+        &MetadataValues::Continuous(vec![Some(77.0)])
+    );
+}
+
+#[test]
+fn backslashes_of_another_system_are_understood() {
+    let case = Case::new("file_name,y\nimages\\a.jpg,1\n");
+    let dataset = case.read(CLASS);
+    assert_eq!(
+        dataset.images[0],
+        ImageSource::Path(case.path("images/a.jpg"))
+    );
+}
+
+#[test]
+fn metadata_that_nobody_named_is_inferred_and_said() {
+    let mut csv = String::from("file_name,y,beds,id,side\n");
+    for row in 0..40 {
+        csv.push_str(&format!(
+            "{row}.jpg,{},{},{},{}\n",
+            row % 2,
+            row * 7 % 11,
+            1000 + row,
+            ["l", "r", "m"][row * 5 % 3]
+        ));
+    }
+    let dataset = Case::new(&csv).read(CLASS);
+    let names: Vec<&str> = dataset
+        .metadata
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(names, ["beds", "side"]);
+    assert_eq!(
+        dataset.remarks,
+        [
+            "metadata, inferred: continuous: beds; categorical: side",
+            "`id` is not used: an identifier: (nearly) every row has its own"
+        ]
+    );
+}
+
+#[test]
+fn new_rows_need_no_target_and_may_have_gaps_and_junk() {
+    let case = Case::new("file_name,beds,zip\na.jpg,n/a?,1\nb.jpg,3,2\nc.jpg,lots,\n");
+    let text = format!(
+        "{CLASS}data.group = \"who\"\ndata.limit = 1\n[metadata]\nbeds = \"continuous\"\nzip = \"categorical\"\narea = \"continuous\"\n"
+    );
+    let dataset = case.predict(&text);
+    assert_eq!((dataset.len(), &dataset.targets), (3, &None));
+    assert_eq!(
+        values(&dataset, "beds"),
+        &MetadataValues::Continuous(vec![None, Some(3.0), None])
+    );
+    assert_eq!(
+        values(&dataset, "area"),
+        &MetadataValues::Continuous(vec![None; 3])
+    );
+    assert_eq!(
+        dataset.remarks,
+        [
+            "the table has no column `area`: it is missing in every row",
+            "2 cells of column `beds` are not a number, read as missing: \"n/a?\" in row 1, …",
+        ]
+    );
+    // With targets, rows without one stay: they are to be predicted.
+    let case = Case::new("file_name,y\na.jpg,1\nb.jpg,\n");
+    let dataset = case.predict(CLASS);
+    assert_eq!(
+        dataset.targets,
+        Some(Targets::Class {
+            names: vec!["1".into()],
+            index: vec![Some(0), None]
+        })
+    );
+}
+
+#[test]
+fn a_request_in_json_is_metadata() {
+    let columns = [
+        (
+            "area".to_owned(),
+            MetadataConfig::new(MetadataKind::Continuous),
+        ),
+        (
+            "dirty".to_owned(),
+            MetadataConfig::new(MetadataKind::Boolean),
+        ),
+        (
+            "side".to_owned(),
+            MetadataConfig {
+                from: Some("file_name".into()),
+                pattern: Some("_(l|r)".into()),
+                ..MetadataConfig::new(MetadataKind::Categorical)
+            },
+        ),
+    ];
+    let rows = |text: &str| -> Vec<serde_json::Map<String, serde_json::Value>> {
+        serde_json::from_str(text).unwrap()
+    };
+    let metadata = Metadata::from_json_rows(
+        &columns,
+        &rows(r#"[{"area": "12.5", "dirty": 1, "file_name": "a_l.jpg"}, {"area": null, "dirty": false}, {}]"#),
+    )
+    .unwrap();
+    let of = |name: &str| {
+        &metadata
+            .columns
+            .iter()
+            .find(|column| column.name == name)
+            .unwrap()
+            .values
+    };
+    assert_eq!(
+        of("area"),
+        &MetadataValues::Continuous(vec![Some(12.5), None, None])
+    );
+    assert_eq!(
+        of("dirty"),
+        &MetadataValues::Boolean(vec![Some(true), Some(false), None])
+    );
+    assert_eq!(
+        of("side"),
+        &MetadataValues::Categorical {
+            names: vec!["l".into()],
+            codes: vec![Some(0), None, None]
+        }
+    );
+    let direct = Metadata::from_json_rows(&columns, &rows(r#"[{"side": "r"}]"#)).unwrap();
+    assert_eq!(
+        direct.columns[2].values,
+        MetadataValues::Categorical {
+            names: vec!["r".into()],
+            codes: vec![Some(0)]
+        }
+    );
+
+    let refusal = |text: &str| {
+        let error: Error = Metadata::from_json_rows(&columns, &rows(text)).unwrap_err();
+        (error.to_string(), error.hint().unwrap_or_default())
+    };
+    assert_eq!(
+        refusal(r#"[{}, {"area": "big"}]"#).0,
+        "request, row 2, column `area`: expected a number, found `big`"
+    );
+    assert_eq!(
+        refusal(r#"[{"area": [1]}]"#).0,
+        "request, row 1, column `area`: expected a number, found `[1]`"
+    );
+    assert_eq!(
+        refusal(r#"[{"aera": 1}]"#),
+        (
+            "no column `aera` in request".to_owned(),
+            "did you mean `area`?".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_cell_that_is_not_what_its_column_holds_is_named() {
+    let case = Case::new("file_name,y,beds\na.jpg,1,3\n\nb.jpg,0,50+\n");
+    let (message, hint) = case.refusal(&format!("{CLASS}metadata.beds = \"continuous\""));
+    assert_eq!(
+        message,
+        "t.csv, row 2 (line 4), column `beds`: expected a number, found `50+`"
+    );
+    assert_eq!(
+        hint,
+        "if it means \"missing\", add \"50+\" to `missing` of the column; `sidelight check` lists all such cells"
+    );
+    let (message, _) = case.refusal(&format!("{CLASS}metadata.beds = \"boolean\""));
+    assert_eq!(
+        message,
+        "t.csv, row 1 (line 2), column `beds`: expected true or false, found `3`"
+    );
+    let (message, _) = case.refusal(&format!("{CLASS}metadata.beds = \"datetime\""));
+    assert_eq!(
+        message,
+        "t.csv, row 1 (line 2), column `beds`: expected a date or a time (2024-05-01, 2024-05-01T13:30:00, 13:30), found `3`"
+    );
+}
+
+#[test]
+fn targets_that_are_not_what_they_should_be_are_named() {
+    let case = Case::new("file_name,y,x0,y0\na.jpg,-1,1,2\nb.jpg,ten,1,b\nc.jpg,0,,\n");
+    assert_eq!(
+        case.refusal("target = { kind = \"value\", column = \"y\" }")
+            .0,
+        "t.csv, row 2 (line 3), column `y`: expected a number, found `ten`"
+    );
+    assert_eq!(
+        case.refusal("target = { kind = \"value\", column = \"y\", scale = \"log\" }")
+            .0,
+        "t.csv, row 1 (line 2), column `y`: expected a number above 0 (its logarithm is learned), found `-1`"
+    );
+    assert_eq!(
+        case.refusal("target = { kind = \"points\", columns = [\"x0\", \"y0\"] }")
+            .0,
+        "t.csv, row 2 (line 3), column `y0`: expected a number (pixels), found `b`"
+    );
+    assert_eq!(
+        case.refusal("target = { kind = \"classes\", columns = [\"y\"] }")
+            .0,
+        "t.csv, row 1 (line 2), column `y`: expected true or false, found `-1`"
+    );
+    let (message, hint) =
+        case.refusal("target = { kind = \"points\", columns = [\"x0\", \"Y0\"] }");
+    assert_eq!(message, "no column `Y0` in t.csv");
+    assert_eq!(hint, "did you mean `y0`?");
+}
+
+#[test]
+fn a_target_without_any_value_is_refused() {
+    let case = Case::new("file_name,y\na.jpg,\nb.jpg,NA\n");
+    assert_eq!(
+        case.refusal(CLASS).0,
+        "no row of t.csv has a target: `y` is empty in all 2"
+    );
+}
+
+#[test]
+fn columns_that_are_not_there_are_answered_with_the_nearest() {
+    let case = Case::new("file_name,y,patientid\na.jpg,1,p\n");
+    for (setting, name, near) in [
+        (
+            "metadata.patient_id = \"categorical\"",
+            "patient_id",
+            "patientid",
+        ),
+        ("data.group = \"patient id\"", "patient id", "patientid"),
+        ("data.image = \"filename\"", "filename", "file_name"),
+        (
+            "data.split.column = \"patientsid\"",
+            "patientsid",
+            "patientid",
+        ),
+    ] {
+        let (message, hint) = case.refusal(&format!("{CLASS}{setting}"));
+        assert_eq!(message, format!("no column `{name}` in t.csv"));
+        assert_eq!(hint, format!("did you mean `{near}`?"));
+    }
+}
+
+#[test]
+fn a_row_without_image_and_a_part_of_no_name_are_refused() {
+    let case = Case::new("file_name,y,split\na.jpg,1,train\n,0,holdout\n");
+    assert_eq!(
+        case.refusal(CLASS).0,
+        "t.csv, row 2 (line 3), column `file_name`: expected the name of an image, found ``"
+    );
+    assert_eq!(
+        case.refusal(&format!("{CLASS}data.split.column = \"split\""))
+            .0,
+        "t.csv, row 2 (line 3), column `split`: expected `train`, `valid` or `test`, found `holdout`"
+    );
+    let error = Dataset::for_prediction(&case.table(), &case.config(CLASS)).unwrap_err();
+    assert!(matches!(error, Error::Cell { .. }), "{error}");
+}
+
+#[test]
+fn embedded_images_are_their_bytes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/table.parquet");
+    let table = Table::read(&path).unwrap();
+    let text = format!(
+        "data.table = {:?}\ntarget = {{ kind = \"value\", column = \"uint16\" }}\nmetadata.int8 = \"continuous\"",
+        path
+    );
+    let config = Config::parse(&text, Path::new("t.toml"), &[]).unwrap();
+    // The third row has neither bytes nor a path.
+    let error = Dataset::new(&table, &config).unwrap_err();
+    assert!(
+        error.to_string().ends_with(
+            "table.parquet, row 3, column `file_name`: expected the name of an image, found ``"
+        ),
+        "{error}"
+    );
+}
