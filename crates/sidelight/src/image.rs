@@ -410,10 +410,14 @@ fn broken(
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
     while let Some(error) = cause {
         let ran_out = error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::UnexpectedEof);
-        if ran_out || error.to_string().contains("nexpected end of file") {
+        let text = error.to_string();
+        if ran_out || text.contains("nexpected end of file") || text.contains("failed to fill whole buffer") {
             return Error::ImageTruncated { name: name.into(), format, n_bytes };
         }
         cause = error.source();
     }
     Error::ImageDecode { name: name.into(), format, source: Box::new(source) }
 }
+
+#[cfg(test)]
+mod tests;
