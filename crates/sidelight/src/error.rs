@@ -425,6 +425,12 @@ pub enum Error {
     },
 
     // === run, report, demo ===
+    /// The caller asked to stop before it was done.
+    #[error("stopped while {what}")]
+    Interrupted {
+        /// What was being done.
+        what: &'static str,
+    },
     /// A results folder that already holds something, and nothing said what to do with it.
     #[error("{} already holds {found}", path.display())]
     OutputNotEmpty {
@@ -892,6 +898,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// `, line 3`, or nothing.
+fn in_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(", line {line}"))
 }
 
 /// What is in a folder that results should go to.

@@ -21,12 +21,15 @@ pub mod parameter;
 mod path;
 mod plan;
 pub mod shape;
-mod state;
+pub mod state;
 mod tree;
 mod value;
 pub mod weights;
 
-use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
+#[cfg(test)]
+mod tests;
+
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +198,30 @@ impl Network {
         }
     }
 
+    /// The same network on a device without gradients, to evaluate with: a forward pass keeps nothing.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { root: self.root.valid(), backbone: self.backbone.clone(), input: self.input.clone() }
+    }
+
+    /// The same network with gradients, what is frozen excepted.
+    #[must_use]
+    pub fn train(self) -> Self {
+        Self { root: self.root.train(), ..self }
+    }
+
+    /// The same network on another device.
+    #[must_use]
+    pub fn to_device(self, device: &Device) -> Self {
+        Self { root: self.root.to_device(device), ..self }
+    }
+
+    /// Numbers that it learns or could learn: buffers not counted.
+    pub fn n_parameters(&self) -> usize {
+        let learned = self.parameters().into_iter().filter(|p| p.kind != ParameterKind::Buffer);
+        learned.map(|parameter| parameter.shape.iter().product::<usize>()).sum()
+    }
+
     /// Every parameter and buffer, in tree order.
     pub fn parameters(&self) -> Vec<ParameterInfo> {
         let mut all = Vec::new();
@@ -308,31 +335,4 @@ struct Description {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     frozen: Vec<String>,
     root: Plan,
-}
-
-impl Module for Network {
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.root.visit(visitor);
-    }
-    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        Self { root: self.root.map(mapper), ..self }
-    }
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        self.root.collect_devices(devices)
-    }
-    fn to_device(self, device: &Device) -> Self {
-        Self { root: self.root.to_device(device), ..self }
-    }
-    fn fork(self, device: &Device) -> Self {
-        Self { root: self.root.fork(device), ..self }
-    }
-    fn train(self) -> Self {
-        Self { root: self.root.train(), ..self }
-    }
-    fn valid(&self) -> Self {
-        Self { root: self.root.valid(), backbone: self.backbone.clone(), input: self.input.clone() }
-    }
-    fn materialize(self) -> Self {
-        Self { root: self.root.materialize(), ..self }
-    }
 }

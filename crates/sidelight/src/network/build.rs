@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::backbone::{self, Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use super::edit::{self, Edit};
+use super::edit::Edit;
 use super::fusion::{self, FusionSpec};
 use super::head;
 use super::layer::{Layer, MetadataSource};
@@ -63,9 +63,7 @@ impl Network {
         let mut network = Self::body(backbone, spec.size, weights, seed, device)?;
         let (early, late): (Vec<Edit>, Vec<Edit>) =
             edits.into_iter().partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));
-        for edit in &early {
-            network.edit_body(edit, backbone, seed)?;
-        }
+        network.edit_body(&early, backbone, seed)?;
         network.attach(config, spec, arm, source, backbone, seed, device)?;
         network.finish(&late, spec, seed)
     }
@@ -128,23 +126,17 @@ impl Network {
         !first.is_empty() && self.backbone.iter().any(|name| name == first)
     }
 
-    fn edit_body(&mut self, edit: &Edit, backbone: &Backbone, seed: u64) -> Result<()> {
-        if let Edit::Cut { path } = edit {
-            let pooling: Vec<(String, Node)> = self
-                .root
-                .children
-                .iter()
-                .filter(|(name, _)| backbone.pooling.contains(&name.as_str()))
-                .cloned()
-                .collect();
-            let mut root = self.root.clone();
-            edit::cut(&mut root, path)?;
-            root.children.retain(|(name, _)| !backbone.pooling.contains(&name.as_str()));
-            root.children.extend(pooling);
-            shape::infer(&mut root.plan(), self.input.shape())?;
-            self.root = root;
-        } else {
-            self.edit(edit, seed)?;
+    /// Edits of the backbone; what a cut took of the pooling is put back.
+    fn edit_body(&mut self, edits: &[Edit], backbone: &Backbone, seed: u64) -> Result<()> {
+        let is_pooling = |name: &str| backbone.pooling.contains(&name);
+        let pooling: Vec<(String, Node)> =
+            self.root.children.iter().filter(|(name, _)| is_pooling(name)).cloned().collect();
+        for part in edits.chunk_by(|a, b| matches!(a, Edit::Cut { .. }) == matches!(b, Edit::Cut { .. })) {
+            self.edit_all(part, seed)?;
+            if matches!(part, [Edit::Cut { .. }, ..]) {
+                self.root.children.retain(|(name, _)| !is_pooling(name));
+                self.root.children.extend(pooling.clone());
+            }
         }
         self.backbone = self.root.children.iter().map(|(name, _)| name.clone()).collect();
         Ok(())
@@ -227,9 +219,7 @@ impl Network {
 
     /// Makes the late edits and looks whether the network still gives what the task asks for.
     fn finish(mut self, edits: &[Edit], spec: &ModelSpec, seed: u64) -> Result<Self> {
-        for edit in edits {
-            self.edit(edit, seed)?;
-        }
+        self.edit_all(edits, seed)?;
         let output = self.inspect()?[0].output;
         if output != Shape::Features(spec.n_outputs) {
             let fit = format!(

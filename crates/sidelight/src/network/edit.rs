@@ -185,67 +185,64 @@ impl Network {
     /// [`Error::NoLayer`], [`Error::LayerExists`], [`Error::LayerName`], [`Error::Shape`], [`Error::LayerField`];
     /// [`Error::NoParameter`] of a freeze that means nothing.
     pub fn edit(&mut self, edit: &Edit, seed: u64) -> Result<Vec<String>> {
-        let device = self.root.devices().first().cloned().unwrap_or_else(Device::flex);
-        match edit {
-            Edit::Freeze { path } | Edit::Unfreeze { path } => {
-                let freeze = matches!(edit, Edit::Freeze { .. });
-                if (if freeze { self.freeze(path) } else { self.unfreeze(path) }) == 0 {
-                    let children = self.root.children.iter().map(|(name, _)| name.clone()).collect();
-                    return Err(Error::NoParameter { pattern: path.clone(), children });
-                }
-                Ok(Vec::new())
-            }
-            Edit::InputChannels { n } => {
-                self.set_input_channels(*n)?;
-                Ok(Vec::new())
-            }
-            Edit::Remove { path } => {
-                self.change(|root| {
-                    let (parent, at) = root.parent_of(path)?;
-                    parent.children.remove(at);
-                    Ok(None)
-                }, seed, &device)
-            }
-            Edit::Cut { path } => self.change(|root| cut(root, path).map(|()| None), seed, &device),
-            Edit::Replace { path, layer } => self.change(|root| {
-                let (parent, at) = root.parent_of(path)?;
-                parent.children[at].1 = blank(layer);
-                Ok(Some(path.clone()))
-            }, seed, &device),
-            Edit::InsertBefore { path, name, layer } | Edit::InsertAfter { path, name, layer } => self.change(|root| {
-                let (parent, at) = root.parent_of(path)?;
-                let at = at + usize::from(matches!(edit, Edit::InsertAfter { .. }));
-                insert(parent, split(path).0, at, name, layer).map(Some)
-            }, seed, &device),
-            Edit::Prepend { path, name, layer } | Edit::Append { path, name, layer } => self.change(|root| {
-                let parent = root.get_mut(path)?;
-                let at = if matches!(edit, Edit::Prepend { .. }) { 0 } else { parent.children.len() };
-                insert(parent, path, at, name, layer).map(Some)
-            }, seed, &device),
-        }
+        self.edit_all(std::slice::from_ref(edit), seed)
     }
 
-    /// Changes a copy of the tree (tensors are shared, so it costs nothing), infers its shapes, fills in the
-    /// new part at the path that `change` returns, and only then takes it.
-    fn change(
-        &mut self,
-        change: impl FnOnce(&mut Node) -> Result<Option<String>>,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Vec<String>> {
-        let mut root = self.root.clone();
-        let new = change(&mut root)?;
-        let mut plan = root.plan();
-        shape::infer(&mut plan, self.input.shape())?;
-        let mut paths = Vec::new();
-        if let Some(path) = new {
-            let part = plan.get(&path).expect("the new part stands where it was put");
-            let node = Node::new(part, &path, Start::Seed(seed), device);
-            node.each_parameter(&path, &mut |path, _| paths.push(path));
-            *root.get_mut(&path)? = node;
+    /// Makes several edits in order, all or none: between two of them shapes need not fit.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::edit`].
+    pub fn edit_all(&mut self, edits: &[Edit], seed: u64) -> Result<Vec<String>> {
+        // Tensors are shared by copies of the tree, so that a copy costs nothing.
+        let mut draft = self.clone();
+        let mut new = Vec::new();
+        for edit in edits {
+            match edit {
+                Edit::Freeze { path } | Edit::Unfreeze { path } => {
+                    // What is to be frozen may be new: its parameters must be there.
+                    new.extend(draft.fill(seed)?);
+                    let freeze = matches!(edit, Edit::Freeze { .. });
+                    if (if freeze { draft.freeze(path) } else { draft.unfreeze(path) }) == 0 {
+                        let children = draft.root.children.iter().map(|(name, _)| name.clone()).collect();
+                        return Err(Error::NoParameter { pattern: path.clone(), children });
+                    }
+                }
+                Edit::InputChannels { n } => draft.set_input_channels(*n)?,
+                Edit::Remove { path } => {
+                    let (parent, at) = draft.root.parent_of(path)?;
+                    parent.children.remove(at);
+                }
+                Edit::Cut { path } => cut(&mut draft.root, path)?,
+                Edit::Replace { path, layer } => {
+                    let (parent, at) = draft.root.parent_of(path)?;
+                    parent.children[at].1 = blank(layer);
+                }
+                Edit::InsertBefore { path, name, layer } | Edit::InsertAfter { path, name, layer } => {
+                    let (parent, at) = draft.root.parent_of(path)?;
+                    let at = at + usize::from(matches!(edit, Edit::InsertAfter { .. }));
+                    insert(parent, split(path).0, at, name, layer)?;
+                }
+                Edit::Prepend { path, name, layer } | Edit::Append { path, name, layer } => {
+                    let parent = draft.root.get_mut(path)?;
+                    let at = if matches!(edit, Edit::Prepend { .. }) { 0 } else { parent.children.len() };
+                    insert(parent, path, at, name, layer)?;
+                }
+            }
         }
-        self.root = root;
-        Ok(paths)
+        new.extend(draft.fill(seed)?);
+        *self = draft;
+        Ok(new)
+    }
+
+    /// Infers every shape and gives the blank layers their parameters; returns the paths of these.
+    pub(super) fn fill(&mut self, seed: u64) -> Result<Vec<String>> {
+        let device = self.root.devices().first().cloned().unwrap_or_else(Device::flex);
+        let mut plan = self.root.plan();
+        shape::infer(&mut plan, self.input.shape())?;
+        let mut new = Vec::new();
+        fill(&mut self.root, &plan, "", seed, &device, &mut new);
+        Ok(new)
     }
 
     /// Lets the first convolution take images of `n` channels, its weights adapted.
@@ -264,8 +261,7 @@ impl Network {
         if n == 0 {
             return Err(at.field("in_channels", "at least 1", n));
         }
-        let mut root = self.root.clone();
-        let node = root.get_mut(&path)?;
+        let node = self.root.get_mut(&path)?;
         let Layer::Conv2d(conv) = &mut node.layer else { unreachable!("a convolution was found there") };
         let old = conv.in_channels;
         if conv.groups != 1 {
@@ -274,7 +270,12 @@ impl Network {
         conv.in_channels = n;
         let area = conv.kernel * conv.kernel;
         let specs = conv.clone();
-        let weight = node.parameters.0.iter_mut().find(|p| p.name == "weight").expect("a convolution has a weight");
+        // A new convolution has no weights yet: there is nothing to adapt.
+        let Some(weight) = node.parameters.0.iter_mut().find(|p| p.name == "weight") else {
+            conv.in_channels = 0;
+            self.input.channels = n;
+            return Ok(());
+        };
         let values = weight.values();
         let mut adapted = Vec::with_capacity(values.len() / old * n);
         for filter in values.chunks(old * area) {
@@ -295,10 +296,7 @@ impl Network {
         weight.set_values(adapted);
         weight.set_frozen(if frozen { super::Freeze::Yes } else { super::Freeze::No });
 
-        let input = super::InputSpec { channels: n, ..self.input.clone() };
-        shape::infer(&mut root.plan(), input.shape())?;
-        self.root = root;
-        self.input = input;
+        self.input.channels = n;
         Ok(())
     }
 }
@@ -324,8 +322,24 @@ fn blank(plan: &Plan) -> Node {
     }
 }
 
-/// Puts a blank layer into a parent; returns its path.
-fn insert(parent: &mut Node, parent_path: &str, at: usize, name: &str, layer: &Plan) -> Result<String> {
+/// Makes the parameters of the layers that have none and need some.
+fn fill(node: &mut Node, plan: &Plan, path: &str, seed: u64, device: &Device, new: &mut Vec<String>) {
+    let specs = plan.layer.parameters();
+    if node.parameters.0.len() != specs.len() {
+        node.layer = plan.layer.clone();
+        for spec in &specs {
+            let path = join(path, &spec.name);
+            node.parameters.0.push(Parameter::new(spec, &path, Start::Seed(seed), device));
+            new.push(path);
+        }
+    }
+    for ((name, child), (_, plan)) in node.children.iter_mut().zip(&plan.children) {
+        fill(child, plan, &join(path, name), seed, device, new);
+    }
+}
+
+/// Puts a blank layer into a parent.
+fn insert(parent: &mut Node, parent_path: &str, at: usize, name: &str, layer: &Plan) -> Result<()> {
     if name.is_empty() || name.contains('.') {
         return Err(Error::LayerName { name: name.to_owned() });
     }
@@ -334,11 +348,11 @@ fn insert(parent: &mut Node, parent_path: &str, at: usize, name: &str, layer: &P
         return Err(Error::LayerExists { path });
     }
     parent.children.insert(at, (name.to_owned(), blank(layer)));
-    Ok(path)
+    Ok(())
 }
 
 /// Takes out everything after the layer at `path`; what lies around it must be sequences.
-pub(super) fn cut(root: &mut Node, path: &str) -> Result<()> {
+fn cut(root: &mut Node, path: &str) -> Result<()> {
     root.get(path)?;
     let mut node = root;
     let mut reached = String::new();

@@ -131,7 +131,7 @@ impl Parameter {
     }
     /// Its values in row-major order.
     pub fn values(&self) -> Vec<f32> {
-        each_rank!(&self.value, param => param.val().into_data_as::<f32>().into_vec::<f32>())
+        each_rank!(&self.value, param => param.val().into_data_as::<f32>().try_into_vec::<f32>())
             .expect("parameters are made of f32")
     }
     /// Takes other values, of the same shape, keeping its identity for the optimiser.

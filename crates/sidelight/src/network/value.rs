@@ -208,11 +208,6 @@ impl<'a> Walk<'a> {
         self.path.truncate(end);
         value
     }
-    /// Whether a value inside or at the child of this name is asked for.
-    pub(super) fn is_tapped(&self, name: &str) -> bool {
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        self.taps.contains(&path)
-    }
     /// The values kept, in the order in which they came.
     pub fn into_tapped(self) -> Vec<(String, Value)> {
         self.tapped

@@ -144,14 +144,19 @@ fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
 }
 
 fn read_pytorch(path: &Path) -> Result<Vec<Stored>> {
-    let file = PytorchReader::new(path).map_err(|error| broken(path, one_line(&error.to_string())))?;
-    if file.is_empty() {
-        let reason = match foreign_object(path) {
-            Some(object) => format!("it holds no tensors, but the Python object `{object}`, which was not executed"),
-            None => "it holds no tensors".to_owned(),
-        };
-        return Err(broken(path, reason));
-    }
+    let file = match PytorchReader::new(path) {
+        Ok(file) if !file.is_empty() => file,
+        result => {
+            let reason = match (foreign_object(path), result) {
+                (Some(object), _) => {
+                    format!("it holds no tensors, but the Python object `{object}`, which was not executed")
+                }
+                (None, Ok(_)) => "it holds no tensors".to_owned(),
+                (None, Err(error)) => one_line(&error.to_string()),
+            };
+            return Err(broken(path, reason));
+        }
+    };
     Ok(file
         .into_tensors()
         .into_iter()

@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn a_mask_keeps_its_share_and_the_mean() {
         let mask = dropout_mask([100, 100], 0.3, 1, "head.0", &Device::flex());
-        let values: Vec<f32> = mask.into_data().to_vec().unwrap();
+        let values: Vec<f32> = mask.into_data().try_to_vec().unwrap();
         let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / 1e4;
         assert!((dropped - 0.3).abs() < 0.02, "dropped {dropped}");
         assert!(values.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.7).abs() < 1e-6));
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn a_mask_depends_on_seed_and_name_only() {
         let device = Device::flex();
-        let draw = |seed, name| dropout_mask([64], 0.5, seed, name, &device).into_data().to_vec::<f32>().unwrap();
+        let draw = |seed, name| dropout_mask([64], 0.5, seed, name, &device).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(draw(7, "a"), draw(7, "a"));
         assert_ne!(draw(7, "a"), draw(8, "a"));
         assert_ne!(draw(7, "a"), draw(7, "b"));

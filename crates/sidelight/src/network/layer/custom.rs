@@ -61,21 +61,22 @@ impl PartialEq for Custom {
 
 #[derive(Serialize, Deserialize)]
 struct Written {
-    name: String,
+    /// Not `name`, which is the child's in the tree.
+    layer: String,
     #[serde(default)]
     config: serde_json::Value,
 }
 
 impl Serialize for Custom {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        Written { name: self.0.name().to_owned(), config: self.0.config() }.serialize(serializer)
+        Written { layer: self.0.name().to_owned(), config: self.0.config() }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Custom {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let Written { name, config } = Written::deserialize(deserializer)?;
-        Ok(Self(Arc::new(Unknown { name, config })))
+        let Written { layer, config } = Written::deserialize(deserializer)?;
+        Ok(Self(Arc::new(Unknown { name: layer, config })))
     }
 }
 
