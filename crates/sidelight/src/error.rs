@@ -989,6 +989,8 @@ fn shape_summary(wrong: &[(String, Vec<usize>, Vec<usize>)]) -> String {
         None | Some(0) => shown.join("; "),
         Some(more) => format!("{}; and {more} more", shown.join("; ")),
     }
+}
+
 /// `, line 3`, or nothing.
 fn in_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", line {line}"))
