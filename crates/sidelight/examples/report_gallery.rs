@@ -497,7 +497,7 @@ fn demo(chance: &mut Chance) -> DemoPage {
     });
     DemoPage {
         lead: "Reading the table as well brings the mean error from 48.3 px down to 3.9 px on 200 held-out rows; with the table shuffled the gain is gone.".into(),
-        story: "Each picture shows two or three cards; the four corners of one of them are wanted. Which one is meant is not in the picture: the columns label_is_dirty and img_source decide it, and shutter_capture_time says how blurred it is. Some values are missing.".into(),
+        story: "Each picture shows two or three cards; the four corners of one of them are wanted. Which one is meant is not in the picture: the columns `label_is_dirty` and `img_source` decide it, and `shutter_capture_time` says how blurred it is. Some values are missing.".into(),
         metric: "mean_px".into(),
         arms: vec![
             arm("image", "the picture", 48.3),
@@ -588,7 +588,7 @@ fn comparison(chance: &mut Chance) -> ComparisonPage {
             code: "helps".into(),
             sentence: "Metadata helps: adding it (concat) lowers the mean absolute error by 0.081, from 0.412 to 0.331 (95 % interval of the difference 0.058 to 0.104, 535 rows, 5 folds).".into(),
             doubts: vec![
-                Doubt { title: "One column carries most of it".into(), detail: "Without area the gain is 0.019 (−0.002 to 0.040).".into() },
+                Doubt { title: "One column carries most of it".into(), detail: "Without `area` the gain is 0.019 (−0.002 to 0.040).".into() },
                 Doubt { title: "Metadata alone is close".into(), detail: "It reaches 0.366; the picture adds 0.035 (0.012 to 0.058).".into() },
             ],
         },

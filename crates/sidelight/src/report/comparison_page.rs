@@ -4,9 +4,9 @@ use super::chart::{
     DotPlot, DotRow, Interval, IntervalPlot, LineChart, ReliabilityDiagram, ReliabilitySeries,
     Series,
 };
-use super::escape::escape;
+use super::escape::{escape, prose};
 use super::metric_name::MetricName;
-use super::number::{count, number, p_value, signed};
+use super::number::{count, decimals, fixed, n_is, p_value, signed_fixed};
 use super::page::{self, Align, Page};
 
 /// All that the report of a comparison says.
@@ -96,7 +96,7 @@ pub struct Difference {
     pub reference: String,
     /// Arm minus reference.
     pub delta: f64,
-    /// Lower end of the 95 % interval.
+    /// Lower end of the 95 % interval.
     pub low: f64,
     /// Upper end.
     pub high: f64,
@@ -152,7 +152,7 @@ pub struct SubgroupChange {
     pub fused: f64,
     /// Fused minus image.
     pub delta: f64,
-    /// Lower end of the 95 % interval.
+    /// Lower end of the 95 % interval.
     pub low: f64,
     /// Upper end.
     pub high: f64,
@@ -167,8 +167,7 @@ impl ComparisonPage {
             .section("The arms", self.arms_html())
             .section("Differences", self.differences_html())
             .section("Where the change comes from", self.subgroups_html())
-            .section("When metadata is missing", self.missingness_html())
-            .section("Calibration", self.reliability_html())
+            .section("Robustness and calibration", self.robustness_html())
             .section("What was noticed", page::remarks(&self.remarks))
             .section("Configuration", page::listing(&self.config))
             .section("Environment", page::facts(&self.machine))
@@ -192,8 +191,10 @@ impl ComparisonPage {
             "One mark a fold and seed, a line at their mean. All arms see the same folds.";
         let meaning = page::paragraph(&self.metric_sentence());
         meaning
-            + &self.arms_table()
-            + &page::figures(&[page::figure(&plot.svg(), "Folds.", caption)])
+            + &page::beside(
+                &self.arms_table(),
+                &page::figure(&plot.svg(), "Folds.", caption),
+            )
     }
 
     fn metric_label(&self) -> String {
@@ -216,6 +217,7 @@ impl ComparisonPage {
 
     fn arms_table(&self) -> String {
         let with_ece = self.arms.iter().any(|arm| arm.ece.is_some());
+        let decimals = decimals(self.arms.iter().map(|arm| arm.mean));
         let mut out =
             String::from("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">arm</th>");
         put!(
@@ -228,7 +230,7 @@ impl ComparisonPage {
         }
         out.push_str("</tr></thead><tbody>");
         let of_role = |role| self.arms.iter().filter(move |arm| arm.role == role);
-        of_role(ArmRole::Arm).for_each(|arm| put_arm(&mut out, arm, with_ece));
+        of_role(ArmRole::Arm).for_each(|arm| put_arm(&mut out, arm, decimals, with_ece));
         if of_role(ArmRole::Control).next().is_some() {
             put!(
                 &mut out,
@@ -236,7 +238,7 @@ impl ComparisonPage {
                 5 + usize::from(with_ece)
             );
         }
-        of_role(ArmRole::Control).for_each(|arm| put_arm(&mut out, arm, with_ece));
+        of_role(ArmRole::Control).for_each(|arm| put_arm(&mut out, arm, decimals, with_ece));
         out.push_str("</tbody></table></div>");
         out
     }
@@ -258,7 +260,7 @@ impl ComparisonPage {
             rows: rows.collect(),
         };
         let caption = "Paired on the same rows. A filled square: the interval does not hold zero.";
-        page::wide_figure(&plot.svg(), "Differences with 95 % intervals.", caption)
+        page::wide_figure(&plot.svg(), "Differences with 95 % intervals.", caption)
             + &page::folded(
                 "The same in numbers, with p-values and methods",
                 &self.differences_table(),
@@ -270,12 +272,18 @@ impl ComparisonPage {
             ("arm", Align::Text),
             ("compared with", Align::Text),
             ("difference", Align::Number),
-            ("95 % interval", Align::Number),
+            ("95 % interval", Align::Number),
             ("p", Align::Number),
             ("n", Align::Number),
             ("units", Align::Number),
             ("method", Align::Text),
         ];
+        let all = self
+            .differences
+            .iter()
+            .flat_map(|row| [row.delta, row.low, row.high]);
+        let decimals = decimals(all);
+        let signed = |value| signed_fixed(value, decimals);
         let row = |difference: &Difference| {
             vec![
                 difference.arm.clone(),
@@ -292,10 +300,18 @@ impl ComparisonPage {
         page::table(&columns, &rows)
     }
 
-    fn reliability_html(&self) -> String {
-        if self.reliability.is_empty() {
-            return String::new();
+    fn robustness_html(&self) -> String {
+        let mut figures = Vec::new();
+        if !self.missingness.is_empty() {
+            figures.push(self.missingness_figure());
         }
+        if !self.reliability.is_empty() {
+            figures.push(self.reliability_figure());
+        }
+        page::figures(&figures)
+    }
+
+    fn reliability_figure(&self) -> String {
         let series = self
             .reliability
             .iter()
@@ -307,28 +323,25 @@ impl ComparisonPage {
             .map(|curve| {
                 let n: usize = curve.series.bins.iter().map(|bin| bin.n).sum();
                 format!(
-                    "{} {} (n = {})",
+                    "{} {} ({})",
                     curve.series.name,
-                    number(curve.ece),
-                    count(n)
+                    fixed(curve.ece, 3),
+                    n_is(n)
                 )
             })
             .collect();
         let caption = format!(
-            "On the dotted line probabilities mean what they say; whiskers are 95 % intervals. Expected calibration error: {}.",
+            "On the dotted line probabilities mean what they say; whiskers are 95 % intervals. Expected calibration error: {}.",
             errors.join(", ")
         );
-        page::figures(&[page::figure(
+        page::figure(
             &ReliabilityDiagram { series }.svg(),
             "Reliability.",
             &caption,
-        )])
+        )
     }
 
-    fn missingness_html(&self) -> String {
-        if self.missingness.is_empty() {
-            return String::new();
-        }
+    fn missingness_figure(&self) -> String {
         let series = self.missingness.iter().map(|curve| Series {
             name: curve.arm.clone(),
             points: curve.points.clone(),
@@ -342,13 +355,13 @@ impl ComparisonPage {
         let n: Vec<String> = self
             .missingness
             .iter()
-            .map(|curve| format!("{} n = {}", curve.arm, count(curve.n)))
+            .map(|curve| format!("{} {}", curve.arm, n_is(curve.n)))
             .collect();
         let caption = format!(
             "Cells of the test rows made missing at random, the models unchanged; {}.",
             n.join(", ")
         );
-        page::figures(&[page::figure(&chart.svg(), "Robustness.", &caption)])
+        page::figure(&chart.svg(), "When metadata is missing.", &caption)
     }
 
     fn subgroups_html(&self) -> String {
@@ -378,6 +391,9 @@ impl ComparisonPage {
             ("image + metadata", Align::Number),
             ("change", Align::Number),
         ];
+        let decimals = decimals(table.rows.iter().flat_map(|row| [row.image, row.fused]));
+        let number = |value| fixed(value, decimals);
+        let signed = |value| signed_fixed(value, decimals);
         let row = |row: &SubgroupChange| {
             vec![
                 row.name.clone(),
@@ -397,7 +413,7 @@ impl ComparisonPage {
     }
 }
 
-fn put_arm(out: &mut String, arm: &ArmRow, with_ece: bool) {
+fn put_arm(out: &mut String, arm: &ArmRow, decimals: usize, with_ece: bool) {
     let class = if arm.role == ArmRole::Control {
         " class=\"control\""
     } else {
@@ -407,8 +423,8 @@ fn put_arm(out: &mut String, arm: &ArmRow, with_ece: bool) {
         out,
         "<tr{class}><th scope=\"row\">{}</th><td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td>",
         escape(&arm.name),
-        number(arm.mean),
-        number(arm.sd),
+        fixed(arm.mean, decimals),
+        fixed(arm.sd, decimals),
         count(arm.per_fold.len()),
         count(arm.n)
     );
@@ -416,7 +432,7 @@ fn put_arm(out: &mut String, arm: &ArmRow, with_ece: bool) {
         put!(
             out,
             "<td class=\"num\">{}</td>",
-            arm.ece.map_or_else(|| "–".to_owned(), number)
+            arm.ece.map_or_else(|| "–".to_owned(), |ece| fixed(ece, 3))
         );
     }
     out.push_str("</tr>");
@@ -428,7 +444,7 @@ impl Verdict {
         put!(
             &mut out,
             "<div class=\"verdict\"><p>{}</p><span class=\"code\">verdict: <code>{}</code></span></div>",
-            escape(&self.sentence),
+            prose(&self.sentence),
             escape(&self.code)
         );
         if !self.doubts.is_empty() {
@@ -437,8 +453,8 @@ impl Verdict {
                 put!(
                     &mut out,
                     "<li><b>{}.</b> {}</li>",
-                    escape(&doubt.title),
-                    escape(&doubt.detail)
+                    prose(&doubt.title),
+                    prose(&doubt.detail)
                 );
             }
             out.push_str("</ul>");
@@ -514,6 +530,6 @@ mod tests {
     #[test]
     fn what_was_not_measured_has_no_section() {
         let html = page().html();
-        assert!(!html.contains("Calibration") && !html.contains("When metadata is missing"));
+        assert!(!html.contains("Robustness") && !html.contains("Where the change"));
     }
 }

@@ -103,8 +103,10 @@ impl DemoPage {
             bars: bars.collect(),
         };
         let caption = format!("On the held-out rows; {}.", metric.better.words());
-        self.arms_table(&metric)
-            + &page::figures(&[page::figure(&chart.svg(), "The arms compared.", &caption)])
+        page::beside(
+            &self.arms_table(&metric),
+            &page::figure(&chart.svg(), "The arms compared.", &caption),
+        )
     }
 
     fn arms_table(&self, metric: &MetricName) -> String {

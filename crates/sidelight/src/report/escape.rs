@@ -43,6 +43,35 @@ fn misleads(character: char) -> bool {
     character.is_control() || matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A sentence, escaped, with what stands between backticks set as code.
+///
+/// ```
+/// use sidelight::report::escape::prose;
+/// assert_eq!(prose("no column `a<b`"), "no column <code>a&lt;b</code>");
+/// assert_eq!(prose("an odd ` stays"), "an odd ` stays");
+/// ```
+pub fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let mut out = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        match (at % 2 == 1, at + 1 < parts.len()) {
+            (true, true) => put!(&mut out, "<code>{}</code>", escape(part)),
+            // The last backtick of an odd number has no partner.
+            (true, false) => put!(&mut out, "`{}", escape(part)),
+            (false, _) => put!(&mut out, "{}", escape(part)),
+        }
+    }
+    out
+}
+
+/// A name, escaped, that may be broken after an underscore or a dot.
+pub fn breakable(name: &str) -> String {
+    escape(name)
+        .to_string()
+        .replace('_', "_<wbr>")
+        .replace('.', ".<wbr>")
+}
+
 /// At most so many characters, the last of them an ellipsis where some were left out.
 ///
 /// ```

@@ -49,6 +49,31 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     format!("{sign}{}{rest}", grouped(whole))
 }
 
+/// Decimals that give the largest of these numbers three significant digits: for a column
+/// whose numbers should stand digit under digit.
+///
+/// ```
+/// use sidelight::report::number::{decimals, fixed};
+/// let shown = decimals([0.412, 0.0191]);
+/// assert_eq!(fixed(0.0191, shown), "0.019");
+/// ```
+pub fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
+    let finite = values.into_iter().filter(|value| value.is_finite());
+    let largest = finite.fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    match largest > 0.0 {
+        true => (2 - magnitude(largest)).clamp(0, 6) as usize,
+        false => 0,
+    }
+}
+
+/// As [`fixed`], plus included.
+pub fn signed_fixed(value: f64, decimals: usize) -> String {
+    match value > 0.0 {
+        true => format!("+{}", fixed(value, decimals)),
+        false => fixed(value, decimals),
+    }
+}
+
 /// With its sign, plus included: for differences.
 ///
 /// ```
@@ -66,6 +91,15 @@ pub fn signed(value: f64) -> String {
 /// A count, thousands apart from 10 000 on.
 pub fn count(n: usize) -> String {
     grouped(&n.to_string())
+}
+
+/// How many stand behind a number: `n = 535`, never broken over two lines.
+///
+/// ```
+/// assert_eq!(sidelight::report::number::n_is(535), "n\u{a0}=\u{a0}535");
+/// ```
+pub fn n_is(n: usize) -> String {
+    format!("n\u{a0}=\u{a0}{}", count(n))
 }
 
 /// A share in [0, 1] as a percentage.

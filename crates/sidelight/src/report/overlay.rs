@@ -8,7 +8,7 @@ mod thumbnail;
 
 use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
 use crate::image::Picture;
-use crate::report::escape::escape;
+use crate::report::escape::{breakable, escape};
 use crate::report::number::number;
 
 pub use outcome::{LabelBar, Outcome, PointMark, ValueMark};
@@ -119,7 +119,7 @@ fn rows_table(rows: &[(String, Option<String>)]) -> String {
     }
     let mut out = String::from("<table class=\"read\"><tbody>");
     for (name, value) in rows {
-        put!(&mut out, "<tr><th scope=\"row\">{}</th>", escape(name));
+        put!(&mut out, "<tr><th scope=\"row\">{}</th>", breakable(name));
         match value {
             Some(value) => put!(&mut out, "<td>{}</td></tr>", escape(value)),
             None => out.push_str("<td class=\"missing\">missing</td></tr>"),

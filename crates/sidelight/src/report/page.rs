@@ -1,6 +1,6 @@
 //! The frame of a page: head, style, sections, figures and tables.
 
-use super::escape::escape;
+use super::escape::{escape, prose};
 
 /// Everything a page may load: nothing but what is written in it.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
@@ -89,7 +89,7 @@ impl Page {
             escape(&self.title)
         );
         if !self.lead.is_empty() {
-            put!(out, "<p class=\"lead\">{}</p>\n", escape(&self.lead));
+            put!(out, "<p class=\"lead\">{}</p>\n", prose(&self.lead));
         }
         if self.sections.len() > 2 {
             out.push_str("<nav aria-label=\"Contents\"><ul>");
@@ -119,9 +119,15 @@ pub fn wide_figure(drawing: &str, title: &str, caption: &str) -> String {
 
 fn figure_of_class(class: &str, drawing: &str, title: &str, caption: &str) -> String {
     let mut out = String::new();
+    // What can be moved sideways must be reachable by keyboard.
+    let focus = if class.is_empty() {
+        ""
+    } else {
+        " tabindex=\"0\""
+    };
     put!(
         &mut out,
-        "<figure{class}><figcaption><b>{}</b> {}</figcaption><div class=\"scroll\">{drawing}</div></figure>",
+        "<figure{class}><figcaption><b>{}</b> {}</figcaption><div class=\"scroll\"{focus}>{drawing}</div></figure>",
         escape(title),
         escape(caption)
     );
@@ -130,11 +136,25 @@ fn figure_of_class(class: &str, drawing: &str, title: &str, caption: &str) -> St
 
 /// Figures side by side, as many as fit.
 pub fn figures(figures: &[String]) -> String {
+    figures_of_class("figures", figures)
+}
+
+/// The same, standing on one line: for axes that are to be compared.
+pub fn standing_figures(figures: &[String]) -> String {
+    figures_of_class("figures standing", figures)
+}
+
+fn figures_of_class(class: &str, figures: &[String]) -> String {
     let all = figures.concat();
     match all.is_empty() {
         true => all,
-        false => format!("<div class=\"figures\">{all}</div>"),
+        false => format!("<div class=\"{class}\">{all}</div>"),
     }
+}
+
+/// A table with a drawing beside it, or below where there is no room.
+pub fn beside(table: &str, figure: &str) -> String {
+    format!("<div class=\"beside\">{table}{figure}</div>")
 }
 
 /// What is in a column of a table.
@@ -192,7 +212,7 @@ pub fn facts(facts: &[(String, String)]) -> String {
             &mut out,
             "<div><dt>{}</dt><dd>{}</dd></div>",
             escape(name),
-            escape(value)
+            prose(value)
         );
     }
     out.push_str("</dl>");
@@ -206,7 +226,7 @@ pub fn remarks(remarks: &[String]) -> String {
     }
     let mut out = String::from("<ul class=\"remarks\">");
     for remark in remarks {
-        put!(&mut out, "<li>{}</li>", escape(remark));
+        put!(&mut out, "<li>{}</li>", prose(remark));
     }
     out.push_str("</ul>");
     out
@@ -235,7 +255,7 @@ pub fn folded(summary: &str, html: &str) -> String {
 pub fn paragraph(text: &str) -> String {
     match text.is_empty() {
         true => String::new(),
-        false => format!("<p>{}</p>", escape(text)),
+        false => format!("<p>{}</p>", prose(text)),
     }
 }
 

@@ -5,7 +5,7 @@ use super::chart::{
     ScaleKind, ScatterPlot, Series, VerticalNote,
 };
 use super::metric_name::MetricName;
-use super::number::{count, duration, number};
+use super::number::{count, duration, n_is, number};
 use super::overlay::{self, Card, Outcome};
 use super::page::{self, Align, Page};
 use crate::config::TargetScale;
@@ -152,7 +152,7 @@ impl RunPage {
         if with_baseline {
             columns.push(("without looking", Align::Number));
         }
-        columns.extend([("meaning", Align::Text), ("", Align::Text)]);
+        columns.push(("meaning", Align::Text));
         let rows: Vec<Vec<String>> = self
             .metrics
             .iter()
@@ -162,13 +162,13 @@ impl RunPage {
     }
 
     fn details_html(&self) -> String {
-        let (tables, drawings): (Vec<_>, Vec<_>) = self
-            .details
-            .iter()
-            .partition(|detail| matches!(detail, Detail::Confusion(_)));
-        let html =
-            |details: Vec<&Detail>| details.into_iter().map(Detail::html).collect::<Vec<_>>();
-        page::figures(&html(drawings)) + &html(tables).concat()
+        let html = |detail: &Detail| detail.html();
+        match &self.details[..] {
+            [drawing, matrix @ Detail::Confusion(_)] => {
+                page::beside(&matrix.html(), &drawing.html())
+            }
+            details => page::figures(&details.iter().map(html).collect::<Vec<_>>()),
+        }
     }
 
     fn part_title(&self) -> String {
@@ -201,12 +201,10 @@ impl MetricRow {
         if with_baseline {
             cells.push(self.baseline.map_or_else(|| "–".into(), number));
         }
-        let better = if metric.meaning.is_empty() {
-            ""
-        } else {
-            metric.better.words()
-        };
-        cells.extend([metric.meaning, better.to_owned()]);
+        cells.push(match metric.meaning.is_empty() {
+            true => String::new(),
+            false => format!("{}; {}", metric.meaning, metric.better.words()),
+        });
         cells
     }
 }
@@ -264,7 +262,7 @@ impl Curves {
         if self.learning_rate.len() > 1 {
             figures.push(self.rate_figure());
         }
-        page::figures(&figures) + &self.numbers()
+        page::standing_figures(&figures) + &self.numbers()
     }
 
     fn loss_figure(&self) -> String {
@@ -470,24 +468,24 @@ impl Detail {
         match self {
             Self::Confusion(matrix) => {
                 let caption = format!(
-                    "Rows of each class and what they were taken for, n = {}.",
-                    count(matrix.n())
+                    "Rows of each class and what they were taken for, {}.",
+                    n_is(matrix.n())
                 );
-                page::wide_figure(&matrix.html(), "Confusion.", &caption)
+                page::figure(&matrix.html(), "Confusion.", &caption)
             }
             Self::Scatter(plot) => {
                 let caption = format!(
-                    "One point a row, n = {}; on the dotted line both are equal.",
-                    count(plot.n())
+                    "One point a row, {}; on the dotted line both are equal.",
+                    n_is(plot.n())
                 );
                 page::figure(&plot.svg(), "Predicted against true.", &caption)
             }
             Self::Errors(histogram) => {
-                let caption = format!("One count a row, n = {}.", count(histogram.n()));
+                let caption = format!("One count a row, {}.", n_is(histogram.n()));
                 page::figure(&histogram.svg(), "Size of the error.", &caption)
             }
             Self::Reliability(diagram) => {
-                let caption = "On the dotted line probabilities mean what they say; whiskers are 95 % intervals.";
+                let caption = "On the dotted line probabilities mean what they say; whiskers are 95 % intervals.";
                 page::figure(&diagram.svg(), "Calibration.", caption)
             }
         }

@@ -1,6 +1,6 @@
 //! What the model is given, row by row; for a run also what it makes of it.
 
-use super::escape::escape;
+use super::escape::{breakable, escape};
 use super::number::{count, fixed};
 use super::overlay::{self, Card};
 use super::page::{self, Page};
@@ -95,14 +95,14 @@ impl ShowRow {
             put!(
                 &mut out,
                 "<li{class}><span>{}</span><span class=\"num\">{shown}</span></li>",
-                escape(name)
+                breakable(name)
             );
         }
         for (name, code) in &self.codes {
             put!(
                 &mut out,
                 "<li><span>{}</span><span class=\"num\">code {code}</span></li>",
-                escape(name)
+                breakable(name)
             );
         }
         out.push_str("</ul>");

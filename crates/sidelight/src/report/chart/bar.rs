@@ -5,7 +5,7 @@ use super::scale::{Scale, ScaleKind};
 use crate::report::escape::{escape, shortened};
 use crate::report::number::number;
 
-const WIDTH: f64 = 460.0;
+const WIDTH: f64 = 400.0;
 const ROW: f64 = 22.0;
 
 /// Bars that begin at 0.
@@ -145,6 +145,24 @@ mod tests {
             bars,
         }
         .svg();
-        insta::assert_snapshot!(svg.replace("><", ">\n<"), @"");
+        insta::assert_snapshot!(svg.replace("><", ">\n<"), @r#"
+        <svg class="chart" viewBox="0 0 400 68" style="max-width:432px" role="img" aria-label="Bar chart of importance. age: 2  n = 8. &lt;sex&gt;: −1.">
+        <text x="38.5" y="11" class="dim">importance</text>
+        <text x="30.5" y="34.8" text-anchor="end">age</text>
+        <rect class="bar" x="99" y="24.5" width="121.1" height="13">
+        <title>age: 2  n = 8</title>
+        </rect>
+        <path class="whisker" d="M159.6 31L341.2 31"/>
+        <path class="whisker" d="M159.6 27.5L159.6 34.5"/>
+        <path class="whisker" d="M341.2 27.5L341.2 34.5"/>
+        <text x="349.2" y="34.8" class="num">2  n = 8</text>
+        <text x="30.5" y="56.8" text-anchor="end">&lt;sex&gt;</text>
+        <rect class="bar" x="38.5" y="46.5" width="60.5" height="13">
+        <title>&lt;sex&gt;: −1</title>
+        </rect>
+        <text x="349.2" y="56.8" class="num">−1</text>
+        <path class="axis" d="M99 18L99 64"/>
+        </svg>
+        "#);
     }
 }

@@ -149,7 +149,37 @@ mod tests {
     fn a_matrix_is_a_table_with_every_count_and_its_n() {
         let matrix = ConfusionMatrix::of(&names(2), [(0, 0), (0, 0), (0, 1), (1, 1)]);
         assert_eq!(matrix.n(), 4);
-        insta::assert_snapshot!(matrix.html().replace("><", ">\n<"), @"");
+        insta::assert_snapshot!(matrix.html().replace("><", ">\n<"), @r#"
+        <div class="scroll">
+        <table class="confusion">
+        <thead>
+        <tr>
+        <th scope="col">true ↓   predicted →</th>
+        <th scope="col" title="&lt;0&gt;">&lt;0&gt;</th>
+        <th scope="col" title="&lt;1&gt;">&lt;1&gt;</th>
+        <th scope="col">n</th>
+        <th scope="col">right</th>
+        </tr>
+        </thead>
+        <tbody>
+        <tr>
+        <th scope="row" title="&lt;0&gt;">&lt;0&gt;</th>
+        <td class="right" style="--share:40%">2</td>
+        <td class="wrong" style="--share:20%">1</td>
+        <td class="num">3</td>
+        <td class="num">66.7 %</td>
+        </tr>
+        <tr>
+        <th scope="row" title="&lt;1&gt;">&lt;1&gt;</th>
+        <td class="zero">·</td>
+        <td class="right" style="--share:60%">1</td>
+        <td class="num">1</td>
+        <td class="num">100 %</td>
+        </tr>
+        </tbody>
+        </table>
+        </div>
+        "#);
     }
 
     #[test]

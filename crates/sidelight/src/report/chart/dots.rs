@@ -5,7 +5,8 @@ use super::scale::{Scale, ScaleKind};
 use crate::report::escape::shortened;
 use crate::report::number::number;
 
-const WIDTH: f64 = 460.0;
+const WIDTH: f64 = 400.0;
+const NAME: usize = 30;
 const ROW: f64 = 24.0;
 
 /// Rows of dots on one axis.
@@ -34,7 +35,7 @@ impl DotPlot {
         let left = self
             .rows
             .iter()
-            .map(|row| text_width(&shortened(&row.name, 26)))
+            .map(|row| text_width(&shortened(&row.name, NAME)))
             .fold(30.0, f64::max);
         let all = self
             .rows
@@ -95,7 +96,7 @@ fn put_row(out: &mut String, scale: &Scale, y: f64, at: usize, row: &DotRow) {
         y + 3.8,
         Anchor::End,
         "",
-        &shortened(&row.name, 26),
+        &shortened(&row.name, NAME),
     );
     for (fold, value) in row.values.iter().enumerate() {
         if let Some(x) = scale.at(*value) {

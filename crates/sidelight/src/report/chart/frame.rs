@@ -27,7 +27,7 @@ pub(super) fn text_width(text: &str) -> f64 {
 /// Begins a drawing; `description` is what is read aloud.
 pub(super) fn open(out: &mut String, width: f64, height: f64, description: &str) {
     // Never drawn much larger than it was composed.
-    let most = Px(width * 1.2);
+    let most = Px(width * 1.08);
     put!(
         out,
         "<svg class=\"chart\" viewBox=\"0 0 {} {}\" style=\"max-width:{most}px\" role=\"img\" aria-label=\"{}\">",
@@ -120,10 +120,16 @@ impl Frame {
     pub(super) fn x_axis(&self, out: &mut String, ticks: &[(f64, String)], label: &str) {
         let bottom = self.bottom();
         rule(out, "axis", [self.left(), bottom], [self.right(), bottom]);
+        let mut free = f64::NEG_INFINITY;
         for (value, label) in ticks {
             let Some(x) = self.x.at(*value) else { continue };
             rule(out, "axis", [x, bottom], [x, bottom + 4.0]);
-            text(out, x, bottom + 15.0, Anchor::Middle, "tick", label);
+            // A label that would run into the one before is left out; its tick stays.
+            let half = text_width(label) / 2.0;
+            if x - half >= free {
+                text(out, x, bottom + 15.0, Anchor::Middle, "tick", label);
+                free = x + half + 5.0;
+            }
         }
         let middle = (self.left() + self.right()) / 2.0;
         text(out, middle, bottom + 31.0, Anchor::Middle, "dim", label);

@@ -4,7 +4,7 @@ use super::frame::{Anchor, Frame, Px, close, label_room, open, rule, text};
 use super::scale::{Scale, ScaleKind};
 use crate::report::number::{count, number};
 
-const WIDTH: f64 = 380.0;
+const WIDTH: f64 = 340.0;
 const PLOT_HEIGHT: f64 = 150.0;
 
 /// Counts over bins of equal, round width.

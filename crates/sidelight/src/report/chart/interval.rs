@@ -6,9 +6,11 @@ use super::frame::{Anchor, Px, close, open, rule, text, text_width};
 use super::scale::{Scale, ScaleKind};
 use crate::report::escape::{escape, shortened};
 use crate::report::metric_name::Better;
-use crate::report::number::{count, number, signed};
+use crate::report::number::{count, decimals, signed_fixed};
 
-const WIDTH: f64 = 680.0;
+const WIDTH: f64 = 720.0;
+const NAME: usize = 40;
+const NUMBERS: &str = "difference (95 % interval)";
 const ROW: f64 = 24.0;
 const HEAD: f64 = 34.0;
 
@@ -38,53 +40,81 @@ pub struct Interval {
     pub n: usize,
 }
 
+/// Where things are, and how numbers are written.
+struct Layout {
+    scale: Scale,
+    plot_end: f64,
+    decimals: usize,
+}
+
 impl Interval {
     /// Whether zero is inside (or an end is not known).
     pub fn holds_zero(&self) -> bool {
         !(self.low > 0.0 || self.high < 0.0)
     }
 
-    fn numbers(&self) -> String {
-        format!(
-            "{} ({} to {})",
-            signed(self.delta),
-            signed(self.low),
-            signed(self.high)
-        )
+    fn numbers(&self, decimals: usize) -> String {
+        let [delta, low, high] =
+            [self.delta, self.low, self.high].map(|value| signed_fixed(value, decimals));
+        format!("{delta} ({low} to {high})")
     }
 }
 
 impl IntervalPlot {
+    /// Decimals of all numbers in the drawing.
+    fn decimals(&self) -> usize {
+        decimals(
+            self.rows
+                .iter()
+                .flat_map(|row| [row.delta, row.low, row.high]),
+        )
+    }
+
     /// The drawing.
     pub fn svg(&self) -> String {
-        let widest = |width: fn(&Interval) -> f64| self.rows.iter().map(width).fold(60.0, f64::max);
-        let left = widest(|row| text_width(&shortened(&row.name, 32))) + 14.0;
-        let numbers = widest(|row| text_width(&row.numbers())) + 10.0;
-        let plot_end = WIDTH - numbers - 52.0;
-        let ends = self
-            .rows
-            .iter()
-            .flat_map(|row| [0.0, row.delta, row.low, row.high]);
-        let scale = Scale::over(ScaleKind::Linear, ends).onto(left + 8.0, plot_end - 12.0);
+        let layout = self.layout();
         let bottom = HEAD + self.rows.len() as f64 * ROW;
         let mut out = String::new();
         open(&mut out, WIDTH, bottom + 38.0, &self.description());
-        self.put_head(&mut out, &scale, plot_end);
-        put_axis(&mut out, &scale, bottom, &self.label);
+        self.put_head(&mut out, &layout);
+        put_axis(&mut out, &layout.scale, bottom, &self.label);
         for (at, row) in self.rows.iter().enumerate() {
-            put_row(
-                &mut out,
-                &scale,
-                HEAD + (at as f64 + 0.5) * ROW,
-                row,
-                plot_end,
-            );
+            put_row(&mut out, &layout, HEAD + (at as f64 + 0.5) * ROW, row);
         }
         close(&mut out);
         out
     }
 
-    fn put_head(&self, out: &mut String, scale: &Scale, plot_end: f64) {
+    /// Names take what they need on the left, numbers on the right, the plot what is between.
+    fn layout(&self) -> Layout {
+        let decimals = self.decimals();
+        let widest = |widths: &mut dyn Iterator<Item = f64>| widths.fold(60.0, f64::max);
+        let names = self
+            .rows
+            .iter()
+            .map(|row| text_width(&shortened(&row.name, NAME)));
+        let numbers = self
+            .rows
+            .iter()
+            .map(|row| text_width(&row.numbers(decimals)));
+        let left = widest(&mut { names }) + 14.0;
+        let plot_end = WIDTH - widest(&mut { numbers }).max(text_width(NUMBERS)) - 62.0;
+        let ends = self
+            .rows
+            .iter()
+            .flat_map(|row| [0.0, row.delta, row.low, row.high]);
+        let scale = Scale::over(ScaleKind::Linear, ends).onto(left + 8.0, plot_end - 16.0);
+        Layout {
+            scale,
+            plot_end,
+            decimals,
+        }
+    }
+
+    fn put_head(&self, out: &mut String, layout: &Layout) {
+        let Layout {
+            scale, plot_end, ..
+        } = layout;
         let zero = scale.at(0.0).unwrap_or(scale.range[0]);
         let (left, right) = match self.better {
             Better::Lower => ("← better", "worse →"),
@@ -96,14 +126,7 @@ impl IntervalPlot {
         if scale.range[1] - zero > 46.0 {
             text(out, zero + 6.0, 24.0, Anchor::Start, "dim", right);
         }
-        text(
-            out,
-            plot_end,
-            24.0,
-            Anchor::Start,
-            "dim",
-            "difference (95 % interval)",
-        );
+        text(out, *plot_end, 24.0, Anchor::Start, "dim", NUMBERS);
         text(out, WIDTH, 24.0, Anchor::End, "dim", "n");
         rule(out, "axis", [0.0, HEAD - 3.0], [WIDTH, HEAD - 3.0]);
     }
@@ -115,7 +138,7 @@ impl IntervalPlot {
                 &mut words,
                 " {}: {}, n = {}.",
                 row.name,
-                row.numbers(),
+                row.numbers(self.decimals()),
                 row.n
             );
         }
@@ -126,7 +149,7 @@ impl IntervalPlot {
 fn put_axis(out: &mut String, scale: &Scale, bottom: f64, label: &str) {
     let [left, right] = scale.range;
     rule(out, "axis", [left - 8.0, bottom], [right + 12.0, bottom]);
-    for (value, tick) in scale.ticks(5) {
+    for (value, tick) in scale.ticks(4) {
         let Some(x) = scale.at(value) else { continue };
         rule(out, "axis", [x, bottom], [x, bottom + 4.0]);
         text(out, x, bottom + 15.0, Anchor::Middle, "tick", &tick);
@@ -144,14 +167,20 @@ fn put_axis(out: &mut String, scale: &Scale, bottom: f64, label: &str) {
     );
 }
 
-fn put_row(out: &mut String, scale: &Scale, y: f64, row: &Interval, plot_end: f64) {
+fn put_row(out: &mut String, layout: &Layout, y: f64, row: &Interval) {
+    let Layout {
+        scale,
+        plot_end,
+        decimals,
+    } = layout;
+    let numbers = row.numbers(*decimals);
     text(
         out,
         0.0,
         y + 3.8,
         Anchor::Start,
         "",
-        &shortened(&row.name, 32),
+        &shortened(&row.name, NAME),
     );
     if let Some((low, high)) = scale.at(row.low).zip(scale.at(row.high)) {
         rule(out, "whisker", [low, y], [high, y]);
@@ -166,12 +195,11 @@ fn put_row(out: &mut String, scale: &Scale, y: f64, row: &Interval, plot_end: f6
             Px(x - 4.5),
             Px(y - 4.5),
             escape(&row.name),
-            row.numbers()
+            numbers
         );
     }
-    text(out, plot_end, y + 3.8, Anchor::Start, "num", &row.numbers());
+    text(out, *plot_end, y + 3.8, Anchor::Start, "num", &numbers);
     text(out, WIDTH, y + 3.8, Anchor::End, "num", &count(row.n));
-    let _ = number;
 }
 
 #[cfg(test)]
@@ -217,7 +245,7 @@ mod tests {
     #[test]
     fn every_number_is_said_in_words_with_its_n() {
         assert!(plot().svg().contains(
-            "Differences in MAE, lower is better. both − image: −0.0800 (−0.100 to −0.0600), n = 535."
+            "Differences in MAE, lower is better. both − image: −0.080 (−0.100 to −0.060), n = 535."
         ));
     }
 }

@@ -7,9 +7,10 @@ use super::scale::{Scale, ScaleKind};
 use crate::report::escape::escape;
 use crate::report::number::number;
 
-const WIDTH: f64 = 380.0;
-const PLOT_HEIGHT: f64 = 168.0;
-/// Up to so many points, each has its marker.
+const WIDTH: f64 = 340.0;
+const PLOT_HEIGHT: f64 = 156.0;
+/// Up to so many points, each has its marker; of more points only some have, to tell lines apart,
+/// and of a line that is alone none has.
 const MARKED: usize = 24;
 
 /// Several lines in one drawing.
@@ -68,9 +69,9 @@ impl LineChart {
             .iter()
             .map(|series| series.name.as_str())
             .collect();
-        let mut top = 20.0;
+        let mut top = 24.0;
         if names.len() > 1 {
-            top += legend(&mut head, &names, WIDTH, top) + 4.0;
+            top += legend(&mut head, &names, WIDTH, 20.0) + 6.0;
         }
         if !self.notes.is_empty() {
             top += 14.0;
@@ -153,6 +154,9 @@ impl LineChart {
             escape(&series.name)
         );
         let every = series.points.len().div_ceil(MARKED).max(1);
+        if every > 1 && self.series.len() == 1 {
+            return;
+        }
         for point in series.points.iter().step_by(every) {
             if let Some((x, y)) = frame.x.at(point[0]).zip(frame.y.at(point[1])) {
                 let [at, value] = point.map(number);
@@ -206,7 +210,58 @@ mod tests {
 
     #[test]
     fn a_small_chart_is_drawn_as_it_always_was() {
-        insta::assert_snapshot!(chart().svg().replace("><", ">\n<"), @"");
+        insta::assert_snapshot!(chart().svg().replace("><", ">\n<"), @r#"
+        <svg class="chart" viewBox="0 0 340 240" style="max-width:367.2px" role="img" aria-label="Line chart of loss against epoch. train: from 1 to 0. &lt;valid&gt;: from 0.800 to 0.400.">
+        <text x="0" y="11" class="dim">loss</text>
+        <path class="line c1" stroke-dasharray="" d="M0 28h24"/>
+        <path class="mark c1" d="M9 28a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z"/>
+        <text x="30" y="32">train</text>
+        <path class="line c2" stroke-dasharray="6 3" d="M74.5 28h24"/>
+        <path class="mark c2" d="M83.8 25.3h5.4v5.4h-5.4Z"/>
+        <text x="104.5" y="32">&lt;valid&gt;</text>
+        <path class="grid" d="M28.3 202L330 202"/>
+        <text x="22.3" y="205.8" text-anchor="end" class="tick">0.0</text>
+        <path class="grid" d="M28.3 170.8L330 170.8"/>
+        <text x="22.3" y="174.6" text-anchor="end" class="tick">0.2</text>
+        <path class="grid" d="M28.3 139.6L330 139.6"/>
+        <text x="22.3" y="143.4" text-anchor="end" class="tick">0.4</text>
+        <path class="grid" d="M28.3 108.4L330 108.4"/>
+        <text x="22.3" y="112.2" text-anchor="end" class="tick">0.6</text>
+        <path class="grid" d="M28.3 77.2L330 77.2"/>
+        <text x="22.3" y="81" text-anchor="end" class="tick">0.8</text>
+        <path class="grid" d="M28.3 46L330 46"/>
+        <text x="22.3" y="49.8" text-anchor="end" class="tick">1.0</text>
+        <path class="axis" d="M28.3 202L330 202"/>
+        <path class="axis" d="M28.3 202L28.3 206"/>
+        <text x="28.3" y="217" text-anchor="middle" class="tick">1</text>
+        <path class="axis" d="M179.1 202L179.1 206"/>
+        <text x="179.1" y="217" text-anchor="middle" class="tick">2</text>
+        <path class="axis" d="M330 202L330 206"/>
+        <text x="330" y="217" text-anchor="middle" class="tick">3</text>
+        <text x="179.2" y="233" text-anchor="middle" class="dim">epoch</text>
+        <path class="line c1" stroke-dasharray="" d="M28.3 46L179.1 124L330 202">
+        <title>train</title>
+        </path>
+        <path class="mark c1" d="M25.3 46a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z">
+        <title>train, epoch 1: 1</title>
+        </path>
+        <path class="mark c1" d="M176.1 124a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z">
+        <title>train, epoch 2: 0.500</title>
+        </path>
+        <path class="mark c1" d="M327 202a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z">
+        <title>train, epoch 3: 0</title>
+        </path>
+        <path class="line c2" stroke-dasharray="6 3" d="M28.3 77.2M330 139.6">
+        <title>&lt;valid&gt;</title>
+        </path>
+        <path class="mark c2" d="M25.6 74.5h5.4v5.4h-5.4Z">
+        <title>&lt;valid&gt;, epoch 1: 0.800</title>
+        </path>
+        <path class="mark c2" d="M327.3 136.9h5.4v5.4h-5.4Z">
+        <title>&lt;valid&gt;, epoch 3: 0.400</title>
+        </path>
+        </svg>
+        "#);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use super::frame::{Anchor, Frame, Px, close, colour, dash, legend, open, put_mar
 use super::scale::{Scale, ScaleKind};
 use crate::report::number::{count, fixed, percent};
 
-const WIDTH: f64 = 380.0;
-const SIDE: f64 = 300.0;
+const WIDTH: f64 = 340.0;
+const SIDE: f64 = 276.0;
 
 /// One or several sets of probabilities, binned.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -96,8 +96,8 @@ impl ReliabilityDiagram {
             .map(|series| series.name.as_str())
             .collect();
         let top = match names.len() > 1 {
-            true => 24.0 + legend(&mut head, &names, WIDTH, 20.0),
-            false => 22.0,
+            true => 30.0 + legend(&mut head, &names, WIDTH, 20.0),
+            false => 24.0,
         };
         let unit = Scale {
             kind: ScaleKind::Linear,

@@ -2,6 +2,9 @@
 
 use crate::report::number;
 
+/// From here on ticks are abbreviated.
+const LARGE: f64 = 100_000.0;
+
 /// Linear or logarithmic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScaleKind {
@@ -110,9 +113,9 @@ impl Scale {
         let decimals = (-(step.log10() + 1e-9).floor()).max(0.0) as usize;
         let first = (self.domain[0] / step - 1e-9).ceil() as i64;
         let last = (self.domain[1] / step + 1e-9).floor() as i64;
-        let large = self.domain[0].abs().max(self.domain[1].abs()) >= 1e7 || decimals > 6;
-        let text = |value: f64| match large {
-            true => number::number(value),
+        let largest = self.domain[0].abs().max(self.domain[1].abs());
+        let text = |value: f64| match decimals > 6 || largest >= LARGE {
+            true => abbreviated(value),
             false => number::fixed(value, decimals),
         };
         (first..=last)
@@ -152,8 +155,23 @@ fn tick_text(tick: f64) -> String {
     let decade = (tick.log10() + 1e-9).floor() as i32;
     match decade {
         -4..0 => number::fixed(tick, -decade as usize),
-        0..7 => number::fixed(tick, 0),
-        _ => number::number(tick).replace(".00", ""),
+        _ => abbreviated(tick),
+    }
+}
+
+/// Thousands and millions as `k` and `M`, so that labels stay short.
+fn abbreviated(value: f64) -> String {
+    let short = |value: f64, unit: &str| {
+        let text = number::fixed(value, 2);
+        format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
+    };
+    match value.abs() {
+        size if size >= 1e9 || (size > 0.0 && size < 1e-3) => {
+            number::number(value).replace(".00", "")
+        }
+        size if size >= 1e6 => short(value / 1e6, "\u{202F}M"),
+        size if size >= 1e4 => short(value / 1e3, "\u{202F}k"),
+        _ => short(value, ""),
     }
 }
 
@@ -205,11 +223,11 @@ mod tests {
         assert_eq!(
             texts(scale.ticks(3)),
             [
-                "−50\u{202F}000",
+                "−50\u{202F}k",
                 "0",
-                "50\u{202F}000",
-                "100\u{202F}000",
-                "150\u{202F}000"
+                "50\u{202F}k",
+                "100\u{202F}k",
+                "150\u{202F}k"
             ]
         );
     }

@@ -5,8 +5,8 @@ use super::scale::{Scale, ScaleKind};
 use crate::report::escape::escape;
 use crate::report::number::{count, number};
 
-const WIDTH: f64 = 380.0;
-const SIDE: f64 = 300.0;
+const WIDTH: f64 = 340.0;
+const SIDE: f64 = 276.0;
 /// More points than this only make the file larger: every k-th is shown, and it is said.
 const MOST: usize = 1500;
 /// Up to so many points, each has its tooltip.

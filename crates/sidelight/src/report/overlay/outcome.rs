@@ -11,6 +11,8 @@ use crate::task::{Prediction, Task};
 /// Classes that are shown beneath a picture, and the true one.
 const CLASSES_SHOWN: usize = 4;
 const LABELS_SHOWN: usize = 6;
+/// More points than this would hide the picture at their usual size.
+const CROWD: usize = 16;
 
 /// What is true and what was predicted for one row.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -175,8 +177,9 @@ impl Outcome {
             escape(&format!("{name}{}", self.words()))
         );
         if let Self::Points(points) = self {
-            // Marks keep their size on the page whatever the picture's.
-            let unit = width.max(height) as f32 / 240.0;
+            // Marks keep their size on the page whatever the picture's; many are drawn smaller.
+            let crowd = if points.len() > CROWD { 0.6 } else { 1.0 };
+            let unit = width.max(height) as f32 / 240.0 * crowd;
             for (at, point) in points.iter().enumerate() {
                 put_point(&mut out, at, point, unit);
             }
@@ -510,7 +513,25 @@ mod tests {
             uri: "data:,".into(),
         };
         let svg = outcome.over(&picture, "row 1");
-        insta::assert_snapshot!(svg.replace("><", ">\n<"), @"");
+        insta::assert_snapshot!(svg.replace("><", ">\n<"), @r#"
+        <svg class="picture" viewBox="0 0 240 120" role="img" aria-label="row 1: 1 true points (circles), 2 predicted (crosses), error 5 px">
+        <image width="240" height="120" href="data:,"/>
+        <g class="point">
+        <title>point 0</title>
+        <path class="edge between" d="M1 2L4 6"/>
+        <circle class="edge truth" cx="1" cy="2" r="5"/>
+        <path class="edge predicted" d="M0 2L8 10M0 10L8 2"/>
+        <path class="face between" d="M1 2L4 6"/>
+        <circle class="face truth" cx="1" cy="2" r="5"/>
+        <path class="face predicted" d="M0 2L8 10M0 10L8 2"/>
+        </g>
+        <g class="point">
+        <title>point 1</title>
+        <path class="edge predicted" d="M3 4L11 12M3 12L11 4"/>
+        <path class="face predicted" d="M3 4L11 12M3 12L11 4"/>
+        </g>
+        </svg>
+        "#);
     }
 
     #[test]
