@@ -19,18 +19,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
                   sidelight check sidelight.toml\n  \
                   sidelight train sidelight.toml --out runs/a"
 )]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     /// Say nothing but results, warnings and errors.
     #[arg(short, long, global = true, help_heading = "General")]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make a data set and show on it what metadata can do
     Demo(DemoArgs),
     /// Look at a table and write a sidelight.toml for it
@@ -61,39 +61,39 @@ pub enum Command {
 /// Example: sidelight demo
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Folder to make
     ///
     /// Everything goes into it; delete it to start again.
     #[arg(long, value_name = "DIR", default_value = "demo", help_heading = "Output")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Number of pictures
     ///
     /// Fewer are quicker and teach less. Example: --rows 300
     #[arg(long, value_name = "N", help_heading = "Data")]
-    pub rows: Option<usize>,
+    pub(crate) rows: Option<usize>,
     /// Width of a picture in pixels
     ///
     /// Larger ones look better in the report; the network sees 96 pixels
     /// whatever the width. Example: --side 320
     #[arg(long, value_name = "PX", help_heading = "Data")]
-    pub side: Option<usize>,
+    pub(crate) side: Option<usize>,
     /// Seed of everything random
     ///
     /// Another seed makes other pictures. Example: --seed 1
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Data")]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Change a field of each model's configuration; can be repeated
     ///
     /// Example: --set train.epochs=5
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Training")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// How the comparison is printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Format,
+    pub(crate) format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
-    pub machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 /// Reads a table, infers what each column means and writes a commented
@@ -104,38 +104,38 @@ pub struct DemoArgs {
 /// Example: sidelight init metadata.csv --target price --group house_id
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// CSV, TSV, JSON Lines, Parquet, or a Hugging Face imagefolder
-    pub table: PathBuf,
+    pub(crate) table: PathBuf,
     /// Column to predict, or several separated by commas
     ///
     /// Points are columns x0,y0,x1,y1,… in pixels.
     /// Example: --target x0,y0,x1,y1
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', required = true, help_heading = "Columns")]
-    pub target: Vec<String>,
+    pub(crate) target: Vec<String>,
     /// Column whose rows belong together (a patient, a house)
     ///
     /// Rows that share its value are never divided between training and
     /// validation. Example: --group patientid
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
-    pub group: Option<String>,
+    pub(crate) group: Option<String>,
     /// Column to leave out; can be repeated
     ///
     /// Use it for a column that will not be known when predicting.
     /// Example: --ignore finding
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
-    pub ignore: Vec<String>,
+    pub(crate) ignore: Vec<String>,
     /// File to write
     ///
     /// sidelight.toml by default; `-` prints it. Example: --out -
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Replace the file if it is there
     #[arg(long, help_heading = "Output")]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
     /// How the columns are printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 /// Lists all problems of the table and the images at once: unreadable images,
@@ -146,19 +146,19 @@ pub struct InitArgs {
 /// Example: sidelight check sidelight.toml
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The configuration
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// Change a field of the configuration; can be repeated
     ///
     /// Example: --set data.table=new.csv
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// How problems are printed
     ///
     /// `json` and `csv` list all of them, one a row.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 /// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
@@ -170,38 +170,38 @@ pub struct CheckArgs {
 /// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct TrainArgs {
+pub(crate) struct TrainArgs {
     /// The configuration
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// Folder of the run, made anew
     ///
     /// It must not exist, or with --resume hold the run to go on with.
     /// Example: --out runs/a
     #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Go on with the stopped run in --out
     ///
     /// Use it after Ctrl-C, a crash or a power cut. The configuration must be
     /// the same.
     #[arg(long, conflicts_with = "overwrite", help_heading = "Output")]
-    pub resume: bool,
+    pub(crate) resume: bool,
     /// Replace the run in --out
     ///
     /// The old one is kept aside until the new one is finished. A folder that
     /// holds other files is never replaced.
     #[arg(long, help_heading = "Output")]
-    pub overwrite: bool,
+    pub(crate) overwrite: bool,
     /// How the final scores are printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Format,
+    pub(crate) format: Format,
     /// Change a field of the configuration; can be repeated
     ///
     /// Example: --set model.arm=image --set train.learning_rate=1e-3
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// Where and on how many cores.
     #[command(flatten)]
-    pub machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 /// Scores a trained model, on the validation rows of its own table or on all
@@ -210,17 +210,17 @@ pub struct TrainArgs {
 /// Example: sidelight eval runs/a test.csv --format json
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct EvalArgs {
+pub(crate) struct EvalArgs {
     /// Folder of the run
-    pub run: PathBuf,
+    pub(crate) run: PathBuf,
     /// A table with the same columns; default: the run's validation rows
-    pub table: Option<PathBuf>,
+    pub(crate) table: Option<PathBuf>,
     /// How scores are printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Format,
+    pub(crate) format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
-    pub machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 /// Applies a trained model to every row of a table, which needs no target.
@@ -230,20 +230,20 @@ pub struct EvalArgs {
 /// Example: sidelight predict runs/a new.csv --out predictions.csv
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct PredictArgs {
+pub(crate) struct PredictArgs {
     /// Folder of the run
-    pub run: PathBuf,
+    pub(crate) run: PathBuf,
     /// The table with the rows
-    pub table: PathBuf,
+    pub(crate) table: PathBuf,
     /// File to write: .csv, .jsonl or .parquet
     ///
     /// Written whole or not at all; an existing file is replaced.
     /// Example: --out predictions.parquet
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// Where and on how many cores.
     #[command(flatten)]
-    pub machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 /// Prints rows as read and as encoded; with --out, writes a page with the
@@ -254,26 +254,26 @@ pub struct PredictArgs {
 /// Example: sidelight show sidelight.toml --out batch.html
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// A sidelight.toml, or the folder of a run
     #[arg(value_name = "CONFIG|RUN")]
-    pub source: PathBuf,
+    pub(crate) source: PathBuf,
     /// Page to write, one self-contained file
     ///
     /// Example: --out page.html
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// How many rows to show
     #[arg(long, value_name = "N", default_value_t = 16, help_heading = "Output")]
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Change a field of the configuration; can be repeated
     ///
     /// Example: --set augment.rotate=45
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// Where and on how many cores.
     #[command(flatten)]
-    pub machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 /// Lists a network's parameters: path, shape, whether it is trained.
@@ -284,23 +284,23 @@ pub struct ShowArgs {
 /// Example: sidelight inspect runs/a --match 'layer4.*'
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct InspectArgs {
+pub(crate) struct InspectArgs {
     /// A sidelight.toml, the folder of a run, or a weights file
     #[arg(value_name = "CONFIG|RUN|WEIGHTS")]
-    pub source: PathBuf,
+    pub(crate) source: PathBuf,
     /// Only paths that match; `*` stands for anything
     ///
     /// Example: --match 'head.*'
     #[arg(long = "match", value_name = "PATTERN", help_heading = "Output")]
-    pub pattern: Option<String>,
+    pub(crate) pattern: Option<String>,
     /// Change a field of the configuration; can be repeated
     ///
     /// Example: --set model.backbone=resnet18
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// How the list is printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 /// Lists the backbones that `model.backbone` can name.
@@ -308,28 +308,28 @@ pub struct InspectArgs {
 /// Example: sidelight backbones
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub struct BackbonesArgs {
+pub(crate) struct BackbonesArgs {
     /// How the list is printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 /// Where and on how many cores it computes.
 #[derive(Debug, Args)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// Cores to use, 0: all
     ///
     /// The result does not depend on it. Example: --threads 4
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Machine")]
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Device to compute on
     #[arg(long, value_enum, default_value_t, value_name = "DEVICE", help_heading = "Machine")]
-    pub device: Device,
+    pub(crate) device: Device,
 }
 
 /// A device.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub enum Device {
+pub(crate) enum Device {
     /// This machine's processor.
     #[default]
     Cpu,
@@ -337,7 +337,7 @@ pub enum Device {
 
 /// How a table is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Aligned columns, for people.
     #[default]
     Text,

@@ -1,14 +1,14 @@
 //! One file per command, and what several of them do alike.
 
-pub mod backbones;
-pub mod check;
-pub mod demo;
-pub mod eval;
-pub mod init;
-pub mod inspect;
-pub mod predict;
-pub mod show;
-pub mod train;
+pub(crate) mod backbones;
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod eval;
+pub(crate) mod init;
+pub(crate) mod inspect;
+pub(crate) mod predict;
+pub(crate) mod show;
+pub(crate) mod train;
 
 mod narration;
 mod problems;
@@ -21,7 +21,7 @@ use crate::args::{Device, Machine};
 
 /// How a command that could do its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It is done.
     Done,
     /// It is done, and the answer is no.
@@ -30,7 +30,7 @@ pub enum Answer {
 
 impl Machine {
     /// Makes the machine what was asked for: call it once, before anything is computed.
-    pub fn prepare(&self) -> anyhow::Result<()> {
+    pub(crate) fn prepare(&self) -> anyhow::Result<()> {
         match self.device {
             Device::Cpu => {}
         }
@@ -44,7 +44,7 @@ impl Machine {
     }
 
     /// The same for the threads that read images, where the configuration leaves them open.
-    pub fn configure(&self, config: &mut Config) {
+    pub(crate) fn configure(&self, config: &mut Config) {
         if config.train.workers == 0 {
             config.train.workers = self.threads;
         }

@@ -4,16 +4,16 @@ use std::fmt;
 
 /// A refusal; the library's own errors are [`sidelight::Error`].
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// What is wrong.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do instead.
-    pub hint: String,
+    pub(crate) hint: String,
 }
 
 impl Refusal {
     /// A refusal with its advice.
-    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
     }
 }

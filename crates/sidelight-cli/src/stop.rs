@@ -8,7 +8,7 @@ use anyhow::Context;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C (and a polite request to end) sets the returned flag.
-pub fn on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
+pub(crate) fn on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             quit();

@@ -11,7 +11,7 @@ use crate::args::Format;
 
 /// Both streams of this process, and how to write on them.
 #[derive(Debug)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     is_quiet: bool,
     has_colour: bool,
     /// stderr is a terminal: a line can be redrawn.
@@ -21,7 +21,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// Colour only on a terminal and where `NO_COLOR` is not set (<https://no-color.org>).
-    pub fn new(is_quiet: bool) -> Self {
+    pub(crate) fn new(is_quiet: bool) -> Self {
         let is_live = io::stderr().is_terminal();
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -29,20 +29,20 @@ impl Terminal {
     }
 
     /// A line of conversation, left out with `--quiet`.
-    pub fn say(&mut self, text: impl AsRef<str>) {
+    pub(crate) fn say(&mut self, text: impl AsRef<str>) {
         if !self.is_quiet {
             self.line(text.as_ref());
         }
     }
 
     /// Something that may be wrong.
-    pub fn warn(&mut self, text: impl AsRef<str>) {
+    pub(crate) fn warn(&mut self, text: impl AsRef<str>) {
         let label = self.paint("warning:", "33;1");
         self.line(&format!("{label} {}", text.as_ref()));
     }
 
     /// Why it could not be done, each cause on a line, and what to do next.
-    pub fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
+    pub(crate) fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
         let label = self.paint("error:", "31;1");
         self.line(&format!("{label} {error}"));
         for cause in error.chain().skip(1) {
@@ -55,7 +55,7 @@ impl Terminal {
     }
 
     /// A line that the next one replaces; on a terminal only, at most ten times a second.
-    pub fn progress(&mut self, text: impl FnOnce() -> String) {
+    pub(crate) fn progress(&mut self, text: impl FnOnce() -> String) {
         let is_due = self.drawn.is_none_or(|drawn| drawn.elapsed() > Duration::from_millis(100));
         if self.is_live && !self.is_quiet && is_due {
             let text: String = text().chars().take(width() - 1).collect();
@@ -66,7 +66,7 @@ impl Terminal {
     }
 
     /// Text on stdout, as it is.
-    pub fn data(&mut self, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn data(&mut self, text: &str) -> anyhow::Result<()> {
         self.end_progress();
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -77,7 +77,7 @@ impl Terminal {
     }
 
     /// A table on stdout.
-    pub fn table(&mut self, table: &Table, format: Format) -> anyhow::Result<()> {
+    pub(crate) fn table(&mut self, table: &Table, format: Format) -> anyhow::Result<()> {
         let text = match format {
             Format::Text => table.to_text(),
             Format::Json => table.to_json(),
@@ -115,14 +115,14 @@ fn width() -> usize {
 
 /// Rows and columns to print.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<Cell>>,
 }
 
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// Left-aligned.
     Text(String),
     /// Right-aligned, to four significant digits in text and whole elsewhere.
@@ -180,34 +180,34 @@ impl Cell {
 
 impl Table {
     /// A table without rows.
-    pub fn new<const N: usize>(header: [&str; N]) -> Self {
+    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
         Self { header: header.map(str::to_owned).to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row: one cell per column.
-    pub fn push<const N: usize>(&mut self, cells: [Cell; N]) {
+    pub(crate) fn push<const N: usize>(&mut self, cells: [Cell; N]) {
         debug_assert_eq!(N, self.header.len());
         self.rows.push(cells.into());
     }
 
     /// A table without rows, of columns that are known only now.
-    pub fn with_header(header: Vec<String>) -> Self {
+    pub(crate) fn with_header(header: Vec<String>) -> Self {
         Self { header, rows: Vec::new() }
     }
 
     /// Adds a row: one cell per column.
-    pub fn push_row(&mut self, cells: Vec<Cell>) {
+    pub(crate) fn push_row(&mut self, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.header.len());
         self.rows.push(cells);
     }
 
     /// Number of rows.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
@@ -267,7 +267,7 @@ fn length(text: &str) -> usize {
 }
 
 /// A number to four significant digits, without an exponent where it can be read without one.
-pub fn significant(number: f64) -> String {
+pub(crate) fn significant(number: f64) -> String {
     if number == 0.0 || !number.is_finite() {
         return number.to_string();
     }
@@ -280,7 +280,7 @@ pub fn significant(number: f64) -> String {
 }
 
 /// A duration as one says it: `48 s`, `3 min 20 s`, `2 h 5 min`.
-pub fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0).round() as u64;
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -290,7 +290,7 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// A count with its noun: `1 row`, `2 rows`.
-pub fn count(n: usize, noun: &str) -> String {
+pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -7,7 +7,7 @@ use crate::args::{BackbonesArgs, Format};
 use crate::terminal::{Table, Terminal};
 
 /// Lists the backbones.
-pub fn run(args: &BackbonesArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &BackbonesArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let mut table = Table::new(["name", "size", "weights", "licence", "source"]);
     for backbone in BACKBONES {
         let weights = if backbone.weights.is_empty() { "none: from scratch" } else { backbone.weights };

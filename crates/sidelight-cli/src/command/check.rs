@@ -10,7 +10,7 @@ use crate::args::{CheckArgs, Format};
 use crate::terminal::{Table, Terminal, count};
 
 /// Lists every problem; the answer is no where training would stop.
-pub fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let config = Config::read(&args.config, &args.set)?;
     let shared = Mutex::new(terminal);
     let report = check(&config, &|done, all| {

@@ -66,7 +66,7 @@ struct Predictions {
 }
 
 /// Makes the data, trains every arm, compares.
-pub fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let start = Instant::now();
     let stop = stop::on_ctrl_c()?;

@@ -9,7 +9,7 @@ use crate::args::EvalArgs;
 use crate::terminal::{Cell, Table, Terminal, count};
 
 /// Scores the run on its validation rows or on a table.
-pub fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
     args.machine.configure(&mut model.config);

@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 use crate::terminal::{Table, Terminal, count};
 
 /// Infers what the columns mean, prints the evidence, writes the configuration.
-pub fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("sidelight.toml"));
     let prints = out.as_os_str() == "-";
     if !prints && !args.overwrite && out.exists() {

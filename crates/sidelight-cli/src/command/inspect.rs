@@ -16,7 +16,7 @@ use crate::args::InspectArgs;
 use crate::terminal::{Table, Terminal, count};
 
 /// Lists layers, or the tensors of a file.
-pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let is_wanted = |path: &str| args.pattern.as_ref().is_none_or(|pattern| matches(pattern, path));
     let table = match extension(&args.source) {
         Some("pth" | "pt" | "bin" | "safetensors") => tensors(&args.source, &is_wanted)?,

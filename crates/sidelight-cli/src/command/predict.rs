@@ -8,7 +8,7 @@ use crate::args::PredictArgs;
 use crate::terminal::{Terminal, count};
 
 /// Predicts every row of a table and writes them.
-pub fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
     args.machine.configure(&mut model.config);

@@ -35,7 +35,7 @@ struct Subject {
 }
 
 /// Prints rows as read and as encoded, and writes the page.
-pub fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let subject = if args.source.is_dir() { of_run(args, terminal)? } else { of_config(args)? };
     let batch = Loader::new(subject.source.clone(), subject.plan.clone(), LoaderOptions::default())

@@ -12,7 +12,7 @@ use crate::stop;
 use crate::terminal::{Table, Terminal, duration};
 
 /// Trains, and prints the scores of the validation rows.
-pub fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let mut config = Config::read(&args.config, &args.set)?;
     args.machine.configure(&mut config);
