@@ -991,11 +991,6 @@ fn shape_summary(wrong: &[(String, Vec<usize>, Vec<usize>)]) -> String {
     }
 }
 
-/// `, line 3`, or nothing.
-fn in_line(line: Option<usize>) -> String {
-    line.map_or_else(String::new, |line| format!(", line {line}"))
-}
-
 /// The candidate nearest to a misspelt name, if any is near enough to be meant.
 pub fn nearest<'a>(name: &str, candidates: &'a [String]) -> Option<&'a str> {
     candidates
