@@ -203,8 +203,18 @@ pub(crate) struct Pixels<'a> {
     pub(crate) runs: &'a [Run],
     /// The packed output gradient: a row of two vectors per output pixel.
     pub(crate) gradient: *const f32,
-    /// Sums to add to: a row of two vectors per input channel.
+    /// Where the sums go: a row of two vectors per input channel.
     pub(crate) sums: *mut f32,
+    pub(crate) start: Start,
+}
+
+/// What a sum starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Nothing; what is stored is overwritten unread.
+    Zero,
+    /// What is stored.
+    Stored,
 }
 
 /// Adds, for `rows` input channels, the products with the packed output gradient over all runs.
@@ -228,13 +238,15 @@ struct ChannelTile<'a, const NV: usize>(&'a Pixels<'a>);
 impl<const NV: usize> RowTile for ChannelTile<'_, NV> {
     #[inline(always)]
     fn run<S: Simd, const R: usize>(self, s: S) {
-        let Pixels { x, step, runs, gradient, sums } = *self.0;
+        let Pixels { x, step, runs, gradient, sums, start } = *self.0;
         // SAFETY: the caller vouches for every input pixel, every row of the gradient and `R` rows of sums.
         unsafe {
             let mut acc = [[s.zero(); NV]; R];
-            for r in 0..R {
-                for v in 0..NV {
-                    acc[r][v] = s.load(sums.add((r * 2 + v) * S::LANES));
+            if start == Start::Stored {
+                for r in 0..R {
+                    for v in 0..NV {
+                        acc[r][v] = s.load(sums.add((r * 2 + v) * S::LANES));
+                    }
                 }
             }
             for run in runs {

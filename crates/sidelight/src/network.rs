@@ -14,6 +14,7 @@
 pub mod backbone;
 mod build;
 mod edit;
+mod fused;
 pub mod fusion;
 pub mod head;
 pub mod layer;

@@ -9,6 +9,8 @@
 mod activation;
 mod convolution;
 mod dropout;
+mod fused;
+mod kernel;
 mod linear;
 mod normalization;
 mod pooling;
@@ -16,6 +18,7 @@ mod pooling;
 pub use activation::{Activation, activate};
 pub use convolution::{Convolution, conv2d};
 pub use dropout::{dropout_mask, stream};
+pub use fused::{Ending, add, batch_norm_train_ended, conv2d_batch_norm};
 pub use linear::{embedding, linear, linear_tokens};
 pub use normalization::{Normalized, batch_norm, batch_norm_train, layer_norm, layer_norm_channels};
 pub use pooling::{Window, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};

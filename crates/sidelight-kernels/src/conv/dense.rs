@@ -116,8 +116,9 @@ impl Correlation<'_> {
             Access::InPlace => BLOCK_WORDS / (self.cols.count * self.words.count(self.source.channels)),
             Access::Gather => BLOCK_WORDS / (self.cols.count * self.pitch()),
             Access::Window => {
-                let row = self.cols.span(self.cols.count) * self.pitch();
-                let image = self.rows.span(self.rows.count) * row;
+                // A class of inputs that no tap reaches has windows without pixels.
+                let row = (self.cols.span(self.cols.count) * self.pitch()).max(1);
+                let image = (self.rows.span(self.rows.count) * row).max(1);
                 if image <= BLOCK_WORDS {
                     BLOCK_WORDS / image * self.rows.count
                 } else {

@@ -1,9 +1,9 @@
 //! Weights in the order the register tile reads them: panels of columns, and in each, one row per (tap, channel word).
 
 use super::Words;
-use crate::dispatch::SimdPath;
+use crate::dispatch::{self, SimdPath};
 use crate::tile::panel_width;
-use half::bf16;
+use crate::simd::{Kernel, Simd};
 use rayon::prelude::*;
 
 /// Where the weight of (column, channel, tap) lies in one group's weights.
@@ -38,44 +38,109 @@ impl Weights {
         }
         packed.par_chunks_mut(len).enumerate().for_each(|(p, panel)| {
             let columns = (self.columns - p * width).min(width);
-            let w = &w[p * width * self.column_stride..];
-            match words {
-                Words::Full => self.pack_panel(w, columns, width, panel, |v| v),
-                Words::Rounded => self.pack_panel(w, columns, width, panel, |v| bf16::from_f32(v).to_f32()),
-                Words::Pairs => self.pack_pairs(w, columns, width, panel),
-            }
+            dispatch::run(path, Panel { of: self, words, w: &w[p * width * self.column_stride..], columns, width, panel });
         });
     }
+}
 
-    fn pack_panel(&self, w: &[f32], columns: usize, width: usize, panel: &mut [f32], convert: impl Fn(f32) -> f32) {
-        if columns < width {
-            panel.fill(0.0);
-        }
-        for channel in 0..self.channels {
-            for column in 0..columns {
-                let w = &w[column * self.column_stride + channel * self.channel_stride..];
-                for (t, &tap) in self.taps.iter().enumerate() {
-                    panel[(t * self.channels + channel) * width + column] = convert(w[tap]);
+/// One panel to pack.
+struct Panel<'a> {
+    of: &'a Weights,
+    words: Words,
+    w: &'a [f32],
+    columns: usize,
+    width: usize,
+    panel: &'a mut [f32],
+}
+
+impl Kernel for Panel<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Panel { of, words, w, columns, width, panel } = self;
+        let Weights { channels, column_stride, channel_stride, ref taps, .. } = *of;
+        // A few channels at a time are turned in a buffer that stays in the first cache, because the rows of the panel
+        // lie so far apart that writing them one number at a time would miss it every time.
+        let some = (128 / taps.len()).max(1).next_multiple_of(2);
+        let mut turned = vec![0.0f32; some * taps.len() * width];
+        for first in (0..channels).step_by(some) {
+            let n = (channels - first).min(some);
+            if column_stride > channel_stride {
+                for column in 0..columns {
+                    let w = &w[column * column_stride + first * channel_stride..];
+                    for channel in 0..n {
+                        for (t, &tap) in taps.iter().enumerate() {
+                            turned[(channel * taps.len() + t) * width + column] = w[channel * channel_stride + tap];
+                        }
+                    }
+                }
+            } else {
+                for channel in 0..n {
+                    let w = &w[(first + channel) * channel_stride..];
+                    for (t, &tap) in taps.iter().enumerate() {
+                        let turned = &mut turned[(channel * taps.len() + t) * width..][..columns];
+                        for (column, turned) in turned.iter_mut().enumerate() {
+                            *turned = w[column * column_stride + tap];
+                        }
+                    }
+                }
+            }
+            let row = |channel: usize, t: usize| (channel * taps.len() + t) * width..(channel * taps.len() + t + 1) * width;
+            for t in 0..taps.len() {
+                match words {
+                    Words::Full => {
+                        for channel in 0..n {
+                            panel[(t * channels + first + channel) * width..][..width].copy_from_slice(&turned[row(channel, t)]);
+                        }
+                    }
+                    Words::Rounded => {
+                        for channel in 0..n {
+                            let to = &mut panel[(t * channels + first + channel) * width..][..width];
+                            for (to, from) in to.iter_mut().zip(&turned[row(channel, t)]) {
+                                *to = f32::from_bits(round(*from) << 16);
+                            }
+                        }
+                    }
+                    Words::Pairs => {
+                        for channel in (0..n).step_by(2) {
+                            let to = &mut panel[(t * words.count(channels) + (first + channel) / 2) * width..][..width];
+                            let low = &turned[row(channel, t)];
+                            // A channel beyond the last meets a zero in the input and is a zero itself.
+                            if channel + 1 < n {
+                                for ((to, low), high) in to.iter_mut().zip(low).zip(&turned[row(channel + 1, t)]) {
+                                    *to = f32::from_bits(round(*low) | round(*high) << 16);
+                                }
+                            } else {
+                                for (to, low) in to.iter_mut().zip(low) {
+                                    *to = f32::from_bits(round(*low));
+                                }
+                            }
+                        }
+                    }
                 }
             }
         }
     }
+}
 
-    fn pack_pairs(&self, w: &[f32], columns: usize, width: usize, panel: &mut [f32]) {
-        if columns < width {
-            panel.fill(0.0);
+/// The bits of the nearest bf16, ties to even; not a number stays so.
+#[inline(always)]
+fn round(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    if bits & 0x7fff_ffff > 0x7f80_0000 { bits >> 16 | 0x40 } else { rounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_equals_that_of_the_half_crate() {
+        let special = [0.0, -0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, 1e-45, 1.003_906_3];
+        for x in special.into_iter().chain((0..10_000).map(|i| f32::from_bits(i * 214_013 + 0x3f00_0000))) {
+            assert_eq!(round(x) as u16, half::bf16::from_f32(x).to_bits(), "{x}");
         }
-        let half = self.channels.div_ceil(2);
-        for pair in 0..half {
-            for column in 0..columns {
-                let at = column * self.column_stride + 2 * pair * self.channel_stride;
-                for (t, &tap) in self.taps.iter().enumerate() {
-                    let low = bf16::from_f32(w[at + tap]).to_bits();
-                    // A channel beyond the last meets a zero in the input and is a zero itself.
-                    let high = if 2 * pair + 1 < self.channels { bf16::from_f32(w[at + self.channel_stride + tap]).to_bits() } else { 0 };
-                    panel[(t * half + pair) * width + column] = f32::from_bits(u32::from(low) | u32::from(high) << 16);
-                }
-            }
-        }
+        assert!(half::bf16::from_bits(round(f32::NAN) as u16).is_nan());
     }
 }

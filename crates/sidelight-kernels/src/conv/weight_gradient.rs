@@ -13,7 +13,7 @@ use crate::dispatch::{self, SimdPath};
 use crate::parallel::{SharedMut, each, piece};
 use crate::scratch;
 use crate::simd::{Kernel, Portable, Simd};
-use crate::tile::{self, Run, panel_width};
+use crate::tile::{self, Run, Start, panel_width};
 use rayon::prelude::*;
 
 /// Pixels of one block: their packed gradient fits the first cache beside a tile's inputs.
@@ -153,32 +153,57 @@ impl Gradient<'_> {
             };
             dispatch::run(self.path, &unit);
         });
-        // Adds the groups in order and turns [panel, tap, channel, column] into [column, channel, tap].
-        let groups: Vec<&[f32]> = partial.chunks(panels * sums).collect();
         dw.par_chunks_mut(width * cin * taps).enumerate().for_each(|(panel, dw)| {
-            const CHANNELS: usize = 4;
-            let columns = dw.len() / (cin * taps);
-            let mut turned = vec![0.0f32; width * CHANNELS * taps];
-            for first in (0..cin).step_by(CHANNELS) {
-                let channels = (cin - first).min(CHANNELS);
-                for channel in 0..channels {
-                    for tap in 0..taps {
-                        let at = panel * sums + (tap * cin + first + channel) * width;
-                        for column in 0..columns {
-                            let mut sum = groups[0][at + column];
-                            for group in &groups[1..] {
-                                sum += group[at + column];
+            let sums: Vec<&[f32]> = partial.chunks(panels * sums).map(|g| &g[panel * sums..][..sums]).collect();
+            dispatch::run(self.path, Combine { sums: &sums, width, cin, taps, dw });
+        });
+    }
+}
+
+/// Adds the sums of all groups in order and turns a panel from [tap, channel, column] into [column, channel, tap].
+struct Combine<'a> {
+    sums: &'a [&'a [f32]],
+    width: usize,
+    cin: usize,
+    taps: usize,
+    dw: &'a mut [f32],
+}
+
+impl Kernel for Combine<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Combine { sums, width, cin, taps, dw } = self;
+        let columns = dw.len() / (cin * taps);
+        // A few channels at a time, so that what is turned stays in the first cache.
+        let some = (64 / taps).max(1);
+        let mut turned = vec![0.0f32; width * some * taps];
+        let mut row = [0.0f32; 32];
+        for first in (0..cin).step_by(some) {
+            let n = (cin - first).min(some);
+            for channel in 0..n {
+                for tap in 0..taps {
+                    let at = (tap * cin + first + channel) * width;
+                    for v in (0..width).step_by(S::LANES) {
+                        // SAFETY: a row of `width` numbers starts at `at` in every group; `row` has 32 >= `width`.
+                        unsafe {
+                            let mut sum = s.load(sums[0][at..at + width].as_ptr().add(v));
+                            for group in &sums[1..] {
+                                sum = s.add(sum, s.load(group[at..at + width].as_ptr().add(v)));
                             }
-                            turned[(column * CHANNELS + channel) * taps + tap] = sum;
+                            s.store(row.as_mut_ptr().add(v), sum);
                         }
                     }
-                }
-                for column in 0..columns {
-                    dw[column * cin * taps + first * taps..][..channels * taps]
-                        .copy_from_slice(&turned[column * CHANNELS * taps..][..channels * taps]);
+                    for (column, &sum) in row[..width].iter().enumerate() {
+                        turned[(column * some + channel) * taps + tap] = sum;
+                    }
                 }
             }
-        });
+            for column in 0..columns {
+                dw[column * cin * taps + first * taps..][..n * taps]
+                    .copy_from_slice(&turned[column * some * taps..][..n * taps]);
+            }
+        }
     }
 }
 
@@ -206,13 +231,6 @@ impl Kernel for &Unit<'_> {
         let tiles = of.channels.div_ceil(S::ROWS);
         // SAFETY: this unit alone owns the rows of its taps in its panel and group; they lie inside the partial sums.
         let sums = unsafe { self.sums.0.add(self.offset) };
-        for row in self.taps.start * of.channels..self.taps.end * of.channels {
-            // SAFETY: as above.
-            unsafe {
-                s.store(sums.add(row * width), s.zero());
-                s.store(sums.add(row * width + S::LANES), s.zero());
-            }
-        }
         let mut gradient = scratch::take(of.lines * of.cols.count * width);
         let mut runs = Vec::new();
         for block in self.blocks.clone() {
@@ -244,6 +262,7 @@ impl Kernel for &Unit<'_> {
                             runs: &runs,
                             gradient: gradient.as_ptr(),
                             sums: sums.add((tap * of.channels + channels.start) * width),
+                            start: if block == self.blocks.start { Start::Zero } else { Start::Stored },
                         };
                         tile::sum_over_pixels(s, &pixels, channels.len(), columns);
                     }

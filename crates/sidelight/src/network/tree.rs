@@ -3,11 +3,12 @@
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
+use super::fused;
 use super::layer::{Layer, SHORTCUT};
 use super::parameter::{Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
 use super::plan::Plan;
 use super::value::{Value, Walk};
-use crate::tensor::{Activation, activate};
+use crate::tensor::Activation;
 
 /// One layer with its parameters and the layers inside it.
 ///
@@ -78,18 +79,21 @@ impl Node {
         match &self.layer {
             Layer::Sequential => self.in_turn(x, walk),
             Layer::Residual(residual) => {
-                let (mut body, mut shortcut) = (x.clone(), x.clone());
-                for (name, child) in &self.children {
-                    if name == SHORTCUT {
-                        shortcut = walk.within(name, |walk| child.forward(x.clone(), walk));
-                    } else {
-                        body = walk.within(name, |walk| child.forward(body, walk));
-                    }
-                }
-                match body.plus(shortcut) {
-                    Value::Map(sum) if residual.relu_after => Value::Map(activate(sum, Activation::Relu)),
-                    Value::Features(sum) if residual.relu_after => Value::Features(activate(sum, Activation::Relu)),
-                    sum => sum,
+                let at = self.children.iter().position(|(name, _)| name == SHORTCUT);
+                let (before, after) = self.children.split_at(at.unwrap_or(self.children.len()));
+                let (shortcut, after) = match after.split_first() {
+                    Some(((name, child), after)) => (walk.within(name, |walk| child.forward(x.clone(), walk)), after),
+                    None => (x.clone(), after),
+                };
+                let end = fused::End {
+                    residual: Some(shortcut),
+                    activation: residual.relu_after.then_some(Activation::Relu),
+                };
+                if after.is_empty() {
+                    fused::run(before, x, end, walk)
+                } else {
+                    let body = fused::run(before, x, fused::End::default(), walk);
+                    fused::run(after, body, end, walk)
                 }
             }
             Layer::Gate => {
@@ -153,7 +157,7 @@ impl Node {
 
     /// Runs the children from one position up to another, one after the other.
     pub(super) fn run(&self, from: usize, to: usize, x: Value, walk: &mut Walk<'_>) -> Value {
-        self.children[from..to].iter().fold(x, |x, (name, child)| walk.within(name, |walk| child.forward(x, walk)))
+        fused::run(&self.children[from..to], x, fused::End::default(), walk)
     }
 
     /// Whether its result depends on its input alone, and training does not change that: nothing learned,

@@ -78,7 +78,7 @@ impl Value {
     }
     pub(super) fn plus(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Map(a), Self::Map(b)) => Self::Map(a + b),
+            (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add(a, b)),
             (Self::Tokens(a), Self::Tokens(b)) => Self::Tokens(a + b),
             (Self::Features(a), Self::Features(b)) => Self::Features(a + b),
             (a, b) => panic!("expected two of a kind to add, found {} and {}", a.shape(), b.shape()),
@@ -193,6 +193,10 @@ impl<'a> Walk<'a> {
     /// The path of the layer that runs.
     pub fn path(&self) -> &str {
         &self.path
+    }
+    /// Whether values on the way are kept, so that no layer may be skipped.
+    pub(super) fn is_tapping(&self) -> bool {
+        !self.taps.is_empty()
     }
     /// Runs something one level deeper.
     pub(super) fn within(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Value) -> Value {

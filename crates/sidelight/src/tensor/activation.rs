@@ -1,6 +1,8 @@
 //! Functions applied to each number.
 
 use burn::tensor::{Tensor, activation};
+
+use super::kernel;
 use serde::{Deserialize, Serialize};
 
 /// A function applied to each number.
@@ -32,6 +34,14 @@ pub enum Activation {
 /// Hard swish and hard sigmoid: Howard et al. 2019, "Searching for MobileNetV3", arXiv:1905.02244, section 5.2.
 /// GELU: Hendrycks and Gimpel 2016, arXiv:1606.08415.
 pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
+    if D == 4
+        && kernel::applies(&x)
+        && let Some(function) = kernel::kernel_activation(function)
+    {
+        // `D` is 4: the type alone changes.
+        let map = Tensor::<4>::from_dispatch(x.into_dispatch());
+        return Tensor::<D>::from_dispatch(kernel::activate(map, function).into_dispatch());
+    }
     match function {
         Activation::Relu => activation::relu(x),
         Activation::Relu6 => x.clamp(0.0, 6.0),

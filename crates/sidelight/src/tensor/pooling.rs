@@ -3,6 +3,8 @@
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, module};
 
+use super::kernel;
+
 /// A square window that moves over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -21,6 +23,9 @@ pub struct Window {
 /// - `x`: `[batch, channels, height, width]`
 /// - returns: `[batch, channels, (height + 2·padding − side) / stride + 1, …]`
 pub fn max_pool2d(x: Tensor<4>, window: Window) -> Tensor<4> {
+    if kernel::applies(&x) && window.side * window.side <= 255 {
+        return kernel::max_pool2d(x, window);
+    }
     let mut options = MaxPoolOptions::new([window.side; 2]);
     options.stride = [window.stride; 2];
     options.padding = [(window.padding, window.padding); 2];
@@ -49,6 +54,9 @@ pub fn adaptive_avg_pool2d(x: Tensor<4>, side: usize) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
     if [height, width] == [side, side] {
         return x;
+    }
+    if kernel::applies(&x) {
+        return kernel::adaptive_avg_pool2d(x, side);
     }
     if side == 1 {
         return x.mean_dim(3).mean_dim(2);
