@@ -9,6 +9,7 @@ pub mod feed;
 mod journal;
 pub mod optimizer;
 mod prepare;
+mod results;
 pub mod schedule;
 
 use std::path::PathBuf;
