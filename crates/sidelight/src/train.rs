@@ -9,12 +9,12 @@ pub mod feed;
 mod journal;
 pub mod optimizer;
 mod prepare;
+mod results;
 pub mod schedule;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::module::Module;
 use rand::Rng;
 
 use crate::config::Config;

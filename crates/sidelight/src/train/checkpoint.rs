@@ -187,6 +187,10 @@ impl Checkpoint {
             let mut config = config.clone();
             config.train.workers = 0;
             config.train.checkpoint_steps = 0;
+            // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
+            config.data.table = config.data.table.file_name().map_or_else(Default::default, Into::into);
+            let weights = Path::new(&config.model.weights).file_name().unwrap_or_default();
+            config.model.weights = weights.to_string_lossy().into_owned();
             serde_json::to_value(config).unwrap_or_default()
         };
         let (begun, now) = (without_speed(&self.config), without_speed(config));

@@ -16,13 +16,14 @@ use crate::loader::Source;
 use crate::loss::{Loss, Weights};
 use crate::network::{ModelSpec, Network, ParameterInfo, ParameterKind};
 use crate::predict::{image_sizes, preprocess, reads_image};
-use crate::run::{Existing, Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, prediction_rows};
+use crate::run::{Existing, LogLine, Run, RunFolder};
 use crate::split::{Split, split};
 use crate::table::Table;
 use crate::task::Task;
 
 use super::checkpoint::{Checkpoint, Progress, RowsDigest};
 use super::feed::Feed;
+use super::results::finish;
 use super::optimizer::{Group, Method, Optimizer};
 use super::schedule::Plan;
 use super::{Ended, Event, Journal, Session, TrainOptions, Trained, fit};
@@ -41,7 +42,7 @@ pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
     let TrainOptions { out, existing, stop, on_event } = options;
     let folder = RunFolder::create(&out, existing)?;
     let (mut session, remarks) = Session::new(config, &Device::flex().autodiff())?;
-    folder.write_config(&toml::to_string(&session.config).unwrap_or_default())?; // TODO to_toml
+    folder.write_config(&session.config.to_toml()?)?;
 
     let checkpoint = if existing == Existing::Resume { Checkpoint::read(&folder.checkpoint_dir())? } else { None };
     if let Some(checkpoint) = checkpoint {
@@ -54,41 +55,10 @@ pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
 
     let (session, ended) = fit(session, &mut journal, stop)?;
     if ended == Ended::Stopped {
-        let run = crate::run::Run { dir: folder.dir().to_path_buf() };
+        let run = Run { dir: folder.dir().to_path_buf() };
         return Ok(Trained { metrics: None, run, stopped: true });
     }
-    let (predicted, _) = session.predict_validation()?;
-    let dataset = Arc::clone(&session.feed.source.dataset);
-    let rows = session.feed.valid.clone();
-    let metrics = session.score_of(&predicted);
-    let counts = RowCounts { train: session.feed.train.len(), valid: rows.len() };
-    let Progress { seconds, total_rows, .. } = session.progress;
-    let model = session.into_model();
-
-    folder.write_model(|dir| model.save(dir))?;
-    let mut extras = vec![Extra::Target, Extra::Loss];
-    if dataset.groups.is_some() {
-        extras.insert(0, Extra::Group);
-    }
-    let mut writer = PredictionsWriter::create(&folder.predictions_path(), &model.task, &extras)?;
-    let table: Vec<_> = prediction_rows(&dataset, &rows, &predicted.predictions, predicted.losses.as_deref()).collect();
-    writer.write(&table)?;
-    writer.finish()?;
-    journal.write(&LogLine::Done { seconds });
-    let per_part = metrics.per_part.iter().map(|(part, values)| {
-        (part.clone(), values.iter().map(|(name, value)| (name.clone(), value.is_finite().then_some(*value))).collect())
-    });
-    let file = MetricsFile {
-        rows: counts,
-        metrics: metrics.values.clone(),
-        per_part: per_part.collect(),
-        seconds,
-        images_per_second: total_rows as f64 / seconds.max(1e-9),
-        ..MetricsFile::new(config.target.kind, config.model.arm)
-    };
-    let run = folder.finish(&file)?;
-    journal.tell(Event::Done { metrics: metrics.values.clone(), seconds });
-    Ok(Trained { metrics: Some(metrics), run, stopped: false })
+    finish(session, folder, &mut journal)
 }
 
 impl Session {

@@ -1,0 +1,196 @@
+//! From a trained session to a finished run: predictions, scores, model, report.
+
+use std::sync::Arc;
+
+use crate::config::Arm;
+use crate::dataset::{Dataset, Targets};
+use crate::error::Result;
+use crate::image::decode;
+use crate::metric::Metrics;
+use crate::predict::{Predictions, reads_image, score};
+use crate::report::{Card, Curves, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst, number, overlay, page};
+use crate::run::{Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell, prediction_rows, read_log};
+use crate::task::{Prediction, Task};
+
+use super::{Event, Journal, Session, Trained};
+
+/// Rows of the report's best and worst predictions, each.
+const CARDS: usize = 12;
+
+/// Side below which a picture is not decoded for the report, pixels.
+const CARD_SIDE: usize = 320;
+
+/// Predicts the validation rows with the best epoch's network and writes everything that a finished run has.
+///
+/// # Errors
+///
+/// An image that cannot be read; [`Error::Write`](crate::Error::Write).
+pub(super) fn finish(session: Session, folder: RunFolder, journal: &mut Journal<'_>) -> Result<Trained> {
+    let (predicted, _) = session.predict_validation()?;
+    let metrics = session.score_of(&predicted);
+    let seconds = session.progress.seconds;
+    journal.write(&LogLine::Done { seconds });
+
+    write_predictions(&session, &predicted, &folder)?;
+    let html = page_of(&session, &predicted, &metrics, &folder).map(|page| page.html());
+    if let Err(error) = html.and_then(|html| folder.write_report(&html)) {
+        // The report can be made again from the rest.
+        journal.remark(format!("warning: no report: {error}"));
+    }
+    let scores = metrics_file(&session, &metrics);
+    let model = session.into_model();
+    folder.write_model(|dir| model.save(dir))?;
+    let run = folder.finish(&scores)?;
+    journal.tell(Event::Done { metrics: metrics.values.clone(), seconds });
+    Ok(Trained { metrics: Some(metrics), run, stopped: false })
+}
+
+fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFolder) -> Result<()> {
+    let dataset = &session.feed.source.dataset;
+    let mut extras = vec![Extra::Target, Extra::Loss];
+    if dataset.groups.is_some() {
+        extras.insert(0, Extra::Group);
+    }
+    let mut writer = PredictionsWriter::create(&folder.predictions_path(), &session.task, &extras)?;
+    let rows: Vec<_> =
+        prediction_rows(dataset, &session.feed.valid, &predicted.predictions, predicted.losses.as_deref()).collect();
+    writer.write(&rows)?;
+    writer.finish()
+}
+
+fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
+    let config = &session.config;
+    let finite = |value: f64| value.is_finite().then_some(value);
+    let part = |(part, scores): &(String, Vec<(String, f64)>)| {
+        (part.clone(), scores.iter().map(|(name, value)| (name.clone(), finite(*value))).collect())
+    };
+    MetricsFile {
+        rows: RowCounts { train: session.feed.train.len(), valid: session.feed.valid.len() },
+        metrics: metrics.values.clone(),
+        per_part: metrics.per_part.iter().map(part).collect(),
+        seconds: session.progress.seconds,
+        images_per_second: session.progress.total_rows as f64 / session.progress.seconds.max(1e-9),
+        ..MetricsFile::new(config.target.kind, config.model.arm)
+    }
+}
+
+fn page_of(session: &Session, predicted: &Predictions, metrics: &Metrics, folder: &RunFolder) -> Result<RunPage> {
+    let Session { config, task, feed, .. } = session;
+    let dataset = &feed.source.dataset;
+    let targets = dataset.targets.as_ref().expect("a session has targets");
+    let baseline = without_looking(session, targets);
+    let log = read_log(&folder.dir().join("log.jsonl"))?.lines;
+    let row = |(name, value): &(String, f64)| MetricRow {
+        name: name.clone(),
+        value: *value,
+        n: metrics.n,
+        baseline: baseline.get(name),
+    };
+    let (best, worst) = best_and_worst(predicted.losses.as_deref().unwrap_or_default(), CARDS);
+    let card = |at: &usize| card(session, &predicted.predictions[*at], feed.valid[*at]);
+    let remarks = log.iter().filter_map(|line| match line {
+        LogLine::Remark { text } => Some(text.clone()),
+        _ => None,
+    });
+    let part = match task {
+        Task::Points { .. } => "point",
+        Task::Class { .. } => "class",
+        Task::Classes { .. } => "label",
+        Task::Value { .. } => "column",
+    };
+    Ok(RunPage {
+        title: folder.dir().display().to_string(),
+        lead: lead(metrics, &baseline),
+        facts: facts(session),
+        metrics: metrics.values.iter().map(row).collect(),
+        curves: Curves::of(&log),
+        parts: (!metrics.per_part.is_empty()).then(|| PartTable::of(part, &metrics.per_part)),
+        details: Detail::of(task, targets, &feed.valid, &predicted.predictions),
+        best: best.iter().map(card).collect(),
+        worst: worst.iter().map(card).collect(),
+        remarks: remarks.collect(),
+        config: config.to_toml()?,
+        machine: page::machine(),
+    })
+}
+
+/// The main score in one sentence, beside that of a prediction that looks at nothing.
+fn lead(metrics: &Metrics, baseline: &Metrics) -> String {
+    let Some((name, value)) = metrics.values.first() else { return format!("{} validation rows", metrics.n) };
+    let without = match baseline.get(name) {
+        Some(baseline) => format!(" (without looking: {})", number::number(baseline)),
+        None => String::new(),
+    };
+    let meaning = MetricName::of(name).meaning;
+    let meaning = if meaning.is_empty() { name.clone() } else { format!("{name}, {meaning}") };
+    format!("{meaning}: {}{without}, over {} validation rows.", number::number(*value), number::count(metrics.n))
+}
+
+fn facts(session: &Session) -> Vec<(String, String)> {
+    let Session { config, feed, plan, network, .. } = session;
+    let n_parameters = network.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
+    let mut facts = vec![
+        ("target", config.target.names().join(", ")),
+        ("reads", match config.model.arm {
+            Arm::Image => "the image alone".into(),
+            Arm::Metadata => "the metadata alone".into(),
+            _ => format!("image and metadata, joined by `{}`", config.model.fusion),
+        }),
+    ];
+    if reads_image(config.model.arm) {
+        facts.push(("backbone", config.model.backbone.clone()));
+        facts.push(("weights", config.model.weights.clone()));
+        facts.push(("input", format!("{0} × {0} pixels", config.train.size)));
+    }
+    facts.extend([
+        ("numbers in the network", number::count(n_parameters)),
+        ("training rows", number::count(feed.train.len())),
+        ("validation rows", number::count(feed.valid.len())),
+        ("epochs", plan.epochs().to_string()),
+        ("seed", config.train.seed.to_string()),
+        ("time", number::duration(session.progress.seconds)),
+    ]);
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn card(session: &Session, prediction: &Option<Prediction>, position: usize) -> Card {
+    let dataset: &Arc<Dataset> = &session.feed.source.dataset;
+    let source = &dataset.images[position];
+    // A picture that cannot be shown leaves its card without one.
+    let picture = reads_image(session.config.model.arm).then(|| decode(source, Some(CARD_SIDE)).ok()).flatten();
+    let target = dataset.targets.as_ref().map(|targets| TargetCell { targets, position });
+    let outcome = Outcome::new(&session.task, target, prediction.as_ref());
+    let metadata = overlay::as_read(&dataset.metadata, position);
+    Card::new(dataset.rows[position] + 1, &crate::image::name(source), picture.as_ref(), outcome, metadata)
+}
+
+/// Scores of the one prediction that is best without looking at a row: the classes' shares, the mean value,
+/// the mean place of each point over the training rows.
+fn without_looking(session: &Session, targets: &Targets) -> Metrics {
+    let Session { task, feed, sizes, .. } = session;
+    let share = |n: usize, of: usize| if of == 0 { 0.5 } else { n as f32 / of as f32 };
+    let prediction = match task {
+        Task::Class { counts, .. } => {
+            let all = counts.iter().sum();
+            Prediction::Class { probabilities: counts.iter().map(|&n| share(n, all)).collect() }
+        }
+        Task::Classes { counts, known, .. } => {
+            Prediction::Classes { probabilities: counts.iter().zip(known).map(|(&n, &known)| share(n, known)).collect() }
+        }
+        Task::Value { columns, .. } => task.decode(&vec![0.0; columns.len()]),
+        Task::Points { columns, .. } => {
+            let mut sums = vec![[0.0f64; 3]; columns.len() / 2];
+            for &row in &feed.train {
+                let (xy, mask) = task.encode(targets, row);
+                for (sum, (xy, mask)) in sums.iter_mut().zip(xy.chunks_exact(2).zip(mask.chunks_exact(2))) {
+                    if mask[0] > 0.0 {
+                        *sum = [sum[0] + f64::from(xy[0]), sum[1] + f64::from(xy[1]), sum[2] + 1.0];
+                    }
+                }
+            }
+            let mean = |[x, y, n]: [f64; 3]| [x, y].map(|sum| (sum / n.max(1.0)) as f32);
+            Prediction::Points { xy: sums.into_iter().map(mean).collect() }
+        }
+    };
+    score(task, targets, &feed.valid, &vec![Some(prediction); feed.valid.len()], sizes.as_deref())
+}
