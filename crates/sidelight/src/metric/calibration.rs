@@ -1,0 +1,198 @@
+//! Whether a probability of 0.8 is right eight times in ten, and how to make it so.
+
+use serde::{Deserialize, Serialize};
+
+use super::value::mean;
+
+/// Bins of a reliability diagram, and of [`ece`].
+pub const BINS: usize = 15;
+
+/// The probability of the most probable class of each row, and whether that class is right.
+pub fn top_label(
+    truth: &[usize],
+    probabilities: &[f64],
+    n_classes: usize,
+) -> (Vec<f64>, Vec<bool>) {
+    let predicted = super::class::most_probable(probabilities, n_classes);
+    let rows = truth.iter().zip(predicted).enumerate();
+    rows.map(|(row, (&truth, predicted))| {
+        (
+            probabilities[row * n_classes + predicted],
+            truth == predicted,
+        )
+    })
+    .unzip()
+}
+
+/// One bar of a reliability diagram.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bin {
+    /// Rows in it.
+    pub n: usize,
+    /// Their mean confidence.
+    pub confidence: f64,
+    /// Share of them that is right.
+    pub accuracy: f64,
+}
+
+/// Rows by confidence, in `n_bins` equally wide bins `(k/n, (k+1)/n]` (0 itself in the first); empty bins have n = 0.
+pub fn reliability(confidence: &[f64], correct: &[bool], n_bins: usize) -> Vec<Bin> {
+    let mut bins = vec![
+        Bin {
+            n: 0,
+            confidence: 0.0,
+            accuracy: 0.0
+        };
+        n_bins
+    ];
+    for (&confidence, &correct) in confidence.iter().zip(correct) {
+        let k = ((confidence * n_bins as f64).ceil() as usize).clamp(1, n_bins) - 1;
+        bins[k].n += 1;
+        bins[k].confidence += confidence;
+        bins[k].accuracy += f64::from(u8::from(correct));
+    }
+    for bin in bins.iter_mut().filter(|bin| bin.n > 0) {
+        bin.confidence /= bin.n as f64;
+        bin.accuracy /= bin.n as f64;
+    }
+    bins
+}
+
+/// Expected calibration error: the mean distance of confidence and accuracy over bins, weighed
+/// by their rows; `None` without rows. For labels, `confidence` is the probability of presence
+/// and `correct` the presence.
+///
+/// # Source
+///
+/// Guo, Pleiss, Sun & Weinberger 2017, "On Calibration of Modern Neural Networks",
+/// arXiv:1706.04599, eq. 3, with their 15 bins.
+pub fn ece(confidence: &[f64], correct: &[bool], n_bins: usize) -> Option<f64> {
+    let gaps = reliability(confidence, correct, n_bins)
+        .into_iter()
+        .map(|bin| bin.n as f64 * (bin.confidence - bin.accuracy).abs());
+    (!confidence.is_empty()).then(|| gaps.sum::<f64>() / confidence.len() as f64)
+}
+
+/// Brier score: for two classes the mean of `(p₁ - y)²`, in [0, 1]; for more the mean over rows of
+/// the sum over classes, in [0, 2], as scikit-learn has both. `None` without rows.
+///
+/// # Source
+///
+/// Brier 1950, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1).
+pub fn brier(truth: &[usize], probabilities: &[f64], n_classes: usize) -> Option<f64> {
+    let rows = truth
+        .iter()
+        .zip(probabilities.chunks_exact(n_classes.max(1)));
+    let of_row = |(&truth, row): (&usize, &[f64])| brier_of_row(truth, row);
+    mean(&rows.map(of_row).collect::<Vec<_>>())
+}
+
+/// One row's part of [`brier`].
+pub fn brier_of_row(truth: usize, probabilities: &[f64]) -> f64 {
+    let squares = probabilities
+        .iter()
+        .enumerate()
+        .map(|(class, p)| (p - f64::from(u8::from(class == truth))).powi(2));
+    if probabilities.len() == 2 {
+        squares.skip(1).sum()
+    } else {
+        squares.sum()
+    }
+}
+
+/// Brier score of label cells: mean of `(p - y)²`; `None` without cells.
+pub fn binary_brier(truth: &[bool], probabilities: &[f64]) -> Option<f64> {
+    let cells = truth.iter().zip(probabilities);
+    mean(
+        &cells
+            .map(|(&truth, p)| (p - f64::from(u8::from(truth))).powi(2))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// The temperature by which logits are divided so that the log loss is least: above 1 the model
+/// was too sure. Between 0.01 and 100; 1 without rows. Fit it on rows that are not scored.
+///
+/// `probabilities` is `[row][class]`; their logarithms serve as logits.
+///
+/// # Source
+///
+/// Guo et al. 2017 (see [`ece`]), section 4.2. The loss is convex in 1/T, so bisection of its
+/// slope finds the minimum to machine precision.
+pub fn fit_temperature(truth: &[usize], probabilities: &[f64], n_classes: usize) -> f64 {
+    let logits: Vec<f64> = probabilities
+        .iter()
+        .map(|p| p.max(f64::MIN_POSITIVE).ln())
+        .collect();
+    let slope = |inverse: f64| -> f64 {
+        let rows = truth.iter().zip(logits.chunks_exact(n_classes.max(1)));
+        rows.map(|(&class, row)| {
+            let scaled: Vec<f64> = row.iter().map(|logit| inverse * logit).collect();
+            let tempered = softmax(&scaled);
+            let expected: f64 = tempered.iter().zip(row).map(|(p, logit)| p * logit).sum();
+            expected - row[class]
+        })
+        .sum()
+    };
+    bisect_temperature(truth.is_empty(), slope)
+}
+
+/// [`fit_temperature`] for label cells: the logit of a cell is `ln p - ln(1 - p)`.
+pub fn fit_binary_temperature(truth: &[bool], probabilities: &[f64]) -> f64 {
+    let logits: Vec<f64> = probabilities.iter().map(|&p| logit(p)).collect();
+    let slope = |inverse: f64| -> f64 {
+        let cells = truth.iter().zip(&logits);
+        cells
+            .map(|(&truth, z)| z * (sigmoid(inverse * z) - f64::from(u8::from(truth))))
+            .sum()
+    };
+    bisect_temperature(truth.is_empty(), slope)
+}
+
+fn bisect_temperature(nothing: bool, slope: impl Fn(f64) -> f64) -> f64 {
+    if nothing {
+        return 1.0;
+    }
+    let (mut low, mut high) = (0.01f64.ln(), 100f64.ln());
+    for _ in 0..100 {
+        let middle = f64::midpoint(low, high);
+        if slope(middle.exp()) < 0.0 {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    (-f64::midpoint(low, high)).exp()
+}
+
+/// Probabilities of one row at a temperature.
+pub fn temper(probabilities: &[f64], temperature: f64) -> Vec<f64> {
+    softmax(
+        &probabilities
+            .iter()
+            .map(|p| p.max(f64::MIN_POSITIVE).ln() / temperature)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// The probability of a label cell at a temperature.
+pub fn temper_binary(p: f64, temperature: f64) -> f64 {
+    sigmoid(logit(p) / temperature)
+}
+
+fn logit(p: f64) -> f64 {
+    // An f32 sigmoid can be exactly 0 or 1.
+    let p = p.clamp(1e-12, 1.0 - 1e-12);
+    p.ln() - (-p).ln_1p()
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / total).collect()
+}

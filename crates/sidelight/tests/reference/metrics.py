@@ -1,0 +1,113 @@
+"""Reference values for `metric.rs`, from scikit-learn 1.9 and scipy 1.17.
+
+Run: python metrics.py > metrics.json
+"""
+import json
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_softmax, logit, softmax
+from sklearn import metrics as m
+
+rng = np.random.default_rng(3)
+
+
+def round32(x):
+    """Probabilities are f32 in the library: use numbers that an f32 holds."""
+    return np.asarray(x, dtype=np.float32).astype(np.float64)
+
+
+def class_case(n, k, ties):
+    truth = rng.integers(0, k, n)
+    logits = rng.normal(0, 2, (n, k)) + 1.5 * np.eye(k)[truth]
+    p = softmax(logits, axis=1)
+    if ties:
+        p = np.round(p, 1) + 0.02
+        p /= p.sum(1, keepdims=True)
+    p = round32(p)
+    predicted = p.argmax(1)
+    recall = m.recall_score(truth, predicted, average=None, labels=range(k), zero_division=0)
+    one_hot = np.eye(k)[truth]
+    per_class_auroc = [m.roc_auc_score(one_hot[:, c], p[:, c]) for c in range(k)]
+    per_class_ap = [m.average_precision_score(one_hot[:, c], p[:, c]) for c in range(k)]
+    nll = lambda t: -log_softmax(np.log(p) / t, axis=1)[np.arange(n), truth].mean()
+    best = minimize_scalar(lambda u: nll(np.exp(u)), bounds=(-4, 4), method="bounded", options={"xatol": 1e-12})
+    confidence, correct = p.max(1), predicted == truth
+    bins = np.clip(np.ceil(confidence * 15).astype(int), 1, 15)
+    ece = sum(abs(confidence[bins == b].mean() - correct[bins == b].mean()) * (bins == b).mean() for b in set(bins))
+    return {
+        "truth": truth.tolist(),
+        "probabilities": p.ravel().tolist(),
+        "n_classes": k,
+        "values": {
+            "accuracy": m.accuracy_score(truth, predicted),
+            "balanced_accuracy": m.balanced_accuracy_score(truth, predicted),
+            "auroc": per_class_auroc[1] if k == 2 else float(np.mean(per_class_auroc)),
+            "log_loss": m.log_loss(truth, p, labels=range(k)),  # warns: f32 rows sum to 1 only nearly
+            "macro_f1": m.f1_score(truth, predicted, average="macro"),
+            "average_precision": per_class_ap[1] if k == 2 else float(np.mean(per_class_ap)),
+            "brier": m.brier_score_loss(truth, p[:, 1] if k == 2 else p, labels=list(range(k))),
+            "ece": float(ece),
+        },
+        "recall": recall.tolist(),
+        "precision": m.precision_score(truth, predicted, average=None, labels=range(k), zero_division=0).tolist(),
+        "f1": m.f1_score(truth, predicted, average=None, labels=range(k), zero_division=0).tolist(),
+        "confusion": m.confusion_matrix(truth, predicted, labels=range(k)).tolist(),
+        "temperature": float(np.exp(best.x)),
+    }
+
+
+def labels_case(n, k):
+    truth = rng.random((n, k)) < [0.5, 0.2, 0.1]
+    p = round32(expit(rng.normal(0, 1.5, (n, k)) + 2 * truth - 1))
+    known = rng.random((n, k)) < 0.9
+    said = p >= 0.5
+    column = lambda f, c: f(truth[known[:, c], c], p[known[:, c], c])
+    flat, flat_p, flat_said = truth[known], p[known], said[known]
+    nll = lambda t: m.log_loss(flat, expit(logit(flat_p) / t))
+    best = minimize_scalar(lambda u: nll(np.exp(u)), bounds=(-4, 4), method="bounded", options={"xatol": 1e-12})
+    return {
+        "present": [bool(t) if u else None for t, u in zip(truth.ravel(), known.ravel())],
+        "probabilities": p.ravel().tolist(),
+        "n_labels": k,
+        "values": {
+            "auroc": float(np.mean([column(m.roc_auc_score, c) for c in range(k)])),
+            "micro_auroc": m.roc_auc_score(flat, flat_p),
+            "map": float(np.mean([column(m.average_precision_score, c) for c in range(k)])),
+            "macro_f1": float(np.mean([m.f1_score(truth[known[:, c], c], said[known[:, c], c]) for c in range(k)])),
+            "micro_f1": m.f1_score(flat, flat_said),
+            "hamming_accuracy": 1 - m.hamming_loss(flat, flat_said),
+            "log_loss": m.log_loss(flat, flat_p),
+            "brier": m.brier_score_loss(flat, flat_p),
+        },
+        "temperature": float(np.exp(best.x)),
+    }
+
+
+def value_case(n):
+    truth = rng.normal(50, 20, (n, 2)) * [1, 1000]
+    predicted = truth + rng.normal(0, 10, (n, 2)) * [1, 1000]
+    over = lambda f: float(f(truth, predicted))
+    return {
+        "truth": truth.ravel().tolist(),
+        "predicted": predicted.ravel().tolist(),
+        "values": {
+            "mae": over(m.mean_absolute_error),
+            "rmse": over(m.root_mean_squared_error),
+            "r2": over(m.r2_score),
+            "median_ae": over(m.median_absolute_error),
+            "mape": over(m.mean_absolute_percentage_error),
+        },
+        "first_column_mae": float(m.mean_absolute_error(truth[:, 0], predicted[:, 0])),
+    }
+
+
+print(
+    json.dumps(
+        {
+            "class": [class_case(60, 2, False), class_case(80, 2, True), class_case(90, 4, False)],
+            "classes": labels_case(70, 3),
+            "value": value_case(40),
+        }
+    )
+)
