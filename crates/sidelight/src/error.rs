@@ -211,6 +211,21 @@ pub enum Error {
         second_part: crate::dataset::Part,
     },
 
+    /// A comparison lacks an arm that it cannot do without.
+    #[error("nothing to compare: no arm for {role}")]
+    NoSuchArm {
+        /// What is missing.
+        role: &'static str,
+    },
+    /// A metric that arms cannot be compared by.
+    #[error("arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or not defined for these rows")]
+    Uncomparable {
+        /// The metric.
+        metric: String,
+        /// The arm.
+        arm: String,
+    },
+
     // === image, augment, loader ===
 
     // === run, report, demo ===
@@ -254,6 +269,11 @@ impl Error {
             Self::TooManyFolds { n_units, unit, .. } => {
                 Some(format!("use at most {n_units} folds: a {unit} is in one fold only"))
             }
+            Self::Uncomparable { .. } => Some(
+                "points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; \
+                 classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"
+                    .into(),
+            ),
             Self::GroupInTwoParts { .. } => Some(
                 "correct the split column, or leave it out and let `data.group` divide the rows".into(),
             ),
