@@ -199,16 +199,14 @@ pub enum Error {
         unit: &'static str,
     },
     /// The split column puts rows of one group into different parts.
-    #[error("{first} is in the {first_part:?} part and row {second_row}, of the same group, in the {second_part:?} part")]
+    #[error("{}, row {} is in the {:?} part and row {}, of the same group, in the {:?} part", path.display(), rows[0], parts[0], rows[1], parts[1])]
     GroupInTwoParts {
-        /// A row of the group.
-        first: Place,
-        /// Its part.
-        first_part: crate::dataset::Part,
-        /// Another row of the group, the first of the table being 1.
-        second_row: usize,
-        /// That row's part.
-        second_part: crate::dataset::Part,
+        /// The table.
+        path: PathBuf,
+        /// Two rows of the group, the first of the table being 1.
+        rows: [usize; 2],
+        /// Their parts.
+        parts: [crate::dataset::Part; 2],
     },
 
     /// A comparison lacks an arm that it cannot do without.

@@ -446,12 +446,12 @@ pub struct MissingnessPoint {
 pub fn weigh(study: &Study) -> Result<Evidence> {
     let scored = Scored::new(study)?;
     let (claims, mut differences) = verdict::claims(&scored)?;
-    let best = verdict::best(&scored, &claims);
+    let best = verdict::best(&claims);
     differences.extend(verdict::controls(&scored, best.arm));
     let parts = parts::changes(&scored, best.arm);
     let calibration = parts::calibration(&scored);
-    let doubts = doubts::doubts(&scored, &best, &differences, &parts);
-    let verdict = verdict::decide(&scored, &best, doubts);
+    let doubts = doubts::doubts(&scored, best, &differences, &parts);
+    let verdict = verdict::decide(&scored, best, doubts);
     Ok(Evidence {
         schema: 1,
         metric: MetricName {

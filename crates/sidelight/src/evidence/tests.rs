@@ -138,7 +138,7 @@ fn of_two(p: f64) -> Prediction {
     }
 }
 
-fn doubt<'e>(evidence: &'e Evidence, is: impl Fn(&Doubt) -> bool) -> Option<&'e DoubtEntry> {
+fn doubt(evidence: &Evidence, is: impl Fn(&Doubt) -> bool) -> Option<&DoubtEntry> {
     evidence
         .verdict
         .doubts

@@ -165,7 +165,7 @@ fn independent_rows(scored: &Scored, claim: &Claim) -> Option<(&'static str, f64
 }
 
 /// The claim that the verdict is about: the surest that helps, else the one with the largest gain.
-pub(super) fn best<'c, 's>(_scored: &Scored, claims: &'c [Claim<'s>]) -> &'c Claim<'s> {
+pub(super) fn best<'c, 's>(claims: &'c [Claim<'s>]) -> &'c Claim<'s> {
     let surest = claims
         .iter()
         .filter(|claim| claim.helps())
