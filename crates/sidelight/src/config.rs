@@ -4,11 +4,16 @@
 //! by `--set a.b=c`. The resolved configuration is written into the run folder.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+mod columns;
+mod read;
+mod validate;
+
+pub use columns::{collapse_range, expand_range, expand_ranges};
+pub use validate::key;
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,8 +67,11 @@ fn default_image() -> String {
     "file_name".into()
 }
 
-fn default_missing() -> Vec<String> {
-    ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"].map(String::from).to_vec()
+/// The usual spellings of "missing".
+pub(crate) fn default_missing() -> Vec<String> {
+    ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
+        .map(String::from)
+        .to_vec()
 }
 
 /// `split = { valid = 0.2, seed = 0, stratify = true }` or `{ column = "split" }`
@@ -83,7 +91,12 @@ pub struct SplitConfig {
 
 impl Default for SplitConfig {
     fn default() -> Self {
-        Self { valid: 0.2, seed: 0, stratify: true, column: None }
+        Self {
+            valid: 0.2,
+            seed: 0,
+            stratify: true,
+            column: None,
+        }
     }
 }
 
@@ -97,6 +110,7 @@ pub struct TargetConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// Several columns (`points`: x0, y0, x1, y1, …; `classes`: one boolean each; `value`: several numbers).
+    /// A range stands for all its columns: `["x0..y188"]`; [`Config::read`] writes it out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
     /// `value`: the scale that it is learned on. Metrics are in the target's own unit.
@@ -111,9 +125,13 @@ pub struct TargetConfig {
 }
 
 impl TargetConfig {
-    /// The target's columns, however they were named.
+    /// The target's columns, however they were named; ranges (`x0..y188`) written out.
     pub fn names(&self) -> Vec<String> {
-        self.column.iter().cloned().chain(self.columns.iter().cloned()).collect()
+        self.column
+            .iter()
+            .cloned()
+            .chain(expand_ranges(&self.columns))
+            .collect()
     }
 }
 
@@ -155,7 +173,7 @@ pub enum Normalizer {
 }
 
 /// One line of `[metadata]`: `"boolean"` or `{ kind = "continuous", scale = "log" }`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum MetadataEntry {
     /// Only the kind.
@@ -171,6 +189,31 @@ impl MetadataEntry {
             Self::Kind(kind) => MetadataConfig::new(*kind),
             Self::Full(config) => config.clone(),
         }
+    }
+}
+
+// By hand, because the derived one answers every mistake with "did not match any variant".
+impl<'de> Deserialize<'de> for MetadataEntry {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+        impl<'de> serde::de::Visitor<'de> for Entry {
+            type Value = MetadataEntry;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a kind (`\"continuous\"`) or a table (`{ kind = \"continuous\", scale = \"log\" }`)")
+            }
+            fn visit_str<E: serde::de::Error>(self, kind: &str) -> Result<Self::Value, E> {
+                MetadataKind::deserialize(serde::de::value::StrDeserializer::new(kind))
+                    .map(MetadataEntry::Kind)
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<Self::Value, A::Error> {
+                MetadataConfig::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    .map(MetadataEntry::Full)
+            }
+        }
+        deserializer.deserialize_any(Entry)
     }
 }
 
@@ -280,6 +323,18 @@ pub struct ModelConfig {
     /// Edits of the network, in order, after the weights were read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edit: Vec<toml::Table>,
+}
+
+impl ModelConfig {
+    /// Whether `weights` names a file (`.pth`, `.pt`, `.safetensors`), not `none` or a published name.
+    pub fn weights_are_a_file(&self) -> bool {
+        let extension = std::path::Path::new(&self.weights)
+            .extension()
+            .and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| {
+            ["pth", "pt", "safetensors"].contains(&extension.to_ascii_lowercase().as_str())
+        })
+    }
 }
 
 impl Default for ModelConfig {
@@ -412,7 +467,14 @@ pub struct AugmentConfig {
 
 impl Default for AugmentConfig {
     fn default() -> Self {
-        Self { flip: None, rotate: 10.0, zoom: 0.1, shift: 0.05, light: 0.2, probability: 0.75 }
+        Self {
+            flip: None,
+            rotate: 10.0,
+            zoom: 0.1,
+            shift: 0.05,
+            light: 0.2,
+            probability: 0.75,
+        }
     }
 }
 
@@ -421,14 +483,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Config {
-    /// Reads a TOML, applies overrides (`a.b=c`, the value in TOML or a bare word),
-    /// and makes `data.table` and `model.weights` relative to the TOML's folder.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Read`], [`Error::Config`] with line and nearest field name, [`Error::Setting`].
-    pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
-        let _ = (path, overrides);
-        Err(Error::Config { path: path.to_path_buf(), message: "not yet written".into() })
+    /// The metadata columns written out in full, as the encoder wants them.
+    pub fn metadata_configs(&self) -> BTreeMap<String, MetadataConfig> {
+        self.metadata
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.full()))
+            .collect()
     }
 }

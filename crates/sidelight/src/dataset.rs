@@ -7,6 +7,15 @@ use crate::config::{Config, TargetKind};
 use crate::error::Result;
 use crate::table::Table;
 
+mod build;
+mod fact;
+mod metadata;
+mod target;
+
+pub(crate) use build::{Absent, Findings, inspect};
+pub use fact::{Fact, image_facts};
+pub(crate) use metadata::Misread;
+
 /// Rows ready to be encoded: everything typed, nothing fitted.
 #[derive(Debug, Clone)]
 pub struct Dataset {
@@ -124,18 +133,55 @@ pub enum Targets {
 }
 
 impl Dataset {
-    /// Gives the table's columns their meaning. With an empty `config.metadata` the columns are inferred.
+    /// Gives the table's columns their meaning. With an empty `config.metadata` the columns are inferred
+    /// ([`schema::resolve`](crate::schema::resolve) tells which).
     ///
     /// Rows without a target are left out and said in `remarks` when the table has the target's
     /// columns; where it has none of them (new rows to predict), all rows stay and `targets` is `None`.
     ///
     /// # Errors
     ///
-    /// The first cell that is not what its column is said to be, with its place.
+    /// The first cell that is not what its column is said to be, with its place;
+    /// [`Error::NoColumn`](crate::Error::NoColumn), [`Error::NoTarget`](crate::Error::NoTarget).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight::config::Config;
+    /// use sidelight::dataset::{Dataset, MetadataValues};
+    /// use sidelight::table::Table;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// std::fs::write(folder.path().join("houses.csv"), "file_name,price,beds\n1.jpg,100,4\n2.jpg,200,n/a\n")?;
+    /// std::fs::write(
+    ///     folder.path().join("houses.toml"),
+    ///     r#"
+    ///     data.table = "houses.csv"
+    ///     target = { kind = "value", column = "price" }
+    ///     metadata.beds = "continuous"
+    ///     "#,
+    /// )?;
+    /// let config = Config::read(&folder.path().join("houses.toml"), &[])?;
+    /// let dataset = Dataset::new(&Table::read(&config.data.table)?, &config)?;
+    /// assert_eq!(dataset.metadata.columns[0].values, MetadataValues::Continuous(vec![Some(4.0), None]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(table: &Table, config: &Config) -> Result<Self> {
-        let _ = (table, config);
-        todo!()
+        build::strict(table, config)
     }
+
+    /// Rows for a trained model: `config` is the one it was trained with, its metadata written out.
+    ///
+    /// Every row stays, with or without a target. A metadata column that the table lacks is missing throughout,
+    /// a cell that is not what its column holds is missing; both are counted and said in `remarks`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column; a row without an image.
+    pub fn for_prediction(table: &Table, config: &Config) -> Result<Self> {
+        build::lenient(table, config)
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -153,10 +199,135 @@ impl Dataset {
             Targets::Value { .. } => TargetKind::Value,
         })
     }
+    /// The rows at these positions, in this order. Category and class names stay as they are.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self {
+            path: self.path.clone(),
+            rows: pick(&self.rows, indices),
+            images: pick(&self.images, indices),
+            metadata: self.metadata.select(indices),
+            targets: self.targets.as_ref().map(|targets| targets.select(indices)),
+            groups: self.groups.as_ref().map(|groups| pick(groups, indices)),
+            parts: self.parts.as_ref().map(|parts| pick(parts, indices)),
+            remarks: self.remarks.clone(),
+        }
+    }
+}
+
+impl Metadata {
     /// The rows at these positions, in this order.
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
-        let _ = indices;
-        todo!()
+        let columns = self.columns.iter().map(|column| MetadataColumn {
+            name: column.name.clone(),
+            values: match &column.values {
+                MetadataValues::Boolean(values) => MetadataValues::Boolean(pick(values, indices)),
+                MetadataValues::Continuous(values) => {
+                    MetadataValues::Continuous(pick(values, indices))
+                }
+                MetadataValues::Datetime(values) => MetadataValues::Datetime(pick(values, indices)),
+                MetadataValues::Categorical { names, codes } => MetadataValues::Categorical {
+                    names: names.clone(),
+                    codes: pick(codes, indices),
+                },
+            },
+        });
+        Self {
+            columns: columns.collect(),
+            n_rows: indices.len(),
+        }
     }
+}
+
+impl MetadataValues {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Boolean(values) => values.len(),
+            Self::Continuous(values) | Self::Datetime(values) => values.len(),
+            Self::Categorical { codes, .. } => codes.len(),
+        }
+    }
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Number of rows where it is missing.
+    pub fn n_missing(&self) -> usize {
+        match self {
+            Self::Boolean(values) => values.iter().filter(|value| value.is_none()).count(),
+            Self::Continuous(values) | Self::Datetime(values) => {
+                values.iter().filter(|value| value.is_none()).count()
+            }
+            Self::Categorical { codes, .. } => codes.iter().filter(|code| code.is_none()).count(),
+        }
+    }
+}
+
+impl Targets {
+    /// The rows at these positions, in this order.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        match self {
+            Self::Points { n_points, xy } => Self::Points {
+                n_points: *n_points,
+                xy: pick_wide(xy, indices, *n_points),
+            },
+            Self::Class { names, index } => Self::Class {
+                names: names.clone(),
+                index: pick(index, indices),
+            },
+            Self::Classes { names, present } => Self::Classes {
+                names: names.clone(),
+                present: pick_wide(present, indices, names.len()),
+            },
+            Self::Value { names, values } => Self::Value {
+                names: names.clone(),
+                values: pick_wide(values, indices, names.len()),
+            },
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Points { n_points, xy } => xy.len() / (*n_points).max(1),
+            Self::Class { index, .. } => index.len(),
+            Self::Classes { names, present } => present.len() / names.len().max(1),
+            Self::Value { names, values } => values.len() / names.len().max(1),
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether anything of this row's target is known.
+    pub fn is_known(&self, row: usize) -> bool {
+        match self {
+            Self::Points { n_points, xy } => xy[row * n_points..][..*n_points]
+                .iter()
+                .any(|point| !point[0].is_nan()),
+            Self::Class { index, .. } => index[row].is_some(),
+            Self::Classes { names, present } => present[row * names.len()..][..names.len()]
+                .iter()
+                .any(Option::is_some),
+            Self::Value { names, values } => values[row * names.len()..][..names.len()]
+                .iter()
+                .any(|value| !value.is_nan()),
+        }
+    }
+}
+
+fn pick<T: Clone>(values: &[T], indices: &[usize]) -> Vec<T> {
+    indices.iter().map(|index| values[*index].clone()).collect()
+}
+
+fn pick_wide<T: Clone>(values: &[T], indices: &[usize], width: usize) -> Vec<T> {
+    indices
+        .iter()
+        .flat_map(|index| values[index * width..][..width].iter().cloned())
+        .collect()
 }

@@ -25,7 +25,7 @@ pub mod report;
 pub mod tensor;
 pub mod network;
 pub mod loss;
-pub mod train;
 pub mod predict;
+pub mod train;
 
 pub use error::{Error, Place, Result};

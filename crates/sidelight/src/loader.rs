@@ -1,9 +1,28 @@
 //! Batches on the host, read by all cores, in an order that depends on the seed alone.
+//!
+//! A [`Source`] is what rows are made of, a [`Plan`] says which rows make which batch, and a [`Loader`] is an
+//! iterator over the batches of one epoch, filled ahead by threads of its own. The result is the same to the
+//! bit whatever the number of threads.
 
+mod pool;
+mod sample;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::augment::{Augment, Purpose, shuffle, stream};
+use crate::config::ResizeMethod;
+use crate::dataset::Dataset;
+use crate::encode::{EncodedMetadata, Encoder};
 use crate::image::Affine;
+use crate::image::cache::PixelCache;
+use crate::task::Task;
+
+pub use pool::{BadImage, Failure, Loader, LoaderOptions};
 
 /// A batch before it becomes tensors.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct HostBatch {
     /// Position in the data set of each row.
     pub rows: Vec<usize>,
@@ -22,3 +41,111 @@ pub struct HostBatch {
     /// From pixels of the stored image to pixels of the input square, one a row: its inverse maps predictions back.
     pub to_input: Vec<Affine>,
 }
+
+/// From a decoded image to the numbers that a network reads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// Side of the input square, pixels.
+    pub size: usize,
+    /// How an image is fitted to it.
+    pub resize: ResizeMethod,
+    /// Subtracted from red, green, blue in [0, 1]; also the colour that padding has.
+    pub mean: [f32; 3],
+    /// What the difference is divided by.
+    pub sd: [f32; 3],
+}
+
+impl Preprocess {
+    /// The colour whose normalised value is nearest to 0.
+    pub fn fill(&self) -> [u8; 3] {
+        self.mean
+            .map(|mean| (mean * 255.0).round().clamp(0.0, 255.0) as u8)
+    }
+}
+
+/// What rows are made of. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The images and targets.
+    pub dataset: Arc<Dataset>,
+    /// The metadata of every row of the data set, encoded.
+    pub metadata: Arc<EncodedMetadata>,
+    /// What encoded it: asked to swap sides when an image is mirrored.
+    pub encoder: Arc<Encoder>,
+    /// What the targets become.
+    pub task: Arc<Task>,
+    /// What the images become.
+    pub preprocess: Preprocess,
+    /// Random changes; `None` when evaluating.
+    pub augment: Option<Augment>,
+    /// Whether images are read at all; an arm of metadata alone does not.
+    pub reads_image: bool,
+    /// Where fitted images are kept; `None`: decoded each time.
+    pub cache: Option<Arc<PixelCache>>,
+    /// What the random changes come from.
+    pub seed: u64,
+}
+
+/// What to do with the rows that are left over when the others fill whole batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Last {
+    /// They make a smaller batch.
+    #[default]
+    Keep,
+    /// They are left out of this epoch, unless they are all there is.
+    Drop,
+}
+
+/// Which rows make which batch, in one epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    epoch: u64,
+    batches: Vec<Vec<usize>>,
+    first: usize,
+}
+
+impl Plan {
+    /// The rows at these positions in an order drawn from seed and epoch, `batch` at a time.
+    pub fn training(rows: &[usize], batch: usize, last: Last, seed: u64, epoch: u64) -> Self {
+        let mut rows = rows.to_vec();
+        shuffle(&mut rows, &mut stream(seed, epoch, 0, Purpose::Order));
+        let mut plan = Self::in_order(&rows, batch, epoch);
+        if last == Last::Drop && plan.batches.len() > 1 && !rows.len().is_multiple_of(batch.max(1))
+        {
+            plan.batches.pop();
+        }
+        plan
+    }
+    /// The rows at these positions, in this order, `batch` at a time; every one of them.
+    pub fn evaluation(rows: &[usize], batch: usize) -> Self {
+        Self::in_order(rows, batch, 0)
+    }
+    fn in_order(rows: &[usize], batch: usize, epoch: u64) -> Self {
+        Self {
+            epoch,
+            batches: rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect(),
+            first: 0,
+        }
+    }
+    /// The same plan, its first `step` batches done: what a resumed run goes on with.
+    #[must_use]
+    pub fn starting_at(mut self, step: usize) -> Self {
+        self.first = step.min(self.batches.len());
+        self
+    }
+    /// Number of batches in the whole epoch, those before the start included.
+    pub fn n_steps(&self) -> usize {
+        self.batches.len()
+    }
+    /// The batches from the start on: positions in the data set.
+    pub fn batches(&self) -> &[Vec<usize>] {
+        &self.batches[self.first..]
+    }
+    /// The epoch that random changes are drawn for.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,339 @@
 //! The network: plain data, a tree of named layers.
+//!
+//! - [`Plan`], [`Layer`]: what a network is, without numbers; written as JSON or TOML;
+//! - [`shape`]: every shape, inferred from the plan before anything runs;
+//! - [`Node`]: the plan with its parameters, a Burn module; paths into it, its edits ([`Edit`]);
+//! - [`backbone`]: the published networks; [`fusion`]: how metadata joins them; [`head`];
+//! - [`weights`]: files of weights, read without executing anything;
+//! - [`Network`]: all of it together, from a configuration to predictions.
+//!
+//! The whole model is one tree. Its root is a sequence: the backbone's own children with torch's names,
+//! torch's classifier removed, then `fusion` and `head`. A path, a checkpoint's key, an edit and
+//! a parameter group are one string, as in `layer4.1.conv2.weight`.
+
+pub mod backbone;
+mod build;
+mod edit;
+mod fused;
+pub mod fusion;
+pub mod head;
+pub mod layer;
+pub mod parameter;
+mod path;
+mod plan;
+pub mod shape;
+pub mod state;
+mod tree;
+mod value;
+pub mod weights;
+
+#[cfg(test)]
+mod tests;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+pub use edit::Edit;
+pub use layer::{Constructors, Custom, CustomLayer, Layer};
+pub use parameter::{Freeze, Parameter, ParameterKind, ParameterSpec, ParameterValue, Parameters, Start};
+pub use path::matches;
+pub use plan::Plan;
+pub use shape::{Inferred, Shape};
+pub use tree::Node;
+pub use value::{BatchStatistics, Context, MetadataTensors, Mode, Value, Walk};
+
+use crate::encode::Embedding;
+use crate::error::{Error, Result};
+
+/// A whole model: images and metadata in, the task's numbers out.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// The tree; its children run one after another.
+    pub root: Node,
+    /// Names of the root's children that come from the backbone.
+    pub backbone: Vec<String>,
+    /// What images it takes.
+    pub input: InputSpec,
+}
+
+/// What a network is built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSpec {
+    /// Numbers that the task asks for.
+    pub n_outputs: usize,
+    /// Width of the dense metadata.
+    pub d_dense: usize,
+    /// The embedded columns, in the order of the codes.
+    pub embeddings: Vec<Embedding>,
+    /// Side of the input, in pixels.
+    pub size: usize,
+    /// Whether the answer is where things are (points): the last map is flattened instead of averaged.
+    pub spatial: bool,
+}
+
+/// What images a network takes: pixel = (rgb in [0, 1] − mean) / sd.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Subtracted, per channel.
+    pub mean: [f32; 3],
+    /// Divided by, per channel.
+    pub sd: [f32; 3],
+    /// Side, in pixels; 0: no image.
+    pub size: usize,
+    /// Channels of the tensor that [`Network::forward`] takes; 3 unless an edit changed it.
+    pub channels: usize,
+}
+
+impl InputSpec {
+    /// The shape that comes to the first layer.
+    pub fn shape(&self) -> Shape {
+        if self.size == 0 { Shape::Nothing } else { Shape::square(self.channels, self.size) }
+    }
+}
+
+/// A parameter as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParameterInfo {
+    /// Its path: the key in a file of weights.
+    pub path: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Whether training changes it by its gradient.
+    pub trainable: bool,
+    /// What it is for.
+    pub kind: ParameterKind,
+}
+
+impl Network {
+    /// Runs the network: logits, values, or points as x, y in [-1, 1] of the input square.
+    ///
+    /// Leading layers that are wholly frozen behave as in evaluation, dropout included.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[batch, channels, size, size]`, normalised by [`Network::input`]; none for a model of metadata alone
+    /// - returns: `[batch, n_outputs]`
+    ///
+    /// # Panics
+    ///
+    /// Where the images are not of that shape, or the context lacks the metadata that the network reads.
+    pub fn forward(&self, images: Option<Tensor<4>>, context: &mut Context) -> Tensor<2> {
+        self.forward_taps(images, context, &[]).0
+    }
+
+    /// As [`Network::forward`], and the values that come out of the layers at these paths.
+    ///
+    /// # Panics
+    ///
+    /// As [`Network::forward`].
+    pub fn forward_taps(
+        &self,
+        images: Option<Tensor<4>>,
+        context: &mut Context,
+        taps: &[String],
+    ) -> (Tensor<2>, Vec<(String, Value)>) {
+        let value = images.map_or(Value::Nothing, Value::Map);
+        let n = self.frozen_prefix();
+        let mode = std::mem::replace(&mut context.mode, Mode::Evaluate);
+        let (value, mut tapped) = self.walk(0, n, value, context, taps);
+        context.mode = mode;
+        let (value, later) = self.walk(n, self.root.children.len(), value, context, taps);
+        tapped.extend(later);
+        (value.features(), tapped)
+    }
+
+    fn walk(
+        &self,
+        from: usize,
+        to: usize,
+        value: Value,
+        context: &mut Context,
+        taps: &[String],
+    ) -> (Value, Vec<(String, Value)>) {
+        let mut walk = Walk::new(context, taps);
+        let value = self.root.run(from, to, value, &mut walk);
+        (value, walk.into_tapped())
+    }
+
+    /// Number of the root's leading children whose result is the same in every epoch: they hold
+    /// nothing that training changes, read no metadata and drop nothing at random on their own.
+    pub fn frozen_prefix(&self) -> usize {
+        self.root.children.iter().take_while(|(_, child)| child.is_constant()).count()
+    }
+
+    /// What comes out of the root's first `n` children, evaluating: features to be computed once.
+    ///
+    /// # Panics
+    ///
+    /// As [`Network::forward`].
+    pub fn forward_prefix(&self, images: Tensor<4>, n: usize) -> Value {
+        let mut context = Context::evaluate(None);
+        self.walk(0, n, Value::Map(images), &mut context, &[]).0
+    }
+
+    /// The rest of the network on what [`Network::forward_prefix`] gave.
+    ///
+    /// # Panics
+    ///
+    /// As [`Network::forward`].
+    pub fn forward_from(&self, n: usize, value: Value, context: &mut Context) -> Tensor<2> {
+        self.walk(n, self.root.children.len(), value, context, &[]).0.features()
+    }
+
+    /// Moves the running statistics towards a batch's: running = (1 − momentum) · running + momentum · batch.
+    /// Torch's momentum is 0.1. Statistics of frozen or unknown layers are left out.
+    pub fn apply_statistics(&mut self, statistics: Vec<BatchStatistics>, momentum: f32) {
+        for BatchStatistics { path, mean, variance } in statistics {
+            let Ok(node) = self.root.get_mut(&path) else { continue };
+            for (name, batch) in [("running_mean", mean), ("running_var", variance)] {
+                let Some(parameter) = node.parameters.0.iter_mut().find(|p| p.name == name && !p.frozen) else { continue };
+                let ParameterValue::D1(running) = &parameter.value else { continue };
+                let moved = running.clone().map(|running| {
+                    let on = running.device();
+                    let moved = running.without_autodiff() * (1.0 - momentum) + batch.without_autodiff() * momentum;
+                    if on.is_autodiff() { moved.autodiff() } else { moved }
+                });
+                parameter.value = ParameterValue::D1(moved.set_require_grad(false));
+            }
+        }
+    }
+
+    /// The same network on a device without gradients, to evaluate with: a forward pass keeps nothing.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        Self { root: self.root.valid(), backbone: self.backbone.clone(), input: self.input.clone() }
+    }
+
+    /// The same network with gradients, what is frozen excepted.
+    #[must_use]
+    pub fn train(self) -> Self {
+        Self { root: self.root.train(), ..self }
+    }
+
+    /// The same network on another device.
+    #[must_use]
+    pub fn to_device(self, device: &Device) -> Self {
+        Self { root: self.root.to_device(device), ..self }
+    }
+
+    /// Numbers that it learns or could learn: buffers not counted.
+    pub fn n_parameters(&self) -> usize {
+        let learned = self.parameters().into_iter().filter(|p| p.kind != ParameterKind::Buffer);
+        learned.map(|parameter| parameter.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Every parameter and buffer, in tree order.
+    pub fn parameters(&self) -> Vec<ParameterInfo> {
+        let mut all = Vec::new();
+        self.root.each_parameter("", &mut |path, parameter| {
+            all.push(ParameterInfo {
+                path,
+                shape: parameter.shape(),
+                trainable: parameter.is_trainable(),
+                kind: parameter.kind,
+            });
+        });
+        all
+    }
+
+    /// Freezes what a pattern means (a path, a prefix, or with `*`), running statistics included: a frozen
+    /// normalisation behaves as in evaluation. Returns how many parameters it meant.
+    pub fn freeze(&mut self, pattern: &str) -> usize {
+        self.set_frozen(pattern, Freeze::Yes)
+    }
+
+    /// Thaws what a pattern means. Returns how many parameters it meant.
+    pub fn unfreeze(&mut self, pattern: &str) -> usize {
+        self.set_frozen(pattern, Freeze::No)
+    }
+
+    fn set_frozen(&mut self, pattern: &str, freeze: Freeze) -> usize {
+        let mut n = 0;
+        self.root.each_parameter_mut("", &mut |path, parameter| {
+            if matches(pattern, path) {
+                parameter.set_frozen(freeze);
+                n += 1;
+            }
+        });
+        n
+    }
+
+    /// Freezes or thaws the whole backbone.
+    pub fn freeze_backbone(&mut self, freeze: Freeze) {
+        for name in self.backbone.clone() {
+            self.set_frozen(&name, freeze);
+        }
+    }
+
+    /// Every shape, parameter count and number of products, for an image of the network's own size.
+    ///
+    /// # Errors
+    ///
+    /// As [`shape::infer`]; a network that was built or edited here has passed it already.
+    pub fn inspect(&self) -> Result<Vec<Inferred>> {
+        shape::infer(&mut self.root.plan(), self.input.shape())
+    }
+
+    /// The architecture as JSON: everything but the numbers.
+    pub fn describe(&self) -> serde_json::Value {
+        let mut frozen = Vec::new();
+        self.root.each_parameter("", &mut |path, parameter| {
+            if parameter.frozen {
+                frozen.push(path);
+            }
+        });
+        let description = Description {
+            schema: 1,
+            input: self.input.clone(),
+            backbone: self.backbone.clone(),
+            frozen,
+            root: self.root.plan(),
+        };
+        serde_json::to_value(description).expect("a description has string keys and finite numbers")
+    }
+
+    /// The network of a description, its numbers all zero until they are loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LayerDescription`], [`Error::Shape`], [`Error::CustomLayer`].
+    pub fn from_description(description: &serde_json::Value, device: &Device) -> Result<Self> {
+        Self::from_description_with(description, &Constructors::default(), device)
+    }
+
+    /// As [`Network::from_description`], with the constructors of a library user's own layers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::from_description`].
+    pub fn from_description_with(
+        description: &serde_json::Value,
+        constructors: &Constructors,
+        device: &Device,
+    ) -> Result<Self> {
+        let Description { input, backbone, frozen, mut root, .. } = Description::deserialize(description)
+            .map_err(|source| Error::LayerDescription { at: "of the saved architecture".into(), source })?;
+        constructors.apply(&mut root)?;
+        shape::infer(&mut root, input.shape())?;
+        let mut network = Self { root: Node::new(&root, "", Start::Zeros, device), backbone, input };
+        let frozen: std::collections::HashSet<String> = frozen.into_iter().collect();
+        network.root.each_parameter_mut("", &mut |path, parameter| {
+            if frozen.contains(path) {
+                parameter.set_frozen(Freeze::Yes);
+            }
+        });
+        Ok(network)
+    }
+}
+
+/// What is saved beside the weights.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    schema: u32,
+    input: InputSpec,
+    backbone: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<String>,
+    root: Plan,
+}

@@ -1,1 +1,24 @@
 //! Our operations: kernels on the CPU, Burn's elsewhere.
+//!
+//! Every function here takes and returns Burn tensors of logical shape
+//! `[batch, channels, height, width]` or `[batch, features]`, and chooses how to compute:
+//! f32 on the CPU goes through `sidelight-kernels`, whose memory is channels-last
+//! (a permuted view, so no other operation notices); any other device or element type goes
+//! through Burn's own operation. Both ways agree to rounding, forward and gradients; tests say so.
+
+mod activation;
+mod convolution;
+mod dropout;
+mod fused;
+mod kernel;
+mod linear;
+mod normalization;
+mod pooling;
+
+pub use activation::{Activation, activate};
+pub use convolution::{Convolution, conv2d};
+pub use dropout::{dropout_mask, stream};
+pub use fused::{Ending, add, batch_norm_train_ended, conv2d_batch_norm};
+pub use linear::{embedding, linear, linear_tokens};
+pub use normalization::{Normalized, batch_norm, batch_norm_train, layer_norm, layer_norm_channels};
+pub use pooling::{Window, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};

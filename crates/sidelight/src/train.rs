@@ -1,1 +1,323 @@
-//! The training loop.
+//! Training: from a configuration to a finished run.
+//!
+//! [`fit`] is the loop, told in order. [`train`] is everything around it: it reads the table, divides the rows,
+//! fits encoder and task, builds the network, trains it, predicts the validation rows and writes the run folder.
+//! One seed gives one result, whatever the number of threads, and whether or not the run was interrupted.
+
+pub mod checkpoint;
+pub mod feed;
+mod journal;
+pub mod optimizer;
+mod prepare;
+pub mod schedule;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::module::Module;
+use rand::Rng;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::metric::{self, Metrics};
+use crate::network::{Context, Freeze, Network};
+use crate::predict::batch::{Batch, decode};
+use crate::predict::{Model, Predictions, score};
+use crate::run::{Existing, LogLine, Run};
+use crate::task::Task;
+use crate::tensor::stream;
+
+use checkpoint::{Best, Checkpoint, NamedValues, Progress, RowsDigest};
+use feed::Feed;
+use journal::StepTaken;
+use optimizer::{Gradients, Optimizer, clip_factor};
+use schedule::{Backbone, Plan};
+
+pub use journal::{Event, Journal};
+pub use prepare::train;
+
+/// Share of a batch's statistics in the running ones; PyTorch's default.
+const STATISTICS_MOMENTUM: f32 = 0.1;
+
+/// Where a run goes, and who watches it.
+pub struct TrainOptions<'a> {
+    /// The run folder.
+    pub out: PathBuf,
+    /// What to do with a run that is already there: refuse, go on with it, or replace it.
+    pub existing: Existing,
+    /// Set by anyone (Ctrl-C, say): training saves a checkpoint and stops after the step that it is in.
+    pub stop: &'a AtomicBool,
+    /// Called with everything that happens.
+    pub on_event: &'a mut dyn FnMut(Event),
+}
+
+impl std::fmt::Debug for TrainOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrainOptions").field("out", &self.out).field("existing", &self.existing).finish_non_exhaustive()
+    }
+}
+
+/// A trained run.
+#[derive(Debug)]
+pub struct Trained {
+    /// Scores over the validation rows; `None`: it was stopped before its end.
+    pub metrics: Option<Metrics>,
+    /// Its folder.
+    pub run: Run,
+    /// Whether it was asked to stop: it can be resumed.
+    pub stopped: bool,
+}
+
+/// Everything that training changes or reads.
+#[derive(Debug)]
+pub struct Session {
+    /// What the person asked for.
+    pub config: Config,
+    /// What the outputs mean.
+    pub task: Task,
+    /// What learns, on a device with gradients.
+    pub network: Network,
+    /// Parameters that an edit has frozen for good.
+    pub frozen: Vec<String>,
+    /// How it steps.
+    pub optimizer: Optimizer,
+    /// The rates.
+    pub plan: Plan,
+    /// What it makes small.
+    pub loss: Loss,
+    /// The rows.
+    pub feed: Feed,
+    /// Which rows they are.
+    pub rows: RowsDigest,
+    /// Width and height of each validation row's image as stored, where the task's metrics ask for them.
+    pub sizes: Option<Vec<[f32; 2]>>,
+    /// Where it is.
+    pub progress: Progress,
+    /// The numbers of the best epoch.
+    pub best: Option<Vec<NamedValues>>,
+}
+
+/// How a [`fit`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs are done, or patience is at its end.
+    Finished,
+    /// It was asked to stop.
+    Stopped,
+}
+
+/// The loop. At its end the session's network is that of the best epoch.
+///
+/// # Errors
+///
+/// An image that cannot be read, [`Error::Diverged`].
+pub fn fit(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBool) -> Result<(Session, Ended)> {
+    while session.progress.epoch < session.plan.epochs() && !session.is_out_of_patience() {
+        let epoch = session.progress.epoch;
+        session.enter(session.plan.backbone(epoch), journal)?;
+        journal.begin_epoch();
+        let mut batches = session.feed.training(epoch, session.progress.step);
+        while let Some(batch) = batches.next() {
+            let batch = batch?;
+            let rates = session.plan.at(epoch, session.progress.step);
+
+            // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
+            let mut context = Context::train(None, step_seed(session.config.train.seed, session.progress.total_step));
+            let output = batch.run(&session.network, &mut context); // [batch, n_outputs]
+            let (target, mask) = batch.targets.clone().expect("training rows have targets");
+            let loss = session.loss.mean(output, target, mask);
+            let value: f64 = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
+            if !value.is_finite() {
+                return Err(session.diverged(value, rates.rate));
+            }
+
+            let gradients = Gradients::take(&session.network.root, "", loss.backward());
+            let scale = clip_factor(gradients.norm(), session.config.train.clip);
+            session.network.root = session.optimizer.step(session.network.root, "", &gradients, rates, scale);
+            session.network.apply_statistics(context.statistics, STATISTICS_MOMENTUM);
+
+            session.progress.count(value, batch.rows.len());
+            let taken = session.progress.taken(value, rates.rate, batch.rows.len(), batches.input_bound());
+            session.progress.seconds += journal.step(&session.plan, &taken);
+            if stop.load(Ordering::Relaxed) {
+                journal.save(|| session.checkpoint());
+                journal.write(&LogLine::Stopped { total_step: session.progress.total_step });
+                journal.tell(Event::Stopped);
+                return Ok((session, Ended::Stopped));
+            }
+            let every = session.config.train.checkpoint_steps;
+            if every > 0 && session.progress.total_step.is_multiple_of(every) {
+                journal.save(|| session.checkpoint());
+            }
+        }
+        drop(batches);
+
+        let (valid_loss, metrics) = session.score()?;
+        let (name, score) = session.watched(&metrics, valid_loss);
+        let best = session.keep_if_best(epoch, score);
+        journal.epoch(&session.progress, valid_loss, (name.to_owned(), score), best);
+        session.progress.next_epoch();
+        if journal.is_checkpoint_cheap() {
+            journal.save(|| session.checkpoint());
+        }
+    }
+    if let Some(best) = session.best.take() {
+        session.network.load_state(best)?;
+    }
+    Ok((session, Ended::Finished))
+}
+
+/// A seed of a step's own.
+fn step_seed(seed: u64, total_step: usize) -> u64 {
+    stream(seed, &format!("step {total_step}")).next_u64()
+}
+
+impl Session {
+    /// Gets ready for an epoch in which the pretrained part learns or does not.
+    fn enter(&mut self, backbone: Backbone, journal: &mut Journal<'_>) -> Result<()> {
+        match backbone {
+            Backbone::Frozen if self.feed.has_features() => {}
+            Backbone::Frozen => {
+                self.network.freeze_backbone(Freeze::Yes);
+                journal.features(&mut self.feed, &self.network)?;
+            }
+            Backbone::Training => {
+                self.feed.drop_features();
+                self.network.freeze_backbone(Freeze::No);
+                for path in &self.frozen {
+                    Network::freeze(&mut self.network, path);
+                }
+            }
+        }
+        let parameters = self.network.parameters();
+        if !parameters.iter().any(|parameter| parameter.trainable) {
+            return Err(Error::NothingToTrain { n_parameters: parameters.len() });
+        }
+        Ok(())
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.config.train.patience;
+        let since = self.progress.best.map_or(0, |best| self.progress.epoch.saturating_sub(best.epoch + 1));
+        patience > 0 && since >= patience
+    }
+
+    /// Loss and scores over the validation rows.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read.
+    pub fn score(&self) -> Result<(f64, Metrics)> {
+        let (predicted, loss) = self.predict_validation()?;
+        Ok((loss, self.score_of(&predicted)))
+    }
+
+    /// Scores of predictions of the validation rows.
+    fn score_of(&self, predicted: &Predictions) -> Metrics {
+        let targets = self.feed.source.dataset.targets.as_ref().expect("a session has targets");
+        score(&self.task, targets, &self.feed.valid, &predicted.predictions, self.sizes.as_deref())
+    }
+
+    /// The score that the best epoch is chosen by; the loss where it is not defined (an AUROC without positives, say).
+    fn watched(&self, metrics: &Metrics, loss: f64) -> (&'static str, f64) {
+        let (name, _) = metric::selection_metric(&self.task);
+        metrics.get(name).map_or(("loss", loss), |score| (name, score))
+    }
+
+    /// Predicts the validation rows, in order, and their mean loss.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read.
+    pub fn predict_validation(&self) -> Result<(Predictions, f64)> {
+        // Forward passes with gradients but no backward pass would pile up what they remember.
+        let network = self.network.valid();
+        let size = self.feed.source.preprocess.size;
+        let mut predicted = Predictions { losses: Some(Vec::new()), ..Predictions::default() };
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for batch in self.feed.validation() {
+            let batch: Batch = batch?;
+            let output = batch.run(&network, &mut Context::evaluate(None));
+            if let Some((target, mask)) = batch.targets {
+                let (losses, weights) = self.loss.sums(output.clone(), target.clone(), mask.clone());
+                sum += losses;
+                weight += weights;
+                predicted.losses.get_or_insert_default().extend(self.loss.rows(output.clone(), target, mask));
+            }
+            predicted.predictions.extend(decode(&self.task, output, &batch.to_input, size).into_iter().map(Some));
+        }
+        Ok((predicted, if weight > 0.0 { sum / weight } else { f64::NAN }))
+    }
+
+    /// Keeps the network's numbers if no epoch before had a better score.
+    fn keep_if_best(&mut self, epoch: usize, score: f64) -> bool {
+        let (_, better) = metric::selection_metric(&self.task);
+        let is_better = self.progress.best.is_none_or(|best| better.prefers(score, best.score));
+        // A score that is not a number is never the best: nothing compares with it.
+        if !is_better || score.is_nan() {
+            return false;
+        }
+        self.progress.best = Some(Best { epoch, score });
+        self.best = Some(self.network.state_dict());
+        true
+    }
+
+    /// Everything that a run needs to go on from here.
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            config: self.config.clone(),
+            rows: self.rows.clone(),
+            progress: self.progress.clone(),
+            network: self.network.state_dict(),
+            optimizer: self.optimizer.memory(),
+            best: self.best.clone(),
+        }
+    }
+
+    /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`]: the checkpoint is of another network.
+    pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.network.load_state(checkpoint.network)?;
+        self.optimizer.restore(checkpoint.optimizer);
+        self.progress = checkpoint.progress;
+        self.best = checkpoint.best;
+        Ok(())
+    }
+
+    fn diverged(&self, loss: f64, learning_rate: f64) -> Error {
+        let Progress { epoch, step, .. } = self.progress;
+        Error::Diverged { epoch: epoch + 1, step: step + 1, loss, learning_rate }
+    }
+
+    /// The trained model, on a device without gradients.
+    pub fn into_model(self) -> Model {
+        let Self { config, task, network, feed, .. } = self;
+        Model { config, task, encoder: (*feed.source.encoder).clone(), network: network.valid() }
+    }
+}
+
+impl Progress {
+    fn count(&mut self, loss: f64, n_rows: usize) {
+        self.step += 1;
+        self.total_step += 1;
+        self.n_rows += n_rows;
+        self.total_rows += n_rows;
+        self.loss_sum += loss * n_rows as f64;
+    }
+
+    fn taken(&self, loss: f64, learning_rate: f64, rows: usize, input_bound: f64) -> StepTaken {
+        let Self { epoch, step, total_step, .. } = *self;
+        StepTaken { epoch, step, total_step, rows, loss, learning_rate, input_bound }
+    }
+
+    fn next_epoch(&mut self) {
+        self.epoch += 1;
+        self.step = 0;
+        self.n_rows = 0;
+        self.loss_sum = 0.0;
+    }
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Sidelight and PyTorch / ONNX Runtime alternately, in one run, on the same work: writes docs/benchmarks.md.
+
+    cargo build --release --examples
+    ../peers/bin/python bench/side_by_side.py [--alternations 5] [--threads 2] [--only train,infer]
+
+Each alternation starts a fresh process of each side, which warms up, then times; the order is turned round every
+time, so that a machine that slows down does so for both. Ratios are of medians: above 1 Sidelight is faster.
+"""
+import argparse, json, os, pathlib, platform, resource, statistics, subprocess, sys, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OURS = ROOT / "target/release/examples/step"
+
+
+def torch_step(work):
+    """One side of one alternation, in this process: images per second of a PyTorch training step or inference."""
+    import torch, torchvision
+    torch.set_num_threads(work["threads"])
+    torch.manual_seed(0)
+    model = getattr(torchvision.models, work["backbone"])()
+    x = torch.randn(work["batch"], 3, work["size"], work["size"])
+    y = torch.randint(0, 1000, (work["batch"],))
+    if work["layout"] == "channels_last":
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    bf16 = work["precision"] == "bf16"
+    if work["mode"] == "train":
+        model.train()
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+        loss_function = torch.nn.CrossEntropyLoss()
+
+        def step():
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                loss = loss_function(model(x), y)
+            loss.backward()
+            optimizer.step()
+    else:
+        model.eval()
+
+        def step():
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                model(x)
+    return timed(step, work)
+
+
+def onnx_step(work):
+    """Inference by ONNX Runtime on the graph that torch exports."""
+    import numpy, onnxruntime, torch, torchvision
+    path = f"/tmp/sidelight_bench_{work['backbone']}_{work['size']}_{work['batch']}.onnx"
+    if not os.path.exists(path):
+        model = getattr(torchvision.models, work["backbone"])().eval()
+        torch.onnx.export(model, (torch.randn(work["batch"], 3, work["size"], work["size"]),), path, dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = work["threads"]
+    session = onnxruntime.InferenceSession(path, options)
+    x = numpy.random.rand(work["batch"], 3, work["size"], work["size"]).astype("float32")
+    name = session.get_inputs()[0].name
+    return timed(lambda: session.run(None, {name: x}), work)
+
+
+def timed(step, work):
+    for _ in range(work["warmup"]):
+        step()
+    times = []
+    for _ in range(work["steps"]):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return {"images_per_second": work["batch"] / statistics.median(times),
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def side(kind, work):
+    if kind == "sidelight":
+        command = [str(OURS), json.dumps(work)]
+    else:
+        command = [sys.executable, __file__, "--side", kind, json.dumps(work)]
+    env = dict(os.environ, OMP_NUM_THREADS=str(work["threads"]), RAYON_NUM_THREADS=str(work["threads"]))
+    out = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT)
+    if out.returncode:
+        raise SystemExit(f"{kind} failed: {out.stderr[-2000:]}")
+    return json.loads(out.stdout.strip().splitlines()[-1])
+
+
+WORK = [
+    ("train", dict(mode="train", backbone="resnet18", batch=32, size=128, precision="f32"), ["torch", "torch_cl"]),
+    ("train", dict(mode="train", backbone="resnet18", batch=32, size=128, precision="bf16"), ["torch_cl"]),
+    ("train", dict(mode="train", backbone="mobilenet_v2", batch=32, size=128, precision="f32"), ["torch", "torch_cl"]),
+    ("infer", dict(mode="infer", backbone="resnet18", batch=32, size=128, precision="f32"), ["torch", "torch_cl", "onnx"]),
+    ("infer", dict(mode="infer", backbone="resnet18", batch=1, size=128, precision="f32"), ["torch", "torch_cl", "onnx"]),
+    ("infer", dict(mode="infer", backbone="mobilenet_v2", batch=32, size=128, precision="f32"), ["torch", "torch_cl", "onnx"]),
+    ("infer", dict(mode="infer", backbone="mobilenet_v2", batch=1, size=128, precision="f32"), ["torch", "torch_cl", "onnx"]),
+    ("infer", dict(mode="infer", backbone="resnet18", batch=32, size=128, precision="bf16"), ["torch_cl", "onnx"]),
+    ("infer", dict(mode="infer", backbone="mobilenet_v2", batch=32, size=128, precision="bf16"), ["torch_cl", "onnx"]),
+]
+
+
+def main():
+    if len(sys.argv) > 3 and sys.argv[1] == "--side":
+        kind, work = sys.argv[2], json.loads(sys.argv[3])
+        work["layout"] = "channels_last" if kind == "torch_cl" else "contiguous"
+        print(json.dumps((onnx_step if kind == "onnx" else torch_step)(work)))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--alternations", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="train,infer")
+    parser.add_argument("--backbone")
+    parser.add_argument("--out", default="docs/benchmarks_table.md")
+    args = parser.parse_args()
+    import torch, torchvision, onnxruntime
+    lines = [f"{platform.processor() or platform.machine()}, {cpu()}, {args.threads} threads; torch {torch.__version__}, "
+             f"torchvision {torchvision.__version__}, onnxruntime {onnxruntime.__version__}; {args.alternations} alternations\n",
+             "| work | side | images/s, median (min to max) | peak MiB | Sidelight is |", "|---|---|---:|---:|---:|"]
+    for group, work, peers in WORK:
+        if group not in args.only.split(",") or (args.backbone and args.backbone != work["backbone"]):
+            continue
+        steps = 5 if work["mode"] == "train" else (10 if work["batch"] > 1 else 60)
+        work = dict(work, threads=args.threads, warmup=2 if work["batch"] > 1 else 10, steps=steps)
+        kinds = ["sidelight", *peers]
+        rates, peak = {k: [] for k in kinds}, {k: 0 for k in kinds}
+        for turn in range(args.alternations):
+            for kind in kinds if turn % 2 == 0 else kinds[::-1]:
+                w = dict(work, precision="f32") if kind == "onnx" else work
+                result = side(kind, w)
+                rates[kind].append(result["images_per_second"])
+                peak[kind] = max(peak[kind], result["peak_mib"])
+        name = f"{work['mode']} {work['backbone']}, {work['size']} px, batch {work['batch']}, {work['precision']}"
+        ours = statistics.median(rates["sidelight"])
+        for kind in kinds:
+            median = statistics.median(rates[kind])
+            label = {"torch": "PyTorch", "torch_cl": "PyTorch channels_last", "onnx": "ONNX Runtime (f32)", "sidelight": "**Sidelight**"}[kind]
+            ratio = "" if kind == "sidelight" else f"{ours / median:.2f}×"
+            lines.append(f"| {name} | {label} | {median:.1f} ({min(rates[kind]):.1f} to {max(rates[kind]):.1f}) | {peak[kind]:.0f} | {ratio} |")
+            print(lines[-1], flush=True)
+    (ROOT / args.out).write_text("\n".join(lines) + "\n")
+
+
+def cpu():
+    try:
+        return next(l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name"))
+    except (OSError, StopIteration):
+        return "unknown processor"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,383 @@
+//! The whole command line; the doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Images and a table about them in, a network that reads both out.
+///
+/// stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is
+/// no (`check` found problems), 2 could not.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sidelight",
+    version,
+    max_term_width = 80,
+    disable_help_subcommand = true,
+    after_help = "Start with `sidelight demo`, or with your own table:\n  \
+                  sidelight init metadata.csv --target price\n  \
+                  sidelight check sidelight.toml\n  \
+                  sidelight train sidelight.toml --out runs/a"
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say nothing but results, warnings and errors.
+    #[arg(short, long, global = true, help_heading = "General")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a data set and show on it what metadata can do
+    Demo(DemoArgs),
+    /// Look at a table and write a sidelight.toml for it
+    Init(InitArgs),
+    /// List every problem of a table and its images
+    Check(CheckArgs),
+    /// Train a model as a sidelight.toml says
+    Train(TrainArgs),
+    /// Score a trained model
+    Eval(EvalArgs),
+    /// Apply a trained model to the rows of a table
+    Predict(PredictArgs),
+    /// Show rows as the network gets them, with predictions for a run
+    Show(ShowArgs),
+    /// List a network's layers, or the contents of a weights file
+    Inspect(InspectArgs),
+    /// List the backbones that `model.backbone` can name
+    Backbones(BackbonesArgs),
+}
+
+/// Makes pictures of cards on a table, trains on the image alone, the metadata
+/// alone, both, and both with shuffled metadata, and compares them.
+///
+/// Each picture shows two or three cards; only the row's metadata says which
+/// one is meant. Everything is generated, nothing is downloaded. It takes a few
+/// minutes; stopped, it goes on where it was when started again.
+///
+/// Example: sidelight demo
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct DemoArgs {
+    /// Folder to make
+    ///
+    /// Everything goes into it; delete it to start again.
+    #[arg(long, value_name = "DIR", default_value = "demo", help_heading = "Output")]
+    pub out: PathBuf,
+    /// Number of pictures
+    ///
+    /// Fewer are quicker and teach less. Example: --rows 300
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub rows: Option<usize>,
+    /// Width of a picture in pixels
+    ///
+    /// Larger ones look better in the report; the network sees 96 pixels
+    /// whatever the width. Example: --side 320
+    #[arg(long, value_name = "PX", help_heading = "Data")]
+    pub side: Option<usize>,
+    /// Seed of everything random
+    ///
+    /// Another seed makes other pictures. Example: --seed 1
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Data")]
+    pub seed: u64,
+    /// Change a field of each model's configuration; can be repeated
+    ///
+    /// Example: --set train.epochs=5
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Training")]
+    pub set: Vec<String>,
+    /// How the comparison is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Reads a table, infers what each column means and writes a commented
+/// sidelight.toml to edit.
+///
+/// The columns, what was inferred and the evidence for it are printed.
+///
+/// Example: sidelight init metadata.csv --target price --group house_id
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct InitArgs {
+    /// CSV, TSV, JSON Lines, Parquet, or a Hugging Face imagefolder
+    pub table: PathBuf,
+    /// Column to predict, or several separated by commas
+    ///
+    /// Points are columns x0,y0,x1,y1,… in pixels.
+    /// Example: --target x0,y0,x1,y1
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', required = true, help_heading = "Columns")]
+    pub target: Vec<String>,
+    /// Column whose rows belong together (a patient, a house)
+    ///
+    /// Rows that share its value are never divided between training and
+    /// validation. Example: --group patientid
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub group: Option<String>,
+    /// Column to leave out; can be repeated
+    ///
+    /// Use it for a column that will not be known when predicting.
+    /// Example: --ignore finding
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
+    pub ignore: Vec<String>,
+    /// File to write
+    ///
+    /// sidelight.toml by default; `-` prints it. Example: --out -
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+    /// How the columns are printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// Lists all problems of the table and the images at once: unreadable images,
+/// points outside them, cells of the wrong kind, duplicates, leaks.
+///
+/// Exits with 1 when training would fail or be misled.
+///
+/// Example: sidelight check sidelight.toml
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct CheckArgs {
+    /// The configuration
+    pub config: PathBuf,
+    /// Change a field of the configuration; can be repeated
+    ///
+    /// Example: --set data.table=new.csv
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
+    pub set: Vec<String>,
+    /// How problems are printed
+    ///
+    /// `json` and `csv` list all of them, one a row.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
+/// metrics.json, predictions.csv and report.html.
+///
+/// Ctrl-C saves and stops; `--resume` goes on, bit for bit as if nothing had
+/// happened. A second Ctrl-C quits at once.
+///
+/// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct TrainArgs {
+    /// The configuration
+    pub config: PathBuf,
+    /// Folder of the run, made anew
+    ///
+    /// It must not exist, or with --resume hold the run to go on with.
+    /// Example: --out runs/a
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: PathBuf,
+    /// Go on with the stopped run in --out
+    ///
+    /// Use it after Ctrl-C, a crash or a power cut. The configuration must be
+    /// the same.
+    #[arg(long, conflicts_with = "overwrite", help_heading = "Output")]
+    pub resume: bool,
+    /// Replace the run in --out
+    ///
+    /// The old one is kept aside until the new one is finished. A folder that
+    /// holds other files is never replaced.
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+    /// How the final scores are printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
+    /// Change a field of the configuration; can be repeated
+    ///
+    /// Example: --set model.arm=image --set train.learning_rate=1e-3
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
+    pub set: Vec<String>,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Scores a trained model, on the validation rows of its own table or on all
+/// rows of another.
+///
+/// Example: sidelight eval runs/a test.csv --format json
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct EvalArgs {
+    /// Folder of the run
+    pub run: PathBuf,
+    /// A table with the same columns; default: the run's validation rows
+    pub table: Option<PathBuf>,
+    /// How scores are printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Applies a trained model to every row of a table, which needs no target.
+///
+/// Categories that training had not, and new gaps, are counted and said.
+///
+/// Example: sidelight predict runs/a new.csv --out predictions.csv
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct PredictArgs {
+    /// Folder of the run
+    pub run: PathBuf,
+    /// The table with the rows
+    pub table: PathBuf,
+    /// File to write: .csv, .jsonl or .parquet
+    ///
+    /// Written whole or not at all; an existing file is replaced.
+    /// Example: --out predictions.parquet
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: PathBuf,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Prints rows as read and as encoded; with --out, writes a page with the
+/// pictures and points as the network gets them.
+///
+/// For a run the page adds predictions and the rows with the largest losses.
+///
+/// Example: sidelight show sidelight.toml --out batch.html
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ShowArgs {
+    /// A sidelight.toml, or the folder of a run
+    #[arg(value_name = "CONFIG|RUN")]
+    pub source: PathBuf,
+    /// Page to write, one self-contained file
+    ///
+    /// Example: --out page.html
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// How many rows to show
+    #[arg(long, value_name = "N", default_value_t = 16, help_heading = "Output")]
+    pub rows: usize,
+    /// Change a field of the configuration; can be repeated
+    ///
+    /// Example: --set augment.rotate=45
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
+    pub set: Vec<String>,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Lists a network's parameters: path, shape, whether it is trained.
+///
+/// Takes a sidelight.toml (the network that would be trained), a run, or a
+/// .pth or .safetensors file.
+///
+/// Example: sidelight inspect runs/a --match 'layer4.*'
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct InspectArgs {
+    /// A sidelight.toml, the folder of a run, or a weights file
+    #[arg(value_name = "CONFIG|RUN|WEIGHTS")]
+    pub source: PathBuf,
+    /// Only paths that match; `*` stands for anything
+    ///
+    /// Example: --match 'head.*'
+    #[arg(long = "match", value_name = "PATTERN", help_heading = "Output")]
+    pub pattern: Option<String>,
+    /// Change a field of the configuration; can be repeated
+    ///
+    /// Example: --set model.backbone=resnet18
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
+    pub set: Vec<String>,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// Lists the backbones that `model.backbone` can name.
+///
+/// Example: sidelight backbones
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct BackbonesArgs {
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// Where and on how many cores it computes.
+#[derive(Debug, Args)]
+pub struct Machine {
+    /// Cores to use, 0: all
+    ///
+    /// The result does not depend on it. Example: --threads 4
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Machine")]
+    pub threads: usize,
+    /// Device to compute on
+    #[arg(long, value_enum, default_value_t, value_name = "DEVICE", help_heading = "Machine")]
+    pub device: Device,
+}
+
+/// A device.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum Device {
+    /// This machine's processor.
+    #[default]
+    Cpu,
+}
+
+/// How a table is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people.
+    #[default]
+    Text,
+    /// An array of objects.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_accepts_the_definition() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_heading_and_every_argument_a_help() {
+        for command in Arguments::command().get_subcommands() {
+            assert!(command.get_long_about().is_some_and(|about| about.to_string().contains("Example: sidelight ")));
+            for argument in command.get_arguments() {
+                let name = format!("{} {}", command.get_name(), argument.get_id());
+                assert!(argument.get_help().is_some(), "{name}");
+                assert!(argument.is_positional() || argument.get_help_heading().is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        let mut arguments = Arguments::command();
+        for command in arguments.get_subcommands_mut() {
+            for help in [command.render_help().to_string(), command.render_long_help().to_string()] {
+                for line in help.lines() {
+                    assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+                }
+            }
+        }
+    }
+}

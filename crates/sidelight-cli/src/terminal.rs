@@ -1,0 +1,335 @@
+//! The only place that writes: data to stdout, conversation to stderr.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::{Map, Value};
+
+use crate::args::Format;
+
+/// Both streams of this process, and how to write on them.
+#[derive(Debug)]
+pub struct Terminal {
+    is_quiet: bool,
+    has_colour: bool,
+    /// stderr is a terminal: a line can be redrawn.
+    is_live: bool,
+    drawn: Option<Instant>,
+}
+
+impl Terminal {
+    /// Colour only on a terminal and where `NO_COLOR` is not set (<https://no-color.org>).
+    pub fn new(is_quiet: bool) -> Self {
+        let is_live = io::stderr().is_terminal();
+        let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { is_quiet, has_colour: is_live && !is_plain, is_live, drawn: None }
+    }
+
+    /// A line of conversation, left out with `--quiet`.
+    pub fn say(&mut self, text: impl AsRef<str>) {
+        if !self.is_quiet {
+            self.line(text.as_ref());
+        }
+    }
+
+    /// Something that may be wrong.
+    pub fn warn(&mut self, text: impl AsRef<str>) {
+        let label = self.paint("warning:", "33;1");
+        self.line(&format!("{label} {}", text.as_ref()));
+    }
+
+    /// Why it could not be done, each cause on a line, and what to do next.
+    pub fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
+        let label = self.paint("error:", "31;1");
+        self.line(&format!("{label} {error}"));
+        for cause in error.chain().skip(1) {
+            self.line(&format!("  caused by: {cause}"));
+        }
+        if let Some(hint) = hint {
+            let label = self.paint("hint:", "36;1");
+            self.line(&format!("\n{label} {hint}"));
+        }
+    }
+
+    /// A line that the next one replaces; on a terminal only, at most ten times a second.
+    pub fn progress(&mut self, text: impl FnOnce() -> String) {
+        let is_due = self.drawn.is_none_or(|drawn| drawn.elapsed() > Duration::from_millis(100));
+        if self.is_live && !self.is_quiet && is_due {
+            let text: String = text().chars().take(width() - 1).collect();
+            // To the start of the line, and what is left of the old one is erased.
+            self.write_error(&format!("\r{text}\x1b[K"));
+            self.drawn = Some(Instant::now());
+        }
+    }
+
+    /// Text on stdout, as it is.
+    pub fn data(&mut self, text: &str) -> anyhow::Result<()> {
+        self.end_progress();
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            // Whoever read us has read enough: `sidelight … | head`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.context("cannot write to stdout"),
+        }
+    }
+
+    /// A table on stdout.
+    pub fn table(&mut self, table: &Table, format: Format) -> anyhow::Result<()> {
+        let text = match format {
+            Format::Text => table.to_text(),
+            Format::Json => table.to_json(),
+            Format::Csv => table.to_csv(),
+        };
+        self.data(&text)
+    }
+
+    fn line(&mut self, text: &str) {
+        self.end_progress();
+        self.write_error(&format!("{text}\n"));
+    }
+
+    fn end_progress(&mut self) {
+        if self.drawn.take().is_some() {
+            self.write_error("\r\x1b[K");
+        }
+    }
+
+    fn write_error(&self, text: &str) {
+        // Where stderr is gone there is nobody to tell.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn paint(&self, text: &str, code: &str) -> String {
+        if self.has_colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Columns of the terminal: what the shell says, else 80.
+fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    said.filter(|columns| *columns >= 20).unwrap_or(80)
+}
+
+/// Rows and columns to print.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Left-aligned.
+    Text(String),
+    /// Right-aligned, to four significant digits in text and whole elsewhere.
+    Number(f64),
+    /// Right-aligned, in full.
+    Count(usize),
+    /// Nothing.
+    Empty,
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<usize> for Cell {
+    fn from(count: usize) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(cell: Option<T>) -> Self {
+        cell.map_or(Self::Empty, Into::into)
+    }
+}
+
+impl Cell {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => significant(*number),
+            Self::Count(count) => count.to_string(),
+            Self::Empty => String::new(),
+        }
+    }
+
+    fn is_right(&self) -> bool {
+        matches!(self, Self::Number(_) | Self::Count(_))
+    }
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new<const N: usize>(header: [&str; N]) -> Self {
+        Self { header: header.map(str::to_owned).to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row: one cell per column.
+    pub fn push<const N: usize>(&mut self, cells: [Cell; N]) {
+        debug_assert_eq!(N, self.header.len());
+        self.rows.push(cells.into());
+    }
+
+    /// A table without rows, of columns that are known only now.
+    pub fn with_header(header: Vec<String>) -> Self {
+        Self { header, rows: Vec::new() }
+    }
+
+    /// Adds a row: one cell per column.
+    pub fn push_row(&mut self, cells: Vec<Cell>) {
+        debug_assert_eq!(cells.len(), self.header.len());
+        self.rows.push(cells);
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn to_text(&self) -> String {
+        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Cell::text).collect()).collect();
+        let columns = 0..self.header.len();
+        let widths: Vec<usize> = columns
+            .clone()
+            .map(|c| cells.iter().map(|row| length(&row[c])).chain([length(&self.header[c])]).max().unwrap_or(0))
+            .collect();
+        let is_right: Vec<bool> = columns.map(|c| self.rows.iter().any(|row| row[c].is_right())).collect();
+        let mut text = String::new();
+        for row in std::iter::once(&self.header).chain(&cells) {
+            let mut line = String::new();
+            for (c, cell) in row.iter().enumerate() {
+                let blank = " ".repeat(widths[c] - length(cell));
+                let (before, after) = if is_right[c] { (blank.as_str(), "") } else { ("", blank.as_str()) };
+                let _ = write!(line, "  {before}{cell}{after}");
+            }
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+
+    fn to_json(&self) -> String {
+        let object = |row: &Vec<Cell>| {
+            let value = |cell: &Cell| match cell {
+                Cell::Text(text) => Value::from(text.as_str()),
+                Cell::Number(number) => Value::from(*number),
+                Cell::Count(count) => Value::from(*count),
+                Cell::Empty => Value::Null,
+            };
+            Value::Object(self.header.iter().cloned().zip(row.iter().map(value)).collect::<Map<_, _>>())
+        };
+        format!("{:#}\n", Value::Array(self.rows.iter().map(object).collect()))
+    }
+
+    fn to_csv(&self) -> String {
+        let quoted = |cell: String| {
+            if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+        };
+        let whole = |cell: &Cell| match cell {
+            Cell::Number(number) => number.to_string(),
+            cell => cell.text(),
+        };
+        let rows = self.rows.iter().map(|row| row.iter().map(whole).collect());
+        std::iter::once(self.header.clone())
+            .chain(rows)
+            .map(|row| row.into_iter().map(quoted).collect::<Vec<_>>().join(",") + "\n")
+            .collect()
+    }
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A number to four significant digits, without an exponent where it can be read without one.
+pub fn significant(number: f64) -> String {
+    if number == 0.0 || !number.is_finite() {
+        return number.to_string();
+    }
+    let digits = 3 - number.abs().log10().floor() as i32;
+    match digits {
+        ..=0 if number.abs() < 1e9 => format!("{number:.0}"),
+        1..=8 => format!("{number:.*}", digits as usize),
+        _ => format!("{number:.3e}"),
+    }
+}
+
+/// A duration as one says it: `48 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A count with its noun: `1 row`, `2 rows`.
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Table {
+        let mut table = Table::new(["arm", "mean_px", "n"]);
+        table.push(["image".into(), 21.5.into(), 400.into()]);
+        table.push(["a, \"b\"".into(), Cell::Empty, 7.into()]);
+        table
+    }
+
+    #[test]
+    fn numbers_are_aligned_right_and_words_left() {
+        assert_eq!(example().to_text(), "  arm     mean_px    n\n  image     21.50  400\n  a, \"b\"             7\n");
+    }
+
+    #[test]
+    fn json_keeps_the_order_of_the_columns_and_says_null() {
+        let rows: Value = serde_json::from_str(&example().to_json()).unwrap();
+        assert_eq!(rows[1], serde_json::json!({"arm": "a, \"b\"", "mean_px": null, "n": 7}));
+        assert_eq!(rows[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["arm", "mean_px", "n"]);
+    }
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        assert_eq!(example().to_csv(), "arm,mean_px,n\nimage,21.5,400\n\"a, \"\"b\"\"\",,7\n");
+    }
+
+    #[test]
+    fn numbers_have_four_significant_digits() {
+        let shown = [0.0, 21.5, 0.018_512, 123_456.7, -3.0, 0.99996, f64::NAN, 2e-9].map(significant);
+        assert_eq!(shown, ["0", "21.50", "0.01851", "123457", "-3.000", "1.0000", "NaN", "2.000e-9"]);
+    }
+
+    #[test]
+    fn durations_are_said_in_two_units_at_most() {
+        assert_eq!([0.4, 59.6, 200.0, 7530.0].map(duration), ["0 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]);
+    }
+}

@@ -1,0 +1,285 @@
+//! From the text of a TOML and overrides to a [`Config`], and back.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+
+use super::{Config, collapse_range, expand_ranges};
+use crate::error::{Error, Result};
+
+impl Config {
+    /// Reads a TOML, applies overrides (`a.b=c`, the value in TOML or a bare word),
+    /// and makes `data.table` and `model.weights` relative to the TOML's folder.
+    ///
+    /// A key of an override is a TOML key, so that a dot in a name is quoted:
+    /// `metadata."exif.ExposureTime"=continuous`. A number addresses one element of a list: `target.columns.0=x`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`]; [`Error::Config`] and [`Error::UnknownField`], with the line;
+    /// [`Error::Override`]; [`Error::Setting`] where a value is out of its range.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| Error::Config {
+            path: path.to_path_buf(),
+            line: Some(1 + line_breaks(&error.as_bytes()[..error.utf8_error().valid_up_to()])),
+            message: "not UTF-8 text".into(),
+        })?;
+        Self::parse(&text, path, overrides)
+    }
+
+    /// [`Config::read`] of a text that stands, or would stand, in the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::read`].
+    pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Self> {
+        // A byte order mark is what some editors leave; it says nothing.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|error| config_error(path, text, &error, None))?;
+        for text in overrides {
+            apply(&mut table, text)?;
+        }
+        let mut config = Self::deserialize(table).map_err(|error| {
+            // The merged table knows no lines; where the text alone fails the same way, it does.
+            let in_text = toml::from_str::<Self>(text).err();
+            let in_text = in_text.filter(|found| found.message() == error.message());
+            config_error(path, text, &error, in_text.as_ref())
+        })?;
+        config.target.columns = expand_ranges(&config.target.columns);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.data.table = folder.join(&config.data.table);
+        if config.model.weights_are_a_file() {
+            config.model.weights = folder
+                .join(&config.model.weights)
+                .to_string_lossy()
+                .into_owned();
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The same configuration with absolute paths, so that it means the same in any folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] where the current folder cannot be told.
+    pub fn absolute(&self) -> Result<Self> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|source| Error::Read {
+                path: path.to_path_buf(),
+                source,
+            })
+        };
+        let mut config = self.clone();
+        config.data.table = absolute(&config.data.table)?;
+        if config.model.weights_are_a_file() {
+            config.model.weights = absolute(&PathBuf::from(&config.model.weights))?
+                .to_string_lossy()
+                .into_owned();
+        }
+        Ok(config)
+    }
+
+    /// The resolved configuration as TOML, every field written out, paths absolute:
+    /// it reads back as [`Config::absolute`] from any folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] where the current folder cannot be told; [`Error::Setting`] where a value has no form in TOML
+    /// (a seed above 2⁶³).
+    pub fn to_toml(&self) -> Result<String> {
+        let mut config = self.absolute()?;
+        config.target.columns = collapse_range(&config.target.columns);
+        toml::to_string_pretty(&config).map_err(|error| Error::Setting {
+            field: "config".into(),
+            expected: "values that TOML can hold".into(),
+            found: error.to_string(),
+        })
+    }
+}
+
+/// Sets one field of the table from `a.b=c`.
+fn apply(table: &mut toml::Table, text: &str) -> Result<()> {
+    let malformed = || Error::Override {
+        text: text.to_owned(),
+    };
+    let (key, value) = split_assignment(text).ok_or_else(malformed)?;
+    let value = value.trim();
+    // TOML itself splits the key, quotes included.
+    let path = key_path(key).ok_or_else(malformed)?;
+    let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .filter(|parsed| parsed.len() == 1)
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let (last, parents) = path.split_last().ok_or_else(malformed)?;
+    let wrong = |depth: usize, expected: String, found: &toml::Value| Error::Setting {
+        field: path[..depth].join("."),
+        expected,
+        found: found.to_string(),
+    };
+    let Some((first, between)) = parents.split_first() else {
+        table.insert(last.clone(), value);
+        return Ok(());
+    };
+    let mut node = table
+        .entry(first.clone())
+        .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    for (depth, name) in between.iter().enumerate() {
+        node = match step(node, name) {
+            Ok(next) => next,
+            Err(found) => {
+                return Err(wrong(
+                    depth + 1,
+                    format!("something that has `{name}`"),
+                    &found,
+                ));
+            }
+        };
+    }
+    match step(node, last) {
+        Ok(place) => {
+            *place = value;
+            Ok(())
+        }
+        Err(found) => Err(wrong(
+            parents.len(),
+            format!("something that has `{last}`"),
+            &found,
+        )),
+    }
+}
+
+/// The named entry of a table, made if absent, or the numbered element of a list (one past its end adds one).
+fn step<'a>(node: &'a mut toml::Value, name: &str) -> Result<&'a mut toml::Value, toml::Value> {
+    let found = node.clone();
+    // `"continuous"` is short for `{ kind = "continuous" }`; a word below it needs the long form.
+    match node {
+        toml::Value::Table(table) => Ok(table
+            .entry(name.to_owned())
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))),
+        toml::Value::Array(list) => match name.parse::<usize>() {
+            Ok(index) if index <= list.len() => {
+                if index == list.len() {
+                    list.push(toml::Value::Table(toml::Table::new()));
+                }
+                Ok(&mut list[index])
+            }
+            _ => Err(found),
+        },
+        _ => Err(found),
+    }
+}
+
+/// Splits at the first `=` that stands outside quotes.
+fn split_assignment(text: &str) -> Option<(&str, &str)> {
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (None, '=') => return Some((&text[..at], &text[at + 1..])),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The names in a dotted TOML key.
+fn key_path(key: &str) -> Option<Vec<String>> {
+    // A line break or a comment would let the text be more than a key.
+    if key.contains(['\n', '#']) || key.trim().is_empty() {
+        return None;
+    }
+    let mut node = toml::Value::Table(toml::from_str(&format!("{key} = 0")).ok()?);
+    let mut path = Vec::new();
+    while let toml::Value::Table(table) = node {
+        let (name, next) = table.into_iter().next()?;
+        path.push(name);
+        node = next;
+    }
+    Some(path)
+}
+
+/// What TOML or serde said, as ours: with the line, the field, and the nearest name.
+fn config_error(
+    path: &Path,
+    text: &str,
+    error: &toml::de::Error,
+    in_text: Option<&toml::de::Error>,
+) -> Error {
+    let path = path.to_path_buf();
+    let message = error.message().trim();
+    let span = in_text.unwrap_or(error).span();
+    let line = span
+        .filter(|_| !message.starts_with("missing field"))
+        .map(|span| 1 + line_breaks(&text.as_bytes()[..span.start.min(text.len())]));
+    let field = field_of(error);
+    let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
+    let section = |name: &str| match &field {
+        // serde names the section, and in some places the field itself.
+        Some(field) if field == name || field.ends_with(&format!(".{name}")) => field.clone(),
+        Some(field) => format!("{field}.{name}"),
+        None => name.to_owned(),
+    };
+    if message.starts_with("unknown field") {
+        let name = quoted.next().unwrap_or_default();
+        return Error::UnknownField {
+            path,
+            line,
+            field: section(&name),
+            known: quoted.collect(),
+        };
+    }
+    if message.starts_with("unknown variant") {
+        let name = quoted.next().unwrap_or_default();
+        return Error::UnknownChoice {
+            path,
+            line,
+            field: field.unwrap_or_default(),
+            found: name,
+            known: quoted.collect(),
+        };
+    }
+    if let Some(name) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        return Error::Config {
+            path,
+            line,
+            message: format!("`{}` is missing", section(name)),
+        };
+    }
+    let message = match field {
+        Some(field) => format!("`{field}`: {message}"),
+        None => message.to_owned(),
+    };
+    Error::Config {
+        path,
+        line,
+        message,
+    }
+}
+
+/// The dotted path of the field that an error is about; the error tells it only when printed.
+fn field_of(error: &toml::de::Error) -> Option<String> {
+    let mut error = error.clone();
+    error.set_input(None);
+    let printed = error.to_string();
+    let field = printed
+        .rsplit_once("in `")?
+        .1
+        .trim_end()
+        .strip_suffix('`')?;
+    Some(field.to_owned())
+}
+
+fn line_breaks(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}

@@ -1,0 +1,336 @@
+//! Whether every value of a [`Config`] is one that it can take, before anything is opened.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use super::{
+    CategoryEncoding, Config, MetadataConfig, MetadataKind, Normalizer, NumberScale, TargetConfig,
+    TargetKind, TargetScale,
+};
+use crate::error::{Error, Result};
+
+fn setting(field: impl Into<String>, expected: impl Into<String>, found: impl Display) -> Error {
+    Error::Setting {
+        field: field.into(),
+        expected: expected.into(),
+        found: found.to_string(),
+    }
+}
+
+/// An error unless the value is in the range; NaN is in none.
+fn within(field: &str, value: f64, fits: impl Fn(f64) -> bool, expected: &str) -> Result<()> {
+    if value.is_finite() && fits(value) {
+        Ok(())
+    } else {
+        Err(setting(field, expected, value))
+    }
+}
+
+impl Config {
+    /// Checks every value against its range and its neighbours. [`Config::read`] has done so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`], the first in the order of the file.
+    pub fn validate(&self) -> Result<()> {
+        if self.data.split.column.is_none() {
+            within(
+                "data.split.valid",
+                self.data.split.valid,
+                |x| x > 0.0 && x < 1.0,
+                "a share above 0 and below 1",
+            )?;
+        }
+        self.target.validate()?;
+        let targets: BTreeSet<String> = self.target.names().into_iter().collect();
+        for (role, column) in [
+            ("data.image", Some(&self.data.image)),
+            ("data.group", self.data.group.as_ref()),
+        ] {
+            if let Some(column) = column.filter(|column| targets.contains(*column)) {
+                return Err(setting(role, "a column that is not the target", column));
+            }
+        }
+        for (name, entry) in &self.metadata {
+            let config = entry.full();
+            config.validate(name)?;
+            let source = config.from.as_deref().unwrap_or(name);
+            if targets.contains(source) {
+                return Err(setting(
+                    format!("metadata.{}", key(name)),
+                    "a column that is not the target",
+                    source,
+                ));
+            }
+        }
+        within(
+            "model.dropout",
+            self.model.dropout,
+            |x| (0.0..1.0).contains(&x),
+            "a share from 0 to below 1",
+        )?;
+        let train = &self.train;
+        if train.epochs == 0 && train.freeze_epochs.unwrap_or(0) == 0 {
+            return Err(setting(
+                "train.epochs",
+                "at least 1 (or `train.freeze_epochs` above 0)",
+                train.epochs,
+            ));
+        }
+        if !(8..=4096).contains(&train.size) {
+            return Err(setting("train.size", "8 to 4096 pixels", train.size));
+        }
+        if !(1..=65_536).contains(&train.batch) {
+            return Err(setting("train.batch", "1 to 65536 rows", train.batch));
+        }
+        within(
+            "train.learning_rate",
+            train.learning_rate,
+            |x| x > 0.0,
+            "a number above 0",
+        )?;
+        within(
+            "train.weight_decay",
+            train.weight_decay,
+            |x| x >= 0.0,
+            "a number not below 0",
+        )?;
+        within(
+            "train.backbone_rate",
+            train.backbone_rate,
+            |x| x > 0.0 && x <= 1.0,
+            "a share above 0, at most 1",
+        )?;
+        within(
+            "train.clip",
+            train.clip,
+            |x| x >= 0.0,
+            "a number not below 0 (0: no clipping)",
+        )?;
+        if !["f32", "bf16"].contains(&train.precision.as_str()) {
+            return Err(setting(
+                "train.precision",
+                "`f32` or `bf16`",
+                &train.precision,
+            ));
+        }
+        let augment = &self.augment;
+        within(
+            "augment.rotate",
+            augment.rotate,
+            |x| (0.0..=180.0).contains(&x),
+            "0 to 180 degrees",
+        )?;
+        within(
+            "augment.zoom",
+            augment.zoom,
+            |x| (0.0..1.0).contains(&x),
+            "a share from 0 to below 1",
+        )?;
+        within(
+            "augment.shift",
+            augment.shift,
+            |x| (0.0..1.0).contains(&x),
+            "a share from 0 to below 1",
+        )?;
+        within(
+            "augment.light",
+            augment.light,
+            |x| (0.0..1.0).contains(&x),
+            "a share from 0 to below 1",
+        )?;
+        within(
+            "augment.probability",
+            augment.probability,
+            |x| (0.0..=1.0).contains(&x),
+            "a share from 0 to 1",
+        )
+    }
+}
+
+impl TargetConfig {
+    fn validate(&self) -> Result<()> {
+        let names = self.names();
+        if self.column.is_some() && !self.columns.is_empty() {
+            return Err(setting(
+                "target",
+                "`column` or `columns`, not both",
+                names.join(", "),
+            ));
+        }
+        match (self.kind, names.len()) {
+            (_, 0) => {
+                return Err(setting(
+                    "target.column",
+                    "the name of the column to predict",
+                    "nothing",
+                ));
+            }
+            (TargetKind::Points, n) if n % 2 == 1 => {
+                let expected = "an even number of columns (x0, y0, x1, y1, …)";
+                return Err(setting(
+                    "target.columns",
+                    expected,
+                    format_args!("{n}: {}", short_list(&names)),
+                ));
+            }
+            (TargetKind::Class, n) if n > 1 => {
+                let expected = "one column (kind `classes` takes one boolean column per label)";
+                return Err(setting(
+                    "target.columns",
+                    expected,
+                    format_args!("{n}: {}", short_list(&names)),
+                ));
+            }
+            _ => {}
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(setting("target.columns", "each column once", twice));
+        }
+        if self.scale == TargetScale::Log && self.kind != TargetKind::Value {
+            return Err(setting(
+                "target.scale",
+                "kind `value` (a scale is for numbers)",
+                "log",
+            ));
+        }
+        let n_points = names.len() / 2;
+        for pair in &self.symmetric {
+            if self.kind != TargetKind::Points {
+                return Err(setting(
+                    "target.symmetric",
+                    "kind `points`",
+                    format_args!("{pair:?}"),
+                ));
+            }
+            if pair[0] == pair[1] || pair.iter().any(|point| *point >= n_points) {
+                let expected = format!("pairs of two of the points 0 to {}", n_points - 1);
+                return Err(setting(
+                    "target.symmetric",
+                    expected,
+                    format_args!("{pair:?}"),
+                ));
+            }
+        }
+        let mut swapped = BTreeSet::new();
+        if let Some(twice) = self
+            .symmetric
+            .iter()
+            .flatten()
+            .find(|point| !swapped.insert(**point))
+        {
+            return Err(setting("target.symmetric", "each point in one pair", twice));
+        }
+        if let Some(normalizer) = self.normalizer {
+            if self.kind != TargetKind::Points {
+                return Err(setting(
+                    "target.normalizer",
+                    "kind `points`",
+                    format_args!("{normalizer:?}").to_string().to_lowercase(),
+                ));
+            }
+            if let Normalizer::Between(pair) = normalizer
+                && (pair[0] == pair[1] || pair.iter().any(|point| *point >= n_points))
+            {
+                let expected = format!("two different points of 0 to {}", n_points - 1);
+                return Err(setting(
+                    "target.normalizer",
+                    expected,
+                    format_args!("{pair:?}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MetadataConfig {
+    fn validate(&self, name: &str) -> Result<()> {
+        let field = |last: &str| format!("metadata.{}.{last}", key(name));
+        if self.scale != NumberScale::Linear && self.kind != MetadataKind::Continuous {
+            return Err(setting(
+                field("scale"),
+                "kind `continuous` (a scale is for numbers)",
+                lower(self.scale),
+            ));
+        }
+        match self.period {
+            Some(period) if !(period.is_finite() && period > 0.0) => {
+                return Err(setting(field("period"), "a number above 0", period));
+            }
+            Some(period) if self.scale != NumberScale::Periodic => {
+                return Err(setting(
+                    field("period"),
+                    "`scale = \"periodic\"` beside it",
+                    period,
+                ));
+            }
+            None if self.scale == NumberScale::Periodic => {
+                return Err(setting(
+                    field("period"),
+                    "the period in the column's unit (360 for degrees)",
+                    "nothing",
+                ));
+            }
+            _ => {}
+        }
+        if self.encoding != CategoryEncoding::Auto && self.kind != MetadataKind::Categorical {
+            return Err(setting(
+                field("encoding"),
+                "kind `categorical`",
+                lower(self.encoding),
+            ));
+        }
+        if !self.flip.is_empty() && self.kind != MetadataKind::Categorical {
+            return Err(setting(
+                field("flip"),
+                "kind `categorical`",
+                format_args!("{:?}", self.flip),
+            ));
+        }
+        if let Some(pattern) = &self.pattern {
+            let compiled = regex::Regex::new(pattern);
+            let expected = "a regular expression with a group, as in `_([0-9]+)\\.jpg$`";
+            if !compiled.is_ok_and(|compiled| compiled.captures_len() > 1) {
+                return Err(setting(field("pattern"), expected, pattern));
+            }
+        }
+        if let Some(fact) = name.strip_prefix("image.")
+            && self.from.is_none()
+            && !["width", "height", "bytes"].contains(&fact)
+        {
+            return Err(setting(
+                format!("metadata.{}", key(name)),
+                "`image.width`, `image.height` or `image.bytes`",
+                name,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A name as a TOML key: quoted where it must be.
+pub fn key(name: &str) -> String {
+    let bare = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if bare {
+        name.to_owned()
+    } else {
+        toml::Value::String(name.to_owned()).to_string()
+    }
+}
+
+fn lower(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+fn short_list(names: &[String]) -> String {
+    if names.len() <= 4 {
+        names.join(", ")
+    } else {
+        format!("{}, … {}", names[..3].join(", "), names[names.len() - 1])
+    }
+}

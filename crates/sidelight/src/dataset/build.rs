@@ -1,0 +1,432 @@
+//! From a table and a configuration to a [`Dataset`]: strictly, for a trained model, or to list every problem.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng as _;
+use rayon::prelude::*;
+use sha2::Digest as _;
+
+use super::fact::{Fact, image_facts, is_computed};
+use super::metadata::{Gaps, Misread, expected, read as read_metadata};
+use super::{Dataset, ImageSource, Metadata, MetadataColumn, Part, Targets, target};
+use crate::config::{Config, MetadataConfig, MetadataEntry};
+use crate::error::{Error, Result};
+use crate::schema;
+use crate::table::{Cell, Column, Table, Values};
+
+/// What stands in the way of an entirely strict reading.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Findings {
+    /// Cells that are not what their column holds.
+    pub(crate) misread: Vec<Misread>,
+    /// Columns that were asked for and are not there.
+    pub(crate) absent: Vec<Absent>,
+    /// Table rows (from 0) without the name of an image.
+    pub(crate) no_image: Vec<usize>,
+}
+
+/// A column that was asked for and is not there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Absent {
+    /// The field that names it.
+    pub(crate) field: String,
+    /// The name.
+    pub(crate) column: String,
+}
+
+/// What is done with rows that have no target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WithoutTarget {
+    LeftOut,
+    Kept,
+}
+
+pub(super) fn strict(table: &Table, config: &Config) -> Result<Dataset> {
+    let (config, mut remarks) = schema::resolve(table, config)?;
+    let (mut dataset, findings) = build(table, &config, WithoutTarget::LeftOut)?;
+    if let Some(absent) = findings.absent.first() {
+        table.column(&absent.column)?;
+    }
+    if let Some((misread, (row, found))) = findings
+        .misread
+        .iter()
+        .find_map(|m| Some((m, m.first.first()?)))
+    {
+        let at = table.place(*row, &misread.column);
+        return Err(Error::Cell {
+            at,
+            expected: misread.expected.into(),
+            found: found.clone(),
+        });
+    }
+    no_image(table, &config, &findings)?;
+    if dataset.is_empty() {
+        let column = config.target.names().into_iter().next().unwrap_or_default();
+        return Err(Error::NoTarget {
+            path: table.path.clone(),
+            column,
+            rows: table.n_rows,
+        });
+    }
+    remarks.append(&mut dataset.remarks);
+    dataset.remarks = remarks;
+    Ok(dataset)
+}
+
+pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
+    let mut config = config.clone();
+    // A sample is for training; every new row is to be predicted.
+    config.data.limit = 0;
+    let (mut dataset, findings) = build(table, &config, WithoutTarget::Kept)?;
+    no_image(table, &config, &findings)?;
+    for Absent { field, column } in findings.absent {
+        // The field is `metadata.x`, or the target, the group or the part: of those only metadata matters here.
+        if field.starts_with("metadata") {
+            dataset.remarks.push(format!(
+                "the table has no column `{column}`: it is missing in every row"
+            ));
+        }
+    }
+    for misread in findings.misread {
+        let (row, found) = &misread.first[0];
+        dataset.remarks.push(format!(
+            "{} of column `{}` not {}, read as missing: {found:?} in row {}{}",
+            if misread.count == 1 {
+                "1 cell".to_owned()
+            } else {
+                format!("{} cells", misread.count)
+            },
+            misread.column,
+            misread.expected,
+            row + 1,
+            if misread.count == 1 { "" } else { ", …" },
+        ));
+    }
+    Ok(dataset)
+}
+
+/// Everything that a strict reading would stop at, and the data set without it.
+pub(crate) fn inspect(table: &Table, config: &Config) -> Result<(Dataset, Findings)> {
+    build(table, config, WithoutTarget::LeftOut)
+}
+
+fn no_image(table: &Table, config: &Config, findings: &Findings) -> Result<()> {
+    match findings.no_image.first() {
+        None => Ok(()),
+        Some(row) => Err(Error::Cell {
+            at: table.place(*row, &config.data.image),
+            expected: "the name of an image".into(),
+            found: String::new(),
+        }),
+    }
+}
+
+fn build(
+    table: &Table,
+    config: &Config,
+    without_target: WithoutTarget,
+) -> Result<(Dataset, Findings)> {
+    let mut findings = Findings::default();
+    let mut remarks = Vec::new();
+    let gaps = Gaps {
+        table: &config.data.missing,
+        column: &[],
+    };
+
+    let targets = read_targets(table, config, gaps, &mut findings);
+    let image_column = schema::image_column(table, &config.data.image)?;
+
+    let mut rows: Vec<usize> = (0..table.n_rows).collect();
+    if without_target == WithoutTarget::LeftOut
+        && let Some(targets) = &targets
+    {
+        rows.retain(|row| targets.is_known(*row));
+        let n_left_out = table.n_rows - rows.len();
+        if n_left_out > 0 {
+            remarks.push(format!(
+                "{n_left_out} of {} rows have no target and are left out",
+                table.n_rows
+            ));
+        }
+    }
+    if config.data.limit > 0 && config.data.limit < rows.len() {
+        rows = sample(&rows, config.data.limit, config.data.split.seed);
+        remarks.push(format!(
+            "a sample of {} rows is used (`data.limit`)",
+            rows.len()
+        ));
+    }
+
+    let images = images(table, image_column, &rows, &mut findings);
+    let metadata = read_columns(table, config, image_column, &rows, &images, &mut findings)?;
+    let groups = match &config.data.group {
+        None => None,
+        Some(name) => match table.find(name) {
+            Some(column) => Some(groups(column, gaps, &rows, &mut remarks)),
+            None => {
+                findings.absent.push(Absent {
+                    field: "data.group".into(),
+                    column: name.clone(),
+                });
+                None
+            }
+        },
+    };
+    let parts = match &config.data.split.column {
+        None => None,
+        Some(name) => match table.find(name) {
+            Some(column) => Some(parts(column, gaps, &rows, &mut findings)),
+            None => {
+                findings.absent.push(Absent {
+                    field: "data.split.column".into(),
+                    column: name.clone(),
+                });
+                None
+            }
+        },
+    };
+    let targets = targets.map(|targets| targets.select(&rows));
+    findings.misread.retain(|misread| misread.count > 0);
+    let dataset = Dataset {
+        path: table.path.clone(),
+        rows,
+        images,
+        metadata,
+        targets,
+        groups,
+        parts,
+        remarks,
+    };
+    Ok((dataset, findings))
+}
+
+/// The targets, where the table has the target's columns.
+fn read_targets(
+    table: &Table,
+    config: &Config,
+    gaps: Gaps<'_>,
+    findings: &mut Findings,
+) -> Option<Targets> {
+    let names = config.target.names();
+    let columns: Vec<&Column> = names.iter().filter_map(|name| table.find(name)).collect();
+    if columns.is_empty() {
+        return None;
+    }
+    if columns.len() < names.len() {
+        // Some but not all: a slip in a name, not a table of new rows.
+        let absent = names.into_iter().filter(|name| table.find(name).is_none());
+        findings.absent.extend(absent.map(|column| Absent {
+            field: "target".into(),
+            column,
+        }));
+        return None;
+    }
+    Some(target::read(
+        &config.target,
+        &columns,
+        gaps,
+        &mut findings.misread,
+    ))
+}
+
+fn images(
+    table: &Table,
+    column: &Column,
+    rows: &[usize],
+    findings: &mut Findings,
+) -> Vec<ImageSource> {
+    let source = |row: &usize| match column.cell(*row) {
+        Cell::Image(bytes) => {
+            let name = match &column.values {
+                Values::Image { path, .. } if !arrow_array::Array::is_null(path, *row) => {
+                    path.value(*row).to_owned()
+                }
+                _ => format!("image of row {}", row + 1),
+            };
+            ImageSource::Bytes {
+                name,
+                bytes: bytes.into(),
+            }
+        }
+        Cell::Text(name) => ImageSource::Path(image_path(&table.root, name.trim())),
+        cell => {
+            findings
+                .no_image
+                .extend(cell.to_text().is_none().then_some(*row));
+            ImageSource::Path(image_path(&table.root, &cell.to_text().unwrap_or_default()))
+        }
+    };
+    rows.iter().map(source).collect()
+}
+
+fn image_path(root: &Path, name: &str) -> PathBuf {
+    let path = root.join(name);
+    // A table written on Windows, read elsewhere.
+    if name.contains('\\') && std::path::MAIN_SEPARATOR == '/' && !path.exists() {
+        return root.join(name.replace('\\', "/"));
+    }
+    path
+}
+
+/// Rows drawn without replacement, in the table's order; the seed says which.
+fn sample(rows: &[usize], n: usize, seed: u64) -> Vec<usize> {
+    let mut key = sha2::Sha256::new();
+    key.update(seed.to_le_bytes());
+    key.update(b"data.limit");
+    let mut random = rand_chacha::ChaCha8Rng::from_seed(key.finalize().into());
+    let mut drawn = rand::seq::index::sample(&mut random, rows.len(), n).into_vec();
+    drawn.sort_unstable();
+    drawn.into_iter().map(|index| rows[index]).collect()
+}
+
+/// Where the cells of a metadata column come from.
+enum Source<'a> {
+    Column(&'a Column),
+    /// Position among the facts that are read from the images.
+    Fact(usize),
+    Absent,
+}
+
+fn read_columns(
+    table: &Table,
+    config: &Config,
+    image_column: &Column,
+    rows: &[usize],
+    images: &[ImageSource],
+    findings: &mut Findings,
+) -> Result<Metadata> {
+    let configs: Vec<(&String, MetadataConfig)> = config
+        .metadata
+        .iter()
+        .map(|(name, entry): (_, &MetadataEntry)| (name, entry.full()))
+        .collect();
+    let mut facts: Vec<&str> = Vec::new();
+    let mut sources = Vec::new();
+    for (name, column) in &configs {
+        let from = column.from.as_deref().unwrap_or(name);
+        let source = match table.find(from) {
+            Some(column) => Source::Column(column),
+            None if is_computed(from) => {
+                facts.push(from);
+                Source::Fact(facts.len() - 1)
+            }
+            // A pattern without `from` is over the name of the image.
+            None if column.pattern.is_some() && column.from.is_none() => {
+                Source::Column(image_column)
+            }
+            None => {
+                findings.absent.push(Absent {
+                    field: format!("metadata.{}", crate::config::key(name)),
+                    column: from.to_owned(),
+                });
+                Source::Absent
+            }
+        };
+        sources.push(source);
+    }
+    let facts: Vec<Vec<Option<Fact>>> = if facts.is_empty() {
+        Vec::new()
+    } else {
+        images
+            .par_iter()
+            .map(|image| image_facts(image, &facts))
+            .collect()
+    };
+
+    let mut columns = Vec::new();
+    for ((name, config_of), source) in configs.iter().zip(&sources) {
+        let label = if let Source::Column(column) = source {
+            column.name.as_str()
+        } else {
+            name.as_str()
+        };
+        let mut misread = Misread::new(label, expected(config_of.kind));
+        let gaps = Gaps {
+            table: &config.data.missing,
+            column: &config_of.missing,
+        };
+        let cells = rows.iter().enumerate().map(|(position, row)| {
+            let cell = match source {
+                Source::Column(column) => text_for_pattern(column, *row, config_of),
+                Source::Fact(fact) => facts[position][*fact]
+                    .as_ref()
+                    .map_or(Cell::Missing, Fact::cell),
+                Source::Absent => Cell::Missing,
+            };
+            (*row, cell)
+        });
+        let values = read_metadata(config_of, gaps, cells, &mut misread)?;
+        findings.misread.push(misread);
+        columns.push(MetadataColumn {
+            name: (*name).clone(),
+            values,
+        });
+    }
+    Ok(Metadata {
+        columns,
+        n_rows: rows.len(),
+    })
+}
+
+/// The cell; for a pattern over embedded images, their name.
+fn text_for_pattern<'a>(column: &'a Column, row: usize, config: &MetadataConfig) -> Cell<'a> {
+    match &column.values {
+        Values::Image { path, .. }
+            if config.pattern.is_some() && !arrow_array::Array::is_null(path, row) =>
+        {
+            Cell::Text(path.value(row))
+        }
+        _ => column.cell(row),
+    }
+}
+
+/// Group numbers in order of first appearance; a row without a group is one of its own.
+fn groups(column: &Column, gaps: Gaps<'_>, rows: &[usize], remarks: &mut Vec<String>) -> Vec<u32> {
+    let mut number_of: HashMap<String, u32> = HashMap::new();
+    let (mut next, mut n_alone) = (0, 0);
+    let mut new = || {
+        next += 1;
+        next - 1
+    };
+    let mut group = |row: &usize| match gaps.read(column.cell(*row)).to_text() {
+        Some(name) => match number_of.get(name.trim()) {
+            Some(number) => *number,
+            None => *number_of.entry(name.trim().to_owned()).or_insert(new()),
+        },
+        None => {
+            n_alone += 1;
+            new()
+        }
+    };
+    let numbers = rows.iter().map(&mut group).collect();
+    if n_alone > 0 {
+        remarks.push(format!(
+            "{n_alone} rows have no `{}`: each is taken as a group of its own",
+            column.name
+        ));
+    }
+    numbers
+}
+
+fn part(text: &str) -> Option<Part> {
+    schema::part_named(text).map(|part| match part {
+        "train" => Part::Train,
+        "valid" => Part::Valid,
+        _ => Part::Test,
+    })
+}
+
+fn parts(column: &Column, gaps: Gaps<'_>, rows: &[usize], findings: &mut Findings) -> Vec<Part> {
+    let mut misread = Misread::new(&column.name, "`train`, `valid` or `test`");
+    let read = |row: &usize| {
+        let text = gaps.read(column.cell(*row)).to_text().unwrap_or_default();
+        part(&text).unwrap_or_else(|| {
+            misread.push(*row, &text);
+            Part::Train
+        })
+    };
+    let parts = rows.iter().map(read).collect();
+    findings.misread.push(misread);
+    parts
+}

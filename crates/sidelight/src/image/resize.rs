@@ -1,0 +1,124 @@
+//! A picture fitted to the square that a network reads.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::{Affine, Picture};
+use crate::config::ResizeMethod;
+
+/// How much longer than the square a picture's longer side may be after [`ResizeMethod::Crop`]'s scaling;
+/// a longer strip is cut at its middle first, so that a 1 × 10 000 image cannot fill the memory.
+const LONGEST: usize = 4;
+
+/// Where an image of some size ends up when it is fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Layout {
+    /// Width and height of the fitted picture, pixels.
+    pub sides: [usize; 2],
+    /// From pixels of the upright image to pixels of the fitted picture.
+    pub map: Affine,
+    /// The part of the image that is kept: left, top, width, height.
+    kept: [f64; 4],
+    /// Where that part lies in the fitted picture: left, top, width, height.
+    inner: [usize; 4],
+}
+
+/// Where an upright image of this width and height ends up, without touching a pixel. See [`fit`].
+pub fn layout([width, height]: [usize; 2], size: usize, method: ResizeMethod) -> Layout {
+    let sides = [width, height].map(|side| side as f64);
+    let shorter = sides[0].min(sides[1]);
+    let longer = sides[0].max(sides[1]);
+    let kept = match method {
+        ResizeMethod::Crop => sides.map(|side| side.min(shorter * LONGEST as f64)),
+        ResizeMethod::Squish | ResizeMethod::Pad => sides,
+    };
+    let scaled = |by: f64| kept.map(|side| (side * by).round() as usize);
+    let inner = match method {
+        ResizeMethod::Squish => [size; 2],
+        ResizeMethod::Crop => scaled(size as f64 / shorter).map(|side| side.max(size)),
+        ResizeMethod::Pad => scaled(size as f64 / longer).map(|side| side.clamp(1, size)),
+    };
+    let outer = match method {
+        ResizeMethod::Pad => [size; 2],
+        ResizeMethod::Squish | ResizeMethod::Crop => inner,
+    };
+    let [left, top] = [0, 1].map(|axis| (outer[axis] - inner[axis]) / 2);
+    let [cut_left, cut_top] = [0, 1].map(|axis| (sides[axis] - kept[axis]) / 2.0);
+    // The scale of each axis is the one really used, sides being whole pixels.
+    let [sx, sy] = [0, 1].map(|axis| inner[axis] as f64 / kept[axis]);
+    let map = [
+        sx,
+        0.0,
+        left as f64 - cut_left * sx,
+        0.0,
+        sy,
+        top as f64 - cut_top * sy,
+    ];
+    Layout {
+        sides: outer,
+        map: Affine(map.map(|value| value as f32)),
+        kept: [cut_left, cut_top, kept[0], kept[1]],
+        inner: [left, top, inner[0], inner[1]],
+    }
+}
+
+/// Scales a picture for a square of `size` pixels, antialiased.
+///
+/// - [`ResizeMethod::Squish`]: `size` × `size`, aspect ratio not kept;
+/// - [`ResizeMethod::Pad`]: `size` × `size`, the longer side fits, the rest has the colour `fill`;
+/// - [`ResizeMethod::Crop`]: the shorter side is `size`; what is longer is cut by an augmentation at random,
+///   or at the middle.
+///
+/// # Source
+///
+/// Bilinear convolution whose support grows with the reduction, as in Pillow's `Image.resize(…, BILINEAR)`,
+/// which torchvision and fastai use; within one level of it.
+pub fn fit(picture: &Picture, size: usize, method: ResizeMethod, fill: [u8; 3]) -> Picture {
+    let Layout {
+        sides,
+        map,
+        kept,
+        inner,
+    } = layout([picture.width, picture.height], size, method);
+    let [left, top, inner_width, inner_height] = inner;
+    let mut rgb = scale(picture, kept, inner_width, inner_height);
+    if sides != [inner_width, inner_height] {
+        let mut padded = fill.repeat(sides[0] * sides[1]);
+        for (y, line) in rgb.chunks_exact(inner_width * 3).enumerate() {
+            let start = ((top + y) * sides[0] + left) * 3;
+            padded[start..start + line.len()].copy_from_slice(line);
+        }
+        rgb = padded;
+    }
+    Picture {
+        width: sides[0],
+        height: sides[1],
+        rgb,
+        from_stored: picture.from_stored.then(&map),
+    }
+}
+
+/// Scales the part `[left, top, width, height]` of a picture to `width` × `height` pixels.
+fn scale(picture: &Picture, [left, top, w, h]: [f64; 4], width: usize, height: usize) -> Vec<u8> {
+    if [picture.width, picture.height] == [width, height] && [w, h] == [width as f64, height as f64]
+    {
+        return picture.rgb.clone();
+    }
+    let source = ImageRef::new(
+        picture.width as u32,
+        picture.height as u32,
+        &picture.rgb,
+        PixelType::U8x3,
+    )
+    .expect("a picture holds three bytes for each pixel");
+    let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(left, top, w, h);
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .expect(
+            "source and target have the same kind of pixels, and the part lies within the source",
+        );
+    target.into_vec()
+}

@@ -1,0 +1,100 @@
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
+use crate::network::shape::{At, Shape};
+use crate::network::value::{BatchStatistics, Mode, Value, Walk};
+use crate::tensor;
+use burn::tensor::Tensor;
+
+/// Normalisation over the batch, of maps or features.
+///
+/// While training it normalises by the batch's own statistics and *returns* them through the
+/// context; the loop applies them ([`Network::apply_statistics`](crate::network::Network::apply_statistics)).
+/// Evaluating, or where its running mean is frozen, it uses the running statistics.
+///
+/// # Shapes
+///
+/// - input and output: `[batch, features, …]`; parameters: `[features]`
+///
+/// # Source
+///
+/// Ioffe and Szegedy 2015, arXiv:1502.03167; torch's definition, its unbiased running variance included.
+/// Departs from it: a batch with one number a channel has no variance, and is normalised by the running
+/// statistics (torch refuses it).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchNorm {
+    /// Channels or features; 0: inferred.
+    pub features: usize,
+    /// Added to the variance. Default: 1e-5, torch's.
+    pub epsilon: f64,
+    /// Whether it has a learned scale and offset. Default: true.
+    pub affine: bool,
+}
+
+impl Default for BatchNorm {
+    fn default() -> Self {
+        Self { features: 0, epsilon: 1e-5, affine: true }
+    }
+}
+
+impl BatchNorm {
+    /// Of so many channels or features.
+    pub fn new(features: usize) -> Self {
+        Self { features, ..Self::default() }
+    }
+    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
+        let shape = [self.features];
+        let affine = [("weight", ParameterKind::Norm, 1.0), ("bias", ParameterKind::Norm, 0.0)];
+        let running = [("running_mean", ParameterKind::Buffer, 0.0), ("running_var", ParameterKind::Buffer, 1.0)];
+        affine
+            .into_iter()
+            .filter(|_| self.affine)
+            .chain(running)
+            .map(|(name, kind, value)| ParameterSpec::new(name, shape, kind, Initial::Constant(value)))
+            .collect()
+    }
+    pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
+        if matches!(input, Shape::Nothing | Shape::Tokens { .. }) {
+            return Err(at.misfit("a map or features", input, None));
+        }
+        at.width("features", &mut self.features, input.channels(), input)?;
+        Ok(input)
+    }
+    /// Whether it normalises by its running statistics.
+    pub(crate) fn is_inference(parameters: &Parameters, mode: Mode) -> bool {
+        mode == Mode::Evaluate || parameters.get("running_mean").is_some_and(|mean| mean.frozen)
+    }
+    pub(super) fn forward(&self, parameters: &Parameters, x: Value, walk: &mut Walk<'_>) -> Value {
+        match x {
+            Value::Map(x) => Value::Map(self.normalize(parameters, x, walk)),
+            Value::Features(x) => Value::Features(self.normalize(parameters, x, walk)),
+            other => other,
+        }
+    }
+    /// Scale and offset, ones and zeros where it has none.
+    pub(crate) fn affine(&self, parameters: &Parameters) -> (Tensor<1>, Tensor<1>) {
+        if self.affine {
+            return (parameters.d1("weight"), parameters.d1("bias"));
+        }
+        let device = parameters.d1("running_mean").device();
+        (Tensor::ones([self.features], &device), Tensor::zeros([self.features], &device))
+    }
+    fn normalize<const D: usize>(&self, parameters: &Parameters, x: Tensor<D>, walk: &mut Walk<'_>) -> Tensor<D> {
+        let (weight, bias) = self.affine(parameters);
+        let n = x.dims().iter().product::<usize>() / self.features.max(1);
+        if Self::is_inference(parameters, walk.context.mode) || n < 2 {
+            let (mean, variance) = (parameters.d1("running_mean"), parameters.d1("running_var"));
+            return tensor::batch_norm(x, weight, bias, mean, variance, self.epsilon);
+        }
+        let normalized = tensor::batch_norm_train(x, weight, bias, self.epsilon);
+        let statistics = BatchStatistics {
+            path: walk.path().to_owned(),
+            mean: normalized.mean.without_autodiff(),
+            variance: normalized.variance.without_autodiff(),
+        };
+        walk.context.statistics.push(statistics);
+        normalized.output
+    }
+}

@@ -1,0 +1,162 @@
+//! Against torch and torchvision: `tests/reference/torch_backbones.py`.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use serde_json::Value as Json;
+
+use super::{images, largest_difference, noise, numbers, shake};
+use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, LayerNorm, Linear, Pool};
+use crate::network::{Context, InputSpec, Network, Node, ParameterValue, Plan, Shape, Start, Value, Walk, backbone, shape};
+
+fn expected() -> Json {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference/torch_backbones.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn floats(json: &Json) -> Vec<f32> {
+    json.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+}
+
+fn same_logits_as_torchvision(name: &str) {
+    let expected = &expected()[name];
+    let size = expected["size"].as_u64().unwrap() as usize;
+    let device = Device::flex();
+    let backbone = backbone::named(name).unwrap();
+    let mut network = Network::original(backbone, 10, size, None, 0, &device).unwrap();
+    shake(&mut network);
+    let logits = numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
+    let difference = largest_difference(&logits, &floats(&expected["logits"]));
+    assert!(difference < 1e-4, "{name}: {difference}");
+}
+
+#[test]
+fn resnet18_gives_torchvisions_logits() {
+    same_logits_as_torchvision("resnet18");
+}
+#[test]
+fn resnet34_gives_torchvisions_logits() {
+    same_logits_as_torchvision("resnet34");
+}
+#[test]
+fn resnet50_gives_torchvisions_logits() {
+    same_logits_as_torchvision("resnet50");
+}
+#[test]
+fn resnet101_gives_torchvisions_logits() {
+    same_logits_as_torchvision("resnet101");
+}
+#[test]
+fn mobilenet_v2_gives_torchvisions_logits() {
+    same_logits_as_torchvision("mobilenet_v2");
+}
+
+#[test]
+fn mobilenet_v2_with_the_real_weights_gives_torchvisions_logits() {
+    let Some(folder) = std::env::var_os("SIDELIGHT_WEIGHTS") else {
+        println!("skipped: SIDELIGHT_WEIGHTS is not set");
+        return;
+    };
+    let expected = &expected()["mobilenet_v2 real"];
+    let device = Device::flex();
+    let backbone = backbone::named("mobilenet_v2").unwrap();
+    // The old pickle stream and safetensors hold the same.
+    for file in ["mobilenet_v2-b0353104.pth", "mobilenet_v2-b0353104.safetensors"] {
+        let path = PathBuf::from(&folder).join(file);
+        let network = Network::original(backbone, 1000, 96, Some(&path), 0, &device).unwrap();
+        let logits = numbers(network.forward(Some(images(4, 3, 96, &device)), &mut Context::default()));
+        let difference = largest_difference(&logits, &floats(&expected["logits"]));
+        assert!(difference < 1e-4, "{file}: {difference}");
+    }
+}
+
+#[test]
+fn a_training_step_of_a_small_network_is_torchs() {
+    let expected = &expected()["small_training_step"];
+    let device = Device::flex().autodiff();
+    let conv = |conv: Conv2d| Plan::leaf(Layer::Conv2d(conv));
+    let mut plan = Plan::numbered([
+        conv(Conv2d::new(3, 8, 3, 2)),
+        Layer::BatchNorm(BatchNorm::new(8)).into(),
+        Layer::Relu.into(),
+        Layer::MaxPool(Pool { kernel: 3, stride: 2, padding: 1 }).into(),
+        conv(Conv2d::depthwise(8, 3, 1).with_bias()),
+        Layer::BatchNorm(BatchNorm::new(8)).into(),
+        Layer::Relu6.into(),
+        conv(Conv2d::new(8, 12, 1, 1)),
+        Layer::HardSwish.into(),
+        Layer::AvgPool(Pool { kernel: 2, stride: 2, padding: 0 }).into(),
+        Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        Layer::Flatten.into(),
+        Layer::Linear(Linear::new(12, 10)).into(),
+        Layer::BatchNorm(BatchNorm::new(10)).into(),
+        Layer::Gelu.into(),
+        Layer::LayerNorm(LayerNorm { features: 10, epsilon: 1e-5 }).into(),
+        Layer::Linear(Linear::new(10, 5)).into(),
+    ]);
+    shape::infer(&mut plan, Shape::square(3, 24)).unwrap();
+    let input = InputSpec { mean: [0.0; 3], sd: [1.0; 3], size: 24, channels: 3 };
+    let root = Node::new(&plan, "", Start::Zeros, &device);
+    let mut network = Network { root, backbone: Vec::new(), input };
+    shake(&mut network);
+
+    let mut context = Context::train(None, 0);
+    let output = network.forward(Some(images(4, 3, 24, &device)), &mut context);
+    let difference = largest_difference(&numbers(output.clone()), &floats(&expected["output"]));
+    assert!(difference < 1e-5, "output: {difference}");
+
+    let gradients = (output.clone() * output).mean().backward();
+    let mut compared = 0;
+    network.root.each_parameter("", &mut |path, parameter| {
+        if !parameter.is_trainable() {
+            return;
+        }
+        let gradient = match &parameter.value {
+            ParameterValue::D1(param) => numbers(param.val().grad(&gradients).unwrap()),
+            ParameterValue::D2(param) => numbers(param.val().grad(&gradients).unwrap()),
+            ParameterValue::D3(param) => numbers(param.val().grad(&gradients).unwrap()),
+            ParameterValue::D4(param) => numbers(param.val().grad(&gradients).unwrap()),
+        };
+        let torchs = floats(&expected["gradients"][&path]);
+        let scale = torchs.iter().fold(1.0_f32, |scale, v| scale.max(v.abs()));
+        let difference = largest_difference(&gradient, &torchs) / scale;
+        assert!(difference < 2e-5, "gradient of {path}: {difference}");
+        compared += 1;
+    });
+    assert_eq!(compared, expected["gradients"].as_object().unwrap().len());
+
+    network.apply_statistics(context.statistics, 0.1);
+    let mut compared = 0;
+    for (path, _, values) in network.state_dict() {
+        if path.contains("running") {
+            let difference = largest_difference(&values, &floats(&expected["running"][&path]));
+            assert!(difference < 1e-5, "{path}: {difference}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 6);
+}
+
+#[test]
+fn noise_is_the_scripts() {
+    // From the script: noise("fc.weight", 3).
+    let found = noise("fc.weight", 3);
+    let difference = found.iter().zip([NOISE[0], NOISE[1], NOISE[2]]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(difference < 1e-9, "{found:?}");
+}
+const NOISE: [f64; 3] = [-0.6265562679618597, -0.7590769547969103, -0.2646234412677586];
+
+#[test]
+fn a_tap_gives_the_feature_map_of_a_layer() {
+    let device = Device::flex();
+    let network = Network::original(backbone::named("resnet18").unwrap(), 10, 64, None, 0, &device).unwrap();
+    let taps = ["layer2".to_owned(), "layer4.1.conv2".to_owned()];
+    let (logits, tapped) = network.forward_taps(Some(images(2, 3, 64, &device)), &mut Context::default(), &taps);
+    assert_eq!(logits.dims(), [2, 10]);
+    let shapes: Vec<(String, Shape)> = tapped.into_iter().map(|(path, value)| (path, value.shape())).collect();
+    assert_eq!(shapes, [("layer2".into(), Shape::square(128, 8)), ("layer4.1.conv2".into(), Shape::square(512, 2))]);
+    let mut context = Context::default();
+    let mut walk = Walk::new(&mut context, &[]);
+    let whole = network.root.forward(Value::Map(images(2, 3, 64, &device)), &mut walk).features();
+    assert_eq!(numbers(whole), numbers(logits));
+}

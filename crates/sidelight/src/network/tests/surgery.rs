@@ -1,0 +1,385 @@
+//! Edits that fit, and edits that are refused with the message promised.
+
+use burn::tensor::Device;
+
+use super::{config, evaluate, images, metadata, numbers, shake, spec};
+use crate::config::{Arm, ModelConfig};
+use crate::error::Error;
+use crate::network::layer::{BatchNorm, Conv2d, Layer, Linear};
+use crate::network::{Context, Edit, Network, Plan, Shape, backbone};
+
+fn resnet() -> Network {
+    let mut network =
+        Network::original(backbone::named("resnet18").unwrap(), 10, 64, None, 0, &Device::flex()).unwrap();
+    shake(&mut network);
+    network
+}
+
+fn kept(before: &Network, after: &Network, new: &[String]) {
+    let before = before.state_dict();
+    for (path, shape, values) in after.state_dict() {
+        if !new.contains(&path) {
+            let old = before.iter().find(|(old, _, _)| *old == path).unwrap();
+            assert_eq!((&old.1, &old.2), (&shape, &values), "{path} is kept bit for bit");
+        }
+    }
+}
+
+#[test]
+fn replace_gives_new_parameters_and_keeps_the_others() {
+    let mut network = resnet();
+    let before = network.clone();
+    let new = network.replace("fc", Layer::Linear(Linear::new(0, 7)), 1).unwrap();
+    assert_eq!(new, ["fc.weight", "fc.bias"]);
+    kept(&before, &network, &new);
+    assert_eq!(evaluate(&network, 2, &Device::flex()).len(), 14);
+}
+
+#[test]
+fn insert_remove_prepend_append_change_the_order() {
+    let mut network = resnet();
+    let before = network.clone();
+    let mut new = network.insert_before("layer3", "calm", Layer::BatchNorm(BatchNorm::default()), 1).unwrap();
+    assert_eq!(new, ["calm.weight", "calm.bias", "calm.running_mean", "calm.running_var"]);
+    new.extend(network.insert_after("layer4", "wider", Layer::Conv2d(Conv2d::new(0, 512, 1, 1)), 1).unwrap());
+    new.extend(network.prepend("", "colour", Layer::Conv2d(Conv2d::new(0, 3, 1, 1)), 1).unwrap());
+    new.extend(network.append("", "last", Layer::Linear(Linear::new(0, 10)), 1).unwrap());
+    network.remove("layer4.1").unwrap();
+    let names: Vec<&str> = network.root.children.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["colour", "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "calm", "layer3", "layer4", "wider", "avgpool", "flatten", "fc", "last"]
+    );
+    kept(&before, &network, &new);
+    assert_eq!(evaluate(&network, 2, &Device::flex()).len(), 20);
+}
+
+#[test]
+fn cut_gives_the_features_of_a_layer() {
+    let mut network = resnet();
+    let device = Device::flex();
+    let (_, tapped) =
+        network.forward_taps(Some(images(2, 3, 64, &device)), &mut Context::default(), &["layer2.0".to_owned()]);
+    network.cut("layer2.0").unwrap();
+    let found = network.inspect().unwrap()[0].output;
+    assert_eq!(found, Shape::square(128, 8));
+    network.append("", "flatten", Layer::Flatten, 0).unwrap();
+    let features = network.forward(Some(images(2, 3, 64, &device)), &mut Context::default());
+    let (_, tapped) = tapped.into_iter().next().unwrap();
+    assert_eq!(numbers(features), numbers(tapped.map()));
+}
+
+#[test]
+fn one_channel_sums_the_weights_and_more_repeat_them() {
+    let device = Device::flex();
+    let three = resnet();
+    let mut one = three.clone();
+    one.edit(&Edit::InputChannels { n: 1 }, 0).unwrap();
+    // A grey image in three equal channels is the same to the one as the one channel to the other.
+    let grey = images(2, 1, 64, &device);
+    let colour = grey.clone().repeat_dim(1, 3);
+    let a = numbers(one.forward(Some(grey), &mut Context::default()));
+    let b = numbers(three.forward(Some(colour), &mut Context::default()));
+    assert!(super::largest_difference(&a, &b) < 1e-5);
+
+    let mut six = three.clone();
+    six.edit(&Edit::InputChannels { n: 6 }, 0).unwrap();
+    let image = images(2, 3, 64, &device);
+    let twice = image.clone().repeat_dim(1, 2);
+    let a = numbers(six.forward(Some(twice), &mut Context::default()));
+    let b = numbers(three.forward(Some(image), &mut Context::default()));
+    assert!(super::largest_difference(&a, &b) < 1e-5);
+}
+
+#[test]
+fn edits_written_in_toml_are_made() {
+    let text = r#"
+        backbone = "resnet18"
+        hidden = 16
+        [[edit]]
+        op = "cut"
+        path = "layer2"
+        [[edit]]
+        op = "insert_after"
+        path = "layer2"
+        name = "attend"
+        layer = { kind = "gate", children = [
+            { name = "pool", kind = "adaptive_avg_pool" },
+            { name = "fc1", kind = "conv2d", out_channels = 8, kernel = 1 },
+            { name = "activation", kind = "relu" },
+            { name = "fc2", kind = "conv2d", out_channels = 128, kernel = 1 },
+            { name = "scale", kind = "sigmoid" },
+        ] }
+        [[edit]]
+        op = "freeze"
+        path = "layer1"
+        [[edit]]
+        op = "replace"
+        path = "head.deep.0"
+        layer = { kind = "linear", out_features = 24 }
+        [[edit]]
+        op = "replace"
+        path = "head.deep.3"
+        layer = { kind = "linear", out_features = 3 }
+    "#;
+    let config: ModelConfig = toml::from_str(text).unwrap();
+    let network = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap();
+    let names: Vec<&str> = network.root.children.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "attend", "avgpool", "flatten", "fusion", "head"]);
+    let frozen = network.parameters().into_iter().filter(|p| p.path.starts_with("layer1") && p.trainable).count();
+    assert_eq!(frozen, 0);
+    let at = |path: &str| network.parameters().into_iter().find(|p| p.path == path).unwrap().shape;
+    assert_eq!(at("head.deep.0.weight"), [24, 8 + 10 + 8]);
+    assert_eq!(at("head.deep.3.weight"), [3, 24]);
+    assert_eq!(at("fusion.metadata.embed.zip_code.weight"), [7, 3]);
+    assert_eq!(at("fusion.metadata.embed.zip_code_2.weight"), [4, 2]);
+}
+
+/// An edit that is refused: nothing changes, and the message is this.
+fn refused(edit: &Edit, message: &str, hint: Option<&str>) {
+    let mut network = resnet();
+    let before = network.clone();
+    let error = network.edit(edit, 0).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    assert_eq!(error.hint().as_deref(), hint);
+    assert_eq!(network.root.plan(), before.root.plan());
+    kept(&before, &network, &[]);
+}
+
+fn replace(path: &str, layer: impl Into<Plan>) -> Edit {
+    Edit::Replace { path: path.into(), layer: layer.into() }
+}
+
+#[test]
+fn a_width_that_does_not_fit_is_refused_with_the_edit_that_would() {
+    refused(
+        &replace("fc", Layer::Linear(Linear::new(1280, 7))),
+        "`fc` (linear) takes `in_features = 1280`, and is given 512 features",
+        Some(
+            "set `in_features = 512` there, or leave `in_features` out to have it inferred: \
+             { op = \"replace\", path = \"fc\", layer = { kind = \"linear\", in_features = 512, … } }",
+        ),
+    );
+}
+
+#[test]
+fn the_layer_after_an_edit_is_named_where_it_does_not_fit() {
+    refused(
+        &replace("layer2.0.conv2", Layer::Conv2d(Conv2d::new(0, 64, 3, 1))),
+        "`layer2.0.bn2` (batch_norm) takes `features = 128`, and is given a map of 64×8×8",
+        Some(
+            "set `features = 64` there, or leave `features` out to have it inferred: \
+             { op = \"replace\", path = \"layer2.0.bn2\", layer = { kind = \"batch_norm\", features = 64, … } }",
+        ),
+    );
+}
+
+#[test]
+fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
+    refused(
+        &Edit::Remove { path: "flatten".into() },
+        "`fc` (linear) takes features, and is given a map of 512×1×1",
+        Some(
+            "put a flatten before it: { op = \"insert_before\", path = \"fc\", name = \"flatten\", \
+             layer = { kind = \"flatten\" } }",
+        ),
+    );
+}
+
+#[test]
+fn a_convolution_on_features_is_refused() {
+    refused(
+        &Edit::InsertAfter { path: "flatten".into(), name: "conv".into(), layer: Layer::Conv2d(Conv2d::new(0, 8, 3, 1)).into() },
+        "`conv` (conv2d) takes a map, and is given 512 features",
+        Some("it belongs before the pooling or flatten that turns the map into features"),
+    );
+}
+
+#[test]
+fn a_block_whose_two_ways_differ_is_refused_with_a_shortcut() {
+    refused(
+        &Edit::Remove { path: "layer2.0.downsample".into() },
+        "`layer2.0` (residual) takes the same from its body and its shortcut (a map of 64×16×16), and is given a map of 128×8×8",
+        Some(
+            "give it a shortcut: { op = \"append\", path = \"layer2.0\", name = \"downsample\", \
+             layer = { kind = \"conv2d\", out_channels = 128, kernel = 1, stride = 2 } }",
+        ),
+    );
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_refused_with_the_nearest() {
+    refused(
+        &Edit::Remove { path: "layer4.1.conv3".into() },
+        "no layer `layer4.1.conv3` in the network",
+        Some("`layer4.1` has `conv2`, did you mean that?"),
+    );
+    refused(
+        &Edit::Remove { path: "classifier".into() },
+        "no layer `classifier` in the network",
+        Some("the network has: conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool, flatten, fc"),
+    );
+    refused(&Edit::Remove { path: "fc.0".into() }, "no layer `fc.0` in the network", Some("`fc` has no layers inside"));
+}
+
+#[test]
+fn a_name_that_is_taken_or_has_a_dot_is_refused() {
+    let insert = |name: &str| Edit::InsertAfter { path: "fc".into(), name: name.into(), layer: Layer::Identity.into() };
+    refused(
+        &insert("bn1"),
+        "there is already a layer `bn1` in the network",
+        Some("give the new layer another `name`, or replace `bn1`"),
+    );
+    refused(&insert("a.b"), "`a.b` cannot be a layer's name", Some("a name has at least one character and no dot"));
+    refused(&insert(""), "`` cannot be a layer's name", Some("a name has at least one character and no dot"));
+}
+
+#[test]
+fn a_cut_inside_a_block_is_refused() {
+    refused(
+        &Edit::Cut { path: "layer2.0.conv1".into() },
+        "`layer2.0` (residual) takes all of its layers, and is given a cut at its `conv1`",
+        Some("cut at `layer2.0` itself"),
+    );
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_refused() {
+    let conv = |change: fn(&mut Conv2d)| {
+        let mut conv = Conv2d::new(64, 64, 3, 1);
+        change(&mut conv);
+        replace("layer1.0.conv1", Layer::Conv2d(conv))
+    };
+    refused(&conv(|c| c.stride = 0), "`layer1.0.conv1` (conv2d): `stride` must be at least 1, found `0`", None);
+    refused(
+        &conv(|c| c.groups = 5),
+        "`layer1.0.conv1` (conv2d): `groups` must be a divisor of 64 and 64 channels, found `5`",
+        None,
+    );
+    refused(
+        &conv(|c| (c.kernel, c.padding) = (21, 0)),
+        "`layer1.0.conv1` (conv2d) takes at least 21 pixels a side, and is given a map of 64×16×16",
+        Some("give the network larger images, or the layer `padding = 10`"),
+    );
+}
+
+#[test]
+fn a_freeze_that_means_nothing_is_refused() {
+    refused(
+        &Edit::Freeze { path: "layer5.*".into() },
+        "no parameter of the network matches `layer5.*`",
+        Some(
+            "a pattern is a path, or one with `*`, as in `layer4.*`; the network has: \
+             conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool, flatten, fc",
+        ),
+    );
+}
+
+#[test]
+fn an_edit_that_cannot_be_read_is_named() {
+    let read = |text: &str| {
+        let error = Edit::from_table(2, &toml::from_str(text).unwrap()).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        format!("{error}: {cause}")
+    };
+    assert_eq!(
+        read("op = 'swap'\npath = 'fc'"),
+        "cannot read the layer in `model.edit[2]`: unknown variant `swap`, expected one of `replace`, `insert_before`, \
+         `insert_after`, `prepend`, `append`, `remove`, `cut`, `freeze`, `unfreeze`, `input_channels`"
+    );
+    assert_eq!(
+        read("op = 'replace'\npath = 'fc'\nlayer = { kind = 'linear', outputs = 3 }"),
+        "cannot read the layer in `model.edit[2]`: unknown field `outputs`, expected one of `in_features`, `out_features`, `bias`, `start`"
+    );
+}
+
+#[test]
+fn a_network_that_no_longer_gives_what_the_target_asks_is_refused() {
+    let config = ModelConfig {
+        edit: vec![toml::from_str("op = 'append'\npath = 'head'\nname = 'more'\nlayer = { kind = 'linear', out_features = 9 }").unwrap()],
+        ..config("small_cnn", "concat", Arm::Image)
+    };
+    let error = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap_err();
+    assert_eq!(error.to_string(), "`head` (output) takes 3 features, as the target asks, and is given 9 features");
+}
+
+#[test]
+fn arms_and_names_that_cannot_be_built_are_refused() {
+    let build = |config: ModelConfig| Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap_err();
+    let error = build(config("resnet81", "concat", Arm::Image));
+    assert_eq!((error.to_string(), error.hint()), ("no backbone `resnet81`".into(), Some("did you mean `resnet18`?".into())));
+    let error = build(config("small_cnn", "flim", Arm::Both));
+    assert_eq!((error.to_string(), error.hint()), ("no fusion `flim`".into(), Some("did you mean `film`?".into())));
+    let error = build(config("small_cnn", "concat", Arm::Vote));
+    assert_eq!(error.to_string(), "`model.arm`: expected `image`, `metadata` or `both`: a vote is two networks, found `vote`");
+    let error = build(config("none", "concat", Arm::Both));
+    assert_eq!(error.to_string(), "`model.backbone`: expected the name of one, since `model.arm` reads images, found `none`");
+    let mut nothing = spec(3, 64);
+    (nothing.d_dense, nothing.embeddings) = (0, Vec::new());
+    let error = Network::build(&config("small_cnn", "concat", Arm::Both), &nothing, 0, &Device::flex()).unwrap_err();
+    assert_eq!(error.to_string(), "`model.arm`: expected `image`, since the table has no metadata columns, found `both`");
+}
+
+#[test]
+fn images_too_small_for_a_network_are_refused_before_anything_runs() {
+    let plan = replace("conv1", Layer::Conv2d(Conv2d::new(3, 64, 7, 2).with_padding(0)));
+    let mut network = Network::original(backbone::named("resnet18").unwrap(), 10, 6, None, 0, &Device::flex()).unwrap();
+    let error = network.edit(&plan, 0).unwrap_err();
+    assert!(matches!(&error, Error::Shape { path, .. } if path == "conv1"), "{error}");
+    assert_eq!(error.to_string(), "`conv1` (conv2d) takes at least 7 pixels a side, and is given a map of 3×6×6");
+}
+
+#[test]
+fn a_library_users_own_layer_is_trained_saved_and_found_again() {
+    use crate::network::{Constructors, Custom, CustomLayer, ParameterKind, ParameterSpec, Parameters, Value, Walk};
+    use crate::network::parameter::Initial;
+    use crate::network::shape::At;
+
+    /// Adds a learned offset to each channel.
+    #[derive(Debug)]
+    struct Offset(usize);
+    impl CustomLayer for Offset {
+        fn name(&self) -> &str {
+            "offset"
+        }
+        fn config(&self) -> serde_json::Value {
+            self.0.into()
+        }
+        fn parameters(&self) -> Vec<ParameterSpec> {
+            vec![ParameterSpec::new("offset", [self.0], ParameterKind::Bias, Initial::Constant(0.5))]
+        }
+        fn output(&self, at: &At<'_>, input: Shape) -> crate::Result<Shape> {
+            if input.channels() == self.0 { Ok(input) } else { Err(at.misfit(format!("{} channels", self.0), input, None)) }
+        }
+        fn forward(&self, parameters: &Parameters, x: Value, _: &mut Walk<'_>) -> Value {
+            Value::Map(x.map() + parameters.d1("offset").reshape([1, self.0, 1, 1]))
+        }
+    }
+
+    let device = Device::flex();
+    let mut network = resnet();
+    let new = network.insert_after("layer1", "offset", Layer::Custom(Custom::new(Offset(64))), 0).unwrap();
+    assert_eq!(new, ["offset.offset"]);
+    let error = network.clone().insert_after("layer2", "offset2", Layer::Custom(Custom::new(Offset(64))), 0).unwrap_err();
+    assert_eq!(error.to_string(), "`offset2` (custom) takes 64 channels, and is given a map of 128×8×8");
+
+    let description = network.describe();
+    let error = Network::from_description(&description, &device).unwrap_err();
+    assert_eq!(error.to_string(), "`offset` is a custom layer `offset`, which is not known here");
+    let constructors = Constructors::default()
+        .with("offset", |config| Ok(Custom::new(Offset(config.as_u64().unwrap_or(0) as usize))));
+    let mut again = Network::from_description_with(&description, &constructors, &device).unwrap();
+    again.load_state(network.state_dict()).unwrap();
+    let run = |network: &Network| {
+        numbers(network.forward(Some(images(2, 3, 64, &device)), &mut Context::evaluate(Some(metadata(2, &device)))))
+    };
+    assert_eq!(run(&again), run(&network));
+}
+
+#[test]
+fn deep_nesting_is_refused_and_never_overflows_the_stack() {
+    let mut text = r#"{"kind":"sequential","children":["#.repeat(3000);
+    text.push_str(r#"{"kind":"relu"}"#);
+    text.push_str(&"]}".repeat(3000));
+    assert!(serde_json::from_str::<Plan>(&text).is_err());
+}

@@ -1,0 +1,219 @@
+//! What flows through a network, and what a forward pass may read.
+
+use burn::tensor::{Int, Tensor};
+
+use super::shape::Shape;
+
+/// What flows from one layer to the next.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// Nothing: a model of metadata alone has no image.
+    Nothing,
+    /// `[batch, features]`
+    Features(Tensor<2>),
+    /// `[batch, tokens, width]`
+    Tokens(Tensor<3>),
+    /// `[batch, channels, height, width]`
+    Map(Tensor<4>),
+}
+
+impl Value {
+    /// Its shape without the batch axis.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Self::Nothing => Shape::Nothing,
+            Self::Features(x) => Shape::Features(x.dims()[1]),
+            Self::Tokens(x) => {
+                let [_, n, width] = x.dims();
+                Shape::Tokens { n, width }
+            }
+            Self::Map(x) => {
+                let [_, channels, height, width] = x.dims();
+                Shape::Map { channels, height, width }
+            }
+        }
+    }
+    /// The map.
+    ///
+    /// # Panics
+    ///
+    /// Where it is none: a caller ran a network on an input that its shape pass did not see.
+    pub fn map(self) -> Tensor<4> {
+        match self {
+            Self::Map(x) => x,
+            other => panic!("expected a map [batch, channels, height, width], found {}", other.shape()),
+        }
+    }
+    /// The tokens.
+    ///
+    /// # Panics
+    ///
+    /// As [`Value::map`].
+    pub fn tokens(self) -> Tensor<3> {
+        match self {
+            Self::Tokens(x) => x,
+            other => panic!("expected tokens [batch, tokens, width], found {}", other.shape()),
+        }
+    }
+    /// The features.
+    ///
+    /// # Panics
+    ///
+    /// As [`Value::map`].
+    pub fn features(self) -> Tensor<2> {
+        match self {
+            Self::Features(x) => x,
+            other => panic!("expected features [batch, features], found {}", other.shape()),
+        }
+    }
+    /// The same numbers, apart from any gradient.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => Self::Features(x.without_autodiff()),
+            Self::Tokens(x) => Self::Tokens(x.without_autodiff()),
+            Self::Map(x) => Self::Map(x.without_autodiff()),
+        }
+    }
+    pub(super) fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add(a, b)),
+            (Self::Tokens(a), Self::Tokens(b)) => Self::Tokens(a + b),
+            (Self::Features(a), Self::Features(b)) => Self::Features(a + b),
+            (a, b) => panic!("expected two of a kind to add, found {} and {}", a.shape(), b.shape()),
+        }
+    }
+    /// This, each channel times its factor: `factor` is `[batch, channels]`.
+    pub(super) fn times_channels(self, factor: Tensor<2>) -> Self {
+        let [batch, n] = factor.dims();
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => Self::Features(x * factor),
+            Self::Tokens(x) => Self::Tokens(x * factor.reshape([batch, 1, n])),
+            Self::Map(x) => Self::Map(x * factor.reshape([batch, n, 1, 1])),
+        }
+    }
+    /// This, each channel plus its offset: `offset` is `[batch, channels]`.
+    pub(super) fn plus_channels(self, offset: Tensor<2>) -> Self {
+        let [batch, n] = offset.dims();
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => Self::Features(x + offset),
+            Self::Tokens(x) => Self::Tokens(x + offset.reshape([batch, 1, n])),
+            Self::Map(x) => Self::Map(x + offset.reshape([batch, n, 1, 1])),
+        }
+    }
+    /// The mean over all positions: `[batch, channels]`.
+    pub(super) fn pooled(&self) -> Tensor<2> {
+        match self.clone() {
+            Self::Features(x) => x,
+            Self::Tokens(x) => {
+                let [batch, _, width] = x.dims();
+                x.mean_dim(1).reshape([batch, width])
+            }
+            Self::Map(x) => {
+                let [batch, channels, ..] = x.dims();
+                crate::tensor::adaptive_avg_pool2d(x, 1).reshape([batch, channels])
+            }
+            Self::Nothing => panic!("expected something to pool, found nothing"),
+        }
+    }
+}
+
+/// A batch's metadata.
+#[derive(Debug, Clone)]
+pub struct MetadataTensors {
+    /// `[batch, d_dense]`
+    pub dense: Tensor<2>,
+    /// `[batch, n_embedded]`, each below its table's number of codes.
+    pub codes: Tensor<2, Int>,
+}
+
+/// Training or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Dropout drops, normalisations use the batch's statistics and return them.
+    Train,
+    /// Nothing is random, and a row's output does not depend on its batch.
+    #[default]
+    Evaluate,
+}
+
+/// What a forward pass may read and where it leaves batch statistics. Nothing is global.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The rows' metadata; needed where the network reads any.
+    pub metadata: Option<MetadataTensors>,
+    /// Training or not.
+    pub mode: Mode,
+    /// Seed of this step, for dropout.
+    pub seed: u64,
+    /// Filled while training, to be given to [`Network::apply_statistics`](super::Network::apply_statistics).
+    pub statistics: Vec<BatchStatistics>,
+}
+
+impl Context {
+    /// To evaluate rows with this metadata.
+    pub fn evaluate(metadata: Option<MetadataTensors>) -> Self {
+        Self { metadata, mode: Mode::Evaluate, seed: 0, statistics: Vec::new() }
+    }
+    /// To train on rows with this metadata, in the step of this seed.
+    pub fn train(metadata: Option<MetadataTensors>, seed: u64) -> Self {
+        Self { metadata, mode: Mode::Train, seed, statistics: Vec::new() }
+    }
+}
+
+/// What one normalisation saw of one batch.
+#[derive(Debug, Clone)]
+pub struct BatchStatistics {
+    /// The normalisation's path.
+    pub path: String,
+    /// `[channels]`, apart from any gradient.
+    pub mean: Tensor<1>,
+    /// `[channels]`, divided by n − 1 as torch stores it.
+    pub variance: Tensor<1>,
+}
+
+/// Where a forward pass is in the tree.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    /// What the pass may read.
+    pub context: &'a mut Context,
+    path: String,
+    taps: &'a [String],
+    tapped: Vec<(String, Value)>,
+}
+
+impl<'a> Walk<'a> {
+    /// At the root; the values at `taps` are kept.
+    pub fn new(context: &'a mut Context, taps: &'a [String]) -> Self {
+        Self { context, path: String::new(), taps, tapped: Vec::new() }
+    }
+    /// The path of the layer that runs.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+    /// Whether values on the way are kept, so that no layer may be skipped.
+    pub(super) fn is_tapping(&self) -> bool {
+        !self.taps.is_empty()
+    }
+    /// Runs something one level deeper.
+    pub(super) fn within(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Value) -> Value {
+        let end = self.path.len();
+        if end > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        let value = run(self);
+        if self.taps.iter().any(|tap| *tap == self.path) {
+            self.tapped.push((self.path.clone(), value.clone()));
+        }
+        self.path.truncate(end);
+        value
+    }
+    /// The values kept, in the order in which they came.
+    pub fn into_tapped(self) -> Vec<(String, Value)> {
+        self.tapped
+    }
+}

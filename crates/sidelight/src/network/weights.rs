@@ -1,0 +1,310 @@
+//! Files of weights: `.safetensors`, and PyTorch's `.pth` in all its containers, read as data.
+//!
+//! A pickle is interpreted without executing anything it names. Every key, shape, type and number is checked
+//! before the network is touched, so that a failed load leaves it as it was.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytorch_reader::{DType, PickleValue, PytorchReader};
+use safetensors::tensor::Dtype;
+use safetensors::SafeTensors;
+
+use super::tree::Node;
+use crate::error::{Error, Result};
+
+/// Files above this are not read: 8 GiB, twice the largest network that anyone would train here.
+pub const LIMIT: u64 = 8 << 30;
+
+/// The tensors of a file; their numbers are not yet read.
+#[derive(Debug)]
+pub struct WeightsFile {
+    /// The file.
+    pub path: PathBuf,
+    tensors: Vec<Stored>,
+}
+
+/// One tensor of a file.
+struct Stored {
+    key: String,
+    shape: Vec<usize>,
+    numbers: Numbers,
+    read: Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?} {:?}", self.key, self.shape, self.numbers)
+    }
+}
+
+/// How numbers are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Numbers {
+    F32,
+    F64,
+    F16,
+    Bf16,
+    Other(String),
+}
+
+/// What a file may lack or have besides the network's keys, and how it may spell them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fit<'a> {
+    /// A child that was removed from the network: its keys are not unexpected.
+    pub removed: Option<&'a str>,
+    /// Other namings: the file's key to ours.
+    pub spellings: &'a [fn(&str) -> Option<String>],
+}
+
+impl Fit<'_> {
+    /// Exactly the network's keys.
+    pub fn exact() -> Self {
+        Self::default()
+    }
+}
+
+impl WeightsFile {
+    /// The keys and shapes.
+    pub fn keys(&self) -> Vec<(&str, &[usize])> {
+        self.tensors.iter().map(|tensor| (tensor.key.as_str(), tensor.shape.as_slice())).collect()
+    }
+}
+
+/// Opens a file of weights and reads its keys and shapes. Top-level `state_dict` and `model`, and the
+/// prefixes `module.` and `_orig_mod.`, are taken off.
+///
+/// # Errors
+///
+/// [`Error::Read`], [`Error::WeightsFile`], [`Error::WeightsSize`].
+pub fn read(path: &Path) -> Result<WeightsFile> {
+    let bytes = std::fs::metadata(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?.len();
+    if bytes > LIMIT {
+        return Err(Error::WeightsSize { path: path.to_path_buf(), bytes, limit: LIMIT });
+    }
+    let mut tensors = if is_safetensors(path)? { read_safetensors(path)? } else { read_pytorch(path)? };
+    take_off_prefixes(&mut tensors);
+    tensors.sort_by(|a, b| a.key.cmp(&b.key));
+    if tensors.is_empty() {
+        return Err(broken(path, "it holds no tensors"));
+    }
+    Ok(WeightsFile { path: path.to_path_buf(), tensors })
+}
+
+fn broken(path: &Path, reason: impl Into<String>) -> Error {
+    Error::WeightsFile { path: path.to_path_buf(), reason: reason.into() }
+}
+
+/// By its first bytes where they say it, else by its name.
+fn is_safetensors(path: &Path) -> Result<bool> {
+    let mut start = [0_u8; 9];
+    let fail = |source| Error::Read { path: path.to_path_buf(), source };
+    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let mut n = 0;
+    while n < start.len() {
+        match io::Read::read(&mut file, &mut start[n..]).map_err(fail)? {
+            0 => break,
+            more => n += more,
+        }
+    }
+    if n == 0 {
+        return Err(broken(path, "the file is empty"));
+    }
+    let named = path.extension().is_some_and(|extension| extension == "safetensors");
+    // A zip begins with PK, a pickle with 0x80; safetensors with the header's length and its brace.
+    Ok(n == 9 && start[8] == b'{' || named && !start.starts_with(b"PK") && start[0] != 0x80)
+}
+
+fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
+    let bytes = Arc::new(std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?);
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, format!("not whole safetensors: {error}")))?;
+    let base = bytes.as_ptr().addr();
+    Ok(file
+        .iter()
+        .map(|(key, view)| {
+            let start = view.data().as_ptr().addr() - base;
+            let range = start..start + view.data().len();
+            let bytes = Arc::clone(&bytes);
+            Stored {
+                key: key.to_owned(),
+                shape: view.shape().to_vec(),
+                numbers: match view.dtype() {
+                    Dtype::F32 => Numbers::F32,
+                    Dtype::F64 => Numbers::F64,
+                    Dtype::F16 => Numbers::F16,
+                    Dtype::BF16 => Numbers::Bf16,
+                    other => Numbers::Other(format!("{other:?}")),
+                },
+                read: Box::new(move || Ok(bytes[range.clone()].to_vec())),
+            }
+        })
+        .collect())
+}
+
+fn read_pytorch(path: &Path) -> Result<Vec<Stored>> {
+    let file = match PytorchReader::new(path) {
+        Ok(file) if !file.is_empty() => file,
+        result => {
+            let reason = match (foreign_object(path), result) {
+                (Some(object), _) => {
+                    format!("it holds no tensors, but the Python object `{object}`, which was not executed")
+                }
+                (None, Ok(_)) => "it holds no tensors".to_owned(),
+                (None, Err(error)) => one_line(&error.to_string()),
+            };
+            return Err(broken(path, reason));
+        }
+    };
+    Ok(file
+        .into_tensors()
+        .into_iter()
+        .map(|(key, tensor)| {
+            let numbers = match tensor.dtype() {
+                DType::F32 => Numbers::F32,
+                DType::F64 => Numbers::F64,
+                DType::F16 => Numbers::F16,
+                DType::BF16 => Numbers::Bf16,
+                other => Numbers::Other(format!("{other:?}")),
+            };
+            let shape = tensor.shape().to_vec();
+            Stored { key, shape, numbers, read: Box::new(move || tensor.read()) }
+        })
+        .collect())
+}
+
+/// What a pickle without tensors holds instead, where it is an object of a class of its own.
+fn foreign_object(path: &Path) -> Option<String> {
+    fn find(value: &PickleValue) -> Option<String> {
+        match value {
+            PickleValue::Unsupported(name) => Some(name.clone()),
+            PickleValue::List(values) => values.iter().find_map(find),
+            PickleValue::Dict(entries) => entries.values().find_map(find),
+            _ => None,
+        }
+    }
+    find(&PytorchReader::read_pickle_data(path, None).ok()?)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
+}
+
+/// Checkpoints keep the weights under a key beside the optimiser's state; wrappers put their name before every key.
+fn take_off_prefixes(tensors: &mut Vec<Stored>) {
+    for nested in ["state_dict.", "model_state_dict.", "model."] {
+        if tensors.iter().any(|tensor| tensor.key.starts_with(nested)) {
+            tensors.retain(|tensor| tensor.key.starts_with(nested));
+            strip(tensors, nested);
+        }
+    }
+    for wrapper in ["module.", "_orig_mod.", "module."] {
+        if tensors.iter().all(|tensor| tensor.key.starts_with(wrapper)) {
+            strip(tensors, wrapper);
+        }
+    }
+}
+
+fn strip(tensors: &mut [Stored], prefix: &str) {
+    for tensor in tensors {
+        tensor.key.drain(..prefix.len());
+    }
+}
+
+/// Gives a file's numbers to a tree, whole or not at all.
+///
+/// # Errors
+///
+/// [`Error::WeightsKeys`] (a count of batches and the removed classifier are not unexpected), [`Error::WeightsShape`],
+/// [`Error::WeightsType`], [`Error::WeightsFile`] where a tensor is cut short, [`Error::WeightsNotFinite`].
+pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
+    let WeightsFile { path, tensors } = file;
+    let mut wanted: Vec<(String, Vec<usize>)> = Vec::new();
+    root.each_parameter("", &mut |path, parameter| wanted.push((path, parameter.shape())));
+
+    let tensors = spelled(tensors, &wanted, fit.spellings);
+    let missing: Vec<String> =
+        wanted.iter().filter(|(key, _)| !tensors.contains_key(key)).map(|(key, _)| key.clone()).collect();
+    let is_wanted = |key: &str| wanted.iter().any(|(wanted, _)| wanted == key);
+    let is_removed = |key: &str| {
+        fit.removed.is_some_and(|child| key.strip_prefix(child).is_some_and(|rest| rest.starts_with('.')))
+    };
+    let mut unexpected: Vec<String> = tensors
+        .keys()
+        .filter(|key| !is_wanted(key) && !is_removed(key) && !key.ends_with("num_batches_tracked"))
+        .cloned()
+        .collect();
+    unexpected.sort();
+    if !missing.is_empty() || !unexpected.is_empty() {
+        return Err(Error::WeightsKeys { path, missing, unexpected });
+    }
+    let wrong: Vec<_> = wanted
+        .iter()
+        .filter(|(key, shape)| tensors[key].shape != *shape)
+        .map(|(key, shape)| (key.clone(), shape.clone(), tensors[key].shape.clone()))
+        .collect();
+    if !wrong.is_empty() {
+        return Err(Error::WeightsShape { path, wrong });
+    }
+    let mut values = HashMap::new();
+    for (key, _) in wanted {
+        let numbers = floats(&tensors[&key], &path)?;
+        values.insert(key, numbers);
+    }
+    root.each_parameter_mut("", &mut |path, parameter| {
+        if let Some(values) = values.remove(path) {
+            parameter.set_values(values);
+        }
+    });
+    Ok(())
+}
+
+/// The tensors by our keys: as the file spells them, or by the spelling that finds the most.
+fn spelled(
+    tensors: Vec<Stored>,
+    wanted: &[(String, Vec<usize>)],
+    spellings: &[fn(&str) -> Option<String>],
+) -> HashMap<String, Stored> {
+    let found = |spelling: &dyn Fn(&str) -> Option<String>| {
+        let keys: std::collections::HashSet<String> = tensors.iter().filter_map(|tensor| spelling(&tensor.key)).collect();
+        wanted.iter().filter(|(key, _)| keys.contains(key)).count()
+    };
+    let as_it_is = found(&|key: &str| Some(key.to_owned()));
+    let best = spellings.iter().map(|spelling| (found(spelling), spelling)).max_by_key(|(n, _)| *n);
+    match best {
+        Some((n, spelling)) if n > as_it_is => {
+            tensors.into_iter().filter_map(|tensor| spelling(&tensor.key).map(|key| (key, tensor))).collect()
+        }
+        _ => tensors.into_iter().map(|tensor| (tensor.key.clone(), tensor)).collect(),
+    }
+}
+
+fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
+    let key = &tensor.key;
+    if let Numbers::Other(found) = &tensor.numbers {
+        return Err(Error::WeightsType { path: path.to_path_buf(), key: key.clone(), found: found.clone() });
+    }
+    let bytes = (tensor.read)().map_err(|error| broken(path, one_line(&error.to_string())))?;
+    let values: Vec<f32> = match tensor.numbers {
+        Numbers::F32 => each(&bytes, f32::from_le_bytes),
+        Numbers::F64 => each(&bytes, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+        Numbers::F16 => each(&bytes, |b: [u8; 2]| half::f16::from_le_bytes(b).to_f32()),
+        Numbers::Bf16 => each(&bytes, |b: [u8; 2]| half::bf16::from_le_bytes(b).to_f32()),
+        Numbers::Other(_) => unreachable!("refused above"),
+    };
+    let n: usize = tensor.shape.iter().product();
+    if values.len() != n {
+        return Err(broken(path, format!("`{key}` has {} of its {n} numbers", values.len())));
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => {
+            Err(Error::WeightsNotFinite { path: path.to_path_buf(), key: key.clone(), index, value: values[index] })
+        }
+        None => Ok(values),
+    }
+}
+
+fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks::<N>().0.iter().map(|chunk| number(*chunk)).collect()
+}

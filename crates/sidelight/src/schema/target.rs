@@ -1,0 +1,324 @@
+//! What kind of target columns are, from their names and cells; short ways to name many.
+
+use std::collections::BTreeSet;
+
+use super::boolean;
+use super::infer::is_skewed;
+use super::scan::Scan;
+use crate::config::{TargetConfig, TargetKind, TargetScale, default_missing, expand_range};
+use crate::error::{Error, Result};
+use crate::table::{Cell, Column, Table};
+
+/// The target's configuration from the names, ranges or patterns that a person gave.
+///
+/// A name is a column. `x0..y188` is `x0, y0, x1, y1, …`; where the ends hold no number, every column of the table
+/// from the one to the other. `x*` is every column that begins with `x`; several such patterns over the two
+/// coordinates (`x*`, `y*`) are put in turn by their numbers.
+///
+/// Several columns named as coordinates are points, several truth values are labels, several numbers are values.
+/// One column is a list of labels where cells hold `;` or `|`, a value where it has many different numbers,
+/// otherwise a class. Positive values that reach over a factor of 20 and are skewed get `scale = "log"`.
+///
+/// # Errors
+///
+/// [`Error::NoColumn`]; [`Error::Setting`] where the columns make no target together.
+pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
+    let names = expand(table, wanted)?;
+    let mut columns = Vec::new();
+    for name in &names {
+        columns.push(table.column(name)?);
+    }
+    let missing = default_missing();
+    let mut config = TargetConfig {
+        kind: TargetKind::Class,
+        column: None,
+        columns: Vec::new(),
+        scale: TargetScale::default(),
+        symmetric: Vec::new(),
+        normalizer: None,
+    };
+    let mut log = false;
+    config.kind = match &columns[..] {
+        [] => return Err(not_a_target("the name of a column", "nothing")),
+        [column] => {
+            let scan = Scan::new(column, &missing);
+            log = wants_log(&scan);
+            kind_of_one(&scan)
+        }
+        _ if are_points(&names) => TargetKind::Points,
+        columns => {
+            let scans: Vec<Scan<'_>> = columns
+                .iter()
+                .map(|column| Scan::new(column, &missing))
+                .collect();
+            let all = |test: &dyn Fn(&str) -> bool| {
+                scans
+                    .iter()
+                    .all(|scan| scan.names.iter().all(|name| test(name)))
+            };
+            if all(&|name| boolean(Cell::Text(name)).is_some()) {
+                TargetKind::Classes
+            } else if all(&|name| super::number(Cell::Text(name)).is_some()) {
+                log = scans.iter().all(wants_log);
+                TargetKind::Value
+            } else {
+                let expected =
+                    "columns that are coordinates (x0, y0, …), all true or false, or all numbers";
+                return Err(not_a_target(expected, &names.join(", ")));
+            }
+        }
+    };
+    if log && config.kind == TargetKind::Value {
+        config.scale = TargetScale::Log;
+    }
+    match <[String; 1]>::try_from(names) {
+        Ok([name]) => config.column = Some(name),
+        Err(names) => config.columns = names,
+    }
+    Ok(config)
+}
+
+fn not_a_target(expected: &str, found: &str) -> Error {
+    Error::Setting {
+        field: "target".into(),
+        expected: expected.into(),
+        found: found.to_owned(),
+    }
+}
+
+/// Patterns written out to names of columns.
+fn expand(table: &Table, wanted: &[String]) -> Result<Vec<String>> {
+    let wanted = wanted
+        .iter()
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let mut names = Vec::new();
+    let mut by_star = false;
+    for name in wanted {
+        // A column of that very name is meant, whatever characters it has.
+        if table.find(name).is_some() {
+            names.push(name.to_owned());
+        } else if let Some(range) = expand_range(name) {
+            names.extend(range);
+        } else if let Some((first, last)) = name.split_once("..") {
+            table.column(first.trim())?;
+            table.column(last.trim())?;
+            let position = |name: &str| {
+                table
+                    .columns
+                    .iter()
+                    .position(|column| column.name == name.trim())
+                    .unwrap_or(0)
+            };
+            let (first, last) = (position(first), position(last));
+            names.extend(
+                table
+                    .columns
+                    .get(first..=last)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|column| column.name.clone()),
+            );
+        } else if let Some((before, after)) = name.split_once('*') {
+            let fits = |column: &&Column| {
+                column.name.len() >= before.len() + after.len()
+                    && column.name.starts_with(before)
+                    && column.name.ends_with(after)
+            };
+            let before_now = names.len();
+            names.extend(
+                table
+                    .columns
+                    .iter()
+                    .filter(fits)
+                    .map(|column| column.name.clone()),
+            );
+            if names.len() == before_now {
+                table.column(name)?;
+            }
+            by_star = true;
+        } else {
+            table.column(name)?;
+            names.push(name.to_owned());
+        }
+    }
+    if by_star && !are_points(&names) {
+        // `x*,y*` gives all x and then all y; points want them in turn.
+        let mut interleaved = names.clone();
+        interleaved.sort_by_key(|name| (number_in(name), name.clone()));
+        if are_points(&interleaved) {
+            names = interleaved;
+        }
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+        return Err(not_a_target("each column once", twice));
+    }
+    Ok(names)
+}
+
+/// The digits in a name, as a number.
+fn number_in(name: &str) -> Option<u64> {
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Whether the names are x and y of points in turn: the same but for an `x` that is a `y`.
+pub(super) fn are_points(names: &[String]) -> bool {
+    let is_pair = |x: &str, y: &str| {
+        x.len() == y.len()
+            && x.char_indices().any(|(at, c)| {
+                let other = match c {
+                    'x' => "y",
+                    'X' => "Y",
+                    _ => return false,
+                };
+                format!("{}{other}{}", &x[..at], &x[at + 1..]) == y
+            })
+    };
+    !names.is_empty()
+        && names.len().is_multiple_of(2)
+        && names
+            .chunks_exact(2)
+            .all(|pair| is_pair(&pair[0], &pair[1]))
+}
+
+fn kind_of_one(scan: &Scan<'_>) -> TargetKind {
+    let numbers: Option<Vec<f64>> = scan.numbers().into_iter().collect();
+    if let Some(numbers) = numbers {
+        let whole = numbers.iter().all(|number| number.fract() == 0.0);
+        // Twenty whole numbers may be grades; a fraction is measured.
+        let many = numbers.len() > 20 || (!whole && numbers.len() > 10);
+        return if many {
+            TargetKind::Value
+        } else {
+            TargetKind::Class
+        };
+    }
+    let n_lists: usize = scan
+        .names
+        .iter()
+        .zip(&scan.counts)
+        .filter(|(name, _)| name.contains([';', '|']) || name.starts_with('['))
+        .map(|(_, n)| n)
+        .sum();
+    if n_lists * 20 < scan.n_present().max(1) {
+        return TargetKind::Class;
+    }
+    // Lists share their labels; sentences with a semicolon do not.
+    let labels: BTreeSet<String> = scan
+        .names
+        .iter()
+        .flat_map(|name| super::labels(name))
+        .collect();
+    if labels.len() < scan.n_present() / 2 + 2 {
+        TargetKind::Classes
+    } else {
+        TargetKind::Class
+    }
+}
+
+fn wants_log(scan: &Scan<'_>) -> bool {
+    let numbers: Option<Vec<f64>> = scan.numbers().into_iter().collect();
+    numbers.is_some_and(|numbers| is_skewed(&numbers, &scan.counts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(columns: &[(&str, &[&str])]) -> Table {
+        let n_rows = columns[0].1.len();
+        Table {
+            path: "t.csv".into(),
+            root: "".into(),
+            columns: columns
+                .iter()
+                .map(|(name, cells)| Column::text(name, cells.iter().map(|cell| Some(*cell))))
+                .collect(),
+            n_rows,
+            lines: None,
+            files: Vec::new(),
+        }
+    }
+
+    fn wanted(text: &str) -> Vec<String> {
+        vec![text.to_owned()]
+    }
+
+    #[test]
+    fn ranges_and_stars_name_the_same_points() {
+        let table = table(&[
+            ("x0", &["1"]),
+            ("x1", &["1"]),
+            ("y0", &["1"]),
+            ("y1", &["1"]),
+        ]);
+        for text in ["x0..y1", "x*,y*", "x0,y0,x1,y1", "x0, y0, x1..y1"] {
+            let target = target_of(&table, &wanted(text)).unwrap();
+            assert_eq!(target.kind, TargetKind::Points, "{text}");
+            assert_eq!(target.columns, ["x0", "y0", "x1", "y1"], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_names_without_numbers_follows_the_table() {
+        let table = table(&[
+            ("a_x", &["1"]),
+            ("a_y", &["1"]),
+            ("b_x", &["1"]),
+            ("b_y", &["1"]),
+            ("z", &["1"]),
+        ]);
+        let target = target_of(&table, &wanted("a_x..b_y")).unwrap();
+        assert_eq!((target.kind, target.columns.len()), (TargetKind::Points, 4));
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_answered_with_the_nearest() {
+        let table = table(&[("price", &["1"])]);
+        let error = target_of(&table, &wanted("prise")).unwrap_err();
+        assert_eq!(error.to_string(), "no column `prise` in t.csv");
+        assert_eq!(error.hint().unwrap(), "did you mean `price`?");
+        let error = target_of(&table, &wanted("q*")).unwrap_err();
+        assert_eq!(error.to_string(), "no column `q*` in t.csv");
+    }
+
+    #[test]
+    fn the_cells_say_what_kind_one_column_is() {
+        let many: Vec<String> = (1..60).map(|i| (i * i * i).to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let few: Vec<&str> = (0..59).map(|i| ["1", "2", "3"][i % 3]).collect();
+        let lists: Vec<&str> = (0..59).map(|i| ["a;b", "b", "a|c", ""][i % 4]).collect();
+        let words: Vec<&str> = (0..59).map(|i| ["cat", "dog"][i % 2]).collect();
+        let table = table(&[
+            ("many", &many),
+            ("few", &few),
+            ("lists", &lists),
+            ("words", &words),
+        ]);
+        for (name, kind, scale) in [
+            ("many", TargetKind::Value, TargetScale::Log),
+            ("few", TargetKind::Class, TargetScale::Linear),
+            ("lists", TargetKind::Classes, TargetScale::Linear),
+            ("words", TargetKind::Class, TargetScale::Linear),
+        ] {
+            let target = target_of(&table, &wanted(name)).unwrap();
+            assert_eq!(
+                (target.kind, target.scale, target.column.as_deref()),
+                (kind, scale, Some(name))
+            );
+        }
+    }
+
+    #[test]
+    fn columns_that_make_no_target_together_are_refused() {
+        let table = table(&[("a", &["1", "2"]), ("b", &["cat", "dog"])]);
+        let error = target_of(&table, &wanted("a,b")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`target`: expected columns that are coordinates (x0, y0, …), all true or false, or all numbers, found `a, b`"
+        );
+    }
+}

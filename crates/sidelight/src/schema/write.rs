@@ -1,0 +1,271 @@
+//! A `sidelight.toml` that a person can read and edit, every column with the evidence for what it is said to be.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::scan::short;
+use super::{ColumnSchema, Reason, Role, Schema};
+use crate::config::{MetadataConfig, NumberScale, TargetKind, TargetScale, collapse_range, key};
+
+/// Fewer groups can hardly be divided into parts.
+const LEAST_GROUPS: usize = 10;
+
+impl Schema {
+    /// The configuration file that `init` writes: what was inferred, column by column with the evidence, what was
+    /// left out with the reason, and the settings that one is likely to want.
+    ///
+    /// `table` is written as it is: a path relative to the file's folder, or an absolute one. The result reads
+    /// with [`Config::parse`](crate::config::Config::parse).
+    pub fn to_toml(&self, table: &Path) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self
+            .write_data(&mut out, table)
+            .and_then(|()| self.write_target(&mut out));
+        let _ = self.write_metadata(&mut out);
+        out.push_str(SETTINGS);
+        out
+    }
+
+    fn write_data(&self, out: &mut String, table: &Path) -> std::fmt::Result {
+        let n_rows = self
+            .columns
+            .first()
+            .map_or(0, |column| column.evidence.n_rows);
+        writeln!(
+            out,
+            "# {n_rows} rows, {} columns. Edit what is wrong: a line with a leading # is not in use.\n",
+            self.columns.len()
+        )?;
+        writeln!(out, "[data]")?;
+        // As a string, whatever the system's separator: `/` works on all.
+        writeln!(out, "table = {}", string(&table.to_string_lossy()))?;
+        if let Some(image) = self.with_role(&Role::Image).next() {
+            writeln!(out, "image = {}", string(&image.name))?;
+        }
+        if let Some(group) = self.with_role(&Role::Group).next() {
+            writeln!(
+                out,
+                "group = {}  # {}; never divided between parts",
+                string(&group.name),
+                group.evidence
+            )?;
+        } else if let Some(group) = self
+            .suggested_group
+            .as_ref()
+            .and_then(|name| self.column(name))
+        {
+            // Left out by mistake, a group flatters every score; put in by mistake, it costs nothing.
+            let off = if group.evidence.n_distinct < LEAST_GROUPS {
+                "# "
+            } else {
+                ""
+            };
+            writeln!(
+                out,
+                "{off}group = {}  # found: {}; never divided between parts",
+                string(&group.name),
+                group.evidence
+            )?;
+        }
+        if let Some(split) = self.with_role(&Role::Split).next() {
+            writeln!(
+                out,
+                "split = {{ column = {} }}  # {}",
+                string(&split.name),
+                split.evidence
+            )?;
+        } else {
+            let part = self
+                .columns
+                .iter()
+                .find(|column| matches!(column.role, Role::Ignored(Reason::Part { .. })));
+            if let Some(part) = part {
+                writeln!(
+                    out,
+                    "# split = {{ column = {} }}  # {}",
+                    string(&part.name),
+                    role_in_words(part)
+                )?;
+            }
+            writeln!(out, "split = {{ valid = 0.2, seed = 0, stratify = true }}")?;
+        }
+        let told: Vec<String> = self
+            .columns
+            .iter()
+            .filter(|column| column.role == Role::Ignored(Reason::Told))
+            .map(|column| string(&column.name))
+            .collect();
+        if !told.is_empty() {
+            writeln!(out, "ignore = [{}]", told.join(", "))?;
+        }
+        writeln!(out)
+    }
+
+    fn write_target(&self, out: &mut String) -> std::fmt::Result {
+        let target = &self.target;
+        let kind = format!("{:?}", target.kind).to_lowercase();
+        writeln!(out, "[target]")?;
+        writeln!(out, "kind = \"{kind}\"  # points | class | classes | value")?;
+        if let Some(name) = &target.column {
+            let evidence = self
+                .column(name)
+                .map(|column| format!("  # {}", column.evidence))
+                .unwrap_or_default();
+            writeln!(out, "column = {}{evidence}", string(name))?;
+        } else {
+            let names: Vec<String> = collapse_range(&target.columns)
+                .iter()
+                .map(|name| string(name))
+                .collect();
+            let n = target.columns.len();
+            let what = if target.kind == TargetKind::Points {
+                format!("{} points", n / 2)
+            } else {
+                format!("{n} columns")
+            };
+            writeln!(out, "columns = [{}]  # {what}", names.join(", "))?;
+        }
+        let range = target
+            .column
+            .as_ref()
+            .and_then(|name| self.column(name))
+            .and_then(|column| column.evidence.range);
+        match (target.kind, target.scale) {
+            (TargetKind::Value, TargetScale::Log) => {
+                let over = range
+                    .map(|[a, b]| format!(" over a factor of {}", short((b / a).round())))
+                    .unwrap_or_default();
+                writeln!(
+                    out,
+                    "scale = \"log\"  # positive and skewed{over}: errors count in proportion; or \"linear\""
+                )?;
+            }
+            (TargetKind::Value, TargetScale::Linear) => {
+                writeln!(out, "# scale = \"log\"  # for positive, skewed values")?
+            }
+            (TargetKind::Points, _) => {
+                writeln!(
+                    out,
+                    "# symmetric = [[0, 1]]  # points that swap when the image is mirrored (`augment.flip`)"
+                )?;
+                writeln!(
+                    out,
+                    "# normalizer = {{ between = [0, 1] }}  # errors in shares of this distance; default: the diagonal"
+                )?;
+            }
+            _ => {}
+        }
+        writeln!(out)
+    }
+
+    fn write_metadata(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(
+            out,
+            "[metadata]  # boolean | continuous | categorical | datetime"
+        )?;
+        let lines: Vec<(String, String)> = self
+            .metadata()
+            .map(|(column, config)| {
+                (
+                    format!("{} = {}", key(&column.name), entry(config)),
+                    role_in_words(column),
+                )
+            })
+            .collect();
+        if lines.is_empty() {
+            writeln!(out, "# no column can serve as metadata")?;
+        }
+        write_aligned(out, &lines)?;
+        let left_out: Vec<(String, String)> = self
+            .columns
+            .iter()
+            .filter(|column| match &column.role {
+                Role::Ignored(Reason::Told | Reason::Part { .. }) => false,
+                Role::Ignored(_) => true,
+                _ => false,
+            })
+            .map(|column| {
+                let kind = if column.evidence.range.is_some() {
+                    "continuous"
+                } else {
+                    "categorical"
+                };
+                (
+                    format!("# {} = \"{kind}\"", key(&column.name)),
+                    role_in_words(column),
+                )
+            })
+            .collect();
+        if !left_out.is_empty() {
+            writeln!(out, "# Left out, with the reason:")?;
+            write_aligned(out, &left_out)?;
+        }
+        writeln!(out)
+    }
+
+    fn with_role(&self, role: &Role) -> impl Iterator<Item = &ColumnSchema> {
+        self.columns
+            .iter()
+            .filter(move |column| column.role == *role)
+    }
+}
+
+/// What follows the data: the settings that one is likely to want, with their defaults.
+const SETTINGS: &str = r#"[model]
+backbone = "small_cnn"  # `sidelight backbones` lists them: resnet18, mobilenet_v2, …; none: metadata only
+weights = "none"  # pretrained weights help most: the path of a .pth or .safetensors file for the backbone
+arm = "both"  # image | metadata | both
+
+[train]
+epochs = 10
+size = 128  # side of the network's input in pixels; 224 is what most pretrained weights saw
+batch = 32
+learning_rate = 2e-3
+"#;
+
+/// Lines with their comments, aligned where a line is short enough.
+fn write_aligned(out: &mut String, lines: &[(String, String)]) -> std::fmt::Result {
+    let width = lines
+        .iter()
+        .map(|(line, _)| line.chars().count())
+        .filter(|width| *width <= 44)
+        .max()
+        .unwrap_or(0);
+    for (line, comment) in lines {
+        writeln!(out, "{line:width$}  # {comment}")?;
+    }
+    Ok(())
+}
+
+/// The evidence and the doubts; for a column that is not used, the reason first.
+fn role_in_words(column: &ColumnSchema) -> String {
+    let mut words = match &column.role {
+        Role::Ignored(reason) => format!("{reason}; {}", column.evidence),
+        _ => column.evidence.to_string(),
+    };
+    for doubt in &column.doubts {
+        let _ = write!(words, "; {doubt}");
+    }
+    // A comment ends with its line.
+    words
+        .replace(['\n', '\r'], " ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect()
+}
+
+fn entry(config: &MetadataConfig) -> String {
+    let kind = format!("{:?}", config.kind).to_lowercase();
+    match config.scale {
+        NumberScale::Linear => format!("\"{kind}\""),
+        scale => format!(
+            "{{ kind = \"{kind}\", scale = \"{}\" }}",
+            format!("{scale:?}").to_lowercase()
+        ),
+    }
+}
+
+fn string(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

@@ -1,0 +1,82 @@
+//! Normalisation over the batch, and over each row's features.
+
+use burn::tensor::{Tensor, module};
+
+/// A batch normalised by its own statistics, and those statistics.
+#[derive(Debug)]
+pub struct Normalized<const D: usize> {
+    /// As the input.
+    pub output: Tensor<D>,
+    /// `[channels]`, detached.
+    pub mean: Tensor<1>,
+    /// `[channels]`, divided by n − 1 (as torch keeps it in `running_var`), detached.
+    pub variance: Tensor<1>,
+}
+
+/// Normalises each channel by given statistics: `(x − mean) / √(variance + ε) · weight + bias`.
+///
+/// # Shapes
+///
+/// - `x`: `[batch, channels, …]`; all others `[channels]`
+///
+/// # Source
+///
+/// Ioffe and Szegedy 2015, "Batch Normalization", arXiv:1502.03167, algorithm 2.
+pub fn batch_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
+    module::batch_norm(x, weight, bias, mean, variance, epsilon)
+}
+
+/// Normalises each channel by the batch's own statistics, through which gradients flow.
+///
+/// # Shapes
+///
+/// - `x`: `[batch, channels, …]`; `weight`, `bias`: `[channels]`
+///
+/// # Source
+///
+/// Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1. The output is divided by the biased
+/// deviation and the returned variance is unbiased, as in PyTorch.
+pub fn batch_norm_train<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> Normalized<D> {
+    let dims = x.dims();
+    let n = (dims.iter().product::<usize>() / dims[1]) as f64;
+    let result = module::batch_norm_train(x, weight, bias, epsilon);
+    Normalized { output: result.output, mean: result.mean, variance: result.variance * (n / (n - 1.0)) }
+}
+
+/// Normalises the last axis of each row.
+///
+/// # Shapes
+///
+/// - `x`: `[…, features]`; `weight`, `bias`: `[features]`
+///
+/// # Source
+///
+/// Ba et al. 2016, "Layer Normalization", arXiv:1607.06450, eq. 4.
+pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    module::layer_norm(x, weight, Some(bias), epsilon)
+}
+
+/// [`layer_norm`] over the channels of each pixel.
+///
+/// # Shapes
+///
+/// - `x`: `[batch, channels, height, width]`; `weight`, `bias`: `[channels]`
+///
+/// # Source
+///
+/// Liu et al. 2022, "A ConvNet for the 2020s", arXiv:2201.03545: `LayerNorm2d`.
+pub fn layer_norm_channels(x: Tensor<4>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<4> {
+    layer_norm(x.permute([0, 2, 3, 1]), weight, bias, epsilon).permute([0, 3, 1, 2])
+}

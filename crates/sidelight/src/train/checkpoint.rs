@@ -1,0 +1,354 @@
+//! All that a killed run needs to go on as if nothing had happened.
+//!
+//! A checkpoint is a folder: `state.json` with the place in training and the SHA-256 of each other file,
+//! `network.safetensors` (weights and running statistics), `optimizer.safetensors`, and `best.safetensors` once an
+//! epoch was scored. It is written beside the one before and put in its place when it is complete. Order of rows,
+//! random changes and dropout are functions of (seed, epoch, step), so that their state is those three numbers.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::predict::checksum;
+use crate::run::{FolderWriter, recover_folder, write_whole};
+use crate::train::optimizer::StoredMemory;
+
+const STATE: &str = "state.json";
+const NETWORK: &str = "network.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const BEST: &str = "best.safetensors";
+const SCHEMA: u32 = 1;
+
+/// A named tensor: path, shape, values in row-major order.
+pub type NamedValues = (String, Vec<usize>, Vec<f32>);
+
+/// The place in training.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epoch that is going on, from 0; the number of epochs when all is done.
+    pub epoch: usize,
+    /// Steps of that epoch that are done.
+    pub step: usize,
+    /// Steps done since training began.
+    pub total_step: usize,
+    /// Sum of the losses of this epoch's steps so far, each times its rows.
+    pub loss_sum: f64,
+    /// Rows of this epoch so far.
+    pub n_rows: usize,
+    /// Rows since training began.
+    pub total_rows: usize,
+    /// Seconds of training, over all sittings.
+    pub seconds: f64,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+}
+
+/// An epoch and its score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// From 0.
+    pub epoch: usize,
+    /// Score over the validation rows.
+    pub score: f64,
+}
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// What the run was begun with.
+    pub config: Config,
+    /// Training and validation rows, to notice that the table has changed.
+    pub rows: RowsDigest,
+    /// The place in training.
+    pub progress: Progress,
+    /// Weights and running statistics.
+    pub network: Vec<NamedValues>,
+    /// What the optimizer remembers.
+    pub optimizer: Vec<StoredMemory>,
+    /// Weights and running statistics of the best epoch.
+    pub best: Option<Vec<NamedValues>>,
+}
+
+/// What the rows were: how many, and a digest of which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsDigest {
+    /// Learned from.
+    pub train: usize,
+    /// Watched.
+    pub valid: usize,
+    /// SHA-256 over rows, images and targets.
+    pub sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    schema: u32,
+    config: Config,
+    rows: RowsDigest,
+    progress: Progress,
+    optimizer_steps: BTreeMap<String, u32>,
+    files: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
+    /// Writes it; the one that was there stays until this one is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`]: disk full, no permission.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let folder = FolderWriter::create(dir)?;
+        let mut files = BTreeMap::new();
+        let mut put = |name: &str, tensors: Vec<(String, Numbers<'_>)>| -> Result<()> {
+            let path = folder.path().join(name);
+            safetensors::serialize_to_file(tensors, None, &path).map_err(|source| Error::Write {
+                path: path.clone(),
+                source: match source {
+                    safetensors::SafeTensorError::IoError(source) => source,
+                    other => std::io::Error::new(std::io::ErrorKind::InvalidData, other),
+                },
+            })?;
+            files.insert(name.to_owned(), checksum(&path)?.0);
+            Ok(())
+        };
+        put(NETWORK, named(&self.network))?;
+        let memory = self.optimizer.iter().flat_map(|memory| {
+            [("first", &memory.first), ("second", &memory.second)].into_iter().filter(|(_, values)| !values.is_empty()).map(
+                |(which, values)| (format!("{which}.{}", memory.path), Numbers { shape: vec![values.len()], values }),
+            )
+        });
+        put(OPTIMIZER, memory.collect())?;
+        if let Some(best) = &self.best {
+            put(BEST, named(best))?;
+        }
+        let state = State {
+            schema: SCHEMA,
+            config: self.config.clone(),
+            rows: self.rows.clone(),
+            progress: self.progress.clone(),
+            optimizer_steps: self.optimizer.iter().map(|memory| (memory.path.clone(), memory.steps)).collect(),
+            files,
+        };
+        // Last: a folder without it is no checkpoint.
+        write_whole(&folder.path().join(STATE), |file| Ok(serde_json::to_writer_pretty(file, &state)?))?;
+        folder.finish()
+    }
+
+    /// Reads the checkpoint of a run folder; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::StoredJson`], [`Error::Checksum`], [`Error::StoredTensors`], [`Error::SchemaTooNew`].
+    pub fn read(dir: &Path) -> Result<Option<Self>> {
+        // A kill between the two renames that put a checkpoint in its place leaves the old one aside.
+        recover_folder(dir)?;
+        if !dir.is_dir() {
+            return Ok(None);
+        }
+        let path = dir.join(STATE);
+        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let json = |source| Error::StoredJson { path: path.clone(), source };
+        let schema = serde_json::from_slice::<serde_json::Value>(&bytes).map_err(json)?["schema"].as_u64().unwrap_or(0);
+        if schema > u64::from(SCHEMA) {
+            return Err(Error::SchemaTooNew { path, found: u32::try_from(schema).unwrap_or(u32::MAX), known: SCHEMA });
+        }
+        let state: State = serde_json::from_slice(&bytes).map_err(json)?;
+        let get = |name: &str| -> Result<Vec<NamedValues>> {
+            let path = dir.join(name);
+            let expected = state.files.get(name).cloned().unwrap_or_default();
+            let (found, _) = checksum(&path)?;
+            if found != expected {
+                return Err(Error::Checksum { path, expected, found });
+            }
+            read_tensors(&path)
+        };
+        let network = get(NETWORK)?;
+        let optimizer = memory(get(OPTIMIZER)?, &state.optimizer_steps, &dir.join(OPTIMIZER))?;
+        let best = if state.files.contains_key(BEST) { Some(get(BEST)?) } else { None };
+        let State { config, rows, progress, .. } = state;
+        Ok(Some(Self { config, rows, progress, network, optimizer, best }))
+    }
+
+    /// Whether a run of this configuration and these rows may go on from here.
+    ///
+    /// Threads and the distance of checkpoints may differ: the result does not depend on them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ResumeDiffers`] with the first field that differs.
+    pub fn check(&self, config: &Config, rows: &RowsDigest, path: &Path) -> Result<()> {
+        let without_speed = |config: &Config| {
+            let mut config = config.clone();
+            config.train.workers = 0;
+            config.train.checkpoint_steps = 0;
+            serde_json::to_value(config).unwrap_or_default()
+        };
+        let (begun, now) = (without_speed(&self.config), without_speed(config));
+        let differs = |(field, begun, now)| Error::ResumeDiffers { path: path.to_path_buf(), field, begun, now };
+        if let Some(found) = first_difference("", &begun, &now) {
+            return Err(differs(found));
+        }
+        if self.rows != *rows {
+            let text = |rows: &RowsDigest| format!("{} + {} rows, digest {:.8}", rows.train, rows.valid, rows.sha256);
+            return Err(differs(("data.table".into(), text(&self.rows), text(rows))));
+        }
+        Ok(())
+    }
+}
+
+/// The path of the first field that differs, and both values.
+fn first_difference(at: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<(String, String, String)> {
+    use serde_json::Value;
+    if let (Value::Object(a), Value::Object(b)) = (a, b) {
+        let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
+        return keys.into_iter().find_map(|key| {
+            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            first_difference(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null))
+        });
+    }
+    (a != b).then(|| (at.to_owned(), a.to_string(), b.to_string()))
+}
+
+/// Numbers on their way into a file, a tensor at a time.
+struct Numbers<'a> {
+    shape: Vec<usize>,
+    values: &'a [f32],
+}
+
+impl View for Numbers<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>().into()
+    }
+    fn data_len(&self) -> usize {
+        self.values.len() * 4
+    }
+}
+
+fn named(tensors: &[NamedValues]) -> Vec<(String, Numbers<'_>)> {
+    tensors.iter().map(|(path, shape, values)| (path.clone(), Numbers { shape: shape.clone(), values })).collect()
+}
+
+fn read_tensors(path: &Path) -> Result<Vec<NamedValues>> {
+    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+    let wrong = |source| Error::StoredTensors {
+        path: path.to_path_buf(),
+        expected: "safetensors".into(),
+        source: Some(source),
+    };
+    let tensors = SafeTensors::deserialize(&bytes).map_err(wrong)?;
+    Ok(tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let values = tensor.data().chunks_exact(4).map(|bytes| {
+                f32::from_le_bytes(bytes.try_into().expect("chunks of four"))
+            });
+            (name.to_owned(), tensor.shape().to_vec(), values.collect())
+        })
+        .collect())
+}
+
+fn memory(tensors: Vec<NamedValues>, steps: &BTreeMap<String, u32>, path: &Path) -> Result<Vec<StoredMemory>> {
+    let mut tensors: BTreeMap<String, Vec<f32>> = tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
+    steps
+        .iter()
+        .map(|(parameter, &steps)| {
+            let first = tensors.remove(&format!("first.{parameter}")).ok_or_else(|| Error::StoredTensors {
+                path: path.to_path_buf(),
+                expected: format!("no tensor `first.{parameter}`"),
+                source: None,
+            })?;
+            let second = tensors.remove(&format!("second.{parameter}")).unwrap_or_default();
+            Ok(StoredMemory { path: parameter.clone(), steps, first, second })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        toml::from_str("[data]\ntable = \"a.csv\"\n[target]\nkind = \"class\"\ncolumn = \"c\"\n").unwrap()
+    }
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint {
+            config: config(),
+            rows: RowsDigest { train: 8, valid: 2, sha256: "ab".into() },
+            progress: Progress {
+                epoch: 1,
+                step: 3,
+                total_step: 13,
+                loss_sum: 0.1 + 0.2,
+                best: Some(Best { epoch: 0, score: 1.0 / 3.0 }),
+                ..Progress::default()
+            },
+            network: vec![("fc.weight".into(), vec![2, 2], vec![0.1, -2.0, 3e-20, f32::MIN_POSITIVE / 2.0])],
+            optimizer: vec![StoredMemory { path: "fc.weight".into(), steps: 13, first: vec![0.5; 4], second: vec![] }],
+            best: Some(vec![("fc.weight".into(), vec![2, 2], vec![1.0; 4])]),
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written_to_the_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("checkpoint");
+        assert!(Checkpoint::read(&dir).unwrap().is_none());
+        checkpoint().write(&dir).unwrap();
+        assert_eq!(Checkpoint::read(&dir).unwrap(), Some(checkpoint()));
+        let mut next = checkpoint();
+        next.best = None;
+        next.progress.step = 4;
+        next.write(&dir).unwrap();
+        assert_eq!(Checkpoint::read(&dir).unwrap(), Some(next));
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed_and_the_file_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("checkpoint");
+        checkpoint().write(&dir).unwrap();
+        let path = dir.join(OPTIMIZER);
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let failed = Checkpoint::read(&dir).unwrap_err();
+        assert!(matches!(&failed, Error::Checksum { path: at, .. } if *at == path), "{failed}");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_checkpoint_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("checkpoint");
+        checkpoint().write(&dir).unwrap();
+        let begun = FolderWriter::create(&dir).unwrap();
+        fs::write(begun.path().join(NETWORK), "half").unwrap();
+        drop(begun);
+        assert_eq!(Checkpoint::read(&dir).unwrap(), Some(checkpoint()));
+    }
+
+    #[test]
+    fn a_changed_setting_is_refused_by_name_and_another_number_of_threads_is_not() {
+        let checkpoint = checkpoint();
+        let mut now = config();
+        now.train.workers = 3;
+        checkpoint.check(&now, &checkpoint.rows, Path::new("run")).unwrap();
+        now.train.epochs = 7;
+        let failed = checkpoint.check(&now, &checkpoint.rows, Path::new("run")).unwrap_err();
+        assert_eq!(failed.to_string(), "run: the run was begun with `train.epochs = 10`, now it is `7`");
+        let rows = RowsDigest { sha256: "cd".into(), ..checkpoint.rows.clone() };
+        assert!(matches!(checkpoint.check(&config(), &rows, Path::new("run")), Err(Error::ResumeDiffers { field, .. }) if field == "data.table"));
+    }
+}

@@ -1,0 +1,323 @@
+//! Where the loop's batches come from: images read and changed anew in each epoch, or, while the pretrained part
+//! is frozen, what it says of each image, computed once.
+//!
+//! Features are computed from images without random changes: the same image always has the same features, and
+//! an epoch over them costs next to nothing. They are kept in memory, as `f32`.
+
+use std::collections::HashMap;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::Result;
+use crate::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
+use crate::network::{Network, Value};
+use crate::predict::batch::{Batch, Input};
+
+/// Features beyond this are not kept; the frozen part then runs in every step, without its gradients.
+const MOST_FEATURE_BYTES: usize = 2 << 30;
+
+/// Rows, and how they become batches.
+#[derive(Debug)]
+pub struct Feed {
+    /// What rows are made of, random changes included.
+    pub source: Source,
+    /// Learned from: positions in the data set.
+    pub train: Vec<usize>,
+    /// Watched.
+    pub valid: Vec<usize>,
+    /// Rows of a step, at most.
+    pub batch: usize,
+    /// Threads that read images; 0: as many as cores.
+    pub workers: usize,
+    /// Where batches go.
+    pub device: Device,
+    features: Option<Features>,
+}
+
+/// What the frozen layers say of every row.
+#[derive(Debug)]
+struct Features {
+    /// How many of the network's first children they come from.
+    n: usize,
+    train: Stored,
+    valid: Stored,
+}
+
+/// Rows on the host, each with its features instead of its image.
+#[derive(Debug, Default)]
+struct Stored {
+    host: HostBatch,
+    features: Vec<f32>,
+    /// Of one row.
+    shape: Vec<usize>,
+    /// Place of each position of the data set.
+    place: HashMap<usize, usize>,
+}
+
+impl Feed {
+    /// A feed that reads images. Batches of an epoch are of even sizes, none larger than `batch`.
+    pub fn new(source: Source, train: Vec<usize>, valid: Vec<usize>, batch: usize, workers: usize, device: Device) -> Self {
+        let batch = even(train.len(), batch);
+        Self { source, train, valid, batch, workers, device, features: None }
+    }
+
+    /// Steps of an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.train.len().div_ceil(self.batch.max(1))
+    }
+
+    /// Whether batches hold features instead of images.
+    pub fn has_features(&self) -> bool {
+        self.features.is_some()
+    }
+
+    /// Forgets the features: what made them is about to learn.
+    pub fn drop_features(&mut self) {
+        self.features = None;
+    }
+
+    /// Computes what the network's frozen layers say of every row, once. Returns whether it was worth while:
+    /// not where nothing is frozen, nor where they would not fit in memory.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read.
+    pub fn compute_features(&mut self, network: &Network, on_progress: &mut dyn FnMut(usize, usize)) -> Result<bool> {
+        let n = network.frozen_prefix();
+        if n == 0 || !self.source.reads_image {
+            return Ok(false);
+        }
+        let network = network.valid();
+        let total = self.train.len() + self.valid.len();
+        let Some(train) = self.store(&network, n, &self.train, total, &mut |done| on_progress(done, total))? else {
+            return Ok(false);
+        };
+        let before = self.train.len();
+        let Some(valid) = self.store(&network, n, &self.valid, total, &mut |done| on_progress(before + done, total))? else {
+            return Ok(false);
+        };
+        self.features = Some(Features { n, train, valid });
+        Ok(true)
+    }
+
+    fn store(
+        &self,
+        network: &Network,
+        n: usize,
+        rows: &[usize],
+        total: usize,
+        on_progress: &mut dyn FnMut(usize),
+    ) -> Result<Option<Stored>> {
+        let device = self.device.clone().inner();
+        let mut stored = Stored { features: Vec::new(), ..Stored::default() };
+        for host in self.loader(Plan::evaluation(rows, self.batch), Changes::None) {
+            let mut host = host?;
+            let images = std::mem::take(&mut host.images);
+            let n_rows = host.rows.len();
+            let batch = Batch::new(HostBatch { rows: host.rows.clone(), size: host.size, images, ..HostBatch::default() }, &device);
+            let Input::Images(images) = batch.input else { unreachable!("the feed reads images") };
+            let (shape, values) = numbers(network.forward_prefix(images, n));
+            if shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
+                return Ok(None);
+            }
+            stored.shape = shape;
+            stored.features.extend(values);
+            stored.append(host);
+            on_progress(stored.host.rows.len());
+            debug_assert_eq!(stored.features.len() / stored.host.rows.len() * n_rows / n_rows, stored.row_len());
+        }
+        Ok(Some(stored))
+    }
+
+    /// The batches of an epoch, from this step on.
+    pub fn training(&self, epoch: usize, step: usize) -> Batches<'_> {
+        let plan = Plan::training(&self.train, self.batch, Last::Keep, self.source.seed, epoch as u64).starting_at(step);
+        match &self.features {
+            Some(features) => Batches::stored(features.n, &features.train, &plan, self.device.clone()),
+            None => Batches::Images(self.loader(plan, Changes::Random), self.device.clone()),
+        }
+    }
+
+    /// The validation rows, in order, on the device without gradients.
+    pub fn validation(&self) -> Batches<'_> {
+        let device = self.device.clone().inner();
+        let plan = Plan::evaluation(&self.valid, self.batch);
+        match &self.features {
+            Some(features) => Batches::stored(features.n, &features.valid, &plan, device),
+            None => Batches::Images(self.loader(plan, Changes::None), device),
+        }
+    }
+
+    fn loader(&self, plan: Plan, changes: Changes) -> Loader {
+        let mut source = self.source.clone();
+        if changes == Changes::None {
+            source.augment = None;
+        }
+        Loader::new(source, plan, LoaderOptions { workers: self.workers, ..LoaderOptions::default() })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    Random,
+    None,
+}
+
+/// The size of batches that divides `n` rows into as few as batches of `largest` would, but evenly:
+/// a last batch of one or two rows would be a step in a random direction, and no statistics for a normalisation.
+fn even(n: usize, largest: usize) -> usize {
+    let largest = largest.max(1);
+    n.div_ceil(n.div_ceil(largest).max(1)).max(1)
+}
+
+/// Batches of one epoch.
+#[derive(Debug)]
+pub enum Batches<'a> {
+    /// Read by threads of their own.
+    Images(Loader, Device),
+    /// Gathered from memory.
+    Features(Gathered<'a>),
+}
+
+/// Stored rows, batch by batch.
+#[derive(Debug)]
+pub struct Gathered<'a> {
+    n: usize,
+    stored: &'a Stored,
+    batches: std::vec::IntoIter<Vec<usize>>,
+    device: Device,
+}
+
+impl<'a> Batches<'a> {
+    fn stored(n: usize, stored: &'a Stored, plan: &Plan, device: Device) -> Self {
+        Self::Features(Gathered { n, stored, batches: plan.batches().to_vec().into_iter(), device })
+    }
+
+    /// Share of the time spent waiting for input, in [0, 1].
+    pub fn input_bound(&self) -> f64 {
+        match self {
+            Self::Images(loader, _) => loader.input_bound(),
+            Self::Features(_) => 0.0,
+        }
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        match self {
+            Self::Images(loader, device) => Some(loader.next()?.map(|host| Batch::new(host, device))),
+            Self::Features(gathered) => {
+                let rows = gathered.batches.next()?;
+                Some(Ok(gathered.stored.gather(&rows, gathered.n, &gathered.device)))
+            }
+        }
+    }
+}
+
+impl Stored {
+    fn row_len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn append(&mut self, batch: HostBatch) {
+        let HostBatch { rows, size, dense, codes, targets, mask, to_input, .. } = batch;
+        for &row in &rows {
+            self.place.insert(row, self.place.len());
+        }
+        let host = &mut self.host;
+        host.size = size;
+        host.rows.extend(rows);
+        host.dense.extend(dense);
+        host.codes.extend(codes);
+        host.targets.extend(targets);
+        host.mask.extend(mask);
+        host.to_input.extend(to_input);
+    }
+
+    /// The rows at these positions of the data set.
+    fn gather(&self, rows: &[usize], n: usize, device: &Device) -> Batch {
+        let places: Vec<usize> = rows.iter().map(|row| self.place[row]).collect();
+        let n_stored = self.host.rows.len();
+        let host = HostBatch {
+            rows: rows.to_vec(),
+            size: self.host.size,
+            images: Vec::new(),
+            dense: pick(&self.host.dense, n_stored, &places),
+            codes: pick(&self.host.codes, n_stored, &places),
+            targets: pick(&self.host.targets, n_stored, &places),
+            mask: pick(&self.host.mask, n_stored, &places),
+            to_input: pick(&self.host.to_input, n_stored, &places),
+        };
+        let features = pick(&self.features, n_stored, &places);
+        let value = value(features, rows.len(), &self.shape, device);
+        Batch { input: Input::Features { n, value }, ..Batch::new(host, device) }
+    }
+}
+
+/// The rows at these places of `n` rows of equal width.
+fn pick<T: Copy>(values: &[T], n: usize, places: &[usize]) -> Vec<T> {
+    let width = values.len() / n.max(1);
+    let mut picked = Vec::with_capacity(places.len() * width);
+    for &place in places {
+        picked.extend_from_slice(&values[place * width..(place + 1) * width]);
+    }
+    picked
+}
+
+/// The shape of one row and the numbers of all.
+fn numbers(value: Value) -> (Vec<usize>, Vec<f32>) {
+    fn read<const D: usize>(tensor: Tensor<D>) -> (Vec<usize>, Vec<f32>) {
+        let shape = tensor.dims()[1..].to_vec();
+        (shape, tensor.into_data_as::<f32>().try_into_vec().expect("converted to f32 just now"))
+    }
+    match value {
+        Value::Nothing => (Vec::new(), Vec::new()),
+        Value::Features(x) => read(x),
+        Value::Tokens(x) => read(x),
+        Value::Map(x) => read(x),
+    }
+}
+
+fn value(numbers: Vec<f32>, n: usize, shape: &[usize], device: &Device) -> Value {
+    match *shape {
+        [width] => Value::Features(Tensor::from_data(TensorData::new(numbers, [n, width]), device)),
+        [tokens, width] => Value::Tokens(Tensor::from_data(TensorData::new(numbers, [n, tokens, width]), device)),
+        [channels, height, width] => {
+            Value::Map(Tensor::from_data(TensorData::new(numbers, [n, channels, height, width]), device))
+        }
+        _ => Value::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_even() {
+        assert_eq!(even(33, 32), 17);
+        assert_eq!(even(64, 32), 32);
+        assert_eq!(even(65, 32), 22);
+        assert_eq!(even(5, 32), 5);
+        assert_eq!(even(0, 32), 1);
+    }
+
+    #[test]
+    fn rows_are_picked_with_their_width() {
+        assert_eq!(pick(&[1, 2, 3, 4, 5, 6], 3, &[2, 0]), [5, 6, 1, 2]);
+        assert_eq!(pick::<f32>(&[], 3, &[2, 0]), Vec::<f32>::new());
+    }
+
+    #[test]
+    fn a_value_survives_the_host() {
+        let device = Device::flex();
+        let numbers_in: Vec<f32> = (0..24).map(|i| i as f32).collect();
+        for shape in [vec![12], vec![3, 4], vec![3, 2, 2]] {
+            let (found, out) = numbers(value(numbers_in.clone(), 2, &shape, &device));
+            assert_eq!((found, out), (shape, numbers_in.clone()));
+        }
+    }
+}

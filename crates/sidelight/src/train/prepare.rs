@@ -1,0 +1,271 @@
+//! From a configuration to a session, and from a session to a finished run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use sha2::{Digest, Sha256};
+
+use crate::augment::Augment;
+use crate::config::{Arm, Config};
+use crate::dataset::{Dataset, ImageSource, Targets};
+use crate::encode::Encoder;
+use crate::error::{Error, Result};
+use crate::image::cache::PixelCache;
+use crate::loader::Source;
+use crate::loss::{Loss, Weights};
+use crate::network::{ModelSpec, Network, ParameterInfo, ParameterKind};
+use crate::predict::{image_sizes, preprocess, reads_image};
+use crate::run::{Existing, Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, prediction_rows};
+use crate::split::{Split, split};
+use crate::table::Table;
+use crate::task::Task;
+
+use super::checkpoint::{Checkpoint, Progress, RowsDigest};
+use super::feed::Feed;
+use super::optimizer::{Group, Method, Optimizer};
+use super::schedule::Plan;
+use super::{Ended, Event, Journal, Session, TrainOptions, Trained, fit};
+
+/// Decoded images kept in memory for the next epoch, at most.
+const CACHE_BYTES: usize = 1 << 30;
+
+/// Trains a model as configured and writes its run folder.
+///
+/// # Errors
+///
+/// Everything that can be wrong with configuration, table, images and weights, before the first step where it can
+/// be known; [`Error::Diverged`]; [`Error::Write`] where the results cannot be written. What is only a loss of
+/// comfort (a checkpoint, the log, the report) is said as a remark.
+pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
+    let TrainOptions { out, existing, stop, on_event } = options;
+    let folder = RunFolder::create(&out, existing)?;
+    let (mut session, remarks) = Session::new(config, &Device::flex().autodiff())?;
+    folder.write_config(&toml::to_string(&session.config).unwrap_or_default())?; // TODO to_toml
+
+    let checkpoint = if existing == Existing::Resume { Checkpoint::read(&folder.checkpoint_dir())? } else { None };
+    if let Some(checkpoint) = checkpoint {
+        checkpoint.check(&session.config, &session.rows, &out)?;
+        session.resume(checkpoint)?;
+    }
+    let log = folder.log(session.progress.total_step)?;
+    let mut journal = Journal::new(on_event, Some(log), Some(folder.checkpoint_dir()));
+    session.announce(&remarks, &mut journal);
+
+    let (session, ended) = fit(session, &mut journal, stop)?;
+    if ended == Ended::Stopped {
+        let run = crate::run::Run { dir: folder.dir().to_path_buf() };
+        return Ok(Trained { metrics: None, run, stopped: true });
+    }
+    let (predicted, _) = session.predict_validation()?;
+    let dataset = Arc::clone(&session.feed.source.dataset);
+    let rows = session.feed.valid.clone();
+    let metrics = session.score_of(&predicted);
+    let counts = RowCounts { train: session.feed.train.len(), valid: rows.len() };
+    let Progress { seconds, total_rows, .. } = session.progress;
+    let model = session.into_model();
+
+    folder.write_model(|dir| model.save(dir))?;
+    let mut extras = vec![Extra::Target, Extra::Loss];
+    if dataset.groups.is_some() {
+        extras.insert(0, Extra::Group);
+    }
+    let mut writer = PredictionsWriter::create(&folder.predictions_path(), &model.task, &extras)?;
+    let table: Vec<_> = prediction_rows(&dataset, &rows, &predicted.predictions, predicted.losses.as_deref()).collect();
+    writer.write(&table)?;
+    writer.finish()?;
+    journal.write(&LogLine::Done { seconds });
+    let per_part = metrics.per_part.iter().map(|(part, values)| {
+        (part.clone(), values.iter().map(|(name, value)| (name.clone(), value.is_finite().then_some(*value))).collect())
+    });
+    let file = MetricsFile {
+        rows: counts,
+        metrics: metrics.values.clone(),
+        per_part: per_part.collect(),
+        seconds,
+        images_per_second: total_rows as f64 / seconds.max(1e-9),
+        ..MetricsFile::new(config.target.kind, config.model.arm)
+    };
+    let run = folder.finish(&file)?;
+    journal.tell(Event::Done { metrics: metrics.values.clone(), seconds });
+    Ok(Trained { metrics: Some(metrics), run, stopped: false })
+}
+
+impl Session {
+    /// Reads the table, divides the rows, fits encoder and task, builds the network: all but the training.
+    /// The remarks are what should be said before it begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`].
+    pub fn new(config: &Config, device: &Device) -> Result<(Self, Vec<String>)> {
+        let table = Table::read(&config.data.table)?;
+        let dataset = Dataset::new(&table, config)?;
+        let divided = split(&dataset, &config.data.split)?;
+        Self::of(config, dataset, divided, device)
+    }
+
+    /// As [`Session::new`], of rows that are already read and divided.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`].
+    pub fn of(config: &Config, dataset: Dataset, divided: Split, device: &Device) -> Result<(Self, Vec<String>)> {
+        let Split { train, valid, remarks: said, .. } = divided;
+        if train.len() < 2 {
+            return Err(Error::TooFewRows { path: dataset.path.clone(), expected: 2, found: train.len() });
+        }
+        let mut remarks = dataset.remarks.clone();
+        remarks.extend(said);
+        let configs: BTreeMap<_, _> = config.metadata.iter().map(|(name, entry)| (name.clone(), entry.full())).collect();
+        let encoder = Encoder::fit(&dataset.metadata, &configs, &train)?;
+        let (encoded, unseen) = encoder.encode(&dataset.metadata)?;
+        remarks.extend(unseen.sentences().into_iter().map(|text| format!("validation rows: {text}")));
+        let task = Task::fit(&dataset, &config.target, &train)?;
+
+        let settings = &config.train;
+        let spec = ModelSpec {
+            n_outputs: task.n_outputs(),
+            d_dense: encoder.d_dense(),
+            embeddings: encoder.embeddings(),
+            size: settings.size,
+            spatial: matches!(task, Task::Points { .. }),
+        };
+        let network = Network::build(&config.model, &spec, settings.seed, device)?;
+        let weights = if settings.class_weights { Weights::InverseFrequency } else { Weights::Even };
+        let loss = Loss::new(&task, &settings.loss, weights)?;
+        let rows = digest(&dataset, &train, &valid);
+        let reads_image = reads_image(config.model.arm);
+        let sizes = image_sizes(&task, &dataset, &valid);
+        let source = Source {
+            preprocess: preprocess(config, &network),
+            augment: Some(Augment::new(&config.augment, config.target.kind)?),
+            dataset: Arc::new(dataset),
+            metadata: Arc::new(encoded),
+            encoder: Arc::new(encoder),
+            task: Arc::new(task.clone()),
+            reads_image,
+            cache: reads_image.then(|| Arc::new(PixelCache::new(CACHE_BYTES))),
+            seed: settings.seed,
+        };
+        let feed = Feed::new(source, train, valid, settings.batch, settings.workers, device.clone());
+        let plan = plan(config).with_steps_per_epoch(feed.steps_per_epoch());
+        let mut frozen = Vec::new();
+        network.root.each_parameter("", &mut |path, parameter| {
+            if parameter.frozen {
+                frozen.push(path);
+            }
+        });
+        let groups = groups(&network.parameters(), &network.backbone, settings.backbone_rate, settings.weight_decay);
+        let session = Self {
+            config: config.clone(),
+            task,
+            frozen,
+            optimizer: Optimizer::new(Method::default(), groups),
+            plan,
+            loss,
+            feed,
+            rows,
+            sizes,
+            progress: Progress::default(),
+            best: None,
+            network,
+        };
+        Ok((session, remarks))
+    }
+
+    /// Says what is about to be done.
+    fn announce(&self, remarks: &[String], journal: &mut Journal<'_>) {
+        let n_parameters = self.network.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
+        let (rows_train, rows_valid) = (self.feed.train.len(), self.feed.valid.len());
+        let (steps_per_epoch, epochs) = (self.plan.steps_per_epoch, self.plan.epochs());
+        match self.progress.total_step {
+            0 => journal.write(&LogLine::Plan { rows_train, rows_valid, steps_per_epoch, epochs, n_parameters }),
+            total_step => journal.write(&LogLine::Resumed { total_step }),
+        }
+        let backbone = self.config.model.backbone.clone();
+        journal.tell(Event::Plan { rows_train, rows_valid, steps_per_epoch, epochs, backbone, n_parameters });
+        if self.progress.total_step == 0 {
+            for remark in remarks {
+                journal.remark(remark.clone());
+            }
+        } else {
+            journal.tell(Event::Remark(format!("going on from step {}", self.progress.total_step)));
+        }
+    }
+}
+
+/// The phases of a configuration: what is pretrained is at first (or always) frozen, what is not trains throughout.
+fn plan(config: &Config) -> Plan {
+    let settings = &config.train;
+    let (epochs, rate) = (settings.epochs, settings.learning_rate);
+    let is_pretrained = config.model.arm != Arm::Metadata && config.model.weights != "none";
+    match settings.freeze_epochs {
+        _ if settings.freeze => Plan::frozen(epochs, rate),
+        Some(0) => Plan::from_scratch(epochs, rate),
+        Some(n) => Plan::fine_tune(n, epochs, rate),
+        None if is_pretrained => Plan::fine_tune(1, epochs, rate),
+        None => Plan::from_scratch(epochs, rate),
+    }
+}
+
+/// What each parameter does differently: no decay of norms and biases; the earlier in the backbone, the lower the rate.
+///
+/// The share goes geometrically from `backbone_rate` at the backbone's first block to nearly 1 at its last; all that
+/// comes after it has 1. A block is what has the same first two names in its path (`layer1.0`, `features.3`).
+///
+/// # Source
+///
+/// Discriminative rates: Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.2. fastai's `slice(lr/100, lr)`
+/// is geometric over three groups of layers; here it is over blocks, and its range is `train.backbone_rate`.
+fn groups(parameters: &[ParameterInfo], backbone: &[String], backbone_rate: f64, decay: f64) -> HashMap<String, Group> {
+    let block = |path: &str| {
+        let module = path.rsplit_once('.').map_or("", |(module, _)| module);
+        let mut names = module.split('.');
+        let first = names.next().unwrap_or_default();
+        names.next().map_or_else(|| first.to_owned(), |second| format!("{first}.{second}"))
+    };
+    let is_backbone = |path: &str| backbone.iter().any(|name| path.split('.').next() == Some(name));
+    let mut blocks: Vec<String> = Vec::new();
+    for parameter in parameters.iter().filter(|parameter| is_backbone(&parameter.path)) {
+        let block = block(&parameter.path);
+        if !blocks.contains(&block) {
+            blocks.push(block);
+        }
+    }
+    parameters
+        .iter()
+        .filter(|parameter| parameter.kind != ParameterKind::Buffer)
+        .map(|parameter| {
+            let depth = blocks.iter().position(|name| *name == block(&parameter.path));
+            let rate = match depth.filter(|_| is_backbone(&parameter.path)) {
+                Some(depth) => backbone_rate.powf(1.0 - depth as f64 / blocks.len() as f64),
+                None => 1.0,
+            };
+            let decay = if parameter.kind == ParameterKind::Weight { decay } else { 0.0 };
+            (parameter.path.clone(), Group { rate, decay })
+        })
+        .collect()
+}
+
+/// What the rows are: their place in the table, their images' names, their targets.
+fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
+    let mut hash = Sha256::new();
+    for &row in train.iter().chain(valid) {
+        hash.update(dataset.rows[row].to_le_bytes());
+        match &dataset.images[row] {
+            // The name alone: a folder may be moved between two sittings.
+            ImageSource::Path(path) => hash.update(path.file_name().unwrap_or_default().as_encoded_bytes()),
+            ImageSource::Bytes { name, .. } => hash.update(name),
+        }
+    }
+    match &dataset.targets {
+        Some(Targets::Points { xy, .. }) => xy.iter().flatten().for_each(|value| hash.update(value.to_le_bytes())),
+        Some(Targets::Class { index, .. }) => index.iter().for_each(|value| hash.update(value.unwrap_or(u32::MAX).to_le_bytes())),
+        Some(Targets::Classes { present, .. }) => present.iter().for_each(|value| hash.update([value.map_or(2, u8::from)])),
+        Some(Targets::Value { values, .. }) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
+        None => {}
+    }
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    RowsDigest { train: train.len(), valid: valid.len(), sha256 }
+}
