@@ -336,14 +336,27 @@ pub enum Error {
         "{first} is in the {first_part:?} part and row {second_row}, of the same group, in the {second_part:?} part"
     )]
     GroupInTwoParts {
-        /// A row of the group.
-        first: Place,
-        /// Its part.
-        first_part: crate::dataset::Part,
-        /// Another row of the group, the first of the table being 1.
-        second_row: usize,
-        /// That row's part.
-        second_part: crate::dataset::Part,
+        /// The table.
+        path: PathBuf,
+        /// Two rows of the group, the first of the table being 1.
+        rows: [usize; 2],
+        /// Their parts.
+        parts: [crate::dataset::Part; 2],
+    },
+
+    /// A comparison lacks an arm that it cannot do without.
+    #[error("nothing to compare: no arm for {role}")]
+    NoSuchArm {
+        /// What is missing.
+        role: &'static str,
+    },
+    /// A metric that arms cannot be compared by.
+    #[error("arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or not defined for these rows")]
+    Uncomparable {
+        /// The metric.
+        metric: String,
+        /// The arm.
+        arm: String,
     },
 
     // === image, augment, loader ===
@@ -826,6 +839,11 @@ impl Error {
             Self::TooManyFolds { n_units, unit, .. } => {
                 Some(format!("use at most {n_units} folds: a {unit} is in one fold only"))
             }
+            Self::Uncomparable { .. } => Some(
+                "points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; \
+                 classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"
+                    .into(),
+            ),
             Self::GroupInTwoParts { .. } => Some(
                 "correct the split column, or leave it out and let `data.group` divide the rows".into(),
             ),

@@ -18,6 +18,7 @@ pub mod check;
 pub mod demo;
 pub mod metric;
 pub mod statistics;
+pub mod evidence;
 pub mod run;
 pub mod report;
 // — Burn begins here —

@@ -509,8 +509,11 @@ impl ValueTruth {
     }
 }
 
+/// A metric that may not be defined.
+type Named = (&'static str, Option<f64>);
+
 fn score_value(columns: &[String], numbers: &ValueTruth) -> Metrics {
-    let summary = |truth: &[f64], predicted: &[f64]| {
+    let summary = |truth: &[f64], predicted: &[f64]| -> [Named; 5] {
         [
             ("mae", value::mae(truth, predicted)),
             ("rmse", value::rmse(truth, predicted)),
@@ -536,7 +539,7 @@ fn score_value(columns: &[String], numbers: &ValueTruth) -> Metrics {
             value::mean(&per_column),
         )
     };
-    let part = |(name, (n, summary)): (&String, &(usize, [(&str, Option<f64>); 5]))| {
+    let part = |(name, (n, summary)): (&String, &(usize, [Named; 5]))| {
         let mut metrics = vec![(own("n"), *n as f64)];
         metrics.extend(defined(*summary));
         (name.clone(), metrics)

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::SplitConfig;
 use crate::dataset::{Dataset, Part, Targets};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 
 /// Strata of a value: tenths of its ranks.
 const QUANTILES: usize = 10;
@@ -489,10 +489,9 @@ fn check_groups(dataset: &Dataset, parts: &[Part]) -> Result<()> {
         let earlier = *first.entry(*group).or_insert(row);
         if parts[earlier] != parts[row] {
             return Err(Error::GroupInTwoParts {
-                first: Place::file(&dataset.path).with_row(dataset.rows[earlier] + 1),
-                first_part: parts[earlier],
-                second_row: dataset.rows[row] + 1,
-                second_part: parts[row],
+                path: dataset.path.clone(),
+                rows: [dataset.rows[earlier] + 1, dataset.rows[row] + 1],
+                parts: [parts[earlier], parts[row]],
             });
         }
     }

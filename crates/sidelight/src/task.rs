@@ -279,6 +279,39 @@ impl Task {
         }
     }
 
+    /// A prediction of a model whose task was fitted on other rows, as one of this task: classes (or
+    /// labels) by name, with probability 0 for one that model never learned. Class probabilities
+    /// are made to sum to 1 over those that this task has.
+    ///
+    /// A comparison fits one task on all rows to score what the models of all folds predict.
+    #[must_use]
+    pub fn adopt(&self, prediction: &Prediction, from: &Self) -> Prediction {
+        let place = |name: &String| from.names().iter().position(|other| other == name);
+        let by_name = |probabilities: &[f32]| -> Vec<f32> {
+            self.names()
+                .iter()
+                .map(|name| place(name).map_or(0.0, |i| probabilities[i]))
+                .collect()
+        };
+        match prediction {
+            Prediction::Class { probabilities } if self.names() != from.names() => {
+                let adopted = by_name(probabilities);
+                let total: f32 = adopted.iter().sum();
+                let even = 1.0 / adopted.len().max(1) as f32;
+                let share = |p: f32| if total > 0.0 { p / total } else { even };
+                Prediction::Class {
+                    probabilities: adopted.into_iter().map(share).collect(),
+                }
+            }
+            Prediction::Classes { probabilities } if self.names() != from.names() => {
+                Prediction::Classes {
+                    probabilities: by_name(probabilities),
+                }
+            }
+            same => same.clone(),
+        }
+    }
+
     /// Classes (or labels) in these targets that training did not have, and in how many of these rows.
     pub fn unseen(&self, targets: &Targets, rows: &[usize]) -> BTreeMap<String, usize> {
         let mut unseen = BTreeMap::new();
@@ -592,6 +625,26 @@ mod tests {
             panic!("a class")
         };
         assert_eq!(probabilities, [1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_prediction_of_a_fold_that_lacked_a_class_is_adopted_by_name() {
+        let task = |names: &[&str]| Task::Class {
+            column: "k".into(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            counts: vec![1; names.len()],
+        };
+        let (all, fold) = (task(&["a", "b", "c"]), task(&["c", "a"]));
+        let prediction = Prediction::Class {
+            probabilities: vec![0.25, 0.75],
+        };
+        assert_eq!(
+            all.adopt(&prediction, &fold),
+            Prediction::Class {
+                probabilities: vec![0.75, 0.0, 0.25]
+            }
+        );
+        assert_eq!(fold.adopt(&prediction, &fold), prediction);
     }
 
     #[test]

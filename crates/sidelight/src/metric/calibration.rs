@@ -46,7 +46,7 @@ pub fn reliability(confidence: &[f64], correct: &[bool], n_bins: usize) -> Vec<B
         n_bins
     ];
     for (&confidence, &correct) in confidence.iter().zip(correct) {
-        let k = ((confidence * n_bins as f64).ceil() as usize).clamp(1, n_bins) - 1;
+        let k = bin_of(confidence, n_bins);
         bins[k].n += 1;
         bins[k].confidence += confidence;
         bins[k].accuracy += f64::from(u8::from(correct));
@@ -67,10 +67,28 @@ pub fn reliability(confidence: &[f64], correct: &[bool], n_bins: usize) -> Vec<B
 /// Guo, Pleiss, Sun & Weinberger 2017, "On Calibration of Modern Neural Networks",
 /// arXiv:1706.04599, eq. 3, with their 15 bins.
 pub fn ece(confidence: &[f64], correct: &[bool], n_bins: usize) -> Option<f64> {
-    let gaps = reliability(confidence, correct, n_bins)
-        .into_iter()
-        .map(|bin| bin.n as f64 * (bin.confidence - bin.accuracy).abs());
-    (!confidence.is_empty()).then(|| gaps.sum::<f64>() / confidence.len() as f64)
+    ece_weighted(confidence, correct, None, n_bins)
+}
+
+/// [`ece`], entry `i` counting `weights[i]` times.
+pub fn ece_weighted(
+    confidence: &[f64],
+    correct: &[bool],
+    weights: Option<&[f64]>,
+    n_bins: usize,
+) -> Option<f64> {
+    let mut gaps = vec![0.0; n_bins];
+    let mut total = 0.0;
+    for (i, (&confidence, &correct)) in confidence.iter().zip(correct).enumerate() {
+        let weight = weights.map_or(1.0, |weights| weights[i]);
+        gaps[bin_of(confidence, n_bins)] += weight * (confidence - f64::from(u8::from(correct)));
+        total += weight;
+    }
+    (total > 0.0).then(|| gaps.iter().map(|gap| gap.abs()).sum::<f64>() / total)
+}
+
+fn bin_of(confidence: f64, n_bins: usize) -> usize {
+    ((confidence * n_bins as f64).ceil() as usize).clamp(1, n_bins) - 1
 }
 
 /// Brier score: for two classes the mean of `(p₁ - y)²`, in [0, 1]; for more the mean over rows of

@@ -111,22 +111,28 @@ impl Ranking {
     /// The AUROC, each row counting `weights[row]` times (once without weights).
     /// `None` unless both positives and negatives weigh something.
     pub fn auroc(&self, weights: Option<&[f64]>) -> Option<f64> {
+        let (wins, pairs) = self.wins(weights);
+        (pairs > 0.0).then(|| wins / pairs)
+    }
+
+    /// Pairs of a positive and a negative that are in order (ties half), and all such pairs.
+    pub fn wins(&self, weights: Option<&[f64]>) -> (f64, f64) {
         let (mut negatives, mut positives, mut wins) = (0.0, 0.0, 0.0);
         for ties in self.ties() {
             let (mut tied_negatives, mut tied_positives) = (0.0, 0.0);
             for &(row, positive) in ties {
                 let weight = weights.map_or(1.0, |weights| weights[row]);
                 if positive {
-                    tied_positives += weight
+                    tied_positives += weight;
                 } else {
-                    tied_negatives += weight
+                    tied_negatives += weight;
                 }
             }
             wins += tied_positives * (negatives + tied_negatives / 2.0);
             negatives += tied_negatives;
             positives += tied_positives;
         }
-        (negatives > 0.0 && positives > 0.0).then(|| wins / (negatives * positives))
+        (wins, negatives * positives)
     }
 }
 

@@ -82,6 +82,60 @@ impl WeightedMetric {
         (!parts.is_empty()).then_some(Self { parts })
     }
 
+    /// The metric of one part of the task: recall of a class, AUROC of a label, `mean_px` of a
+    /// point, `mae` of a column. `None`: no such part.
+    pub fn of_part(
+        part: usize,
+        task: &Task,
+        targets: &Targets,
+        rows: &[usize],
+        predictions: &[Prediction],
+    ) -> Option<Self> {
+        let mut parts = match task {
+            Task::Points { normalizer, .. } => {
+                let errors = point_errors(task, *normalizer, targets, rows, predictions, None);
+                let of_point = |p: usize| {
+                    let cells: Vec<Option<f64>> = errors
+                        .px
+                        .iter()
+                        .skip(p)
+                        .step_by(errors.n_points)
+                        .copied()
+                        .collect();
+                    mean_of(&cells, 1, Root::None)
+                };
+                (0..errors.n_points).map(of_point).collect()
+            }
+            Task::Class { names, .. } => class_parts(
+                "balanced_accuracy",
+                task,
+                targets,
+                rows,
+                predictions,
+                names.len(),
+            ),
+            Task::Classes { .. } => label_parts("auroc", task, targets, rows, predictions),
+            Task::Value { .. } => value_parts("mae", task, targets, rows, predictions),
+        };
+        (part < parts.len()).then(|| Self {
+            parts: vec![parts.swap_remove(part)],
+        })
+    }
+
+    /// Rows that count for something.
+    pub fn n_rows(&self) -> usize {
+        let mut counts = std::collections::BTreeSet::new();
+        for part in &self.parts {
+            match part {
+                Part::Ratio { b, .. } | Part::R2 { known: b, .. } => {
+                    counts.extend((0..b.len()).filter(|&row| b[row] > 0.0));
+                }
+                Part::Auroc { rows, .. } => counts.extend(rows.iter().copied()),
+            }
+        }
+        counts.len()
+    }
+
     /// The metric, row `i` counting `weights[i]` times (once without weights). `None` where it is
     /// not defined, such as an AUROC of one class.
     pub fn value(&self, weights: Option<&[f64]>) -> Option<f64> {
