@@ -2,9 +2,9 @@
 
 use super::super::chart::{LineChart, ScaleKind, Series, VerticalNote};
 use super::super::metric_name::MetricName;
-use super::super::number::{count, duration, number};
+use super::super::number::{count, duration, n_is, number};
 use super::super::page::{self, Align};
-use crate::run::LogLine;
+use crate::run::{LogLine, RowCounts};
 
 /// Steps whose learning rate is drawn; more would not be seen.
 const STEPS_DRAWN: usize = 240;
@@ -26,6 +26,8 @@ pub struct Curves {
     pub learning_rate: Vec<[f64; 2]>,
     /// The epoch whose model was kept.
     pub best_epoch: Option<f64>,
+    /// Rows of each part, where the log says it.
+    pub rows: Option<RowCounts>,
     /// Seconds of training.
     pub seconds: f64,
 }
@@ -36,6 +38,16 @@ impl Curves {
         let mut curves = Self::default();
         for line in log {
             match line {
+                LogLine::Plan {
+                    rows_train,
+                    rows_valid,
+                    ..
+                } => {
+                    curves.rows = Some(RowCounts {
+                        train: *rows_train,
+                        valid: *rows_valid,
+                    });
+                }
                 LogLine::Step {
                     total_step,
                     learning_rate,
@@ -101,13 +113,20 @@ impl Curves {
             y_scale: self.loss_scale(),
             notes: self.notes(),
         };
-        let caption = match chart.y_scale {
-            ScaleKind::Log => {
-                "Mean over the rows of each part; training rows are augmented. Logarithmic axis."
-            }
-            ScaleKind::Linear => "Mean over the rows of each part; training rows are augmented.",
-        };
-        page::figure(&chart.svg(), "Loss.", caption)
+        let mut caption = String::from("Mean over the rows of each part");
+        if let Some(rows) = self.rows {
+            put!(
+                &mut caption,
+                " (training {}, validation {})",
+                n_is(rows.train),
+                n_is(rows.valid)
+            );
+        }
+        caption.push_str("; training rows are augmented.");
+        if chart.y_scale == ScaleKind::Log {
+            caption.push_str(" Logarithmic axis.");
+        }
+        page::figure(&chart.svg(), "Loss.", &caption)
     }
 
     fn score_figure(&self) -> String {
@@ -122,7 +141,10 @@ impl Curves {
             notes: self.notes(),
             ..LineChart::default()
         };
-        let caption = format!("On the validation rows; {}.", metric.better.words());
+        let n = self
+            .rows
+            .map_or_else(String::new, |rows| format!(", {}", n_is(rows.valid)));
+        let caption = format!("On the validation rows{n}; {}.", metric.better.words());
         page::figure(&chart.svg(), "Score.", &caption)
     }
 

@@ -87,8 +87,17 @@ impl Detail {
                 page::figure(&histogram.svg(), "Size of the error.", &caption)
             }
             Self::Reliability(diagram) => {
-                let caption = "On the dotted line probabilities mean what they say; whiskers are 95 % intervals.";
-                page::figure(&diagram.svg(), "Calibration.", caption)
+                let n = diagram
+                    .series
+                    .iter()
+                    .flat_map(|series| &series.bins)
+                    .map(|bin| bin.n)
+                    .sum();
+                let caption = format!(
+                    "On the dotted line probabilities mean what they say; whiskers are 95 % intervals, {}.",
+                    n_is(n)
+                );
+                page::figure(&diagram.svg(), "Calibration.", &caption)
             }
         }
     }
