@@ -88,6 +88,9 @@ pub struct DemoArgs {
     /// Example: --set train.epochs=5
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Training")]
     pub set: Vec<String>,
+    /// How the comparison is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
     pub machine: Machine,
@@ -124,10 +127,12 @@ pub struct InitArgs {
     pub ignore: Vec<String>,
     /// File to write
     ///
-    /// Beside the table by default; `-` prints it. An existing file is not
-    /// overwritten. Example: --out -
+    /// sidelight.toml by default; `-` prints it. Example: --out -
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
     /// How the columns are printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
     pub format: Format,
@@ -178,8 +183,17 @@ pub struct TrainArgs {
     ///
     /// Use it after Ctrl-C, a crash or a power cut. The configuration must be
     /// the same.
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, conflicts_with = "overwrite", help_heading = "Output")]
     pub resume: bool,
+    /// Replace the run in --out
+    ///
+    /// The old one is kept aside until the new one is finished. A folder that
+    /// holds other files is never replaced.
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+    /// How the final scores are printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Format,
     /// Change a field of the configuration; can be repeated
     ///
     /// Example: --set model.arm=image --set train.learning_rate=1e-3

@@ -190,6 +190,22 @@ impl Table {
         self.rows.push(cells.into());
     }
 
+    /// A table without rows, of columns that are known only now.
+    pub fn with_header(header: Vec<String>) -> Self {
+        Self { header, rows: Vec::new() }
+    }
+
+    /// Adds a row: one cell per column.
+    pub fn push_row(&mut self, cells: Vec<Cell>) {
+        debug_assert_eq!(cells.len(), self.header.len());
+        self.rows.push(cells);
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -1,1 +1,37 @@
-//! CPU kernels.
+//! CPU kernels for convolutional networks over channels-last slices.
+//!
+//! Activations are `f32` slices of shape `[batch, height, width, channels]`, contiguous; convolution weights keep
+//! PyTorch's layout `[out, in / groups, kernel_h, kernel_w]`. Every function checks the lengths it is given and panics
+//! when they do not fit, as slice indexing does. The instruction set is chosen when the program runs ([`SimdPath`]).
+//!
+//! **Threads.** Work is split over the rayon pool the caller runs in (`ThreadPool::install`), or the global one.
+//!
+//! **Determinism.** A result depends on the inputs and the instruction set, never on the number of threads: sums are
+//! cut into pieces whose number follows from the shape alone, and the pieces are added in a fixed order.
+//!
+//! **Reading order.** [`dispatch`] chooses the instruction set, `simd` is its vocabulary, `tile` the register-blocked
+//! product under every convolution and matrix product; then [`conv`], [`linear`], [`norm`], [`pool`],
+//! [`elementwise`], [`optimizer`]. [`reference`](mod@reference) holds the plain loops that the tests trust.
+
+pub mod activation;
+pub mod conv;
+pub mod dispatch;
+pub mod elementwise;
+pub mod linear;
+pub mod norm;
+pub mod optimizer;
+pub mod pool;
+pub mod reference;
+
+mod parallel;
+mod scratch;
+mod simd;
+mod tile;
+
+pub use activation::{Activation, Epilogue};
+pub use conv::{
+    Conv2d, PackedConv2d, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward,
+};
+pub use dispatch::{SimdPath, with_path};
+pub use linear::{Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward};
+pub use norm::{BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward, fold_batch_norm};

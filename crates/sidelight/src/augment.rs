@@ -32,7 +32,10 @@ pub enum Purpose {
 /// (Bernstein 2008, "ChaCha, a variant of Salsa20"): different keys, unrelated streams.
 pub fn stream(seed: u64, epoch: u64, row: u64, purpose: Purpose) -> ChaCha8Rng {
     let mut key = [0; 32];
-    for (place, word) in key.chunks_exact_mut(8).zip([seed, epoch, row, purpose as u64]) {
+    for (place, word) in key
+        .chunks_exact_mut(8)
+        .zip([seed, epoch, row, purpose as u64])
+    {
         place.copy_from_slice(&word.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key)
@@ -82,14 +85,20 @@ impl Augment {
     /// The part that is cut out of a longer picture is always drawn; mirroring has a coin of its own;
     /// rotation, zoom, shift and light happen together or not at all. The same numbers are drawn from the
     /// stream whatever the settings, so that changing one of them leaves the others' draws as they were.
-    pub fn draw(&self, stream: &mut ChaCha8Rng, [width, height]: [usize; 2], size: usize) -> Change {
+    pub fn draw(
+        &self,
+        stream: &mut ChaCha8Rng,
+        [width, height]: [usize; 2],
+        size: usize,
+    ) -> Change {
         let left = below(stream, (width - size) as u64 + 1) as f32;
         let top = below(stream, (height - size) as u64 + 1) as f32;
         let is_flipped = uniform(stream) < 0.5 && self.flip;
         let is_changed = uniform(stream) < self.probability;
         // Uniform on [-1, 1): angle, scale, shift across, shift down, brightness, contrast.
-        let [angle, zoom, across, down, brightness, contrast] =
-            std::array::from_fn(|_| (2.0 * uniform(stream) - 1.0) * f64::from(u8::from(is_changed)));
+        let [angle, zoom, across, down, brightness, contrast] = std::array::from_fn(|_| {
+            (2.0 * uniform(stream) - 1.0) * f64::from(u8::from(is_changed))
+        });
 
         let half = size as f32 / 2.0;
         let (sin, cos) = (angle * self.rotate).to_radians().sin_cos();
@@ -171,15 +180,21 @@ fn relight(rgb: &mut [u8], brightness: f32, contrast: f32) {
             counts[usize::from(value)] += 1;
         }
     }
-    let bright: [f32; 256] = std::array::from_fn(|value| (value as f32 * brightness).clamp(0.0, 255.0));
+    let bright: [f32; 256] =
+        std::array::from_fn(|value| (value as f32 * brightness).clamp(0.0, 255.0));
     // ITU-R BT.601 weights, as torchvision's `rgb_to_grayscale`.
     let mut grey = 0.0;
     for (weight, counts) in [0.2989, 0.587, 0.114].into_iter().zip(&counts) {
-        let sum: f64 = counts.iter().zip(&bright).map(|(&count, &value)| f64::from(count) * f64::from(value)).sum();
+        let sum: f64 = counts
+            .iter()
+            .zip(&bright)
+            .map(|(&count, &value)| f64::from(count) * f64::from(value))
+            .sum();
         grey += weight * sum;
     }
     let mean = (grey / (rgb.len() / 3).max(1) as f64) as f32;
-    let table = bright.map(|value| (mean + (value - mean) * contrast).clamp(0.0, 255.0).round() as u8);
+    let table =
+        bright.map(|value| (mean + (value - mean) * contrast).clamp(0.0, 255.0).round() as u8);
     for value in rgb {
         *value = table[usize::from(*value)];
     }
@@ -215,5 +230,304 @@ fn below(stream: &mut ChaCha8Rng, n: u64) -> u64 {
 pub fn shuffle<T>(items: &mut [T], stream: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(stream, last as u64 + 1) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn augment(config: &AugmentConfig) -> Augment {
+        Augment::new(config, TargetKind::Class).unwrap()
+    }
+
+    fn still() -> AugmentConfig {
+        AugmentConfig {
+            flip: Some(false),
+            rotate: 0.0,
+            zoom: 0.0,
+            shift: 0.0,
+            light: 0.0,
+            probability: 1.0,
+        }
+    }
+
+    /// Every pixel another colour.
+    fn patterned(width: usize, height: usize) -> Picture {
+        let rgb = (0..width * height * 3)
+            .map(|i| (i * 37 % 251) as u8)
+            .collect();
+        Picture {
+            width,
+            height,
+            rgb,
+            from_stored: Affine::IDENTITY,
+        }
+    }
+
+    /// A soft bright dot on black, its middle at (x, y).
+    fn dot(side: usize, [x, y]: [f32; 2]) -> Picture {
+        let rgb = (0..side * side)
+            .flat_map(|i| {
+                let (dx, dy) = ((i % side) as f32 + 0.5 - x, (i / side) as f32 + 0.5 - y);
+                [(255.0 * (-(dx * dx + dy * dy) / 8.0).exp()) as u8; 3]
+            })
+            .collect();
+        Picture {
+            width: side,
+            height: side,
+            rgb,
+            from_stored: Affine::IDENTITY,
+        }
+    }
+
+    /// Where the brightness of a square has its middle.
+    fn brightest(rgb: &[u8], size: usize) -> [f32; 2] {
+        let mut sums = [0.0; 3];
+        for (i, pixel) in rgb.chunks_exact(3).enumerate() {
+            let value = f32::from(pixel[0]);
+            sums[0] += value * ((i % size) as f32 + 0.5);
+            sums[1] += value * ((i / size) as f32 + 0.5);
+            sums[2] += value;
+        }
+        [sums[0] / sums[2], sums[1] / sums[2]]
+    }
+
+    #[test]
+    fn without_change_the_square_is_the_middle_of_the_picture() {
+        let picture = patterned(20, 16);
+        let change = Change::none([20, 16], 16);
+        let square = change.render(&picture, 16);
+        assert_eq!(square[..48], picture.rgb[6..54]);
+        assert_eq!(change.to_input.apply([2.0, 0.0]), [0.0, 0.0]);
+        let whole = patterned(16, 16);
+        assert_eq!(Change::none([16, 16], 16).render(&whole, 16), whole.rgb);
+    }
+
+    #[test]
+    fn a_flip_twice_is_no_change() {
+        let picture = patterned(17, 17);
+        let flip = Change {
+            to_input: Affine([-1.0, 0.0, 17.0, 0.0, 1.0, 0.0]),
+            is_flipped: true,
+            ..Change::none([17, 17], 17)
+        };
+        let once = flip.render(&picture, 17);
+        assert_eq!(once[..3], picture.rgb[48..51]);
+        let twice = flip.render(
+            &Picture {
+                rgb: once,
+                ..picture.clone()
+            },
+            17,
+        );
+        assert_eq!(twice, picture.rgb);
+        assert_eq!(flip.to_input.then(&flip.to_input), Affine::IDENTITY);
+    }
+
+    #[test]
+    fn a_quarter_turn_moves_whole_pixels() {
+        let picture = patterned(8, 8);
+        let turn = Change {
+            to_input: Affine([0.0, -1.0, 8.0, 1.0, 0.0, 0.0]),
+            ..Change::none([8, 8], 8)
+        };
+        let mut turned = picture.clone();
+        for _ in 0..4 {
+            turned.rgb = turn.render(&turned, 8);
+        }
+        assert_eq!(turned.rgb, picture.rgb);
+        assert_ne!(turn.render(&picture, 8), picture.rgb);
+    }
+
+    #[test]
+    fn beyond_the_edge_the_picture_is_mirrored() {
+        let picture = patterned(6, 6);
+        let shift = Change {
+            to_input: Affine::translation(2.0, 0.0),
+            ..Change::none([6, 6], 6)
+        };
+        let shifted = shift.render(&picture, 6);
+        let pixel = |rgb: &[u8], x: usize| rgb[x * 3..x * 3 + 3].to_vec();
+        assert_eq!(pixel(&shifted, 1), pixel(&picture.rgb, 0));
+        assert_eq!(pixel(&shifted, 0), pixel(&picture.rgb, 1));
+        assert_eq!(pixel(&shifted, 2), pixel(&picture.rgb, 0));
+    }
+
+    #[test]
+    fn light_changes_as_torchvisions_color_jitter() {
+        // import torch, torchvision.transforms.v2.functional as F
+        // x = torch.tensor([[[10, 200]], [[60, 120]], [[250, 30]]], dtype=torch.uint8)      # [3, 1, 2]
+        // F.adjust_contrast(F.adjust_brightness(x, 1.3), 0.7)
+        // -> [[[46, 216]], [[92, 146]], [[216, 64]]], cut off twice where we round once
+        let picture = Picture {
+            width: 2,
+            height: 1,
+            rgb: vec![10, 60, 250, 200, 120, 30],
+            from_stored: Affine::IDENTITY,
+        };
+        let mut rgb = picture.rgb.clone();
+        relight(&mut rgb, 1.3, 0.7);
+        for (ours, theirs) in rgb.iter().zip([46, 92, 216, 216, 146, 64]) {
+            assert!(ours.abs_diff(theirs) <= 1, "{rgb:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_draws_the_same_whoever_asks_and_each_row_its_own() {
+        let augment = augment(&AugmentConfig::default());
+        let draw = |seed, epoch, row| {
+            augment.draw(
+                &mut stream(seed, epoch, row, Purpose::Augment),
+                [40, 32],
+                32,
+            )
+        };
+        assert_eq!(draw(1, 2, 3), draw(1, 2, 3));
+        assert_ne!(draw(1, 2, 3), draw(1, 2, 4));
+        assert_ne!(draw(1, 2, 3), draw(1, 3, 2));
+        assert_ne!(draw(1, 2, 3), draw(2, 2, 3));
+    }
+
+    #[test]
+    fn settings_do_not_disturb_each_others_draws() {
+        let draw = |config: &AugmentConfig| {
+            augment(config).draw(&mut stream(0, 0, 7, Purpose::Augment), [32, 32], 32)
+        };
+        let rotated = AugmentConfig {
+            rotate: 30.0,
+            light: 0.5,
+            ..still()
+        };
+        let zoomed = AugmentConfig {
+            zoom: 0.3,
+            ..rotated.clone()
+        };
+        assert_eq!(draw(&rotated).brightness, draw(&zoomed).brightness);
+        assert_ne!(draw(&rotated).to_input, draw(&zoomed).to_input);
+    }
+
+    #[test]
+    fn as_many_are_changed_as_the_configuration_says() {
+        let config = AugmentConfig {
+            flip: Some(true),
+            rotate: 20.0,
+            probability: 0.25,
+            ..still()
+        };
+        let augment = augment(&config);
+        let draws: Vec<Change> = (0..2000)
+            .map(|row| augment.draw(&mut stream(0, 0, row, Purpose::Augment), [8, 8], 8))
+            .collect();
+        let flipped = draws.iter().filter(|change| change.is_flipped).count();
+        let rotated = draws
+            .iter()
+            .filter(|change| change.to_input.0[1] != 0.0)
+            .count();
+        // Five standard deviations.
+        assert!(flipped.abs_diff(1000) < 112, "{flipped} of 2000 flipped");
+        assert!(rotated.abs_diff(500) < 97, "{rotated} of 2000 rotated");
+    }
+
+    #[test]
+    fn points_are_mirrored_only_when_asked() {
+        let flips = |kind, flip| {
+            let augment = Augment::new(&AugmentConfig { flip, ..still() }, kind).unwrap();
+            (0..64).any(|row| {
+                augment
+                    .draw(&mut stream(0, 0, row, Purpose::Augment), [8, 8], 8)
+                    .is_flipped
+            })
+        };
+        assert!(!flips(TargetKind::Points, None));
+        assert!(flips(TargetKind::Points, Some(true)));
+        assert!(flips(TargetKind::Class, None));
+        assert!(!flips(TargetKind::Value, Some(false)));
+    }
+
+    #[test]
+    fn a_setting_out_of_range_is_named() {
+        let config = AugmentConfig {
+            zoom: 1.5,
+            ..still()
+        };
+        let error = Augment::new(&config, TargetKind::Class).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`augment.zoom`: expected a number from 0 to 0.9, found `1.5`"
+        );
+        let config = AugmentConfig {
+            light: f64::NAN,
+            ..still()
+        };
+        let error = Augment::new(&config, TargetKind::Class).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`augment.light`: expected a number from 0 to 1, found `NaN`"
+        );
+    }
+
+    #[test]
+    fn swapping_symmetric_points_takes_their_masks_along() {
+        let (mut xy, mut mask) = (
+            [1.0, 2.0, 3.0, 4.0, 0.0, 0.0],
+            [1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
+        );
+        swap_symmetric(&mut xy, &mut mask, &[[0, 2]]);
+        assert_eq!(xy, [0.0, 0.0, 3.0, 4.0, 1.0, 2.0]);
+        assert_eq!(mask, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+        swap_symmetric(&mut xy, &mut mask, &[[0, 2]]);
+        assert_eq!(xy, [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn whole_numbers_below_a_bound_are_all_drawn() {
+        let mut counts = [0usize; 7];
+        let mut stream = stream(0, 0, 0, Purpose::Order);
+        for _ in 0..7000 {
+            counts[below(&mut stream, 7) as usize] += 1;
+        }
+        // Five standard deviations.
+        assert!(
+            counts.iter().all(|count| count.abs_diff(1000) < 147),
+            "{counts:?}"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_point_goes_where_its_pixel_goes(row in any::<u64>(), x in 26f32..38.0, y in 26f32..38.0) {
+            let config = AugmentConfig {
+                flip: Some(true), rotate: 25.0, zoom: 0.15, shift: 0.12, light: 0.1, probability: 1.0,
+            };
+            let side = 64;
+            let picture = dot(side, [x, y]);
+            let change = augment(&config).draw(&mut stream(3, 1, row, Purpose::Augment), [side, side], side);
+            // The light would add a grey that draws the middle away.
+            let geometry = Change { brightness: 1.0, contrast: 1.0, ..change };
+            let [found_x, found_y] = brightest(&geometry.render(&picture, side), side);
+            let [x, y] = change.to_input.apply([x, y]);
+            prop_assert!((found_x - x).abs() < 0.15 && (found_y - y).abs() < 0.15,
+                "the dot is at {found_x}, {found_y}, the point at {x}, {y}");
+        }
+
+        #[test]
+        fn a_random_crop_stays_in_the_picture(row in any::<u64>(), width in 16usize..40, height in 16usize..40) {
+            let change = augment(&still()).draw(&mut stream(0, 0, row, Purpose::Augment), [width, height], 16);
+            let [left, top] = change.to_input.inverse().apply([0.0, 0.0]);
+            prop_assert!(left >= 0.0 && left as usize + 16 <= width);
+            prop_assert!(top >= 0.0 && top as usize + 16 <= height);
+        }
+
+        #[test]
+        fn shuffling_loses_nothing(n in 0usize..60, seed in any::<u64>()) {
+            let mut items: Vec<usize> = (0..n).collect();
+            shuffle(&mut items, &mut stream(seed, 0, 0, Purpose::Order));
+            items.sort_unstable();
+            prop_assert_eq!(items, (0..n).collect::<Vec<_>>());
+        }
     }
 }

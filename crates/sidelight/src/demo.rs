@@ -164,13 +164,21 @@ impl DemoRow {
         labels.iter().any(|&label| origins.iter().any(|&origin| meant(n_cards, origin, label) != self.meant))
     }
 
+    /// The row's [`METADATA`] as the table has it; `None`: missing.
+    pub fn metadata(&self) -> [(&'static str, Option<String>); 3] {
+        let dirty = matches!(self.label, Label::Dirty).to_string();
+        let cells = [dirty, self.origin.name().to_owned(), format!("{:.4}", self.shutter_s)];
+        let mut columns = METADATA.into_iter().zip(cells).zip(self.missing);
+        std::array::from_fn(|_| {
+            let ((name, cell), missing) = columns.next().expect("three names, three cells, three flags");
+            (name, (!missing).then_some(cell))
+        })
+    }
+
     /// The row's line in `metadata.csv`, a cell per column.
     fn cells(&self) -> Vec<String> {
-        let dirty = matches!(self.label, Label::Dirty).to_string();
-        let metadata = [dirty, self.origin.name().to_owned(), format!("{:.4}", self.shutter_s)];
         let corners = self.cards[self.meant].iter().flatten().map(|pixel| format!("{pixel:.2}"));
-        let metadata =
-            metadata.into_iter().zip(self.missing).map(|(cell, missing)| if missing { String::new() } else { cell });
+        let metadata = self.metadata().map(|(_, cell)| cell.unwrap_or_default());
         std::iter::once(self.file_name.clone()).chain(corners).chain(metadata).collect()
     }
 }

@@ -85,7 +85,10 @@ impl Affine {
     pub fn inverse(&self) -> Self {
         let [a, b, c, d, e, f] = self.0.map(f64::from);
         let determinant = a * e - b * d;
-        assert!(determinant != 0.0, "{self:?} flattens the plane: it has no inverse");
+        assert!(
+            determinant != 0.0,
+            "{self:?} flattens the plane: it has no inverse"
+        );
         Self(
             [
                 e / determinant,
@@ -116,14 +119,22 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_bytes: 512 << 20, max_pixels: 200_000_000 }
+        Self {
+            max_bytes: 512 << 20,
+            max_pixels: 200_000_000,
+        }
     }
 }
 
 impl Limits {
     fn check_pixels(&self, name: &str, width: usize, height: usize) -> Result<()> {
         if width as u64 * height as u64 > self.max_pixels {
-            return Err(Error::ImagePixels { name: name.into(), width, height, max_pixels: self.max_pixels });
+            return Err(Error::ImagePixels {
+                name: name.into(),
+                width,
+                height,
+                max_pixels: self.max_pixels,
+            });
         }
         Ok(())
     }
@@ -148,7 +159,11 @@ impl Facts {
     /// Width and height once upright, as [`decode`] without `at_least` gives them.
     pub fn upright(&self) -> [usize; 2] {
         let [a, ..] = self.from_stored.0;
-        if a == 0.0 { [self.height, self.width] } else { [self.width, self.height] }
+        if a == 0.0 {
+            [self.height, self.width]
+        } else {
+            [self.width, self.height]
+        }
     }
 }
 
@@ -181,7 +196,11 @@ pub fn decode(source: &ImageSource, at_least: Option<usize>) -> Result<Picture> 
 /// # Errors
 ///
 /// As [`decode`].
-pub fn decode_within(source: &ImageSource, at_least: Option<usize>, limits: &Limits) -> Result<Picture> {
+pub fn decode_within(
+    source: &ImageSource,
+    at_least: Option<usize>,
+    limits: &Limits,
+) -> Result<Picture> {
     let bytes = read(source, limits)?;
     decode_bytes(&name(source), &bytes, at_least, limits)
 }
@@ -191,7 +210,12 @@ pub fn decode_within(source: &ImageSource, at_least: Option<usize>, limits: &Lim
 /// # Errors
 ///
 /// As [`decode`].
-pub fn decode_bytes(name: &str, bytes: &[u8], at_least: Option<usize>, limits: &Limits) -> Result<Picture> {
+pub fn decode_bytes(
+    name: &str,
+    bytes: &[u8],
+    at_least: Option<usize>,
+    limits: &Limits,
+) -> Result<Picture> {
     let format = sniff(name, bytes)?;
     let (image, orientation, scale) = match format {
         ImageFormat::Jpeg => jpeg::decode(name, bytes, at_least, limits)?,
@@ -251,11 +275,18 @@ pub fn facts(source: &ImageSource) -> Result<Facts> {
 ///
 /// Missing, not a file, empty, or larger than is allowed.
 pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]>> {
-    let too_large = |n_bytes: u64| Error::ImageBytes { name: name(source), n_bytes, max_bytes: limits.max_bytes };
+    let too_large = |n_bytes: u64| Error::ImageBytes {
+        name: name(source),
+        n_bytes,
+        max_bytes: limits.max_bytes,
+    };
     let bytes: Cow<[u8]> = match source {
         ImageSource::Bytes { bytes, .. } => Cow::Borrowed(bytes),
         ImageSource::Path(path) => {
-            let failed = |source| Error::Read { path: path.clone(), source };
+            let failed = |source| Error::Read {
+                path: path.clone(),
+                source,
+            };
             // Before opening: opening a pipe would wait for ever.
             let found = std::fs::metadata(path).map_err(failed)?;
             if !found.is_file() {
@@ -298,13 +329,22 @@ fn sniff(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
         _ if bytes.get(128..132) == Some(b"DICM") => "a DICOM file".to_owned(),
         _ if bytes.get(4..8) == Some(b"ftyp") => "a HEIC, AVIF or video file".to_owned(),
         _ if starts(b"<") => "markup, such as a web page or SVG".to_owned(),
-        _ if starts(b"version https://git-lfs") => "a Git LFS pointer: `git lfs pull` fetches the image".to_owned(),
+        _ if starts(b"version https://git-lfs") => {
+            "a Git LFS pointer: `git lfs pull` fetches the image".to_owned()
+        }
         _ => {
-            let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let start: Vec<String> = bytes
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             format!("it begins with bytes {}", start.join(" "))
         }
     };
-    Err(Error::ImageFormat { name: name.into(), found })
+    Err(Error::ImageFormat {
+        name: name.into(),
+        found,
+    })
 }
 
 fn format_name(format: ImageFormat) -> &'static str {
@@ -332,26 +372,44 @@ fn upright(orientation: Orientation, width: usize, height: usize) -> Affine {
     })
 }
 
-fn open_other<'a>(name: &str, bytes: &'a [u8], format: ImageFormat) -> Result<impl ImageDecoder + use<'a>> {
+fn open_other<'a>(
+    name: &str,
+    bytes: &'a [u8],
+    format: ImageFormat,
+) -> Result<impl ImageDecoder + use<'a>> {
     ImageReader::with_format(Cursor::new(bytes), format)
         .into_decoder()
         .map_err(|source| broken(name, format_name(format), bytes.len(), source))
 }
 
 /// PNG, WebP, TIFF or BMP, as stored, transparency composited on white.
-fn decode_other(name: &str, bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<(RgbImage, Orientation)> {
+fn decode_other(
+    name: &str,
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: &Limits,
+) -> Result<(RgbImage, Orientation)> {
     let failed = |source| broken(name, format_name(format), bytes.len(), source);
     let mut decoder = open_other(name, bytes, format)?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(name, width as usize, height as usize)?;
     if is_cut_short(format, bytes) {
-        return Err(Error::ImageTruncated { name: name.into(), format: format_name(format), n_bytes: bytes.len() });
+        return Err(Error::ImageTruncated {
+            name: name.into(),
+            format: format_name(format),
+            n_bytes: bytes.len(),
+        });
     }
     // A camera tag that cannot be read is no reason to refuse the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut allowed = ::image::Limits::no_limits();
     // 16 bits of RGBA a pixel, twice (a decoder's own buffer), and some.
-    allowed.max_alloc = Some(limits.max_pixels.saturating_mul(16).saturating_add(64 << 20));
+    allowed.max_alloc = Some(
+        limits
+            .max_pixels
+            .saturating_mul(16)
+            .saturating_add(64 << 20),
+    );
     decoder.set_limits(allowed).map_err(failed)?;
     let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok((on_white(image), orientation))
@@ -364,7 +422,9 @@ fn is_cut_short(format: ImageFormat, bytes: &[u8]) -> bool {
             // Signature, then chunks: length, kind, data, checksum; the last is IEND.
             let mut at = 8;
             loop {
-                let Some(head) = bytes.get(at..at + 8) else { return true };
+                let Some(head) = bytes.get(at..at + 8) else {
+                    return true;
+                };
                 let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
                 at = at.saturating_add(length).saturating_add(12);
                 if &head[4..8] == b"IEND" {
@@ -372,12 +432,10 @@ fn is_cut_short(format: ImageFormat, bytes: &[u8]) -> bool {
                 }
             }
         }
-        ImageFormat::WebP => {
-            bytes.get(4..8).is_none_or(|size| {
-                let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
-                u64::from(size) + 8 > bytes.len() as u64
-            })
-        }
+        ImageFormat::WebP => bytes.get(4..8).is_none_or(|size| {
+            let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
+            u64::from(size) + 8 > bytes.len() as u64
+        }),
         _ => false,
     }
 }
@@ -394,7 +452,9 @@ fn on_white(image: DynamicImage) -> RgbImage {
         .chunks_exact(4)
         .flat_map(|pixel| {
             let alpha = u32::from(pixel[3]);
-            [0, 1, 2].map(|channel| ((u32::from(pixel[channel]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+            [0, 1, 2].map(|channel| {
+                ((u32::from(pixel[channel]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+            })
         })
         .collect();
     RgbImage::from_raw(width, height, rgb).expect("three bytes were written for each pixel")
@@ -409,14 +469,27 @@ fn broken(
 ) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
     while let Some(error) = cause {
-        let ran_out = error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::UnexpectedEof);
+        let ran_out = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == ErrorKind::UnexpectedEof);
         let text = error.to_string();
-        if ran_out || text.contains("nexpected end of file") || text.contains("failed to fill whole buffer") {
-            return Error::ImageTruncated { name: name.into(), format, n_bytes };
+        if ran_out
+            || text.contains("nexpected end of file")
+            || text.contains("failed to fill whole buffer")
+        {
+            return Error::ImageTruncated {
+                name: name.into(),
+                format,
+                n_bytes,
+            };
         }
         cause = error.source();
     }
-    Error::ImageDecode { name: name.into(), format, source: Box::new(source) }
+    Error::ImageDecode {
+        name: name.into(),
+        format,
+        source: Box::new(source),
+    }
 }
 
 #[cfg(test)]

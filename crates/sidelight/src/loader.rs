@@ -58,7 +58,8 @@ pub struct Preprocess {
 impl Preprocess {
     /// The colour whose normalised value is nearest to 0.
     pub fn fill(&self) -> [u8; 3] {
-        self.mean.map(|mean| (mean * 255.0).round().clamp(0.0, 255.0) as u8)
+        self.mean
+            .map(|mean| (mean * 255.0).round().clamp(0.0, 255.0) as u8)
     }
 }
 
@@ -109,7 +110,8 @@ impl Plan {
         let mut rows = rows.to_vec();
         shuffle(&mut rows, &mut stream(seed, epoch, 0, Purpose::Order));
         let mut plan = Self::in_order(&rows, batch, epoch);
-        if last == Last::Drop && plan.batches.len() > 1 && !rows.len().is_multiple_of(batch.max(1)) {
+        if last == Last::Drop && plan.batches.len() > 1 && !rows.len().is_multiple_of(batch.max(1))
+        {
             plan.batches.pop();
         }
         plan
@@ -119,7 +121,11 @@ impl Plan {
         Self::in_order(rows, batch, 0)
     }
     fn in_order(rows: &[usize], batch: usize, epoch: u64) -> Self {
-        Self { epoch, batches: rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect(), first: 0 }
+        Self {
+            epoch,
+            batches: rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect(),
+            first: 0,
+        }
     }
     /// The same plan, its first `step` batches done: what a resumed run goes on with.
     #[must_use]
@@ -140,3 +146,6 @@ impl Plan {
         self.epoch
     }
 }
+
+#[cfg(test)]
+mod tests;

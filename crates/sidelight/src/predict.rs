@@ -178,7 +178,7 @@ pub(crate) fn reads_image(arm: Arm) -> bool {
 
 /// The device that a network's numbers are on.
 pub(crate) fn device(network: &Network) -> burn::tensor::Device {
-    network.devices().into_iter().next().unwrap_or_else(burn::tensor::Device::flex)
+    network.root.devices().into_iter().next().unwrap_or_else(burn::tensor::Device::flex)
 }
 
 /// How images become what a network reads.

@@ -1,1 +1,37 @@
 //! Paired differences, intervals, tests.
+//!
+//! Two arms are scored on the same rows, so their difference is paired; rows of one unit (one
+//! person, say) are not independent, so units are resampled, not rows.
+//!
+//! | question | function |
+//! |---|---|
+//! | how large is the difference of any metric, and how sure? | [`bootstrap::cluster_bootstrap`] |
+//! | does it hold from one training set to the next? | [`significance::corrected_resampled_t`] |
+//! | of several claims, which survive? | [`significance::holm`] |
+//! | do two AUROCs differ? | [`delong::delong`] |
+//! | do two accuracies differ? | [`significance::mcnemar`] |
+//! | is a mean difference other than 0, nothing assumed of its form? | [`significance::sign_flip_test`], [`significance::sign_test`] |
+//! | how sure is a share? | [`significance::wilson`] |
+
+use serde::{Deserialize, Serialize};
+
+pub mod bootstrap;
+pub mod delong;
+pub mod distribution;
+pub mod significance;
+
+/// An interval that a true value is in with a stated confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Whether a value is inside, the ends included.
+    pub fn contains(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+}

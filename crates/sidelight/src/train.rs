@@ -132,9 +132,9 @@ pub fn fit(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBool) -
                 return Err(session.diverged(value, rates.rate));
             }
 
-            let gradients = Gradients::take(&session.network, "", loss.backward());
+            let gradients = Gradients::take(&session.network.root, "", loss.backward());
             let scale = clip_factor(gradients.norm(), session.config.train.clip);
-            session.network = session.optimizer.step(session.network, "", &gradients, rates, scale);
+            session.network.root = session.optimizer.step(session.network.root, "", &gradients, rates, scale);
             session.network.apply_statistics(context.statistics, STATISTICS_MOMENTUM);
 
             session.progress.count(value, batch.rows.len());

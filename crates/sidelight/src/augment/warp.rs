@@ -14,7 +14,12 @@ const WEIGHT: u32 = 8;
 pub(super) fn warp(picture: &Picture, to_input: &Affine, size: usize) -> Vec<u8> {
     if let Some([left, top]) = whole_shift(picture, to_input, size) {
         let mut rgb = Vec::with_capacity(size * size * 3);
-        for line in picture.rgb.chunks_exact(picture.width * 3).skip(top).take(size) {
+        for line in picture
+            .rgb
+            .chunks_exact(picture.width * 3)
+            .skip(top)
+            .take(size)
+        {
             rgb.extend_from_slice(&line[left * 3..(left + size) * 3]);
         }
         return rgb;
@@ -34,7 +39,8 @@ pub(super) fn warp(picture: &Picture, to_input: &Affine, size: usize) -> Vec<u8>
         let mut y = fixed(d * 0.5 + e * down + f - 0.5) + half;
         for pixel in line.chunks_exact_mut(3) {
             let (column, row) = (x >> FRACTION, y >> FRACTION);
-            let weight_of = |position: i64| ((position >> (FRACTION - WEIGHT)) & ((1 << WEIGHT) - 1)) as u32;
+            let weight_of =
+                |position: i64| ((position >> (FRACTION - WEIGHT)) & ((1 << WEIGHT) - 1)) as u32;
             let (right, lower) = (weight_of(x), weight_of(y));
             let is_inside = column >= 0 && column + 1 < width && row >= 0 && row + 1 < height;
             let mut corners = [[0u8; 6]; 2];
@@ -53,7 +59,8 @@ pub(super) fn warp(picture: &Picture, to_input: &Affine, size: usize) -> Vec<u8>
             }
             for channel in 0..3 {
                 let along = |corners: &[u8; 6]| {
-                    u32::from(corners[channel]) * ((1 << WEIGHT) - right) + u32::from(corners[channel + 3]) * right
+                    u32::from(corners[channel]) * ((1 << WEIGHT) - right)
+                        + u32::from(corners[channel + 3]) * right
                 };
                 let sum = along(&corners[0]) * ((1 << WEIGHT) - lower) + along(&corners[1]) * lower;
                 pixel[channel] = ((sum + (1 << (2 * WEIGHT - 1))) >> (2 * WEIGHT)) as u8;
@@ -69,7 +76,8 @@ pub(super) fn warp(picture: &Picture, to_input: &Affine, size: usize) -> Vec<u8>
 fn whole_shift(picture: &Picture, to_input: &Affine, size: usize) -> Option<[usize; 2]> {
     let [a, b, c, d, e, f] = to_input.0;
     let fits = |shift: f32, length: usize| {
-        (-shift >= 0.0 && shift.fract() == 0.0 && (-shift) as usize + size <= length).then_some((-shift) as usize)
+        (-shift >= 0.0 && shift.fract() == 0.0 && (-shift) as usize + size <= length)
+            .then_some((-shift) as usize)
     };
     if [a, b, d, e] != [1.0, 0.0, 0.0, 1.0] {
         return None;

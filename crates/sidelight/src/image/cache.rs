@@ -66,7 +66,12 @@ pub struct CacheUse {
 /// # Errors
 ///
 /// As [`super::decode`].
-pub fn fitted(source: &ImageSource, size: usize, method: ResizeMethod, fill: [u8; 3]) -> Result<Picture> {
+pub fn fitted(
+    source: &ImageSource,
+    size: usize,
+    method: ResizeMethod,
+    fill: [u8; 3],
+) -> Result<Picture> {
     let limits = Limits::default();
     let bytes = read(source, &limits)?;
     let picture = decode_bytes(&name(source), &bytes, Some(2 * size), &limits)?;
@@ -76,7 +81,12 @@ pub fn fitted(source: &ImageSource, size: usize, method: ResizeMethod, fill: [u8
 impl PixelCache {
     /// An empty cache that will hold at most so many bytes of pixels.
     pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, state: Mutex::default(), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        Self {
+            max_bytes,
+            state: Mutex::default(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
     /// [`fitted`], from the cache where it is there.
@@ -91,17 +101,23 @@ impl PixelCache {
         method: ResizeMethod,
         fill: [u8; 3],
     ) -> Result<Arc<Picture>> {
-        let key = |content| Key { content, size, method: method as u8, fill };
+        let key = |content| Key {
+            content,
+            size,
+            method: method as u8,
+            fill,
+        };
         let stamp = match source {
-            ImageSource::Path(path) => {
-                std::fs::metadata(path).ok().map(|found| (found.len(), found.modified().ok()))
-            }
+            ImageSource::Path(path) => std::fs::metadata(path)
+                .ok()
+                .map(|found| (found.len(), found.modified().ok())),
             ImageSource::Bytes { .. } => None,
         };
         if let (ImageSource::Path(path), Some(stamp)) = (source, &stamp) {
             let state = self.state();
             let known = state.contents.get(path).filter(|(then, _)| then == stamp);
-            if let Some(picture) = known.and_then(|(_, content)| state.pictures.get(&key(*content))) {
+            if let Some(picture) = known.and_then(|(_, content)| state.pictures.get(&key(*content)))
+            {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(Arc::clone(picture));
             }
@@ -110,7 +126,9 @@ impl PixelCache {
         let bytes = read(source, &limits)?;
         let key = key(Sha256::digest(&bytes).into());
         if let (ImageSource::Path(path), Some(stamp)) = (source, stamp) {
-            self.state().contents.insert(path.clone(), (stamp, key.content));
+            self.state()
+                .contents
+                .insert(path.clone(), (stamp, key.content));
         }
         if let Some(picture) = self.state().pictures.get(&key) {
             self.hits.fetch_add(1, Ordering::Relaxed);
@@ -142,6 +160,8 @@ impl PixelCache {
 
     /// Every entry is put in whole, so that what a thread left behind when it panicked is sound.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

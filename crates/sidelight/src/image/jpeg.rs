@@ -31,35 +31,62 @@ pub(super) fn decode(
     let header = header(name, bytes)?;
     limits.check_pixels(name, header.width, header.height)?;
     if !has_end(bytes) {
-        return Err(Error::ImageTruncated { name: name.into(), format: "JPEG", n_bytes: bytes.len() });
+        return Err(Error::ImageTruncated {
+            name: name.into(),
+            format: "JPEG",
+            n_bytes: bytes.len(),
+        });
     }
     let _ = at_least;
-    let rgb = decode_full(bytes, &header).map_err(|source| broken(name, "JPEG", bytes.len(), source))?;
+    let rgb =
+        decode_full(bytes, &header).map_err(|source| broken(name, "JPEG", bytes.len(), source))?;
     let image = RgbImage::from_raw(header.width as u32, header.height as u32, rgb)
         .expect("three bytes were written for each pixel");
     Ok((image, header.orientation, 1))
 }
 
 fn decode_full(bytes: &[u8], header: &Header) -> Result<Vec<u8>, DecodeErrors> {
-    match decode_with(bytes, header, DecoderOptions::default().set_strict_mode(true)) {
+    match decode_with(
+        bytes,
+        header,
+        DecoderOptions::default().set_strict_mode(true),
+    ) {
         // Bytes between two header segments hurt nobody, and cameras write them: the one complaint
         // of the strict mode that is not about missing or damaged pixels.
-        Err(DecodeErrors::FormatStatic(message)) if message.contains("Extra bytes between headers") => {
-            decode_with(bytes, header, DecoderOptions::default().set_strict_mode(false))
+        Err(DecodeErrors::FormatStatic(message))
+            if message.contains("Extra bytes between headers") =>
+        {
+            decode_with(
+                bytes,
+                header,
+                DecoderOptions::default().set_strict_mode(false),
+            )
         }
         result => result,
     }
 }
 
-fn decode_with(bytes: &[u8], header: &Header, options: DecoderOptions) -> Result<Vec<u8>, DecodeErrors> {
+fn decode_with(
+    bytes: &[u8],
+    header: &Header,
+    options: DecoderOptions,
+) -> Result<Vec<u8>, DecodeErrors> {
     let options = options.set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers()?;
     let is_cmyk = decoder.input_colorspace() == Some(ColorSpace::CMYK);
-    let wanted = if is_cmyk { ColorSpace::CMYK } else { ColorSpace::RGB };
+    let wanted = if is_cmyk {
+        ColorSpace::CMYK
+    } else {
+        ColorSpace::RGB
+    };
     decoder.set_options(options.jpeg_set_out_colorspace(wanted));
     let pixels = decoder.decode()?;
-    Ok(if is_cmyk { cmyk_to_rgb(&pixels, header.is_adobe) } else { pixels })
+    Ok(if is_cmyk {
+        cmyk_to_rgb(&pixels, header.is_adobe)
+    } else {
+        pixels
+    })
 }
 
 /// Ink to light without a colour profile: each of red, green, blue is what its ink and black let through.
@@ -70,13 +97,19 @@ fn decode_with(bytes: &[u8], header: &Header, options: DecoderOptions) -> Result
 fn cmyk_to_rgb(cmyk: &[u8], is_inverted: bool) -> Vec<u8> {
     let light = |ink: u8| u32::from(if is_inverted { ink } else { 255 - ink });
     cmyk.chunks_exact(4)
-        .flat_map(|ink| [0, 1, 2].map(|channel| ((light(ink[channel]) * light(ink[3]) + 127) / 255) as u8))
+        .flat_map(|ink| {
+            [0, 1, 2].map(|channel| ((light(ink[channel]) * light(ink[3]) + 127) / 255) as u8)
+        })
         .collect()
 }
 
 /// Reads the markers up to the first scan.
 pub(super) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
-    let truncated = || Error::ImageTruncated { name: name.into(), format: "JPEG", n_bytes: bytes.len() };
+    let truncated = || Error::ImageTruncated {
+        name: name.into(),
+        format: "JPEG",
+        n_bytes: bytes.len(),
+    };
     let mut is_adobe = false;
     let mut orientation = Orientation::NoTransforms;
     let mut size = None;
@@ -86,8 +119,12 @@ pub(super) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
         match marker {
             // Start of frame, of any coding (C4, C8 and CC are something else).
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                let &[_, h1, h0, w1, w0, ..] = data else { return Err(truncated()) };
-                size = Some([u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0])].map(usize::from));
+                let &[_, h1, h0, w1, w0, ..] = data else {
+                    return Err(truncated());
+                };
+                size = Some(
+                    [u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0])].map(usize::from),
+                );
             }
             0xe1 if data.starts_with(b"Exif\0\0") => {
                 orientation = Orientation::from_exif_chunk(&data[6..]).unwrap_or(orientation);
@@ -99,14 +136,24 @@ pub(super) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
         at = end;
     }
     match size {
-        Some([width, height]) if width > 0 && height > 0 => Ok(Header { width, height, orientation, is_adobe }),
+        Some([width, height]) if width > 0 && height > 0 => Ok(Header {
+            width,
+            height,
+            orientation,
+            is_adobe,
+        }),
         Some([width, height]) => Err(broken(
             name,
             "JPEG",
             bytes.len(),
             DecodeErrors::Format(format!("its header says {width} × {height} pixels")),
         )),
-        None => Err(broken(name, "JPEG", bytes.len(), DecodeErrors::FormatStatic("it has no frame header"))),
+        None => Err(broken(
+            name,
+            "JPEG",
+            bytes.len(),
+            DecodeErrors::FormatStatic("it has no frame header"),
+        )),
     }
 }
 
@@ -138,12 +185,22 @@ fn next_segment(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
         match marker {
             0x00 | 0x01 | 0xd0..=0xd8 => at += 2,
             0xff => at += 1,
-            0xd9 => return Some(Segment { marker, data: &[], end: at + 2 }),
+            0xd9 => {
+                return Some(Segment {
+                    marker,
+                    data: &[],
+                    end: at + 2,
+                });
+            }
             _ => {
                 let length = bytes.get(at + 2..at + 4)?;
                 let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
                 let data = bytes.get(at + 4..(at + 2 + length).max(at + 4))?;
-                return Some(Segment { marker, data, end: at + 2 + length.max(2) });
+                return Some(Segment {
+                    marker,
+                    data,
+                    end: at + 2 + length.max(2),
+                });
             }
         }
     }

@@ -46,7 +46,14 @@ pub fn layout([width, height]: [usize; 2], size: usize, method: ResizeMethod) ->
     let [cut_left, cut_top] = [0, 1].map(|axis| (sides[axis] - kept[axis]) / 2.0);
     // The scale of each axis is the one really used, sides being whole pixels.
     let [sx, sy] = [0, 1].map(|axis| inner[axis] as f64 / kept[axis]);
-    let map = [sx, 0.0, left as f64 - cut_left * sx, 0.0, sy, top as f64 - cut_top * sy];
+    let map = [
+        sx,
+        0.0,
+        left as f64 - cut_left * sx,
+        0.0,
+        sy,
+        top as f64 - cut_top * sy,
+    ];
     Layout {
         sides: outer,
         map: Affine(map.map(|value| value as f32)),
@@ -67,7 +74,12 @@ pub fn layout([width, height]: [usize; 2], size: usize, method: ResizeMethod) ->
 /// Bilinear convolution whose support grows with the reduction, as in Pillow's `Image.resize(…, BILINEAR)`,
 /// which torchvision and fastai use; within one level of it.
 pub fn fit(picture: &Picture, size: usize, method: ResizeMethod, fill: [u8; 3]) -> Picture {
-    let Layout { sides, map, kept, inner } = layout([picture.width, picture.height], size, method);
+    let Layout {
+        sides,
+        map,
+        kept,
+        inner,
+    } = layout([picture.width, picture.height], size, method);
     let [left, top, inner_width, inner_height] = inner;
     let mut rgb = scale(picture, kept, inner_width, inner_height);
     if sides != [inner_width, inner_height] {
@@ -78,21 +90,35 @@ pub fn fit(picture: &Picture, size: usize, method: ResizeMethod, fill: [u8; 3]) 
         }
         rgb = padded;
     }
-    Picture { width: sides[0], height: sides[1], rgb, from_stored: picture.from_stored.then(&map) }
+    Picture {
+        width: sides[0],
+        height: sides[1],
+        rgb,
+        from_stored: picture.from_stored.then(&map),
+    }
 }
 
 /// Scales the part `[left, top, width, height]` of a picture to `width` × `height` pixels.
 fn scale(picture: &Picture, [left, top, w, h]: [f64; 4], width: usize, height: usize) -> Vec<u8> {
-    if [picture.width, picture.height] == [width, height] && [w, h] == [width as f64, height as f64] {
+    if [picture.width, picture.height] == [width, height] && [w, h] == [width as f64, height as f64]
+    {
         return picture.rgb.clone();
     }
-    let source = ImageRef::new(picture.width as u32, picture.height as u32, &picture.rgb, PixelType::U8x3)
-        .expect("a picture holds three bytes for each pixel");
+    let source = ImageRef::new(
+        picture.width as u32,
+        picture.height as u32,
+        &picture.rgb,
+        PixelType::U8x3,
+    )
+    .expect("a picture holds three bytes for each pixel");
     let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(left, top, w, h);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(left, top, w, h);
     Resizer::new()
         .resize(&source, &mut target, &options)
-        .expect("source and target have the same kind of pixels, and the part lies within the source");
+        .expect(
+            "source and target have the same kind of pixels, and the part lies within the source",
+        );
     target.into_vec()
 }

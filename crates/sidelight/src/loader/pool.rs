@@ -40,7 +40,11 @@ pub struct LoaderOptions {
 
 impl Default for LoaderOptions {
     fn default() -> Self {
-        Self { workers: 0, max_bytes_ahead: 256 << 20, bad_image: BadImage::default() }
+        Self {
+            workers: 0,
+            max_bytes_ahead: 256 << 20,
+            bad_image: BadImage::default(),
+        }
     }
 }
 
@@ -116,7 +120,11 @@ impl Loader {
         let n_rows = plan.batches().iter().map(Vec::len).sum();
         let longest = plan.batches().iter().map(Vec::len).max().unwrap_or(0);
         // The pixels once as bytes and once as f32.
-        let row_bytes = if source.reads_image { source.preprocess.size.pow(2) * 3 * 5 } else { 256 };
+        let row_bytes = if source.reads_image {
+            source.preprocess.size.pow(2) * 3 * 5
+        } else {
+            256
+        };
         let affordable = options.max_bytes_ahead / (longest * row_bytes).max(1);
         // More would only fill memory, but where a batch is a row or two every thread must find something to do.
         let ahead = affordable.clamp(2, 2 + 2 * workers);
@@ -149,9 +157,18 @@ impl Loader {
     /// The share of the time, from the first batch asked for until now (or the end), that was spent waiting for
     /// a batch; in [0, 1]. Near 0 the images keep up with the training, near 1 the training waits for images.
     pub fn input_bound(&self) -> f64 {
-        let Some(started) = self.started else { return 0.0 };
-        let whole = self.ended.unwrap_or_else(Instant::now).duration_since(started);
-        if whole.is_zero() { 0.0 } else { (self.waited.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
+        let Some(started) = self.started else {
+            return 0.0;
+        };
+        let whole = self
+            .ended
+            .unwrap_or_else(Instant::now)
+            .duration_since(started);
+        if whole.is_zero() {
+            0.0
+        } else {
+            (self.waited.as_secs_f64() / whole.as_secs_f64()).min(1.0)
+        }
     }
 
     /// The rows that were left out of the batches given so far, under [`BadImage::Skip`].
@@ -173,7 +190,10 @@ impl Loader {
             if let Some(done) = state.begun.front_mut().and_then(|slot| slot.done.take()) {
                 break done;
             }
-            state = shared.batch_done.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = shared
+                .batch_done
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         };
         state.begun.pop_front();
         state.n_taken += 1;
@@ -238,7 +258,9 @@ impl Shared {
         while let Some((batch, place)) = self.next_row() {
             let made = self.make(self.plan.batches()[batch][place]);
             let mut state = self.state();
-            let Some(slot) = state.slot(batch) else { return };
+            let Some(slot) = state.slot(batch) else {
+                return;
+            };
             slot.made[place] = Some(made);
             slot.n_missing -= 1;
             if slot.n_missing == 0 {
@@ -264,29 +286,51 @@ impl Shared {
             if state.next.0 < state.n_taken + self.ahead {
                 break;
             }
-            state = self.work_allowed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .work_allowed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         let (batch, place) = state.next;
         let n_rows = batches[batch].len();
         if place == 0 {
             let made = std::iter::repeat_with(|| None).take(n_rows).collect();
-            state.begun.push_back(Slot { made, n_missing: n_rows, done: None });
+            state.begun.push_back(Slot {
+                made,
+                n_missing: n_rows,
+                done: None,
+            });
         }
-        state.next = if place + 1 == n_rows { (batch + 1, 0) } else { (batch, place + 1) };
+        state.next = if place + 1 == n_rows {
+            (batch + 1, 0)
+        } else {
+            (batch, place + 1)
+        };
         Some((batch, place))
     }
 
     /// The sample of a row, or why there is none; a panic on the way is an error that names the image.
     fn make(&self, row: usize) -> Result<Sample> {
         let dataset = &self.source.dataset;
-        let made = catch_unwind(AssertUnwindSafe(|| sample(&self.source, self.plan.epoch(), row)));
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            sample(&self.source, self.plan.epoch(), row)
+        }));
         made.unwrap_or_else(|panic| {
-            let image = dataset.images.get(row).map_or_else(|| format!("row {}", row + 1), name);
-            Err(Error::ImageFault { name: image, message: message_of(&*panic) })
+            let image = dataset
+                .images
+                .get(row)
+                .map_or_else(|| format!("row {}", row + 1), name);
+            Err(Error::ImageFault {
+                name: image,
+                message: message_of(&*panic),
+            })
         })
         .map_err(|source| {
             let at = Place::file(&dataset.path).with_row(dataset.rows.get(row).unwrap_or(&row) + 1);
-            Error::RowImage { at, source: Box::new(source) }
+            Error::RowImage {
+                at,
+                source: Box::new(source),
+            }
         })
     }
 
@@ -295,24 +339,33 @@ impl Shared {
         let mut failures = Vec::new();
         let mut samples = Vec::with_capacity(rows.len());
         for (&row, made) in rows.iter().zip(made) {
-            match (made.expect("a batch is put together when every row of it is made"), self.bad_image) {
+            match (
+                made.expect("a batch is put together when every row of it is made"),
+                self.bad_image,
+            ) {
                 (Ok(sample), _) => samples.push(sample),
                 (Err(error), BadImage::Error) => return Err(error),
                 (Err(error), BadImage::Skip) => failures.push(Failure { row, error }),
             }
         }
-        Ok(Done { batch: assemble(samples, &self.source.preprocess), failures })
+        Ok(Done {
+            batch: assemble(samples, &self.source.preprocess),
+            failures,
+        })
     }
 }
 
 impl State {
     /// A batch in the making; `None` once the loader has stopped and given it up.
     fn slot(&mut self, batch: usize) -> Option<&mut Slot> {
-        batch.checked_sub(self.n_taken).and_then(|index| self.begun.get_mut(index))
+        batch
+            .checked_sub(self.n_taken)
+            .and_then(|index| self.begun.get_mut(index))
     }
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into())
 }

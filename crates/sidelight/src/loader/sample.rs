@@ -28,9 +28,11 @@ pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> 
     let Preprocess { size, resize, .. } = source.preprocess;
     let image = &source.dataset.images[row];
     let draw = |sides| match &source.augment {
-        Some(augment) => {
-            augment.draw(&mut stream(source.seed, epoch, row as u64, Purpose::Augment), sides, size)
-        }
+        Some(augment) => augment.draw(
+            &mut stream(source.seed, epoch, row as u64, Purpose::Augment),
+            sides,
+            size,
+        ),
         None => Change::none(sides, size),
     };
     let (rgb, change, from_stored) = if source.reads_image {
@@ -69,14 +71,24 @@ pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> 
             swap_symmetric(&mut targets, &mut mask, symmetric);
         }
     }
-    Ok(Sample { row, rgb, dense, codes, targets, mask, to_input })
+    Ok(Sample {
+        row,
+        rgb,
+        dense,
+        codes,
+        targets,
+        mask,
+        to_input,
+    })
 }
 
 /// Moves points from pixels of the stored image to [-1, 1] of the input square. A point that is not known or
 /// not in the square is masked, and 0.
 fn place_points(xy: &mut [f32], mask: &mut [f32], to_input: &Affine, size: usize) {
     for (point, known) in xy.chunks_exact_mut(2).zip(mask.chunks_exact_mut(2)) {
-        let place = to_input.apply([point[0], point[1]]).map(|value| 2.0 * value / size as f32 - 1.0);
+        let place = to_input
+            .apply([point[0], point[1]])
+            .map(|value| 2.0 * value / size as f32 - 1.0);
         // A point on the frame itself is in it, and rounding must not throw it out. NaN is nowhere.
         let is_in = place.iter().all(|value| (-1.0001..=1.0001).contains(value));
         if is_in && known.iter().all(|&known| known > 0.0) {
@@ -92,10 +104,16 @@ fn place_points(xy: &mut [f32], mask: &mut [f32], to_input: &Affine, size: usize
 pub(super) fn assemble(samples: Vec<Sample>, preprocess: &Preprocess) -> HostBatch {
     // A pixel has 256 values a channel: each is normalised once, in f64.
     let tables: [[f32; 256]; 3] = std::array::from_fn(|channel| {
-        let (mean, sd) = (f64::from(preprocess.mean[channel]), f64::from(preprocess.sd[channel]));
+        let (mean, sd) = (
+            f64::from(preprocess.mean[channel]),
+            f64::from(preprocess.sd[channel]),
+        );
         std::array::from_fn(|value| ((value as f64 / 255.0 - mean) / sd) as f32)
     });
-    let mut batch = HostBatch { size: preprocess.size, ..HostBatch::default() };
+    let mut batch = HostBatch {
+        size: preprocess.size,
+        ..HostBatch::default()
+    };
     batch.images = vec![0.0; samples.iter().map(|sample| sample.rgb.len()).sum()];
     let rgb = samples.iter().flat_map(|sample| sample.rgb.chunks_exact(3));
     for (normalised, pixel) in batch.images.chunks_exact_mut(3).zip(rgb) {

@@ -111,11 +111,12 @@ impl Session {
     ///
     /// As [`train`].
     pub fn of(config: &Config, dataset: Dataset, divided: Split, device: &Device) -> Result<(Self, Vec<String>)> {
-        let Split { train, valid, .. } = divided;
+        let Split { train, valid, remarks: said, .. } = divided;
         if train.len() < 2 {
             return Err(Error::TooFewRows { path: dataset.path.clone(), expected: 2, found: train.len() });
         }
         let mut remarks = dataset.remarks.clone();
+        remarks.extend(said);
         let configs: BTreeMap<_, _> = config.metadata.iter().map(|(name, entry)| (name.clone(), entry.full())).collect();
         let encoder = Encoder::fit(&dataset.metadata, &configs, &train)?;
         let (encoded, unseen) = encoder.encode(&dataset.metadata)?;
@@ -195,7 +196,7 @@ impl Session {
 }
 
 /// The phases of a configuration: what is pretrained is at first (or always) frozen, what is not trains throughout.
-pub fn plan(config: &Config) -> Plan {
+fn plan(config: &Config) -> Plan {
     let settings = &config.train;
     let (epochs, rate) = (settings.epochs, settings.learning_rate);
     let is_pretrained = config.model.arm != Arm::Metadata && config.model.weights != "none";
@@ -217,7 +218,7 @@ pub fn plan(config: &Config) -> Plan {
 ///
 /// Discriminative rates: Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.2. fastai's `slice(lr/100, lr)`
 /// is geometric over three groups of layers; here it is over blocks, and its range is `train.backbone_rate`.
-pub fn groups(parameters: &[ParameterInfo], backbone: &[String], backbone_rate: f64, decay: f64) -> HashMap<String, Group> {
+fn groups(parameters: &[ParameterInfo], backbone: &[String], backbone_rate: f64, decay: f64) -> HashMap<String, Group> {
     let block = |path: &str| {
         let module = path.rsplit_once('.').map_or("", |(module, _)| module);
         let mut names = module.split('.');

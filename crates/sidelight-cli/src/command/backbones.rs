@@ -1,0 +1,27 @@
+//! `sidelight backbones`
+
+use sidelight::network::backbone::BACKBONES;
+
+use super::Answer;
+use crate::args::{BackbonesArgs, Format};
+use crate::terminal::{Table, Terminal};
+
+/// Lists the backbones.
+pub fn run(args: &BackbonesArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let mut table = Table::new(["name", "size", "weights", "licence", "source"]);
+    for backbone in BACKBONES {
+        let weights = if backbone.weights.is_empty() { "none: from scratch" } else { backbone.weights };
+        table.push([
+            backbone.name.into(),
+            backbone.size.into(),
+            weights.into(),
+            backbone.licence.into(),
+            backbone.source.into(),
+        ]);
+    }
+    terminal.table(&table, args.format)?;
+    if args.format == Format::Text {
+        terminal.say("`size` is the side in pixels that the weights were trained with; `train.size` may differ");
+    }
+    Ok(Answer::Done)
+}

@@ -1,0 +1,78 @@
+//! `sidelight inspect CONFIG|RUN|WEIGHTS`
+
+use std::path::Path;
+
+use anyhow::Context;
+use sidelight::config::Config;
+use sidelight::network::weights;
+use sidelight::network::{Network, Shape, matches};
+use sidelight::predict::Model;
+use sidelight::run::Run;
+use sidelight::tensor::Device;
+use sidelight::train::Session;
+
+use super::Answer;
+use crate::args::InspectArgs;
+use crate::terminal::{Table, Terminal, count};
+
+/// Lists layers, or the tensors of a file.
+pub fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    let is_wanted = |path: &str| args.pattern.as_ref().is_none_or(|pattern| matches(pattern, path));
+    let table = match extension(&args.source) {
+        Some("pth" | "pt" | "bin" | "safetensors") => tensors(&args.source, &is_wanted)?,
+        Some("toml") => {
+            let config = Config::read(&args.source, &args.set)?;
+            let (session, remarks) = Session::new(&config, &Device::flex())?;
+            remarks.iter().for_each(|remark| terminal.say(remark));
+            layers(&session.network, &is_wanted)?
+        }
+        _ => layers(&Model::load(&Run::open(&args.source)?.model_dir())?.network, &is_wanted)?,
+    };
+    if table.is_empty() {
+        terminal.warn("nothing matches");
+    }
+    terminal.table(&table, args.format)?;
+    terminal.say(format!("{} listed", count(table.len(), "row")));
+    Ok(Answer::Done)
+}
+
+fn extension(path: &Path) -> Option<&str> {
+    path.extension().and_then(|extension| extension.to_str())
+}
+
+fn tensors(path: &Path, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Table> {
+    let file = weights::read(path)?;
+    let mut table = Table::new(["tensor", "shape", "numbers"]);
+    for (key, shape) in file.keys().into_iter().filter(|(key, _)| is_wanted(key)) {
+        table.push([key.into(), by_times(shape).into(), shape.iter().product::<usize>().into()]);
+    }
+    Ok(table)
+}
+
+fn layers(network: &Network, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Table> {
+    let inferred = network.inspect().context("the network does not fit together")?;
+    let parameters = network.parameters();
+    let mut table = Table::new(["layer", "kind", "output", "numbers", "trained", "products"]);
+    for layer in inferred.iter().filter(|layer| !layer.path.is_empty() && is_wanted(&layer.path)) {
+        let own = |path: &str| path.rsplit_once('.').is_some_and(|(parent, _)| parent == layer.path);
+        let trained = parameters.iter().filter(|parameter| own(&parameter.path) && parameter.trainable);
+        let n_trained: usize = trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum();
+        table.push([
+            layer.path.as_str().into(),
+            layer.kind.into(),
+            shape(&layer.output).into(),
+            layer.n_parameters.into(),
+            n_trained.into(),
+            layer.multiply_adds.into(),
+        ]);
+    }
+    Ok(table)
+}
+
+fn by_times(shape: &[usize]) -> String {
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("×")
+}
+
+fn shape(shape: &Shape) -> String {
+    shape.to_string()
+}

@@ -1,0 +1,31 @@
+//! `sidelight predict RUN TABLE --out FILE`
+
+use sidelight::predict::Model;
+use sidelight::run::{Extra, PredictionRow, PredictionsWriter, Run, prediction_rows};
+
+use super::rows::{self, Targets};
+use super::{Answer, problems};
+use crate::args::PredictArgs;
+use crate::terminal::{Terminal, count};
+
+/// Predicts every row of a table and writes them.
+pub fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    args.machine.prepare()?;
+    let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
+    args.machine.configure(&mut model.config);
+    let dataset = rows::of_table(&model.config, &args.table, Targets::Ignored, terminal)?;
+    // Made before the work, so that a name or a folder that cannot be used is said at once.
+    let mut writer = PredictionsWriter::create(&args.out, &model.task, &[Extra::Problem])?;
+    let predictions = model.predict(&dataset, &mut |done, all| terminal.progress(|| format!("{done} of {all} rows")))?;
+    let positions: Vec<usize> = (0..dataset.len()).collect();
+    let mut table: Vec<PredictionRow<'_>> =
+        prediction_rows(&dataset, &positions, &predictions.predictions, None).collect();
+    for (position, error) in &predictions.problems {
+        table[*position].problem = Some(problems::in_full(error));
+    }
+    writer.write(&table)?;
+    writer.finish()?;
+    problems::say(&dataset, &predictions, terminal);
+    terminal.say(format!("{} predicted: {}", count(dataset.len() - predictions.problems.len(), "row"), args.out.display()));
+    Ok(Answer::Done)
+}

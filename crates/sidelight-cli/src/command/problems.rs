@@ -1,0 +1,37 @@
+//! Says what was wrong with rows that were predicted all the same, or could not be.
+
+use sidelight::dataset::Dataset;
+use sidelight::predict::Predictions;
+
+use crate::terminal::{Terminal, count};
+
+/// How many rows are named.
+const MOST: usize = 10;
+
+/// Unseen categories, new gaps, and the rows whose images could not be read, each with its reason.
+pub(super) fn say(dataset: &Dataset, predictions: &Predictions, terminal: &mut Terminal) {
+    for sentence in predictions.unseen.sentences() {
+        terminal.warn(sentence);
+    }
+    let n = predictions.problems.len();
+    if n > 0 {
+        terminal.warn(format!("{} of {} without a prediction", count(n, "row"), dataset.len()));
+    }
+    for (position, error) in predictions.problems.iter().take(MOST) {
+        terminal.say(format!("  row {}: {}", dataset.rows[*position] + 1, in_full(error)));
+    }
+    if n > MOST {
+        terminal.say(format!("  and {} more", n - MOST));
+    }
+}
+
+/// An error with its causes in one line.
+pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text += &format!(": {next}");
+        cause = next.source();
+    }
+    text
+}

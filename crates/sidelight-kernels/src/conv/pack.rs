@@ -1,0 +1,146 @@
+//! Weights in the order the register tile reads them: panels of columns, and in each, one row per (tap, channel word).
+
+use super::Words;
+use crate::dispatch::{self, SimdPath};
+use crate::tile::panel_width;
+use crate::simd::{Kernel, Simd};
+use rayon::prelude::*;
+
+/// Where the weight of (column, channel, tap) lies in one group's weights.
+#[derive(Clone, Debug)]
+pub(crate) struct Weights {
+    /// Channels of the product's output.
+    pub(crate) columns: usize,
+    /// Channels it sums over.
+    pub(crate) channels: usize,
+    pub(crate) column_stride: usize,
+    pub(crate) channel_stride: usize,
+    /// Offset of each tap, in the order of the sum.
+    pub(crate) taps: Vec<usize>,
+}
+
+impl Weights {
+    fn panel_len(&self, path: SimdPath, words: Words) -> usize {
+        self.taps.len() * words.count(self.channels) * panel_width(path)
+    }
+
+    /// Words the packed weights take.
+    pub(crate) fn packed_len(&self, path: SimdPath, words: Words) -> usize {
+        self.columns.div_ceil(panel_width(path)) * self.panel_len(path, words)
+    }
+
+    /// Packs one group's weights. Columns beyond the last are zeros.
+    pub(crate) fn pack(&self, path: SimdPath, words: Words, w: &[f32], packed: &mut [f32]) {
+        let width = panel_width(path);
+        let len = self.panel_len(path, words);
+        if len == 0 {
+            return;
+        }
+        packed.par_chunks_mut(len).enumerate().for_each(|(p, panel)| {
+            let columns = (self.columns - p * width).min(width);
+            dispatch::run(path, Panel { of: self, words, w: &w[p * width * self.column_stride..], columns, width, panel });
+        });
+    }
+}
+
+/// One panel to pack.
+struct Panel<'a> {
+    of: &'a Weights,
+    words: Words,
+    w: &'a [f32],
+    columns: usize,
+    width: usize,
+    panel: &'a mut [f32],
+}
+
+impl Kernel for Panel<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Panel { of, words, w, columns, width, panel } = self;
+        let Weights { channels, column_stride, channel_stride, ref taps, .. } = *of;
+        // A few channels at a time are turned in a buffer that stays in the first cache, because the rows of the panel
+        // lie so far apart that writing them one number at a time would miss it every time.
+        let some = (128 / taps.len()).max(1).next_multiple_of(2);
+        let mut turned = vec![0.0f32; some * taps.len() * width];
+        for first in (0..channels).step_by(some) {
+            let n = (channels - first).min(some);
+            if column_stride > channel_stride {
+                for column in 0..columns {
+                    let w = &w[column * column_stride + first * channel_stride..];
+                    for channel in 0..n {
+                        for (t, &tap) in taps.iter().enumerate() {
+                            turned[(channel * taps.len() + t) * width + column] = w[channel * channel_stride + tap];
+                        }
+                    }
+                }
+            } else {
+                for channel in 0..n {
+                    let w = &w[(first + channel) * channel_stride..];
+                    for (t, &tap) in taps.iter().enumerate() {
+                        let turned = &mut turned[(channel * taps.len() + t) * width..][..columns];
+                        for (column, turned) in turned.iter_mut().enumerate() {
+                            *turned = w[column * column_stride + tap];
+                        }
+                    }
+                }
+            }
+            let row = |channel: usize, t: usize| (channel * taps.len() + t) * width..(channel * taps.len() + t + 1) * width;
+            for t in 0..taps.len() {
+                match words {
+                    Words::Full => {
+                        for channel in 0..n {
+                            panel[(t * channels + first + channel) * width..][..width].copy_from_slice(&turned[row(channel, t)]);
+                        }
+                    }
+                    Words::Rounded => {
+                        for channel in 0..n {
+                            let to = &mut panel[(t * channels + first + channel) * width..][..width];
+                            for (to, from) in to.iter_mut().zip(&turned[row(channel, t)]) {
+                                *to = f32::from_bits(round(*from) << 16);
+                            }
+                        }
+                    }
+                    Words::Pairs => {
+                        for channel in (0..n).step_by(2) {
+                            let to = &mut panel[(t * words.count(channels) + (first + channel) / 2) * width..][..width];
+                            let low = &turned[row(channel, t)];
+                            // A channel beyond the last meets a zero in the input and is a zero itself.
+                            if channel + 1 < n {
+                                for ((to, low), high) in to.iter_mut().zip(low).zip(&turned[row(channel + 1, t)]) {
+                                    *to = f32::from_bits(round(*low) | round(*high) << 16);
+                                }
+                            } else {
+                                for (to, low) in to.iter_mut().zip(low) {
+                                    *to = f32::from_bits(round(*low));
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The bits of the nearest bf16, ties to even; not a number stays so.
+#[inline(always)]
+fn round(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    if bits & 0x7fff_ffff > 0x7f80_0000 { bits >> 16 | 0x40 } else { rounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_equals_that_of_the_half_crate() {
+        let special = [0.0, -0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, 1e-45, 1.003_906_3];
+        for x in special.into_iter().chain((0..10_000).map(|i| f32::from_bits(i * 214_013 + 0x3f00_0000))) {
+            assert_eq!(round(x) as u16, half::bf16::from_f32(x).to_bits(), "{x}");
+        }
+        assert!(half::bf16::from_bits(round(f32::NAN) as u16).is_nan());
+    }
+}

@@ -1,0 +1,460 @@
+//! Batch norm over channels-last rows, with the residual and the activation that follow it.
+//!
+//! Memory is the limit, so forward reads the input twice and writes once, and backward reads its inputs twice: the
+//! activation's input is computed again instead of stored.
+
+use crate::activation::Activation;
+use crate::dispatch::{self, SimdPath};
+use crate::parallel::CHUNK;
+use crate::scratch;
+use crate::simd::{Kernel, Simd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A batch norm's weights and what follows it: `activation(gamma * (x - mean) / sqrt(var + eps) + beta + residual)`.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNorm<'a> {
+    /// Scale of each channel.
+    pub gamma: &'a [f32],
+    /// Shift of each channel.
+    pub beta: &'a [f32],
+    /// Added to the variance.
+    pub eps: f32,
+    /// Added before the activation, of the input's shape.
+    pub residual: Option<&'a [f32]>,
+    /// Applied last.
+    pub activation: Activation,
+}
+
+/// Where the gradients of a batch norm go.
+#[derive(Debug)]
+pub struct BatchNormGradients<'a> {
+    /// To the input.
+    pub dx: &'a mut [f32],
+    /// To the scale.
+    pub d_gamma: &'a mut [f32],
+    /// To the shift.
+    pub d_beta: &'a mut [f32],
+    /// To the residual, where it is wanted.
+    pub d_residual: Option<&'a mut [f32]>,
+}
+
+impl BatchNorm<'_> {
+    fn channels(&self) -> usize {
+        self.gamma.len()
+    }
+
+    fn check(&self, x: &[f32]) {
+        let c = self.channels();
+        assert!(c > 0 && self.beta.len() == c, "gamma has {c} channels, beta {}", self.beta.len());
+        assert!(x.len().is_multiple_of(c), "{} numbers are not rows of {c} channels", x.len());
+        assert!(self.residual.is_none_or(|r| r.len() == x.len()), "the residual's length differs");
+    }
+
+    /// The affine form of the norm with these statistics: scale and shift of each channel.
+    fn fold(&self, mean: &[f32], var: &[f32], scale: &mut [f32], shift: &mut [f32]) {
+        for c in 0..self.channels() {
+            let s = f64::from(self.gamma[c]) / (f64::from(var[c]) + f64::from(self.eps)).sqrt();
+            scale[c] = s as f32;
+            shift[c] = (f64::from(self.beta[c]) - f64::from(mean[c]) * s) as f32;
+        }
+    }
+}
+
+/// Rows per piece of work; from the shape alone, so that sums do not depend on threads.
+fn rows_per_chunk(channels: usize) -> usize {
+    (CHUNK / channels).max(8)
+}
+
+/// Normalises with the statistics of this batch.
+///
+/// `mean` and `var` receive each channel's mean and *biased* variance (divided by the number of rows), which backward
+/// needs; for running statistics PyTorch uses the unbiased one, `var * rows / (rows - 1)`.
+///
+/// # Shapes
+///
+/// `x`, `y` and the residual: `[rows, channels]`, rows being batch, height and width; the rest `[channels]`.
+///
+/// # Panics
+///
+/// When a length does not fit, or there are no rows.
+pub fn batch_norm_forward(norm: &BatchNorm<'_>, x: &[f32], y: &mut [f32], mean: &mut [f32], var: &mut [f32]) {
+    norm.check(x);
+    let c = norm.channels();
+    assert!(mean.len() == c && var.len() == c, "statistics need {c} channels");
+    assert!(!x.is_empty() && y.len() == x.len(), "lengths differ");
+    moments(x, mean, var);
+    let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
+    norm.fold(mean, var, &mut scale, &mut shift);
+    affine(x, &scale, &shift, norm.residual, norm.activation, y);
+}
+
+/// Means and biased variances of each channel of `[rows, channels]`, the channels being those of `mean`.
+///
+/// # Source
+///
+/// Sums of differences to the first row, which keeps the subtraction `E[d²] - E[d]²` from cancelling when the mean is
+/// large against the spread (Chan, Golub, LeVeque 1983, "shifted data"); `f32` in blocks of rows, `f64` across blocks.
+fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32]) {
+    let c = mean.len();
+    let path = SimdPath::current();
+    let rows = rows_per_chunk(c);
+    let chunks = x.len().div_ceil(rows * c);
+    let origin = &x[..c];
+    let mut partial = scratch::take(chunks * 2 * c);
+    partial.par_chunks_mut(2 * c).zip(x.par_chunks(rows * c)).for_each(|(sums, x)| {
+        let (sum, square) = sums.split_at_mut(c);
+        dispatch::run(path, Moments { x, origin, sum, square });
+    });
+    let n = (x.len() / c) as f64;
+    for i in 0..c {
+        let total = |from: usize| (0..chunks).map(|k| f64::from(partial[k * 2 * c + from + i])).sum::<f64>() / n;
+        let (first, second) = (total(0), total(c));
+        mean[i] = (f64::from(origin[i]) + first) as f32;
+        var[i] = (second - first * first).max(0.0) as f32;
+    }
+}
+
+struct Moments<'a> {
+    x: &'a [f32],
+    origin: &'a [f32],
+    sum: &'a mut [f32],
+    square: &'a mut [f32],
+}
+
+impl Kernel for Moments<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let c = self.sum.len();
+        self.sum.fill(0.0);
+        self.square.fill(0.0);
+        each_row_block(self.x.len() / c, |rows| {
+            each_vector::<S>(c, |i, n| {
+                // SAFETY: `i + n <= c`, the slices of channels have `c` numbers, and row `r` starts at `r * c` of `x`.
+                unsafe {
+                    let origin = s.load_n(self.origin.as_ptr().add(i), n);
+                    let mut sum = s.load_n(self.sum.as_ptr().add(i), n);
+                    let mut square = s.load_n(self.square.as_ptr().add(i), n);
+                    for r in rows.clone() {
+                        let d = s.sub(s.load_n(self.x.as_ptr().add(r * c + i), n), origin);
+                        sum = s.add(sum, d);
+                        square = s.fma(d, d, square);
+                    }
+                    s.store_n(self.sum.as_mut_ptr().add(i), sum, n);
+                    s.store_n(self.square.as_mut_ptr().add(i), square, n);
+                }
+            });
+        });
+    }
+}
+
+/// Cuts rows into blocks of eight, so that sums are loaded and stored once per block.
+#[inline(always)]
+fn each_row_block(rows: usize, mut f: impl FnMut(Range<usize>)) {
+    let mut r = 0;
+    while r < rows {
+        let end = (r + 8).min(rows);
+        f(r..end);
+        r = end;
+    }
+}
+
+/// Calls `f(i, n)` for every vector of channels: whole ones with `n` a constant, then the rest.
+#[inline(always)]
+fn each_vector<S: Simd>(channels: usize, mut f: impl FnMut(usize, usize)) {
+    let mut i = 0;
+    while i < channels {
+        f(i, (channels - i).min(S::LANES));
+        i += S::LANES;
+    }
+}
+
+/// Computes `y = activation(x * scale + shift + residual)`; inference of a batch norm after [`fold_batch_norm`].
+///
+/// # Shapes
+///
+/// `x`, `y`, `residual`: `[rows, channels]`; `scale`, `shift`: `[channels]`.
+///
+/// # Panics
+///
+/// When a length does not fit.
+pub fn affine(
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    residual: Option<&[f32]>,
+    activation: Activation,
+    y: &mut [f32],
+) {
+    let c = scale.len();
+    assert!(c > 0 && shift.len() == c && x.len().is_multiple_of(c), "{} numbers are not rows of {c} channels", x.len());
+    assert!(y.len() == x.len() && residual.is_none_or(|r| r.len() == x.len()), "lengths differ");
+    let path = SimdPath::current();
+    let chunk = rows_per_chunk(c) * c;
+    y.par_chunks_mut(chunk).enumerate().for_each(|(i, y)| {
+        let range = i * chunk..i * chunk + y.len();
+        let residual = residual.map(|r| &r[range.clone()]);
+        dispatch::run(path, Affine { x: &x[range], scale, shift, residual, activation, y });
+    });
+}
+
+struct Affine<'a> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    residual: Option<&'a [f32]>,
+    activation: Activation,
+    y: &'a mut [f32],
+}
+
+impl Kernel for Affine<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let c = self.scale.len();
+        for r in 0..self.y.len() / c {
+            each_vector::<S>(c, |i, n| {
+                let at = r * c + i;
+                // SAFETY: `i + n <= c`, and every row of `x`, `y` and the residual has `c` numbers.
+                unsafe {
+                    let scale = s.load_n(self.scale.as_ptr().add(i), n);
+                    let shift = s.load_n(self.shift.as_ptr().add(i), n);
+                    let mut z = s.fma(s.load_n(self.x.as_ptr().add(at), n), scale, shift);
+                    if let Some(residual) = self.residual {
+                        z = s.add(z, s.load_n(residual.as_ptr().add(at), n));
+                    }
+                    s.store_n(self.y.as_mut_ptr().add(at), self.activation.apply(s, z), n);
+                }
+            });
+        }
+    }
+}
+
+/// Folds the running statistics of a batch norm into the convolution before it: scaled weights and a bias.
+///
+/// Weights are `[out_c, ...]`; returns the new weights and bias such that convolving with them equals convolving, then
+/// normalising (without residual and activation, which go to the epilogue).
+///
+/// # Panics
+///
+/// When a length does not fit.
+#[must_use]
+pub fn fold_batch_norm(
+    norm: &BatchNorm<'_>,
+    mean: &[f32],
+    var: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+) -> (Vec<f32>, Vec<f32>) {
+    let c = norm.channels();
+    assert!(c > 0 && mean.len() == c && var.len() == c && norm.beta.len() == c, "statistics need {c} channels");
+    assert!(w.len().is_multiple_of(c) && bias.is_none_or(|b| b.len() == c), "the weight does not have {c} channels");
+    let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
+    norm.fold(mean, var, &mut scale, &mut shift);
+    if let Some(bias) = bias {
+        for i in 0..c {
+            shift[i] += bias[i] * scale[i];
+        }
+    }
+    let per_channel = w.len() / c;
+    let w = w.iter().enumerate().map(|(i, w)| w * scale[i / per_channel]).collect();
+    (w, shift)
+}
+
+/// The gradients of [`batch_norm_forward`]; `mean` and `var` are what it returned.
+///
+/// # Source
+///
+/// Ioffe and Szegedy 2015, section 3. With `g` the gradient before the activation and `x̂` the normalised input:
+/// `dx = gamma / sqrt(var + eps) * (g - mean(g) - x̂ mean(g x̂))`.
+///
+/// # Panics
+///
+/// When a length does not fit.
+pub fn batch_norm_backward(
+    norm: &BatchNorm<'_>,
+    x: &[f32],
+    dy: &[f32],
+    mean: &[f32],
+    var: &[f32],
+    gradients: BatchNormGradients<'_>,
+) {
+    norm.check(x);
+    let c = norm.channels();
+    let BatchNormGradients { dx, d_gamma, d_beta, d_residual } = gradients;
+    assert!(mean.len() == c && var.len() == c && d_gamma.len() == c && d_beta.len() == c, "statistics need {c} channels");
+    assert!(!x.is_empty() && dy.len() == x.len() && dx.len() == x.len(), "lengths differ");
+    assert!(d_residual.as_ref().is_none_or(|d| d.len() == x.len()), "lengths differ");
+    let path = SimdPath::current();
+    let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
+    norm.fold(mean, var, &mut scale, &mut shift);
+    let chunk = rows_per_chunk(c) * c;
+    let chunks = x.len().div_ceil(chunk);
+    let pull = Pull { norm, x, dy, scale: &scale, shift: &shift, mean };
+
+    let mut partial = scratch::take(chunks * 2 * c);
+    partial.par_chunks_mut(2 * c).enumerate().for_each(|(k, sums)| {
+        let (sum, product) = sums.split_at_mut(c);
+        let range = k * chunk..((k + 1) * chunk).min(x.len());
+        dispatch::run(path, GradientSums { pull: pull.part(range), sum, product });
+    });
+    // dx = scale * g + a * x + b for each channel, with the means of the formula above in a and b.
+    let n = (x.len() / c) as f64;
+    let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
+    for i in 0..c {
+        let total = |from: usize| (0..chunks).map(|k| f64::from(partial[k * 2 * c + from + i])).sum::<f64>();
+        let inverse = 1.0 / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
+        let (sum, product) = (total(0), total(c) * inverse);
+        d_beta[i] = sum as f32;
+        d_gamma[i] = product as f32;
+        let scale = f64::from(norm.gamma[i]) * inverse;
+        a[i] = (-scale * inverse * product / n) as f32;
+        b[i] = (-scale * sum / n) as f32;
+    }
+    let finish = |k: usize, dx: &mut [f32], d_residual: Option<&mut [f32]>| {
+        let range = k * chunk..k * chunk + dx.len();
+        dispatch::run(path, InputGradient { pull: pull.part(range), a: &a, b: &b, dx, d_residual });
+    };
+    match d_residual {
+        None => dx.par_chunks_mut(chunk).enumerate().for_each(|(k, dx)| finish(k, dx, None)),
+        Some(d) => dx
+            .par_chunks_mut(chunk)
+            .zip(d.par_chunks_mut(chunk))
+            .enumerate()
+            .for_each(|(k, (dx, d))| finish(k, dx, Some(d))),
+    }
+}
+
+/// Some rows of the input and output gradient, and what is needed to carry the latter back through the activation.
+#[derive(Clone, Copy)]
+struct Pull<'a> {
+    norm: &'a BatchNorm<'a>,
+    x: &'a [f32],
+    dy: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    mean: &'a [f32],
+}
+
+impl<'a> Pull<'a> {
+    /// A part whose residual is indexed from its own start.
+    fn part(&self, range: Range<usize>) -> PullPart<'a> {
+        PullPart {
+            x: &self.x[range.clone()],
+            dy: &self.dy[range.clone()],
+            residual: self.norm.residual.map(|r| &r[range]),
+            activation: self.norm.activation,
+            scale: self.scale,
+            shift: self.shift,
+            mean: self.mean,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct PullPart<'a> {
+    x: &'a [f32],
+    dy: &'a [f32],
+    residual: Option<&'a [f32]>,
+    activation: Activation,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    mean: &'a [f32],
+}
+
+impl PullPart<'_> {
+    /// The input, and the gradient before the activation, of `n` elements from `at` on.
+    ///
+    /// # Safety
+    /// `at + n` must lie inside the part; `scale` and `shift` belong to these channels.
+    #[inline(always)]
+    unsafe fn gradient<S: Simd>(&self, s: S, at: usize, n: usize, scale: S::V, shift: S::V) -> (S::V, S::V) {
+        // SAFETY: forwarded from the caller; all slices of the part have equal lengths.
+        unsafe {
+            let x = s.load_n(self.x.as_ptr().add(at), n);
+            let g = s.load_n(self.dy.as_ptr().add(at), n);
+            if self.activation == Activation::None {
+                return (x, g);
+            }
+            let mut z = s.fma(x, scale, shift);
+            if let Some(residual) = self.residual {
+                z = s.add(z, s.load_n(residual.as_ptr().add(at), n));
+            }
+            (x, self.activation.pull(s, z, g))
+        }
+    }
+}
+
+struct GradientSums<'a> {
+    pull: PullPart<'a>,
+    /// Of the gradient.
+    sum: &'a mut [f32],
+    /// Of the gradient times `x - mean`.
+    product: &'a mut [f32],
+}
+
+impl Kernel for GradientSums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let c = self.sum.len();
+        self.sum.fill(0.0);
+        self.product.fill(0.0);
+        let pull = self.pull;
+        each_row_block(pull.x.len() / c, |rows| {
+            each_vector::<S>(c, |i, n| {
+                // SAFETY: `i + n <= c`, slices of channels have `c` numbers, rows of the part have `c` numbers.
+                unsafe {
+                    let scale = s.load_n(pull.scale.as_ptr().add(i), n);
+                    let shift = s.load_n(pull.shift.as_ptr().add(i), n);
+                    let mean = s.load_n(pull.mean.as_ptr().add(i), n);
+                    let mut sum = s.load_n(self.sum.as_ptr().add(i), n);
+                    let mut product = s.load_n(self.product.as_ptr().add(i), n);
+                    for r in rows.clone() {
+                        let (x, g) = pull.gradient(s, r * c + i, n, scale, shift);
+                        sum = s.add(sum, g);
+                        product = s.fma(g, s.sub(x, mean), product);
+                    }
+                    s.store_n(self.sum.as_mut_ptr().add(i), sum, n);
+                    s.store_n(self.product.as_mut_ptr().add(i), product, n);
+                }
+            });
+        });
+    }
+}
+
+struct InputGradient<'a> {
+    pull: PullPart<'a>,
+    a: &'a [f32],
+    b: &'a [f32],
+    dx: &'a mut [f32],
+    d_residual: Option<&'a mut [f32]>,
+}
+
+impl Kernel for InputGradient<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let c = self.a.len();
+        let pull = self.pull;
+        for r in 0..self.dx.len() / c {
+            each_vector::<S>(c, |i, n| {
+                let at = r * c + i;
+                // SAFETY: `i + n <= c`, slices of channels have `c` numbers, rows of the part have `c` numbers.
+                unsafe {
+                    let scale = s.load_n(pull.scale.as_ptr().add(i), n);
+                    let shift = s.load_n(pull.shift.as_ptr().add(i), n);
+                    let mean = s.load_n(pull.mean.as_ptr().add(i), n);
+                    let (a, b) = (s.load_n(self.a.as_ptr().add(i), n), s.load_n(self.b.as_ptr().add(i), n));
+                    let (x, g) = pull.gradient(s, at, n, scale, shift);
+                    let dx = s.fma(scale, g, s.fma(a, s.sub(x, mean), b));
+                    s.store_n(self.dx.as_mut_ptr().add(at), dx, n);
+                    if let Some(d) = &mut self.d_residual {
+                        s.store_n(d.as_mut_ptr().add(at), g, n);
+                    }
+                }
+            });
+        }
+    }
+}

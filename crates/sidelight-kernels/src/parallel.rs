@@ -1,0 +1,30 @@
+//! Splitting work over threads.
+
+use rayon::prelude::*;
+
+/// A pointer that several threads write through, each to its own part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedMut(pub(crate) *mut f32);
+// SAFETY: every user states why the parts written by different threads do not overlap.
+unsafe impl Send for SharedMut {}
+// SAFETY: as above.
+unsafe impl Sync for SharedMut {}
+
+/// Numbers per task in elementwise work: large enough to hide scheduling, small enough to stay in the second cache.
+pub(crate) const CHUNK: usize = 32 * 1024;
+
+/// Runs `work(i)` for `0..n` on the pool; on the calling thread where there is nothing to share.
+pub(crate) fn each(n: usize, work: impl Fn(usize) + Send + Sync) {
+    if n <= 1 || rayon::current_num_threads() == 1 {
+        (0..n).for_each(work);
+    } else {
+        (0..n).into_par_iter().with_max_len(1).for_each(work);
+    }
+}
+
+/// Sizes of `parts` nearly equal pieces of `total`: the start and length of piece `i`.
+pub(crate) fn piece(total: usize, parts: usize, i: usize) -> std::ops::Range<usize> {
+    let (q, r) = (total / parts, total % parts);
+    let start = i * q + i.min(r);
+    start..start + q + usize::from(i < r)
+}

@@ -1,0 +1,300 @@
+//! Every path of every convolution against the plain reference, over odd shapes.
+
+use proptest::prelude::*;
+use sidelight_kernels::conv::{conv2d_backward_input_bf16, conv2d_forward_bf16};
+use sidelight_kernels::{
+    Activation, Conv2d, Epilogue, Linear, PackedConv2d, SimdPath, conv2d_backward_bias, conv2d_backward_input,
+    conv2d_backward_weight, conv2d_forward, linear_backward_bias, linear_backward_input, linear_backward_weight,
+    linear_forward, reference, with_path,
+};
+
+/// Numbers in [-1, 1) from a seed; exact in few digits, so that nothing depends on a generator's version.
+fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// The largest difference, relative to the root mean square of the expected numbers.
+fn error(found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let scale = (expected.iter().map(|v| v * v).sum::<f64>() / expected.len().max(1) as f64).sqrt().max(1e-3);
+    found.iter().zip(expected).map(|(a, b)| {
+        assert!(a.is_finite(), "a result is not a number");
+        (f64::from(*a) - b).abs() / scale
+    }).fold(0.0, f64::max)
+}
+
+/// The root mean square of the difference, relative to that of the expected numbers.
+fn distance(found: &[f64], expected: &[f64]) -> f64 {
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
+    norm(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied()).max(1e-30)
+}
+
+fn paths() -> Vec<SimdPath> {
+    SimdPath::ALL.into_iter().filter(|p| p.is_available()).collect()
+}
+
+fn conv(batch: usize, size: [usize; 2], channels: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Conv2d {
+    Conv2d {
+        batch,
+        in_h: size[0],
+        in_w: size[1],
+        in_c: channels[0],
+        out_c: channels[1],
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        groups: 1,
+    }
+}
+
+/// Forward with everything in the epilogue, both gradients and the bias gradient, on every path.
+fn check(c: &Conv2d) {
+    let x = numbers(c.input_len(), 1);
+    let w = numbers(c.weight_len(), 2);
+    let dy = numbers(c.output_len(), 3);
+    let bias = numbers(c.out_c, 4);
+    let residual = numbers(c.output_len(), 5);
+    let plain = reference::conv2d(c, &x, &w);
+    let dx_expected = reference::conv2d_backward_input(c, &dy, &w);
+    let dw_expected = reference::conv2d_backward_weight(c, &x, &dy);
+    // Products of bf16 are exact in f32, so only the rounding of the operands separates them from `f32`; depthwise
+    // convolutions stay in `f32`.
+    let depthwise = c.groups > 1 && c.groups == c.in_c && c.in_c == c.out_c;
+    let round = |v: &[f32]| -> Vec<f32> {
+        v.iter().map(|v| if depthwise { *v } else { half::bf16::from_f32(*v).to_f32() }).collect()
+    };
+    let rounded = (
+        reference::conv2d(c, &round(&x), &round(&w)),
+        reference::conv2d_backward_input(c, &round(&dy), &round(&w)),
+    );
+    assert!(distance(&rounded.0, &plain) < 1e-2 && distance(&rounded.1, &dx_expected) < 1e-2);
+    for path in paths() {
+        with_path(path, || {
+            // Results overwrite whatever was there.
+            let mut y = vec![f32::NAN; c.output_len()];
+            conv2d_forward(c, &x, &w, None, Epilogue::NONE, &mut y);
+            assert!(error(&y, &plain) < 1e-5, "{path:?} {c:?} forward {}", error(&y, &plain));
+
+            for activation in [Activation::None, Activation::Relu, Activation::Silu] {
+                let expected: Vec<f64> = plain
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| {
+                        reference::activate(activation, v + f64::from(bias[i % c.out_c]) + f64::from(residual[i]))
+                    })
+                    .collect();
+                let epilogue = Epilogue { activation, residual: Some(&residual) };
+                y.fill(f32::NAN);
+                conv2d_forward(c, &x, &w, Some(&bias), epilogue, &mut y);
+                assert!(error(&y, &expected) < 1e-5, "{path:?} {c:?} {activation:?} {}", error(&y, &expected));
+                y.fill(f32::NAN);
+                PackedConv2d::new(c, &w, Some(&bias)).forward([c.batch, c.in_h, c.in_w], &x, epilogue, &mut y);
+                assert!(error(&y, &expected) < 1e-5, "{path:?} {c:?} packed {activation:?}");
+            }
+
+            let mut dx = vec![f32::NAN; c.input_len()];
+            conv2d_backward_input(c, &dy, &w, &mut dx);
+            assert!(error(&dx, &dx_expected) < 1e-5, "{path:?} {c:?} dx {}", error(&dx, &dx_expected));
+            let mut dw = vec![f32::NAN; c.weight_len()];
+            conv2d_backward_weight(c, &x, &dy, &mut dw);
+            assert!(error(&dw, &dw_expected) < 1e-5, "{path:?} {c:?} dw {}", error(&dw, &dw_expected));
+            let mut db = vec![f32::NAN; c.out_c];
+            conv2d_backward_bias(c, &dy, &mut db);
+            let db_expected: Vec<f64> =
+                (0..c.out_c).map(|k| dy.iter().skip(k).step_by(c.out_c).map(|v| f64::from(*v)).sum()).collect();
+            assert!(error(&db, &db_expected) < 1e-5, "{path:?} {c:?} db");
+
+            y.fill(f32::NAN);
+            conv2d_forward_bf16(c, &x, &w, None, Epilogue::NONE, &mut y);
+            assert!(error(&y, &rounded.0) < 1e-5, "{path:?} {c:?} bf16 forward {}", error(&y, &rounded.0));
+            dx.fill(f32::NAN);
+            conv2d_backward_input_bf16(c, &dy, &w, &mut dx);
+            assert!(error(&dx, &rounded.1) < 1e-5, "{path:?} {c:?} bf16 dx {}", error(&dx, &rounded.1));
+        });
+    }
+}
+
+#[test]
+fn convolutions_of_known_networks_equal_the_reference() {
+    check(&conv(2, [32, 32], [3, 64], 7, 2, 3)); // the stem of a ResNet
+    check(&conv(1, [17, 13], [3, 32], 3, 2, 1)); // the stem of a MobileNet
+    check(&conv(2, [8, 8], [64, 64], 3, 1, 1));
+    check(&conv(2, [8, 8], [64, 128], 3, 2, 1));
+    check(&conv(2, [8, 8], [64, 128], 1, 2, 0));
+    check(&conv(3, [4, 4], [128, 96], 3, 1, 1));
+    check(&conv(1, [7, 7], [96, 24], 1, 1, 0));
+    check(&conv(2, [5, 5], [24, 144], 1, 1, 0));
+    check(&conv(1, [9, 7], [17, 33], 5, 1, 2));
+}
+
+#[test]
+fn wide_inputs_that_collide_in_the_cache_equal_the_reference() {
+    check(&conv(2, [3, 3], [1024, 32], 1, 1, 0));
+    check(&conv(1, [3, 3], [512, 16], 3, 1, 1));
+}
+
+#[test]
+fn grouped_convolutions_equal_the_reference() {
+    check(&Conv2d { groups: 4, ..conv(2, [6, 5], [16, 24], 3, 1, 1) });
+    check(&Conv2d { groups: 2, ..conv(1, [7, 7], [10, 6], 3, 2, 1) });
+    check(&Conv2d { groups: 3, ..conv(2, [4, 4], [9, 9], 1, 1, 0) });
+    // One input channel per group but several outputs is grouped, not depthwise.
+    check(&Conv2d { groups: 5, ..conv(1, [6, 6], [5, 10], 3, 1, 1) });
+}
+
+#[test]
+fn depthwise_convolutions_equal_the_reference() {
+    for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (2, 2), (1, 1)] {
+        for channels in [16, 24, 37] {
+            for size in [[12, 11], [4, 4], [3, 2], [1, 1]] {
+                let c = conv(2, size, [channels; 2], kernel, stride, kernel / 2);
+                check(&Conv2d { groups: channels, ..c });
+            }
+        }
+    }
+}
+
+#[test]
+fn unequal_kernels_strides_and_paddings_equal_the_reference() {
+    let base = conv(2, [7, 9], [6, 10], 3, 1, 1);
+    check(&Conv2d { kernel: [1, 3], padding: [0, 1], ..base });
+    check(&Conv2d { kernel: [3, 1], padding: [1, 0], stride: [1, 2], ..base });
+    check(&Conv2d { kernel: [2, 4], padding: [0, 3], stride: [2, 3], ..base });
+    check(&Conv2d { kernel: [1, 1], padding: [1, 2], ..base });
+    check(&Conv2d { kernel: [2, 2], padding: [3, 3], stride: [1, 1], ..base });
+}
+
+#[test]
+fn an_empty_batch_gives_empty_results_and_zero_gradients() {
+    let c = conv(0, [5, 5], [3, 4], 3, 1, 1);
+    let w = numbers(c.weight_len(), 1);
+    conv2d_forward(&c, &[], &w, None, Epilogue::NONE, &mut []);
+    conv2d_backward_input(&c, &[], &w, &mut []);
+    let mut dw = vec![f32::NAN; c.weight_len()];
+    conv2d_backward_weight(&c, &[], &[], &mut dw);
+    assert!(dw.iter().all(|v| *v == 0.0));
+}
+
+#[test]
+#[should_panic(expected = "the weight has 7 numbers")]
+fn a_weight_of_the_wrong_length_is_refused() {
+    let c = conv(1, [5, 5], [3, 4], 3, 1, 1);
+    conv2d_forward(&c, &numbers(c.input_len(), 1), &[0.0; 7], None, Epilogue::NONE, &mut vec![0.0; c.output_len()]);
+}
+
+#[test]
+fn not_a_number_is_not_hidden() {
+    let c = conv(1, [4, 4], [4, 8], 3, 1, 1);
+    let mut x = numbers(c.input_len(), 1);
+    x[20] = f32::NAN;
+    let mut y = vec![0.0; c.output_len()];
+    for activation in [Activation::Relu, Activation::Relu6] {
+        conv2d_forward(&c, &x, &numbers(c.weight_len(), 2), None, Epilogue::activation(activation), &mut y);
+        assert!(y.iter().any(|v| v.is_nan()), "{activation:?}");
+    }
+}
+
+#[test]
+fn linear_layers_equal_the_reference() {
+    let l = Linear { rows: 19, inputs: 70, outputs: 45 };
+    let (x, w, b) = (numbers(19 * 70, 1), numbers(45 * 70, 2), numbers(45, 3));
+    let dy = numbers(19 * 45, 4);
+    let at = |i: usize, j: usize| -> f64 {
+        f64::from(b[j]) + (0..70).map(|k| f64::from(x[i * 70 + k]) * f64::from(w[j * 70 + k])).sum::<f64>()
+    };
+    let y_expected: Vec<f64> = (0..19 * 45).map(|i| at(i / 45, i % 45)).collect();
+    let dx_expected: Vec<f64> = (0..19 * 70)
+        .map(|i| (0..45).map(|j| f64::from(dy[i / 70 * 45 + j]) * f64::from(w[j * 70 + i % 70])).sum())
+        .collect();
+    let dw_expected: Vec<f64> = (0..45 * 70)
+        .map(|i| (0..19).map(|r| f64::from(dy[r * 45 + i / 70]) * f64::from(x[r * 70 + i % 70])).sum())
+        .collect();
+    for path in paths() {
+        with_path(path, || {
+            let (mut y, mut dx, mut dw) = (vec![0.0; 19 * 45], vec![0.0; 19 * 70], vec![0.0; 45 * 70]);
+            let mut db = vec![0.0; 45];
+            linear_forward(&l, &x, &w, Some(&b), Epilogue::NONE, &mut y);
+            linear_backward_input(&l, &dy, &w, &mut dx);
+            linear_backward_weight(&l, &x, &dy, &mut dw);
+            linear_backward_bias(&l, &dy, &mut db);
+            assert!(error(&y, &y_expected) < 1e-5 && error(&dx, &dx_expected) < 1e-5 && error(&dw, &dw_expected) < 1e-5);
+        });
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let dense = conv(5, [9, 9], [20, 40], 3, 1, 1);
+    let depthwise = Conv2d { groups: 20, out_c: 20, ..dense };
+    for c in [dense, Conv2d { stride: [2, 2], ..dense }, depthwise] {
+        let (x, w, dy) = (numbers(c.input_len(), 1), numbers(c.weight_len(), 2), numbers(c.output_len(), 3));
+        let results: Vec<_> = [1, 2, 5]
+            .into_iter()
+            .map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+                pool.install(|| {
+                    let (mut y, mut dx, mut dw) =
+                        (vec![0.0; c.output_len()], vec![0.0; c.input_len()], vec![0.0; c.weight_len()]);
+                    conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y);
+                    conv2d_backward_input(&c, &dy, &w, &mut dx);
+                    conv2d_backward_weight(&c, &x, &dy, &mut dw);
+                    (y, dx, dw)
+                })
+            })
+            .collect();
+        assert!(results.iter().all(|r| *r == results[0]), "{c:?}");
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+fn shapes() -> impl Strategy<Value = Conv2d> {
+    (
+        (1usize..4, 1usize..14, 1usize..14),
+        (1usize..4, 1usize..24, 1usize..24, 0usize..3),
+        (1usize..6, 1usize..6),
+        (1usize..4, 1usize..4),
+        (0usize..4, 0usize..4),
+    )
+        .prop_map(|((batch, in_h, in_w), (groups, a, b, kind), (kh, kw), (sh, sw), (ph, pw))| {
+            // Kinds: dense, grouped, depthwise.
+            let (groups, in_c, out_c) = match kind {
+                0 => (1, a, b),
+                1 => (groups, groups * a, groups * b),
+                _ => (a + 1, a + 1, a + 1),
+            };
+            Conv2d { batch, in_h, in_w, in_c, out_c, kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], groups }
+        })
+        .prop_filter("the kernel fits", |c| c.out_h() > 0 && c.out_w() > 0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn random_shapes_equal_the_reference(c in shapes()) {
+        check(&c);
+    }
+
+    /// Both gradients belong to the same linear map: `<dy, conv(x, w)> = <dx, x> = <dw, w>`.
+    #[test]
+    fn gradients_are_adjoint_to_forward(c in shapes(), seed in 0u64..1000) {
+        let (x, w) = (numbers(c.input_len(), seed), numbers(c.weight_len(), seed + 1));
+        let dy = numbers(c.output_len(), seed + 2);
+        let (mut y, mut dx, mut dw) = (vec![0.0; c.output_len()], vec![0.0; c.input_len()], vec![0.0; c.weight_len()]);
+        conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y);
+        conv2d_backward_input(&c, &dy, &w, &mut dx);
+        conv2d_backward_weight(&c, &x, &dy, &mut dw);
+        let scale = (dot(&y, &y) * dot(&dy, &dy)).sqrt().max(1.0);
+        prop_assert!((dot(&dy, &y) - dot(&dx, &x)).abs() / scale < 1e-5);
+        prop_assert!((dot(&dy, &y) - dot(&dw, &w)).abs() / scale < 1e-5);
+    }
+}

@@ -1,0 +1,112 @@
+//! A picture small enough to be part of a page.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::thumbnail;
+use image::{ImageFormat, RgbImage};
+
+/// Longest side in a page, pixels: sharp on a display of double density at half that size.
+const LONGEST: u32 = 320;
+/// Pictures up to this side are kept as they are, since JPEG would blur what little they have.
+const LOSSLESS: u32 = 96;
+const QUALITY: u8 = 82;
+
+/// A picture as part of a page: scaled down, compressed, in text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// Width of the picture that it was made from, pixels: what points are measured in.
+    pub width: usize,
+    /// Height of the picture that it was made from, pixels.
+    pub height: usize,
+    /// `data:image/jpeg;base64,…`
+    pub uri: String,
+}
+
+impl Thumbnail {
+    /// Scales a picture `[height][width][3]` to at most 320 pixels a side and compresses it.
+    ///
+    /// # Panics
+    ///
+    /// Where a side is 0 or `rgb` is not `height · width · 3` long.
+    pub fn of(width: usize, height: usize, rgb: &[u8]) -> Self {
+        assert!(
+            width > 0 && height > 0,
+            "a picture of {width} × {height} pixels"
+        );
+        assert_eq!(
+            rgb.len(),
+            width * height * 3,
+            "a picture of {width} × {height} pixels"
+        );
+        let whole = RgbImage::from_raw(width as u32, height as u32, rgb.to_vec())
+            .expect("the length was just compared");
+        let scale = f64::from(LONGEST) / width.max(height) as f64;
+        let side = |side: usize| ((side as f64 * scale).round() as u32).max(1);
+        let small = match scale < 1.0 {
+            true => thumbnail(&whole, side(width), side(height)),
+            false => whole,
+        };
+        Self {
+            width,
+            height,
+            uri: data_uri(&small),
+        }
+    }
+}
+
+fn data_uri(picture: &RgbImage) -> String {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let (kind, written) = match picture.width().max(picture.height()) <= LOSSLESS {
+        true => ("png", picture.write_to(&mut bytes, ImageFormat::Png)),
+        false => {
+            let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
+            ("jpeg", picture.write_with_encoder(encoder))
+        }
+    };
+    written.expect("a picture this small is encoded into memory");
+    format!(
+        "data:image/{kind};base64,{}",
+        STANDARD.encode(bytes.into_inner())
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(thumbnail: &Thumbnail) -> RgbImage {
+        let (_, text) = thumbnail.uri.split_once("base64,").unwrap();
+        image::load_from_memory(&STANDARD.decode(text).unwrap())
+            .unwrap()
+            .to_rgb8()
+    }
+
+    #[test]
+    fn a_large_picture_is_scaled_and_keeps_its_shape_and_colour() {
+        let rgb = [200, 100, 50].repeat(1000 * 500);
+        let thumbnail = Thumbnail::of(1000, 500, &rgb);
+        assert_eq!((thumbnail.width, thumbnail.height), (1000, 500));
+        assert!(thumbnail.uri.starts_with("data:image/jpeg;base64,"));
+        let picture = decoded(&thumbnail);
+        assert_eq!(picture.dimensions(), (320, 160));
+        let pixel = picture.get_pixel(160, 80).0;
+        for (found, expected) in pixel.into_iter().zip([200, 100, 50]) {
+            assert!(found.abs_diff(expected) <= 3, "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_picture_is_kept_to_the_last_bit() {
+        let rgb: Vec<u8> = (0..8 * 4 * 3).map(|k| k as u8).collect();
+        let thumbnail = Thumbnail::of(8, 4, &rgb);
+        assert!(thumbnail.uri.starts_with("data:image/png"));
+        assert_eq!(decoded(&thumbnail).into_raw(), rgb);
+    }
+
+    #[test]
+    fn a_very_long_picture_keeps_at_least_one_pixel() {
+        let thumbnail = Thumbnail::of(5000, 2, &[0; 5000 * 2 * 3]);
+        assert_eq!(decoded(&thumbnail).dimensions(), (320, 1));
+    }
+}

@@ -1,0 +1,54 @@
+//! The normal, Student's t and the binomial distribution, through `statrs`.
+
+use statrs::distribution::{Binomial, ContinuousCDF, Discrete, DiscreteCDF, Normal, StudentsT};
+
+/// Probability that a standard normal number is at most `z`.
+pub fn normal_cdf(z: f64) -> f64 {
+    Normal::standard().cdf(z)
+}
+
+/// The number that a standard normal one is below with probability `p`; infinite at 0 and 1.
+pub fn normal_quantile(p: f64) -> f64 {
+    Normal::standard().inverse_cdf(p.clamp(0.0, 1.0))
+}
+
+/// Probability that Student's t with `df` degrees of freedom is at most `t`.
+pub fn t_cdf(t: f64, df: f64) -> f64 {
+    if t.is_infinite() {
+        return if t > 0.0 { 1.0 } else { 0.0 };
+    }
+    student(df).cdf(t)
+}
+
+/// The number that Student's t with `df` degrees of freedom is below with probability `p`.
+pub fn t_quantile(p: f64, df: f64) -> f64 {
+    student(df).inverse_cdf(p.clamp(0.0, 1.0))
+}
+
+/// Probability that |t| is at least this large under no effect.
+pub fn t_two_sided(t: f64, df: f64) -> f64 {
+    (2.0 * t_cdf(-t.abs(), df)).min(1.0)
+}
+
+/// Probability that |z| is at least this large under no effect.
+pub fn normal_two_sided(z: f64) -> f64 {
+    (2.0 * normal_cdf(-z.abs())).min(1.0)
+}
+
+/// Probability of exactly `k` of `n` when each has probability `p` (in [0, 1]).
+pub fn binomial_pmf(k: u64, n: u64, p: f64) -> f64 {
+    Binomial::new(p, n)
+        .expect("a probability is in [0, 1]")
+        .pmf(k)
+}
+
+/// Probability of at most `k` of `n` when each has probability `p` (in [0, 1]).
+pub fn binomial_cdf(k: u64, n: u64, p: f64) -> f64 {
+    Binomial::new(p, n)
+        .expect("a probability is in [0, 1]")
+        .cdf(k)
+}
+
+fn student(df: f64) -> StudentsT {
+    StudentsT::new(0.0, 1.0, df.max(f64::MIN_POSITIVE)).expect("degrees of freedom are above 0")
+}
