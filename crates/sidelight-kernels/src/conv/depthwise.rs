@@ -98,68 +98,108 @@ impl Kernel for &Unit<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let c = self.of.input[2];
-        for channel in (0..c).step_by(S::LANES) {
-            let n = (c - channel).min(S::LANES);
-            if n == S::LANES {
-                self.channels(Lanes::<S, true> { s, n }, channel);
-            } else {
-                self.channels(Lanes::<S, false> { s, n }, channel);
+        let cols = &self.of.cols;
+        // The kernel's width as a constant keeps its window in registers.
+        let strips = |line: usize, first: usize, count: usize| match cols.taps {
+            3 => s.kernel(Strips::<3> { of: self, line, first, count }),
+            5 => s.kernel(Strips::<5> { of: self, line, first, count }),
+            2 => s.kernel(Strips::<2> { of: self, line, first, count }),
+            1 => s.kernel(Strips::<1> { of: self, line, first, count }),
+            _ => (first..first + count).for_each(|col| s.kernel(Edge { of: self, line, col })),
+        };
+        for line in self.lines.clone() {
+            let inner = cols.interior(self.of.input[1]);
+            for col in 0..inner.start {
+                s.kernel(Edge { of: self, line, col });
+            }
+            if !inner.is_empty() {
+                strips(line, inner.start, inner.len());
+            }
+            for col in inner.end..cols.count {
+                s.kernel(Edge { of: self, line, col });
+            }
+            if !self.of.epilogue.is_plain() {
+                s.kernel(Finish { of: self, line });
             }
         }
     }
 }
 
+/// Calls `$body` for every vector of channels of `$c`, whole ones and then the rest.
+macro_rules! each_lanes {
+    ($s:expr, $c:expr, |$lanes:ident, $channel:ident| $body:expr) => {
+        let whole = $c / S::LANES * S::LANES;
+        for $channel in (0..whole).step_by(S::LANES) {
+            let $lanes = Lanes::<S, true> { s: $s, n: S::LANES };
+            $body;
+        }
+        if whole < $c {
+            let $channel = whole;
+            let $lanes = Lanes::<S, false> { s: $s, n: $c - whole };
+            $body;
+        }
+    };
+}
+
+/// Outputs of one line whose windows lie inside the input from left to right; the kernel is `K` wide.
+struct Strips<'a, const K: usize> {
+    of: &'a Unit<'a>,
+    line: usize,
+    first: usize,
+    count: usize,
+}
+
+impl<const K: usize> Kernel for Strips<'_, K> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Strips { of, line, first, count } = self;
+        let c = of.of.input[2];
+        // Four at a time hide the latency of a multiplication; channels inside make all memory a few streams.
+        let fours = count / 4 * 4;
+        for col in (first..first + fours).step_by(4) {
+            each_lanes!(s, c, |lanes, channel| of.strip::<S, _, K, 4>(lanes, channel, line, col));
+        }
+        for col in first + fours..first + count {
+            each_lanes!(s, c, |lanes, channel| of.strip::<S, _, K, 1>(lanes, channel, line, col));
+        }
+    }
+}
+
+/// One output whose window may reach beyond the input.
+struct Edge<'a> {
+    of: &'a Unit<'a>,
+    line: usize,
+    col: usize,
+}
+
+impl Kernel for Edge<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Edge { of, line, col } = self;
+        each_lanes!(s, of.of.input[2], |lanes, channel| of.edge(lanes, channel, line, col));
+    }
+}
+
+/// Residual and activation of one line, while it is in cache.
+struct Finish<'a> {
+    of: &'a Unit<'a>,
+    line: usize,
+}
+
+impl Kernel for Finish<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Finish { of, line } = self;
+        for col in 0..of.of.cols.count {
+            each_lanes!(s, of.of.input[2], |lanes, channel| of.finish(lanes, channel, line, col));
+        }
+    }
+}
+
 impl Unit<'_> {
-    #[inline(always)]
-    fn channels<S: Simd, const ALL: bool>(&self, lanes: Lanes<S, ALL>, channel: usize) {
-        let cols = &self.of.cols;
-        for line in self.lines.clone() {
-            let inner = cols.interior(self.of.input[1]);
-            for col in (0..inner.start).chain(inner.end..cols.count) {
-                self.edge(lanes, channel, line, col);
-            }
-            // The kernel's width as a constant keeps its window in registers.
-            match cols.taps {
-                3 => self.interior::<S, ALL, 3>(lanes, channel, line, inner),
-                5 => self.interior::<S, ALL, 5>(lanes, channel, line, inner),
-                2 => self.interior::<S, ALL, 2>(lanes, channel, line, inner),
-                1 => self.interior::<S, ALL, 1>(lanes, channel, line, inner),
-                _ => {
-                    for col in inner {
-                        self.edge(lanes, channel, line, col);
-                    }
-                }
-            }
-            if !self.of.epilogue.is_plain() {
-                for col in 0..cols.count {
-                    self.finish(lanes, channel, line, col);
-                }
-            }
-        }
-    }
-
-    /// Outputs whose window lies inside the input from left to right.
-    #[inline(always)]
-    fn interior<S: Simd, const ALL: bool, const K: usize>(
-        &self,
-        lanes: Lanes<S, ALL>,
-        channel: usize,
-        line: usize,
-        inner: Range<usize>,
-    ) {
-        // Four at a time hide the latency of a multiplication.
-        let mut col = inner.start;
-        while col + 4 <= inner.end {
-            self.strip::<S, ALL, K, 4>(lanes, channel, line, col);
-            col += 4;
-        }
-        while col < inner.end {
-            self.strip::<S, ALL, K, 1>(lanes, channel, line, col);
-            col += 1;
-        }
-    }
-
     #[inline(always)]
     fn strip<S: Simd, const ALL: bool, const K: usize, const T: usize>(
         &self,
