@@ -14,7 +14,6 @@ pub mod schedule;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::module::Module;
 use rand::Rng;
 
 use crate::config::Config;

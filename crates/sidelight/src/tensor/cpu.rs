@@ -320,7 +320,8 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     }
 }
 
-fn plain<C: CheckpointStrategy>(x: Tracked<C>) -> Flat {
+/// The numbers alone (what is tracked is of the same type whatever the strategy of checkpoints).
+fn plain(x: FloatTensor<Autodiff<Flex>>) -> Flat {
     x.into_parts().0
 }
 
@@ -412,7 +413,7 @@ fn like_rows(values: Vec<f32>, like: &Flat) -> Flat {
 /// An operation of four axes and one weight: how the functions of `tensor` call these.
 macro_rules! call {
     ($name:ident($($argument:expr),+)) => {
-        Tensor::from_dispatch(<Dispatch as Kernels>::$name($($argument),+))
+        burn::tensor::Tensor::from_dispatch(<burn::backend::Dispatch as $crate::tensor::cpu::Kernels>::$name($($argument),+))
     };
 }
 pub(crate) use call;

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::Result;
