@@ -333,7 +333,8 @@ pub enum Error {
     },
     /// The split column puts rows of one group into different parts.
     #[error(
-        "{first} is in the {first_part:?} part and row {second_row}, of the same group, in the {second_part:?} part"
+        "{}, row {} is in the {:?} part and row {}, of the same group, in the {:?} part",
+        path.display(), rows[0], parts[0], rows[1], parts[1]
     )]
     GroupInTwoParts {
         /// The table.
