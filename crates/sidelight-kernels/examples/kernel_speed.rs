@@ -4,7 +4,7 @@
 //!
 //! Speeds are the best of several repeats, in GFLOP/s per thread, or GB/s of memory named by the call.
 
-use sidelight_kernels::conv::{conv2d_backward_input_bf16, conv2d_forward_bf16};
+use sidelight_kernels::conv::{conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16};
 use sidelight_kernels::optimizer::AdamW;
 use sidelight_kernels::pool::{Pool2d, max_pool_backward, max_pool_forward};
 use sidelight_kernels::{
@@ -171,6 +171,7 @@ fn convolutions(batch: usize, threads: usize, filter: &str, peak: f64) {
             ("dw", speed(best(|| conv2d_backward_weight(&c, &x, &dy, &mut dw)))),
             ("fwd bf16", speed(best(|| conv2d_forward_bf16(&c, &x, &w, None, Epilogue::NONE, &mut y)))),
             ("dx bf16", speed(best(|| conv2d_backward_input_bf16(&c, &dy, &w, &mut dx)))),
+            ("dw bf16", speed(best(|| conv2d_backward_weight_bf16(&c, &x, &dy, &mut dw)))),
         ];
         print!("{name:26} {:8.1} |", c.flops() / 1e6);
         for (what, speed) in results {

@@ -315,8 +315,10 @@ fn forward_packed(
     let out = [c.out_h(), c.out_w(), c.out_c];
     let input = [c.in_h, c.in_w, c.in_c];
     if c.is_depthwise() {
-        depthwise::Correlation { batch: c.batch, input, x, y: ay, cols: ax, out, weights: packed, bias, epilogue }
-            .run(path, SharedMut(y.as_mut_ptr()));
+        let all = depthwise::Correlation {
+            batch: c.batch, input, x, y: ay, cols: ax, out, weights: packed, bias, epilogue
+        };
+        depthwise::run(&[all], path, SharedMut(y.as_mut_ptr()));
         return;
     }
     let (cin, cout, stride) = (c.in_c / c.groups, c.out_c / c.groups, packed.len() / c.groups);
@@ -376,55 +378,65 @@ fn backward_input(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: &
     let source = [c.out_h(), c.out_w(), c.out_c];
     let out = [c.in_h, c.in_w, c.in_c];
     // Input pixels fall into stride x stride classes; those of one class see the same taps at the same offsets.
-    for py in 0..c.stride[0] {
-        for px in 0..c.stride[1] {
-            let (ay, ty) = Axis::backward(c.in_h, c.stride[0], c.padding[0], c.kernel[0], py);
-            let (ax, tx) = Axis::backward(c.in_w, c.stride[1], c.padding[1], c.kernel[1], px);
-            let taps: Vec<usize> = ty.iter().flat_map(|y| tx.iter().map(move |x| y * c.kernel[1] + x)).collect();
-            if c.is_depthwise() {
-                let mut packed = scratch::take(taps.len() * c.in_c);
-                depthwise::pack(c.in_c, &taps, w, &mut packed);
-                depthwise::Correlation {
-                    batch: c.batch,
-                    input: source,
-                    x: dy,
-                    y: ay,
-                    cols: ax,
-                    out,
-                    weights: &packed,
-                    bias: None,
-                    epilogue: Epilogue::NONE,
-                }
-                .run(path, dx);
-                continue;
-            }
-            let weights = Weights {
+    let classes: Vec<(Axis, Axis, Vec<usize>)> = (0..c.stride[0] * c.stride[1])
+        .map(|class| {
+            let (py, px) = (class / c.stride[1], class % c.stride[1]);
+            let (rows, ty) = Axis::backward(c.in_h, c.stride[0], c.padding[0], c.kernel[0], py);
+            let (cols, tx) = Axis::backward(c.in_w, c.stride[1], c.padding[1], c.kernel[1], px);
+            let taps = ty.iter().flat_map(|y| tx.iter().map(move |x| y * c.kernel[1] + x)).collect();
+            (rows, cols, taps)
+        })
+        .collect();
+    if c.is_depthwise() {
+        let mut packed = scratch::take(w.len());
+        let mut rest = &mut packed[..];
+        let mut parts = Vec::new();
+        for (rows, cols, taps) in &classes {
+            let (weights, tail) = rest.split_at_mut(taps.len() * c.in_c);
+            rest = tail;
+            depthwise::pack(c.in_c, taps, w, weights);
+            parts.push(depthwise::Correlation {
+                batch: c.batch,
+                input: source,
+                x: dy,
+                y: *rows,
+                cols: *cols,
+                out,
+                weights,
+                bias: None,
+                epilogue: Epilogue::NONE,
+            });
+        }
+        depthwise::run(&parts, path, dx);
+        return;
+    }
+    for (rows, cols, taps) in classes {
+        let weights = Weights {
+            columns: cin,
+            channels: cout,
+            column_stride: kernel_area,
+            channel_stride: cin * kernel_area,
+            taps,
+        };
+        let mut packed = scratch::take(weights.packed_len(path, words));
+        for g in 0..c.groups {
+            let from = w.len() / c.groups;
+            weights.pack(path, words, &w[g * from..][..from], &mut packed);
+            Correlation {
+                path,
+                words,
+                batch: c.batch,
+                source: Source { x: dy, shape: source, first_channel: g * cout, channels: cout },
+                rows,
+                cols,
+                out,
+                first_column: g * cin,
                 columns: cin,
-                channels: cout,
-                column_stride: kernel_area,
-                channel_stride: cin * kernel_area,
-                taps,
-            };
-            let mut packed = scratch::take(weights.packed_len(path, words));
-            for g in 0..c.groups {
-                let from = w.len() / c.groups;
-                weights.pack(path, words, &w[g * from..][..from], &mut packed);
-                Correlation {
-                    path,
-                    words,
-                    batch: c.batch,
-                    source: Source { x: dy, shape: source, first_channel: g * cout, channels: cout },
-                    rows: ay,
-                    cols: ax,
-                    out,
-                    first_column: g * cin,
-                    columns: cin,
-                    weights: &packed,
-                    bias: None,
-                    epilogue: Epilogue::NONE,
-                }
-                .run(dx);
+                weights: &packed,
+                bias: None,
+                epilogue: Epilogue::NONE,
             }
+            .run(dx);
         }
     }
 }
@@ -441,6 +453,19 @@ fn backward_input(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: &
 ///
 /// When a length does not fit the shape.
 pub fn conv2d_backward_weight(c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    backward_weight(c, Precision::F32, x, dy, dw);
+}
+
+/// As [`conv2d_backward_weight`] with operands rounded to bf16 and sums in `f32`.
+///
+/// # Panics
+///
+/// When a length does not fit the shape.
+pub fn conv2d_backward_weight_bf16(c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    backward_weight(c, Precision::Bf16, x, dy, dw);
+}
+
+fn backward_weight(c: &Conv2d, precision: Precision, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     c.check();
     check_len("the input", x.len(), c.input_len());
     check_len("the output gradient", dy.len(), c.output_len());
@@ -449,7 +474,7 @@ pub fn conv2d_backward_weight(c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32])
     if c.is_depthwise() {
         depthwise_gradient::backward_weight(c, path, x, dy, dw);
     } else {
-        weight_gradient::backward_weight(c, path, x, dy, dw);
+        weight_gradient::backward_weight(c, path, Words::new(path, precision), x, dy, dw);
     }
 }
 

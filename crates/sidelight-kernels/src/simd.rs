@@ -47,6 +47,10 @@ pub(crate) trait Simd: Copy + Send + Sync {
     unsafe fn convert(self, _src: *const f32, _dst: *mut u16, _n: usize) {
         unreachable!("only words that are pairs are converted")
     }
+    /// Rounds two vectors to bf16 and pairs them up, `a` in the lower halves; only where [`Simd::mla`] multiplies pairs.
+    fn pair(self, _a: Self::V, _b: Self::V) -> Self::V {
+        unreachable!("only words that are pairs are paired")
+    }
     /// Runs `tile` compiled for this instruction set and for `rows`, at most [`Simd::ROWS`], as a function of its own.
     ///
     /// Without functions of their own, dozens of unrolled tiles in one body would take the compiler minutes.

@@ -1,7 +1,7 @@
 //! Every path of every convolution against the plain reference, over odd shapes.
 
 use proptest::prelude::*;
-use sidelight_kernels::conv::{conv2d_backward_input_bf16, conv2d_forward_bf16};
+use sidelight_kernels::conv::{conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16};
 use sidelight_kernels::{
     Activation, Conv2d, Epilogue, Linear, PackedConv2d, SimdPath, conv2d_backward_bias, conv2d_backward_input,
     conv2d_backward_weight, conv2d_forward, linear_backward_bias, linear_backward_input, linear_backward_weight,
@@ -72,7 +72,9 @@ fn check(c: &Conv2d) {
     let rounded = (
         reference::conv2d(c, &round(&x), &round(&w)),
         reference::conv2d_backward_input(c, &round(&dy), &round(&w)),
+        reference::conv2d_backward_weight(c, &round(&x), &round(&dy)),
     );
+    assert!(distance(&rounded.2, &dw_expected) < 1e-2);
     assert!(distance(&rounded.0, &plain) < 1e-2 && distance(&rounded.1, &dx_expected) < 1e-2);
     for path in paths() {
         with_path(path, || {
@@ -116,6 +118,9 @@ fn check(c: &Conv2d) {
             dx.fill(f32::NAN);
             conv2d_backward_input_bf16(c, &dy, &w, &mut dx);
             assert!(error(&dx, &rounded.1) < 1e-5, "{path:?} {c:?} bf16 dx {}", error(&dx, &rounded.1));
+            dw.fill(f32::NAN);
+            conv2d_backward_weight_bf16(c, &x, &dy, &mut dw);
+            assert!(error(&dw, &rounded.2) < 1e-5, "{path:?} {c:?} bf16 dw {}", error(&dw, &rounded.2));
         });
     }
 }

@@ -37,27 +37,33 @@ pub(crate) fn pack(channels: usize, taps: &[usize], w: &[f32], packed: &mut [f32
     }
 }
 
-impl Correlation<'_> {
-    /// Computes the outputs of these axes; no other element of `out` is touched.
-    pub(crate) fn run(&self, path: SimdPath, out: SharedMut) {
-        let [h, w, c] = self.input;
-        let [out_h, out_w, out_c] = self.out;
+/// Computes the outputs of the axes of all `parts`, which must not share any; no other element of `out` is touched.
+///
+/// Parts of one image are computed after another on the same thread, so that what they share is read once.
+pub(crate) fn run(parts: &[Correlation<'_>], path: SimdPath, out: SharedMut) {
+    for of in parts {
+        let [h, w, c] = of.input;
+        let [out_h, out_w, out_c] = of.out;
         // The unsafe code below relies on these.
-        assert!(self.x.len() == self.batch * h * w * c && c == out_c);
-        assert!(self.weights.len() == self.y.taps * self.cols.taps * c);
-        assert!(self.y.count == 0 || self.y.first + (self.y.count - 1) * self.y.step < out_h);
-        assert!(self.cols.count == 0 || self.cols.first + (self.cols.count - 1) * self.cols.step < out_w);
-        assert!(self.bias.is_none_or(|b| b.len() == c));
-        assert!(self.epilogue.residual.is_none_or(|r| r.len() == self.batch * out_h * out_w * c));
-        if self.batch * self.y.count * self.cols.count == 0 {
-            return;
-        }
-        let parts = (self.y.count * self.cols.count * c).div_ceil(UNIT).min(self.y.count);
-        each(self.batch * parts, |i| {
-            let unit = Unit { of: self, image: i / parts, lines: piece(self.y.count, parts, i % parts), out };
-            dispatch::run(path, &unit);
-        });
+        assert!(of.x.len() == of.batch * h * w * c && c == out_c);
+        assert!(of.weights.len() == of.y.taps * of.cols.taps * c);
+        assert!(of.y.count == 0 || of.y.first + (of.y.count - 1) * of.y.step < out_h);
+        assert!(of.cols.count == 0 || of.cols.first + (of.cols.count - 1) * of.cols.step < out_w);
+        assert!(of.bias.is_none_or(|b| b.len() == c));
+        assert!(of.epilogue.residual.is_none_or(|r| r.len() == of.batch * out_h * out_w * c));
     }
+    let size: usize = parts.iter().map(|of| of.y.count * of.cols.count * of.out[2]).sum();
+    let lines = parts.iter().map(|of| of.y.count).max().unwrap_or(0);
+    let (Some(first), true) = (parts.first(), size > 0) else { return };
+    let pieces = size.div_ceil(UNIT).min(lines);
+    each(first.batch * pieces, |i| {
+        for of in parts {
+            let unit = Unit { of, image: i / pieces, lines: piece(of.y.count, pieces, i % pieces), out };
+            if of.cols.count > 0 {
+                dispatch::run(path, &unit);
+            }
+        }
+    });
 }
 
 struct Unit<'a> {

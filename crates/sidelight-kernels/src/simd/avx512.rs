@@ -128,6 +128,15 @@ implement!(Avx512Bf16, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16",
         }
     }
     #[inline(always)]
+    fn pair(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512 BF16; the casts are between vectors of bits.
+        unsafe {
+            let a = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(a)));
+            let b = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(b)));
+            _mm512_castsi512_ps(_mm512_or_si512(a, _mm512_slli_epi32::<16>(b)))
+        }
+    }
+    #[inline(always)]
     unsafe fn convert(self, src: *const f32, dst: *mut u16, n: usize) {
         let mut i = 0;
         while i < n {
