@@ -1,15 +1,18 @@
 //! Prints the speed of every kernel at the layer shapes of ResNet-18 and MobileNetV2, beside the machine's limits.
 //!
-//! `cargo run --release -p sidelight-kernels --example kernel_speed -- [batch] [threads] [filter]`
+//! `cargo run --release -p sidelight-kernels --example kernel_speed -- [batch] [threads] [filter] [path]`
 //!
 //! Speeds are the best of several repeats, in GFLOP/s per thread, or GB/s of memory named by the call.
 
-use sidelight_kernels::conv::{conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16};
+use sidelight_kernels::conv::{
+    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
+};
 use sidelight_kernels::optimizer::AdamW;
 use sidelight_kernels::pool::{Pool2d, max_pool_backward, max_pool_forward};
 use sidelight_kernels::{
-    Activation, BatchNorm, BatchNormGradients, Conv2d, Epilogue, PackedConv2d, SimdPath, batch_norm_backward,
-    batch_norm_forward, conv2d_backward_input, conv2d_backward_weight, conv2d_forward,
+    Activation, BatchNorm, BatchNormGradients, Conv2d, Epilogue, PackedConv2d, SimdPath,
+    batch_norm_backward, batch_norm_forward, conv2d_backward_input, conv2d_backward_weight,
+    conv2d_forward, with_path,
 };
 use std::hint::black_box;
 use std::time::Instant;
@@ -40,7 +43,11 @@ fn processor_time() -> Option<f64> {
 fn best(mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     let alone = rayon::current_num_threads() == 1;
-    let now = || processor_time().filter(|_| alone).unwrap_or_else(|| start.elapsed().as_secs_f64());
+    let now = || {
+        processor_time()
+            .filter(|_| alone)
+            .unwrap_or_else(|| start.elapsed().as_secs_f64())
+    };
     work();
     let mut best = f64::INFINITY;
     let mut repeats = 0;
@@ -54,7 +61,9 @@ fn best(mut work: impl FnMut()) -> f64 {
 }
 
 fn numbers(len: usize) -> Vec<f32> {
-    (0..len).map(|i| ((i * 7919) % 1000) as f32 * 1e-3 - 0.5).collect()
+    (0..len)
+        .map(|i| ((i * 7919) % 1000) as f32 * 1e-3 - 0.5)
+        .collect()
 }
 
 /// The peak of fused multiplications on one thread, GFLOP/s: independent sums that stay in registers.
@@ -86,14 +95,20 @@ fn peak() -> f64 {
     }
     let per_pass = |lanes: usize| (2 * 12 * lanes * N) as f64 / 1e9;
     match SimdPath::best() {
-        // SAFETY: the path is available.
-        SimdPath::Avx512 | SimdPath::Avx512Bf16 => per_pass(16) / best(|| {
-            black_box(unsafe { avx512(black_box(1.0)) });
-        }),
-        // SAFETY: the path is available.
-        SimdPath::Avx2 => per_pass(8) / best(|| {
-            black_box(unsafe { avx2(black_box(1.0)) });
-        }),
+        SimdPath::Avx512 | SimdPath::Avx512Bf16 => {
+            per_pass(16)
+                / best(|| {
+                    // SAFETY: the path is available.
+                    black_box(unsafe { avx512(black_box(1.0)) });
+                })
+        }
+        SimdPath::Avx2 => {
+            per_pass(8)
+                / best(|| {
+                    // SAFETY: the path is available.
+                    black_box(unsafe { avx2(black_box(1.0)) });
+                })
+        }
         SimdPath::Portable => f64::NAN,
     }
 }
@@ -137,7 +152,10 @@ const LAYERS: [Layer; 27] = [
 ];
 
 fn convolutions(batch: usize, threads: usize, filter: &str, peak: f64) {
-    println!("{:26} {:>8} | GFLOP/s per thread (share of peak)", "convolution", "MFLOP");
+    println!(
+        "{:26} {:>8} | GFLOP/s per thread (share of peak)",
+        "convolution", "MFLOP"
+    );
     for Layer(name, side, [cin, cout], kernel, stride, groups) in LAYERS {
         if !name.contains(filter) {
             continue;
@@ -154,24 +172,58 @@ fn convolutions(batch: usize, threads: usize, filter: &str, peak: f64) {
             padding: [kernel / 2; 2],
             groups,
         };
-        let (x, w, dy) = (numbers(c.input_len()), numbers(c.weight_len()), numbers(c.output_len()));
-        let (mut y, mut dx, mut dw) =
-            (vec![0.0; c.output_len()], vec![0.0; c.input_len()], vec![0.0; c.weight_len()]);
+        let (x, w, dy) = (
+            numbers(c.input_len()),
+            numbers(c.weight_len()),
+            numbers(c.output_len()),
+        );
+        let (mut y, mut dx, mut dw) = (
+            vec![0.0; c.output_len()],
+            vec![0.0; c.input_len()],
+            vec![0.0; c.weight_len()],
+        );
         let speed = |seconds: f64| c.flops() / seconds / 1e9 / threads as f64;
         let packed = PackedConv2d::new(&c, &w, None);
         let results = [
-            ("fwd", speed(best(|| conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y)))),
+            (
+                "fwd",
+                speed(best(|| {
+                    conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y)
+                })),
+            ),
             (
                 "packed+relu6",
                 speed(best(|| {
-                    packed.forward([batch, side, side], &x, Epilogue::activation(Activation::Relu6), &mut y);
+                    packed.forward(
+                        [batch, side, side],
+                        &x,
+                        Epilogue::activation(Activation::Relu6),
+                        &mut y,
+                    );
                 })),
             ),
-            ("dx", speed(best(|| conv2d_backward_input(&c, &dy, &w, &mut dx)))),
-            ("dw", speed(best(|| conv2d_backward_weight(&c, &x, &dy, &mut dw)))),
-            ("fwd bf16", speed(best(|| conv2d_forward_bf16(&c, &x, &w, None, Epilogue::NONE, &mut y)))),
-            ("dx bf16", speed(best(|| conv2d_backward_input_bf16(&c, &dy, &w, &mut dx)))),
-            ("dw bf16", speed(best(|| conv2d_backward_weight_bf16(&c, &x, &dy, &mut dw)))),
+            (
+                "dx",
+                speed(best(|| conv2d_backward_input(&c, &dy, &w, &mut dx))),
+            ),
+            (
+                "dw",
+                speed(best(|| conv2d_backward_weight(&c, &x, &dy, &mut dw))),
+            ),
+            (
+                "fwd bf16",
+                speed(best(|| {
+                    conv2d_forward_bf16(&c, &x, &w, None, Epilogue::NONE, &mut y)
+                })),
+            ),
+            (
+                "dx bf16",
+                speed(best(|| conv2d_backward_input_bf16(&c, &dy, &w, &mut dx))),
+            ),
+            (
+                "dw bf16",
+                speed(best(|| conv2d_backward_weight_bf16(&c, &x, &dy, &mut dw))),
+            ),
         ];
         print!("{name:26} {:8.1} |", c.flops() / 1e6);
         for (what, speed) in results {
@@ -186,7 +238,13 @@ fn memory_bound(batch: usize, threads: usize, filter: &str) {
     let (a, mut b) = (numbers(n), vec![0.0f32; n]);
     let copy = (8 * n) as f64 / best(|| black_box(&mut b).copy_from_slice(black_box(&a))) / 1e9;
     println!("\ncopy bandwidth, one thread: {copy:.1} GB/s (read + write)");
-    for (rows, c) in [(32 * 32, 64), (4 * 4, 512), (64 * 64, 96), (8 * 8, 384), (32 * 32, 24)] {
+    for (rows, c) in [
+        (32 * 32, 64),
+        (4 * 4, 512),
+        (64 * 64, 96),
+        (8 * 8, 384),
+        (32 * 32, 24),
+    ] {
         let name = format!("batch norm {rows}x{c}");
         if !name.contains(filter) {
             continue;
@@ -195,50 +253,124 @@ fn memory_bound(batch: usize, threads: usize, filter: &str) {
         let (x, dy, residual) = (numbers(n), numbers(n), numbers(n));
         let (gamma, beta) = (vec![1.0; c], vec![0.1; c]);
         let (mut y, mut dx, mut dr) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
-        let (mut mean, mut var, mut dg, mut db) = (vec![0.0; c], vec![0.0; c], vec![0.0; c], vec![0.0; c]);
-        let norm = BatchNorm { gamma: &gamma, beta: &beta, eps: 1e-5, residual: None, activation: Activation::Relu };
-        let with = BatchNorm { residual: Some(&residual), ..norm };
+        let (mut mean, mut var, mut dg, mut db) =
+            (vec![0.0; c], vec![0.0; c], vec![0.0; c], vec![0.0; c]);
+        let norm = BatchNorm {
+            gamma: &gamma,
+            beta: &beta,
+            eps: 1e-5,
+            residual: None,
+            activation: Activation::Relu,
+        };
+        let with = BatchNorm {
+            residual: Some(&residual),
+            ..norm
+        };
         let gb = |passes: usize, t: f64| (passes * n * 4) as f64 / t / 1e9;
         let forward = best(|| batch_norm_forward(&norm, &x, &mut y, &mut mean, &mut var));
         let backward = best(|| {
-            let out = BatchNormGradients { dx: &mut dx, d_gamma: &mut dg, d_beta: &mut db, d_residual: None };
+            let out = BatchNormGradients {
+                dx: &mut dx,
+                d_gamma: &mut dg,
+                d_beta: &mut db,
+                d_residual: None,
+            };
             batch_norm_backward(&norm, &x, &dy, &mean, &var, out);
         });
         let added = best(|| batch_norm_forward(&with, &x, &mut y, &mut mean, &mut var));
         let added_back = best(|| {
-            let out = BatchNormGradients { dx: &mut dx, d_gamma: &mut dg, d_beta: &mut db, d_residual: Some(&mut dr) };
+            let out = BatchNormGradients {
+                dx: &mut dx,
+                d_gamma: &mut dg,
+                d_beta: &mut db,
+                d_residual: Some(&mut dr),
+            };
             batch_norm_backward(&with, &x, &dy, &mean, &var, out);
         });
         println!(
             "{name:26} +relu fwd {:.2} ms {:.1} GB/s  bwd {:.2} ms {:.1} GB/s  +residual fwd {:.2} ms {:.1}  bwd {:.2} ms {:.1}",
-            forward * 1e3, gb(3, forward), backward * 1e3, gb(5, backward), added * 1e3, gb(4, added), added_back * 1e3, gb(8, added_back),
+            forward * 1e3,
+            gb(3, forward),
+            backward * 1e3,
+            gb(5, backward),
+            added * 1e3,
+            gb(4, added),
+            added_back * 1e3,
+            gb(8, added_back),
         );
     }
     if "max pool".contains(filter) {
-        let p = Pool2d { batch, in_h: 64, in_w: 64, channels: 64, kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
+        let p = Pool2d {
+            batch,
+            in_h: 64,
+            in_w: 64,
+            channels: 64,
+            kernel: [3, 3],
+            stride: [2, 2],
+            padding: [1, 1],
+        };
         let x = numbers(p.input_len());
-        let (mut y, mut argmax, mut dx) = (vec![0.0; p.output_len()], vec![0; p.output_len()], vec![0.0; p.input_len()]);
+        let (mut y, mut argmax, mut dx) = (
+            vec![0.0; p.output_len()],
+            vec![0; p.output_len()],
+            vec![0.0; p.input_len()],
+        );
         let forward = best(|| max_pool_forward(&p, &x, &mut y, Some(&mut argmax)));
         let backward = best(|| max_pool_backward(&p, &y, &argmax, &mut dx));
-        println!("max pool 3x3/2 64@64: fwd {:.2} ms, bwd {:.2} ms", forward * 1e3, backward * 1e3);
+        println!(
+            "max pool 3x3/2 64@64: fwd {:.2} ms, bwd {:.2} ms",
+            forward * 1e3,
+            backward * 1e3
+        );
     }
     if "adamw".contains(filter) {
         let n = 11_700_000;
         let (mut p, g, mut m, mut v) = (numbers(n), numbers(n), vec![0.0; n], vec![0.0; n]);
-        let rule = AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 1e-2, step: 5, gradient_scale: 1.0 };
+        let rule = AdamW {
+            lr: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 1e-2,
+            step: 5,
+            gradient_scale: 1.0,
+        };
         let t = best(|| rule.update(&mut p, &g, &mut m, &mut v));
-        println!("AdamW 11.7 M: {:.2} ms, {:.1} GB/s with {threads} threads", t * 1e3, (28 * n) as f64 / t / 1e9);
+        println!(
+            "AdamW 11.7 M: {:.2} ms, {:.1} GB/s with {threads} threads",
+            t * 1e3,
+            (28 * n) as f64 / t / 1e9
+        );
     }
 }
 
 fn main() {
+    let path = std::env::args().nth(4);
+    let path = SimdPath::ALL
+        .into_iter()
+        .find(|p| path.as_deref() == Some(&format!("{p:?}")));
+    with_path(path.unwrap_or(SimdPath::best()), measure);
+}
+
+fn measure() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |i: usize, default: usize| arguments.get(i).and_then(|a| a.parse().ok()).unwrap_or(default);
+    let number = |i: usize, default: usize| {
+        arguments
+            .get(i)
+            .and_then(|a| a.parse().ok())
+            .unwrap_or(default)
+    };
     let (batch, threads) = (number(0, 32), number(1, 1));
     let filter = arguments.get(2).map_or("", String::as_str);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is built once");
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .expect("the pool is built once");
     let peak = peak();
-    println!("{:?}, batch {batch}, {threads} threads, f32 peak {peak:.1} GFLOP/s per thread", SimdPath::best());
+    println!(
+        "{:?}, batch {batch}, {threads} threads, f32 peak {peak:.1} GFLOP/s per thread",
+        SimdPath::current()
+    );
     convolutions(batch, threads, filter, peak);
     memory_bound(batch, threads, filter);
 }

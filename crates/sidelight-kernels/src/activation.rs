@@ -100,12 +100,18 @@ pub struct Epilogue<'a> {
 
 impl Epilogue<'_> {
     /// Stores the output as it is.
-    pub const NONE: Epilogue<'static> = Epilogue { activation: Activation::None, residual: None };
+    pub const NONE: Epilogue<'static> = Epilogue {
+        activation: Activation::None,
+        residual: None,
+    };
 
     /// Only an activation.
     #[must_use]
     pub fn activation(activation: Activation) -> Epilogue<'static> {
-        Epilogue { activation, residual: None }
+        Epilogue {
+            activation,
+            residual: None,
+        }
     }
 
     pub(crate) fn is_plain(&self) -> bool {

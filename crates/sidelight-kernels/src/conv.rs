@@ -75,7 +75,11 @@ impl Words {
 
     /// Words that hold `channels` numbers.
     pub(crate) fn count(self, channels: usize) -> usize {
-        if self == Words::Pairs { channels.div_ceil(2) } else { channels }
+        if self == Words::Pairs {
+            channels.div_ceil(2)
+        } else {
+            channels
+        }
     }
 }
 
@@ -122,26 +126,54 @@ impl Conv2d {
     }
 
     fn check(&self) {
-        let Conv2d { in_c, out_c, groups, kernel, stride, .. } = *self;
-        assert!(groups > 0 && in_c % groups == 0 && out_c % groups == 0, "{groups} groups do not divide {in_c} and {out_c} channels");
-        assert!(kernel.iter().chain(&stride).all(|&k| k > 0), "kernel and stride must be positive");
+        let Conv2d {
+            in_c,
+            out_c,
+            groups,
+            kernel,
+            stride,
+            ..
+        } = *self;
+        assert!(
+            groups > 0 && in_c % groups == 0 && out_c % groups == 0,
+            "{groups} groups do not divide {in_c} and {out_c} channels"
+        );
+        assert!(
+            kernel.iter().chain(&stride).all(|&k| k > 0),
+            "kernel and stride must be positive"
+        );
     }
 
     fn axes(&self) -> [Axis; 2] {
         [
-            Axis::forward(self.out_h(), self.stride[0], self.padding[0], self.kernel[0]),
-            Axis::forward(self.out_w(), self.stride[1], self.padding[1], self.kernel[1]),
+            Axis::forward(
+                self.out_h(),
+                self.stride[0],
+                self.padding[0],
+                self.kernel[0],
+            ),
+            Axis::forward(
+                self.out_w(),
+                self.stride[1],
+                self.padding[1],
+                self.kernel[1],
+            ),
         ]
     }
 }
 
 /// Outputs along one axis; none where the kernel does not fit.
 fn extent(len: usize, kernel: usize, stride: usize, padding: usize) -> usize {
-    (len + 2 * padding).checked_sub(kernel).map_or(0, |room| room / stride + 1)
+    (len + 2 * padding)
+        .checked_sub(kernel)
+        .map_or(0, |room| room / stride + 1)
 }
 
 fn check_len(what: &str, found: usize, expected: usize) {
-    assert_eq!(found, expected, "{what} has {found} numbers, the convolution needs {expected}");
+    assert_eq!(
+        found, expected,
+        "{what} has {found} numbers, the convolution needs {expected}"
+    );
 }
 
 /// Convolves, adds the bias and finishes with `epilogue`.
@@ -244,13 +276,24 @@ impl PackedConv2d {
         let words = Words::new(path, precision);
         let mut packed = Aligned::zeros(packed_len(c, path, words));
         pack_forward(c, path, words, w, &mut packed);
-        PackedConv2d { conv: *c, path, words, packed, bias: bias.map(<[f32]>::to_vec) }
+        PackedConv2d {
+            conv: *c,
+            path,
+            words,
+            packed,
+            bias: bias.map(<[f32]>::to_vec),
+        }
     }
 
     /// The shape with another batch and image size.
     #[must_use]
     pub fn shape(&self, batch: usize, in_h: usize, in_w: usize) -> Conv2d {
-        Conv2d { batch, in_h, in_w, ..self.conv }
+        Conv2d {
+            batch,
+            in_h,
+            in_w,
+            ..self.conv
+        }
     }
 
     /// Convolves `batch` images of `in_h` by `in_w`; see [`conv2d_forward`].
@@ -258,9 +301,24 @@ impl PackedConv2d {
     /// # Panics
     ///
     /// When a length does not fit the shape.
-    pub fn forward(&self, [batch, in_h, in_w]: [usize; 3], x: &[f32], epilogue: Epilogue<'_>, y: &mut [f32]) {
+    pub fn forward(
+        &self,
+        [batch, in_h, in_w]: [usize; 3],
+        x: &[f32],
+        epilogue: Epilogue<'_>,
+        y: &mut [f32],
+    ) {
         let c = self.shape(batch, in_h, in_w);
-        forward_packed(&c, self.path, self.words, x, &self.packed, self.bias.as_deref(), epilogue, y);
+        forward_packed(
+            &c,
+            self.path,
+            self.words,
+            x,
+            &self.packed,
+            self.bias.as_deref(),
+            epilogue,
+            y,
+        );
     }
 }
 
@@ -276,7 +334,11 @@ fn weights_forward(c: &Conv2d) -> Weights {
 }
 
 fn packed_len(c: &Conv2d, path: SimdPath, words: Words) -> usize {
-    if c.is_depthwise() { c.weight_len() } else { weights_forward(c).packed_len(path, words) * c.groups }
+    if c.is_depthwise() {
+        c.weight_len()
+    } else {
+        weights_forward(c).packed_len(path, words) * c.groups
+    }
 }
 
 fn pack_forward(c: &Conv2d, path: SimdPath, words: Words, w: &[f32], packed: &mut [f32]) {
@@ -287,7 +349,12 @@ fn pack_forward(c: &Conv2d, path: SimdPath, words: Words, w: &[f32], packed: &mu
         let weights = weights_forward(c);
         let (from, to) = (w.len() / c.groups, packed.len() / c.groups);
         for g in 0..c.groups {
-            weights.pack(path, words, &w[g * from..][..from], &mut packed[g * to..][..to]);
+            weights.pack(
+                path,
+                words,
+                &w[g * from..][..from],
+                &mut packed[g * to..][..to],
+            );
         }
     }
 }
@@ -316,18 +383,35 @@ fn forward_packed(
     let input = [c.in_h, c.in_w, c.in_c];
     if c.is_depthwise() {
         let all = depthwise::Correlation {
-            batch: c.batch, input, x, y: ay, cols: ax, out, weights: packed, bias, epilogue
+            batch: c.batch,
+            input,
+            x,
+            y: ay,
+            cols: ax,
+            out,
+            weights: packed,
+            bias,
+            epilogue,
         };
         depthwise::run(&[all], path, SharedMut(y.as_mut_ptr()));
         return;
     }
-    let (cin, cout, stride) = (c.in_c / c.groups, c.out_c / c.groups, packed.len() / c.groups);
+    let (cin, cout, stride) = (
+        c.in_c / c.groups,
+        c.out_c / c.groups,
+        packed.len() / c.groups,
+    );
     for g in 0..c.groups {
         Correlation {
             path,
             words,
             batch: c.batch,
-            source: Source { x, shape: input, first_channel: g * cin, channels: cin },
+            source: Source {
+                x,
+                shape: input,
+                first_channel: g * cin,
+                channels: cin,
+            },
             rows: ay,
             cols: ax,
             out,
@@ -383,7 +467,10 @@ fn backward_input(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: &
             let (py, px) = (class / c.stride[1], class % c.stride[1]);
             let (rows, ty) = Axis::backward(c.in_h, c.stride[0], c.padding[0], c.kernel[0], py);
             let (cols, tx) = Axis::backward(c.in_w, c.stride[1], c.padding[1], c.kernel[1], px);
-            let taps = ty.iter().flat_map(|y| tx.iter().map(move |x| y * c.kernel[1] + x)).collect();
+            let taps = ty
+                .iter()
+                .flat_map(|y| tx.iter().map(move |x| y * c.kernel[1] + x))
+                .collect();
             (rows, cols, taps)
         })
         .collect();
@@ -426,7 +513,12 @@ fn backward_input(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: &
                 path,
                 words,
                 batch: c.batch,
-                source: Source { x: dy, shape: source, first_channel: g * cout, channels: cout },
+                source: Source {
+                    x: dy,
+                    shape: source,
+                    first_channel: g * cout,
+                    channels: cout,
+                },
                 rows,
                 cols,
                 out,

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use crate::simd::{Kernel, Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
+use crate::simd::{Kernel, Portable};
 
 /// An instruction set the kernels are compiled for, fastest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,14 +22,21 @@ pub enum SimdPath {
 
 impl SimdPath {
     /// Every path, fastest first.
-    pub const ALL: [SimdPath; 4] = [SimdPath::Avx512Bf16, SimdPath::Avx512, SimdPath::Avx2, SimdPath::Portable];
+    pub const ALL: [SimdPath; 4] = [
+        SimdPath::Avx512Bf16,
+        SimdPath::Avx512,
+        SimdPath::Avx2,
+        SimdPath::Portable,
+    ];
 
     /// Says whether this machine can run the path.
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            SimdPath::Avx512Bf16 => SimdPath::Avx512.is_available() && is_x86_feature_detected!("avx512bf16"),
+            SimdPath::Avx512Bf16 => {
+                SimdPath::Avx512.is_available() && is_x86_feature_detected!("avx512bf16")
+            }
             #[cfg(target_arch = "x86_64")]
             SimdPath::Avx512 => {
                 SimdPath::Avx2.is_available()
@@ -50,7 +57,12 @@ impl SimdPath {
     #[must_use]
     pub fn best() -> SimdPath {
         static BEST: OnceLock<SimdPath> = OnceLock::new();
-        *BEST.get_or_init(|| SimdPath::ALL.into_iter().find(|p| p.is_available()).unwrap_or(SimdPath::Portable))
+        *BEST.get_or_init(|| {
+            SimdPath::ALL
+                .into_iter()
+                .find(|p| p.is_available())
+                .unwrap_or(SimdPath::Portable)
+        })
     }
 
     /// The path that kernels called from this thread take: the best one, unless [`with_path`] says otherwise.

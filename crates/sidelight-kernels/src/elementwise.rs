@@ -13,12 +13,23 @@ use rayon::prelude::*;
 ///
 /// When the lengths differ.
 pub fn add_activate(x: &[f32], other: Option<&[f32]>, activation: Activation, y: &mut [f32]) {
-    assert!(x.len() == y.len() && other.is_none_or(|o| o.len() == x.len()), "lengths differ");
+    assert!(
+        x.len() == y.len() && other.is_none_or(|o| o.len() == x.len()),
+        "lengths differ"
+    );
     let path = SimdPath::current();
     y.par_chunks_mut(CHUNK).enumerate().for_each(|(i, y)| {
         let range = i * CHUNK..i * CHUNK + y.len();
         let other = other.map(|o| &o[range.clone()]);
-        dispatch::run(path, AddActivate { x: &x[range], other, activation, y });
+        dispatch::run(
+            path,
+            AddActivate {
+                x: &x[range],
+                other,
+                activation,
+                y,
+            },
+        );
     });
 }
 
@@ -68,7 +79,16 @@ pub fn add_activate_backward(
     dx.par_chunks_mut(CHUNK).enumerate().for_each(|(i, dx)| {
         let range = i * CHUNK..i * CHUNK + dx.len();
         let other = other.map(|o| &o[range.clone()]);
-        dispatch::run(path, Pull { x: &x[range.clone()], other, activation, dy: &dy[range], dx });
+        dispatch::run(
+            path,
+            Pull {
+                x: &x[range.clone()],
+                other,
+                activation,
+                dy: &dy[range],
+                dx,
+            },
+        );
     });
 }
 
@@ -94,7 +114,11 @@ impl Kernel for Pull<'_> {
                     z = s.add(z, s.load_n(o.as_ptr().add(i), n));
                 }
                 let g = s.load_n(self.dy.as_ptr().add(i), n);
-                s.store_n(self.dx.as_mut_ptr().add(i), self.activation.pull(s, z, g), n);
+                s.store_n(
+                    self.dx.as_mut_ptr().add(i),
+                    self.activation.pull(s, z, g),
+                    n,
+                );
             }
         }
     }
@@ -111,16 +135,25 @@ pub fn column_sums(x: &[f32], sums: &mut [f32]) {
         assert!(x.is_empty(), "numbers but no columns");
         return;
     }
-    assert!(x.len().is_multiple_of(columns), "{} numbers are not rows of {columns}", x.len());
+    assert!(
+        x.len().is_multiple_of(columns),
+        "{} numbers are not rows of {columns}",
+        x.len()
+    );
     let rows = (CHUNK / columns).clamp(8, 1024);
     let chunks = x.len().div_ceil(rows * columns);
     let mut partial = scratch::take(chunks * columns);
     let path = SimdPath::current();
-    partial.par_chunks_mut(columns).zip(x.par_chunks(rows * columns)).for_each(|(sums, x)| {
-        dispatch::run(path, ColumnSums { x, sums });
-    });
+    partial
+        .par_chunks_mut(columns)
+        .zip(x.par_chunks(rows * columns))
+        .for_each(|(sums, x)| {
+            dispatch::run(path, ColumnSums { x, sums });
+        });
     for (c, sum) in sums.iter_mut().enumerate() {
-        *sum = (0..chunks).map(|i| f64::from(partial[i * columns + c])).sum::<f64>() as f32;
+        *sum = (0..chunks)
+            .map(|i| f64::from(partial[i * columns + c]))
+            .sum::<f64>() as f32;
     }
 }
 
@@ -157,14 +190,33 @@ pub fn scale_channels(x: &[f32], gate: &[f32], batch: usize, channels: usize, y:
     assert_eq!(x.len(), y.len(), "lengths differ");
     let image = x.len() / batch.max(1);
     let path = SimdPath::current();
-    y.par_chunks_mut(image.max(1)).zip(x.par_chunks(image.max(1))).enumerate().for_each(|(n, (y, x))| {
-        dispatch::run(path, Scale { x, gate: &gate[n * channels..][..channels], y });
-    });
+    y.par_chunks_mut(image.max(1))
+        .zip(x.par_chunks(image.max(1)))
+        .enumerate()
+        .for_each(|(n, (y, x))| {
+            dispatch::run(
+                path,
+                Scale {
+                    x,
+                    gate: &gate[n * channels..][..channels],
+                    y,
+                },
+            );
+        });
 }
 
 fn check_gate(x: &[f32], gate: &[f32], batch: usize, channels: usize) {
-    assert_eq!(gate.len(), batch * channels, "the gate has {} numbers, not {batch} x {channels}", gate.len());
-    assert!(gate.is_empty() && x.is_empty() || x.len().is_multiple_of(gate.len().max(1)), "{} numbers do not fit the gate", x.len());
+    assert_eq!(
+        gate.len(),
+        batch * channels,
+        "the gate has {} numbers, not {batch} x {channels}",
+        gate.len()
+    );
+    assert!(
+        gate.is_empty() && x.is_empty() || x.len().is_multiple_of(gate.len().max(1)),
+        "{} numbers do not fit the gate",
+        x.len()
+    );
 }
 
 struct Scale<'a> {
@@ -200,17 +252,32 @@ pub fn scale_channels_backward(
     d_gate: &mut [f32],
 ) {
     check_gate(x, gate, batch, channels);
-    assert!(x.len() == dy.len() && x.len() == dx.len() && d_gate.len() == gate.len(), "lengths differ");
+    assert!(
+        x.len() == dy.len() && x.len() == dx.len() && d_gate.len() == gate.len(),
+        "lengths differ"
+    );
     if x.is_empty() {
         d_gate.fill(0.0);
         return;
     }
     let image = x.len() / batch;
     let path = SimdPath::current();
-    dx.par_chunks_mut(image).zip(d_gate.par_chunks_mut(channels)).enumerate().for_each(|(n, (dx, d_gate))| {
-        let (x, dy) = (&x[n * image..][..image], &dy[n * image..][..image]);
-        dispatch::run(path, ScaleBackward { x, gate: &gate[n * channels..][..channels], dy, dx, d_gate });
-    });
+    dx.par_chunks_mut(image)
+        .zip(d_gate.par_chunks_mut(channels))
+        .enumerate()
+        .for_each(|(n, (dx, d_gate))| {
+            let (x, dy) = (&x[n * image..][..image], &dy[n * image..][..image]);
+            dispatch::run(
+                path,
+                ScaleBackward {
+                    x,
+                    gate: &gate[n * channels..][..channels],
+                    dy,
+                    dx,
+                    d_gate,
+                },
+            );
+        });
 }
 
 struct ScaleBackward<'a> {
@@ -227,7 +294,12 @@ impl Kernel for ScaleBackward<'_> {
     fn run<S: Simd>(self, _: S) {
         let c = self.gate.len();
         self.d_gate.fill(0.0);
-        for ((dx, dy), x) in self.dx.chunks_exact_mut(c).zip(self.dy.chunks_exact(c)).zip(self.x.chunks_exact(c)) {
+        for ((dx, dy), x) in self
+            .dx
+            .chunks_exact_mut(c)
+            .zip(self.dy.chunks_exact(c))
+            .zip(self.x.chunks_exact(c))
+        {
             for i in 0..c {
                 dx[i] = dy[i] * self.gate[i];
                 self.d_gate[i] += dy[i] * x[i];

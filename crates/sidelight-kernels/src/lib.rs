@@ -30,8 +30,13 @@ mod tile;
 
 pub use activation::{Activation, Epilogue};
 pub use conv::{
-    Conv2d, PackedConv2d, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward,
+    Conv2d, PackedConv2d, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight,
+    conv2d_forward,
 };
 pub use dispatch::{SimdPath, with_path};
-pub use linear::{Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward};
-pub use norm::{BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward, fold_batch_norm};
+pub use linear::{
+    Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward,
+};
+pub use norm::{
+    BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward, fold_batch_norm,
+};

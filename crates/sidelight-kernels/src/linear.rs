@@ -42,7 +42,14 @@ impl Linear {
 /// # Panics
 ///
 /// When a length does not fit the shape.
-pub fn linear_forward(l: &Linear, x: &[f32], w: &[f32], bias: Option<&[f32]>, epilogue: Epilogue<'_>, y: &mut [f32]) {
+pub fn linear_forward(
+    l: &Linear,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    epilogue: Epilogue<'_>,
+    y: &mut [f32],
+) {
     conv::conv2d_forward(&l.as_conv(), x, w, bias, epilogue, y);
 }
 

@@ -46,9 +46,20 @@ impl BatchNorm<'_> {
 
     fn check(&self, x: &[f32]) {
         let c = self.channels();
-        assert!(c > 0 && self.beta.len() == c, "gamma has {c} channels, beta {}", self.beta.len());
-        assert!(x.len().is_multiple_of(c), "{} numbers are not rows of {c} channels", x.len());
-        assert!(self.residual.is_none_or(|r| r.len() == x.len()), "the residual's length differs");
+        assert!(
+            c > 0 && self.beta.len() == c,
+            "gamma has {c} channels, beta {}",
+            self.beta.len()
+        );
+        assert!(
+            x.len().is_multiple_of(c),
+            "{} numbers are not rows of {c} channels",
+            x.len()
+        );
+        assert!(
+            self.residual.is_none_or(|r| r.len() == x.len()),
+            "the residual's length differs"
+        );
     }
 
     /// The affine form of the norm with these statistics: scale and shift of each channel.
@@ -78,10 +89,19 @@ fn rows_per_chunk(channels: usize) -> usize {
 /// # Panics
 ///
 /// When a length does not fit, or there are no rows.
-pub fn batch_norm_forward(norm: &BatchNorm<'_>, x: &[f32], y: &mut [f32], mean: &mut [f32], var: &mut [f32]) {
+pub fn batch_norm_forward(
+    norm: &BatchNorm<'_>,
+    x: &[f32],
+    y: &mut [f32],
+    mean: &mut [f32],
+    var: &mut [f32],
+) {
     norm.check(x);
     let c = norm.channels();
-    assert!(mean.len() == c && var.len() == c, "statistics need {c} channels");
+    assert!(
+        mean.len() == c && var.len() == c,
+        "statistics need {c} channels"
+    );
     assert!(!x.is_empty() && y.len() == x.len(), "lengths differ");
     moments(x, mean, var);
     let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
@@ -102,13 +122,29 @@ fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32]) {
     let chunks = x.len().div_ceil(rows * c);
     let origin = &x[..c];
     let mut partial = scratch::take(chunks * 2 * c);
-    partial.par_chunks_mut(2 * c).zip(x.par_chunks(rows * c)).for_each(|(sums, x)| {
-        let (sum, square) = sums.split_at_mut(c);
-        dispatch::run(path, Moments { x, origin, sum, square });
-    });
+    partial
+        .par_chunks_mut(2 * c)
+        .zip(x.par_chunks(rows * c))
+        .for_each(|(sums, x)| {
+            let (sum, square) = sums.split_at_mut(c);
+            dispatch::run(
+                path,
+                Moments {
+                    x,
+                    origin,
+                    sum,
+                    square,
+                },
+            );
+        });
     let n = (x.len() / c) as f64;
     for i in 0..c {
-        let total = |from: usize| (0..chunks).map(|k| f64::from(partial[k * 2 * c + from + i])).sum::<f64>() / n;
+        let total = |from: usize| {
+            (0..chunks)
+                .map(|k| f64::from(partial[k * 2 * c + from + i]))
+                .sum::<f64>()
+                / n
+        };
         let (first, second) = (total(0), total(c));
         mean[i] = (f64::from(origin[i]) + first) as f32;
         var[i] = (second - first * first).max(0.0) as f32;
@@ -188,14 +224,31 @@ pub fn affine(
     y: &mut [f32],
 ) {
     let c = scale.len();
-    assert!(c > 0 && shift.len() == c && x.len().is_multiple_of(c), "{} numbers are not rows of {c} channels", x.len());
-    assert!(y.len() == x.len() && residual.is_none_or(|r| r.len() == x.len()), "lengths differ");
+    assert!(
+        c > 0 && shift.len() == c && x.len().is_multiple_of(c),
+        "{} numbers are not rows of {c} channels",
+        x.len()
+    );
+    assert!(
+        y.len() == x.len() && residual.is_none_or(|r| r.len() == x.len()),
+        "lengths differ"
+    );
     let path = SimdPath::current();
     let chunk = rows_per_chunk(c) * c;
     y.par_chunks_mut(chunk).enumerate().for_each(|(i, y)| {
         let range = i * chunk..i * chunk + y.len();
         let residual = residual.map(|r| &r[range.clone()]);
-        dispatch::run(path, Affine { x: &x[range], scale, shift, residual, activation, y });
+        dispatch::run(
+            path,
+            Affine {
+                x: &x[range],
+                scale,
+                shift,
+                residual,
+                activation,
+                y,
+            },
+        );
     });
 }
 
@@ -248,8 +301,14 @@ pub fn fold_batch_norm(
     bias: Option<&[f32]>,
 ) -> (Vec<f32>, Vec<f32>) {
     let c = norm.channels();
-    assert!(c > 0 && mean.len() == c && var.len() == c && norm.beta.len() == c, "statistics need {c} channels");
-    assert!(w.len().is_multiple_of(c) && bias.is_none_or(|b| b.len() == c), "the weight does not have {c} channels");
+    assert!(
+        c > 0 && mean.len() == c && var.len() == c && norm.beta.len() == c,
+        "statistics need {c} channels"
+    );
+    assert!(
+        w.len().is_multiple_of(c) && bias.is_none_or(|b| b.len() == c),
+        "the weight does not have {c} channels"
+    );
     let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
     norm.fold(mean, var, &mut scale, &mut shift);
     if let Some(bias) = bias {
@@ -258,7 +317,11 @@ pub fn fold_batch_norm(
         }
     }
     let per_channel = w.len() / c;
-    let w = w.iter().enumerate().map(|(i, w)| w * scale[i / per_channel]).collect();
+    let w = w
+        .iter()
+        .enumerate()
+        .map(|(i, w)| w * scale[i / per_channel])
+        .collect();
     (w, shift)
 }
 
@@ -282,28 +345,63 @@ pub fn batch_norm_backward(
 ) {
     norm.check(x);
     let c = norm.channels();
-    let BatchNormGradients { dx, d_gamma, d_beta, d_residual } = gradients;
-    assert!(mean.len() == c && var.len() == c && d_gamma.len() == c && d_beta.len() == c, "statistics need {c} channels");
-    assert!(!x.is_empty() && dy.len() == x.len() && dx.len() == x.len(), "lengths differ");
-    assert!(d_residual.as_ref().is_none_or(|d| d.len() == x.len()), "lengths differ");
+    let BatchNormGradients {
+        dx,
+        d_gamma,
+        d_beta,
+        d_residual,
+    } = gradients;
+    assert!(
+        mean.len() == c && var.len() == c && d_gamma.len() == c && d_beta.len() == c,
+        "statistics need {c} channels"
+    );
+    assert!(
+        !x.is_empty() && dy.len() == x.len() && dx.len() == x.len(),
+        "lengths differ"
+    );
+    assert!(
+        d_residual.as_ref().is_none_or(|d| d.len() == x.len()),
+        "lengths differ"
+    );
     let path = SimdPath::current();
     let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
     norm.fold(mean, var, &mut scale, &mut shift);
     let chunk = rows_per_chunk(c) * c;
     let chunks = x.len().div_ceil(chunk);
-    let pull = Pull { norm, x, dy, scale: &scale, shift: &shift, mean };
+    let pull = Pull {
+        norm,
+        x,
+        dy,
+        scale: &scale,
+        shift: &shift,
+        mean,
+    };
 
     let mut partial = scratch::take(chunks * 2 * c);
-    partial.par_chunks_mut(2 * c).enumerate().for_each(|(k, sums)| {
-        let (sum, product) = sums.split_at_mut(c);
-        let range = k * chunk..((k + 1) * chunk).min(x.len());
-        dispatch::run(path, GradientSums { pull: pull.part(range), sum, product });
-    });
+    partial
+        .par_chunks_mut(2 * c)
+        .enumerate()
+        .for_each(|(k, sums)| {
+            let (sum, product) = sums.split_at_mut(c);
+            let range = k * chunk..((k + 1) * chunk).min(x.len());
+            dispatch::run(
+                path,
+                GradientSums {
+                    pull: pull.part(range),
+                    sum,
+                    product,
+                },
+            );
+        });
     // dx = scale * g + a * x + b for each channel, with the means of the formula above in a and b.
     let n = (x.len() / c) as f64;
     let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
     for i in 0..c {
-        let total = |from: usize| (0..chunks).map(|k| f64::from(partial[k * 2 * c + from + i])).sum::<f64>();
+        let total = |from: usize| {
+            (0..chunks)
+                .map(|k| f64::from(partial[k * 2 * c + from + i]))
+                .sum::<f64>()
+        };
         let inverse = 1.0 / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
         let (sum, product) = (total(0), total(c) * inverse);
         d_beta[i] = sum as f32;
@@ -314,10 +412,22 @@ pub fn batch_norm_backward(
     }
     let finish = |k: usize, dx: &mut [f32], d_residual: Option<&mut [f32]>| {
         let range = k * chunk..k * chunk + dx.len();
-        dispatch::run(path, InputGradient { pull: pull.part(range), a: &a, b: &b, dx, d_residual });
+        dispatch::run(
+            path,
+            InputGradient {
+                pull: pull.part(range),
+                a: &a,
+                b: &b,
+                dx,
+                d_residual,
+            },
+        );
     };
     match d_residual {
-        None => dx.par_chunks_mut(chunk).enumerate().for_each(|(k, dx)| finish(k, dx, None)),
+        None => dx
+            .par_chunks_mut(chunk)
+            .enumerate()
+            .for_each(|(k, dx)| finish(k, dx, None)),
         Some(d) => dx
             .par_chunks_mut(chunk)
             .zip(d.par_chunks_mut(chunk))
@@ -369,7 +479,14 @@ impl PullPart<'_> {
     /// # Safety
     /// `at + n` must lie inside the part; `scale` and `shift` belong to these channels.
     #[inline(always)]
-    unsafe fn gradient<S: Simd>(&self, s: S, at: usize, n: usize, scale: S::V, shift: S::V) -> (S::V, S::V) {
+    unsafe fn gradient<S: Simd>(
+        &self,
+        s: S,
+        at: usize,
+        n: usize,
+        scale: S::V,
+        shift: S::V,
+    ) -> (S::V, S::V) {
         // SAFETY: forwarded from the caller; all slices of the part have equal lengths.
         unsafe {
             let x = s.load_n(self.x.as_ptr().add(at), n);
@@ -446,7 +563,10 @@ impl Kernel for InputGradient<'_> {
                     let scale = s.load_n(pull.scale.as_ptr().add(i), n);
                     let shift = s.load_n(pull.shift.as_ptr().add(i), n);
                     let mean = s.load_n(pull.mean.as_ptr().add(i), n);
-                    let (a, b) = (s.load_n(self.a.as_ptr().add(i), n), s.load_n(self.b.as_ptr().add(i), n));
+                    let (a, b) = (
+                        s.load_n(self.a.as_ptr().add(i), n),
+                        s.load_n(self.b.as_ptr().add(i), n),
+                    );
                     let (x, g) = pull.gradient(s, at, n, scale, shift);
                     let dx = s.fma(scale, g, s.fma(a, s.sub(x, mean), b));
                     s.store_n(self.dx.as_mut_ptr().add(at), dx, n);

@@ -37,7 +37,10 @@ impl AdamW {
     /// When the lengths differ, or `step` is 0.
     pub fn update(&self, params: &mut [f32], grads: &[f32], m: &mut [f32], v: &mut [f32]) {
         let n = params.len();
-        assert!(grads.len() == n && m.len() == n && v.len() == n, "lengths differ");
+        assert!(
+            grads.len() == n && m.len() == n && v.len() == n,
+            "lengths differ"
+        );
         assert!(self.step > 0, "the first step is 1");
         let path = SimdPath::current();
         // Powers in f64: 0.999^t needs more digits than f32 has.
@@ -54,7 +57,18 @@ impl AdamW {
             .zip(grads.par_chunks(CHUNK))
             .zip(m.par_chunks_mut(CHUNK))
             .zip(v.par_chunks_mut(CHUNK))
-            .for_each(|(((p, g), m), v)| dispatch::run(path, AdamWStep { rates: &rates, p, g, m, v }));
+            .for_each(|(((p, g), m), v)| {
+                dispatch::run(
+                    path,
+                    AdamWStep {
+                        rates: &rates,
+                        p,
+                        g,
+                        m,
+                        v,
+                    },
+                )
+            });
     }
 }
 
@@ -77,7 +91,12 @@ impl Kernel for AdamWStep<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Rates { keep, step, root, of } = *self.rates;
+        let Rates {
+            keep,
+            step,
+            root,
+            of,
+        } = *self.rates;
         let (a1, a2) = (1.0 - of.beta1, 1.0 - of.beta2);
         for (((p, g), m), v) in self.p.iter_mut().zip(self.g).zip(self.m).zip(self.v) {
             let g = g * of.gradient_scale;
@@ -147,13 +166,27 @@ impl Kernel for SgdStep<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Sgd { lr, momentum, kind, weight_decay, gradient_scale } = *self.of;
-        let ahead = if kind == Momentum::Nesterov { momentum } else { 0.0 };
+        let Sgd {
+            lr,
+            momentum,
+            kind,
+            weight_decay,
+            gradient_scale,
+        } = *self.of;
+        let ahead = if kind == Momentum::Nesterov {
+            momentum
+        } else {
+            0.0
+        };
         let now = if kind == Momentum::Nesterov { 1.0 } else { 0.0 };
         for ((p, g), v) in self.p.iter_mut().zip(self.g).zip(self.v) {
             let g = g * gradient_scale + weight_decay * *p;
             *v = momentum * *v + g;
-            let step = if kind == Momentum::Classical { *v } else { now * g + ahead * *v };
+            let step = if kind == Momentum::Classical {
+                *v
+            } else {
+                now * g + ahead * *v
+            };
             *p -= lr * step;
         }
     }
@@ -163,7 +196,10 @@ impl Kernel for SgdStep<'_> {
 #[must_use]
 pub fn sum_of_squares(x: &[f32]) -> f64 {
     let path = SimdPath::current();
-    let parts: Vec<f64> = x.par_chunks(CHUNK).map(|x| dispatch::run(path, SumOfSquares(x))).collect();
+    let parts: Vec<f64> = x
+        .par_chunks(CHUNK)
+        .map(|x| dispatch::run(path, SumOfSquares(x)))
+        .collect();
     parts.iter().sum()
 }
 

@@ -28,13 +28,17 @@ impl Pool2d {
     /// Rows of the output.
     #[must_use]
     pub fn out_h(&self) -> usize {
-        (self.in_h + 2 * self.padding[0]).checked_sub(self.kernel[0]).map_or(0, |room| room / self.stride[0] + 1)
+        (self.in_h + 2 * self.padding[0])
+            .checked_sub(self.kernel[0])
+            .map_or(0, |room| room / self.stride[0] + 1)
     }
 
     /// Columns of the output.
     #[must_use]
     pub fn out_w(&self) -> usize {
-        (self.in_w + 2 * self.padding[1]).checked_sub(self.kernel[1]).map_or(0, |room| room / self.stride[1] + 1)
+        (self.in_w + 2 * self.padding[1])
+            .checked_sub(self.kernel[1])
+            .map_or(0, |room| room / self.stride[1] + 1)
     }
 
     /// Numbers in the input, `[batch, in_h, in_w, channels]`.
@@ -50,8 +54,14 @@ impl Pool2d {
     }
 
     fn check(&self, input: usize, output: usize) {
-        assert!(self.kernel.iter().chain(&self.stride).all(|&k| k > 0), "window and stride must be positive");
-        assert!(self.kernel[0] * self.kernel[1] <= 255, "a window has at most 255 pixels");
+        assert!(
+            self.kernel.iter().chain(&self.stride).all(|&k| k > 0),
+            "window and stride must be positive"
+        );
+        assert!(
+            self.kernel[0] * self.kernel[1] <= 255,
+            "a window has at most 255 pixels"
+        );
         assert!(
             self.padding[0] * 2 <= self.kernel[0] && self.padding[1] * 2 <= self.kernel[1],
             "padding is at most half the window"
@@ -64,13 +74,16 @@ impl Pool2d {
     fn covered(&self, axis: usize, o: usize) -> Range<usize> {
         let len = if axis == 0 { self.in_h } else { self.in_w };
         let start = o * self.stride[axis];
-        start.saturating_sub(self.padding[axis])..(start + self.kernel[axis] - self.padding[axis]).min(len)
+        start.saturating_sub(self.padding[axis])
+            ..(start + self.kernel[axis] - self.padding[axis]).min(len)
     }
 
     /// The windows over row (or column) `i`.
     fn windows(&self, axis: usize, i: usize, out: usize) -> Range<usize> {
         let at = i + self.padding[axis];
-        (at + 1).saturating_sub(self.kernel[axis]).div_ceil(self.stride[axis])..(at / self.stride[axis] + 1).min(out)
+        (at + 1)
+            .saturating_sub(self.kernel[axis])
+            .div_ceil(self.stride[axis])..(at / self.stride[axis] + 1).min(out)
     }
 }
 
@@ -86,17 +99,32 @@ impl Pool2d {
 /// When a length does not fit, the window has more than 255 pixels or the padding is more than half of it.
 pub fn max_pool_forward(p: &Pool2d, x: &[f32], y: &mut [f32], argmax: Option<&mut [u8]>) {
     p.check(x.len(), y.len());
-    assert!(argmax.as_ref().is_none_or(|a| a.len() == y.len()), "the argmax has the output's length");
+    assert!(
+        argmax.as_ref().is_none_or(|a| a.len() == y.len()),
+        "the argmax has the output's length"
+    );
     let path = SimdPath::current();
     let row = p.out_w() * p.channels;
     if y.is_empty() {
         return;
     }
     let work = |line: usize, y: &mut [f32], argmax: Option<&mut [u8]>| {
-        dispatch::run(path, MaxLine { p, x, line, y, argmax });
+        dispatch::run(
+            path,
+            MaxLine {
+                p,
+                x,
+                line,
+                y,
+                argmax,
+            },
+        );
     };
     match argmax {
-        None => y.par_chunks_mut(row).enumerate().for_each(|(line, y)| work(line, y, None)),
+        None => y
+            .par_chunks_mut(row)
+            .enumerate()
+            .for_each(|(line, y)| work(line, y, None)),
         Some(a) => y
             .par_chunks_mut(row)
             .zip(a.par_chunks_mut(row))
@@ -130,14 +158,17 @@ impl Kernel for MaxLine<'_> {
                 let n = (c - first).min(BLOCK);
                 let mut best = [f32::NEG_INFINITY; BLOCK];
                 let place = |y: usize, x: usize| {
-                    ((y + p.padding[0] - oy * p.stride[0]) * p.kernel[1] + x + p.padding[1] - ox * p.stride[1]) as u32
+                    ((y + p.padding[0] - oy * p.stride[0]) * p.kernel[1] + x + p.padding[1]
+                        - ox * p.stride[1]) as u32
                 };
                 let mut at = [place(rows.start, cols.start); BLOCK];
                 for y in rows.clone() {
                     for x in cols.clone() {
                         let from = ((image * p.in_h + y) * p.in_w + x) * c + first;
                         let here = place(y, x);
-                        for ((best, at), &v) in best.iter_mut().zip(&mut at).zip(&self.x[from..from + n]) {
+                        for ((best, at), &v) in
+                            best.iter_mut().zip(&mut at).zip(&self.x[from..from + n])
+                        {
                             // Not a number wins, as in PyTorch, so that it is not hidden.
                             let better = v > *best || v.is_nan();
                             *best = if better { v } else { *best };
@@ -171,7 +202,16 @@ pub fn max_pool_backward(p: &Pool2d, dy: &[f32], argmax: &[u8], dx: &mut [f32]) 
         return;
     }
     dx.par_chunks_mut(row).enumerate().for_each(|(line, dx)| {
-        dispatch::run(path, MaxLineBackward { p, dy, argmax, line, dx });
+        dispatch::run(
+            path,
+            MaxLineBackward {
+                p,
+                dy,
+                argmax,
+                line,
+                dx,
+            },
+        );
     });
 }
 
@@ -196,7 +236,9 @@ impl Kernel for MaxLineBackward<'_> {
         for (x, dx) in self.dx.chunks_exact_mut(c).enumerate() {
             for oy in p.windows(0, y, out_h) {
                 for ox in p.windows(1, x, out_w) {
-                    let tap = (y + p.padding[0] - oy * p.stride[0]) * p.kernel[1] + x + p.padding[1] - ox * p.stride[1];
+                    let tap =
+                        (y + p.padding[0] - oy * p.stride[0]) * p.kernel[1] + x + p.padding[1]
+                            - ox * p.stride[1];
                     let from = ((image * out_h + oy) * out_w + ox) * c;
                     let (dy, argmax) = (&self.dy[from..from + c], &self.argmax[from..from + c]);
                     for ((dx, dy), &a) in dx.iter_mut().zip(dy).zip(argmax) {
@@ -264,10 +306,22 @@ pub struct AdaptivePool2d {
 impl AdaptivePool2d {
     fn windows(&self, input: usize, output: usize) -> Windows {
         assert!(self.in_h > 0 && self.in_w > 0, "the image is empty");
-        assert_eq!(input, self.batch * self.in_h * self.in_w * self.channels, "the input's length");
-        assert_eq!(output, self.batch * self.out[0] * self.out[1] * self.channels, "the output's length");
+        assert_eq!(
+            input,
+            self.batch * self.in_h * self.in_w * self.channels,
+            "the input's length"
+        );
+        assert_eq!(
+            output,
+            self.batch * self.out[0] * self.out[1] * self.channels,
+            "the output's length"
+        );
         // PyTorch's windows: from the floor of the start to the ceiling of the end.
-        let ranges = |len: usize, out: usize| (0..out).map(|o| o * len / out..((o + 1) * len).div_ceil(out)).collect();
+        let ranges = |len: usize, out: usize| {
+            (0..out)
+                .map(|o| o * len / out..((o + 1) * len).div_ceil(out))
+                .collect()
+        };
         Windows {
             input: [self.in_h, self.in_w, self.channels],
             rows: ranges(self.in_h, self.out[0]),
@@ -310,7 +364,8 @@ struct Windows {
 
 impl Windows {
     fn weight(&self, rows: &Range<usize>, cols: &Range<usize>) -> f32 {
-        self.weight.unwrap_or(1.0 / (rows.len() * cols.len()) as f32)
+        self.weight
+            .unwrap_or(1.0 / (rows.len() * cols.len()) as f32)
     }
 
     fn forward(&self, x: &[f32], y: &mut [f32]) {
@@ -354,7 +409,9 @@ impl Kernel for AverageImage<'_> {
                 let y = windows.next().expect("one output per window");
                 y.fill(0.0);
                 for row in rows.clone() {
-                    for x in self.x[(row * w + cols.start) * c..(row * w + cols.end) * c].chunks_exact(c) {
+                    for x in
+                        self.x[(row * w + cols.start) * c..(row * w + cols.end) * c].chunks_exact(c)
+                    {
                         for (y, x) in y.iter_mut().zip(x) {
                             *y += x;
                         }
@@ -387,7 +444,9 @@ impl Kernel for AverageImageBackward<'_> {
                 let dy = windows.next().expect("one output per window");
                 let weight = self.of.weight(rows, cols);
                 for row in rows.clone() {
-                    for dx in self.dx[(row * w + cols.start) * c..(row * w + cols.end) * c].chunks_exact_mut(c) {
+                    for dx in self.dx[(row * w + cols.start) * c..(row * w + cols.end) * c]
+                        .chunks_exact_mut(c)
+                    {
                         for (dx, dy) in dx.iter_mut().zip(dy) {
                             *dx += dy * weight;
                         }

@@ -99,7 +99,9 @@ pub fn moments(x: &[f32], channels: usize) -> (Vec<f64>, Vec<f64>) {
     let n = (x.len() / channels) as f64;
     let column = |c: usize| x.iter().skip(c).step_by(channels).map(|v| f64::from(*v));
     let mean: Vec<f64> = (0..channels).map(|c| column(c).sum::<f64>() / n).collect();
-    let var = (0..channels).map(|c| column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / n).collect();
+    let var = (0..channels)
+        .map(|c| column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / n)
+        .collect();
     (mean, var)
 }
 
@@ -144,7 +146,8 @@ pub fn average_pool(p: &Pool2d, x: &[f32]) -> Vec<f64> {
                         let row = (oy * p.stride[0] + k / p.kernel[1]).wrapping_sub(p.padding[0]);
                         let col = (ox * p.stride[1] + k % p.kernel[1]).wrapping_sub(p.padding[1]);
                         if row < p.in_h && col < p.in_w {
-                            sum += f64::from(x[((n * p.in_h + row) * p.in_w + col) * p.channels + c]);
+                            sum +=
+                                f64::from(x[((n * p.in_h + row) * p.in_w + col) * p.channels + c]);
                         }
                     }
                     y.push(sum / (p.kernel[0] * p.kernel[1]) as f64);
@@ -168,7 +171,9 @@ pub fn adaptive_average_pool(p: &AdaptivePool2d, x: &[f32]) -> Vec<f64> {
                     let count = (rows.len() * cols.len()) as f64;
                     let sum: f64 = rows
                         .flat_map(|r| cols.clone().map(move |k| (r, k)))
-                        .map(|(r, k)| f64::from(x[((n * p.in_h + r) * p.in_w + k) * p.channels + c]))
+                        .map(|(r, k)| {
+                            f64::from(x[((n * p.in_h + r) * p.in_w + k) * p.channels + c])
+                        })
                         .sum();
                     y.push(sum / count);
                 }

@@ -16,7 +16,10 @@ pub(crate) struct Aligned {
 
 impl Aligned {
     pub(crate) fn zeros(len: usize) -> Self {
-        Aligned { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+        Aligned {
+            lines: vec![Line([0.0; 16]); len.div_ceil(16)],
+            len,
+        }
     }
 }
 
@@ -50,7 +53,9 @@ pub(crate) struct Scratch(Aligned);
 pub(crate) fn take(len: usize) -> Scratch {
     let mut buffer = FREE.with_borrow_mut(|free| {
         // The smallest that fits, else the largest to replace.
-        let fit = (0..free.len()).filter(|&i| free[i].lines.len() * 16 >= len).min_by_key(|&i| free[i].lines.len());
+        let fit = (0..free.len())
+            .filter(|&i| free[i].lines.len() * 16 >= len)
+            .min_by_key(|&i| free[i].lines.len());
         let pick = fit.or_else(|| (0..free.len()).max_by_key(|&i| free[i].lines.len()));
         pick.map(|i| free.swap_remove(i)).unwrap_or_default()
     });

@@ -93,7 +93,13 @@ pub(crate) trait Simd: Copy + Send + Sync {
         let r = self.fma(n, self.splat(-0.693_359_4), x);
         let r = self.fma(n, self.splat(2.121_944_4e-4), r);
         let mut p = self.splat(1.987_569_1e-4);
-        for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1] {
+        for c in [
+            1.398_2e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            1.666_666_5e-1,
+            5e-1,
+        ] {
             p = self.fma(p, r, self.splat(c));
         }
         let y = self.add(self.fma(p, self.mul(r, r), r), self.splat(1.0));

@@ -8,6 +8,11 @@
 //!
 //! Operands are 32-bit words: an `f32`, or a pair of bf16 whose two products are added at once ([`Simd::mla`]).
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "indices name registers, in several arrays at once"
+)]
+
 use crate::activation::Epilogue;
 use crate::simd::{Kernel, RowTile, Simd};
 
@@ -82,13 +87,25 @@ pub(crate) unsafe fn sum_over_channels<S: Simd>(
     let tiles = n.div_ceil(S::ROWS);
     let step = |i: usize, panel: usize| {
         let pixels = crate::parallel::piece(n, tiles, i);
-        let part = Rows { pixels: &rows.pixels[pixels.clone()], ..*rows };
-        let target = Target { pixels: &target.pixels[pixels], ..*target };
+        let part = Rows {
+            pixels: &rows.pixels[pixels.clone()],
+            ..*rows
+        };
+        let target = Target {
+            pixels: &target.pixels[pixels],
+            ..*target
+        };
         let first = panel * 2 * S::LANES;
         let columns = (panels.columns - first).min(2 * S::LANES);
         let words = &panels.words[panel * panels.len..][..panels.len];
         // SAFETY: forwarded from the caller; the pixels are a part of the caller's.
-        s.kernel(Tile { rows: &part, panel: words.as_ptr(), target: &target, first_column: first, columns });
+        s.kernel(Tile {
+            rows: &part,
+            panel: words.as_ptr(),
+            target: &target,
+            first_column: first,
+            columns,
+        });
     };
     if range.len() * panels.len * 4 <= CACHED_BYTES {
         // Pixel by pixel: the output is written as one stream.
@@ -120,7 +137,13 @@ impl Kernel for Tile<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Tile { rows, panel, target, first_column, columns } = self;
+        let Tile {
+            rows,
+            panel,
+            target,
+            first_column,
+            columns,
+        } = self;
         let n = rows.pixels.len();
         let mut bias = [0.0f32; MAX_COLUMNS];
         if let Some(b) = target.bias {
@@ -133,12 +156,34 @@ impl Kernel for Tile<'_> {
         let mut outs = [spill; MAX_ROWS];
         for (r, (out, &pixel)) in outs.iter_mut().zip(target.pixels).enumerate() {
             // SAFETY: the output is the caller's; the buffer has `MAX_ROWS` rows.
-            *out = unsafe { if direct { target.out.add(pixel + first_column) } else { spill.add(r * MAX_COLUMNS) } };
+            *out = unsafe {
+                if direct {
+                    target.out.add(pixel + first_column)
+                } else {
+                    spill.add(r * MAX_COLUMNS)
+                }
+            };
         }
         if columns > S::LANES {
-            s.tile(n, PixelTile::<2> { rows, panel, bias: &bias, outs: &outs });
+            s.tile(
+                n,
+                PixelTile::<2> {
+                    rows,
+                    panel,
+                    bias: &bias,
+                    outs: &outs,
+                },
+            );
         } else {
-            s.tile(n, PixelTile::<1> { rows, panel, bias: &bias, outs: &outs });
+            s.tile(
+                n,
+                PixelTile::<1> {
+                    rows,
+                    panel,
+                    bias: &bias,
+                    outs: &outs,
+                },
+            );
         }
         if !direct {
             // SAFETY: the tile wrote whole vectors for all `columns` of each pixel; the output is the caller's.
@@ -159,7 +204,12 @@ struct PixelTile<'a, const NV: usize> {
 impl<const NV: usize> RowTile for PixelTile<'_, NV> {
     #[inline(always)]
     fn run<S: Simd, const R: usize>(self, s: S) {
-        let PixelTile { rows, panel, bias, outs } = self;
+        let PixelTile {
+            rows,
+            panel,
+            bias,
+            outs,
+        } = self;
         let pixels: &[usize; R] = rows.pixels.try_into().expect("one tile has R pixels");
         // SAFETY: each address is the source plus offsets, or inside the panel, which is read front to back once, or
         // one of the rows of outputs: the caller of `sum_over_channels` vouches for them.
@@ -203,8 +253,17 @@ impl<const NV: usize> RowTile for PixelTile<'_, NV> {
 /// # Safety
 /// `spilled` is readable for a row of `MAX_COLUMNS` per pixel of `target`; the rest as [`sum_over_channels`].
 #[inline(always)]
-unsafe fn finish<S: Simd>(s: S, spilled: *const f32, target: &Target<'_>, first_column: usize, columns: usize) {
-    let Epilogue { activation, residual } = target.epilogue;
+unsafe fn finish<S: Simd>(
+    s: S,
+    spilled: *const f32,
+    target: &Target<'_>,
+    first_column: usize,
+    columns: usize,
+) {
+    let Epilogue {
+        activation,
+        residual,
+    } = target.epilogue;
     for (r, &pixel) in target.pixels.iter().enumerate() {
         let mut c = 0;
         while c < columns {
@@ -265,7 +324,12 @@ pub(crate) enum Start {
 /// `x + run.input + i * step` must be readable for `rows` words for every `i < run.len`, `gradient` for every output
 /// pixel of the runs, `sums` writable for `rows` rows with no other thread touching it; `rows <= S::ROWS`.
 #[inline(always)]
-pub(crate) unsafe fn sum_over_pixels<S: Simd>(s: S, pixels: &Pixels<'_>, rows: usize, columns: usize) {
+pub(crate) unsafe fn sum_over_pixels<S: Simd>(
+    s: S,
+    pixels: &Pixels<'_>,
+    rows: usize,
+    columns: usize,
+) {
     if columns > S::LANES {
         s.tile(rows, ChannelTile::<2>(pixels));
     } else {
@@ -279,7 +343,14 @@ struct ChannelTile<'a, const NV: usize>(&'a Pixels<'a>);
 impl<const NV: usize> RowTile for ChannelTile<'_, NV> {
     #[inline(always)]
     fn run<S: Simd, const R: usize>(self, s: S) {
-        let Pixels { x, step, runs, gradient, sums, start } = *self.0;
+        let Pixels {
+            x,
+            step,
+            runs,
+            gradient,
+            sums,
+            start,
+        } = *self.0;
         // SAFETY: the caller vouches for every input pixel, every row of the gradient and `R` rows of sums.
         unsafe {
             let mut acc = [[s.zero(); NV]; R];

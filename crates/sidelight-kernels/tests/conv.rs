@@ -1,11 +1,13 @@
 //! Every path of every convolution against the plain reference, over odd shapes.
 
 use proptest::prelude::*;
-use sidelight_kernels::conv::{conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16};
+use sidelight_kernels::conv::{
+    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
+};
 use sidelight_kernels::{
-    Activation, Conv2d, Epilogue, Linear, PackedConv2d, SimdPath, conv2d_backward_bias, conv2d_backward_input,
-    conv2d_backward_weight, conv2d_forward, linear_backward_bias, linear_backward_input, linear_backward_weight,
-    linear_forward, reference, with_path,
+    Activation, Conv2d, Epilogue, Linear, PackedConv2d, SimdPath, conv2d_backward_bias,
+    conv2d_backward_input, conv2d_backward_weight, conv2d_forward, linear_backward_bias,
+    linear_backward_input, linear_backward_weight, linear_forward, reference, with_path,
 };
 
 /// Numbers in [-1, 1) from a seed; exact in few digits, so that nothing depends on a generator's version.
@@ -13,7 +15,9 @@ fn numbers(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..len)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
         })
         .collect()
@@ -22,24 +26,41 @@ fn numbers(len: usize, seed: u64) -> Vec<f32> {
 /// The largest difference, relative to the root mean square of the expected numbers.
 fn error(found: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    let scale = (expected.iter().map(|v| v * v).sum::<f64>() / expected.len().max(1) as f64).sqrt().max(1e-3);
-    found.iter().zip(expected).map(|(a, b)| {
-        assert!(a.is_finite(), "a result is not a number");
-        (f64::from(*a) - b).abs() / scale
-    }).fold(0.0, f64::max)
+    let scale = (expected.iter().map(|v| v * v).sum::<f64>() / expected.len().max(1) as f64)
+        .sqrt()
+        .max(1e-3);
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| {
+            assert!(a.is_finite(), "a result is not a number");
+            (f64::from(*a) - b).abs() / scale
+        })
+        .fold(0.0, f64::max)
 }
 
 /// The root mean square of the difference, relative to that of the expected numbers.
 fn distance(found: &[f64], expected: &[f64]) -> f64 {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
-    norm(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied()).max(1e-30)
+    norm(&mut found.iter().zip(expected).map(|(a, b)| a - b))
+        / norm(&mut expected.iter().copied()).max(1e-30)
 }
 
 fn paths() -> Vec<SimdPath> {
-    SimdPath::ALL.into_iter().filter(|p| p.is_available()).collect()
+    SimdPath::ALL
+        .into_iter()
+        .filter(|p| p.is_available())
+        .collect()
 }
 
-fn conv(batch: usize, size: [usize; 2], channels: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Conv2d {
+fn conv(
+    batch: usize,
+    size: [usize; 2],
+    channels: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Conv2d {
     Conv2d {
         batch,
         in_h: size[0],
@@ -67,7 +88,15 @@ fn check(c: &Conv2d) {
     // convolutions stay in `f32`.
     let depthwise = c.groups > 1 && c.groups == c.in_c && c.in_c == c.out_c;
     let round = |v: &[f32]| -> Vec<f32> {
-        v.iter().map(|v| if depthwise { *v } else { half::bf16::from_f32(*v).to_f32() }).collect()
+        v.iter()
+            .map(|v| {
+                if depthwise {
+                    *v
+                } else {
+                    half::bf16::from_f32(*v).to_f32()
+                }
+            })
+            .collect()
     };
     let rounded = (
         reference::conv2d(c, &round(&x), &round(&w)),
@@ -81,46 +110,95 @@ fn check(c: &Conv2d) {
             // Results overwrite whatever was there.
             let mut y = vec![f32::NAN; c.output_len()];
             conv2d_forward(c, &x, &w, None, Epilogue::NONE, &mut y);
-            assert!(error(&y, &plain) < 1e-5, "{path:?} {c:?} forward {}", error(&y, &plain));
+            assert!(
+                error(&y, &plain) < 1e-5,
+                "{path:?} {c:?} forward {}",
+                error(&y, &plain)
+            );
 
             for activation in [Activation::None, Activation::Relu, Activation::Silu] {
                 let expected: Vec<f64> = plain
                     .iter()
                     .enumerate()
                     .map(|(i, v)| {
-                        reference::activate(activation, v + f64::from(bias[i % c.out_c]) + f64::from(residual[i]))
+                        reference::activate(
+                            activation,
+                            v + f64::from(bias[i % c.out_c]) + f64::from(residual[i]),
+                        )
                     })
                     .collect();
-                let epilogue = Epilogue { activation, residual: Some(&residual) };
+                let epilogue = Epilogue {
+                    activation,
+                    residual: Some(&residual),
+                };
                 y.fill(f32::NAN);
                 conv2d_forward(c, &x, &w, Some(&bias), epilogue, &mut y);
-                assert!(error(&y, &expected) < 1e-5, "{path:?} {c:?} {activation:?} {}", error(&y, &expected));
+                assert!(
+                    error(&y, &expected) < 1e-5,
+                    "{path:?} {c:?} {activation:?} {}",
+                    error(&y, &expected)
+                );
                 y.fill(f32::NAN);
-                PackedConv2d::new(c, &w, Some(&bias)).forward([c.batch, c.in_h, c.in_w], &x, epilogue, &mut y);
-                assert!(error(&y, &expected) < 1e-5, "{path:?} {c:?} packed {activation:?}");
+                PackedConv2d::new(c, &w, Some(&bias)).forward(
+                    [c.batch, c.in_h, c.in_w],
+                    &x,
+                    epilogue,
+                    &mut y,
+                );
+                assert!(
+                    error(&y, &expected) < 1e-5,
+                    "{path:?} {c:?} packed {activation:?}"
+                );
             }
 
             let mut dx = vec![f32::NAN; c.input_len()];
             conv2d_backward_input(c, &dy, &w, &mut dx);
-            assert!(error(&dx, &dx_expected) < 1e-5, "{path:?} {c:?} dx {}", error(&dx, &dx_expected));
+            assert!(
+                error(&dx, &dx_expected) < 1e-5,
+                "{path:?} {c:?} dx {}",
+                error(&dx, &dx_expected)
+            );
             let mut dw = vec![f32::NAN; c.weight_len()];
             conv2d_backward_weight(c, &x, &dy, &mut dw);
-            assert!(error(&dw, &dw_expected) < 1e-5, "{path:?} {c:?} dw {}", error(&dw, &dw_expected));
+            assert!(
+                error(&dw, &dw_expected) < 1e-5,
+                "{path:?} {c:?} dw {}",
+                error(&dw, &dw_expected)
+            );
             let mut db = vec![f32::NAN; c.out_c];
             conv2d_backward_bias(c, &dy, &mut db);
-            let db_expected: Vec<f64> =
-                (0..c.out_c).map(|k| dy.iter().skip(k).step_by(c.out_c).map(|v| f64::from(*v)).sum()).collect();
+            let db_expected: Vec<f64> = (0..c.out_c)
+                .map(|k| {
+                    dy.iter()
+                        .skip(k)
+                        .step_by(c.out_c)
+                        .map(|v| f64::from(*v))
+                        .sum()
+                })
+                .collect();
             assert!(error(&db, &db_expected) < 1e-5, "{path:?} {c:?} db");
 
             y.fill(f32::NAN);
             conv2d_forward_bf16(c, &x, &w, None, Epilogue::NONE, &mut y);
-            assert!(error(&y, &rounded.0) < 1e-5, "{path:?} {c:?} bf16 forward {}", error(&y, &rounded.0));
+            assert!(
+                error(&y, &rounded.0) < 1e-5,
+                "{path:?} {c:?} bf16 forward {}",
+                error(&y, &rounded.0)
+            );
             dx.fill(f32::NAN);
             conv2d_backward_input_bf16(c, &dy, &w, &mut dx);
-            assert!(error(&dx, &rounded.1) < 1e-5, "{path:?} {c:?} bf16 dx {}", error(&dx, &rounded.1));
+            assert!(
+                error(&dx, &rounded.1) < 1e-5,
+                "{path:?} {c:?} bf16 dx {}",
+                error(&dx, &rounded.1)
+            );
             dw.fill(f32::NAN);
             conv2d_backward_weight_bf16(c, &x, &dy, &mut dw);
-            assert!(error(&dw, &rounded.2) < 1e-5, "{path:?} {c:?} bf16 dw {}", error(&dw, &rounded.2));
+            assert!(
+                error(&dw, &rounded.2) < 1e-5,
+                "{path:?} {c:?} bf16 dw {}",
+                error(&dw, &rounded.2)
+            );
         });
     }
 }
@@ -146,11 +224,23 @@ fn wide_inputs_that_collide_in_the_cache_equal_the_reference() {
 
 #[test]
 fn grouped_convolutions_equal_the_reference() {
-    check(&Conv2d { groups: 4, ..conv(2, [6, 5], [16, 24], 3, 1, 1) });
-    check(&Conv2d { groups: 2, ..conv(1, [7, 7], [10, 6], 3, 2, 1) });
-    check(&Conv2d { groups: 3, ..conv(2, [4, 4], [9, 9], 1, 1, 0) });
+    check(&Conv2d {
+        groups: 4,
+        ..conv(2, [6, 5], [16, 24], 3, 1, 1)
+    });
+    check(&Conv2d {
+        groups: 2,
+        ..conv(1, [7, 7], [10, 6], 3, 2, 1)
+    });
+    check(&Conv2d {
+        groups: 3,
+        ..conv(2, [4, 4], [9, 9], 1, 1, 0)
+    });
     // One input channel per group but several outputs is grouped, not depthwise.
-    check(&Conv2d { groups: 5, ..conv(1, [6, 6], [5, 10], 3, 1, 1) });
+    check(&Conv2d {
+        groups: 5,
+        ..conv(1, [6, 6], [5, 10], 3, 1, 1)
+    });
 }
 
 #[test]
@@ -159,7 +249,10 @@ fn depthwise_convolutions_equal_the_reference() {
         for channels in [16, 24, 37] {
             for size in [[12, 11], [4, 4], [3, 2], [1, 1]] {
                 let c = conv(2, size, [channels; 2], kernel, stride, kernel / 2);
-                check(&Conv2d { groups: channels, ..c });
+                check(&Conv2d {
+                    groups: channels,
+                    ..c
+                });
             }
         }
     }
@@ -168,11 +261,34 @@ fn depthwise_convolutions_equal_the_reference() {
 #[test]
 fn unequal_kernels_strides_and_paddings_equal_the_reference() {
     let base = conv(2, [7, 9], [6, 10], 3, 1, 1);
-    check(&Conv2d { kernel: [1, 3], padding: [0, 1], ..base });
-    check(&Conv2d { kernel: [3, 1], padding: [1, 0], stride: [1, 2], ..base });
-    check(&Conv2d { kernel: [2, 4], padding: [0, 3], stride: [2, 3], ..base });
-    check(&Conv2d { kernel: [1, 1], padding: [1, 2], ..base });
-    check(&Conv2d { kernel: [2, 2], padding: [3, 3], stride: [1, 1], ..base });
+    check(&Conv2d {
+        kernel: [1, 3],
+        padding: [0, 1],
+        ..base
+    });
+    check(&Conv2d {
+        kernel: [3, 1],
+        padding: [1, 0],
+        stride: [1, 2],
+        ..base
+    });
+    check(&Conv2d {
+        kernel: [2, 4],
+        padding: [0, 3],
+        stride: [2, 3],
+        ..base
+    });
+    check(&Conv2d {
+        kernel: [1, 1],
+        padding: [1, 2],
+        ..base
+    });
+    check(&Conv2d {
+        kernel: [2, 2],
+        padding: [3, 3],
+        stride: [1, 1],
+        ..base
+    });
 }
 
 #[test]
@@ -190,7 +306,14 @@ fn an_empty_batch_gives_empty_results_and_zero_gradients() {
 #[should_panic(expected = "the weight has 7 numbers")]
 fn a_weight_of_the_wrong_length_is_refused() {
     let c = conv(1, [5, 5], [3, 4], 3, 1, 1);
-    conv2d_forward(&c, &numbers(c.input_len(), 1), &[0.0; 7], None, Epilogue::NONE, &mut vec![0.0; c.output_len()]);
+    conv2d_forward(
+        &c,
+        &numbers(c.input_len(), 1),
+        &[0.0; 7],
+        None,
+        Epilogue::NONE,
+        &mut vec![0.0; c.output_len()],
+    );
 }
 
 #[test]
@@ -200,35 +323,62 @@ fn not_a_number_is_not_hidden() {
     x[20] = f32::NAN;
     let mut y = vec![0.0; c.output_len()];
     for activation in [Activation::Relu, Activation::Relu6] {
-        conv2d_forward(&c, &x, &numbers(c.weight_len(), 2), None, Epilogue::activation(activation), &mut y);
+        conv2d_forward(
+            &c,
+            &x,
+            &numbers(c.weight_len(), 2),
+            None,
+            Epilogue::activation(activation),
+            &mut y,
+        );
         assert!(y.iter().any(|v| v.is_nan()), "{activation:?}");
     }
 }
 
 #[test]
 fn linear_layers_equal_the_reference() {
-    let l = Linear { rows: 19, inputs: 70, outputs: 45 };
+    let l = Linear {
+        rows: 19,
+        inputs: 70,
+        outputs: 45,
+    };
     let (x, w, b) = (numbers(19 * 70, 1), numbers(45 * 70, 2), numbers(45, 3));
     let dy = numbers(19 * 45, 4);
     let at = |i: usize, j: usize| -> f64 {
-        f64::from(b[j]) + (0..70).map(|k| f64::from(x[i * 70 + k]) * f64::from(w[j * 70 + k])).sum::<f64>()
+        f64::from(b[j])
+            + (0..70)
+                .map(|k| f64::from(x[i * 70 + k]) * f64::from(w[j * 70 + k]))
+                .sum::<f64>()
     };
     let y_expected: Vec<f64> = (0..19 * 45).map(|i| at(i / 45, i % 45)).collect();
     let dx_expected: Vec<f64> = (0..19 * 70)
-        .map(|i| (0..45).map(|j| f64::from(dy[i / 70 * 45 + j]) * f64::from(w[j * 70 + i % 70])).sum())
+        .map(|i| {
+            (0..45)
+                .map(|j| f64::from(dy[i / 70 * 45 + j]) * f64::from(w[j * 70 + i % 70]))
+                .sum()
+        })
         .collect();
     let dw_expected: Vec<f64> = (0..45 * 70)
-        .map(|i| (0..19).map(|r| f64::from(dy[r * 45 + i / 70]) * f64::from(x[r * 70 + i % 70])).sum())
+        .map(|i| {
+            (0..19)
+                .map(|r| f64::from(dy[r * 45 + i / 70]) * f64::from(x[r * 70 + i % 70]))
+                .sum()
+        })
         .collect();
     for path in paths() {
         with_path(path, || {
-            let (mut y, mut dx, mut dw) = (vec![0.0; 19 * 45], vec![0.0; 19 * 70], vec![0.0; 45 * 70]);
+            let (mut y, mut dx, mut dw) =
+                (vec![0.0; 19 * 45], vec![0.0; 19 * 70], vec![0.0; 45 * 70]);
             let mut db = vec![0.0; 45];
             linear_forward(&l, &x, &w, Some(&b), Epilogue::NONE, &mut y);
             linear_backward_input(&l, &dy, &w, &mut dx);
             linear_backward_weight(&l, &x, &dy, &mut dw);
             linear_backward_bias(&l, &dy, &mut db);
-            assert!(error(&y, &y_expected) < 1e-5 && error(&dx, &dx_expected) < 1e-5 && error(&dw, &dw_expected) < 1e-5);
+            assert!(
+                error(&y, &y_expected) < 1e-5
+                    && error(&dx, &dx_expected) < 1e-5
+                    && error(&dw, &dw_expected) < 1e-5
+            );
         });
     }
 }
@@ -236,16 +386,37 @@ fn linear_layers_equal_the_reference() {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let dense = conv(5, [9, 9], [20, 40], 3, 1, 1);
-    let depthwise = Conv2d { groups: 20, out_c: 20, ..dense };
-    for c in [dense, Conv2d { stride: [2, 2], ..dense }, depthwise] {
-        let (x, w, dy) = (numbers(c.input_len(), 1), numbers(c.weight_len(), 2), numbers(c.output_len(), 3));
+    let depthwise = Conv2d {
+        groups: 20,
+        out_c: 20,
+        ..dense
+    };
+    for c in [
+        dense,
+        Conv2d {
+            stride: [2, 2],
+            ..dense
+        },
+        depthwise,
+    ] {
+        let (x, w, dy) = (
+            numbers(c.input_len(), 1),
+            numbers(c.weight_len(), 2),
+            numbers(c.output_len(), 3),
+        );
         let results: Vec<_> = [1, 2, 5]
             .into_iter()
             .map(|threads| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .expect("a pool");
                 pool.install(|| {
-                    let (mut y, mut dx, mut dw) =
-                        (vec![0.0; c.output_len()], vec![0.0; c.input_len()], vec![0.0; c.weight_len()]);
+                    let (mut y, mut dx, mut dw) = (
+                        vec![0.0; c.output_len()],
+                        vec![0.0; c.input_len()],
+                        vec![0.0; c.weight_len()],
+                    );
                     conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y);
                     conv2d_backward_input(&c, &dy, &w, &mut dx);
                     conv2d_backward_weight(&c, &x, &dy, &mut dw);
@@ -258,7 +429,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+        .sum()
 }
 
 fn shapes() -> impl Strategy<Value = Conv2d> {
@@ -269,15 +443,27 @@ fn shapes() -> impl Strategy<Value = Conv2d> {
         (1usize..4, 1usize..4),
         (0usize..4, 0usize..4),
     )
-        .prop_map(|((batch, in_h, in_w), (groups, a, b, kind), (kh, kw), (sh, sw), (ph, pw))| {
-            // Kinds: dense, grouped, depthwise.
-            let (groups, in_c, out_c) = match kind {
-                0 => (1, a, b),
-                1 => (groups, groups * a, groups * b),
-                _ => (a + 1, a + 1, a + 1),
-            };
-            Conv2d { batch, in_h, in_w, in_c, out_c, kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], groups }
-        })
+        .prop_map(
+            |((batch, in_h, in_w), (groups, a, b, kind), (kh, kw), (sh, sw), (ph, pw))| {
+                // Kinds: dense, grouped, depthwise.
+                let (groups, in_c, out_c) = match kind {
+                    0 => (1, a, b),
+                    1 => (groups, groups * a, groups * b),
+                    _ => (a + 1, a + 1, a + 1),
+                };
+                Conv2d {
+                    batch,
+                    in_h,
+                    in_w,
+                    in_c,
+                    out_c,
+                    kernel: [kh, kw],
+                    stride: [sh, sw],
+                    padding: [ph, pw],
+                    groups,
+                }
+            },
+        )
         .prop_filter("the kernel fits", |c| c.out_h() > 0 && c.out_w() > 0)
 }
 

@@ -4,10 +4,10 @@
 //! the second cache ([`super::window`]), or read in place where no zero is needed. Then every panel of 32 output
 //! channels meets every tile of 14 pixels; a tile may cross rows and images, so small images fill it as well.
 
+use super::Words;
 use super::geometry::Axis;
 pub(crate) use super::window::Source;
 use super::window::Window;
-use super::Words;
 use crate::activation::Epilogue;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::{SharedMut, each, piece};
@@ -59,15 +59,31 @@ impl Correlation<'_> {
         let [out_h, out_w, out_c] = self.out;
         let width = panel_width(self.path);
         let panels = self.columns.div_ceil(width);
-        let panel_len = self.rows.taps * self.cols.taps * self.words.count(self.source.channels) * width;
+        let panel_len =
+            self.rows.taps * self.cols.taps * self.words.count(self.source.channels) * width;
         // The unsafe code below relies on these.
         let [h, w, c] = self.source.shape;
-        assert!(self.source.x.len() == self.batch * h * w * c && self.source.first_channel + self.source.channels <= c);
-        assert!(self.weights.len() == panels * panel_len && self.first_column + self.columns <= out_c);
-        assert!(self.rows.count == 0 || self.rows.first + (self.rows.count - 1) * self.rows.step < out_h);
-        assert!(self.cols.count == 0 || self.cols.first + (self.cols.count - 1) * self.cols.step < out_w);
+        assert!(
+            self.source.x.len() == self.batch * h * w * c
+                && self.source.first_channel + self.source.channels <= c
+        );
+        assert!(
+            self.weights.len() == panels * panel_len && self.first_column + self.columns <= out_c
+        );
+        assert!(
+            self.rows.count == 0
+                || self.rows.first + (self.rows.count - 1) * self.rows.step < out_h
+        );
+        assert!(
+            self.cols.count == 0
+                || self.cols.first + (self.cols.count - 1) * self.cols.step < out_w
+        );
         assert!(self.bias.is_none_or(|b| b.len() >= out_c));
-        assert!(self.epilogue.residual.is_none_or(|r| r.len() == self.batch * out_h * out_w * out_c));
+        assert!(
+            self.epilogue
+                .residual
+                .is_none_or(|r| r.len() == self.batch * out_h * out_w * out_c)
+        );
 
         let lines = self.batch * self.rows.count;
         if lines == 0 || self.cols.count == 0 || panels == 0 {
@@ -77,7 +93,11 @@ impl Correlation<'_> {
         let threads = rayon::current_num_threads();
         let blocks = lines.div_ceil(self.block_lines(access, lines, threads));
         // With few blocks the panels are shared out as well. Neither cut changes any sum.
-        let parts = if threads == 1 { 1 } else { (3 * threads).div_ceil(blocks).min(panels) };
+        let parts = if threads == 1 {
+            1
+        } else {
+            (3 * threads).div_ceil(blocks).min(panels)
+        };
         each(blocks * parts, |i| {
             let block = Block {
                 of: self,
@@ -92,7 +112,8 @@ impl Correlation<'_> {
     }
 
     fn access(&self) -> Access {
-        let inside = self.rows.is_inside(self.source.shape[0]) && self.cols.is_inside(self.source.shape[1]);
+        let inside =
+            self.rows.is_inside(self.source.shape[0]) && self.cols.is_inside(self.source.shape[1]);
         // Rows of a tile that lie a multiple of 4 KiB apart would share one set of the first cache.
         let collides = (self.cols.stride * self.source.shape[2]).is_multiple_of(1024);
         if self.words == Words::Full && inside && !collides {
@@ -107,13 +128,19 @@ impl Correlation<'_> {
     /// Words from one copied pixel to the next.
     fn pitch(&self) -> usize {
         let words = self.words.count(self.source.channels);
-        if words.is_multiple_of(512) { words + 16 } else { words }
+        if words.is_multiple_of(512) {
+            words + 16
+        } else {
+            words
+        }
     }
 
     /// Output lines per block.
     fn block_lines(&self, access: Access, lines: usize, threads: usize) -> usize {
         let budget = match access {
-            Access::InPlace => BLOCK_WORDS / (self.cols.count * self.words.count(self.source.channels)),
+            Access::InPlace => {
+                BLOCK_WORDS / (self.cols.count * self.words.count(self.source.channels))
+            }
             Access::Gather => BLOCK_WORDS / (self.cols.count * self.pitch()),
             Access::Window => {
                 // A class of inputs that no tap reaches has windows without pixels.
@@ -128,7 +155,9 @@ impl Correlation<'_> {
         };
         let pixels = (BLOCK_PIXELS / self.cols.count).max(1);
         // Enough blocks for every thread, unless they would get too small to be worth their weights.
-        let share = lines.div_ceil(4 * threads).max(112usize.div_ceil(self.cols.count));
+        let share = lines
+            .div_ceil(4 * threads)
+            .max(112usize.div_ceil(self.cols.count));
         budget.clamp(1, pixels).min(share)
     }
 }
@@ -171,7 +200,11 @@ impl Kernel for &Block<'_> {
             Access::Window => (of.pitch(), cols.span(cols.count) * of.pitch()),
             Access::Gather => (of.pitch(), cols.count * of.pitch()),
         };
-        let strides = if self.access == Access::Gather { [1, 1] } else { [rows.stride, cols.stride] };
+        let strides = if self.access == Access::Gather {
+            [1, 1]
+        } else {
+            [rows.stride, cols.stride]
+        };
         let mut copy_len = 0;
         for (image, lines) in self.images() {
             let first = match self.access {
@@ -187,7 +220,10 @@ impl Kernel for &Block<'_> {
                 let y = rows.first + line * rows.step;
                 for j in 0..cols.count {
                     inputs.push(first + i * strides[0] * row + j * strides[1] * pixel);
-                    outputs.push(((image * out_h + y) * out_w + cols.first + j * cols.step) * out_c + of.first_column);
+                    outputs.push(
+                        ((image * out_h + y) * out_w + cols.first + j * cols.step) * out_c
+                            + of.first_column,
+                    );
                 }
             }
             copy_len += match self.access {
@@ -205,35 +241,66 @@ impl Kernel for &Block<'_> {
                     image,
                     top: rows.source(lines.start),
                     left: cols.source(0),
-                    rows: if gather { lines.len() } else { rows.span(lines.len()) },
-                    cols: if gather { cols.count } else { cols.span(cols.count) },
-                    step: if gather { [rows.stride, cols.stride] } else { [1, 1] },
+                    rows: if gather {
+                        lines.len()
+                    } else {
+                        rows.span(lines.len())
+                    },
+                    cols: if gather {
+                        cols.count
+                    } else {
+                        cols.span(cols.count)
+                    },
+                    step: if gather {
+                        [rows.stride, cols.stride]
+                    } else {
+                        [1, 1]
+                    },
                 };
                 let len = window.rows * row;
-                of.source.copy(&window, of.words, of.pitch(), &mut copy[at..at + len], s);
+                of.source
+                    .copy(&window, of.words, of.pitch(), &mut copy[at..at + len], s);
                 at += len;
             }
         }
 
         // Taps that lie next to each other in the source are one long segment.
         let joined = pixel == channel_words && cols.taps > 1;
-        let segment_len = if joined { cols.taps * channel_words } else { channel_words };
+        let segment_len = if joined {
+            cols.taps * channel_words
+        } else {
+            channel_words
+        };
         let per_row = if joined { 1 } else { cols.taps };
-        let segments: Vec<usize> =
-            (0..rows.taps).flat_map(|y| (0..per_row).map(move |x| y * row + x * pixel)).collect();
-        let source = if self.access == Access::InPlace { of.source.x } else { &copy };
+        let segments: Vec<usize> = (0..rows.taps)
+            .flat_map(|y| (0..per_row).map(move |x| y * row + x * pixel))
+            .collect();
+        let source = if self.access == Access::InPlace {
+            of.source.x
+        } else {
+            &copy
+        };
         if let (Some(&i), Some(&g)) = (inputs.iter().max(), segments.iter().max()) {
             assert!(i + g + segment_len <= source.len());
         }
 
-        let tile_rows = Rows { source: source.as_ptr(), pixels: &inputs, segments: &segments, segment_len };
+        let tile_rows = Rows {
+            source: source.as_ptr(),
+            pixels: &inputs,
+            segments: &segments,
+            segment_len,
+        };
         let target = Target {
             out: self.out.0,
             pixels: &outputs,
             bias: of.bias.map(|b| &b[of.first_column..]),
             epilogue: of.epilogue,
         };
-        let panels = Panels { words: of.weights, len: self.panel_len, columns: of.columns };
+        let panels = Panels {
+            words: of.weights,
+            len: self.panel_len,
+            columns: of.columns,
+        };
         // SAFETY: the assertion above keeps every read inside the source; a panel's length is segments times their
         // length times the width; outputs lie inside the tensor by the assertions in `run`, and blocks differ in lines
         // or in panels, so no two threads write the same element.
@@ -248,7 +315,10 @@ impl Block<'_> {
         let lines = self.lines.clone();
         (lines.start / per_image..lines.end.div_ceil(per_image)).map(move |image| {
             let base = image * per_image;
-            (image, lines.start.max(base) - base..lines.end.min(base + per_image) - base)
+            (
+                image,
+                lines.start.max(base) - base..lines.end.min(base + per_image) - base,
+            )
         })
     }
 }

@@ -50,15 +50,29 @@ pub(crate) fn run(parts: &[Correlation<'_>], path: SimdPath, out: SharedMut) {
         assert!(of.y.count == 0 || of.y.first + (of.y.count - 1) * of.y.step < out_h);
         assert!(of.cols.count == 0 || of.cols.first + (of.cols.count - 1) * of.cols.step < out_w);
         assert!(of.bias.is_none_or(|b| b.len() == c));
-        assert!(of.epilogue.residual.is_none_or(|r| r.len() == of.batch * out_h * out_w * c));
+        assert!(
+            of.epilogue
+                .residual
+                .is_none_or(|r| r.len() == of.batch * out_h * out_w * c)
+        );
     }
-    let size: usize = parts.iter().map(|of| of.y.count * of.cols.count * of.out[2]).sum();
+    let size: usize = parts
+        .iter()
+        .map(|of| of.y.count * of.cols.count * of.out[2])
+        .sum();
     let lines = parts.iter().map(|of| of.y.count).max().unwrap_or(0);
-    let (Some(first), true) = (parts.first(), size > 0) else { return };
+    let (Some(first), true) = (parts.first(), size > 0) else {
+        return;
+    };
     let pieces = size.div_ceil(UNIT).min(lines);
     each(first.batch * pieces, |i| {
         for of in parts {
-            let unit = Unit { of, image: i / pieces, lines: piece(of.y.count, pieces, i % pieces), out };
+            let unit = Unit {
+                of,
+                image: i / pieces,
+                lines: piece(of.y.count, pieces, i % pieces),
+                out,
+            };
             if of.cols.count > 0 {
                 dispatch::run(path, &unit);
             }
@@ -86,14 +100,26 @@ impl<S: Simd, const ALL: bool> Lanes<S, ALL> {
     #[inline(always)]
     pub(super) unsafe fn load(self, p: *const f32) -> S::V {
         // SAFETY: forwarded from the caller.
-        unsafe { if ALL { self.s.load(p) } else { self.s.load_n(p, self.n) } }
+        unsafe {
+            if ALL {
+                self.s.load(p)
+            } else {
+                self.s.load_n(p, self.n)
+            }
+        }
     }
     /// # Safety
     /// As `Simd::store`, or `store_n` of `n`.
     #[inline(always)]
     pub(super) unsafe fn store(self, p: *mut f32, v: S::V) {
         // SAFETY: forwarded from the caller.
-        unsafe { if ALL { self.s.store(p, v) } else { self.s.store_n(p, v, self.n) } }
+        unsafe {
+            if ALL {
+                self.s.store(p, v)
+            } else {
+                self.s.store_n(p, v, self.n)
+            }
+        }
     }
 }
 
@@ -107,7 +133,10 @@ macro_rules! each_lanes {
         }
         if whole < $c {
             let $channel = whole;
-            let $lanes = Lanes::<S, false> { s: $s, n: $c - whole };
+            let $lanes = Lanes::<S, false> {
+                s: $s,
+                n: $c - whole,
+            };
             $body;
         }
     };
@@ -157,7 +186,10 @@ impl<const K: usize, const D: usize, const W: usize> Kernel for Line<'_, K, D, W
         let top = (of.y.source(self.line) + taps.start as isize).max(0) as usize;
         let view = LineView {
             // Never read where no row is valid; then the offset may lie beyond the end.
-            x: of.x.as_ptr().wrapping_add((self.of.image * h + top) * w * c),
+            x: of
+                .x
+                .as_ptr()
+                .wrapping_add((self.of.image * h + top) * w * c),
             row: w * c,
             rows: taps.len(),
             weights: of.weights.as_ptr().wrapping_add(taps.start * K * c),
@@ -174,14 +206,29 @@ impl<const K: usize, const D: usize, const W: usize> Kernel for Line<'_, K, D, W
                 each_lanes!(s, c, |lanes, channel| {
                     let bias = self.of.bias(lanes, channel);
                     // SAFETY: all columns of the window lie inside the input and all outputs inside the line.
-                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, Seen { columns: 0..W, count: STRIP }, bias) }
+                    unsafe {
+                        view.strip::<S, _, K, D, W>(
+                            lanes,
+                            channel,
+                            col,
+                            left,
+                            Seen {
+                                columns: 0..W,
+                                count: STRIP,
+                            },
+                            bias,
+                        )
+                    }
                 });
             } else {
                 let low = (-left).clamp(0, W as isize) as usize;
                 let high = (w as isize - left).clamp(low as isize, W as isize) as usize;
                 each_lanes!(s, c, |lanes, channel| {
                     let bias = self.of.bias(lanes, channel);
-                    let seen = Seen { columns: low..high, count };
+                    let seen = Seen {
+                        columns: low..high,
+                        count,
+                    };
                     // SAFETY: the columns `low..high` of the window lie inside the input, `count` outputs inside the line.
                     unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, seen, bias) }
                 });
@@ -225,7 +272,10 @@ impl LineView {
     ) {
         let s = lanes.s;
         let mut acc = [bias; STRIP];
-        let mut x = self.x.wrapping_offset(left * self.c as isize).wrapping_add(channel);
+        let mut x = self
+            .x
+            .wrapping_offset(left * self.c as isize)
+            .wrapping_add(channel);
         let mut weights = self.weights.wrapping_add(channel);
         // SAFETY: forwarded from the caller; columns not seen are not read.
         unsafe {
@@ -266,7 +316,8 @@ impl Kernel for AnyLine<'_> {
     fn run<S: Simd>(self, s: S) {
         let AnyLine { of, line } = self;
         for col in 0..of.of.cols.count {
-            each_lanes!(s, of.of.input[2], |lanes, channel| of.edge(lanes, channel, line, col));
+            each_lanes!(s, of.of.input[2], |lanes, channel| of
+                .edge(lanes, channel, line, col));
         }
     }
 }
@@ -283,7 +334,8 @@ impl Kernel for Finish<'_> {
     fn run<S: Simd>(self, s: S) {
         let Finish { of, line } = self;
         for col in 0..of.of.cols.count {
-            each_lanes!(s, of.of.input[2], |lanes, channel| of.finish(lanes, channel, line, col));
+            each_lanes!(s, of.of.input[2], |lanes, channel| of
+                .finish(lanes, channel, line, col));
         }
     }
 }
@@ -291,7 +343,13 @@ impl Kernel for Finish<'_> {
 impl Unit<'_> {
     /// One output whose window may reach beyond the input.
     #[inline(always)]
-    fn edge<S: Simd, const ALL: bool>(&self, lanes: Lanes<S, ALL>, channel: usize, line: usize, col: usize) {
+    fn edge<S: Simd, const ALL: bool>(
+        &self,
+        lanes: Lanes<S, ALL>,
+        channel: usize,
+        line: usize,
+        col: usize,
+    ) {
         let of = self.of;
         let [h, w, c] = of.input;
         let mut acc = self.bias(lanes, channel);
@@ -301,8 +359,15 @@ impl Unit<'_> {
                 let x = (of.cols.source(col) + tap_x as isize) as usize;
                 // SAFETY: both taps are valid, so the pixel lies inside the input.
                 unsafe {
-                    let x = lanes.load(of.x.as_ptr().add(((self.image * h + y) * w + x) * c + channel));
-                    let weight = lanes.load(of.weights.as_ptr().add((tap_y * of.cols.taps + tap_x) * c + channel));
+                    let x = lanes.load(
+                        of.x.as_ptr()
+                            .add(((self.image * h + y) * w + x) * c + channel),
+                    );
+                    let weight = lanes.load(
+                        of.weights
+                            .as_ptr()
+                            .add((tap_y * of.cols.taps + tap_x) * c + channel),
+                    );
                     acc = lanes.s.fma(x, weight, acc);
                 }
             }
@@ -313,7 +378,9 @@ impl Unit<'_> {
     #[inline(always)]
     fn bias<S: Simd, const ALL: bool>(&self, lanes: Lanes<S, ALL>, channel: usize) -> S::V {
         // SAFETY: the bias has a number for every channel.
-        self.of.bias.map_or(lanes.s.zero(), |b| unsafe { lanes.load(b.as_ptr().add(channel)) })
+        self.of.bias.map_or(lanes.s.zero(), |b| unsafe {
+            lanes.load(b.as_ptr().add(channel))
+        })
     }
 
     /// Where this channel of an output lies.
@@ -321,12 +388,22 @@ impl Unit<'_> {
     fn output(&self, channel: usize, line: usize, col: usize) -> usize {
         let of = self.of;
         let [h, w, c] = of.out;
-        let (y, x) = (of.y.first + line * of.y.step, of.cols.first + col * of.cols.step);
+        let (y, x) = (
+            of.y.first + line * of.y.step,
+            of.cols.first + col * of.cols.step,
+        );
         ((self.image * h + y) * w + x) * c + channel
     }
 
     #[inline(always)]
-    fn store<S: Simd, const ALL: bool>(&self, lanes: Lanes<S, ALL>, channel: usize, line: usize, col: usize, sum: S::V) {
+    fn store<S: Simd, const ALL: bool>(
+        &self,
+        lanes: Lanes<S, ALL>,
+        channel: usize,
+        line: usize,
+        col: usize,
+        sum: S::V,
+    ) {
         // SAFETY: the axes stay inside the output (asserted in `run`); units differ in image or lines, so no two
         // threads write the same element.
         unsafe { lanes.store(self.out.0.add(self.output(channel, line, col)), sum) }
@@ -334,9 +411,18 @@ impl Unit<'_> {
 
     /// Adds the residual to a stored sum and applies the activation, while the line is in the first cache.
     #[inline(always)]
-    fn finish<S: Simd, const ALL: bool>(&self, lanes: Lanes<S, ALL>, channel: usize, line: usize, col: usize) {
+    fn finish<S: Simd, const ALL: bool>(
+        &self,
+        lanes: Lanes<S, ALL>,
+        channel: usize,
+        line: usize,
+        col: usize,
+    ) {
         let at = self.output(channel, line, col);
-        let Epilogue { activation, residual } = self.of.epilogue;
+        let Epilogue {
+            activation,
+            residual,
+        } = self.of.epilogue;
         // SAFETY: as in `store`; the residual has the output's length.
         unsafe {
             let mut z = lanes.load(self.out.0.add(at));

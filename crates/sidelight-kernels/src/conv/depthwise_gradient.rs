@@ -1,9 +1,9 @@
 //! The gradient to the weights of a depthwise convolution: for every channel and tap, the sum over pixels of input
 //! times output gradient.
 
+use super::Conv2d;
 use super::depthwise::{Lanes, each_lanes};
 use super::geometry::Axis;
-use super::Conv2d;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::piece;
 use crate::scratch;
@@ -20,10 +20,26 @@ pub(crate) fn backward_weight(c: &Conv2d, path: SimdPath, x: &[f32], dy: &[f32],
     let units = UNITS.min(lines);
     let sums = taps * c.in_c;
     let mut partial = scratch::take(units * sums);
-    let work = Gradient { c, rows, cols, x, dy };
-    partial.par_chunks_mut(sums).enumerate().for_each(|(i, sums)| {
-        dispatch::run(path, GradientUnit { of: &work, lines: piece(lines, units, i), sums });
-    });
+    let work = Gradient {
+        c,
+        rows,
+        cols,
+        x,
+        dy,
+    };
+    partial
+        .par_chunks_mut(sums)
+        .enumerate()
+        .for_each(|(i, sums)| {
+            dispatch::run(
+                path,
+                GradientUnit {
+                    of: &work,
+                    lines: piece(lines, units, i),
+                    sums,
+                },
+            );
+        });
     let mut total = vec![0.0f64; c.in_c];
     for tap in 0..taps {
         total.fill(0.0);
@@ -61,7 +77,11 @@ impl Kernel for GradientUnit<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Conv2d { kernel: [_, kw], stride, .. } = *self.of.c;
+        let Conv2d {
+            kernel: [_, kw],
+            stride,
+            ..
+        } = *self.of.c;
         self.sums.fill(0.0);
         for line in self.lines.clone() {
             let (image, y) = (line / self.of.rows.count, line % self.of.rows.count);
@@ -117,24 +137,42 @@ struct LineView<'a> {
 /// Adds what one line of outputs contributes to `K` taps of each row. With stride `D`, `T` outputs see `W` columns.
 struct Line<'a, const K: usize, const D: usize, const T: usize, const W: usize>(LineView<'a>);
 
-impl<const K: usize, const D: usize, const T: usize, const W: usize> Kernel for Line<'_, K, D, T, W> {
+impl<const K: usize, const D: usize, const T: usize, const W: usize> Kernel
+    for Line<'_, K, D, T, W>
+{
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         const { assert!(W == (T - 1) * D + K) };
         let of = self.0.of;
-        let Conv2d { in_w: w, in_c: c, .. } = *of.c;
+        let Conv2d {
+            in_w: w, in_c: c, ..
+        } = *of.c;
         let count = of.cols.count;
         for col in (0..count).step_by(T) {
             let left = of.cols.source(col) + self.0.tap_x as isize;
             let outputs = T.min(count - col);
             // Channels inside: input, gradient and sums are a few streams.
             if outputs == T && left >= 0 && left as usize + W <= w {
-                each_lanes!(s, c, |lanes, channel| self.strip(lanes, channel, col, left, 0..W, T));
+                each_lanes!(s, c, |lanes, channel| self.strip(
+                    lanes,
+                    channel,
+                    col,
+                    left,
+                    0..W,
+                    T
+                ));
             } else {
                 let low = (-left).clamp(0, W as isize) as usize;
                 let high = (w as isize - left).clamp(low as isize, W as isize) as usize;
-                each_lanes!(s, c, |lanes, channel| self.strip(lanes, channel, col, left, low..high, outputs));
+                each_lanes!(s, c, |lanes, channel| self.strip(
+                    lanes,
+                    channel,
+                    col,
+                    left,
+                    low..high,
+                    outputs
+                ));
             }
         }
     }
@@ -152,11 +190,29 @@ impl<const K: usize, const D: usize, const T: usize, const W: usize> Line<'_, K,
         seen: Range<usize>,
         outputs: usize,
     ) {
-        let LineView { of, image, y, row, first_tap, rows, tap_x, sums } = self.0;
+        let LineView {
+            of,
+            image,
+            y,
+            row,
+            first_tap,
+            rows,
+            tap_x,
+            sums,
+        } = self.0;
         let s = lanes.s;
-        let Conv2d { in_h: h, in_w: w, in_c: c, kernel, .. } = *of.c;
+        let Conv2d {
+            in_h: h,
+            in_w: w,
+            in_c: c,
+            kernel,
+            ..
+        } = *of.c;
         let x = ((image * h + row) * w) as isize + left;
-        let mut x = of.x.as_ptr().wrapping_offset(x * c as isize).wrapping_add(channel);
+        let mut x =
+            of.x.as_ptr()
+                .wrapping_offset(x * c as isize)
+                .wrapping_add(channel);
         let dy = ((image * of.rows.count + y) * of.cols.count + col) * c + channel;
         // SAFETY: these rows are valid, columns of the window are read only where they are seen, outputs only where
         // they exist; the sums hold a row of channels for every tap and belong to this unit.

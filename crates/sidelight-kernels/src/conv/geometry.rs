@@ -15,7 +15,14 @@ pub(crate) struct Axis {
 
 impl Axis {
     pub(crate) fn forward(out_len: usize, stride: usize, padding: usize, kernel: usize) -> Axis {
-        Axis { first: 0, step: 1, count: out_len, start: -(padding as isize), stride, taps: kernel }
+        Axis {
+            first: 0,
+            step: 1,
+            count: out_len,
+            start: -(padding as isize),
+            stride,
+            taps: kernel,
+        }
     }
 
     /// The inputs `i` of a convolution with `(i + padding) % stride == class`, as sums over its outputs, and the kernel
@@ -23,7 +30,13 @@ impl Axis {
     ///
     /// From `i + padding = o * stride + k` follows `k = class + stride * t` and `o = (i + padding - class) / stride - t`.
     /// Taps are listed from the last to the first, so that the outputs they meet ascend.
-    pub(crate) fn backward(in_len: usize, stride: usize, padding: usize, kernel: usize, class: usize) -> (Axis, Vec<usize>) {
+    pub(crate) fn backward(
+        in_len: usize,
+        stride: usize,
+        padding: usize,
+        kernel: usize,
+        class: usize,
+    ) -> (Axis, Vec<usize>) {
         let first = (class as isize - padding as isize).rem_euclid(stride as isize) as usize;
         let taps: Vec<usize> = (class..kernel).step_by(stride).rev().collect();
         let axis = Axis {
@@ -63,9 +76,15 @@ impl Axis {
     /// The outputs whose tap `tap` falls inside an input of `len`.
     pub(crate) fn outputs_of_tap(&self, tap: usize, len: usize) -> std::ops::Range<usize> {
         let start = self.start + tap as isize;
-        let low = ((-start).max(0) as usize).div_ceil(self.stride).min(self.count);
+        let low = ((-start).max(0) as usize)
+            .div_ceil(self.stride)
+            .min(self.count);
         let room = len as isize - 1 - start;
-        let high = if room < 0 { 0 } else { (room as usize / self.stride + 1).min(self.count) };
+        let high = if room < 0 {
+            0
+        } else {
+            (room as usize / self.stride + 1).min(self.count)
+        };
         low..high.max(low)
     }
 }
@@ -76,7 +95,14 @@ mod tests {
 
     #[test]
     fn every_pair_of_input_and_output_appears_once_in_backward() {
-        for (len, kernel, stride, padding) in [(5, 3, 1, 1), (8, 3, 2, 1), (7, 5, 3, 2), (9, 1, 2, 0), (4, 2, 2, 3), (6, 7, 2, 3)] {
+        for (len, kernel, stride, padding) in [
+            (5, 3, 1, 1),
+            (8, 3, 2, 1),
+            (7, 5, 3, 2),
+            (9, 1, 2, 0),
+            (4, 2, 2, 3),
+            (6, 7, 2, 3),
+        ] {
             let out = super::super::extent(len, kernel, stride, padding);
             let mut pairs = Vec::new();
             for class in 0..stride {
@@ -105,12 +131,21 @@ mod tests {
 
     #[test]
     fn outputs_of_a_tap_are_those_whose_tap_is_valid() {
-        for (len, kernel, stride, padding) in [(5, 3, 1, 1), (8, 3, 2, 1), (2, 5, 1, 2), (1, 3, 1, 1), (7, 7, 2, 3)] {
+        for (len, kernel, stride, padding) in [
+            (5, 3, 1, 1),
+            (8, 3, 2, 1),
+            (2, 5, 1, 2),
+            (1, 3, 1, 1),
+            (7, 7, 2, 3),
+        ] {
             let out = super::super::extent(len, kernel, stride, padding);
             let axis = Axis::forward(out, stride, padding, kernel);
             for i in 0..out {
                 for t in 0..kernel {
-                    assert_eq!(axis.outputs_of_tap(t, len).contains(&i), axis.valid_taps(i, len).contains(&t));
+                    assert_eq!(
+                        axis.outputs_of_tap(t, len).contains(&i),
+                        axis.valid_taps(i, len).contains(&t)
+                    );
                 }
             }
         }

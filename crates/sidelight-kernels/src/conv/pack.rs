@@ -2,8 +2,8 @@
 
 use super::Words;
 use crate::dispatch::{self, SimdPath};
-use crate::tile::panel_width;
 use crate::simd::{Kernel, Simd};
+use crate::tile::panel_width;
 use rayon::prelude::*;
 
 /// Where the weight of (column, channel, tap) lies in one group's weights.
@@ -36,10 +36,23 @@ impl Weights {
         if len == 0 {
             return;
         }
-        packed.par_chunks_mut(len).enumerate().for_each(|(p, panel)| {
-            let columns = (self.columns - p * width).min(width);
-            dispatch::run(path, Panel { of: self, words, w: &w[p * width * self.column_stride..], columns, width, panel });
-        });
+        packed
+            .par_chunks_mut(len)
+            .enumerate()
+            .for_each(|(p, panel)| {
+                let columns = (self.columns - p * width).min(width);
+                dispatch::run(
+                    path,
+                    Panel {
+                        of: self,
+                        words,
+                        w: &w[p * width * self.column_stride..],
+                        columns,
+                        width,
+                        panel,
+                    },
+                );
+            });
     }
 }
 
@@ -57,8 +70,21 @@ impl Kernel for Panel<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Panel { of, words, w, columns, width, panel } = self;
-        let Weights { channels, column_stride, channel_stride, ref taps, .. } = *of;
+        let Panel {
+            of,
+            words,
+            w,
+            columns,
+            width,
+            panel,
+        } = self;
+        let Weights {
+            channels,
+            column_stride,
+            channel_stride,
+            ref taps,
+            ..
+        } = *of;
         // A few channels at a time are turned in a buffer that stays in the first cache, because the rows of the panel
         // lie so far apart that writing them one number at a time would miss it every time.
         let some = (128 / taps.len()).max(1).next_multiple_of(2);
@@ -70,7 +96,8 @@ impl Kernel for Panel<'_> {
                     let w = &w[column * column_stride + first * channel_stride..];
                     for channel in 0..n {
                         for (t, &tap) in taps.iter().enumerate() {
-                            turned[(channel * taps.len() + t) * width + column] = w[channel * channel_stride + tap];
+                            turned[(channel * taps.len() + t) * width + column] =
+                                w[channel * channel_stride + tap];
                         }
                     }
                 }
@@ -85,17 +112,21 @@ impl Kernel for Panel<'_> {
                     }
                 }
             }
-            let row = |channel: usize, t: usize| (channel * taps.len() + t) * width..(channel * taps.len() + t + 1) * width;
+            let row = |channel: usize, t: usize| {
+                (channel * taps.len() + t) * width..(channel * taps.len() + t + 1) * width
+            };
             for t in 0..taps.len() {
                 match words {
                     Words::Full => {
                         for channel in 0..n {
-                            panel[(t * channels + first + channel) * width..][..width].copy_from_slice(&turned[row(channel, t)]);
+                            panel[(t * channels + first + channel) * width..][..width]
+                                .copy_from_slice(&turned[row(channel, t)]);
                         }
                     }
                     Words::Rounded => {
                         for channel in 0..n {
-                            let to = &mut panel[(t * channels + first + channel) * width..][..width];
+                            let to =
+                                &mut panel[(t * channels + first + channel) * width..][..width];
                             for (to, from) in to.iter_mut().zip(&turned[row(channel, t)]) {
                                 *to = f32::from_bits(round(*from) << 16);
                             }
@@ -103,11 +134,15 @@ impl Kernel for Panel<'_> {
                     }
                     Words::Pairs => {
                         for channel in (0..n).step_by(2) {
-                            let to = &mut panel[(t * words.count(channels) + (first + channel) / 2) * width..][..width];
+                            let to = &mut panel
+                                [(t * words.count(channels) + (first + channel) / 2) * width..]
+                                [..width];
                             let low = &turned[row(channel, t)];
                             // A channel beyond the last meets a zero in the input and is a zero itself.
                             if channel + 1 < n {
-                                for ((to, low), high) in to.iter_mut().zip(low).zip(&turned[row(channel + 1, t)]) {
+                                for ((to, low), high) in
+                                    to.iter_mut().zip(low).zip(&turned[row(channel + 1, t)])
+                                {
                                     *to = f32::from_bits(round(*low) | round(*high) << 16);
                                 }
                             } else {
@@ -128,7 +163,11 @@ impl Kernel for Panel<'_> {
 fn round(x: f32) -> u32 {
     let bits = x.to_bits();
     let rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    if bits & 0x7fff_ffff > 0x7f80_0000 { bits >> 16 | 0x40 } else { rounded }
+    if bits & 0x7fff_ffff > 0x7f80_0000 {
+        bits >> 16 | 0x40
+    } else {
+        rounded
+    }
 }
 
 #[cfg(test)]
@@ -137,8 +176,21 @@ mod tests {
 
     #[test]
     fn rounding_equals_that_of_the_half_crate() {
-        let special = [0.0, -0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, 1e-45, 1.003_906_3];
-        for x in special.into_iter().chain((0..10_000).map(|i| f32::from_bits(i * 214_013 + 0x3f00_0000))) {
+        let special = [
+            0.0,
+            -0.0,
+            1.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MAX,
+            f32::MIN_POSITIVE,
+            1e-45,
+            1.003_906_3,
+        ];
+        for x in special
+            .into_iter()
+            .chain((0..10_000).map(|i| f32::from_bits(i * 214_013 + 0x3f00_0000)))
+        {
             assert_eq!(round(x) as u16, half::bf16::from_f32(x).to_bits(), "{x}");
         }
         assert!(half::bf16::from_bits(round(f32::NAN) as u16).is_nan());

@@ -51,7 +51,14 @@ struct Gradient<'a> {
 }
 
 /// Writes the gradient of every weight.
-pub(crate) fn backward_weight(c: &Conv2d, path: SimdPath, words: Words, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub(crate) fn backward_weight(
+    c: &Conv2d,
+    path: SimdPath,
+    words: Words,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+) {
     let (cin, cout) = (c.in_c / c.groups, c.out_c / c.groups);
     let [rows, cols] = c.axes();
     if c.batch * rows.count * cols.count == 0 {
@@ -96,24 +103,32 @@ pub(crate) fn backward_weight(c: &Conv2d, path: SimdPath, words: Words, x: &[f32
                     first_channel: 0,
                     channels: cin * c.kernel[1],
                     rows: Axis { start: 0, ..rows },
-                    cols: Axis { start: 0, taps: 1, ..cols },
+                    cols: Axis {
+                        start: 0,
+                        taps: 1,
+                        ..cols
+                    },
                     ..base
                 }
             }
         };
         let weights = cout * cin * taps;
-        gradient.cut().run(cin, taps, &mut dw[g * weights..][..weights]);
+        gradient
+            .cut()
+            .run(cin, taps, &mut dw[g * weights..][..weights]);
     }
 }
 
 /// A copy rounded to bf16, still as `f32`.
 fn rounded(x: &[f32]) -> Scratch {
     let mut y = scratch::take(x.len());
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = bf16::from_f32(*x).to_f32();
-        }
-    });
+    y.par_chunks_mut(CHUNK)
+        .zip(x.par_chunks(CHUNK))
+        .for_each(|(y, x)| {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = bf16::from_f32(*x).to_f32();
+            }
+        });
     y
 }
 
@@ -121,11 +136,25 @@ fn rounded(x: &[f32]) -> Scratch {
 fn pad(c: &Conv2d, x: &[f32], cin: usize, rows: &Axis, cols: &Axis) -> Scratch {
     let (h, w) = (rows.span(rows.count), cols.span(cols.count));
     let mut copy = scratch::take(c.groups * c.batch * h * w * cin);
-    copy.par_chunks_mut(h * w * cin).enumerate().for_each(|(i, to)| {
-        let source = Source { x, shape: [c.in_h, c.in_w, c.in_c], first_channel: i / c.batch * cin, channels: cin };
-        let window = Window { image: i % c.batch, top: rows.start, left: cols.start, rows: h, cols: w, step: [1, 1] };
-        source.copy(&window, Words::Full, cin, to, Portable);
-    });
+    copy.par_chunks_mut(h * w * cin)
+        .enumerate()
+        .for_each(|(i, to)| {
+            let source = Source {
+                x,
+                shape: [c.in_h, c.in_w, c.in_c],
+                first_channel: i / c.batch * cin,
+                channels: cin,
+            };
+            let window = Window {
+                image: i % c.batch,
+                top: rows.start,
+                left: cols.start,
+                rows: h,
+                cols: w,
+                step: [1, 1],
+            };
+            source.copy(&window, Words::Full, cin, to, Portable);
+        });
     copy
 }
 
@@ -138,15 +167,25 @@ impl Gradient<'_> {
         let blocks = total.div_ceil(lines);
         let panels = self.columns.div_ceil(width);
         let bytes = panels * self.rows.taps * self.cols.taps * self.channels * width * 4;
-        let groups = (PARTIAL_BYTES / bytes).clamp(1, GROUPS.div_ceil(panels)).min(blocks);
-        Gradient { lines, blocks, groups, ..self }
+        let groups = (PARTIAL_BYTES / bytes)
+            .clamp(1, GROUPS.div_ceil(panels))
+            .min(blocks);
+        Gradient {
+            lines,
+            blocks,
+            groups,
+            ..self
+        }
     }
 
     /// `cin` and `taps` are the weights' own: their product is `channels * taps of the axes`.
     fn run(&self, cin: usize, taps: usize, dw: &mut [f32]) {
         // The unsafe code in `unit` relies on these.
         let [h, w, c] = self.input;
-        assert!(self.x.len() == self.batch * h * w * c && self.first_channel + self.channels <= c * self.stretch());
+        assert!(
+            self.x.len() == self.batch * h * w * c
+                && self.first_channel + self.channels <= c * self.stretch()
+        );
         assert!(self.dy.len() == self.batch * self.rows.count * self.cols.count * self.out_c);
         assert!(self.first_column + self.columns <= self.out_c);
         let width = panel_width(self.path);
@@ -158,7 +197,9 @@ impl Gradient<'_> {
         let threads = rayon::current_num_threads();
         let wanted = if threads == 1 { 1 } else { 4 * threads };
         let panel_parts = wanted.div_ceil(self.groups).min(panels);
-        let tap_parts = wanted.div_ceil(self.groups * panel_parts).min(self.rows.taps);
+        let tap_parts = wanted
+            .div_ceil(self.groups * panel_parts)
+            .min(self.rows.taps);
         each(self.groups * panel_parts * tap_parts, |i| {
             let (group, i) = (i / (panel_parts * tap_parts), i % (panel_parts * tap_parts));
             let unit = Unit {
@@ -175,10 +216,24 @@ impl Gradient<'_> {
                 _ => dispatch::run(self.path, &unit),
             }
         });
-        dw.par_chunks_mut(width * cin * taps).enumerate().for_each(|(panel, dw)| {
-            let sums: Vec<&[f32]> = partial.chunks(panels * sums).map(|g| &g[panel * sums..][..sums]).collect();
-            dispatch::run(self.path, Combine { sums: &sums, width, cin, taps, dw });
-        });
+        dw.par_chunks_mut(width * cin * taps)
+            .enumerate()
+            .for_each(|(panel, dw)| {
+                let sums: Vec<&[f32]> = partial
+                    .chunks(panels * sums)
+                    .map(|g| &g[panel * sums..][..sums])
+                    .collect();
+                dispatch::run(
+                    self.path,
+                    Combine {
+                        sums: &sums,
+                        width,
+                        cin,
+                        taps,
+                        dw,
+                    },
+                );
+            });
     }
 
     /// Neighbouring pixels that count as channels of one: more than one in an unfolded copy.
@@ -200,7 +255,13 @@ impl Kernel for Combine<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Combine { sums, width, cin, taps, dw } = self;
+        let Combine {
+            sums,
+            width,
+            cin,
+            taps,
+            dw,
+        } = self;
         let columns = dw.len() / (cin * taps);
         // A few channels at a time, so that what is turned stays in the first cache.
         let some = (64 / taps).max(1);

@@ -33,20 +33,35 @@ impl Source<'_> {
     ///
     /// Words between the channels and the pitch are left as they are: nothing reads them.
     #[inline(always)]
-    pub(crate) fn copy<S: Simd>(&self, window: &Window, words: Words, pitch: usize, to: &mut [f32], s: S) {
+    pub(crate) fn copy<S: Simd>(
+        &self,
+        window: &Window,
+        words: Words,
+        pitch: usize,
+        to: &mut [f32],
+        s: S,
+    ) {
         let [h, w, c] = self.shape;
         let line = window.cols * pitch;
         assert!(to.len() >= window.rows * line);
         // Columns inside the image, as a range of the window's.
         let [step_y, step_x] = window.step;
-        let low = ((-window.left).max(0) as usize).div_ceil(step_x).min(window.cols);
+        let low = ((-window.left).max(0) as usize)
+            .div_ceil(step_x)
+            .min(window.cols);
         let room = w as isize - window.left;
-        let high = if room <= 0 { low } else { (room as usize).div_ceil(step_x).clamp(low, window.cols) };
-        // Whole stretches of a row can be copied at once where pixels follow each other without a gap on both sides.
-        let packed = step_x == 1 && self.channels == c && match words {
-            Words::Pairs => c % 2 == 0 && pitch == c / 2,
-            _ => pitch == c,
+        let high = if room <= 0 {
+            low
+        } else {
+            (room as usize).div_ceil(step_x).clamp(low, window.cols)
         };
+        // Whole stretches of a row can be copied at once where pixels follow each other without a gap on both sides.
+        let packed = step_x == 1
+            && self.channels == c
+            && match words {
+                Words::Pairs => c % 2 == 0 && pitch == c / 2,
+                _ => pitch == c,
+            };
         for (r, to) in to.chunks_mut(line.max(1)).take(window.rows).enumerate() {
             let y = window.top + (r * step_y) as isize;
             if y < 0 || y >= h as isize || high == low {
@@ -62,7 +77,12 @@ impl Source<'_> {
                 convert(words, &self.x[from..][..(high - low) * c], to, s);
             } else {
                 for (i, to) in to.chunks_mut(pitch).enumerate() {
-                    convert(words, &self.x[from + i * step_x * c..][..self.channels], &mut to[..words.count(self.channels)], s);
+                    convert(
+                        words,
+                        &self.x[from + i * step_x * c..][..self.channels],
+                        &mut to[..words.count(self.channels)],
+                        s,
+                    );
                 }
             }
         }

@@ -65,7 +65,13 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> __m256 {
         // SAFETY: masked lanes are not read; the caller vouches for the first `n`.
-        unsafe { if n == 8 { _mm256_loadu_ps(p) } else { _mm256_maskload_ps(p, first(n)) } }
+        unsafe {
+            if n == 8 {
+                _mm256_loadu_ps(p)
+            } else {
+                _mm256_maskload_ps(p, first(n))
+            }
+        }
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: __m256) {
@@ -75,19 +81,25 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, v: __m256, n: usize) {
         // SAFETY: masked lanes are not written; the caller vouches for the first `n`.
-        unsafe { if n == 8 { _mm256_storeu_ps(p, v) } else { _mm256_maskstore_ps(p, first(n), v) } }
+        unsafe {
+            if n == 8 {
+                _mm256_storeu_ps(p, v)
+            } else {
+                _mm256_maskstore_ps(p, first(n), v)
+            }
+        }
     }
     #[inline(always)]
-            fn kernel<K: Kernel>(self, kernel: K) -> K::Output {
-                #[target_feature(enable = "avx2,fma")]
-                fn compiled<K: Kernel>(s: Avx2, kernel: K) -> K::Output {
-                    kernel.run(s)
-                }
-                // SAFETY: the token proves that the machine has these features.
-                unsafe { compiled(self, kernel) }
-            }
-            #[inline(always)]
-            fn tile<T: RowTile>(self, rows: usize, tile: T) {
+    fn kernel<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<K: Kernel>(s: Avx2, kernel: K) -> K::Output {
+            kernel.run(s)
+        }
+        // SAFETY: the token proves that the machine has these features.
+        unsafe { compiled(self, kernel) }
+    }
+    #[inline(always)]
+    fn tile<T: RowTile>(self, rows: usize, tile: T) {
         #[target_feature(enable = "avx2,fma")]
         fn compiled<T: RowTile, const R: usize>(s: Avx2, tile: T) {
             tile.run::<Avx2, R>(s);

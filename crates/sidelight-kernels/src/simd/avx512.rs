@@ -119,34 +119,50 @@ macro_rules! implement {
 }
 
 implement!(Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl", {});
-implement!(Avx512Bf16, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16", {
-    #[inline(always)]
-    fn mla(self, acc: __m512, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: the token proves AVX-512 BF16; `__m512bh` is 512 bits of any pattern, as `__m512` is.
-        unsafe {
-            _mm512_dpbf16_ps(acc, std::mem::transmute::<__m512, __m512bh>(a), std::mem::transmute::<__m512, __m512bh>(b))
-        }
-    }
-    #[inline(always)]
-    fn pair(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: the token proves AVX-512 BF16; the casts are between vectors of bits.
-        unsafe {
-            let a = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(a)));
-            let b = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(b)));
-            _mm512_castsi512_ps(_mm512_or_si512(a, _mm512_slli_epi32::<16>(b)))
-        }
-    }
-    #[inline(always)]
-    unsafe fn convert(self, src: *const f32, dst: *mut u16, n: usize) {
-        let mut i = 0;
-        while i < n {
-            let left = (n - i).min(16);
-            // SAFETY: lanes from `left` on are masked, so only elements below `n` are read and written.
+implement!(
+    Avx512Bf16,
+    "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16",
+    {
+        #[inline(always)]
+        fn mla(self, acc: __m512, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: the token proves AVX-512 BF16; `__m512bh` is 512 bits of any pattern, as `__m512` is.
             unsafe {
-                let v = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first(left), src.add(i)));
-                _mm256_mask_storeu_epi16(dst.add(i).cast(), first(left), std::mem::transmute::<__m256bh, __m256i>(v));
+                _mm512_dpbf16_ps(
+                    acc,
+                    std::mem::transmute::<__m512, __m512bh>(a),
+                    std::mem::transmute::<__m512, __m512bh>(b),
+                )
             }
-            i += 16;
+        }
+        #[inline(always)]
+        fn pair(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: the token proves AVX-512 BF16; the casts are between vectors of bits.
+            unsafe {
+                let a = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(
+                    _mm512_cvtneps_pbh(a),
+                ));
+                let b = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(
+                    _mm512_cvtneps_pbh(b),
+                ));
+                _mm512_castsi512_ps(_mm512_or_si512(a, _mm512_slli_epi32::<16>(b)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn convert(self, src: *const f32, dst: *mut u16, n: usize) {
+            let mut i = 0;
+            while i < n {
+                let left = (n - i).min(16);
+                // SAFETY: lanes from `left` on are masked, so only elements below `n` are read and written.
+                unsafe {
+                    let v = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first(left), src.add(i)));
+                    _mm256_mask_storeu_epi16(
+                        dst.add(i).cast(),
+                        first(left),
+                        std::mem::transmute::<__m256bh, __m256i>(v),
+                    );
+                }
+                i += 16;
+            }
         }
     }
-});
+);

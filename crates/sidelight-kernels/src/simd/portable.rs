@@ -1,5 +1,10 @@
 //! Arrays of eight numbers in plain loops, which the compiler turns into the target's own vectors (SSE2, NEON, …).
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "indices name lanes, in several arrays at once"
+)]
+
 use super::{Kernel, RowTile, Simd};
 
 /// Needs nothing of the machine.
@@ -62,7 +67,11 @@ impl Simd for Portable {
         let mut y = [0.0; 8];
         for i in 0..8 {
             // Without the instruction `mul_add` is a slow library call, so it is used only where every machine has it.
-            y[i] = if cfg!(target_arch = "aarch64") { a.0[i].mul_add(b.0[i], c.0[i]) } else { a.0[i] * b.0[i] + c.0[i] };
+            y[i] = if cfg!(target_arch = "aarch64") {
+                a.0[i].mul_add(b.0[i], c.0[i])
+            } else {
+                a.0[i] * b.0[i] + c.0[i]
+            };
         }
         Eight(y)
     }

@@ -32,21 +32,40 @@ impl Kernel for &Unit<'_> {
         let of = self.of;
         let width = 2 * S::LANES;
         let total = of.batch * of.rows.count;
-        let row_words = if of.words == Words::Pairs { of.cols.count.div_ceil(2) } else { of.cols.count };
+        let row_words = if of.words == Words::Pairs {
+            of.cols.count.div_ceil(2)
+        } else {
+            of.cols.count
+        };
         let panel_words = of.lines * row_words * width;
         let mut gradient = scratch::take(self.panels.len() * panel_words);
         let mut pairs = scratch::take(self.pair_words(of.lines, row_words));
         let mut runs = Vec::new();
         for block in self.blocks.clone() {
             let lines = block * of.lines..((block + 1) * of.lines).min(total);
-            let start = if block == self.blocks.start { Start::Zero } else { Start::Stored };
+            let start = if block == self.blocks.start {
+                Start::Zero
+            } else {
+                Start::Stored
+            };
             for (i, panel) in self.panels.clone().enumerate() {
                 let to = &mut gradient[i * panel_words..][..lines.len() * row_words * width];
-                s.kernel(PackGradient { of, lines: lines.clone(), first: panel * width, to });
+                s.kernel(PackGradient {
+                    of,
+                    lines: lines.clone(),
+                    first: panel * width,
+                    to,
+                });
             }
             for tap_x in 0..of.cols.taps {
                 if of.words == Words::Pairs {
-                    s.kernel(PackPairs { of, tap_x, lines: lines.clone(), row_words, to: &mut pairs });
+                    s.kernel(PackPairs {
+                        of,
+                        tap_x,
+                        lines: lines.clone(),
+                        row_words,
+                        to: &mut pairs,
+                    });
                 }
                 for tap_y in self.tap_rows.clone() {
                     let (x, step) = if of.words == Words::Pairs {
@@ -54,7 +73,10 @@ impl Kernel for &Unit<'_> {
                         (pairs.as_ptr(), of.channels)
                     } else {
                         of.runs(tap_y, tap_x, lines.clone(), &mut runs);
-                        (of.x.as_ptr().wrapping_add(of.first_channel), of.cols.stride * of.input[2])
+                        (
+                            of.x.as_ptr().wrapping_add(of.first_channel),
+                            of.cols.stride * of.input[2],
+                        )
                     };
                     for (i, panel) in self.panels.clone().enumerate() {
                         let columns = (of.columns - panel * width).min(width);
@@ -67,7 +89,11 @@ impl Kernel for &Unit<'_> {
                             gradient: gradient[i * panel_words..].as_ptr(),
                             // SAFETY: the panel's sums lie inside those of the group; this unit alone has this panel
                             // and row of taps.
-                            sums: unsafe { self.sums.0.add(self.offset + panel * self.panel_len + row * width) },
+                            sums: unsafe {
+                                self.sums
+                                    .0
+                                    .add(self.offset + panel * self.panel_len + row * width)
+                            },
                             columns,
                             start,
                         };
@@ -108,7 +134,16 @@ impl Kernel for Tiles<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Tiles { of, x, step, runs, gradient, sums, columns, start } = self;
+        let Tiles {
+            of,
+            x,
+            step,
+            runs,
+            gradient,
+            sums,
+            columns,
+            start,
+        } = self;
         let tiles = of.channels.div_ceil(S::ROWS);
         for tile in 0..tiles {
             let channels = piece(of.channels, tiles, tile);
@@ -142,16 +177,30 @@ impl Kernel for PackGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let PackGradient { of, lines, first, to } = self;
+        let PackGradient {
+            of,
+            lines,
+            first,
+            to,
+        } = self;
         let width = 2 * S::LANES;
         let columns = (of.columns - first).min(width);
         let count = of.cols.count;
         let dy = &of.dy[lines.start * count * of.out_c..][..lines.len() * count * of.out_c];
-        // SAFETY (both closures' callers): a pixel below `lines.len() * count` lies inside `dy` with all its columns.
-        let load = |pixel: usize, v: usize| unsafe {
+        // Two loads per pixel or pair, each below `lines.len() * count`.
+        let load = |pixel: usize, v: usize| {
             let n = columns.saturating_sub(v * S::LANES).min(S::LANES);
-            let from = dy.as_ptr().wrapping_add(pixel * of.out_c + of.first_column + first + v * S::LANES);
-            if n == S::LANES { s.load(from) } else { s.load_n(from, n) }
+            let at = pixel * of.out_c + of.first_column + first + v * S::LANES;
+            let from = dy.as_ptr().wrapping_add(at);
+            // SAFETY: the pixel lies inside `dy`, and the first `n` columns inside the pixel; with `n` zero, where the
+            // address may lie beyond the end, nothing is read.
+            unsafe {
+                if n == S::LANES {
+                    s.load(from)
+                } else {
+                    s.load_n(from, n)
+                }
+            }
         };
         let mut rows = to.chunks_exact_mut(width);
         for line in 0..lines.len() {
@@ -162,7 +211,14 @@ impl Kernel for PackGradient<'_> {
                 for v in 0..2 {
                     let mut d = load(pixel, v);
                     if of.words == Words::Pairs {
-                        d = s.pair(d, if col + 1 < count { load(pixel + 1, v) } else { s.zero() });
+                        d = s.pair(
+                            d,
+                            if col + 1 < count {
+                                load(pixel + 1, v)
+                            } else {
+                                s.zero()
+                            },
+                        );
                     }
                     // SAFETY: the row has two vectors.
                     unsafe { s.store(row.as_mut_ptr().add(v * S::LANES), d) };
@@ -186,7 +242,13 @@ impl Kernel for PackPairs<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let PackPairs { of, tap_x, lines, row_words, to } = self;
+        let PackPairs {
+            of,
+            tap_x,
+            lines,
+            row_words,
+            to,
+        } = self;
         let [h, w, c] = of.input;
         let mut at = 0;
         for (image, lines) in of.images(lines) {
@@ -229,13 +291,20 @@ impl Gradient<'_> {
         let per_image = self.rows.count;
         (lines.start / per_image..lines.end.div_ceil(per_image)).map(move |image| {
             let base = image * per_image;
-            (image, lines.start.max(base) - base..lines.end.min(base + per_image) - base)
+            (
+                image,
+                lines.start.max(base) - base..lines.end.min(base + per_image) - base,
+            )
         })
     }
 
     /// Input rows from one copied row to the next: with one row of taps only the rows it meets are copied.
     fn pair_row_step(&self) -> usize {
-        if self.rows.taps == 1 { self.rows.stride } else { 1 }
+        if self.rows.taps == 1 {
+            self.rows.stride
+        } else {
+            1
+        }
     }
 
     /// Copied rows from one output line to the next.
@@ -258,7 +327,15 @@ impl Gradient<'_> {
             for (i, line) in lines.clone().enumerate() {
                 if valid.contains(&line) {
                     let input = (rows + i * self.pair_step() + tap_y) * row_words * self.channels;
-                    join(runs, Run { input, output, len: row_words }, self.channels);
+                    join(
+                        runs,
+                        Run {
+                            input,
+                            output,
+                            len: row_words,
+                        },
+                        self.channels,
+                    );
                 }
                 output += row_words;
             }
@@ -297,7 +374,10 @@ impl Gradient<'_> {
 #[inline(always)]
 fn join(runs: &mut Vec<Run>, run: Run, step: usize) {
     match runs.last_mut() {
-        Some(last) if last.input + last.len * step == run.input && last.output + last.len == run.output => {
+        Some(last)
+            if last.input + last.len * step == run.input
+                && last.output + last.len == run.output =>
+        {
             last.len += run.len;
         }
         _ => runs.push(run),
