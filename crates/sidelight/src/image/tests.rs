@@ -498,8 +498,151 @@ proptest! {
         }
         let limits = Limits { max_pixels: 4_000_000, ..Limits::default() };
         // Either outcome is right; to come back is what is asked.
-        if let Ok(picture) = decode_bytes("damaged", &bytes, Some(16), &limits) {
-            prop_assert_eq!(picture.rgb.len(), picture.width * picture.height * 3);
+        for at_least in [None, Some(47), Some(93), Some(185)] {
+            if let Ok(picture) = decode_bytes("damaged", &bytes, at_least, &limits) {
+                prop_assert_eq!(picture.rgb.len(), picture.width * picture.height * 3);
+            }
+        }
+    }
+}
+
+/// Means of the squares of `scale` × `scale` pixels that lie wholly within the picture.
+fn box_filtered(picture: &Picture, scale: usize) -> Picture {
+    let (width, height) = (picture.width / scale, picture.height / scale);
+    let mean = |x: usize, y: usize, channel: usize| {
+        let line = |row: usize| &picture.rgb[(row * picture.width + x * scale) * 3..][..scale * 3];
+        let rows = (y * scale..(y + 1) * scale).map(line);
+        let sum: usize = rows
+            .flat_map(|line| {
+                line[channel..]
+                    .iter()
+                    .step_by(3)
+                    .map(|&value| usize::from(value))
+            })
+            .sum();
+        ((sum + scale * scale / 2) / (scale * scale)) as u8
+    };
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let rgb = places
+        .flat_map(|(x, y)| [0, 1, 2].map(|channel| mean(x, y, channel)))
+        .collect();
+    Picture {
+        width,
+        height,
+        rgb,
+        from_stored: picture.from_stored,
+    }
+}
+
+/// The left top part of a picture.
+fn part(picture: &Picture, width: usize, height: usize) -> Vec<u8> {
+    let lines = picture.rgb.chunks(picture.width * 3).take(height);
+    lines.flat_map(|line| line[..width * 3].to_vec()).collect()
+}
+
+fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(a.abs_diff(*b)))
+        .sum::<f64>()
+        / a.len() as f64
+}
+
+#[test]
+fn a_reduced_jpeg_is_the_whole_one_averaged() {
+    // Where colour is stored at half the resolution, the whole decoder invents what lies between; and it cuts
+    // off values beyond 0 and 255 before the mean is taken, not after.
+    for (kind, tolerance) in [
+        ("big_grey.jpg", 0.1),
+        ("big_444.jpg", 0.5),
+        ("big_422.jpg", 0.7),
+        ("big.jpg", 0.9),
+        ("big_restarts.jpg", 0.9),
+    ] {
+        let source = ImageSource::Path(reference(kind));
+        let whole = decode(&source, None).unwrap();
+        for (at_least, scale) in [(185, 2), (93, 4), (47, 8)] {
+            let reduced = decode(&source, Some(at_least)).unwrap();
+            assert_eq!(reduced.width, whole.width.div_ceil(scale), "{kind}");
+            assert_eq!(reduced.height, whole.height.div_ceil(scale), "{kind}");
+            let scaled = [80.0 / scale as f32, 40.0 / scale as f32];
+            assert_eq!(reduced.from_stored.apply([80.0, 40.0]), scaled);
+            let expected = box_filtered(&whole, scale);
+            let reduced = part(&reduced, expected.width, expected.height);
+            let difference = mean_difference(&reduced, &expected.rgb);
+            assert!(
+                difference < tolerance,
+                "{kind} at 1/{scale} differs by {difference}"
+            );
+            if kind == "big_grey.jpg" {
+                assert!(largest_difference(&reduced, &expected.rgb) <= 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reduced_jpeg_fits_as_the_whole_one_does() {
+    for kind in ["big.jpg", "big_grey.jpg"] {
+        let source = ImageSource::Path(reference(kind));
+        let fitted = |at_least| {
+            let picture = decode(&source, at_least).unwrap();
+            let fitted = fit(&picture, 40, ResizeMethod::Squish, [0; 3]);
+            (picture.width, fitted)
+        };
+        let ((whole_width, whole), (reduced_width, reduced)) = (fitted(None), fitted(Some(80)));
+        assert_eq!((whole_width, reduced_width), (530, 133));
+        // Affines differ by what the sides were rounded up: points stay with their pixels.
+        let [x, y] = reduced.from_stored.apply([530.0, 370.0]);
+        assert!(near([x, y], whole.from_stored.apply([530.0, 370.0]), 0.2));
+        let difference = mean_difference(&whole.rgb, &reduced.rgb);
+        assert!(difference < 1.5, "{kind} differs by {difference}");
+    }
+}
+
+#[test]
+fn a_reduced_decoding_never_falls_below_what_was_asked() {
+    for (at_least, width) in [
+        (371, 530),
+        (186, 530),
+        (185, 265),
+        (94, 265),
+        (93, 133),
+        (48, 133),
+        (47, 67),
+        (1, 67),
+    ] {
+        let picture = decode(&ImageSource::Path(reference("big.jpg")), Some(at_least)).unwrap();
+        assert_eq!(picture.width, width, "at least {at_least}");
+    }
+    // A progressive JPEG is decoded whole.
+    assert_eq!(
+        decode(
+            &ImageSource::Path(reference("big_progressive.jpg")),
+            Some(47)
+        )
+        .unwrap()
+        .width,
+        530
+    );
+}
+
+#[test]
+fn no_part_of_a_jpeg_passes_for_a_reduced_one() {
+    for kind in ["big.jpg", "big_444.jpg", "big_grey.jpg", "big_restarts.jpg"] {
+        let whole = stored(kind);
+        for n_bytes in (0..whole.len()).step_by(whole.len() / 40) {
+            // With an end, so that only the pixels are missing.
+            let cut = [&whole[..n_bytes], b"\xff\xd9"].concat();
+            for at_least in [47, 93, 185] {
+                let result = decode_bytes(kind, &cut, Some(at_least), &Limits::default());
+                assert!(
+                    result.is_err(),
+                    "{kind}: {n_bytes} of {} bytes were enough",
+                    whole.len()
+                );
+            }
         }
     }
 }
