@@ -6,6 +6,7 @@
 
 mod dense;
 mod depthwise;
+mod depthwise_gradient;
 mod geometry;
 mod pack;
 mod weight_gradient;
@@ -446,7 +447,7 @@ pub fn conv2d_backward_weight(c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32])
     check_len("the weight gradient", dw.len(), c.weight_len());
     let path = SimdPath::current();
     if c.is_depthwise() {
-        depthwise::backward_weight(c, path, x, dy, dw);
+        depthwise_gradient::backward_weight(c, path, x, dy, dw);
     } else {
         weight_gradient::backward_weight(c, path, x, dy, dw);
     }

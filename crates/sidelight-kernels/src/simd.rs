@@ -51,6 +51,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     ///
     /// Without functions of their own, dozens of unrolled tiles in one body would take the compiler minutes.
     fn tile<T: RowTile>(self, rows: usize, tile: T);
+    /// Runs `kernel` compiled for this instruction set as a function of its own.
+    fn kernel<K: Kernel>(self, kernel: K) -> K::Output;
 
     /// The nearest integer.
     fn round(self, a: Self::V) -> Self::V;

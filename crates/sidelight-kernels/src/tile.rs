@@ -9,7 +9,7 @@
 //! Operands are 32-bit words: an `f32`, or a pair of bf16 whose two products are added at once ([`Simd::mla`]).
 
 use crate::activation::Epilogue;
-use crate::simd::{RowTile, Simd};
+use crate::simd::{Kernel, RowTile, Simd};
 
 /// The most rows of any instruction set's tile.
 pub(crate) const MAX_ROWS: usize = 14;
@@ -50,58 +50,99 @@ pub(crate) struct Target<'a> {
     pub(crate) epilogue: Epilogue<'a>,
 }
 
-/// Multiplies all pixels of `rows` with one panel of weights and stores `columns` channels from `first_column` on.
-///
-/// `panel` holds `segments * segment_len` rows of [`panel_width`] words.
+/// Packed weights: panels of [`panel_width`] columns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panels<'a> {
+    pub(crate) words: &'a [f32],
+    /// Words of one panel: a row of columns for every word in front of a pixel.
+    pub(crate) len: usize,
+    /// Columns of all panels together; the last one may be narrower.
+    pub(crate) columns: usize,
+}
+
+/// Bytes of weights that are read again for every tile without leaving the second cache.
+const CACHED_BYTES: usize = 320 * 1024;
+
+/// Multiplies all pixels of `rows` with some panels and stores their columns.
 ///
 /// # Safety
 ///
-/// Every word named by `rows` must be readable, every output named by `target` writable for `columns` numbers from
-/// `first_column` on, with no other thread touching it; `panel` must have the size said above, and `target.bias` and
-/// the residual must reach as far as the output does. `rows.pixels` and `target.pixels` have equal lengths.
+/// Every word named by `rows` must be readable; every pixel of `target` writable for all columns, with no other thread
+/// touching those of `range`; the bias and the residual must reach as far as the output does. `rows.pixels` and
+/// `target.pixels` have equal lengths, and a panel a row for every word in front of a pixel.
 #[inline(always)]
 pub(crate) unsafe fn sum_over_channels<S: Simd>(
     s: S,
     rows: &Rows<'_>,
-    panel: *const f32,
+    panels: &Panels<'_>,
+    range: std::ops::Range<usize>,
     target: &Target<'_>,
-    first_column: usize,
-    columns: usize,
 ) {
     let n = rows.pixels.len();
     let tiles = n.div_ceil(S::ROWS);
-    let plain = target.epilogue.is_plain();
-    let mut bias = [0.0f32; MAX_COLUMNS];
-    if let Some(b) = target.bias {
-        bias[..columns].copy_from_slice(&b[first_column..first_column + columns]);
+    let step = |i: usize, panel: usize| {
+        let pixels = crate::parallel::piece(n, tiles, i);
+        let part = Rows { pixels: &rows.pixels[pixels.clone()], ..*rows };
+        let target = Target { pixels: &target.pixels[pixels], ..*target };
+        let first = panel * 2 * S::LANES;
+        let columns = (panels.columns - first).min(2 * S::LANES);
+        let words = &panels.words[panel * panels.len..][..panels.len];
+        // SAFETY: forwarded from the caller; the pixels are a part of the caller's.
+        s.kernel(Tile { rows: &part, panel: words.as_ptr(), target: &target, first_column: first, columns });
+    };
+    if range.len() * panels.len * 4 <= CACHED_BYTES {
+        // Pixel by pixel: the output is written as one stream.
+        for i in 0..tiles {
+            for panel in range.clone() {
+                step(i, panel);
+            }
+        }
+    } else {
+        // Panel by panel: each is read from far away only once.
+        for panel in range {
+            for i in 0..tiles {
+                step(i, panel);
+            }
+        }
     }
-    let mut spilled = [0.0f32; MAX_ROWS * MAX_COLUMNS];
-    let spill = spilled.as_mut_ptr();
-    for i in 0..tiles {
-        let range = crate::parallel::piece(n, tiles, i);
-        let pixels = &target.pixels[range.clone()];
-        let part = Rows { pixels: &rows.pixels[range], ..*rows };
+}
+
+/// One tile. Made only by [`sum_over_channels`], whose caller vouches for the memory.
+struct Tile<'a> {
+    rows: &'a Rows<'a>,
+    panel: *const f32,
+    target: &'a Target<'a>,
+    first_column: usize,
+    columns: usize,
+}
+
+impl Kernel for Tile<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Tile { rows, panel, target, first_column, columns } = self;
+        let n = rows.pixels.len();
+        let mut bias = [0.0f32; MAX_COLUMNS];
+        if let Some(b) = target.bias {
+            bias[..columns].copy_from_slice(&b[first_column..first_column + columns]);
+        }
         // Whole vectors that need nothing else are stored in place; others go through a buffer.
-        let direct = plain && (columns == S::LANES || columns == 2 * S::LANES);
+        let direct = target.epilogue.is_plain() && (columns == S::LANES || columns == 2 * S::LANES);
+        let mut spilled = std::mem::MaybeUninit::<[f32; MAX_ROWS * MAX_COLUMNS]>::uninit();
+        let spill = spilled.as_mut_ptr().cast::<f32>();
         let mut outs = [spill; MAX_ROWS];
-        for (r, out) in outs.iter_mut().enumerate() {
+        for (r, (out, &pixel)) in outs.iter_mut().zip(target.pixels).enumerate() {
             // SAFETY: the output is the caller's; the buffer has `MAX_ROWS` rows.
-            *out = unsafe {
-                match pixels.get(r) {
-                    Some(&pixel) if direct => target.out.add(pixel + first_column),
-                    _ => spill.add(r * MAX_COLUMNS),
-                }
-            };
+            *out = unsafe { if direct { target.out.add(pixel + first_column) } else { spill.add(r * MAX_COLUMNS) } };
         }
         if columns > S::LANES {
-            s.tile(part.pixels.len(), PixelTile::<2> { rows: &part, panel, bias: &bias, outs: &outs });
+            s.tile(n, PixelTile::<2> { rows, panel, bias: &bias, outs: &outs });
         } else {
-            s.tile(part.pixels.len(), PixelTile::<1> { rows: &part, panel, bias: &bias, outs: &outs });
+            s.tile(n, PixelTile::<1> { rows, panel, bias: &bias, outs: &outs });
         }
         if !direct {
-            let target = Target { pixels, ..*target };
-            // SAFETY: the tile wrote a row of `columns` numbers for each pixel; the output is the caller's.
-            unsafe { finish(s, spill, &target, first_column, columns) };
+            // SAFETY: the tile wrote whole vectors for all `columns` of each pixel; the output is the caller's.
+            unsafe { finish(s, spill, target, first_column, columns) };
         }
     }
 }

@@ -14,13 +14,13 @@
 pub mod backbone;
 mod build;
 mod edit;
-mod fused;
 pub mod fusion;
 pub mod head;
 pub mod layer;
 pub mod parameter;
 mod path;
 mod plan;
+mod run;
 pub mod shape;
 pub mod state;
 mod tree;
@@ -30,7 +30,7 @@ pub mod weights;
 #[cfg(test)]
 mod tests;
 
-use burn::module::Module;
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -248,7 +248,7 @@ impl Network {
         self.set_frozen(pattern, Freeze::No)
     }
 
-    fn set_frozen(&mut self, pattern: &str, freeze: Freeze) -> usize {
+    pub(super) fn set_frozen(&mut self, pattern: &str, freeze: Freeze) -> usize {
         let mut n = 0;
         self.root.each_parameter_mut("", &mut |path, parameter| {
             if matches(pattern, path) {
@@ -336,4 +336,33 @@ struct Description {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     frozen: Vec<String>,
     root: Plan,
+}
+
+/// The tree's. Where this trait is in scope, `network.freeze(pattern)` is written
+/// `Network::freeze(&mut network, pattern)`: the trait has a `freeze` of its own.
+impl Module for Network {
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.root.visit(visitor);
+    }
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        Self { root: self.root.map(mapper), ..self }
+    }
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.root.collect_devices(devices)
+    }
+    fn to_device(self, device: &Device) -> Self {
+        Network::to_device(self, device)
+    }
+    fn fork(self, device: &Device) -> Self {
+        Self { root: self.root.fork(device), ..self }
+    }
+    fn train(self) -> Self {
+        Network::train(self)
+    }
+    fn valid(&self) -> Self {
+        Network::valid(self)
+    }
+    fn materialize(self) -> Self {
+        Self { root: self.root.materialize(), ..self }
+    }
 }

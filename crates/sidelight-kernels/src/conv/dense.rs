@@ -13,7 +13,7 @@ use crate::dispatch::{self, SimdPath};
 use crate::parallel::{SharedMut, each, piece};
 use crate::scratch;
 use crate::simd::{Kernel, Simd};
-use crate::tile::{self, Rows, Target, panel_width};
+use crate::tile::{self, Panels, Rows, Target, panel_width};
 use std::ops::Range;
 
 /// Every output pixel adds up some input pixels times weights.
@@ -233,18 +233,12 @@ impl Kernel for &Block<'_> {
             bias: of.bias.map(|b| &b[of.first_column..]),
             epilogue: of.epilogue,
         };
-        let width = 2 * S::LANES;
-        for panel in self.panels.clone() {
-            let first = panel * width;
-            let columns = (of.columns - first).min(width);
-            let weights = &of.weights[panel * self.panel_len..][..self.panel_len];
-            // SAFETY: the assertion above keeps every read inside the source; `panel_len` is segments times their
-            // length times the width; outputs lie inside the tensor by the assertions in `run`, and blocks differ in
-            // lines or in panels, so no two threads write the same element.
-            unsafe { tile::sum_over_channels(s, &tile_rows, weights.as_ptr(), &target, first, columns) };
-        }
+        let panels = Panels { words: of.weights, len: self.panel_len, columns: of.columns };
+        // SAFETY: the assertion above keeps every read inside the source; a panel's length is segments times their
+        // length times the width; outputs lie inside the tensor by the assertions in `run`, and blocks differ in lines
+        // or in panels, so no two threads write the same element.
+        unsafe { tile::sum_over_channels(s, &tile_rows, &panels, self.panels.clone(), &target) };
     }
-
 }
 
 impl Block<'_> {

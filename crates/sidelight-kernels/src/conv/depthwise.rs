@@ -2,13 +2,10 @@
 //! that a neighbour could share. Reading the input once is the limit; weights and sums stay in registers.
 
 use super::geometry::Axis;
-use super::Conv2d;
 use crate::activation::Epilogue;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::{SharedMut, each, piece};
-use crate::scratch;
 use crate::simd::{Kernel, Simd};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Numbers of output per unit of work.
@@ -72,128 +69,220 @@ struct Unit<'a> {
 
 /// The vectors of one block of channels: all lanes, or the first few.
 #[derive(Clone, Copy)]
-struct Lanes<S: Simd, const ALL: bool> {
-    s: S,
-    n: usize,
+pub(super) struct Lanes<S: Simd, const ALL: bool> {
+    pub(super) s: S,
+    pub(super) n: usize,
 }
 
 impl<S: Simd, const ALL: bool> Lanes<S, ALL> {
     /// # Safety
     /// As `Simd::load`, or `load_n` of `n`.
     #[inline(always)]
-    unsafe fn load(self, p: *const f32) -> S::V {
+    pub(super) unsafe fn load(self, p: *const f32) -> S::V {
         // SAFETY: forwarded from the caller.
         unsafe { if ALL { self.s.load(p) } else { self.s.load_n(p, self.n) } }
     }
     /// # Safety
     /// As `Simd::store`, or `store_n` of `n`.
     #[inline(always)]
-    unsafe fn store(self, p: *mut f32, v: S::V) {
+    pub(super) unsafe fn store(self, p: *mut f32, v: S::V) {
         // SAFETY: forwarded from the caller.
         unsafe { if ALL { self.s.store(p, v) } else { self.s.store_n(p, v, self.n) } }
     }
 }
 
+/// Calls `$body` for every vector of `$c` channels, whole ones and then the rest.
+macro_rules! each_lanes {
+    ($s:expr, $c:expr, |$lanes:ident, $channel:ident| $body:expr) => {
+        let whole = $c / S::LANES * S::LANES;
+        for $channel in (0..whole).step_by(S::LANES) {
+            let $lanes = Lanes::<S, true> { s: $s, n: S::LANES };
+            $body;
+        }
+        if whole < $c {
+            let $channel = whole;
+            let $lanes = Lanes::<S, false> { s: $s, n: $c - whole };
+            $body;
+        }
+    };
+}
+pub(super) use each_lanes;
+
 impl Kernel for &Unit<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let c = self.of.input[2];
-        for channel in (0..c).step_by(S::LANES) {
-            let n = (c - channel).min(S::LANES);
-            if n == S::LANES {
-                self.channels(Lanes::<S, true> { s, n }, channel);
-            } else {
-                self.channels(Lanes::<S, false> { s, n }, channel);
+        let cols = &self.of.cols;
+        for line in self.lines.clone() {
+            // The kernel's width and stride as constants keep its window in registers.
+            match (cols.taps, cols.stride) {
+                (3, 1) => s.kernel(Line::<3, 1, 6> { of: self, line }),
+                (3, 2) => s.kernel(Line::<3, 2, 9> { of: self, line }),
+                (5, 1) => s.kernel(Line::<5, 1, 8> { of: self, line }),
+                (5, 2) => s.kernel(Line::<5, 2, 11> { of: self, line }),
+                (2, 1) => s.kernel(Line::<2, 1, 5> { of: self, line }),
+                (1, 1) => s.kernel(Line::<1, 1, 4> { of: self, line }),
+                _ => s.kernel(AnyLine { of: self, line }),
+            }
+            if !self.of.epilogue.is_plain() {
+                s.kernel(Finish { of: self, line });
             }
         }
     }
 }
 
-impl Unit<'_> {
-    #[inline(always)]
-    fn channels<S: Simd, const ALL: bool>(&self, lanes: Lanes<S, ALL>, channel: usize) {
-        let cols = &self.of.cols;
-        for line in self.lines.clone() {
-            let inner = cols.interior(self.of.input[1]);
-            for col in (0..inner.start).chain(inner.end..cols.count) {
-                self.edge(lanes, channel, line, col);
-            }
-            // The kernel's width as a constant keeps its window in registers.
-            match cols.taps {
-                3 => self.interior::<S, ALL, 3>(lanes, channel, line, inner),
-                5 => self.interior::<S, ALL, 5>(lanes, channel, line, inner),
-                2 => self.interior::<S, ALL, 2>(lanes, channel, line, inner),
-                1 => self.interior::<S, ALL, 1>(lanes, channel, line, inner),
-                _ => {
-                    for col in inner {
-                        self.edge(lanes, channel, line, col);
-                    }
-                }
-            }
-            if !self.of.epilogue.is_plain() {
-                for col in 0..cols.count {
-                    self.finish(lanes, channel, line, col);
-                }
-            }
-        }
-    }
+/// Outputs computed side by side: four hide the latency of a multiplication, and share most of their window.
+const STRIP: usize = 4;
 
-    /// Outputs whose window lies inside the input from left to right.
-    #[inline(always)]
-    fn interior<S: Simd, const ALL: bool, const K: usize>(
-        &self,
-        lanes: Lanes<S, ALL>,
-        channel: usize,
-        line: usize,
-        inner: Range<usize>,
-    ) {
-        // Four at a time hide the latency of a multiplication.
-        let mut col = inner.start;
-        while col + 4 <= inner.end {
-            self.strip::<S, ALL, K, 4>(lanes, channel, line, col);
-            col += 4;
-        }
-        while col < inner.end {
-            self.strip::<S, ALL, K, 1>(lanes, channel, line, col);
-            col += 1;
-        }
-    }
+/// One line of outputs under a kernel `K` wide with stride `D`; four outputs see `W` columns.
+struct Line<'a, const K: usize, const D: usize, const W: usize> {
+    of: &'a Unit<'a>,
+    line: usize,
+}
 
+impl<const K: usize, const D: usize, const W: usize> Kernel for Line<'_, K, D, W> {
+    type Output = ();
     #[inline(always)]
-    fn strip<S: Simd, const ALL: bool, const K: usize, const T: usize>(
-        &self,
-        lanes: Lanes<S, ALL>,
-        channel: usize,
-        line: usize,
-        col: usize,
-    ) {
-        let of = self.of;
-        let s = lanes.s;
+    fn run<S: Simd>(self, s: S) {
+        const { assert!(W == (STRIP - 1) * D + K) };
+        let of = self.of.of;
         let [h, w, c] = of.input;
-        let rows = of.y.valid_taps(line, h);
-        let mut acc = [self.bias(lanes, channel); T];
-        let left = of.cols.source(col) as usize;
-        for tap in rows {
-            let y = (of.y.source(line) + tap as isize) as usize;
-            // SAFETY: row `y` is valid, and columns `left..left + (T - 1) * stride + K` lie inside the input because
-            // all of these outputs are interior; the weights have `K` columns of taps.
-            unsafe {
-                let x = of.x.as_ptr().add(((self.image * h + y) * w + left) * c + channel);
-                let weights = of.weights.as_ptr().add(tap * K * c + channel);
-                for k in 0..K {
-                    let weight = lanes.load(weights.add(k * c));
-                    for (t, acc) in acc.iter_mut().enumerate() {
-                        *acc = s.fma(lanes.load(x.add((t * of.cols.stride + k) * c)), weight, *acc);
+        let taps = of.y.valid_taps(self.line, h);
+        let top = (of.y.source(self.line) + taps.start as isize).max(0) as usize;
+        let view = LineView {
+            // Never read where no row is valid; then the offset may lie beyond the end.
+            x: of.x.as_ptr().wrapping_add((self.of.image * h + top) * w * c),
+            row: w * c,
+            rows: taps.len(),
+            weights: of.weights.as_ptr().wrapping_add(taps.start * K * c),
+            // SAFETY: the first output of this line lies inside the tensor, by the assertions of `run`.
+            out: unsafe { self.of.out.0.add(self.of.output(0, self.line, 0)) },
+            out_step: of.cols.step * c,
+            c,
+        };
+        for col in (0..of.cols.count).step_by(STRIP) {
+            let left = of.cols.source(col);
+            let count = STRIP.min(of.cols.count - col);
+            let whole = count == STRIP && left >= 0 && left as usize + W <= w;
+            if whole {
+                each_lanes!(s, c, |lanes, channel| {
+                    let bias = self.of.bias(lanes, channel);
+                    // SAFETY: all columns of the window lie inside the input and all outputs inside the line.
+                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, Seen { columns: 0..W, count: STRIP }, bias) }
+                });
+            } else {
+                let low = (-left).clamp(0, W as isize) as usize;
+                let high = (w as isize - left).clamp(low as isize, W as isize) as usize;
+                each_lanes!(s, c, |lanes, channel| {
+                    let bias = self.of.bias(lanes, channel);
+                    let seen = Seen { columns: low..high, count };
+                    // SAFETY: the columns `low..high` of the window lie inside the input, `count` outputs inside the line.
+                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, seen, bias) }
+                });
+            }
+        }
+    }
+}
+
+/// The columns of a window that lie inside the input, and the outputs that exist.
+struct Seen {
+    columns: Range<usize>,
+    count: usize,
+}
+
+/// The memory of one line of outputs.
+struct LineView {
+    /// Column 0 of the first valid row.
+    x: *const f32,
+    row: usize,
+    rows: usize,
+    /// Weights of the first valid row.
+    weights: *const f32,
+    out: *mut f32,
+    out_step: usize,
+    c: usize,
+}
+
+impl LineView {
+    /// # Safety
+    /// The columns `seen.columns` from `left` on must lie inside the input for all rows, and outputs `col` to
+    /// `col + seen.count` inside the line, for the lanes at `channel`.
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const ALL: bool, const K: usize, const D: usize, const W: usize>(
+        &self,
+        lanes: Lanes<S, ALL>,
+        channel: usize,
+        col: usize,
+        left: isize,
+        seen: Seen,
+        bias: S::V,
+    ) {
+        let s = lanes.s;
+        let mut acc = [bias; STRIP];
+        let mut x = self.x.wrapping_offset(left * self.c as isize).wrapping_add(channel);
+        let mut weights = self.weights.wrapping_add(channel);
+        // SAFETY: forwarded from the caller; columns not seen are not read.
+        unsafe {
+            for _ in 0..self.rows {
+                let mut window = [s.zero(); W];
+                for (i, v) in window.iter_mut().enumerate() {
+                    if i >= seen.columns.start && i < seen.columns.end {
+                        *v = lanes.load(x.wrapping_add(i * self.c));
                     }
+                }
+                for k in 0..K {
+                    let weight = lanes.load(weights.add(k * self.c));
+                    for t in 0..STRIP {
+                        acc[t] = s.fma(window[t * D + k], weight, acc[t]);
+                    }
+                }
+                x = x.wrapping_add(self.row);
+                weights = weights.wrapping_add(K * self.c);
+            }
+            for (t, acc) in acc.into_iter().enumerate() {
+                if t < seen.count {
+                    lanes.store(self.out.add((col + t) * self.out_step + channel), acc);
                 }
             }
         }
-        for (t, acc) in acc.into_iter().enumerate() {
-            self.store(lanes, channel, line, col + t, acc);
+    }
+}
+
+/// One line of outputs under any other kernel, one at a time.
+struct AnyLine<'a> {
+    of: &'a Unit<'a>,
+    line: usize,
+}
+
+impl Kernel for AnyLine<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let AnyLine { of, line } = self;
+        for col in 0..of.of.cols.count {
+            each_lanes!(s, of.of.input[2], |lanes, channel| of.edge(lanes, channel, line, col));
         }
     }
+}
 
+/// Residual and activation of one line, while it is in cache.
+struct Finish<'a> {
+    of: &'a Unit<'a>,
+    line: usize,
+}
+
+impl Kernel for Finish<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Finish { of, line } = self;
+        for col in 0..of.of.cols.count {
+            each_lanes!(s, of.of.input[2], |lanes, channel| of.finish(lanes, channel, line, col));
+        }
+    }
+}
+
+impl Unit<'_> {
     /// One output whose window may reach beyond the input.
     #[inline(always)]
     fn edge<S: Simd, const ALL: bool>(&self, lanes: Lanes<S, ALL>, channel: usize, line: usize, col: usize) {
@@ -249,144 +338,6 @@ impl Unit<'_> {
                 z = lanes.s.add(z, lanes.load(residual.as_ptr().add(at)));
             }
             lanes.store(self.out.0.add(at), activation.apply(lanes.s, z));
-        }
-    }
-}
-
-/// The gradient to the weights `[channels, 1, kernel_h, kernel_w]`.
-pub(crate) fn backward_weight(c: &Conv2d, path: SimdPath, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let [rows, cols] = c.axes();
-    let taps = c.kernel[0] * c.kernel[1];
-    // The cut follows from the shape alone: images, and pieces of them where there are few.
-    let parts = 16usize.div_ceil(c.batch.max(1)).min(rows.count).max(1);
-    let units = c.batch * parts;
-    let sums = taps * c.in_c;
-    let mut partial = scratch::take(units * sums);
-    let work = Gradient { c, rows, cols, x, dy };
-    partial.par_chunks_mut(sums).enumerate().for_each(|(i, sums)| {
-        dispatch::run(path, GradientUnit { of: &work, image: i / parts, lines: piece(rows.count, parts, i % parts), sums });
-    });
-    for channel in 0..c.in_c {
-        for tap in 0..taps {
-            let sum: f64 = (0..units).map(|u| f64::from(partial[u * sums + tap * c.in_c + channel])).sum();
-            dw[channel * taps + tap] = sum as f32;
-        }
-    }
-}
-
-struct Gradient<'a> {
-    c: &'a Conv2d,
-    rows: Axis,
-    cols: Axis,
-    x: &'a [f32],
-    dy: &'a [f32],
-}
-
-struct GradientUnit<'a> {
-    of: &'a Gradient<'a>,
-    image: usize,
-    lines: Range<usize>,
-    /// `[taps, channels]`, this unit's own.
-    sums: &'a mut [f32],
-}
-
-impl Kernel for GradientUnit<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let c = self.of.c.in_c;
-        for channel in (0..c).step_by(S::LANES) {
-            let n = (c - channel).min(S::LANES);
-            if n == S::LANES {
-                self.channels(Lanes::<S, true> { s, n }, channel);
-            } else {
-                self.channels(Lanes::<S, false> { s, n }, channel);
-            }
-        }
-    }
-}
-
-impl GradientUnit<'_> {
-    #[inline(always)]
-    fn channels<S: Simd, const ALL: bool>(&mut self, lanes: Lanes<S, ALL>, channel: usize) {
-        match self.of.c.kernel {
-            [3, 3] => self.taps::<S, ALL, 3, 3>(lanes, channel, 0, 0),
-            [5, 5] => self.taps::<S, ALL, 5, 5>(lanes, channel, 0, 0),
-            [kh, kw] => {
-                for y in 0..kh {
-                    for x in 0..kw {
-                        self.taps::<S, ALL, 1, 1>(lanes, channel, y, x);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Sums of the `KH * KW` taps from (`first_y`, `first_x`) on, kept in registers over all lines.
-    #[inline(always)]
-    fn taps<S: Simd, const ALL: bool, const KH: usize, const KW: usize>(
-        &mut self,
-        lanes: Lanes<S, ALL>,
-        channel: usize,
-        first_y: usize,
-        first_x: usize,
-    ) {
-        let of = self.of;
-        let s = lanes.s;
-        let (h, w, c) = (of.c.in_h, of.c.in_w, of.c.in_c);
-        let (height, width) = (of.rows.count, of.cols.count);
-        let stride = of.cols.stride;
-        let mut acc = [[s.zero(); KW]; KH];
-        // Outputs that see all of these columns; the others are edges.
-        let inner = of.cols.outputs_of_tap(first_x, w);
-        let last = of.cols.outputs_of_tap(first_x + KW - 1, w);
-        let inner = inner.start.max(last.start)..inner.end.min(last.end);
-        for line in self.lines.clone() {
-            let top = of.rows.source(line) + first_y as isize;
-            let whole = top >= 0 && top as usize + KH <= h;
-            // SAFETY: every load of `x` is guarded by its row and column lying inside the input, either by `whole` and
-            // `inner` or one by one; `dy` has this line.
-            unsafe {
-                let dy = of.dy.as_ptr().add((self.image * height + line) * width * c + channel);
-                let image = of.x.as_ptr().add(self.image * h * w * c + channel);
-                let inner = if whole { inner.clone() } else { 0..0 };
-                let inner = if inner.is_empty() { width..width } else { inner };
-                for col in (0..inner.start).chain(inner.end..width) {
-                    let d = lanes.load(dy.add(col * c));
-                    let left = of.cols.source(col) + first_x as isize;
-                    for (y, acc) in acc.iter_mut().enumerate() {
-                        let row = top + y as isize;
-                        for (x, acc) in acc.iter_mut().enumerate() {
-                            let column = left + x as isize;
-                            if row >= 0 && (row as usize) < h && column >= 0 && (column as usize) < w {
-                                let v = lanes.load(image.add((row as usize * w + column as usize) * c));
-                                *acc = s.fma(v, d, *acc);
-                            }
-                        }
-                    }
-                }
-                if inner.is_empty() {
-                    continue;
-                }
-                let left = (of.cols.source(inner.start) + first_x as isize) as usize;
-                let mut x = image.add((top as usize * w + left) * c);
-                for col in inner {
-                    let d = lanes.load(dy.add(col * c));
-                    for (y, acc) in acc.iter_mut().enumerate() {
-                        for (k, acc) in acc.iter_mut().enumerate() {
-                            *acc = s.fma(lanes.load(x.add((y * w + k) * c)), d, *acc);
-                        }
-                    }
-                    x = x.wrapping_add(stride * c);
-                }
-            }
-        }
-        for (y, acc) in acc.iter().enumerate() {
-            for (x, acc) in acc.iter().enumerate() {
-                let tap = (first_y + y) * of.c.kernel[1] + first_x + x;
-                // SAFETY: the sums have a row of channels for every tap.
-                unsafe { lanes.store(self.sums.as_mut_ptr().add(tap * c + channel), *acc) };
-            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! AVX2 with FMA.
 
-use super::{RowTile, Simd};
+use super::{Kernel, RowTile, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that AVX2 and FMA may run.
@@ -78,7 +78,16 @@ impl Simd for Avx2 {
         unsafe { if n == 8 { _mm256_storeu_ps(p, v) } else { _mm256_maskstore_ps(p, first(n), v) } }
     }
     #[inline(always)]
-    fn tile<T: RowTile>(self, rows: usize, tile: T) {
+            fn kernel<K: Kernel>(self, kernel: K) -> K::Output {
+                #[target_feature(enable = "avx2,fma")]
+                fn compiled<K: Kernel>(s: Avx2, kernel: K) -> K::Output {
+                    kernel.run(s)
+                }
+                // SAFETY: the token proves that the machine has these features.
+                unsafe { compiled(self, kernel) }
+            }
+            #[inline(always)]
+            fn tile<T: RowTile>(self, rows: usize, tile: T) {
         #[target_feature(enable = "avx2,fma")]
         fn compiled<T: RowTile, const R: usize>(s: Avx2, tile: T) {
             tile.run::<Avx2, R>(s);

@@ -1,6 +1,6 @@
 //! AVX-512, with and without bf16 dot products.
 
-use super::{RowTile, Simd};
+use super::{Kernel, RowTile, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that AVX-512 F/BW/DQ/VL may run.
@@ -76,6 +76,15 @@ macro_rules! implement {
             unsafe fn store_n(self, p: *mut f32, v: __m512, n: usize) {
                 // SAFETY: masked lanes are not written; the caller vouches for the first `n`.
                 unsafe { _mm512_mask_storeu_ps(p, first(n), v) }
+            }
+            #[inline(always)]
+            fn kernel<K: Kernel>(self, kernel: K) -> K::Output {
+                #[target_feature(enable = $features)]
+                fn compiled<K: Kernel>(s: $token, kernel: K) -> K::Output {
+                    kernel.run(s)
+                }
+                // SAFETY: the token proves that the machine has these features.
+                unsafe { compiled(self, kernel) }
             }
             #[inline(always)]
             fn tile<T: RowTile>(self, rows: usize, tile: T) {

@@ -1,6 +1,6 @@
 //! Arrays of eight numbers in plain loops, which the compiler turns into the target's own vectors (SSE2, NEON, …).
 
-use super::{RowTile, Simd};
+use super::{Kernel, RowTile, Simd};
 
 /// Needs nothing of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +118,9 @@ impl Simd for Portable {
             // SAFETY: `i < n`, which the caller vouches for.
             unsafe { *p.add(i) = v.0[i] }
         }
+    }
+    fn kernel<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
     }
     #[inline(always)]
     fn tile<T: RowTile>(self, rows: usize, tile: T) {

@@ -2,9 +2,15 @@
 //!
 //! Every layer has the name that the weights' makers gave it, so that a path and a key in a file of weights are one string.
 
+mod blocks;
+mod convnext;
+mod efficientnet;
+mod efficientnet_lite;
 mod mobilenet_v2;
+mod mobilenet_v3;
 mod resnet;
 mod small_cnn;
+mod vit;
 
 use serde::Serialize;
 
@@ -49,8 +55,21 @@ pub struct Backbone {
 }
 
 /// All of them.
-pub const BACKBONES: &[Backbone] =
-    &[small_cnn::SMALL_CNN, resnet::RESNET18, resnet::RESNET34, resnet::RESNET50, resnet::RESNET101, mobilenet_v2::MOBILENET_V2];
+pub const BACKBONES: &[Backbone] = &[
+    small_cnn::SMALL_CNN,
+    mobilenet_v2::MOBILENET_V2,
+    mobilenet_v3::SMALL,
+    mobilenet_v3::LARGE,
+    efficientnet_lite::LITE0,
+    efficientnet::B0,
+    resnet::RESNET18,
+    resnet::RESNET34,
+    resnet::RESNET50,
+    resnet::RESNET101,
+    convnext::TINY,
+    vit::S16,
+    vit::DINOV2_S14,
+];
 
 /// The name that stands for no backbone: a model of metadata alone.
 pub const NONE: &str = "none";

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::layer::Layer;
-use super::parameter::{Parameter, Start};
+use super::parameter::{Freeze, Parameter, Start};
 use super::path::split;
 use super::plan::Plan;
 use super::shape::{self, At};
@@ -202,8 +202,8 @@ impl Network {
                 Edit::Freeze { path } | Edit::Unfreeze { path } => {
                     // What is to be frozen may be new: its parameters must be there.
                     new.extend(draft.fill(seed)?);
-                    let freeze = matches!(edit, Edit::Freeze { .. });
-                    if (if freeze { draft.freeze(path) } else { draft.unfreeze(path) }) == 0 {
+                    let freeze = if matches!(edit, Edit::Freeze { .. }) { Freeze::Yes } else { Freeze::No };
+                    if draft.set_frozen(path, freeze) == 0 {
                         let children = draft.root.children.iter().map(|(name, _)| name.clone()).collect();
                         return Err(Error::NoParameter { pattern: path.clone(), children });
                     }
@@ -294,7 +294,7 @@ impl Network {
         let spec = Layer::Conv2d(specs).parameters().swap_remove(0);
         *weight = Parameter::new(&spec, "", Start::Zeros, &device);
         weight.set_values(adapted);
-        weight.set_frozen(if frozen { super::Freeze::Yes } else { super::Freeze::No });
+        weight.set_frozen(if frozen { Freeze::Yes } else { Freeze::No });
 
         self.input.channels = n;
         Ok(())

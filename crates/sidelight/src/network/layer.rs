@@ -30,7 +30,7 @@ pub use rearrange::{Scale, Slice};
 pub use tokens::{ClassToken, ToTokens};
 
 use super::fusion::Fusion;
-use super::parameter::{ParameterSpec, Parameters};
+use super::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
 use super::shape::{At, Shape};
 use super::value::{Value, Walk};
 use crate::error::Result;
@@ -124,12 +124,34 @@ pub enum Layer {
 ///
 /// # Source
 ///
-/// He et al. 2016, "Deep residual learning", arXiv:1512.03385.
+/// He et al. 2016, "Deep residual learning", arXiv:1512.03385. The factor per channel: Liu et al. 2022, arXiv:2201.03545.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Residual {
     /// Whether a ReLU follows the sum. Default: false.
     pub relu_after: bool,
+    /// A child before which a second sum begins, as in a transformer's block: `x = x + a(x)`, then `x + b(x)`.
+    /// Default: none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub again_at: String,
+    /// Channels of a learned factor of the body, the parameter `layer_scale` `[channels, 1, 1]`, applied
+    /// before a `stochastic_depth` child. Default: 0, none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub layer_scale: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+impl Residual {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let scale = (self.layer_scale > 0).then(|| {
+            let shape = [self.layer_scale, 1, 1];
+            ParameterSpec::new("layer_scale", shape, ParameterKind::Norm, Initial::Constant(1e-6))
+        });
+        scale.into_iter().collect()
+    }
 }
 
 impl Layer {
@@ -192,6 +214,7 @@ impl Layer {
     /// The parameters that it needs; widths must have been inferred.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         match self {
+            Self::Residual(layer) => layer.parameters(),
             Self::Conv2d(layer) => layer.parameters(),
             Self::BatchNorm(layer) => layer.parameters(),
             Self::LayerNorm(layer) => layer.parameters(),

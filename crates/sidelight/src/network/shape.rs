@@ -226,18 +226,30 @@ impl Pass {
         let at = At { path: &path, kind: plan.layer.kind() };
         match &mut plan.layer {
             Layer::Sequential => self.in_turn(&mut plan.children, input),
-            Layer::Residual(_) => {
+            Layer::Residual(residual) => {
+                let (again_at, scaled) = (residual.again_at.clone(), residual.layer_scale);
                 let (mut output, mut shortcut) = (input, input);
+                let agree = |shortcut: Shape, output: Shape| {
+                    if output == shortcut {
+                        return Ok(());
+                    }
+                    let fit = residual_fit(&path, shortcut, output);
+                    Err(at.misfit(format!("the same from its body and its shortcut ({shortcut})"), output, fit))
+                };
                 for child in &mut plan.children {
                     if child.0 == super::layer::SHORTCUT {
                         shortcut = self.child(child, input)?;
-                    } else {
-                        output = self.child(child, output)?;
+                        continue;
                     }
+                    if child.0 == again_at {
+                        agree(shortcut, output)?;
+                        shortcut = output;
+                    }
+                    output = self.child(child, output)?;
                 }
-                if output != shortcut {
-                    let fit = residual_fit(&path, shortcut, output);
-                    return Err(at.misfit(format!("the same from its body and its shortcut ({shortcut})"), output, fit));
+                agree(shortcut, output)?;
+                if scaled > 0 && scaled != output.channels() {
+                    return Err(at.field("layer_scale", format!("{} as its channels", output.channels()), scaled));
                 }
                 Ok(output)
             }

@@ -12,7 +12,7 @@ use crate::config::{Arm, ModelConfig};
 use crate::encode::Embedding;
 
 /// Numbers in [-1, 1) from a hash of name and position: `noise` of `tests/reference/torch_backbones.py`.
-fn noise(name: &str, n: usize) -> Vec<f64> {
+pub(super) fn noise(name: &str, n: usize) -> Vec<f64> {
     let seed = name.bytes().fold(0x811C_9DC5_u32, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (0..n)
         .map(|i| {

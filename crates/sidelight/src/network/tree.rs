@@ -1,14 +1,11 @@
-//! A network as a tree of nodes, and its walk.
+//! A network as a tree of nodes: a Burn module.
 
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use super::fused;
-use super::layer::{Layer, SHORTCUT};
+use super::layer::Layer;
 use super::parameter::{Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
 use super::plan::Plan;
-use super::value::{Value, Walk};
-use crate::tensor::Activation;
 
 /// One layer with its parameters and the layers inside it.
 ///
@@ -68,96 +65,6 @@ impl Node {
         for (name, child) in &mut self.children {
             child.each_parameter_mut(&join(path, name), f);
         }
-    }
-
-    /// Runs it.
-    ///
-    /// # Panics
-    ///
-    /// Where the input is not of the shape that the network was built for, or the context lacks the metadata that it reads.
-    pub fn forward(&self, x: Value, walk: &mut Walk<'_>) -> Value {
-        match &self.layer {
-            Layer::Sequential => self.in_turn(x, walk),
-            Layer::Residual(residual) => {
-                let at = self.children.iter().position(|(name, _)| name == SHORTCUT);
-                let (before, after) = self.children.split_at(at.unwrap_or(self.children.len()));
-                let (shortcut, after) = match after.split_first() {
-                    Some(((name, child), after)) => (walk.within(name, |walk| child.forward(x.clone(), walk)), after),
-                    None => (x.clone(), after),
-                };
-                let end = fused::End {
-                    residual: Some(shortcut),
-                    activation: residual.relu_after.then_some(Activation::Relu),
-                };
-                if after.is_empty() {
-                    fused::run(before, x, end, walk)
-                } else {
-                    let body = fused::run(before, x, fused::End::default(), walk);
-                    fused::run(after, body, end, walk)
-                }
-            }
-            Layer::Gate => {
-                let gate = match self.in_turn(x.clone(), walk) {
-                    Value::Map(gate) if gate.dims()[2..] == [1, 1] => {
-                        let [batch, channels, ..] = gate.dims();
-                        gate.reshape([batch, channels])
-                    }
-                    gate => gate.pooled(),
-                };
-                x.times_channels(gate)
-            }
-            Layer::Concat => {
-                let parts = self.children.iter().map(|(name, child)| {
-                    walk.within(name, |walk| child.forward(x.clone(), walk)).features() // [batch, each]
-                });
-                Value::Features(Tensor::cat(parts.collect(), 1))
-            }
-            Layer::Sum => {
-                let mut parts = self.children.iter();
-                let (name, first) = parts.next().expect("the shape pass refuses an empty sum");
-                let first = walk.within(name, |walk| first.forward(x.clone(), walk));
-                parts.fold(first, |sum, (name, child)| {
-                    sum.plus(walk.within(name, |walk| child.forward(x.clone(), walk)))
-                })
-            }
-            Layer::Fusion(fusion) => {
-                let control = self.in_turn(fusion.read(&x), walk).features();
-                fusion.forward(x, control)
-            }
-            Layer::Metadata(source) => {
-                let metadata = walk.context.metadata.clone().unwrap_or_else(|| {
-                    panic!("`{}` reads metadata, and the context has none", walk.path())
-                });
-                let [batch, found] = metadata.dense.dims();
-                assert!(
-                    found == source.d_dense,
-                    "`{}` reads metadata of width {}, and is given {found}",
-                    walk.path(),
-                    source.d_dense
-                );
-                let mut parts = Vec::with_capacity(1 + self.children.len());
-                if source.d_dense > 0 {
-                    parts.push(metadata.dense);
-                }
-                for (i, (_, table)) in self.children.iter().enumerate() {
-                    if let Layer::Embedding(layer) = &table.layer {
-                        let codes = metadata.codes.clone().narrow(1, i, 1).reshape([batch]);
-                        parts.push(layer.look_up(&table.parameters, codes)); // [batch, width]
-                    }
-                }
-                Value::Features(Tensor::cat(parts, 1))
-            }
-            leaf => leaf.forward(&self.parameters, x, walk),
-        }
-    }
-
-    fn in_turn(&self, x: Value, walk: &mut Walk<'_>) -> Value {
-        self.run(0, self.children.len(), x, walk)
-    }
-
-    /// Runs the children from one position up to another, one after the other.
-    pub(super) fn run(&self, from: usize, to: usize, x: Value, walk: &mut Walk<'_>) -> Value {
-        fused::run(&self.children[from..to], x, fused::End::default(), walk)
     }
 
     /// Whether its result depends on its input alone, and training does not change that: nothing learned,

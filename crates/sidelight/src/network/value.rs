@@ -78,10 +78,20 @@ impl Value {
     }
     pub(super) fn plus(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add(a, b)),
+            (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add_activate(a, b, None)),
             (Self::Tokens(a), Self::Tokens(b)) => Self::Tokens(a + b),
             (Self::Features(a), Self::Features(b)) => Self::Features(a + b),
             (a, b) => panic!("expected two of a kind to add, found {} and {}", a.shape(), b.shape()),
+        }
+    }
+    /// This, each channel times the same factor in every row: `factor` is `[channels]`.
+    pub(super) fn scaled(self, factor: Tensor<1>) -> Self {
+        let [n] = factor.dims();
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => Self::Features(x * factor.reshape([1, n])),
+            Self::Tokens(x) => Self::Tokens(x * factor.reshape([1, 1, n])),
+            Self::Map(x) => Self::Map(x * factor.reshape([1, n, 1, 1])),
         }
     }
     /// This, each channel times its factor: `factor` is `[batch, channels]`.
@@ -91,7 +101,7 @@ impl Value {
             Self::Nothing => Self::Nothing,
             Self::Features(x) => Self::Features(x * factor),
             Self::Tokens(x) => Self::Tokens(x * factor.reshape([batch, 1, n])),
-            Self::Map(x) => Self::Map(x * factor.reshape([batch, n, 1, 1])),
+            Self::Map(x) => Self::Map(crate::tensor::scale_channels(x, factor)),
         }
     }
     /// This, each channel plus its offset: `offset` is `[batch, channels]`.
@@ -194,8 +204,8 @@ impl<'a> Walk<'a> {
     pub fn path(&self) -> &str {
         &self.path
     }
-    /// Whether values on the way are kept, so that no layer may be skipped.
-    pub(super) fn is_tapping(&self) -> bool {
+    /// Whether values inside the network are asked for, so that layers may not be run as one.
+    pub(super) fn is_tapped(&self) -> bool {
         !self.taps.is_empty()
     }
     /// Runs something one level deeper.

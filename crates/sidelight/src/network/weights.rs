@@ -241,15 +241,19 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
     }
     let wrong: Vec<_> = wanted
         .iter()
-        .filter(|(key, shape)| tensors[key].shape != *shape)
+        .filter(|(key, shape)| !same_shape(&tensors[key].shape, shape) && !is_position(key, &tensors[key].shape, shape))
         .map(|(key, shape)| (key.clone(), shape.clone(), tensors[key].shape.clone()))
         .collect();
     if !wrong.is_empty() {
         return Err(Error::WeightsShape { path, wrong });
     }
     let mut values = HashMap::new();
-    for (key, _) in wanted {
-        let numbers = floats(&tensors[&key], &path)?;
+    for (key, shape) in wanted {
+        let tensor = &tensors[&key];
+        let mut numbers = floats(tensor, &path)?;
+        if numbers.len() != shape.iter().product::<usize>() {
+            numbers = resample_positions(&numbers, tensor.shape[1], shape[1], shape[2]);
+        }
         values.insert(key, numbers);
     }
     root.each_parameter_mut("", &mut |path, parameter| {
@@ -258,6 +262,65 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// Whether two shapes are the same but for axes of length 1: `[96]` and `[96, 1, 1]`.
+fn same_shape(a: &[usize], b: &[usize]) -> bool {
+    let long = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    a == b || long(a) == long(b)
+}
+
+/// Whether it is a transformer's table of positions on another grid: `[1, 1 + side², width]` both.
+fn is_position(key: &str, found: &[usize], wanted: &[usize]) -> bool {
+    let is_square = |n: usize| n > 0 && (n as f64).sqrt().fract() == 0.0;
+    key.ends_with("pos_embed")
+        && matches!((found, wanted), ([1, a, c], [1, b, d]) if c == d && is_square(a - 1) && is_square(b - 1))
+}
+
+/// A table of positions on another grid: the class token's is kept, the others are resampled bicubically.
+///
+/// # Source
+///
+/// Dosovitskiy et al. 2021, arXiv:2010.11929, section 3.2 ("2D interpolation"); kernel of Keys 1981 with a = −0.75 and
+/// pixel centres aligned as in torch's `interpolate(mode="bicubic")`, which DINOv2 and timm use.
+fn resample_positions(values: &[f32], from: usize, to: usize, width: usize) -> Vec<f32> {
+    let side = |n: usize| ((n - 1) as f64).sqrt() as usize;
+    let (old, new) = (side(from), side(to));
+    let kernel = |t: f64| {
+        let (a, t) = (-0.75, t.abs());
+        if t <= 1.0 {
+            ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0
+        } else if t < 2.0 {
+            ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a
+        } else {
+            0.0
+        }
+    };
+    // For each new position: four old ones and their weights.
+    let taps: Vec<[(usize, f64); 4]> = (0..new)
+        .map(|i| {
+            let at = (i as f64 + 0.5) * old as f64 / new as f64 - 0.5;
+            let first = at.floor() as i64 - 1;
+            std::array::from_fn(|k| {
+                let index = first + k as i64;
+                (index.clamp(0, old as i64 - 1) as usize, kernel(at - index as f64))
+            })
+        })
+        .collect();
+    let mut result = values[..width].to_vec();
+    for row in &taps {
+        for column in &taps {
+            for c in 0..width {
+                let sum: f64 = row
+                    .iter()
+                    .flat_map(|(y, wy)| column.iter().map(move |(x, wx)| (y * old + x, wy * wx)))
+                    .map(|(position, weight)| weight * f64::from(values[(1 + position) * width + c]))
+                    .sum();
+                result.push(sum as f32);
+            }
+        }
+    }
+    result
 }
 
 /// The tensors by our keys: as the file spells them, or by the spelling that finds the most.
@@ -307,4 +370,21 @@ fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
 
 fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes.as_chunks::<N>().0.iter().map(|chunk| number(*chunk)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_resampled_as_torch_does_it() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/torch_backbones.json");
+        let expected: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let expected: Vec<f32> = serde_json::from_value(expected["resampled positions"].clone()).unwrap();
+        let values: Vec<f32> = crate::network::tests::noise("positions", 20).into_iter().map(|v| v as f32).collect();
+        let found = resample_positions(&values, 10, 26, 2);
+        assert_eq!(found.len(), expected.len());
+        let difference = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference < 1e-6, "{difference}");
+    }
 }

@@ -1,9 +1,9 @@
 //! Functions applied to each number.
 
 use burn::tensor::{Tensor, activation};
-
-use super::kernel;
 use serde::{Deserialize, Serialize};
+
+use super::cpu;
 
 /// A function applied to each number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,14 +34,42 @@ pub enum Activation {
 /// Hard swish and hard sigmoid: Howard et al. 2019, "Searching for MobileNetV3", arXiv:1905.02244, section 5.2.
 /// GELU: Hendrycks and Gimpel 2016, arXiv:1606.08415.
 pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
-    if D == 4
-        && kernel::applies(&x)
-        && let Some(function) = kernel::kernel_activation(function)
-    {
-        // `D` is 4: the type alone changes.
-        let map = Tensor::<4>::from_dispatch(x.into_dispatch());
-        return Tensor::<D>::from_dispatch(kernel::activate(map, function).into_dispatch());
+    if cpu::known(function).is_some() && cpu::is_ours(&x) {
+        return cpu::call!(sl_activate(x.into_dispatch(), function));
     }
+    by_burn(x, function)
+}
+
+/// Adds, then applies `then` to each number: the end of a residual block.
+///
+/// # Shapes
+///
+/// Both and the result are the same.
+pub fn add_activate<const D: usize>(x: Tensor<D>, other: Tensor<D>, then: Option<Activation>) -> Tensor<D> {
+    if then.is_none_or(|function| cpu::known(function).is_some()) && cpu::is_ours(&x) && cpu::is_ours(&other) {
+        return cpu::call!(sl_add(x.into_dispatch(), other.into_dispatch(), then));
+    }
+    match then {
+        Some(function) => activate(x + other, function),
+        None => x + other,
+    }
+}
+
+/// Multiplies each channel of each row by its factor.
+///
+/// # Shapes
+///
+/// - `x`: `[batch, channels, height, width]`; `factor`: `[batch, channels]`
+pub fn scale_channels(x: Tensor<4>, factor: Tensor<2>) -> Tensor<4> {
+    if cpu::is_ours(&x) && cpu::is_ours(&factor) {
+        return cpu::call!(sl_gate(x.into_dispatch(), factor.into_dispatch()));
+    }
+    let [batch, channels] = factor.dims();
+    x * factor.reshape([batch, channels, 1, 1])
+}
+
+/// The function by Burn's operations.
+pub(super) fn by_burn<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
     match function {
         Activation::Relu => activation::relu(x),
         Activation::Relu6 => x.clamp(0.0, 6.0),

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Tensor, module, ops::ConvOptions};
 
-use super::kernel;
+use super::activation::{Activation, activate, add_activate};
+use super::cpu;
 
 /// How a square kernel moves over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +31,67 @@ pub struct Convolution {
 ///
 /// Where the shapes do not fit; the network's static shape pass finds that before.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, how: Convolution) -> Tensor<4> {
-    if how.dilation == 1 && kernel::applies(&x) && kernel::applies(&weight) {
-        let y = kernel::conv2d(x, weight, how);
-        return match bias {
-            Some(bias) => {
-                let channels = bias.dims()[0];
-                y + bias.reshape([1, channels, 1, 1])
+    if !by_kernels(&x, &weight, how) {
+        return by_burn(x, weight, bias, how);
+    }
+    match bias {
+        None => cpu::call!(sl_convolve(x.into_dispatch(), weight.into_dispatch(), how)),
+        Some(bias) => {
+            cpu::call!(sl_convolve_bias(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), how))
+        }
+    }
+}
+
+/// A factor and an offset per outgoing channel: a normalisation by known statistics, folded into the convolution before it.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// `[out_channels]`
+    pub scale: Tensor<1>,
+    /// `[out_channels]`
+    pub shift: Tensor<1>,
+}
+
+/// `then(conv2d(x) · scale + shift + other)` in one pass over memory, without gradients: for what is frozen or evaluating.
+///
+/// # Shapes
+///
+/// As [`conv2d`]; `other` as the result.
+pub fn conv2d_folded(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    folded: Folded,
+    other: Option<Tensor<4>>,
+    how: Convolution,
+    then: Option<Activation>,
+) -> Tensor<4> {
+    let Folded { scale, shift } = folded;
+    let is_known = then.is_none_or(|function| cpu::known(function).is_some());
+    if by_kernels(&x, &weight, how) && is_known {
+        let (x, weight, scale, shift) =
+            (x.into_dispatch(), weight.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
+        return match other {
+            None => cpu::call!(sl_convolve_done(x, weight, scale, shift, how, then)),
+            Some(other) => {
+                cpu::call!(sl_convolve_add_done(x, weight, scale, shift, other.into_dispatch(), how, then))
             }
-            None => y,
         };
     }
+    let channels = scale.dims()[0];
+    let y = conv2d(x, weight, None, how) * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1]);
+    match (other, then) {
+        (Some(other), then) => add_activate(y, other, then),
+        (None, Some(function)) => activate(y, function),
+        (None, None) => y,
+    }
+}
+
+/// Whether the kernels do it: they have no dilation.
+fn by_kernels(x: &Tensor<4>, weight: &Tensor<4>, how: Convolution) -> bool {
+    how.dilation == 1 && cpu::is_ours(x) && cpu::is_ours(weight)
+}
+
+/// The convolution by Burn's operation.
+pub(super) fn by_burn(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, how: Convolution) -> Tensor<4> {
     let Convolution { stride, padding, dilation, groups } = how;
     module::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups))
 }

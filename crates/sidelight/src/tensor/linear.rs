@@ -2,6 +2,8 @@
 
 use burn::tensor::{Int, Tensor};
 
+use super::cpu;
+
 /// `x · weightᵀ + bias`.
 ///
 /// # Shapes
@@ -11,6 +13,18 @@ use burn::tensor::{Int, Tensor};
 /// - `bias`: `[out]`
 /// - returns: `[batch, out]`
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    if cpu::is_ours(&x) && cpu::is_ours(&weight) {
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        return match bias {
+            None => cpu::call!(sl_linear(x, weight)),
+            Some(bias) => cpu::call!(sl_linear_bias(x, weight, bias.into_dispatch())),
+        };
+    }
+    by_burn(x, weight, bias)
+}
+
+/// The product by Burn's operations.
+pub(super) fn by_burn(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     let y = x.matmul(weight.transpose()); // [batch, out]
     match bias {
         Some(bias) => y + bias.unsqueeze::<2>(),

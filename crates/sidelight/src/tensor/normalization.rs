@@ -2,6 +2,10 @@
 
 use burn::tensor::{Tensor, module};
 
+use super::activation::{Activation, activate, add_activate};
+use super::convolution::Folded;
+use super::cpu;
+
 /// A batch normalised by its own statistics, and those statistics.
 #[derive(Debug)]
 pub struct Normalized<const D: usize> {
@@ -30,14 +34,27 @@ pub fn batch_norm<const D: usize>(
     variance: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<D> {
+    let is_tracked = x.is_tracked() || weight.is_tracked() || bias.is_tracked();
+    if (D == 2 || D == 4) && !is_tracked && cpu::is_ours(&x) && cpu::is_ours(&weight) {
+        let Folded { scale, shift } = fold(weight, bias, mean, variance, epsilon);
+        return cpu::call!(sl_affine_done(x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch(), None));
+    }
     module::batch_norm(x, weight, bias, mean, variance, epsilon)
 }
 
-/// Normalises each channel by the batch's own statistics, through which gradients flow.
+/// A normalisation by given statistics as a factor and an offset per channel.
+pub fn fold(weight: Tensor<1>, bias: Tensor<1>, mean: Tensor<1>, variance: Tensor<1>, epsilon: f64) -> Folded {
+    let scale = weight / (variance + epsilon).sqrt();
+    let shift = bias - mean * scale.clone();
+    Folded { scale, shift }
+}
+
+/// Normalises each channel by the batch's own statistics, through which gradients flow; then adds `other` and applies
+/// `then`, in the same pass over memory where our kernels do it.
 ///
 /// # Shapes
 ///
-/// - `x`: `[batch, channels, …]`; `weight`, `bias`: `[channels]`
+/// - `x`, `other`: `[batch, channels, …]`; `weight`, `bias`: `[channels]`
 ///
 /// # Source
 ///
@@ -48,11 +65,41 @@ pub fn batch_norm_train<const D: usize>(
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
+    other: Option<Tensor<D>>,
+    then: Option<Activation>,
 ) -> Normalized<D> {
+    let is_known = then.is_none_or(|function| cpu::known(function).is_some());
+    if (D == 2 || D == 4) && is_known && cpu::is_ours(&x) && cpu::is_ours(&weight) {
+        let n = rows_of(&x);
+        let (output, mean, variance) = cpu::normalize(x, weight, bias, other, epsilon, then);
+        return Normalized { output, mean, variance: variance * (n / (n - 1.0)) };
+    }
+    train_by_burn(x, weight, bias, epsilon, other, then)
+}
+
+/// Numbers per channel.
+fn rows_of<const D: usize>(x: &Tensor<D>) -> f64 {
     let dims = x.dims();
-    let n = (dims.iter().product::<usize>() / dims[1]) as f64;
+    (dims.iter().product::<usize>() / dims[1]) as f64
+}
+
+/// The normalisation by Burn's operations.
+pub(super) fn train_by_burn<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+    other: Option<Tensor<D>>,
+    then: Option<Activation>,
+) -> Normalized<D> {
+    let n = rows_of(&x);
     let result = module::batch_norm_train(x, weight, bias, epsilon);
-    Normalized { output: result.output, mean: result.mean, variance: result.variance * (n / (n - 1.0)) }
+    let output = match (other, then) {
+        (Some(other), then) => add_activate(result.output, other, then),
+        (None, Some(function)) => activate(result.output, function),
+        (None, None) => result.output,
+    };
+    Normalized { output, mean: result.mean, variance: result.variance * (n / (n - 1.0)) }
 }
 
 /// Normalises the last axis of each row.

@@ -3,7 +3,7 @@
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, module};
 
-use super::kernel;
+use super::cpu;
 
 /// A square window that moves over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,17 @@ pub struct Window {
 /// - `x`: `[batch, channels, height, width]`
 /// - returns: `[batch, channels, (height + 2·padding − side) / stride + 1, …]`
 pub fn max_pool2d(x: Tensor<4>, window: Window) -> Tensor<4> {
-    if kernel::applies(&x) && window.side * window.side <= 255 {
-        return kernel::max_pool2d(x, window);
+    if window.side <= LARGEST_WINDOW && cpu::is_ours(&x) {
+        return cpu::call!(sl_max_pool(x.into_dispatch(), window));
     }
+    max_by_burn(x, window)
+}
+
+/// The kernels remember in one byte which pixel of a window was the largest.
+const LARGEST_WINDOW: usize = 15;
+
+/// The largest by Burn's operation.
+pub(super) fn max_by_burn(x: Tensor<4>, window: Window) -> Tensor<4> {
     let mut options = MaxPoolOptions::new([window.side; 2]);
     options.stride = [window.stride; 2];
     options.padding = [(window.padding, window.padding); 2];
@@ -38,6 +46,14 @@ pub fn max_pool2d(x: Tensor<4>, window: Window) -> Tensor<4> {
 ///
 /// As [`max_pool2d`].
 pub fn avg_pool2d(x: Tensor<4>, window: Window) -> Tensor<4> {
+    if window.side <= LARGEST_WINDOW && cpu::is_ours(&x) {
+        return cpu::call!(sl_avg_pool(x.into_dispatch(), window));
+    }
+    avg_by_burn(x, window)
+}
+
+/// The mean by Burn's operation.
+pub(super) fn avg_by_burn(x: Tensor<4>, window: Window) -> Tensor<4> {
     let mut options = AvgPoolOptions::new([window.side; 2]);
     options.stride = [window.stride; 2];
     options.padding = [(window.padding, window.padding); 2];
@@ -55,9 +71,14 @@ pub fn adaptive_avg_pool2d(x: Tensor<4>, side: usize) -> Tensor<4> {
     if [height, width] == [side, side] {
         return x;
     }
-    if kernel::applies(&x) {
-        return kernel::adaptive_avg_pool2d(x, side);
+    if cpu::is_ours(&x) {
+        return cpu::call!(sl_adaptive_avg_pool(x.into_dispatch(), side));
     }
+    adaptive_avg_by_burn(x, side)
+}
+
+/// The mean of a grid's cells by Burn's operations.
+pub(super) fn adaptive_avg_by_burn(x: Tensor<4>, side: usize) -> Tensor<4> {
     if side == 1 {
         return x.mean_dim(3).mean_dim(2);
     }
@@ -82,6 +103,10 @@ pub fn adaptive_max_pool2d(x: Tensor<4>, side: usize) -> Tensor<4> {
         height % side == 0 && width % side == 0,
         "a {height}×{width} map cannot be divided into {side}×{side} equal cells"
     );
+    if height == width {
+        let cell = height / side;
+        return max_pool2d(x, Window { side: cell, stride: cell, padding: 0 });
+    }
     let mut options = MaxPoolOptions::new([height / side, width / side]);
     options.stride = [height / side, width / side];
     module::max_pool2d(x, options)

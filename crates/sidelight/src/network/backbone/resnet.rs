@@ -87,7 +87,7 @@ fn resnet(block: Block, expansion: usize, blocks: [usize; 4], n_classes: usize) 
                 layers.push(("downsample", Plan::numbered(shortcut)));
             }
             from = width * expansion;
-            Plan::with(Layer::Residual(Residual { relu_after: true }), layers)
+            Plan::with(Layer::Residual(Residual { relu_after: true, ..Residual::default() }), layers)
         });
         children.push((name, Plan::numbered(stage.collect::<Vec<_>>())));
     }

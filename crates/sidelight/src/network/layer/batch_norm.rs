@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
 use crate::network::shape::{At, Shape};
 use crate::network::value::{BatchStatistics, Mode, Value, Walk};
-use crate::tensor;
+use crate::tensor::{self, Activation};
 use burn::tensor::Tensor;
 
 /// Normalisation over the batch, of maps or features.
@@ -68,10 +68,44 @@ impl BatchNorm {
     }
     pub(super) fn forward(&self, parameters: &Parameters, x: Value, walk: &mut Walk<'_>) -> Value {
         match x {
-            Value::Map(x) => Value::Map(self.normalize(parameters, x, walk)),
-            Value::Features(x) => Value::Features(self.normalize(parameters, x, walk)),
+            Value::Map(x) => Value::Map(self.run(parameters, x, None, None, walk)),
+            Value::Features(x) => Value::Features(self.run(parameters, x, None, None, walk)),
             other => other,
         }
+    }
+    /// Normalises, adds `other`, applies `then`.
+    pub(crate) fn run<const D: usize>(
+        &self,
+        parameters: &Parameters,
+        x: Tensor<D>,
+        other: Option<Tensor<D>>,
+        then: Option<Activation>,
+        walk: &mut Walk<'_>,
+    ) -> Tensor<D> {
+        let (weight, bias) = self.affine(parameters);
+        let n = x.dims().iter().product::<usize>() / self.features.max(1);
+        if Self::is_inference(parameters, walk.context.mode) || n < 2 {
+            let (mean, variance) = (parameters.d1("running_mean"), parameters.d1("running_var"));
+            let y = tensor::batch_norm(x, weight, bias, mean, variance, self.epsilon);
+            return match (other, then) {
+                (Some(other), then) => tensor::add_activate(y, other, then),
+                (None, Some(function)) => tensor::activate(y, function),
+                (None, None) => y,
+            };
+        }
+        let normalized = tensor::batch_norm_train(x, weight, bias, self.epsilon, other, then);
+        let statistics = BatchStatistics {
+            path: walk.path().to_owned(),
+            mean: normalized.mean.without_autodiff(),
+            variance: normalized.variance.without_autodiff(),
+        };
+        walk.context.statistics.push(statistics);
+        normalized.output
+    }
+    /// The normalisation by its running statistics as a factor and an offset per channel.
+    pub(crate) fn folded(&self, parameters: &Parameters) -> tensor::Folded {
+        let (weight, bias) = self.affine(parameters);
+        tensor::fold(weight, bias, parameters.d1("running_mean"), parameters.d1("running_var"), self.epsilon)
     }
     /// Scale and offset, ones and zeros where it has none.
     pub(crate) fn affine(&self, parameters: &Parameters) -> (Tensor<1>, Tensor<1>) {
@@ -80,21 +114,5 @@ impl BatchNorm {
         }
         let device = parameters.d1("running_mean").device();
         (Tensor::ones([self.features], &device), Tensor::zeros([self.features], &device))
-    }
-    fn normalize<const D: usize>(&self, parameters: &Parameters, x: Tensor<D>, walk: &mut Walk<'_>) -> Tensor<D> {
-        let (weight, bias) = self.affine(parameters);
-        let n = x.dims().iter().product::<usize>() / self.features.max(1);
-        if Self::is_inference(parameters, walk.context.mode) || n < 2 {
-            let (mean, variance) = (parameters.d1("running_mean"), parameters.d1("running_var"));
-            return tensor::batch_norm(x, weight, bias, mean, variance, self.epsilon);
-        }
-        let normalized = tensor::batch_norm_train(x, weight, bias, self.epsilon);
-        let statistics = BatchStatistics {
-            path: walk.path().to_owned(),
-            mean: normalized.mean.without_autodiff(),
-            variance: normalized.variance.without_autodiff(),
-        };
-        walk.context.statistics.push(statistics);
-        normalized.output
     }
 }

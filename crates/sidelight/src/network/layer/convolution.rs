@@ -1,3 +1,4 @@
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -35,6 +36,9 @@ pub struct Conv2d {
     /// Default: 0.
     #[serde(default)]
     pub padding: usize,
+    /// TensorFlow's padding instead: as much as makes the side `⌈side / stride⌉`, the odd pixel below and right. Default: false.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub same: bool,
     /// Default: 1.
     #[serde(default = "one")]
     pub dilation: usize,
@@ -52,11 +56,14 @@ fn one() -> usize {
 fn yes() -> bool {
     true
 }
+fn is_not(flag: &bool) -> bool {
+    !flag
+}
 
 impl Conv2d {
     /// Without offset, since a normalisation follows; padded so that stride 1 keeps the size.
     pub fn new(in_channels: usize, out_channels: usize, kernel: usize, stride: usize) -> Self {
-        Self { in_channels, out_channels, kernel, stride, padding: kernel / 2, dilation: 1, groups: 1, bias: false }
+        Self { in_channels, out_channels, kernel, stride, padding: kernel / 2, same: false, dilation: 1, groups: 1, bias: false }
     }
     /// The same, every channel for itself.
     pub fn depthwise(channels: usize, kernel: usize, stride: usize) -> Self {
@@ -108,6 +115,10 @@ impl Conv2d {
             return Err(at.field("groups", expected, self.groups));
         }
         let reach = self.dilation * (self.kernel - 1) + 1;
+        if self.same {
+            let side = |side: usize| side.div_ceil(self.stride);
+            return Ok(Shape::Map { channels: self.out_channels, height: side(height), width: side(width) });
+        }
         let side = |side: usize| {
             (side + 2 * self.padding).checked_sub(reach).map(|free| free / self.stride + 1).ok_or_else(|| {
                 let fit = format!("give the network larger images, or the layer `padding = {}`", reach / 2);
@@ -116,10 +127,36 @@ impl Conv2d {
         };
         Ok(Shape::Map { channels: self.out_channels, height: side(height)?, width: side(width)? })
     }
+    /// How it moves, given the padding that is left to it.
     pub(crate) fn how(&self) -> Convolution {
         Convolution { stride: self.stride, padding: self.padding, dilation: self.dilation, groups: self.groups }
     }
+    /// The map with TensorFlow's padding around it, where that is not the same on all sides; and the padding that is left.
+    ///
+    /// # Source
+    ///
+    /// TensorFlow's documentation of `tf.nn.convolution`, "SAME".
+    pub(crate) fn padded(&self, x: Tensor<4>) -> (Tensor<4>, Convolution) {
+        let mut how = self.how();
+        if !self.same {
+            return (x, how);
+        }
+        let [.., height, width] = x.dims();
+        let reach = self.dilation * (self.kernel - 1) + 1;
+        let total = |side: usize| ((side.div_ceil(self.stride) - 1) * self.stride + reach).saturating_sub(side);
+        let (down, right) = (total(height), total(width));
+        if down == right && down % 2 == 0 {
+            how.padding = down / 2;
+            return (x, how);
+        }
+        how.padding = 0;
+        (x.pad((right / 2, right - right / 2, down / 2, down - down / 2), 0.0), how)
+    }
     pub(super) fn forward(&self, parameters: &Parameters, x: Value) -> Value {
-        Value::Map(conv2d(x.map(), parameters.d4("weight"), parameters.bias("bias"), self.how()))
+        Value::Map(self.run(parameters, x.map()))
+    }
+    pub(crate) fn run(&self, parameters: &Parameters, x: Tensor<4>) -> Tensor<4> {
+        let (x, how) = self.padded(x);
+        conv2d(x, parameters.d4("weight"), parameters.bias("bias"), how)
     }
 }

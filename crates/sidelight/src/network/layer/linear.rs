@@ -27,6 +27,9 @@ pub struct Linear {
     /// Whether an offset is added. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
+    /// Of each pixel's channels, where a map comes in. Default: false, a map is refused.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub per_pixel: bool,
     /// What it starts as. Default: torch's.
     #[serde(default, skip_serializing_if = "is_torch")]
     pub start: LinearStart,
@@ -48,6 +51,9 @@ pub enum LinearStart {
 fn yes() -> bool {
     true
 }
+fn is_not(flag: &bool) -> bool {
+    !flag
+}
 fn is_torch(start: &LinearStart) -> bool {
     *start == LinearStart::Torch
 }
@@ -55,7 +61,7 @@ fn is_torch(start: &LinearStart) -> bool {
 impl Linear {
     /// From so many features (0: inferred) to so many, with an offset.
     pub fn new(in_features: usize, out_features: usize) -> Self {
-        Self { in_features, out_features, bias: true, start: LinearStart::Torch }
+        Self { in_features, out_features, bias: true, per_pixel: false, start: LinearStart::Torch }
     }
     /// The same, starting as zeros.
     #[must_use]
@@ -91,6 +97,12 @@ impl Linear {
             at.width("in_features", &mut self.in_features, width, input)?;
             return Ok(Shape::Tokens { n, width: self.out_features });
         }
+        if let Shape::Map { channels, height, width } = input
+            && self.per_pixel
+        {
+            at.width("in_features", &mut self.in_features, channels, input)?;
+            return Ok(Shape::Map { channels: self.out_features, height, width });
+        }
         let features = at.features(input)?;
         at.width("in_features", &mut self.in_features, features, input)?;
         Ok(Shape::Features(self.out_features))
@@ -99,6 +111,12 @@ impl Linear {
         let (weight, bias) = (parameters.d2("weight"), parameters.bias("bias"));
         match x {
             Value::Tokens(x) => Value::Tokens(linear_tokens(x, weight, bias)),
+            Value::Map(x) => {
+                let [batch, channels, height, width] = x.dims();
+                let pixels = x.permute([0, 2, 3, 1]).reshape([batch * height * width, channels]);
+                let y = linear(pixels, weight, bias).reshape([batch, height, width, self.out_features]);
+                Value::Map(y.permute([0, 3, 1, 2]))
+            }
             x => Value::Features(linear(x.features(), weight, bias)),
         }
     }

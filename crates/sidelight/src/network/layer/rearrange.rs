@@ -40,7 +40,7 @@ impl Slice {
     }
 }
 
-/// A learned factor per channel.
+/// A learned factor per channel, the parameter `gamma`.
 ///
 /// # Source
 ///
@@ -51,47 +51,27 @@ pub struct Scale {
     /// Channels; 0: inferred.
     #[serde(default)]
     pub features: usize,
-    /// What it starts as. Default: 1e-6, ConvNeXt's.
-    #[serde(default = "small")]
+    /// What it starts as. Default: 1.
+    #[serde(default = "one")]
     pub start: f32,
-    /// The parameter's name: `gamma` (DINOv2, timm) or `layer_scale` (torchvision, shape `[channels, 1, 1]`). Default: `gamma`.
-    #[serde(default = "gamma")]
-    pub parameter: String,
 }
 
-fn small() -> f32 {
-    1e-6
-}
-fn gamma() -> String {
-    "gamma".into()
+fn one() -> f32 {
+    1.0
 }
 
 impl Scale {
-    fn is_map_shaped(&self) -> bool {
-        self.parameter == "layer_scale"
-    }
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
-        let shape = if self.is_map_shaped() { vec![self.features, 1, 1] } else { vec![self.features] };
-        vec![ParameterSpec::new(&self.parameter, shape, ParameterKind::Norm, Initial::Constant(self.start))]
+        vec![ParameterSpec::new("gamma", [self.features], ParameterKind::Norm, Initial::Constant(self.start))]
     }
     pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
         if input == Shape::Nothing {
             return Err(at.misfit("a map, tokens or features", input, None));
         }
-        if self.parameter.is_empty() || self.parameter.contains('.') {
-            return Err(at.field("parameter", "a name without a dot", &self.parameter));
-        }
         at.width("features", &mut self.features, input.channels(), input)?;
         Ok(input)
     }
     pub(super) fn forward(&self, parameters: &Parameters, x: Value) -> Value {
-        let n = self.features;
-        let factor = if self.is_map_shaped() { parameters.d3(&self.parameter).reshape([n]) } else { parameters.d1(&self.parameter) };
-        match x {
-            Value::Map(x) => Value::Map(x * factor.reshape([1, n, 1, 1])),
-            Value::Tokens(x) => Value::Tokens(x * factor.reshape([1, 1, n])),
-            Value::Features(x) => Value::Features(x * factor.reshape([1, n])),
-            Value::Nothing => Value::Nothing,
-        }
+        x.scaled(parameters.d1("gamma"))
     }
 }

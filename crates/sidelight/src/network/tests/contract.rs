@@ -15,9 +15,6 @@ fn every_network() -> Vec<(String, ModelConfig, ModelSpec)> {
         // One fusion for the large ones: what differs between them is not the fusion.
         let spatial = ModelSpec { spatial: true, ..spec(4, SIZE) };
         let name = backbone.name;
-        if name == "resnet101" {
-            continue;
-        }
         all.push((format!("{name}, image"), config(name, "concat", Arm::Image), spec(3, SIZE)));
         all.push((format!("{name}, concat, points"), config(name, "concat", Arm::Both), spatial));
     }

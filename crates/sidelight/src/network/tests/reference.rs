@@ -52,22 +52,53 @@ fn mobilenet_v2_gives_torchvisions_logits() {
 }
 
 #[test]
-fn mobilenet_v2_with_the_real_weights_gives_torchvisions_logits() {
+fn mobilenet_v3_gives_torchvisions_logits() {
+    same_logits_as_torchvision("mobilenet_v3_small");
+    same_logits_as_torchvision("mobilenet_v3_large");
+}
+#[test]
+fn efficientnet_b0_gives_torchvisions_logits() {
+    same_logits_as_torchvision("efficientnet_b0");
+}
+#[test]
+fn convnext_tiny_gives_torchvisions_logits() {
+    same_logits_as_torchvision("convnext_tiny");
+}
+#[test]
+fn vision_transformers_give_torchs_logits() {
+    same_logits_as_torchvision("vit_s16");
+    same_logits_as_torchvision("dinov2_s14");
+}
+
+/// Both files of the real weights give the logits that torch gives.
+fn same_logits_with_real_weights(name: &str, files: [&str; 2]) {
     let Some(folder) = std::env::var_os("SIDELIGHT_WEIGHTS") else {
         println!("skipped: SIDELIGHT_WEIGHTS is not set");
         return;
     };
-    let expected = &expected()["mobilenet_v2 real"];
+    let expected = &expected()[format!("{name} real")];
+    let size = expected["size"].as_u64().unwrap() as usize;
     let device = Device::flex();
-    let backbone = backbone::named("mobilenet_v2").unwrap();
-    // The old pickle stream and safetensors hold the same.
-    for file in ["mobilenet_v2-b0353104.pth", "mobilenet_v2-b0353104.safetensors"] {
+    let backbone = backbone::named(name).unwrap();
+    for file in files {
         let path = PathBuf::from(&folder).join(file);
-        let network = Network::original(backbone, 1000, 96, Some(&path), 0, &device).unwrap();
-        let logits = numbers(network.forward(Some(images(4, 3, 96, &device)), &mut Context::default()));
+        let network = Network::original(backbone, 1000, size, Some(&path), 0, &device).unwrap();
+        let logits = numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
         let difference = largest_difference(&logits, &floats(&expected["logits"]));
         assert!(difference < 1e-4, "{file}: {difference}");
     }
+}
+
+#[test]
+fn efficientnet_lite0_with_the_real_weights_gives_its_authors_logits() {
+    let files = ["efficientnet-lite0-57934424.pth", "efficientnet-lite0-57934424.safetensors"];
+    same_logits_with_real_weights("efficientnet_lite0", files);
+}
+
+#[test]
+fn mobilenet_v2_with_the_real_weights_gives_torchvisions_logits() {
+    // The old pickle stream and safetensors hold the same.
+    same_logits_with_real_weights("mobilenet_v2", ["mobilenet_v2-b0353104.pth", "mobilenet_v2-b0353104.safetensors"]);
 }
 
 #[test]

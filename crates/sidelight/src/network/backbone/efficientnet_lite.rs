@@ -1,0 +1,159 @@
+//! EfficientNet-Lite0, with timm's names (`tf_efficientnet_lite0`); weights with the names of the
+//! `efficientnet_lite_pytorch` package (`_conv_stem`, `_blocks.3._bn1`) are read as well.
+//!
+//! # Source
+//!
+//! Liu 2020, "Higher accuracy on vision models with EfficientNet-Lite" (TensorFlow blog): EfficientNet-B0 (Tan and Le 2019,
+//! arXiv:1905.11946, table 1) without squeeze-and-excitation, with ReLU6 for swish. Weights: Google (Apache-2.0), trained
+//! on ImageNet in TensorFlow, hence its "same" padding (one more zero below and right where a stride leaves an odd
+//! number) and its ε; pixels as (x − 127) / 128 of 0–255.
+
+use super::Backbone;
+use super::blocks::around;
+use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, Linear};
+use crate::network::plan::Plan;
+
+pub(super) const LITE0: Backbone = Backbone {
+    name: "efficientnet_lite0",
+    source: "Liu 2020, EfficientNet-Lite; Tan and Le 2019, arXiv:1905.11946",
+    weights: "Google, ImageNet-1k (efficientnet-lite0-57934424.pth, or timm's tf_efficientnet_lite0)",
+    licence: "Apache-2.0",
+    mean: [127.0 / 255.0; 3],
+    sd: [128.0 / 255.0; 3],
+    size: 224,
+    classifier: "classifier",
+    pooling: &["avgpool", "flatten"],
+    plan,
+    spellings: &[from_package],
+};
+
+/// expansion, kernel, stride of the first block, channels, blocks.
+const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+];
+
+fn conv(from: usize, to: usize, kernel: usize, stride: usize) -> Conv2d {
+    Conv2d { same: true, padding: 0, ..Conv2d::new(from, to, kernel, stride) }
+}
+fn norm(channels: usize) -> Plan {
+    Layer::BatchNorm(BatchNorm { epsilon: 1e-3, ..BatchNorm::new(channels) }).into()
+}
+fn leaf(conv: Conv2d) -> Plan {
+    Layer::Conv2d(conv).into()
+}
+
+fn block(from: usize, to: usize, expansion: usize, kernel: usize, stride: usize) -> Plan {
+    let wide = from * expansion;
+    let depthwise = Conv2d { groups: wide, ..conv(wide, wide, kernel, stride) };
+    let layers = if expansion == 1 {
+        vec![
+            ("conv_dw", leaf(depthwise)),
+            ("bn1", norm(wide)),
+            ("act1", Layer::Relu6.into()),
+            ("conv_pw", leaf(conv(wide, to, 1, 1))),
+            ("bn2", norm(to)),
+        ]
+    } else {
+        vec![
+            ("conv_pw", leaf(conv(from, wide, 1, 1))),
+            ("bn1", norm(wide)),
+            ("act1", Layer::Relu6.into()),
+            ("conv_dw", leaf(depthwise)),
+            ("bn2", norm(wide)),
+            ("act2", Layer::Relu6.into()),
+            ("conv_pwl", leaf(conv(wide, to, 1, 1))),
+            ("bn3", norm(to)),
+        ]
+    };
+    Plan::with(around(stride == 1 && from == to), layers)
+}
+
+fn plan(n_classes: usize) -> Plan {
+    let mut from = 32;
+    let stages = STAGES.map(|(expansion, kernel, stride, to, n)| {
+        let blocks = (0..n).map(|i| {
+            let block = block(from, to, expansion, kernel, if i == 0 { stride } else { 1 });
+            from = to;
+            block
+        });
+        Plan::numbered(blocks.collect::<Vec<_>>())
+    });
+    Plan::sequence([
+        ("conv_stem", leaf(conv(3, 32, 3, 2))),
+        ("bn1", norm(32)),
+        ("act1", Layer::Relu6.into()),
+        ("blocks", Plan::numbered(stages)),
+        ("conv_head", leaf(conv(320, 1280, 1, 1))),
+        ("bn2", norm(1280)),
+        ("act2", Layer::Relu6.into()),
+        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        ("flatten", Layer::Flatten.into()),
+        ("classifier", Layer::Linear(Linear::new(1280, n_classes)).into()),
+    ])
+}
+
+/// A key of the `efficientnet_lite_pytorch` package in timm's spelling.
+fn from_package(key: &str) -> Option<String> {
+    let (first, rest) = key.split_once('.')?;
+    let renamed = match first {
+        "_conv_stem" => "conv_stem",
+        "_bn0" => "bn1",
+        "_conv_head" => "conv_head",
+        "_bn1" => "bn2",
+        "_fc" => "classifier",
+        "_blocks" => return block_from_package(rest),
+        _ => return None,
+    };
+    Some(format!("{renamed}.{rest}"))
+}
+
+/// `3._bn1.weight`: blocks counted through, to `2.1.bn2.weight`: stage and block.
+fn block_from_package(key: &str) -> Option<String> {
+    let (number, rest) = key.split_once('.')?;
+    let (layer, parameter) = rest.split_once('.')?;
+    let mut block: usize = number.parse().ok()?;
+    let stage = STAGES.iter().position(|stage| {
+        let inside = block < stage.4;
+        if !inside {
+            block -= stage.4;
+        }
+        inside
+    })?;
+    let is_first = STAGES[stage].0 == 1;
+    let renamed = match (layer, is_first) {
+        ("_expand_conv", _) => "conv_pw",
+        ("_bn0", _) => "bn1",
+        ("_depthwise_conv", _) => "conv_dw",
+        ("_bn1", true) => "bn1",
+        ("_bn1", false) => "bn2",
+        ("_project_conv", true) => "conv_pw",
+        ("_project_conv", false) => "conv_pwl",
+        ("_bn2", true) => "bn2",
+        ("_bn2", false) => "bn3",
+        _ => return None,
+    };
+    Some(format!("blocks.{stage}.{block}.{renamed}.{parameter}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_package;
+
+    #[test]
+    fn the_packages_keys_become_timms() {
+        let renamed = |key| from_package(key).unwrap_or_default();
+        assert_eq!(renamed("_conv_stem.weight"), "conv_stem.weight");
+        assert_eq!(renamed("_blocks.0._bn1.weight"), "blocks.0.0.bn1.weight");
+        assert_eq!(renamed("_blocks.0._project_conv.weight"), "blocks.0.0.conv_pw.weight");
+        assert_eq!(renamed("_blocks.2._bn2.bias"), "blocks.1.1.bn3.bias");
+        assert_eq!(renamed("_blocks.15._depthwise_conv.weight"), "blocks.6.0.conv_dw.weight");
+        assert_eq!(renamed("_blocks.16._bn1.weight"), "");
+        assert_eq!(renamed("_fc.bias"), "classifier.bias");
+    }
+}

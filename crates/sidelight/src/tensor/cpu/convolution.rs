@@ -1,0 +1,104 @@
+use sidelight_kernels::{
+    Conv2d, Epilogue, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward,
+};
+
+use super::{Convolution, Flat, Gradient, Then, channels_last, contiguous, dims4, from_channels_last, from_values, numbers, then};
+
+fn shape(x: &Flat, weight: &Flat, how: Convolution) -> Conv2d {
+    let [batch, in_c, in_h, in_w] = dims4(x);
+    let [out_c, _, kernel_h, kernel_w] = dims4(weight);
+    Conv2d {
+        batch,
+        in_h,
+        in_w,
+        in_c,
+        out_c,
+        kernel: [kernel_h, kernel_w],
+        stride: [how.stride; 2],
+        padding: [how.padding; 2],
+        groups: how.groups,
+    }
+}
+
+pub(super) fn forward(
+    x: &Flat,
+    weight: &Flat,
+    bias: Option<&Flat>,
+    other: Option<&Flat>,
+    how: Convolution,
+    function: Then,
+) -> Flat {
+    let shape = shape(x, weight, how);
+    let (x, weight) = (channels_last(x), contiguous(weight));
+    let bias = bias.map(contiguous);
+    let other = other.map(channels_last);
+    let epilogue = Epilogue { activation: then(function), residual: other.as_ref().map(numbers) };
+    let mut y = vec![0.0; shape.output_len()];
+    conv2d_forward(&shape, numbers(&x), numbers(&weight), bias.as_ref().map(numbers), epilogue, &mut y);
+    from_channels_last(y, [shape.batch, shape.out_c, shape.out_h(), shape.out_w()])
+}
+
+/// The weights of each outgoing channel times its factor: a normalisation folded into the convolution before it.
+pub(super) fn scaled(weight: &Flat, scale: &Flat) -> Flat {
+    let (values, scale) = (contiguous(weight), contiguous(scale));
+    let (values, scale) = (numbers(&values), numbers(&scale));
+    if scale.iter().all(|factor| *factor == 1.0) {
+        return weight.clone();
+    }
+    let each = values.len() / scale.len().max(1);
+    let scaled = values.chunks(each.max(1)).zip(scale).flat_map(|(filter, factor)| filter.iter().map(move |w| w * factor));
+    from_values(scaled.collect(), &dims4(weight))
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Saved {
+    pub(super) x: Flat,
+    pub(super) weight: Flat,
+    pub(super) how: Convolution,
+}
+
+impl Saved {
+    fn to_input(&self, output: &Flat) -> Flat {
+        let shape = shape(&self.x, &self.weight, self.how);
+        let (output, weight) = (channels_last(output), contiguous(&self.weight));
+        let mut dx = vec![0.0; shape.input_len()];
+        conv2d_backward_input(&shape, numbers(&output), numbers(&weight), &mut dx);
+        from_channels_last(dx, dims4(&self.x))
+    }
+    fn to_weight(&self, output: &Flat) -> Flat {
+        let shape = shape(&self.x, &self.weight, self.how);
+        let (output, x) = (channels_last(output), channels_last(&self.x));
+        let mut dw = vec![0.0; shape.weight_len()];
+        conv2d_backward_weight(&shape, numbers(&x), numbers(&output), &mut dw);
+        from_values(dw, &dims4(&self.weight))
+    }
+    fn to_bias(&self, output: &Flat) -> Flat {
+        let shape = shape(&self.x, &self.weight, self.how);
+        let mut db = vec![0.0; shape.out_c];
+        conv2d_backward_bias(&shape, numbers(&channels_last(output)), &mut db);
+        from_values(db, &[shape.out_c])
+    }
+}
+
+impl Gradient<2> for Saved {
+    fn gradients(self, output: Flat, [x, weight]: [bool; 2]) -> [Option<Flat>; 2] {
+        let output = laid_out(&output);
+        [x.then(|| self.to_input(&output)), weight.then(|| self.to_weight(&output))]
+    }
+}
+
+impl Gradient<3> for Saved {
+    fn gradients(self, output: Flat, [x, weight, bias]: [bool; 3]) -> [Option<Flat>; 3] {
+        let output = laid_out(&output);
+        [
+            x.then(|| self.to_input(&output)),
+            weight.then(|| self.to_weight(&output)),
+            bias.then(|| self.to_bias(&output)),
+        ]
+    }
+}
+
+/// The output's gradient gathered once, where its layout is another: its logical shape stays.
+fn laid_out(output: &Flat) -> Flat {
+    channels_last(output).permute(&[0, 3, 1, 2])
+}

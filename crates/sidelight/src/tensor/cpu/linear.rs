@@ -1,0 +1,62 @@
+use sidelight_kernels::{
+    Epilogue, Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward,
+};
+
+use super::{Flat, Gradient, contiguous, from_values, numbers};
+
+fn shape(x: &Flat, weight: &Flat) -> Linear {
+    let (x, weight) = (x.layout().shape(), weight.layout().shape());
+    Linear { rows: x[0], inputs: x[1], outputs: weight[0] }
+}
+
+pub(super) fn forward(x: &Flat, weight: &Flat, bias: Option<&Flat>) -> Flat {
+    let shape = shape(x, weight);
+    let (x, weight, bias) = (contiguous(x), contiguous(weight), bias.map(contiguous));
+    let mut y = vec![0.0; shape.rows * shape.outputs];
+    linear_forward(&shape, numbers(&x), numbers(&weight), bias.as_ref().map(numbers), Epilogue::NONE, &mut y);
+    from_values(y, &[shape.rows, shape.outputs])
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Saved {
+    pub(super) x: Flat,
+    pub(super) weight: Flat,
+}
+
+impl Saved {
+    fn two(&self, dy: &[f32], [x, weight]: [bool; 2]) -> [Option<Flat>; 2] {
+        let shape = shape(&self.x, &self.weight);
+        let to_input = || {
+            let mut dx = vec![0.0; shape.rows * shape.inputs];
+            linear_backward_input(&shape, dy, numbers(&contiguous(&self.weight)), &mut dx);
+            from_values(dx, &[shape.rows, shape.inputs])
+        };
+        let to_weight = || {
+            let mut dw = vec![0.0; shape.outputs * shape.inputs];
+            linear_backward_weight(&shape, numbers(&contiguous(&self.x)), dy, &mut dw);
+            from_values(dw, &[shape.outputs, shape.inputs])
+        };
+        [x.then(to_input), weight.then(to_weight)]
+    }
+}
+
+impl Gradient<2> for Saved {
+    fn gradients(self, output: Flat, wanted: [bool; 2]) -> [Option<Flat>; 2] {
+        self.two(numbers(&contiguous(&output)), wanted)
+    }
+}
+
+impl Gradient<3> for Saved {
+    fn gradients(self, output: Flat, [x, weight, bias]: [bool; 3]) -> [Option<Flat>; 3] {
+        let output = contiguous(&output);
+        let dy = numbers(&output);
+        let [to_x, to_weight] = self.two(dy, [x, weight]);
+        let to_bias = || {
+            let shape = shape(&self.x, &self.weight);
+            let mut db = vec![0.0; shape.outputs];
+            linear_backward_bias(&shape, dy, &mut db);
+            from_values(db, &[shape.outputs])
+        };
+        [to_x, to_weight, bias.then(to_bias)]
+    }
+}
