@@ -136,8 +136,8 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
         let size = [0, 1].map(|axis| (corner[axis] - origin[axis]).abs().round() as usize);
         for row in rows {
             for (point, xy) in xy[row * n_points..][..*n_points].iter().enumerate() {
-                let inside = |axis: usize| (0.0..=size[axis] as f32).contains(&xy[axis]);
-                if !xy[0].is_nan() && !(inside(0) && inside(1)) {
+                let is_outside = |axis: usize| !(0.0..=size[axis] as f32).contains(&xy[axis]);
+                if !xy[0].is_nan() && (is_outside(0) || is_outside(1)) {
                     let at = table.row_place(dataset.rows[*row]);
                     outside.push((
                         *row,
