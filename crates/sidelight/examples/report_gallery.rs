@@ -170,7 +170,13 @@ fn point_cards(n: usize, spread: f32, chance: &mut Chance) -> Vec<Card> {
 /// A log as training writes it: a loss that falls, a rate that rises and falls.
 fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<LogLine> {
     let steps = 27;
-    let mut lines = Vec::new();
+    let mut lines = vec![LogLine::Plan {
+        rows_train: 856,
+        rows_valid: 214,
+        steps_per_epoch: steps,
+        epochs,
+        n_parameters: 310_000,
+    }];
     for epoch in 1..=epochs {
         for step in 1..=steps {
             let total_step = (epoch - 1) * steps + step;

@@ -36,4 +36,4 @@ pub use escape::escape;
 pub use metric_name::{Better, MetricName};
 pub use overlay::{Card, LabelBar, Outcome, PointMark, Thumbnail, ValueMark};
 pub use run_page::{Curves, Detail, MetricRow, PartTable, RunPage, best_and_worst};
-pub use show_page::{ShowPage, ShowRow, TargetSlot};
+pub use show_page::{Normalization, ShowPage, ShowRow, TargetSlot};

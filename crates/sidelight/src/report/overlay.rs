@@ -3,13 +3,16 @@
 //! Points lie over the picture (circle: true, cross: predicted, a line between); classes, labels
 //! and values stand beneath it. Truth and prediction differ by shape, never by colour alone.
 
+mod draw;
 mod outcome;
 mod thumbnail;
 
-use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
-use crate::image::Picture;
+use crate::dataset::{Dataset, ImageSource, Metadata, MetadataColumn, MetadataValues};
+use crate::image::{Picture, decode};
 use crate::report::escape::{breakable, escape};
 use crate::report::number::number;
+use crate::run::TargetCell;
+use crate::task::{Prediction, Task};
 
 pub use outcome::{LabelBar, Outcome, PointMark, ValueMark};
 pub use thumbnail::Thumbnail;
@@ -35,7 +38,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// A row of a data set: `row` counts from 1, `outcome` has its points in pixels of the stored image.
+    /// A row: `row` counts from 1, `outcome` has its points in pixels of the stored image.
     pub fn new(
         row: usize,
         image: &str,
@@ -43,19 +46,48 @@ impl Card {
         outcome: Outcome,
         metadata: Vec<(String, Option<String>)>,
     ) -> Self {
-        let outcome = match picture {
-            Some(picture) => outcome.moved(&picture.from_stored),
-            None => outcome,
-        };
+        // Said in pixels of the stored image, whatever the size it is shown at.
+        let score = outcome.score();
+        let thumbnail =
+            |picture: &Picture| Thumbnail::of(picture.width, picture.height, &picture.rgb);
         Self {
             title: format!("row {row}"),
             image: image.to_owned(),
-            picture: picture
-                .map(|picture| Thumbnail::of(picture.width, picture.height, &picture.rgb)),
-            score: outcome.score(),
-            outcome,
+            picture: picture.map(thumbnail),
+            outcome: match picture {
+                Some(picture) => outcome.moved(&picture.from_stored),
+                None => outcome,
+            },
+            score,
             metadata,
         }
+    }
+
+    /// A row of a data set with what is predicted for it; reads its image.
+    /// An image that cannot be read is left out: that it cannot was said where it mattered.
+    ///
+    /// # Panics
+    ///
+    /// Where targets or prediction are of another task.
+    pub fn of_row(
+        task: &Task,
+        dataset: &Dataset,
+        position: usize,
+        prediction: Option<&Prediction>,
+    ) -> Self {
+        let target = dataset
+            .targets
+            .as_ref()
+            .map(|targets| TargetCell { targets, position });
+        let image = &dataset.images[position];
+        let picture = decode(image, Some(thumbnail::LONGEST as usize)).ok();
+        Self::new(
+            dataset.rows[position] + 1,
+            &name_of(image),
+            picture.as_ref(),
+            Outcome::new(task, target, prediction),
+            as_read(&dataset.metadata, position),
+        )
     }
 
     /// The card as a figure.
@@ -164,6 +196,17 @@ fn cell_as_read(column: &MetadataColumn, position: usize) -> Option<String> {
             codes[position].map(|code| names[code as usize].clone())
         }
         MetadataValues::Datetime(values) => values[position].map(moment),
+    }
+}
+
+/// The file's name, without the folders that all have in common; the name of an embedded image.
+pub(super) fn name_of(image: &ImageSource) -> String {
+    match image {
+        ImageSource::Bytes { name, .. } => name.clone(),
+        ImageSource::Path(path) => match path.file_name() {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => path.to_string_lossy().into_owned(),
+        },
     }
 }
 

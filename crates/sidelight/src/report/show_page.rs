@@ -2,8 +2,13 @@
 
 use super::escape::{breakable, escape};
 use super::number::{count, fixed};
-use super::overlay::{self, Card};
+use super::overlay::{self, Card, Outcome, PointMark, Thumbnail, as_read, name_of};
 use super::page::{self, Page};
+use crate::dataset::Dataset;
+use crate::encode::Encoder;
+use crate::loader::HostBatch;
+use crate::run::TargetCell;
+use crate::task::Task;
 
 /// All that `sidelight show` says.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -63,7 +68,67 @@ impl ShowPage {
     }
 }
 
+/// What the network's input was normalised with: `(pixel - mean) / sd`, RGB in [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normalization {
+    /// Of each channel.
+    pub mean: [f32; 3],
+    /// Of each channel.
+    pub sd: [f32; 3],
+}
+
 impl ShowRow {
+    /// The row at this place of a batch.
+    ///
+    /// # Panics
+    ///
+    /// Where batch, data set, task and encoder do not belong together.
+    pub fn of_batch(
+        batch: &HostBatch,
+        at: usize,
+        dataset: &Dataset,
+        task: &Task,
+        encoder: &Encoder,
+        input: Normalization,
+    ) -> Self {
+        let position = batch.rows[at];
+        let target = target_slots(batch, at, task);
+        let side = batch.size * batch.size * 3;
+        let picture = match batch.images.is_empty() {
+            true => None,
+            false => {
+                let pixels = &batch.images[at * side..][..side];
+                Some(Thumbnail::of_input(
+                    batch.size, pixels, input.mean, input.sd,
+                ))
+            }
+        };
+        let card = Card {
+            title: format!("row {}", dataset.rows[position] + 1),
+            image: name_of(&dataset.images[position]),
+            picture,
+            outcome: input_outcome(batch, &target, dataset, position, task),
+            score: String::new(),
+            metadata: as_read(&dataset.metadata, position),
+        };
+        let d_dense = encoder.d_dense();
+        let embeddings = encoder.embeddings();
+        let dense = batch.dense[at * d_dense..][..d_dense].iter().copied();
+        let codes = batch.codes[at * embeddings.len()..][..embeddings.len()]
+            .iter()
+            .copied();
+        Self {
+            card,
+            slots: encoder.slots().into_iter().zip(dense).collect(),
+            codes: embeddings
+                .into_iter()
+                .map(|embedding| embedding.column)
+                .zip(codes)
+                .collect(),
+            target,
+        }
+    }
+
     fn html(&self) -> String {
         let mut out = String::from("<article class=\"row\">");
         let picture = Card {
@@ -134,6 +199,57 @@ impl ShowRow {
     }
 }
 
+/// The target as the loss gets it.
+fn target_slots(batch: &HostBatch, at: usize, task: &Task) -> Vec<TargetSlot> {
+    let names = match task {
+        Task::Points { columns, .. } | Task::Value { columns, .. } => columns.clone(),
+        Task::Class { column, .. } => vec![column.clone()],
+        Task::Classes { names, .. } => names.clone(),
+    };
+    if batch.targets.is_empty() {
+        return Vec::new();
+    }
+    let from = at * names.len();
+    let value = |nth: usize| (batch.mask[from + nth] > 0.0).then(|| batch.targets[from + nth]);
+    let slot = |(nth, name)| TargetSlot {
+        name,
+        value: value(nth),
+    };
+    names.into_iter().enumerate().map(slot).collect()
+}
+
+/// Points as they lie on the input, from [-1, 1] of the square to its pixels; other targets as they were read.
+fn input_outcome(
+    batch: &HostBatch,
+    target: &[TargetSlot],
+    dataset: &Dataset,
+    position: usize,
+    task: &Task,
+) -> Outcome {
+    let pixel = |at: f32| (at + 1.0) / 2.0 * batch.size as f32;
+    match task {
+        Task::Points { .. } => Outcome::Points(
+            target
+                .chunks_exact(2)
+                .map(|xy| PointMark {
+                    truth: xy[0]
+                        .value
+                        .zip(xy[1].value)
+                        .map(|(x, y)| [pixel(x), pixel(y)]),
+                    prediction: None,
+                })
+                .collect(),
+        ),
+        _ => {
+            let cell = dataset
+                .targets
+                .as_ref()
+                .map(|targets| TargetCell { targets, position });
+            Outcome::new(task, cell, None)
+        }
+    }
+}
+
 fn put_block(out: &mut String, title: &str, html: &str) {
     if !html.is_empty() {
         put!(out, "<div><h3>{}</h3>{html}</div>", escape(title));
@@ -151,7 +267,8 @@ fn plain(value: f32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome;
+    use crate::config::Normalizer;
+    use crate::dataset::{ImageSource, Metadata, Targets};
 
     #[test]
     fn a_row_shows_what_was_read_what_was_encoded_and_what_is_learned() {
@@ -198,5 +315,51 @@ mod tests {
         ] {
             assert!(html.contains(text), "{text} in {html}");
         }
+    }
+
+    #[test]
+    fn points_of_a_batch_lie_where_the_network_sees_them() {
+        let task = Task::Points {
+            columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
+            symmetric: Vec::new(),
+            normalizer: Normalizer::Diagonal,
+        };
+        let dataset = Dataset {
+            path: "table.csv".into(),
+            rows: vec![4],
+            images: vec![ImageSource::Path("images/a.jpg".into())],
+            metadata: Metadata {
+                columns: Vec::new(),
+                n_rows: 1,
+            },
+            targets: Some(Targets::Points {
+                n_points: 2,
+                xy: vec![[1.0, 1.0], [2.0, 2.0]],
+            }),
+            groups: None,
+            parts: None,
+            remarks: Vec::new(),
+        };
+        let batch = HostBatch {
+            rows: vec![0],
+            size: 8,
+            targets: vec![-1.0, 0.0, 0.5, 1.0],
+            mask: vec![1.0, 1.0, 0.0, 0.0],
+            ..HostBatch::default()
+        };
+        let target = target_slots(&batch, 0, &task);
+        assert_eq!(
+            target[3],
+            TargetSlot {
+                name: "y1".into(),
+                value: None
+            }
+        );
+        let outcome = input_outcome(&batch, &target, &dataset, 0, &task);
+        let [first, second] = [Some([0.0, 4.0]), None].map(|truth| PointMark {
+            truth,
+            prediction: None,
+        });
+        assert_eq!(outcome, Outcome::Points(vec![first, second]));
     }
 }

@@ -130,7 +130,7 @@ pub struct Log {
 /// let mut log = LogWriter::create(&path)?;
 /// log.write(&LogLine::Done { seconds: 12.5 })?;
 /// assert_eq!(read_log(&path)?.lines, [LogLine::Done { seconds: 12.5 }]);
-/// # Ok::<(), sidelight::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_log(path: &Path) -> Result<Log> {
     let bytes = fs::read(path).map_err(|source| Error::Read {

@@ -534,4 +534,40 @@ mod tests {
             "out.xlsx: expected a name ending in .csv, .jsonl or .parquet"
         );
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        /// Any text and any number, through CSV and through JSON Lines.
+        #[test]
+        fn whatever_is_written_is_read(text in ".*", number: f64, single: f32) {
+            let folder = tempfile::tempdir().unwrap();
+            let row = [
+                Value::Integer(7),
+                Value::Text(text.as_str().into()),
+                Value::Single(single),
+                Value::Number(number),
+            ];
+            let written = |name: &str| {
+                let path = folder.path().join(name);
+                let mut table = TableWriter::create(&path, &columns()).unwrap();
+                table.write(&row).unwrap();
+                table.finish().unwrap();
+                fs::read(path).unwrap()
+            };
+            let csv = written("a.csv");
+            let record = csv::Reader::from_reader(&csv[..]).records().next().unwrap().unwrap();
+            proptest::prop_assert_eq!(&record[1], &text);
+            let json: serde_json::Value = serde_json::from_slice(&written("a.jsonl")).unwrap();
+            proptest::prop_assert_eq!(&json["na,me"], &text);
+            if number.is_finite() {
+                proptest::prop_assert_eq!(record[3].parse::<f64>().unwrap(), number);
+                proptest::prop_assert_eq!(json["price"].as_f64().unwrap(), number);
+            }
+            if single.is_finite() {
+                proptest::prop_assert_eq!(record[2].parse::<f32>().unwrap(), single);
+                proptest::prop_assert_eq!(json["p(\"x\")"].as_f64().unwrap() as f32, single);
+            }
+        }
+    }
 }

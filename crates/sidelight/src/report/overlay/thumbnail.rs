@@ -7,7 +7,7 @@ use image::imageops::thumbnail;
 use image::{ImageFormat, RgbImage};
 
 /// Longest side in a page, pixels: sharp on a display of double density at half that size.
-const LONGEST: u32 = 320;
+pub(super) const LONGEST: u32 = 320;
 /// Pictures up to this side are kept as they are, since JPEG would blur what little they have.
 const LOSSLESS: u32 = 96;
 const QUALITY: u8 = 82;
@@ -52,6 +52,20 @@ impl Thumbnail {
             height,
             uri: data_uri(&small),
         }
+    }
+
+    /// The network's input `[size][size][3]`, back from normalised to colours: `pixel · sd + mean`.
+    ///
+    /// # Panics
+    ///
+    /// Where `pixels` is not `size · size · 3` long.
+    pub fn of_input(size: usize, pixels: &[f32], mean: [f32; 3], sd: [f32; 3]) -> Self {
+        let colour = |(at, pixel): (usize, &f32)| {
+            let share = pixel * sd[at % 3] + mean[at % 3];
+            (share * 255.0).round().clamp(0.0, 255.0) as u8
+        };
+        let rgb: Vec<u8> = pixels.iter().enumerate().map(colour).collect();
+        Self::of(size, size, &rgb)
     }
 }
 
@@ -102,6 +116,19 @@ mod tests {
         let thumbnail = Thumbnail::of(8, 4, &rgb);
         assert!(thumbnail.uri.starts_with("data:image/png"));
         assert_eq!(decoded(&thumbnail).into_raw(), rgb);
+    }
+
+    #[test]
+    fn normalised_pixels_get_their_colours_back() {
+        let (mean, sd) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        let rgb = [10u8, 128, 250].repeat(16);
+        let normal =
+            |(at, value): (usize, &u8)| (f32::from(*value) / 255.0 - mean[at % 3]) / sd[at % 3];
+        let pixels: Vec<f32> = rgb.iter().enumerate().map(normal).collect();
+        assert_eq!(
+            decoded(&Thumbnail::of_input(4, &pixels, mean, sd)).into_raw(),
+            rgb
+        );
     }
 
     #[test]
