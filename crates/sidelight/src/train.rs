@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod feed;
 mod journal;
+pub mod lr_find;
 pub mod optimizer;
 mod prepare;
 mod results;

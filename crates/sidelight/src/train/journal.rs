@@ -38,6 +38,17 @@ pub enum Event {
         /// Rows in all.
         rows: usize,
     },
+    /// A rate was tried in a search.
+    Rate {
+        /// The first being 1.
+        step: usize,
+        /// Steps of a whole search.
+        steps: usize,
+        /// The rate.
+        rate: f64,
+        /// The smoothed loss at it.
+        loss: f64,
+    },
     /// A step was taken.
     Step {
         /// Epoch, the first being 1.

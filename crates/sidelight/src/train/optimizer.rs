@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use burn::backend::{BackendTensor, DispatchTensorKind};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sidelight_kernels::optimizer::{AdamW, Momentum, Sgd, sum_of_squares};
 
 use crate::train::schedule::Rates;
 
@@ -86,9 +86,8 @@ impl Gradients {
     ///
     /// On the CPU the squares are summed in `f64`, in one order whatever the number of threads.
     pub fn norm(&self) -> f64 {
-        // Each parameter is a unit of work, and the sum over parameters is in tree order.
-        let squares: Vec<f64> = self.items.par_iter().map(|(_, gradient)| sum_of_squares(gradient)).collect();
-        squares.iter().sum::<f64>().sqrt()
+        let squares = self.items.iter().map(|(_, gradient)| on_host(gradient, sum_of_squares));
+        squares.sum::<f64>().sqrt()
     }
 
     /// Number of parameters with a gradient.
@@ -254,7 +253,14 @@ impl ModuleMapper for Stepper<'_> {
             .entry(path)
             .or_insert_with(|| Memory { steps: 0, buffers: Buffers::Host(Vec::new(), Vec::new()) });
         memory.steps += 1;
-        let numbers = Numbers::new(method, group, self.rates, self.scale, memory.steps);
+        let numbers = Numbers {
+            method,
+            lr: self.rates.rate * group.rate,
+            decay: group.decay,
+            momentum: self.rates.momentum,
+            step: memory.steps,
+            scale: self.scale,
+        };
 
         let (id, tensor, mapper) = param.consume();
         let requires = tensor.is_require_grad();
@@ -267,39 +273,17 @@ impl ModuleMapper for Stepper<'_> {
     }
 }
 
-/// Everything that is one number per parameter and step, computed in `f64` once.
+/// What is one number per parameter and step.
+#[derive(Clone, Copy)]
 struct Numbers {
-    scale: f32,
-    kind: Kind,
-}
-
-enum Kind {
-    AdamW { keep: f32, beta1: f32, beta2: f32, step: f32, root: f32, epsilon: f32 },
-    Sgd { decay: f32, momentum: f32, rate: f32 },
-}
-
-impl Numbers {
-    fn new(method: Method, group: Group, rates: Rates, scale: f64, steps: u32) -> Self {
-        let rate = rates.rate * group.rate;
-        let power = i32::try_from(steps).unwrap_or(i32::MAX);
-        let kind = match method {
-            Method::AdamW { beta2, epsilon } => Kind::AdamW {
-                keep: (1.0 - rate * group.decay) as f32,
-                beta1: rates.momentum as f32,
-                beta2: beta2 as f32,
-                step: (rate / (1.0 - rates.momentum.powi(power))) as f32,
-                root: (1.0 / (1.0 - beta2.powi(power)).sqrt()) as f32,
-                epsilon: epsilon as f32,
-            },
-            Method::Sgd => Kind::Sgd {
-                decay: group.decay as f32,
-                // The first buffer is the gradient itself.
-                momentum: if steps == 1 { 0.0 } else { rates.momentum as f32 },
-                rate: rate as f32,
-            },
-        };
-        Self { scale: scale as f32, kind }
-    }
+    method: Method,
+    lr: f64,
+    decay: f64,
+    momentum: f64,
+    /// Steps that the parameter has taken, this one included.
+    step: u32,
+    /// Multiplies the gradient first.
+    scale: f64,
 }
 
 fn step_tensor<const D: usize>(tensor: Tensor<D>, gradient: &Tensor<1>, buffers: &mut Buffers, numbers: &Numbers) -> Tensor<D> {
@@ -317,7 +301,7 @@ fn step_tensor<const D: usize>(tensor: Tensor<D>, gradient: &Tensor<1>, buffers:
         let values = parameter.storage_mut::<f32>();
         let Buffers::Host(first, second) = buffers else { panic!("a parameter went from another device to the CPU") };
         first.resize(values.len(), 0.0);
-        if matches!(numbers.kind, Kind::AdamW { .. }) {
+        if matches!(numbers.method, Method::AdamW { .. }) {
             second.resize(values.len(), 0.0);
         }
         on_host(gradient, |gradient| step_host(values, gradient, first, second, numbers));
@@ -326,36 +310,18 @@ fn step_tensor<const D: usize>(tensor: Tensor<D>, gradient: &Tensor<1>, buffers:
     step_device(Tensor::from_dispatch(dispatch), gradient.clone(), buffers, numbers)
 }
 
-/// Elements that one thread steps at a time: large enough that handing them out costs nothing.
-const CHUNK: usize = 1 << 15;
-
+/// One pass over the memory, by the kernels.
 fn step_host(values: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], numbers: &Numbers) {
-    let scale = numbers.scale;
-    match numbers.kind {
-        Kind::AdamW { keep, beta1, beta2, step, root, epsilon } => {
-            values
-                .par_chunks_mut(CHUNK)
-                .zip(gradient.par_chunks(CHUNK))
-                .zip(first.par_chunks_mut(CHUNK))
-                .zip(second.par_chunks_mut(CHUNK))
-                .for_each(|(((values, gradient), first), second)| {
-                    for (((p, g), m), v) in values.iter_mut().zip(gradient).zip(first).zip(second) {
-                        let g = g * scale;
-                        *m += (g - *m) * (1.0 - beta1);
-                        *v = beta2 * *v + (1.0 - beta2) * g * g;
-                        *p = *p * keep - step * *m / (v.sqrt() * root + epsilon);
-                    }
-                });
+    let Numbers { lr, decay, scale, momentum, step, method } = *numbers;
+    let (lr, weight_decay, gradient_scale) = (lr as f32, decay as f32, scale as f32);
+    match method {
+        Method::AdamW { beta2, epsilon } => {
+            let (beta1, beta2, eps) = (momentum as f32, beta2 as f32, epsilon as f32);
+            AdamW { lr, beta1, beta2, eps, weight_decay, step: step.into(), gradient_scale }.update(values, gradient, first, second);
         }
-        Kind::Sgd { decay, momentum, rate } => {
-            values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(first.par_chunks_mut(CHUNK)).for_each(
-                |((values, gradient), first)| {
-                    for ((p, g), b) in values.iter_mut().zip(gradient).zip(first) {
-                        *b = momentum * *b + (g * scale + decay * *p);
-                        *p -= rate * *b;
-                    }
-                },
-            );
+        Method::Sgd => {
+            let kind = Momentum::Classical;
+            Sgd { lr, momentum: momentum as f32, kind, weight_decay, gradient_scale }.update(values, gradient, first);
         }
     }
 }
@@ -371,20 +337,24 @@ fn step_device<const D: usize>(tensor: Tensor<D>, gradient: Tensor<1>, buffers: 
         Buffers::Host(first, second) => (on_device(first), on_device(second)),
         Buffers::Device(first, second) => (first.clone(), second.clone().unwrap_or_else(|| on_device(&[]))),
     };
+    let Numbers { lr, decay, momentum, step, .. } = *numbers;
     let gradient = gradient.to_device(&device) * numbers.scale;
     let value = tensor.reshape([n]);
-    let stepped = match numbers.kind {
-        Kind::AdamW { keep, beta1, beta2, step, root, epsilon } => {
-            let first = first * beta1 + gradient.clone() * (1.0 - beta1);
+    let power = i32::try_from(step).unwrap_or(i32::MAX);
+    let stepped = match numbers.method {
+        Method::AdamW { beta2, epsilon } => {
+            let first = first * momentum + gradient.clone() * (1.0 - momentum);
             let second = second * beta2 + gradient.clone() * gradient * (1.0 - beta2);
-            let stepped = value * keep - first.clone() / (second.clone().sqrt() * root + epsilon) * step;
+            let root = (1.0 - beta2.powi(power)).sqrt();
+            let rate = lr / (1.0 - momentum.powi(power));
+            let stepped = value * (1.0 - lr * decay) - first.clone() / (second.clone().sqrt() / root + epsilon) * rate;
             *buffers = Buffers::Device(first, Some(second));
             stepped
         }
-        Kind::Sgd { decay, momentum, rate } => {
+        Method::Sgd => {
             let first = first * momentum + gradient + value.clone() * decay;
             *buffers = Buffers::Device(first.clone(), None);
-            value - first * rate
+            value - first * lr
         }
     };
     stepped.reshape(shape)
@@ -400,22 +370,6 @@ fn on_host<R>(tensor: &Tensor<1>, read: impl FnOnce(&[f32]) -> R) -> R {
     }
     let data = Tensor::<1>::from_dispatch(dispatch).into_data_as::<f32>();
     read(data.as_slice().expect("converted to f32 just now"))
-}
-
-fn sum_of_squares(gradient: &Tensor<1>) -> f64 {
-    on_host(gradient, |values| {
-        // Sixteen sums side by side keep the vector units busy; their number and order are fixed.
-        const LANES: usize = 16;
-        let chunks = values.chunks_exact(LANES);
-        let rest: f64 = chunks.remainder().iter().map(|&value| f64::from(value) * f64::from(value)).sum();
-        let mut sums = [0.0f64; LANES];
-        for chunk in chunks {
-            for (sum, &value) in sums.iter_mut().zip(chunk) {
-                *sum += f64::from(value) * f64::from(value);
-            }
-        }
-        sums.iter().sum::<f64>() + rest
-    })
 }
 
 #[cfg(test)]
@@ -498,8 +452,7 @@ mod tests {
             for step in 1..=3 {
                 let gradient: Vec<f32> = (0..50).map(|i| (i as f32 * 0.11 + step as f32).cos()).collect();
                 let gradient = Tensor::<1>::from_floats(&gradient[..], &device);
-                let rates = Rates { rate: 0.01, momentum: 0.9 };
-                let numbers = Numbers::new(method, Group { rate: 1.0, decay: 0.1 }, rates, 0.5, step);
+                let numbers = Numbers { method, lr: 0.01, decay: 0.1, momentum: 0.9, step, scale: 0.5 };
                 host = step_tensor(host, &gradient, &mut a, &numbers);
                 other = step_device(other, gradient, &mut b, &numbers);
             }

@@ -14,13 +14,13 @@ use sidelight::train::{Ended, Event, Journal, Session, fit};
 
 use crate::scenes::{classes, config, dataset, first, noise, png, stream};
 
-const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
+pub(crate) const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
 
-fn session(config: &Config, dataset: &Dataset, split: &Split) -> Session {
+pub(crate) fn session(config: &Config, dataset: &Dataset, split: &Split) -> Session {
     Session::of(config, dataset.clone(), split.clone(), &Device::flex().autodiff()).unwrap().0
 }
 
-fn run(session: Session) -> Session {
+pub(crate) fn run(session: Session) -> Session {
     let mut ignore = |_| {};
     let (session, ended) = fit(session, &mut Journal::new(&mut ignore, None, None), &AtomicBool::new(false)).unwrap();
     assert_eq!(ended, Ended::Finished);
