@@ -9,7 +9,7 @@ use crate::network::Context;
 
 use super::optimizer::{Gradients, clip_factor};
 use super::schedule::Rates;
-use super::{Event, Journal, Session, STATISTICS_MOMENTUM, step_seed};
+use super::{Event, Journal, STATISTICS_MOMENTUM, Session, step_seed};
 
 /// Steps of a search.
 const STEPS: usize = 100;
@@ -41,7 +41,11 @@ pub struct RateSearch {
 /// # Source
 ///
 /// Smith 2017, "Cyclical Learning Rates", arXiv:1506.01186, section 3.3; range, smoothing and end are fastai's `lr_find`.
-pub fn lr_find(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBool) -> Result<RateSearch> {
+pub fn lr_find(
+    mut session: Session,
+    journal: &mut Journal<'_>,
+    stop: &AtomicBool,
+) -> Result<RateSearch> {
     session.enter(session.plan.backbone(0), journal)?;
     journal.begin_epoch();
     let (mut rates, mut losses) = (Vec::new(), Vec::new());
@@ -60,25 +64,45 @@ pub fn lr_find(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBoo
             mean = SMOOTHING * mean + (1.0 - SMOOTHING) * value;
             let smoothed = mean / (1.0 - SMOOTHING.powi(step as i32 + 1));
             smallest = smallest.min(smoothed);
-            if !smoothed.is_finite() || smoothed > RUNAWAY * smallest || stop.load(Ordering::Relaxed) {
+            if !smoothed.is_finite()
+                || smoothed > RUNAWAY * smallest
+                || stop.load(Ordering::Relaxed)
+            {
                 break 'search;
             }
             rates.push(rate);
             losses.push(smoothed);
-            journal.tell(Event::Rate { step: step + 1, steps: STEPS, rate, loss: smoothed });
+            journal.tell(Event::Rate {
+                step: step + 1,
+                steps: STEPS,
+                rate,
+                loss: smoothed,
+            });
             if rates.len() == STEPS {
                 break 'search;
             }
             let gradients = Gradients::take(&session.network.root, "", loss.backward());
             let scale = clip_factor(gradients.norm(), session.config.train.clip);
-            let rates = Rates { rate, momentum: 0.9 };
-            session.network.root = session.optimizer.step(session.network.root, "", &gradients, rates, scale);
-            session.network.apply_statistics(context.statistics, STATISTICS_MOMENTUM);
+            let rates = Rates {
+                rate,
+                momentum: 0.9,
+            };
+            session.network.root =
+                session
+                    .optimizer
+                    .step(session.network.root, "", &gradients, rates, scale);
+            session
+                .network
+                .apply_statistics(context.statistics, STATISTICS_MOMENTUM);
         }
         epoch += 1;
     }
     let suggestion = valley(&rates, &losses);
-    Ok(RateSearch { rates, losses, suggestion })
+    Ok(RateSearch {
+        rates,
+        losses,
+        suggestion,
+    })
 }
 
 /// The rate two sixths into the longest falling stretch, the first tenth of the steps and the last five left out.
@@ -124,13 +148,19 @@ mod tests {
     #[test]
     fn the_suggestion_is_fastais() {
         // Made by `tests/reference/lr_find.py`.
-        let cases: Vec<Value> = serde_json::from_str(include_str!("../../tests/reference/lr_find.json")).unwrap();
+        let cases: Vec<Value> =
+            serde_json::from_str(include_str!("../../tests/reference/lr_find.json")).unwrap();
         for case in cases {
-            let numbers = |field: &str| serde_json::from_value::<Vec<f64>>(case[field].clone()).unwrap();
+            let numbers =
+                |field: &str| serde_json::from_value::<Vec<f64>>(case[field].clone()).unwrap();
             let (rates, losses) = (numbers("rates"), numbers("losses"));
             let found = valley(&rates, &losses).unwrap();
             let expected = case["suggestion"].as_f64().unwrap();
-            assert!((found / expected - 1.0).abs() < 1e-5, "{}: {found} is not {expected}", case["name"]);
+            assert!(
+                (found / expected - 1.0).abs() < 1e-5,
+                "{}: {found} is not {expected}",
+                case["name"]
+            );
         }
     }
 

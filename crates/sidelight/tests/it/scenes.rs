@@ -16,7 +16,9 @@ pub(crate) fn stream(seed: u64) -> ChaCha8Rng {
 
 /// A PNG of random blocks of colour, 24 pixels a side: every one different, none with a meaning.
 pub(crate) fn noise(row: usize, stream: &mut ChaCha8Rng) -> ImageSource {
-    let colours: Vec<[u8; 3]> = (0..16).map(|_| std::array::from_fn(|_| stream.next_u32() as u8)).collect();
+    let colours: Vec<[u8; 3]> = (0..16)
+        .map(|_| std::array::from_fn(|_| stream.next_u32() as u8))
+        .collect();
     png(row, |x, y| colours[y / 6 * 4 + x / 6])
 }
 
@@ -25,18 +27,31 @@ pub(crate) fn png(row: usize, colour: impl Fn(usize, usize) -> [u8; 3]) -> Image
     let image = image::RgbImage::from_fn(24, 24, |x, y| image::Rgb(colour(x as usize, y as usize)));
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    ImageSource::Bytes { name: format!("{row}.png"), bytes: Arc::from(bytes.into_inner()) }
+    ImageSource::Bytes {
+        name: format!("{row}.png"),
+        bytes: Arc::from(bytes.into_inner()),
+    }
 }
 
 /// A data set of these images, this metadata and these targets.
-pub(crate) fn dataset(images: Vec<ImageSource>, columns: Vec<(&str, MetadataValues)>, targets: Targets) -> Dataset {
+pub(crate) fn dataset(
+    images: Vec<ImageSource>,
+    columns: Vec<(&str, MetadataValues)>,
+    targets: Targets,
+) -> Dataset {
     let n_rows = images.len();
-    let column = |(name, values): (&str, MetadataValues)| MetadataColumn { name: name.to_owned(), values };
+    let column = |(name, values): (&str, MetadataValues)| MetadataColumn {
+        name: name.to_owned(),
+        values,
+    };
     Dataset {
         path: "memory.csv".into(),
         rows: (0..n_rows).collect(),
         images,
-        metadata: Metadata { columns: columns.into_iter().map(column).collect(), n_rows },
+        metadata: Metadata {
+            columns: columns.into_iter().map(column).collect(),
+            n_rows,
+        },
         targets: Some(targets),
         groups: None,
         parts: None,
@@ -54,7 +69,12 @@ pub(crate) fn classes(index: impl IntoIterator<Item = bool>) -> Targets {
 
 /// The first `n_train` rows to learn from, the others to watch.
 pub(crate) fn first(n_train: usize, dataset: &Dataset) -> Split {
-    Split { train: (0..n_train).collect(), valid: (n_train..dataset.len()).collect(), test: Vec::new(), remarks: Vec::new() }
+    Split {
+        train: (0..n_train).collect(),
+        valid: (n_train..dataset.len()).collect(),
+        test: Vec::new(),
+        remarks: Vec::new(),
+    }
 }
 
 /// A small network on small images, nothing changed at random, and these settings on top.
