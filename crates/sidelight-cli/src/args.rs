@@ -65,7 +65,12 @@ pub(crate) struct DemoArgs {
     /// Folder to make
     ///
     /// Everything goes into it; delete it to start again.
-    #[arg(long, value_name = "DIR", default_value = "demo", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "demo",
+        help_heading = "Output"
+    )]
     pub(crate) out: PathBuf,
     /// Number of pictures
     ///
@@ -89,7 +94,13 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Training")]
     pub(crate) set: Vec<String>,
     /// How the comparison is printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
@@ -111,7 +122,13 @@ pub(crate) struct InitArgs {
     ///
     /// Points are columns x0,y0,x1,y1,… in pixels.
     /// Example: --target x0,y0,x1,y1
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', required = true, help_heading = "Columns")]
+    #[arg(
+        long,
+        value_name = "COLUMN,…",
+        value_delimiter = ',',
+        required = true,
+        help_heading = "Columns"
+    )]
     pub(crate) target: Vec<String>,
     /// Column whose rows belong together (a patient, a house)
     ///
@@ -123,7 +140,12 @@ pub(crate) struct InitArgs {
     ///
     /// Use it for a column that will not be known when predicting.
     /// Example: --ignore finding
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        help_heading = "Columns"
+    )]
     pub(crate) ignore: Vec<String>,
     /// File to write
     ///
@@ -134,7 +156,13 @@ pub(crate) struct InitArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
     /// How the columns are printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
@@ -157,7 +185,13 @@ pub(crate) struct CheckArgs {
     /// How problems are printed
     ///
     /// `json` and `csv` list all of them, one a row.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
@@ -192,7 +226,13 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
     /// How the final scores are printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
     /// Change a field of the configuration; can be repeated
     ///
@@ -216,7 +256,13 @@ pub(crate) struct EvalArgs {
     /// A table with the same columns; default: the run's validation rows
     pub(crate) table: Option<PathBuf>,
     /// How scores are printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
@@ -299,7 +345,13 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
     pub(crate) set: Vec<String>,
     /// How the list is printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
@@ -310,7 +362,13 @@ pub(crate) struct InspectArgs {
 #[command(verbatim_doc_comment)]
 pub(crate) struct BackbonesArgs {
     /// How the list is printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
@@ -323,7 +381,13 @@ pub(crate) struct Machine {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Machine")]
     pub(crate) threads: usize,
     /// Device to compute on
-    #[arg(long, value_enum, default_value_t, value_name = "DEVICE", help_heading = "Machine")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "DEVICE",
+        help_heading = "Machine"
+    )]
     pub(crate) device: Device,
 }
 
@@ -360,11 +424,18 @@ mod tests {
     #[test]
     fn every_flag_has_a_heading_and_every_argument_a_help() {
         for command in Arguments::command().get_subcommands() {
-            assert!(command.get_long_about().is_some_and(|about| about.to_string().contains("Example: sidelight ")));
+            assert!(
+                command
+                    .get_long_about()
+                    .is_some_and(|about| about.to_string().contains("Example: sidelight "))
+            );
             for argument in command.get_arguments() {
                 let name = format!("{} {}", command.get_name(), argument.get_id());
                 assert!(argument.get_help().is_some(), "{name}");
-                assert!(argument.is_positional() || argument.get_help_heading().is_some(), "{name}");
+                assert!(
+                    argument.is_positional() || argument.get_help_heading().is_some(),
+                    "{name}"
+                );
             }
         }
     }
@@ -373,7 +444,10 @@ mod tests {
     fn help_fits_80_columns() {
         let mut arguments = Arguments::command();
         for command in arguments.get_subcommands_mut() {
-            for help in [command.render_help().to_string(), command.render_long_help().to_string()] {
+            for help in [
+                command.render_help().to_string(),
+                command.render_long_help().to_string(),
+            ] {
                 for line in help.lines() {
                     assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
                 }

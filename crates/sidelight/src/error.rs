@@ -352,7 +352,9 @@ pub enum Error {
         role: &'static str,
     },
     /// A metric that arms cannot be compared by.
-    #[error("arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or not defined for these rows")]
+    #[error(
+        "arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or not defined for these rows"
+    )]
     Uncomparable {
         /// The metric.
         metric: String,
@@ -659,7 +661,10 @@ pub enum Error {
         value: f32,
     },
     /// A saved state that does not belong to this network.
-    #[error("the saved state does not fit the network: {}", key_summary(missing, unexpected))]
+    #[error(
+        "the saved state does not fit the network: {}",
+        key_summary(missing, unexpected)
+    )]
     State {
         /// The network's keys that it lacks or that have another shape there.
         missing: Vec<String>,
@@ -669,7 +674,9 @@ pub enum Error {
 
     // === train, predict ===
     /// The loss became infinite or not a number.
-    #[error("the loss is {loss} at epoch {epoch}, step {step}, at a learning rate of {learning_rate:.2e}")]
+    #[error(
+        "the loss is {loss} at epoch {epoch}, step {step}, at a learning rate of {learning_rate:.2e}"
+    )]
     Diverged {
         /// Epoch, the first being 1.
         epoch: usize,
@@ -958,7 +965,8 @@ impl Found {
                 "--overwrite replaces it; another folder with --out keeps both".into()
             }
             Self::UnfinishedRun => {
-                "--resume goes on with it; --overwrite begins anew; --out chooses another folder".into()
+                "--resume goes on with it; --overwrite begins anew; --out chooses another folder"
+                    .into()
             }
             Self::OtherFiles => "choose a new or an empty folder with --out".into(),
         }
@@ -968,15 +976,17 @@ impl Found {
 /// What to do about a file that could not be written.
 fn cannot_write_hint(path: &Path, kind: std::io::ErrorKind) -> Option<String> {
     use std::io::ErrorKind;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).display();
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             Some("the disk is full: free some space, or choose another disk".into())
         }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            Some(format!("{folder} cannot be written to: choose another folder"))
-        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(format!(
+            "{folder} cannot be written to: choose another folder"
+        )),
         ErrorKind::NotFound => Some(format!("the folder {folder} does not exist")),
         _ => None,
     }
@@ -1003,7 +1013,9 @@ fn shape_summary(wrong: &[(String, Vec<usize>, Vec<usize>)]) -> String {
     let shown: Vec<String> = wrong
         .iter()
         .take(5)
-        .map(|(key, expected, found)| format!("`{key}` is {found:?}, the network wants {expected:?}"))
+        .map(|(key, expected, found)| {
+            format!("`{key}` is {found:?}, the network wants {expected:?}")
+        })
         .collect();
     match wrong.len().checked_sub(5) {
         None | Some(0) => shown.join("; "),

@@ -3,29 +3,29 @@
 //! The modules are the pipeline, in reading order; a module uses only those above it.
 //! Burn begins at [`tensor`]: everything before works on slices, vectors and plain structs.
 
-pub mod error;
-pub mod config;
-pub mod table;
-pub mod schema;
-pub mod dataset;
-pub mod split;
-pub mod encode;
-pub mod task;
-pub mod image;
 pub mod augment;
-pub mod loader;
 pub mod check;
+pub mod config;
+pub mod dataset;
 pub mod demo;
-pub mod metric;
-pub mod statistics;
+pub mod encode;
+pub mod error;
 pub mod evidence;
-pub mod run;
+pub mod image;
+pub mod loader;
+pub mod metric;
 pub mod report;
+pub mod run;
+pub mod schema;
+pub mod split;
+pub mod statistics;
+pub mod table;
+pub mod task;
 // — Burn begins here —
-pub mod tensor;
-pub mod network;
 pub mod loss;
+pub mod network;
 pub mod predict;
+pub mod tensor;
 pub mod train;
 
 pub use error::{Error, Place, Result};

@@ -36,7 +36,9 @@ use serde::{Deserialize, Serialize};
 
 pub use edit::Edit;
 pub use layer::{Constructors, Custom, CustomLayer, Layer};
-pub use parameter::{Freeze, Parameter, ParameterKind, ParameterSpec, ParameterValue, Parameters, Start};
+pub use parameter::{
+    Freeze, Parameter, ParameterKind, ParameterSpec, ParameterValue, Parameters, Start,
+};
 pub use path::matches;
 pub use plan::Plan;
 pub use shape::{Inferred, Shape};
@@ -88,7 +90,11 @@ pub struct InputSpec {
 impl InputSpec {
     /// The shape that comes to the first layer.
     pub fn shape(&self) -> Shape {
-        if self.size == 0 { Shape::Nothing } else { Shape::square(self.channels, self.size) }
+        if self.size == 0 {
+            Shape::Nothing
+        } else {
+            Shape::square(self.channels, self.size)
+        }
     }
 }
 
@@ -159,7 +165,11 @@ impl Network {
     /// Number of the root's leading children whose result is the same in every epoch: they hold
     /// nothing that training changes, read no metadata and drop nothing at random on their own.
     pub fn frozen_prefix(&self) -> usize {
-        self.root.children.iter().take_while(|(_, child)| child.is_constant()).count()
+        self.root
+            .children
+            .iter()
+            .take_while(|(_, child)| child.is_constant())
+            .count()
     }
 
     /// What comes out of the root's first `n` children, evaluating: features to be computed once.
@@ -178,21 +188,44 @@ impl Network {
     ///
     /// As [`Network::forward`].
     pub fn forward_from(&self, n: usize, value: Value, context: &mut Context) -> Tensor<2> {
-        self.walk(n, self.root.children.len(), value, context, &[]).0.features()
+        self.walk(n, self.root.children.len(), value, context, &[])
+            .0
+            .features()
     }
 
     /// Moves the running statistics towards a batch's: running = (1 − momentum) · running + momentum · batch.
     /// Torch's momentum is 0.1. Statistics of frozen or unknown layers are left out.
     pub fn apply_statistics(&mut self, statistics: Vec<BatchStatistics>, momentum: f32) {
-        for BatchStatistics { path, mean, variance } in statistics {
-            let Ok(node) = self.root.get_mut(&path) else { continue };
+        for BatchStatistics {
+            path,
+            mean,
+            variance,
+        } in statistics
+        {
+            let Ok(node) = self.root.get_mut(&path) else {
+                continue;
+            };
             for (name, batch) in [("running_mean", mean), ("running_var", variance)] {
-                let Some(parameter) = node.parameters.0.iter_mut().find(|p| p.name == name && !p.frozen) else { continue };
-                let ParameterValue::D1(running) = &parameter.value else { continue };
+                let Some(parameter) = node
+                    .parameters
+                    .0
+                    .iter_mut()
+                    .find(|p| p.name == name && !p.frozen)
+                else {
+                    continue;
+                };
+                let ParameterValue::D1(running) = &parameter.value else {
+                    continue;
+                };
                 let moved = running.clone().map(|running| {
                     let on = running.device();
-                    let moved = running.without_autodiff() * (1.0 - momentum) + batch.without_autodiff() * momentum;
-                    if on.is_autodiff() { moved.autodiff() } else { moved }
+                    let moved = running.without_autodiff() * (1.0 - momentum)
+                        + batch.without_autodiff() * momentum;
+                    if on.is_autodiff() {
+                        moved.autodiff()
+                    } else {
+                        moved
+                    }
                 });
                 parameter.value = ParameterValue::D1(moved.set_require_grad(false));
             }
@@ -202,25 +235,40 @@ impl Network {
     /// The same network on a device without gradients, to evaluate with: a forward pass keeps nothing.
     #[must_use]
     pub fn valid(&self) -> Self {
-        Self { root: self.root.valid(), backbone: self.backbone.clone(), input: self.input.clone() }
+        Self {
+            root: self.root.valid(),
+            backbone: self.backbone.clone(),
+            input: self.input.clone(),
+        }
     }
 
     /// The same network with gradients, what is frozen excepted.
     #[must_use]
     pub fn train(self) -> Self {
-        Self { root: self.root.train(), ..self }
+        Self {
+            root: self.root.train(),
+            ..self
+        }
     }
 
     /// The same network on another device.
     #[must_use]
     pub fn to_device(self, device: &Device) -> Self {
-        Self { root: self.root.to_device(device), ..self }
+        Self {
+            root: self.root.to_device(device),
+            ..self
+        }
     }
 
     /// Numbers that it learns or could learn: buffers not counted.
     pub fn n_parameters(&self) -> usize {
-        let learned = self.parameters().into_iter().filter(|p| p.kind != ParameterKind::Buffer);
-        learned.map(|parameter| parameter.shape.iter().product::<usize>()).sum()
+        let learned = self
+            .parameters()
+            .into_iter()
+            .filter(|p| p.kind != ParameterKind::Buffer);
+        learned
+            .map(|parameter| parameter.shape.iter().product::<usize>())
+            .sum()
     }
 
     /// Every parameter and buffer, in tree order.
@@ -312,11 +360,23 @@ impl Network {
         constructors: &Constructors,
         device: &Device,
     ) -> Result<Self> {
-        let Description { input, backbone, frozen, mut root, .. } = Description::deserialize(description)
-            .map_err(|source| Error::LayerDescription { at: "of the saved architecture".into(), source })?;
+        let Description {
+            input,
+            backbone,
+            frozen,
+            mut root,
+            ..
+        } = Description::deserialize(description).map_err(|source| Error::LayerDescription {
+            at: "of the saved architecture".into(),
+            source,
+        })?;
         constructors.apply(&mut root)?;
         shape::infer(&mut root, input.shape())?;
-        let mut network = Self { root: Node::new(&root, "", Start::Zeros, device), backbone, input };
+        let mut network = Self {
+            root: Node::new(&root, "", Start::Zeros, device),
+            backbone,
+            input,
+        };
         let frozen: std::collections::HashSet<String> = frozen.into_iter().collect();
         network.root.each_parameter_mut("", &mut |path, parameter| {
             if frozen.contains(path) {
@@ -345,7 +405,10 @@ impl Module for Network {
         self.root.visit(visitor);
     }
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        Self { root: self.root.map(mapper), ..self }
+        Self {
+            root: self.root.map(mapper),
+            ..self
+        }
     }
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.root.collect_devices(devices)
@@ -354,7 +417,10 @@ impl Module for Network {
         Network::to_device(self, device)
     }
     fn fork(self, device: &Device) -> Self {
-        Self { root: self.root.fork(device), ..self }
+        Self {
+            root: self.root.fork(device),
+            ..self
+        }
     }
     fn train(self) -> Self {
         Network::train(self)
@@ -363,6 +429,9 @@ impl Module for Network {
         Network::valid(self)
     }
     fn materialize(self) -> Self {
-        Self { root: self.root.materialize(), ..self }
+        Self {
+            root: self.root.materialize(),
+            ..self
+        }
     }
 }

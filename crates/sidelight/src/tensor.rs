@@ -20,7 +20,9 @@ pub use activation::{Activation, activate, add_activate, scale_channels};
 pub use convolution::{Convolution, Folded, conv2d, conv2d_folded};
 pub use dropout::{dropout_mask, stream};
 pub use linear::{embedding, linear, linear_tokens};
-pub use normalization::{Normalized, batch_norm, batch_norm_train, fold, layer_norm, layer_norm_channels};
+pub use normalization::{
+    Normalized, batch_norm, batch_norm_train, fold, layer_norm, layer_norm_channels,
+};
 pub use pooling::{Window, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};
 
 #[cfg(test)]

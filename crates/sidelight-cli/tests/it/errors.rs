@@ -7,7 +7,11 @@ use crate::folder::Folder;
 /// The whole message of a command that could not.
 fn refused(folder: &Folder, line: &str) -> String {
     let said = folder.run(line);
-    assert_eq!(said.code, 2, "sidelight {line}\n{}{}", said.stdout, said.stderr);
+    assert_eq!(
+        said.code, 2,
+        "sidelight {line}\n{}{}",
+        said.stdout, said.stderr
+    );
     assert_eq!(said.stdout, "", "sidelight {line}");
     said.stderr
 }
@@ -32,7 +36,10 @@ fn a_target_that_is_not_a_column() {
 #[test]
 fn an_unknown_field_of_the_configuration() {
     let folder = Folder::with_houses();
-    folder.write("houses.toml", &folder.read("houses.toml").replace("epochs", "epohcs"));
+    folder.write(
+        "houses.toml",
+        &folder.read("houses.toml").replace("epochs", "epohcs"),
+    );
     insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
 }
 
@@ -78,7 +85,12 @@ fn an_image_that_is_cut_short() {
 #[test]
 fn a_cell_that_is_not_a_number() {
     let folder = Folder::with_houses();
-    folder.write("houses.csv", &folder.read("houses.csv").replace("4.png,128,4,", "4.png,128,lots,"));
+    folder.write(
+        "houses.csv",
+        &folder
+            .read("houses.csv")
+            .replace("4.png,128,4,", "4.png,128,lots,"),
+    );
     insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
 }
 
@@ -119,7 +131,10 @@ fn weights_that_are_not_there() {
 #[test]
 fn weights_that_are_cut_short() {
     let folder = Folder::with_houses();
-    folder.write_bytes("w.safetensors", b"\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":{\"dtype\":\"F32\"");
+    folder.write_bytes(
+        "w.safetensors",
+        b"\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":{\"dtype\":\"F32\"",
+    );
     insta::assert_snapshot!(refused(&folder, "inspect w.safetensors"), @"");
 }
 
@@ -138,12 +153,21 @@ fn a_demonstration_in_a_folder_of_something_else() {
 
 #[test]
 fn a_flag_that_does_not_exist() {
-    let said = refused(&Folder::with_houses(), "train houses.toml --out a --epochs 3");
-    assert!(said.starts_with("error: unexpected argument '--epochs' found"), "{said}");
+    let said = refused(
+        &Folder::with_houses(),
+        "train houses.toml --out a --epochs 3",
+    );
+    assert!(
+        said.starts_with("error: unexpected argument '--epochs' found"),
+        "{said}"
+    );
 }
 
 #[test]
 fn resume_and_overwrite_at_once() {
-    let said = refused(&Folder::with_houses(), "train houses.toml --out a --resume --overwrite");
+    let said = refused(
+        &Folder::with_houses(),
+        "train houses.toml --out a --resume --overwrite",
+    );
     assert!(said.contains("cannot be used with"), "{said}");
 }

@@ -2,7 +2,17 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 9] = ["demo", "init", "check", "train", "eval", "predict", "show", "inspect", "backbones"];
+const COMMANDS: [&str; 9] = [
+    "demo",
+    "init",
+    "check",
+    "train",
+    "eval",
+    "predict",
+    "show",
+    "inspect",
+    "backbones",
+];
 
 #[test]
 fn every_command_has_a_short_help_a_long_one_and_an_example() {
@@ -12,7 +22,10 @@ fn every_command_has_a_short_help_a_long_one_and_an_example() {
         assert!(all.contains(&format!("\n  {name}")), "{name} is not listed");
         let short = folder.done(&format!("{name} -h")).stdout;
         let long = folder.done(&format!("{name} --help")).stdout;
-        assert!(long.contains(&format!("Example: sidelight {name}")), "{long}");
+        assert!(
+            long.contains(&format!("Example: sidelight {name}")),
+            "{long}"
+        );
         assert!(long.len() >= short.len());
         for line in short.lines().chain(long.lines()) {
             assert!(line.chars().count() <= 80, "{name}: {line}");
@@ -24,7 +37,11 @@ fn every_command_has_a_short_help_a_long_one_and_an_example() {
 fn a_command_that_does_not_exist_is_named_with_the_nearest() {
     let said = Folder::new().run("trian");
     assert_eq!(said.code, 2);
-    assert!(said.stderr.contains("unrecognized subcommand 'trian'") && said.stderr.contains("'train'"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("unrecognized subcommand 'trian'") && said.stderr.contains("'train'"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]

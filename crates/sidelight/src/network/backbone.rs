@@ -80,10 +80,18 @@ pub const NONE: &str = "none";
 ///
 /// [`Error::NoBackbone`], with the nearest name in its hint.
 pub fn named(name: &str) -> Result<&'static Backbone> {
-    BACKBONES.iter().find(|backbone| backbone.name == name).ok_or_else(|| Error::NoBackbone {
-        name: name.to_owned(),
-        names: BACKBONES.iter().map(|backbone| backbone.name).chain([NONE]).map(String::from).collect(),
-    })
+    BACKBONES
+        .iter()
+        .find(|backbone| backbone.name == name)
+        .ok_or_else(|| Error::NoBackbone {
+            name: name.to_owned(),
+            names: BACKBONES
+                .iter()
+                .map(|backbone| backbone.name)
+                .chain([NONE])
+                .map(String::from)
+                .collect(),
+        })
 }
 
 impl Backbone {
@@ -104,7 +112,8 @@ impl Backbone {
     /// [`Error::Shape`] where the images are too small.
     pub fn last_map(&self, size: usize) -> Result<Shape> {
         let mut body = self.body();
-        body.children.retain(|(name, _)| !self.pooling.contains(&name.as_str()));
+        body.children
+            .retain(|(name, _)| !self.pooling.contains(&name.as_str()));
         Ok(shape::infer(&mut body, Shape::square(3, size))?[0].output)
     }
 }

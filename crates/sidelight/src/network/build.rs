@@ -33,11 +33,23 @@ impl Network {
     ///
     /// [`Error::Setting`] of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
     /// [`Error::NoFusion`], those of [`weights::read`] and [`weights::load`], those of [`Network::edit`].
-    pub fn build(config: &ModelConfig, spec: &ModelSpec, seed: u64, device: &Device) -> Result<Self> {
-        let source = MetadataSource { d_dense: spec.d_dense, embeddings: spec.embeddings.clone() };
+    pub fn build(
+        config: &ModelConfig,
+        spec: &ModelSpec,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let source = MetadataSource {
+            d_dense: spec.d_dense,
+            embeddings: spec.embeddings.clone(),
+        };
         let arm = check_arm(config, &source)?;
-        let edits: Vec<Edit> =
-            config.edit.iter().enumerate().map(|(i, table)| Edit::from_table(i, table)).collect::<Result<_>>()?;
+        let edits: Vec<Edit> = config
+            .edit
+            .iter()
+            .enumerate()
+            .map(|(i, table)| Edit::from_table(i, table))
+            .collect::<Result<_>>()?;
         if arm == Arm::Metadata {
             let nothing = FusionSpec {
                 source,
@@ -49,20 +61,34 @@ impl Network {
             };
             let parts = fusion::metadata_only(&nothing);
             let mut plan = Plan::sequence(
-                parts.at_features.map(|plan| ("fusion", plan)).into_iter().chain([("head", parts.head)]),
+                parts
+                    .at_features
+                    .map(|plan| ("fusion", plan))
+                    .into_iter()
+                    .chain([("head", parts.head)]),
             );
-            let input = InputSpec { mean: IMAGENET_MEAN, sd: IMAGENET_SD, size: 0, channels: 3 };
+            let input = InputSpec {
+                mean: IMAGENET_MEAN,
+                sd: IMAGENET_SD,
+                size: 0,
+                channels: 3,
+            };
             shape::infer(&mut plan, input.shape())?;
             let root = Node::new(&plan, "", Start::Seed(seed), device);
-            let network = Self { root, backbone: Vec::new(), input };
+            let network = Self {
+                root,
+                backbone: Vec::new(),
+                input,
+            };
             return network.finish(&edits, spec, seed);
         }
 
         let backbone = backbone::named(&config.backbone)?;
         let weights = (config.weights != FROM_SCRATCH).then(|| Path::new(&config.weights));
         let mut network = Self::body(backbone, spec.size, weights, seed, device)?;
-        let (early, late): (Vec<Edit>, Vec<Edit>) =
-            edits.into_iter().partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));
+        let (early, late): (Vec<Edit>, Vec<Edit>) = edits
+            .into_iter()
+            .partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));
         network.edit_body(&early, backbone, seed)?;
         network.attach(config, spec, arm, source, backbone, seed, device)?;
         network.finish(&late, spec, seed)
@@ -81,7 +107,15 @@ impl Network {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
-        Self::from_plan(backbone, backbone.classifier(n_classes), None, size, weights, seed, device)
+        Self::from_plan(
+            backbone,
+            backbone.classifier(n_classes),
+            None,
+            size,
+            weights,
+            seed,
+            device,
+        )
     }
 
     /// A backbone up to its features: torch's classifier removed.
@@ -96,7 +130,15 @@ impl Network {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
-        Self::from_plan(backbone, backbone.body(), Some(backbone.classifier), size, weights, seed, device)
+        Self::from_plan(
+            backbone,
+            backbone.body(),
+            Some(backbone.classifier),
+            size,
+            weights,
+            seed,
+            device,
+        )
     }
 
     fn from_plan(
@@ -108,16 +150,32 @@ impl Network {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
-        let input = InputSpec { mean: backbone.mean, sd: backbone.sd, size, channels: 3 };
+        let input = InputSpec {
+            mean: backbone.mean,
+            sd: backbone.sd,
+            size,
+            channels: 3,
+        };
         shape::infer(&mut plan, input.shape())?;
-        let start = if weights.is_some() { Start::Zeros } else { Start::Seed(seed) };
+        let start = if weights.is_some() {
+            Start::Zeros
+        } else {
+            Start::Seed(seed)
+        };
         let mut root = Node::new(&plan, "", start, device);
         if let Some(path) = weights {
-            let fit = Fit { removed, spellings: backbone.spellings };
+            let fit = Fit {
+                removed,
+                spellings: backbone.spellings,
+            };
             weights::load(&mut root, weights::read(path)?, &fit)?;
         }
         let backbone = root.children.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self { root, backbone, input })
+        Ok(Self {
+            root,
+            backbone,
+            input,
+        })
     }
 
     /// Whether a path or pattern is about the backbone.
@@ -129,21 +187,36 @@ impl Network {
     /// Edits of the backbone; what a cut took of the pooling is put back.
     fn edit_body(&mut self, edits: &[Edit], backbone: &Backbone, seed: u64) -> Result<()> {
         let is_pooling = |name: &str| backbone.pooling.contains(&name);
-        let pooling: Vec<(String, Node)> =
-            self.root.children.iter().filter(|(name, _)| is_pooling(name)).cloned().collect();
-        for part in edits.chunk_by(|a, b| matches!(a, Edit::Cut { .. }) == matches!(b, Edit::Cut { .. })) {
+        let pooling: Vec<(String, Node)> = self
+            .root
+            .children
+            .iter()
+            .filter(|(name, _)| is_pooling(name))
+            .cloned()
+            .collect();
+        for part in
+            edits.chunk_by(|a, b| matches!(a, Edit::Cut { .. }) == matches!(b, Edit::Cut { .. }))
+        {
             self.edit_all(part, seed)?;
             if matches!(part, [Edit::Cut { .. }, ..]) {
                 self.root.children.retain(|(name, _)| !is_pooling(name));
                 self.root.children.extend(pooling.clone());
             }
         }
-        self.backbone = self.root.children.iter().map(|(name, _)| name.clone()).collect();
+        self.backbone = self
+            .root
+            .children
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
         Ok(())
     }
 
     /// Puts fusion and head on a backbone.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one construction, told once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one construction, told once"
+    )]
     fn attach(
         &mut self,
         config: &ModelConfig,
@@ -157,11 +230,16 @@ impl Network {
         let pooling = self.pooling_start(backbone);
         let found = self.inspect()?;
         let map = match pooling.checked_sub(1) {
-            Some(last) => shape_at(&found, &self.root.children[last].0).map_or(self.input.shape(), |(_, out)| out),
+            Some(last) => shape_at(&found, &self.root.children[last].0)
+                .map_or(self.input.shape(), |(_, out)| out),
             None => self.input.shape(),
         };
         let mut after: Vec<(String, Plan)> = Vec::new();
-        let spatial = if spec.spatial { head::spatial(map) } else { None };
+        let spatial = if spec.spatial {
+            head::spatial(map)
+        } else {
+            None
+        };
         match spatial {
             Some(spatial) => {
                 self.root.children.truncate(pooling);
@@ -170,7 +248,11 @@ impl Network {
             }
             None => {
                 let pooled = self.root.children.split_off(pooling);
-                after.extend(pooled.iter().map(|(name, node)| (name.clone(), node.plan())));
+                after.extend(
+                    pooled
+                        .iter()
+                        .map(|(name, node)| (name.clone(), node.plan())),
+                );
             }
         }
         let features = width_after(map, &after)?;
@@ -186,7 +268,11 @@ impl Network {
             fusion::build(&config.fusion, &spec)?
         } else {
             let head = head::image(config.hidden, config.dropout, spec.n_outputs);
-            fusion::Parts { at_map: None, at_features: None, head }
+            fusion::Parts {
+                at_map: None,
+                at_features: None,
+                head,
+            }
         };
         let mut tail: Vec<(String, Plan)> = Vec::new();
         tail.extend(parts.at_map.map(|plan| ("fusion".into(), plan)));
@@ -199,14 +285,18 @@ impl Network {
         plan.children.extend(tail);
         shape::infer(&mut plan, self.input.shape())?;
         for (name, child) in &plan.children[kept..] {
-            self.root.children.push((name.clone(), Node::new(child, name, Start::Seed(seed), device)));
+            self.root.children.push((
+                name.clone(),
+                Node::new(child, name, Start::Seed(seed), device),
+            ));
         }
         let names: Vec<&String> = self.root.children.iter().map(|(name, _)| name).collect();
         let own = ["fusion", "spatial", "head"];
         let is_kept = |name: &String| names.contains(&name) && !own.contains(&name.as_str());
         self.backbone.retain(is_kept);
         if spec.spatial {
-            self.backbone.retain(|name| !backbone.pooling.contains(&name.as_str()));
+            self.backbone
+                .retain(|name| !backbone.pooling.contains(&name.as_str()));
         }
         Ok(())
     }
@@ -214,7 +304,11 @@ impl Network {
     /// Position of the first child of the pooling.
     fn pooling_start(&self, backbone: &Backbone) -> usize {
         let is_pooling = |(name, _): &(String, Node)| backbone.pooling.contains(&name.as_str());
-        self.root.children.iter().position(is_pooling).unwrap_or(self.root.children.len())
+        self.root
+            .children
+            .iter()
+            .position(is_pooling)
+            .unwrap_or(self.root.children.len())
     }
 
     /// Makes the late edits and looks whether the network still gives what the task asks for.
@@ -226,8 +320,15 @@ impl Network {
                 "let its last layer be {{ kind = \"linear\", out_features = {} }}, at the end of `head`",
                 spec.n_outputs
             );
-            let at = At { path: "head", kind: "output" };
-            return Err(at.misfit(format!("{} features, as the target asks", spec.n_outputs), output, Some(fit)));
+            let at = At {
+                path: "head",
+                kind: "output",
+            };
+            return Err(at.misfit(
+                format!("{} features, as the target asks", spec.n_outputs),
+                output,
+                Some(fit),
+            ));
         }
         Ok(self)
     }
@@ -241,19 +342,31 @@ fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
         found: found.to_owned(),
     };
     match config.arm {
-        Arm::Vote => Err(wrong("model.arm", "`image`, `metadata` or `both`: a vote is two networks", "vote")),
-        Arm::WeightedVote => {
-            Err(wrong("model.arm", "`image`, `metadata` or `both`: a vote is two networks", "weighted-vote"))
-        }
-        Arm::Metadata if source.width() == 0 => {
-            Err(wrong("model.arm", "`image`, since the table has no metadata columns", "metadata"))
-        }
-        Arm::Both if source.width() == 0 => {
-            Err(wrong("model.arm", "`image`, since the table has no metadata columns", "both"))
-        }
-        Arm::Image | Arm::Both if config.backbone == backbone::NONE => {
-            Err(wrong("model.backbone", "the name of one, since `model.arm` reads images", backbone::NONE))
-        }
+        Arm::Vote => Err(wrong(
+            "model.arm",
+            "`image`, `metadata` or `both`: a vote is two networks",
+            "vote",
+        )),
+        Arm::WeightedVote => Err(wrong(
+            "model.arm",
+            "`image`, `metadata` or `both`: a vote is two networks",
+            "weighted-vote",
+        )),
+        Arm::Metadata if source.width() == 0 => Err(wrong(
+            "model.arm",
+            "`image`, since the table has no metadata columns",
+            "metadata",
+        )),
+        Arm::Both if source.width() == 0 => Err(wrong(
+            "model.arm",
+            "`image`, since the table has no metadata columns",
+            "both",
+        )),
+        Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(wrong(
+            "model.backbone",
+            "the name of one, since `model.arm` reads images",
+            backbone::NONE,
+        )),
         arm => Ok(arm),
     }
 }
@@ -264,7 +377,13 @@ fn width_after(map: Shape, layers: &[(String, Plan)]) -> Result<usize> {
     let output = shape::infer(&mut plan, map)?[0].output;
     match output {
         Shape::Features(n) => Ok(n),
-        other => Err(At { path: "head", kind: "sequential" }.features(other).err().unwrap_or(Error::NoLayer {
+        other => Err(At {
+            path: "head",
+            kind: "sequential",
+        }
+        .features(other)
+        .err()
+        .unwrap_or(Error::NoLayer {
             path: "flatten".into(),
             parent: String::new(),
             children: Vec::new(),

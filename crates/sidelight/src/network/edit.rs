@@ -4,13 +4,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::Network;
 use super::layer::Layer;
 use super::parameter::{Freeze, Parameter, Start};
 use super::path::split;
 use super::plan::Plan;
 use super::shape::{self, At};
 use super::tree::{Node, join};
-use super::Network;
 use crate::error::{Error, Result};
 
 /// One edit. In the configuration: `[[model.edit]]` with `op` and the fields of the variant, as in
@@ -99,7 +99,10 @@ impl Edit {
     pub fn from_table(position: usize, table: &toml::Table) -> Result<Self> {
         serde_json::to_value(table)
             .and_then(serde_json::from_value)
-            .map_err(|source| Error::LayerDescription { at: format!("in `model.edit[{position}]`"), source })
+            .map_err(|source| Error::LayerDescription {
+                at: format!("in `model.edit[{position}]`"),
+                source,
+            })
     }
     /// The path that it is about; nothing for the input's channels.
     pub fn path(&self) -> Option<&str> {
@@ -124,40 +127,103 @@ impl Network {
     /// # Errors
     ///
     /// As [`Network::edit`], and so for all of these.
-    pub fn replace(&mut self, path: &str, layer: impl Into<Plan>, seed: u64) -> Result<Vec<String>> {
-        self.edit(&Edit::Replace { path: path.to_owned(), layer: layer.into() }, seed)
+    pub fn replace(
+        &mut self,
+        path: &str,
+        layer: impl Into<Plan>,
+        seed: u64,
+    ) -> Result<Vec<String>> {
+        self.edit(
+            &Edit::Replace {
+                path: path.to_owned(),
+                layer: layer.into(),
+            },
+            seed,
+        )
     }
     /// Puts a new layer before the one at `path`.
     ///
     /// # Errors
     ///
     /// As [`Network::edit`].
-    pub fn insert_before(&mut self, path: &str, name: &str, layer: impl Into<Plan>, seed: u64) -> Result<Vec<String>> {
-        self.edit(&Edit::InsertBefore { path: path.to_owned(), name: name.to_owned(), layer: layer.into() }, seed)
+    pub fn insert_before(
+        &mut self,
+        path: &str,
+        name: &str,
+        layer: impl Into<Plan>,
+        seed: u64,
+    ) -> Result<Vec<String>> {
+        self.edit(
+            &Edit::InsertBefore {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                layer: layer.into(),
+            },
+            seed,
+        )
     }
     /// Puts a new layer after the one at `path`.
     ///
     /// # Errors
     ///
     /// As [`Network::edit`].
-    pub fn insert_after(&mut self, path: &str, name: &str, layer: impl Into<Plan>, seed: u64) -> Result<Vec<String>> {
-        self.edit(&Edit::InsertAfter { path: path.to_owned(), name: name.to_owned(), layer: layer.into() }, seed)
+    pub fn insert_after(
+        &mut self,
+        path: &str,
+        name: &str,
+        layer: impl Into<Plan>,
+        seed: u64,
+    ) -> Result<Vec<String>> {
+        self.edit(
+            &Edit::InsertAfter {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                layer: layer.into(),
+            },
+            seed,
+        )
     }
     /// Puts a new layer first inside the one at `path` (empty: the network).
     ///
     /// # Errors
     ///
     /// As [`Network::edit`].
-    pub fn prepend(&mut self, path: &str, name: &str, layer: impl Into<Plan>, seed: u64) -> Result<Vec<String>> {
-        self.edit(&Edit::Prepend { path: path.to_owned(), name: name.to_owned(), layer: layer.into() }, seed)
+    pub fn prepend(
+        &mut self,
+        path: &str,
+        name: &str,
+        layer: impl Into<Plan>,
+        seed: u64,
+    ) -> Result<Vec<String>> {
+        self.edit(
+            &Edit::Prepend {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                layer: layer.into(),
+            },
+            seed,
+        )
     }
     /// Puts a new layer last inside the one at `path` (empty: the network).
     ///
     /// # Errors
     ///
     /// As [`Network::edit`].
-    pub fn append(&mut self, path: &str, name: &str, layer: impl Into<Plan>, seed: u64) -> Result<Vec<String>> {
-        self.edit(&Edit::Append { path: path.to_owned(), name: name.to_owned(), layer: layer.into() }, seed)
+    pub fn append(
+        &mut self,
+        path: &str,
+        name: &str,
+        layer: impl Into<Plan>,
+        seed: u64,
+    ) -> Result<Vec<String>> {
+        self.edit(
+            &Edit::Append {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                layer: layer.into(),
+            },
+            seed,
+        )
     }
     /// Takes out the layer at `path`.
     ///
@@ -165,7 +231,13 @@ impl Network {
     ///
     /// As [`Network::edit`].
     pub fn remove(&mut self, path: &str) -> Result<()> {
-        self.edit(&Edit::Remove { path: path.to_owned() }, 0).map(|_| ())
+        self.edit(
+            &Edit::Remove {
+                path: path.to_owned(),
+            },
+            0,
+        )
+        .map(|_| ())
     }
     /// Takes out everything after the layer at `path`: the network gives that layer's features.
     ///
@@ -173,7 +245,13 @@ impl Network {
     ///
     /// As [`Network::edit`].
     pub fn cut(&mut self, path: &str) -> Result<()> {
-        self.edit(&Edit::Cut { path: path.to_owned() }, 0).map(|_| ())
+        self.edit(
+            &Edit::Cut {
+                path: path.to_owned(),
+            },
+            0,
+        )
+        .map(|_| ())
     }
 
     /// Makes one edit. Shapes are inferred first: an edit that does not fit is refused and changes nothing.
@@ -202,10 +280,22 @@ impl Network {
                 Edit::Freeze { path } | Edit::Unfreeze { path } => {
                     // What is to be frozen may be new: its parameters must be there.
                     new.extend(draft.fill(seed)?);
-                    let freeze = if matches!(edit, Edit::Freeze { .. }) { Freeze::Yes } else { Freeze::No };
+                    let freeze = if matches!(edit, Edit::Freeze { .. }) {
+                        Freeze::Yes
+                    } else {
+                        Freeze::No
+                    };
                     if draft.set_frozen(path, freeze) == 0 {
-                        let children = draft.root.children.iter().map(|(name, _)| name.clone()).collect();
-                        return Err(Error::NoParameter { pattern: path.clone(), children });
+                        let children = draft
+                            .root
+                            .children
+                            .iter()
+                            .map(|(name, _)| name.clone())
+                            .collect();
+                        return Err(Error::NoParameter {
+                            pattern: path.clone(),
+                            children,
+                        });
                     }
                 }
                 Edit::InputChannels { n } => draft.set_input_channels(*n)?,
@@ -218,14 +308,19 @@ impl Network {
                     let (parent, at) = draft.root.parent_of(path)?;
                     parent.children[at].1 = blank(layer);
                 }
-                Edit::InsertBefore { path, name, layer } | Edit::InsertAfter { path, name, layer } => {
+                Edit::InsertBefore { path, name, layer }
+                | Edit::InsertAfter { path, name, layer } => {
                     let (parent, at) = draft.root.parent_of(path)?;
                     let at = at + usize::from(matches!(edit, Edit::InsertAfter { .. }));
                     insert(parent, split(path).0, at, name, layer)?;
                 }
                 Edit::Prepend { path, name, layer } | Edit::Append { path, name, layer } => {
                     let parent = draft.root.get_mut(path)?;
-                    let at = if matches!(edit, Edit::Prepend { .. }) { 0 } else { parent.children.len() };
+                    let at = if matches!(edit, Edit::Prepend { .. }) {
+                        0
+                    } else {
+                        parent.children.len()
+                    };
                     insert(parent, path, at, name, layer)?;
                 }
             }
@@ -237,7 +332,12 @@ impl Network {
 
     /// Infers every shape and gives the blank layers their parameters; returns the paths of these.
     pub(super) fn fill(&mut self, seed: u64) -> Result<Vec<String>> {
-        let device = self.root.devices().first().cloned().unwrap_or_else(Device::flex);
+        let device = self
+            .root
+            .devices()
+            .first()
+            .cloned()
+            .unwrap_or_else(Device::flex);
         let mut plan = self.root.plan();
         shape::infer(&mut plan, self.input.shape())?;
         let mut new = Vec::new();
@@ -255,14 +355,24 @@ impl Network {
         let path = first_convolution(&self.root, "").ok_or_else(|| Error::NoLayer {
             path: "conv2d".into(),
             parent: String::new(),
-            children: self.root.children.iter().map(|(name, _)| name.clone()).collect(),
+            children: self
+                .root
+                .children
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect(),
         })?;
-        let at = At { path: &path, kind: "conv2d" };
+        let at = At {
+            path: &path,
+            kind: "conv2d",
+        };
         if n == 0 {
             return Err(at.field("in_channels", "at least 1", n));
         }
         let node = self.root.get_mut(&path)?;
-        let Layer::Conv2d(conv) = &mut node.layer else { unreachable!("a convolution was found there") };
+        let Layer::Conv2d(conv) = &mut node.layer else {
+            unreachable!("a convolution was found there")
+        };
         let old = conv.in_channels;
         if conv.groups != 1 {
             return Err(at.field("groups", "1 where the input's channels change", conv.groups));
@@ -309,27 +419,41 @@ fn first_convolution(node: &Node, path: &str) -> Option<String> {
     if matches!(node.layer, Layer::Conv2d(_)) {
         return Some(path.to_owned());
     }
-    node.children.iter().find_map(|(name, child)| first_convolution(child, &join(path, name)))
+    node.children
+        .iter()
+        .find_map(|(name, child)| first_convolution(child, &join(path, name)))
 }
-
 
 /// The layers of a description without parameters, until the shapes are known.
 fn blank(plan: &Plan) -> Node {
     Node {
         layer: plan.layer.clone(),
         parameters: super::Parameters::default(),
-        children: plan.children.iter().map(|(name, child)| (name.clone(), blank(child))).collect(),
+        children: plan
+            .children
+            .iter()
+            .map(|(name, child)| (name.clone(), blank(child)))
+            .collect(),
     }
 }
 
 /// Makes the parameters of the layers that have none and need some.
-fn fill(node: &mut Node, plan: &Plan, path: &str, seed: u64, device: &Device, new: &mut Vec<String>) {
+fn fill(
+    node: &mut Node,
+    plan: &Plan,
+    path: &str,
+    seed: u64,
+    device: &Device,
+    new: &mut Vec<String>,
+) {
     let specs = plan.layer.parameters();
     if node.parameters.0.len() != specs.len() {
         node.layer = plan.layer.clone();
         for spec in &specs {
             let path = join(path, &spec.name);
-            node.parameters.0.push(Parameter::new(spec, &path, Start::Seed(seed), device));
+            node.parameters
+                .0
+                .push(Parameter::new(spec, &path, Start::Seed(seed), device));
             new.push(path);
         }
     }
@@ -341,7 +465,9 @@ fn fill(node: &mut Node, plan: &Plan, path: &str, seed: u64, device: &Device, ne
 /// Puts a blank layer into a parent.
 fn insert(parent: &mut Node, parent_path: &str, at: usize, name: &str, layer: &Plan) -> Result<()> {
     if name.is_empty() || name.contains('.') {
-        return Err(Error::LayerName { name: name.to_owned() });
+        return Err(Error::LayerName {
+            name: name.to_owned(),
+        });
     }
     let path = join(parent_path, name);
     if parent.children.iter().any(|(taken, _)| taken == name) {
@@ -358,11 +484,22 @@ fn cut(root: &mut Node, path: &str) -> Result<()> {
     let mut reached = String::new();
     for name in path.split('.').filter(|_| !path.is_empty()) {
         if !matches!(node.layer, Layer::Sequential) {
-            let at = At { path: &reached, kind: node.layer.kind() };
+            let at = At {
+                path: &reached,
+                kind: node.layer.kind(),
+            };
             let fit = format!("cut at `{reached}` itself");
-            return Err(at.misfit("all of its layers", format!("a cut at its `{name}`"), Some(fit)));
+            return Err(at.misfit(
+                "all of its layers",
+                format!("a cut at its `{name}`"),
+                Some(fit),
+            ));
         }
-        let at = node.children.iter().position(|(child, _)| child == name).expect("the path was just found");
+        let at = node
+            .children
+            .iter()
+            .position(|(child, _)| child == name)
+            .expect("the path was just found");
         node.children.truncate(at + 1);
         node = &mut node.children[at].1;
         reached = join(&reached, name);

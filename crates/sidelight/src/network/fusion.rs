@@ -23,7 +23,16 @@ use super::value::Value;
 use crate::error::{Error, Result};
 
 /// The methods' names.
-pub const NAMES: [&str; 8] = ["concat", "sum-logits", "film", "daft", "metablock", "metanet", "gate", "attention"];
+pub const NAMES: [&str; 8] = [
+    "concat",
+    "sum-logits",
+    "film",
+    "daft",
+    "metablock",
+    "metanet",
+    "gate",
+    "attention",
+];
 
 /// A method that changes the image's features by the metadata, in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +78,11 @@ impl Fusion {
             return Ok(input);
         }
         let fit = format!("let its last layer have `out_features = {wanted}`");
-        Err(at.misfit(format!("{wanted} features from its children ({channels} channels come in)"), control, Some(fit)))
+        Err(at.misfit(
+            format!("{wanted} features from its children ({channels} channels come in)"),
+            control,
+            Some(fit),
+        ))
     }
     /// What the children are given.
     pub(super) fn read(&self, x: &Value) -> Value {
@@ -133,21 +146,35 @@ pub fn build(name: &str, spec: &FusionSpec) -> Result<Parts> {
         "metanet" => Ok(at_map(Fusion::Metanet, metanet::children(spec), spec)),
         "gate" => Ok(at_map(Fusion::Gate, gate::children(spec), spec)),
         "attention" => Ok(at_map(Fusion::Attention, attention::children(spec), spec)),
-        _ => Err(Error::NoFusion { name: name.to_owned(), names: NAMES.map(String::from).to_vec() }),
+        _ => Err(Error::NoFusion {
+            name: name.to_owned(),
+            names: NAMES.map(String::from).to_vec(),
+        }),
     }
 }
 
 /// The parts of a model of metadata alone: what `concat` is without an image.
 pub fn metadata_only(spec: &FusionSpec) -> Parts {
-    concat::build(&FusionSpec { features: 0, ..spec.clone() })
+    concat::build(&FusionSpec {
+        features: 0,
+        ..spec.clone()
+    })
 }
 
 /// The metadata of the rows: the source and its tables.
 pub fn source(spec: &FusionSpec) -> Plan {
-    let tables = spec.source.table_names().into_iter().zip(&spec.source.embeddings).map(|(name, embedding)| {
-        let table = super::layer::EmbeddingTable { n_codes: embedding.n_codes, width: embedding.width };
-        (name, Plan::leaf(Layer::Embedding(table)))
-    });
+    let tables = spec
+        .source
+        .table_names()
+        .into_iter()
+        .zip(&spec.source.embeddings)
+        .map(|(name, embedding)| {
+            let table = super::layer::EmbeddingTable {
+                n_codes: embedding.n_codes,
+                width: embedding.width,
+            };
+            (name, Plan::leaf(Layer::Embedding(table)))
+        });
     Plan::with(Layer::Metadata(spec.source.clone()), tables)
 }
 

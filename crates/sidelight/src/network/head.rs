@@ -50,7 +50,9 @@ pub(super) fn deep(hidden: usize, dropout: f64, n_outputs: usize) -> Plan {
 /// the whole grid can be flattened (global pooling would forget where anything is).
 /// About a thousand features, whatever the grid.
 pub fn spatial(map: Shape) -> Option<Plan> {
-    let Shape::Map { height, width, .. } = map else { return None };
+    let Shape::Map { height, width, .. } = map else {
+        return None;
+    };
     let channels = (1024 / (height * width).max(1)).clamp(16, 64);
     Some(Plan::numbered([
         Plan::leaf(Layer::Conv2d(Conv2d::new(0, channels, 1, 1))),

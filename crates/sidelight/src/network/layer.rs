@@ -21,7 +21,7 @@ pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm;
 pub use convolution::Conv2d;
 pub use custom::{Constructors, Custom, CustomLayer};
-pub use dropout::{Dropout, DropPath};
+pub use dropout::{DropPath, Dropout};
 pub use layer_norm::LayerNorm;
 pub use linear::{Linear, LinearStart};
 pub use metadata::{EmbeddingTable, MetadataSource};
@@ -148,7 +148,12 @@ impl Residual {
     fn parameters(&self) -> Vec<ParameterSpec> {
         let scale = (self.layer_scale > 0).then(|| {
             let shape = [self.layer_scale, 1, 1];
-            ParameterSpec::new("layer_scale", shape, ParameterKind::Norm, Initial::Constant(1e-6))
+            ParameterSpec::new(
+                "layer_scale",
+                shape,
+                ParameterKind::Norm,
+                Initial::Constant(1e-6),
+            )
         });
         scale.into_iter().collect()
     }
@@ -255,9 +260,21 @@ impl Layer {
                 other => Ok(Shape::Features(other.channels() * other.positions())),
             },
             Self::Custom(layer) => layer.output(at, input),
-            Self::Relu | Self::Relu6 | Self::Silu | Self::HardSwish | Self::HardSigmoid | Self::Gelu | Self::Sigmoid
-            | Self::Tanh | Self::Identity => Ok(input),
-            Self::Sequential | Self::Residual(_) | Self::Gate | Self::Concat | Self::Sum | Self::Fusion(_)
+            Self::Relu
+            | Self::Relu6
+            | Self::Silu
+            | Self::HardSwish
+            | Self::HardSigmoid
+            | Self::Gelu
+            | Self::Sigmoid
+            | Self::Tanh
+            | Self::Identity => Ok(input),
+            Self::Sequential
+            | Self::Residual(_)
+            | Self::Gate
+            | Self::Concat
+            | Self::Sum
+            | Self::Fusion(_)
             | Self::Metadata(_) => unreachable!("the shape pass goes through containers itself"),
         }
     }
@@ -287,7 +304,9 @@ impl Layer {
             Self::FirstToken => tokens::first(x),
             Self::MaxPool(layer) => Value::Map(crate::tensor::max_pool2d(x.map(), layer.window())),
             Self::AvgPool(layer) => Value::Map(crate::tensor::avg_pool2d(x.map(), layer.window())),
-            Self::AdaptiveAvgPool(layer) => Value::Map(crate::tensor::adaptive_avg_pool2d(x.map(), layer.side)),
+            Self::AdaptiveAvgPool(layer) => {
+                Value::Map(crate::tensor::adaptive_avg_pool2d(x.map(), layer.side))
+            }
             Self::AdaptiveConcatPool(layer) => layer.concat(x.map()),
             Self::Flatten => rearrange::flatten(x),
             Self::Custom(layer) => layer.0.forward(parameters, x, walk),
@@ -300,7 +319,11 @@ impl Layer {
     pub(super) fn multiply_adds(&self, input: Shape, output: Shape) -> usize {
         match self {
             Self::Conv2d(conv) => {
-                output.channels() * output.positions() * (conv.in_channels / conv.groups.max(1)) * conv.kernel * conv.kernel
+                output.channels()
+                    * output.positions()
+                    * (conv.in_channels / conv.groups.max(1))
+                    * conv.kernel
+                    * conv.kernel
             }
             Self::Linear(linear) => linear.in_features * linear.out_features * input.positions(),
             Self::SelfAttention(attention) => attention.multiply_adds(input),

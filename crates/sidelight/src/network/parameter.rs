@@ -48,8 +48,18 @@ pub struct ParameterSpec {
 
 impl ParameterSpec {
     /// A parameter of this name, shape, kind and start.
-    pub fn new(name: &str, shape: impl Into<Vec<usize>>, kind: ParameterKind, initial: Initial) -> Self {
-        Self { name: name.to_owned(), shape: shape.into(), kind, initial }
+    pub fn new(
+        name: &str,
+        shape: impl Into<Vec<usize>>,
+        kind: ParameterKind,
+        initial: Initial,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            shape: shape.into(),
+            kind,
+            initial,
+        }
     }
 }
 
@@ -103,10 +113,18 @@ macro_rules! each_rank {
 macro_rules! map_rank {
     ($value:expr, $param:ident => $body:expr) => {
         match $value {
-            $crate::network::ParameterValue::D1($param) => $crate::network::ParameterValue::D1($body),
-            $crate::network::ParameterValue::D2($param) => $crate::network::ParameterValue::D2($body),
-            $crate::network::ParameterValue::D3($param) => $crate::network::ParameterValue::D3($body),
-            $crate::network::ParameterValue::D4($param) => $crate::network::ParameterValue::D4($body),
+            $crate::network::ParameterValue::D1($param) => {
+                $crate::network::ParameterValue::D1($body)
+            }
+            $crate::network::ParameterValue::D2($param) => {
+                $crate::network::ParameterValue::D2($body)
+            }
+            $crate::network::ParameterValue::D3($param) => {
+                $crate::network::ParameterValue::D3($body)
+            }
+            $crate::network::ParameterValue::D4($param) => {
+                $crate::network::ParameterValue::D4($body)
+            }
         }
     };
 }
@@ -121,7 +139,12 @@ impl Parameter {
             Start::Seed(seed) => draw(spec.initial, n, &mut stream(seed, path)),
         };
         let value = value_from(&spec.shape, values, device);
-        let mut parameter = Self { name: spec.name.clone(), kind: spec.kind, frozen: false, value };
+        let mut parameter = Self {
+            name: spec.name.clone(),
+            kind: spec.kind,
+            frozen: false,
+            value,
+        };
         parameter.set_frozen(Freeze::No);
         parameter
     }
@@ -144,10 +167,18 @@ impl Parameter {
         let shape = self.shape();
         let learned = self.is_trainable();
         self.value = match (self.value.clone(), value_from(&shape, values, &device)) {
-            (ParameterValue::D1(old), ParameterValue::D1(new)) => ParameterValue::D1(old.map(|_| new.into_value())),
-            (ParameterValue::D2(old), ParameterValue::D2(new)) => ParameterValue::D2(old.map(|_| new.into_value())),
-            (ParameterValue::D3(old), ParameterValue::D3(new)) => ParameterValue::D3(old.map(|_| new.into_value())),
-            (ParameterValue::D4(old), ParameterValue::D4(new)) => ParameterValue::D4(old.map(|_| new.into_value())),
+            (ParameterValue::D1(old), ParameterValue::D1(new)) => {
+                ParameterValue::D1(old.map(|_| new.into_value()))
+            }
+            (ParameterValue::D2(old), ParameterValue::D2(new)) => {
+                ParameterValue::D2(old.map(|_| new.into_value()))
+            }
+            (ParameterValue::D3(old), ParameterValue::D3(new)) => {
+                ParameterValue::D3(old.map(|_| new.into_value()))
+            }
+            (ParameterValue::D4(old), ParameterValue::D4(new)) => {
+                ParameterValue::D4(old.map(|_| new.into_value()))
+            }
             _ => unreachable!("a value of the same shape has the same rank"),
         };
         self.require_grad(learned);
@@ -179,7 +210,10 @@ pub enum Freeze {
 
 /// What stands in the place of a parameter while it is being changed.
 fn placeholder() -> Param<Tensor<1>> {
-    Param::initialized(burn::module::ParamId::new(), Tensor::zeros([1], &Device::flex()))
+    Param::initialized(
+        burn::module::ParamId::new(),
+        Tensor::zeros([1], &Device::flex()),
+    )
 }
 
 fn value_from(shape: &[usize], values: Vec<f32>, device: &Device) -> ParameterValue {
@@ -196,7 +230,9 @@ fn value_from(shape: &[usize], values: Vec<f32>, device: &Device) -> ParameterVa
 fn draw(initial: Initial, n: usize, stream: &mut ChaCha8Rng) -> Vec<f32> {
     match initial {
         Initial::Constant(value) => vec![value; n],
-        Initial::Uniform(bound) => (0..n).map(|_| ((2.0 * unit(stream) - 1.0) * bound) as f32).collect(),
+        Initial::Uniform(bound) => (0..n)
+            .map(|_| ((2.0 * unit(stream) - 1.0) * bound) as f32)
+            .collect(),
         Initial::Normal(sd) => {
             let mut values = Vec::with_capacity(n + 1);
             while values.len() < n {
@@ -269,7 +305,12 @@ mod tests {
 
     #[test]
     fn first_values_depend_on_seed_and_path_only() {
-        let spec = ParameterSpec::new("weight", [4, 5], ParameterKind::Weight, Initial::Normal(2.0));
+        let spec = ParameterSpec::new(
+            "weight",
+            [4, 5],
+            ParameterKind::Weight,
+            Initial::Normal(2.0),
+        );
         let device = Device::flex();
         let make = |seed, path| Parameter::new(&spec, path, Start::Seed(seed), &device).values();
         assert_eq!(make(1, "fc.weight"), make(1, "fc.weight"));
@@ -282,8 +323,16 @@ mod tests {
         let normal = draw(Initial::Normal(3.0), 40_001, &mut stream(0, "n"));
         let n = normal.len() as f64;
         let mean = normal.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-        let sd = (normal.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n).sqrt();
-        assert!(mean.abs() < 0.05 && (sd - 3.0).abs() < 0.05, "mean {mean}, sd {sd}");
+        let sd = (normal
+            .iter()
+            .map(|v| (f64::from(*v) - mean).powi(2))
+            .sum::<f64>()
+            / n)
+            .sqrt();
+        assert!(
+            mean.abs() < 0.05 && (sd - 3.0).abs() < 0.05,
+            "mean {mean}, sd {sd}"
+        );
         let uniform = draw(Initial::Uniform(0.5), 40_001, &mut stream(0, "u"));
         assert!(uniform.iter().all(|v| v.abs() <= 0.5) && uniform.iter().any(|v| *v > 0.49));
     }
@@ -291,10 +340,17 @@ mod tests {
     #[test]
     fn a_buffer_never_has_a_gradient() {
         let device = Device::flex().autodiff();
-        let spec = ParameterSpec::new("running_mean", [3], ParameterKind::Buffer, Initial::Constant(0.0));
+        let spec = ParameterSpec::new(
+            "running_mean",
+            [3],
+            ParameterKind::Buffer,
+            Initial::Constant(0.0),
+        );
         let mut parameter = Parameter::new(&spec, "bn.running_mean", Start::Zeros, &device);
         parameter.set_frozen(Freeze::No);
-        let ParameterValue::D1(param) = &parameter.value else { panic!("one axis") };
+        let ParameterValue::D1(param) = &parameter.value else {
+            panic!("one axis")
+        };
         assert!(!param.val().is_require_grad());
     }
 }

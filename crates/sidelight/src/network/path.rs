@@ -12,11 +12,15 @@ pub(super) fn split(path: &str) -> (&str, &str) {
 /// Whether a pattern means this path: the same, above it (`layer4` means `layer4.0.conv1.weight`), or by `*`, any characters.
 pub fn matches(pattern: &str, path: &str) -> bool {
     if !pattern.contains('*') {
-        return path.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        return path
+            .strip_prefix(pattern)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     }
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or("");
-    let Some(mut rest) = path.strip_prefix(first) else { return false };
+    let Some(mut rest) = path.strip_prefix(first) else {
+        return false;
+    };
     let mut pieces = pieces.peekable();
     while let Some(piece) = pieces.next() {
         if pieces.peek().is_none() {
@@ -58,14 +62,22 @@ impl Node {
         self.get(path)?;
         let mut node = self;
         for name in path.split('.').filter(|_| !path.is_empty()) {
-            let at = node.children.iter().position(|(child, _)| child == name).expect("the path was just found");
+            let at = node
+                .children
+                .iter()
+                .position(|(child, _)| child == name)
+                .expect("the path was just found");
             node = &mut node.children[at].1;
         }
         Ok(node)
     }
     fn no_layer(&self, path: &str, parent: String) -> Error {
         let children = self.children.iter().map(|(name, _)| name.clone()).collect();
-        Error::NoLayer { path: path.to_owned(), parent, children }
+        Error::NoLayer {
+            path: path.to_owned(),
+            parent,
+            children,
+        }
     }
     /// The parent of a path, and the position of the path's last name in it.
     pub(super) fn parent_of(&mut self, path: &str) -> Result<(&mut Node, usize)> {
@@ -75,14 +87,21 @@ impl Node {
         self.get(path)?;
         let (parent, name) = split(path);
         let parent = self.get_mut(parent)?;
-        let at = parent.children.iter().position(|(child, _)| child == name).expect("the path was just found");
+        let at = parent
+            .children
+            .iter()
+            .position(|(child, _)| child == name)
+            .expect("the path was just found");
         Ok((parent, at))
     }
 }
 
 /// What the shape pass said of the layer at a path.
 pub(super) fn shape_at(found: &[super::shape::Inferred], path: &str) -> Option<(Shape, Shape)> {
-    found.iter().find(|inferred| inferred.path == path).map(|inferred| (inferred.input, inferred.output))
+    found
+        .iter()
+        .find(|inferred| inferred.path == path)
+        .map(|inferred| (inferred.input, inferred.output))
 }
 
 #[cfg(test)]

@@ -18,11 +18,23 @@ pub struct Plan {
 impl Plan {
     /// A layer with none inside.
     pub fn leaf(layer: Layer) -> Self {
-        Self { layer, children: Vec::new() }
+        Self {
+            layer,
+            children: Vec::new(),
+        }
     }
     /// A layer with these inside.
-    pub fn with<N: Into<String>>(layer: Layer, children: impl IntoIterator<Item = (N, Plan)>) -> Self {
-        Self { layer, children: children.into_iter().map(|(name, child)| (name.into(), child)).collect() }
+    pub fn with<N: Into<String>>(
+        layer: Layer,
+        children: impl IntoIterator<Item = (N, Plan)>,
+    ) -> Self {
+        Self {
+            layer,
+            children: children
+                .into_iter()
+                .map(|(name, child)| (name.into(), child))
+                .collect(),
+        }
     }
     /// Layers one after another, with these names.
     pub fn sequence<N: Into<String>>(children: impl IntoIterator<Item = (N, Plan)>) -> Self {
@@ -30,17 +42,31 @@ impl Plan {
     }
     /// Layers one after another, named `0`, `1`, … as torch does.
     pub fn numbered(children: impl IntoIterator<Item = Plan>) -> Self {
-        Self::sequence(children.into_iter().enumerate().map(|(i, child)| (i.to_string(), child)))
+        Self::sequence(
+            children
+                .into_iter()
+                .enumerate()
+                .map(|(i, child)| (i.to_string(), child)),
+        )
     }
     /// The layer at a path.
     pub fn get(&self, path: &str) -> Option<&Plan> {
-        path.split('.').filter(|name| !name.is_empty()).try_fold(self, |plan, name| {
-            plan.children.iter().find(|(child, _)| child == name).map(|(_, child)| child)
-        })
+        path.split('.')
+            .filter(|name| !name.is_empty())
+            .try_fold(self, |plan, name| {
+                plan.children
+                    .iter()
+                    .find(|(child, _)| child == name)
+                    .map(|(_, child)| child)
+            })
     }
     /// Whether this layer or one inside it reads the metadata.
     pub fn reads_metadata(&self) -> bool {
-        matches!(self.layer, Layer::Metadata(_)) || self.children.iter().any(|(_, child)| child.reads_metadata())
+        matches!(self.layer, Layer::Metadata(_))
+            || self
+                .children
+                .iter()
+                .any(|(_, child)| child.reads_metadata())
     }
 }
 
@@ -52,7 +78,9 @@ impl From<Layer> for Plan {
 
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        plan_to_json(None, self).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        plan_to_json(None, self)
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
     }
 }
 
@@ -65,8 +93,11 @@ fn plan_to_json(name: Option<&str>, plan: &Plan) -> serde_json::Result<Json> {
         object.extend(fields);
     }
     if !plan.children.is_empty() {
-        let children: serde_json::Result<_> =
-            plan.children.iter().map(|(name, child)| plan_to_json(Some(name), child)).collect();
+        let children: serde_json::Result<_> = plan
+            .children
+            .iter()
+            .map(|(name, child)| plan_to_json(Some(name), child))
+            .collect();
         object.insert("children".into(), Json::Array(children?));
     }
     Ok(Json::Object(object))
@@ -75,40 +106,61 @@ fn plan_to_json(name: Option<&str>, plan: &Plan) -> serde_json::Result<Json> {
 impl<'de> Deserialize<'de> for Plan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Map::deserialize(deserializer)?;
-        plan_from_json(object, DEPTH).map(|(_, plan)| plan).map_err(D::Error::custom)
+        plan_from_json(object, DEPTH)
+            .map(|(_, plan)| plan)
+            .map_err(D::Error::custom)
     }
 }
 
 /// How deep layers may lie inside layers; more is a mistake or an attack on the stack.
 const DEPTH: usize = 64;
 
-fn plan_from_json(mut object: Map<String, Json>, depth: usize) -> serde_json::Result<(Option<String>, Plan)> {
+fn plan_from_json(
+    mut object: Map<String, Json>,
+    depth: usize,
+) -> serde_json::Result<(Option<String>, Plan)> {
     if depth == 0 {
-        return Err(serde_json::Error::custom(format!("layers lie more than {DEPTH} deep inside one another")));
+        return Err(serde_json::Error::custom(format!(
+            "layers lie more than {DEPTH} deep inside one another"
+        )));
     }
     let name = match object.remove("name") {
         None => None,
         Some(Json::String(name)) => Some(name),
-        Some(other) => return Err(serde_json::Error::custom(format!("`name` must be a string, found `{other}`"))),
+        Some(other) => {
+            return Err(serde_json::Error::custom(format!(
+                "`name` must be a string, found `{other}`"
+            )));
+        }
     };
     let children = match object.remove("children") {
         None => Vec::new(),
         Some(Json::Array(children)) => children,
-        Some(other) => return Err(serde_json::Error::custom(format!("`children` must be an array, found `{other}`"))),
+        Some(other) => {
+            return Err(serde_json::Error::custom(format!(
+                "`children` must be an array, found `{other}`"
+            )));
+        }
     };
     let layer = serde_json::from_value(Json::Object(object))?;
     let mut plan = Plan::leaf(layer);
     for (i, child) in children.into_iter().enumerate() {
         let Json::Object(child) = child else {
-            return Err(serde_json::Error::custom(format!("a child must be a table, found `{child}`")));
+            return Err(serde_json::Error::custom(format!(
+                "a child must be a table, found `{child}`"
+            )));
         };
         let (name, child) = plan_from_json(child, depth - 1)?;
         let name = name.unwrap_or_else(|| i.to_string());
         if name.is_empty() || name.contains('.') {
-            return Err(serde_json::Error::custom(format!("`{name}` cannot be a layer's name")));
+            return Err(serde_json::Error::custom(format!(
+                "`{name}` cannot be a layer's name"
+            )));
         }
         if plan.children.iter().any(|(taken, _)| *taken == name) {
-            return Err(serde_json::Error::custom(format!("two layers are called `{name}`")));
+            return Err(serde_json::Error::custom(format!(
+                "two layers are called `{name}`"
+            )));
         }
         plan.children.push((name, child));
     }

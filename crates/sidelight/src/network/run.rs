@@ -39,7 +39,8 @@ impl Node {
             }
             Layer::Concat => {
                 let parts = self.children.iter().map(|(name, child)| {
-                    walk.within(name, |walk| child.forward(x.clone(), walk)).features() // [batch, each]
+                    walk.within(name, |walk| child.forward(x.clone(), walk))
+                        .features() // [batch, each]
                 });
                 Value::Features(Tensor::cat(parts.collect(), 1))
             }
@@ -92,26 +93,37 @@ impl Node {
     }
 
     fn residual(&self, residual: &Residual, x: Value, walk: &mut Walk<'_>) -> Value {
-        let (shortcut, body): (Vec<_>, Vec<_>) = self.children.iter().partition(|(name, _)| name == SHORTCUT);
+        let (shortcut, body): (Vec<_>, Vec<_>) =
+            self.children.iter().partition(|(name, _)| name == SHORTCUT);
         let relu = residual.relu_after.then_some(Activation::Relu);
-        let other = shortcut
-            .into_iter()
-            .fold(x.clone(), |x, (name, child)| walk.within(name, |walk| child.forward(x, walk)));
+        let other = shortcut.into_iter().fold(x.clone(), |x, (name, child)| {
+            walk.within(name, |walk| child.forward(x, walk))
+        });
         // In every backbone the body lies before the shortcut; where it does not, it is run layer by layer below.
-        let is_together = self.children[..body.len()].iter().all(|(name, _)| name != SHORTCUT);
+        let is_together = self.children[..body.len()]
+            .iter()
+            .all(|(name, _)| name != SHORTCUT);
         let is_plain = residual.layer_scale == 0 && residual.again_at.is_empty();
         if let (true, true, Value::Map(map)) = (is_plain, is_together, &other) {
-            let end = End { other: map.clone(), then: relu };
+            let end = End {
+                other: map.clone(),
+                then: relu,
+            };
             let (y, end) = run_children(&self.children[..body.len()], x, walk, Some(end));
             return match (y, end) {
-                (Value::Map(y), Some(End { other, then })) => Value::Map(add_activate(y, other, then)),
+                (Value::Map(y), Some(End { other, then })) => {
+                    Value::Map(add_activate(y, other, then))
+                }
                 (y, _) => y,
             };
         }
         let (mut y, mut other) = (x, other);
         // ConvNeXt's factor stands between the body and its stochastic depth.
-        let mut scale =
-            (residual.layer_scale > 0).then(|| self.parameters.d3("layer_scale").reshape([residual.layer_scale]));
+        let mut scale = (residual.layer_scale > 0).then(|| {
+            self.parameters
+                .d3("layer_scale")
+                .reshape([residual.layer_scale])
+        });
         for (name, child) in body {
             if *name == residual.again_at {
                 y = y.plus(other);
@@ -129,7 +141,9 @@ impl Node {
         }
         match y.plus(other) {
             Value::Map(sum) => Value::Map(relu.map_or(sum.clone(), |relu| activate(sum, relu))),
-            Value::Features(sum) => Value::Features(relu.map_or(sum.clone(), |relu| activate(sum, relu))),
+            Value::Features(sum) => {
+                Value::Features(relu.map_or(sum.clone(), |relu| activate(sum, relu)))
+            }
             sum => sum,
         }
     }
@@ -149,12 +163,20 @@ fn run_children(
         {
             at += group.len();
             // The sum comes before the function: only a normalisation that stands last can take it in.
-            let taken = if at == children.len() && group.then.is_none() { end.take() } else { None };
+            let taken = if at == children.len() && group.then.is_none() {
+                end.take()
+            } else {
+                None
+            };
             x = Value::Map(group.run(map.clone(), taken, walk));
             continue;
         }
         at += 1;
-        if at == children.len() && end.is_some() && matches!(child.layer, Layer::Sequential) && !walk.is_tapped() {
+        if at == children.len()
+            && end.is_some()
+            && matches!(child.layer, Layer::Sequential)
+            && !walk.is_tapped()
+        {
             let mut left = None;
             let taken = end.take();
             x = walk.within(name, |walk| {
@@ -185,9 +207,15 @@ impl<'a> Group<'a> {
         };
         let rest = &children[usize::from(conv.is_some())..];
         let (name, node) = rest.first()?;
-        let Layer::BatchNorm(norm) = &node.layer else { return None };
+        let Layer::BatchNorm(norm) = &node.layer else {
+            return None;
+        };
         let then = rest.get(1).and_then(|(_, next)| next.layer.activation());
-        Some(Self { conv, norm: (name, norm, node), then })
+        Some(Self {
+            conv,
+            norm: (name, norm, node),
+            then,
+        })
     }
 
     /// Number of its layers.
@@ -202,7 +230,9 @@ impl<'a> Group<'a> {
         };
         let (name, norm, node) = self.norm;
         let Some((conv_name, conv, conv_node)) = self.conv else {
-            return within_map(walk, name, |walk| norm.run(&node.parameters, x, other, then, walk));
+            return within_map(walk, name, |walk| {
+                norm.run(&node.parameters, x, other, then, walk)
+            });
         };
         if BatchNorm::is_inference(&node.parameters, walk.context.mode) {
             let weight = conv_node.parameters.d4("weight");
@@ -210,18 +240,25 @@ impl<'a> Group<'a> {
             if let Some(bias) = conv_node.parameters.bias("bias") {
                 shift = shift + bias * scale.clone();
             }
-            let is_tracked = x.is_tracked() || weight.is_tracked() || shift.is_tracked() || scale.is_tracked();
+            let is_tracked =
+                x.is_tracked() || weight.is_tracked() || shift.is_tracked() || scale.is_tracked();
             if !is_tracked && other.as_ref().is_none_or(|other| !other.is_tracked()) {
                 let (x, how) = conv.padded(x);
                 return conv2d_folded(x, weight, Folded { scale, shift }, other, how, then);
             }
         }
         let y = within_map(walk, conv_name, |_| conv.run(&conv_node.parameters, x));
-        within_map(walk, name, |walk| norm.run(&node.parameters, y, other, then, walk))
+        within_map(walk, name, |walk| {
+            norm.run(&node.parameters, y, other, then, walk)
+        })
     }
 }
 
 /// Runs something one level deeper that makes a map.
-fn within_map(walk: &mut Walk<'_>, name: &str, run: impl FnOnce(&mut Walk<'_>) -> Tensor<4>) -> Tensor<4> {
+fn within_map(
+    walk: &mut Walk<'_>,
+    name: &str,
+    run: impl FnOnce(&mut Walk<'_>) -> Tensor<4>,
+) -> Tensor<4> {
     walk.within(name, |walk| Value::Map(run(walk))).map()
 }

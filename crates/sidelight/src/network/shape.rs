@@ -41,7 +41,11 @@ pub enum Shape {
 impl Shape {
     /// A square map.
     pub fn square(channels: usize, side: usize) -> Self {
-        Self::Map { channels, height: side, width: side }
+        Self::Map {
+            channels,
+            height: side,
+            width: side,
+        }
     }
     /// Width of a vector or token, channels of a map, 0 of nothing.
     pub fn channels(self) -> usize {
@@ -68,7 +72,11 @@ impl fmt::Display for Shape {
             Self::Nothing => write!(f, "nothing"),
             Self::Features(n) => write!(f, "{n} features"),
             Self::Tokens { n, width } => write!(f, "{n} tokens of {width}"),
-            Self::Map { channels, height, width } => write!(f, "a map of {channels}×{height}×{width}"),
+            Self::Map {
+                channels,
+                height,
+                width,
+            } => write!(f, "a map of {channels}×{height}×{width}"),
         }
     }
 }
@@ -101,7 +109,12 @@ pub struct At<'a> {
 
 impl At<'_> {
     /// The error of an input that the layer does not take, and the edit that would fit.
-    pub fn misfit(&self, expected: impl fmt::Display, found: impl fmt::Display, fit: Option<String>) -> Error {
+    pub fn misfit(
+        &self,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+        fit: Option<String>,
+    ) -> Error {
         Error::Shape {
             path: self.path.to_owned(),
             layer: self.kind.to_owned(),
@@ -111,7 +124,12 @@ impl At<'_> {
         }
     }
     /// The error of a number that makes no sense.
-    pub fn field(&self, field: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Error {
+    pub fn field(
+        &self,
+        field: &'static str,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) -> Error {
         Error::LayerField {
             path: self.path.to_owned(),
             layer: self.kind.to_owned(),
@@ -125,7 +143,13 @@ impl At<'_> {
     /// # Errors
     ///
     /// [`Error::Shape`] where it is given and another.
-    pub fn width(&self, field: &str, declared: &mut usize, found: usize, input: Shape) -> Result<()> {
+    pub fn width(
+        &self,
+        field: &str,
+        declared: &mut usize,
+        found: usize,
+        input: Shape,
+    ) -> Result<()> {
         if *declared == 0 {
             *declared = found;
         }
@@ -146,9 +170,15 @@ impl At<'_> {
     /// [`Error::Shape`] where it is not a map.
     pub fn map(&self, input: Shape) -> Result<[usize; 3]> {
         match input {
-            Shape::Map { channels, height, width } => Ok([channels, height, width]),
+            Shape::Map {
+                channels,
+                height,
+                width,
+            } => Ok([channels, height, width]),
             other => {
-                let fit = "it belongs before the pooling or flatten that turns the map into features".to_owned();
+                let fit =
+                    "it belongs before the pooling or flatten that turns the map into features"
+                        .to_owned();
                 Err(self.misfit("a map", other, Some(fit)))
             }
         }
@@ -182,7 +212,10 @@ impl At<'_> {
 ///
 /// [`Error::Shape`], [`Error::LayerField`].
 pub fn infer(plan: &mut Plan, input: Shape) -> Result<Vec<Inferred>> {
-    let mut pass = Pass { path: String::new(), found: Vec::new() };
+    let mut pass = Pass {
+        path: String::new(),
+        found: Vec::new(),
+    };
     pass.visit(plan, input)?;
     Ok(pass.found)
 }
@@ -196,12 +229,23 @@ impl Pass {
     fn visit(&mut self, plan: &mut Plan, input: Shape) -> Result<Shape> {
         let slot = self.found.len();
         let kind = plan.layer.kind();
-        self.found.push(Inferred { path: self.path.clone(), kind, input, output: input, n_parameters: 0, multiply_adds: 0 });
+        self.found.push(Inferred {
+            path: self.path.clone(),
+            kind,
+            input,
+            output: input,
+            n_parameters: 0,
+            multiply_adds: 0,
+        });
         let output = self.output(plan, input)?;
         let layer = &plan.layer;
         let entry = &mut self.found[slot];
         entry.output = output;
-        entry.n_parameters = layer.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
+        entry.n_parameters = layer
+            .parameters()
+            .iter()
+            .map(|p| p.shape.iter().product::<usize>())
+            .sum();
         entry.multiply_adds = layer.multiply_adds(input, output);
         Ok(output)
     }
@@ -218,12 +262,17 @@ impl Pass {
     }
 
     fn in_turn(&mut self, children: &mut [(String, Plan)], input: Shape) -> Result<Shape> {
-        children.iter_mut().try_fold(input, |shape, child| self.child(child, shape))
+        children
+            .iter_mut()
+            .try_fold(input, |shape, child| self.child(child, shape))
     }
 
     fn output(&mut self, plan: &mut Plan, input: Shape) -> Result<Shape> {
         let path = self.path.clone();
-        let at = At { path: &path, kind: plan.layer.kind() };
+        let at = At {
+            path: &path,
+            kind: plan.layer.kind(),
+        };
         match &mut plan.layer {
             Layer::Sequential => self.in_turn(&mut plan.children, input),
             Layer::Residual(residual) => {
@@ -234,7 +283,11 @@ impl Pass {
                         return Ok(());
                     }
                     let fit = residual_fit(&path, shortcut, output);
-                    Err(at.misfit(format!("the same from its body and its shortcut ({shortcut})"), output, fit))
+                    Err(at.misfit(
+                        format!("the same from its body and its shortcut ({shortcut})"),
+                        output,
+                        fit,
+                    ))
                 };
                 for child in &mut plan.children {
                     if child.0 == super::layer::SHORTCUT {
@@ -249,14 +302,22 @@ impl Pass {
                 }
                 agree(shortcut, output)?;
                 if scaled > 0 && scaled != output.channels() {
-                    return Err(at.field("layer_scale", format!("{} as its channels", output.channels()), scaled));
+                    return Err(at.field(
+                        "layer_scale",
+                        format!("{} as its channels", output.channels()),
+                        scaled,
+                    ));
                 }
                 Ok(output)
             }
             Layer::Gate => {
                 let gate = self.in_turn(&mut plan.children, input)?;
                 if gate.channels() != input.channels() {
-                    return Err(at.misfit(format!("a gate of {} channels", input.channels()), gate, None));
+                    return Err(at.misfit(
+                        format!("a gate of {} channels", input.channels()),
+                        gate,
+                        None,
+                    ));
                 }
                 Ok(input)
             }
@@ -265,8 +326,20 @@ impl Pass {
                 for child in &mut plan.children {
                     let output = self.child(child, input)?;
                     let Shape::Features(n) = output else {
-                        let path = if path.is_empty() { child.0.clone() } else { format!("{path}.{}", child.0) };
-                        return Err(At { path: &path, kind: "concat" }.misfit("features from each of its parts", output, None));
+                        let path = if path.is_empty() {
+                            child.0.clone()
+                        } else {
+                            format!("{path}.{}", child.0)
+                        };
+                        return Err(At {
+                            path: &path,
+                            kind: "concat",
+                        }
+                        .misfit(
+                            "features from each of its parts",
+                            output,
+                            None,
+                        ));
                     };
                     total += n;
                 }
@@ -278,7 +351,11 @@ impl Pass {
                     let output = self.child(child, input)?;
                     match sum {
                         Some(first) if first != output => {
-                            return Err(at.misfit(format!("the same from each of its parts ({first})"), output, None));
+                            return Err(at.misfit(
+                                format!("the same from each of its parts ({first})"),
+                                output,
+                                None,
+                            ));
                         }
                         _ => sum = Some(output),
                     }
@@ -296,7 +373,11 @@ impl Pass {
                 for (child, embedding) in plan.children.iter_mut().zip(&source.embeddings) {
                     let width = self.child(child, Shape::Nothing)?.channels();
                     if width != embedding.width {
-                        return Err(at.misfit(format!("vectors of {} for `{}`", embedding.width, embedding.column), width, None));
+                        return Err(at.misfit(
+                            format!("vectors of {} for `{}`", embedding.width, embedding.column),
+                            width,
+                            None,
+                        ));
                     }
                 }
                 Ok(Shape::Features(source.width()))
@@ -314,7 +395,15 @@ impl Pass {
 
 /// The shortcut that would make a residual block's two ways equal.
 fn residual_fit(path: &str, shortcut: Shape, output: Shape) -> Option<String> {
-    let (Shape::Map { height, .. }, Shape::Map { channels, height: out, .. }) = (shortcut, output) else {
+    let (
+        Shape::Map { height, .. },
+        Shape::Map {
+            channels,
+            height: out,
+            ..
+        },
+    ) = (shortcut, output)
+    else {
         return None;
     };
     let stride = (out > 0 && height % out == 0).then(|| height / out)?;

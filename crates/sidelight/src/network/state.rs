@@ -16,7 +16,9 @@ impl Network {
     /// Every parameter and buffer, in tree order.
     pub fn state_dict(&self) -> Vec<NamedValues> {
         let mut all = Vec::new();
-        self.root.each_parameter("", &mut |path, parameter| all.push((path, parameter.shape(), parameter.values())));
+        self.root.each_parameter("", &mut |path, parameter| {
+            all.push((path, parameter.shape(), parameter.values()))
+        });
         all
     }
 
@@ -26,22 +28,32 @@ impl Network {
     ///
     /// [`Error::State`] where a parameter is missing, has another shape, or is not the network's.
     pub fn load_state(&mut self, state: Vec<NamedValues>) -> Result<()> {
-        let mut state: HashMap<String, (Vec<usize>, Vec<f32>)> =
-            state.into_iter().map(|(path, shape, values)| (path, (shape, values))).collect();
+        let mut state: HashMap<String, (Vec<usize>, Vec<f32>)> = state
+            .into_iter()
+            .map(|(path, shape, values)| (path, (shape, values)))
+            .collect();
         let mut missing = Vec::new();
         let mut known = Vec::new();
         self.root.each_parameter("", &mut |path, parameter| {
             let shape = parameter.shape();
             match state.get(&path) {
-                Some((found, values)) if *found == shape && values.len() == shape.iter().product::<usize>() => {}
+                Some((found, values))
+                    if *found == shape && values.len() == shape.iter().product::<usize>() => {}
                 _ => missing.push(path.clone()),
             }
             known.push(path);
         });
-        let mut unexpected: Vec<String> = state.keys().filter(|key| !known.contains(key)).cloned().collect();
+        let mut unexpected: Vec<String> = state
+            .keys()
+            .filter(|key| !known.contains(key))
+            .cloned()
+            .collect();
         unexpected.sort();
         if !missing.is_empty() || !unexpected.is_empty() {
-            return Err(Error::State { missing, unexpected });
+            return Err(Error::State {
+                missing,
+                unexpected,
+            });
         }
         self.root.each_parameter_mut("", &mut |path, parameter| {
             if let Some((_, values)) = state.remove(path) {
@@ -57,20 +69,39 @@ impl Network {
     ///
     /// [`Error::Write`].
     pub fn save_weights(&self, path: &Path) -> Result<()> {
-        let write = |source| Error::Write { path: path.to_path_buf(), source };
+        let write = |source| Error::Write {
+            path: path.to_path_buf(),
+            source,
+        };
         let state: Vec<(String, Vec<usize>, Vec<u8>)> = self
             .state_dict()
             .into_iter()
-            .map(|(key, shape, values)| (key, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .map(|(key, shape, values)| {
+                (
+                    key,
+                    shape,
+                    values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                )
+            })
             .collect();
         let views: std::result::Result<Vec<_>, _> = state
             .iter()
-            .map(|(key, shape, bytes)| Ok((key.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .map(|(key, shape, bytes)| {
+                Ok((
+                    key.as_str(),
+                    TensorView::new(Dtype::F32, shape.clone(), bytes)?,
+                ))
+            })
             .collect();
         let bytes = views
             .and_then(|views| safetensors::serialize(views, None))
-            .map_err(|source| write(std::io::Error::new(std::io::ErrorKind::InvalidData, source)))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            .map_err(|source| {
+                write(std::io::Error::new(std::io::ErrorKind::InvalidData, source))
+            })?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(write)?;
         std::io::Write::write_all(&mut beside, &bytes).map_err(write)?;
         beside.as_file().sync_all().map_err(write)?;

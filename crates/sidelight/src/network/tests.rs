@@ -13,7 +13,9 @@ use crate::encode::Embedding;
 
 /// Numbers in [-1, 1) from a hash of name and position: `noise` of `tests/reference/torch_backbones.py`.
 pub(super) fn noise(name: &str, n: usize) -> Vec<f64> {
-    let seed = name.bytes().fold(0x811C_9DC5_u32, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let seed = name.bytes().fold(0x811C_9DC5_u32, |h, byte| {
+        (h ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
     (0..n)
         .map(|i| {
             let mut h = (i as u32).wrapping_mul(0x9E37_79B9).wrapping_add(seed);
@@ -43,7 +45,11 @@ fn images(n: usize, channels: usize, size: usize, device: &Device) -> Tensor<4> 
 
 /// Two embedded columns and five numbers.
 fn spec(n_outputs: usize, size: usize) -> ModelSpec {
-    let embedding = |column: &str, n_codes, width| Embedding { column: column.into(), n_codes, width };
+    let embedding = |column: &str, n_codes, width| Embedding {
+        column: column.into(),
+        n_codes,
+        width,
+    };
     ModelSpec {
         n_outputs,
         d_dense: 5,
@@ -54,8 +60,13 @@ fn spec(n_outputs: usize, size: usize) -> ModelSpec {
 }
 
 fn metadata(n: usize, device: &Device) -> MetadataTensors {
-    let dense: Vec<f32> = noise("dense", n * 5).into_iter().map(|v| v as f32).collect();
-    let codes: Vec<i64> = (0..n).flat_map(|i| [(i % 7) as i64, (i % 4) as i64]).collect();
+    let dense: Vec<f32> = noise("dense", n * 5)
+        .into_iter()
+        .map(|v| v as f32)
+        .collect();
+    let codes: Vec<i64> = (0..n)
+        .flat_map(|i| [(i % 7) as i64, (i % 4) as i64])
+        .collect();
     MetadataTensors {
         dense: Tensor::from_data(TensorData::new(dense, [n, 5]), device),
         codes: Tensor::<2, Int>::from_data(TensorData::new(codes, [n, 2]), device),
@@ -63,7 +74,13 @@ fn metadata(n: usize, device: &Device) -> MetadataTensors {
 }
 
 fn config(backbone: &str, fusion: &str, arm: Arm) -> ModelConfig {
-    ModelConfig { backbone: backbone.into(), fusion: fusion.into(), arm, hidden: 16, ..ModelConfig::default() }
+    ModelConfig {
+        backbone: backbone.into(),
+        fusion: fusion.into(),
+        arm,
+        hidden: 16,
+        ..ModelConfig::default()
+    }
 }
 
 /// Gives every parameter numbers, so that nothing is hidden behind a start of zeros.
@@ -87,15 +104,23 @@ fn shake(network: &mut Network) {
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.without_autodiff().into_data().try_into_vec::<f32>().unwrap()
+    tensor
+        .without_autodiff()
+        .into_data()
+        .try_into_vec::<f32>()
+        .unwrap()
 }
 
 fn evaluate(network: &Network, n: usize, device: &Device) -> Vec<f32> {
-    let images = (network.input.size > 0).then(|| images(n, network.input.channels, network.input.size, device));
+    let images = (network.input.size > 0)
+        .then(|| images(n, network.input.channels, network.input.size, device));
     numbers(network.forward(images, &mut Context::evaluate(Some(metadata(n, device)))))
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
 }

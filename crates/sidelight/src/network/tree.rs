@@ -23,28 +23,44 @@ pub struct Node {
 
 /// A path one level deeper.
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 impl Node {
     /// Makes the layers of a description whose shapes were inferred; `path` is where it will stand.
     pub fn new(plan: &Plan, path: &str, start: Start, device: &Device) -> Self {
         let specs = plan.layer.parameters();
-        let parameters = specs.iter().map(|spec| Parameter::new(spec, &join(path, &spec.name), start, device));
+        let parameters = specs
+            .iter()
+            .map(|spec| Parameter::new(spec, &join(path, &spec.name), start, device));
         Self {
             layer: plan.layer.clone(),
             parameters: Parameters(parameters.collect()),
             children: plan
                 .children
                 .iter()
-                .map(|(name, child)| (name.clone(), Self::new(child, &join(path, name), start, device)))
+                .map(|(name, child)| {
+                    (
+                        name.clone(),
+                        Self::new(child, &join(path, name), start, device),
+                    )
+                })
                 .collect(),
         }
     }
 
     /// Its description, without numbers.
     pub fn plan(&self) -> Plan {
-        Plan::with(self.layer.clone(), self.children.iter().map(|(name, child)| (name.clone(), child.plan())))
+        Plan::with(
+            self.layer.clone(),
+            self.children
+                .iter()
+                .map(|(name, child)| (name.clone(), child.plan())),
+        )
     }
 
     /// Runs `f` on each parameter with its path, in tree order.
@@ -72,11 +88,17 @@ impl Node {
     pub(super) fn is_constant(&self) -> bool {
         fn look(node: &Node, parameters: &mut usize, random: &mut bool) -> bool {
             *parameters += node.parameters.0.len();
-            *random |= matches!(node.layer, Layer::Dropout(_) | Layer::DropPath(_) | Layer::Custom(_));
+            *random |= matches!(
+                node.layer,
+                Layer::Dropout(_) | Layer::DropPath(_) | Layer::Custom(_)
+            );
             let still = node.parameters.0.iter().all(|parameter| parameter.frozen);
             still
                 && !matches!(node.layer, Layer::Metadata(_))
-                && node.children.iter().all(|(_, child)| look(child, parameters, random))
+                && node
+                    .children
+                    .iter()
+                    .all(|(_, child)| look(child, parameters, random))
         }
         let (mut parameters, mut random) = (0, false);
         look(self, &mut parameters, &mut random) && (parameters > 0 || !random)
@@ -87,7 +109,11 @@ impl Node {
         Self {
             layer: self.layer,
             parameters: Parameters(self.parameters.0.into_iter().map(&mut *f).collect()),
-            children: self.children.into_iter().map(|(name, child)| (name, child.each_value(f))).collect(),
+            children: self
+                .children
+                .into_iter()
+                .map(|(name, child)| (name, child.each_value(f)))
+                .collect(),
         }
     }
 }
@@ -111,11 +137,21 @@ impl Module for Node {
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let parameters = self.parameters.0.into_iter().map(|parameter| {
-            let Parameter { name, kind, frozen, value } = parameter;
+            let Parameter {
+                name,
+                kind,
+                frozen,
+                value,
+            } = parameter;
             mapper.enter_module(&name, CONTAINER);
             let value = map_rank!(value, param => Module::map(param, mapper));
             mapper.exit_module(&name, CONTAINER);
-            let mut parameter = Parameter { name, kind, frozen, value };
+            let mut parameter = Parameter {
+                name,
+                kind,
+                frozen,
+                value,
+            };
             if kind == ParameterKind::Buffer {
                 // A mapper that asks for gradients everywhere (Burn's `unfreeze`) must not reach what is not learned.
                 parameter.require_grad(false);
@@ -129,29 +165,50 @@ impl Module for Node {
             mapper.exit_module(&name, CONTAINER);
             (name, child)
         });
-        Self { layer: self.layer, parameters, children: children.collect() }
+        Self {
+            layer: self.layer,
+            parameters,
+            children: children.collect(),
+        }
     }
 
     fn collect_devices(&self, mut devices: Devices) -> Devices {
         for parameter in &self.parameters.0 {
             devices = each_rank!(&parameter.value, param => param.collect_devices(devices));
         }
-        self.children.iter().fold(devices, |devices, (_, child)| child.collect_devices(devices))
+        self.children.iter().fold(devices, |devices, (_, child)| {
+            child.collect_devices(devices)
+        })
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.each_value(&mut |p| Parameter { value: map_rank!(p.value, param => param.to_device(device)), ..p })
+        self.each_value(&mut |p| Parameter {
+            value: map_rank!(p.value, param => param.to_device(device)),
+            ..p
+        })
     }
     fn fork(self, device: &Device) -> Self {
-        self.each_value(&mut |p| Parameter { value: map_rank!(p.value, param => param.fork(device)), ..p })
+        self.each_value(&mut |p| Parameter {
+            value: map_rank!(p.value, param => param.fork(device)),
+            ..p
+        })
     }
     fn train(self) -> Self {
-        self.each_value(&mut |p| Parameter { value: map_rank!(p.value, param => param.train()), ..p })
+        self.each_value(&mut |p| Parameter {
+            value: map_rank!(p.value, param => param.train()),
+            ..p
+        })
     }
     fn valid(&self) -> Self {
-        self.clone().each_value(&mut |p| Parameter { value: map_rank!(&p.value, param => param.valid()), ..p })
+        self.clone().each_value(&mut |p| Parameter {
+            value: map_rank!(&p.value, param => param.valid()),
+            ..p
+        })
     }
     fn materialize(self) -> Self {
-        self.each_value(&mut |p| Parameter { value: map_rank!(p.value, param => param.materialize()), ..p })
+        self.each_value(&mut |p| Parameter {
+            value: map_rank!(p.value, param => param.materialize()),
+            ..p
+        })
     }
 }

@@ -29,7 +29,11 @@ impl Value {
             }
             Self::Map(x) => {
                 let [_, channels, height, width] = x.dims();
-                Shape::Map { channels, height, width }
+                Shape::Map {
+                    channels,
+                    height,
+                    width,
+                }
             }
         }
     }
@@ -41,7 +45,10 @@ impl Value {
     pub fn map(self) -> Tensor<4> {
         match self {
             Self::Map(x) => x,
-            other => panic!("expected a map [batch, channels, height, width], found {}", other.shape()),
+            other => panic!(
+                "expected a map [batch, channels, height, width], found {}",
+                other.shape()
+            ),
         }
     }
     /// The tokens.
@@ -52,7 +59,10 @@ impl Value {
     pub fn tokens(self) -> Tensor<3> {
         match self {
             Self::Tokens(x) => x,
-            other => panic!("expected tokens [batch, tokens, width], found {}", other.shape()),
+            other => panic!(
+                "expected tokens [batch, tokens, width], found {}",
+                other.shape()
+            ),
         }
     }
     /// The features.
@@ -63,7 +73,10 @@ impl Value {
     pub fn features(self) -> Tensor<2> {
         match self {
             Self::Features(x) => x,
-            other => panic!("expected features [batch, features], found {}", other.shape()),
+            other => panic!(
+                "expected features [batch, features], found {}",
+                other.shape()
+            ),
         }
     }
     /// The same numbers, apart from any gradient.
@@ -81,7 +94,11 @@ impl Value {
             (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add_activate(a, b, None)),
             (Self::Tokens(a), Self::Tokens(b)) => Self::Tokens(a + b),
             (Self::Features(a), Self::Features(b)) => Self::Features(a + b),
-            (a, b) => panic!("expected two of a kind to add, found {} and {}", a.shape(), b.shape()),
+            (a, b) => panic!(
+                "expected two of a kind to add, found {} and {}",
+                a.shape(),
+                b.shape()
+            ),
         }
     }
     /// This, each channel times the same factor in every row: `factor` is `[channels]`.
@@ -166,11 +183,21 @@ pub struct Context {
 impl Context {
     /// To evaluate rows with this metadata.
     pub fn evaluate(metadata: Option<MetadataTensors>) -> Self {
-        Self { metadata, mode: Mode::Evaluate, seed: 0, statistics: Vec::new() }
+        Self {
+            metadata,
+            mode: Mode::Evaluate,
+            seed: 0,
+            statistics: Vec::new(),
+        }
     }
     /// To train on rows with this metadata, in the step of this seed.
     pub fn train(metadata: Option<MetadataTensors>, seed: u64) -> Self {
-        Self { metadata, mode: Mode::Train, seed, statistics: Vec::new() }
+        Self {
+            metadata,
+            mode: Mode::Train,
+            seed,
+            statistics: Vec::new(),
+        }
     }
 }
 
@@ -198,7 +225,12 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// At the root; the values at `taps` are kept.
     pub fn new(context: &'a mut Context, taps: &'a [String]) -> Self {
-        Self { context, path: String::new(), taps, tapped: Vec::new() }
+        Self {
+            context,
+            path: String::new(),
+            taps,
+            tapped: Vec::new(),
+        }
     }
     /// The path of the layer that runs.
     pub fn path(&self) -> &str {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytorch_reader::{DType, PickleValue, PytorchReader};
-use safetensors::tensor::Dtype;
 use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
 
 use super::tree::Node;
 use crate::error::{Error, Result};
@@ -69,7 +69,10 @@ impl Fit<'_> {
 impl WeightsFile {
     /// The keys and shapes.
     pub fn keys(&self) -> Vec<(&str, &[usize])> {
-        self.tensors.iter().map(|tensor| (tensor.key.as_str(), tensor.shape.as_slice())).collect()
+        self.tensors
+            .iter()
+            .map(|tensor| (tensor.key.as_str(), tensor.shape.as_slice()))
+            .collect()
     }
 }
 
@@ -80,27 +83,49 @@ impl WeightsFile {
 ///
 /// [`Error::Read`], [`Error::WeightsFile`], [`Error::WeightsSize`].
 pub fn read(path: &Path) -> Result<WeightsFile> {
-    let bytes = std::fs::metadata(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?.len();
+    let bytes = std::fs::metadata(path)
+        .map_err(|source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        })?
+        .len();
     if bytes > LIMIT {
-        return Err(Error::WeightsSize { path: path.to_path_buf(), bytes, limit: LIMIT });
+        return Err(Error::WeightsSize {
+            path: path.to_path_buf(),
+            bytes,
+            limit: LIMIT,
+        });
     }
-    let mut tensors = if is_safetensors(path)? { read_safetensors(path)? } else { read_pytorch(path)? };
+    let mut tensors = if is_safetensors(path)? {
+        read_safetensors(path)?
+    } else {
+        read_pytorch(path)?
+    };
     take_off_prefixes(&mut tensors);
     tensors.sort_by(|a, b| a.key.cmp(&b.key));
     if tensors.is_empty() {
         return Err(broken(path, "it holds no tensors"));
     }
-    Ok(WeightsFile { path: path.to_path_buf(), tensors })
+    Ok(WeightsFile {
+        path: path.to_path_buf(),
+        tensors,
+    })
 }
 
 fn broken(path: &Path, reason: impl Into<String>) -> Error {
-    Error::WeightsFile { path: path.to_path_buf(), reason: reason.into() }
+    Error::WeightsFile {
+        path: path.to_path_buf(),
+        reason: reason.into(),
+    }
 }
 
 /// By its first bytes where they say it, else by its name.
 fn is_safetensors(path: &Path) -> Result<bool> {
     let mut start = [0_u8; 9];
-    let fail = |source| Error::Read { path: path.to_path_buf(), source };
+    let fail = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     let mut file = std::fs::File::open(path).map_err(fail)?;
     let mut n = 0;
     while n < start.len() {
@@ -112,14 +137,20 @@ fn is_safetensors(path: &Path) -> Result<bool> {
     if n == 0 {
         return Err(broken(path, "the file is empty"));
     }
-    let named = path.extension().is_some_and(|extension| extension == "safetensors");
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension == "safetensors");
     // A zip begins with PK, a pickle with 0x80; safetensors with the header's length and its brace.
     Ok(n == 9 && start[8] == b'{' || named && !start.starts_with(b"PK") && start[0] != 0x80)
 }
 
 fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
-    let bytes = Arc::new(std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?);
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(path, format!("not whole safetensors: {error}")))?;
+    let bytes = Arc::new(std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    })?);
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| broken(path, format!("not whole safetensors: {error}")))?;
     let base = bytes.as_ptr().addr();
     Ok(file
         .iter()
@@ -149,7 +180,9 @@ fn read_pytorch(path: &Path) -> Result<Vec<Stored>> {
         result => {
             let reason = match (foreign_object(path), result) {
                 (Some(object), _) => {
-                    format!("it holds no tensors, but the Python object `{object}`, which was not executed")
+                    format!(
+                        "it holds no tensors, but the Python object `{object}`, which was not executed"
+                    )
                 }
                 (None, Ok(_)) => "it holds no tensors".to_owned(),
                 (None, Err(error)) => one_line(&error.to_string()),
@@ -169,7 +202,12 @@ fn read_pytorch(path: &Path) -> Result<Vec<Stored>> {
                 other => Numbers::Other(format!("{other:?}")),
             };
             let shape = tensor.shape().to_vec();
-            Stored { key, shape, numbers, read: Box::new(move || tensor.read()) }
+            Stored {
+                key,
+                shape,
+                numbers,
+                read: Box::new(move || tensor.read()),
+            }
         })
         .collect())
 }
@@ -188,7 +226,11 @@ fn foreign_object(path: &Path) -> Option<String> {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 /// Checkpoints keep the weights under a key beside the optimiser's state; wrappers put their name before every key.
@@ -221,14 +263,22 @@ fn strip(tensors: &mut [Stored], prefix: &str) {
 pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
     let WeightsFile { path, tensors } = file;
     let mut wanted: Vec<(String, Vec<usize>)> = Vec::new();
-    root.each_parameter("", &mut |path, parameter| wanted.push((path, parameter.shape())));
+    root.each_parameter("", &mut |path, parameter| {
+        wanted.push((path, parameter.shape()))
+    });
 
     let tensors = spelled(tensors, &wanted, fit.spellings);
-    let missing: Vec<String> =
-        wanted.iter().filter(|(key, _)| !tensors.contains_key(key)).map(|(key, _)| key.clone()).collect();
+    let missing: Vec<String> = wanted
+        .iter()
+        .filter(|(key, _)| !tensors.contains_key(key))
+        .map(|(key, _)| key.clone())
+        .collect();
     let is_wanted = |key: &str| wanted.iter().any(|(wanted, _)| wanted == key);
     let is_removed = |key: &str| {
-        fit.removed.is_some_and(|child| key.strip_prefix(child).is_some_and(|rest| rest.starts_with('.')))
+        fit.removed.is_some_and(|child| {
+            key.strip_prefix(child)
+                .is_some_and(|rest| rest.starts_with('.'))
+        })
     };
     let mut unexpected: Vec<String> = tensors
         .keys()
@@ -237,11 +287,17 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
         .collect();
     unexpected.sort();
     if !missing.is_empty() || !unexpected.is_empty() {
-        return Err(Error::WeightsKeys { path, missing, unexpected });
+        return Err(Error::WeightsKeys {
+            path,
+            missing,
+            unexpected,
+        });
     }
     let wrong: Vec<_> = wanted
         .iter()
-        .filter(|(key, shape)| !same_shape(&tensors[key].shape, shape) && !is_position(key, &tensors[key].shape, shape))
+        .filter(|(key, shape)| {
+            !same_shape(&tensors[key].shape, shape) && !is_position(key, &tensors[key].shape, shape)
+        })
         .map(|(key, shape)| (key.clone(), shape.clone(), tensors[key].shape.clone()))
         .collect();
     if !wrong.is_empty() {
@@ -266,7 +322,13 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
 
 /// Whether two shapes are the same but for axes of length 1: `[96]` and `[96, 1, 1]`.
 fn same_shape(a: &[usize], b: &[usize]) -> bool {
-    let long = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    let long = |shape: &[usize]| {
+        shape
+            .iter()
+            .copied()
+            .filter(|n| *n != 1)
+            .collect::<Vec<_>>()
+    };
     a == b || long(a) == long(b)
 }
 
@@ -303,7 +365,10 @@ fn resample_positions(values: &[f32], from: usize, to: usize, width: usize) -> V
             let first = at.floor() as i64 - 1;
             std::array::from_fn(|k| {
                 let index = first + k as i64;
-                (index.clamp(0, old as i64 - 1) as usize, kernel(at - index as f64))
+                (
+                    index.clamp(0, old as i64 - 1) as usize,
+                    kernel(at - index as f64),
+                )
             })
         })
         .collect();
@@ -314,7 +379,9 @@ fn resample_positions(values: &[f32], from: usize, to: usize, width: usize) -> V
                 let sum: f64 = row
                     .iter()
                     .flat_map(|(y, wy)| column.iter().map(move |(x, wx)| (y * old + x, wy * wx)))
-                    .map(|(position, weight)| weight * f64::from(values[(1 + position) * width + c]))
+                    .map(|(position, weight)| {
+                        weight * f64::from(values[(1 + position) * width + c])
+                    })
                     .sum();
                 result.push(sum as f32);
             }
@@ -330,23 +397,37 @@ fn spelled(
     spellings: &[fn(&str) -> Option<String>],
 ) -> HashMap<String, Stored> {
     let found = |spelling: &dyn Fn(&str) -> Option<String>| {
-        let keys: std::collections::HashSet<String> = tensors.iter().filter_map(|tensor| spelling(&tensor.key)).collect();
+        let keys: std::collections::HashSet<String> = tensors
+            .iter()
+            .filter_map(|tensor| spelling(&tensor.key))
+            .collect();
         wanted.iter().filter(|(key, _)| keys.contains(key)).count()
     };
     let as_it_is = found(&|key: &str| Some(key.to_owned()));
-    let best = spellings.iter().map(|spelling| (found(spelling), spelling)).max_by_key(|(n, _)| *n);
+    let best = spellings
+        .iter()
+        .map(|spelling| (found(spelling), spelling))
+        .max_by_key(|(n, _)| *n);
     match best {
-        Some((n, spelling)) if n > as_it_is => {
-            tensors.into_iter().filter_map(|tensor| spelling(&tensor.key).map(|key| (key, tensor))).collect()
-        }
-        _ => tensors.into_iter().map(|tensor| (tensor.key.clone(), tensor)).collect(),
+        Some((n, spelling)) if n > as_it_is => tensors
+            .into_iter()
+            .filter_map(|tensor| spelling(&tensor.key).map(|key| (key, tensor)))
+            .collect(),
+        _ => tensors
+            .into_iter()
+            .map(|tensor| (tensor.key.clone(), tensor))
+            .collect(),
     }
 }
 
 fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
     let key = &tensor.key;
     if let Numbers::Other(found) = &tensor.numbers {
-        return Err(Error::WeightsType { path: path.to_path_buf(), key: key.clone(), found: found.clone() });
+        return Err(Error::WeightsType {
+            path: path.to_path_buf(),
+            key: key.clone(),
+            found: found.clone(),
+        });
     }
     let bytes = (tensor.read)().map_err(|error| broken(path, one_line(&error.to_string())))?;
     let values: Vec<f32> = match tensor.numbers {
@@ -358,18 +439,29 @@ fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
     };
     let n: usize = tensor.shape.iter().product();
     if values.len() != n {
-        return Err(broken(path, format!("`{key}` has {} of its {n} numbers", values.len())));
+        return Err(broken(
+            path,
+            format!("`{key}` has {} of its {n} numbers", values.len()),
+        ));
     }
     match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => {
-            Err(Error::WeightsNotFinite { path: path.to_path_buf(), key: key.clone(), index, value: values[index] })
-        }
+        Some(index) => Err(Error::WeightsNotFinite {
+            path: path.to_path_buf(),
+            key: key.clone(),
+            index,
+            value: values[index],
+        }),
         None => Ok(values),
     }
 }
 
 fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    bytes.as_chunks::<N>().0.iter().map(|chunk| number(*chunk)).collect()
+    bytes
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .map(|chunk| number(*chunk))
+        .collect()
 }
 
 #[cfg(test)]
@@ -378,13 +470,23 @@ mod tests {
 
     #[test]
     fn positions_are_resampled_as_torch_does_it() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/torch_backbones.json");
-        let expected: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let expected: Vec<f32> = serde_json::from_value(expected["resampled positions"].clone()).unwrap();
-        let values: Vec<f32> = crate::network::tests::noise("positions", 20).into_iter().map(|v| v as f32).collect();
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/torch_backbones.json");
+        let expected: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let expected: Vec<f32> =
+            serde_json::from_value(expected["resampled positions"].clone()).unwrap();
+        let values: Vec<f32> = crate::network::tests::noise("positions", 20)
+            .into_iter()
+            .map(|v| v as f32)
+            .collect();
         let found = resample_positions(&values, 10, 26, 2);
         assert_eq!(found.len(), expected.len());
-        let difference = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let difference = found
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(difference < 1e-6, "{difference}");
     }
 }

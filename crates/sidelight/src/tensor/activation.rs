@@ -45,8 +45,15 @@ pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D>
 /// # Shapes
 ///
 /// Both and the result are the same.
-pub fn add_activate<const D: usize>(x: Tensor<D>, other: Tensor<D>, then: Option<Activation>) -> Tensor<D> {
-    if then.is_none_or(|function| cpu::known(function).is_some()) && cpu::is_ours(&x) && cpu::is_ours(&other) {
+pub fn add_activate<const D: usize>(
+    x: Tensor<D>,
+    other: Tensor<D>,
+    then: Option<Activation>,
+) -> Tensor<D> {
+    if then.is_none_or(|function| cpu::known(function).is_some())
+        && cpu::is_ours(&x)
+        && cpu::is_ours(&other)
+    {
         return cpu::call!(sl_add(x.into_dispatch(), other.into_dispatch(), then));
     }
     match then {

@@ -30,14 +30,24 @@ pub struct Convolution {
 /// # Panics
 ///
 /// Where the shapes do not fit; the network's static shape pass finds that before.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, how: Convolution) -> Tensor<4> {
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    how: Convolution,
+) -> Tensor<4> {
     if !by_kernels(&x, &weight, how) {
         return by_burn(x, weight, bias, how);
     }
     match bias {
         None => cpu::call!(sl_convolve(x.into_dispatch(), weight.into_dispatch(), how)),
         Some(bias) => {
-            cpu::call!(sl_convolve_bias(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), how))
+            cpu::call!(sl_convolve_bias(
+                x.into_dispatch(),
+                weight.into_dispatch(),
+                bias.into_dispatch(),
+                how
+            ))
         }
     }
 }
@@ -67,17 +77,30 @@ pub fn conv2d_folded(
     let Folded { scale, shift } = folded;
     let is_known = then.is_none_or(|function| cpu::known(function).is_some());
     if by_kernels(&x, &weight, how) && is_known {
-        let (x, weight, scale, shift) =
-            (x.into_dispatch(), weight.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
+        let (x, weight, scale, shift) = (
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            scale.into_dispatch(),
+            shift.into_dispatch(),
+        );
         return match other {
             None => cpu::call!(sl_convolve_done(x, weight, scale, shift, how, then)),
             Some(other) => {
-                cpu::call!(sl_convolve_add_done(x, weight, scale, shift, other.into_dispatch(), how, then))
+                cpu::call!(sl_convolve_add_done(
+                    x,
+                    weight,
+                    scale,
+                    shift,
+                    other.into_dispatch(),
+                    how,
+                    then
+                ))
             }
         };
     }
     let channels = scale.dims()[0];
-    let y = conv2d(x, weight, None, how) * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1]);
+    let y = conv2d(x, weight, None, how) * scale.reshape([1, channels, 1, 1])
+        + shift.reshape([1, channels, 1, 1]);
     match (other, then) {
         (Some(other), then) => add_activate(y, other, then),
         (None, Some(function)) => activate(y, function),
@@ -91,7 +114,22 @@ fn by_kernels(x: &Tensor<4>, weight: &Tensor<4>, how: Convolution) -> bool {
 }
 
 /// The convolution by Burn's operation.
-pub(super) fn by_burn(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, how: Convolution) -> Tensor<4> {
-    let Convolution { stride, padding, dilation, groups } = how;
-    module::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups))
+pub(super) fn by_burn(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    how: Convolution,
+) -> Tensor<4> {
+    let Convolution {
+        stride,
+        padding,
+        dilation,
+        groups,
+    } = how;
+    module::conv2d(
+        x,
+        weight,
+        bias,
+        ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups),
+    )
 }

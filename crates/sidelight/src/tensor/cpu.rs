@@ -24,7 +24,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchTensorKind, ExtensionType, Flex, backend_extension,
+    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchTensorKind, ExtensionType, Flex,
+    backend_extension,
 };
 use burn::tensor::{DType, Tensor, TensorData};
 use sidelight_kernels as kernel;
@@ -80,7 +81,11 @@ pub(crate) struct NormalizedParts<B: Backend> {
 /// The operations. Those whose name ends in `_done` have no gradient: they are for what is frozen or evaluating.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
-    fn sl_convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, how: Convolution) -> FloatTensor<Self>;
+    fn sl_convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        how: Convolution,
+    ) -> FloatTensor<Self>;
     fn sl_convolve_bias(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -146,7 +151,14 @@ impl Kernels for Flex {
     fn sl_convolve_bias(x: Flat, weight: Flat, bias: Flat, how: Convolution) -> Flat {
         convolution::forward(&x, &weight, Some(&bias), None, how, None)
     }
-    fn sl_convolve_done(x: Flat, weight: Flat, scale: Flat, shift: Flat, how: Convolution, then: Then) -> Flat {
+    fn sl_convolve_done(
+        x: Flat,
+        weight: Flat,
+        scale: Flat,
+        shift: Flat,
+        how: Convolution,
+        then: Then,
+    ) -> Flat {
         let weight = convolution::scaled(&weight, &scale);
         convolution::forward(&x, &weight, Some(&shift), None, how, then)
     }
@@ -162,7 +174,13 @@ impl Kernels for Flex {
         let weight = convolution::scaled(&weight, &scale);
         convolution::forward(&x, &weight, Some(&shift), Some(&other), how, then)
     }
-    fn sl_normalize(x: Flat, weight: Flat, bias: Flat, epsilon: f32, then: Then) -> NormalizedParts<Flex> {
+    fn sl_normalize(
+        x: Flat,
+        weight: Flat,
+        bias: Flat,
+        epsilon: f32,
+        then: Then,
+    ) -> NormalizedParts<Flex> {
         normalization::forward(&x, &weight, &bias, None, epsilon, then)
     }
     fn sl_normalize_add(
@@ -208,13 +226,26 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn sl_convolve(x: Tracked<C>, weight: Tracked<C>, how: Convolution) -> Tracked<C> {
         let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
         let y = convolution::forward(&x, &weight, None, None, how, None);
-        track::<C, _, 2>([x_node, weight_node], convolution::Saved { x, weight, how }, y)
+        track::<C, _, 2>(
+            [x_node, weight_node],
+            convolution::Saved { x, weight, how },
+            y,
+        )
     }
-    fn sl_convolve_bias(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, how: Convolution) -> Tracked<C> {
+    fn sl_convolve_bias(
+        x: Tracked<C>,
+        weight: Tracked<C>,
+        bias: Tracked<C>,
+        how: Convolution,
+    ) -> Tracked<C> {
         let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
             (x.into_parts(), weight.into_parts(), bias.into_parts());
         let y = convolution::forward(&x, &weight, Some(&bias), None, how, None);
-        track::<C, _, 3>([x_node, weight_node, bias_node], convolution::Saved { x, weight, how }, y)
+        track::<C, _, 3>(
+            [x_node, weight_node, bias_node],
+            convolution::Saved { x, weight, how },
+            y,
+        )
     }
     fn sl_convolve_done(
         x: Tracked<C>,
@@ -225,7 +256,9 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         then: Then,
     ) -> Tracked<C> {
         let (x, weight, scale, shift) = (plain(x), plain(weight), plain(scale), plain(shift));
-        <Self as AutodiffBackend>::from_inner(Flex::sl_convolve_done(x, weight, scale, shift, how, then))
+        <Self as AutodiffBackend>::from_inner(Flex::sl_convolve_done(
+            x, weight, scale, shift, how, then,
+        ))
     }
     fn sl_convolve_add_done(
         x: Tracked<C>,
@@ -253,7 +286,11 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let saved = normalization::Saved::new(x, weight, bias, None, &parts, epsilon, then);
         let output = track::<C, _, 3>([x_node, weight_node, bias_node], saved, parts.output);
         let inner = <Self as AutodiffBackend>::from_inner;
-        NormalizedParts { output, mean: inner(parts.mean), variance: inner(parts.variance) }
+        NormalizedParts {
+            output,
+            mean: inner(parts.mean),
+            variance: inner(parts.variance),
+        }
     }
     fn sl_normalize_add(
         x: Tracked<C>,
@@ -268,11 +305,24 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let (other, other_node) = other.into_parts();
         let parts = normalization::forward(&x, &weight, &bias, Some(&other), epsilon, then);
         let saved = normalization::Saved::new(x, weight, bias, Some(other), &parts, epsilon, then);
-        let output = track::<C, _, 4>([x_node, weight_node, bias_node, other_node], saved, parts.output);
+        let output = track::<C, _, 4>(
+            [x_node, weight_node, bias_node, other_node],
+            saved,
+            parts.output,
+        );
         let inner = <Self as AutodiffBackend>::from_inner;
-        NormalizedParts { output, mean: inner(parts.mean), variance: inner(parts.variance) }
+        NormalizedParts {
+            output,
+            mean: inner(parts.mean),
+            variance: inner(parts.variance),
+        }
     }
-    fn sl_affine_done(x: Tracked<C>, scale: Tracked<C>, shift: Tracked<C>, then: Then) -> Tracked<C> {
+    fn sl_affine_done(
+        x: Tracked<C>,
+        scale: Tracked<C>,
+        shift: Tracked<C>,
+        then: Then,
+    ) -> Tracked<C> {
         let y = Flex::sl_affine_done(plain(x), plain(scale), plain(shift), then);
         <Self as AutodiffBackend>::from_inner(y)
     }
@@ -284,7 +334,11 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn sl_add(x: Tracked<C>, other: Tracked<C>, then: Then) -> Tracked<C> {
         let ((x, x_node), (other, other_node)) = (x.into_parts(), other.into_parts());
         let y = elementwise::add_activate(&x, Some(&other), then);
-        track::<C, _, 2>([x_node, other_node], elementwise::SavedSum::new(x, other, then), y)
+        track::<C, _, 2>(
+            [x_node, other_node],
+            elementwise::SavedSum::new(x, other, then),
+            y,
+        )
     }
     fn sl_gate(x: Tracked<C>, gate: Tracked<C>) -> Tracked<C> {
         let ((x, x_node), (gate, gate_node)) = (x.into_parts(), gate.into_parts());
@@ -316,7 +370,11 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
             (x.into_parts(), weight.into_parts(), bias.into_parts());
         let y = linear::forward(&x, &weight, Some(&bias));
-        track::<C, _, 3>([x_node, weight_node, bias_node], linear::Saved { x, weight }, y)
+        track::<C, _, 3>(
+            [x_node, weight_node, bias_node],
+            linear::Saved { x, weight },
+            y,
+        )
     }
 }
 
@@ -355,7 +413,11 @@ fn track<C: CheckpointStrategy, S: Gradient<N>, const N: usize>(
     saved: S,
     output: Flat,
 ) -> Tracked<C> {
-    match Step::<S>(PhantomData).prepare::<C>(parents).compute_bound().stateful() {
+    match Step::<S>(PhantomData)
+        .prepare::<C>(parents)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(prepared) => prepared.finish(saved, output),
         OpsKind::UnTracked(prepared) => prepared.finish(output),
     }
@@ -370,12 +432,17 @@ fn channels_last(x: &Flat) -> Flat {
 
 /// The same numbers in row-major order; a copy only where they lie otherwise.
 fn contiguous(x: &Flat) -> Flat {
-    if x.as_slice::<f32>().is_some() { x.clone() } else { x.to_contiguous() }
+    if x.as_slice::<f32>().is_some() {
+        x.clone()
+    } else {
+        x.to_contiguous()
+    }
 }
 
 /// The numbers of a contiguous tensor.
 fn numbers(x: &Flat) -> &[f32] {
-    x.as_slice::<f32>().expect("the tensor was made contiguous, and is f32 behind `is_ours`")
+    x.as_slice::<f32>()
+        .expect("the tensor was made contiguous, and is f32 behind `is_ours`")
 }
 
 /// The four lengths of a logical `[batch, channels, height, width]`.
@@ -396,7 +463,11 @@ fn from_values(values: Vec<f32>, shape: &[usize]) -> Flat {
 /// Maps as `[rows, channels]`: channels-last for four axes, as they are for two. With what makes the result of the
 /// same shape again.
 fn rows(x: &Flat) -> Flat {
-    if x.layout().num_dims() == 4 { channels_last(x) } else { contiguous(x) }
+    if x.layout().num_dims() == 4 {
+        channels_last(x)
+    } else {
+        contiguous(x)
+    }
 }
 
 /// A `[rows, channels]` buffer in the logical shape of `like`.
@@ -427,13 +498,22 @@ pub(crate) fn normalize<const D: usize>(
     epsilon: f64,
     then: Then,
 ) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
-    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    let (x, weight, bias) = (
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    );
     let epsilon = epsilon as f32;
     let parts = match other {
         None => <Dispatch as Kernels>::sl_normalize(x, weight, bias, epsilon, then),
-        Some(other) => {
-            <Dispatch as Kernels>::sl_normalize_add(x, weight, bias, other.into_dispatch(), epsilon, then)
-        }
+        Some(other) => <Dispatch as Kernels>::sl_normalize_add(
+            x,
+            weight,
+            bias,
+            other.into_dispatch(),
+            epsilon,
+            then,
+        ),
     };
     (
         Tensor::from_dispatch(parts.output),

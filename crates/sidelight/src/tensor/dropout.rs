@@ -18,13 +18,31 @@ pub fn stream(seed: u64, name: &str) -> ChaCha8Rng {
 /// # Source
 ///
 /// Srivastava et al. 2014, "Dropout", JMLR 15; scaled in training ("inverted"), as PyTorch does it.
-pub fn dropout_mask<const D: usize>(shape: [usize; D], p: f64, seed: u64, name: &str, device: &Device) -> Tensor<D> {
+pub fn dropout_mask<const D: usize>(
+    shape: [usize; D],
+    p: f64,
+    seed: u64,
+    name: &str,
+    device: &Device,
+) -> Tensor<D> {
     let mut stream = stream(seed, name);
     // A draw is dropped below this bound: 32 random bits per number.
     let bound = (p.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
-    let kept = if p < 1.0 { (1.0 / (1.0 - p)) as f32 } else { 0.0 };
+    let kept = if p < 1.0 {
+        (1.0 / (1.0 - p)) as f32
+    } else {
+        0.0
+    };
     let n = shape.iter().product();
-    let mask: Vec<f32> = (0..n).map(|_| if u64::from(stream.next_u32()) < bound { 0.0 } else { kept }).collect();
+    let mask: Vec<f32> = (0..n)
+        .map(|_| {
+            if u64::from(stream.next_u32()) < bound {
+                0.0
+            } else {
+                kept
+            }
+        })
+        .collect();
     Tensor::from_data(TensorData::new(mask, shape), device)
 }
 
@@ -38,13 +56,22 @@ mod tests {
         let values: Vec<f32> = mask.into_data().try_to_vec().unwrap();
         let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / 1e4;
         assert!((dropped - 0.3).abs() < 0.02, "dropped {dropped}");
-        assert!(values.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.7).abs() < 1e-6));
+        assert!(
+            values
+                .iter()
+                .all(|v| *v == 0.0 || (*v - 1.0 / 0.7).abs() < 1e-6)
+        );
     }
 
     #[test]
     fn a_mask_depends_on_seed_and_name_only() {
         let device = Device::flex();
-        let draw = |seed, name| dropout_mask([64], 0.5, seed, name, &device).into_data().try_to_vec::<f32>().unwrap();
+        let draw = |seed, name| {
+            dropout_mask([64], 0.5, seed, name, &device)
+                .into_data()
+                .try_to_vec::<f32>()
+                .unwrap()
+        };
         assert_eq!(draw(7, "a"), draw(7, "a"));
         assert_ne!(draw(7, "a"), draw(8, "a"));
         assert_ne!(draw(7, "a"), draw(7, "b"));

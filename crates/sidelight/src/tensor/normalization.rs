@@ -37,13 +37,24 @@ pub fn batch_norm<const D: usize>(
     let is_tracked = x.is_tracked() || weight.is_tracked() || bias.is_tracked();
     if (D == 2 || D == 4) && !is_tracked && cpu::is_ours(&x) && cpu::is_ours(&weight) {
         let Folded { scale, shift } = fold(weight, bias, mean, variance, epsilon);
-        return cpu::call!(sl_affine_done(x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch(), None));
+        return cpu::call!(sl_affine_done(
+            x.into_dispatch(),
+            scale.into_dispatch(),
+            shift.into_dispatch(),
+            None
+        ));
     }
     module::batch_norm(x, weight, bias, mean, variance, epsilon)
 }
 
 /// A normalisation by given statistics as a factor and an offset per channel.
-pub fn fold(weight: Tensor<1>, bias: Tensor<1>, mean: Tensor<1>, variance: Tensor<1>, epsilon: f64) -> Folded {
+pub fn fold(
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+    epsilon: f64,
+) -> Folded {
     let scale = weight / (variance + epsilon).sqrt();
     let shift = bias - mean * scale.clone();
     Folded { scale, shift }
@@ -72,7 +83,11 @@ pub fn batch_norm_train<const D: usize>(
     if (D == 2 || D == 4) && is_known && cpu::is_ours(&x) && cpu::is_ours(&weight) {
         let n = rows_of(&x);
         let (output, mean, variance) = cpu::normalize(x, weight, bias, other, epsilon, then);
-        return Normalized { output, mean, variance: variance * (n / (n - 1.0)) };
+        return Normalized {
+            output,
+            mean,
+            variance: variance * (n / (n - 1.0)),
+        };
     }
     train_by_burn(x, weight, bias, epsilon, other, then)
 }
@@ -99,7 +114,11 @@ pub(super) fn train_by_burn<const D: usize>(
         (None, Some(function)) => activate(result.output, function),
         (None, None) => result.output,
     };
-    Normalized { output, mean: result.mean, variance: result.variance * (n / (n - 1.0)) }
+    Normalized {
+        output,
+        mean: result.mean,
+        variance: result.variance * (n / (n - 1.0)),
+    }
 }
 
 /// Normalises the last axis of each row.
@@ -111,7 +130,12 @@ pub(super) fn train_by_burn<const D: usize>(
 /// # Source
 ///
 /// Ba et al. 2016, "Layer Normalization", arXiv:1607.06450, eq. 4.
-pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
     module::layer_norm(x, weight, Some(bias), epsilon)
 }
 
@@ -124,6 +148,11 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<
 /// # Source
 ///
 /// Liu et al. 2022, "A ConvNet for the 2020s", arXiv:2201.03545: `LayerNorm2d`.
-pub fn layer_norm_channels(x: Tensor<4>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<4> {
+pub fn layer_norm_channels(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<4> {
     layer_norm(x.permute([0, 2, 3, 1]), weight, bias, epsilon).permute([0, 3, 1, 2])
 }

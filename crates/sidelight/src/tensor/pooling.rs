@@ -105,7 +105,14 @@ pub fn adaptive_max_pool2d(x: Tensor<4>, side: usize) -> Tensor<4> {
     );
     if height == width {
         let cell = height / side;
-        return max_pool2d(x, Window { side: cell, stride: cell, padding: 0 });
+        return max_pool2d(
+            x,
+            Window {
+                side: cell,
+                stride: cell,
+                padding: 0,
+            },
+        );
     }
     let mut options = MaxPoolOptions::new([height / side, width / side]);
     options.stride = [height / side, width / side];

@@ -9,7 +9,11 @@ use super::{activation, convolution, linear, normalization, pooling};
 fn difference<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> f32 {
     assert_eq!(a.dims(), b.dims());
     let scale: f32 = b.clone().without_autodiff().abs().max().into_scalar();
-    let difference: f32 = (a.clone() - b.clone()).without_autodiff().abs().max().into_scalar();
+    let difference: f32 = (a.clone() - b.clone())
+        .without_autodiff()
+        .abs()
+        .max()
+        .into_scalar();
     difference / scale.max(1.0)
 }
 
@@ -21,8 +25,9 @@ fn same<const D: usize>(what: &str, a: Tensor<D>, b: Tensor<D>) {
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     let n: usize = shape.iter().product();
     let mut stream = stream(7, &format!("{shape:?}"));
-    let values: Vec<f32> =
-        (0..n).map(|_| rand::Rng::next_u32(&mut stream) as f32 / 2_147_483_648.0 - 1.0).collect();
+    let values: Vec<f32> = (0..n)
+        .map(|_| rand::Rng::next_u32(&mut stream) as f32 / 2_147_483_648.0 - 1.0)
+        .collect();
     Tensor::from_data(burn::tensor::TensorData::new(values, shape), device)
 }
 
@@ -49,15 +54,29 @@ macro_rules! agree {
 #[test]
 fn convolutions_agree_with_burns() {
     let device = Device::flex().autodiff();
-    for (channels, out, side, stride, padding, groups) in
-        [(3, 16, 3, 2, 1, 1), (8, 8, 3, 1, 1, 8), (16, 24, 1, 1, 0, 1), (6, 9, 5, 2, 2, 3), (4, 33, 7, 2, 3, 1)]
-    {
-        let how = Convolution { stride, padding, dilation: 1, groups };
+    for (channels, out, side, stride, padding, groups) in [
+        (3, 16, 3, 2, 1, 1),
+        (8, 8, 3, 1, 1, 8),
+        (16, 24, 1, 1, 0, 1),
+        (6, 9, 5, 2, 2, 3),
+        (4, 33, 7, 2, 3, 1),
+    ] {
+        let how = Convolution {
+            stride,
+            padding,
+            dilation: 1,
+            groups,
+        };
         let what = format!("{how:?}");
         let x = random([2, channels, 13, 11], &device);
         let w = random([out, channels / groups, side, side], &device);
         let b = random([out], &device);
-        agree!(&what, [x, w], conv2d(x.clone(), w.clone(), None, how), convolution::by_burn(x.clone(), w.clone(), None, how));
+        agree!(
+            &what,
+            [x, w],
+            conv2d(x.clone(), w.clone(), None, how),
+            convolution::by_burn(x.clone(), w.clone(), None, how)
+        );
         agree!(
             &what,
             [x, w, b],
@@ -70,10 +89,18 @@ fn convolutions_agree_with_burns() {
 #[test]
 fn convolutions_take_any_layout() {
     let device = Device::flex().autodiff();
-    let how = Convolution { stride: 1, padding: 1, dilation: 1, groups: 1 };
+    let how = Convolution {
+        stride: 1,
+        padding: 1,
+        dilation: 1,
+        groups: 1,
+    };
     let x = random([2, 13, 4, 11], &device);
     let w = random([3, 3, 4, 5], &device);
-    let (view, weight) = (|x: Tensor<4>| x.permute([0, 2, 1, 3]), |w: Tensor<4>| w.permute([3, 2, 0, 1]));
+    let (view, weight) = (
+        |x: Tensor<4>| x.permute([0, 2, 1, 3]),
+        |w: Tensor<4>| w.permute([3, 2, 0, 1]),
+    );
     agree!(
         "views",
         [x, w],
@@ -85,19 +112,50 @@ fn convolutions_take_any_layout() {
 #[test]
 fn a_folded_convolution_is_the_three_layers() {
     for device in [Device::flex(), Device::flex().autodiff()] {
-        let how = Convolution { stride: 2, padding: 1, dilation: 1, groups: 1 };
+        let how = Convolution {
+            stride: 2,
+            padding: 1,
+            dilation: 1,
+            groups: 1,
+        };
         let (x, w) = (random([2, 5, 9, 9], &device), random([7, 5, 3, 3], &device));
-        let (weight, bias, mean) = (random([7], &device), random([7], &device) + 0.1, random([7], &device) - 0.2);
+        let (weight, bias, mean) = (
+            random([7], &device),
+            random([7], &device) + 0.1,
+            random([7], &device) - 0.2,
+        );
         let variance = random([7], &device).abs() + 0.5;
         let other = random([2, 7, 5, 5], &device);
         let y = convolution::by_burn(x.clone(), w.clone(), None, how);
-        let y = burn::tensor::module::batch_norm(y, weight.clone(), bias.clone(), mean.clone(), variance.clone(), 1e-5);
-        let folded = || fold(weight.clone(), bias.clone(), mean.clone(), variance.clone(), 1e-5);
+        let y = burn::tensor::module::batch_norm(
+            y,
+            weight.clone(),
+            bias.clone(),
+            mean.clone(),
+            variance.clone(),
+            1e-5,
+        );
+        let folded = || {
+            fold(
+                weight.clone(),
+                bias.clone(),
+                mean.clone(),
+                variance.clone(),
+                1e-5,
+            )
+        };
         for then in [None, Some(Activation::Relu6), Some(Activation::Gelu)] {
             let apply = |y: Tensor<4>| then.map_or(y.clone(), |then| activation::by_burn(y, then));
             let ours = conv2d_folded(x.clone(), w.clone(), folded(), None, how, then);
             same("folded", ours, apply(y.clone()));
-            let ours = conv2d_folded(x.clone(), w.clone(), folded(), Some(other.clone()), how, then);
+            let ours = conv2d_folded(
+                x.clone(),
+                w.clone(),
+                folded(),
+                Some(other.clone()),
+                how,
+                then,
+            );
             same("folded, with a sum", ours, apply(y.clone() + other.clone()));
         }
     }
@@ -119,8 +177,24 @@ fn normalisations_agree_with_burns() {
         agree!(
             "norm with a sum",
             [x, w, b, other],
-            batch_norm_train(x.clone(), w.clone(), b.clone(), 1e-5, Some(other.clone()), then).output,
-            normalization::train_by_burn(x.clone(), w.clone(), b.clone(), 1e-5, Some(other.clone()), then).output
+            batch_norm_train(
+                x.clone(),
+                w.clone(),
+                b.clone(),
+                1e-5,
+                Some(other.clone()),
+                then
+            )
+            .output,
+            normalization::train_by_burn(
+                x.clone(),
+                w.clone(),
+                b.clone(),
+                1e-5,
+                Some(other.clone()),
+                then
+            )
+            .output
         );
     }
     let ours = batch_norm_train(x.clone(), w.clone(), b.clone(), 1e-5, None, None);
@@ -132,12 +206,26 @@ fn normalisations_agree_with_burns() {
         "norm of features",
         [features, w, b],
         batch_norm_train(features.clone(), w.clone(), b.clone(), 1e-5, None, None).output,
-        normalization::train_by_burn(features.clone(), w.clone(), b.clone(), 1e-5, None, None).output
+        normalization::train_by_burn(features.clone(), w.clone(), b.clone(), 1e-5, None, None)
+            .output
     );
     // By given statistics: the kernels where nothing wants a gradient, Burn's where something does.
-    let given = |x: Tensor<4>, w: Tensor<1>| batch_norm(x, w, b.clone(), ours.mean.clone(), ours.variance.clone(), 1e-5);
+    let given = |x: Tensor<4>, w: Tensor<1>| {
+        batch_norm(
+            x,
+            w,
+            b.clone(),
+            ours.mean.clone(),
+            ours.variance.clone(),
+            1e-5,
+        )
+    };
     let tracked = given(x.clone().require_grad(), w.clone());
-    same("norm by given statistics", given(x.clone(), w.clone()), tracked);
+    same(
+        "norm by given statistics",
+        given(x.clone(), w.clone()),
+        tracked,
+    );
 }
 
 #[test]
@@ -156,7 +244,12 @@ fn activations_and_sums_agree_with_burns() {
         Activation::Tanh,
     ] {
         let what = format!("{function:?}");
-        agree!(&what, [x], activate(x.clone(), function), activation::by_burn(x.clone(), function));
+        agree!(
+            &what,
+            [x],
+            activate(x.clone(), function),
+            activation::by_burn(x.clone(), function)
+        );
         agree!(
             &what,
             [x, other],
@@ -164,7 +257,12 @@ fn activations_and_sums_agree_with_burns() {
             activation::by_burn(x.clone() + other.clone(), function)
         );
     }
-    agree!("sum", [x, other], add_activate(x.clone(), other.clone(), None), x.clone() + other.clone());
+    agree!(
+        "sum",
+        [x, other],
+        add_activate(x.clone(), other.clone(), None),
+        x.clone() + other.clone()
+    );
     let gate = random([2, 5], &device);
     agree!(
         "gate",
@@ -179,14 +277,33 @@ fn pooling_agrees_with_burns() {
     let device = Device::flex().autodiff();
     let x = random([2, 5, 12, 12], &device);
     for (side, stride, padding) in [(3, 2, 1), (2, 2, 0), (3, 1, 1)] {
-        let window = Window { side, stride, padding };
+        let window = Window {
+            side,
+            stride,
+            padding,
+        };
         let what = format!("{window:?}");
-        agree!(&what, [x], max_pool2d(x.clone(), window), pooling::max_by_burn(x.clone(), window));
-        agree!(&what, [x], avg_pool2d(x.clone(), window), pooling::avg_by_burn(x.clone(), window));
+        agree!(
+            &what,
+            [x],
+            max_pool2d(x.clone(), window),
+            pooling::max_by_burn(x.clone(), window)
+        );
+        agree!(
+            &what,
+            [x],
+            avg_pool2d(x.clone(), window),
+            pooling::avg_by_burn(x.clone(), window)
+        );
     }
     for side in [1, 4, 5] {
         let what = format!("adaptive {side}");
-        agree!(&what, [x], adaptive_avg_pool2d(x.clone(), side), pooling::adaptive_avg_by_burn(x.clone(), side));
+        agree!(
+            &what,
+            [x],
+            adaptive_avg_pool2d(x.clone(), side),
+            pooling::adaptive_avg_by_burn(x.clone(), side)
+        );
     }
     let largest = adaptive_max_pool2d(x.clone(), 1);
     same("largest of all", largest, x.clone().max_dim(3).max_dim(2));
@@ -195,8 +312,17 @@ fn pooling_agrees_with_burns() {
 #[test]
 fn products_agree_with_burns() {
     let device = Device::flex().autodiff();
-    let (x, w, b) = (random([7, 20], &device), random([9, 20], &device), random([9], &device));
-    agree!("product", [x, w], linear(x.clone(), w.clone(), None), linear::by_burn(x.clone(), w.clone(), None));
+    let (x, w, b) = (
+        random([7, 20], &device),
+        random([9, 20], &device),
+        random([9], &device),
+    );
+    agree!(
+        "product",
+        [x, w],
+        linear(x.clone(), w.clone(), None),
+        linear::by_burn(x.clone(), w.clone(), None)
+    );
     agree!(
         "product with offset",
         [x, w, b],
@@ -208,19 +334,45 @@ fn products_agree_with_burns() {
 #[test]
 fn other_types_go_to_burn() {
     let device = Device::flex();
-    let x = Tensor::<4>::random([1, 2, 5, 5], Distribution::Default, &device).cast(burn::tensor::FloatDType::F64);
-    let w = Tensor::<4>::random([3, 2, 3, 3], Distribution::Default, &device).cast(burn::tensor::FloatDType::F64);
+    let x = Tensor::<4>::random([1, 2, 5, 5], Distribution::Default, &device)
+        .cast(burn::tensor::FloatDType::F64);
+    let w = Tensor::<4>::random([3, 2, 3, 3], Distribution::Default, &device)
+        .cast(burn::tensor::FloatDType::F64);
     assert!(!cpu::is_ours(&x));
-    let how = Convolution { stride: 1, padding: 0, dilation: 1, groups: 1 };
+    let how = Convolution {
+        stride: 1,
+        padding: 0,
+        dilation: 1,
+        groups: 1,
+    };
     assert_eq!(conv2d(x.clone(), w, None, how).dims(), [1, 3, 3, 3]);
-    assert_eq!(max_pool2d(x, Window { side: 2, stride: 2, padding: 0 }).dims(), [1, 2, 2, 2]);
+    assert_eq!(
+        max_pool2d(
+            x,
+            Window {
+                side: 2,
+                stride: 2,
+                padding: 0
+            }
+        )
+        .dims(),
+        [1, 2, 2, 2]
+    );
 }
 
 #[test]
 fn only_what_wants_a_gradient_gets_one() {
     let device = Device::flex().autodiff();
-    let how = Convolution { stride: 1, padding: 1, dilation: 1, groups: 1 };
-    let (x, w) = (random([1, 3, 6, 6], &device), random([4, 3, 3, 3], &device).require_grad());
+    let how = Convolution {
+        stride: 1,
+        padding: 1,
+        dilation: 1,
+        groups: 1,
+    };
+    let (x, w) = (
+        random([1, 3, 6, 6], &device),
+        random([4, 3, 3, 3], &device).require_grad(),
+    );
     let gradients = conv2d(x.clone(), w.clone(), None, how).sum().backward();
     assert!(x.grad(&gradients).is_none() && w.grad(&gradients).is_some());
     // Plain images and tracked weights mix.

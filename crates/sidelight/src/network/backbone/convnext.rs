@@ -34,7 +34,11 @@ fn conv(conv: Conv2d) -> Plan {
 }
 /// A matrix product of each pixel's channels.
 fn pixelwise(from: usize, to: usize) -> Plan {
-    Layer::Linear(Linear { per_pixel: true, ..Linear::new(from, to) }).into()
+    Layer::Linear(Linear {
+        per_pixel: true,
+        ..Linear::new(from, to)
+    })
+    .into()
 }
 
 fn block(channels: usize, drop: f64) -> Plan {
@@ -48,10 +52,19 @@ fn block(channels: usize, drop: f64) -> Plan {
         pixelwise(4 * channels, channels),
         Layer::Identity.into(),
     ];
-    let scaled = Residual { layer_scale: channels, ..Residual::default() };
+    let scaled = Residual {
+        layer_scale: channels,
+        ..Residual::default()
+    };
     Plan::with(
         Layer::Residual(scaled),
-        [("block", Plan::numbered(layers)), ("stochastic_depth", Layer::DropPath(DropPath { p: drop }).into())],
+        [
+            ("block", Plan::numbered(layers)),
+            (
+                "stochastic_depth",
+                Layer::DropPath(DropPath { p: drop }).into(),
+            ),
+        ],
     )
 }
 
@@ -62,9 +75,15 @@ fn plan(n_classes: usize) -> Plan {
     let mut from = 3;
     for (channels, n) in STAGES {
         features.push(if from == 3 {
-            Plan::numbered([conv(Conv2d::new(3, channels, 4, 4).with_padding(0)), norm(channels)])
+            Plan::numbered([
+                conv(Conv2d::new(3, channels, 4, 4).with_padding(0)),
+                norm(channels),
+            ])
         } else {
-            Plan::numbered([norm(from), conv(Conv2d::new(from, channels, 2, 2).with_padding(0))])
+            Plan::numbered([
+                norm(from),
+                conv(Conv2d::new(from, channels, 2, 2).with_padding(0)),
+            ])
         });
         let stage = (0..n).map(|_| {
             done += 1;
@@ -73,10 +92,17 @@ fn plan(n_classes: usize) -> Plan {
         features.push(Plan::numbered(stage.collect::<Vec<_>>()));
         from = channels;
     }
-    let classifier = [norm(768), Layer::Flatten.into(), Layer::Linear(Linear::new(768, n_classes)).into()];
+    let classifier = [
+        norm(768),
+        Layer::Flatten.into(),
+        Layer::Linear(Linear::new(768, n_classes)).into(),
+    ];
     Plan::sequence([
         ("features", Plan::numbered(features)),
-        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        (
+            "avgpool",
+            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        ),
         ("flatten", Layer::Flatten.into()),
         ("classifier", Plan::numbered(classifier)),
     ])
@@ -99,9 +125,15 @@ fn from_timm(key: &str) -> Option<String> {
         return Some(format!("features.{}.{rest}", 2 * stage));
     }
     let (block, rest) = rest.strip_prefix("blocks.")?.split_once('.')?;
-    let inside = [("gamma", "layer_scale"), ("conv_dw.", "block.0."), ("norm.", "block.2."), ("mlp.fc1.", "block.3."), ("mlp.fc2.", "block.5.")]
-        .iter()
-        .find_map(|(timms, ours)| rest.strip_prefix(timms).map(|rest| format!("{ours}{rest}")))?;
+    let inside = [
+        ("gamma", "layer_scale"),
+        ("conv_dw.", "block.0."),
+        ("norm.", "block.2."),
+        ("mlp.fc1.", "block.3."),
+        ("mlp.fc2.", "block.5."),
+    ]
+    .iter()
+    .find_map(|(timms, ours)| rest.strip_prefix(timms).map(|rest| format!("{ours}{rest}")))?;
     Some(format!("features.{}.{block}.{inside}", 2 * stage + 1))
 }
 
@@ -113,9 +145,15 @@ mod tests {
     fn timms_keys_become_torchvisions() {
         let renamed = |key| from_timm(key).unwrap_or_default();
         assert_eq!(renamed("stem.1.weight"), "features.0.1.weight");
-        assert_eq!(renamed("stages.0.blocks.2.gamma"), "features.1.2.layer_scale");
+        assert_eq!(
+            renamed("stages.0.blocks.2.gamma"),
+            "features.1.2.layer_scale"
+        );
         assert_eq!(renamed("stages.2.downsample.1.bias"), "features.4.1.bias");
-        assert_eq!(renamed("stages.3.blocks.0.mlp.fc2.weight"), "features.7.0.block.5.weight");
+        assert_eq!(
+            renamed("stages.3.blocks.0.mlp.fc2.weight"),
+            "features.7.0.block.5.weight"
+        );
         assert_eq!(renamed("head.norm.weight"), "classifier.0.weight");
         assert_eq!(renamed("fc.weight"), "");
     }

@@ -36,19 +36,46 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 ];
 const EPSILON: f64 = 1e-5;
 
-fn block(from: usize, to: usize, expansion: usize, kernel: usize, stride: usize, drop: f64) -> Plan {
+fn block(
+    from: usize,
+    to: usize,
+    expansion: usize,
+    kernel: usize,
+    stride: usize,
+    drop: f64,
+) -> Plan {
     let expanded = from * expansion;
     let mut layers = Vec::new();
     if expansion != 1 {
-        layers.push(conv_norm(Conv2d::new(from, expanded, 1, 1), EPSILON, Layer::Silu));
+        layers.push(conv_norm(
+            Conv2d::new(from, expanded, 1, 1),
+            EPSILON,
+            Layer::Silu,
+        ));
     }
-    layers.push(conv_norm(Conv2d::depthwise(expanded, kernel, stride), EPSILON, Layer::Silu));
-    layers.push(squeeze_excite(expanded, (from / 4).max(1), Layer::Silu, Layer::Sigmoid));
-    layers.push(conv_norm(Conv2d::new(expanded, to, 1, 1), EPSILON, Layer::Identity));
+    layers.push(conv_norm(
+        Conv2d::depthwise(expanded, kernel, stride),
+        EPSILON,
+        Layer::Silu,
+    ));
+    layers.push(squeeze_excite(
+        expanded,
+        (from / 4).max(1),
+        Layer::Silu,
+        Layer::Sigmoid,
+    ));
+    layers.push(conv_norm(
+        Conv2d::new(expanded, to, 1, 1),
+        EPSILON,
+        Layer::Identity,
+    ));
     let mut parts = vec![("block", Plan::numbered(layers))];
     let is_residual = stride == 1 && from == to;
     if is_residual {
-        parts.push(("stochastic_depth", Layer::DropPath(DropPath { p: drop }).into()));
+        parts.push((
+            "stochastic_depth",
+            Layer::DropPath(DropPath { p: drop }).into(),
+        ));
     }
     Plan::with(around(is_residual), parts)
 }
@@ -60,18 +87,34 @@ fn plan(n_classes: usize) -> Plan {
     for (expansion, kernel, stride, to, n) in STAGES {
         let stage = (0..n).map(|i| {
             let drop = 0.2 * done as f64 / n_blocks as f64;
-            let block = block(from, to, expansion, kernel, if i == 0 { stride } else { 1 }, drop);
+            let block = block(
+                from,
+                to,
+                expansion,
+                kernel,
+                if i == 0 { stride } else { 1 },
+                drop,
+            );
             (from, done) = (to, done + 1);
             block
         });
         features.push(Plan::numbered(stage.collect::<Vec<_>>()));
     }
-    features.push(conv_norm(Conv2d::new(320, 1280, 1, 1), EPSILON, Layer::Silu));
-    let classifier =
-        [Plan::leaf(Layer::Dropout(Dropout { p: 0.2 })), Layer::Linear(Linear::new(1280, n_classes)).into()];
+    features.push(conv_norm(
+        Conv2d::new(320, 1280, 1, 1),
+        EPSILON,
+        Layer::Silu,
+    ));
+    let classifier = [
+        Plan::leaf(Layer::Dropout(Dropout { p: 0.2 })),
+        Layer::Linear(Linear::new(1280, n_classes)).into(),
+    ];
     Plan::sequence([
         ("features", Plan::numbered(features)),
-        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        (
+            "avgpool",
+            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        ),
         ("flatten", Layer::Flatten.into()),
         ("classifier", Plan::numbered(classifier)),
     ])

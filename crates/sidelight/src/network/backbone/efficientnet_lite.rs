@@ -39,10 +39,18 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 ];
 
 fn conv(from: usize, to: usize, kernel: usize, stride: usize) -> Conv2d {
-    Conv2d { same: true, padding: 0, ..Conv2d::new(from, to, kernel, stride) }
+    Conv2d {
+        same: true,
+        padding: 0,
+        ..Conv2d::new(from, to, kernel, stride)
+    }
 }
 fn norm(channels: usize) -> Plan {
-    Layer::BatchNorm(BatchNorm { epsilon: 1e-3, ..BatchNorm::new(channels) }).into()
+    Layer::BatchNorm(BatchNorm {
+        epsilon: 1e-3,
+        ..BatchNorm::new(channels)
+    })
+    .into()
 }
 fn leaf(conv: Conv2d) -> Plan {
     Layer::Conv2d(conv).into()
@@ -50,7 +58,10 @@ fn leaf(conv: Conv2d) -> Plan {
 
 fn block(from: usize, to: usize, expansion: usize, kernel: usize, stride: usize) -> Plan {
     let wide = from * expansion;
-    let depthwise = Conv2d { groups: wide, ..conv(wide, wide, kernel, stride) };
+    let depthwise = Conv2d {
+        groups: wide,
+        ..conv(wide, wide, kernel, stride)
+    };
     let layers = if expansion == 1 {
         vec![
             ("conv_dw", leaf(depthwise)),
@@ -92,9 +103,15 @@ fn plan(n_classes: usize) -> Plan {
         ("conv_head", leaf(conv(320, 1280, 1, 1))),
         ("bn2", norm(1280)),
         ("act2", Layer::Relu6.into()),
-        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        (
+            "avgpool",
+            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        ),
         ("flatten", Layer::Flatten.into()),
-        ("classifier", Layer::Linear(Linear::new(1280, n_classes)).into()),
+        (
+            "classifier",
+            Layer::Linear(Linear::new(1280, n_classes)).into(),
+        ),
     ])
 }
 
@@ -150,9 +167,15 @@ mod tests {
         let renamed = |key| from_package(key).unwrap_or_default();
         assert_eq!(renamed("_conv_stem.weight"), "conv_stem.weight");
         assert_eq!(renamed("_blocks.0._bn1.weight"), "blocks.0.0.bn1.weight");
-        assert_eq!(renamed("_blocks.0._project_conv.weight"), "blocks.0.0.conv_pw.weight");
+        assert_eq!(
+            renamed("_blocks.0._project_conv.weight"),
+            "blocks.0.0.conv_pw.weight"
+        );
         assert_eq!(renamed("_blocks.2._bn2.bias"), "blocks.1.1.bn3.bias");
-        assert_eq!(renamed("_blocks.15._depthwise_conv.weight"), "blocks.6.0.conv_dw.weight");
+        assert_eq!(
+            renamed("_blocks.15._depthwise_conv.weight"),
+            "blocks.6.0.conv_dw.weight"
+        );
         assert_eq!(renamed("_blocks.16._bn1.weight"), "");
         assert_eq!(renamed("_fc.bias"), "classifier.bias");
     }

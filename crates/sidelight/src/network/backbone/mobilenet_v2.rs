@@ -43,7 +43,11 @@ fn inverted_residual(from: usize, to: usize, stride: usize, expansion: usize) ->
     layers.push(block(Conv2d::depthwise(hidden, 3, stride)));
     layers.push(Layer::Conv2d(Conv2d::new(hidden, to, 1, 1)).into());
     layers.push(Layer::BatchNorm(BatchNorm::new(to)).into());
-    let around = if stride == 1 && from == to { Layer::Residual(Residual::default()) } else { Layer::Sequential };
+    let around = if stride == 1 && from == to {
+        Layer::Residual(Residual::default())
+    } else {
+        Layer::Sequential
+    };
     Plan::with(around, [("conv", Plan::numbered(layers))])
 }
 
@@ -51,19 +55,37 @@ fn plan(n_classes: usize) -> Plan {
     let mut features = vec![block(Conv2d::new(3, 32, 3, 2))];
     let mut from = 32;
     // expansion, channels, blocks, stride of the first: table 2 of the paper.
-    let stages =
-        [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+    let stages = [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ];
     for (expansion, to, n, stride) in stages {
         for i in 0..n {
-            features.push(inverted_residual(from, to, if i == 0 { stride } else { 1 }, expansion));
+            features.push(inverted_residual(
+                from,
+                to,
+                if i == 0 { stride } else { 1 },
+                expansion,
+            ));
             from = to;
         }
     }
     features.push(block(Conv2d::new(from, 1280, 1, 1)));
-    let classifier = [Plan::leaf(Layer::Dropout(Dropout { p: 0.2 })), Layer::Linear(Linear::new(1280, n_classes)).into()];
+    let classifier = [
+        Plan::leaf(Layer::Dropout(Dropout { p: 0.2 })),
+        Layer::Linear(Linear::new(1280, n_classes)).into(),
+    ];
     Plan::sequence([
         ("features", Plan::numbered(features)),
-        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        (
+            "avgpool",
+            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        ),
         ("flatten", Layer::Flatten.into()),
         ("classifier", Plan::numbered(classifier)),
     ])

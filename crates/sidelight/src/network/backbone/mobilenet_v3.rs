@@ -23,8 +23,11 @@ pub(super) const LARGE: Backbone = Backbone {
     plan: |n| mobilenet(&LARGE_BLOCKS, 1280, n),
     spellings: &[],
 };
-pub(super) const SMALL: Backbone =
-    Backbone { name: "mobilenet_v3_small", plan: |n| mobilenet(&SMALL_BLOCKS, 1024, n), ..LARGE };
+pub(super) const SMALL: Backbone = Backbone {
+    name: "mobilenet_v3_small",
+    plan: |n| mobilenet(&SMALL_BLOCKS, 1024, n),
+    ..LARGE
+};
 
 /// Whether squeeze-and-excitation is in a block.
 #[derive(Clone, Copy, PartialEq)]
@@ -75,26 +78,54 @@ fn block(from: usize, row: &Row) -> Plan {
     let &(kernel, expanded, to, squeeze, ref activation, stride) = row;
     let mut layers = Vec::new();
     if expanded != from {
-        layers.push(conv_norm(Conv2d::new(from, expanded, 1, 1), EPSILON, activation.clone()));
+        layers.push(conv_norm(
+            Conv2d::new(from, expanded, 1, 1),
+            EPSILON,
+            activation.clone(),
+        ));
     }
-    layers.push(conv_norm(Conv2d::depthwise(expanded, kernel, stride), EPSILON, activation.clone()));
+    layers.push(conv_norm(
+        Conv2d::depthwise(expanded, kernel, stride),
+        EPSILON,
+        activation.clone(),
+    ));
     if squeeze == Yes {
         let squeezed = divisible_by_8(expanded as f64 / 4.0);
-        layers.push(squeeze_excite(expanded, squeezed, Layer::Relu, Layer::HardSigmoid));
+        layers.push(squeeze_excite(
+            expanded,
+            squeezed,
+            Layer::Relu,
+            Layer::HardSigmoid,
+        ));
     }
-    layers.push(conv_norm(Conv2d::new(expanded, to, 1, 1), EPSILON, Layer::Identity));
-    Plan::with(around(stride == 1 && from == to), [("block", Plan::numbered(layers))])
+    layers.push(conv_norm(
+        Conv2d::new(expanded, to, 1, 1),
+        EPSILON,
+        Layer::Identity,
+    ));
+    Plan::with(
+        around(stride == 1 && from == to),
+        [("block", Plan::numbered(layers))],
+    )
 }
 
 fn mobilenet(rows: &[Row], last: usize, n_classes: usize) -> Plan {
-    let mut features = vec![conv_norm(Conv2d::new(3, 16, 3, 2), EPSILON, Layer::HardSwish)];
+    let mut features = vec![conv_norm(
+        Conv2d::new(3, 16, 3, 2),
+        EPSILON,
+        Layer::HardSwish,
+    )];
     let mut from = 16;
     for row in rows {
         features.push(block(from, row));
         from = row.2;
     }
     let wide = from * 6;
-    features.push(conv_norm(Conv2d::new(from, wide, 1, 1), EPSILON, Layer::HardSwish));
+    features.push(conv_norm(
+        Conv2d::new(from, wide, 1, 1),
+        EPSILON,
+        Layer::HardSwish,
+    ));
     let classifier = [
         Plan::leaf(Layer::Linear(Linear::new(wide, last))),
         Layer::HardSwish.into(),
@@ -103,7 +134,10 @@ fn mobilenet(rows: &[Row], last: usize, n_classes: usize) -> Plan {
     ];
     Plan::sequence([
         ("features", Plan::numbered(features)),
-        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        (
+            "avgpool",
+            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        ),
         ("flatten", Layer::Flatten.into()),
         ("classifier", Plan::numbered(classifier)),
     ])

@@ -22,10 +22,25 @@ const RESNET: Backbone = Backbone {
     plan: |n| basic([2, 2, 2, 2], n),
     spellings: &[],
 };
-pub(super) const RESNET18: Backbone = Backbone { name: "resnet18", ..RESNET };
-pub(super) const RESNET34: Backbone = Backbone { name: "resnet34", plan: |n| basic([3, 4, 6, 3], n), ..RESNET };
-pub(super) const RESNET50: Backbone = Backbone { name: "resnet50", plan: |n| bottleneck([3, 4, 6, 3], n), ..RESNET };
-pub(super) const RESNET101: Backbone = Backbone { name: "resnet101", plan: |n| bottleneck([3, 4, 23, 3], n), ..RESNET };
+pub(super) const RESNET18: Backbone = Backbone {
+    name: "resnet18",
+    ..RESNET
+};
+pub(super) const RESNET34: Backbone = Backbone {
+    name: "resnet34",
+    plan: |n| basic([3, 4, 6, 3], n),
+    ..RESNET
+};
+pub(super) const RESNET50: Backbone = Backbone {
+    name: "resnet50",
+    plan: |n| bottleneck([3, 4, 6, 3], n),
+    ..RESNET
+};
+pub(super) const RESNET101: Backbone = Backbone {
+    name: "resnet101",
+    plan: |n| bottleneck([3, 4, 23, 3], n),
+    ..RESNET
+};
 
 fn conv(from: usize, to: usize, kernel: usize, stride: usize) -> Plan {
     Layer::Conv2d(Conv2d::new(from, to, kernel, stride)).into()
@@ -74,25 +89,49 @@ fn resnet(block: Block, expansion: usize, blocks: [usize; 4], n_classes: usize) 
         ("conv1", conv(3, 64, 7, 2)),
         ("bn1", norm(64)),
         ("relu", Layer::Relu.into()),
-        ("maxpool", Layer::MaxPool(Pool { kernel: 3, stride: 2, padding: 1 }).into()),
+        (
+            "maxpool",
+            Layer::MaxPool(Pool {
+                kernel: 3,
+                stride: 2,
+                padding: 1,
+            })
+            .into(),
+        ),
     ];
     let mut from = 64;
-    for (i, (name, n)) in ["layer1", "layer2", "layer3", "layer4"].into_iter().zip(blocks).enumerate() {
+    for (i, (name, n)) in ["layer1", "layer2", "layer3", "layer4"]
+        .into_iter()
+        .zip(blocks)
+        .enumerate()
+    {
         let width = 64 << i;
         let stage = (0..n).map(|b| {
             let stride = if i > 0 && b == 0 { 2 } else { 1 };
             let mut layers = block(from, width, stride);
             if stride != 1 || from != width * expansion {
-                let shortcut = [conv(from, width * expansion, 1, stride), norm(width * expansion)];
+                let shortcut = [
+                    conv(from, width * expansion, 1, stride),
+                    norm(width * expansion),
+                ];
                 layers.push(("downsample", Plan::numbered(shortcut)));
             }
             from = width * expansion;
-            Plan::with(Layer::Residual(Residual { relu_after: true, ..Residual::default() }), layers)
+            Plan::with(
+                Layer::Residual(Residual {
+                    relu_after: true,
+                    ..Residual::default()
+                }),
+                layers,
+            )
         });
         children.push((name, Plan::numbered(stage.collect::<Vec<_>>())));
     }
     children.extend([
-        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        (
+            "avgpool",
+            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        ),
         ("flatten", Layer::Flatten.into()),
         ("fc", Layer::Linear(Linear::new(from, n_classes)).into()),
     ]);

@@ -28,7 +28,13 @@ pub(super) const SMALL_CNN: Backbone = Backbone {
 };
 
 fn plan(n_classes: usize) -> Plan {
-    let stages = [(3, 16, 2), (16, 32, 2), (32, 64, 2), (64, 96, 2), (96, 128, 1)];
+    let stages = [
+        (3, 16, 2),
+        (16, 32, 2),
+        (32, 64, 2),
+        (64, 96, 2),
+        (96, 128, 1),
+    ];
     let stage = |(from, to, stride)| {
         Plan::numbered([
             Plan::leaf(Layer::Conv2d(Conv2d::new(from, to, 3, stride))),
@@ -38,8 +44,14 @@ fn plan(n_classes: usize) -> Plan {
     };
     Plan::sequence([
         ("features", Plan::numbered(stages.map(stage))),
-        ("avgpool", Layer::AdaptiveAvgPool(AdaptivePool::default()).into()),
+        (
+            "avgpool",
+            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        ),
         ("flatten", Layer::Flatten.into()),
-        ("classifier", Layer::Linear(Linear::new(128, n_classes)).into()),
+        (
+            "classifier",
+            Layer::Linear(Linear::new(128, n_classes)).into(),
+        ),
     ])
 }

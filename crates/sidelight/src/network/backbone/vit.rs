@@ -9,7 +9,10 @@
 //! Weights: timm's `vit_small_patch16_224` (Apache-2.0); DINOv2: Oquab et al. 2023, arXiv:2304.07193 (Apache-2.0).
 
 use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use crate::network::layer::{ClassToken, Conv2d, Layer, LayerNorm, Linear, LinearStart, Residual, Scale, SelfAttention, ToTokens};
+use crate::network::layer::{
+    ClassToken, Conv2d, Layer, LayerNorm, Linear, LinearStart, Residual, Scale, SelfAttention,
+    ToTokens,
+};
 use crate::network::plan::Plan;
 
 pub(super) const S16: Backbone = Backbone {
@@ -43,16 +46,36 @@ fn norm() -> Plan {
     Layer::LayerNorm(LayerNorm::new(WIDTH)).into()
 }
 fn linear(from: usize, to: usize) -> Plan {
-    Layer::Linear(Linear { start: LinearStart::Normal, ..Linear::new(from, to) }).into()
+    Layer::Linear(Linear {
+        start: LinearStart::Normal,
+        ..Linear::new(from, to)
+    })
+    .into()
 }
 
 /// A block's two residual parts, which timm has in one module: the second sum begins at `norm2`.
 fn block(scaled: bool) -> Plan {
-    let mlp = Plan::sequence([("fc1", linear(WIDTH, 4 * WIDTH)), ("act", Layer::Gelu.into()), ("fc2", linear(4 * WIDTH, WIDTH))]);
-    let scale = || Plan::leaf(Layer::Scale(Scale { features: WIDTH, start: 1.0 }));
+    let mlp = Plan::sequence([
+        ("fc1", linear(WIDTH, 4 * WIDTH)),
+        ("act", Layer::Gelu.into()),
+        ("fc2", linear(4 * WIDTH, WIDTH)),
+    ]);
+    let scale = || {
+        Plan::leaf(Layer::Scale(Scale {
+            features: WIDTH,
+            start: 1.0,
+        }))
+    };
     let mut layers = vec![
         ("norm1", norm()),
-        ("attn", Layer::SelfAttention(SelfAttention { width: WIDTH, heads: HEADS }).into()),
+        (
+            "attn",
+            Layer::SelfAttention(SelfAttention {
+                width: WIDTH,
+                heads: HEADS,
+            })
+            .into(),
+        ),
     ];
     if scaled {
         layers.push(("ls1", scale()));
@@ -61,13 +84,27 @@ fn block(scaled: bool) -> Plan {
     if scaled {
         layers.push(("ls2", scale()));
     }
-    Plan::with(Layer::Residual(Residual { again_at: "norm2".into(), ..Residual::default() }), layers)
+    Plan::with(
+        Layer::Residual(Residual {
+            again_at: "norm2".into(),
+            ..Residual::default()
+        }),
+        layers,
+    )
 }
 
 fn vit(patch: usize, scaled: bool, n_classes: usize) -> Plan {
-    let projection = Conv2d::new(3, WIDTH, patch, patch).with_padding(0).with_bias();
+    let projection = Conv2d::new(3, WIDTH, patch, patch)
+        .with_padding(0)
+        .with_bias();
     Plan::sequence([
-        ("patch_embed", Plan::sequence([("proj", Plan::leaf(Layer::Conv2d(projection))), ("flatten", Layer::ToTokens(ToTokens {}).into())])),
+        (
+            "patch_embed",
+            Plan::sequence([
+                ("proj", Plan::leaf(Layer::Conv2d(projection))),
+                ("flatten", Layer::ToTokens(ToTokens {}).into()),
+            ]),
+        ),
         ("tokens", Layer::ClassToken(ClassToken::default()).into()),
         ("blocks", Plan::numbered((0..BLOCKS).map(|_| block(scaled)))),
         ("norm", norm()),
@@ -91,11 +128,17 @@ fn from_torchvision(key: &str) -> Option<String> {
         "class_token" => "tokens.cls_token".to_owned(),
         "encoder.pos_embedding" => "tokens.pos_embed".to_owned(),
         _ => {
-            let top = [("conv_proj.", "patch_embed.proj."), ("encoder.ln.", "norm."), ("heads.head.", "head.")];
+            let top = [
+                ("conv_proj.", "patch_embed.proj."),
+                ("encoder.ln.", "norm."),
+                ("heads.head.", "head."),
+            ];
             if let Some(renamed) = replace_start(key, &top) {
                 return Some(renamed);
             }
-            let (block, rest) = key.strip_prefix("encoder.layers.encoder_layer_")?.split_once('.')?;
+            let (block, rest) = key
+                .strip_prefix("encoder.layers.encoder_layer_")?
+                .split_once('.')?;
             let inside = [
                 ("ln_1.", "norm1."),
                 ("ln_2.", "norm2."),
@@ -111,7 +154,9 @@ fn from_torchvision(key: &str) -> Option<String> {
 }
 
 fn replace_start(key: &str, starts: &[(&str, &str)]) -> Option<String> {
-    starts.iter().find_map(|(theirs, ours)| key.strip_prefix(theirs).map(|rest| format!("{ours}{rest}")))
+    starts
+        .iter()
+        .find_map(|(theirs, ours)| key.strip_prefix(theirs).map(|rest| format!("{ours}{rest}")))
 }
 
 #[cfg(test)]
@@ -123,8 +168,14 @@ mod tests {
         assert_eq!(from_timm("cls_token").as_deref(), Some("tokens.cls_token"));
         assert_eq!(from_timm("mask_token"), None);
         let renamed = |key| from_torchvision(key).unwrap_or_default();
-        assert_eq!(renamed("encoder.layers.encoder_layer_11.self_attention.in_proj_bias"), "blocks.11.attn.qkv.bias");
-        assert_eq!(renamed("encoder.layers.encoder_layer_0.mlp.3.weight"), "blocks.0.mlp.fc2.weight");
+        assert_eq!(
+            renamed("encoder.layers.encoder_layer_11.self_attention.in_proj_bias"),
+            "blocks.11.attn.qkv.bias"
+        );
+        assert_eq!(
+            renamed("encoder.layers.encoder_layer_0.mlp.3.weight"),
+            "blocks.0.mlp.fc2.weight"
+        );
         assert_eq!(renamed("conv_proj.bias"), "patch_embed.proj.bias");
         assert_eq!(renamed("heads.head.weight"), "head.weight");
         assert_eq!(renamed("fc.weight"), "");

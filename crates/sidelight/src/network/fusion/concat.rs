@@ -24,7 +24,13 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
             "image",
             Plan::sequence([
                 ("norm", Plan::leaf(Layer::BatchNorm(BatchNorm::default()))),
-                ("dropout", Layer::Dropout(Dropout { p: spec.dropout / 2.0 }).into()),
+                (
+                    "dropout",
+                    Layer::Dropout(Dropout {
+                        p: spec.dropout / 2.0,
+                    })
+                    .into(),
+                ),
                 ("fc", Layer::Linear(Linear::new(0, joined)).into()),
                 ("relu", Layer::Relu.into()),
             ]),
@@ -34,14 +40,26 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
         ("fc", Plan::leaf(Layer::Linear(Linear::new(0, joined)))),
         ("relu", Layer::Relu.into()),
     ]);
-    let both_ways = Plan::with(Layer::Concat, [("direct", Plan::leaf(Layer::Identity)), ("own", own)]);
-    parts.push(("metadata", Plan::sequence([("embed", source(spec)), ("ways", both_ways)])));
+    let both_ways = Plan::with(
+        Layer::Concat,
+        [("direct", Plan::leaf(Layer::Identity)), ("own", own)],
+    );
+    parts.push((
+        "metadata",
+        Plan::sequence([("embed", source(spec)), ("ways", both_ways)]),
+    ));
 
     // The metadata as it is comes after the image's features.
-    let direct = Slice { start: if spec.features > 0 { joined } else { 0 }, length: spec.source.width() };
+    let direct = Slice {
+        start: if spec.features > 0 { joined } else { 0 },
+        length: spec.source.width(),
+    };
     let wide = Plan::sequence([
         ("metadata", Plan::leaf(Layer::Slice(direct))),
-        ("fc", Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into()),
+        (
+            "fc",
+            Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into(),
+        ),
     ]);
     let deep = crate::network::head::deep(spec.hidden, spec.dropout, spec.n_outputs);
     Parts {
@@ -53,5 +71,9 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
 
 /// Width of each side before they are joined.
 fn join_width(spec: &FusionSpec) -> usize {
-    if spec.hidden > 0 { (spec.hidden / 2).max(8) } else { 64 }
+    if spec.hidden > 0 {
+        (spec.hidden / 2).max(8)
+    } else {
+        64
+    }
 }

@@ -15,11 +15,20 @@ use crate::network::plan::Plan;
 pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
     let channels = spec.map.channels();
     let squeezed = ((channels + spec.source.width()) / 7).max(8);
-    let joined = [("image", Plan::leaf(Layer::Identity)), ("embed", source(spec))];
+    let joined = [
+        ("image", Plan::leaf(Layer::Identity)),
+        ("embed", source(spec)),
+    ];
     vec![
         ("join", Plan::with(Layer::Concat, joined)),
-        ("fc1", Layer::Linear(Linear::new(0, squeezed).without_bias()).into()),
+        (
+            "fc1",
+            Layer::Linear(Linear::new(0, squeezed).without_bias()).into(),
+        ),
         ("relu", Layer::Relu.into()),
-        ("fc2", Layer::Linear(Linear::new(0, 2 * channels).without_bias().zeros()).into()),
+        (
+            "fc2",
+            Layer::Linear(Linear::new(0, 2 * channels).without_bias().zeros()).into(),
+        ),
     ]
 }

@@ -17,12 +17,21 @@ use crate::network::value::Value;
 
 pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
     let channels = spec.map.channels();
-    let joined = [("image", Plan::leaf(Layer::Identity)), ("embed", source(spec))];
+    let joined = [
+        ("image", Plan::leaf(Layer::Identity)),
+        ("embed", source(spec)),
+    ];
     vec![
         ("join", Plan::with(Layer::Concat, joined)),
-        ("fc1", Layer::Linear(Linear::new(0, (channels / 4).max(8))).into()),
+        (
+            "fc1",
+            Layer::Linear(Linear::new(0, (channels / 4).max(8))).into(),
+        ),
         ("relu", Layer::Relu.into()),
-        ("fc2", Layer::Linear(Linear::new(0, channels).zeros()).into()),
+        (
+            "fc2",
+            Layer::Linear(Linear::new(0, channels).zeros()).into(),
+        ),
     ]
 }
 

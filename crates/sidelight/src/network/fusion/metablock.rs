@@ -18,7 +18,10 @@ use crate::network::value::Value;
 
 pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
     let out = 2 * spec.map.channels();
-    vec![("embed", source(spec)), ("fc", Layer::Linear(Linear::new(0, out).zeros()).into())]
+    vec![
+        ("embed", source(spec)),
+        ("fc", Layer::Linear(Linear::new(0, out).zeros()).into()),
+    ]
 }
 
 /// `control`: `[batch, 2 · channels]`, `f − 1` first.

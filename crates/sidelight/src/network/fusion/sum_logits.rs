@@ -14,14 +14,23 @@ use crate::network::plan::Plan;
 pub(super) fn build(spec: &FusionSpec) -> Parts {
     let width = if spec.hidden > 0 { spec.hidden / 2 } else { 64 };
     let deep = Plan::sequence([
-        ("fc1", Plan::leaf(Layer::Linear(Linear::new(0, width.max(8))))),
+        (
+            "fc1",
+            Plan::leaf(Layer::Linear(Linear::new(0, width.max(8)))),
+        ),
         ("relu", Layer::Relu.into()),
-        ("fc2", Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into()),
+        (
+            "fc2",
+            Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into(),
+        ),
     ]);
     let wide = Plan::leaf(Layer::Linear(Linear::new(0, spec.n_outputs).zeros()));
     let metadata = Plan::sequence([
         ("embed", source(spec)),
-        ("ways", Plan::with(Layer::Sum, [("deep", deep), ("wide", wide)])),
+        (
+            "ways",
+            Plan::with(Layer::Sum, [("deep", deep), ("wide", wide)]),
+        ),
     ]);
     let image = crate::network::head::image(spec.hidden, spec.dropout, spec.n_outputs);
     Parts {

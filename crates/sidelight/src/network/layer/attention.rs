@@ -30,9 +30,23 @@ pub struct SelfAttention {
 impl SelfAttention {
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
         let width = self.width;
-        let weight = |name, out| ParameterSpec::new(name, [out, width], ParameterKind::Weight, Initial::Normal(0.02));
-        let bias = |name, out| ParameterSpec::new(name, [out], ParameterKind::Bias, Initial::Constant(0.0));
-        vec![weight("qkv.weight", 3 * width), bias("qkv.bias", 3 * width), weight("proj.weight", width), bias("proj.bias", width)]
+        let weight = |name, out| {
+            ParameterSpec::new(
+                name,
+                [out, width],
+                ParameterKind::Weight,
+                Initial::Normal(0.02),
+            )
+        };
+        let bias = |name, out| {
+            ParameterSpec::new(name, [out], ParameterKind::Bias, Initial::Constant(0.0))
+        };
+        vec![
+            weight("qkv.weight", 3 * width),
+            bias("qkv.bias", 3 * width),
+            weight("proj.weight", width),
+            bias("proj.bias", width),
+        ]
     }
     pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
         let Shape::Tokens { width, .. } = input else {
@@ -52,12 +66,30 @@ impl SelfAttention {
         let x = x.tokens();
         let [batch, tokens, width] = x.dims();
         let each = width / self.heads;
-        let qkv = linear_tokens(x, parameters.d2("qkv.weight"), Some(parameters.d1("qkv.bias")))
-            .reshape([batch, tokens, 3, self.heads, each])
-            .permute([2, 0, 3, 1, 4]); // [3, batch, heads, tokens, each]
-        let part = |i| qkv.clone().narrow(0, i, 1).reshape([batch, self.heads, tokens, each]);
-        let weights = softmax(part(0).matmul(part(1).swap_dims(2, 3)) / (each as f64).sqrt(), 3); // [batch, heads, tokens, tokens]
-        let joined = weights.matmul(part(2)).swap_dims(1, 2).reshape([batch, tokens, width]);
-        Value::Tokens(linear_tokens(joined, parameters.d2("proj.weight"), Some(parameters.d1("proj.bias"))))
+        let qkv = linear_tokens(
+            x,
+            parameters.d2("qkv.weight"),
+            Some(parameters.d1("qkv.bias")),
+        )
+        .reshape([batch, tokens, 3, self.heads, each])
+        .permute([2, 0, 3, 1, 4]); // [3, batch, heads, tokens, each]
+        let part = |i| {
+            qkv.clone()
+                .narrow(0, i, 1)
+                .reshape([batch, self.heads, tokens, each])
+        };
+        let weights = softmax(
+            part(0).matmul(part(1).swap_dims(2, 3)) / (each as f64).sqrt(),
+            3,
+        ); // [batch, heads, tokens, tokens]
+        let joined = weights
+            .matmul(part(2))
+            .swap_dims(1, 2)
+            .reshape([batch, tokens, width]);
+        Value::Tokens(linear_tokens(
+            joined,
+            parameters.d2("proj.weight"),
+            Some(parameters.d1("proj.bias")),
+        ))
     }
 }

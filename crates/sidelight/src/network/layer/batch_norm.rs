@@ -35,24 +35,39 @@ pub struct BatchNorm {
 
 impl Default for BatchNorm {
     fn default() -> Self {
-        Self { features: 0, epsilon: 1e-5, affine: true }
+        Self {
+            features: 0,
+            epsilon: 1e-5,
+            affine: true,
+        }
     }
 }
 
 impl BatchNorm {
     /// Of so many channels or features.
     pub fn new(features: usize) -> Self {
-        Self { features, ..Self::default() }
+        Self {
+            features,
+            ..Self::default()
+        }
     }
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
         let shape = [self.features];
-        let affine = [("weight", ParameterKind::Norm, 1.0), ("bias", ParameterKind::Norm, 0.0)];
-        let running = [("running_mean", ParameterKind::Buffer, 0.0), ("running_var", ParameterKind::Buffer, 1.0)];
+        let affine = [
+            ("weight", ParameterKind::Norm, 1.0),
+            ("bias", ParameterKind::Norm, 0.0),
+        ];
+        let running = [
+            ("running_mean", ParameterKind::Buffer, 0.0),
+            ("running_var", ParameterKind::Buffer, 1.0),
+        ];
         affine
             .into_iter()
             .filter(|_| self.affine)
             .chain(running)
-            .map(|(name, kind, value)| ParameterSpec::new(name, shape, kind, Initial::Constant(value)))
+            .map(|(name, kind, value)| {
+                ParameterSpec::new(name, shape, kind, Initial::Constant(value))
+            })
             .collect()
     }
     pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
@@ -64,7 +79,10 @@ impl BatchNorm {
     }
     /// Whether it normalises by its running statistics.
     pub(crate) fn is_inference(parameters: &Parameters, mode: Mode) -> bool {
-        mode == Mode::Evaluate || parameters.get("running_mean").is_some_and(|mean| mean.frozen)
+        mode == Mode::Evaluate
+            || parameters
+                .get("running_mean")
+                .is_some_and(|mean| mean.frozen)
     }
     pub(super) fn forward(&self, parameters: &Parameters, x: Value, walk: &mut Walk<'_>) -> Value {
         match x {
@@ -105,7 +123,13 @@ impl BatchNorm {
     /// The normalisation by its running statistics as a factor and an offset per channel.
     pub(crate) fn folded(&self, parameters: &Parameters) -> tensor::Folded {
         let (weight, bias) = self.affine(parameters);
-        tensor::fold(weight, bias, parameters.d1("running_mean"), parameters.d1("running_var"), self.epsilon)
+        tensor::fold(
+            weight,
+            bias,
+            parameters.d1("running_mean"),
+            parameters.d1("running_var"),
+            self.epsilon,
+        )
     }
     /// Scale and offset, ones and zeros where it has none.
     pub(crate) fn affine(&self, parameters: &Parameters) -> (Tensor<1>, Tensor<1>) {
@@ -113,6 +137,9 @@ impl BatchNorm {
             return (parameters.d1("weight"), parameters.d1("bias"));
         }
         let device = parameters.d1("running_mean").device();
-        (Tensor::ones([self.features], &device), Tensor::zeros([self.features], &device))
+        (
+            Tensor::ones([self.features], &device),
+            Tensor::zeros([self.features], &device),
+        )
     }
 }

@@ -63,11 +63,24 @@ fn is_not(flag: &bool) -> bool {
 impl Conv2d {
     /// Without offset, since a normalisation follows; padded so that stride 1 keeps the size.
     pub fn new(in_channels: usize, out_channels: usize, kernel: usize, stride: usize) -> Self {
-        Self { in_channels, out_channels, kernel, stride, padding: kernel / 2, same: false, dilation: 1, groups: 1, bias: false }
+        Self {
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+            padding: kernel / 2,
+            same: false,
+            dilation: 1,
+            groups: 1,
+            bias: false,
+        }
     }
     /// The same, every channel for itself.
     pub fn depthwise(channels: usize, kernel: usize, stride: usize) -> Self {
-        Self { groups: channels, ..Self::new(channels, channels, kernel, stride) }
+        Self {
+            groups: channels,
+            ..Self::new(channels, channels, kernel, stride)
+        }
     }
     /// The same with an offset.
     #[must_use]
@@ -83,7 +96,12 @@ impl Conv2d {
     }
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
         let groups = self.groups.max(1);
-        let shape = [self.out_channels, self.in_channels / groups, self.kernel, self.kernel];
+        let shape = [
+            self.out_channels,
+            self.in_channels / groups,
+            self.kernel,
+            self.kernel,
+        ];
         let fan_out = (self.out_channels / groups * self.kernel * self.kernel).max(1);
         let mut specs = vec![ParameterSpec::new(
             "weight",
@@ -92,12 +110,21 @@ impl Conv2d {
             Initial::Normal((2.0 / fan_out as f64).sqrt()),
         )];
         if self.bias {
-            specs.push(ParameterSpec::new("bias", [self.out_channels], ParameterKind::Bias, Initial::Constant(0.0)));
+            specs.push(ParameterSpec::new(
+                "bias",
+                [self.out_channels],
+                ParameterKind::Bias,
+                Initial::Constant(0.0),
+            ));
         }
         specs
     }
     pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
-        for (field, value) in [("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)] {
+        for (field, value) in [
+            ("kernel", self.kernel),
+            ("stride", self.stride),
+            ("dilation", self.dilation),
+        ] {
             if value == 0 {
                 return Err(at.field(field, "at least 1", value));
             }
@@ -117,19 +144,45 @@ impl Conv2d {
         let reach = self.dilation * (self.kernel - 1) + 1;
         if self.same {
             let side = |side: usize| side.div_ceil(self.stride);
-            return Ok(Shape::Map { channels: self.out_channels, height: side(height), width: side(width) });
+            return Ok(Shape::Map {
+                channels: self.out_channels,
+                height: side(height),
+                width: side(width),
+            });
         }
         let side = |side: usize| {
-            (side + 2 * self.padding).checked_sub(reach).map(|free| free / self.stride + 1).ok_or_else(|| {
-                let fit = format!("give the network larger images, or the layer `padding = {}`", reach / 2);
-                at.misfit(format!("at least {} pixels a side", reach.saturating_sub(2 * self.padding)), input, Some(fit))
-            })
+            (side + 2 * self.padding)
+                .checked_sub(reach)
+                .map(|free| free / self.stride + 1)
+                .ok_or_else(|| {
+                    let fit = format!(
+                        "give the network larger images, or the layer `padding = {}`",
+                        reach / 2
+                    );
+                    at.misfit(
+                        format!(
+                            "at least {} pixels a side",
+                            reach.saturating_sub(2 * self.padding)
+                        ),
+                        input,
+                        Some(fit),
+                    )
+                })
         };
-        Ok(Shape::Map { channels: self.out_channels, height: side(height)?, width: side(width)? })
+        Ok(Shape::Map {
+            channels: self.out_channels,
+            height: side(height)?,
+            width: side(width)?,
+        })
     }
     /// How it moves, given the padding that is left to it.
     pub(crate) fn how(&self) -> Convolution {
-        Convolution { stride: self.stride, padding: self.padding, dilation: self.dilation, groups: self.groups }
+        Convolution {
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+        }
     }
     /// The map with TensorFlow's padding around it, where that is not the same on all sides; and the padding that is left.
     ///
@@ -143,14 +196,22 @@ impl Conv2d {
         }
         let [.., height, width] = x.dims();
         let reach = self.dilation * (self.kernel - 1) + 1;
-        let total = |side: usize| ((side.div_ceil(self.stride) - 1) * self.stride + reach).saturating_sub(side);
+        let total = |side: usize| {
+            ((side.div_ceil(self.stride) - 1) * self.stride + reach).saturating_sub(side)
+        };
         let (down, right) = (total(height), total(width));
         if down == right && down % 2 == 0 {
             how.padding = down / 2;
             return (x, how);
         }
         how.padding = 0;
-        (x.pad((right / 2, right - right / 2, down / 2, down - down / 2), 0.0), how)
+        (
+            x.pad(
+                (right / 2, right - right / 2, down / 2, down - down / 2),
+                0.0,
+            ),
+            how,
+        )
     }
     pub(super) fn forward(&self, parameters: &Parameters, x: Value) -> Value {
         Value::Map(self.run(parameters, x.map()))

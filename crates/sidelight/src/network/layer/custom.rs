@@ -69,14 +69,21 @@ struct Written {
 
 impl Serialize for Custom {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        Written { layer: self.0.name().to_owned(), config: self.0.config() }.serialize(serializer)
+        Written {
+            layer: self.0.name().to_owned(),
+            config: self.0.config(),
+        }
+        .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Custom {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let Written { layer, config } = Written::deserialize(deserializer)?;
-        Ok(Self(Arc::new(Unknown { name: layer, config })))
+        Ok(Self(Arc::new(Unknown {
+            name: layer,
+            config,
+        })))
     }
 }
 
@@ -95,7 +102,10 @@ impl CustomLayer for Unknown {
         self.config.clone()
     }
     fn output(&self, at: &At<'_>, _: Shape) -> Result<Shape> {
-        Err(Error::CustomLayer { path: at.path.to_owned(), name: self.name.clone() })
+        Err(Error::CustomLayer {
+            path: at.path.to_owned(),
+            name: self.name.clone(),
+        })
     }
     fn forward(&self, _: &Parameters, x: Value, _: &mut Walk<'_>) -> Value {
         // No network can be built with it: the shape pass refuses it.
@@ -134,6 +144,8 @@ impl Constructors {
         {
             *custom = make(&custom.0.config())?;
         }
-        plan.children.iter_mut().try_for_each(|(_, child)| self.apply(child))
+        plan.children
+            .iter_mut()
+            .try_for_each(|(_, child)| self.apply(child))
     }
 }

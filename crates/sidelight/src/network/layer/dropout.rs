@@ -83,5 +83,9 @@ impl DropPath {
 }
 
 fn probability(p: f64, at: &At) -> Result<()> {
-    if (0.0..1.0).contains(&p) { Ok(()) } else { Err(at.field("p", "in [0, 1)", p)) }
+    if (0.0..1.0).contains(&p) {
+        Ok(())
+    } else {
+        Err(at.field("p", "in [0, 1)", p))
+    }
 }

@@ -22,19 +22,30 @@ pub struct LayerNorm {
 
 impl Default for LayerNorm {
     fn default() -> Self {
-        Self { features: 0, epsilon: 1e-5 }
+        Self {
+            features: 0,
+            epsilon: 1e-5,
+        }
     }
 }
 
 impl LayerNorm {
     /// Of so many features, with torchvision's and timm's ε of transformers.
     pub fn new(features: usize) -> Self {
-        Self { features, epsilon: 1e-6 }
+        Self {
+            features,
+            epsilon: 1e-6,
+        }
     }
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
         [("weight", 1.0), ("bias", 0.0)]
             .map(|(name, value)| {
-                ParameterSpec::new(name, [self.features], ParameterKind::Norm, Initial::Constant(value))
+                ParameterSpec::new(
+                    name,
+                    [self.features],
+                    ParameterKind::Norm,
+                    Initial::Constant(value),
+                )
             })
             .to_vec()
     }

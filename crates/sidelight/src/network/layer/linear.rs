@@ -61,7 +61,13 @@ fn is_torch(start: &LinearStart) -> bool {
 impl Linear {
     /// From so many features (0: inferred) to so many, with an offset.
     pub fn new(in_features: usize, out_features: usize) -> Self {
-        Self { in_features, out_features, bias: true, per_pixel: false, start: LinearStart::Torch }
+        Self {
+            in_features,
+            out_features,
+            bias: true,
+            per_pixel: false,
+            start: LinearStart::Torch,
+        }
     }
     /// The same, starting as zeros.
     #[must_use]
@@ -83,9 +89,19 @@ impl Linear {
             LinearStart::Normal => (Initial::Normal(0.02), Initial::Constant(0.0)),
         };
         let shape = [self.out_features, self.in_features];
-        let mut specs = vec![ParameterSpec::new("weight", shape, ParameterKind::Weight, weight)];
+        let mut specs = vec![ParameterSpec::new(
+            "weight",
+            shape,
+            ParameterKind::Weight,
+            weight,
+        )];
         if self.bias {
-            specs.push(ParameterSpec::new("bias", [self.out_features], ParameterKind::Bias, offset));
+            specs.push(ParameterSpec::new(
+                "bias",
+                [self.out_features],
+                ParameterKind::Bias,
+                offset,
+            ));
         }
         specs
     }
@@ -95,13 +111,24 @@ impl Linear {
         }
         if let Shape::Tokens { n, width } = input {
             at.width("in_features", &mut self.in_features, width, input)?;
-            return Ok(Shape::Tokens { n, width: self.out_features });
+            return Ok(Shape::Tokens {
+                n,
+                width: self.out_features,
+            });
         }
-        if let Shape::Map { channels, height, width } = input
+        if let Shape::Map {
+            channels,
+            height,
+            width,
+        } = input
             && self.per_pixel
         {
             at.width("in_features", &mut self.in_features, channels, input)?;
-            return Ok(Shape::Map { channels: self.out_features, height, width });
+            return Ok(Shape::Map {
+                channels: self.out_features,
+                height,
+                width,
+            });
         }
         let features = at.features(input)?;
         at.width("in_features", &mut self.in_features, features, input)?;
@@ -113,8 +140,11 @@ impl Linear {
             Value::Tokens(x) => Value::Tokens(linear_tokens(x, weight, bias)),
             Value::Map(x) => {
                 let [batch, channels, height, width] = x.dims();
-                let pixels = x.permute([0, 2, 3, 1]).reshape([batch * height * width, channels]);
-                let y = linear(pixels, weight, bias).reshape([batch, height, width, self.out_features]);
+                let pixels = x
+                    .permute([0, 2, 3, 1])
+                    .reshape([batch * height * width, channels]);
+                let y =
+                    linear(pixels, weight, bias).reshape([batch, height, width, self.out_features]);
                 Value::Map(y.permute([0, 3, 1, 2]))
             }
             x => Value::Features(linear(x.features(), weight, bias)),

@@ -23,14 +23,23 @@ pub struct MetadataSource {
 impl MetadataSource {
     /// Width of the features.
     pub fn width(&self) -> usize {
-        self.d_dense + self.embeddings.iter().map(|embedding| embedding.width).sum::<usize>()
+        self.d_dense
+            + self
+                .embeddings
+                .iter()
+                .map(|embedding| embedding.width)
+                .sum::<usize>()
     }
     /// Names of the tables: the columns', dots replaced (a path's separator), made unique.
     pub fn table_names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for embedding in &self.embeddings {
             let plain = embedding.column.replace('.', "_");
-            let plain = if plain.is_empty() { "_".to_owned() } else { plain };
+            let plain = if plain.is_empty() {
+                "_".to_owned()
+            } else {
+                plain
+            };
             let mut name = plain.clone();
             let mut n = 2;
             while names.contains(&name) {
@@ -65,11 +74,20 @@ pub struct EmbeddingTable {
 
 impl EmbeddingTable {
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
-        vec![ParameterSpec::new("weight", [self.n_codes, self.width], ParameterKind::Weight, Initial::Normal(0.05))]
+        vec![ParameterSpec::new(
+            "weight",
+            [self.n_codes, self.width],
+            ParameterKind::Weight,
+            Initial::Normal(0.05),
+        )]
     }
     pub(super) fn output(&self, at: &At) -> Result<Shape> {
         if self.n_codes == 0 || self.width == 0 {
-            return Err(at.field("n_codes", "at least 1, and so must `width`", self.n_codes.min(self.width)));
+            return Err(at.field(
+                "n_codes",
+                "at least 1, and so must `width`",
+                self.n_codes.min(self.width),
+            ));
         }
         Ok(Shape::Features(self.width))
     }

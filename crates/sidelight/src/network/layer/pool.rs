@@ -22,22 +22,45 @@ pub struct Pool {
 impl Pool {
     /// The window.
     pub fn window(&self) -> Window {
-        Window { side: self.kernel, stride: self.stride, padding: self.padding }
+        Window {
+            side: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+        }
     }
     pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
         let [channels, height, width] = at.map(input)?;
         if self.kernel == 0 || self.stride == 0 {
-            return Err(at.field("kernel", "at least 1, and so must `stride`", self.kernel.min(self.stride)));
+            return Err(at.field(
+                "kernel",
+                "at least 1, and so must `stride`",
+                self.kernel.min(self.stride),
+            ));
         }
         if self.padding * 2 > self.kernel {
-            return Err(at.field("padding", format!("at most half the kernel of {}", self.kernel), self.padding));
+            return Err(at.field(
+                "padding",
+                format!("at most half the kernel of {}", self.kernel),
+                self.padding,
+            ));
         }
         let side = |side: usize| {
-            (side + 2 * self.padding).checked_sub(self.kernel).map(|free| free / self.stride + 1).ok_or_else(|| {
-                at.misfit(format!("at least {} pixels a side", self.kernel - 2 * self.padding), input, None)
-            })
+            (side + 2 * self.padding)
+                .checked_sub(self.kernel)
+                .map(|free| free / self.stride + 1)
+                .ok_or_else(|| {
+                    at.misfit(
+                        format!("at least {} pixels a side", self.kernel - 2 * self.padding),
+                        input,
+                        None,
+                    )
+                })
         };
-        Ok(Shape::Map { channels, height: side(height)?, width: side(width)? })
+        Ok(Shape::Map {
+            channels,
+            height: side(height)?,
+            width: side(width)?,
+        })
     }
 }
 
@@ -62,13 +85,20 @@ impl AdaptivePool {
             return Err(at.field("side", "at least 1", 0));
         }
         if copies == 2 && (height % self.side != 0 || width % self.side != 0) {
-            return Err(at.field("side", format!("a divisor of {height} and {width}"), self.side));
+            return Err(at.field(
+                "side",
+                format!("a divisor of {height} and {width}"),
+                self.side,
+            ));
         }
         Ok(Shape::square(channels * copies, self.side))
     }
     /// fastai's `AdaptiveConcatPool2d`: the largest, then the mean.
     pub(super) fn concat(&self, x: Tensor<4>) -> Value {
         let largest = adaptive_max_pool2d(x.clone(), self.side);
-        Value::Map(Tensor::cat(vec![largest, adaptive_avg_pool2d(x, self.side)], 1))
+        Value::Map(Tensor::cat(
+            vec![largest, adaptive_avg_pool2d(x, self.side)],
+            1,
+        ))
     }
 }

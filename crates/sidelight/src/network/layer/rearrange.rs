@@ -31,7 +31,11 @@ impl Slice {
             return Err(at.field("length", "at least 1", 0));
         }
         if self.start + self.length > features {
-            return Err(at.misfit(format!("at least {} features", self.start + self.length), input, None));
+            return Err(at.misfit(
+                format!("at least {} features", self.start + self.length),
+                input,
+                None,
+            ));
         }
         Ok(Shape::Features(self.length))
     }
@@ -62,7 +66,12 @@ fn one() -> f32 {
 
 impl Scale {
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
-        vec![ParameterSpec::new("gamma", [self.features], ParameterKind::Norm, Initial::Constant(self.start))]
+        vec![ParameterSpec::new(
+            "gamma",
+            [self.features],
+            ParameterKind::Norm,
+            Initial::Constant(self.start),
+        )]
     }
     pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
         if input == Shape::Nothing {

@@ -19,7 +19,10 @@ pub struct ToTokens {}
 impl ToTokens {
     pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
         let [channels, height, width] = at.map(input)?;
-        Ok(Shape::Tokens { n: height * width, width: channels })
+        Ok(Shape::Tokens {
+            n: height * width,
+            width: channels,
+        })
     }
     pub(super) fn forward(&self, x: Value) -> Value {
         Value::Tokens(x.map().flatten::<3>(2, 3).swap_dims(1, 2))
@@ -48,8 +51,18 @@ pub struct ClassToken {
 impl ClassToken {
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
         vec![
-            ParameterSpec::new("cls_token", [1, 1, self.width], ParameterKind::Bias, Initial::Normal(0.02)),
-            ParameterSpec::new("pos_embed", [1, self.tokens + 1, self.width], ParameterKind::Bias, Initial::Normal(0.02)),
+            ParameterSpec::new(
+                "cls_token",
+                [1, 1, self.width],
+                ParameterKind::Bias,
+                Initial::Normal(0.02),
+            ),
+            ParameterSpec::new(
+                "pos_embed",
+                [1, self.tokens + 1, self.width],
+                ParameterKind::Bias,
+                Initial::Normal(0.02),
+            ),
         ]
     }
     pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {

@@ -7,15 +7,23 @@ use serde_json::Value as Json;
 
 use super::{images, largest_difference, noise, numbers, shake};
 use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, LayerNorm, Linear, Pool};
-use crate::network::{Context, InputSpec, Network, Node, ParameterValue, Plan, Shape, Start, Value, Walk, backbone, shape};
+use crate::network::{
+    Context, InputSpec, Network, Node, ParameterValue, Plan, Shape, Start, Value, Walk, backbone,
+    shape,
+};
 
 fn expected() -> Json {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference/torch_backbones.json");
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference/torch_backbones.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn floats(json: &Json) -> Vec<f32> {
-    json.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+    json.as_array()
+        .unwrap()
+        .iter()
+        .map(|value| value.as_f64().unwrap() as f32)
+        .collect()
 }
 
 fn same_logits_as_torchvision(name: &str) {
@@ -25,7 +33,8 @@ fn same_logits_as_torchvision(name: &str) {
     let backbone = backbone::named(name).unwrap();
     let mut network = Network::original(backbone, 10, size, None, 0, &device).unwrap();
     shake(&mut network);
-    let logits = numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
+    let logits =
+        numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
     let difference = largest_difference(&logits, &floats(&expected["logits"]));
     assert!(difference < 1e-4, "{name}: {difference}");
 }
@@ -83,7 +92,8 @@ fn same_logits_with_real_weights(name: &str, files: [&str; 2]) {
     for file in files {
         let path = PathBuf::from(&folder).join(file);
         let network = Network::original(backbone, 1000, size, Some(&path), 0, &device).unwrap();
-        let logits = numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
+        let logits =
+            numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
         let difference = largest_difference(&logits, &floats(&expected["logits"]));
         assert!(difference < 1e-4, "{file}: {difference}");
     }
@@ -91,14 +101,23 @@ fn same_logits_with_real_weights(name: &str, files: [&str; 2]) {
 
 #[test]
 fn efficientnet_lite0_with_the_real_weights_gives_its_authors_logits() {
-    let files = ["efficientnet-lite0-57934424.pth", "efficientnet-lite0-57934424.safetensors"];
+    let files = [
+        "efficientnet-lite0-57934424.pth",
+        "efficientnet-lite0-57934424.safetensors",
+    ];
     same_logits_with_real_weights("efficientnet_lite0", files);
 }
 
 #[test]
 fn mobilenet_v2_with_the_real_weights_gives_torchvisions_logits() {
     // The old pickle stream and safetensors hold the same.
-    same_logits_with_real_weights("mobilenet_v2", ["mobilenet_v2-b0353104.pth", "mobilenet_v2-b0353104.safetensors"]);
+    same_logits_with_real_weights(
+        "mobilenet_v2",
+        [
+            "mobilenet_v2-b0353104.pth",
+            "mobilenet_v2-b0353104.safetensors",
+        ],
+    );
 }
 
 #[test]
@@ -110,25 +129,48 @@ fn a_training_step_of_a_small_network_is_torchs() {
         conv(Conv2d::new(3, 8, 3, 2)),
         Layer::BatchNorm(BatchNorm::new(8)).into(),
         Layer::Relu.into(),
-        Layer::MaxPool(Pool { kernel: 3, stride: 2, padding: 1 }).into(),
+        Layer::MaxPool(Pool {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+        })
+        .into(),
         conv(Conv2d::depthwise(8, 3, 1).with_bias()),
         Layer::BatchNorm(BatchNorm::new(8)).into(),
         Layer::Relu6.into(),
         conv(Conv2d::new(8, 12, 1, 1)),
         Layer::HardSwish.into(),
-        Layer::AvgPool(Pool { kernel: 2, stride: 2, padding: 0 }).into(),
+        Layer::AvgPool(Pool {
+            kernel: 2,
+            stride: 2,
+            padding: 0,
+        })
+        .into(),
         Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
         Layer::Flatten.into(),
         Layer::Linear(Linear::new(12, 10)).into(),
         Layer::BatchNorm(BatchNorm::new(10)).into(),
         Layer::Gelu.into(),
-        Layer::LayerNorm(LayerNorm { features: 10, epsilon: 1e-5 }).into(),
+        Layer::LayerNorm(LayerNorm {
+            features: 10,
+            epsilon: 1e-5,
+        })
+        .into(),
         Layer::Linear(Linear::new(10, 5)).into(),
     ]);
     shape::infer(&mut plan, Shape::square(3, 24)).unwrap();
-    let input = InputSpec { mean: [0.0; 3], sd: [1.0; 3], size: 24, channels: 3 };
+    let input = InputSpec {
+        mean: [0.0; 3],
+        sd: [1.0; 3],
+        size: 24,
+        channels: 3,
+    };
     let root = Node::new(&plan, "", Start::Zeros, &device);
-    let mut network = Network { root, backbone: Vec::new(), input };
+    let mut network = Network {
+        root,
+        backbone: Vec::new(),
+        input,
+    };
     shake(&mut network);
 
     let mut context = Context::train(None, 0);
@@ -172,22 +214,54 @@ fn a_training_step_of_a_small_network_is_torchs() {
 fn noise_is_the_scripts() {
     // From the script: noise("fc.weight", 3).
     let found = noise("fc.weight", 3);
-    let difference = found.iter().zip([NOISE[0], NOISE[1], NOISE[2]]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let difference = found
+        .iter()
+        .zip([NOISE[0], NOISE[1], NOISE[2]])
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f64::max);
     assert!(difference < 1e-9, "{found:?}");
 }
-const NOISE: [f64; 3] = [-0.6265562679618597, -0.7590769547969103, -0.2646234412677586];
+const NOISE: [f64; 3] = [
+    -0.6265562679618597,
+    -0.7590769547969103,
+    -0.2646234412677586,
+];
 
 #[test]
 fn a_tap_gives_the_feature_map_of_a_layer() {
     let device = Device::flex();
-    let network = Network::original(backbone::named("resnet18").unwrap(), 10, 64, None, 0, &device).unwrap();
+    let network = Network::original(
+        backbone::named("resnet18").unwrap(),
+        10,
+        64,
+        None,
+        0,
+        &device,
+    )
+    .unwrap();
     let taps = ["layer2".to_owned(), "layer4.1.conv2".to_owned()];
-    let (logits, tapped) = network.forward_taps(Some(images(2, 3, 64, &device)), &mut Context::default(), &taps);
+    let (logits, tapped) = network.forward_taps(
+        Some(images(2, 3, 64, &device)),
+        &mut Context::default(),
+        &taps,
+    );
     assert_eq!(logits.dims(), [2, 10]);
-    let shapes: Vec<(String, Shape)> = tapped.into_iter().map(|(path, value)| (path, value.shape())).collect();
-    assert_eq!(shapes, [("layer2".into(), Shape::square(128, 8)), ("layer4.1.conv2".into(), Shape::square(512, 2))]);
+    let shapes: Vec<(String, Shape)> = tapped
+        .into_iter()
+        .map(|(path, value)| (path, value.shape()))
+        .collect();
+    assert_eq!(
+        shapes,
+        [
+            ("layer2".into(), Shape::square(128, 8)),
+            ("layer4.1.conv2".into(), Shape::square(512, 2))
+        ]
+    );
     let mut context = Context::default();
     let mut walk = Walk::new(&mut context, &[]);
-    let whole = network.root.forward(Value::Map(images(2, 3, 64, &device)), &mut walk).features();
+    let whole = network
+        .root
+        .forward(Value::Map(images(2, 3, 64, &device)), &mut walk)
+        .features();
     assert_eq!(numbers(whole), numbers(logits));
 }

@@ -9,8 +9,15 @@ use crate::network::layer::{BatchNorm, Conv2d, Layer, Linear};
 use crate::network::{Context, Edit, Network, Plan, Shape, backbone};
 
 fn resnet() -> Network {
-    let mut network =
-        Network::original(backbone::named("resnet18").unwrap(), 10, 64, None, 0, &Device::flex()).unwrap();
+    let mut network = Network::original(
+        backbone::named("resnet18").unwrap(),
+        10,
+        64,
+        None,
+        0,
+        &Device::flex(),
+    )
+    .unwrap();
     shake(&mut network);
     network
 }
@@ -20,7 +27,11 @@ fn kept(before: &Network, after: &Network, new: &[String]) {
     for (path, shape, values) in after.state_dict() {
         if !new.contains(&path) {
             let old = before.iter().find(|(old, _, _)| *old == path).unwrap();
-            assert_eq!((&old.1, &old.2), (&shape, &values), "{path} is kept bit for bit");
+            assert_eq!(
+                (&old.1, &old.2),
+                (&shape, &values),
+                "{path} is kept bit for bit"
+            );
         }
     }
 }
@@ -29,7 +40,9 @@ fn kept(before: &Network, after: &Network, new: &[String]) {
 fn replace_gives_new_parameters_and_keeps_the_others() {
     let mut network = resnet();
     let before = network.clone();
-    let new = network.replace("fc", Layer::Linear(Linear::new(0, 7)), 1).unwrap();
+    let new = network
+        .replace("fc", Layer::Linear(Linear::new(0, 7)), 1)
+        .unwrap();
     assert_eq!(new, ["fc.weight", "fc.bias"]);
     kept(&before, &network, &new);
     assert_eq!(evaluate(&network, 2, &Device::flex()).len(), 14);
@@ -39,16 +52,51 @@ fn replace_gives_new_parameters_and_keeps_the_others() {
 fn insert_remove_prepend_append_change_the_order() {
     let mut network = resnet();
     let before = network.clone();
-    let mut new = network.insert_before("layer3", "calm", Layer::BatchNorm(BatchNorm::default()), 1).unwrap();
-    assert_eq!(new, ["calm.weight", "calm.bias", "calm.running_mean", "calm.running_var"]);
-    new.extend(network.insert_after("layer4", "wider", Layer::Conv2d(Conv2d::new(0, 512, 1, 1)), 1).unwrap());
-    new.extend(network.prepend("", "colour", Layer::Conv2d(Conv2d::new(0, 3, 1, 1)), 1).unwrap());
-    new.extend(network.append("", "last", Layer::Linear(Linear::new(0, 10)), 1).unwrap());
+    let mut new = network
+        .insert_before("layer3", "calm", Layer::BatchNorm(BatchNorm::default()), 1)
+        .unwrap();
+    assert_eq!(
+        new,
+        [
+            "calm.weight",
+            "calm.bias",
+            "calm.running_mean",
+            "calm.running_var"
+        ]
+    );
+    new.extend(
+        network
+            .insert_after(
+                "layer4",
+                "wider",
+                Layer::Conv2d(Conv2d::new(0, 512, 1, 1)),
+                1,
+            )
+            .unwrap(),
+    );
+    new.extend(
+        network
+            .prepend("", "colour", Layer::Conv2d(Conv2d::new(0, 3, 1, 1)), 1)
+            .unwrap(),
+    );
+    new.extend(
+        network
+            .append("", "last", Layer::Linear(Linear::new(0, 10)), 1)
+            .unwrap(),
+    );
     network.remove("layer4.1").unwrap();
-    let names: Vec<&str> = network.root.children.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = network
+        .root
+        .children
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(
         names,
-        ["colour", "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "calm", "layer3", "layer4", "wider", "avgpool", "flatten", "fc", "last"]
+        [
+            "colour", "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "calm", "layer3",
+            "layer4", "wider", "avgpool", "flatten", "fc", "last"
+        ]
     );
     kept(&before, &network, &new);
     assert_eq!(evaluate(&network, 2, &Device::flex()).len(), 20);
@@ -58,8 +106,11 @@ fn insert_remove_prepend_append_change_the_order() {
 fn cut_gives_the_features_of_a_layer() {
     let mut network = resnet();
     let device = Device::flex();
-    let (_, tapped) =
-        network.forward_taps(Some(images(2, 3, 64, &device)), &mut Context::default(), &["layer2.0".to_owned()]);
+    let (_, tapped) = network.forward_taps(
+        Some(images(2, 3, 64, &device)),
+        &mut Context::default(),
+        &["layer2.0".to_owned()],
+    );
     network.cut("layer2.0").unwrap();
     let found = network.inspect().unwrap()[0].output;
     assert_eq!(found, Shape::square(128, 8));
@@ -124,11 +175,33 @@ fn edits_written_in_toml_are_made() {
     "#;
     let config: ModelConfig = toml::from_str(text).unwrap();
     let network = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap();
-    let names: Vec<&str> = network.root.children.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "attend", "avgpool", "flatten", "fusion", "head"]);
-    let frozen = network.parameters().into_iter().filter(|p| p.path.starts_with("layer1") && p.trainable).count();
+    let names: Vec<&str> = network
+        .root
+        .children
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "attend", "avgpool", "flatten",
+            "fusion", "head"
+        ]
+    );
+    let frozen = network
+        .parameters()
+        .into_iter()
+        .filter(|p| p.path.starts_with("layer1") && p.trainable)
+        .count();
     assert_eq!(frozen, 0);
-    let at = |path: &str| network.parameters().into_iter().find(|p| p.path == path).unwrap().shape;
+    let at = |path: &str| {
+        network
+            .parameters()
+            .into_iter()
+            .find(|p| p.path == path)
+            .unwrap()
+            .shape
+    };
     assert_eq!(at("head.deep.0.weight"), [24, 8 + 10 + 8]);
     assert_eq!(at("head.deep.3.weight"), [3, 24]);
     assert_eq!(at("fusion.metadata.embed.zip_code.weight"), [7, 3]);
@@ -147,7 +220,10 @@ fn refused(edit: &Edit, message: &str, hint: Option<&str>) {
 }
 
 fn replace(path: &str, layer: impl Into<Plan>) -> Edit {
-    Edit::Replace { path: path.into(), layer: layer.into() }
+    Edit::Replace {
+        path: path.into(),
+        layer: layer.into(),
+    }
 }
 
 #[test]
@@ -177,7 +253,9 @@ fn the_layer_after_an_edit_is_named_where_it_does_not_fit() {
 #[test]
 fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
     refused(
-        &Edit::Remove { path: "flatten".into() },
+        &Edit::Remove {
+            path: "flatten".into(),
+        },
         "`fc` (linear) takes features, and is given a map of 512×1×1",
         Some(
             "put a flatten before it: { op = \"insert_before\", path = \"fc\", name = \"flatten\", \
@@ -189,7 +267,11 @@ fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
 #[test]
 fn a_convolution_on_features_is_refused() {
     refused(
-        &Edit::InsertAfter { path: "flatten".into(), name: "conv".into(), layer: Layer::Conv2d(Conv2d::new(0, 8, 3, 1)).into() },
+        &Edit::InsertAfter {
+            path: "flatten".into(),
+            name: "conv".into(),
+            layer: Layer::Conv2d(Conv2d::new(0, 8, 3, 1)).into(),
+        },
         "`conv` (conv2d) takes a map, and is given 512 features",
         Some("it belongs before the pooling or flatten that turns the map into features"),
     );
@@ -198,7 +280,9 @@ fn a_convolution_on_features_is_refused() {
 #[test]
 fn a_block_whose_two_ways_differ_is_refused_with_a_shortcut() {
     refused(
-        &Edit::Remove { path: "layer2.0.downsample".into() },
+        &Edit::Remove {
+            path: "layer2.0.downsample".into(),
+        },
         "`layer2.0` (residual) takes the same from its body and its shortcut (a map of 64×16×16), and is given a map of 128×8×8",
         Some(
             "give it a shortcut: { op = \"append\", path = \"layer2.0\", name = \"downsample\", \
@@ -210,34 +294,60 @@ fn a_block_whose_two_ways_differ_is_refused_with_a_shortcut() {
 #[test]
 fn a_path_that_leads_nowhere_is_refused_with_the_nearest() {
     refused(
-        &Edit::Remove { path: "layer4.1.conv3".into() },
+        &Edit::Remove {
+            path: "layer4.1.conv3".into(),
+        },
         "no layer `layer4.1.conv3` in the network",
         Some("`layer4.1` has `conv2`, did you mean that?"),
     );
     refused(
-        &Edit::Remove { path: "classifier".into() },
+        &Edit::Remove {
+            path: "classifier".into(),
+        },
         "no layer `classifier` in the network",
-        Some("the network has: conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool, flatten, fc"),
+        Some(
+            "the network has: conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool, flatten, fc",
+        ),
     );
-    refused(&Edit::Remove { path: "fc.0".into() }, "no layer `fc.0` in the network", Some("`fc` has no layers inside"));
+    refused(
+        &Edit::Remove {
+            path: "fc.0".into(),
+        },
+        "no layer `fc.0` in the network",
+        Some("`fc` has no layers inside"),
+    );
 }
 
 #[test]
 fn a_name_that_is_taken_or_has_a_dot_is_refused() {
-    let insert = |name: &str| Edit::InsertAfter { path: "fc".into(), name: name.into(), layer: Layer::Identity.into() };
+    let insert = |name: &str| Edit::InsertAfter {
+        path: "fc".into(),
+        name: name.into(),
+        layer: Layer::Identity.into(),
+    };
     refused(
         &insert("bn1"),
         "there is already a layer `bn1` in the network",
         Some("give the new layer another `name`, or replace `bn1`"),
     );
-    refused(&insert("a.b"), "`a.b` cannot be a layer's name", Some("a name has at least one character and no dot"));
-    refused(&insert(""), "`` cannot be a layer's name", Some("a name has at least one character and no dot"));
+    refused(
+        &insert("a.b"),
+        "`a.b` cannot be a layer's name",
+        Some("a name has at least one character and no dot"),
+    );
+    refused(
+        &insert(""),
+        "`` cannot be a layer's name",
+        Some("a name has at least one character and no dot"),
+    );
 }
 
 #[test]
 fn a_cut_inside_a_block_is_refused() {
     refused(
-        &Edit::Cut { path: "layer2.0.conv1".into() },
+        &Edit::Cut {
+            path: "layer2.0.conv1".into(),
+        },
         "`layer2.0` (residual) takes all of its layers, and is given a cut at its `conv1`",
         Some("cut at `layer2.0` itself"),
     );
@@ -250,7 +360,11 @@ fn numbers_that_make_no_sense_are_refused() {
         change(&mut conv);
         replace("layer1.0.conv1", Layer::Conv2d(conv))
     };
-    refused(&conv(|c| c.stride = 0), "`layer1.0.conv1` (conv2d): `stride` must be at least 1, found `0`", None);
+    refused(
+        &conv(|c| c.stride = 0),
+        "`layer1.0.conv1` (conv2d): `stride` must be at least 1, found `0`",
+        None,
+    );
     refused(
         &conv(|c| c.groups = 5),
         "`layer1.0.conv1` (conv2d): `groups` must be a divisor of 64 and 64 channels, found `5`",
@@ -266,7 +380,9 @@ fn numbers_that_make_no_sense_are_refused() {
 #[test]
 fn a_freeze_that_means_nothing_is_refused() {
     refused(
-        &Edit::Freeze { path: "layer5.*".into() },
+        &Edit::Freeze {
+            path: "layer5.*".into(),
+        },
         "no parameter of the network matches `layer5.*`",
         Some(
             "a pattern is a path, or one with `*`, as in `layer4.*`; the network has: \
@@ -300,40 +416,91 @@ fn a_network_that_no_longer_gives_what_the_target_asks_is_refused() {
         ..config("small_cnn", "concat", Arm::Image)
     };
     let error = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap_err();
-    assert_eq!(error.to_string(), "`head` (output) takes 3 features, as the target asks, and is given 9 features");
+    assert_eq!(
+        error.to_string(),
+        "`head` (output) takes 3 features, as the target asks, and is given 9 features"
+    );
 }
 
 #[test]
 fn arms_and_names_that_cannot_be_built_are_refused() {
-    let build = |config: ModelConfig| Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap_err();
+    let build = |config: ModelConfig| {
+        Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap_err()
+    };
     let error = build(config("resnet81", "concat", Arm::Image));
-    assert_eq!((error.to_string(), error.hint()), ("no backbone `resnet81`".into(), Some("did you mean `resnet18`?".into())));
+    assert_eq!(
+        (error.to_string(), error.hint()),
+        (
+            "no backbone `resnet81`".into(),
+            Some("did you mean `resnet18`?".into())
+        )
+    );
     let error = build(config("small_cnn", "flim", Arm::Both));
-    assert_eq!((error.to_string(), error.hint()), ("no fusion `flim`".into(), Some("did you mean `film`?".into())));
+    assert_eq!(
+        (error.to_string(), error.hint()),
+        (
+            "no fusion `flim`".into(),
+            Some("did you mean `film`?".into())
+        )
+    );
     let error = build(config("small_cnn", "concat", Arm::Vote));
-    assert_eq!(error.to_string(), "`model.arm`: expected `image`, `metadata` or `both`: a vote is two networks, found `vote`");
+    assert_eq!(
+        error.to_string(),
+        "`model.arm`: expected `image`, `metadata` or `both`: a vote is two networks, found `vote`"
+    );
     let error = build(config("none", "concat", Arm::Both));
-    assert_eq!(error.to_string(), "`model.backbone`: expected the name of one, since `model.arm` reads images, found `none`");
+    assert_eq!(
+        error.to_string(),
+        "`model.backbone`: expected the name of one, since `model.arm` reads images, found `none`"
+    );
     let mut nothing = spec(3, 64);
     (nothing.d_dense, nothing.embeddings) = (0, Vec::new());
-    let error = Network::build(&config("small_cnn", "concat", Arm::Both), &nothing, 0, &Device::flex()).unwrap_err();
-    assert_eq!(error.to_string(), "`model.arm`: expected `image`, since the table has no metadata columns, found `both`");
+    let error = Network::build(
+        &config("small_cnn", "concat", Arm::Both),
+        &nothing,
+        0,
+        &Device::flex(),
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`model.arm`: expected `image`, since the table has no metadata columns, found `both`"
+    );
 }
 
 #[test]
 fn images_too_small_for_a_network_are_refused_before_anything_runs() {
-    let plan = replace("conv1", Layer::Conv2d(Conv2d::new(3, 64, 7, 2).with_padding(0)));
-    let mut network = Network::original(backbone::named("resnet18").unwrap(), 10, 6, None, 0, &Device::flex()).unwrap();
+    let plan = replace(
+        "conv1",
+        Layer::Conv2d(Conv2d::new(3, 64, 7, 2).with_padding(0)),
+    );
+    let mut network = Network::original(
+        backbone::named("resnet18").unwrap(),
+        10,
+        6,
+        None,
+        0,
+        &Device::flex(),
+    )
+    .unwrap();
     let error = network.edit(&plan, 0).unwrap_err();
-    assert!(matches!(&error, Error::Shape { path, .. } if path == "conv1"), "{error}");
-    assert_eq!(error.to_string(), "`conv1` (conv2d) takes at least 7 pixels a side, and is given a map of 3×6×6");
+    assert!(
+        matches!(&error, Error::Shape { path, .. } if path == "conv1"),
+        "{error}"
+    );
+    assert_eq!(
+        error.to_string(),
+        "`conv1` (conv2d) takes at least 7 pixels a side, and is given a map of 3×6×6"
+    );
 }
 
 #[test]
 fn a_library_users_own_layer_is_trained_saved_and_found_again() {
-    use crate::network::{Constructors, Custom, CustomLayer, ParameterKind, ParameterSpec, Parameters, Value, Walk};
     use crate::network::parameter::Initial;
     use crate::network::shape::At;
+    use crate::network::{
+        Constructors, Custom, CustomLayer, ParameterKind, ParameterSpec, Parameters, Value, Walk,
+    };
 
     /// Adds a learned offset to each channel.
     #[derive(Debug)]
@@ -346,10 +513,19 @@ fn a_library_users_own_layer_is_trained_saved_and_found_again() {
             self.0.into()
         }
         fn parameters(&self) -> Vec<ParameterSpec> {
-            vec![ParameterSpec::new("offset", [self.0], ParameterKind::Bias, Initial::Constant(0.5))]
+            vec![ParameterSpec::new(
+                "offset",
+                [self.0],
+                ParameterKind::Bias,
+                Initial::Constant(0.5),
+            )]
         }
         fn output(&self, at: &At<'_>, input: Shape) -> crate::Result<Shape> {
-            if input.channels() == self.0 { Ok(input) } else { Err(at.misfit(format!("{} channels", self.0), input, None)) }
+            if input.channels() == self.0 {
+                Ok(input)
+            } else {
+                Err(at.misfit(format!("{} channels", self.0), input, None))
+            }
         }
         fn forward(&self, parameters: &Parameters, x: Value, _: &mut Walk<'_>) -> Value {
             Value::Map(x.map() + parameters.d1("offset").reshape([1, self.0, 1, 1]))
@@ -358,20 +534,45 @@ fn a_library_users_own_layer_is_trained_saved_and_found_again() {
 
     let device = Device::flex();
     let mut network = resnet();
-    let new = network.insert_after("layer1", "offset", Layer::Custom(Custom::new(Offset(64))), 0).unwrap();
+    let new = network
+        .insert_after(
+            "layer1",
+            "offset",
+            Layer::Custom(Custom::new(Offset(64))),
+            0,
+        )
+        .unwrap();
     assert_eq!(new, ["offset.offset"]);
-    let error = network.clone().insert_after("layer2", "offset2", Layer::Custom(Custom::new(Offset(64))), 0).unwrap_err();
-    assert_eq!(error.to_string(), "`offset2` (custom) takes 64 channels, and is given a map of 128×8×8");
+    let error = network
+        .clone()
+        .insert_after(
+            "layer2",
+            "offset2",
+            Layer::Custom(Custom::new(Offset(64))),
+            0,
+        )
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`offset2` (custom) takes 64 channels, and is given a map of 128×8×8"
+    );
 
     let description = network.describe();
     let error = Network::from_description(&description, &device).unwrap_err();
-    assert_eq!(error.to_string(), "`offset` is a custom layer `offset`, which is not known here");
-    let constructors = Constructors::default()
-        .with("offset", |config| Ok(Custom::new(Offset(config.as_u64().unwrap_or(0) as usize))));
+    assert_eq!(
+        error.to_string(),
+        "`offset` is a custom layer `offset`, which is not known here"
+    );
+    let constructors = Constructors::default().with("offset", |config| {
+        Ok(Custom::new(Offset(config.as_u64().unwrap_or(0) as usize)))
+    });
     let mut again = Network::from_description_with(&description, &constructors, &device).unwrap();
     again.load_state(network.state_dict()).unwrap();
     let run = |network: &Network| {
-        numbers(network.forward(Some(images(2, 3, 64, &device)), &mut Context::evaluate(Some(metadata(2, &device)))))
+        numbers(network.forward(
+            Some(images(2, 3, 64, &device)),
+            &mut Context::evaluate(Some(metadata(2, &device))),
+        ))
     };
     assert_eq!(run(&again), run(&network));
 }

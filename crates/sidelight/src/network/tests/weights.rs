@@ -20,8 +20,17 @@ fn small() -> Network {
         ("bn", Layer::BatchNorm(BatchNorm::new(2)).into()),
     ]);
     shape::infer(&mut plan, Shape::square(3, 1)).unwrap();
-    let input = InputSpec { mean: [0.0; 3], sd: [1.0; 3], size: 1, channels: 3 };
-    let mut network = Network { root: Node::new(&plan, "", Start::Seed(0), &Device::flex()), backbone: Vec::new(), input };
+    let input = InputSpec {
+        mean: [0.0; 3],
+        sd: [1.0; 3],
+        size: 1,
+        channels: 3,
+    };
+    let mut network = Network {
+        root: Node::new(&plan, "", Start::Seed(0), &Device::flex()),
+        backbone: Vec::new(),
+        input,
+    };
     shake(&mut network);
     network
 }
@@ -33,15 +42,25 @@ fn entries() -> Vec<Entry> {
     small()
         .state_dict()
         .into_iter()
-        .map(|(key, shape, values)| (key, Dtype::F32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .map(|(key, shape, values)| {
+            (
+                key,
+                Dtype::F32,
+                shape,
+                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
+        })
         .collect()
 }
 
 fn write(folder: &Path, entries: &[Entry]) -> PathBuf {
     let path = folder.join("weights.safetensors");
-    let views = entries
-        .iter()
-        .map(|(key, dtype, shape, bytes)| (key.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+    let views = entries.iter().map(|(key, dtype, shape, bytes)| {
+        (
+            key.as_str(),
+            TensorView::new(*dtype, shape.clone(), bytes).unwrap(),
+        )
+    });
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     path
 }
@@ -53,7 +72,11 @@ fn load(path: &Path, fit: &Fit<'_>) -> Result<Network, Error> {
     match result {
         Ok(()) => Ok(network),
         Err(error) => {
-            assert_eq!(network.state_dict(), before, "a failed load changes nothing");
+            assert_eq!(
+                network.state_dict(),
+                before,
+                "a failed load changes nothing"
+            );
             Err(error)
         }
     }
@@ -77,7 +100,10 @@ fn missing_and_unexpected_keys_are_listed_up_to_five() {
         "weights in weights.safetensors do not fit the network: \
          missing `fc.bias`, `bn.weight`, `bn.bias`, `bn.running_mean`, `bn.running_var`",
     );
-    assert_eq!(error.hint().unwrap(), "is `model.backbone` the network that the file was made for?");
+    assert_eq!(
+        error.hint().unwrap(),
+        "is `model.backbone` the network that the file was made for?"
+    );
 
     let mut more = entries();
     more.extend((0..7).map(|i| (format!("extra.{i}"), Dtype::F32, vec![1], vec![0; 4])));
@@ -100,10 +126,27 @@ fn a_removed_classifier_and_counts_of_batches_are_not_unexpected() {
     let folder = tempfile::tempdir().unwrap();
     let mut more = entries();
     more.push(("head.weight".into(), Dtype::F32, vec![1], vec![0; 4]));
-    more.push(("bn.num_batches_tracked".into(), Dtype::I64, vec![1], vec![0; 8]));
+    more.push((
+        "bn.num_batches_tracked".into(),
+        Dtype::I64,
+        vec![1],
+        vec![0; 8],
+    ));
     let path = write(folder.path(), &more);
-    assert!(load(&path, &Fit { removed: Some("head"), ..Fit::default() }).is_ok());
-    assert!(matches!(load(&path, &Fit::exact()), Err(Error::WeightsKeys { .. })));
+    assert!(
+        load(
+            &path,
+            &Fit {
+                removed: Some("head"),
+                ..Fit::default()
+            }
+        )
+        .is_ok()
+    );
+    assert!(matches!(
+        load(&path, &Fit::exact()),
+        Err(Error::WeightsKeys { .. })
+    ));
 }
 
 #[test]
@@ -120,7 +163,14 @@ fn wrong_shapes_are_listed() {
 #[test]
 fn prefixes_of_wrappers_and_checkpoints_are_taken_off() {
     let folder = tempfile::tempdir().unwrap();
-    for prefix in ["module.", "state_dict.", "model.", "state_dict.module.", "model._orig_mod.", "_orig_mod.module."] {
+    for prefix in [
+        "module.",
+        "state_dict.",
+        "model.",
+        "state_dict.module.",
+        "model._orig_mod.",
+        "_orig_mod.module.",
+    ] {
         let mut prefixed = entries();
         for entry in &mut prefixed {
             entry.0.insert_str(0, prefix);
@@ -138,9 +188,27 @@ fn other_floating_point_types_are_converted_and_integers_refused() {
     let folder = tempfile::tempdir().unwrap();
     let exact = [0.5_f32, -2.0, 0.25, 1.5, -0.125, 4.0];
     let types: [(Dtype, Vec<u8>); 3] = [
-        (Dtype::F16, exact.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect()),
-        (Dtype::BF16, exact.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect()),
-        (Dtype::F64, exact.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect()),
+        (
+            Dtype::F16,
+            exact
+                .iter()
+                .flat_map(|v| half::f16::from_f32(*v).to_le_bytes())
+                .collect(),
+        ),
+        (
+            Dtype::BF16,
+            exact
+                .iter()
+                .flat_map(|v| half::bf16::from_f32(*v).to_le_bytes())
+                .collect(),
+        ),
+        (
+            Dtype::F64,
+            exact
+                .iter()
+                .flat_map(|v| f64::from(*v).to_le_bytes())
+                .collect(),
+        ),
     ];
     for (dtype, bytes) in types {
         let mut other = entries();
@@ -160,7 +228,10 @@ fn other_floating_point_types_are_converted_and_integers_refused() {
 fn numbers_that_are_not_finite_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut diverged = entries();
-    diverged[1].3 = [1.0_f32, f32::NAN].iter().flat_map(|v| v.to_le_bytes()).collect();
+    diverged[1].3 = [1.0_f32, f32::NAN]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
     refused(
         &write(folder.path(), &diverged),
         "weights in weights.safetensors: `fc.bias` holds NaN at element 1",
@@ -176,14 +247,28 @@ fn a_file_that_is_not_there_empty_or_something_else_is_refused() {
         path
     };
     refused(&folder.path().join("none.pth"), "cannot read none.pth");
-    refused(&file("empty.pth", b""), "cannot read weights from empty.pth: the file is empty");
-    refused(&file("empty.safetensors", b""), "cannot read weights from empty.safetensors: the file is empty");
+    refused(
+        &file("empty.pth", b""),
+        "cannot read weights from empty.pth: the file is empty",
+    );
+    refused(
+        &file("empty.safetensors", b""),
+        "cannot read weights from empty.safetensors: the file is empty",
+    );
     let error = refused(
-        &file("page.pth", b"<html>404 Not Found, but with enough text around it</html>"),
+        &file(
+            "page.pth",
+            b"<html>404 Not Found, but with enough text around it</html>",
+        ),
         "cannot read weights from page.pth: invalid PyTorch file format: not a PyTorch checkpoint: \
          no ZIP, TAR, legacy or pickle header found",
     );
-    assert!(error.hint().unwrap().starts_with("weights are read from `.safetensors`"));
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .starts_with("weights are read from `.safetensors`")
+    );
 }
 
 #[test]
@@ -194,13 +279,19 @@ fn a_file_that_was_cut_short_is_refused() {
     for n in [5, 9, 40, whole.len() - 1] {
         std::fs::write(&path, &whole[..n]).unwrap();
         let error = load(&path, &Fit::exact()).unwrap_err();
-        assert!(matches!(error, Error::WeightsFile { .. }), "{n} bytes: {error}");
+        assert!(
+            matches!(error, Error::WeightsFile { .. }),
+            "{n} bytes: {error}"
+        );
     }
     // A header that claims to be longer than any memory.
     let mut huge = u64::MAX.to_le_bytes().to_vec();
     huge.extend(b"{}");
     std::fs::write(&path, huge).unwrap();
-    refused(&path, "cannot read weights from short.safetensors: not whole safetensors: header too large");
+    refused(
+        &path,
+        "cannot read weights from short.safetensors: not whole safetensors: header too large",
+    );
 }
 
 /// Pickles, protocol 0, written out by hand.
@@ -231,8 +322,13 @@ fn a_hostile_pickle_executes_nothing() {
 fn the_files_that_torch_writes_are_read() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference/weights");
     for name in ["zip.pth", "legacy.pth", "checkpoint.pth", "parallel.pth"] {
-        let network = load(&folder.join(name), &Fit::exact()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(network.state_dict()[0].2, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "{name}");
+        let network =
+            load(&folder.join(name), &Fit::exact()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(
+            network.state_dict()[0].2,
+            [0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
+            "{name}"
+        );
     }
     // Evil beside real tensors: they are read, it is not executed.
     let network = load(&folder.join("evil_beside.pth"), &Fit::exact()).unwrap();
@@ -240,7 +336,10 @@ fn the_files_that_torch_writes_are_read() {
     assert!(!Path::new("sidelight_was_here").exists());
     for name in ["short_zip.pth", "short_legacy.pth"] {
         let error = load(&folder.join(name), &Fit::exact()).unwrap_err();
-        assert!(matches!(error, Error::WeightsFile { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, Error::WeightsFile { .. }),
+            "{name}: {error}"
+        );
     }
 }
 
@@ -250,5 +349,8 @@ fn a_state_of_another_network_is_refused() {
     let mut state = network.state_dict();
     state[0].0 = "fd.weight".into();
     let error = network.load_state(state).unwrap_err();
-    assert_eq!(error.to_string(), "the saved state does not fit the network: missing `fc.weight`; unexpected `fd.weight`");
+    assert_eq!(
+        error.to_string(),
+        "the saved state does not fit the network: missing `fc.weight`; unexpected `fd.weight`"
+    );
 }

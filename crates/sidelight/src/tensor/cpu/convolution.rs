@@ -1,8 +1,12 @@
 use sidelight_kernels::{
-    Conv2d, Epilogue, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight, conv2d_forward,
+    Conv2d, Epilogue, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight,
+    conv2d_forward,
 };
 
-use super::{Convolution, Flat, Gradient, Then, channels_last, contiguous, dims4, from_channels_last, from_values, numbers, then};
+use super::{
+    Convolution, Flat, Gradient, Then, channels_last, contiguous, dims4, from_channels_last,
+    from_values, numbers, then,
+};
 
 fn shape(x: &Flat, weight: &Flat, how: Convolution) -> Conv2d {
     let [batch, in_c, in_h, in_w] = dims4(x);
@@ -32,9 +36,19 @@ pub(super) fn forward(
     let (x, weight) = (channels_last(x), contiguous(weight));
     let bias = bias.map(contiguous);
     let other = other.map(channels_last);
-    let epilogue = Epilogue { activation: then(function), residual: other.as_ref().map(numbers) };
+    let epilogue = Epilogue {
+        activation: then(function),
+        residual: other.as_ref().map(numbers),
+    };
     let mut y = vec![0.0; shape.output_len()];
-    conv2d_forward(&shape, numbers(&x), numbers(&weight), bias.as_ref().map(numbers), epilogue, &mut y);
+    conv2d_forward(
+        &shape,
+        numbers(&x),
+        numbers(&weight),
+        bias.as_ref().map(numbers),
+        epilogue,
+        &mut y,
+    );
     from_channels_last(y, [shape.batch, shape.out_c, shape.out_h(), shape.out_w()])
 }
 
@@ -46,7 +60,10 @@ pub(super) fn scaled(weight: &Flat, scale: &Flat) -> Flat {
         return weight.clone();
     }
     let each = values.len() / scale.len().max(1);
-    let scaled = values.chunks(each.max(1)).zip(scale).flat_map(|(filter, factor)| filter.iter().map(move |w| w * factor));
+    let scaled = values
+        .chunks(each.max(1))
+        .zip(scale)
+        .flat_map(|(filter, factor)| filter.iter().map(move |w| w * factor));
     from_values(scaled.collect(), &dims4(weight))
 }
 
@@ -83,7 +100,10 @@ impl Saved {
 impl Gradient<2> for Saved {
     fn gradients(self, output: Flat, [x, weight]: [bool; 2]) -> [Option<Flat>; 2] {
         let output = laid_out(&output);
-        [x.then(|| self.to_input(&output)), weight.then(|| self.to_weight(&output))]
+        [
+            x.then(|| self.to_input(&output)),
+            weight.then(|| self.to_weight(&output)),
+        ]
     }
 }
 

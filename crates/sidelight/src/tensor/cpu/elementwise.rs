@@ -1,6 +1,9 @@
 use sidelight_kernels::elementwise;
 
-use super::{Activation, Flat, Gradient, Then, contiguous, dims4, from_channels_last, from_values, like_rows, numbers, rows, then};
+use super::{
+    Activation, Flat, Gradient, Then, contiguous, dims4, from_channels_last, from_values,
+    like_rows, numbers, rows, then,
+};
 
 pub(super) fn add_activate(x: &Flat, other: Option<&Flat>, function: Then) -> Flat {
     let (values, other) = (rows(x), other.map(rows));
@@ -46,7 +49,13 @@ fn pull(x: &Flat, other: Option<&Flat>, function: Then, output: &Flat) -> Flat {
     let (values, other, dy) = (rows(x), other.map(rows), rows(output));
     let values = numbers(&values);
     let mut dx = vec![0.0; values.len()];
-    elementwise::add_activate_backward(values, other.as_ref().map(numbers), then(function), numbers(&dy), &mut dx);
+    elementwise::add_activate_backward(
+        values,
+        other.as_ref().map(numbers),
+        then(function),
+        numbers(&dy),
+        &mut dx,
+    );
     like_rows(dx, x)
 }
 
@@ -72,7 +81,17 @@ impl Gradient<2> for SavedGate {
         let (x, gate, dy) = (rows(&self.x), contiguous(&self.gate), rows(&output));
         let (mut dx, mut d_gate) = (vec![0.0; numbers(&x).len()], vec![0.0; batch * channels]);
         let sizes = [batch, channels];
-        elementwise::scale_channels_backward(numbers(&x), numbers(&gate), numbers(&dy), sizes, &mut dx, &mut d_gate);
-        [Some(from_channels_last(dx, dims4(&self.x))), Some(from_values(d_gate, &sizes))]
+        elementwise::scale_channels_backward(
+            numbers(&x),
+            numbers(&gate),
+            numbers(&dy),
+            sizes,
+            &mut dx,
+            &mut d_gate,
+        );
+        [
+            Some(from_channels_last(dx, dims4(&self.x))),
+            Some(from_values(d_gate, &sizes)),
+        ]
     }
 }

@@ -1,19 +1,31 @@
 use sidelight_kernels::{
-    Epilogue, Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward,
+    Epilogue, Linear, linear_backward_bias, linear_backward_input, linear_backward_weight,
+    linear_forward,
 };
 
 use super::{Flat, Gradient, contiguous, from_values, numbers};
 
 fn shape(x: &Flat, weight: &Flat) -> Linear {
     let (x, weight) = (x.layout().shape(), weight.layout().shape());
-    Linear { rows: x[0], inputs: x[1], outputs: weight[0] }
+    Linear {
+        rows: x[0],
+        inputs: x[1],
+        outputs: weight[0],
+    }
 }
 
 pub(super) fn forward(x: &Flat, weight: &Flat, bias: Option<&Flat>) -> Flat {
     let shape = shape(x, weight);
     let (x, weight, bias) = (contiguous(x), contiguous(weight), bias.map(contiguous));
     let mut y = vec![0.0; shape.rows * shape.outputs];
-    linear_forward(&shape, numbers(&x), numbers(&weight), bias.as_ref().map(numbers), Epilogue::NONE, &mut y);
+    linear_forward(
+        &shape,
+        numbers(&x),
+        numbers(&weight),
+        bias.as_ref().map(numbers),
+        Epilogue::NONE,
+        &mut y,
+    );
     from_values(y, &[shape.rows, shape.outputs])
 }
 

@@ -1,7 +1,11 @@
 use burn::backend::Flex;
-use sidelight_kernels::{BatchNorm, BatchNormGradients, affine as kernel_affine, batch_norm_backward, batch_norm_forward};
+use sidelight_kernels::{
+    BatchNorm, BatchNormGradients, affine as kernel_affine, batch_norm_backward, batch_norm_forward,
+};
 
-use super::{Flat, Gradient, NormalizedParts, Then, contiguous, from_values, like_rows, numbers, rows, then};
+use super::{
+    Flat, Gradient, NormalizedParts, Then, contiguous, from_values, like_rows, numbers, rows, then,
+};
 
 pub(super) fn forward(
     x: &Flat,
@@ -22,7 +26,11 @@ pub(super) fn forward(
     };
     let channels = norm.gamma.len();
     let values = numbers(&values);
-    let (mut y, mut mean, mut variance) = (vec![0.0; values.len()], vec![0.0; channels], vec![0.0; channels]);
+    let (mut y, mut mean, mut variance) = (
+        vec![0.0; values.len()],
+        vec![0.0; channels],
+        vec![0.0; channels],
+    );
     batch_norm_forward(&norm, values, &mut y, &mut mean, &mut variance);
     NormalizedParts {
         output: like_rows(y, x),
@@ -35,7 +43,14 @@ pub(super) fn affine(x: &Flat, scale: &Flat, shift: &Flat, function: Then) -> Fl
     let (values, scale, shift) = (rows(x), contiguous(scale), contiguous(shift));
     let values = numbers(&values);
     let mut y = vec![0.0; values.len()];
-    kernel_affine(values, numbers(&scale), numbers(&shift), None, then(function), &mut y);
+    kernel_affine(
+        values,
+        numbers(&scale),
+        numbers(&shift),
+        None,
+        then(function),
+        &mut y,
+    );
     like_rows(y, x)
 }
 
@@ -64,7 +79,16 @@ impl Saved {
         let (mean, variance) = (parts.mean.clone(), parts.variance.clone());
         // Without a function the sum's gradient does not depend on what was added.
         let other = other.filter(|_| then.is_some());
-        Self { x, weight, bias, other, mean, variance, epsilon, then }
+        Self {
+            x,
+            weight,
+            bias,
+            other,
+            mean,
+            variance,
+            epsilon,
+            then,
+        }
     }
 
     /// To the input, the scale, the shift and, where it was added and is wanted, the other.
@@ -81,7 +105,8 @@ impl Saved {
         };
         let channels = norm.gamma.len();
         let n = numbers(&x).len();
-        let (mut dx, mut d_gamma, mut d_beta) = (vec![0.0; n], vec![0.0; channels], vec![0.0; channels]);
+        let (mut dx, mut d_gamma, mut d_beta) =
+            (vec![0.0; n], vec![0.0; channels], vec![0.0; channels]);
         // Without a function the gradient goes to the other as it is.
         let mut d_other = (other_wanted && self.then.is_some()).then(|| vec![0.0; n]);
         let gradients = BatchNormGradients {
@@ -97,7 +122,12 @@ impl Saved {
             None => other_wanted.then(|| output.clone()),
         };
         let channels = [channels];
-        [Some(like_rows(dx, &self.x)), Some(from_values(d_gamma, &channels)), Some(from_values(d_beta, &channels)), d_other]
+        [
+            Some(like_rows(dx, &self.x)),
+            Some(from_values(d_gamma, &channels)),
+            Some(from_values(d_beta, &channels)),
+            d_other,
+        ]
     }
 }
 
