@@ -1,4 +1,5 @@
 //! The built program on small generated data: its help, its errors, one whole story.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 mod errors;
 mod folder;

@@ -617,8 +617,7 @@ fn embedded_images_are_their_bytes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/table.parquet");
     let table = Table::read(&path).unwrap();
     let text = format!(
-        "data.table = {:?}\ntarget = {{ kind = \"value\", column = \"uint16\" }}\nmetadata.int8 = \"continuous\"",
-        path
+        "data.table = {path:?}\ntarget = {{ kind = \"value\", column = \"uint16\" }}\nmetadata.int8 = \"continuous\""
     );
     let config = Config::parse(&text, Path::new("t.toml"), &[]).unwrap();
     // The third row has neither bytes nor a path.

@@ -215,13 +215,9 @@ fn deal(random: &mut ChaCha8Rng) -> Vec<Card> {
 }
 
 fn art(random: &mut ChaCha8Rng) -> Art {
-    let skies = [
-        0x7f_b8_d8, 0xf0_b0_70, 0x46_56_8c, 0xa8_d0_b0, 0xd8_90_90, 0x8c_78_b8,
-    ];
-    let grounds = [
-        0x2f_5a_3c, 0x6a_4a_30, 0x30_40_58, 0x7a_2f_38, 0x50_62_28, 0x3c_30_50,
-    ];
-    let suns = [0xff_f0_c0, 0xff_d0_60, 0xf8_f8_ff, 0xff_a0_60];
+    let skies = [0x7fb8d8, 0xf0b070, 0x46568c, 0xa8d0b0, 0xd89090, 0x8c78b8];
+    let grounds = [0x2f5a3c, 0x6a4a30, 0x304058, 0x7a2f38, 0x506228, 0x3c3050];
+    let suns = [0xfff0c0, 0xffd060, 0xf8f8ff, 0xffa060];
     let mut pick = |from: &[u32]| colour(from[random.random_range(0..from.len())]);
     let (sky, ground, sun) = (pick(&skies), pick(&grounds), pick(&suns));
     Art {
@@ -237,14 +233,12 @@ fn art(random: &mut ChaCha8Rng) -> Art {
 }
 
 fn deck(random: &mut ChaCha8Rng) -> Deck {
-    let borders = [
-        0xf4_ef_e4, 0x1c_1c_20, 0xd8_b4_50, 0x24_38_60, 0x8a_24_2c, 0xe4_e8_ee,
-    ];
-    let faces = [0xe8_dc_c0, 0xdc_e4_e8, 0xec_e4_d8, 0xd8_d4_cc];
+    let borders = [0xf4efe4, 0x1c1c20, 0xd8b450, 0x243860, 0x8a242c, 0xe4e8ee];
+    let faces = [0xe8dcc0, 0xdce4e8, 0xece4d8, 0xd8d4cc];
     Deck {
         border: colour(borders[random.random_range(0..borders.len())]),
         face: colour(faces[random.random_range(0..faces.len())]),
-        ink: colour(0x28_24_28),
+        ink: colour(0x282428),
     }
 }
 
@@ -253,33 +247,33 @@ fn surface(random: &mut ChaCha8Rng) -> Surface {
         0..4 => (
             SurfaceKind::Wood,
             &[
-                [0x6e_46_2a, 0xa8_74_48],
-                [0x4a_30_20, 0x70_4c_34],
-                [0xa8_88_64, 0xc8_a8_80],
+                [0x6e462a, 0xa87448],
+                [0x4a3020, 0x704c34],
+                [0xa88864, 0xc8a880],
             ],
         ),
         4..6 => (
             SurfaceKind::Felt,
             &[
-                [0x24_5c_3c, 0x2c_6e_48],
-                [0x2c_40_70, 0x38_50_84],
-                [0x6c_28_30, 0x80_34_3c],
+                [0x245c3c, 0x2c6e48],
+                [0x2c4070, 0x385084],
+                [0x6c2830, 0x80343c],
             ],
         ),
         6..8 => (
             SurfaceKind::Stone,
             &[
-                [0xb8_b4_ac, 0x70_6c_68],
-                [0x4c_50_54, 0x90_94_98],
-                [0xc8_bc_a8, 0x98_84_6c],
+                [0xb8b4ac, 0x706c68],
+                [0x4c5054, 0x909498],
+                [0xc8bca8, 0x98846c],
             ],
         ),
         _ => (
             SurfaceKind::Paper,
             &[
-                [0xc4_c0_b8, 0xa8_a4_a0],
-                [0x88_98_a8, 0x70_80_94],
-                [0xd0_b8_98, 0xb8_a0_80],
+                [0xc4c0b8, 0xa8a4a0],
+                [0x8898a8, 0x708094],
+                [0xd0b898, 0xb8a080],
             ],
         ),
     };
@@ -326,8 +320,8 @@ fn scatter(random: &mut ChaCha8Rng, cards: &[Card]) -> Vec<Coin> {
             ],
             radius: random.random_range(8.0..13.0),
             metal: mix(
-                colour(0xb0_b0_b4),
-                colour(0xc8_8c_4c),
+                colour(0xb0b0b4),
+                colour(0xc88c4c),
                 random.random_range(0.0..1.0),
             ),
         };

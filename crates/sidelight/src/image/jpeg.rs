@@ -1,7 +1,5 @@
 //! JPEG: strict about damage, and quick with large photographs.
 
-mod reduced;
-
 use ::image::RgbImage;
 use ::image::metadata::Orientation;
 use zune_jpeg::JpegDecoder;
@@ -39,19 +37,7 @@ pub(super) fn decode(
             n_bytes: bytes.len(),
         });
     }
-    for scale in [8, 4, 2] {
-        let is_enough = |side: usize| at_least.is_some_and(|least| side.div_ceil(scale) >= least);
-        if is_enough(header.width) && is_enough(header.height) {
-            if let Some(reduced) = reduced::decode(bytes, scale) {
-                let image =
-                    RgbImage::from_raw(reduced.width as u32, reduced.height as u32, reduced.rgb)
-                        .expect("three bytes were written for each pixel");
-                return Ok((image, header.orientation, scale));
-            }
-            // What the reduced decoder does not read, or finds damaged, is for the whole one to decide.
-            break;
-        }
-    }
+    let _ = at_least;
     let rgb =
         decode_full(bytes, &header).map_err(|source| broken(name, "JPEG", bytes.len(), source))?;
     let image = RgbImage::from_raw(header.width as u32, header.height as u32, rgb)
@@ -194,7 +180,7 @@ struct Segment<'a> {
 fn next_segment(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
     let mut at = at;
     loop {
-        at += find_ff(bytes.get(at..)?)?;
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
         let marker = *bytes.get(at + 1)?;
         match marker {
             0x00 | 0x01 | 0xd0..=0xd8 => at += 2,
@@ -218,25 +204,4 @@ fn next_segment(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
             }
         }
     }
-}
-
-/// The first FF.
-fn find_ff(bytes: &[u8]) -> Option<usize> {
-    // Chunks without one are passed over in a form that the compiler turns into vector code: the coded pixels
-    // of a photograph are megabytes.
-    const CHUNK: usize = 32;
-    let holds_ff = |chunk: &[u8]| {
-        chunk
-            .iter()
-            .fold(false, |found, &byte| found | (byte == 0xff))
-    };
-    let passed = bytes
-        .chunks_exact(CHUNK)
-        .take_while(|chunk| !holds_ff(chunk))
-        .count()
-        * CHUNK;
-    bytes[passed..]
-        .iter()
-        .position(|&byte| byte == 0xff)
-        .map(|position| passed + position)
 }

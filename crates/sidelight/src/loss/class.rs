@@ -58,10 +58,9 @@ pub(super) fn binary_cross_entropy(
     focus: f32,
 ) -> Terms {
     let [batch, n_labels] = logits.dims();
-    let negative = target.clone().neg() + 1.0;
     // Both through ln σ: |x| would have no gradient at the 0 that a fresh head puts out.
     let mut positive_part = log_sigmoid(logits.clone()).neg() * target.clone();
-    let mut negative_part = log_sigmoid(logits.clone().neg()).neg() * negative.clone();
+    let mut negative_part = log_sigmoid(logits.clone().neg()).neg() * (target.neg() + 1.0);
     if !positive_weights.is_empty() {
         assert_eq!(positive_weights.len(), n_labels, "one weight a label");
         let weights = TensorData::new(positive_weights.to_vec(), [1, n_labels]);

@@ -248,7 +248,7 @@ impl<'a> Walk<'a> {
         }
         self.path.push_str(name);
         let value = run(self);
-        if self.taps.iter().any(|tap| *tap == self.path) {
+        if self.taps.contains(&self.path) {
             self.tapped.push((self.path.clone(), value.clone()));
         }
         self.path.truncate(end);

@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn a_number_that_separates_two_classes_without_fail_is_found() {
         let score = |row: usize| {
-            if row % 2 == 0 {
+            if row.is_multiple_of(2) {
                 row.to_string()
             } else {
                 (row + 1000).to_string()

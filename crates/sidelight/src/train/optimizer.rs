@@ -153,6 +153,10 @@ struct Memory {
 }
 
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one a parameter, a few hundred in all"
+)]
 enum Buffers {
     /// On the CPU; the second is empty for SGD.
     Host(Vec<f32>, Vec<f32>),

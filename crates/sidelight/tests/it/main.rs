@@ -1,4 +1,5 @@
 //! One binary for all integration tests: linking Burn takes long.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 mod models;
 mod scenes;

@@ -67,7 +67,7 @@ fn planted(n: usize) -> (Dataset, Vec<Option<bool>>) {
     let images = (0..n).map(|row| noise(row, &mut random)).collect();
     let column: Vec<Option<bool>> = truth
         .iter()
-        .map(|&yes| (random.next_u32() % 10 > 0).then_some(yes))
+        .map(|&yes| (!random.next_u32().is_multiple_of(10)).then_some(yes))
         .collect();
     let data = dataset(
         images,

@@ -137,7 +137,7 @@ impl Conv2d {
         if self.out_channels == 0 {
             self.out_channels = channels;
         }
-        if channels % self.groups != 0 || self.out_channels % self.groups != 0 {
+        if channels % self.groups != 0 || !self.out_channels.is_multiple_of(self.groups) {
             let expected = format!("a divisor of {channels} and {} channels", self.out_channels);
             return Err(at.field("groups", expected, self.groups));
         }

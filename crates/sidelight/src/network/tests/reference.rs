@@ -263,5 +263,7 @@ fn a_tap_gives_the_feature_map_of_a_layer() {
         .root
         .forward(Value::Map(images(2, 3, 64, &device)), &mut walk)
         .features();
-    assert_eq!(numbers(whole), numbers(logits));
+    // Without taps neighbouring layers run as one: equal to rounding.
+    let difference = largest_difference(&numbers(whole), &numbers(logits));
+    assert!(difference < 1e-5, "{difference}");
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::{config, evaluate, images, metadata, numbers, shake, spec};
+use super::{config, evaluate, images, largest_difference, metadata, numbers, shake, spec};
 use crate::config::{Arm, ModelConfig};
 use crate::error::Error;
 use crate::network::layer::{BatchNorm, Conv2d, Layer, Linear};
@@ -117,7 +117,9 @@ fn cut_gives_the_features_of_a_layer() {
     network.append("", "flatten", Layer::Flatten, 0).unwrap();
     let features = network.forward(Some(images(2, 3, 64, &device)), &mut Context::default());
     let (_, tapped) = tapped.into_iter().next().unwrap();
-    assert_eq!(numbers(features), numbers(tapped.map()));
+    // With a tap no layers run as one: equal to rounding.
+    let difference = largest_difference(&numbers(features), &numbers(tapped.map()));
+    assert!(difference < 1e-4, "{difference}");
 }
 
 #[test]
@@ -405,7 +407,7 @@ fn an_edit_that_cannot_be_read_is_named() {
     );
     assert_eq!(
         read("op = 'replace'\npath = 'fc'\nlayer = { kind = 'linear', outputs = 3 }"),
-        "cannot read the layer in `model.edit[2]`: unknown field `outputs`, expected one of `in_features`, `out_features`, `bias`, `start`"
+        "cannot read the layer in `model.edit[2]`: unknown field `outputs`, expected one of `in_features`, `out_features`, `bias`, `per_pixel`, `start`"
     );
 }
 
