@@ -216,6 +216,7 @@ fn pixels_are_normalised_by_mean_and_sd() {
     let batch = load(&source, &Plan::evaluation(&[0], 1), 1).remove(0);
     assert_eq!(batch.images.len(), 24 * 24 * 3);
     for pixel in batch.images.chunks(3) {
+        #[allow(clippy::needless_range_loop, reason = "three arrays by one index")]
         for channel in 0..3 {
             let expected = (1.0 - source.preprocess.mean[channel]) / source.preprocess.sd[channel];
             assert!((pixel[channel] - expected).abs() < 1e-6);
