@@ -118,47 +118,84 @@ impl Loss {
                 .parse::<f32>()
                 .ok()
                 .filter(|value| range.contains(value))
-                .ok_or_else(|| wrong(&format!("a number from {} up to {} after the colon", range.start, range.end))),
+                .ok_or_else(|| {
+                    wrong(&format!(
+                        "a number from {} up to {} after the colon",
+                        range.start, range.end
+                    ))
+                }),
         };
-        let plain = |loss: Self| if number.is_none() { Ok(loss) } else { Err(wrong(&format!("`{word}` without a number"))) };
+        let plain = |loss: Self| {
+            if number.is_none() {
+                Ok(loss)
+            } else {
+                Err(wrong(&format!("`{word}` without a number")))
+            }
+        };
         match task {
             Task::Class { counts, .. } => {
                 let class_weights = match weights {
                     Weights::Even => Vec::new(),
                     Weights::InverseFrequency => balanced(counts),
                 };
-                let with = |smoothing, focus| Self::CrossEntropy { class_weights: class_weights.clone(), smoothing, focus };
+                let with = |smoothing, focus| Self::CrossEntropy {
+                    class_weights: class_weights.clone(),
+                    smoothing,
+                    focus,
+                };
                 match word {
                     "" | "cross_entropy" => plain(with(0.0, 0.0)),
                     "label_smoothing" => Ok(with(parameter(0.1, 0.0..1.0)?, 0.0)),
                     "focal" => Ok(with(0.0, parameter(2.0, 0.0..10.0)?)),
-                    _ => Err(wrong("`cross_entropy`, `label_smoothing` or `focal` for a class")),
+                    _ => Err(wrong(
+                        "`cross_entropy`, `label_smoothing` or `focal` for a class",
+                    )),
                 }
             }
             Task::Classes { counts, known, .. } => {
                 let positive_weights = match weights {
                     Weights::Even => Vec::new(),
-                    Weights::InverseFrequency => counts.iter().zip(known).map(|(&n, &known)| odds(n, known)).collect(),
+                    Weights::InverseFrequency => counts
+                        .iter()
+                        .zip(known)
+                        .map(|(&n, &known)| odds(n, known))
+                        .collect(),
                 };
                 match word {
-                    "" | "bce" => plain(Self::BinaryCrossEntropy { positive_weights, focus: 0.0 }),
-                    "focal" => Ok(Self::BinaryCrossEntropy { positive_weights, focus: parameter(2.0, 0.0..10.0)? }),
+                    "" | "bce" => plain(Self::BinaryCrossEntropy {
+                        positive_weights,
+                        focus: 0.0,
+                    }),
+                    "focal" => Ok(Self::BinaryCrossEntropy {
+                        positive_weights,
+                        focus: parameter(2.0, 0.0..10.0)?,
+                    }),
                     _ => Err(wrong("`bce` or `focal` for labels")),
                 }
             }
             Task::Points { .. } => match word {
-                "" | "smooth_l1" => Ok(Distance::SmoothL1 { beta: parameter(0.1, f32::MIN_POSITIVE..10.0)? }.into()),
+                "" | "smooth_l1" => Ok(Distance::SmoothL1 {
+                    beta: parameter(0.1, f32::MIN_POSITIVE..10.0)?,
+                }
+                .into()),
                 "mse" => plain(Distance::Squared.into()),
                 "l1" => plain(Distance::Absolute.into()),
                 // The paper's 10 and 2 pixels at an input of 128: 10/64 and 2/64 half-sides.
                 "wing" => {
                     let width = parameter(0.15, f32::MIN_POSITIVE..10.0)?;
-                    Ok(Distance::Wing { width, curvature: width / 5.0 }.into())
+                    Ok(Distance::Wing {
+                        width,
+                        curvature: width / 5.0,
+                    }
+                    .into())
                 }
                 _ => Err(wrong("`smooth_l1`, `mse`, `l1` or `wing` for points")),
             },
             Task::Value { .. } => match word {
-                "" | "smooth_l1" => Ok(Distance::SmoothL1 { beta: parameter(1.0, f32::MIN_POSITIVE..100.0)? }.into()),
+                "" | "smooth_l1" => Ok(Distance::SmoothL1 {
+                    beta: parameter(1.0, f32::MIN_POSITIVE..100.0)?,
+                }
+                .into()),
                 "mse" => plain(Distance::Squared.into()),
                 "l1" => plain(Distance::Absolute.into()),
                 _ => Err(wrong("`smooth_l1`, `mse` or `l1` for a value")),
@@ -190,19 +227,30 @@ impl Loss {
     /// As for [`Loss::mean`]; returns `batch` numbers.
     pub fn rows(&self, output: Tensor<2>, target: Tensor<2>, mask: Tensor<2>) -> Vec<f32> {
         let unweighted = match self {
-            Self::CrossEntropy { smoothing, focus, .. } => {
-                Self::CrossEntropy { class_weights: Vec::new(), smoothing: *smoothing, focus: *focus }
-            }
-            Self::BinaryCrossEntropy { focus, .. } => {
-                Self::BinaryCrossEntropy { positive_weights: Vec::new(), focus: *focus }
-            }
+            Self::CrossEntropy {
+                smoothing, focus, ..
+            } => Self::CrossEntropy {
+                class_weights: Vec::new(),
+                smoothing: *smoothing,
+                focus: *focus,
+            },
+            Self::BinaryCrossEntropy { focus, .. } => Self::BinaryCrossEntropy {
+                positive_weights: Vec::new(),
+                focus: *focus,
+            },
             Self::Distance { .. } => self.clone(),
         };
         let Terms { losses, weights } = unweighted.terms(output, target, mask);
         numbers(losses.sum_dim(1))
             .into_iter()
             .zip(numbers(weights.sum_dim(1)))
-            .map(|(loss, weight)| if weight > 0.0 { loss / weight } else { f32::NAN })
+            .map(|(loss, weight)| {
+                if weight > 0.0 {
+                    loss / weight
+                } else {
+                    f32::NAN
+                }
+            })
             .collect()
     }
 
@@ -217,15 +265,19 @@ impl Loss {
         // Where nothing is known the target may be anything, NaN included; NaN · 0 would still be NaN.
         let target = target.mask_fill(mask.clone().equal_elem(0.0), 0.0);
         match self {
-            Self::CrossEntropy { class_weights, smoothing, focus } => {
-                class::cross_entropy(output, target, mask, class_weights, *smoothing, *focus)
-            }
-            Self::BinaryCrossEntropy { positive_weights, focus } => {
-                class::binary_cross_entropy(output, target, mask, positive_weights, *focus)
-            }
-            Self::Distance { distance } => {
-                Terms { losses: distance.of(output - target) * mask.clone(), weights: mask }
-            }
+            Self::CrossEntropy {
+                class_weights,
+                smoothing,
+                focus,
+            } => class::cross_entropy(output, target, mask, class_weights, *smoothing, *focus),
+            Self::BinaryCrossEntropy {
+                positive_weights,
+                focus,
+            } => class::binary_cross_entropy(output, target, mask, positive_weights, *focus),
+            Self::Distance { distance } => Terms {
+                losses: distance.of(output - target) * mask.clone(),
+                weights: mask,
+            },
         }
     }
 }
@@ -243,7 +295,10 @@ struct Terms {
 }
 
 fn numbers(tensor: Tensor<2>) -> Vec<f32> {
-    tensor.into_data_as::<f32>().try_into_vec().expect("converted to f32 just now")
+    tensor
+        .into_data_as::<f32>()
+        .try_into_vec()
+        .expect("converted to f32 just now")
 }
 
 /// `n / (classes · n_class)`, at most [`LARGEST_WEIGHT`]; a class that training never sees weighs 1.
@@ -257,7 +312,11 @@ fn balanced(counts: &[usize]) -> Vec<f32> {
         0 => 1.0,
         _ => (total as f64 / (counts.len() as f64 * count as f64)) as f32,
     };
-    counts.iter().map(weight).map(|weight| weight.min(LARGEST_WEIGHT)).collect()
+    counts
+        .iter()
+        .map(weight)
+        .map(|weight| weight.min(LARGEST_WEIGHT))
+        .collect()
 }
 
 /// Negatives over positives, in [1/[`LARGEST_WEIGHT`], [`LARGEST_WEIGHT`]]; 1 where one of them is absent.
@@ -297,25 +356,41 @@ mod tests {
             let name = case["name"].as_str().unwrap();
             let loss: Loss = serde_json::from_value(case["loss"].clone()).unwrap();
             let output = matrix(&case["output"], &device).require_grad();
-            let (target, mask) = (matrix(&case["target"], &device), matrix(&case["mask"], &device));
+            let (target, mask) = (
+                matrix(&case["target"], &device),
+                matrix(&case["mask"], &device),
+            );
             let mean = loss.mean(output.clone(), target.clone(), mask.clone());
             let mut gradients = mean.backward();
             let found: f32 = mean.into_scalar();
             let expected = case["mean"].as_f64().unwrap() as f32;
-            assert!((found - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{name}: {found} is not {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-6 * expected.abs().max(1.0),
+                "{name}: {found} is not {expected}"
+            );
             let gradient = numbers(output.grad_remove(&mut gradients).unwrap());
             let expected = numbers(matrix(&case["gradient"], &device));
             for (index, (found, expected)) in gradient.iter().zip(&expected).enumerate() {
-                assert!((found - expected).abs() <= 1e-6, "{name}: gradient {index}: {found} is not {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-6,
+                    "{name}: gradient {index}: {found} is not {expected}"
+                );
             }
             let rows = loss.rows(output.inner(), target.inner(), mask.inner());
-            for (index, (found, expected)) in rows.iter().zip(case["rows"].as_array().unwrap()).enumerate() {
+            for (index, (found, expected)) in rows
+                .iter()
+                .zip(case["rows"].as_array().unwrap())
+                .enumerate()
+            {
                 match expected.as_f64() {
                     Some(expected) => assert!(
                         (f64::from(*found) - expected).abs() <= 1e-6 * expected.max(1.0),
                         "{name}: row {index}: {found} is not {expected}"
                     ),
-                    None => assert!(found.is_nan(), "{name}: row {index} knows nothing, its loss is {found}"),
+                    None => assert!(
+                        found.is_nan(),
+                        "{name}: row {index} knows nothing, its loss is {found}"
+                    ),
                 }
             }
         }
@@ -325,19 +400,39 @@ mod tests {
     fn a_batch_with_nothing_known_costs_nothing_and_moves_nothing() {
         let device = Device::flex().autodiff();
         let losses = [
-            Loss::CrossEntropy { class_weights: vec![1.0, 5.0], smoothing: 0.1, focus: 2.0 },
-            Loss::BinaryCrossEntropy { positive_weights: vec![2.0, 1.0], focus: 2.0 },
-            Distance::Wing { width: 0.2, curvature: 0.04 }.into(),
+            Loss::CrossEntropy {
+                class_weights: vec![1.0, 5.0],
+                smoothing: 0.1,
+                focus: 2.0,
+            },
+            Loss::BinaryCrossEntropy {
+                positive_weights: vec![2.0, 1.0],
+                focus: 2.0,
+            },
+            Distance::Wing {
+                width: 0.2,
+                curvature: 0.04,
+            }
+            .into(),
             Distance::SmoothL1 { beta: 0.1 }.into(),
         ];
         for loss in losses {
-            let width = if matches!(loss, Loss::CrossEntropy { .. }) { 1 } else { 2 };
-            let output = Tensor::<2>::from_floats([[3.0, -2.0], [0.0, 1.0]], &device).require_grad();
+            let width = if matches!(loss, Loss::CrossEntropy { .. }) {
+                1
+            } else {
+                2
+            };
+            let output =
+                Tensor::<2>::from_floats([[3.0, -2.0], [0.0, 1.0]], &device).require_grad();
             let target = Tensor::<2>::full([2, width], f32::NAN, &device);
             let mean = loss.mean(output.clone(), target, Tensor::zeros([2, width], &device));
             let mut gradients = mean.backward();
             assert_eq!(mean.into_scalar::<f32>(), 0.0, "{loss:?}");
-            assert_eq!(numbers(output.grad_remove(&mut gradients).unwrap()), [0.0; 4], "{loss:?}");
+            assert_eq!(
+                numbers(output.grad_remove(&mut gradients).unwrap()),
+                [0.0; 4],
+                "{loss:?}"
+            );
         }
     }
 
@@ -346,34 +441,66 @@ mod tests {
         let device = Device::flex();
         let output = Tensor::<2>::from_floats([[1e4, -1e4]], &device);
         let one = Tensor::<2>::ones([1, 1], &device);
-        let cross = Loss::CrossEntropy { class_weights: vec![], smoothing: 0.1, focus: 2.0 };
-        assert!(cross.mean(output.clone(), one.clone(), one).into_scalar::<f32>().is_finite());
+        let cross = Loss::CrossEntropy {
+            class_weights: vec![],
+            smoothing: 0.1,
+            focus: 2.0,
+        };
+        assert!(
+            cross
+                .mean(output.clone(), one.clone(), one)
+                .into_scalar::<f32>()
+                .is_finite()
+        );
         let ones = Tensor::<2>::ones([1, 2], &device);
-        let binary = Loss::BinaryCrossEntropy { positive_weights: vec![], focus: 0.0 };
-        assert_eq!(binary.mean(output, ones.clone(), ones).into_scalar::<f32>(), 5e3);
+        let binary = Loss::BinaryCrossEntropy {
+            positive_weights: vec![],
+            focus: 0.0,
+        };
+        assert_eq!(
+            binary.mean(output, ones.clone(), ones).into_scalar::<f32>(),
+            5e3
+        );
     }
 
     fn classes() -> Task {
-        Task::Class { column: "kind".into(), names: vec!["a".into(), "b".into()], counts: vec![90, 10] }
+        Task::Class {
+            column: "kind".into(),
+            names: vec!["a".into(), "b".into()],
+            counts: vec![90, 10],
+        }
     }
 
     #[test]
     fn a_name_takes_a_number_after_a_colon() {
         let loss = Loss::new(&classes(), "focal:1.5", Weights::Even).unwrap();
-        assert_eq!(loss, Loss::CrossEntropy { class_weights: vec![], smoothing: 0.0, focus: 1.5 });
+        assert_eq!(
+            loss,
+            Loss::CrossEntropy {
+                class_weights: vec![],
+                smoothing: 0.0,
+                focus: 1.5
+            }
+        );
     }
 
     #[test]
     fn an_unknown_loss_names_those_there_are() {
         for name in ["mse", "focal:x", "label_smoothing:1", "cross_entropy:2"] {
             let error = Loss::new(&classes(), name, Weights::Even).unwrap_err();
-            assert!(matches!(&error, Error::Setting { field, found, .. } if field == "train.loss" && found == name), "{error}");
+            assert!(
+                matches!(&error, Error::Setting { field, found, .. } if field == "train.loss" && found == name),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn weights_are_bounded_and_absent_classes_weigh_one() {
-        assert_eq!(balanced(&[1_000_000, 1, 0]), [1.0 / 3.0 * 1.000_001, LARGEST_WEIGHT, 1.0]);
+        assert_eq!(
+            balanced(&[1_000_000, 1, 0]),
+            [1.0 / 3.0 * 1.000_001, LARGEST_WEIGHT, 1.0]
+        );
         assert_eq!(odds(1, 4), 3.0);
         assert_eq!(odds(0, 4), 1.0);
     }

@@ -66,7 +66,11 @@ impl Model {
     /// # Errors
     ///
     /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on.
-    pub fn predict(&self, dataset: &Dataset, on_progress: &mut dyn FnMut(usize, usize)) -> Result<Predictions> {
+    pub fn predict(
+        &self,
+        dataset: &Dataset,
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Predictions> {
         self.predict_with(dataset, LoaderOptions::default(), on_progress)
     }
 
@@ -101,7 +105,14 @@ impl Model {
         let n_rows = dataset.len();
         let rows: Vec<usize> = (0..n_rows).collect();
         let plan = Plan::evaluation(&rows, self.config.train.batch);
-        let mut loader = Loader::new(source, plan, LoaderOptions { bad_image: BadImage::Skip, ..options });
+        let mut loader = Loader::new(
+            source,
+            plan,
+            LoaderOptions {
+                bad_image: BadImage::Skip,
+                ..options
+            },
+        );
         let mut predictions = vec![None; n_rows];
         let mut losses = dataset.targets.is_some().then(|| vec![f32::NAN; n_rows]);
         let mut n_done = 0;
@@ -109,18 +120,37 @@ impl Model {
             let batch = Batch::new(host?, &device);
             let output = batch.run(&network, &mut Context::evaluate(None));
             if let (Some(losses), Some((target, mask))) = (&mut losses, &batch.targets) {
-                for (&row, value) in batch.rows.iter().zip(loss.rows(output.clone(), target.clone(), mask.clone())) {
+                for (&row, value) in
+                    batch
+                        .rows
+                        .iter()
+                        .zip(loss.rows(output.clone(), target.clone(), mask.clone()))
+                {
                     losses[row] = value;
                 }
             }
-            for (&row, prediction) in batch.rows.iter().zip(decode(&self.task, output, &batch.to_input, preprocess.size)) {
+            for (&row, prediction) in
+                batch
+                    .rows
+                    .iter()
+                    .zip(decode(&self.task, output, &batch.to_input, preprocess.size))
+            {
                 predictions[row] = Some(prediction);
             }
             n_done += batch.rows.len();
             on_progress(n_done, n_rows);
         }
-        let problems = loader.into_failures().into_iter().map(|failure| (failure.row, Arc::new(failure.error))).collect();
-        Ok(Predictions { predictions, problems, losses, unseen })
+        let problems = loader
+            .into_failures()
+            .into_iter()
+            .map(|failure| (failure.row, Arc::new(failure.error)))
+            .collect();
+        Ok(Predictions {
+            predictions,
+            problems,
+            losses,
+            unseen,
+        })
     }
 }
 
@@ -135,12 +165,21 @@ pub fn evaluate(
     on_progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(Metrics, Predictions)> {
     let Some(targets) = &dataset.targets else {
-        return Err(Error::NoTargets { path: dataset.path.clone(), columns: model.config.target.names() });
+        return Err(Error::NoTargets {
+            path: dataset.path.clone(),
+            columns: model.config.target.names(),
+        });
     };
     let predicted = model.predict(dataset, on_progress)?;
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let sizes = image_sizes(&model.task, dataset, &rows);
-    let metrics = score(&model.task, targets, &rows, &predicted.predictions, sizes.as_deref());
+    let metrics = score(
+        &model.task,
+        targets,
+        &rows,
+        &predicted.predictions,
+        sizes.as_deref(),
+    );
     Ok((metrics, predicted))
 }
 
@@ -155,7 +194,10 @@ pub(crate) fn score(
     let has = |i: &usize| predictions[*i].is_some();
     let kept: Vec<usize> = (0..rows.len()).filter(has).collect();
     let sizes: Option<Vec<[f32; 2]>> = sizes.map(|sizes| kept.iter().map(|&i| sizes[i]).collect());
-    let predictions: Vec<Prediction> = kept.iter().filter_map(|&i| predictions[i].clone()).collect();
+    let predictions: Vec<Prediction> = kept
+        .iter()
+        .filter_map(|&i| predictions[i].clone())
+        .collect();
     let rows: Vec<usize> = kept.into_iter().map(|i| rows[i]).collect();
     metric::score(task, targets, &rows, &predictions, sizes.as_deref())
 }
@@ -163,7 +205,13 @@ pub(crate) fn score(
 /// Width and height of each row's image as stored, where errors are divided by its diagonal; read from the
 /// files' headers alone. NaN where an image cannot be read.
 pub(crate) fn image_sizes(task: &Task, dataset: &Dataset, rows: &[usize]) -> Option<Vec<[f32; 2]>> {
-    let Task::Points { normalizer: Normalizer::Diagonal, .. } = task else { return None };
+    let Task::Points {
+        normalizer: Normalizer::Diagonal,
+        ..
+    } = task
+    else {
+        return None;
+    };
     let size = |&row: &usize| match facts(&dataset.images[row]) {
         Ok(facts) => [facts.width as f32, facts.height as f32],
         Err(_) => [f32::NAN; 2],
@@ -178,7 +226,12 @@ pub(crate) fn reads_image(arm: Arm) -> bool {
 
 /// The device that a network's numbers are on.
 pub(crate) fn device(network: &Network) -> burn::tensor::Device {
-    network.root.devices().into_iter().next().unwrap_or_else(burn::tensor::Device::flex)
+    network
+        .root
+        .devices()
+        .into_iter()
+        .next()
+        .unwrap_or_else(burn::tensor::Device::flex)
 }
 
 /// How images become what a network reads.

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod feed;
 mod journal;
+pub mod lr_find;
 pub mod optimizer;
 mod prepare;
 mod results;
@@ -54,7 +55,10 @@ pub struct TrainOptions<'a> {
 
 impl std::fmt::Debug for TrainOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TrainOptions").field("out", &self.out).field("existing", &self.existing).finish_non_exhaustive()
+        f.debug_struct("TrainOptions")
+            .field("out", &self.out)
+            .field("existing", &self.existing)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +116,11 @@ pub enum Ended {
 /// # Errors
 ///
 /// An image that cannot be read, [`Error::Diverged`].
-pub fn fit(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBool) -> Result<(Session, Ended)> {
+pub fn fit(
+    mut session: Session,
+    journal: &mut Journal<'_>,
+    stop: &AtomicBool,
+) -> Result<(Session, Ended)> {
     while session.progress.epoch < session.plan.epochs() && !session.is_out_of_patience() {
         let epoch = session.progress.epoch;
         session.enter(session.plan.backbone(epoch), journal)?;
@@ -123,7 +131,10 @@ pub fn fit(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBool) -
             let rates = session.plan.at(epoch, session.progress.step);
 
             // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
-            let mut context = Context::train(None, step_seed(session.config.train.seed, session.progress.total_step));
+            let mut context = Context::train(
+                None,
+                step_seed(session.config.train.seed, session.progress.total_step),
+            );
             let output = batch.run(&session.network, &mut context); // [batch, n_outputs]
             let (target, mask) = batch.targets.clone().expect("training rows have targets");
             let loss = session.loss.mean(output, target, mask);
@@ -134,15 +145,25 @@ pub fn fit(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBool) -
 
             let gradients = Gradients::take(&session.network.root, "", loss.backward());
             let scale = clip_factor(gradients.norm(), session.config.train.clip);
-            session.network.root = session.optimizer.step(session.network.root, "", &gradients, rates, scale);
-            session.network.apply_statistics(context.statistics, STATISTICS_MOMENTUM);
+            session.network.root =
+                session
+                    .optimizer
+                    .step(session.network.root, "", &gradients, rates, scale);
+            session
+                .network
+                .apply_statistics(context.statistics, STATISTICS_MOMENTUM);
 
             session.progress.count(value, batch.rows.len());
-            let taken = session.progress.taken(value, rates.rate, batch.rows.len(), batches.input_bound());
+            let taken =
+                session
+                    .progress
+                    .taken(value, rates.rate, batch.rows.len(), batches.input_bound());
             session.progress.seconds += journal.step(&session.plan, &taken);
             if stop.load(Ordering::Relaxed) {
                 journal.save(|| session.checkpoint());
-                journal.write(&LogLine::Stopped { total_step: session.progress.total_step });
+                journal.write(&LogLine::Stopped {
+                    total_step: session.progress.total_step,
+                });
                 journal.tell(Event::Stopped);
                 return Ok((session, Ended::Stopped));
             }
@@ -156,7 +177,12 @@ pub fn fit(mut session: Session, journal: &mut Journal<'_>, stop: &AtomicBool) -
         let (valid_loss, metrics) = session.score()?;
         let (name, score) = session.watched(&metrics, valid_loss);
         let best = session.keep_if_best(epoch, score);
-        journal.epoch(&session.progress, valid_loss, (name.to_owned(), score), best);
+        journal.epoch(
+            &session.progress,
+            valid_loss,
+            (name.to_owned(), score),
+            best,
+        );
         session.progress.next_epoch();
         if journal.is_checkpoint_cheap() {
             journal.save(|| session.checkpoint());
@@ -192,14 +218,19 @@ impl Session {
         }
         let parameters = self.network.parameters();
         if !parameters.iter().any(|parameter| parameter.trainable) {
-            return Err(Error::NothingToTrain { n_parameters: parameters.len() });
+            return Err(Error::NothingToTrain {
+                n_parameters: parameters.len(),
+            });
         }
         Ok(())
     }
 
     fn is_out_of_patience(&self) -> bool {
         let patience = self.config.train.patience;
-        let since = self.progress.best.map_or(0, |best| self.progress.epoch.saturating_sub(best.epoch + 1));
+        let since = self
+            .progress
+            .best
+            .map_or(0, |best| self.progress.epoch.saturating_sub(best.epoch + 1));
         patience > 0 && since >= patience
     }
 
@@ -215,14 +246,28 @@ impl Session {
 
     /// Scores of predictions of the validation rows.
     fn score_of(&self, predicted: &Predictions) -> Metrics {
-        let targets = self.feed.source.dataset.targets.as_ref().expect("a session has targets");
-        score(&self.task, targets, &self.feed.valid, &predicted.predictions, self.sizes.as_deref())
+        let targets = self
+            .feed
+            .source
+            .dataset
+            .targets
+            .as_ref()
+            .expect("a session has targets");
+        score(
+            &self.task,
+            targets,
+            &self.feed.valid,
+            &predicted.predictions,
+            self.sizes.as_deref(),
+        )
     }
 
     /// The score that the best epoch is chosen by; the loss where it is not defined (an AUROC without positives, say).
     fn watched(&self, metrics: &Metrics, loss: f64) -> (&'static str, f64) {
         let (name, _) = metric::selection_metric(&self.task);
-        metrics.get(name).map_or(("loss", loss), |score| (name, score))
+        metrics
+            .get(name)
+            .map_or(("loss", loss), |score| (name, score))
     }
 
     /// Predicts the validation rows, in order, and their mean loss.
@@ -234,26 +279,43 @@ impl Session {
         // Forward passes with gradients but no backward pass would pile up what they remember.
         let network = self.network.valid();
         let size = self.feed.source.preprocess.size;
-        let mut predicted = Predictions { losses: Some(Vec::new()), ..Predictions::default() };
+        let mut predicted = Predictions {
+            losses: Some(Vec::new()),
+            ..Predictions::default()
+        };
         let (mut sum, mut weight) = (0.0, 0.0);
         for batch in self.feed.validation() {
             let batch: Batch = batch?;
             let output = batch.run(&network, &mut Context::evaluate(None));
             if let Some((target, mask)) = batch.targets {
-                let (losses, weights) = self.loss.sums(output.clone(), target.clone(), mask.clone());
+                let (losses, weights) =
+                    self.loss.sums(output.clone(), target.clone(), mask.clone());
                 sum += losses;
                 weight += weights;
-                predicted.losses.get_or_insert_default().extend(self.loss.rows(output.clone(), target, mask));
+                predicted
+                    .losses
+                    .get_or_insert_default()
+                    .extend(self.loss.rows(output.clone(), target, mask));
             }
-            predicted.predictions.extend(decode(&self.task, output, &batch.to_input, size).into_iter().map(Some));
+            predicted.predictions.extend(
+                decode(&self.task, output, &batch.to_input, size)
+                    .into_iter()
+                    .map(Some),
+            );
         }
-        Ok((predicted, if weight > 0.0 { sum / weight } else { f64::NAN }))
+        Ok((
+            predicted,
+            if weight > 0.0 { sum / weight } else { f64::NAN },
+        ))
     }
 
     /// Keeps the network's numbers if no epoch before had a better score.
     fn keep_if_best(&mut self, epoch: usize, score: f64) -> bool {
         let (_, better) = metric::selection_metric(&self.task);
-        let is_better = self.progress.best.is_none_or(|best| better.prefers(score, best.score));
+        let is_better = self
+            .progress
+            .best
+            .is_none_or(|best| better.prefers(score, best.score));
         // A score that is not a number is never the best: nothing compares with it.
         if !is_better || score.is_nan() {
             return false;
@@ -290,13 +352,29 @@ impl Session {
 
     fn diverged(&self, loss: f64, learning_rate: f64) -> Error {
         let Progress { epoch, step, .. } = self.progress;
-        Error::Diverged { epoch: epoch + 1, step: step + 1, loss, learning_rate }
+        Error::Diverged {
+            epoch: epoch + 1,
+            step: step + 1,
+            loss,
+            learning_rate,
+        }
     }
 
     /// The trained model, on a device without gradients.
     pub fn into_model(self) -> Model {
-        let Self { config, task, network, feed, .. } = self;
-        Model { config, task, encoder: (*feed.source.encoder).clone(), network: network.valid() }
+        let Self {
+            config,
+            task,
+            network,
+            feed,
+            ..
+        } = self;
+        Model {
+            config,
+            task,
+            encoder: (*feed.source.encoder).clone(),
+            network: network.valid(),
+        }
     }
 }
 
@@ -310,8 +388,21 @@ impl Progress {
     }
 
     fn taken(&self, loss: f64, learning_rate: f64, rows: usize, input_bound: f64) -> StepTaken {
-        let Self { epoch, step, total_step, .. } = *self;
-        StepTaken { epoch, step, total_step, rows, loss, learning_rate, input_bound }
+        let Self {
+            epoch,
+            step,
+            total_step,
+            ..
+        } = *self;
+        StepTaken {
+            epoch,
+            step,
+            total_step,
+            rows,
+            loss,
+            learning_rate,
+            input_bound,
+        }
     }
 
     fn next_epoch(&mut self) {

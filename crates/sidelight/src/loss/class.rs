@@ -22,8 +22,11 @@ pub(super) fn cross_entropy(
     let log_p_true = log_p.clone().gather(1, index.clone()); // [batch, 1]
     let per_class = (!class_weights.is_empty()).then(|| {
         assert_eq!(class_weights.len(), n_classes, "one weight a class");
-        Tensor::<2>::from_data(TensorData::new(class_weights.to_vec(), [1, n_classes]), &log_p.device())
-            .expand([batch, n_classes])
+        Tensor::<2>::from_data(
+            TensorData::new(class_weights.to_vec(), [1, n_classes]),
+            &log_p.device(),
+        )
+        .expand([batch, n_classes])
     });
     let weights = match &per_class {
         Some(per_class) => mask.clone() * per_class.clone().gather(1, index),
@@ -62,14 +65,18 @@ pub(super) fn binary_cross_entropy(
     if !positive_weights.is_empty() {
         assert_eq!(positive_weights.len(), n_labels, "one weight a label");
         let weights = TensorData::new(positive_weights.to_vec(), [1, n_labels]);
-        positive_part = positive_part * Tensor::<2>::from_data(weights, &logits.device()).expand([batch, n_labels]);
+        positive_part = positive_part
+            * Tensor::<2>::from_data(weights, &logits.device()).expand([batch, n_labels]);
     }
     if focus > 0.0 {
         let p = sigmoid(logits);
         positive_part = positive_part * one_minus(p.clone(), focus);
         negative_part = negative_part * one_minus(p.neg() + 1.0, focus);
     }
-    Terms { losses: (positive_part + negative_part) * mask.clone(), weights: mask }
+    Terms {
+        losses: (positive_part + negative_part) * mask.clone(),
+        weights: mask,
+    }
 }
 
 /// `(1 − p)^γ`; rounding must not make the base negative.

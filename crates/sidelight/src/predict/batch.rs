@@ -43,18 +43,34 @@ pub struct Batch {
 impl Batch {
     /// Moves a batch from the host to a device. On the CPU the pixels are not copied.
     pub fn new(host: HostBatch, device: &Device) -> Self {
-        let HostBatch { rows, size, images, dense, codes, targets, mask, to_input } = host;
+        let HostBatch {
+            rows,
+            size,
+            images,
+            dense,
+            codes,
+            targets,
+            mask,
+            to_input,
+        } = host;
         let n = rows.len();
         let input = if images.is_empty() {
             Input::Nothing
         } else {
             let channels = images.len() / (n * size * size).max(1);
-            let nhwc = Tensor::<4>::from_data(TensorData::new(images, [n, size, size, channels]), device);
+            let nhwc =
+                Tensor::<4>::from_data(TensorData::new(images, [n, size, size, channels]), device);
             Input::Images(nhwc.permute([0, 3, 1, 2])) // [batch, channels, size, size], channels last in memory
         };
         let metadata = metadata(n, dense, codes, device);
         let targets = matrix(n, targets, device).zip(matrix(n, mask, device));
-        Self { rows, input, metadata, targets, to_input }
+        Self {
+            rows,
+            input,
+            metadata,
+            targets,
+            to_input,
+        }
     }
 
     /// Runs a network on it: `[batch, n_outputs]`.
@@ -69,12 +85,20 @@ impl Batch {
 }
 
 /// Metadata as tensors; `None` where there is not one column.
-pub(crate) fn metadata(n: usize, dense: Vec<f32>, codes: Vec<u32>, device: &Device) -> Option<MetadataTensors> {
+pub(crate) fn metadata(
+    n: usize,
+    dense: Vec<f32>,
+    codes: Vec<u32>,
+    device: &Device,
+) -> Option<MetadataTensors> {
     if dense.is_empty() && codes.is_empty() {
         return None;
     }
     let (d_dense, n_embedded) = (dense.len() / n, codes.len() / n);
-    let codes: Vec<i32> = codes.into_iter().map(|code| i32::try_from(code).expect("fewer codes than 2³¹")).collect();
+    let codes: Vec<i32> = codes
+        .into_iter()
+        .map(|code| i32::try_from(code).expect("fewer codes than 2³¹"))
+        .collect();
     Some(MetadataTensors {
         dense: Tensor::from_data(TensorData::new(dense, [n, d_dense]), device),
         codes: Tensor::<2, Int>::from_data(TensorData::new(codes, [n, n_embedded]), device),
@@ -86,15 +110,26 @@ fn matrix(n: usize, values: Vec<f32>, device: &Device) -> Option<Tensor<2>> {
         return None;
     }
     let width = values.len() / n;
-    Some(Tensor::from_data(TensorData::new(values, [n, width]), device))
+    Some(Tensor::from_data(
+        TensorData::new(values, [n, width]),
+        device,
+    ))
 }
 
 /// Predictions of a batch in the target's own unit; points in pixels of the stored image.
 ///
 /// `size` is the side of the input square in pixels.
-pub(crate) fn decode(task: &Task, output: Tensor<2>, to_input: &[Affine], size: usize) -> Vec<Prediction> {
+pub(crate) fn decode(
+    task: &Task,
+    output: Tensor<2>,
+    to_input: &[Affine],
+    size: usize,
+) -> Vec<Prediction> {
     let [_, width] = output.dims();
-    let mut values = output.into_data_as::<f32>().try_into_vec::<f32>().expect("converted to f32 just now");
+    let mut values = output
+        .into_data_as::<f32>()
+        .try_into_vec::<f32>()
+        .expect("converted to f32 just now");
     let is_points = matches!(task, Task::Points { .. });
     values
         .chunks_exact_mut(width)
@@ -103,7 +138,8 @@ pub(crate) fn decode(task: &Task, output: Tensor<2>, to_input: &[Affine], size: 
             if is_points {
                 let to_stored = to_input.inverse();
                 for point in row.chunks_exact_mut(2) {
-                    let in_input = [point[0], point[1]].map(|value| (value + 1.0) / 2.0 * size as f32);
+                    let in_input =
+                        [point[0], point[1]].map(|value| (value + 1.0) / 2.0 * size as f32);
                     point.copy_from_slice(&to_stored.apply(in_input));
                 }
             }
@@ -125,26 +161,46 @@ mod tests {
     #[test]
     fn points_go_back_to_pixels_of_the_stored_image() {
         let columns = ["x0", "y0"].map(String::from).to_vec();
-        let task = Task::Points { columns, symmetric: vec![], normalizer: Normalizer::Diagonal };
+        let task = Task::Points {
+            columns,
+            symmetric: vec![],
+            normalizer: Normalizer::Diagonal,
+        };
         // A stored image of 200 × 100 squished to 50 × 50, then shifted by 5 pixels.
         let to_input = Affine::scale(0.25, 0.5).then(&Affine::translation(5.0, 0.0));
         let stored = [120.0, 30.0];
         let in_input = to_input.apply(stored).map(|value| value / 50.0 * 2.0 - 1.0);
         let output = Tensor::<2>::from_floats([in_input], &Device::flex());
         let predictions = decode(&task, output, &[to_input], 50);
-        let Prediction::Points { xy } = &predictions[0] else { panic!("points") };
-        assert!((xy[0][0] - stored[0]).abs() < 1e-3 && (xy[0][1] - stored[1]).abs() < 1e-3, "{xy:?}");
+        let Prediction::Points { xy } = &predictions[0] else {
+            panic!("points")
+        };
+        assert!(
+            (xy[0][0] - stored[0]).abs() < 1e-3 && (xy[0][1] - stored[1]).abs() < 1e-3,
+            "{xy:?}"
+        );
     }
 
     #[test]
     fn images_become_channels_first_without_moving_in_memory() {
         let images: Vec<f32> = (0..2 * 2 * 2 * 3).map(|i| i as f32).collect();
-        let host = HostBatch { rows: vec![4, 7], size: 2, images, ..HostBatch::default() };
+        let host = HostBatch {
+            rows: vec![4, 7],
+            size: 2,
+            images,
+            ..HostBatch::default()
+        };
         let batch = Batch::new(host, &Device::flex());
-        let Input::Images(images) = batch.input else { panic!("images") };
+        let Input::Images(images) = batch.input else {
+            panic!("images")
+        };
         assert_eq!(images.dims(), [2, 3, 2, 2]);
         // Channel 1 of the second row's first line: elements 12 + 1 and 12 + 4.
-        let values: Vec<f32> = images.slice([1..2, 1..2, 0..1, 0..2]).into_data_as::<f32>().try_into_vec().unwrap();
+        let values: Vec<f32> = images
+            .slice([1..2, 1..2, 0..1, 0..2])
+            .into_data_as::<f32>()
+            .try_into_vec()
+            .unwrap();
         assert_eq!(values, [13.0, 16.0]);
         assert!(batch.metadata.is_none() && batch.targets.is_none());
     }

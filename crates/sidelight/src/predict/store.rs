@@ -67,7 +67,11 @@ impl Model {
         let (sha256, bytes) = checksum(&weights)?;
         let description = Description {
             schema: SCHEMA,
-            weights: WeightsFile { file: WEIGHTS.into(), sha256, bytes },
+            weights: WeightsFile {
+                file: WEIGHTS.into(),
+                sha256,
+                bytes,
+            },
             task: self.task.clone(),
             config: self.config.clone(),
             encoder: self.encoder.clone(),
@@ -95,23 +99,56 @@ impl Model {
     ///
     /// As [`Model::load`].
     pub fn load_on(dir: &Path, device: &Device) -> Result<Self> {
-        let Description { weights, task, config, encoder, architecture, .. } = read_description(&dir.join(DESCRIPTION))?;
-        let parts = |part, expected: String, found: String| Error::ModelParts { path: dir.to_path_buf(), part, expected, found };
+        let Description {
+            weights,
+            task,
+            config,
+            encoder,
+            architecture,
+            ..
+        } = read_description(&dir.join(DESCRIPTION))?;
+        let parts = |part, expected: String, found: String| Error::ModelParts {
+            path: dir.to_path_buf(),
+            part,
+            expected,
+            found,
+        };
 
         let path = dir.join(WEIGHTS);
-        let bytes = fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?.len();
+        let bytes = fs::metadata(&path)
+            .map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })?
+            .len();
         // Before anything of its size is allocated: a description that claims more numbers than there are bytes is wrong.
         let numbers = count_numbers(&architecture, &dir.join(DESCRIPTION))?;
         if numbers.saturating_mul(4) > bytes {
-            return Err(parts("file of weights", format!("{} bytes for the {numbers} numbers of the network", numbers.saturating_mul(4)), bytes.to_string()));
+            return Err(parts(
+                "file of weights",
+                format!(
+                    "{} bytes for the {numbers} numbers of the network",
+                    numbers.saturating_mul(4)
+                ),
+                bytes.to_string(),
+            ));
         }
         let (found, _) = checksum(&path)?;
         if found != weights.sha256 {
-            return Err(Error::Checksum { path, expected: weights.sha256, found });
+            return Err(Error::Checksum {
+                path,
+                expected: weights.sha256,
+                found,
+            });
         }
         let mut network = Network::from_description(&architecture, device)?;
         network.load_weights(&path)?;
-        let model = Self { config, task, encoder, network };
+        let model = Self {
+            config,
+            task,
+            encoder,
+            network,
+        };
         model.check_parts(&parts)?;
         Ok(model)
     }
@@ -120,17 +157,32 @@ impl Model {
     fn check_parts(&self, wrong: &dyn Fn(&'static str, String, String) -> Error) -> Result<()> {
         let layers = self.network.inspect()?;
         // The first entry is the network as a whole.
-        let outputs = layers.first().map(|whole| whole.output.to_string()).unwrap_or_default();
+        let outputs = layers
+            .first()
+            .map(|whole| whole.output.to_string())
+            .unwrap_or_default();
         let expected = Shape::Features(self.task.n_outputs()).to_string();
         if outputs != expected {
             return Err(wrong("network's output", expected, outputs));
         }
-        let size = if reads_image(self.config.model.arm) { self.config.train.size } else { 0 };
+        let size = if reads_image(self.config.model.arm) {
+            self.config.train.size
+        } else {
+            0
+        };
         if self.network.input.size != size {
-            return Err(wrong("network's input", format!("{size} pixels a side"), self.network.input.size.to_string()));
+            return Err(wrong(
+                "network's input",
+                format!("{size} pixels a side"),
+                self.network.input.size.to_string(),
+            ));
         }
         if self.network.input.channels != 3 {
-            return Err(wrong("network's input", "3 channels".into(), self.network.input.channels.to_string()));
+            return Err(wrong(
+                "network's input",
+                "3 channels".into(),
+                self.network.input.channels.to_string(),
+            ));
         }
         let (d_dense, embeddings) = (self.encoder.d_dense(), self.encoder.embeddings());
         let mut sources = Vec::new();
@@ -139,7 +191,10 @@ impl Model {
             if source.d_dense != d_dense || source.embeddings != embeddings {
                 return Err(wrong(
                     "network's metadata",
-                    format!("{d_dense} dense numbers and {} embedded columns", embeddings.len()),
+                    format!(
+                        "{d_dense} dense numbers and {} embedded columns",
+                        embeddings.len()
+                    ),
                     format!("{} and {}", source.d_dense, source.embeddings.len()),
                 ));
             }
@@ -158,32 +213,54 @@ fn metadata_sources<'a>(node: &'a Node, found: &mut Vec<&'a MetadataSource>) {
 }
 
 fn read_description(path: &Path) -> Result<Description> {
-    let read = |source| Error::Read { path: path.to_path_buf(), source };
-    let json = |source| Error::StoredJson { path: path.to_path_buf(), source };
+    let read = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let json = |source| Error::StoredJson {
+        path: path.to_path_buf(),
+        source,
+    };
     let found = fs::metadata(path).map_err(read)?.len();
     if found > LARGEST_DESCRIPTION {
-        return Err(Error::StoredSize { path: path.to_path_buf(), found, largest: LARGEST_DESCRIPTION });
+        return Err(Error::StoredSize {
+            path: path.to_path_buf(),
+            found,
+            largest: LARGEST_DESCRIPTION,
+        });
     }
     let bytes = fs::read(path).map_err(read)?;
     // The schema first: a newer description may not parse as this one.
     let SchemaOnly { schema } = serde_json::from_slice(&bytes).map_err(json)?;
     if schema > SCHEMA {
-        return Err(Error::SchemaTooNew { path: path.to_path_buf(), found: schema, known: SCHEMA });
+        return Err(Error::SchemaTooNew {
+            path: path.to_path_buf(),
+            found: schema,
+            known: SCHEMA,
+        });
     }
     serde_json::from_slice(&bytes).map_err(json)
 }
 
 /// Numbers that an architecture will allocate.
 fn count_numbers(architecture: &serde_json::Value, path: &Path) -> Result<u64> {
-    let Architecture { input, mut root } = Architecture::deserialize(architecture)
-        .map_err(|source| Error::StoredJson { path: path.to_path_buf(), source })?;
+    let Architecture { input, mut root } =
+        Architecture::deserialize(architecture).map_err(|source| Error::StoredJson {
+            path: path.to_path_buf(),
+            source,
+        })?;
     let layers = shape::infer(&mut root, input.shape())?;
-    Ok(layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.n_parameters as u64)))
+    Ok(layers.iter().fold(0u64, |sum, layer| {
+        sum.saturating_add(layer.n_parameters as u64)
+    }))
 }
 
 /// SHA-256 of a file in hexadecimal digits, and its length.
 pub(crate) fn checksum(path: &Path) -> Result<(String, u64)> {
-    let read = |source| Error::Read { path: path.to_path_buf(), source };
+    let read = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     let mut file = fs::File::open(path).map_err(read)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -197,5 +274,12 @@ pub(crate) fn checksum(path: &Path) -> Result<(String, u64)> {
             }
         }
     }
-    Ok((digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), bytes))
+    Ok((
+        digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        bytes,
+    ))
 }

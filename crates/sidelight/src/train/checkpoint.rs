@@ -107,21 +107,32 @@ impl Checkpoint {
         let mut files = BTreeMap::new();
         let mut put = |name: &str, tensors: Vec<(String, Numbers<'_>)>| -> Result<()> {
             let path = folder.path().join(name);
-            safetensors::serialize_to_file(tensors, None, &path).map_err(|source| Error::Write {
-                path: path.clone(),
-                source: match source {
-                    safetensors::SafeTensorError::IoError(source) => source,
-                    other => std::io::Error::new(std::io::ErrorKind::InvalidData, other),
-                },
+            safetensors::serialize_to_file(tensors, None, &path).map_err(|source| {
+                Error::Write {
+                    path: path.clone(),
+                    source: match source {
+                        safetensors::SafeTensorError::IoError(source) => source,
+                        other => std::io::Error::new(std::io::ErrorKind::InvalidData, other),
+                    },
+                }
             })?;
             files.insert(name.to_owned(), checksum(&path)?.0);
             Ok(())
         };
         put(NETWORK, named(&self.network))?;
         let memory = self.optimizer.iter().flat_map(|memory| {
-            [("first", &memory.first), ("second", &memory.second)].into_iter().filter(|(_, values)| !values.is_empty()).map(
-                |(which, values)| (format!("{which}.{}", memory.path), Numbers { shape: vec![values.len()], values }),
-            )
+            [("first", &memory.first), ("second", &memory.second)]
+                .into_iter()
+                .filter(|(_, values)| !values.is_empty())
+                .map(|(which, values)| {
+                    (
+                        format!("{which}.{}", memory.path),
+                        Numbers {
+                            shape: vec![values.len()],
+                            values,
+                        },
+                    )
+                })
         });
         put(OPTIMIZER, memory.collect())?;
         if let Some(best) = &self.best {
@@ -132,11 +143,17 @@ impl Checkpoint {
             config: self.config.clone(),
             rows: self.rows.clone(),
             progress: self.progress.clone(),
-            optimizer_steps: self.optimizer.iter().map(|memory| (memory.path.clone(), memory.steps)).collect(),
+            optimizer_steps: self
+                .optimizer
+                .iter()
+                .map(|memory| (memory.path.clone(), memory.steps))
+                .collect(),
             files,
         };
         // Last: a folder without it is no checkpoint.
-        write_whole(&folder.path().join(STATE), |file| Ok(serde_json::to_writer_pretty(file, &state)?))?;
+        write_whole(&folder.path().join(STATE), |file| {
+            Ok(serde_json::to_writer_pretty(file, &state)?)
+        })?;
         folder.finish()
     }
 
@@ -152,11 +169,23 @@ impl Checkpoint {
             return Ok(None);
         }
         let path = dir.join(STATE);
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        let json = |source| Error::StoredJson { path: path.clone(), source };
-        let schema = serde_json::from_slice::<serde_json::Value>(&bytes).map_err(json)?["schema"].as_u64().unwrap_or(0);
+        let bytes = fs::read(&path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let json = |source| Error::StoredJson {
+            path: path.clone(),
+            source,
+        };
+        let schema = serde_json::from_slice::<serde_json::Value>(&bytes).map_err(json)?["schema"]
+            .as_u64()
+            .unwrap_or(0);
         if schema > u64::from(SCHEMA) {
-            return Err(Error::SchemaTooNew { path, found: u32::try_from(schema).unwrap_or(u32::MAX), known: SCHEMA });
+            return Err(Error::SchemaTooNew {
+                path,
+                found: u32::try_from(schema).unwrap_or(u32::MAX),
+                known: SCHEMA,
+            });
         }
         let state: State = serde_json::from_slice(&bytes).map_err(json)?;
         let get = |name: &str| -> Result<Vec<NamedValues>> {
@@ -164,15 +193,39 @@ impl Checkpoint {
             let expected = state.files.get(name).cloned().unwrap_or_default();
             let (found, _) = checksum(&path)?;
             if found != expected {
-                return Err(Error::Checksum { path, expected, found });
+                return Err(Error::Checksum {
+                    path,
+                    expected,
+                    found,
+                });
             }
             read_tensors(&path)
         };
         let network = get(NETWORK)?;
-        let optimizer = memory(get(OPTIMIZER)?, &state.optimizer_steps, &dir.join(OPTIMIZER))?;
-        let best = if state.files.contains_key(BEST) { Some(get(BEST)?) } else { None };
-        let State { config, rows, progress, .. } = state;
-        Ok(Some(Self { config, rows, progress, network, optimizer, best }))
+        let optimizer = memory(
+            get(OPTIMIZER)?,
+            &state.optimizer_steps,
+            &dir.join(OPTIMIZER),
+        )?;
+        let best = if state.files.contains_key(BEST) {
+            Some(get(BEST)?)
+        } else {
+            None
+        };
+        let State {
+            config,
+            rows,
+            progress,
+            ..
+        } = state;
+        Ok(Some(Self {
+            config,
+            rows,
+            progress,
+            network,
+            optimizer,
+            best,
+        }))
     }
 
     /// Whether a run of this configuration and these rows may go on from here.
@@ -188,18 +241,34 @@ impl Checkpoint {
             config.train.workers = 0;
             config.train.checkpoint_steps = 0;
             // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
-            config.data.table = config.data.table.file_name().map_or_else(Default::default, Into::into);
-            let weights = Path::new(&config.model.weights).file_name().unwrap_or_default();
+            config.data.table = config
+                .data
+                .table
+                .file_name()
+                .map_or_else(Default::default, Into::into);
+            let weights = Path::new(&config.model.weights)
+                .file_name()
+                .unwrap_or_default();
             config.model.weights = weights.to_string_lossy().into_owned();
             serde_json::to_value(config).unwrap_or_default()
         };
         let (begun, now) = (without_speed(&self.config), without_speed(config));
-        let differs = |(field, begun, now)| Error::ResumeDiffers { path: path.to_path_buf(), field, begun, now };
+        let differs = |(field, begun, now)| Error::ResumeDiffers {
+            path: path.to_path_buf(),
+            field,
+            begun,
+            now,
+        };
         if let Some(found) = first_difference("", &begun, &now) {
             return Err(differs(found));
         }
         if self.rows != *rows {
-            let text = |rows: &RowsDigest| format!("{} + {} rows, digest {:.8}", rows.train, rows.valid, rows.sha256);
+            let text = |rows: &RowsDigest| {
+                format!(
+                    "{} + {} rows, digest {:.8}",
+                    rows.train, rows.valid, rows.sha256
+                )
+            };
             return Err(differs(("data.table".into(), text(&self.rows), text(rows))));
         }
         Ok(())
@@ -207,13 +276,25 @@ impl Checkpoint {
 }
 
 /// The path of the first field that differs, and both values.
-fn first_difference(at: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<(String, String, String)> {
+fn first_difference(
+    at: &str,
+    a: &serde_json::Value,
+    b: &serde_json::Value,
+) -> Option<(String, String, String)> {
     use serde_json::Value;
     if let (Value::Object(a), Value::Object(b)) = (a, b) {
         let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
         return keys.into_iter().find_map(|key| {
-            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            first_difference(&path, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null))
+            let path = if at.is_empty() {
+                key.clone()
+            } else {
+                format!("{at}.{key}")
+            };
+            first_difference(
+                &path,
+                a.get(key).unwrap_or(&Value::Null),
+                b.get(key).unwrap_or(&Value::Null),
+            )
         });
     }
     (a != b).then(|| (at.to_owned(), a.to_string(), b.to_string()))
@@ -233,7 +314,11 @@ impl View for Numbers<'_> {
         &self.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        self.values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>().into()
+        self.values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect::<Vec<_>>()
+            .into()
     }
     fn data_len(&self) -> usize {
         self.values.len() * 4
@@ -241,11 +326,25 @@ impl View for Numbers<'_> {
 }
 
 fn named(tensors: &[NamedValues]) -> Vec<(String, Numbers<'_>)> {
-    tensors.iter().map(|(path, shape, values)| (path.clone(), Numbers { shape: shape.clone(), values })).collect()
+    tensors
+        .iter()
+        .map(|(path, shape, values)| {
+            (
+                path.clone(),
+                Numbers {
+                    shape: shape.clone(),
+                    values,
+                },
+            )
+        })
+        .collect()
 }
 
 fn read_tensors(path: &Path) -> Result<Vec<NamedValues>> {
-    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+    let bytes = fs::read(path).map_err(|source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
     let wrong = |source| Error::StoredTensors {
         path: path.to_path_buf(),
         expected: "safetensors".into(),
@@ -255,26 +354,43 @@ fn read_tensors(path: &Path) -> Result<Vec<NamedValues>> {
     Ok(tensors
         .iter()
         .map(|(name, tensor)| {
-            let values = tensor.data().chunks_exact(4).map(|bytes| {
-                f32::from_le_bytes(bytes.try_into().expect("chunks of four"))
-            });
+            let values = tensor
+                .data()
+                .chunks_exact(4)
+                .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four")));
             (name.to_owned(), tensor.shape().to_vec(), values.collect())
         })
         .collect())
 }
 
-fn memory(tensors: Vec<NamedValues>, steps: &BTreeMap<String, u32>, path: &Path) -> Result<Vec<StoredMemory>> {
-    let mut tensors: BTreeMap<String, Vec<f32>> = tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
+fn memory(
+    tensors: Vec<NamedValues>,
+    steps: &BTreeMap<String, u32>,
+    path: &Path,
+) -> Result<Vec<StoredMemory>> {
+    let mut tensors: BTreeMap<String, Vec<f32>> = tensors
+        .into_iter()
+        .map(|(name, _, values)| (name, values))
+        .collect();
     steps
         .iter()
         .map(|(parameter, &steps)| {
-            let first = tensors.remove(&format!("first.{parameter}")).ok_or_else(|| Error::StoredTensors {
-                path: path.to_path_buf(),
-                expected: format!("no tensor `first.{parameter}`"),
-                source: None,
-            })?;
-            let second = tensors.remove(&format!("second.{parameter}")).unwrap_or_default();
-            Ok(StoredMemory { path: parameter.clone(), steps, first, second })
+            let first = tensors
+                .remove(&format!("first.{parameter}"))
+                .ok_or_else(|| Error::StoredTensors {
+                    path: path.to_path_buf(),
+                    expected: format!("no tensor `first.{parameter}`"),
+                    source: None,
+                })?;
+            let second = tensors
+                .remove(&format!("second.{parameter}"))
+                .unwrap_or_default();
+            Ok(StoredMemory {
+                path: parameter.clone(),
+                steps,
+                first,
+                second,
+            })
         })
         .collect()
 }
@@ -284,23 +400,40 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        toml::from_str("[data]\ntable = \"a.csv\"\n[target]\nkind = \"class\"\ncolumn = \"c\"\n").unwrap()
+        toml::from_str("[data]\ntable = \"a.csv\"\n[target]\nkind = \"class\"\ncolumn = \"c\"\n")
+            .unwrap()
     }
 
     fn checkpoint() -> Checkpoint {
         Checkpoint {
             config: config(),
-            rows: RowsDigest { train: 8, valid: 2, sha256: "ab".into() },
+            rows: RowsDigest {
+                train: 8,
+                valid: 2,
+                sha256: "ab".into(),
+            },
             progress: Progress {
                 epoch: 1,
                 step: 3,
                 total_step: 13,
                 loss_sum: 0.1 + 0.2,
-                best: Some(Best { epoch: 0, score: 1.0 / 3.0 }),
+                best: Some(Best {
+                    epoch: 0,
+                    score: 1.0 / 3.0,
+                }),
                 ..Progress::default()
             },
-            network: vec![("fc.weight".into(), vec![2, 2], vec![0.1, -2.0, 3e-20, f32::MIN_POSITIVE / 2.0])],
-            optimizer: vec![StoredMemory { path: "fc.weight".into(), steps: 13, first: vec![0.5; 4], second: vec![] }],
+            network: vec![(
+                "fc.weight".into(),
+                vec![2, 2],
+                vec![0.1, -2.0, 3e-20, f32::MIN_POSITIVE / 2.0],
+            )],
+            optimizer: vec![StoredMemory {
+                path: "fc.weight".into(),
+                steps: 13,
+                first: vec![0.5; 4],
+                second: vec![],
+            }],
             best: Some(vec![("fc.weight".into(), vec![2, 2], vec![1.0; 4])]),
         }
     }
@@ -329,7 +462,10 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
         let failed = Checkpoint::read(&dir).unwrap_err();
-        assert!(matches!(&failed, Error::Checksum { path: at, .. } if *at == path), "{failed}");
+        assert!(
+            matches!(&failed, Error::Checksum { path: at, .. } if *at == path),
+            "{failed}"
+        );
     }
 
     #[test]
@@ -348,11 +484,23 @@ mod tests {
         let checkpoint = checkpoint();
         let mut now = config();
         now.train.workers = 3;
-        checkpoint.check(&now, &checkpoint.rows, Path::new("run")).unwrap();
+        checkpoint
+            .check(&now, &checkpoint.rows, Path::new("run"))
+            .unwrap();
         now.train.epochs = 7;
-        let failed = checkpoint.check(&now, &checkpoint.rows, Path::new("run")).unwrap_err();
-        assert_eq!(failed.to_string(), "run: the run was begun with `train.epochs = 10`, now it is `7`");
-        let rows = RowsDigest { sha256: "cd".into(), ..checkpoint.rows.clone() };
-        assert!(matches!(checkpoint.check(&config(), &rows, Path::new("run")), Err(Error::ResumeDiffers { field, .. }) if field == "data.table"));
+        let failed = checkpoint
+            .check(&now, &checkpoint.rows, Path::new("run"))
+            .unwrap_err();
+        assert_eq!(
+            failed.to_string(),
+            "run: the run was begun with `train.epochs = 10`, now it is `7`"
+        );
+        let rows = RowsDigest {
+            sha256: "cd".into(),
+            ..checkpoint.rows.clone()
+        };
+        assert!(
+            matches!(checkpoint.check(&config(), &rows, Path::new("run")), Err(Error::ResumeDiffers { field, .. }) if field == "data.table")
+        );
     }
 }

@@ -56,9 +56,24 @@ struct Stored {
 
 impl Feed {
     /// A feed that reads images. Batches of an epoch are of even sizes, none larger than `batch`.
-    pub fn new(source: Source, train: Vec<usize>, valid: Vec<usize>, batch: usize, workers: usize, device: Device) -> Self {
+    pub fn new(
+        source: Source,
+        train: Vec<usize>,
+        valid: Vec<usize>,
+        batch: usize,
+        workers: usize,
+        device: Device,
+    ) -> Self {
         let batch = even(train.len(), batch);
-        Self { source, train, valid, batch, workers, device, features: None }
+        Self {
+            source,
+            train,
+            valid,
+            batch,
+            workers,
+            device,
+            features: None,
+        }
     }
 
     /// Steps of an epoch.
@@ -82,18 +97,28 @@ impl Feed {
     /// # Errors
     ///
     /// An image that cannot be read.
-    pub fn compute_features(&mut self, network: &Network, on_progress: &mut dyn FnMut(usize, usize)) -> Result<bool> {
+    pub fn compute_features(
+        &mut self,
+        network: &Network,
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<bool> {
         let n = network.frozen_prefix();
         if n == 0 || !self.source.reads_image {
             return Ok(false);
         }
         let network = network.valid();
         let total = self.train.len() + self.valid.len();
-        let Some(train) = self.store(&network, n, &self.train, total, &mut |done| on_progress(done, total))? else {
+        let Some(train) = self.store(&network, n, &self.train, total, &mut |done| {
+            on_progress(done, total)
+        })?
+        else {
             return Ok(false);
         };
         let before = self.train.len();
-        let Some(valid) = self.store(&network, n, &self.valid, total, &mut |done| on_progress(before + done, total))? else {
+        let Some(valid) = self.store(&network, n, &self.valid, total, &mut |done| {
+            on_progress(before + done, total)
+        })?
+        else {
             return Ok(false);
         };
         self.features = Some(Features { n, train, valid });
@@ -109,13 +134,26 @@ impl Feed {
         on_progress: &mut dyn FnMut(usize),
     ) -> Result<Option<Stored>> {
         let device = self.device.clone().inner();
-        let mut stored = Stored { features: Vec::new(), ..Stored::default() };
+        let mut stored = Stored {
+            features: Vec::new(),
+            ..Stored::default()
+        };
         for host in self.loader(Plan::evaluation(rows, self.batch), Changes::None) {
             let mut host = host?;
             let images = std::mem::take(&mut host.images);
             let n_rows = host.rows.len();
-            let batch = Batch::new(HostBatch { rows: host.rows.clone(), size: host.size, images, ..HostBatch::default() }, &device);
-            let Input::Images(images) = batch.input else { unreachable!("the feed reads images") };
+            let batch = Batch::new(
+                HostBatch {
+                    rows: host.rows.clone(),
+                    size: host.size,
+                    images,
+                    ..HostBatch::default()
+                },
+                &device,
+            );
+            let Input::Images(images) = batch.input else {
+                unreachable!("the feed reads images")
+            };
             let (shape, values) = numbers(network.forward_prefix(images, n));
             if shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
                 return Ok(None);
@@ -124,16 +162,28 @@ impl Feed {
             stored.features.extend(values);
             stored.append(host);
             on_progress(stored.host.rows.len());
-            debug_assert_eq!(stored.features.len() / stored.host.rows.len() * n_rows / n_rows, stored.row_len());
+            debug_assert_eq!(
+                stored.features.len() / stored.host.rows.len() * n_rows / n_rows,
+                stored.row_len()
+            );
         }
         Ok(Some(stored))
     }
 
     /// The batches of an epoch, from this step on.
     pub fn training(&self, epoch: usize, step: usize) -> Batches<'_> {
-        let plan = Plan::training(&self.train, self.batch, Last::Keep, self.source.seed, epoch as u64).starting_at(step);
+        let plan = Plan::training(
+            &self.train,
+            self.batch,
+            Last::Keep,
+            self.source.seed,
+            epoch as u64,
+        )
+        .starting_at(step);
         match &self.features {
-            Some(features) => Batches::stored(features.n, &features.train, &plan, self.device.clone()),
+            Some(features) => {
+                Batches::stored(features.n, &features.train, &plan, self.device.clone())
+            }
             None => Batches::Images(self.loader(plan, Changes::Random), self.device.clone()),
         }
     }
@@ -153,7 +203,14 @@ impl Feed {
         if changes == Changes::None {
             source.augment = None;
         }
-        Loader::new(source, plan, LoaderOptions { workers: self.workers, ..LoaderOptions::default() })
+        Loader::new(
+            source,
+            plan,
+            LoaderOptions {
+                workers: self.workers,
+                ..LoaderOptions::default()
+            },
+        )
     }
 }
 
@@ -190,7 +247,12 @@ pub struct Gathered<'a> {
 
 impl<'a> Batches<'a> {
     fn stored(n: usize, stored: &'a Stored, plan: &Plan, device: Device) -> Self {
-        Self::Features(Gathered { n, stored, batches: plan.batches().to_vec().into_iter(), device })
+        Self::Features(Gathered {
+            n,
+            stored,
+            batches: plan.batches().to_vec().into_iter(),
+            device,
+        })
     }
 
     /// Share of the time spent waiting for input, in [0, 1].
@@ -207,10 +269,16 @@ impl Iterator for Batches<'_> {
 
     fn next(&mut self) -> Option<Result<Batch>> {
         match self {
-            Self::Images(loader, device) => Some(loader.next()?.map(|host| Batch::new(host, device))),
+            Self::Images(loader, device) => {
+                Some(loader.next()?.map(|host| Batch::new(host, device)))
+            }
             Self::Features(gathered) => {
                 let rows = gathered.batches.next()?;
-                Some(Ok(gathered.stored.gather(&rows, gathered.n, &gathered.device)))
+                Some(Ok(gathered.stored.gather(
+                    &rows,
+                    gathered.n,
+                    &gathered.device,
+                )))
             }
         }
     }
@@ -222,7 +290,16 @@ impl Stored {
     }
 
     fn append(&mut self, batch: HostBatch) {
-        let HostBatch { rows, size, dense, codes, targets, mask, to_input, .. } = batch;
+        let HostBatch {
+            rows,
+            size,
+            dense,
+            codes,
+            targets,
+            mask,
+            to_input,
+            ..
+        } = batch;
         for &row in &rows {
             self.place.insert(row, self.place.len());
         }
@@ -252,7 +329,10 @@ impl Stored {
         };
         let features = pick(&self.features, n_stored, &places);
         let value = value(features, rows.len(), &self.shape, device);
-        Batch { input: Input::Features { n, value }, ..Batch::new(host, device) }
+        Batch {
+            input: Input::Features { n, value },
+            ..Batch::new(host, device)
+        }
     }
 }
 
@@ -270,7 +350,13 @@ fn pick<T: Copy>(values: &[T], n: usize, places: &[usize]) -> Vec<T> {
 fn numbers(value: Value) -> (Vec<usize>, Vec<f32>) {
     fn read<const D: usize>(tensor: Tensor<D>) -> (Vec<usize>, Vec<f32>) {
         let shape = tensor.dims()[1..].to_vec();
-        (shape, tensor.into_data_as::<f32>().try_into_vec().expect("converted to f32 just now"))
+        (
+            shape,
+            tensor
+                .into_data_as::<f32>()
+                .try_into_vec()
+                .expect("converted to f32 just now"),
+        )
     }
     match value {
         Value::Nothing => (Vec::new(), Vec::new()),
@@ -282,11 +368,18 @@ fn numbers(value: Value) -> (Vec<usize>, Vec<f32>) {
 
 fn value(numbers: Vec<f32>, n: usize, shape: &[usize], device: &Device) -> Value {
     match *shape {
-        [width] => Value::Features(Tensor::from_data(TensorData::new(numbers, [n, width]), device)),
-        [tokens, width] => Value::Tokens(Tensor::from_data(TensorData::new(numbers, [n, tokens, width]), device)),
-        [channels, height, width] => {
-            Value::Map(Tensor::from_data(TensorData::new(numbers, [n, channels, height, width]), device))
-        }
+        [width] => Value::Features(Tensor::from_data(
+            TensorData::new(numbers, [n, width]),
+            device,
+        )),
+        [tokens, width] => Value::Tokens(Tensor::from_data(
+            TensorData::new(numbers, [n, tokens, width]),
+            device,
+        )),
+        [channels, height, width] => Value::Map(Tensor::from_data(
+            TensorData::new(numbers, [n, channels, height, width]),
+            device,
+        )),
         _ => Value::Nothing,
     }
 }

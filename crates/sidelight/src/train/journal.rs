@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::run::{LogLine, LogWriter};
 use crate::network::Network;
+use crate::run::{LogLine, LogWriter};
 use crate::train::checkpoint::{Checkpoint, Progress};
 use crate::train::feed::Feed;
 use crate::train::schedule::{Backbone, Plan};
@@ -37,6 +37,17 @@ pub enum Event {
         done: usize,
         /// Rows in all.
         rows: usize,
+    },
+    /// A rate was tried in a search.
+    Rate {
+        /// The first being 1.
+        step: usize,
+        /// Steps of a whole search.
+        steps: usize,
+        /// The rate.
+        rate: f64,
+        /// The smoothed loss at it.
+        loss: f64,
     },
     /// A step was taken.
     Step {
@@ -103,7 +114,9 @@ pub struct Journal<'a> {
 
 impl std::fmt::Debug for Journal<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").field("checkpoint", &self.checkpoint).finish_non_exhaustive()
+        f.debug_struct("Journal")
+            .field("checkpoint", &self.checkpoint)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,7 +128,11 @@ const STEP_PER_FORWARD: f64 = 3.0;
 
 impl<'a> Journal<'a> {
     /// Tells `on_event`; logs and saves where it is given somewhere to.
-    pub fn new(on_event: &'a mut dyn FnMut(Event), log: Option<LogWriter>, checkpoint: Option<PathBuf>) -> Self {
+    pub fn new(
+        on_event: &'a mut dyn FnMut(Event),
+        log: Option<LogWriter>,
+        checkpoint: Option<PathBuf>,
+    ) -> Self {
         let now = Instant::now();
         Self {
             on_event,
@@ -148,7 +165,10 @@ impl<'a> Journal<'a> {
             && let Err(error) = log.write(line)
         {
             self.log = None;
-            (self.on_event)(Event::Remark(format!("warning: {}; training goes on without a log", explain(&error))));
+            (self.on_event)(Event::Remark(format!(
+                "warning: {}; training goes on without a log",
+                explain(&error)
+            )));
         }
     }
 
@@ -165,7 +185,8 @@ impl<'a> Journal<'a> {
         let seconds = now.duration_since(self.last_step).as_secs_f64();
         self.last_step = now;
         self.epoch_rows += taken.rows;
-        let slot = &mut self.step_seconds[usize::from(plan.backbone(taken.epoch) == Backbone::Training)];
+        let slot =
+            &mut self.step_seconds[usize::from(plan.backbone(taken.epoch) == Backbone::Training)];
         // The first step of an epoch also waits for the first images; a running mean forgets it soon.
         *slot = Some(slot.map_or(seconds, |mean| mean + (seconds - mean) * 0.1));
         let elapsed = now.duration_since(self.epoch_start).as_secs_f64();
@@ -198,7 +219,9 @@ impl<'a> Journal<'a> {
         let begun = Instant::now();
         let rows = feed.train.len() + feed.valid.len();
         let batch = feed.batch;
-        let is_stored = feed.compute_features(network, &mut |done, rows| self.tell(Event::Features { done, rows }))?;
+        let is_stored = feed.compute_features(network, &mut |done, rows| {
+            self.tell(Event::Features { done, rows })
+        })?;
         if is_stored {
             let seconds_per_row = begun.elapsed().as_secs_f64() / rows.max(1) as f64;
             let [_, training] = &mut self.step_seconds;
@@ -208,7 +231,13 @@ impl<'a> Journal<'a> {
     }
 
     /// Logs and tells how an epoch ended.
-    pub(crate) fn epoch(&mut self, progress: &Progress, valid_loss: f64, score: (String, f64), best: bool) {
+    pub(crate) fn epoch(
+        &mut self,
+        progress: &Progress,
+        valid_loss: f64,
+        score: (String, f64),
+        best: bool,
+    ) {
         let train_loss = progress.loss_sum / progress.n_rows.max(1) as f64;
         let (epoch, seconds) = (progress.epoch + 1, self.epoch_start.elapsed().as_secs_f64());
         self.write(&LogLine::Epoch {
@@ -221,7 +250,14 @@ impl<'a> Journal<'a> {
             seconds,
             best,
         });
-        self.tell(Event::Epoch { epoch, train_loss, valid_loss, score, seconds, best });
+        self.tell(Event::Epoch {
+            epoch,
+            train_loss,
+            valid_loss,
+            score,
+            seconds,
+            best,
+        });
     }
 
     fn seconds_left(&self, plan: &Plan, epoch: usize, step: usize) -> f64 {
@@ -231,18 +267,22 @@ impl<'a> Journal<'a> {
             Backbone::Training => training.or(frozen).unwrap_or(0.0),
         };
         let this = (plan.steps_per_epoch - step) as f64 * of(plan.backbone(epoch));
-        let later = (epoch + 1..plan.epochs()).map(|epoch| plan.steps_per_epoch as f64 * of(plan.backbone(epoch)));
+        let later = (epoch + 1..plan.epochs())
+            .map(|epoch| plan.steps_per_epoch as f64 * of(plan.backbone(epoch)));
         this + later.sum::<f64>()
     }
 
     /// Whether enough time has passed that another checkpoint does not slow training down.
     pub(crate) fn is_checkpoint_cheap(&self) -> bool {
-        self.checkpoint.is_some() && self.last_checkpoint.elapsed() >= self.checkpoint_cost * CHECKPOINT_SHARE
+        self.checkpoint.is_some()
+            && self.last_checkpoint.elapsed() >= self.checkpoint_cost * CHECKPOINT_SHARE
     }
 
     /// Writes a checkpoint. One that cannot be written is said, and training goes on with the one before.
     pub(crate) fn save(&mut self, checkpoint: impl FnOnce() -> Checkpoint) {
-        let Some(dir) = self.checkpoint.clone() else { return };
+        let Some(dir) = self.checkpoint.clone() else {
+            return;
+        };
         let begun = Instant::now();
         match checkpoint().write(&dir) {
             Ok(()) => self.tell(Event::Checkpoint),
@@ -304,13 +344,22 @@ mod tests {
         let config = "[data]\ntable = \"a.csv\"\n[target]\nkind = \"class\"\ncolumn = \"c\"\n";
         journal.save(|| Checkpoint {
             config: toml::from_str(config).unwrap(),
-            rows: crate::train::checkpoint::RowsDigest { train: 1, valid: 1, sha256: String::new() },
+            rows: crate::train::checkpoint::RowsDigest {
+                train: 1,
+                valid: 1,
+                sha256: String::new(),
+            },
             progress: Default::default(),
             network: Vec::new(),
             optimizer: Vec::new(),
             best: None,
         });
-        let [Event::Remark(text)] = &events[..] else { panic!("{events:?}") };
-        assert!(text.starts_with("warning: no checkpoint: cannot write"), "{text}");
+        let [Event::Remark(text)] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert!(
+            text.starts_with("warning: no checkpoint: cannot write"),
+            "{text}"
+        );
     }
 }

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use burn::backend::{BackendTensor, DispatchTensorKind};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sidelight_kernels::optimizer::{AdamW, Momentum, Sgd, sum_of_squares};
 
 use crate::train::schedule::Rates;
 
@@ -44,7 +44,10 @@ pub enum Method {
 
 impl Default for Method {
     fn default() -> Self {
-        Self::AdamW { beta2: 0.99, epsilon: 1e-5 }
+        Self::AdamW {
+            beta2: 0.99,
+            epsilon: 1e-5,
+        }
     }
 }
 
@@ -66,7 +69,11 @@ pub struct Gradients {
 impl Gradients {
     /// Takes the gradient of every parameter that has one.
     pub fn take<M: Module>(module: &M, prefix: &str, mut graph: burn::tensor::Gradients) -> Self {
-        let mut taker = Taker { path: Path::new(prefix), graph: &mut graph, items: Vec::new() };
+        let mut taker = Taker {
+            path: Path::new(prefix),
+            graph: &mut graph,
+            items: Vec::new(),
+        };
         module.visit(&mut taker);
         Self { items: taker.items }
     }
@@ -77,18 +84,26 @@ impl Gradients {
         if self.items.is_empty() {
             return other;
         }
-        assert_eq!(self.items.len(), other.items.len(), "both from the same trainable parameters");
+        assert_eq!(
+            self.items.len(),
+            other.items.len(),
+            "both from the same trainable parameters"
+        );
         let add = |((path, a), (_, b)): ((String, Tensor<1>), (String, Tensor<1>))| (path, a + b);
-        Self { items: self.items.into_iter().zip(other.items).map(add).collect() }
+        Self {
+            items: self.items.into_iter().zip(other.items).map(add).collect(),
+        }
     }
 
     /// Euclidean norm of the whole gradient.
     ///
     /// On the CPU the squares are summed in `f64`, in one order whatever the number of threads.
     pub fn norm(&self) -> f64 {
-        // Each parameter is a unit of work, and the sum over parameters is in tree order.
-        let squares: Vec<f64> = self.items.par_iter().map(|(_, gradient)| sum_of_squares(gradient)).collect();
-        squares.iter().sum::<f64>().sqrt()
+        let squares = self
+            .items
+            .iter()
+            .map(|(_, gradient)| on_host(gradient, sum_of_squares));
+        squares.sum::<f64>().sqrt()
     }
 
     /// Number of parameters with a gradient.
@@ -103,7 +118,9 @@ impl Gradients {
 
     /// Paths and gradients, in the order of the tree.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor<1>)> {
-        self.items.iter().map(|(path, gradient)| (path.as_str(), gradient))
+        self.items
+            .iter()
+            .map(|(path, gradient)| (path.as_str(), gradient))
     }
 }
 
@@ -113,7 +130,11 @@ impl Gradients {
 ///
 /// Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
 pub fn clip_factor(norm: f64, largest: f64) -> f64 {
-    if largest > 0.0 && norm > largest { largest / norm } else { 1.0 }
+    if largest > 0.0 && norm > largest {
+        largest / norm
+    } else {
+        1.0
+    }
 }
 
 /// The rates' shares, the decays and the memory of past gradients, all by path.
@@ -155,29 +176,63 @@ pub struct StoredMemory {
 impl Optimizer {
     /// An optimizer that remembers nothing yet. A parameter that no group names has a share of 1 and no decay.
     pub fn new(method: Method, groups: HashMap<String, Group>) -> Self {
-        Self { method, groups, state: BTreeMap::new() }
+        Self {
+            method,
+            groups,
+            state: BTreeMap::new(),
+        }
     }
 
     /// One step of every parameter under `prefix` that has a gradient, each first multiplied by `scale`.
     ///
     /// The rate's share and the decay are those of the parameter's group.
     #[must_use]
-    pub fn step<M: Module>(&mut self, module: M, prefix: &str, gradients: &Gradients, rates: Rates, scale: f64) -> M {
-        let by_path = gradients.items.iter().map(|(path, gradient)| (path.as_str(), gradient)).collect();
-        module.map(&mut Stepper { path: Path::new(prefix), optimizer: self, gradients: by_path, rates, scale })
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        prefix: &str,
+        gradients: &Gradients,
+        rates: Rates,
+        scale: f64,
+    ) -> M {
+        let by_path = gradients
+            .items
+            .iter()
+            .map(|(path, gradient)| (path.as_str(), gradient))
+            .collect();
+        module.map(&mut Stepper {
+            path: Path::new(prefix),
+            optimizer: self,
+            gradients: by_path,
+            rates,
+            scale,
+        })
     }
 
     /// What is remembered, for a checkpoint; sorted by path.
     pub fn memory(&self) -> Vec<StoredMemory> {
-        let numbers = |tensor: &Tensor<1>| tensor.to_data_as::<f32>().try_into_vec().expect("converted to f32 just now");
+        let numbers = |tensor: &Tensor<1>| {
+            tensor
+                .to_data_as::<f32>()
+                .try_into_vec()
+                .expect("converted to f32 just now")
+        };
         self.state
             .iter()
             .map(|(path, memory)| {
                 let (first, second) = match &memory.buffers {
                     Buffers::Host(first, second) => (first.clone(), second.clone()),
-                    Buffers::Device(first, second) => (numbers(first), second.as_ref().map(numbers).unwrap_or_default()),
+                    Buffers::Device(first, second) => (
+                        numbers(first),
+                        second.as_ref().map(numbers).unwrap_or_default(),
+                    ),
                 };
-                StoredMemory { path: path.clone(), steps: memory.steps, first, second }
+                StoredMemory {
+                    path: path.clone(),
+                    steps: memory.steps,
+                    first,
+                    second,
+                }
             })
             .collect()
     }
@@ -188,7 +243,10 @@ impl Optimizer {
             .into_iter()
             .map(|stored| {
                 // Memory moves to the parameter's device when it is next needed.
-                let memory = Memory { steps: stored.steps, buffers: Buffers::Host(stored.first, stored.second) };
+                let memory = Memory {
+                    steps: stored.steps,
+                    buffers: Buffers::Host(stored.first, stored.second),
+                };
                 (stored.path, memory)
             })
             .collect();
@@ -200,7 +258,11 @@ struct Path(Vec<String>);
 
 impl Path {
     fn new(prefix: &str) -> Self {
-        Self(if prefix.is_empty() { Vec::new() } else { vec![prefix.to_owned()] })
+        Self(if prefix.is_empty() {
+            Vec::new()
+        } else {
+            vec![prefix.to_owned()]
+        })
     }
     fn to_text(&self) -> String {
         self.0.join(".")
@@ -223,7 +285,8 @@ impl ModuleVisitor for Taker<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(self.graph) {
             let n = gradient.shape().num_elements();
-            self.items.push((self.path.to_text(), gradient.reshape([n])));
+            self.items
+                .push((self.path.to_text(), gradient.reshape([n])));
         }
     }
 }
@@ -245,16 +308,27 @@ impl ModuleMapper for Stepper<'_> {
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.to_text();
-        let Some(gradient) = self.gradients.get(path.as_str()) else { return param };
-        let group = self.optimizer.groups.get(&path).copied().unwrap_or(Group { rate: 1.0, decay: 0.0 });
+        let Some(gradient) = self.gradients.get(path.as_str()) else {
+            return param;
+        };
+        let group = self.optimizer.groups.get(&path).copied().unwrap_or(Group {
+            rate: 1.0,
+            decay: 0.0,
+        });
         let method = self.optimizer.method;
-        let memory = self
-            .optimizer
-            .state
-            .entry(path)
-            .or_insert_with(|| Memory { steps: 0, buffers: Buffers::Host(Vec::new(), Vec::new()) });
+        let memory = self.optimizer.state.entry(path).or_insert_with(|| Memory {
+            steps: 0,
+            buffers: Buffers::Host(Vec::new(), Vec::new()),
+        });
         memory.steps += 1;
-        let numbers = Numbers::new(method, group, self.rates, self.scale, memory.steps);
+        let numbers = Numbers {
+            method,
+            lr: self.rates.rate * group.rate,
+            decay: group.decay,
+            momentum: self.rates.momentum,
+            step: memory.steps,
+            scale: self.scale,
+        };
 
         let (id, tensor, mapper) = param.consume();
         let requires = tensor.is_require_grad();
@@ -267,42 +341,25 @@ impl ModuleMapper for Stepper<'_> {
     }
 }
 
-/// Everything that is one number per parameter and step, computed in `f64` once.
+/// What is one number per parameter and step.
+#[derive(Clone, Copy)]
 struct Numbers {
-    scale: f32,
-    kind: Kind,
+    method: Method,
+    lr: f64,
+    decay: f64,
+    momentum: f64,
+    /// Steps that the parameter has taken, this one included.
+    step: u32,
+    /// Multiplies the gradient first.
+    scale: f64,
 }
 
-enum Kind {
-    AdamW { keep: f32, beta1: f32, beta2: f32, step: f32, root: f32, epsilon: f32 },
-    Sgd { decay: f32, momentum: f32, rate: f32 },
-}
-
-impl Numbers {
-    fn new(method: Method, group: Group, rates: Rates, scale: f64, steps: u32) -> Self {
-        let rate = rates.rate * group.rate;
-        let power = i32::try_from(steps).unwrap_or(i32::MAX);
-        let kind = match method {
-            Method::AdamW { beta2, epsilon } => Kind::AdamW {
-                keep: (1.0 - rate * group.decay) as f32,
-                beta1: rates.momentum as f32,
-                beta2: beta2 as f32,
-                step: (rate / (1.0 - rates.momentum.powi(power))) as f32,
-                root: (1.0 / (1.0 - beta2.powi(power)).sqrt()) as f32,
-                epsilon: epsilon as f32,
-            },
-            Method::Sgd => Kind::Sgd {
-                decay: group.decay as f32,
-                // The first buffer is the gradient itself.
-                momentum: if steps == 1 { 0.0 } else { rates.momentum as f32 },
-                rate: rate as f32,
-            },
-        };
-        Self { scale: scale as f32, kind }
-    }
-}
-
-fn step_tensor<const D: usize>(tensor: Tensor<D>, gradient: &Tensor<1>, buffers: &mut Buffers, numbers: &Numbers) -> Tensor<D> {
+fn step_tensor<const D: usize>(
+    tensor: Tensor<D>,
+    gradient: &Tensor<1>,
+    buffers: &mut Buffers,
+    numbers: &Numbers,
+) -> Tensor<D> {
     let mut dispatch = tensor.into_dispatch();
     if let DispatchTensorKind::Flex(BackendTensor::Float(parameter)) = &mut dispatch.kind
         && parameter.dtype() == DType::F32
@@ -311,56 +368,83 @@ fn step_tensor<const D: usize>(tensor: Tensor<D>, gradient: &Tensor<1>, buffers:
             p.layout().contiguous_offsets() == Some((0, p.storage::<f32>().len()))
         };
         if !whole(parameter) {
-            *parameter = burn::backend::tensor::FloatTensor::<burn::backend::Flex>::from_data(parameter.clone().into_data());
+            *parameter = burn::backend::tensor::FloatTensor::<burn::backend::Flex>::from_data(
+                parameter.clone().into_data(),
+            );
         }
         // Copied only where someone else holds the same memory (the best weights so far, say).
         let values = parameter.storage_mut::<f32>();
-        let Buffers::Host(first, second) = buffers else { panic!("a parameter went from another device to the CPU") };
+        let Buffers::Host(first, second) = buffers else {
+            panic!("a parameter went from another device to the CPU")
+        };
         first.resize(values.len(), 0.0);
-        if matches!(numbers.kind, Kind::AdamW { .. }) {
+        if matches!(numbers.method, Method::AdamW { .. }) {
             second.resize(values.len(), 0.0);
         }
-        on_host(gradient, |gradient| step_host(values, gradient, first, second, numbers));
+        on_host(gradient, |gradient| {
+            step_host(values, gradient, first, second, numbers)
+        });
         return Tensor::from_dispatch(dispatch);
     }
-    step_device(Tensor::from_dispatch(dispatch), gradient.clone(), buffers, numbers)
+    step_device(
+        Tensor::from_dispatch(dispatch),
+        gradient.clone(),
+        buffers,
+        numbers,
+    )
 }
 
-/// Elements that one thread steps at a time: large enough that handing them out costs nothing.
-const CHUNK: usize = 1 << 15;
-
-fn step_host(values: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], numbers: &Numbers) {
-    let scale = numbers.scale;
-    match numbers.kind {
-        Kind::AdamW { keep, beta1, beta2, step, root, epsilon } => {
-            values
-                .par_chunks_mut(CHUNK)
-                .zip(gradient.par_chunks(CHUNK))
-                .zip(first.par_chunks_mut(CHUNK))
-                .zip(second.par_chunks_mut(CHUNK))
-                .for_each(|(((values, gradient), first), second)| {
-                    for (((p, g), m), v) in values.iter_mut().zip(gradient).zip(first).zip(second) {
-                        let g = g * scale;
-                        *m += (g - *m) * (1.0 - beta1);
-                        *v = beta2 * *v + (1.0 - beta2) * g * g;
-                        *p = *p * keep - step * *m / (v.sqrt() * root + epsilon);
-                    }
-                });
+/// One pass over the memory, by the kernels.
+fn step_host(
+    values: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    numbers: &Numbers,
+) {
+    let Numbers {
+        lr,
+        decay,
+        scale,
+        momentum,
+        step,
+        method,
+    } = *numbers;
+    let (lr, weight_decay, gradient_scale) = (lr as f32, decay as f32, scale as f32);
+    match method {
+        Method::AdamW { beta2, epsilon } => {
+            let (beta1, beta2, eps) = (momentum as f32, beta2 as f32, epsilon as f32);
+            AdamW {
+                lr,
+                beta1,
+                beta2,
+                eps,
+                weight_decay,
+                step: step.into(),
+                gradient_scale,
+            }
+            .update(values, gradient, first, second);
         }
-        Kind::Sgd { decay, momentum, rate } => {
-            values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(first.par_chunks_mut(CHUNK)).for_each(
-                |((values, gradient), first)| {
-                    for ((p, g), b) in values.iter_mut().zip(gradient).zip(first) {
-                        *b = momentum * *b + (g * scale + decay * *p);
-                        *p -= rate * *b;
-                    }
-                },
-            );
+        Method::Sgd => {
+            let kind = Momentum::Classical;
+            Sgd {
+                lr,
+                momentum: momentum as f32,
+                kind,
+                weight_decay,
+                gradient_scale,
+            }
+            .update(values, gradient, first);
         }
     }
 }
 
-fn step_device<const D: usize>(tensor: Tensor<D>, gradient: Tensor<1>, buffers: &mut Buffers, numbers: &Numbers) -> Tensor<D> {
+fn step_device<const D: usize>(
+    tensor: Tensor<D>,
+    gradient: Tensor<1>,
+    buffers: &mut Buffers,
+    numbers: &Numbers,
+) -> Tensor<D> {
     let (shape, device) = (tensor.shape(), tensor.device());
     let n = shape.num_elements();
     let on_device = |host: &[f32]| match host {
@@ -369,22 +453,36 @@ fn step_device<const D: usize>(tensor: Tensor<D>, gradient: Tensor<1>, buffers: 
     };
     let (first, second) = match buffers {
         Buffers::Host(first, second) => (on_device(first), on_device(second)),
-        Buffers::Device(first, second) => (first.clone(), second.clone().unwrap_or_else(|| on_device(&[]))),
+        Buffers::Device(first, second) => (
+            first.clone(),
+            second.clone().unwrap_or_else(|| on_device(&[])),
+        ),
     };
+    let Numbers {
+        lr,
+        decay,
+        momentum,
+        step,
+        ..
+    } = *numbers;
     let gradient = gradient.to_device(&device) * numbers.scale;
     let value = tensor.reshape([n]);
-    let stepped = match numbers.kind {
-        Kind::AdamW { keep, beta1, beta2, step, root, epsilon } => {
-            let first = first * beta1 + gradient.clone() * (1.0 - beta1);
+    let power = i32::try_from(step).unwrap_or(i32::MAX);
+    let stepped = match numbers.method {
+        Method::AdamW { beta2, epsilon } => {
+            let first = first * momentum + gradient.clone() * (1.0 - momentum);
             let second = second * beta2 + gradient.clone() * gradient * (1.0 - beta2);
-            let stepped = value * keep - first.clone() / (second.clone().sqrt() * root + epsilon) * step;
+            let root = (1.0 - beta2.powi(power)).sqrt();
+            let rate = lr / (1.0 - momentum.powi(power));
+            let stepped = value * (1.0 - lr * decay)
+                - first.clone() / (second.clone().sqrt() / root + epsilon) * rate;
             *buffers = Buffers::Device(first, Some(second));
             stepped
         }
-        Kind::Sgd { decay, momentum, rate } => {
+        Method::Sgd => {
             let first = first * momentum + gradient + value.clone() * decay;
             *buffers = Buffers::Device(first.clone(), None);
-            value - first * rate
+            value - first * lr
         }
     };
     stepped.reshape(shape)
@@ -400,22 +498,6 @@ fn on_host<R>(tensor: &Tensor<1>, read: impl FnOnce(&[f32]) -> R) -> R {
     }
     let data = Tensor::<1>::from_dispatch(dispatch).into_data_as::<f32>();
     read(data.as_slice().expect("converted to f32 just now"))
-}
-
-fn sum_of_squares(gradient: &Tensor<1>) -> f64 {
-    on_host(gradient, |values| {
-        // Sixteen sums side by side keep the vector units busy; their number and order are fixed.
-        const LANES: usize = 16;
-        let chunks = values.chunks_exact(LANES);
-        let rest: f64 = chunks.remainder().iter().map(|&value| f64::from(value) * f64::from(value)).sum();
-        let mut sums = [0.0f64; LANES];
-        for chunk in chunks {
-            for (sum, &value) in sums.iter_mut().zip(chunk) {
-                *sum += f64::from(value) * f64::from(value);
-            }
-        }
-        sums.iter().sum::<f64>() + rest
-    })
 }
 
 #[cfg(test)]
@@ -437,8 +519,12 @@ mod tests {
         let rows = bias.len();
         let shape = [rows, weight.len() / rows];
         Pair {
-            weight: Param::from_tensor(Tensor::from_data(TensorData::new(weight, shape), device).require_grad()),
-            bias: Param::from_tensor(Tensor::from_data(TensorData::new(bias, [rows]), device).require_grad()),
+            weight: Param::from_tensor(
+                Tensor::from_data(TensorData::new(weight, shape), device).require_grad(),
+            ),
+            bias: Param::from_tensor(
+                Tensor::from_data(TensorData::new(bias, [rows]), device).require_grad(),
+            ),
         }
     }
 
@@ -456,7 +542,12 @@ mod tests {
     }
 
     fn values<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f32> {
-        param.val().inner().into_data_as::<f32>().try_into_vec().unwrap()
+        param
+            .val()
+            .inner()
+            .into_data_as::<f32>()
+            .try_into_vec()
+            .unwrap()
     }
 
     #[test]
@@ -467,20 +558,40 @@ mod tests {
             let decay = case["weight_decay"].as_f64().unwrap();
             let groups = HashMap::from([
                 ("head.weight".to_owned(), Group { rate: 1.0, decay }),
-                ("head.bias".to_owned(), Group { rate: 0.5, decay: 0.0 }),
+                (
+                    "head.bias".to_owned(),
+                    Group {
+                        rate: 0.5,
+                        decay: 0.0,
+                    },
+                ),
             ]);
             let mut optimizer = Optimizer::new(method, groups);
             let mut module = pair(floats(&case["weight"]), floats(&case["bias"]), &device);
             for step in case["steps"].as_array().unwrap() {
-                let gradients = gradients_of(&module, &floats(&step["weight_gradient"]), &floats(&step["bias_gradient"]), &device);
+                let gradients = gradients_of(
+                    &module,
+                    &floats(&step["weight_gradient"]),
+                    &floats(&step["bias_gradient"]),
+                    &device,
+                );
                 let norm = gradients.norm();
                 assert!((norm - step["norm"].as_f64().unwrap()).abs() < 1e-6, "norm");
                 let scale = clip_factor(norm, case["clip"].as_f64().unwrap());
-                let rates = Rates { rate: step["rate"].as_f64().unwrap(), momentum: step["momentum"].as_f64().unwrap() };
+                let rates = Rates {
+                    rate: step["rate"].as_f64().unwrap(),
+                    momentum: step["momentum"].as_f64().unwrap(),
+                };
                 module = optimizer.step(module, "head", &gradients, rates, scale);
-                for (found, expected) in [(values(&module.weight), &step["weight"]), (values(&module.bias), &step["bias"])] {
+                for (found, expected) in [
+                    (values(&module.weight), &step["weight"]),
+                    (values(&module.bias), &step["bias"]),
+                ] {
                     for (found, expected) in found.iter().zip(floats(expected)) {
-                        assert!((found - expected).abs() < 1e-6, "{method:?}: {found} is not {expected}");
+                        assert!(
+                            (found - expected).abs() < 1e-6,
+                            "{method:?}: {found} is not {expected}"
+                        );
                     }
                 }
             }
@@ -493,13 +604,24 @@ mod tests {
         let device = Device::flex();
         for method in [Method::default(), Method::Sgd] {
             let start: Vec<f32> = (0..50).map(|i| (i as f32 * 0.37).sin()).collect();
-            let (mut host, mut other) = (Tensor::<1>::from_floats(&start[..], &device), Tensor::<1>::from_floats(&start[..], &device));
+            let (mut host, mut other) = (
+                Tensor::<1>::from_floats(&start[..], &device),
+                Tensor::<1>::from_floats(&start[..], &device),
+            );
             let (mut a, mut b) = (Buffers::Host(vec![], vec![]), Buffers::Host(vec![], vec![]));
             for step in 1..=3 {
-                let gradient: Vec<f32> = (0..50).map(|i| (i as f32 * 0.11 + step as f32).cos()).collect();
+                let gradient: Vec<f32> = (0..50)
+                    .map(|i| (i as f32 * 0.11 + step as f32).cos())
+                    .collect();
                 let gradient = Tensor::<1>::from_floats(&gradient[..], &device);
-                let rates = Rates { rate: 0.01, momentum: 0.9 };
-                let numbers = Numbers::new(method, Group { rate: 1.0, decay: 0.1 }, rates, 0.5, step);
+                let numbers = Numbers {
+                    method,
+                    lr: 0.01,
+                    decay: 0.1,
+                    momentum: 0.9,
+                    step,
+                    scale: 0.5,
+                };
                 host = step_tensor(host, &gradient, &mut a, &numbers);
                 other = step_device(other, gradient, &mut b, &numbers);
             }
@@ -515,7 +637,16 @@ mod tests {
         let before = module.clone();
         let gradients = gradients_of(&module, &[1.0; 4], &[1.0; 2], &device);
         let mut optimizer = Optimizer::new(Method::Sgd, HashMap::new());
-        let after = optimizer.step(module, "head", &gradients, Rates { rate: 0.1, momentum: 0.9 }, 1.0);
+        let after = optimizer.step(
+            module,
+            "head",
+            &gradients,
+            Rates {
+                rate: 0.1,
+                momentum: 0.9,
+            },
+            1.0,
+        );
         assert_eq!(values(&before.weight), [1.0; 4]);
         assert_eq!(values(&after.weight), [0.9; 4]);
     }
@@ -523,13 +654,20 @@ mod tests {
     #[test]
     fn stored_memory_goes_on_bit_for_bit() {
         let device = Device::flex().autodiff();
-        let rates = Rates { rate: 0.1, momentum: 0.9 };
+        let rates = Rates {
+            rate: 0.1,
+            momentum: 0.9,
+        };
         let step = |module: Pair, optimizer: &mut Optimizer, k: f32| {
             let gradients = gradients_of(&module, &[k, 0.3, -k, 1.0], &[0.1, k], &device);
             optimizer.step(module, "head", &gradients, rates, 1.0)
         };
         let mut optimizer = Optimizer::new(Method::default(), HashMap::new());
-        let module = step(pair(vec![1.0; 4], vec![1.0; 2], &device), &mut optimizer, 0.7);
+        let module = step(
+            pair(vec![1.0; 4], vec![1.0; 2], &device),
+            &mut optimizer,
+            0.7,
+        );
         let mut resumed = Optimizer::new(Method::default(), HashMap::new());
         resumed.restore(optimizer.memory());
         assert_eq!(resumed.memory(), optimizer.memory());
@@ -544,9 +682,21 @@ mod tests {
         let device = Device::flex().autodiff();
         let module = pair(vec![1.0; 4], vec![1.0; 2], &device);
         let gradients = Gradients::take(&module, "head", module.bias.val().sum().backward());
-        assert_eq!(gradients.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["head.bias"]);
+        assert_eq!(
+            gradients.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+            ["head.bias"]
+        );
         let mut optimizer = Optimizer::new(Method::default(), HashMap::new());
-        let module = optimizer.step(module, "head", &gradients, Rates { rate: 0.1, momentum: 0.9 }, 1.0);
+        let module = optimizer.step(
+            module,
+            "head",
+            &gradients,
+            Rates {
+                rate: 0.1,
+                momentum: 0.9,
+            },
+            1.0,
+        );
         assert_eq!(values(&module.weight), [1.0; 4]);
         assert!(values(&module.bias).iter().all(|value| *value < 1.0));
     }
@@ -556,8 +706,18 @@ mod tests {
         let device = Device::flex().autodiff();
         let module = pair(vec![1.0; 4], vec![1.0; 2], &device);
         let sum = Gradients::default()
-            .plus(gradients_of(&module, &[3.0, 0.0, 0.0, 0.0], &[0.0, 0.0], &device))
-            .plus(gradients_of(&module, &[0.0, 0.0, 0.0, 0.0], &[4.0, 0.0], &device));
+            .plus(gradients_of(
+                &module,
+                &[3.0, 0.0, 0.0, 0.0],
+                &[0.0, 0.0],
+                &device,
+            ))
+            .plus(gradients_of(
+                &module,
+                &[0.0, 0.0, 0.0, 0.0],
+                &[4.0, 0.0],
+                &device,
+            ));
         assert_eq!(sum.norm(), 5.0);
         assert_eq!(clip_factor(5.0, 1.0), 0.2);
         assert_eq!(clip_factor(0.5, 1.0), 1.0);

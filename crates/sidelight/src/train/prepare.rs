@@ -23,8 +23,8 @@ use crate::task::Task;
 
 use super::checkpoint::{Checkpoint, Progress, RowsDigest};
 use super::feed::Feed;
-use super::results::finish;
 use super::optimizer::{Group, Method, Optimizer};
+use super::results::finish;
 use super::schedule::Plan;
 use super::{Ended, Event, Journal, Session, TrainOptions, Trained, fit};
 
@@ -39,12 +39,21 @@ const CACHE_BYTES: usize = 1 << 30;
 /// be known; [`Error::Diverged`]; [`Error::Write`] where the results cannot be written. What is only a loss of
 /// comfort (a checkpoint, the log, the report) is said as a remark.
 pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
-    let TrainOptions { out, existing, stop, on_event } = options;
+    let TrainOptions {
+        out,
+        existing,
+        stop,
+        on_event,
+    } = options;
     let folder = RunFolder::create(&out, existing)?;
     let (mut session, remarks) = Session::new(config, &Device::flex().autodiff())?;
     folder.write_config(&session.config.to_toml()?)?;
 
-    let checkpoint = if existing == Existing::Resume { Checkpoint::read(&folder.checkpoint_dir())? } else { None };
+    let checkpoint = if existing == Existing::Resume {
+        Checkpoint::read(&folder.checkpoint_dir())?
+    } else {
+        None
+    };
     if let Some(checkpoint) = checkpoint {
         checkpoint.check(&session.config, &session.rows, &out)?;
         session.resume(checkpoint)?;
@@ -55,8 +64,14 @@ pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
 
     let (session, ended) = fit(session, &mut journal, stop)?;
     if ended == Ended::Stopped {
-        let run = Run { dir: folder.dir().to_path_buf() };
-        return Ok(Trained { metrics: None, run, stopped: true });
+        let run = Run {
+            dir: folder.dir().to_path_buf(),
+        };
+        return Ok(Trained {
+            metrics: None,
+            run,
+            stopped: true,
+        });
     }
     finish(session, folder, &mut journal)
 }
@@ -80,17 +95,40 @@ impl Session {
     /// # Errors
     ///
     /// As [`train`].
-    pub fn of(config: &Config, dataset: Dataset, divided: Split, device: &Device) -> Result<(Self, Vec<String>)> {
-        let Split { train, valid, remarks: said, .. } = divided;
+    pub fn of(
+        config: &Config,
+        dataset: Dataset,
+        divided: Split,
+        device: &Device,
+    ) -> Result<(Self, Vec<String>)> {
+        let Split {
+            train,
+            valid,
+            remarks: said,
+            ..
+        } = divided;
         if train.len() < 2 {
-            return Err(Error::TooFewRows { path: dataset.path.clone(), expected: 2, found: train.len() });
+            return Err(Error::TooFewRows {
+                path: dataset.path.clone(),
+                expected: 2,
+                found: train.len(),
+            });
         }
         let mut remarks = dataset.remarks.clone();
         remarks.extend(said);
-        let configs: BTreeMap<_, _> = config.metadata.iter().map(|(name, entry)| (name.clone(), entry.full())).collect();
+        let configs: BTreeMap<_, _> = config
+            .metadata
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.full()))
+            .collect();
         let encoder = Encoder::fit(&dataset.metadata, &configs, &train)?;
         let (encoded, unseen) = encoder.encode(&dataset.metadata)?;
-        remarks.extend(unseen.sentences().into_iter().map(|text| format!("validation rows: {text}")));
+        remarks.extend(
+            unseen
+                .sentences()
+                .into_iter()
+                .map(|text| format!("validation rows: {text}")),
+        );
         let task = Task::fit(&dataset, &config.target, &train)?;
 
         let settings = &config.train;
@@ -102,7 +140,11 @@ impl Session {
             spatial: matches!(task, Task::Points { .. }),
         };
         let network = Network::build(&config.model, &spec, settings.seed, device)?;
-        let weights = if settings.class_weights { Weights::InverseFrequency } else { Weights::Even };
+        let weights = if settings.class_weights {
+            Weights::InverseFrequency
+        } else {
+            Weights::Even
+        };
         let loss = Loss::new(&task, &settings.loss, weights)?;
         let rows = digest(&dataset, &train, &valid);
         let reads_image = reads_image(config.model.arm);
@@ -118,7 +160,14 @@ impl Session {
             cache: reads_image.then(|| Arc::new(PixelCache::new(CACHE_BYTES))),
             seed: settings.seed,
         };
-        let feed = Feed::new(source, train, valid, settings.batch, settings.workers, device.clone());
+        let feed = Feed::new(
+            source,
+            train,
+            valid,
+            settings.batch,
+            settings.workers,
+            device.clone(),
+        );
         let plan = plan(config).with_steps_per_epoch(feed.steps_per_epoch());
         let mut frozen = Vec::new();
         network.root.each_parameter("", &mut |path, parameter| {
@@ -126,7 +175,12 @@ impl Session {
                 frozen.push(path);
             }
         });
-        let groups = groups(&network.parameters(), &network.backbone, settings.backbone_rate, settings.weight_decay);
+        let groups = groups(
+            &network.parameters(),
+            &network.backbone,
+            settings.backbone_rate,
+            settings.weight_decay,
+        );
         let session = Self {
             config: config.clone(),
             task,
@@ -146,21 +200,42 @@ impl Session {
 
     /// Says what is about to be done.
     fn announce(&self, remarks: &[String], journal: &mut Journal<'_>) {
-        let n_parameters = self.network.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
+        let n_parameters = self
+            .network
+            .parameters()
+            .iter()
+            .map(|p| p.shape.iter().product::<usize>())
+            .sum();
         let (rows_train, rows_valid) = (self.feed.train.len(), self.feed.valid.len());
         let (steps_per_epoch, epochs) = (self.plan.steps_per_epoch, self.plan.epochs());
         match self.progress.total_step {
-            0 => journal.write(&LogLine::Plan { rows_train, rows_valid, steps_per_epoch, epochs, n_parameters }),
+            0 => journal.write(&LogLine::Plan {
+                rows_train,
+                rows_valid,
+                steps_per_epoch,
+                epochs,
+                n_parameters,
+            }),
             total_step => journal.write(&LogLine::Resumed { total_step }),
         }
         let backbone = self.config.model.backbone.clone();
-        journal.tell(Event::Plan { rows_train, rows_valid, steps_per_epoch, epochs, backbone, n_parameters });
+        journal.tell(Event::Plan {
+            rows_train,
+            rows_valid,
+            steps_per_epoch,
+            epochs,
+            backbone,
+            n_parameters,
+        });
         if self.progress.total_step == 0 {
             for remark in remarks {
                 journal.remark(remark.clone());
             }
         } else {
-            journal.tell(Event::Remark(format!("going on from step {}", self.progress.total_step)));
+            journal.tell(Event::Remark(format!(
+                "going on from step {}",
+                self.progress.total_step
+            )));
         }
     }
 }
@@ -188,16 +263,30 @@ fn plan(config: &Config) -> Plan {
 ///
 /// Discriminative rates: Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.2. fastai's `slice(lr/100, lr)`
 /// is geometric over three groups of layers; here it is over blocks, and its range is `train.backbone_rate`.
-fn groups(parameters: &[ParameterInfo], backbone: &[String], backbone_rate: f64, decay: f64) -> HashMap<String, Group> {
+fn groups(
+    parameters: &[ParameterInfo],
+    backbone: &[String],
+    backbone_rate: f64,
+    decay: f64,
+) -> HashMap<String, Group> {
     let block = |path: &str| {
         let module = path.rsplit_once('.').map_or("", |(module, _)| module);
         let mut names = module.split('.');
         let first = names.next().unwrap_or_default();
-        names.next().map_or_else(|| first.to_owned(), |second| format!("{first}.{second}"))
+        names
+            .next()
+            .map_or_else(|| first.to_owned(), |second| format!("{first}.{second}"))
     };
-    let is_backbone = |path: &str| backbone.iter().any(|name| path.split('.').next() == Some(name));
+    let is_backbone = |path: &str| {
+        backbone
+            .iter()
+            .any(|name| path.split('.').next() == Some(name))
+    };
     let mut blocks: Vec<String> = Vec::new();
-    for parameter in parameters.iter().filter(|parameter| is_backbone(&parameter.path)) {
+    for parameter in parameters
+        .iter()
+        .filter(|parameter| is_backbone(&parameter.path))
+    {
         let block = block(&parameter.path);
         if !blocks.contains(&block) {
             blocks.push(block);
@@ -207,12 +296,18 @@ fn groups(parameters: &[ParameterInfo], backbone: &[String], backbone_rate: f64,
         .iter()
         .filter(|parameter| parameter.kind != ParameterKind::Buffer)
         .map(|parameter| {
-            let depth = blocks.iter().position(|name| *name == block(&parameter.path));
+            let depth = blocks
+                .iter()
+                .position(|name| *name == block(&parameter.path));
             let rate = match depth.filter(|_| is_backbone(&parameter.path)) {
                 Some(depth) => backbone_rate.powf(1.0 - depth as f64 / blocks.len() as f64),
                 None => 1.0,
             };
-            let decay = if parameter.kind == ParameterKind::Weight { decay } else { 0.0 };
+            let decay = if parameter.kind == ParameterKind::Weight {
+                decay
+            } else {
+                0.0
+            };
             (parameter.path.clone(), Group { rate, decay })
         })
         .collect()
@@ -225,17 +320,36 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
         hash.update(dataset.rows[row].to_le_bytes());
         match &dataset.images[row] {
             // The name alone: a folder may be moved between two sittings.
-            ImageSource::Path(path) => hash.update(path.file_name().unwrap_or_default().as_encoded_bytes()),
+            ImageSource::Path(path) => {
+                hash.update(path.file_name().unwrap_or_default().as_encoded_bytes())
+            }
             ImageSource::Bytes { name, .. } => hash.update(name),
         }
     }
     match &dataset.targets {
-        Some(Targets::Points { xy, .. }) => xy.iter().flatten().for_each(|value| hash.update(value.to_le_bytes())),
-        Some(Targets::Class { index, .. }) => index.iter().for_each(|value| hash.update(value.unwrap_or(u32::MAX).to_le_bytes())),
-        Some(Targets::Classes { present, .. }) => present.iter().for_each(|value| hash.update([value.map_or(2, u8::from)])),
-        Some(Targets::Value { values, .. }) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
+        Some(Targets::Points { xy, .. }) => xy
+            .iter()
+            .flatten()
+            .for_each(|value| hash.update(value.to_le_bytes())),
+        Some(Targets::Class { index, .. }) => index
+            .iter()
+            .for_each(|value| hash.update(value.unwrap_or(u32::MAX).to_le_bytes())),
+        Some(Targets::Classes { present, .. }) => present
+            .iter()
+            .for_each(|value| hash.update([value.map_or(2, u8::from)])),
+        Some(Targets::Value { values, .. }) => values
+            .iter()
+            .for_each(|value| hash.update(value.to_le_bytes())),
         None => {}
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    RowsDigest { train: train.len(), valid: valid.len(), sha256 }
+    let sha256 = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    RowsDigest {
+        train: train.len(),
+        valid: valid.len(),
+        sha256,
+    }
 }

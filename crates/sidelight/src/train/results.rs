@@ -8,8 +8,14 @@ use crate::error::Result;
 use crate::image::decode;
 use crate::metric::Metrics;
 use crate::predict::{Predictions, reads_image, score};
-use crate::report::{Card, Curves, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst, number, overlay, page};
-use crate::run::{Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell, prediction_rows, read_log};
+use crate::report::{
+    Card, Curves, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst,
+    number, overlay, page,
+};
+use crate::run::{
+    Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
+    prediction_rows, read_log,
+};
 use crate::task::{Prediction, Task};
 
 use super::{Event, Journal, Session, Trained};
@@ -25,7 +31,11 @@ const CARD_SIDE: usize = 320;
 /// # Errors
 ///
 /// An image that cannot be read; [`Error::Write`](crate::Error::Write).
-pub(super) fn finish(session: Session, folder: RunFolder, journal: &mut Journal<'_>) -> Result<Trained> {
+pub(super) fn finish(
+    session: Session,
+    folder: RunFolder,
+    journal: &mut Journal<'_>,
+) -> Result<Trained> {
     let (predicted, _) = session.predict_validation()?;
     let metrics = session.score_of(&predicted);
     let seconds = session.progress.seconds;
@@ -41,8 +51,15 @@ pub(super) fn finish(session: Session, folder: RunFolder, journal: &mut Journal<
     let model = session.into_model();
     folder.write_model(|dir| model.save(dir))?;
     let run = folder.finish(&scores)?;
-    journal.tell(Event::Done { metrics: metrics.values.clone(), seconds });
-    Ok(Trained { metrics: Some(metrics), run, stopped: false })
+    journal.tell(Event::Done {
+        metrics: metrics.values.clone(),
+        seconds,
+    });
+    Ok(Trained {
+        metrics: Some(metrics),
+        run,
+        stopped: false,
+    })
 }
 
 fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFolder) -> Result<()> {
@@ -52,8 +69,13 @@ fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFol
         extras.insert(0, Extra::Group);
     }
     let mut writer = PredictionsWriter::create(&folder.predictions_path(), &session.task, &extras)?;
-    let rows: Vec<_> =
-        prediction_rows(dataset, &session.feed.valid, &predicted.predictions, predicted.losses.as_deref()).collect();
+    let rows: Vec<_> = prediction_rows(
+        dataset,
+        &session.feed.valid,
+        &predicted.predictions,
+        predicted.losses.as_deref(),
+    )
+    .collect();
     writer.write(&rows)?;
     writer.finish()
 }
@@ -62,10 +84,19 @@ fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
     let config = &session.config;
     let finite = |value: f64| value.is_finite().then_some(value);
     let part = |(part, scores): &(String, Vec<(String, f64)>)| {
-        (part.clone(), scores.iter().map(|(name, value)| (name.clone(), finite(*value))).collect())
+        (
+            part.clone(),
+            scores
+                .iter()
+                .map(|(name, value)| (name.clone(), finite(*value)))
+                .collect(),
+        )
     };
     MetricsFile {
-        rows: RowCounts { train: session.feed.train.len(), valid: session.feed.valid.len() },
+        rows: RowCounts {
+            train: session.feed.train.len(),
+            valid: session.feed.valid.len(),
+        },
         metrics: metrics.values.clone(),
         per_part: metrics.per_part.iter().map(part).collect(),
         seconds: session.progress.seconds,
@@ -74,8 +105,15 @@ fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
     }
 }
 
-fn page_of(session: &Session, predicted: &Predictions, metrics: &Metrics, folder: &RunFolder) -> Result<RunPage> {
-    let Session { config, task, feed, .. } = session;
+fn page_of(
+    session: &Session,
+    predicted: &Predictions,
+    metrics: &Metrics,
+    folder: &RunFolder,
+) -> Result<RunPage> {
+    let Session {
+        config, task, feed, ..
+    } = session;
     let dataset = &feed.source.dataset;
     let targets = dataset.targets.as_ref().expect("a session has targets");
     let baseline = without_looking(session, targets);
@@ -116,26 +154,49 @@ fn page_of(session: &Session, predicted: &Predictions, metrics: &Metrics, folder
 
 /// The main score in one sentence, beside that of a prediction that looks at nothing.
 fn lead(metrics: &Metrics, baseline: &Metrics) -> String {
-    let Some((name, value)) = metrics.values.first() else { return format!("{} validation rows", metrics.n) };
+    let Some((name, value)) = metrics.values.first() else {
+        return format!("{} validation rows", metrics.n);
+    };
     let without = match baseline.get(name) {
         Some(baseline) => format!(" (without looking: {})", number::number(baseline)),
         None => String::new(),
     };
     let meaning = MetricName::of(name).meaning;
-    let meaning = if meaning.is_empty() { name.clone() } else { format!("{name}, {meaning}") };
-    format!("{meaning}: {}{without}, over {} validation rows.", number::number(*value), number::count(metrics.n))
+    let meaning = if meaning.is_empty() {
+        name.clone()
+    } else {
+        format!("{name}, {meaning}")
+    };
+    format!(
+        "{meaning}: {}{without}, over {} validation rows.",
+        number::number(*value),
+        number::count(metrics.n)
+    )
 }
 
 fn facts(session: &Session) -> Vec<(String, String)> {
-    let Session { config, feed, plan, network, .. } = session;
-    let n_parameters = network.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
+    let Session {
+        config,
+        feed,
+        plan,
+        network,
+        ..
+    } = session;
+    let n_parameters = network
+        .parameters()
+        .iter()
+        .map(|p| p.shape.iter().product::<usize>())
+        .sum();
     let mut facts = vec![
         ("target", config.target.names().join(", ")),
-        ("reads", match config.model.arm {
-            Arm::Image => "the image alone".into(),
-            Arm::Metadata => "the metadata alone".into(),
-            _ => format!("image and metadata, joined by `{}`", config.model.fusion),
-        }),
+        (
+            "reads",
+            match config.model.arm {
+                Arm::Image => "the image alone".into(),
+                Arm::Metadata => "the metadata alone".into(),
+                _ => format!("image and metadata, joined by `{}`", config.model.fusion),
+            },
+        ),
     ];
     if reads_image(config.model.arm) {
         facts.push(("backbone", config.model.backbone.clone()));
@@ -150,47 +211,84 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         ("seed", config.train.seed.to_string()),
         ("time", number::duration(session.progress.seconds)),
     ]);
-    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    facts
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn card(session: &Session, prediction: &Option<Prediction>, position: usize) -> Card {
     let dataset: &Arc<Dataset> = &session.feed.source.dataset;
     let source = &dataset.images[position];
     // A picture that cannot be shown leaves its card without one.
-    let picture = reads_image(session.config.model.arm).then(|| decode(source, Some(CARD_SIDE)).ok()).flatten();
-    let target = dataset.targets.as_ref().map(|targets| TargetCell { targets, position });
+    let picture = reads_image(session.config.model.arm)
+        .then(|| decode(source, Some(CARD_SIDE)).ok())
+        .flatten();
+    let target = dataset
+        .targets
+        .as_ref()
+        .map(|targets| TargetCell { targets, position });
     let outcome = Outcome::new(&session.task, target, prediction.as_ref());
     let metadata = overlay::as_read(&dataset.metadata, position);
-    Card::new(dataset.rows[position] + 1, &crate::image::name(source), picture.as_ref(), outcome, metadata)
+    Card::new(
+        dataset.rows[position] + 1,
+        &crate::image::name(source),
+        picture.as_ref(),
+        outcome,
+        metadata,
+    )
 }
 
 /// Scores of the one prediction that is best without looking at a row: the classes' shares, the mean value,
 /// the mean place of each point over the training rows.
 fn without_looking(session: &Session, targets: &Targets) -> Metrics {
-    let Session { task, feed, sizes, .. } = session;
+    let Session {
+        task, feed, sizes, ..
+    } = session;
     let share = |n: usize, of: usize| if of == 0 { 0.5 } else { n as f32 / of as f32 };
     let prediction = match task {
         Task::Class { counts, .. } => {
             let all = counts.iter().sum();
-            Prediction::Class { probabilities: counts.iter().map(|&n| share(n, all)).collect() }
+            Prediction::Class {
+                probabilities: counts.iter().map(|&n| share(n, all)).collect(),
+            }
         }
-        Task::Classes { counts, known, .. } => {
-            Prediction::Classes { probabilities: counts.iter().zip(known).map(|(&n, &known)| share(n, known)).collect() }
-        }
+        Task::Classes { counts, known, .. } => Prediction::Classes {
+            probabilities: counts
+                .iter()
+                .zip(known)
+                .map(|(&n, &known)| share(n, known))
+                .collect(),
+        },
         Task::Value { columns, .. } => task.decode(&vec![0.0; columns.len()]),
         Task::Points { columns, .. } => {
             let mut sums = vec![[0.0f64; 3]; columns.len() / 2];
             for &row in &feed.train {
                 let (xy, mask) = task.encode(targets, row);
-                for (sum, (xy, mask)) in sums.iter_mut().zip(xy.chunks_exact(2).zip(mask.chunks_exact(2))) {
+                for (sum, (xy, mask)) in sums
+                    .iter_mut()
+                    .zip(xy.chunks_exact(2).zip(mask.chunks_exact(2)))
+                {
                     if mask[0] > 0.0 {
-                        *sum = [sum[0] + f64::from(xy[0]), sum[1] + f64::from(xy[1]), sum[2] + 1.0];
+                        *sum = [
+                            sum[0] + f64::from(xy[0]),
+                            sum[1] + f64::from(xy[1]),
+                            sum[2] + 1.0,
+                        ];
                     }
                 }
             }
             let mean = |[x, y, n]: [f64; 3]| [x, y].map(|sum| (sum / n.max(1.0)) as f32);
-            Prediction::Points { xy: sums.into_iter().map(mean).collect() }
+            Prediction::Points {
+                xy: sums.into_iter().map(mean).collect(),
+            }
         }
     };
-    score(task, targets, &feed.valid, &vec![Some(prediction); feed.valid.len()], sizes.as_deref())
+    score(
+        task,
+        targets,
+        &feed.valid,
+        &vec![Some(prediction); feed.valid.len()],
+        sizes.as_deref(),
+    )
 }

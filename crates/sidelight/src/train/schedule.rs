@@ -68,7 +68,11 @@ pub enum Schedule {
 impl Schedule {
     /// One cycle with fastai's numbers: a quarter of the steps up, from 1/25 of the peak.
     pub fn one_cycle(peak: f64) -> Self {
-        Self::OneCycle { peak, rise: 0.25, div: DIV }
+        Self::OneCycle {
+            peak,
+            rise: 0.25,
+            div: DIV,
+        }
     }
 
     /// Rates of step `step` (from 0) of `steps`.
@@ -79,10 +83,16 @@ impl Schedule {
                 let [first, middle, last] = MOMENTUM;
                 if position < rise {
                     let part = position / rise;
-                    Rates { rate: cosine(peak / div, peak, part), momentum: cosine(first, middle, part) }
+                    Rates {
+                        rate: cosine(peak / div, peak, part),
+                        momentum: cosine(first, middle, part),
+                    }
                 } else {
                     let part = (position - rise) / (1.0 - rise);
-                    Rates { rate: cosine(peak, peak / DIV_FINAL, part), momentum: cosine(middle, last, part) }
+                    Rates {
+                        rate: cosine(peak, peak / DIV_FINAL, part),
+                        momentum: cosine(middle, last, part),
+                    }
                 }
             }
             Self::WarmupCosine { peak, warmup } => {
@@ -93,9 +103,15 @@ impl Schedule {
                 } else {
                     cosine(peak, 0.0, (position - warmup) / (1.0 - warmup))
                 };
-                Rates { rate, momentum: 0.9 }
+                Rates {
+                    rate,
+                    momentum: 0.9,
+                }
             }
-            Self::Constant { rate } => Rates { rate, momentum: 0.9 },
+            Self::Constant { rate } => Rates {
+                rate,
+                momentum: 0.9,
+            },
         }
     }
 }
@@ -138,12 +154,20 @@ pub struct Plan {
 impl Plan {
     /// Everything trains from the first step: nothing is pretrained.
     pub fn from_scratch(epochs: usize, rate: f64) -> Self {
-        Self::new(vec![Phase { epochs, backbone: Backbone::Training, schedule: Schedule::one_cycle(rate) }])
+        Self::new(vec![Phase {
+            epochs,
+            backbone: Backbone::Training,
+            schedule: Schedule::one_cycle(rate),
+        }])
     }
 
     /// The pretrained part stays frozen throughout.
     pub fn frozen(epochs: usize, rate: f64) -> Self {
-        Self::new(vec![Phase { epochs, backbone: Backbone::Frozen, schedule: Schedule::one_cycle(rate) }])
+        Self::new(vec![Phase {
+            epochs,
+            backbone: Backbone::Frozen,
+            schedule: Schedule::one_cycle(rate),
+        }])
     }
 
     /// First only what is new, at nearly the rising half of a cycle; then everything, at half the rate.
@@ -156,19 +180,30 @@ impl Plan {
             Phase {
                 epochs: freeze_epochs,
                 backbone: Backbone::Frozen,
-                schedule: Schedule::OneCycle { peak: rate, rise: 0.99, div: DIV },
+                schedule: Schedule::OneCycle {
+                    peak: rate,
+                    rise: 0.99,
+                    div: DIV,
+                },
             },
             Phase {
                 epochs,
                 backbone: Backbone::Training,
-                schedule: Schedule::OneCycle { peak: rate / 2.0, rise: 0.3, div: 5.0 },
+                schedule: Schedule::OneCycle {
+                    peak: rate / 2.0,
+                    rise: 0.3,
+                    div: 5.0,
+                },
             },
         ])
     }
 
     fn new(mut phases: Vec<Phase>) -> Self {
         phases.retain(|phase| phase.epochs > 0);
-        Self { phases, steps_per_epoch: 1 }
+        Self {
+            phases,
+            steps_per_epoch: 1,
+        }
     }
 
     /// The same, with so many steps an epoch.
@@ -196,7 +231,10 @@ impl Plan {
     /// Rates of a step of an epoch, both from 0.
     pub fn at(&self, epoch: usize, step: usize) -> Rates {
         let (first, phase) = self.phase(epoch);
-        phase.schedule.at((epoch - first) * self.steps_per_epoch + step, phase.epochs * self.steps_per_epoch)
+        phase.schedule.at(
+            (epoch - first) * self.steps_per_epoch + step,
+            phase.epochs * self.steps_per_epoch,
+        )
     }
 
     /// The phase of an epoch, and its first epoch.
@@ -222,15 +260,23 @@ mod tests {
 
     /// fastai computes in `f32`, PyTorch in `f64`: hence the tolerance, relative for rates.
     fn check(name: &str, expected: &Value, tolerance: f64, found: impl Iterator<Item = Rates>) {
-        let numbers = |field: &str| serde_json::from_value::<Vec<f64>>(expected[field].clone()).unwrap();
+        let numbers =
+            |field: &str| serde_json::from_value::<Vec<f64>>(expected[field].clone()).unwrap();
         let (rates, momenta) = (numbers("rate"), numbers("momentum"));
         let found: Vec<_> = found.collect();
         assert_eq!(found.len(), rates.len());
         for (step, found) in found.iter().enumerate() {
             let (rate, momentum) = (rates[step], momenta[step]);
             // The last steps of a cycle are so low that the cosine's rounding, on the scale of the peak, shows.
-            assert!((found.rate - rate).abs() < tolerance * (rate + 1e-3), "{name}, step {step}: {} is not {rate}", found.rate);
-            assert!((found.momentum - momentum).abs() < tolerance, "{name}, step {step}: momentum");
+            assert!(
+                (found.rate - rate).abs() < tolerance * (rate + 1e-3),
+                "{name}, step {step}: {} is not {rate}",
+                found.rate
+            );
+            assert!(
+                (found.momentum - momentum).abs() < tolerance,
+                "{name}, step {step}: momentum"
+            );
         }
     }
 
@@ -238,7 +284,12 @@ mod tests {
     fn one_cycle_is_fastais() {
         let reference: Value = serde_json::from_str(REFERENCE).unwrap();
         let schedule = Schedule::one_cycle(2e-3);
-        check("one cycle", &reference["fastai_one_cycle"], 1e-6, (0..40).map(|step| schedule.at(step, 40)));
+        check(
+            "one cycle",
+            &reference["fastai_one_cycle"],
+            1e-6,
+            (0..40).map(|step| schedule.at(step, 40)),
+        );
     }
 
     #[test]
@@ -247,8 +298,16 @@ mod tests {
         let plan = Plan::fine_tune(1, 3, 2e-3).with_steps_per_epoch(8);
         assert_eq!((plan.epochs(), plan.total_steps()), (4, 32));
         let steps = (0..4).flat_map(|epoch| (0..8).map(move |step| (epoch, step)));
-        check("fine tune", &reference["fastai_fine_tune"], 1e-6, steps.map(|(epoch, step)| plan.at(epoch, step)));
-        assert_eq!([0, 1, 3].map(|epoch| plan.backbone(epoch)), [Backbone::Frozen, Backbone::Training, Backbone::Training]);
+        check(
+            "fine tune",
+            &reference["fastai_fine_tune"],
+            1e-6,
+            steps.map(|(epoch, step)| plan.at(epoch, step)),
+        );
+        assert_eq!(
+            [0, 1, 3].map(|epoch| plan.backbone(epoch)),
+            [Backbone::Frozen, Backbone::Training, Backbone::Training]
+        );
     }
 
     #[test]
@@ -256,12 +315,20 @@ mod tests {
         // torch puts step i of n at i / (n − 1); its n steps are the first n of our n − 1, the last at the very end.
         let reference: Value = serde_json::from_str(REFERENCE).unwrap();
         let schedule = Schedule::one_cycle(2e-3);
-        check("torch", &reference["torch_one_cycle"], 1e-12, (0..41).map(|step| schedule.at(step, 40)));
+        check(
+            "torch",
+            &reference["torch_one_cycle"],
+            1e-12,
+            (0..41).map(|step| schedule.at(step, 40)),
+        );
     }
 
     #[test]
     fn warm_up_rises_along_a_line_and_falls_to_nothing() {
-        let schedule = Schedule::WarmupCosine { peak: 1.0, warmup: 0.1 };
+        let schedule = Schedule::WarmupCosine {
+            peak: 1.0,
+            warmup: 0.1,
+        };
         let rates: Vec<f64> = (0..100).map(|step| schedule.at(step, 100).rate).collect();
         assert!((rates[0] - 0.05).abs() < 1e-12);
         assert!((rates[1] - 0.15).abs() < 1e-12);

@@ -1,4 +1,5 @@
 //! One binary for all integration tests: linking Burn takes long.
 
+mod models;
 mod scenes;
 mod training;

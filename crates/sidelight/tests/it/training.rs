@@ -14,15 +14,27 @@ use sidelight::train::{Ended, Event, Journal, Session, fit};
 
 use crate::scenes::{classes, config, dataset, first, noise, png, stream};
 
-const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
+pub(crate) const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
 
-fn session(config: &Config, dataset: &Dataset, split: &Split) -> Session {
-    Session::of(config, dataset.clone(), split.clone(), &Device::flex().autodiff()).unwrap().0
+pub(crate) fn session(config: &Config, dataset: &Dataset, split: &Split) -> Session {
+    Session::of(
+        config,
+        dataset.clone(),
+        split.clone(),
+        &Device::flex().autodiff(),
+    )
+    .unwrap()
+    .0
 }
 
-fn run(session: Session) -> Session {
+pub(crate) fn run(session: Session) -> Session {
     let mut ignore = |_| {};
-    let (session, ended) = fit(session, &mut Journal::new(&mut ignore, None, None), &AtomicBool::new(false)).unwrap();
+    let (session, ended) = fit(
+        session,
+        &mut Journal::new(&mut ignore, None, None),
+        &AtomicBool::new(false),
+    )
+    .unwrap();
     assert_eq!(ended, Ended::Finished);
     session
 }
@@ -33,8 +45,16 @@ fn sixteen_rows_are_learnt_by_heart() {
     let images = (0..16).map(|row| noise(row, &mut random)).collect();
     let data = dataset(images, vec![], classes((0..16).map(|row| row % 3 == 0)));
     let rows: Vec<usize> = (0..16).collect();
-    let split = Split { train: rows.clone(), valid: rows, test: Vec::new(), remarks: Vec::new() };
-    let mut config = config(CLASS, "epochs = 25\n[model]\ndropout = 0.0\narm = \"image\"\n");
+    let split = Split {
+        train: rows.clone(),
+        valid: rows,
+        test: Vec::new(),
+        remarks: Vec::new(),
+    };
+    let mut config = config(
+        CLASS,
+        "epochs = 25\n[model]\ndropout = 0.0\narm = \"image\"\n",
+    );
     config.train.learning_rate = 5e-3;
     let (_, metrics) = run(session(&config, &data, &split)).score().unwrap();
     assert_eq!(metrics.get("accuracy"), Some(1.0), "{metrics:?}");
@@ -45,8 +65,15 @@ fn planted(n: usize) -> (Dataset, Vec<Option<bool>>) {
     let mut random = stream(2);
     let truth: Vec<bool> = (0..n).map(|_| random.next_u32() % 2 == 0).collect();
     let images = (0..n).map(|row| noise(row, &mut random)).collect();
-    let column: Vec<Option<bool>> = truth.iter().map(|&yes| (random.next_u32() % 10 > 0).then_some(yes)).collect();
-    let data = dataset(images, vec![("hint", MetadataValues::Boolean(column.clone()))], classes(truth));
+    let column: Vec<Option<bool>> = truth
+        .iter()
+        .map(|&yes| (random.next_u32() % 10 > 0).then_some(yes))
+        .collect();
+    let data = dataset(
+        images,
+        vec![("hint", MetadataValues::Boolean(column.clone()))],
+        classes(truth),
+    );
     (data, column)
 }
 
@@ -69,7 +96,12 @@ fn a_planted_column_is_found_and_a_shuffled_one_is_not() {
 
 fn bits(session: &Session) -> Vec<(String, Vec<u32>)> {
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
-    session.network.state_dict().into_iter().map(|(path, _, values)| (path, bits(values))).collect()
+    session
+        .network
+        .state_dict()
+        .into_iter()
+        .map(|(path, _, values)| (path, bits(values)))
+        .collect()
 }
 
 fn assert_same(a: &Session, b: &Session) {
@@ -132,9 +164,19 @@ fn a_run_that_crashed_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     let dir = folder.path().join("checkpoint");
     config.train.checkpoint_steps = 3;
     let crash = std::panic::catch_unwind(|| {
-        let mut watch = |event| assert!(!matches!(event, Event::Step { total_step: 8, .. }), "the power fails");
+        let mut watch = |event| {
+            assert!(
+                !matches!(event, Event::Step { total_step: 8, .. }),
+                "the power fails"
+            )
+        };
         let mut journal = Journal::new(&mut watch, None, Some(dir.clone()));
-        fit(session(&config, &data, &split), &mut journal, &AtomicBool::new(false)).unwrap();
+        fit(
+            session(&config, &data, &split),
+            &mut journal,
+            &AtomicBool::new(false),
+        )
+        .unwrap();
     });
     assert!(crash.is_err());
     let session = resumed(&config, &data, &split, &dir);
@@ -163,9 +205,18 @@ fn features_of_a_frozen_backbone_are_what_the_whole_network_says() {
     let (from_features, _) = session.predict_validation().unwrap();
     let model = session.into_model();
     let whole = model.predict(&data, &mut |_, _| {}).unwrap();
-    for (a, b) in from_features.predictions.iter().zip(split.valid.iter().map(|&row| &whole.predictions[row])) {
-        let (Some(sidelight::task::Prediction::Class { probabilities: a }), Some(sidelight::task::Prediction::Class { probabilities: b })) = (a, b)
-        else { panic!("classes") };
+    for (a, b) in from_features
+        .predictions
+        .iter()
+        .zip(split.valid.iter().map(|&row| &whole.predictions[row]))
+    {
+        let (
+            Some(sidelight::task::Prediction::Class { probabilities: a }),
+            Some(sidelight::task::Prediction::Class { probabilities: b }),
+        ) = (a, b)
+        else {
+            panic!("classes")
+        };
         assert!((a[0] - b[0]).abs() < 1e-5, "{a:?} is not {b:?}");
     }
 }
@@ -194,7 +245,13 @@ fn squares(n: usize) -> Dataset {
         .map(|row| {
             let [x, y] = [0; 2].map(|_: u8| (random.next_u32() % 16) as usize + 2);
             xy.push([x as f32 + 2.0, y as f32 + 2.0]);
-            png(row, |i, j| if (x..x + 4).contains(&i) && (y..y + 4).contains(&j) { [255; 3] } else { [20, 40, 60] })
+            png(row, |i, j| {
+                if (x..x + 4).contains(&i) && (y..y + 4).contains(&j) {
+                    [255; 3]
+                } else {
+                    [20, 40, 60]
+                }
+            })
         })
         .collect();
     dataset(images, vec![], Targets::Points { n_points: 1, xy })
@@ -204,7 +261,10 @@ fn squares(n: usize) -> Dataset {
 fn a_square_is_found_to_a_pixel_or_two() {
     let data = squares(120);
     let split = first(96, &data);
-    let mut config = config("kind = \"points\"\ncolumns = [\"x\", \"y\"]", "epochs = 20\nlearning_rate = 0.01\n");
+    let mut config = config(
+        "kind = \"points\"\ncolumns = [\"x\", \"y\"]",
+        "epochs = 20\nlearning_rate = 0.01\n",
+    );
     config.model.arm = Arm::Image;
     config.model.dropout = 0.0;
     let session = run(session(&config, &data, &split));

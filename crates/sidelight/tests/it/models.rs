@@ -1,0 +1,256 @@
+//! Models on disk and on rows that they were not trained on.
+
+use std::fs;
+use std::path::Path;
+
+use sidelight::Error;
+use sidelight::dataset::{ImageSource, MetadataValues};
+use sidelight::predict::{Model, evaluate};
+
+use crate::scenes::{classes, config, dataset, first, noise, stream};
+use crate::training::{CLASS, run, session};
+
+/// A model that has seen 16 rows once; it need not be good.
+fn model() -> Model {
+    let mut random = stream(9);
+    let images = (0..20).map(|row| noise(row, &mut random)).collect();
+    let names = ["mill", "barn"].map(String::from).to_vec();
+    let codes = (0..20).map(|row| Some(row % 2)).collect();
+    let columns = vec![("site", MetadataValues::Categorical { names, codes })];
+    let data = dataset(images, columns, classes((0..20).map(|row| row % 3 == 0)));
+    run(session(
+        &config(CLASS, "epochs = 1\n"),
+        &data,
+        &first(16, &data),
+    ))
+    .into_model()
+}
+
+fn saved() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    model().save(folder.path()).unwrap();
+    folder
+}
+
+/// Loads what is left after something was done to the folder.
+fn after(change: impl FnOnce(&Path)) -> Error {
+    let folder = saved();
+    change(folder.path());
+    Model::load(folder.path()).unwrap_err()
+}
+
+fn edit_json(dir: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = dir.join("model.json");
+    let mut description = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut description);
+    fs::write(path, serde_json::to_vec(&description).unwrap()).unwrap();
+}
+
+#[test]
+fn a_model_holds_two_files_and_nothing_to_execute() {
+    let folder = saved();
+    let mut names: Vec<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["model.json", "weights.safetensors"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let failed = after(|dir| fs::remove_file(dir.join("weights.safetensors")).unwrap());
+    assert!(
+        matches!(&failed, Error::Read { path, .. } if path.ends_with("weights.safetensors")),
+        "{failed}"
+    );
+    let failed = Model::load(Path::new("no/such/model")).unwrap_err();
+    assert_eq!(failed.to_string(), "cannot read no/such/model/model.json");
+}
+
+#[test]
+fn damaged_weights_are_noticed_by_their_checksum() {
+    let failed = after(|dir| {
+        let path = dir.join("weights.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 0x40;
+        fs::write(path, bytes).unwrap();
+    });
+    assert!(matches!(failed, Error::Checksum { .. }), "{failed}");
+}
+
+#[test]
+fn weights_that_were_cut_short_are_too_few_for_the_network() {
+    let failed = after(|dir| {
+        let path = dir.join("weights.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    });
+    assert!(
+        matches!(
+            failed,
+            Error::ModelParts {
+                part: "file of weights",
+                ..
+            }
+        ),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_description_that_claims_an_enormous_layer_allocates_nothing() {
+    let failed = after(|dir| {
+        edit_json(dir, |description| {
+            let text = description["architecture"]
+                .to_string()
+                .replace("\"out_features\":2", "\"out_features\":200000000000");
+            description["architecture"] = serde_json::from_str(&text).unwrap();
+        });
+    });
+    assert!(
+        matches!(
+            failed,
+            Error::ModelParts {
+                part: "file of weights",
+                ..
+            } | Error::Shape { .. }
+        ),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_description_that_is_not_json_is_named_with_its_line() {
+    let failed = after(|dir| fs::write(dir.join("model.json"), "{\"schema\":1,").unwrap());
+    assert!(matches!(failed, Error::StoredJson { .. }), "{failed}");
+}
+
+#[test]
+fn a_newer_schema_is_said_before_anything_else_is_read() {
+    let failed =
+        after(|dir| fs::write(dir.join("model.json"), "{\"schema\":99,\"new\":true}").unwrap());
+    assert!(
+        matches!(
+            failed,
+            Error::SchemaTooNew {
+                found: 99,
+                known: 1,
+                ..
+            }
+        ),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_task_of_another_model_is_refused() {
+    let failed = after(|dir| {
+        edit_json(dir, |description| {
+            description["task"]["names"] = serde_json::json!(["a", "b", "c"]);
+            description["task"]["counts"] = serde_json::json!([1, 1, 1]);
+        });
+    });
+    assert!(
+        matches!(
+            failed,
+            Error::ModelParts {
+                part: "network's output",
+                ..
+            }
+        ),
+        "{failed}"
+    );
+}
+
+#[test]
+fn an_encoder_of_another_model_is_refused() {
+    let failed = after(|dir| {
+        edit_json(dir, |description| {
+            description["encoder"]["columns"] = serde_json::json!([])
+        })
+    });
+    assert!(
+        matches!(
+            failed,
+            Error::ModelParts {
+                part: "network's metadata",
+                ..
+            }
+        ),
+        "{failed}"
+    );
+}
+
+#[test]
+fn unseen_values_and_unreadable_images_are_counted_and_the_others_predicted() {
+    let model = model();
+    let mut random = stream(10);
+    let mut images: Vec<ImageSource> = (0..3).map(|row| noise(row, &mut random)).collect();
+    images[1] = ImageSource::Bytes {
+        name: "torn.png".into(),
+        bytes: b"\x89PNG\r\n\x1a\n".to_vec().into(),
+    };
+    let columns = vec![(
+        "site",
+        MetadataValues::Categorical {
+            names: vec!["castle".into()],
+            codes: vec![Some(0), Some(0), None],
+        },
+    )];
+    let mut data = dataset(images, columns, classes([true, false, true]));
+    let (metrics, found) = evaluate(&model, &data, &mut |_, _| {}).unwrap();
+    assert_eq!(metrics.n, 2);
+    assert_eq!(
+        found
+            .predictions
+            .iter()
+            .map(Option::is_some)
+            .collect::<Vec<_>>(),
+        [true, false, true]
+    );
+    let [(1, problem)] = &found.problems[..] else {
+        panic!("{:?}", found.problems)
+    };
+    assert!(problem.to_string().contains("row 2"), "{problem}");
+    assert_eq!(found.unseen.categories["site"]["castle"], 2);
+    assert_eq!(found.unseen.new_gaps["site"], 1);
+    let losses = found.losses.unwrap();
+    assert!(losses[0].is_finite() && losses[1].is_nan());
+
+    data.targets = None;
+    assert!(
+        model
+            .predict(&data, &mut |_, _| {})
+            .unwrap()
+            .losses
+            .is_none()
+    );
+    let failed = evaluate(&model, &data, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(failed, Error::NoTargets { columns, .. } if columns == ["answer"]));
+}
+
+#[test]
+fn a_rows_prediction_does_not_depend_on_its_batch() {
+    let mut model = model();
+    let mut random = stream(11);
+    let images = (0..5).map(|row| noise(row, &mut random)).collect();
+    let codes = (0..5).map(|row| Some(row % 2)).collect();
+    let names = ["mill", "barn"].map(String::from).to_vec();
+    let data = dataset(
+        images,
+        vec![("site", MetadataValues::Categorical { names, codes })],
+        classes([true; 5]),
+    );
+    let whole = model.predict(&data, &mut |_, _| {}).unwrap();
+    model.config.train.batch = 1;
+    let single = model.predict(&data, &mut |_, _| {}).unwrap();
+    for (a, b) in whole
+        .losses
+        .unwrap()
+        .into_iter()
+        .zip(single.losses.unwrap())
+    {
+        assert!((a - b).abs() < 1e-5, "{a} is not {b}");
+    }
+}
