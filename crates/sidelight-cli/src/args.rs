@@ -32,40 +32,106 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a data set and show on it what metadata can do
+    ///
+    /// Makes pictures of cards on a table, trains on the image alone, the metadata
+    /// alone, both, and both with shuffled metadata, and compares them.
+    ///
+    /// Each picture shows two or three cards; only the row's metadata says which
+    /// one is meant. Everything is generated, nothing is downloaded. It takes a few
+    /// minutes; stopped, it goes on where it was when started again.
+    ///
+    /// Example: sidelight demo
+    #[command(verbatim_doc_comment)]
     Demo(DemoArgs),
     /// Look at a table and write a sidelight.toml for it
+    ///
+    /// Reads a table, infers what each column means and writes a commented
+    /// sidelight.toml to edit.
+    ///
+    /// The columns, what was inferred and the evidence for it are printed.
+    ///
+    /// Example: sidelight init metadata.csv --target price --group house_id
+    #[command(verbatim_doc_comment)]
     Init(InitArgs),
     /// List every problem of a table and its images
+    ///
+    /// Lists all problems of the table and the images at once: unreadable images,
+    /// points outside them, cells of the wrong kind, duplicates, leaks.
+    ///
+    /// Exits with 1 where training would stop at one of them.
+    ///
+    /// Example: sidelight check sidelight.toml
+    #[command(verbatim_doc_comment)]
     Check(CheckArgs),
     /// Train a model as a sidelight.toml says
+    ///
+    /// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
+    /// metrics.json, predictions.csv and report.html.
+    ///
+    /// Ctrl-C saves and stops; `--resume` goes on, bit for bit as if nothing had
+    /// happened. A second Ctrl-C quits at once.
+    ///
+    /// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
+    #[command(verbatim_doc_comment)]
     Train(TrainArgs),
     /// Score a trained model
+    ///
+    /// Scores a trained model, on the validation rows of its own table or on all
+    /// rows of another.
+    ///
+    /// Example: sidelight eval runs/a test.csv --format json
+    #[command(verbatim_doc_comment)]
     Eval(EvalArgs),
     /// Apply a trained model to the rows of a table
+    ///
+    /// Applies a trained model to every row of a table, which needs no target.
+    ///
+    /// Categories that training had not, and new gaps, are counted and said.
+    ///
+    /// Example: sidelight predict runs/a new.csv --out predictions.csv
+    #[command(verbatim_doc_comment)]
     Predict(PredictArgs),
     /// Show rows as the network gets them, with predictions for a run
+    ///
+    /// Prints rows as read and as encoded; with --out, writes a page with the
+    /// pictures and points as the network gets them.
+    ///
+    /// For a run the page adds predictions and the rows with the largest losses.
+    ///
+    /// Example: sidelight show sidelight.toml --out batch.html
+    #[command(verbatim_doc_comment)]
     Show(ShowArgs),
     /// List a network's layers, or the contents of a weights file
+    ///
+    /// Lists a network's parameters: path, shape, whether it is trained.
+    ///
+    /// Takes a sidelight.toml (the network that would be trained), a run, or a
+    /// .pth or .safetensors file.
+    ///
+    /// Example: sidelight inspect runs/a --match 'layer4.*'
+    #[command(verbatim_doc_comment)]
     Inspect(InspectArgs),
     /// List the backbones that `model.backbone` can name
+    ///
+    /// Lists the backbones that `model.backbone` can name.
+    ///
+    /// Example: sidelight backbones
+    #[command(verbatim_doc_comment)]
     Backbones(BackbonesArgs),
 }
 
-/// Makes pictures of cards on a table, trains on the image alone, the metadata
-/// alone, both, and both with shuffled metadata, and compares them.
-///
-/// Each picture shows two or three cards; only the row's metadata says which
-/// one is meant. Everything is generated, nothing is downloaded. It takes a few
-/// minutes; stopped, it goes on where it was when started again.
-///
-/// Example: sidelight demo
+/// What `sidelight demo` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct DemoArgs {
     /// Folder to make
     ///
     /// Everything goes into it; delete it to start again.
-    #[arg(long, value_name = "DIR", default_value = "demo", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "demo",
+        help_heading = "Output"
+    )]
     pub(crate) out: PathBuf,
     /// Number of pictures
     ///
@@ -89,21 +155,21 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Training")]
     pub(crate) set: Vec<String>,
     /// How the comparison is printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
-/// Reads a table, infers what each column means and writes a commented
-/// sidelight.toml to edit.
-///
-/// The columns, what was inferred and the evidence for it are printed.
-///
-/// Example: sidelight init metadata.csv --target price --group house_id
+/// What `sidelight init` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct InitArgs {
     /// CSV, TSV, JSON Lines, Parquet, or a Hugging Face imagefolder
     pub(crate) table: PathBuf,
@@ -111,7 +177,13 @@ pub(crate) struct InitArgs {
     ///
     /// Points are columns x0,y0,x1,y1,… in pixels.
     /// Example: --target x0,y0,x1,y1
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', required = true, help_heading = "Columns")]
+    #[arg(
+        long,
+        value_name = "COLUMN,…",
+        value_delimiter = ',',
+        required = true,
+        help_heading = "Columns"
+    )]
     pub(crate) target: Vec<String>,
     /// Column whose rows belong together (a patient, a house)
     ///
@@ -123,7 +195,12 @@ pub(crate) struct InitArgs {
     ///
     /// Use it for a column that will not be known when predicting.
     /// Example: --ignore finding
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', help_heading = "Columns")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        help_heading = "Columns"
+    )]
     pub(crate) ignore: Vec<String>,
     /// File to write
     ///
@@ -134,18 +211,18 @@ pub(crate) struct InitArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
     /// How the columns are printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
-/// Lists all problems of the table and the images at once: unreadable images,
-/// points outside them, cells of the wrong kind, duplicates, leaks.
-///
-/// Exits with 1 when training would fail or be misled.
-///
-/// Example: sidelight check sidelight.toml
+/// What `sidelight check` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct CheckArgs {
     /// The configuration
     pub(crate) config: PathBuf,
@@ -157,19 +234,18 @@ pub(crate) struct CheckArgs {
     /// How problems are printed
     ///
     /// `json` and `csv` list all of them, one a row.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
-/// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
-/// metrics.json, predictions.csv and report.html.
-///
-/// Ctrl-C saves and stops; `--resume` goes on, bit for bit as if nothing had
-/// happened. A second Ctrl-C quits at once.
-///
-/// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
+/// What `sidelight train` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct TrainArgs {
     /// The configuration
     pub(crate) config: PathBuf,
@@ -192,7 +268,13 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
     /// How the final scores are printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
     /// Change a field of the configuration; can be repeated
     ///
@@ -204,32 +286,29 @@ pub(crate) struct TrainArgs {
     pub(crate) machine: Machine,
 }
 
-/// Scores a trained model, on the validation rows of its own table or on all
-/// rows of another.
-///
-/// Example: sidelight eval runs/a test.csv --format json
+/// What `sidelight eval` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct EvalArgs {
     /// Folder of the run
     pub(crate) run: PathBuf,
     /// A table with the same columns; default: the run's validation rows
     pub(crate) table: Option<PathBuf>,
     /// How scores are printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,
 }
 
-/// Applies a trained model to every row of a table, which needs no target.
-///
-/// Categories that training had not, and new gaps, are counted and said.
-///
-/// Example: sidelight predict runs/a new.csv --out predictions.csv
+/// What `sidelight predict` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct PredictArgs {
     /// Folder of the run
     pub(crate) run: PathBuf,
@@ -246,14 +325,8 @@ pub(crate) struct PredictArgs {
     pub(crate) machine: Machine,
 }
 
-/// Prints rows as read and as encoded; with --out, writes a page with the
-/// pictures and points as the network gets them.
-///
-/// For a run the page adds predictions and the rows with the largest losses.
-///
-/// Example: sidelight show sidelight.toml --out batch.html
+/// What `sidelight show` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct ShowArgs {
     /// A sidelight.toml, or the folder of a run
     #[arg(value_name = "CONFIG|RUN")]
@@ -276,14 +349,8 @@ pub(crate) struct ShowArgs {
     pub(crate) machine: Machine,
 }
 
-/// Lists a network's parameters: path, shape, whether it is trained.
-///
-/// Takes a sidelight.toml (the network that would be trained), a run, or a
-/// .pth or .safetensors file.
-///
-/// Example: sidelight inspect runs/a --match 'layer4.*'
+/// What `sidelight inspect` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct InspectArgs {
     /// A sidelight.toml, the folder of a run, or a weights file
     #[arg(value_name = "CONFIG|RUN|WEIGHTS")]
@@ -299,18 +366,27 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
     pub(crate) set: Vec<String>,
     /// How the list is printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
-/// Lists the backbones that `model.backbone` can name.
-///
-/// Example: sidelight backbones
+/// What `sidelight backbones` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct BackbonesArgs {
     /// How the list is printed
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) format: Format,
 }
 
@@ -323,7 +399,13 @@ pub(crate) struct Machine {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Machine")]
     pub(crate) threads: usize,
     /// Device to compute on
-    #[arg(long, value_enum, default_value_t, value_name = "DEVICE", help_heading = "Machine")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "DEVICE",
+        help_heading = "Machine"
+    )]
     pub(crate) device: Device,
 }
 
@@ -360,11 +442,18 @@ mod tests {
     #[test]
     fn every_flag_has_a_heading_and_every_argument_a_help() {
         for command in Arguments::command().get_subcommands() {
-            assert!(command.get_long_about().is_some_and(|about| about.to_string().contains("Example: sidelight ")));
+            assert!(
+                command
+                    .get_long_about()
+                    .is_some_and(|about| about.to_string().contains("Example: sidelight "))
+            );
             for argument in command.get_arguments() {
                 let name = format!("{} {}", command.get_name(), argument.get_id());
                 assert!(argument.get_help().is_some(), "{name}");
-                assert!(argument.is_positional() || argument.get_help_heading().is_some(), "{name}");
+                assert!(
+                    argument.is_positional() || argument.get_help_heading().is_some(),
+                    "{name}"
+                );
             }
         }
     }
@@ -372,8 +461,13 @@ mod tests {
     #[test]
     fn help_fits_80_columns() {
         let mut arguments = Arguments::command();
+        // Subcommands learn the width when the whole is built.
+        arguments.build();
         for command in arguments.get_subcommands_mut() {
-            for help in [command.render_help().to_string(), command.render_long_help().to_string()] {
+            for help in [
+                command.render_help().to_string(),
+                command.render_long_help().to_string(),
+            ] {
                 for line in help.lines() {
                     assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
                 }

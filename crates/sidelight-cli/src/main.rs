@@ -45,7 +45,13 @@ fn run(command: Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
 /// What to do next: the first advice along the chain.
 fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
-        let library = cause.downcast_ref::<sidelight::Error>().and_then(sidelight::Error::hint);
-        library.or_else(|| cause.downcast_ref::<Refusal>().map(|refusal| refusal.hint.clone()))
+        let library = cause
+            .downcast_ref::<sidelight::Error>()
+            .and_then(sidelight::Error::hint);
+        library.or_else(|| {
+            cause
+                .downcast_ref::<Refusal>()
+                .map(|refusal| refusal.hint.clone())
+        })
     })
 }

@@ -14,7 +14,10 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// A refusal with its advice.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
+        Self {
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 

@@ -25,7 +25,12 @@ impl Terminal {
         let is_live = io::stderr().is_terminal();
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { is_quiet, has_colour: is_live && !is_plain, is_live, drawn: None }
+        Self {
+            is_quiet,
+            has_colour: is_live && !is_plain,
+            is_live,
+            drawn: None,
+        }
     }
 
     /// A line of conversation, left out with `--quiet`.
@@ -56,7 +61,9 @@ impl Terminal {
 
     /// A line that the next one replaces; on a terminal only, at most ten times a second.
     pub(crate) fn progress(&mut self, text: impl FnOnce() -> String) {
-        let is_due = self.drawn.is_none_or(|drawn| drawn.elapsed() > Duration::from_millis(100));
+        let is_due = self
+            .drawn
+            .is_none_or(|drawn| drawn.elapsed() > Duration::from_millis(100));
         if self.is_live && !self.is_quiet && is_due {
             let text: String = text().chars().take(width() - 1).collect();
             // To the start of the line, and what is left of the old one is erased.
@@ -69,7 +76,10 @@ impl Terminal {
     pub(crate) fn data(&mut self, text: &str) -> anyhow::Result<()> {
         self.end_progress();
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        match stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
             // Whoever read us has read enough: `sidelight … | head`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.context("cannot write to stdout"),
@@ -103,13 +113,19 @@ impl Terminal {
     }
 
     fn paint(&self, text: &str, code: &str) -> String {
-        if self.has_colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.has_colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
 /// Columns of the terminal: what the shell says, else 80.
 fn width() -> usize {
-    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let said = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
     said.filter(|columns| *columns >= 20).unwrap_or(80)
 }
 
@@ -181,7 +197,10 @@ impl Cell {
 impl Table {
     /// A table without rows.
     pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
-        Self { header: header.map(str::to_owned).to_vec(), rows: Vec::new() }
+        Self {
+            header: header.map(str::to_owned).to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row: one cell per column.
@@ -192,7 +211,10 @@ impl Table {
 
     /// A table without rows, of columns that are known only now.
     pub(crate) fn with_header(header: Vec<String>) -> Self {
-        Self { header, rows: Vec::new() }
+        Self {
+            header,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row: one cell per column.
@@ -212,19 +234,36 @@ impl Table {
     }
 
     fn to_text(&self) -> String {
-        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Cell::text).collect()).collect();
+        let cells: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| row.iter().map(Cell::text).collect())
+            .collect();
         let columns = 0..self.header.len();
         let widths: Vec<usize> = columns
             .clone()
-            .map(|c| cells.iter().map(|row| length(&row[c])).chain([length(&self.header[c])]).max().unwrap_or(0))
+            .map(|c| {
+                cells
+                    .iter()
+                    .map(|row| length(&row[c]))
+                    .chain([length(&self.header[c])])
+                    .max()
+                    .unwrap_or(0)
+            })
             .collect();
-        let is_right: Vec<bool> = columns.map(|c| self.rows.iter().any(|row| row[c].is_right())).collect();
+        let is_right: Vec<bool> = columns
+            .map(|c| self.rows.iter().any(|row| row[c].is_right()))
+            .collect();
         let mut text = String::new();
         for row in std::iter::once(&self.header).chain(&cells) {
             let mut line = String::new();
             for (c, cell) in row.iter().enumerate() {
                 let blank = " ".repeat(widths[c] - length(cell));
-                let (before, after) = if is_right[c] { (blank.as_str(), "") } else { ("", blank.as_str()) };
+                let (before, after) = if is_right[c] {
+                    (blank.as_str(), "")
+                } else {
+                    ("", blank.as_str())
+                };
                 let _ = write!(line, "  {before}{cell}{after}");
             }
             text += line.trim_end();
@@ -241,14 +280,27 @@ impl Table {
                 Cell::Count(count) => Value::from(*count),
                 Cell::Empty => Value::Null,
             };
-            Value::Object(self.header.iter().cloned().zip(row.iter().map(value)).collect::<Map<_, _>>())
+            Value::Object(
+                self.header
+                    .iter()
+                    .cloned()
+                    .zip(row.iter().map(value))
+                    .collect::<Map<_, _>>(),
+            )
         };
-        format!("{:#}\n", Value::Array(self.rows.iter().map(object).collect()))
+        format!(
+            "{:#}\n",
+            Value::Array(self.rows.iter().map(object).collect())
+        )
     }
 
     fn to_csv(&self) -> String {
         let quoted = |cell: String| {
-            if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell
+            }
         };
         let whole = |cell: &Cell| match cell {
             Cell::Number(number) => number.to_string(),
@@ -307,29 +359,59 @@ mod tests {
 
     #[test]
     fn numbers_are_aligned_right_and_words_left() {
-        assert_eq!(example().to_text(), "  arm     mean_px    n\n  image     21.50  400\n  a, \"b\"             7\n");
+        assert_eq!(
+            example().to_text(),
+            "  arm     mean_px    n\n  image     21.50  400\n  a, \"b\"             7\n"
+        );
     }
 
     #[test]
     fn json_keeps_the_order_of_the_columns_and_says_null() {
         let rows: Value = serde_json::from_str(&example().to_json()).unwrap();
-        assert_eq!(rows[1], serde_json::json!({"arm": "a, \"b\"", "mean_px": null, "n": 7}));
-        assert_eq!(rows[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["arm", "mean_px", "n"]);
+        assert_eq!(
+            rows[1],
+            serde_json::json!({"arm": "a, \"b\"", "mean_px": null, "n": 7})
+        );
+        assert_eq!(
+            rows[0].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["arm", "mean_px", "n"]
+        );
     }
 
     #[test]
     fn csv_quotes_what_needs_it() {
-        assert_eq!(example().to_csv(), "arm,mean_px,n\nimage,21.5,400\n\"a, \"\"b\"\"\",,7\n");
+        assert_eq!(
+            example().to_csv(),
+            "arm,mean_px,n\nimage,21.5,400\n\"a, \"\"b\"\"\",,7\n"
+        );
     }
 
     #[test]
     fn numbers_have_four_significant_digits() {
-        let shown = [0.0, 21.5, 0.018_512, 123_456.7, -3.0, 0.99996, f64::NAN, 2e-9].map(significant);
-        assert_eq!(shown, ["0", "21.50", "0.01851", "123457", "-3.000", "1.0000", "NaN", "2.000e-9"]);
+        let shown = [
+            0.0,
+            21.5,
+            0.018_512,
+            123_456.7,
+            -3.0,
+            0.99996,
+            f64::NAN,
+            2e-9,
+        ]
+        .map(significant);
+        assert_eq!(
+            shown,
+            [
+                "0", "21.50", "0.01851", "123457", "-3.000", "1.0000", "NaN", "2.000e-9"
+            ]
+        );
     }
 
     #[test]
     fn durations_are_said_in_two_units_at_most() {
-        assert_eq!([0.4, 59.6, 200.0, 7530.0].map(duration), ["0 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]);
+        assert_eq!(
+            [0.4, 59.6, 200.0, 7530.0].map(duration),
+            ["0 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]
+        );
     }
 }

@@ -10,7 +10,11 @@ use crate::terminal::{Table, Terminal};
 pub(crate) fn run(args: &BackbonesArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let mut table = Table::new(["name", "size", "weights", "licence", "source"]);
     for backbone in BACKBONES {
-        let weights = if backbone.weights.is_empty() { "none: from scratch" } else { backbone.weights };
+        let weights = if backbone.weights.is_empty() {
+            "none: from scratch"
+        } else {
+            backbone.weights
+        };
         table.push([
             backbone.name.into(),
             backbone.size.into(),

@@ -19,16 +19,31 @@ pub(crate) fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<A
             terminal.progress(|| format!("{done} of {all} images"));
         }
     })?;
-    let terminal = shared.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    report.remarks.iter().for_each(|remark| terminal.say(remark));
+    let terminal = shared
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    report
+        .remarks
+        .iter()
+        .for_each(|remark| terminal.say(remark));
     match args.format {
         Format::Text => terminal.data(&listed(&report.problems))?,
         format => terminal.table(&table(&report.problems), format)?,
     }
-    let [errors, warnings] = [(report.n_errors(), "error"), (report.n_warnings(), "warning")].map(|(n, noun)| count(n, noun));
-    let seen = format!("{} and {}", count(report.n_used, "row"), count(report.n_images, "image"));
+    let [errors, warnings] = [
+        (report.n_errors(), "error"),
+        (report.n_warnings(), "warning"),
+    ]
+    .map(|(n, noun)| count(n, noun));
+    let seen = format!(
+        "{} and {}",
+        count(report.n_used, "row"),
+        count(report.n_images, "image")
+    );
     if report.n_errors() > 0 {
-        terminal.say(format!("{errors}, {warnings} in {seen}: training would stop"));
+        terminal.say(format!(
+            "{errors}, {warnings} in {seen}: training would stop"
+        ));
         return Ok(Answer::No);
     }
     match report.n_warnings() {
@@ -60,7 +75,11 @@ fn listed(problems: &[Problem]) -> String {
 fn table(problems: &[Problem]) -> Table {
     let mut table = Table::new(["severity", "problem", "hint"]);
     for problem in problems {
-        table.push([label(problem).into(), problem.to_string().into(), problem.hint().into()]);
+        table.push([
+            label(problem).into(),
+            problem.to_string().into(),
+            problem.hint().into(),
+        ]);
     }
     table
 }

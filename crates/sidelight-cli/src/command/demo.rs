@@ -25,10 +25,30 @@ use crate::terminal::{Table, Terminal, duration, significant};
 
 /// What is compared. Each has a run folder of its name.
 const ARMS: [Arm; 4] = [
-    Arm { name: "image", arm: "image", table: "metadata.csv", reads: "the picture" },
-    Arm { name: "metadata", arm: "metadata", table: "metadata.csv", reads: "the row" },
-    Arm { name: "both", arm: "both", table: "metadata.csv", reads: "the picture and the row" },
-    Arm { name: "shuffled", arm: "both", table: "metadata_shuffled.csv", reads: "the picture and another picture's row" },
+    Arm {
+        name: "image",
+        arm: "image",
+        table: "metadata.csv",
+        reads: "the picture",
+    },
+    Arm {
+        name: "metadata",
+        arm: "metadata",
+        table: "metadata.csv",
+        reads: "the row",
+    },
+    Arm {
+        name: "both",
+        arm: "both",
+        table: "metadata.csv",
+        reads: "the picture and the row",
+    },
+    Arm {
+        name: "shuffled",
+        arm: "both",
+        table: "metadata_shuffled.csv",
+        reads: "the picture and another picture's row",
+    },
 ];
 
 /// Held-out rows that the report shows: the first ones, not the best ones.
@@ -89,21 +109,38 @@ pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<An
     terminal.table(&table(&scored), args.format)?;
     terminal.say(&lead);
     terminal.say(ambiguity(&truth, &scored));
-    terminal.say(format!("\n{} in all; report: {}", duration(start.elapsed().as_secs_f64()), report.display()));
+    terminal.say(format!(
+        "\n{} in all; report: {}",
+        duration(start.elapsed().as_secs_f64()),
+        report.display()
+    ));
     Ok(Answer::Done)
 }
 
 /// The folder with the data, made where it is not there yet.
-fn prepare(args: &DemoArgs, config: &DemoConfig, stop: &AtomicBool, terminal: &mut Terminal) -> anyhow::Result<PathBuf> {
+fn prepare(
+    args: &DemoArgs,
+    config: &DemoConfig,
+    stop: &AtomicBool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<PathBuf> {
     claim(args, config)?;
     let data = args.out.join("data");
     if !data.join("metadata.csv").is_file() {
         demo::generate(&data, config, &mut |done, all| {
             terminal.progress(|| format!("{done} of {all} pictures"));
-            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         let [wide, high] = [config.side, config.side * 3 / 4];
-        terminal.say(format!("{} pictures of {wide} × {high} pixels in {}", config.rows, data.display()));
+        terminal.say(format!(
+            "{} pictures of {wide} × {high} pixels in {}",
+            config.rows,
+            data.display()
+        ));
     }
     demo::shuffle_columns(&data.join("metadata.csv"), &demo::METADATA, config.seed)?;
     Ok(data)
@@ -115,41 +152,79 @@ fn claim(args: &DemoArgs, config: &DemoConfig) -> anyhow::Result<()> {
     let wanted = serde_json::json!({ "schema": 1, "data": config, "set": args.set });
     let elsewhere = "choose another folder with --out, or delete this one";
     match fs::read_to_string(&settings) {
-        Ok(text) if serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|found| found == wanted) => return Ok(()),
+        Ok(text)
+            if serde_json::from_str::<serde_json::Value>(&text)
+                .is_ok_and(|found| found == wanted) =>
+        {
+            return Ok(());
+        }
         Ok(_) => {
-            let message = format!("{} holds a demonstration with other settings", args.out.display());
+            let message = format!(
+                "{} holds a demonstration with other settings",
+                args.out.display()
+            );
             return Err(Refusal::new(message, elsewhere).into());
         }
         Err(_) => {}
     }
     if fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Refusal::new(format!("{} holds files of something else", args.out.display()), elsewhere).into());
+        return Err(Refusal::new(
+            format!("{} holds files of something else", args.out.display()),
+            elsewhere,
+        )
+        .into());
     }
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     write_whole(&settings, |file| writeln!(file, "{wanted:#}"))?;
     Ok(())
 }
 
 /// Trains an arm, or goes on with it, or reads its scores where it is finished.
-fn learn(arm: &'static Arm, args: &DemoArgs, data: &Path, stop: &AtomicBool, terminal: &mut Terminal) -> anyhow::Result<Scored> {
+fn learn(
+    arm: &'static Arm,
+    args: &DemoArgs,
+    data: &Path,
+    stop: &AtomicBool,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Scored> {
     let out = args.out.join(arm.name);
     let run = match Run::open(&out) {
         Ok(run) => run,
         Err(_) => {
-            let own = [format!("model.arm={}", arm.arm), format!("data.table={}", arm.table)];
+            let own = [
+                format!("model.arm={}", arm.arm),
+                format!("data.table={}", arm.table),
+            ];
             let overrides: Vec<String> = args.set.iter().cloned().chain(own).collect();
             let mut config = Config::read(&data.join("sidelight.toml"), &overrides)?;
             args.machine.configure(&mut config);
             let on_event = &mut |event| narrate(terminal, arm.name, &event);
-            let trained = train(&config, TrainOptions { out, existing: Existing::Resume, stop, on_event })?;
+            let trained = train(
+                &config,
+                TrainOptions {
+                    out,
+                    existing: Existing::Resume,
+                    stop,
+                    on_event,
+                },
+            )?;
             if trained.stopped {
-                return Err(Refusal::new("stopped; what was learned is saved", "the same command goes on").into());
+                return Err(Refusal::new(
+                    "stopped; what was learned is saved",
+                    "the same command goes on",
+                )
+                .into());
             }
             trained.run
         }
     };
     let metrics = run.metrics()?;
-    let mean_px = metrics.metrics.iter().find(|(name, _)| name == "mean_px").map(|(_, value)| *value);
+    let mean_px = metrics
+        .metrics
+        .iter()
+        .find(|(name, _)| name == "mean_px")
+        .map(|(_, value)| *value);
     Ok(Scored {
         arm,
         mean_px: mean_px.context("a run of the demonstration has `mean_px`")?,
@@ -173,30 +248,53 @@ impl Predictions {
         let corners = |prefix: &str, row: usize| -> anyhow::Result<[[f32; 2]; 4]> {
             let mut corners = [[0.0; 2]; 4];
             for (point, corner) in corners.iter_mut().enumerate() {
-                *corner = [number(&format!("{prefix}x{point}"), row)?, number(&format!("{prefix}y{point}"), row)?];
+                *corner = [
+                    number(&format!("{prefix}x{point}"), row)?,
+                    number(&format!("{prefix}y{point}"), row)?,
+                ];
             }
             Ok(corners)
         };
-        let all = |prefix: &str| (0..table.n_rows).map(|row| corners(prefix, row)).collect::<anyhow::Result<Vec<_>>>();
+        let all = |prefix: &str| {
+            (0..table.n_rows)
+                .map(|row| corners(prefix, row))
+                .collect::<anyhow::Result<Vec<_>>>()
+        };
         let rows = (0..table.n_rows).map(|row| Ok(number("row", row)? as usize - 1));
-        Ok(Self { rows: rows.collect::<anyhow::Result<_>>()?, truth: all("true_")?, predicted: all("")? })
+        Ok(Self {
+            rows: rows.collect::<anyhow::Result<_>>()?,
+            truth: all("true_")?,
+            predicted: all("")?,
+        })
     }
 
     /// Mean distance between true and predicted corners of a row, pixels.
     fn error(&self, at: usize) -> f64 {
         let pairs = self.truth[at].iter().zip(&self.predicted[at]);
-        pairs.map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1]))).sum::<f64>() / 4.0
+        pairs
+            .map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1])))
+            .sum::<f64>()
+            / 4.0
     }
 }
 
 fn of<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
-    scored.iter().find(|scored| scored.arm.name == name).expect("every arm is trained")
+    scored
+        .iter()
+        .find(|scored| scored.arm.name == name)
+        .expect("every arm is trained")
 }
 
 fn table(scored: &[Scored]) -> Table {
     let image = of(scored, "image").mean_px;
     let mut table = Table::new(["arm", "reads", "mean_px", "image / arm", "n", "seconds"]);
-    for Scored { arm, mean_px, predictions, seconds } in scored {
+    for Scored {
+        arm,
+        mean_px,
+        predictions,
+        seconds,
+    } in scored
+    {
         table.push([
             arm.name.into(),
             arm.reads.into(),
@@ -215,7 +313,10 @@ fn lead(scored: &[Scored]) -> String {
     let [image, metadata, both, shuffled] = ["image", "metadata", "both", "shuffled"].map(px);
     let n = of(scored, "both").predictions.rows.len();
     let verdict = if both < 0.9 * image {
-        format!("{} times less than the picture alone", significant_two(image / both))
+        format!(
+            "{} times less than the picture alone",
+            significant_two(image / both)
+        )
     } else {
         "hardly less than the picture alone".to_owned()
     };
@@ -231,14 +332,21 @@ fn lead(scored: &[Scored]) -> String {
 
 /// Two or three digits: more would claim too much of a few hundred rows.
 fn significant_two(number: f64) -> String {
-    if number < 10.0 { format!("{number:.1}") } else { format!("{number:.0}") }
+    if number < 10.0 {
+        format!("{number:.1}")
+    } else {
+        format!("{number:.0}")
+    }
 }
 
 /// What no model can know.
 fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
     let both = &of(scored, "both").predictions;
-    let (gaps, whole): (Vec<usize>, Vec<usize>) = (0..both.rows.len()).partition(|&at| truth[both.rows[at]].is_ambiguous());
-    let mean = |rows: &[usize]| rows.iter().map(|&at| both.error(at)).sum::<f64>() / rows.len().max(1) as f64;
+    let (gaps, whole): (Vec<usize>, Vec<usize>) =
+        (0..both.rows.len()).partition(|&at| truth[both.rows[at]].is_ambiguous());
+    let mean = |rows: &[usize]| {
+        rows.iter().map(|&at| both.error(at)).sum::<f64>() / rows.len().max(1) as f64
+    };
     if gaps.is_empty() {
         return "Every held-out row says which card is meant.".to_owned();
     }
@@ -252,16 +360,29 @@ fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
 
 fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow::Result<DemoPage> {
     let both = &of(scored, "both").predictions;
-    let arms = scored.iter().map(|Scored { arm, mean_px, predictions, .. }| DemoArm {
-        name: arm.name.to_owned(),
-        reads: arm.reads.to_owned(),
-        n: predictions.rows.len(),
-        mean: *mean_px,
-        spread: None,
-    });
+    let arms = scored.iter().map(
+        |Scored {
+             arm,
+             mean_px,
+             predictions,
+             ..
+         }| DemoArm {
+            name: arm.name.to_owned(),
+            reads: arm.reads.to_owned(),
+            n: predictions.rows.len(),
+            mean: *mean_px,
+            spread: None,
+        },
+    );
     let mut rows = Vec::new();
     for at in 0..both.rows.len().min(ROWS_SHOWN) {
-        rows.push(shown(data, &truth[both.rows[at]], both.rows[at], at, scored)?);
+        rows.push(shown(
+            data,
+            &truth[both.rows[at]],
+            both.rows[at],
+            at,
+            scored,
+        )?);
     }
     let pictures = (truth.len(), both.rows.len());
     Ok(DemoPage {
@@ -272,19 +393,41 @@ fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow
         rows,
         remarks: vec![ambiguity(truth, scored)],
         facts: vec![
-            ("pictures".to_owned(), format!("{}, of which {} held out", pictures.0, pictures.1)),
-            ("training".to_owned(), format!("{} for all arms", duration(scored.iter().map(|arm| arm.seconds).sum()))),
+            (
+                "pictures".to_owned(),
+                format!("{}, of which {} held out", pictures.0, pictures.1),
+            ),
+            (
+                "training".to_owned(),
+                format!(
+                    "{} for all arms",
+                    duration(scored.iter().map(|arm| arm.seconds).sum())
+                ),
+            ),
         ],
         machine: report::page::machine(),
     })
 }
 
 /// One held-out row under every arm.
-fn shown(data: &Path, row: &DemoRow, number: usize, at: usize, scored: &[Scored]) -> anyhow::Result<report::DemoRow> {
+fn shown(
+    data: &Path,
+    row: &DemoRow,
+    number: usize,
+    at: usize,
+    scored: &[Scored],
+) -> anyhow::Result<report::DemoRow> {
     let picture = decode(&ImageSource::Path(data.join(&row.file_name)), None)?;
     let outcome = |Scored { predictions, .. }: &Scored| {
         let pairs = predictions.truth[at].iter().zip(&predictions.predicted[at]);
-        Outcome::Points(pairs.map(|(&truth, &point)| PointMark { truth: Some(truth), prediction: Some(point) }).collect())
+        Outcome::Points(
+            pairs
+                .map(|(&truth, &point)| PointMark {
+                    truth: Some(truth),
+                    prediction: Some(point),
+                })
+                .collect(),
+        )
     };
     let cells = row.metadata().map(|(name, cell)| (name.to_owned(), cell));
     Ok(report::DemoRow {

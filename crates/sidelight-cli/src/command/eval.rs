@@ -14,16 +14,24 @@ pub(crate) fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<An
     let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
     args.machine.configure(&mut model.config);
     let (dataset, of) = match &args.table {
-        None => (rows::validation(&model.config)?, "validation row".to_owned()),
-        Some(path) => {
-            (rows::of_table(&model.config, path, terminal)?, "row".to_owned())
-        }
+        None => (
+            rows::validation(&model.config)?,
+            "validation row".to_owned(),
+        ),
+        Some(path) => (
+            rows::of_table(&model.config, path, terminal)?,
+            "row".to_owned(),
+        ),
     };
-    let (metrics, predictions) =
-        evaluate(&model, &dataset, &mut |done, all| terminal.progress(|| format!("{done} of {all} rows")))?;
+    let (metrics, predictions) = evaluate(&model, &dataset, &mut |done, all| {
+        terminal.progress(|| format!("{done} of {all} rows"))
+    })?;
     problems::say(&dataset, &predictions, terminal);
     terminal.table(&scores(&metrics), args.format)?;
-    terminal.say(format!("over {} with a known target", count(metrics.n, &of)));
+    terminal.say(format!(
+        "over {} with a known target",
+        count(metrics.n, &of)
+    ));
     Ok(Answer::Done)
 }
 
@@ -31,12 +39,25 @@ pub(crate) fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<An
 pub(super) fn scores(metrics: &Metrics) -> Table {
     let mut table = Table::new(["of", "metric", "value", "n"]);
     for (name, value) in &metrics.values {
-        table.push(["all".into(), name.as_str().into(), (*value).into(), metrics.n.into()]);
+        table.push([
+            "all".into(),
+            name.as_str().into(),
+            (*value).into(),
+            metrics.n.into(),
+        ]);
     }
     for (part, values) in &metrics.per_part {
-        let n = values.iter().find(|(name, _)| name == "n").map(|(_, n)| *n as usize);
+        let n = values
+            .iter()
+            .find(|(name, _)| name == "n")
+            .map(|(_, n)| *n as usize);
         for (name, value) in values.iter().filter(|(name, _)| name != "n") {
-            table.push([part.as_str().into(), name.as_str().into(), (*value).into(), Cell::from(n)]);
+            table.push([
+                part.as_str().into(),
+                name.as_str().into(),
+                (*value).into(),
+                Cell::from(n),
+            ]);
         }
     }
     table

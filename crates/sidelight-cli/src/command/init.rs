@@ -15,25 +15,39 @@ use crate::terminal::{Table, Terminal, count};
 
 /// Infers what the columns mean, prints the evidence, writes the configuration.
 pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("sidelight.toml"));
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("sidelight.toml"));
     let prints = out.as_os_str() == "-";
     if !prints && !args.overwrite && out.exists() {
         let message = format!("{} is already there", out.display());
-        return Err(Refusal::new(message, "write to another file with --out, or replace it with --overwrite").into());
+        return Err(Refusal::new(
+            message,
+            "write to another file with --out, or replace it with --overwrite",
+        )
+        .into());
     }
     let rows = Rows::read(&args.table)?;
     let mut wishes = Wishes::new(target_of(&rows, &args.target)?);
     wishes.group.clone_from(&args.group);
     wishes.ignore.clone_from(&args.ignore);
     let schema = Schema::infer(&rows, &wishes)?;
-    let toml = schema.to_toml(&relative(&args.table, if prints { Path::new("") } else { &out })?);
+    let toml = schema.to_toml(&relative(
+        &args.table,
+        if prints { Path::new("") } else { &out },
+    )?);
     if prints {
         terminal.data(&toml)?;
         return Ok(Answer::Done);
     }
     terminal.table(&columns(&schema), args.format)?;
     write_whole(&out, |file| file.write_all(toml.as_bytes()))?;
-    terminal.say(format!("{} read; wrote {}", count(rows.n_rows, "row"), out.display()));
+    terminal.say(format!(
+        "{} read; wrote {}",
+        count(rows.n_rows, "row"),
+        out.display()
+    ));
     terminal.say(format!("next: sidelight check {}", out.display()));
     Ok(Answer::Done)
 }
@@ -58,8 +72,14 @@ fn role(role: &Role) -> String {
         Role::Target => "target".into(),
         Role::Group => "group".into(),
         Role::Split => "split".into(),
-        Role::Metadata(MetadataConfig { kind, scale: NumberScale::Linear, .. }) => format!("{kind:?}").to_lowercase(),
-        Role::Metadata(MetadataConfig { kind, scale, .. }) => format!("{kind:?}, {scale:?}").to_lowercase(),
+        Role::Metadata(MetadataConfig {
+            kind,
+            scale: NumberScale::Linear,
+            ..
+        }) => format!("{kind:?}").to_lowercase(),
+        Role::Metadata(MetadataConfig { kind, scale, .. }) => {
+            format!("{kind:?}, {scale:?}").to_lowercase()
+        }
         Role::Ignored(_) => "ignored".into(),
     }
 }
@@ -70,15 +90,27 @@ fn remark(column: &ColumnSchema) -> String {
         _ => None,
     };
     let doubts = column.doubts.iter().map(ToString::to_string);
-    reason.into_iter().chain(doubts).collect::<Vec<_>>().join("; ")
+    reason
+        .into_iter()
+        .chain(doubts)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// The table as seen from the folder of the file that names it, where it lies in or below it; else in full.
 fn relative(table: &Path, file: &Path) -> anyhow::Result<PathBuf> {
-    let absolute = |path: &Path| std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()));
+    let absolute = |path: &Path| {
+        std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))
+    };
     let table = absolute(table)?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(table.strip_prefix(absolute(folder)?).map(Path::to_path_buf).unwrap_or(table))
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    Ok(table
+        .strip_prefix(absolute(folder)?)
+        .map(Path::to_path_buf)
+        .unwrap_or(table))
 }
 
 #[cfg(test)]
@@ -88,9 +120,18 @@ mod tests {
     #[test]
     fn a_table_beside_or_below_the_file_is_named_relative_to_it_and_others_in_full() {
         let named = |table: &str, file: &str| relative(Path::new(table), Path::new(file)).unwrap();
-        assert_eq!(named("/data/a/t.csv", "/data/a/sidelight.toml"), Path::new("t.csv"));
-        assert_eq!(named("/data/a/t.csv", "/data/sidelight.toml"), Path::new("a/t.csv"));
-        assert_eq!(named("/data/a/t.csv", "/other/sidelight.toml"), Path::new("/data/a/t.csv"));
+        assert_eq!(
+            named("/data/a/t.csv", "/data/a/sidelight.toml"),
+            Path::new("t.csv")
+        );
+        assert_eq!(
+            named("/data/a/t.csv", "/data/sidelight.toml"),
+            Path::new("a/t.csv")
+        );
+        assert_eq!(
+            named("/data/a/t.csv", "/other/sidelight.toml"),
+            Path::new("/data/a/t.csv")
+        );
         assert_eq!(named("t.csv", "sidelight.toml"), Path::new("t.csv"));
     }
 }

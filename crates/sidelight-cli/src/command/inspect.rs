@@ -17,7 +17,11 @@ use crate::terminal::{Table, Terminal, count};
 
 /// Lists layers, or the tensors of a file.
 pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let is_wanted = |path: &str| args.pattern.as_ref().is_none_or(|pattern| matches(pattern, path));
+    let is_wanted = |path: &str| {
+        args.pattern
+            .as_ref()
+            .is_none_or(|pattern| matches(pattern, path))
+    };
     let table = match extension(&args.source) {
         Some("pth" | "pt" | "bin" | "safetensors") => tensors(&args.source, &is_wanted)?,
         Some("toml") => {
@@ -26,7 +30,10 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             remarks.iter().for_each(|remark| terminal.say(remark));
             layers(&session.network, &is_wanted)?
         }
-        _ => layers(&Model::load(&Run::open(&args.source)?.model_dir())?.network, &is_wanted)?,
+        _ => layers(
+            &Model::load(&Run::open(&args.source)?.model_dir())?.network,
+            &is_wanted,
+        )?,
     };
     if table.is_empty() {
         terminal.warn("nothing matches");
@@ -44,19 +51,35 @@ fn tensors(path: &Path, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Tabl
     let file = weights::read(path)?;
     let mut table = Table::new(["tensor", "shape", "numbers"]);
     for (key, shape) in file.keys().into_iter().filter(|(key, _)| is_wanted(key)) {
-        table.push([key.into(), by_times(shape).into(), shape.iter().product::<usize>().into()]);
+        table.push([
+            key.into(),
+            by_times(shape).into(),
+            shape.iter().product::<usize>().into(),
+        ]);
     }
     Ok(table)
 }
 
 fn layers(network: &Network, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Table> {
-    let inferred = network.inspect().context("the network does not fit together")?;
+    let inferred = network
+        .inspect()
+        .context("the network does not fit together")?;
     let parameters = network.parameters();
     let mut table = Table::new(["layer", "kind", "output", "numbers", "trained", "products"]);
-    for layer in inferred.iter().filter(|layer| !layer.path.is_empty() && is_wanted(&layer.path)) {
-        let own = |path: &str| path.rsplit_once('.').is_some_and(|(parent, _)| parent == layer.path);
-        let trained = parameters.iter().filter(|parameter| own(&parameter.path) && parameter.trainable);
-        let n_trained: usize = trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum();
+    for layer in inferred
+        .iter()
+        .filter(|layer| !layer.path.is_empty() && is_wanted(&layer.path))
+    {
+        let own = |path: &str| {
+            path.rsplit_once('.')
+                .is_some_and(|(parent, _)| parent == layer.path)
+        };
+        let trained = parameters
+            .iter()
+            .filter(|parameter| own(&parameter.path) && parameter.trainable);
+        let n_trained: usize = trained
+            .map(|parameter| parameter.shape.iter().product::<usize>())
+            .sum();
         table.push([
             layer.path.as_str().into(),
             layer.kind.into(),
@@ -70,7 +93,11 @@ fn layers(network: &Network, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result
 }
 
 fn by_times(shape: &[usize]) -> String {
-    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("×")
+    shape
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("×")
 }
 
 fn shape(shape: &Shape) -> String {

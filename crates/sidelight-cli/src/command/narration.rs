@@ -6,11 +6,26 @@ use crate::terminal::{Terminal, count, duration, significant};
 
 /// Says one event; `name` stands before the progress line where several models are trained in turn.
 pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
-    let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+    let name = if name.is_empty() {
+        String::new()
+    } else {
+        format!("{name}: ")
+    };
     match event {
         Event::Remark(remark) => terminal.say(remark),
-        Event::Plan { rows_train, rows_valid, steps_per_epoch, epochs, backbone, n_parameters } => {
-            let backbone = if backbone == "none" { "no backbone" } else { backbone };
+        Event::Plan {
+            rows_train,
+            rows_valid,
+            steps_per_epoch,
+            epochs,
+            backbone,
+            n_parameters,
+        } => {
+            let backbone = if backbone == "none" {
+                "no backbone"
+            } else {
+                backbone
+            };
             terminal.say(format!(
                 "{name}{rows_train} rows to learn from, {rows_valid} to watch; {backbone}, {} parameters; {} of {}",
                 thousands(*n_parameters),
@@ -18,8 +33,19 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
                 count(*steps_per_epoch, "step"),
             ));
         }
-        Event::Features { done, rows } => terminal.progress(|| format!("{name}features, once: {done} of {rows} rows")),
-        Event::Step { epoch, step, steps, loss, images_per_second, seconds_left, input_bound, .. } => {
+        Event::Features { done, rows } => {
+            terminal.progress(|| format!("{name}features, once: {done} of {rows} rows"))
+        }
+        Event::Step {
+            epoch,
+            step,
+            steps,
+            loss,
+            images_per_second,
+            seconds_left,
+            input_bound,
+            ..
+        } => {
             terminal.progress(|| {
                 let waits = if *input_bound > 0.2 { format!(", {:.0} % waiting for images", 100.0 * input_bound) } else { String::new() };
                 format!(
@@ -29,7 +55,14 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
                 )
             });
         }
-        Event::Epoch { epoch, train_loss, valid_loss, score: (metric, value), seconds, best } => terminal.say(format!(
+        Event::Epoch {
+            epoch,
+            train_loss,
+            valid_loss,
+            score: (metric, value),
+            seconds,
+            best,
+        } => terminal.say(format!(
             "{name}epoch {epoch:>3}  loss {}  valid {}  {metric} {}{}  {}",
             significant(*train_loss),
             significant(*valid_loss),

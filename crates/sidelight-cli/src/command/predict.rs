@@ -15,7 +15,9 @@ pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result
     let dataset = rows::of_table(&model.config, &args.table, terminal)?;
     // Made before the work, so that a name or a folder that cannot be used is said at once.
     let mut writer = PredictionsWriter::create(&args.out, &model.task, &[Extra::Problem])?;
-    let predictions = model.predict(&dataset, &mut |done, all| terminal.progress(|| format!("{done} of {all} rows")))?;
+    let predictions = model.predict(&dataset, &mut |done, all| {
+        terminal.progress(|| format!("{done} of {all} rows"))
+    })?;
     let positions: Vec<usize> = (0..dataset.len()).collect();
     let mut table: Vec<PredictionRow<'_>> =
         prediction_rows(&dataset, &positions, &predictions.predictions, None).collect();
@@ -25,6 +27,10 @@ pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result
     writer.write(&table)?;
     writer.finish()?;
     problems::say(&dataset, &predictions, terminal);
-    terminal.say(format!("{} predicted: {}", count(dataset.len() - predictions.problems.len(), "row"), args.out.display()));
+    terminal.say(format!(
+        "{} predicted: {}",
+        count(dataset.len() - predictions.problems.len(), "row"),
+        args.out.display()
+    ));
     Ok(Answer::Done)
 }

@@ -15,10 +15,18 @@ pub(super) fn say(dataset: &Dataset, predictions: &Predictions, terminal: &mut T
     }
     let n = predictions.problems.len();
     if n > 0 {
-        terminal.warn(format!("{} of {} without a prediction", count(n, "row"), dataset.len()));
+        terminal.warn(format!(
+            "{} of {} without a prediction",
+            count(n, "row"),
+            dataset.len()
+        ));
     }
     for (position, error) in predictions.problems.iter().take(MOST) {
-        terminal.say(format!("  row {}: {}", dataset.rows[*position] + 1, in_full(error)));
+        terminal.say(format!(
+            "  row {}: {}",
+            dataset.rows[*position] + 1,
+            in_full(error)
+        ));
     }
     if n > MOST {
         terminal.say(format!("  and {} more", n - MOST));

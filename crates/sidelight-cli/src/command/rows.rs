@@ -11,15 +11,23 @@ use sidelight::table::Table;
 use crate::terminal::Terminal;
 
 /// Every row of a new table, as a trained model reads it.
-pub(super) fn of_table(config: &Config, table: &Path, terminal: &mut Terminal) -> anyhow::Result<Dataset> {
+pub(super) fn of_table(
+    config: &Config,
+    table: &Path,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Dataset> {
     let dataset = Dataset::for_prediction(&Table::read(table)?, config)?;
-    dataset.remarks.iter().for_each(|remark| terminal.warn(remark));
+    dataset
+        .remarks
+        .iter()
+        .for_each(|remark| terminal.warn(remark));
     Ok(dataset)
 }
 
 /// The rows that were watched in training: of the run's own table, divided as it was.
 pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
-    let table = Table::read(&config.data.table).context("the run's own table is needed for its validation rows")?;
+    let table = Table::read(&config.data.table)
+        .context("the run's own table is needed for its validation rows")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;
     Ok(dataset.select(&divided.valid))

@@ -37,14 +37,28 @@ struct Subject {
 /// Prints rows as read and as encoded, and writes the page.
 pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let subject = if args.source.is_dir() { of_run(args, terminal)? } else { of_config(args)? };
-    let batch = Loader::new(subject.source.clone(), subject.plan.clone(), LoaderOptions::default())
-        .next()
-        .context("there is no row to show")??;
-    subject.remarks.iter().for_each(|remark| terminal.say(remark));
+    let subject = if args.source.is_dir() {
+        of_run(args, terminal)?
+    } else {
+        of_config(args)?
+    };
+    let batch = Loader::new(
+        subject.source.clone(),
+        subject.plan.clone(),
+        LoaderOptions::default(),
+    )
+    .next()
+    .context("there is no row to show")??;
+    subject
+        .remarks
+        .iter()
+        .for_each(|remark| terminal.say(remark));
     terminal.table(&read(&subject, &batch), Format::Text)?;
     if let Some(&first) = batch.rows.first() {
-        terminal.data(&format!("\nrow {} as the network gets it:\n", subject.source.dataset.rows[first] + 1))?;
+        terminal.data(&format!(
+            "\nrow {} as the network gets it:\n",
+            subject.source.dataset.rows[first] + 1
+        ))?;
         terminal.table(&encoded(&subject.source, &batch), Format::Text)?;
     }
     if let Some(out) = &args.out {
@@ -60,21 +74,36 @@ fn of_config(args: &ShowArgs) -> anyhow::Result<Subject> {
     let mut config = Config::read(&args.source, &args.set)?;
     args.machine.configure(&mut config);
     let (session, remarks) = Session::new(&config, &Device::flex())?;
-    let source = Source { cache: None, ..session.feed.source.clone() };
+    let source = Source {
+        cache: None,
+        ..session.feed.source.clone()
+    };
     let plan = Plan::training(&session.feed.train, args.rows, Last::Keep, source.seed, 0);
-    Ok(Subject { title: name(&args.source), source, plan, predictions: None, remarks })
+    Ok(Subject {
+        title: name(&args.source),
+        source,
+        plan,
+        predictions: None,
+        remarks,
+    })
 }
 
 /// The first validation rows of a run, with its predictions.
 fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
     if !args.set.is_empty() {
-        return Err(Refusal::new("a run's configuration cannot be changed", "leave out --set, or show a sidelight.toml").into());
+        return Err(Refusal::new(
+            "a run's configuration cannot be changed",
+            "leave out --set, or show a sidelight.toml",
+        )
+        .into());
     }
     let run = Run::open(&args.source)?;
     let mut model = Model::load(&run.model_dir())?;
     args.machine.configure(&mut model.config);
     let dataset = rows::validation(&model.config)?;
-    let predictions = model.predict(&dataset, &mut |done, all| terminal.progress(|| format!("{done} of {all} rows")))?;
+    let predictions = model.predict(&dataset, &mut |done, all| {
+        terminal.progress(|| format!("{done} of {all} rows"))
+    })?;
     let (metadata, _) = model.encoder.encode(&dataset.metadata)?;
     let plan = Plan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
     let source = Source {
@@ -88,7 +117,13 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
         cache: None,
         seed: 0,
     };
-    Ok(Subject { title: name(&args.source), source, plan, predictions: Some(predictions), remarks: Vec::new() })
+    Ok(Subject {
+        title: name(&args.source),
+        source,
+        plan,
+        predictions: Some(predictions),
+        remarks: Vec::new(),
+    })
 }
 
 fn name(path: &Path) -> String {
@@ -98,7 +133,11 @@ fn name(path: &Path) -> String {
 /// Each row as read: its number, image, metadata and target; for a run also prediction and loss.
 fn read(subject: &Subject, batch: &HostBatch) -> Table {
     let Source { dataset, task, .. } = &subject.source;
-    let columns = dataset.metadata.columns.iter().map(|column| column.name.clone());
+    let columns = dataset
+        .metadata
+        .columns
+        .iter()
+        .map(|column| column.name.clone());
     let mut header = vec!["row".to_owned(), "image".to_owned()];
     header.extend(columns);
     header.push("target".to_owned());
@@ -108,11 +147,29 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
     let mut table = Table::with_header(header);
     for &row in &batch.rows {
         let mut cells: Vec<Cell> = vec![(dataset.rows[row] + 1).into(), image(dataset, row).into()];
-        cells.extend(as_read(&dataset.metadata, row).into_iter().map(|(_, cell)| cell.into()));
-        cells.push(dataset.targets.as_ref().map(|targets| truth(targets, row)).into());
+        cells.extend(
+            as_read(&dataset.metadata, row)
+                .into_iter()
+                .map(|(_, cell)| cell.into()),
+        );
+        cells.push(
+            dataset
+                .targets
+                .as_ref()
+                .map(|targets| truth(targets, row))
+                .into(),
+        );
         if let Some(predictions) = &subject.predictions {
-            cells.push(predictions.predictions[row].as_ref().map(|prediction| said(task, prediction)).into());
-            let loss = predictions.losses.as_ref().map(|losses| f64::from(losses[row]));
+            cells.push(
+                predictions.predictions[row]
+                    .as_ref()
+                    .map(|prediction| said(task, prediction))
+                    .into(),
+            );
+            let loss = predictions
+                .losses
+                .as_ref()
+                .map(|losses| f64::from(losses[row]));
             cells.push(loss.filter(|loss| loss.is_finite()).into());
         }
         table.push_row(cells);
@@ -144,7 +201,11 @@ fn slots(source: &Source, batch: &HostBatch, at: usize) -> Vec<(String, f32)> {
 fn codes(source: &Source, batch: &HostBatch, at: usize) -> Vec<(String, u32)> {
     let embeddings = source.encoder.embeddings();
     let codes = batch.codes.iter().skip(at * embeddings.len()).copied();
-    embeddings.into_iter().map(|embedding| embedding.column).zip(codes).collect()
+    embeddings
+        .into_iter()
+        .map(|embedding| embedding.column)
+        .zip(codes)
+        .collect()
 }
 
 fn target(source: &Source, batch: &HostBatch, at: usize) -> Vec<TargetSlot> {
@@ -158,12 +219,20 @@ fn target(source: &Source, batch: &HostBatch, at: usize) -> Vec<TargetSlot> {
     names
         .into_iter()
         .zip(values)
-        .map(|(name, (&value, &mask))| TargetSlot { name, value: (mask > 0.0).then_some(value) })
+        .map(|(name, (&value, &mask))| TargetSlot {
+            name,
+            value: (mask > 0.0).then_some(value),
+        })
         .collect()
 }
 
 fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
-    let Source { dataset, encoder, preprocess, .. } = &subject.source;
+    let Source {
+        dataset,
+        encoder,
+        preprocess,
+        ..
+    } = &subject.source;
     let embedded = encoder.embeddings().len();
     let worst = match &subject.predictions {
         Some(predictions) => worst(&subject.source, predictions)?,
@@ -177,12 +246,26 @@ fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
         title: subject.title.clone(),
         lead: format!("{} {what}.", batch.rows.len()),
         facts: vec![
-            ("input".to_owned(), format!("{0} × {0} pixels", preprocess.size)),
-            ("metadata".to_owned(), count(dataset.metadata.columns.len(), "column")),
-            ("encoded as".to_owned(), format!("{} and {embedded} embedded", count(encoder.d_dense(), "number"))),
+            (
+                "input".to_owned(),
+                format!("{0} × {0} pixels", preprocess.size),
+            ),
+            (
+                "metadata".to_owned(),
+                count(dataset.metadata.columns.len(), "column"),
+            ),
+            (
+                "encoded as".to_owned(),
+                format!(
+                    "{} and {embedded} embedded",
+                    count(encoder.d_dense(), "number")
+                ),
+            ),
         ],
         remarks: subject.remarks.clone(),
-        rows: (0..batch.rows.len()).map(|at| shown(subject, batch, at)).collect(),
+        rows: (0..batch.rows.len())
+            .map(|at| shown(subject, batch, at))
+            .collect(),
         worst,
     })
 }
@@ -191,7 +274,10 @@ fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
 fn shown(subject: &Subject, batch: &HostBatch, at: usize) -> ShowRow {
     let source = &subject.source;
     let row = batch.rows[at];
-    let prediction = subject.predictions.as_ref().and_then(|predictions| predictions.predictions[row].as_ref());
+    let prediction = subject
+        .predictions
+        .as_ref()
+        .and_then(|predictions| predictions.predictions[row].as_ref());
     let outcome = outcome(source, batch, at, prediction);
     let target = target(source, batch, at);
     ShowRow {
@@ -212,15 +298,27 @@ fn shown(subject: &Subject, batch: &HostBatch, at: usize) -> ShowRow {
 /// The input square as a picture: the normalisation undone.
 fn picture(source: &Source, batch: &HostBatch, at: usize) -> Option<Thumbnail> {
     let length = batch.size * batch.size * 3;
-    let pixels = batch.images.get(at * length..(at + 1) * length).filter(|pixels| !pixels.is_empty())?;
+    let pixels = batch
+        .images
+        .get(at * length..(at + 1) * length)
+        .filter(|pixels| !pixels.is_empty())?;
     let (mean, sd) = (source.preprocess.mean, source.preprocess.sd);
-    let byte = |(i, &value): (usize, &f32)| ((value * sd[i % 3] + mean[i % 3]) * 255.0).round().clamp(0.0, 255.0) as u8;
+    let byte = |(i, &value): (usize, &f32)| {
+        ((value * sd[i % 3] + mean[i % 3]) * 255.0)
+            .round()
+            .clamp(0.0, 255.0) as u8
+    };
     let rgb: Vec<u8> = pixels.iter().enumerate().map(byte).collect();
     Some(Thumbnail::of(batch.size, batch.size, &rgb))
 }
 
 /// Points in pixels of the input square; all else as it is.
-fn outcome(source: &Source, batch: &HostBatch, at: usize, prediction: Option<&Prediction>) -> Outcome {
+fn outcome(
+    source: &Source,
+    batch: &HostBatch,
+    at: usize,
+    prediction: Option<&Prediction>,
+) -> Outcome {
     let row = batch.rows[at];
     if let Task::Points { columns, .. } = &*source.task {
         let pixel = |number: f32| (number + 1.0) / 2.0 * batch.size as f32;
@@ -230,7 +328,10 @@ fn outcome(source: &Source, batch: &HostBatch, at: usize, prediction: Option<&Pr
             _ => None,
         };
         let mark = |point: usize| PointMark {
-            truth: match (slots.get(2 * point).and_then(|x| x.value), slots.get(2 * point + 1).and_then(|y| y.value)) {
+            truth: match (
+                slots.get(2 * point).and_then(|x| x.value),
+                slots.get(2 * point + 1).and_then(|y| y.value),
+            ) {
                 (Some(x), Some(y)) => Some([pixel(x), pixel(y)]),
                 _ => None,
             },
@@ -238,22 +339,42 @@ fn outcome(source: &Source, batch: &HostBatch, at: usize, prediction: Option<&Pr
         };
         return Outcome::Points((0..columns.len() / 2).map(mark).collect());
     }
-    let target = source.dataset.targets.as_ref().map(|targets| TargetCell { targets, position: row });
+    let target = source.dataset.targets.as_ref().map(|targets| TargetCell {
+        targets,
+        position: row,
+    });
     Outcome::new(&source.task, target, prediction)
 }
 
 /// The rows with the largest losses, each on its own picture.
 fn worst(source: &Source, predictions: &Predictions) -> anyhow::Result<Vec<Card>> {
-    let Some(losses) = &predictions.losses else { return Ok(Vec::new()) };
-    let mut order: Vec<usize> = (0..losses.len()).filter(|&row| losses[row].is_finite()).collect();
+    let Some(losses) = &predictions.losses else {
+        return Ok(Vec::new());
+    };
+    let mut order: Vec<usize> = (0..losses.len())
+        .filter(|&row| losses[row].is_finite())
+        .collect();
     order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
     let dataset = &source.dataset;
     let card = |&row: &usize| -> anyhow::Result<Card> {
-        let picture = if source.reads_image { Some(decode(&dataset.images[row], None)?) } else { None };
-        let target = dataset.targets.as_ref().map(|targets| TargetCell { targets, position: row });
+        let picture = if source.reads_image {
+            Some(decode(&dataset.images[row], None)?)
+        } else {
+            None
+        };
+        let target = dataset.targets.as_ref().map(|targets| TargetCell {
+            targets,
+            position: row,
+        });
         let outcome = Outcome::new(&source.task, target, predictions.predictions[row].as_ref());
         let metadata = as_read(&dataset.metadata, row);
-        Ok(Card::new(dataset.rows[row] + 1, &image(dataset, row), picture.as_ref(), outcome, metadata))
+        Ok(Card::new(
+            dataset.rows[row] + 1,
+            &image(dataset, row),
+            picture.as_ref(),
+            outcome,
+            metadata,
+        ))
     };
     order.iter().take(WORST).map(card).collect()
 }
@@ -268,15 +389,27 @@ fn image(dataset: &Dataset, row: usize) -> String {
 fn truth(targets: &Targets, row: usize) -> String {
     match targets {
         Targets::Points { n_points, xy } => points(&xy[row * n_points..(row + 1) * n_points]),
-        Targets::Class { names, index } => index[row].map_or_else(String::new, |class| names[class as usize].clone()),
+        Targets::Class { names, index } => {
+            index[row].map_or_else(String::new, |class| names[class as usize].clone())
+        }
         Targets::Classes { names, present } => {
             let present = &present[row * names.len()..(row + 1) * names.len()];
-            let named = names.iter().zip(present).filter(|(_, present)| **present == Some(true));
-            named.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+            let named = names
+                .iter()
+                .zip(present)
+                .filter(|(_, present)| **present == Some(true));
+            named
+                .map(|(name, _)| name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
         }
         Targets::Value { names, values } => {
             let values = &values[row * names.len()..(row + 1) * names.len()];
-            values.iter().map(|&value| significant(value)).collect::<Vec<_>>().join(", ")
+            values
+                .iter()
+                .map(|&value| significant(value))
+                .collect::<Vec<_>>()
+                .join(", ")
         }
     }
 }
@@ -285,14 +418,24 @@ fn truth(targets: &Targets, row: usize) -> String {
 fn said(task: &Task, prediction: &Prediction) -> String {
     match (task, prediction) {
         (_, Prediction::Points { xy }) => points(xy),
-        (_, Prediction::Value { values }) => values.iter().map(|&value| significant(value)).collect::<Vec<_>>().join(", "),
+        (_, Prediction::Value { values }) => values
+            .iter()
+            .map(|&value| significant(value))
+            .collect::<Vec<_>>()
+            .join(", "),
         (Task::Class { names, .. }, Prediction::Class { probabilities }) => {
-            let likeliest = names.iter().zip(probabilities).max_by(|a, b| a.1.total_cmp(b.1));
+            let likeliest = names
+                .iter()
+                .zip(probabilities)
+                .max_by(|a, b| a.1.total_cmp(b.1));
             likeliest.map_or_else(String::new, |(name, p)| format!("{name} ({p:.2})"))
         }
         (Task::Classes { names, .. }, Prediction::Classes { probabilities }) => {
             let likely = names.iter().zip(probabilities).filter(|(_, p)| **p >= 0.5);
-            likely.map(|(name, p)| format!("{name} ({p:.2})")).collect::<Vec<_>>().join(", ")
+            likely
+                .map(|(name, p)| format!("{name} ({p:.2})"))
+                .collect::<Vec<_>>()
+                .join(", ")
         }
         _ => String::new(),
     }
@@ -300,7 +443,13 @@ fn said(task: &Task, prediction: &Prediction) -> String {
 
 /// The first points; a row of a terminal does not hold many.
 fn points(xy: &[[f32; 2]]) -> String {
-    let shown = xy.iter().take(2).map(|[x, y]| if x.is_nan() { "missing".to_owned() } else { format!("({x:.0}, {y:.0})") });
+    let shown = xy.iter().take(2).map(|[x, y]| {
+        if x.is_nan() {
+            "missing".to_owned()
+        } else {
+            format!("({x:.0}, {y:.0})")
+        }
+    });
     let more = if xy.len() > 2 { " …" } else { "" };
     shown.collect::<Vec<_>>().join(" ") + more
 }

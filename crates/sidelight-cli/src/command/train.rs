@@ -31,7 +31,10 @@ pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<A
     let Some(metrics) = metrics else {
         return Err(Refusal::new(
             format!("stopped; what was learned is saved in {out}"),
-            format!("go on with `sidelight train {} --out {out} --resume`", args.config.display()),
+            format!(
+                "go on with `sidelight train {} --out {out} --resume`",
+                args.config.display()
+            ),
         )
         .into());
     };
@@ -41,6 +44,10 @@ pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<A
     }
     terminal.table(&table, args.format)?;
     let seconds = run.metrics()?.seconds;
-    terminal.say(format!("{} of training; report: {}", duration(seconds), run.report_path().display()));
+    terminal.say(format!(
+        "{} of training; report: {}",
+        duration(seconds),
+        run.report_path().display()
+    ));
     Ok(Answer::Done)
 }

@@ -25,7 +25,16 @@ impl Folder {
     /// With a table of four rows, their images, and a configuration of one quick epoch.
     pub(crate) fn with_houses() -> Self {
         let folder = Self::new();
-        let rows: String = (0..24).map(|row| format!("{row}.png,{},{},{}\n", 100 + 7 * row, row % 5, ["oak", "elm"][row % 2])).collect();
+        let rows: String = (0..24)
+            .map(|row| {
+                format!(
+                    "{row}.png,{},{},{}\n",
+                    100 + 7 * row,
+                    row % 5,
+                    ["oak", "elm"][row % 2]
+                )
+            })
+            .collect();
         folder.write("houses.csv", &format!("file_name,price,beds,tree\n{rows}"));
         for row in 0..24 {
             folder.write_bytes(&format!("{row}.png"), &png(row));
@@ -63,19 +72,32 @@ impl Folder {
     /// The command, not yet started; its words are divided at spaces.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sidelight"));
-        command.current_dir(self.path()).args(line.split(' ').filter(|word| !word.is_empty()));
-        command.env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+            .current_dir(self.path())
+            .args(line.split(' ').filter(|word| !word.is_empty()));
+        command
+            .env_remove("COLUMNS")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
         command
     }
 
     /// What it says, the folder's own path taken out.
     pub(crate) fn run(&self, line: &str) -> Said {
-        let Output { status, stdout, stderr } = self.command(line).output().unwrap();
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.command(line).output().unwrap();
         let text = |bytes: Vec<u8>| {
             let own = format!("{}/", self.path().display());
             String::from_utf8(bytes).unwrap().replace(&own, "")
         };
-        Said { code: status.code().expect("it was not killed"), stdout: text(stdout), stderr: text(stderr) }
+        Said {
+            code: status.code().expect("it was not killed"),
+            stdout: text(stdout),
+            stderr: text(stderr),
+        }
     }
 
     /// The same where it must succeed.
@@ -105,12 +127,21 @@ batch = 8
 
 /// A picture of 8 × 8 pixels, each another shade: uncompressed PNG, written by hand so that no library is needed.
 fn png(shade: usize) -> Vec<u8> {
-    let raw: Vec<u8> = (0..8).flat_map(|y| std::iter::once(0).chain((0..24).map(move |x| (shade * 10 + x * 3 + y) as u8))).collect();
+    let raw: Vec<u8> = (0..8)
+        .flat_map(|y| {
+            std::iter::once(0).chain((0..24).map(move |x| (shade * 10 + x * 3 + y) as u8))
+        })
+        .collect();
     let mut zlib = vec![0x78, 0x01, 0x01];
     zlib.extend((raw.len() as u16).to_le_bytes());
     zlib.extend((!(raw.len() as u16)).to_le_bytes());
     zlib.extend(&raw);
-    let (a, b) = raw.iter().fold((1_u32, 0_u32), |(a, b), &byte| ((a + u32::from(byte)) % 65521, (b + (a + u32::from(byte)) % 65521) % 65521));
+    let (a, b) = raw.iter().fold((1_u32, 0_u32), |(a, b), &byte| {
+        (
+            (a + u32::from(byte)) % 65521,
+            (b + (a + u32::from(byte)) % 65521) % 65521,
+        )
+    });
     zlib.extend((b << 16 | a).to_be_bytes());
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     chunk(&mut png, b"IHDR", &[0, 0, 0, 8, 0, 0, 0, 8, 8, 2, 0, 0, 0]);
@@ -128,7 +159,11 @@ fn chunk(png: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
     for &byte in &png[start..] {
         crc ^= u32::from(byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
     png.extend((!crc).to_be_bytes());

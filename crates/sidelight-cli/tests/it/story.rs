@@ -8,7 +8,11 @@ use crate::folder::Folder;
 fn cards() -> Folder {
     let folder = Folder::new();
     let said = folder.done("demo --rows 60 --side 48 --set train.epochs=1 --set train.size=48");
-    assert!(said.stdout.contains("both") && said.stdout.contains("shuffled"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("both") && said.stdout.contains("shuffled"),
+        "{}",
+        said.stdout
+    );
     assert!(said.stderr.contains("12 held-out rows"), "{}", said.stderr);
     folder
 }
@@ -18,36 +22,69 @@ fn from_the_demonstrations_table_to_predictions() {
     let folder = cards();
     assert!(folder.read("demo/report.html").contains("img_source"));
 
-    let said = folder.done("init demo/data/metadata.csv --target x0,y0,x1,y1,x2,y2,x3,y3 --out cards.toml");
+    let said = folder
+        .done("init demo/data/metadata.csv --target x0,y0,x1,y1,x2,y2,x3,y3 --out cards.toml");
     assert!(said.stdout.contains("label_is_dirty"), "{}", said.stdout);
     let toml = folder.read("cards.toml");
-    assert!(toml.contains("table = \"demo/data/metadata.csv\"") && toml.contains("kind = \"points\""), "{toml}");
+    assert!(
+        toml.contains("table = \"demo/data/metadata.csv\"") && toml.contains("kind = \"points\""),
+        "{toml}"
+    );
 
     let said = folder.done("check cards.toml");
-    assert!(said.stderr.contains("60 rows and 60 images"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("60 rows and 60 images"),
+        "{}",
+        said.stderr
+    );
 
-    let said = folder.done("train cards.toml --out runs/a --set train.epochs=1 --set train.size=48 --format json");
+    let said = folder.done(
+        "train cards.toml --out runs/a --set train.epochs=1 --set train.size=48 --format json",
+    );
     let scores: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
-    assert_eq!((scores[0]["metric"].as_str(), scores[0]["n"].as_u64()), (Some("mean_px"), Some(12)), "{scores}");
-    for file in ["config.toml", "log.jsonl", "metrics.json", "predictions.csv", "report.html"] {
+    assert_eq!(
+        (scores[0]["metric"].as_str(), scores[0]["n"].as_u64()),
+        (Some("mean_px"), Some(12)),
+        "{scores}"
+    );
+    for file in [
+        "config.toml",
+        "log.jsonl",
+        "metrics.json",
+        "predictions.csv",
+        "report.html",
+    ] {
         assert!(folder.exists(&format!("runs/a/{file}")), "{file}");
     }
 
     let evaluated = folder.done("eval runs/a --format json");
     let again: serde_json::Value = serde_json::from_str(&evaluated.stdout).unwrap();
-    assert_eq!(again[0]["value"], scores[0]["value"], "the same rows, the same model, the same score");
+    assert_eq!(
+        again[0]["value"], scores[0]["value"],
+        "the same rows, the same model, the same score"
+    );
 
     folder.done("predict runs/a demo/data/metadata.csv --out predictions.jsonl");
     let predictions = folder.read("predictions.jsonl");
     assert_eq!(predictions.lines().count(), 60);
-    let first: serde_json::Value = serde_json::from_str(predictions.lines().next().unwrap()).unwrap();
+    let first: serde_json::Value =
+        serde_json::from_str(predictions.lines().next().unwrap()).unwrap();
     assert!(first["x0"].is_number() && first["row"] == 1, "{first}");
 
     let said = folder.done("show runs/a --out page.html");
-    assert!(said.stdout.contains("img_source = reddit"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("img_source = reddit"),
+        "{}",
+        said.stdout
+    );
     assert!(folder.read("page.html").contains("data:image/jpeg;base64,"));
     folder.done("show cards.toml --rows 3 --set train.size=48");
-    assert!(folder.done("inspect runs/a --match head").stdout.contains("head"));
+    assert!(
+        folder
+            .done("inspect runs/a --match head")
+            .stdout
+            .contains("head")
+    );
 }
 
 #[test]
@@ -58,7 +95,12 @@ fn a_finished_demonstration_is_read_again_and_one_of_other_settings_refused() {
     assert_eq!(folder.read("demo/both/metrics.json"), before);
     let said = folder.run("demo --rows 61 --side 48");
     assert_eq!(said.code, 2);
-    assert!(said.stderr.contains("holds a demonstration with other settings"), "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("holds a demonstration with other settings"),
+        "{}",
+        said.stderr
+    );
 }
 
 fn cards_again(folder: &Folder) {
@@ -69,11 +111,27 @@ fn cards_again(folder: &Folder) {
 fn new_rows_need_no_target_and_unseen_categories_and_gaps_are_said() {
     let folder = Folder::with_houses();
     folder.done("train houses.toml --out a");
-    folder.write("new.csv", "file_name,beds,tree\n0.png,3,birch\n1.png,,oak\nnowhere.png,1,elm\n");
+    folder.write(
+        "new.csv",
+        "file_name,beds,tree\n0.png,3,birch\n1.png,,oak\nnowhere.png,1,elm\n",
+    );
     let said = folder.done("predict a new.csv --out new_prices.csv");
-    assert!(said.stderr.contains("warning: `tree` has 1 category"), "{}", said.stderr);
-    assert!(said.stderr.contains("warning: `beds` is missing in 1 row"), "{}", said.stderr);
-    assert!(said.stderr.contains("warning: 1 row of 3 without a prediction"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("warning: `tree` has 1 category"),
+        "{}",
+        said.stderr
+    );
+    assert!(
+        said.stderr.contains("warning: `beds` is missing in 1 row"),
+        "{}",
+        said.stderr
+    );
+    assert!(
+        said.stderr
+            .contains("warning: 1 row of 3 without a prediction"),
+        "{}",
+        said.stderr
+    );
     let table = folder.read("new_prices.csv");
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[0], "row,image,price,problem");
@@ -84,16 +142,31 @@ fn new_rows_need_no_target_and_unseen_categories_and_gaps_are_said() {
 #[test]
 fn check_says_no_where_training_would_stop_and_lists_everything_at_once() {
     let folder = Folder::with_houses();
-    let table = folder.read("houses.csv").replace("4.png,128,4,", "4.png,128,lots,");
+    let table = folder
+        .read("houses.csv")
+        .replace("4.png,128,4,", "4.png,128,lots,");
     folder.write("houses.csv", &table);
     std::fs::remove_file(folder.path().join("7.png")).unwrap();
     let said = folder.run("check houses.toml");
     assert_eq!(said.code, 1, "{}", said.stderr);
-    assert!(said.stdout.contains("`lots`") && said.stdout.contains("7.png"), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("`lots`") && said.stdout.contains("7.png"),
+        "{}",
+        said.stdout
+    );
     let said = folder.run("check houses.toml --format json");
     assert_eq!(said.code, 1);
     let problems: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
-    assert!(problems.as_array().unwrap().iter().filter(|problem| problem["severity"] == "error").count() >= 2, "{problems}");
+    assert!(
+        problems
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|problem| problem["severity"] == "error")
+            .count()
+            >= 2,
+        "{problems}"
+    );
 }
 
 #[test]
@@ -102,7 +175,12 @@ fn a_folder_with_a_run_is_not_trained_over_unless_told() {
     folder.done("train houses.toml --out a");
     let said = folder.run("train houses.toml --out a");
     assert_eq!(said.code, 2);
-    assert!(said.stderr.starts_with("error: a already holds a finished run\n\nhint: "), "{}", said.stderr);
+    assert!(
+        said.stderr
+            .starts_with("error: a already holds a finished run\n\nhint: "),
+        "{}",
+        said.stderr
+    );
     folder.done("train houses.toml --out a --overwrite");
 }
 
@@ -112,7 +190,10 @@ fn killed_and_resumed_a_run_ends_with_the_same_weights() {
     let line = "train houses.toml --set train.epochs=30 --set train.checkpoint_steps=1 --quiet";
     folder.done(&format!("{line} --out whole"));
 
-    let mut process = folder.command(&format!("{line} --out killed")).spawn().unwrap();
+    let mut process = folder
+        .command(&format!("{line} --out killed"))
+        .spawn()
+        .unwrap();
     let start = Instant::now();
     while !folder.exists("killed/checkpoint") && process.try_wait().unwrap().is_none() {
         assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint");
@@ -120,13 +201,26 @@ fn killed_and_resumed_a_run_ends_with_the_same_weights() {
     }
     process.kill().unwrap();
     process.wait().unwrap();
-    assert!(!folder.exists("killed/metrics.json"), "it was killed too late to show anything");
+    assert!(
+        !folder.exists("killed/metrics.json"),
+        "it was killed too late to show anything"
+    );
 
     let said = folder.run("eval killed");
-    assert!(said.code == 2 && said.stderr.contains("is not finished"), "{}", said.stderr);
+    assert!(
+        said.code == 2 && said.stderr.contains("is not finished"),
+        "{}",
+        said.stderr
+    );
     folder.done(&format!("{line} --out killed --resume"));
-    assert_eq!(folder.read_bytes("killed/model/weights.safetensors"), folder.read_bytes("whole/model/weights.safetensors"));
-    assert_eq!(folder.read("killed/predictions.csv"), folder.read("whole/predictions.csv"));
+    assert_eq!(
+        folder.read_bytes("killed/model/weights.safetensors"),
+        folder.read_bytes("whole/model/weights.safetensors")
+    );
+    assert_eq!(
+        folder.read("killed/predictions.csv"),
+        folder.read("whole/predictions.csv")
+    );
 }
 
 #[test]
@@ -134,7 +228,10 @@ fn threads_do_not_change_the_result() {
     let folder = Folder::with_houses();
     folder.done("train houses.toml --out one --threads 1");
     folder.done("train houses.toml --out three --threads 3");
-    assert_eq!(folder.read_bytes("one/model/weights.safetensors"), folder.read_bytes("three/model/weights.safetensors"));
+    assert_eq!(
+        folder.read_bytes("one/model/weights.safetensors"),
+        folder.read_bytes("three/model/weights.safetensors")
+    );
 }
 
 #[cfg(unix)]
@@ -142,13 +239,20 @@ fn threads_do_not_change_the_result() {
 fn asked_to_stop_it_saves_says_how_to_go_on_and_goes_on() {
     let folder = Folder::with_houses();
     let line = "train houses.toml --out a --set train.epochs=2000";
-    let process = folder.command(line).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let process = folder
+        .command(line)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let start = Instant::now();
     while !folder.exists("a/log.jsonl") || !folder.read("a/log.jsonl").contains("epoch") {
         assert!(start.elapsed() < Duration::from_secs(120), "no epoch");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let killed = std::process::Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &process.id().to_string()])
+        .status()
+        .unwrap();
     assert!(killed.success());
     let output = process.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -8,7 +8,12 @@ use super::texture::{Colour, cloud, mix, noise, scale, smoothstep};
 
 /// Where in a pixel the scene is sampled: no two on a row or column, so that an almost level edge has five
 /// shades and not three (rotated-grid supersampling).
-const SAMPLES: [[f32; 2]; 4] = [[0.375, 0.125], [0.875, 0.375], [0.125, 0.625], [0.625, 0.875]];
+const SAMPLES: [[f32; 2]; 4] = [
+    [0.375, 0.125],
+    [0.875, 0.375],
+    [0.125, 0.625],
+    [0.625, 0.875],
+];
 
 /// The picture: `[height][width][3]`, 8-bit sRGB-like (gamma 2).
 pub(super) fn render(scene: &Scene, shutter_s: f64, random: &mut ChaCha8Rng) -> Vec<u8> {
@@ -18,7 +23,12 @@ pub(super) fn render(scene: &Scene, shutter_s: f64, random: &mut ChaCha8Rng) -> 
     let smear = (0.6 * shutter_s as f32 * scene.lens.unsteady * scene.width as f32).min(9.0 * unit);
     light = blur_along(&light, scene, scene.lens.motion, Kernel::Even(smear));
     for direction in [0.0, std::f32::consts::FRAC_PI_2] {
-        light = blur_along(&light, scene, direction, Kernel::Bell(scene.lens.defocus * unit));
+        light = blur_along(
+            &light,
+            scene,
+            direction,
+            Kernel::Bell(scene.lens.defocus * unit),
+        );
     }
     // The shorter the exposure, the fewer photons: the grain grows as its square root shrinks.
     let grain = (0.0006 / shutter_s.sqrt() as f32).clamp(0.003, 0.022);
@@ -32,7 +42,10 @@ fn expose(scene: &Scene) -> Vec<Colour> {
         for column in 0..scene.width {
             let mut sum = [0.0; 3];
             for [x, y] in SAMPLES {
-                let seen = look(scene, scene.camera.place([column as f32 + x, row as f32 + y]));
+                let seen = look(
+                    scene,
+                    scene.camera.place([column as f32 + x, row as f32 + y]),
+                );
                 sum = std::array::from_fn(|c| sum[c] + 0.25 * seen[c]);
             }
             light.push(sum);
@@ -45,13 +58,16 @@ fn expose(scene: &Scene) -> Vec<Colour> {
 fn look(scene: &Scene, place: [f32; 2]) -> Colour {
     let [x, y] = place;
     let light = &scene.light;
-    let brightness = light.exposure * (1.0 + 0.01 * (light.slope[0] * (x - 80.0) + light.slope[1] * y)).clamp(0.4, 1.6);
+    let brightness = light.exposure
+        * (1.0 + 0.01 * (light.slope[0] * (x - 80.0) + light.slope[1] * y)).clamp(0.4, 1.6);
     let card = scene.cards.iter().find_map(|card| {
         let local = card.local(place);
         (outside(local, 3.0) < 0.0).then(|| face(local, &card.art, &scene.deck))
     });
     let coin = || scene.coins.iter().find_map(|coin| metal(coin, place));
-    let seen = card.or_else(coin).unwrap_or_else(|| scale(scene.surface.at(x, y), shade(scene, place)));
+    let seen = card
+        .or_else(coin)
+        .unwrap_or_else(|| scale(scene.surface.at(x, y), shade(scene, place)));
     std::array::from_fn(|c| seen[c] * brightness * light.cast[c])
 }
 
@@ -80,24 +96,37 @@ fn shade(scene: &Scene, [x, y]: [f32; 2]) -> f32 {
         let distance = (from[0] - coin.centre[0]).hypot(from[1] - coin.centre[1]) - coin.radius;
         light.depth * dark(distance, 0.6 * light.softness)
     };
-    let darkest = scene.cards.iter().map(card).chain(scene.coins.iter().map(coin)).fold(0.0, f32::max);
+    let darkest = scene
+        .cards
+        .iter()
+        .map(card)
+        .chain(scene.coins.iter().map(coin))
+        .fold(0.0, f32::max);
     1.0 - darkest
 }
 
 /// A coin's colour where it covers the place: a rim, a relief, a gleam.
 fn metal(coin: &Coin, [x, y]: [f32; 2]) -> Option<Colour> {
-    let (dx, dy) = ((x - coin.centre[0]) / coin.radius, (y - coin.centre[1]) / coin.radius);
+    let (dx, dy) = (
+        (x - coin.centre[0]) / coin.radius,
+        (y - coin.centre[1]) / coin.radius,
+    );
     let radius = dx.hypot(dy);
     (radius < 1.0).then(|| {
         let rim = smoothstep(0.80, 0.86, radius) * (1.0 - smoothstep(0.94, 1.0, radius));
         let relief = noise(6.0 * dx + 9.0, 6.0 * dy, coin.radius.to_bits());
-        scale(coin.metal, 0.55 + 0.35 * rim + 0.25 * relief - 0.3 * (dx + dy))
+        scale(
+            coin.metal,
+            0.55 + 0.35 * rim + 0.25 * relief - 0.3 * (dx + dy),
+        )
     })
 }
 
 /// A card's face at a place in its own millimetres: border, title, picture, text.
 fn face([x, y]: [f32; 2], art: &Art, deck: &Deck) -> Colour {
-    let inside = |left: f32, top: f32, right: f32, bottom: f32| x > left && x < right && y > top && y < bottom;
+    let inside = |left: f32, top: f32, right: f32, bottom: f32| {
+        x > left && x < right && y > top && y < bottom
+    };
     if !inside(-28.0, -40.5, 28.0, 40.5) {
         return deck.border;
     }
@@ -134,7 +163,11 @@ fn picture([x, y]: [f32; 2], art: &Art) -> Colour {
     }
     let sun = (x - art.sun_at[0]).hypot(0.76 * (y - art.sun_at[1]));
     let glow = mix(scale(art.sky, 0.7), art.sky, 0.5 + 0.5 * y);
-    mix(art.sun, glow, smoothstep(0.16, 0.22, sun) * (0.55 + 0.45 * smoothstep(0.2, 0.9, sun)))
+    mix(
+        art.sun,
+        glow,
+        smoothstep(0.16, 0.22, sun) * (0.55 + 0.45 * smoothstep(0.2, 0.9, sun)),
+    )
 }
 
 /// How a blur weighs what it passes over.
@@ -188,10 +221,17 @@ fn between(light: &[Colour], scene: &Scene, x: f32, y: f32) -> Colour {
     let x = x.clamp(0.0, (scene.width - 1) as f32);
     let y = y.clamp(0.0, (scene.height - 1) as f32);
     let (left, top) = (x as usize, y as usize);
-    let (right, bottom) = ((left + 1).min(scene.width - 1), (top + 1).min(scene.height - 1));
+    let (right, bottom) = (
+        (left + 1).min(scene.width - 1),
+        (top + 1).min(scene.height - 1),
+    );
     let at = |row: usize, column: usize| light[row * scene.width + column];
     let (tx, ty) = (x - left as f32, y - top as f32);
-    mix(mix(at(top, left), at(top, right), tx), mix(at(bottom, left), at(bottom, right), tx), ty)
+    mix(
+        mix(at(top, left), at(top, right), tx),
+        mix(at(bottom, left), at(bottom, right), tx),
+        ty,
+    )
 }
 
 /// Darkened corners, a shoulder instead of clipping, grain, and 8 bits.
@@ -205,10 +245,19 @@ fn develop(scene: &Scene, light: &[Colour], grain: f32, random: &mut ChaCha8Rng)
         for part in seen {
             let bright = part * corner;
             // Below 0.7 as it is; above, it approaches 1 and never reaches it.
-            let shown = if bright < 0.7 { bright } else { 1.0 - 0.3 * (-(bright - 0.7) / 0.3).exp() };
+            let shown = if bright < 0.7 {
+                bright
+            } else {
+                1.0 - 0.3 * (-(bright - 0.7) / 0.3).exp()
+            };
             // The sum of four uniform numbers is near enough to a normal one; its deviation is 1/√3.
-            let noise: f32 = (0..4).map(|_| random.random_range(-0.5..0.5_f32)).sum::<f32>() * 1.732;
-            rgb.push(((shown.max(0.0).sqrt() + grain * noise) * 255.0 + 0.5).clamp(0.0, 255.0) as u8);
+            let noise: f32 = (0..4)
+                .map(|_| random.random_range(-0.5..0.5_f32))
+                .sum::<f32>()
+                * 1.732;
+            rgb.push(
+                ((shown.max(0.0).sqrt() + grain * noise) * 255.0 + 0.5).clamp(0.0, 255.0) as u8,
+            );
         }
     }
     rgb
@@ -220,13 +269,24 @@ mod tests {
     use super::*;
 
     fn photograph(index: usize, shutter_s: f64) -> Vec<u8> {
-        let config = DemoConfig { rows: 10, side: 96, seed: 0 };
-        render(&Scene::draw(&config, index), shutter_s, &mut stream(&config, index, "grain"))
+        let config = DemoConfig {
+            rows: 10,
+            side: 96,
+            seed: 0,
+        };
+        render(
+            &Scene::draw(&config, index),
+            shutter_s,
+            &mut stream(&config, index, "grain"),
+        )
     }
 
     /// Mean absolute difference between horizontal neighbours: how much detail there is.
     fn detail(rgb: &[u8]) -> f64 {
-        let sum: f64 = rgb.windows(4).map(|near| f64::from(near[0].abs_diff(near[3]))).sum();
+        let sum: f64 = rgb
+            .windows(4)
+            .map(|near| f64::from(near[0].abs_diff(near[3])))
+            .sum();
         sum / rgb.len() as f64
     }
 
@@ -244,15 +304,23 @@ mod tests {
             let mean = rgb.iter().map(|&part| f64::from(part)).sum::<f64>() / rgb.len() as f64;
             assert!((40.0..215.0).contains(&mean), "picture {index}: {mean}");
             let burnt = rgb.iter().filter(|&&part| part >= 254).count();
-            assert!(burnt * 20 < rgb.len(), "picture {index}: {burnt} of {}", rgb.len());
+            assert!(
+                burnt * 20 < rgb.len(),
+                "picture {index}: {burnt} of {}",
+                rgb.len()
+            );
         }
     }
 
     #[test]
     fn the_outline_of_a_card_is_where_its_corners_say() {
         // The middle of each edge is on the outline: just inside is card, just outside is table.
-        assert!(outside([HALF[0] - 0.1, 0.0], 3.0) < 0.0 && outside([HALF[0] + 0.1, 0.0], 3.0) > 0.0);
-        assert!(outside([0.0, -HALF[1] + 0.1], 3.0) < 0.0 && outside([0.0, -HALF[1] - 0.1], 3.0) > 0.0);
+        assert!(
+            outside([HALF[0] - 0.1, 0.0], 3.0) < 0.0 && outside([HALF[0] + 0.1, 0.0], 3.0) > 0.0
+        );
+        assert!(
+            outside([0.0, -HALF[1] + 0.1], 3.0) < 0.0 && outside([0.0, -HALF[1] - 0.1], 3.0) > 0.0
+        );
         // A corner is rounded off.
         assert!(outside([HALF[0] - 0.1, HALF[1] - 0.1], 3.0) > 0.0);
     }

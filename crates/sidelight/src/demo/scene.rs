@@ -104,7 +104,10 @@ pub(super) struct Camera {
 
 impl Camera {
     fn new(matrix: [[f32; 3]; 3]) -> Self {
-        Self { matrix, inverse: invert(matrix) }
+        Self {
+            matrix,
+            inverse: invert(matrix),
+        }
     }
 
     /// Where a place on the table is in the picture.
@@ -138,7 +141,10 @@ impl Card {
         let [w, h] = HALF;
         [[-w, -h], [w, -h], [w, h], [-w, h]].map(|[x, y]| {
             let (sin, cos) = self.angle.sin_cos();
-            [self.centre[0] + x * cos - y * sin, self.centre[1] + x * sin + y * cos]
+            [
+                self.centre[0] + x * cos - y * sin,
+                self.centre[1] + x * sin + y * cos,
+            ]
         })
     }
 
@@ -178,7 +184,10 @@ impl Scene {
 
     /// Every card's corners in pixels.
     pub(super) fn corners(&self) -> Vec<[[f32; 2]; 4]> {
-        self.cards.iter().map(|card| card.corners().map(|corner| self.camera.pixel(corner))).collect()
+        self.cards
+            .iter()
+            .map(|card| card.corners().map(|corner| self.camera.pixel(corner)))
+            .collect()
     }
 }
 
@@ -194,15 +203,24 @@ fn deal(random: &mut ChaCha8Rng) -> Vec<Card> {
                 angle: turned + random.random_range(-0.22..0.22),
                 art: art(random),
             };
-            x += random.random_range(84.0..108.0) + if n_cards == 2 { random.random_range(0.0..45.0) } else { 0.0 };
+            x += random.random_range(84.0..108.0)
+                + if n_cards == 2 {
+                    random.random_range(0.0..45.0)
+                } else {
+                    0.0
+                };
             card
         })
         .collect()
 }
 
 fn art(random: &mut ChaCha8Rng) -> Art {
-    let skies = [0x7f_b8_d8, 0xf0_b0_70, 0x46_56_8c, 0xa8_d0_b0, 0xd8_90_90, 0x8c_78_b8];
-    let grounds = [0x2f_5a_3c, 0x6a_4a_30, 0x30_40_58, 0x7a_2f_38, 0x50_62_28, 0x3c_30_50];
+    let skies = [
+        0x7f_b8_d8, 0xf0_b0_70, 0x46_56_8c, 0xa8_d0_b0, 0xd8_90_90, 0x8c_78_b8,
+    ];
+    let grounds = [
+        0x2f_5a_3c, 0x6a_4a_30, 0x30_40_58, 0x7a_2f_38, 0x50_62_28, 0x3c_30_50,
+    ];
     let suns = [0xff_f0_c0, 0xff_d0_60, 0xf8_f8_ff, 0xff_a0_60];
     let mut pick = |from: &[u32]| colour(from[random.random_range(0..from.len())]);
     let (sky, ground, sun) = (pick(&skies), pick(&grounds), pick(&suns));
@@ -210,13 +228,18 @@ fn art(random: &mut ChaCha8Rng) -> Art {
         sky,
         ground,
         sun,
-        sun_at: [random.random_range(-0.6..0.6), random.random_range(-0.7..-0.1)],
+        sun_at: [
+            random.random_range(-0.6..0.6),
+            random.random_range(-0.7..-0.1),
+        ],
         seed: random.random(),
     }
 }
 
 fn deck(random: &mut ChaCha8Rng) -> Deck {
-    let borders = [0xf4_ef_e4, 0x1c_1c_20, 0xd8_b4_50, 0x24_38_60, 0x8a_24_2c, 0xe4_e8_ee];
+    let borders = [
+        0xf4_ef_e4, 0x1c_1c_20, 0xd8_b4_50, 0x24_38_60, 0x8a_24_2c, 0xe4_e8_ee,
+    ];
     let faces = [0xe8_dc_c0, 0xdc_e4_e8, 0xec_e4_d8, 0xd8_d4_cc];
     Deck {
         border: colour(borders[random.random_range(0..borders.len())]),
@@ -227,13 +250,46 @@ fn deck(random: &mut ChaCha8Rng) -> Deck {
 
 fn surface(random: &mut ChaCha8Rng) -> Surface {
     let (kind, palettes): (_, &[[u32; 2]]) = match random.random_range(0..10) {
-        0..4 => (SurfaceKind::Wood, &[[0x6e_46_2a, 0xa8_74_48], [0x4a_30_20, 0x70_4c_34], [0xa8_88_64, 0xc8_a8_80]]),
-        4..6 => (SurfaceKind::Felt, &[[0x24_5c_3c, 0x2c_6e_48], [0x2c_40_70, 0x38_50_84], [0x6c_28_30, 0x80_34_3c]]),
-        6..8 => (SurfaceKind::Stone, &[[0xb8_b4_ac, 0x70_6c_68], [0x4c_50_54, 0x90_94_98], [0xc8_bc_a8, 0x98_84_6c]]),
-        _ => (SurfaceKind::Paper, &[[0xc4_c0_b8, 0xa8_a4_a0], [0x88_98_a8, 0x70_80_94], [0xd0_b8_98, 0xb8_a0_80]]),
+        0..4 => (
+            SurfaceKind::Wood,
+            &[
+                [0x6e_46_2a, 0xa8_74_48],
+                [0x4a_30_20, 0x70_4c_34],
+                [0xa8_88_64, 0xc8_a8_80],
+            ],
+        ),
+        4..6 => (
+            SurfaceKind::Felt,
+            &[
+                [0x24_5c_3c, 0x2c_6e_48],
+                [0x2c_40_70, 0x38_50_84],
+                [0x6c_28_30, 0x80_34_3c],
+            ],
+        ),
+        6..8 => (
+            SurfaceKind::Stone,
+            &[
+                [0xb8_b4_ac, 0x70_6c_68],
+                [0x4c_50_54, 0x90_94_98],
+                [0xc8_bc_a8, 0x98_84_6c],
+            ],
+        ),
+        _ => (
+            SurfaceKind::Paper,
+            &[
+                [0xc4_c0_b8, 0xa8_a4_a0],
+                [0x88_98_a8, 0x70_80_94],
+                [0xd0_b8_98, 0xb8_a0_80],
+            ],
+        ),
     };
     let [a, b] = palettes[random.random_range(0..palettes.len())];
-    Surface { kind, colours: [colour(a), colour(b)], angle: random.random_range(-0.6..0.6), seed: random.random() }
+    Surface {
+        kind,
+        colours: [colour(a), colour(b)],
+        angle: random.random_range(-0.6..0.6),
+        seed: random.random(),
+    }
 }
 
 fn light(random: &mut ChaCha8Rng) -> Light {
@@ -244,8 +300,15 @@ fn light(random: &mut ChaCha8Rng) -> Light {
         shadow: [length * towards.cos(), length * towards.sin()],
         softness: random.random_range(3.0..9.0),
         depth: random.random_range(0.45..0.75),
-        slope: [random.random_range(-0.14..0.14), random.random_range(-0.14..0.14)],
-        cast: [1.0 + 0.12 * warm, 1.0 + random.random_range(-0.03..0.03), 1.0 - 0.16 * warm],
+        slope: [
+            random.random_range(-0.14..0.14),
+            random.random_range(-0.14..0.14),
+        ],
+        cast: [
+            1.0 + 0.12 * warm,
+            1.0 + random.random_range(-0.03..0.03),
+            1.0 - 0.16 * warm,
+        ],
         exposure: random.random_range(0.75..1.2),
     }
 }
@@ -257,16 +320,26 @@ fn scatter(random: &mut ChaCha8Rng, cards: &[Card]) -> Vec<Coin> {
     let mut coins: Vec<Coin> = Vec::new();
     for _ in 0..tried {
         let coin = Coin {
-            centre: [random.random_range(-45.0..last + 45.0), random.random_range(-105.0..105.0)],
+            centre: [
+                random.random_range(-45.0..last + 45.0),
+                random.random_range(-105.0..105.0),
+            ],
             radius: random.random_range(8.0..13.0),
-            metal: mix(colour(0xb0_b0_b4), colour(0xc8_8c_4c), random.random_range(0.0..1.0)),
+            metal: mix(
+                colour(0xb0_b0_b4),
+                colour(0xc8_8c_4c),
+                random.random_range(0.0..1.0),
+            ),
         };
         let is_free = cards.iter().all(|card| {
             let [x, y] = card.local(coin.centre);
             x.abs() > HALF[0] + 18.0 || y.abs() > HALF[1] + 18.0
         });
         let is_apart = coins.iter().all(|other| {
-            let (dx, dy) = (coin.centre[0] - other.centre[0], coin.centre[1] - other.centre[1]);
+            let (dx, dy) = (
+                coin.centre[0] - other.centre[0],
+                coin.centre[1] - other.centre[1],
+            );
             dx.hypot(dy) > coin.radius + other.radius + 4.0
         });
         if is_free && is_apart && coins.len() < 2 {
@@ -285,29 +358,46 @@ fn aim(random: &mut ChaCha8Rng, cards: &[Card], [width, height]: [f32; 2]) -> Ca
         2 => random.random_range(0.5..0.78),
         _ => random.random_range(0.68..0.92),
     };
-    let (sum_x, sum_y) = cards.iter().fold((0.0, 0.0), |sum, card| (sum.0 + card.centre[0], sum.1 + card.centre[1]));
+    let (sum_x, sum_y) = cards.iter().fold((0.0, 0.0), |sum, card| {
+        (sum.0 + card.centre[0], sum.1 + card.centre[1])
+    });
     let middle = [sum_x / cards.len() as f32, sum_y / cards.len() as f32];
     let span = cards.last().map_or(0.0, |card| card.centre[0]) + 2.0 * HALF[0];
-    let place = [random.random_range(0.0..1.0_f32), random.random_range(0.0..1.0_f32)];
+    let place = [
+        random.random_range(0.0..1.0_f32),
+        random.random_range(0.0..1.0_f32),
+    ];
     let margin = 0.03 * width;
     loop {
         let focal = 1.15 * width;
         let distance = focal * span / (share * width);
         let view = view(pitch, roll, middle, distance, focal);
-        let corners: Vec<[f32; 2]> =
-            cards.iter().flat_map(Card::corners).map(|corner| project(&view, corner)).collect();
+        let corners: Vec<[f32; 2]> = cards
+            .iter()
+            .flat_map(Card::corners)
+            .map(|corner| project(&view, corner))
+            .collect();
         let bounds = |axis: usize| {
             let along = corners.iter().map(|corner| corner[axis]);
-            (along.clone().fold(f32::INFINITY, f32::min), along.fold(f32::NEG_INFINITY, f32::max))
+            (
+                along.clone().fold(f32::INFINITY, f32::min),
+                along.fold(f32::NEG_INFINITY, f32::max),
+            )
         };
-        let free = [(bounds(0), width), (bounds(1), height)].map(|((low, high), side)| side - 2.0 * margin - (high - low));
+        let free = [(bounds(0), width), (bounds(1), height)]
+            .map(|((low, high), side)| side - 2.0 * margin - (high - low));
         if free[0] >= 0.0 && free[1] >= 0.0 {
             // Moving the principal point is taking a crop of a larger photograph.
-            let shift = [margin + place[0] * free[0] - bounds(0).0, margin + place[1] * free[1] - bounds(1).0];
-            let moved = std::array::from_fn(|r| std::array::from_fn(|c| match r {
-                2 => view[2][c],
-                _ => view[r][c] + shift[r] * view[2][c],
-            }));
+            let shift = [
+                margin + place[0] * free[0] - bounds(0).0,
+                margin + place[1] * free[1] - bounds(1).0,
+            ];
+            let moved = std::array::from_fn(|r| {
+                std::array::from_fn(|c| match r {
+                    2 => view[2][c],
+                    _ => view[r][c] + shift[r] * view[2][c],
+                })
+            });
             return Camera::new(moved);
         }
         share *= 0.96;
@@ -338,7 +428,10 @@ mod tests {
             for place in [[0.0, 0.0], [120.0, -30.0], [-20.0, 55.0]] {
                 let there = scene.camera.pixel(place);
                 let back = scene.camera.place(there);
-                assert!((back[0] - place[0]).abs() < 0.05 && (back[1] - place[1]).abs() < 0.05, "{place:?} {back:?}");
+                assert!(
+                    (back[0] - place[0]).abs() < 0.05 && (back[1] - place[1]).abs() < 0.05,
+                    "{place:?} {back:?}"
+                );
             }
         }
     }

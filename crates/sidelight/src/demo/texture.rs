@@ -43,8 +43,8 @@ pub(super) fn noise(x: f32, y: f32, seed: u32) -> f32 {
     let (sx, sy) = (tx * tx * (3.0 - 2.0 * tx), ty * ty * (3.0 - 2.0 * ty));
     let (i, j) = (x0 as i32, y0 as i32);
     let top = hash(i, j, seed) * (1.0 - sx) + hash(i.wrapping_add(1), j, seed) * sx;
-    let bottom =
-        hash(i, j.wrapping_add(1), seed) * (1.0 - sx) + hash(i.wrapping_add(1), j.wrapping_add(1), seed) * sx;
+    let bottom = hash(i, j.wrapping_add(1), seed) * (1.0 - sx)
+        + hash(i.wrapping_add(1), j.wrapping_add(1), seed) * sx;
     top * (1.0 - sy) + bottom * sy
 }
 
@@ -105,7 +105,8 @@ impl Surface {
             }
             SurfaceKind::Stone => {
                 let fold = 2.2 * cloud(x / 110.0, y / 110.0, 3, self.seed ^ 4);
-                let vein = (cloud(along / 90.0 + fold, across / 90.0 + fold, 4, self.seed) - 0.5).abs();
+                let vein =
+                    (cloud(along / 90.0 + fold, across / 90.0 + fold, 4, self.seed) - 0.5).abs();
                 let speck = cloud(x / 4.0, y / 4.0, 2, self.seed ^ 5);
                 scale(mix(b, a, smoothstep(0.0, 0.10, vein)), 0.86 + 0.28 * speck)
             }
@@ -134,11 +135,24 @@ mod tests {
 
     #[test]
     fn every_surface_is_a_colour_everywhere() {
-        for kind in [SurfaceKind::Wood, SurfaceKind::Felt, SurfaceKind::Stone, SurfaceKind::Paper] {
-            let surface = Surface { kind, colours: [colour(0x80_60_40), colour(0x60_40_20)], angle: 0.4, seed: 5 };
+        for kind in [
+            SurfaceKind::Wood,
+            SurfaceKind::Felt,
+            SurfaceKind::Stone,
+            SurfaceKind::Paper,
+        ] {
+            let surface = Surface {
+                kind,
+                colours: [colour(0x80_60_40), colour(0x60_40_20)],
+                angle: 0.4,
+                seed: 5,
+            };
             for step in 0..500 {
                 let at = surface.at(step as f32 * 3.1 - 700.0, step as f32 * -1.3);
-                assert!(at.iter().all(|part| (0.0..1.5).contains(part)), "{kind:?}: {at:?}");
+                assert!(
+                    at.iter().all(|part| (0.0..1.5).contains(part)),
+                    "{kind:?}: {at:?}"
+                );
             }
         }
     }
