@@ -32,35 +32,96 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a data set and show on it what metadata can do
+    ///
+    /// Makes pictures of cards on a table, trains on the image alone, the metadata
+    /// alone, both, and both with shuffled metadata, and compares them.
+    ///
+    /// Each picture shows two or three cards; only the row's metadata says which
+    /// one is meant. Everything is generated, nothing is downloaded. It takes a few
+    /// minutes; stopped, it goes on where it was when started again.
+    ///
+    /// Example: sidelight demo
+    #[command(verbatim_doc_comment)]
     Demo(DemoArgs),
     /// Look at a table and write a sidelight.toml for it
+    ///
+    /// Reads a table, infers what each column means and writes a commented
+    /// sidelight.toml to edit.
+    ///
+    /// The columns, what was inferred and the evidence for it are printed.
+    ///
+    /// Example: sidelight init metadata.csv --target price --group house_id
+    #[command(verbatim_doc_comment)]
     Init(InitArgs),
     /// List every problem of a table and its images
+    ///
+    /// Lists all problems of the table and the images at once: unreadable images,
+    /// points outside them, cells of the wrong kind, duplicates, leaks.
+    ///
+    /// Exits with 1 where training would stop at one of them.
+    ///
+    /// Example: sidelight check sidelight.toml
+    #[command(verbatim_doc_comment)]
     Check(CheckArgs),
     /// Train a model as a sidelight.toml says
+    ///
+    /// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
+    /// metrics.json, predictions.csv and report.html.
+    ///
+    /// Ctrl-C saves and stops; `--resume` goes on, bit for bit as if nothing had
+    /// happened. A second Ctrl-C quits at once.
+    ///
+    /// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
+    #[command(verbatim_doc_comment)]
     Train(TrainArgs),
     /// Score a trained model
+    ///
+    /// Scores a trained model, on the validation rows of its own table or on all
+    /// rows of another.
+    ///
+    /// Example: sidelight eval runs/a test.csv --format json
+    #[command(verbatim_doc_comment)]
     Eval(EvalArgs),
     /// Apply a trained model to the rows of a table
+    ///
+    /// Applies a trained model to every row of a table, which needs no target.
+    ///
+    /// Categories that training had not, and new gaps, are counted and said.
+    ///
+    /// Example: sidelight predict runs/a new.csv --out predictions.csv
+    #[command(verbatim_doc_comment)]
     Predict(PredictArgs),
     /// Show rows as the network gets them, with predictions for a run
+    ///
+    /// Prints rows as read and as encoded; with --out, writes a page with the
+    /// pictures and points as the network gets them.
+    ///
+    /// For a run the page adds predictions and the rows with the largest losses.
+    ///
+    /// Example: sidelight show sidelight.toml --out batch.html
+    #[command(verbatim_doc_comment)]
     Show(ShowArgs),
     /// List a network's layers, or the contents of a weights file
+    ///
+    /// Lists a network's parameters: path, shape, whether it is trained.
+    ///
+    /// Takes a sidelight.toml (the network that would be trained), a run, or a
+    /// .pth or .safetensors file.
+    ///
+    /// Example: sidelight inspect runs/a --match 'layer4.*'
+    #[command(verbatim_doc_comment)]
     Inspect(InspectArgs),
     /// List the backbones that `model.backbone` can name
+    ///
+    /// Lists the backbones that `model.backbone` can name.
+    ///
+    /// Example: sidelight backbones
+    #[command(verbatim_doc_comment)]
     Backbones(BackbonesArgs),
 }
 
-/// Makes pictures of cards on a table, trains on the image alone, the metadata
-/// alone, both, and both with shuffled metadata, and compares them.
-///
-/// Each picture shows two or three cards; only the row's metadata says which
-/// one is meant. Everything is generated, nothing is downloaded. It takes a few
-/// minutes; stopped, it goes on where it was when started again.
-///
-/// Example: sidelight demo
+/// What `sidelight demo` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct DemoArgs {
     /// Folder to make
     ///
@@ -107,14 +168,8 @@ pub(crate) struct DemoArgs {
     pub(crate) machine: Machine,
 }
 
-/// Reads a table, infers what each column means and writes a commented
-/// sidelight.toml to edit.
-///
-/// The columns, what was inferred and the evidence for it are printed.
-///
-/// Example: sidelight init metadata.csv --target price --group house_id
+/// What `sidelight init` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct InitArgs {
     /// CSV, TSV, JSON Lines, Parquet, or a Hugging Face imagefolder
     pub(crate) table: PathBuf,
@@ -166,14 +221,8 @@ pub(crate) struct InitArgs {
     pub(crate) format: Format,
 }
 
-/// Lists all problems of the table and the images at once: unreadable images,
-/// points outside them, cells of the wrong kind, duplicates, leaks.
-///
-/// Exits with 1 when training would fail or be misled.
-///
-/// Example: sidelight check sidelight.toml
+/// What `sidelight check` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct CheckArgs {
     /// The configuration
     pub(crate) config: PathBuf,
@@ -195,15 +244,8 @@ pub(crate) struct CheckArgs {
     pub(crate) format: Format,
 }
 
-/// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
-/// metrics.json, predictions.csv and report.html.
-///
-/// Ctrl-C saves and stops; `--resume` goes on, bit for bit as if nothing had
-/// happened. A second Ctrl-C quits at once.
-///
-/// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
+/// What `sidelight train` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct TrainArgs {
     /// The configuration
     pub(crate) config: PathBuf,
@@ -244,12 +286,8 @@ pub(crate) struct TrainArgs {
     pub(crate) machine: Machine,
 }
 
-/// Scores a trained model, on the validation rows of its own table or on all
-/// rows of another.
-///
-/// Example: sidelight eval runs/a test.csv --format json
+/// What `sidelight eval` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct EvalArgs {
     /// Folder of the run
     pub(crate) run: PathBuf,
@@ -269,13 +307,8 @@ pub(crate) struct EvalArgs {
     pub(crate) machine: Machine,
 }
 
-/// Applies a trained model to every row of a table, which needs no target.
-///
-/// Categories that training had not, and new gaps, are counted and said.
-///
-/// Example: sidelight predict runs/a new.csv --out predictions.csv
+/// What `sidelight predict` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct PredictArgs {
     /// Folder of the run
     pub(crate) run: PathBuf,
@@ -292,14 +325,8 @@ pub(crate) struct PredictArgs {
     pub(crate) machine: Machine,
 }
 
-/// Prints rows as read and as encoded; with --out, writes a page with the
-/// pictures and points as the network gets them.
-///
-/// For a run the page adds predictions and the rows with the largest losses.
-///
-/// Example: sidelight show sidelight.toml --out batch.html
+/// What `sidelight show` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct ShowArgs {
     /// A sidelight.toml, or the folder of a run
     #[arg(value_name = "CONFIG|RUN")]
@@ -322,14 +349,8 @@ pub(crate) struct ShowArgs {
     pub(crate) machine: Machine,
 }
 
-/// Lists a network's parameters: path, shape, whether it is trained.
-///
-/// Takes a sidelight.toml (the network that would be trained), a run, or a
-/// .pth or .safetensors file.
-///
-/// Example: sidelight inspect runs/a --match 'layer4.*'
+/// What `sidelight inspect` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct InspectArgs {
     /// A sidelight.toml, the folder of a run, or a weights file
     #[arg(value_name = "CONFIG|RUN|WEIGHTS")]
@@ -355,11 +376,8 @@ pub(crate) struct InspectArgs {
     pub(crate) format: Format,
 }
 
-/// Lists the backbones that `model.backbone` can name.
-///
-/// Example: sidelight backbones
+/// What `sidelight backbones` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct BackbonesArgs {
     /// How the list is printed
     #[arg(
@@ -443,6 +461,8 @@ mod tests {
     #[test]
     fn help_fits_80_columns() {
         let mut arguments = Arguments::command();
+        // Subcommands learn the width when the whole is built.
+        arguments.build();
         for command in arguments.get_subcommands_mut() {
             for help in [
                 command.render_help().to_string(),

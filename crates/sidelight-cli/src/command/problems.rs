@@ -21,12 +21,9 @@ pub(super) fn say(dataset: &Dataset, predictions: &Predictions, terminal: &mut T
             dataset.len()
         ));
     }
-    for (position, error) in predictions.problems.iter().take(MOST) {
-        terminal.say(format!(
-            "  row {}: {}",
-            dataset.rows[*position] + 1,
-            in_full(error)
-        ));
+    // The error names the row itself.
+    for (_, error) in predictions.problems.iter().take(MOST) {
+        terminal.say(format!("  {}", in_full(error)));
     }
     if n > MOST {
         terminal.say(format!("  and {} more", n - MOST));

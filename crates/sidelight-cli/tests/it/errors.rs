@@ -19,18 +19,28 @@ fn refused(folder: &Folder, line: &str) -> String {
 #[test]
 fn a_missing_table() {
     let said = refused(&Folder::new(), "init nowhere.csv --target price");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    error: cannot read nowhere.csv
+      caused by: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
 fn a_missing_configuration() {
-    insta::assert_snapshot!(refused(&Folder::new(), "train nowhere.toml --out a"), @"");
+    insta::assert_snapshot!(refused(&Folder::new(), "train nowhere.toml --out a"), @r#"
+    error: cannot read nowhere.toml
+      caused by: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
 fn a_target_that_is_not_a_column() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "init houses.csv --target prise"), @"");
+    insta::assert_snapshot!(refused(&folder, "init houses.csv --target prise"), @r#"
+    error: no column `prise` in houses.csv
+
+    hint: did you mean `price`?
+    "#);
 }
 
 #[test]
@@ -40,38 +50,62 @@ fn an_unknown_field_of_the_configuration() {
         "houses.toml",
         &folder.read("houses.toml").replace("epochs", "epohcs"),
     );
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @r#"
+    error: houses.toml, line 13: no field `train.epohcs`
+
+    hint: did you mean `train.epochs`?
+    "#);
 }
 
 #[test]
 fn a_value_that_a_field_cannot_take() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.arm=bth"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.arm=bth"), @r#"
+    error: houses.toml: `model.arm`: no choice `bth`
+
+    hint: did you mean `both`?
+    "#);
 }
 
 #[test]
 fn a_set_without_an_equals_sign() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set train.epochs"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set train.epochs"), @r#"
+    error: `train.epochs` is not of the form `section.field=value`
+
+    hint: as in `train.epochs=5` or `metadata."exif.ExposureTime"=continuous`
+    "#);
 }
 
 #[test]
 fn a_set_of_an_unknown_field() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set train.epoch=3"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set train.epoch=3"), @r#"
+    error: houses.toml: no field `train.epoch`
+
+    hint: did you mean `train.epochs`?
+    "#);
 }
 
 #[test]
 fn an_unknown_backbone() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.backbone=resnet81"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.backbone=resnet81"), @r#"
+    error: no backbone `resnet81`
+
+    hint: did you mean `resnet18`?
+    "#);
 }
 
 #[test]
 fn an_image_that_is_not_there() {
     let folder = Folder::with_houses();
     fs::remove_file(folder.path().join("3.png")).unwrap();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --quiet"), @r#"
+    error: houses.csv, row 4: its image cannot be used
+      caused by: cannot read 3.png
+      caused by: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
@@ -79,7 +113,12 @@ fn an_image_that_is_cut_short() {
     let folder = Folder::with_houses();
     let whole = folder.read_bytes("3.png");
     folder.write_bytes("3.png", &whole[..whole.len() / 2]);
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --quiet"), @r#"
+    error: houses.csv, row 4: its image cannot be used
+      caused by: 3.png: the PNG image is truncated after 134 bytes
+
+    hint: the file is incomplete: copy it again from where it came, or leave its row out
+    "#);
 }
 
 #[test]
@@ -91,41 +130,66 @@ fn a_cell_that_is_not_a_number() {
             .read("houses.csv")
             .replace("4.png,128,4,", "4.png,128,lots,"),
     );
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @r#"
+    error: houses.csv, row 5 (line 6), column `beds`: expected a number, found `lots`
+
+    hint: if it means "missing", add "lots" to `missing` of the column; `sidelight check` lists all such cells
+    "#);
 }
 
 #[test]
 fn a_metadata_column_that_is_not_there() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set metadata.bedz=continuous"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set metadata.bedz=continuous"), @r#"
+    error: no column `bedz` in houses.csv
+
+    hint: did you mean `beds`?
+    "#);
 }
 
 #[test]
 fn an_output_folder_that_holds_other_files() {
     let folder = Folder::with_houses();
     folder.write("a/notes.txt", "mine");
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @r#"
+    error: a already holds files that are not a run
+
+    hint: choose a new or an empty folder with --out
+    "#);
     assert_eq!(folder.read("a/notes.txt"), "mine");
 }
 
 #[test]
 fn an_output_folder_below_a_file() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out houses.csv/a"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out houses.csv/a"), @r#"
+    error: cannot write houses.csv/a
+      caused by: Not a directory (os error 20)
+    "#);
 }
 
 #[test]
 fn a_run_that_is_no_run() {
     let folder = Folder::with_houses();
     fs::create_dir(folder.path().join("a")).unwrap();
-    insta::assert_snapshot!(refused(&folder, "eval a"), @"");
-    insta::assert_snapshot!(refused(&folder, "predict nowhere houses.csv --out p.csv"), @"");
+    insta::assert_snapshot!(refused(&folder, "eval a"), @r#"
+    error: a is not a run: it has no `config.toml`
+
+    hint: a run is the folder that `sidelight train … --out FOLDER` writes
+    "#);
+    insta::assert_snapshot!(refused(&folder, "predict nowhere houses.csv --out p.csv"), @r#"
+    error: cannot read nowhere
+      caused by: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
 fn weights_that_are_not_there() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.weights=w.safetensors"), @"");
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.weights=w.safetensors"), @r#"
+    error: cannot read w.safetensors
+      caused by: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
@@ -135,20 +199,32 @@ fn weights_that_are_cut_short() {
         "w.safetensors",
         b"\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":{\"dtype\":\"F32\"",
     );
-    insta::assert_snapshot!(refused(&folder, "inspect w.safetensors"), @"");
+    insta::assert_snapshot!(refused(&folder, "inspect w.safetensors"), @r#"
+    error: cannot read weights from w.safetensors: not whole safetensors: invalid header length
+
+    hint: weights are read from `.safetensors` and from PyTorch's `.pth` or `.pt`; fetch the file again if it was cut short
+    "#);
 }
 
 #[test]
 fn an_init_that_would_overwrite() {
     let folder = Folder::with_houses();
-    insta::assert_snapshot!(refused(&folder, "init houses.csv --target price --out houses.toml"), @"");
+    insta::assert_snapshot!(refused(&folder, "init houses.csv --target price --out houses.toml"), @r#"
+    error: houses.toml is already there
+
+    hint: write to another file with --out, or replace it with --overwrite
+    "#);
 }
 
 #[test]
 fn a_demonstration_in_a_folder_of_something_else() {
     let folder = Folder::new();
     folder.write("demo/notes.txt", "mine");
-    insta::assert_snapshot!(refused(&folder, "demo"), @"");
+    insta::assert_snapshot!(refused(&folder, "demo"), @r#"
+    error: demo holds files of something else
+
+    hint: choose another folder with --out, or delete this one
+    "#);
 }
 
 #[test]

@@ -46,12 +46,53 @@ fn a_command_that_does_not_exist_is_named_with_the_nearest() {
 
 #[test]
 fn the_overview_fits_a_screen() {
-    insta::assert_snapshot!(Folder::new().done("--help").stdout, @"");
+    insta::assert_snapshot!(Folder::new().done("--help").stdout, @r#"
+    Images and a table about them in, a network that reads both out.
+
+    stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is no
+    (`check` found problems), 2 could not.
+
+    Usage: sidelight [OPTIONS] <COMMAND>
+
+    Commands:
+      demo       Make a data set and show on it what metadata can do
+      init       Look at a table and write a sidelight.toml for it
+      check      List every problem of a table and its images
+      train      Train a model as a sidelight.toml says
+      eval       Score a trained model
+      predict    Apply a trained model to the rows of a table
+      show       Show rows as the network gets them, with predictions for a run
+      inspect    List a network's layers, or the contents of a weights file
+      backbones  List the backbones that `model.backbone` can name
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    General:
+      -q, --quiet
+              Say nothing but results, warnings and errors
+
+    Start with `sidelight demo`, or with your own table:
+      sidelight init metadata.csv --target price
+      sidelight check sidelight.toml
+      sidelight train sidelight.toml --out runs/a
+    "#);
 }
 
 #[test]
-fn the_help_of_train() {
-    insta::assert_snapshot!(Folder::new().done("train --help").stdout, @"");
+fn the_help_of_train_says_when_to_want_a_flag_and_groups_them() {
+    let help = Folder::new().done("train --help").stdout;
+    for heading in ["Output:", "Configuration:", "Machine:", "General:"] {
+        assert!(help.contains(&format!("\n{heading}\n")), "{help}");
+    }
+    assert!(
+        help.contains("Use it after Ctrl-C, a crash or a power cut."),
+        "{help}"
+    );
 }
 
 #[test]

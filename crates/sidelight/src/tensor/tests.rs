@@ -17,7 +17,10 @@ fn difference<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> f32 {
     difference / scale.max(1.0)
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "tests hand over what they are done with")]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "tests hand over what they are done with"
+)]
 fn same<const D: usize>(what: &str, a: Tensor<D>, b: Tensor<D>) {
     let difference = difference(&a, &b);
     assert!(difference < 1e-5, "{what}: {difference}");

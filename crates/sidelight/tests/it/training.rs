@@ -63,7 +63,9 @@ fn sixteen_rows_are_learnt_by_heart() {
 /// Rows whose class is a column and nothing in the image.
 fn planted(n: usize) -> (Dataset, Vec<Option<bool>>) {
     let mut random = stream(2);
-    let truth: Vec<bool> = (0..n).map(|_| random.next_u32().is_multiple_of(2)).collect();
+    let truth: Vec<bool> = (0..n)
+        .map(|_| random.next_u32().is_multiple_of(2))
+        .collect();
     let images = (0..n).map(|row| noise(row, &mut random)).collect();
     let column: Vec<Option<bool>> = truth
         .iter()
