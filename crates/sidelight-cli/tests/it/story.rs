@@ -20,7 +20,7 @@ fn cards() -> Folder {
 #[test]
 fn from_the_demonstrations_table_to_predictions() {
     let folder = cards();
-    assert!(folder.read("demo/report.html").contains("img_source"));
+    assert!(folder.read("demo/report.html").contains("img_<wbr>source"));
 
     let said = folder
         .done("init demo/data/metadata.csv --target x0,y0,x1,y1,x2,y2,x3,y3 --out cards.toml");
