@@ -1,7 +1,7 @@
 //! How metadata joins the image: one file per published method, chosen by name.
 //!
-//! A method is a [`Layer::Fusion`](super::Layer::Fusion) whose children read and prepare the metadata
-//! (or is built of plain layers: [`concat`], [`sum_logits`]). Where the method allows it, the
+//! A method is a [`Layer::Fusion`] whose children read and prepare the metadata
+//! (or is built of plain layers: `concat`, `sum-logits`). Where the method allows it, the
 //! children's last layer starts as zeros, and zeros leave the image's features unchanged.
 
 mod attention;
