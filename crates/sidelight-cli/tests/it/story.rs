@@ -77,7 +77,7 @@ fn from_the_demonstrations_table_to_predictions() {
         "{}",
         said.stdout
     );
-    assert!(folder.read("page.html").contains("data:image/png;base64,"));
+    assert!(folder.read("page.html").contains("data:image/"));
     folder.done("show cards.toml --rows 3 --set train.size=48");
     assert!(
         folder
