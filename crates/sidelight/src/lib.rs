@@ -1,26 +1,13 @@
 //! Pretrained CNNs that also read the metadata of each image.
 //!
 //! The modules are the pipeline, in reading order; a module uses only those above it.
-//! Burn begins at [`tensor`]: everything before works on slices, vectors and plain structs.
+//! Burn begins at [`tensor`]: everything before works on slices, vectors and plain structs, and is a crate of its
+//! own (`sidelight-host`), so that the compiler sees to it.
 
-pub mod augment;
-pub mod check;
-pub mod config;
-pub mod dataset;
-pub mod demo;
-pub mod encode;
-pub mod error;
-pub mod evidence;
-pub mod image;
-pub mod loader;
-pub mod metric;
-pub mod report;
-pub mod run;
-pub mod schema;
-pub mod split;
-pub mod statistics;
-pub mod table;
-pub mod task;
+pub use sidelight_host::{
+    augment, check, config, dataset, demo, encode, error, evidence, image, loader, metric, report,
+    run, schema, split, statistics, table, task,
+};
 // — Burn begins here —
 pub mod loss;
 pub mod network;

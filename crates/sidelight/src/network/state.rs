@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::Network;
 use super::weights;
 use crate::error::{Error, Result};
+use crate::run::write_whole;
 
 /// A named tensor: path, shape, values in row-major order.
 pub type NamedValues = (String, Vec<usize>, Vec<f32>);
@@ -98,15 +99,7 @@ impl Network {
             .map_err(|source| {
                 write(std::io::Error::new(std::io::ErrorKind::InvalidData, source))
             })?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(write)?;
-        std::io::Write::write_all(&mut beside, &bytes).map_err(write)?;
-        beside.as_file().sync_all().map_err(write)?;
-        beside.persist(path).map_err(|failed| write(failed.error))?;
-        Ok(())
+        write_whole(path, |file| file.write_all(&bytes))
     }
 
     /// Reads what [`Network::save_weights`] wrote, or any file with exactly the network's keys.
