@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             mean: [0.5; 3],
             sd: [0.25; 3],
         },
+        hide: None,
         augment: Some(Augment::new(&AugmentConfig::default(), TargetKind::Value)?),
         reads_image: true,
         cache: None,

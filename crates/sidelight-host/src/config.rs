@@ -471,6 +471,12 @@ pub struct AugmentConfig {
     pub light: f64,
     /// Share of images that are changed at all besides the flip. Default: 0.75.
     pub probability: f64,
+    /// `arm = "both"`: share of rows whose whole metadata is hidden, as if missing. Default: 0.5 for points, whose
+    /// places are in the image, so that it is not the metadata that is learned by heart; 0 otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hide_metadata: Option<f64>,
+    /// `arm = "both"`: share of cells that are hidden, column by column. Default: 0.
+    pub hide_column: f64,
 }
 
 impl Default for AugmentConfig {
@@ -482,6 +488,8 @@ impl Default for AugmentConfig {
             shift: 0.05,
             light: 0.2,
             probability: 0.75,
+            hide_metadata: None,
+            hide_column: 0.0,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Augment, Purpose, shuffle, stream};
+use crate::augment::{Augment, Hide, Purpose, shuffle, stream};
 use crate::config::ResizeMethod;
 use crate::dataset::Dataset;
 use crate::encode::{EncodedMetadata, Encoder};
@@ -78,12 +78,34 @@ pub struct Source {
     pub preprocess: Preprocess,
     /// Random changes; `None` when evaluating.
     pub augment: Option<Augment>,
+    /// Metadata that is hidden at random; `None` when evaluating.
+    pub hide: Option<Hide>,
     /// Whether images are read at all; an arm of metadata alone does not.
     pub reads_image: bool,
     /// Where fitted images are kept; `None`: decoded each time.
     pub cache: Option<Arc<PixelCache>>,
     /// What the random changes come from.
     pub seed: u64,
+}
+
+impl Source {
+    /// Hides some of a row's encoded metadata, in place: a function of seed, epoch and row alone.
+    pub fn hide(&self, epoch: u64, row: usize, dense: &mut [f32], codes: &mut [u32]) {
+        if let Some(hide) = &self.hide {
+            let mut stream = stream(self.seed, epoch, row as u64, Purpose::Hide);
+            hide.apply(&mut stream, &self.encoder, dense, codes);
+        }
+    }
+
+    /// As [`Source::hide`], of every row of a batch.
+    pub fn hide_batch(&self, epoch: u64, batch: &mut HostBatch) {
+        let (d_dense, n_embedded) = (self.metadata.d_dense, self.metadata.n_embedded);
+        for (i, &row) in batch.rows.iter().enumerate() {
+            let dense = &mut batch.dense[i * d_dense..(i + 1) * d_dense];
+            let codes = &mut batch.codes[i * n_embedded..(i + 1) * n_embedded];
+            self.hide(epoch, row, dense, codes);
+        }
+    }
 }
 
 /// What to do with the rows that are left over when the others fill whole batches.

@@ -47,6 +47,7 @@ pub use value::{BatchStatistics, Context, MetadataTensors, Mode, Value, Walk};
 
 use crate::encode::Embedding;
 use crate::error::{Error, Result};
+use crate::tensor::Precision;
 
 /// A whole model: images and metadata in, the task's numbers out.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct Network {
     pub backbone: Vec<String>,
     /// What images it takes.
     pub input: InputSpec,
+    /// How its convolutions form their products, whatever it is run for. Not part of its description.
+    pub precision: Precision,
 }
 
 /// What a network is built for.
@@ -157,6 +160,7 @@ impl Network {
         context: &mut Context,
         taps: &[String],
     ) -> (Value, Vec<(String, Value)>) {
+        context.precision = self.precision;
         let mut walk = Walk::new(context, taps);
         let value = self.root.run(from, to, value, &mut walk);
         (value, walk.into_tapped())
@@ -239,6 +243,7 @@ impl Network {
             root: self.root.valid(),
             backbone: self.backbone.clone(),
             input: self.input.clone(),
+            precision: self.precision,
         }
     }
 
@@ -394,6 +399,7 @@ impl Network {
             root: Node::new(&root, "", Start::Zeros, device),
             backbone,
             input,
+            precision: Precision::F32,
         };
         let frozen: std::collections::HashSet<String> = frozen.into_iter().collect();
         network.root.each_parameter_mut("", &mut |path, parameter| {

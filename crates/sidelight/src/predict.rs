@@ -98,6 +98,7 @@ impl Model {
             task: shared(&self.task),
             preprocess,
             augment: None,
+            hide: None,
             reads_image: reads_image(self.config.model.arm),
             cache: None,
             seed: 0,

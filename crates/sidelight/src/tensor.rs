@@ -17,7 +17,7 @@ mod pooling;
 pub use burn::tensor::Device;
 
 pub use activation::{Activation, activate, add_activate, scale_channels};
-pub use convolution::{Convolution, Folded, conv2d, conv2d_folded};
+pub use convolution::{Convolution, Folded, Precision, conv2d, conv2d_folded};
 pub use dropout::{dropout_mask, stream};
 pub use linear::{embedding, linear, linear_tokens};
 pub use normalization::{

@@ -114,6 +114,7 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
         encoder: Arc::new(model.encoder),
         task: Arc::new(model.task),
         augment: None,
+        hide: None,
         cache: None,
         seed: 0,
     };

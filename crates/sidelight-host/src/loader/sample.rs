@@ -61,6 +61,7 @@ pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> 
     if change.is_flipped {
         source.encoder.flip(&mut dense, &mut codes);
     }
+    source.hide(epoch, row, &mut dense, &mut codes);
     let (mut targets, mut mask) = match &source.dataset.targets {
         Some(targets) => source.task.encode(targets, row),
         None => (Vec::new(), Vec::new()),

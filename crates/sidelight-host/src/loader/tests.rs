@@ -79,6 +79,7 @@ fn source(n_rows: usize) -> Source {
             sd: [0.229, 0.224, 0.225],
         },
         augment: None,
+        hide: None,
         reads_image: true,
         cache: None,
         seed: 11,

@@ -81,7 +81,7 @@ pub struct Bootstrapped {
 /// };
 /// let found = cluster_bootstrap(&[0, 1, 2, 3, 4, 5], mean, Bootstrap::default()).unwrap();
 /// assert!((found.estimate - 0.25).abs() < 1e-12);
-/// assert!(found.interval.low > 0.1 && found.interval.high < 0.4 && found.p < 0.01);
+/// assert!(found.interval.low > 0.1 && found.interval.high < 0.4 && found.p < 0.05);
 /// ```
 pub fn cluster_bootstrap(
     unit_of_row: &[u32],

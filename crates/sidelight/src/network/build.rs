@@ -18,6 +18,7 @@ use super::weights::{self, Fit};
 use super::{InputSpec, ModelSpec, Network};
 use crate::config::{Arm, ModelConfig};
 use crate::error::{Error, Result};
+use crate::tensor::Precision;
 
 /// The value of `model.weights` that means none.
 const FROM_SCRATCH: &str = "none";
@@ -84,6 +85,7 @@ impl Network {
                 root,
                 backbone: Vec::new(),
                 input,
+                precision: Precision::F32,
             };
             return network.finish(&edits, spec, seed);
         }
@@ -180,6 +182,7 @@ impl Network {
             root,
             backbone,
             input,
+            precision: Precision::F32,
         })
     }
 

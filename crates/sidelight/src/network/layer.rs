@@ -290,7 +290,7 @@ impl Layer {
             };
         }
         match self {
-            Self::Conv2d(layer) => layer.forward(parameters, x),
+            Self::Conv2d(layer) => layer.forward(parameters, x, walk),
             Self::BatchNorm(layer) => layer.forward(parameters, x, walk),
             Self::LayerNorm(layer) => layer.forward(parameters, x),
             Self::Linear(layer) => layer.forward(parameters, x),

@@ -243,11 +243,13 @@ impl<'a> Group<'a> {
             let is_tracked =
                 x.is_tracked() || weight.is_tracked() || shift.is_tracked() || scale.is_tracked();
             if !is_tracked && other.as_ref().is_none_or(|other| !other.is_tracked()) {
-                let (x, how) = conv.padded(x);
+                let (x, how) = conv.padded(x, walk.context.precision);
                 return conv2d_folded(x, weight, Folded { scale, shift }, other, how, then);
             }
         }
-        let y = within_map(walk, conv_name, |_| conv.run(&conv_node.parameters, x));
+        let y = within_map(walk, conv_name, |walk| {
+            conv.run(&conv_node.parameters, x, walk.context.precision)
+        });
         within_map(walk, name, |walk| {
             norm.run(&node.parameters, y, other, then, walk)
         })

@@ -3,6 +3,7 @@
 use burn::tensor::{Int, Tensor};
 
 use super::shape::Shape;
+use crate::tensor::Precision;
 
 /// What flows from one layer to the next.
 #[derive(Debug, Clone)]
@@ -176,6 +177,8 @@ pub struct Context {
     pub mode: Mode,
     /// Seed of this step, for dropout.
     pub seed: u64,
+    /// How convolutions form their products; the network sets its own ([`Network::precision`](super::Network::precision)).
+    pub precision: Precision,
     /// Filled while training, to be given to [`Network::apply_statistics`](super::Network::apply_statistics).
     pub statistics: Vec<BatchStatistics>,
 }
@@ -187,6 +190,7 @@ impl Context {
             metadata,
             mode: Mode::Evaluate,
             seed: 0,
+            precision: Precision::F32,
             statistics: Vec::new(),
         }
     }
@@ -196,6 +200,7 @@ impl Context {
             metadata,
             mode: Mode::Train,
             seed,
+            precision: Precision::F32,
             statistics: Vec::new(),
         }
     }

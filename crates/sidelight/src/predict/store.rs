@@ -16,6 +16,7 @@ use crate::network::layer::MetadataSource;
 use crate::network::{InputSpec, Layer, Network, Node, Plan, Shape, shape};
 use crate::run::write_whole;
 use crate::task::Task;
+use crate::tensor::Precision;
 
 const DESCRIPTION: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
@@ -143,6 +144,7 @@ impl Model {
         }
         let mut network = Network::from_description(&architecture, device)?;
         network.load_weights(&path)?;
+        network.precision = Precision::of(&config.train);
         let model = Self {
             config,
             task,

@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, module, ops::ConvOptions};
 
 use super::activation::{Activation, activate, add_activate};
 use super::cpu;
+use crate::config::TrainConfig;
 
 /// How a square kernel moves over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,29 @@ pub struct Convolution {
     pub dilation: usize,
     /// Groups of channels that do not see each other; as many as channels: depthwise.
     pub groups: usize,
+    /// How products are formed.
+    pub precision: Precision,
+}
+
+/// How a convolution forms its products, forward and backward. Sums are `f32` either way, and so is what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Products of `f32`.
+    #[default]
+    F32,
+    /// Products of operands rounded to bf16 (8 bits of mantissa), on the CPU; depthwise convolutions stay in `f32`.
+    Bf16,
+}
+
+impl Precision {
+    /// As `train.precision` says; [`Config::validate`](crate::config::Config::validate) knows no other names.
+    pub fn of(config: &TrainConfig) -> Self {
+        if config.precision == "bf16" {
+            Self::Bf16
+        } else {
+            Self::F32
+        }
+    }
 }
 
 /// Convolves a map with a kernel (correlation, as every deep-learning library calls it).
@@ -125,6 +149,7 @@ pub(super) fn by_burn(
         padding,
         dilation,
         groups,
+        precision: _,
     } = how;
     module::conv2d(
         x,

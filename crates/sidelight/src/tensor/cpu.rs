@@ -30,7 +30,7 @@ use burn::backend::{
 use burn::tensor::{DType, Tensor, TensorData};
 use sidelight_kernels as kernel;
 
-use super::{Activation, Convolution, Window};
+use super::{Activation, Convolution, Precision, Window};
 
 /// A tensor of the Flex backend.
 type Flat = FloatTensor<Flex>;

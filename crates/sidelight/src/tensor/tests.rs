@@ -70,6 +70,7 @@ fn convolutions_agree_with_burns() {
             padding,
             dilation: 1,
             groups,
+            precision: Precision::F32,
         };
         let what = format!("{how:?}");
         let x = random([2, channels, 13, 11], &device);
@@ -98,6 +99,7 @@ fn convolutions_take_any_layout() {
         padding: 1,
         dilation: 1,
         groups: 1,
+        precision: Precision::F32,
     };
     let x = random([2, 13, 4, 11], &device);
     let w = random([3, 3, 4, 5], &device);
@@ -113,6 +115,32 @@ fn convolutions_take_any_layout() {
     );
 }
 
+/// Operands keep 8 bits of mantissa: products are off by up to 2⁻⁷, sums of many by less.
+#[test]
+fn convolutions_in_bf16_are_near_those_in_f32_but_not_the_same() {
+    let device = Device::flex().autodiff();
+    let x = random([2, 16, 9, 9], &device).require_grad();
+    let w = random([24, 16, 3, 3], &device).require_grad();
+    let run = |precision| {
+        let how = Convolution {
+            stride: 1,
+            padding: 1,
+            dilation: 1,
+            groups: 1,
+            precision,
+        };
+        let y = conv2d(x.clone(), w.clone(), None, how);
+        let weights = random(y.dims(), &Device::flex()).autodiff();
+        let gradients = (y.clone() * weights).sum().backward();
+        let of = |t: &Tensor<4>| t.grad(&gradients).expect("both are tracked");
+        [y.without_autodiff(), of(&x), of(&w)]
+    };
+    for (full, rounded) in run(Precision::F32).iter().zip(&run(Precision::Bf16)) {
+        let difference = difference(rounded, full);
+        assert!((1e-5..1e-2).contains(&difference), "{difference}");
+    }
+}
+
 #[test]
 fn a_folded_convolution_is_the_three_layers() {
     for device in [Device::flex(), Device::flex().autodiff()] {
@@ -121,6 +149,7 @@ fn a_folded_convolution_is_the_three_layers() {
             padding: 1,
             dilation: 1,
             groups: 1,
+            precision: Precision::F32,
         };
         let (x, w) = (random([2, 5, 9, 9], &device), random([7, 5, 3, 3], &device));
         let (weight, bias, mean) = (
@@ -348,6 +377,7 @@ fn other_types_go_to_burn() {
         padding: 0,
         dilation: 1,
         groups: 1,
+        precision: Precision::F32,
     };
     assert_eq!(conv2d(x.clone(), w, None, how).dims(), [1, 3, 3, 3]);
     assert_eq!(
@@ -372,6 +402,7 @@ fn only_what_wants_a_gradient_gets_one() {
         padding: 1,
         dilation: 1,
         groups: 1,
+        precision: Precision::F32,
     };
     let (x, w) = (
         random([1, 3, 6, 6], &device),

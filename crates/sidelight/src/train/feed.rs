@@ -213,9 +213,13 @@ impl Feed {
         )
         .starting_at(step);
         match &self.features {
-            Some(features) => {
-                Batches::stored(features.n, &features.train, &plan, self.device.clone())
-            }
+            Some(features) => Batches::stored(
+                features.n,
+                &features.train,
+                &plan,
+                Some(&self.source),
+                self.device.clone(),
+            ),
             None => Batches::Images(self.loader(plan, Reads::ChangedImages), self.device.clone()),
         }
     }
@@ -225,7 +229,7 @@ impl Feed {
         let device = self.device.clone().inner();
         let plan = Plan::evaluation(&self.valid, self.batch);
         match &self.features {
-            Some(features) => Batches::stored(features.n, &features.valid, &plan, device),
+            Some(features) => Batches::stored(features.n, &features.valid, &plan, None, device),
             None => Batches::Images(self.loader(plan, Reads::Images), device),
         }
     }
@@ -234,6 +238,7 @@ impl Feed {
         let mut source = self.source.clone();
         if reads != Reads::ChangedImages {
             source.augment = None;
+            source.hide = None;
         }
         source.reads_image &= reads != Reads::TargetsAlone;
         Loader::new(
@@ -280,15 +285,24 @@ pub struct Gathered<'a> {
     n: usize,
     stored: &'a Stored,
     batches: std::vec::IntoIter<Vec<usize>>,
+    /// Hides metadata while training.
+    hide: Option<(&'a Source, u64)>,
     device: Device,
 }
 
 impl<'a> Batches<'a> {
-    fn stored(n: usize, stored: &'a Stored, plan: &Plan, device: Device) -> Self {
+    fn stored(
+        n: usize,
+        stored: &'a Stored,
+        plan: &Plan,
+        hide: Option<&'a Source>,
+        device: Device,
+    ) -> Self {
         Self::Features(Gathered {
             n,
             stored,
             batches: plan.batches().to_vec().into_iter(),
+            hide: hide.map(|source| (source, plan.epoch())),
             device,
         })
     }
@@ -312,8 +326,12 @@ impl Iterator for Batches<'_> {
             }
             Self::Features(gathered) => {
                 let rows = gathered.batches.next()?;
+                let mut host = gathered.stored.host_batch(&rows);
+                if let Some((source, epoch)) = gathered.hide {
+                    source.hide_batch(epoch, &mut host);
+                }
                 Some(Ok(gathered.stored.gather(
-                    &rows,
+                    host,
                     gathered.n,
                     &gathered.device,
                 )))
@@ -351,11 +369,10 @@ impl Stored {
         host.to_input.extend(to_input);
     }
 
-    /// The rows at these positions of the data set.
-    fn gather(&self, rows: &[usize], n: usize, device: &Device) -> Batch {
-        let places: Vec<usize> = rows.iter().map(|row| self.place[row]).collect();
-        let n_stored = self.host.rows.len();
-        let host = HostBatch {
+    /// The rows at these positions of the data set, without their images.
+    fn host_batch(&self, rows: &[usize]) -> HostBatch {
+        let (places, n_stored) = (self.places(rows), self.host.rows.len());
+        HostBatch {
             rows: rows.to_vec(),
             size: self.host.size,
             images: Vec::new(),
@@ -364,13 +381,22 @@ impl Stored {
             targets: pick(&self.host.targets, n_stored, &places),
             mask: pick(&self.host.mask, n_stored, &places),
             to_input: pick(&self.host.to_input, n_stored, &places),
-        };
-        let features = pick(&self.features, n_stored, &places);
-        let value = value(features, rows.len(), &self.shape, device);
+        }
+    }
+
+    /// The same on the device, with their features.
+    fn gather(&self, host: HostBatch, n: usize, device: &Device) -> Batch {
+        let places = self.places(&host.rows);
+        let features = pick(&self.features, self.host.rows.len(), &places);
+        let value = value(features, places.len(), &self.shape, device);
         Batch {
             input: Input::Features { n, value },
             ..Batch::new(host, device)
         }
+    }
+
+    fn places(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|row| self.place[row]).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use crate::augment::Augment;
+use crate::augment::{Augment, Hide};
 use crate::config::{Arm, Config};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::encode::Encoder;
@@ -20,6 +20,7 @@ use crate::run::{Existing, LogLine, Run, RunFolder};
 use crate::split::{Split, split};
 use crate::table::Table;
 use crate::task::Task;
+use crate::tensor::Precision;
 
 use super::checkpoint::{Checkpoint, Progress, RowsDigest};
 use super::feed::Feed;
@@ -140,6 +141,10 @@ impl Session {
             spatial: matches!(task, Task::Points { .. }),
         };
         let mut network = Network::build(&config.model, &spec, settings.seed, device)?;
+        network.precision = Precision::of(settings);
+        if network.precision == Precision::Bf16 && reads_image(config.model.arm) {
+            remarks.push("convolutions multiply in bf16 and add in f32 (`train.precision`)".into());
+        }
         let weights = if settings.class_weights {
             Weights::InverseFrequency
         } else {
@@ -152,6 +157,8 @@ impl Session {
         let source = Source {
             preprocess: preprocess(config, &network),
             augment: Some(Augment::new(&config.augment, config.target.kind)?),
+            hide: Hide::new(&config.augment, config.target.kind)?
+                .filter(|_| config.model.arm == Arm::Both),
             dataset: Arc::new(dataset),
             metadata: Arc::new(encoded),
             encoder: Arc::new(encoder),

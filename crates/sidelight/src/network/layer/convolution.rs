@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
 use crate::network::shape::{At, Shape};
-use crate::network::value::Value;
-use crate::tensor::{Convolution, conv2d};
+use crate::network::value::{Value, Walk};
+use crate::tensor::{Convolution, Precision, conv2d};
 
 /// Two-dimensional convolution with a square kernel.
 ///
@@ -176,12 +176,13 @@ impl Conv2d {
         })
     }
     /// How it moves, given the padding that is left to it.
-    pub(crate) fn how(&self) -> Convolution {
+    fn how(&self, precision: Precision) -> Convolution {
         Convolution {
             stride: self.stride,
             padding: self.padding,
             dilation: self.dilation,
             groups: self.groups,
+            precision,
         }
     }
     /// The map with TensorFlow's padding around it, where that is not the same on all sides; and the padding that is left.
@@ -189,8 +190,8 @@ impl Conv2d {
     /// # Source
     ///
     /// TensorFlow's documentation of `tf.nn.convolution`, "SAME".
-    pub(crate) fn padded(&self, x: Tensor<4>) -> (Tensor<4>, Convolution) {
-        let mut how = self.how();
+    pub(crate) fn padded(&self, x: Tensor<4>, precision: Precision) -> (Tensor<4>, Convolution) {
+        let mut how = self.how(precision);
         if !self.same {
             return (x, how);
         }
@@ -213,11 +214,16 @@ impl Conv2d {
             how,
         )
     }
-    pub(super) fn forward(&self, parameters: &Parameters, x: Value) -> Value {
-        Value::Map(self.run(parameters, x.map()))
+    pub(super) fn forward(&self, parameters: &Parameters, x: Value, walk: &Walk<'_>) -> Value {
+        Value::Map(self.run(parameters, x.map(), walk.context.precision))
     }
-    pub(crate) fn run(&self, parameters: &Parameters, x: Tensor<4>) -> Tensor<4> {
-        let (x, how) = self.padded(x);
+    pub(crate) fn run(
+        &self,
+        parameters: &Parameters,
+        x: Tensor<4>,
+        precision: Precision,
+    ) -> Tensor<4> {
+        let (x, how) = self.padded(x, precision);
         conv2d(x, parameters.d4("weight"), parameters.bias("bias"), how)
     }
 }

@@ -170,6 +170,7 @@ fn a_training_step_of_a_small_network_is_torchs() {
         root,
         backbone: Vec::new(),
         input,
+        precision: crate::tensor::Precision::F32,
     };
     shake(&mut network);
 

@@ -30,6 +30,7 @@ fn small() -> Network {
         root: Node::new(&plan, "", Start::Seed(0), &Device::flex()),
         backbone: Vec::new(),
         input,
+        precision: crate::tensor::Precision::F32,
     };
     shake(&mut network);
     network

@@ -1,11 +1,14 @@
+use sidelight_kernels::conv::{
+    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
+};
 use sidelight_kernels::{
     Conv2d, Epilogue, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight,
     conv2d_forward,
 };
 
 use super::{
-    Convolution, Flat, Gradient, Then, channels_last, contiguous, dims4, from_channels_last,
-    from_values, numbers, then,
+    Convolution, Flat, Gradient, Precision, Then, channels_last, contiguous, dims4,
+    from_channels_last, from_values, numbers, then,
 };
 
 fn shape(x: &Flat, weight: &Flat, how: Convolution) -> Conv2d {
@@ -41,7 +44,11 @@ pub(super) fn forward(
         residual: other.as_ref().map(numbers),
     };
     let mut y = vec![0.0; shape.output_len()];
-    conv2d_forward(
+    let convolve = match how.precision {
+        Precision::F32 => conv2d_forward,
+        Precision::Bf16 => conv2d_forward_bf16,
+    };
+    convolve(
         &shape,
         numbers(&x),
         numbers(&weight),
@@ -79,14 +86,22 @@ impl Saved {
         let shape = shape(&self.x, &self.weight, self.how);
         let (output, weight) = (channels_last(output), contiguous(&self.weight));
         let mut dx = vec![0.0; shape.input_len()];
-        conv2d_backward_input(&shape, numbers(&output), numbers(&weight), &mut dx);
+        let backward = match self.how.precision {
+            Precision::F32 => conv2d_backward_input,
+            Precision::Bf16 => conv2d_backward_input_bf16,
+        };
+        backward(&shape, numbers(&output), numbers(&weight), &mut dx);
         from_channels_last(dx, dims4(&self.x))
     }
     fn to_weight(&self, output: &Flat) -> Flat {
         let shape = shape(&self.x, &self.weight, self.how);
         let (output, x) = (channels_last(output), channels_last(&self.x));
         let mut dw = vec![0.0; shape.weight_len()];
-        conv2d_backward_weight(&shape, numbers(&x), numbers(&output), &mut dw);
+        let backward = match self.how.precision {
+            Precision::F32 => conv2d_backward_weight,
+            Precision::Bf16 => conv2d_backward_weight_bf16,
+        };
+        backward(&shape, numbers(&x), numbers(&output), &mut dw);
         from_values(dw, &dims4(&self.weight))
     }
     fn to_bias(&self, output: &Flat) -> Flat {
