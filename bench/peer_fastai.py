@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """The same data, split, weights, size and epochs in fastai + PyTorch: image + metadata in one model, by hand.
 
-    python bench/peer_fastai.py RUN [--epochs N] [--arm image|metadata|both]
+    python bench/peer_fastai.py RUN [--epochs N] [--freeze-epochs N|same] [--arm image|metadata|both]
 
 RUN is a finished Sidelight run: its config.toml says what to read, its predictions.csv which rows are held out.
 The network is torchvision's MobileNetV2 cut at the pooling, fastai's AdaptiveConcatPool2d, metadata
 (standardised numbers with fastai's FillMissing flags, fastai-sized embeddings of categories) concatenated to the
-pooled features, then fastai's own head; `fine_tune` with fastai's defaults.
+pooled features, then fastai's own head; `fine_tune` with fastai's defaults; `--freeze-epochs same` gives its new layers as many epochs as ours had.
 Prints one JSON line with the metrics under Sidelight's names.
 """
 import argparse, csv, json, pathlib, random, time, tomllib
@@ -51,6 +51,7 @@ class Joined(nn.Module):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run"); parser.add_argument("--epochs", type=int); parser.add_argument("--arm")
+    parser.add_argument("--freeze-epochs", default="1")
     args = parser.parse_args()
     run = pathlib.Path(args.run)
     config = tomllib.loads((run / "config.toml").read_text())
@@ -61,6 +62,8 @@ def main():
         valid = {int(r["row"]) - 1 for r in csv.DictReader(f)}
     seed, size, batch = config["train"].get("seed", 0), config["train"]["size"], config["train"].get("batch", 32)
     epochs, arm = args.epochs or config["train"]["epochs"], args.arm or config["model"]["arm"]
+    planned = next(e for e in map(json.loads, open(run / "log.jsonl")) if "epochs" in e)["epochs"]
+    frozen = planned - config["train"]["epochs"] if args.freeze_epochs == "same" else int(args.freeze_epochs)
     random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
     started = time.time()
     held = np.array([i in valid for i in range(len(data))])
@@ -96,7 +99,7 @@ def main():
     model = Joined(net.features, sizes if codes.shape[1] == len(sizes) else [1], numbers.shape[1], n_out, arm)
     def splitter(m): return [params(m.body), params(m.head) + params(m.embed) + params(m.norm)]
     learn = Learner(dls, model, loss_func=loss, splitter=splitter)
-    with learn.no_bar(), learn.no_logging(): learn.fine_tune(epochs)
+    with learn.no_bar(), learn.no_logging(): learn.fine_tune(epochs, freeze_epochs=frozen)
     model.eval()
     with torch.no_grad():
         out = torch.cat([model(*(t for t in b[:3])) for b in dls.valid])
@@ -106,7 +109,7 @@ def main():
     else:
         p, true = out.softmax(1).double().numpy(), targets[np.flatnonzero(held)].numpy()
         metrics = {"accuracy": accuracy_score(true, p.argmax(1)), "log_loss": log_loss(true, p / p.sum(1, keepdims=True), labels=list(range(n_out)))}
-    print(json.dumps({"peer": "fastai", "run": str(run), "arm": arm, "epochs": epochs, "n_valid": int(held.sum()), "metrics": metrics, "seconds": round(time.time() - started, 1)}))
+    print(json.dumps({"peer": "fastai", "run": str(run), "arm": arm, "epochs": epochs, "freeze_epochs": frozen, "n_valid": int(held.sum()), "metrics": metrics, "seconds": round(time.time() - started, 1)}))
 
 
 if __name__ == "__main__":

@@ -207,6 +207,54 @@ fn weights_that_are_cut_short() {
 }
 
 #[test]
+fn weights_of_another_network() {
+    let folder = Folder::with_houses();
+    let header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    folder.write_bytes("w.safetensors", &[&length[..], header, &[0; 4]].concat());
+    let said = refused(
+        &folder,
+        "train houses.toml --out a --set model.weights=w.safetensors",
+    );
+    assert!(
+        said.starts_with("error: weights in w.safetensors do not fit the network: missing `")
+            && said.contains("; unexpected `a`")
+            && said.contains("hint: is `model.backbone` the network that the file was made for?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn weights_that_would_run_a_program() {
+    let folder = Folder::with_houses();
+    // What pickle makes of an object whose `__reduce__` is `(os.system, ("touch executed",))`.
+    folder.write_bytes(
+        "w.pth",
+        b"\x80\x02cposix\nsystem\nX\x0e\x00\x00\x00touch executed\x85R.",
+    );
+    insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.weights=w.pth"), @r#"
+    error: cannot read weights from w.pth: it holds no tensors, but the Python object `posix.system`, which was not executed
+
+    hint: weights are read from `.safetensors` and from PyTorch's `.pth` or `.pt`; fetch the file again if it was cut short
+    "#);
+    assert!(!folder.exists("executed"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full() {
+    let said =
+        Folder::with_houses().run("init houses.csv --target price --out /dev/full --overwrite");
+    assert_eq!(said.code, 2);
+    insta::assert_snapshot!(said.stderr, @r#"
+    error: cannot write /dev/full
+      caused by: No space left on device (os error 28)
+
+    hint: the disk is full: free some space, or choose another disk
+    "#);
+}
+
+#[test]
 fn an_init_that_would_overwrite() {
     let folder = Folder::with_houses();
     insta::assert_snapshot!(refused(&folder, "init houses.csv --target price --out houses.toml"), @r#"

@@ -3,4 +3,5 @@
 
 mod models;
 mod scenes;
+mod tidy;
 mod training;

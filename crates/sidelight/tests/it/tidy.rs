@@ -1,0 +1,117 @@
+//! What ARCHITECTURE.md promises of the sources themselves.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules in reading order: `ARCHITECTURE.md`'s table, which lists them all.
+fn modules() -> Vec<String> {
+    let text = fs::read_to_string(root().join("../ARCHITECTURE.md")).unwrap();
+    let table = text.split("## Modules of the library").nth(1).unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// The folder of the crates.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A module's file and those of the folder of its name, tests excepted, each without its tests and comments.
+fn sources(file: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![file.with_extension("")];
+    let mut files = vec![file.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    for path in files {
+        let is_test =
+            |name: &std::ffi::OsStr| ["tests", "real_data"].iter().any(|test| name == *test);
+        if path.with_extension("").iter().any(is_test) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let lines = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        found.push((path, lines.collect::<Vec<_>>().join("\n")));
+    }
+    found
+}
+
+/// The names after `crate::` and inside `crate::{…}`.
+fn used(code: &str) -> BTreeSet<&str> {
+    let name = |text: &str| {
+        text.find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(text.len())
+    };
+    let mut found = BTreeSet::new();
+    for text in code.split("crate::").skip(1) {
+        if let Some(list) = text.strip_prefix('{') {
+            let list = list.split('}').next().unwrap();
+            found.extend(
+                list.split(',')
+                    .map(|item| item.trim())
+                    .map(|item| &item[..name(item)]),
+            );
+        } else {
+            found.insert(&text[..name(text)]);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_module_uses_only_those_above_it() {
+    let modules = modules();
+    let place = |name: &str| modules.iter().position(|module| module == name);
+    let mut n_files = 0;
+    for folder in ["sidelight-host/src", "sidelight/src"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            // An error names what it is about, whatever that is.
+            if path.is_dir() || ["lib", "error"].contains(&name) {
+                continue;
+            }
+            let own = place(name)
+                .unwrap_or_else(|| panic!("ARCHITECTURE.md does not list the module `{name}`"));
+            for (file, code) in sources(&path) {
+                n_files += 1;
+                for other in used(&code) {
+                    let later = place(other).is_some_and(|place| place > own);
+                    assert!(
+                        !later,
+                        "{} uses `{other}`, which comes later",
+                        file.display()
+                    );
+                }
+            }
+        }
+    }
+    assert!(n_files > 100, "only {n_files} files were found");
+}
+
+#[test]
+fn every_fusion_says_where_it_comes_from() {
+    let folder = root().join("sidelight/src/network/fusion");
+    let mut n = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("//! # Source\n"), "{}", path.display());
+        n += 1;
+    }
+    assert!(n >= 8, "{n}");
+}
