@@ -184,6 +184,8 @@ pub enum Finding {
         /// Groups.
         groups: usize,
     },
+    /// Which of the columns in use a row lacks, taken together, tells the target.
+    GapsTogether(Power),
     /// The target is distributed differently in training rows and in the others.
     TargetShifted(Shift),
     /// Few independent units.
@@ -240,6 +242,11 @@ impl fmt::Display for Finding {
             } => write!(
                 f,
                 "{divided} of {groups} values of `{group}` are in several parts of `{column}`: scores on that division flatter"
+            ),
+            Self::GapsTogether(power) => write!(
+                f,
+                "which columns a row lacks, taken together, tells the target ({:.2} of 1, p {:.3}): why are they missing?",
+                power.score, power.p
             ),
             Self::TargetShifted(shift) => write!(
                 f,
@@ -398,7 +405,7 @@ pub fn audit(
         }
     }
     let signal = Signal::new(targets, config.target.scale, &sizes(&dataset));
-    measure(&dataset, &signal, config.data.split.seed, &mut columns)?;
+    let gaps_together = measure(&dataset, &signal, config.data.split.seed, &mut columns)?;
     compare_parts(&dataset, &mut columns);
     for column in &mut columns {
         column.why = advice::reasons(column, candidates[&column.name].reason.as_ref());
@@ -420,6 +427,9 @@ pub fn audit(
 
     let all: Vec<usize> = (0..dataset.len()).collect();
     let units = split::n_units(&dataset, &all);
+    let mut findings = whole(&dataset, &config, &seen, units);
+    let tells = gaps_together.filter(advice::is_found);
+    findings.extend(tells.map(Finding::GapsTogether));
     let audit = Audit {
         target: target_name(&config),
         rows: dataset.len(),
@@ -427,7 +437,7 @@ pub fn audit(
         images: seen.n_images,
         table_rows: dataset.rows.clone(),
         columns,
-        findings: whole(&dataset, &config, &seen, units),
+        findings,
         same_images: seen.same,
         remarks: dataset.remarks.clone(),
     };
@@ -501,27 +511,39 @@ fn sizes(dataset: &Dataset) -> Vec<Option<[f64; 2]>> {
     width.iter().zip(height).map(size).collect()
 }
 
-/// What every column and every gap predicts alone.
+/// What every column and every gap predicts alone; returns what the pattern of gaps in columns in use does.
 fn measure(
     dataset: &Dataset,
     signal: &Signal,
     seed: u64,
     columns: &mut [ColumnAudit],
-) -> Result<()> {
+) -> Result<Option<Power>> {
     let all: Vec<usize> = (0..dataset.len()).collect();
     let n_folds = split::n_units(dataset, &all).min(FOLDS);
     if n_folds < 2 {
-        return Ok(());
+        return Ok(None);
     }
     let folds = split::folds(dataset, n_folds, seed)?;
     let trial = Trial::new(signal, &folds, dataset.groups.as_deref(), seed);
-    let values = || dataset.metadata.columns.iter().map(|column| &column.values);
-    let whole: Vec<Cells> = values().map(cells::cells).collect();
+    let values = || {
+        let columns = dataset.metadata.columns.iter();
+        columns.map(|column| &column.values)
+    };
+    let whole = values().map(cells::cells);
     let gaps: Vec<Option<Cells>> = values().map(cells::gaps).collect();
     let has_gaps: Vec<bool> = gaps.iter().map(Option::is_some).collect();
+    let used = values()
+        .zip(columns.iter())
+        .filter(|(_, column)| column.used);
+    // Of one column it would be that column's own gaps.
+    let with_gaps = used.filter(|(values, _)| values.n_missing() > 0);
+    let together = match with_gaps.clone().count() {
+        0 | 1 => None,
+        _ => cells::gap_patterns(with_gaps.map(|(values, _)| values)),
+    };
     let all: Vec<Cells> = whole
-        .into_iter()
         .chain(gaps.into_iter().flatten())
+        .chain(together.clone())
         .collect();
     let mut powers = trial.powers(&all).into_iter();
     for column in columns.iter_mut() {
@@ -530,7 +552,7 @@ fn measure(
     for (column, _) in columns.iter_mut().zip(has_gaps).filter(|(_, has)| *has) {
         column.gaps = powers.next();
     }
-    Ok(())
+    Ok(powers.next())
 }
 
 /// How far training and other rows differ in each column.

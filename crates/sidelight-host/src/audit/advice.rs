@@ -174,10 +174,14 @@ impl fmt::Display for Why {
     }
 }
 
+/// Whether a power is beyond chance and large enough to speak of.
+pub(super) fn is_found(power: &Power) -> bool {
+    power.p <= ALPHA && power.score >= NOTABLE
+}
+
 /// Everything that is to be said of a column, the gravest first.
 pub(super) fn reasons(column: &ColumnAudit, reason: Option<&Reason>) -> Vec<Why> {
     let known = column.rows - column.missing;
-    let found = |power: &Power| power.p <= ALPHA && power.score >= NOTABLE;
     let mut why = Vec::new();
     if known == 0 {
         return vec![Why::Empty];
@@ -197,13 +201,13 @@ pub(super) fn reasons(column: &ColumnAudit, reason: Option<&Reason>) -> Vec<Why>
     if let Some(power) = column.alone {
         if power.score >= PERFECT && why.is_empty() {
             why.push(Why::Perfect(power));
-        } else if column.from_file && found(&power) {
+        } else if column.from_file && is_found(&power) {
             why.push(Why::File(power));
         } else if power.score >= MOST && why.is_empty() {
             why.push(Why::Most(power));
         }
     }
-    if let Some(power) = column.gaps.filter(found) {
+    if let Some(power) = column.gaps.filter(is_found) {
         why.push(Why::Missingness(power));
     }
     if column.once >= MOSTLY_ONCE && why.is_empty() {
@@ -235,7 +239,7 @@ pub(super) fn reasons(column: &ColumnAudit, reason: Option<&Reason>) -> Vec<Why>
             }),
     );
     if why.is_empty() {
-        why.push(match column.alone.filter(found) {
+        why.push(match column.alone.filter(is_found) {
             Some(power) => Why::Predicts(power),
             None => Why::Nothing,
         });

@@ -1,5 +1,7 @@
 //! A column divided into cells: a category each, or quantile bins of a number.
 
+use std::collections::BTreeMap;
+
 use super::power::Cells;
 use crate::dataset::MetadataValues;
 
@@ -51,6 +53,22 @@ pub(super) fn gaps(values: &MetadataValues) -> Option<Cells> {
         n: 2,
         of_row: of_row.collect(),
     })
+}
+
+/// Which of several columns a row lacks, as one category: each pattern of gaps a cell. `None` where all rows have
+/// the same.
+pub(super) fn gap_patterns<'a>(columns: impl Iterator<Item = &'a MetadataValues>) -> Option<Cells> {
+    let columns: Vec<Vec<bool>> = columns.map(missing).collect();
+    let n_rows = columns.first()?.len();
+    let mut code_of: BTreeMap<Vec<bool>, u32> = BTreeMap::new();
+    let mut code = |row: usize| {
+        let pattern = columns.iter().map(|column| column[row]).collect();
+        let next = code_of.len() as u32;
+        Some(*code_of.entry(pattern).or_insert(next))
+    };
+    let codes: Vec<Option<u32>> = (0..n_rows).map(&mut code).collect();
+    let (n, of_row) = categories(code_of.len(), &codes);
+    (code_of.len() > 1).then_some(Cells { n, of_row })
 }
 
 /// Whether each row lacks it.

@@ -1,8 +1,9 @@
 //! Images that look the same: a hash proposes, the pictures themselves decide.
 //!
 //! [`dhash`] is 64 bits that hardly change when a picture is scaled, compressed again or brightened. Two pictures
-//! are near duplicates when at most [`MOST_BITS`] of them differ *and* their 16 × 16 grey thumbnails correlate by at
-//! least [`LEAST_CORRELATION`]: the hash alone takes X-rays and portraits, all framed alike, for one another.
+//! are near duplicates when at most [`MOST_BITS`] of them differ, their sides are in the same proportion to
+//! [`MOST_STRETCH`], and their 32 × 32 grey thumbnails correlate by at least [`LEAST_CORRELATION`]: the hash alone takes
+//! X-rays, portraits and silhouettes, all framed alike, for one another.
 //!
 //! # Source
 //!
@@ -18,8 +19,10 @@ use crate::image::Picture;
 pub(super) const MOST_BITS: u32 = 6;
 /// Pearson correlation of the thumbnails that is needed.
 pub(super) const LEAST_CORRELATION: f64 = 0.99;
+/// By how much the proportion of the sides may differ: scaling rounds them to whole pixels.
+pub(super) const MOST_STRETCH: f64 = 0.02;
 /// Pixels of a thumbnail's side.
-const SIDE: usize = 16;
+pub(super) const SIDE: usize = 32;
 
 /// What is kept of an image.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,39 +31,44 @@ pub(super) struct Fingerprint {
     pub(super) bytes: [u8; 32],
     /// [`dhash`] of the picture.
     pub(super) hash: u64,
-    /// Grey, `[SIDE][SIDE]`, mean 0 and length 1; all 0 for a picture of one grey.
-    thumbnail: Vec<f32>,
+    /// Width over height.
+    proportion: f64,
+    /// Grey, `[SIDE][SIDE]`.
+    thumbnail: Vec<u8>,
 }
 
 impl Fingerprint {
     pub(super) fn new(bytes: [u8; 32], picture: &Picture) -> Self {
-        let mut thumbnail = grey(picture, SIDE, SIDE);
-        let mean = thumbnail.iter().sum::<f32>() / thumbnail.len() as f32;
-        thumbnail.iter_mut().for_each(|pixel| *pixel -= mean);
-        let length = thumbnail
-            .iter()
-            .map(|pixel| pixel * pixel)
-            .sum::<f32>()
-            .sqrt();
-        // What rounding leaves of a picture of one grey is no picture.
-        let scale = if length > 1e-2 { 1.0 / length } else { 0.0 };
-        thumbnail.iter_mut().for_each(|pixel| *pixel *= scale);
+        let thumbnail = grey(picture, SIDE, SIDE);
         Self {
             bytes,
             hash: dhash(picture),
-            thumbnail,
+            proportion: picture.width as f64 / picture.height as f64,
+            thumbnail: thumbnail.iter().map(|grey| grey.round() as u8).collect(),
         }
     }
 
+    /// Pearson's correlation of the thumbnails; 0 where one is of one grey.
     fn correlation(&self, other: &Self) -> f64 {
-        let products = self.thumbnail.iter().zip(&other.thumbnail);
-        products.map(|(a, b)| f64::from(a * b)).sum()
+        let n = self.thumbnail.len() as f64;
+        let (mut a, mut b, mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (x, y) in self.thumbnail.iter().zip(&other.thumbnail) {
+            let (x, y) = (f64::from(*x), f64::from(*y));
+            (a, b) = (a + x, b + y);
+            (aa, bb, ab) = (aa + x * x, bb + y * y, ab + x * y);
+        }
+        let (of_a, of_b) = (aa - a * a / n, bb - b * b / n);
+        match of_a > 0.0 && of_b > 0.0 {
+            true => (ab - a * b / n) / (of_a * of_b).sqrt(),
+            false => 0.0,
+        }
     }
 
     /// Whether the other looks the same, or is the same file.
     pub(super) fn is_near(&self, other: &Self) -> bool {
         self.bytes == other.bytes
             || ((self.hash ^ other.hash).count_ones() <= MOST_BITS
+                && (self.proportion / other.proportion).ln().abs() <= MOST_STRETCH
                 && self.correlation(other) >= LEAST_CORRELATION)
     }
 }

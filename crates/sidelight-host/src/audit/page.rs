@@ -244,9 +244,10 @@ fn reading() -> String {
          Numbers: Kolmogorov and Smirnov's distance; categories: half the sum of differences of shares."
             .to_owned(),
         format!(
-            "Nearly the same picture: at most {} of the 64 bits of its dHash differ (Krawetz 2013) and thumbnails of \
-             16 × 16 pixels correlate by at least {}.",
+            "Nearly the same picture: at most {0} of the 64 bits of its dHash differ (Krawetz 2013), its sides are in \
+             the same proportion, and thumbnails of {1} × {1} pixels correlate by at least {2}.",
             fingerprint::MOST_BITS,
+            fingerprint::SIDE,
             fingerprint::LEAST_CORRELATION
         ),
         "A column that predicts nothing alone may still help beside the image, and one that predicts much may be \

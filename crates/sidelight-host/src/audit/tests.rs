@@ -115,6 +115,37 @@ fn a_column_that_is_missing_for_some_of_one_class_is_to_be_looked_at_and_named()
 }
 
 #[test]
+fn columns_that_are_missing_together_for_one_class_are_a_finding() {
+    // Each column is missing in half of the rows whatever the class; both or neither only where the class is a.
+    let gap = |row: usize| chance("gap", row, 2) == 0;
+    let cell = |is_missing: bool, row: usize| match is_missing {
+        true => String::new(),
+        false => format!("{}", chance("cell", row, 100)),
+    };
+    let case = Case::new(
+        300,
+        &[
+            ("y", &|row| ["a", "b"][class(row)].to_owned()),
+            ("u", &|row| cell(gap(row), row)),
+            ("v", &|row| cell(gap(row) == (class(row) == 0), row + 1000)),
+        ],
+    );
+    let found = case.audit(&format!(
+        "{CLASS}metadata = {{ u = \"continuous\", v = \"continuous\" }}"
+    ));
+    assert!(
+        found
+            .columns
+            .iter()
+            .all(|column| column.gaps.is_some_and(|gaps| gaps.p > 0.05))
+    );
+    let [Finding::GapsTogether(power)] = found.findings[..] else {
+        panic!("{:?}", found.findings)
+    };
+    assert!(power.score > 0.95, "{power:?}");
+}
+
+#[test]
 fn an_identifier_is_to_be_dropped_and_cannot_predict() {
     let case = Case::new(
         150,
