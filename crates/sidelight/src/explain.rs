@@ -19,7 +19,7 @@ mod quantity;
 mod shares;
 mod what_if;
 
-pub use grad_cam::{Heat, grad_cam, grad_cam_of_rows, last_map};
+pub use grad_cam::{Heat, Looked, grad_cam, grad_cam_of_rows, last_map};
 pub use importance::{Change, Importance, importance};
 pub use page::{ExplainPage, ExplainedRow};
 pub use prepared::{Picture, Prepared};

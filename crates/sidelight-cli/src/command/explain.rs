@@ -3,12 +3,13 @@
 use anyhow::Context;
 use sidelight::dataset::{Dataset, Metadata};
 use sidelight::explain::{
-    Curve, ExplainPage, ExplainedRow, Importance, MeanShare, Prepared, Share, grad_cam_of_rows,
-    importance, last_map, mean_share, shares, what_if,
+    Curve, ExplainPage, ExplainedRow, Importance, Looked, MeanShare, Picture, Prepared, Share,
+    grad_cam_of_rows, importance, last_map, mean_share, shares, what_if,
 };
+use sidelight::metric::better;
 use sidelight::predict::Model;
-use sidelight::report::Card;
-use sidelight::run::{Run, write_whole};
+use sidelight::report::{Card, Outcome};
+use sidelight::run::{Run, TargetCell, write_whole};
 use sidelight::split::split;
 
 use super::{Answer, rows};
@@ -35,7 +36,9 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
         terminal.warn(super::problems::in_full(&**problem));
     }
     let all = shares(&prepared);
-    let worth = match dataset.targets.is_some() {
+    // Of one row alone nothing is shuffled.
+    let is_asked = args.row.is_none() || args.out.is_some();
+    let worth = match dataset.targets.is_some() && is_asked {
         true => importance(&prepared, args.repeats, args.seed)?,
         false => Vec::new(),
     };
@@ -55,7 +58,10 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
     };
     terminal.table(&table, args.format)?;
     let mean = mean_share(&all);
-    let lead = sentence(&worth, mean, count(all.len(), kind));
+    let lead = match (args.row, explained.first()) {
+        (Some(row), Some(share)) => row_sentence(row, &model, share),
+        _ => sentence(&worth, mean, &count(all.len(), kind)),
+    };
     if let Some(path) = &args.out {
         let page = ExplainPage {
             title: args.run.display().to_string(),
@@ -67,7 +73,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
             rows: explained_rows(&prepared, &explained, curves)?,
             remarks: dataset.remarks.clone(),
         };
-        let html = page.html(&model.task);
+        let html = page.html();
         write_whole(path, |file| file.write_all(html.as_bytes()))?;
         terminal.say(format!("page: {}", path.display()));
     }
@@ -131,16 +137,23 @@ fn explained_rows(
             .collect(),
         None => vec![None; explained.len()],
     };
-    let predictions = prepared.predict(sidelight::explain::Picture::Own, &prepared.metadata);
-    let row = |((share, heat), curves): ((&&Share, Option<_>), Vec<Curve>)| {
-        let heat: Option<(sidelight::explain::Heat, Vec<f32>)> = heat;
+    let predictions = prepared.predict(Picture::Own, &prepared.metadata);
+    let row = |((share, looked), curves): ((&&Share, Option<Looked>), Vec<Curve>)| {
         let prediction = predictions[share.row].as_ref();
+        let targets = prepared.dataset.targets.as_ref();
+        let target = targets.map(|targets| TargetCell {
+            targets,
+            position: share.row,
+        });
+        // In pixels of the stored image, from where they go to those that the network reads.
+        let outcome = Outcome::new(&model.task, target, prediction);
+        let quantity = share.quantity.name(&model.task);
         ExplainedRow {
             card: Card::of_row(&model.task, prepared.dataset, share.row, prediction),
-            quantity: share.quantity.name(&model.task),
+            heat: looked
+                .map(|looked| ExplainedRow::heat(&looked, model.preprocess(), &quantity, &outcome)),
+            quantity,
             share: (**share).clone(),
-            heat: heat
-                .map(|(heat, pixels)| ExplainedRow::heated(&pixels, &heat, model.preprocess())),
             curves,
         }
     };
@@ -218,18 +231,29 @@ fn shares_table(model: &Model, dataset: &Dataset, all: &[Share]) -> Table {
     table
 }
 
-fn sentence(worth: &[Importance], mean: Option<MeanShare>, rows: String) -> String {
+fn row_sentence(row: usize, model: &Model, share: &Share) -> String {
+    format!(
+        "row {row}: {} {} is {} of the baseline, {} of the image, {} of the metadata",
+        share.quantity.name(&model.task),
+        significant(share.prediction),
+        significant(share.baseline),
+        significant(share.image),
+        significant(share.metadata)
+    )
+}
+
+fn sentence(worth: &[Importance], mean: Option<MeanShare>, rows: &str) -> String {
     let first = worth
         .first()
         .and_then(|first| Some((first, first.changes.first()?)));
     let column = match first {
         // Within two spreads of nothing is nothing.
         Some((first, change)) if change.mean > 2.0 * change.sd && change.mean > 0.0 => format!(
-            "`{}` is worth the most: without it {} loses {} of {}",
+            "`{}` is worth the most: shuffled, {} goes from {} to {}",
             first.column,
             change.metric,
-            significant(change.mean),
-            significant(change.intact)
+            significant(change.intact),
+            significant(change.intact - better(change.metric).sign() * change.mean)
         ),
         Some(_) => "no column is worth anything".to_owned(),
         None => String::new(),

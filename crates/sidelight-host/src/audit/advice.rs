@@ -101,6 +101,8 @@ impl Why {
     /// What follows from it.
     pub fn advice(&self) -> Advice {
         match self {
+            // By its name alone, and the person who named it as metadata may know better.
+            Self::NotAProperty(Reason::Subject) => Advice::LookAt,
             Self::Disguise(_)
             | Self::Perfect(_)
             | Self::NotAProperty(_)

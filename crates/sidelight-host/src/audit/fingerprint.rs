@@ -18,7 +18,7 @@ use crate::image::Picture;
 /// Bits of the hash that may differ.
 pub(super) const MOST_BITS: u32 = 6;
 /// Pearson correlation of the thumbnails that is needed.
-pub(super) const LEAST_CORRELATION: f64 = 0.99;
+pub(super) const LEAST_CORRELATION: f64 = 0.985;
 /// By how much the proportion of the sides may differ: scaling rounds them to whole pixels.
 pub(super) const MOST_STRETCH: f64 = 0.02;
 /// Pixels of a thumbnail's side.

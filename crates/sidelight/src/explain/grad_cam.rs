@@ -19,6 +19,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::prepared::{before_metadata, tensors};
 use super::{Picture, Prepared, Share};
 use crate::error::{Error, Result};
+use crate::image::Affine;
 use crate::loader::{Loader, LoaderOptions, Plan, Source};
 use crate::network::{Context, MetadataTensors, Network, Shape, Value};
 use crate::predict::batch::{Batch, Input, shared};
@@ -65,6 +66,17 @@ impl Heat {
         }
         values
     }
+}
+
+/// Where the network looks in the picture of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Looked {
+    /// What raises the explained number.
+    pub heat: Heat,
+    /// The picture as the network gets it, `[size][size][3]`, normalised.
+    pub pixels: Vec<f32>,
+    /// From pixels of the stored image to pixels of that picture.
+    pub to_input: Affine,
 }
 
 /// Position after the child that makes the last map of the backbone of more than one place, before any child reads
@@ -141,15 +153,12 @@ pub fn grad_cam(
     Ok(values.chunks_exact(height * width).map(heat).collect())
 }
 
-/// Grad-CAM of rows of a data set, each with its picture as the network gets it, `[size][size][3]`, normalised.
+/// Grad-CAM of rows of a data set.
 ///
 /// # Errors
 ///
 /// As [`grad_cam()`]; the first image that cannot be read.
-pub fn grad_cam_of_rows(
-    rows: &Prepared<'_>,
-    explained: &[&Share],
-) -> Result<Vec<(Heat, Vec<f32>)>> {
+pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec<Looked>> {
     let (model, dataset) = (rows.model, rows.dataset);
     if !reads_image(model.config.model.arm) {
         return Err(Error::NoMap);
@@ -190,7 +199,12 @@ pub fn grad_cam_of_rows(
         let metadata = tensors(&rows.metadata, &batch.rows, &device);
         if let Input::Images(images) = batch.input {
             let heats = grad_cam(&model.network, images, metadata, weights)?;
-            found.extend(heats.into_iter().zip(pictures));
+            let seen = heats.into_iter().zip(pictures).zip(batch.to_input);
+            found.extend(seen.map(|((heat, pixels), to_input)| Looked {
+                heat,
+                pixels,
+                to_input,
+            }));
         }
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! The explanation as a page of its own.
 
-use super::{Curve, Heat, Importance, MeanShare, Share};
+use super::{Curve, Importance, Looked, MeanShare, Share};
 use crate::loader::Preprocess;
 use crate::report::chart::{Bar, BarChart, LineChart, Series, VerticalNote};
 use crate::report::escape;
@@ -8,12 +8,11 @@ use crate::report::number::{count, n_is, number, percent, signed};
 use crate::report::overlay::{Card, Outcome};
 use crate::report::page::{self, Page};
 use crate::report::{Thumbnail, overlay};
-use crate::task::Task;
 
 /// Bars in the chart of importance.
 const BARS: usize = 24;
-/// Curves shown for a row; the others hardly change anything.
-const CURVES: usize = 4;
+/// Curves shown for a row; the others change less.
+const CURVES: usize = 3;
 
 /// All that `sidelight explain` says.
 #[derive(Debug, Clone)]
@@ -39,45 +38,64 @@ pub struct ExplainPage {
 /// One row.
 #[derive(Debug, Clone)]
 pub struct ExplainedRow {
-    /// The row with its prediction; its picture is what the network reads.
+    /// The row with its prediction.
     pub card: Card,
     /// What is explained, in words.
     pub quantity: String,
     /// The shares.
     pub share: Share,
-    /// The picture with what raises the number, where there is a map.
-    pub heat: Option<Thumbnail>,
+    /// The picture as the network reads it with what raises the number, where there is a map.
+    pub heat: Option<Card>,
     /// What-if curves, the widest first.
     pub curves: Vec<Curve>,
 }
 
 impl ExplainedRow {
-    /// A picture `[size][size][3]` as the network reads it, in colours.
-    pub fn picture(pixels: &[f32], preprocess: Preprocess) -> Thumbnail {
-        Thumbnail::of_input(preprocess.size, pixels, preprocess.mean, preprocess.sd)
-    }
-
-    /// The same in grey, with what raises the number over it in yellow.
-    pub fn heated(pixels: &[f32], heat: &Heat, preprocess: Preprocess) -> Thumbnail {
-        let Preprocess { size, mean, sd, .. } = preprocess;
-        let heat = heat.over(size);
-        let mut rgb = Vec::with_capacity(size * size * 3);
-        for (pixel, heat) in pixels.chunks_exact(3).zip(heat) {
-            let colour = |at: usize| (pixel[at] * sd[at] + mean[at]).clamp(0.0, 1.0);
-            let grey = 0.8 * (0.299 * colour(0) + 0.587 * colour(1) + 0.114 * colour(2));
-            let share = 0.75 * heat;
-            for hot in [1.0, 0.78, 0.1] {
-                rgb.push((255.0 * (grey + share * (hot - grey))).round() as u8);
-            }
+    /// What the network reads in grey, what raises the number over it in yellow, and points as in `outcome`, which
+    /// are in pixels of the stored image.
+    pub fn heat(
+        looked: &Looked,
+        preprocess: Preprocess,
+        quantity: &str,
+        outcome: &Outcome,
+    ) -> Card {
+        let is_anything = looked.heat.values.iter().any(|value| *value > 0.0);
+        Card {
+            title: match is_anything {
+                true => "what raises it".into(),
+                false => "nothing in the picture raises it".into(),
+            },
+            image: quantity.to_owned(),
+            picture: Some(heated(looked, preprocess)),
+            outcome: match outcome {
+                Outcome::Points(_) => outcome.clone().moved(&looked.to_input),
+                _ => Outcome::Nothing,
+            },
+            score: String::new(),
+            metadata: Vec::new(),
         }
-        Thumbnail::of(size, size, &rgb)
     }
+}
+
+fn heated(looked: &Looked, preprocess: Preprocess) -> Thumbnail {
+    let Preprocess { size, mean, sd, .. } = preprocess;
+    let heat = looked.heat.over(size);
+    let mut rgb = Vec::with_capacity(size * size * 3);
+    for (pixel, heat) in looked.pixels.chunks_exact(3).zip(heat) {
+        let colour = |at: usize| (pixel[at] * sd[at] + mean[at]).clamp(0.0, 1.0);
+        let grey = 0.8 * (0.299 * colour(0) + 0.587 * colour(1) + 0.114 * colour(2));
+        let share = 0.6 * heat;
+        for hot in [1.0, 0.78, 0.1] {
+            rgb.push((255.0 * (grey + share * (hot - grey))).round() as u8);
+        }
+    }
+    Thumbnail::of(size, size, &rgb)
 }
 
 impl ExplainPage {
     /// The page.
-    pub fn html(&self, task: &Task) -> String {
-        let rows: String = self.rows.iter().map(|row| row_html(row, task)).collect();
+    pub fn html(&self) -> String {
+        let rows: String = self.rows.iter().map(row_html).collect();
         Page::new("explanation", &self.title, &self.lead)
             .section("What was explained", page::facts(&self.facts))
             .section("What each column is worth", self.importance_html())
@@ -105,7 +123,10 @@ impl ExplainPage {
                 })
             };
             let bars = BarChart {
-                label: format!("{} lost without the column", change.metric),
+                label: format!(
+                    "how much worse {} is with the column shuffled",
+                    change.metric
+                ),
                 bars: self.importance.iter().take(BARS).filter_map(bar).collect(),
             };
             let rest = match self.importance.len().saturating_sub(BARS) {
@@ -143,11 +164,15 @@ impl ExplainPage {
             label: "mean size of the share".into(),
             bars: vec![bar("image", mean.image), bar("metadata", mean.metadata)],
         };
-        page::paragraph(&share) + &page::figures(&[page::figure(&bars.svg(), "", "")])
+        page::figures(&[page::figure(
+            &bars.svg(),
+            "Both parts of predictions.",
+            &share,
+        )])
     }
 }
 
-fn row_html(row: &ExplainedRow, task: &Task) -> String {
+fn row_html(row: &ExplainedRow) -> String {
     let share = &row.share;
     let facts = [
         ("baseline", number(share.baseline)),
@@ -156,19 +181,10 @@ fn row_html(row: &ExplainedRow, task: &Task) -> String {
         ("prediction", number(share.prediction)),
     ]
     .map(|(name, value)| (name.to_owned(), value));
-    let heat = row.heat.as_ref().map(|heat| Card {
-        title: "what raises it".into(),
-        image: row.quantity.clone(),
-        picture: Some(heat.clone()),
-        outcome: match task {
-            // The points are what is to be compared with where it looks.
-            Task::Points { .. } => row.card.outcome.clone(),
-            _ => Outcome::Nothing,
-        },
-        score: String::new(),
-        metadata: Vec::new(),
-    });
-    let cards: Vec<Card> = std::iter::once(row.card.clone()).chain(heat).collect();
+    let cards: Vec<Card> = std::iter::once(&row.card)
+        .chain(&row.heat)
+        .cloned()
+        .collect();
     let curves: Vec<String> = row
         .curves
         .iter()
@@ -176,7 +192,7 @@ fn row_html(row: &ExplainedRow, task: &Task) -> String {
         .map(|curve| curve_html(curve, &row.quantity))
         .collect();
     format!(
-        "<h3>{}: {}</h3>{}{}{}",
+        "<article class=\"explained\"><h3>{}: {}</h3>{}{}{}</article>",
         escape(&row.card.title),
         escape(&row.quantity),
         page::facts(&facts),
@@ -227,9 +243,12 @@ fn curve_html(curve: &Curve, quantity: &str) -> String {
                 false => String::new(),
             },
         };
+        // A rare category of its own is not among those tried.
+        let is_tried = |point: &super::CurvePoint| point.value == curve.own.value;
+        let own = (!curve.points.iter().any(is_tried)).then_some(&curve.own);
         BarChart {
             label: quantity.to_owned(),
-            bars: curve.points.iter().map(bar).collect(),
+            bars: curve.points.iter().chain(own).map(bar).collect(),
         }
         .svg()
     };

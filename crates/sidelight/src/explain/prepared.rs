@@ -156,7 +156,7 @@ impl<'a> Prepared<'a> {
                     self.network.forward_from(*n, value.clone(), &mut context)
                 }
                 // Without an image there is nothing that could be blank.
-                (_, ..) => self.network.forward(None, &mut context),
+                _ => self.network.forward(None, &mut context),
             };
             for (row, value) in batch.rows.iter().zip(read(output, batch)) {
                 all[*row] = Some(value);

@@ -17,7 +17,7 @@ use crate::report::overlay::as_read;
 /// Points of a curve over a number.
 const POINTS: usize = 25;
 /// Categories that are tried, the commonest in training first.
-const CATEGORIES: usize = 24;
+const CATEGORIES: usize = 12;
 
 /// What the model says of one row as one column varies.
 #[derive(Debug, Clone, PartialEq)]

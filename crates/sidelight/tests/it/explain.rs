@@ -96,9 +96,8 @@ fn a_planted_column_is_worth_the_most_and_all_shares_add_up() {
     assert_eq!(values[2], None);
 
     let seen = grad_cam_of_rows(&rows, &[known]).unwrap();
-    let (heat, pixels) = &seen[0];
-    assert!(heat.values.iter().all(|value| *value >= 0.0));
-    assert_eq!(pixels.len(), 24 * 24 * 3);
+    assert!(seen[0].heat.values.iter().all(|value| *value >= 0.0));
+    assert_eq!(seen[0].pixels.len(), 24 * 24 * 3);
     assert_eq!(seen, grad_cam_of_rows(&rows, &[known]).unwrap());
     assert!(matches!(known.quantity, Quantity::Probability(_)));
 }
