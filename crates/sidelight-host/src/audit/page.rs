@@ -108,7 +108,8 @@ fn chart(columns: &[&ColumnAudit]) -> String {
     known.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
     let left_out = known.len().saturating_sub(BARS);
     known.truncate(BARS);
-    if known.is_empty() {
+    // Bars of nothing say nothing.
+    if known.first().is_none_or(|(_, power)| power.score <= 0.0) {
         return String::new();
     }
     let bar = |(column, power): &(&ColumnAudit, Power)| Bar {
