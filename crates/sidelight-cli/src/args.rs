@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Images and a table about them in, a network that reads both out.
 ///
 /// stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is
-/// no (`check` found problems), 2 could not.
+/// no (`check` found problems, `audit` a column to drop), 2 could not.
 #[derive(Debug, Parser)]
 #[command(
     name = "sidelight",
@@ -63,6 +63,18 @@ pub(crate) enum Command {
     /// Example: sidelight check sidelight.toml
     #[command(verbatim_doc_comment)]
     Check(CheckArgs),
+    /// Say of each column, before training, whether to keep it
+    ///
+    /// Says of each column what it predicts alone, whether it is the target in
+    /// disguise, an identifier, or differs between parts; and which images are the
+    /// same. Nothing is trained; it takes seconds to minutes.
+    ///
+    /// Ends in advice for each column: keep, look at, drop, with the reason. Exits
+    /// with 1 where a column in use should be dropped.
+    ///
+    /// Example: sidelight audit sidelight.toml --out audit.html
+    #[command(verbatim_doc_comment)]
+    Audit(AuditArgs),
     /// Train a model as a sidelight.toml says
     ///
     /// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
@@ -101,6 +113,17 @@ pub(crate) enum Command {
     /// Example: sidelight show sidelight.toml --out batch.html
     #[command(verbatim_doc_comment)]
     Show(ShowArgs),
+    /// Say why a trained model says what it says
+    ///
+    /// Says what each column is worth on held-out rows, how much of the
+    /// predictions is image and how much metadata; with --row the same of one
+    /// row and what would change it; with --out also where the network looks.
+    ///
+    /// Rows are the run's validation rows, or those of a table.
+    ///
+    /// Example: sidelight explain runs/a --row 214 --out why.html
+    #[command(verbatim_doc_comment)]
+    Explain(ExplainArgs),
     /// List a network's layers, or the contents of a weights file
     ///
     /// Lists a network's parameters: path, shape, whether it is trained.
@@ -244,6 +267,33 @@ pub(crate) struct CheckArgs {
     pub(crate) format: Format,
 }
 
+/// What `sidelight audit` takes.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The configuration
+    pub(crate) config: PathBuf,
+    /// Page to write, one self-contained file
+    ///
+    /// With the table, a chart and the pictures that occur twice.
+    /// Example: --out audit.html
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) out: Option<PathBuf>,
+    /// Change a field of the configuration; can be repeated
+    ///
+    /// Example: --set data.table=new.csv
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
+    pub(crate) set: Vec<String>,
+    /// How the columns are printed
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Format,
+}
+
 /// What `sidelight train` takes.
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
@@ -344,6 +394,46 @@ pub(crate) struct ShowArgs {
     /// Example: --set augment.rotate=45
     #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
     pub(crate) set: Vec<String>,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// What `sidelight explain` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Folder of the run
+    pub(crate) run: PathBuf,
+    /// A table with the same columns; default: the run's validation rows
+    pub(crate) table: Option<PathBuf>,
+    /// Explain this row, counted from 1 in the table
+    ///
+    /// Example: --row 214
+    #[arg(long, value_name = "N", help_heading = "Rows")]
+    pub(crate) row: Option<usize>,
+    /// Page to write, one self-contained file
+    ///
+    /// With the pictures, where the network looks, and what-if curves.
+    /// Example: --out why.html
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) out: Option<PathBuf>,
+    /// Shuffles of each column
+    ///
+    /// More make the spread surer and take longer.
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Rows")]
+    pub(crate) repeats: usize,
+    /// Seed of the shuffles
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rows")]
+    pub(crate) seed: u64,
+    /// How tables are printed
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Format,
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,

@@ -1,9 +1,11 @@
 //! One file per command, and what several of them do alike.
 
+pub(crate) mod audit;
 pub(crate) mod backbones;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod eval;
+pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod predict;

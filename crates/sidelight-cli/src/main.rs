@@ -33,10 +33,12 @@ fn run(command: Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Demo(args) => command::demo::run(&args, terminal),
         Command::Init(args) => command::init::run(&args, terminal),
         Command::Check(args) => command::check::run(&args, terminal),
+        Command::Audit(args) => command::audit::run(&args, terminal),
         Command::Train(args) => command::train::run(&args, terminal),
         Command::Eval(args) => command::eval::run(&args, terminal),
         Command::Predict(args) => command::predict::run(&args, terminal),
         Command::Show(args) => command::show::run(&args, terminal),
+        Command::Explain(args) => command::explain::run(&args, terminal),
         Command::Inspect(args) => command::inspect::run(&args, terminal),
         Command::Backbones(args) => command::backbones::run(&args, terminal),
     }

@@ -143,6 +143,8 @@ pub(crate) enum Cell {
     Text(String),
     /// Right-aligned, to four significant digits in text and whole elsewhere.
     Number(f64),
+    /// Right-aligned, to three decimals everywhere: more would be noise.
+    Rounded(f64),
     /// Right-aligned, in full.
     Count(usize),
     /// Nothing.
@@ -184,13 +186,14 @@ impl Cell {
         match self {
             Self::Text(text) => text.clone(),
             Self::Number(number) => significant(*number),
+            Self::Rounded(number) => format!("{:.3}", rounded(*number)),
             Self::Count(count) => count.to_string(),
             Self::Empty => String::new(),
         }
     }
 
     fn is_right(&self) -> bool {
-        matches!(self, Self::Number(_) | Self::Count(_))
+        matches!(self, Self::Number(_) | Self::Rounded(_) | Self::Count(_))
     }
 }
 
@@ -277,6 +280,7 @@ impl Table {
             let value = |cell: &Cell| match cell {
                 Cell::Text(text) => Value::from(text.as_str()),
                 Cell::Number(number) => Value::from(*number),
+                Cell::Rounded(number) => Value::from(rounded(*number)),
                 Cell::Count(count) => Value::from(*count),
                 Cell::Empty => Value::Null,
             };
@@ -329,6 +333,11 @@ pub(crate) fn significant(number: f64) -> String {
         1..=8 => format!("{number:.*}", digits as usize),
         _ => format!("{number:.3e}"),
     }
+}
+
+/// To three decimals, and 0 without a sign.
+fn rounded(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0 + 0.0
 }
 
 /// A duration as one says it: `48 s`, `3 min 20 s`, `2 h 5 min`.

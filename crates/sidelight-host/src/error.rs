@@ -351,6 +351,9 @@ pub enum Error {
         /// What is missing.
         role: &'static str,
     },
+    /// A network whose places of attention are asked for has no map: it reads no image, or its last layers are tokens.
+    #[error("the network has no last map to look at")]
+    NoMap,
     /// A metric that arms cannot be compared by.
     #[error(
         "arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or not defined for these rows"

@@ -5,8 +5,9 @@
 //!
 //! In reading order, in which a module uses only those before it: [`error`] · [`config`] · [`table`] · [`schema`] ·
 //! [`dataset`] · [`split`] · [`encode`] · [`task`] · [`mod@image`] · [`augment`] · [`loader`] · [`check`] · [`demo`] ·
-//! [`metric`] · [`statistics`] · [`run`] · [`report`] · [`evidence`].
+//! [`metric`] · [`statistics`] · [`run`] · [`report`] · [`evidence`] · [`mod@audit`].
 
+pub mod audit;
 pub mod augment;
 pub mod check;
 pub mod config;

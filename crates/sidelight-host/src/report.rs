@@ -15,6 +15,7 @@ macro_rules! put {
             .expect("a string takes whatever is written to it")
     };
 }
+pub(crate) use put;
 
 pub mod chart;
 mod comparison_page;

@@ -11,6 +11,7 @@
 //! | do two AUROCs differ? | [`delong::delong`] |
 //! | do two accuracies differ? | [`significance::mcnemar`] |
 //! | is a mean difference other than 0, nothing assumed of its form? | [`significance::sign_flip_test`], [`significance::sign_test`] |
+//! | are two samples of one distribution? | [`two_sample::kolmogorov_smirnov`], [`two_sample::category_shift`] |
 //! | how sure is a share? | [`significance::wilson`] |
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub mod bootstrap;
 pub mod delong;
 pub mod distribution;
 pub mod significance;
+pub mod two_sample;
 
 /// An interval that a true value is in with a stated confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

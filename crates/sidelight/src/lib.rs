@@ -5,10 +5,11 @@
 //! own (`sidelight-host`), so that the compiler sees to it.
 
 pub use sidelight_host::{
-    augment, check, config, dataset, demo, encode, error, evidence, image, loader, metric, report,
-    run, schema, split, statistics, table, task,
+    audit, augment, check, config, dataset, demo, encode, error, evidence, image, loader, metric,
+    report, run, schema, split, statistics, table, task,
 };
 // — Burn begins here —
+pub mod explain;
 pub mod loss;
 pub mod network;
 pub mod predict;

@@ -2,14 +2,16 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "demo",
     "init",
     "check",
+    "audit",
     "train",
     "eval",
     "predict",
     "show",
+    "explain",
     "inspect",
     "backbones",
 ];
@@ -50,7 +52,7 @@ fn the_overview_fits_a_screen() {
     Images and a table about them in, a network that reads both out.
 
     stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is no
-    (`check` found problems), 2 could not.
+    (`check` found problems, `audit` a column to drop), 2 could not.
 
     Usage: sidelight [OPTIONS] <COMMAND>
 
@@ -58,10 +60,12 @@ fn the_overview_fits_a_screen() {
       demo       Make a data set and show on it what metadata can do
       init       Look at a table and write a sidelight.toml for it
       check      List every problem of a table and its images
+      audit      Say of each column, before training, whether to keep it
       train      Train a model as a sidelight.toml says
       eval       Score a trained model
       predict    Apply a trained model to the rows of a table
       show       Show rows as the network gets them, with predictions for a run
+      explain    Say why a trained model says what it says
       inspect    List a network's layers, or the contents of a weights file
       backbones  List the backbones that `model.backbone` can name
 

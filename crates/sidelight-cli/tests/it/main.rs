@@ -1,6 +1,7 @@
 //! The built program on small generated data: its help, its errors, one whole story.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
+mod advice;
 mod errors;
 mod folder;
 mod help;

@@ -200,7 +200,7 @@ fn cell_as_read(column: &MetadataColumn, position: usize) -> Option<String> {
 }
 
 /// The file's name, without the folders that all have in common; the name of an embedded image.
-pub(super) fn name_of(image: &ImageSource) -> String {
+pub(crate) fn name_of(image: &ImageSource) -> String {
     match image {
         ImageSource::Bytes { name, .. } => name.clone(),
         ImageSource::Path(path) => match path.file_name() {

@@ -1,0 +1,276 @@
+//! `sidelight explain RUN [TABLE]`
+
+use anyhow::Context;
+use sidelight::dataset::{Dataset, Metadata};
+use sidelight::explain::{
+    Curve, ExplainPage, ExplainedRow, Importance, Looked, MeanShare, Picture, Prepared, Share,
+    grad_cam_of_rows, importance, last_map, mean_share, shares, what_if,
+};
+use sidelight::metric::better;
+use sidelight::predict::Model;
+use sidelight::report::{Card, Outcome};
+use sidelight::run::{Run, TargetCell, write_whole};
+use sidelight::split::split;
+
+use super::{Answer, rows};
+use crate::args::ExplainArgs;
+use crate::refusal::Refusal;
+use crate::terminal::{Cell, Table, Terminal, count, significant};
+
+/// Rows that a page shows where none is asked for.
+const SHOWN: usize = 6;
+
+/// Says what columns are worth, or what one row's prediction is made of, and writes the page.
+pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    args.machine.prepare()?;
+    let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
+    args.machine.configure(&mut model.config);
+    let (dataset, kind) = match &args.table {
+        None => (rows::validation(&model.config)?, "validation row"),
+        Some(path) => (rows::of_table(&model.config, path, terminal)?, "row"),
+    };
+    let prepared = Prepared::new(&model, &dataset, &mut |done, all| {
+        terminal.progress(|| format!("{done} of {all} rows read"))
+    })?;
+    for (_, problem) in &prepared.problems {
+        terminal.warn(super::problems::in_full(&**problem));
+    }
+    let all = shares(&prepared);
+    // Of one row alone nothing is shuffled.
+    let is_asked = args.row.is_none() || args.out.is_some();
+    let worth = match dataset.targets.is_some() && is_asked {
+        true => importance(&prepared, args.repeats, args.seed)?,
+        false => Vec::new(),
+    };
+    let explained = chosen(args, &dataset, &all)?;
+    let range = range(&model, &dataset);
+    let curves: Vec<Vec<Curve>> = match args.row.is_some() || args.out.is_some() {
+        false => Vec::new(),
+        true => explained
+            .iter()
+            .map(|share| what_if(&prepared, share.row, &share.quantity, &range))
+            .collect::<Result<_, _>>()?,
+    };
+    let table = match (args.row, explained.first()) {
+        (Some(_), Some(share)) => row_table(&model, share, &curves[0]),
+        _ if !worth.is_empty() => worth_table(&worth),
+        _ => shares_table(&model, &dataset, &all),
+    };
+    terminal.table(&table, args.format)?;
+    let mean = mean_share(&all);
+    let lead = match (args.row, explained.first()) {
+        (Some(row), Some(share)) => row_sentence(row, &model, share),
+        _ => sentence(&worth, mean, &count(all.len(), kind)),
+    };
+    if let Some(path) = &args.out {
+        let page = ExplainPage {
+            title: args.run.display().to_string(),
+            lead: lead.clone(),
+            facts: facts(&model, &dataset, kind, args.repeats),
+            importance: worth,
+            n: all.len(),
+            mean,
+            rows: explained_rows(&prepared, &explained, curves)?,
+            remarks: dataset.remarks.clone(),
+        };
+        let html = page.html();
+        write_whole(path, |file| file.write_all(html.as_bytes()))?;
+        terminal.say(format!("page: {}", path.display()));
+    }
+    terminal.say(lead);
+    Ok(Answer::Done)
+}
+
+/// The row that was asked for, else those that metadata moved the most.
+fn chosen<'a>(
+    args: &ExplainArgs,
+    dataset: &Dataset,
+    all: &'a [Share],
+) -> anyhow::Result<Vec<&'a Share>> {
+    if let Some(row) = args.row {
+        let position = dataset
+            .rows
+            .iter()
+            .position(|table_row| table_row + 1 == row);
+        let found = all.iter().find(|share| Some(share.row) == position);
+        let found = found.ok_or_else(|| {
+            let known = match &dataset.rows[..] {
+                [] => "there is none".to_owned(),
+                [first, ..] => format!(
+                    "rows are counted from 1 in the table; the first here is {}",
+                    first + 1
+                ),
+            };
+            Refusal::new(format!("row {row} is not among the rows to explain"), known)
+        })?;
+        return Ok(vec![found]);
+    }
+    let mut order: Vec<&Share> = all.iter().collect();
+    order.sort_by(|a, b| b.metadata.abs().total_cmp(&a.metadata.abs()));
+    order.truncate(SHOWN);
+    order.sort_by_key(|share| share.row);
+    Ok(order)
+}
+
+/// Training's values of the columns, where its table is still there, else those of the rows at hand.
+fn range(model: &Model, dataset: &Dataset) -> Metadata {
+    let training = || -> anyhow::Result<Metadata> {
+        let table = sidelight::table::Table::read(&model.config.data.table)?;
+        let whole = Dataset::new(&table, &model.config)?;
+        let divided = split(&whole, &model.config.data.split)?;
+        Ok(whole.metadata.select(&divided.train))
+    };
+    training().unwrap_or_else(|_| dataset.metadata.clone())
+}
+
+fn explained_rows(
+    prepared: &Prepared<'_>,
+    explained: &[&Share],
+    curves: Vec<Vec<Curve>>,
+) -> anyhow::Result<Vec<ExplainedRow>> {
+    let model = prepared.model;
+    let heats = match last_map(&model.network) {
+        Some(_) => grad_cam_of_rows(prepared, explained)
+            .context("cannot look where the network looks")?
+            .into_iter()
+            .map(Some)
+            .collect(),
+        None => vec![None; explained.len()],
+    };
+    let predictions = prepared.predict(Picture::Own, &prepared.metadata);
+    let row = |((share, looked), curves): ((&&Share, Option<Looked>), Vec<Curve>)| {
+        let prediction = predictions[share.row].as_ref();
+        let targets = prepared.dataset.targets.as_ref();
+        let target = targets.map(|targets| TargetCell {
+            targets,
+            position: share.row,
+        });
+        // In pixels of the stored image, from where they go to those that the network reads.
+        let outcome = Outcome::new(&model.task, target, prediction);
+        let quantity = share.quantity.name(&model.task);
+        ExplainedRow {
+            card: Card::of_row(&model.task, prepared.dataset, share.row, prediction),
+            heat: looked
+                .map(|looked| ExplainedRow::heat(&looked, model.preprocess(), &quantity, &outcome)),
+            quantity,
+            share: (**share).clone(),
+            curves,
+        }
+    };
+    Ok(explained.iter().zip(heats).zip(curves).map(row).collect())
+}
+
+fn facts(model: &Model, dataset: &Dataset, kind: &str, repeats: usize) -> Vec<(String, String)> {
+    let mut facts = vec![
+        ("rows".to_owned(), count(dataset.len(), kind)),
+        ("backbone".to_owned(), model.config.model.backbone.clone()),
+        ("fusion".to_owned(), model.config.model.fusion.clone()),
+        ("shuffles of each column".to_owned(), repeats.to_string()),
+    ];
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
+fn worth_table(worth: &[Importance]) -> Table {
+    let metrics = worth
+        .first()
+        .map(|first| &first.changes[..])
+        .unwrap_or_default();
+    let mut header = vec!["column".to_owned()];
+    for change in metrics {
+        header.extend([change.metric.to_owned(), format!("{}_sd", change.metric)]);
+    }
+    let mut table = Table::with_header(header);
+    for importance in worth {
+        let mut cells: Vec<Cell> = vec![importance.column.as_str().into()];
+        for change in &importance.changes {
+            cells.extend([Cell::from(change.mean), Cell::from(change.sd)]);
+        }
+        table.push_row(cells);
+    }
+    table
+}
+
+fn row_table(model: &Model, share: &Share, curves: &[Curve]) -> Table {
+    let mut table = Table::new(["part", "value", "of"]);
+    let name = share.quantity.name(&model.task);
+    let parts = [
+        ("baseline", share.baseline),
+        ("image", share.image),
+        ("metadata", share.metadata),
+        ("prediction", share.prediction),
+    ];
+    for (part, value) in parts {
+        table.push([part.into(), value.into(), name.as_str().into()]);
+    }
+    for curve in curves {
+        let part = format!("what if `{}` varied", curve.column);
+        let y = || curve.points.iter().map(|point| point.y);
+        let (low, high) = (
+            y().fold(f64::INFINITY, f64::min),
+            y().fold(f64::NEG_INFINITY, f64::max),
+        );
+        let range = format!("{name}, from {} to {}", significant(low), significant(high));
+        table.push([part.into(), curve.span().into(), range.into()]);
+    }
+    table
+}
+
+fn shares_table(model: &Model, dataset: &Dataset, all: &[Share]) -> Table {
+    let mut table = Table::new(["row", "of", "baseline", "image", "metadata", "prediction"]);
+    for share in all {
+        table.push([
+            (dataset.rows[share.row] + 1).into(),
+            share.quantity.name(&model.task).into(),
+            share.baseline.into(),
+            share.image.into(),
+            share.metadata.into(),
+            share.prediction.into(),
+        ]);
+    }
+    table
+}
+
+fn row_sentence(row: usize, model: &Model, share: &Share) -> String {
+    format!(
+        "row {row}: {} {} is {} of the baseline, {} of the image, {} of the metadata",
+        share.quantity.name(&model.task),
+        significant(share.prediction),
+        significant(share.baseline),
+        significant(share.image),
+        significant(share.metadata)
+    )
+}
+
+fn sentence(worth: &[Importance], mean: Option<MeanShare>, rows: &str) -> String {
+    let first = worth
+        .first()
+        .and_then(|first| Some((first, first.changes.first()?)));
+    let column = match first {
+        // Within two spreads of nothing is nothing.
+        Some((first, change)) if change.mean > 2.0 * change.sd && change.mean > 0.0 => format!(
+            "`{}` is worth the most: shuffled, {} goes from {} to {}",
+            first.column,
+            change.metric,
+            significant(change.intact),
+            significant(change.intact - better(change.metric).sign() * change.mean)
+        ),
+        Some(_) => "no column is worth anything".to_owned(),
+        None => String::new(),
+    };
+    let share = mean.and_then(|mean| mean.of_metadata()).map(|share| {
+        format!(
+            "{:.0} % of what moves predictions is metadata",
+            100.0 * share
+        )
+    });
+    let said: Vec<String> = [column]
+        .into_iter()
+        .chain(share)
+        .filter(|part| !part.is_empty())
+        .collect();
+    match said.is_empty() {
+        true => format!("nothing moves predictions ({rows})"),
+        false => format!("{} ({rows})", said.join("; ")),
+    }
+}

@@ -1,0 +1,76 @@
+//! `audit` and `explain`: what is said before training, and after.
+
+use serde_json::Value;
+
+use crate::folder::Folder;
+
+/// The houses with their price in thousands beside it: the target in other words.
+fn with_a_leak() -> Folder {
+    let folder = Folder::with_houses();
+    let mut lines = vec!["file_name,price,beds,tree,thousands".to_owned()];
+    for line in folder.read("houses.csv").lines().skip(1) {
+        let price: f64 = line.split(',').nth(1).unwrap().parse().unwrap();
+        lines.push(format!("{line},{}", price / 1000.0));
+    }
+    folder.write("houses.csv", &(lines.join("\n") + "\n"));
+    folder
+}
+
+#[test]
+fn an_audit_of_a_column_to_drop_ends_with_1_and_names_it() {
+    let folder = with_a_leak();
+    let said = folder
+        .run("audit houses.toml --set metadata.thousands=continuous --out page.html --format json");
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    let rows: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(
+        (rows[0]["column"].as_str(), rows[0]["advice"].as_str()),
+        (Some("thousands"), Some("drop"))
+    );
+    assert!(said.stderr.contains("drop `thousands`;"), "{}", said.stderr);
+    assert!(folder.read("page.html").contains("the target in disguise"));
+}
+
+#[test]
+fn an_audit_of_columns_to_keep_ends_with_0_and_looks_at_those_left_out_too() {
+    let folder = with_a_leak();
+    let said = folder.done("audit houses.toml");
+    let row = |name: &str| {
+        let mut lines = said.stdout.lines();
+        lines
+            .find(|line| line.trim_start().starts_with(name))
+            .unwrap_or_else(|| panic!("{name} in {}", said.stdout))
+    };
+    assert!(row("beds").contains("keep") && row("beds").contains(" yes "));
+    assert!(row("thousands").contains("drop") && row("thousands").contains(" no "));
+}
+
+#[test]
+fn a_run_is_explained_as_a_whole_and_row_by_row() {
+    let folder = Folder::with_houses();
+    folder.done("train houses.toml --out a");
+    let said = folder.done("explain a --out why.html --format csv");
+    assert!(
+        said.stdout.starts_with("column,mae,mae_sd\n") && said.stdout.lines().count() == 3,
+        "{}",
+        said.stdout
+    );
+    assert!(folder.read("why.html").contains("data:image/"));
+
+    let said = folder.done("explain a houses.csv --row 7 --format json");
+    let rows: Value = serde_json::from_str(&said.stdout).unwrap();
+    let value = |nth: usize| rows[nth]["value"].as_f64().unwrap();
+    assert_eq!(rows[3]["part"].as_str(), Some("prediction"));
+    assert!(
+        (value(0) + value(1) + value(2) - value(3)).abs() < 1e-9,
+        "{rows}"
+    );
+
+    let said = folder.run("explain a houses.csv --row 99");
+    assert_eq!(said.code, 2);
+    insta::assert_snapshot!(said.stderr, @r"
+    error: row 99 is not among the rows to explain
+
+    hint: rows are counted from 1 in the table; the first here is 1
+    ");
+}

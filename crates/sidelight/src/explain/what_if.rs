@@ -1,0 +1,226 @@
+//! The same row with one column varied: what the model would say.
+//!
+//! Everything else stays as it is, so a curve may pass through rows that there are nowhere. It shows what the model
+//! does, not what would happen.
+//!
+//! # Source
+//!
+//! Individual conditional expectation: Goldstein et al. 2015, "Peeking inside the black box", arXiv:1309.6392.
+
+use super::{Prepared, Quantity};
+use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
+use crate::encode::{EncodedColumn, Fitted};
+use crate::error::Result;
+use crate::network::Network;
+use crate::report::overlay::as_read;
+
+/// Points of a curve over a number.
+const POINTS: usize = 25;
+/// Categories that are tried, the commonest in training first.
+const CATEGORIES: usize = 12;
+
+/// What the model says of one row as one column varies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// Position in the data set.
+    pub row: usize,
+    /// The column.
+    pub column: String,
+    /// Whether its values are in order: numbers, times.
+    pub ordered: bool,
+    /// In ascending order, or the commonest category first; where the column is missing comes last.
+    pub points: Vec<CurvePoint>,
+    /// The row's own value, `None`: missing, and what the model says of it.
+    pub own: CurvePoint,
+}
+
+/// One value tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurvePoint {
+    /// The value as it would be read; `None`: missing.
+    pub value: Option<String>,
+    /// The value as a number, where it is one.
+    pub x: Option<f64>,
+    /// The explained number.
+    pub y: f64,
+}
+
+impl Curve {
+    /// Largest minus smallest of the explained number.
+    pub fn span(&self) -> f64 {
+        let y = || self.points.iter().map(|point| point.y);
+        y().fold(f64::NEG_INFINITY, f64::max) - y().fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// The curves of a row over every column that the model reads, the widest first.
+///
+/// Numbers and times are tried at quantiles of `range` (training rows, say), both ends included; of categories those
+/// that training had.
+///
+/// # Errors
+///
+/// As [`Encoder::encode`](crate::encode::Encoder::encode).
+pub fn what_if(
+    rows: &Prepared<'_>,
+    row: usize,
+    quantity: &Quantity,
+    range: &Metadata,
+) -> Result<Vec<Curve>> {
+    let encoder = &rows.model.encoder;
+    if !reads_metadata(&rows.model.network) {
+        return Ok(Vec::new());
+    }
+    let mut curves = Vec::new();
+    for column in &encoder.columns {
+        let find = |metadata: &Metadata| {
+            let mut columns = metadata.columns.iter();
+            columns.position(|other| other.name == column.name)
+        };
+        let (Some(place), Some(known)) = (find(&rows.dataset.metadata), find(range)) else {
+            continue;
+        };
+        let tried = tried(column, &range.columns[known].values);
+        let n = tried.values.len();
+        let mut with = rows.dataset.metadata.select(&vec![row; n + 1]);
+        // The last row stays as it is.
+        let own = rows.dataset.metadata.select(&[row]).columns[place]
+            .values
+            .clone();
+        with.columns[place] = MetadataColumn {
+            name: column.name.clone(),
+            values: followed_by(tried.values, own),
+        };
+        let (encoded, _) = encoder.encode(&with)?;
+        let predictions = rows.predict_one(row, &encoded);
+        if predictions.len() < n + 1 {
+            continue;
+        }
+        let values = &with.columns[place].values;
+        let point = |at: usize| CurvePoint {
+            value: as_read(&with, at).swap_remove(place).1,
+            x: number(values, at),
+            y: quantity.read(&predictions[at]),
+        };
+        curves.push(Curve {
+            row,
+            column: column.name.clone(),
+            ordered: tried.ordered,
+            points: (0..n).map(point).collect(),
+            own: point(n),
+        });
+    }
+    curves.sort_by(|a, b| b.span().total_cmp(&a.span()));
+    Ok(curves)
+}
+
+fn reads_metadata(network: &Network) -> bool {
+    network.root.plan().reads_metadata()
+}
+
+struct Tried {
+    ordered: bool,
+    values: MetadataValues,
+}
+
+/// The values to try, missing last.
+fn tried(column: &EncodedColumn, range: &MetadataValues) -> Tried {
+    let quantiles = |values: &[Option<f64>]| {
+        let mut known: Vec<f64> = values.iter().flatten().copied().collect();
+        known.sort_by(f64::total_cmp);
+        let mut tried: Vec<Option<f64>> = Vec::new();
+        if let Some(last) = known.len().checked_sub(1) {
+            let at = |nth: usize| known[nth * last / (POINTS - 1)];
+            tried.extend((0..POINTS).map(|nth| Some(at(nth))));
+            tried.dedup();
+        }
+        tried.push(None);
+        tried
+    };
+    match (range, &column.fitted) {
+        (MetadataValues::Boolean(_), _) => Tried {
+            ordered: false,
+            values: MetadataValues::Boolean(vec![Some(false), Some(true), None]),
+        },
+        (MetadataValues::Continuous(values), _) => Tried {
+            ordered: true,
+            values: MetadataValues::Continuous(quantiles(values)),
+        },
+        (MetadataValues::Datetime(values), _) => Tried {
+            ordered: true,
+            values: MetadataValues::Datetime(quantiles(values)),
+        },
+        (MetadataValues::Categorical { .. }, Fitted::Category(category)) => {
+            let mut order: Vec<usize> = (0..category.names.len()).collect();
+            order.sort_by_key(|at| std::cmp::Reverse(category.counts[*at]));
+            order.truncate(CATEGORIES);
+            let codes = order.into_iter().map(|at| Some(at as u32)).chain([None]);
+            Tried {
+                ordered: false,
+                values: MetadataValues::Categorical {
+                    names: category.names.clone(),
+                    codes: codes.collect(),
+                },
+            }
+        }
+        (MetadataValues::Categorical { names, .. }, _) => Tried {
+            ordered: false,
+            values: MetadataValues::Categorical {
+                names: names.clone(),
+                codes: vec![None],
+            },
+        },
+    }
+}
+
+/// The values tried and, as the last one, the row's own.
+fn followed_by(tried: MetadataValues, own: MetadataValues) -> MetadataValues {
+    match (tried, own) {
+        (MetadataValues::Boolean(mut values), MetadataValues::Boolean(own)) => {
+            values.extend(own);
+            MetadataValues::Boolean(values)
+        }
+        (MetadataValues::Continuous(mut values), MetadataValues::Continuous(own)) => {
+            values.extend(own);
+            MetadataValues::Continuous(values)
+        }
+        (MetadataValues::Datetime(mut values), MetadataValues::Datetime(own)) => {
+            values.extend(own);
+            MetadataValues::Datetime(values)
+        }
+        (
+            MetadataValues::Categorical {
+                mut names,
+                mut codes,
+            },
+            MetadataValues::Categorical {
+                names: other,
+                codes: own,
+            },
+        ) => {
+            for code in own {
+                codes.push(code.map(|code| {
+                    let name = &other[code as usize];
+                    names
+                        .iter()
+                        .position(|known| known == name)
+                        .unwrap_or_else(|| {
+                            names.push(name.clone());
+                            names.len() - 1
+                        }) as u32
+                }));
+            }
+            MetadataValues::Categorical { names, codes }
+        }
+        // Of another kind than training's, which encoding refuses.
+        (_, own) => own,
+    }
+}
+
+/// A value as a number, where it is one.
+fn number(values: &MetadataValues, at: usize) -> Option<f64> {
+    match values {
+        MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => values[at],
+        MetadataValues::Boolean(_) | MetadataValues::Categorical { .. } => None,
+    }
+}
