@@ -249,6 +249,7 @@ mod tests {
             root,
             backbone: ["conv", "avgpool", "flatten"].map(String::from).to_vec(),
             input,
+            precision: crate::tensor::Precision::F32,
         }
     }
 
