@@ -28,6 +28,7 @@ use crate::task::{Prediction, Task};
 
 mod chance;
 mod doubts;
+mod facts;
 mod measure;
 mod parts;
 mod verdict;

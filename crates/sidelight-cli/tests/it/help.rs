@@ -2,11 +2,12 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "demo",
     "init",
     "check",
     "train",
+    "compare",
     "eval",
     "predict",
     "show",

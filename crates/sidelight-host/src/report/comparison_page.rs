@@ -96,10 +96,8 @@ pub struct Difference {
     pub reference: String,
     /// Arm minus reference.
     pub delta: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
+    /// The 95 % interval; `None`: the method gives none.
+    pub interval: Option<[f64; 2]>,
     /// p-value, adjusted as `method` says.
     pub p: Option<f64>,
     /// How interval and p-value were made.
@@ -247,17 +245,26 @@ impl ComparisonPage {
         if self.differences.is_empty() {
             return String::new();
         }
-        let rows = self.differences.iter().map(|difference| Interval {
-            name: format!("{} − {}", difference.arm, difference.reference),
-            delta: difference.delta,
-            low: difference.low,
-            high: difference.high,
-            n: difference.n,
-        });
+        // Other methods' answers to the same question stand in the table only.
+        let mut rows: Vec<Interval> = Vec::new();
+        for difference in &self.differences {
+            let name = format!("{} − {}", difference.arm, difference.reference);
+            if let Some([low, high]) = difference.interval
+                && rows.iter().all(|row| row.name != name)
+            {
+                rows.push(Interval {
+                    name,
+                    delta: difference.delta,
+                    low,
+                    high,
+                    n: difference.n,
+                });
+            }
+        }
         let plot = IntervalPlot {
             label: format!("difference in {}", self.metric.name),
             better: self.metric.better,
-            rows: rows.collect(),
+            rows,
         };
         let caption = "Paired on the same rows. A filled square: the interval does not hold zero.";
         page::wide_figure(&plot.svg(), "Differences with 95 % intervals.", caption)
@@ -281,7 +288,7 @@ impl ComparisonPage {
         let all = self
             .differences
             .iter()
-            .flat_map(|row| [row.delta, row.low, row.high]);
+            .flat_map(|row| std::iter::once(row.delta).chain(row.interval.into_iter().flatten()));
         let decimals = decimals(all);
         let signed = |value| signed_fixed(value, decimals);
         let row = |difference: &Difference| {
@@ -289,7 +296,10 @@ impl ComparisonPage {
                 difference.arm.clone(),
                 difference.reference.clone(),
                 signed(difference.delta),
-                format!("{} to {}", signed(difference.low), signed(difference.high)),
+                difference.interval.map_or_else(
+                    || "–".into(),
+                    |[low, high]| format!("{} to {}", signed(low), signed(high)),
+                ),
                 difference.p.map_or_else(|| "–".into(), p_value),
                 count(difference.n),
                 count(difference.units),
@@ -494,8 +504,7 @@ mod tests {
                 arm: "both".into(),
                 reference: "image".into(),
                 delta: -0.08,
-                low: -0.1,
-                high: -0.06,
+                interval: Some([-0.1, -0.06]),
                 p: Some(1e-6),
                 method: "bootstrap".into(),
                 n: 535,

@@ -1,0 +1,193 @@
+//! What the frozen layers say of every image, computed once for all arms, folds and seeds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+
+use super::design::{Design, Job};
+use super::{Event, Speed};
+use crate::config::Config;
+use crate::error::Result;
+use crate::image::cache::PixelCache;
+use crate::network::Freeze;
+use crate::split::Split;
+use crate::train::Session;
+use crate::train::feed::Stored;
+
+/// Decoded images kept in memory, at most: all jobs read the same ones.
+const CACHE_BYTES: usize = 1 << 30;
+/// Rows whose features are computed between two looks whether to stop.
+const ROWS_AT_ONCE: usize = 256;
+
+/// Features, by the seed of what made them and by the number of layers that did.
+#[derive(Debug)]
+pub(super) struct Features {
+    cache: Arc<PixelCache>,
+    /// Fewest leading layers that are frozen in any arm: images go through them once.
+    shallow: usize,
+    known: BTreeMap<(u64, usize), Arc<Stored>>,
+    /// They do not fit in memory: the frozen layers run in every step.
+    too_many: bool,
+}
+
+/// Whether a job can go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// It can.
+    Ready,
+    /// Someone asked to stop.
+    Stopped,
+}
+
+impl Features {
+    /// Nothing computed yet.
+    pub(super) fn new(design: &Design) -> Result<Self> {
+        let mut shallow = usize::MAX;
+        if design.speed == Speed::Quick {
+            for model in design.models.iter().filter(|model| model.reads_image()) {
+                let job = Job {
+                    model: model.clone(),
+                    seed: 0,
+                    fold: 0,
+                };
+                let mut session = session(design, &job)?;
+                session.network.freeze_backbone(Freeze::Yes);
+                shallow = shallow.min(session.network.frozen_prefix());
+            }
+        }
+        Ok(Self {
+            cache: Arc::new(PixelCache::new(CACHE_BYTES)),
+            shallow,
+            known: BTreeMap::new(),
+            too_many: false,
+        })
+    }
+
+    /// Lets a session share what others have read and computed. Its backbone is frozen from then on in a quick
+    /// comparison; in a full one only decoded images are shared.
+    pub(super) fn give(
+        &mut self,
+        design: &Design,
+        session: &mut Session,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Given> {
+        let reads_image = session.feed.source.reads_image;
+        if reads_image {
+            session.feed.source.cache = Some(Arc::clone(&self.cache));
+        }
+        if design.speed == Speed::Full {
+            return Ok(Given::Ready);
+        }
+        if !reads_image {
+            session.feed.share(0, None)?;
+            return Ok(Given::Ready);
+        }
+        session.network.freeze_backbone(Freeze::Yes);
+        let n = session.network.frozen_prefix();
+        if self.too_many || n == 0 {
+            return Ok(Given::Ready);
+        }
+        match self.of(session, n, stop, on_event)? {
+            Some(known) => {
+                session.feed.share(n, Some(&known))?;
+                Ok(Given::Ready)
+            }
+            None if self.too_many => Ok(Given::Ready),
+            None => Ok(Given::Stopped),
+        }
+    }
+
+    /// The features of all rows for networks of this configuration, if they are known.
+    pub(super) fn get(&self, config: &Config, n: usize) -> Option<Arc<Stored>> {
+        self.known.get(&(seed(config), n)).cloned()
+    }
+
+    fn of(
+        &mut self,
+        session: &Session,
+        n: usize,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Option<Arc<Stored>>> {
+        let seed = seed(&session.config);
+        if let Some(known) = self.known.get(&(seed, n)) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let shallow = self.shallow.min(n);
+        if !self.known.contains_key(&(seed, shallow)) {
+            let Some(all) = self.compute(session, shallow, stop, on_event)? else {
+                return Ok(None);
+            };
+            self.known.insert((seed, shallow), Arc::new(all));
+        }
+        if shallow < n {
+            let network = session.network.valid();
+            let device = session.feed.device.clone().inner();
+            let deeper = self.known[&(seed, shallow)].deepen(&network, shallow, n, &device);
+            self.known.insert((seed, n), Arc::new(deeper));
+        }
+        Ok(self.known.get(&(seed, n)).cloned())
+    }
+
+    /// `None`: they would not fit in memory, or someone asked to stop.
+    fn compute(
+        &mut self,
+        session: &Session,
+        n: usize,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Option<Stored>> {
+        let rows: Vec<usize> = (0..session.feed.source.dataset.len()).collect();
+        let network = session.network.valid();
+        let mut all = Stored::default();
+        for some in rows.chunks(ROWS_AT_ONCE) {
+            on_event(Event::Features {
+                done: all.len(),
+                rows: rows.len(),
+            });
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let Some(more) = session.feed.features_of(&network, n, some, rows.len())? else {
+                self.too_many = true;
+                return Ok(None);
+            };
+            all.extend(more);
+        }
+        on_event(Event::Features {
+            done: rows.len(),
+            rows: rows.len(),
+        });
+        Ok(Some(all))
+    }
+}
+
+/// A backbone without weights is a different one for every seed.
+fn seed(config: &Config) -> u64 {
+    if config.model.weights == "none" {
+        config.train.seed
+    } else {
+        0
+    }
+}
+
+/// A job's session, before anything is shared or trained.
+pub(super) fn session(design: &Design, job: &Job) -> Result<Session> {
+    let parts = design.parts(job);
+    let split = Split {
+        train: parts.train.clone(),
+        valid: parts.valid.clone(),
+        ..Split::default()
+    };
+    let device = Device::flex().autodiff();
+    Ok(Session::of(
+        &design.config_of(job),
+        design.dataset.clone(),
+        split,
+        &device,
+    )?
+    .0)
+}
