@@ -886,6 +886,10 @@ impl Error {
                  classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"
                     .into(),
             ),
+            Self::NoSuchArm { .. } => Some(
+                "name a fusion (`both` is the configuration's own) or a vote; `shuffled` and `all-missing` are of a fusion"
+                    .into(),
+            ),
             Self::NoArm { name, names } => Some(match nearest(name, names) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are: {}", names.join(", ")),

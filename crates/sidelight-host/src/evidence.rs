@@ -295,6 +295,15 @@ pub enum Doubt {
         /// Whether the metadata alone is better beyond chance.
         better: bool,
     },
+    /// The image alone, with which all is compared, is no better than a constant guess.
+    ImageNoBetterThanChance {
+        /// The metric of the image alone.
+        image: f64,
+        /// The metric of chance.
+        chance: f64,
+        /// Whether the best arm with metadata is beyond chance.
+        both_better: bool,
+    },
     /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
     OneColumnCarriesItAll {
         /// The column.

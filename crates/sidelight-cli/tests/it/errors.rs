@@ -247,3 +247,16 @@ fn resume_and_overwrite_at_once() {
     );
     assert!(said.contains("cannot be used with"), "{said}");
 }
+
+#[test]
+fn a_comparison_that_cannot_be_made() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --arms image,konkat"), @"");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --arms metadata"), @"");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --folds 25"), @"");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --metric auroc"), @"");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --merge"), @"");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --jobs 3/2"), @"");
+    folder.write("b/diary.txt", "dear diary");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out b"), @"");
+}

@@ -60,6 +60,7 @@ fn the_overview_fits_a_screen() {
       init       Look at a table and write a sidelight.toml for it
       check      List every problem of a table and its images
       train      Train a model as a sidelight.toml says
+      compare    Say whether the metadata helps
       eval       Score a trained model
       predict    Apply a trained model to the rows of a table
       show       Show rows as the network gets them, with predictions for a run
@@ -94,6 +95,11 @@ fn the_help_of_train_says_when_to_want_a_flag_and_groups_them() {
         help.contains("Use it after Ctrl-C, a crash or a power cut."),
         "{help}"
     );
+}
+
+#[test]
+fn the_help_of_compare() {
+    insta::assert_snapshot!(Folder::new().done("compare -h").stdout, @"");
 }
 
 #[test]

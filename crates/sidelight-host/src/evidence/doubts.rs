@@ -35,6 +35,7 @@ pub(super) fn doubts(
 ) -> Vec<DoubtEntry> {
     let mut found: Vec<(Doubt, bool)> = Vec::new();
     found.extend(shuffled(scored, best, differences));
+    found.extend(no_better_than_chance(scored, best, differences));
     found.extend(gaps(scored, differences));
     found.extend(duplicates(scored, best));
     found.extend(
@@ -78,6 +79,27 @@ fn shuffled(scored: &Scored, best: &Claim, differences: &[Difference]) -> Option
     }
     let share = gain / best.gain;
     Some((Doubt::ShuffledControlGains { gain, share }, share >= MOST))
+}
+
+/// To beat a reference that has learned nothing is no feat: both must beat chance.
+fn no_better_than_chance(
+    scored: &Scored,
+    best: &Claim,
+    differences: &[Difference],
+) -> Option<(Doubt, bool)> {
+    let (image, chance) = (scored.image(), scored.first(Role::Chance)?);
+    let found = line(differences, &image.name, &chance.name)?;
+    if scored.gain(found.delta) > 0.0 && found.p < ALPHA {
+        return None;
+    }
+    let both = scored.bootstrap(best.arm, chance)?;
+    let both_better = scored.gain(both.estimate) > 0.0 && both.p < ALPHA;
+    let doubt = Doubt::ImageNoBetterThanChance {
+        image: image.value(None)?,
+        chance: chance.value(None)?,
+        both_better,
+    };
+    Some((doubt, !both_better))
 }
 
 fn gaps(scored: &Scored, differences: &[Difference]) -> Option<(Doubt, bool)> {
@@ -361,6 +383,20 @@ fn sentence(doubt: &Doubt, metric: &str) -> String {
             if *better { "better" } else { "as well" },
             number(*metadata),
             number(*both)
+        ),
+        Doubt::ImageNoBetterThanChance {
+            image,
+            chance,
+            both_better,
+        } => format!(
+            "the image alone is no better than a constant guess ({metric} {} against {}){}",
+            number(*image),
+            number(*chance),
+            if *both_better {
+                ""
+            } else {
+                ", and neither is the image with metadata"
+            }
         ),
         Doubt::OneColumnCarriesItAll {
             column,

@@ -21,6 +21,9 @@ use crate::task::Task;
 /// Changes when results of an earlier version of this program no longer fit.
 const VERSION: &str = "sidelight compare 1";
 
+/// A head on frozen features has learned what it can, or too much, within a few epochs.
+const QUICK_PATIENCE: usize = 5;
+
 /// All that is fixed before the first step.
 #[derive(Debug)]
 pub(super) struct Design {
@@ -201,6 +204,9 @@ impl Design {
             config.train.freeze = true;
             config.augment.flip = Some(false);
             config.augment.probability = 0.0;
+            if config.train.patience == 0 {
+                config.train.patience = QUICK_PATIENCE;
+            }
         }
         config
     }

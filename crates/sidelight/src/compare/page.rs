@@ -72,7 +72,7 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
     };
     let speed = match design.speed {
         Speed::Quick => {
-            "quick: the pretrained part stays frozen and sees each image once, without random changes"
+            "quick: the pretrained part stays frozen and sees each image once, without random changes; a training stops when the inner validation rows gain no more"
         }
         Speed::Full => "full: trained as the configuration says",
     };
