@@ -304,6 +304,15 @@ pub enum Doubt {
         /// Whether the best arm with metadata is beyond chance.
         both_better: bool,
     },
+    /// A fusion, not the best arm, is worse than the metadata alone.
+    FusionBelowMetadata {
+        /// The fusion.
+        arm: String,
+        /// The metric of the metadata alone.
+        metadata: f64,
+        /// The metric of the fusion.
+        fusion: f64,
+    },
     /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
     OneColumnCarriesItAll {
         /// The column.

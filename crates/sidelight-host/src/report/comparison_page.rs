@@ -133,6 +133,10 @@ pub struct MissingnessCurve {
 pub struct SubgroupTable {
     /// The column, or `class`.
     pub column: String,
+    /// The metric of its rows.
+    pub metric: String,
+    /// The arm that is compared with the image alone.
+    pub arm: String,
     /// Its values.
     pub rows: Vec<SubgroupChange>,
 }
@@ -389,16 +393,17 @@ impl ComparisonPage {
             high: row.high,
             n: row.n,
         };
+        let metric = MetricName::of(&table.metric);
         let plot = IntervalPlot {
-            label: format!("change in {}, image to image + metadata", self.metric.name),
-            better: self.metric.better,
+            label: format!("change in {}, image to {}", metric.name, table.arm),
+            better: metric.better,
             rows: table.rows.iter().map(interval).collect(),
         };
         let columns = [
             (table.column.as_str(), Align::Text),
             ("n", Align::Number),
             ("image", Align::Number),
-            ("image + metadata", Align::Number),
+            (table.arm.as_str(), Align::Number),
             ("change", Align::Number),
         ];
         let decimals = decimals(table.rows.iter().flat_map(|row| [row.image, row.fused]));

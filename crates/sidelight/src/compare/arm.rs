@@ -88,7 +88,7 @@ impl Arm {
         }
         if !arms.iter().any(|arm| arm.role().is_candidate()) {
             return Err(Error::NoSuchArm {
-                role: "any that includes metadata",
+                role: "image and metadata together",
             });
         }
         let needs_fusion = |arm: &Self| matches!(arm, Self::Shuffled | Self::AllMissing);

@@ -11,6 +11,9 @@ use crate::report::{
     SubgroupChange, SubgroupTable, number, page,
 };
 
+/// Rows of one table of parts, at most.
+const MOST_PARTS: usize = 24;
+
 /// Everything that the page says.
 pub(super) fn page(design: &Design, answer: &Answer, title: &str) -> Result<ComparisonPage> {
     let evidence = &answer.evidence;
@@ -38,7 +41,12 @@ pub(super) fn page(design: &Design, answer: &Answer, title: &str) -> Result<Comp
 fn verdict(evidence: &Evidence) -> report::Verdict {
     let doubt = |entry: &crate::evidence::DoubtEntry| report::Doubt {
         title: title(&entry.doubt),
-        detail: sentence_case(&entry.sentence) + ".",
+        detail: sentence_case(&entry.sentence)
+            + if entry.sentence.ends_with('?') {
+                ""
+            } else {
+                "."
+            },
     };
     report::Verdict {
         code: evidence.verdict.code.as_str().to_owned(),
@@ -224,9 +232,23 @@ fn subgroups(evidence: &Evidence) -> Vec<SubgroupTable> {
             Some(table) => table.rows.push(row),
             None => tables.push(SubgroupTable {
                 column: part.by.clone(),
+                metric: part.metric.clone(),
+                arm: evidence.verdict.arm.clone(),
                 rows: vec![row],
             }),
         }
     }
     tables
+        .iter_mut()
+        .for_each(|table| table.rows = telling(std::mem::take(&mut table.rows)));
+    tables
+}
+
+/// Of many parts those that change most, the losses and the gains; all of them are in `compare.json`.
+fn telling(mut rows: Vec<SubgroupChange>) -> Vec<SubgroupChange> {
+    if rows.len() > MOST_PARTS {
+        rows.sort_by(|a, b| a.delta.total_cmp(&b.delta));
+        rows.drain(MOST_PARTS / 2..rows.len() - MOST_PARTS / 2);
+    }
+    rows
 }
