@@ -41,7 +41,8 @@ mod shelf;
 mod variant;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ use crate::evidence::Evidence;
 
 use answer::Answer;
 use design::{Design, Job};
-use features::Features;
+use features::{Features, Given};
 use shelf::Shelf;
 
 /// How a comparison is made, where it goes, and who watches it.
@@ -272,7 +273,10 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
     Ok(Compared::Answer(Box::new(answer.evidence)))
 }
 
-/// Does the jobs one after another; how many were finished before someone asked to stop.
+/// Does the jobs; how many were finished before someone asked to stop.
+///
+/// A full training keeps all cores busy, and jobs are done one after another. The heads of a quick one are too small
+/// for that, and as many jobs are done at once as there are threads.
 fn train_all(
     design: &Design,
     shelf: &Shelf,
@@ -284,22 +288,99 @@ fn train_all(
         return Ok(0);
     }
     let mut features = Features::new(design)?;
-    let begun = Instant::now();
-    for (done, job) in todo.iter().enumerate() {
-        let per_job = begun.elapsed().as_secs_f64() / done.max(1) as f64;
-        on_event(Event::Job {
-            name: job.to_string(),
-            number: done + 1,
-            of: todo.len(),
-            seconds_left: (done > 0).then(|| per_job * (todo.len() - done) as f64),
-        });
-        if stop.load(Ordering::Relaxed) {
-            return Ok(done);
-        }
-        match job::run(design, job, &mut features, stop, on_event)? {
-            Some(finished) => shelf.put(job, &finished)?,
-            None => return Ok(done),
-        }
+    if features.prepare(design, todo, stop, on_event)? == Given::Stopped {
+        return Ok(0);
     }
-    Ok(todo.len())
+    let queue = Queue {
+        design,
+        shelf,
+        todo,
+        features,
+        stop,
+        begun: Instant::now(),
+        next: AtomicUsize::new(0),
+        done: AtomicUsize::new(0),
+    };
+    let n_threads = match design.speed {
+        Speed::Full => 1,
+        Speed::Quick => rayon::current_num_threads().min(todo.len()),
+    };
+    if n_threads < 2 {
+        queue.work(on_event)?;
+    } else {
+        queue.work_on(n_threads, on_event)?;
+    }
+    Ok(queue.done.into_inner())
+}
+
+/// Jobs to be done, by one or several threads.
+struct Queue<'a> {
+    design: &'a Design,
+    shelf: &'a Shelf,
+    todo: &'a [&'a Job],
+    features: Features,
+    stop: &'a AtomicBool,
+    begun: Instant,
+    next: AtomicUsize,
+    done: AtomicUsize,
+}
+
+impl Queue<'_> {
+    fn work(&self, on_event: &mut dyn FnMut(Event)) -> Result<()> {
+        while !self.stop.load(Ordering::Relaxed) {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = self.todo.get(at) else { break };
+            on_event(Event::Job {
+                name: job.to_string(),
+                number: at + 1,
+                of: self.todo.len(),
+                seconds_left: self.seconds_left(),
+            });
+            let found = job::run(self.design, job, &self.features, self.stop, on_event);
+            let Some(finished) = found.inspect_err(|_| self.end())? else {
+                break;
+            };
+            self.shelf.put(job, &finished).inspect_err(|_| self.end())?;
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Several threads at it; what they say is said from this one.
+    fn work_on(&self, n_threads: usize, on_event: &mut dyn FnMut(Event)) -> Result<()> {
+        std::thread::scope(|scope| {
+            let (tell, told) = mpsc::channel();
+            let threads: Vec<_> = (0..n_threads)
+                .map(|_| {
+                    let tell = tell.clone();
+                    // Steps of several jobs at once would say nothing. Nobody listens only when all is over.
+                    scope.spawn(move || {
+                        self.work(&mut |event| {
+                            if !matches!(event, Event::Step { .. }) {
+                                let _ = tell.send(event);
+                            }
+                        })
+                    })
+                })
+                .collect();
+            drop(tell);
+            told.iter().for_each(on_event);
+            let ended = threads.into_iter().map(|thread| {
+                let ended = thread.join();
+                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            ended.collect::<Vec<_>>().into_iter().collect()
+        })
+    }
+
+    /// No further job begins.
+    fn end(&self) {
+        self.next.store(self.todo.len(), Ordering::Relaxed);
+    }
+
+    fn seconds_left(&self) -> Option<f64> {
+        let done = self.done.load(Ordering::Relaxed);
+        let per_job = self.begun.elapsed().as_secs_f64() / done.max(1) as f64;
+        (done > 0).then(|| per_job * (self.todo.len() - done) as f64)
+    }
 }

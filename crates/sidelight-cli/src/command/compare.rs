@@ -152,6 +152,7 @@ impl Progress {
                 self.left = seconds_left.map_or_else(String::new, |seconds| {
                     format!(", {} left", duration(seconds))
                 });
+                terminal.progress(|| format!("{}{}", self.job, self.left));
             }
             Event::Step { done } => {
                 terminal.progress(|| format!("{}, {:.0} %{}", self.job, 100.0 * done, self.left));

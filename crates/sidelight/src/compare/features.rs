@@ -1,11 +1,12 @@
 //! What the frozen layers say of every image, computed once for all arms, folds and seeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 
+use super::arm::Model;
 use super::design::{Design, Job};
 use super::{Event, Speed};
 use crate::config::Config;
@@ -65,38 +66,58 @@ impl Features {
         })
     }
 
-    /// Lets a session share what others have read and computed. Its backbone is frozen from then on in a quick
-    /// comparison; in a full one only decoded images are shared.
-    pub(super) fn give(
+    /// Computes all that these jobs will ask for.
+    pub(super) fn prepare(
         &mut self,
         design: &Design,
-        session: &mut Session,
+        todo: &[&Job],
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Given> {
+        if design.speed == Speed::Full {
+            return Ok(Given::Ready);
+        }
+        let of_images = todo.iter().filter(|job| job.model.reads_image());
+        let wanted: BTreeSet<(&Model, usize)> =
+            of_images.map(|job| (&job.model, job.seed)).collect();
+        for (model, seed) in wanted {
+            let job = Job {
+                model: model.clone(),
+                seed,
+                fold: 0,
+            };
+            let mut session = session(design, &job)?;
+            session.feed.source.cache = Some(Arc::clone(&self.cache));
+            session.network.freeze_backbone(Freeze::Yes);
+            let n = session.network.frozen_prefix();
+            if n > 0 && !self.too_many {
+                self.learn(&session, n, stop, on_event)?;
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Given::Stopped);
+            }
+        }
+        Ok(Given::Ready)
+    }
+
+    /// Lets a session share what others have read and computed. Its backbone is frozen from then on in a quick
+    /// comparison; in a full one only decoded images are shared.
+    pub(super) fn give(&self, design: &Design, session: &mut Session) -> Result<()> {
         let reads_image = session.feed.source.reads_image;
         if reads_image {
             session.feed.source.cache = Some(Arc::clone(&self.cache));
         }
-        if design.speed == Speed::Full {
-            return Ok(Given::Ready);
-        }
-        if !reads_image {
-            session.feed.share(0, None)?;
-            return Ok(Given::Ready);
-        }
-        session.network.freeze_backbone(Freeze::Yes);
-        let n = session.network.frozen_prefix();
-        if self.too_many || n == 0 {
-            return Ok(Given::Ready);
-        }
-        match self.of(session, n, stop, on_event)? {
-            Some(known) => {
-                session.feed.share(n, Some(&known))?;
-                Ok(Given::Ready)
+        match design.speed {
+            Speed::Full => Ok(()),
+            Speed::Quick if !reads_image => session.feed.share(0, None),
+            Speed::Quick => {
+                session.network.freeze_backbone(Freeze::Yes);
+                let n = session.network.frozen_prefix();
+                match self.get(&session.config, n) {
+                    Some(known) => session.feed.share(n, Some(&known)),
+                    None => Ok(()),
+                }
             }
-            None if self.too_many => Ok(Given::Ready),
-            None => Ok(Given::Stopped),
         }
     }
 
@@ -105,21 +126,22 @@ impl Features {
         self.known.get(&(seed(config), n)).cloned()
     }
 
-    fn of(
+    /// Makes the features of the first `n` layers known, if they fit in memory and nobody asks to stop.
+    fn learn(
         &mut self,
         session: &Session,
         n: usize,
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(Event),
-    ) -> Result<Option<Arc<Stored>>> {
+    ) -> Result<()> {
         let seed = seed(&session.config);
-        if let Some(known) = self.known.get(&(seed, n)) {
-            return Ok(Some(Arc::clone(known)));
+        if self.known.contains_key(&(seed, n)) {
+            return Ok(());
         }
         let shallow = self.shallow.min(n);
         if !self.known.contains_key(&(seed, shallow)) {
             let Some(all) = self.compute(session, shallow, stop, on_event)? else {
-                return Ok(None);
+                return Ok(());
             };
             self.known.insert((seed, shallow), Arc::new(all));
         }
@@ -129,7 +151,7 @@ impl Features {
             let deeper = self.known[&(seed, shallow)].deepen(&network, shallow, n, &device);
             self.known.insert((seed, n), Arc::new(deeper));
         }
-        Ok(self.known.get(&(seed, n)).cloned())
+        Ok(())
     }
 
     /// `None`: they would not fit in memory, or someone asked to stop.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Event;
 use super::arm::Model;
 use super::design::{Design, Job, Parts};
-use super::features::{Features, Given, session};
+use super::features::{Features, session};
 use super::variant::{column_permuted, only_gaps, permuted, with_gaps};
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
@@ -59,16 +59,14 @@ pub(super) struct ColumnPermuted {
 pub(super) fn run(
     design: &Design,
     job: &Job,
-    features: &mut Features,
+    features: &Features,
     stop: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Option<Finished>> {
     let begun = Instant::now();
     let mut session = session(design, job)?;
     arrange(design, job, &mut session);
-    if features.give(design, &mut session, stop, on_event)? == Given::Stopped {
-        return Ok(None);
-    }
+    features.give(design, &mut session)?;
     let mut tell = |event| {
         if let train::Event::Step {
             total_step,
