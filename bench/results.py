@@ -17,7 +17,7 @@ def train(name, arm, seed, extra):
     out = ROOT / f"runs/results/{name}-{arm}-{seed}"
     sets = [f"data.table={data}/{name}/metadata.csv", f"model.weights={weights}/mobilenet_v2-b0353104.pth",
             f"model.arm={arm}", f"train.seed={seed}", f"data.split.seed={seed}", *extra]
-    command = ["target/release/sidelight", "train", f"bench/configs/{name}.toml", "--out", str(out.relative_to(ROOT))]
+    command = [os.environ.get("SIDELIGHT", "target/release/sidelight"), "train", f"bench/configs/{name}.toml", "--out", str(out.relative_to(ROOT))]
     for s in sets:
         command += ["--set", s]
     if not (out / "metrics.json").exists():

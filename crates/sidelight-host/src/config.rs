@@ -322,6 +322,10 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// Width of the head's hidden layer; 0: none. Default: 256.
     pub hidden: usize,
+    /// Share of training rows whose image `concat` leaves out, so that the metadata learns to stand alone, in [0, 1).
+    /// Default: 0.3; 0 for points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_image: Option<f64>,
     /// Edits of the network, in order, after the weights were read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edit: Vec<toml::Table>,
@@ -348,6 +352,7 @@ impl Default for ModelConfig {
             arm: Arm::Both,
             dropout: 0.5,
             hidden: 256,
+            drop_image: None,
             edit: Vec::new(),
         }
     }
@@ -376,7 +381,8 @@ pub enum Arm {
 pub struct TrainConfig {
     /// Passes over the training rows with the whole network training. Default: 10.
     pub epochs: usize,
-    /// Passes before that with the pretrained part frozen (`fine_tune`). Default: 1; 0 where nothing is pretrained.
+    /// Passes before that with the pretrained part frozen (`fine_tune`), over features that are computed once.
+    /// Default: as many as make 300 steps, at least 1; 0 where nothing is pretrained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze_epochs: Option<usize>,
     /// true: the pretrained part stays frozen throughout. Default: false.

@@ -21,8 +21,9 @@
 //! # Two speeds
 //!
 //! [`Speed::Quick`] keeps the pretrained part frozen and computes what it says of each image once, without random
-//! changes, for all arms, folds and seeds: a first answer. A training stops when five epochs have brought no better
-//! score of the inner validation rows, unless `train.patience` says otherwise. [`Speed::Full`] trains as the configuration says.
+//! changes, for all arms, folds and seeds: a first answer. Heads learn for 300 steps at least, and stop when a quarter
+//! of their epochs (five at least) have brought no better score of the inner validation rows, unless `train.patience`
+//! says otherwise. [`Speed::Full`] trains as the configuration says.
 //!
 //! # Jobs
 //!

@@ -324,6 +324,24 @@ impl Network {
         }
     }
 
+    /// Lets training start from these outputs instead of zeros: sets the offset of the layer that puts them out.
+    /// Returns whether there is one; an edited head may have none.
+    ///
+    /// # Source
+    ///
+    /// Lin et al. 2017, "Focal loss", arXiv:1708.02002, section 3.3: a last layer whose offset already says how common
+    /// the classes are does not spend its first steps on learning that.
+    pub fn start_from(&mut self, outputs: &[f32]) -> bool {
+        let Some(offset) = self.root.last_offset() else {
+            return false;
+        };
+        if offset.shape() != [outputs.len()] {
+            return false;
+        }
+        offset.set_values(outputs.to_vec());
+        true
+    }
+
     /// Every shape, parameter count and number of products, for an image of the network's own size.
     ///
     /// # Errors

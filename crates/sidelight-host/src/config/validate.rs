@@ -67,6 +67,12 @@ impl Config {
             |x| (0.0..1.0).contains(&x),
             "a share from 0 to below 1",
         )?;
+        within(
+            "model.drop_image",
+            self.model.drop_image.unwrap_or(0.0),
+            |x| (0.0..1.0).contains(&x),
+            "a share from 0 to below 1",
+        )?;
         let train = &self.train;
         if train.epochs == 0 && train.freeze_epochs.unwrap_or(0) == 0 {
             return Err(setting(

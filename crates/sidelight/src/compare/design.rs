@@ -21,7 +21,9 @@ use crate::task::Task;
 /// Changes when results of an earlier version of this program no longer fit.
 const VERSION: &str = "sidelight compare 1";
 
-/// A head on frozen features has learned what it can, or too much, within a few epochs.
+/// Steps that a head on frozen features is given, at least: fewer than this and it has not begun.
+const QUICK_STEPS: usize = 300;
+/// Epochs without a better score after which it has learned what it can, or too much: a quarter of all, at least this.
 const QUICK_PATIENCE: usize = 5;
 
 /// All that is fixed before the first step.
@@ -204,8 +206,10 @@ impl Design {
             config.train.freeze = true;
             config.augment.flip = Some(false);
             config.augment.probability = 0.0;
+            let steps = self.parts(job).train.len().div_ceil(config.train.batch);
+            config.train.epochs = config.train.epochs.max(QUICK_STEPS.div_ceil(steps.max(1)));
             if config.train.patience == 0 {
-                config.train.patience = QUICK_PATIENCE;
+                config.train.patience = QUICK_PATIENCE.max(config.train.epochs / 4);
             }
         }
         config

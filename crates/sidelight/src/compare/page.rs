@@ -84,6 +84,11 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         }
         Speed::Full => "full: trained as the configuration says",
     };
+    let epochs = design
+        .jobs()
+        .iter()
+        .map(|job| design.config_of(job).train.epochs)
+        .max();
     let candidates = design
         .arms
         .iter()
@@ -105,8 +110,8 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         (
             "epochs",
             format!(
-                "{}, the best by inner validation rows, which are part of the other folds",
-                config.train.epochs
+                "at most {}; the best by inner validation rows, which are part of the other folds",
+                epochs.unwrap_or(config.train.epochs)
             ),
         ),
         (

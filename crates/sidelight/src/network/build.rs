@@ -22,6 +22,9 @@ use crate::error::{Error, Result};
 /// The value of `model.weights` that means none.
 const FROM_SCRATCH: &str = "none";
 
+/// Default of `model.drop_image` but for points, which are in the image alone.
+const DROP_IMAGE: f64 = 0.3;
+
 impl Network {
     /// Builds the network of a configuration; reads its weights; makes its edits.
     ///
@@ -55,6 +58,8 @@ impl Network {
                 source,
                 map: Shape::Nothing,
                 features: 0,
+                reads: head::Features::Pooled,
+                drop_image: 0.0,
                 hidden: config.hidden,
                 dropout: config.dropout,
                 n_outputs: spec.n_outputs,
@@ -240,6 +245,11 @@ impl Network {
         } else {
             None
         };
+        let reads = if spatial.is_some() {
+            head::Features::Grid
+        } else {
+            head::Features::Pooled
+        };
         match spatial {
             Some(spatial) => {
                 self.root.children.truncate(pooling);
@@ -261,13 +271,19 @@ impl Network {
                 source,
                 map,
                 features,
+                reads,
+                drop_image: config.drop_image.unwrap_or(if spec.spatial {
+                    0.0
+                } else {
+                    DROP_IMAGE
+                }),
                 hidden: config.hidden,
                 dropout: config.dropout,
                 n_outputs: spec.n_outputs,
             };
             fusion::build(&config.fusion, &spec)?
         } else {
-            let head = head::image(config.hidden, config.dropout, spec.n_outputs);
+            let head = head::image(reads, config.hidden, config.dropout, spec.n_outputs);
             fusion::Parts {
                 at_map: None,
                 at_features: None,

@@ -16,6 +16,7 @@ mod sum_logits;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::head;
 use super::layer::{Layer, Linear, MetadataSource};
 use super::plan::Plan;
 use super::shape::{At, Shape};
@@ -112,6 +113,10 @@ pub struct FusionSpec {
     pub map: Shape,
     /// The features that the head would read without metadata.
     pub features: usize,
+    /// Whether those are pooled.
+    pub reads: head::Features,
+    /// Share of rows whose image `concat` leaves out while training.
+    pub drop_image: f64,
     /// Width of the head's hidden layer; 0: none.
     pub hidden: usize,
     /// Dropout before the head's last layer.
@@ -182,7 +187,7 @@ fn at_map(method: Fusion, children: Vec<(&'static str, Plan)>, spec: &FusionSpec
     Parts {
         at_map: Some(Plan::with(Layer::Fusion(method), children)),
         at_features: None,
-        head: super::head::image(spec.hidden, spec.dropout, spec.n_outputs),
+        head: head::image(spec.reads, spec.hidden, spec.dropout, spec.n_outputs),
     }
 }
 

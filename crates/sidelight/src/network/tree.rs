@@ -83,6 +83,16 @@ impl Node {
         }
     }
 
+    /// The offset of the linear layer whose result is this node's result; of several that are added, the first one's.
+    pub(super) fn last_offset(&mut self) -> Option<&mut Parameter> {
+        match self.layer {
+            Layer::Linear(_) => self.parameters.0.iter_mut().find(|p| p.name == "bias"),
+            Layer::Sequential => self.children.last_mut()?.1.last_offset(),
+            Layer::Sum => self.children.first_mut()?.1.last_offset(),
+            _ => None,
+        }
+    }
+
     /// Whether its result depends on its input alone, and training does not change that: nothing learned,
     /// no metadata read, nothing dropped at random but inside what is frozen.
     pub(super) fn is_constant(&self) -> bool {

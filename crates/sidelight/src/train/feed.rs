@@ -17,6 +17,9 @@ use crate::predict::batch::{Batch, Input};
 /// Features beyond this are not kept; the frozen part then runs in every step, without its gradients.
 const MOST_FEATURE_BYTES: usize = 2 << 30;
 
+/// A mean of so many rows is as good as that of more.
+const MOST_ROWS_FOR_MEAN: usize = 2000;
+
 /// Rows, and how they become batches.
 #[derive(Debug)]
 pub struct Feed {
@@ -140,17 +143,8 @@ impl Feed {
 
     /// These rows, with their features where those are known already; no image is decoded.
     pub(crate) fn hold(&self, known: Option<&Stored>, rows: &[usize]) -> Result<Stored> {
-        let source = Source {
-            augment: None,
-            reads_image: false,
-            ..self.source.clone()
-        };
-        let options = LoaderOptions {
-            workers: self.workers,
-            ..LoaderOptions::default()
-        };
         let mut stored = Stored::default();
-        for host in Loader::new(source, Plan::evaluation(rows, self.batch), options) {
+        for host in self.loader(Plan::evaluation(rows, self.batch), Reads::TargetsAlone) {
             stored.append(host?);
         }
         if let Some(known) = known {
@@ -170,6 +164,35 @@ impl Feed {
         Ok(())
     }
 
+    /// Mean of each number to learn over the training rows where it is known, without random changes; of more than
+    /// 2000 rows, every so many. Reads no more of an image than its size.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read.
+    pub fn mean_target(&self) -> Result<Vec<f32>> {
+        let rows: Vec<usize> = self
+            .train
+            .iter()
+            .copied()
+            .step_by(self.train.len().div_ceil(MOST_ROWS_FOR_MEAN).max(1))
+            .collect();
+        let mut sums: Vec<(f64, f64)> = Vec::new();
+        for host in self.loader(Plan::evaluation(&rows, self.batch), Reads::TargetsAlone) {
+            let host = host?;
+            let width = host.targets.len() / host.rows.len().max(1);
+            sums.resize(width, (0.0, 0.0));
+            for (i, (&target, &known)) in host.targets.iter().zip(&host.mask).enumerate() {
+                sums[i % width].0 += f64::from(target * known);
+                sums[i % width].1 += f64::from(known);
+            }
+        }
+        Ok(sums
+            .into_iter()
+            .map(|(sum, n)| if n > 0.0 { (sum / n) as f32 } else { 0.0 })
+            .collect())
+    }
+
     fn store(
         &self,
         network: &Network,
@@ -183,7 +206,7 @@ impl Feed {
             features: Vec::new(),
             ..Stored::default()
         };
-        for host in self.loader(Plan::evaluation(rows, self.batch), Changes::None) {
+        for host in self.loader(Plan::evaluation(rows, self.batch), Reads::Images) {
             let mut host = host?;
             let images = std::mem::take(&mut host.images);
             let n_rows = host.rows.len();
@@ -229,7 +252,7 @@ impl Feed {
             Some(features) => {
                 Batches::stored(features.n, &features.train, &plan, self.device.clone())
             }
-            None => Batches::Images(self.loader(plan, Changes::Random), self.device.clone()),
+            None => Batches::Images(self.loader(plan, Reads::ChangedImages), self.device.clone()),
         }
     }
 
@@ -239,15 +262,16 @@ impl Feed {
         let plan = Plan::evaluation(&self.valid, self.batch);
         match &self.features {
             Some(features) => Batches::stored(features.n, &features.valid, &plan, device),
-            None => Batches::Images(self.loader(plan, Changes::None), device),
+            None => Batches::Images(self.loader(plan, Reads::Images), device),
         }
     }
 
-    fn loader(&self, plan: Plan, changes: Changes) -> Loader {
+    fn loader(&self, plan: Plan, reads: Reads) -> Loader {
         let mut source = self.source.clone();
-        if changes == Changes::None {
+        if reads != Reads::ChangedImages {
             source.augment = None;
         }
+        source.reads_image &= reads != Reads::TargetsAlone;
         Loader::new(
             source,
             plan,
@@ -259,10 +283,15 @@ impl Feed {
     }
 }
 
+/// What is read of a row's image.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Changes {
-    Random,
-    None,
+enum Reads {
+    /// The image, changed at random.
+    ChangedImages,
+    /// The image as it is.
+    Images,
+    /// Its size, where the targets depend on it.
+    TargetsAlone,
 }
 
 /// The size of batches that divides `n` rows into as few as batches of `largest` would, but evenly:

@@ -139,7 +139,7 @@ impl Session {
             size: settings.size,
             spatial: matches!(task, Task::Points { .. }),
         };
-        let network = Network::build(&config.model, &spec, settings.seed, device)?;
+        let mut network = Network::build(&config.model, &spec, settings.seed, device)?;
         let weights = if settings.class_weights {
             Weights::InverseFrequency
         } else {
@@ -168,7 +168,8 @@ impl Session {
             settings.workers,
             device.clone(),
         );
-        let plan = plan(config).with_steps_per_epoch(feed.steps_per_epoch());
+        network.start_from(&first_outputs(&feed, weights)?);
+        let plan = plan(config, feed.steps_per_epoch());
         let mut frozen = Vec::new();
         network.root.each_parameter("", &mut |path, parameter| {
             if parameter.frozen {
@@ -240,18 +241,50 @@ impl Session {
     }
 }
 
+/// What is best put out before anything is known of a row: the mean of the points, how common each class or label is
+/// (as logits; all the same where the loss evens them out). Values are standardised, so theirs is 0.
+fn first_outputs(feed: &Feed, weights: Weights) -> Result<Vec<f32>> {
+    let task = &*feed.source.task;
+    Ok(match task {
+        Task::Points { .. } => feed.mean_target()?,
+        Task::Class { counts, .. } if weights == Weights::Even => {
+            counts.iter().map(|&n| (n as f32).ln()).collect()
+        }
+        Task::Classes { counts, known, .. } if weights == Weights::Even => counts
+            .iter()
+            .zip(known)
+            // Half a row more on each side: never sure.
+            .map(|(&n, &known)| ((n as f32 + 0.5) / ((known - n) as f32 + 0.5)).ln())
+            .collect(),
+        _ => vec![0.0; task.n_outputs()],
+    })
+}
+
+/// Steps that the new layers learn alone, at least, before what is pretrained learns too.
+const FROZEN_STEPS: usize = 300;
+
 /// The phases of a configuration: what is pretrained is at first (or always) frozen, what is not trains throughout.
-fn plan(config: &Config) -> Plan {
+///
+/// fastai's `fine_tune` gives the new layers one epoch. On a few hundred rows that is a dozen steps, too few for
+/// anything, and epochs over features that were computed once cost next to nothing.
+fn plan(config: &Config, steps_per_epoch: usize) -> Plan {
     let settings = &config.train;
     let (epochs, rate) = (settings.epochs, settings.learning_rate);
-    let is_pretrained = config.model.arm != Arm::Metadata && config.model.weights != "none";
-    match settings.freeze_epochs {
+    let is_pretrained = config.model.weights != "none";
+    let default = if is_pretrained {
+        FROZEN_STEPS.div_ceil(steps_per_epoch.max(1))
+    } else {
+        0
+    };
+    let frozen = settings.freeze_epochs.unwrap_or(default);
+    match config.model.arm {
         _ if settings.freeze => Plan::frozen(epochs, rate),
-        Some(0) => Plan::from_scratch(epochs, rate),
-        Some(n) => Plan::fine_tune(n, epochs, rate),
-        None if is_pretrained => Plan::fine_tune(1, epochs, rate),
-        None => Plan::from_scratch(epochs, rate),
+        // Nothing is pretrained there, but an arm that learned for fewer epochs would be no fair comparison.
+        Arm::Metadata => Plan::from_scratch(frozen + epochs, rate),
+        _ if frozen == 0 => Plan::from_scratch(epochs, rate),
+        _ => Plan::fine_tune(frozen, epochs, rate),
     }
+    .with_steps_per_epoch(steps_per_epoch)
 }
 
 /// What each parameter does differently: no decay of norms and biases; the earlier in the backbone, the lower the rate.

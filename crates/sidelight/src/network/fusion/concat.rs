@@ -1,8 +1,8 @@
 //! Concat: image features and metadata side by side, the default.
 //!
 //! ```text
-//! image    = ReLU(W dropout(norm(x)))                      the pooled image, to the metadata's size
-//! metadata = [m, ReLU(W m)]                                as it is, and through a layer of its own
+//! image    = drop(ReLU(norm(W x)))                         the pooled image, to the metadata's size
+//! metadata = [m, ReLU(norm(W m))]                          as it is, and through a layer of its own
 //! y        = W₂ dropout(ReLU(W₁ [image, metadata])) + W₃ m      deep, and a direct way from the metadata
 //! ```
 //!
@@ -10,39 +10,33 @@
 //!
 //! Wide & deep: Cheng et al. 2016, arXiv:1606.07792, fig. 1 (the direct way `W₃ m`). It is there because on a few
 //! hundred rows a linear model of the columns is hard to beat, and joining thousands of image features to a handful
-//! of columns loses to it. `W₂` and `W₃` start as zeros, so that training starts at the mean of the targets.
+//! of columns loses to it. For the same reason `drop` leaves out the whole image of some rows while training
+//! (`model.drop_image`): Neverova et al. 2015, "ModDrop", arXiv:1501.00102, section 4.2. What it leaves in is scaled
+//! by 1/(1 − p), which ModDrop does not do: measured, it holds back the image where it has little to say.
+//! `W₂` and `W₃` start as zeros, so that training starts at the mean of the targets.
 
 use super::{FusionSpec, Parts, source};
-use crate::network::layer::{BatchNorm, Dropout, Layer, Linear, Slice};
+use crate::network::head;
+use crate::network::layer::{DropPath, Layer, Linear, Slice};
 use crate::network::plan::Plan;
 
 pub(super) fn build(spec: &FusionSpec) -> Parts {
-    let joined = join_width(spec);
+    let width = head::joined(spec.hidden);
     let mut parts = Vec::new();
     if spec.features > 0 {
-        parts.push((
-            "image",
-            Plan::sequence([
-                ("norm", Plan::leaf(Layer::BatchNorm(BatchNorm::default()))),
-                (
-                    "dropout",
-                    Layer::Dropout(Dropout {
-                        p: spec.dropout / 2.0,
-                    })
-                    .into(),
-                ),
-                ("fc", Layer::Linear(Linear::new(0, joined)).into()),
-                ("relu", Layer::Relu.into()),
-            ]),
-        ));
+        let mut image = head::branch(width);
+        if spec.drop_image > 0.0 {
+            let p = spec.drop_image;
+            image.push(("drop", Layer::DropPath(DropPath { p }).into()));
+        }
+        parts.push(("image", Plan::sequence(image)));
     }
-    let own = Plan::sequence([
-        ("fc", Plan::leaf(Layer::Linear(Linear::new(0, joined)))),
-        ("relu", Layer::Relu.into()),
-    ]);
     let both_ways = Plan::with(
         Layer::Concat,
-        [("direct", Plan::leaf(Layer::Identity)), ("own", own)],
+        [
+            ("direct", Plan::leaf(Layer::Identity)),
+            ("own", Plan::sequence(head::branch(width))),
+        ],
     );
     parts.push((
         "metadata",
@@ -51,7 +45,7 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
 
     // The metadata as it is comes after the image's features.
     let direct = Slice {
-        start: if spec.features > 0 { joined } else { 0 },
+        start: if spec.features > 0 { width } else { 0 },
         length: spec.source.width(),
     };
     let wide = Plan::sequence([
@@ -61,19 +55,10 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
             Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into(),
         ),
     ]);
-    let deep = crate::network::head::deep(spec.hidden, spec.dropout, spec.n_outputs);
+    let deep = head::deep(spec.hidden, spec.dropout, spec.n_outputs);
     Parts {
         at_map: None,
         at_features: Some(Plan::with(Layer::Concat, parts)),
         head: Plan::with(Layer::Sum, [("deep", deep), ("wide", wide)]),
-    }
-}
-
-/// Width of each side before they are joined.
-fn join_width(spec: &FusionSpec) -> usize {
-    if spec.hidden > 0 {
-        (spec.hidden / 2).max(8)
-    } else {
-        64
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
             Plan::with(Layer::Sum, [("deep", deep), ("wide", wide)]),
         ),
     ]);
-    let image = crate::network::head::image(spec.hidden, spec.dropout, spec.n_outputs);
+    let image = crate::network::head::image(spec.reads, spec.hidden, spec.dropout, spec.n_outputs);
     Parts {
         at_map: None,
         at_features: None,
