@@ -354,13 +354,18 @@ impl Queue<'_> {
             let threads: Vec<_> = (0..n_threads)
                 .map(|_| {
                     let tell = tell.clone();
-                    // Steps of several jobs at once would say nothing. Nobody listens only when all is over.
                     scope.spawn(move || {
-                        self.work(&mut |event| {
+                        // Steps of several jobs at once would say nothing. Nobody listens only when all is over.
+                        let mut tell = |event| {
                             if !matches!(event, Event::Step { .. }) {
                                 let _ = tell.send(event);
                             }
-                        })
+                        };
+                        // Kernels that wait for each other's threads cost more than these heads do.
+                        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+                            Ok(own) => own.install(|| self.work(&mut tell)),
+                            Err(_) => self.work(&mut tell),
+                        }
                     })
                 })
                 .collect();
