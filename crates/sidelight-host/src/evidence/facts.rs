@@ -34,7 +34,8 @@ impl Facts {
     /// written out.
     ///
     /// What a column can do alone is the share of the target's variance (for classes: of the Brier score) that its
-    /// mean in other folds explains, by value or by quantile; below 0 is 0.
+    /// mean in other folds explains, by value or by quantile; below 0 is 0. Points are taken as shares of their image
+    /// where `sizes` are given: in pixels, the size of an image would predict them.
     ///
     /// An image that cannot be read is like no other.
     pub fn gather(
@@ -43,8 +44,9 @@ impl Facts {
         dataset: &Dataset,
         task: &Task,
         folds: &[u32],
+        sizes: Option<&[[f32; 2]]>,
     ) -> Self {
-        let alone = Alone::new(dataset, task, folds);
+        let alone = Alone::new(dataset, task, folds, sizes);
         let schema = inferred(table, config);
         let mut columns: Vec<ColumnFact> = dataset
             .metadata
@@ -285,7 +287,12 @@ struct Alone<'a> {
 }
 
 impl<'a> Alone<'a> {
-    fn new(dataset: &Dataset, task: &Task, folds: &'a [u32]) -> Option<Self> {
+    fn new(
+        dataset: &Dataset,
+        task: &Task,
+        folds: &'a [u32],
+        sizes: Option<&[[f32; 2]]>,
+    ) -> Option<Self> {
         let targets = dataset.targets.as_ref()?;
         let width = match task {
             Task::Class { names, .. } => names.len(),
@@ -302,8 +309,13 @@ impl<'a> Alone<'a> {
                     .extend((0..width).map(|class| f64::from(u8::from(class as f32 == found[0]))));
                 mask.extend(std::iter::repeat_n(f64::from(known[0]), width));
             } else {
-                target.extend(found.iter().zip(&known).map(|(x, m)| f64::from(x * m)));
-                mask.extend(known.iter().copied().map(f64::from));
+                let size = sizes.map_or([1.0; 2], |sizes| sizes[row]);
+                for (k, (x, m)) in found.iter().zip(&known).enumerate() {
+                    let share = f64::from(x / size[k % 2]);
+                    let is_known = *m > 0.0 && share.is_finite();
+                    target.push(if is_known { share } else { 0.0 });
+                    mask.push(f64::from(u8::from(is_known)));
+                }
             }
         }
         if !matches!(task, Task::Class { .. } | Task::Classes { .. }) {

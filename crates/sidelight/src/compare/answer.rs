@@ -62,6 +62,7 @@ impl Answer {
             &design.dataset,
             &design.task,
             &design.folds[0],
+            design.sizes.as_deref(),
         );
         for fact in &mut facts.columns {
             fact.share_of_gain = share_of_gain(design, finished, &fact.column);

@@ -12,7 +12,7 @@ use super::{Event, Speed};
 use crate::config::Config;
 use crate::error::Result;
 use crate::image::cache::PixelCache;
-use crate::network::Freeze;
+use crate::network::{Freeze, Network};
 use crate::split::Split;
 use crate::train::Session;
 use crate::train::feed::Stored;
@@ -100,30 +100,36 @@ impl Features {
         Ok(Given::Ready)
     }
 
-    /// Lets a session share what others have read and computed. Its backbone is frozen from then on in a quick
-    /// comparison; in a full one only decoded images are shared.
-    pub(super) fn give(&self, design: &Design, session: &mut Session) -> Result<()> {
+    /// Lets a session share what others have read and computed.
+    ///
+    /// In a full comparison that is decoded images. In a quick one its network is cut to what comes after the frozen
+    /// layers, and begins with their features, which are returned; where they do not fit in memory it is only frozen.
+    pub(super) fn give(
+        &self,
+        design: &Design,
+        session: &mut Session,
+    ) -> Result<Option<Arc<Stored>>> {
         let reads_image = session.feed.source.reads_image;
         if reads_image {
             session.feed.source.cache = Some(Arc::clone(&self.cache));
         }
-        match design.speed {
-            Speed::Full => Ok(()),
-            Speed::Quick if !reads_image => session.feed.share(0, None),
-            Speed::Quick => {
-                session.network.freeze_backbone(Freeze::Yes);
-                let n = session.network.frozen_prefix();
-                match self.get(&session.config, n) {
-                    Some(known) => session.feed.share(n, Some(&known)),
-                    None => Ok(()),
-                }
-            }
+        if design.speed == Speed::Full {
+            return Ok(None);
         }
-    }
-
-    /// The features of all rows for networks of this configuration, if they are known.
-    pub(super) fn get(&self, config: &Config, n: usize) -> Option<Arc<Stored>> {
-        self.known.get(&(seed(config), n)).cloned()
+        if !reads_image {
+            session.feed.share(0, None)?;
+            return Ok(None);
+        }
+        session.network.freeze_backbone(Freeze::Yes);
+        let n = session.network.frozen_prefix();
+        let known = self.known.get(&(seed(&session.config), n)).cloned();
+        if let Some(known) = &known {
+            session.feed.share(0, Some(known))?;
+            let Network { root, backbone, .. } = &mut session.network;
+            root.children.drain(..n);
+            backbone.retain(|name| root.children.iter().any(|(child, _)| child == name));
+        }
+        Ok(known)
     }
 
     /// Makes the features of the first `n` layers known, if they fit in memory and nobody asks to stop.

@@ -66,7 +66,7 @@ pub(super) fn run(
     let begun = Instant::now();
     let mut session = session(design, job)?;
     arrange(design, job, &mut session);
-    features.give(design, &mut session)?;
+    let known = features.give(design, &mut session)?;
     let mut tell = |event| {
         if let train::Event::Step {
             total_step,
@@ -83,7 +83,7 @@ pub(super) fn run(
     if ended == Ended::Stopped {
         return Ok(None);
     }
-    let mut finished = Asked::new(design, job, &session, features).all()?;
+    let mut finished = Asked::new(design, job, &session, known).all()?;
     finished.digest = design.digest(job)?;
     finished.best_epoch = session.progress.best.map(|best| best.epoch + 1);
     finished.seconds = begun.elapsed().as_secs_f64();
@@ -119,19 +119,19 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(design: &'a Design, job: &'a Job, session: &'a Session, features: &Features) -> Self {
+    fn new(
+        design: &'a Design,
+        job: &'a Job,
+        session: &'a Session,
+        known: Option<Arc<Stored>>,
+    ) -> Self {
         let mut network = session.network.valid();
         network.freeze_backbone(Freeze::Yes);
-        let n = if session.feed.source.reads_image {
-            network.frozen_prefix()
-        } else {
-            0
+        let n = match known {
+            None if session.feed.source.reads_image => network.frozen_prefix(),
+            // The layers before were cut off.
+            _ => 0,
         };
-        let known = session
-            .feed
-            .has_features()
-            .then(|| features.get(&session.config, n))
-            .flatten();
         Self {
             design,
             job,

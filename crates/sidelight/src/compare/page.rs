@@ -80,7 +80,7 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
     };
     let speed = match design.speed {
         Speed::Quick => {
-            "quick: the pretrained part stays frozen and sees each image once, without random changes; a training stops when the inner validation rows gain no more"
+            "quick: the pretrained part stays frozen and sees each image once, without random changes"
         }
         Speed::Full => "full: trained as the configuration says",
     };
@@ -95,7 +95,7 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         .filter(|arm| arm.role().is_candidate())
         .count();
     let mut facts = vec![
-        ("target", config.target.names().join(", ")),
+        ("target", target(&config.target.names())),
         ("rows", number::count(evidence.rows)),
         ("independent units", units),
         (
@@ -243,17 +243,28 @@ fn subgroups(evidence: &Evidence) -> Vec<SubgroupTable> {
             }),
         }
     }
-    tables
-        .iter_mut()
-        .for_each(|table| table.rows = telling(std::mem::take(&mut table.rows)));
+    tables.iter_mut().for_each(shorten);
     tables
 }
 
-/// Of many parts those that change most, the losses and the gains; all of them are in `compare.json`.
-fn telling(mut rows: Vec<SubgroupChange>) -> Vec<SubgroupChange> {
-    if rows.len() > MOST_PARTS {
+/// Leaves of many parts those that change most; all of them are in `compare.json`.
+fn shorten(table: &mut SubgroupTable) {
+    let n = table.rows.len();
+    if n > MOST_PARTS {
+        let rows = &mut table.rows;
+        rows.sort_by(|a, b| b.delta.abs().total_cmp(&a.delta.abs()));
+        rows.truncate(MOST_PARTS);
         rows.sort_by(|a, b| a.delta.total_cmp(&b.delta));
-        rows.drain(MOST_PARTS / 2..rows.len() - MOST_PARTS / 2);
+        table.column = format!("{}, the {MOST_PARTS} of {n} that change most", table.column);
     }
-    rows
+}
+
+/// The target's columns; of many the first and the last.
+fn target(names: &[String]) -> String {
+    match names {
+        [first, second, .., last] if names.len() > 8 => {
+            format!("{first}, {second}, … {last} ({} columns)", names.len())
+        }
+        few => few.join(", "),
+    }
 }
