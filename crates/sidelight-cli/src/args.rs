@@ -86,6 +86,18 @@ pub(crate) enum Command {
     /// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
     #[command(verbatim_doc_comment)]
     Train(TrainArgs),
+    /// Say whether the metadata helps
+    ///
+    /// Trains on the image alone, the metadata alone and both, with controls, on the
+    /// same folds, and says whether the metadata helps: compare.json,
+    /// out_of_fold.csv and report.html.
+    ///
+    /// The result of each training is kept when it is done: run the same command
+    /// again after Ctrl-C or a crash, and it goes on where it was.
+    ///
+    /// Example: sidelight compare sidelight.toml --out runs/answer --quick
+    #[command(verbatim_doc_comment)]
+    Compare(CompareArgs),
     /// Score a trained model
     ///
     /// Scores a trained model, on the validation rows of its own table or on all
@@ -334,6 +346,105 @@ pub(crate) struct TrainArgs {
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,
+}
+
+/// What `sidelight compare` takes.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The configuration
+    pub(crate) config: PathBuf,
+    /// Folder of the comparison
+    ///
+    /// It is made, or gone on with. Example: --out runs/answer
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(crate) out: PathBuf,
+    /// Delete an earlier comparison in --out and begin anew
+    #[arg(long, conflicts_with = "merge", help_heading = "Output")]
+    pub(crate) overwrite: bool,
+    /// How the table of arms is printed
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Format,
+    /// Arms to compare; default: all of one fusion
+    ///
+    /// image, metadata, vote, weighted-vote, a fusion's name (both: the
+    /// configuration's own) and the controls shuffled, all-missing, gaps-only.
+    /// The image alone is always among them.
+    /// Example: --arms metadata,vote,concat,film,shuffled
+    #[arg(
+        long,
+        value_name = "ARM,…",
+        value_delimiter = ',',
+        help_heading = "Comparison"
+    )]
+    pub(crate) arms: Vec<String>,
+    /// Parts that rows are divided into; each is held out once
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        help_heading = "Comparison"
+    )]
+    pub(crate) folds: usize,
+    /// Repeat with so many divisions and seeds
+    ///
+    /// More of them make a sure answer surer. Example: --seeds 3
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        help_heading = "Comparison"
+    )]
+    pub(crate) seeds: usize,
+    /// Keep the pretrained part frozen and look at each image once
+    ///
+    /// A first answer in a fraction of the time: only the head is trained.
+    #[arg(long, help_heading = "Comparison")]
+    pub(crate) quick: bool,
+    /// Compare by another metric than the task's own
+    ///
+    /// Trainings do not depend on it. Example: --metric auroc
+    #[arg(long, value_name = "NAME", help_heading = "Comparison")]
+    pub(crate) metric: Option<String>,
+    /// Do only the I-th of N shares of the trainings
+    ///
+    /// For several machines or a job array that write to the same folder.
+    /// Example: --jobs 2/8
+    #[arg(
+        long,
+        value_name = "I/N",
+        value_parser = share,
+        conflicts_with = "merge",
+        help_heading = "Sharing the work"
+    )]
+    pub(crate) jobs: Option<(usize, usize)>,
+    /// Train nothing; join what the shares have done
+    #[arg(long, help_heading = "Sharing the work")]
+    pub(crate) merge: bool,
+    /// Change a field of the configuration; can be repeated
+    ///
+    /// Example: --set train.epochs=5 --set model.fusion=film
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
+    pub(crate) set: Vec<String>,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// `2/8`: the second of eight.
+fn share(text: &str) -> Result<(usize, usize), String> {
+    let parsed = text
+        .split_once('/')
+        .and_then(|(index, of)| Some((index.trim().parse().ok()?, of.trim().parse().ok()?)));
+    match parsed {
+        Some((index, of)) if (1..=of).contains(&index) => Ok((index, of)),
+        _ => Err("a share is written I/N, I from 1 to N: the second of eight is 2/8".into()),
+    }
 }
 
 /// What `sidelight eval` takes.

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backbones;
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod explain;

@@ -35,6 +35,7 @@ fn run(command: Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Check(args) => command::check::run(&args, terminal),
         Command::Audit(args) => command::audit::run(&args, terminal),
         Command::Train(args) => command::train::run(&args, terminal),
+        Command::Compare(args) => command::compare::run(&args, terminal),
         Command::Eval(args) => command::eval::run(&args, terminal),
         Command::Predict(args) => command::predict::run(&args, terminal),
         Command::Show(args) => command::show::run(&args, terminal),

@@ -543,8 +543,7 @@ fn comparison(chance: &mut Chance) -> ComparisonPage {
         arm: arm.into(),
         reference: reference.into(),
         delta,
-        low: delta - half,
-        high: delta + half,
+        interval: Some([delta - half, delta + half]),
         p: Some(p),
         method: "bootstrap over rows; corrected resampled t; Holm".into(),
         n: 535,
@@ -613,6 +612,8 @@ fn comparison(chance: &mut Chance) -> ComparisonPage {
         missingness: vec![missing("image", 0.412, 0.412), missing("concat", 0.331, 0.437), missing("film", 0.338, 0.421), missing("metadata", 0.366, 0.58)],
         subgroups: vec![SubgroupTable {
             column: "zipcode".into(),
+            metric: "mae".into(),
+            arm: "concat".into(),
             rows: vec![change("85255", 62, 0.45, -0.12, 0.06), change("92276", 118, 0.31, -0.07, 0.035), change("92880", 204, 0.42, -0.09, 0.028), change("93446", 91, 0.44, -0.05, 0.045), change("<other>", 60, 0.43, 0.012, 0.07)],
         }],
         remarks: vec!["No duplicate images between folds.".into()],

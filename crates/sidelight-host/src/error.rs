@@ -354,6 +354,40 @@ pub enum Error {
     /// A network whose places of attention are asked for has no map: it reads no image, or its last layers are tokens.
     #[error("the network has no last map to look at")]
     NoMap,
+    /// An arm that there is not.
+    #[error("no arm `{name}`")]
+    NoArm {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        names: Vec<String>,
+    },
+    /// A comparison that asks for something other than it began with.
+    #[error("{} was made with other settings or other rows", path.display())]
+    JobDiffers {
+        /// The kept result.
+        path: PathBuf,
+    },
+    /// A kept result of a comparison that cannot be understood.
+    #[error("{} is not a result of a comparison", path.display())]
+    JobFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its line.
+        source: serde_json::Error,
+    },
+    /// Results that are to be joined and are not all there.
+    #[error("{missing} of {total} results are not in {}, the first being that of {first}", path.display())]
+    JobsMissing {
+        /// The folder.
+        path: PathBuf,
+        /// How many.
+        missing: usize,
+        /// Of how many.
+        total: usize,
+        /// The first of them, in words.
+        first: String,
+    },
     /// A metric that arms cannot be compared by.
     #[error(
         "arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or not defined for these rows"
@@ -854,6 +888,25 @@ impl Error {
                 "points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; \
                  classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"
                     .into(),
+            ),
+            Self::NoSuchArm { .. } => Some(
+                "name a fusion (`both` is the configuration's own) or a vote; `shuffled` and `all-missing` are of a fusion"
+                    .into(),
+            ),
+            Self::NoArm { name, names } => Some(match nearest(name, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", names.join(", ")),
+            }),
+            Self::JobDiffers { .. } => Some(
+                "ask for what it began with, choose another folder with --out, or begin anew with --overwrite"
+                    .into(),
+            ),
+            Self::JobFile { path, .. } => Some(format!(
+                "delete {} and run the comparison again: only that result is made anew",
+                path.display()
+            )),
+            Self::JobsMissing { .. } => Some(
+                "run the same command without --merge: it makes what is missing and joins all".into(),
             ),
             Self::GroupInTwoParts { .. } => Some(
                 "correct the split column, or leave it out and let `data.group` divide the rows".into(),

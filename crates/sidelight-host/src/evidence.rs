@@ -28,6 +28,7 @@ use crate::task::{Prediction, Task};
 
 mod chance;
 mod doubts;
+mod facts;
 mod measure;
 mod parts;
 mod verdict;
@@ -293,6 +294,24 @@ pub enum Doubt {
         both: f64,
         /// Whether the metadata alone is better beyond chance.
         better: bool,
+    },
+    /// The image alone, with which all is compared, is no better than a constant guess.
+    ImageNoBetterThanChance {
+        /// The metric of the image alone.
+        image: f64,
+        /// The metric of chance.
+        chance: f64,
+        /// Whether the best arm with metadata is beyond chance.
+        both_better: bool,
+    },
+    /// A fusion, not the best arm, is worse than the metadata alone.
+    FusionBelowMetadata {
+        /// The fusion.
+        arm: String,
+        /// The metric of the metadata alone.
+        metadata: f64,
+        /// The metric of the fusion.
+        fusion: f64,
     },
     /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
     OneColumnCarriesItAll {

@@ -9,6 +9,7 @@ pub use sidelight_host::{
     report, run, schema, split, statistics, table, task,
 };
 // — Burn begins here —
+pub mod compare;
 pub mod explain;
 pub mod loss;
 pub mod network;

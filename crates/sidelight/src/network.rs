@@ -186,6 +186,16 @@ impl Network {
         self.walk(0, n, Value::Map(images), &mut context, &[]).0
     }
 
+    /// From what [`Network::forward_prefix`] gave for the first `from` children, what it would give for the first `to`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Network::forward`].
+    pub fn forward_between(&self, from: usize, to: usize, value: Value) -> Value {
+        let mut context = Context::evaluate(None);
+        self.walk(from, to, value, &mut context, &[]).0
+    }
+
     /// The rest of the network on what [`Network::forward_prefix`] gave.
     ///
     /// # Panics

@@ -213,11 +213,21 @@ pub(crate) fn image_sizes(task: &Task, dataset: &Dataset, rows: &[usize]) -> Opt
     else {
         return None;
     };
+    Some(sizes_of(dataset, rows))
+}
+
+/// Width and height of every row's image as stored; NaN where it cannot be read.
+pub(crate) fn all_image_sizes(dataset: &Dataset) -> Vec<[f32; 2]> {
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    sizes_of(dataset, &rows)
+}
+
+fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {
     let size = |&row: &usize| match facts(&dataset.images[row]) {
         Ok(facts) => [facts.width as f32, facts.height as f32],
         Err(_) => [f32::NAN; 2],
     };
-    Some(rows.par_iter().map(size).collect())
+    rows.par_iter().map(size).collect()
 }
 
 /// Whether an arm looks at images.

@@ -295,3 +295,47 @@ fn resume_and_overwrite_at_once() {
     );
     assert!(said.contains("cannot be used with"), "{said}");
 }
+
+#[test]
+fn a_comparison_that_cannot_be_made() {
+    let folder = Folder::with_houses();
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --arms image,konkat"), @r"
+    error: no arm `konkat`
+
+    hint: there are: image, metadata, vote, weighted-vote, shuffled, all-missing, gaps-only, concat, sum-logits, film, daft, metablock, metanet, gate, attention
+    ");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --arms metadata"), @r"
+    error: nothing to compare: no arm for image and metadata together
+
+    hint: name a fusion (`both` is the configuration's own) or a vote; `shuffled` and `all-missing` are of a fusion
+    ");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --folds 25"), @r"
+    error: expected at least 25 rows for 25 folds, found 24
+
+    hint: use at most 24 folds: a row is in one fold only
+    ");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --metric auroc"), @r"
+    error: arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or not defined for these rows
+
+    hint: points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2
+    ");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --merge"), @r"
+    comparing 7 arms on the same 5 folds, 24 rows: image, metadata, vote, weighted-vote, concat, shuffled, all-missing
+    20 trainings; 0 to do now
+    no metadata is missing in any row: there is no arm `gaps-only`
+    error: 20 of 20 results are not in a, the first being that of `image, fold 1`
+
+    hint: run the same command without --merge: it makes what is missing and joins all
+    ");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --jobs 3/2"), @r"
+    error: invalid value '3/2' for '--jobs <I/N>': a share is written I/N, I from 1 to N: the second of eight is 2/8
+
+    For more information, try '--help'.
+    ");
+    folder.write("b/diary.txt", "dear diary");
+    insta::assert_snapshot!(refused(&folder, "compare houses.toml --out b"), @r"
+    error: b already holds files that are not a run
+
+    hint: choose a new or an empty folder with --out
+    ");
+}

@@ -2,12 +2,13 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "demo",
     "init",
     "check",
     "audit",
     "train",
+    "compare",
     "eval",
     "predict",
     "show",
@@ -62,6 +63,7 @@ fn the_overview_fits_a_screen() {
       check      List every problem of a table and its images
       audit      Say of each column, before training, whether to keep it
       train      Train a model as a sidelight.toml says
+      compare    Say whether the metadata helps
       eval       Score a trained model
       predict    Apply a trained model to the rows of a table
       show       Show rows as the network gets them, with predictions for a run
@@ -97,6 +99,51 @@ fn the_help_of_train_says_when_to_want_a_flag_and_groups_them() {
         help.contains("Use it after Ctrl-C, a crash or a power cut."),
         "{help}"
     );
+}
+
+#[test]
+fn the_help_of_compare() {
+    insta::assert_snapshot!(Folder::new().done("compare -h").stdout, @r"
+    Say whether the metadata helps
+
+    Usage: sidelight compare [OPTIONS] --out <DIR> <CONFIG>
+
+    Arguments:
+      <CONFIG>  The configuration
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+
+    Output:
+          --out <DIR>        Folder of the comparison
+          --overwrite        Delete an earlier comparison in --out and begin anew
+          --format <FORMAT>  How the table of arms is printed [default: text]
+                             [possible values: text, json, csv]
+
+    Comparison:
+          --arms <ARM,…>   Arms to compare; default: all of one fusion
+          --folds <N>      Parts that rows are divided into; each is held out once
+                           [default: 5]
+          --seeds <N>      Repeat with so many divisions and seeds [default: 1]
+          --quick          Keep the pretrained part frozen and look at each image
+                           once
+          --metric <NAME>  Compare by another metric than the task's own
+
+    Sharing the work:
+          --jobs <I/N>  Do only the I-th of N shares of the trainings
+          --merge       Train nothing; join what the shares have done
+
+    Configuration:
+          --set <FIELD=VALUE>  Change a field of the configuration; can be repeated
+
+    Machine:
+          --threads <N>      Cores to use, 0: all [default: 0]
+          --device <DEVICE>  Device to compute on [default: cpu] [possible values:
+                             cpu]
+
+    General:
+      -q, --quiet  Say nothing but results, warnings and errors
+    ");
 }
 
 #[test]

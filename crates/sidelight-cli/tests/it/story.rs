@@ -260,3 +260,64 @@ fn asked_to_stop_it_saves_says_how_to_go_on_and_goes_on() {
     assert!(said.contains("error: stopped; what was learned is saved in a\n\nhint: go on with `sidelight train houses.toml --out a --resume`"), "{said}");
     assert!(folder.exists("a/checkpoint"));
 }
+
+#[test]
+fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
+    let folder = Folder::with_houses();
+    let line = "compare houses.toml --folds 3 --quick --arms metadata,vote,both";
+    let said = folder.done(&format!("{line} --out a"));
+    let arms: Vec<&str> = said
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
+    assert_eq!(
+        arms,
+        ["arm", "image", "metadata", "vote", "concat", "chance"]
+    );
+    assert!(
+        said.stderr.contains("metadata") && said.stderr.contains("report: a/report.html"),
+        "{}",
+        said.stderr
+    );
+    assert!(
+        said.stderr
+            .contains("warning: there are only 24 independent units"),
+        "{}",
+        said.stderr
+    );
+    let again = folder.done(&format!("{line} --out a --format csv"));
+    assert!(
+        again.stderr.contains("9 are kept from before; 0 to do now"),
+        "{}",
+        again.stderr
+    );
+    assert!(
+        again
+            .stdout
+            .starts_with("arm,mae,sd,n,difference,low,high,p\nimage,"),
+        "{}",
+        again.stdout
+    );
+
+    let first = folder.done(&format!("{line} --out b --jobs 1/2"));
+    assert!(
+        first
+            .stderr
+            .contains("this share is done; 5 of all 9 trainings are in b"),
+        "{}",
+        first.stderr
+    );
+    folder.done(&format!("{line} --out b --jobs 2/2"));
+    folder.done(&format!("{line} --out b --merge"));
+    assert_eq!(folder.read("b/compare.json"), folder.read("a/compare.json"));
+
+    let said = folder.run("compare houses.toml --folds 4 --quick --out a");
+    assert_eq!(said.code, 2);
+    assert!(
+        said.stderr
+            .contains("was made with other settings or other rows\n\nhint: "),
+        "{}",
+        said.stderr
+    );
+}

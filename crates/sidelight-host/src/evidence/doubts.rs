@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::measure::Scored;
+use super::measure::{Scored, ScoredArm};
 use super::parts::Confidence;
 use super::verdict::{ALPHA, Claim, number};
 use super::within::Within;
@@ -35,6 +35,7 @@ pub(super) fn doubts(
 ) -> Vec<DoubtEntry> {
     let mut found: Vec<(Doubt, bool)> = Vec::new();
     found.extend(shuffled(scored, best, differences));
+    found.extend(no_better_than_chance(scored, best, differences));
     found.extend(gaps(scored, differences));
     found.extend(duplicates(scored, best));
     found.extend(
@@ -47,6 +48,7 @@ pub(super) fn doubts(
     );
     found.extend(columns(&scored.study.facts.columns));
     found.extend(metadata_alone(scored, best, differences));
+    found.extend(below_metadata(scored, best, differences));
     found.extend(worst_part(scored, best, parts));
     found.extend(calibration(scored, best));
     found.extend(too_few(scored));
@@ -78,6 +80,27 @@ fn shuffled(scored: &Scored, best: &Claim, differences: &[Difference]) -> Option
     }
     let share = gain / best.gain;
     Some((Doubt::ShuffledControlGains { gain, share }, share >= MOST))
+}
+
+/// To beat a reference that has learned nothing is no feat: both must beat chance.
+fn no_better_than_chance(
+    scored: &Scored,
+    best: &Claim,
+    differences: &[Difference],
+) -> Option<(Doubt, bool)> {
+    let (image, chance) = (scored.image(), scored.first(Role::Chance)?);
+    let found = line(differences, &image.name, &chance.name)?;
+    if scored.gain(found.delta) > 0.0 && found.p < ALPHA {
+        return None;
+    }
+    let both = scored.bootstrap(best.arm, chance)?;
+    let both_better = scored.gain(both.estimate) > 0.0 && both.p < ALPHA;
+    let doubt = Doubt::ImageNoBetterThanChance {
+        image: image.value(None)?,
+        chance: chance.value(None)?,
+        both_better,
+    };
+    Some((doubt, !both_better))
 }
 
 fn gaps(scored: &Scored, differences: &[Difference]) -> Option<(Doubt, bool)> {
@@ -238,6 +261,32 @@ fn metadata_alone(
     ))
 }
 
+/// Fusions other than the best arm that lose what the metadata alone can do.
+fn below_metadata(scored: &Scored, best: &Claim, differences: &[Difference]) -> Vec<(Doubt, bool)> {
+    let Some(metadata) = scored.first(Role::Metadata) else {
+        return Vec::new();
+    };
+    let fusions = scored
+        .arms
+        .iter()
+        .filter(|arm| arm.role == Role::Fusion && arm.name != best.arm.name);
+    let below = |arm: &&ScoredArm| {
+        line(differences, &arm.name, &metadata.name)
+            .is_some_and(|found| scored.gain(found.delta) < 0.0 && found.p < ALPHA)
+    };
+    fusions
+        .filter(below)
+        .filter_map(|arm| {
+            let doubt = Doubt::FusionBelowMetadata {
+                arm: arm.name.clone(),
+                metadata: metadata.value(None)?,
+                fusion: arm.value(None)?,
+            };
+            Some((doubt, false))
+        })
+        .collect()
+}
+
 fn worst_part(scored: &Scored, best: &Claim, parts: &[PartChange]) -> Option<(Doubt, bool)> {
     if best.gain <= 0.0 {
         return None;
@@ -361,6 +410,29 @@ fn sentence(doubt: &Doubt, metric: &str) -> String {
             if *better { "better" } else { "as well" },
             number(*metadata),
             number(*both)
+        ),
+        Doubt::FusionBelowMetadata {
+            arm,
+            metadata,
+            fusion,
+        } => format!(
+            "`{arm}` falls below the metadata alone: {metric} {} against {}",
+            number(*fusion),
+            number(*metadata)
+        ),
+        Doubt::ImageNoBetterThanChance {
+            image,
+            chance,
+            both_better,
+        } => format!(
+            "the image alone is no better than a constant guess ({metric} {} against {}){}",
+            number(*image),
+            number(*chance),
+            if *both_better {
+                ""
+            } else {
+                ", and neither is the image with metadata"
+            }
         ),
         Doubt::OneColumnCarriesItAll {
             column,

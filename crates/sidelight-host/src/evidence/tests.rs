@@ -500,7 +500,7 @@ fn a_value_learned_by_site_vanishes_within_sites_and_one_learned_by_row_does_not
 #[test]
 fn a_class_that_loses_while_the_mean_gains_is_named() {
     let mut rng = stream("worst class", 0);
-    let truth: Vec<usize> = (0..400).map(|row| usize::from(row % 8 == 0)).collect();
+    let truth: Vec<usize> = (0..400).map(|row| usize::from(row % 4 == 0)).collect();
     let right = |class: usize, shares: [f64; 2], rng: &mut ChaCha8Rng| {
         let said = if uniform(rng) < shares[class] {
             class
@@ -515,7 +515,7 @@ fn a_class_that_loses_while_the_mean_gains_is_named() {
         .collect();
     let both = truth
         .iter()
-        .map(|&class| right(class, [0.95, 0.3], &mut rng))
+        .map(|&class| right(class, [0.98, 0.4], &mut rng))
         .collect();
     let evidence = class_case(&truth, &["common", "rare"], "accuracy")
         .with_arm("image", Role::Image, image)
@@ -861,4 +861,79 @@ fn the_evidence_is_the_same_after_json_and_has_the_promised_fields() {
 fn numbers_are_told_with_three_digits() {
     let told = [0.081_23, -12.345, 123_456.0, 0.000_123_4, 0.5, 0.0].map(verdict::number);
     assert_eq!(told, ["0.0812", "-12.3", "123456", "0.000123", "0.5", "0"]);
+}
+
+#[test]
+fn a_reference_that_learned_nothing_is_named() {
+    let mut rng = stream("chance", 0);
+    let truth: Vec<usize> = (0..300).map(|row| usize::from(row % 5 != 0)).collect();
+    // One that is right in six of ten rows, where saying `common` throughout is right in eight.
+    let image: Vec<Prediction> = truth
+        .iter()
+        .map(|&class| {
+            let said = if uniform(&mut rng) < 0.6 {
+                class
+            } else {
+                1 - class
+            };
+            of_two(if said == 1 { 0.8 } else { 0.2 })
+        })
+        .collect();
+    let constant = vec![of_two(0.8); truth.len()];
+    let known: Vec<Prediction> = truth
+        .iter()
+        .map(|&class| of_two(if class == 1 { 0.9 } else { 0.1 }))
+        .collect();
+    for (both, better, code) in [
+        (constant, false, VerdictCode::HelpsButSpurious),
+        (known, true, VerdictCode::Helps),
+    ] {
+        let evidence = class_case(&truth, &["rare", "common"], "accuracy")
+            .with_arm("image", Role::Image, image.clone())
+            .with_arm("concat", Role::Fusion, both)
+            .weigh();
+        assert_eq!(evidence.verdict.code, code, "{:#?}", evidence.verdict);
+        let found = doubt(
+            &evidence,
+            |doubt| matches!(doubt, Doubt::ImageNoBetterThanChance { both_better, .. } if *both_better == better),
+        );
+        assert!(found.is_some(), "{:#?}", evidence.verdict);
+    }
+}
+
+#[test]
+fn a_fusion_that_loses_to_the_metadata_is_named_whichever_arm_is_best() {
+    let mut rng = stream("below metadata", 0);
+    let truth: Vec<f64> = (0..200).map(|_| normal(&mut rng)).collect();
+    let mut arm = |noise: f64| -> Vec<Prediction> {
+        truth
+            .iter()
+            .map(|y| value(y + noise * normal(&mut rng)))
+            .collect()
+    };
+    let [image, metadata, vote, concat] = [0.9, 0.1, 0.2, 0.6].map(&mut arm);
+    let n = truth.len();
+    let task = Task::Value {
+        columns: vec!["y".into()],
+        scale: crate::config::TargetScale::Linear,
+        mean: vec![0.0],
+        sd: vec![1.0],
+        range: vec![[-9.0, 9.0]],
+    };
+    let targets = Targets::Value {
+        names: vec!["y".into()],
+        values: truth.clone(),
+    };
+    let evidence = case(task, targets, "mae", n)
+        .with_arm("image", Role::Image, image)
+        .with_arm("metadata", Role::Metadata, metadata)
+        .with_arm("vote", Role::Vote, vote)
+        .with_arm("concat", Role::Fusion, concat)
+        .weigh();
+    assert_eq!(evidence.verdict.arm, "vote");
+    let found = doubt(
+        &evidence,
+        |doubt| matches!(doubt, Doubt::FusionBelowMetadata { arm, .. } if arm == "concat"),
+    );
+    assert!(found.is_some(), "{:#?}", evidence.verdict);
 }

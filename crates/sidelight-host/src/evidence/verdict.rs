@@ -186,6 +186,12 @@ pub(super) fn controls(scored: &Scored, best: &ScoredArm) -> Vec<Difference> {
         }
     };
     push(Some(best), scored.first(Role::Metadata));
+    // A fusion that loses what the metadata alone can do should be seen, whichever arm is the best.
+    for fusion in scored.arms.iter().filter(|arm| arm.role == Role::Fusion) {
+        if fusion.name != best.name {
+            push(Some(fusion), scored.first(Role::Metadata));
+        }
+    }
     push(scored.first(Role::Metadata), Some(image));
     push(scored.first(Role::Shuffled), Some(image));
     push(scored.first(Role::AllMissing), Some(image));
@@ -248,7 +254,11 @@ fn sentence(
             String::new()
         }
     );
-    let change = format!("{verb} {metric} by {}", number(delta.abs()));
+    let change = if delta == 0.0 {
+        format!("leaves {metric} as it is")
+    } else {
+        format!("{verb} {metric} by {}", number(delta.abs()))
+    };
     let basis = format!("({interval}; {units}, {repeats})");
     let alone = doubts.iter().any(|entry| {
         matches!(
@@ -267,14 +277,20 @@ fn sentence(
                 "Metadata helps: adding it (`{arm}`) {change} against the image alone {basis}{alone}."
             )
         }
-        VerdictCode::HelpsButSpurious => format!(
-            "Metadata seems to help: adding it (`{arm}`) {change} {basis}, but do not believe it yet: {}.",
-            spurious.map_or("", |doubt| &doubt.sentence)
-        ),
+        VerdictCode::HelpsButSpurious => {
+            let doubt = spurious.map_or("", |doubt| &doubt.sentence);
+            let stop = if doubt.ends_with('?') { "" } else { "." };
+            format!(
+                "Metadata seems to help: adding it (`{arm}`) {change} {basis}, but do not believe it yet: {doubt}{stop}"
+            )
+        }
         VerdictCode::Harms => {
             format!(
                 "Metadata harms: adding it (`{arm}`) {change} against the image alone {basis}{alone}."
             )
+        }
+        VerdictCode::NoEvidence if delta == 0.0 => {
+            format!("No evidence that metadata helps: adding it (`{arm}`) {change} {basis}{alone}.")
         }
         VerdictCode::NoEvidence => format!(
             "No evidence that metadata helps: adding it (`{arm}`) {change}, which may be chance {basis}{alone}."

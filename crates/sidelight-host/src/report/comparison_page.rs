@@ -96,10 +96,8 @@ pub struct Difference {
     pub reference: String,
     /// Arm minus reference.
     pub delta: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
+    /// The 95 % interval; `None`: the method gives none.
+    pub interval: Option<[f64; 2]>,
     /// p-value, adjusted as `method` says.
     pub p: Option<f64>,
     /// How interval and p-value were made.
@@ -135,6 +133,10 @@ pub struct MissingnessCurve {
 pub struct SubgroupTable {
     /// The column, or `class`.
     pub column: String,
+    /// The metric of its rows.
+    pub metric: String,
+    /// The arm that is compared with the image alone.
+    pub arm: String,
     /// Its values.
     pub rows: Vec<SubgroupChange>,
 }
@@ -247,17 +249,26 @@ impl ComparisonPage {
         if self.differences.is_empty() {
             return String::new();
         }
-        let rows = self.differences.iter().map(|difference| Interval {
-            name: format!("{} − {}", difference.arm, difference.reference),
-            delta: difference.delta,
-            low: difference.low,
-            high: difference.high,
-            n: difference.n,
-        });
+        // Other methods' answers to the same question stand in the table only.
+        let mut rows: Vec<Interval> = Vec::new();
+        for difference in &self.differences {
+            let name = format!("{} − {}", difference.arm, difference.reference);
+            if let Some([low, high]) = difference.interval
+                && rows.iter().all(|row| row.name != name)
+            {
+                rows.push(Interval {
+                    name,
+                    delta: difference.delta,
+                    low,
+                    high,
+                    n: difference.n,
+                });
+            }
+        }
         let plot = IntervalPlot {
             label: format!("difference in {}", self.metric.name),
             better: self.metric.better,
-            rows: rows.collect(),
+            rows,
         };
         let caption = "Paired on the same rows. A filled square: the interval does not hold zero.";
         page::wide_figure(&plot.svg(), "Differences with 95 % intervals.", caption)
@@ -281,7 +292,7 @@ impl ComparisonPage {
         let all = self
             .differences
             .iter()
-            .flat_map(|row| [row.delta, row.low, row.high]);
+            .flat_map(|row| std::iter::once(row.delta).chain(row.interval.into_iter().flatten()));
         let decimals = decimals(all);
         let signed = |value| signed_fixed(value, decimals);
         let row = |difference: &Difference| {
@@ -289,7 +300,10 @@ impl ComparisonPage {
                 difference.arm.clone(),
                 difference.reference.clone(),
                 signed(difference.delta),
-                format!("{} to {}", signed(difference.low), signed(difference.high)),
+                difference.interval.map_or_else(
+                    || "–".into(),
+                    |[low, high]| format!("{} to {}", signed(low), signed(high)),
+                ),
                 difference.p.map_or_else(|| "–".into(), p_value),
                 count(difference.n),
                 count(difference.units),
@@ -379,16 +393,17 @@ impl ComparisonPage {
             high: row.high,
             n: row.n,
         };
+        let metric = MetricName::of(&table.metric);
         let plot = IntervalPlot {
-            label: format!("change in {}, image to image + metadata", self.metric.name),
-            better: self.metric.better,
+            label: format!("change in {}, image to {}", metric.name, table.arm),
+            better: metric.better,
             rows: table.rows.iter().map(interval).collect(),
         };
         let columns = [
             (table.column.as_str(), Align::Text),
             ("n", Align::Number),
             ("image", Align::Number),
-            ("image + metadata", Align::Number),
+            (table.arm.as_str(), Align::Number),
             ("change", Align::Number),
         ];
         let decimals = decimals(table.rows.iter().flat_map(|row| [row.image, row.fused]));
@@ -494,8 +509,7 @@ mod tests {
                 arm: "both".into(),
                 reference: "image".into(),
                 delta: -0.08,
-                low: -0.1,
-                high: -0.06,
+                interval: Some([-0.1, -0.06]),
                 p: Some(1e-6),
                 method: "bootstrap".into(),
                 n: 535,

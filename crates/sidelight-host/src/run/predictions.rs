@@ -140,7 +140,26 @@ impl PredictionsWriter {
     ///
     /// [`Error::OutputFormat`](crate::Error::OutputFormat), [`Error::Write`](crate::Error::Write).
     pub fn create(path: &Path, task: &Task, extras: &[Extra]) -> Result<Self> {
-        let columns = columns(task, extras);
+        Self::with_labels(path, task, extras, &[])
+    }
+
+    /// As [`PredictionsWriter::create`], with columns of the caller's before all others (which arm, which fold):
+    /// see [`PredictionsWriter::write_labelled`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PredictionsWriter::create`].
+    pub fn with_labels(
+        path: &Path,
+        task: &Task,
+        extras: &[Extra],
+        labels: &[(&str, ColumnKind)],
+    ) -> Result<Self> {
+        let own = labels
+            .iter()
+            .map(|(name, kind)| ((*name).to_owned(), *kind));
+        let mut columns: Vec<_> = own.chain(columns(task, extras)).collect();
+        made_different(&mut columns);
         let table = TableWriter::create(path, &columns)?;
         Ok(Self {
             table,
@@ -166,6 +185,27 @@ impl PredictionsWriter {
     pub fn write(&mut self, rows: &[PredictionRow<'_>]) -> Result<()> {
         rows.iter()
             .try_for_each(|row| self.table.write(&cells(&self.task, &self.extras, row)))
+    }
+
+    /// Appends rows of which all have these labels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`](crate::Error::Write).
+    ///
+    /// # Panics
+    ///
+    /// As [`PredictionsWriter::write`]; where the labels are not those that the table began with.
+    pub fn write_labelled(
+        &mut self,
+        labels: &[Value<'_>],
+        rows: &[PredictionRow<'_>],
+    ) -> Result<()> {
+        rows.iter().try_for_each(|row| {
+            let mut labelled = labels.to_vec();
+            labelled.extend(cells(&self.task, &self.extras, row));
+            self.table.write(&labelled)
+        })
     }
 
     /// Puts the table in its place.

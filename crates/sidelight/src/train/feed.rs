@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::encode::EncodedMetadata;
 use crate::error::Result;
 use crate::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
 use crate::network::{Network, Value};
@@ -47,8 +48,8 @@ struct Features {
 }
 
 /// Rows on the host, each with its features instead of its image.
-#[derive(Debug, Default)]
-struct Stored {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stored {
     host: HostBatch,
     features: Vec<f32>,
     /// Of one row.
@@ -126,6 +127,41 @@ impl Feed {
         };
         self.features = Some(Features { n, train, valid });
         Ok(true)
+    }
+
+    /// What the network's first `n` children say of these rows; `None` where that of all `total` rows would not fit
+    /// in memory (0: these are few enough).
+    pub(crate) fn features_of(
+        &self,
+        network: &Network,
+        n: usize,
+        rows: &[usize],
+        total: usize,
+    ) -> Result<Option<Stored>> {
+        self.store(network, n, rows, total, &mut |_| {})
+    }
+
+    /// These rows, with their features where those are known already; no image is decoded.
+    pub(crate) fn hold(&self, known: Option<&Stored>, rows: &[usize]) -> Result<Stored> {
+        let mut stored = Stored::default();
+        for host in self.loader(Plan::evaluation(rows, self.batch), Reads::TargetsAlone) {
+            stored.append(host?);
+        }
+        if let Some(known) = known {
+            let places: Vec<usize> = rows.iter().map(|row| known.place[row]).collect();
+            stored.shape.clone_from(&known.shape);
+            stored.features = pick(&known.features, known.len(), &places);
+        }
+        Ok(stored)
+    }
+
+    /// Takes what the first `n` children say of its rows from what is known already; without any (a model of
+    /// metadata alone), its rows are merely kept in memory.
+    pub(crate) fn share(&mut self, n: usize, known: Option<&Stored>) -> Result<()> {
+        let train = self.hold(known, &self.train)?;
+        let valid = self.hold(known, &self.valid)?;
+        self.features = Some(Features { n, train, valid });
+        Ok(())
     }
 
     /// Mean of each number to learn over the training rows where it is known, without random changes; of more than
@@ -341,6 +377,58 @@ impl Iterator for Batches<'_> {
 }
 
 impl Stored {
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.host.rows.len()
+    }
+
+    /// Adds other rows, seen by the same layers.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.shape = other.shape;
+        self.features.extend(other.features);
+        self.append(other.host);
+    }
+
+    /// What the first `to` children say, from what the first `from` said.
+    pub(crate) fn deepen(
+        &self,
+        network: &Network,
+        from: usize,
+        to: usize,
+        device: &Device,
+    ) -> Self {
+        let mut deeper = Self {
+            features: Vec::new(),
+            ..self.clone()
+        };
+        let places: Vec<usize> = (0..self.len()).collect();
+        for places in places.chunks(64) {
+            let features = pick(&self.features, self.len(), places);
+            let features = value(features, places.len(), &self.shape, device);
+            let (shape, features) = numbers(network.forward_between(from, to, features));
+            deeper.shape = shape;
+            deeper.features.extend(features);
+        }
+        deeper
+    }
+
+    /// Gives its rows this metadata, encoded for every row of the data set.
+    pub(crate) fn set_metadata(&mut self, encoded: &EncodedMetadata) {
+        let host = &mut self.host;
+        host.dense.clear();
+        host.codes.clear();
+        for &row in &host.rows {
+            host.dense.extend(encoded.dense_row(row));
+            host.codes.extend(encoded.codes_row(row));
+        }
+    }
+
+    /// Its rows in order, `batch` at a time.
+    pub(crate) fn batches(&self, n: usize, batch: usize, device: &Device) -> Batches<'_> {
+        let plan = Plan::evaluation(&self.host.rows, batch);
+        Batches::stored(n, self, &plan, None, device.clone())
+    }
+
     fn row_len(&self) -> usize {
         self.shape.iter().product()
     }

@@ -1,6 +1,7 @@
 //! One binary for all integration tests: linking Burn takes long.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
+mod comparison;
 mod explain;
 mod models;
 mod scenes;

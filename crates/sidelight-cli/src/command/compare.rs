@@ -1,0 +1,164 @@
+//! `sidelight compare CONFIG --out DIR`
+
+use sidelight::compare::{CompareOptions, Compared, Earlier, Event, Speed, Work, compare};
+use sidelight::config::Config;
+use sidelight::evidence::{Difference, Evidence};
+
+use super::Answer;
+use crate::args::CompareArgs;
+use crate::refusal::Refusal;
+use crate::stop;
+use crate::terminal::{Cell, Table, Terminal, count, duration};
+
+/// Compares, prints the arms, and says the answer with its doubts.
+pub(crate) fn run(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+    args.machine.prepare()?;
+    let mut config = Config::read(&args.config, &args.set)?;
+    args.machine.configure(&mut config);
+    let mut progress = Progress::default();
+    let options = CompareOptions {
+        out: args.out.clone(),
+        earlier: if args.overwrite {
+            Earlier::Discard
+        } else {
+            Earlier::Reuse
+        },
+        folds: args.folds,
+        seeds: args.seeds,
+        arms: args.arms.clone(),
+        metric: args.metric.clone(),
+        speed: if args.quick {
+            Speed::Quick
+        } else {
+            Speed::Full
+        },
+        work: match args.jobs {
+            Some((index, of)) => Work::Share {
+                index: index - 1,
+                of,
+            },
+            None if args.merge => Work::Join,
+            None => Work::All,
+        },
+        stop: stop::on_ctrl_c()?,
+        on_event: &mut |event| progress.narrate(terminal, &event),
+    };
+    let out = args.out.display();
+    match compare(&config, options)? {
+        Compared::Answer(evidence) => {
+            terminal.table(&table(&evidence), args.format)?;
+            terminal.say(&evidence.verdict.sentence);
+            for entry in &evidence.verdict.doubts {
+                terminal.warn(&entry.sentence);
+            }
+            terminal.say(format!(
+                "report: {}",
+                args.out.join("report.html").display()
+            ));
+        }
+        Compared::Share { done, jobs } if done == jobs => {
+            terminal.say(format!("all {jobs} trainings are in {out}; the same command with --merge instead of --jobs says what they mean"));
+        }
+        Compared::Share { done, jobs } => {
+            terminal.say(format!(
+                "this share is done; {done} of all {jobs} trainings are in {out}"
+            ));
+        }
+        Compared::Stopped { done, jobs } => {
+            return Err(Refusal::new(
+                format!("stopped; {done} of {jobs} trainings are kept in {out}"),
+                "the same command goes on from there",
+            )
+            .into());
+        }
+    }
+    Ok(Answer::Done)
+}
+
+/// Every arm, and its difference from the image alone where there is one.
+fn table(evidence: &Evidence) -> Table {
+    let metric = evidence.metric.name.as_str();
+    let mut table = Table::new(["arm", metric, "sd", "n", "difference", "low", "high", "p"]);
+    for arm in &evidence.arms {
+        let line = evidence
+            .differences
+            .iter()
+            .find(|line| line.arm == arm.name && line.reference == "image");
+        let of = |number: fn(&Difference) -> Option<f64>| -> Cell { line.and_then(number).into() };
+        table.push([
+            arm.name.as_str().into(),
+            arm.mean.into(),
+            arm.sd.into(),
+            arm.n.into(),
+            of(|line| Some(line.delta)),
+            of(|line| line.low),
+            of(|line| line.high),
+            of(|line| Some(line.p_adjusted.unwrap_or(line.p))),
+        ]);
+    }
+    table
+}
+
+/// What the progress line says.
+#[derive(Debug, Default)]
+struct Progress {
+    job: String,
+    left: String,
+}
+
+impl Progress {
+    fn narrate(&mut self, terminal: &mut Terminal, event: &Event) {
+        match event {
+            Event::Remark(remark) => terminal.say(remark),
+            Event::Plan {
+                arms,
+                rows,
+                folds,
+                seeds,
+                jobs,
+                kept,
+                todo,
+            } => {
+                let seeds = if *seeds > 1 {
+                    format!(" with {seeds} seeds")
+                } else {
+                    String::new()
+                };
+                terminal.say(format!(
+                    "comparing {} on the same {folds} folds{seeds}, {rows} rows: {}",
+                    count(arms.len(), "arm"),
+                    arms.join(", ")
+                ));
+                let kept = if *kept > 0 {
+                    format!(", {kept} are kept from before")
+                } else {
+                    String::new()
+                };
+                terminal.say(format!(
+                    "{}{kept}; {todo} to do now",
+                    count(*jobs, "training")
+                ));
+            }
+            Event::Features { done, rows } => {
+                terminal.progress(|| format!("features, once for all: {done} of {rows} rows"));
+            }
+            Event::Job {
+                name,
+                number,
+                of,
+                seconds_left,
+            } => {
+                self.job = format!("training {number} of {of}: {name}");
+                self.left = seconds_left.map_or_else(String::new, |seconds| {
+                    format!(", {} left", duration(seconds))
+                });
+                terminal.progress(|| format!("{}{}", self.job, self.left));
+            }
+            Event::Step { done } => {
+                terminal.progress(|| format!("{}, {:.0} %{}", self.job, 100.0 * done, self.left));
+            }
+            Event::Weighing => terminal.progress(|| "weighing the evidence".into()),
+            _ => {}
+        }
+    }
+}

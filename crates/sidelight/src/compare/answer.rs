@@ -1,0 +1,398 @@
+//! From the predictions of all jobs to the answer, and its three files.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Speed;
+use super::arm::{Arm, Model};
+use super::design::{Design, Job};
+use super::job::{Finished, SHARES};
+use super::shelf::{ANSWER, PREDICTIONS, REPORT, Shelf};
+use crate::error::Result;
+use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, weigh};
+use crate::metric::{better, selection_metric};
+use crate::run::{ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_whole};
+use crate::statistics::bootstrap::Bootstrap;
+use crate::task::Prediction;
+
+/// Weights that the vote chooses among are multiples of 1 over this.
+const WEIGHT_STEPS: usize = 20;
+
+/// What all jobs say together.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) evidence: Evidence,
+    pub(super) seconds: f64,
+    /// Mean weight of the metadata in the weighted vote, and its range over folds and seeds.
+    pub(super) weight: Option<[f64; 3]>,
+    arms: Vec<evidence::Arm>,
+}
+
+/// `compare.json`.
+#[derive(Serialize)]
+struct AnswerFile<'a> {
+    #[serde(flatten)]
+    evidence: &'a Evidence,
+    speed: Speed,
+    remarks: &'a [String],
+}
+
+impl Answer {
+    /// Puts the folds together and weighs them.
+    pub(super) fn of(design: &Design, finished: &BTreeMap<Job, Finished>) -> Result<Self> {
+        let pooled = Pooled::new(design, finished);
+        let arms: Vec<evidence::Arm> = design
+            .arms
+            .iter()
+            .map(|arm| evidence::Arm {
+                name: arm.name().to_owned(),
+                role: arm.role(),
+                predictions: pooled.of(arm, None).into_iter().map(some).collect(),
+            })
+            .collect();
+        let n_rows = design.dataset.len();
+        let units = match &design.dataset.groups {
+            Some(groups) => groups.clone(),
+            None => (0..n_rows as u32).collect(),
+        };
+        let mut facts = Facts::gather(
+            &design.table,
+            &design.config,
+            &design.dataset,
+            &design.task,
+            &design.folds[0],
+            design.sizes.as_deref(),
+        );
+        for fact in &mut facts.columns {
+            fact.share_of_gain = share_of_gain(design, finished, &fact.column);
+        }
+        let mut evidence = weigh(&Study {
+            task: &design.task,
+            targets: design
+                .dataset
+                .targets
+                .as_ref()
+                .expect("the task was fitted on them"),
+            metric: &design.metric,
+            units: &units,
+            folds: &design.folds,
+            sizes: design.sizes.as_deref(),
+            arms: &arms,
+            facts: &facts,
+            how: Bootstrap::default(),
+        })?;
+        evidence.missingness = pooled.missingness();
+        Ok(Self {
+            evidence,
+            seconds: finished.values().map(|finished| finished.seconds).sum(),
+            weight: pooled.weight_range(),
+            arms,
+        })
+    }
+
+    /// Writes `compare.json`, `out_of_fold.csv` and `report.html`.
+    pub(super) fn write(&self, design: &Design, shelf: &Shelf) -> Result<()> {
+        self.write_predictions(design, shelf)?;
+        let html = super::page::page(design, self, &shelf.dir().display().to_string())?.html();
+        write_whole(&shelf.path(REPORT), |file| file.write_all(html.as_bytes()))?;
+        let file = AnswerFile {
+            evidence: &self.evidence,
+            speed: design.speed,
+            remarks: &design.remarks,
+        };
+        let mut text = serde_json::to_vec_pretty(&file).expect("the evidence has string keys");
+        text.push(b'\n');
+        write_whole(&shelf.path(ANSWER), |file| file.write_all(&text))
+    }
+
+    /// One line an arm, seed and row.
+    fn write_predictions(&self, design: &Design, shelf: &Shelf) -> Result<()> {
+        let mut extras = vec![Extra::Target];
+        if design.dataset.groups.is_some() {
+            extras.insert(0, Extra::Group);
+        }
+        let labels = [
+            ("arm", ColumnKind::Text),
+            ("seed", ColumnKind::Integer),
+            ("fold", ColumnKind::Integer),
+        ];
+        let path = shelf.path(PREDICTIONS);
+        let mut writer = PredictionsWriter::with_labels(&path, &design.task, &extras, &labels)?;
+        let rows: Vec<usize> = (0..design.dataset.len()).collect();
+        for arm in &self.arms {
+            for (seed, predictions) in arm.predictions.iter().enumerate() {
+                for (row, written) in
+                    prediction_rows(&design.dataset, &rows, predictions, None).enumerate()
+                {
+                    let labels = [
+                        Value::Text(arm.name.as_str().into()),
+                        Value::Integer(seed as i64 + 1),
+                        Value::Integer(i64::from(design.folds[seed][row]) + 1),
+                    ];
+                    writer.write_labelled(&labels, &[written])?;
+                }
+            }
+        }
+        writer.finish()
+    }
+}
+
+fn some(predictions: Vec<Prediction>) -> Vec<Option<Prediction>> {
+    predictions.into_iter().map(Some).collect()
+}
+
+/// The held-out predictions of every model, and what is made of two of them.
+struct Pooled<'a> {
+    design: &'a Design,
+    finished: &'a BTreeMap<Job, Finished>,
+    /// Weight of the metadata in the weighted vote, `[seed][fold]`.
+    weights: Vec<Vec<f64>>,
+}
+
+impl<'a> Pooled<'a> {
+    fn new(design: &'a Design, finished: &'a BTreeMap<Job, Finished>) -> Self {
+        let mut pooled = Self {
+            design,
+            finished,
+            weights: Vec::new(),
+        };
+        if design.arms.contains(&Arm::WeightedVote) {
+            let of_seed = |seed| {
+                (0..design.n_folds())
+                    .map(|fold| pooled.learned_weight(seed, fold))
+                    .collect()
+            };
+            pooled.weights = (0..design.parts.len()).map(of_seed).collect();
+        }
+        pooled
+    }
+
+    fn finished(&self, model: &Model, seed: usize, fold: usize) -> &Finished {
+        let job = Job {
+            model: model.clone(),
+            seed,
+            fold,
+        };
+        self.finished
+            .get(&job)
+            .expect("an arm's models are all among the jobs")
+    }
+
+    /// `[seed][row]`; `gap`: with this one of [`SHARES`] of the metadata missing.
+    fn of(&self, arm: &Arm, gap: Option<usize>) -> Vec<Vec<Prediction>> {
+        (0..self.design.parts.len())
+            .map(|seed| {
+                let mut by_row: Vec<Option<Prediction>> = vec![None; self.design.dataset.len()];
+                for (fold, parts) in self.design.parts[seed].iter().enumerate() {
+                    let predictions = self.of_fold(arm, gap, seed, fold);
+                    for (&row, prediction) in parts.test.iter().zip(predictions) {
+                        by_row[row] = Some(prediction);
+                    }
+                }
+                by_row
+                    .into_iter()
+                    .map(|prediction| prediction.expect("every row is held out once"))
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn of_fold(&self, arm: &Arm, gap: Option<usize>, seed: usize, fold: usize) -> Vec<Prediction> {
+        let of = |model: &Model| self.finished(model, seed, fold);
+        let with_gaps = |finished: &Finished| match gap {
+            Some(gap) => finished.with_gaps[gap].clone(),
+            None => finished.test.clone(),
+        };
+        let vote = |weight| {
+            let (image, metadata) = (&of(&Model::Image).test, with_gaps(of(&Model::Metadata)));
+            image
+                .iter()
+                .zip(&metadata)
+                .map(|(a, b)| blend(a, b, weight))
+                .collect()
+        };
+        let first = || {
+            self.design
+                .first_fusion()
+                .expect("its controls were refused without it")
+        };
+        match arm {
+            Arm::Image => of(&Model::Image).test.clone(),
+            Arm::Metadata => with_gaps(of(&Model::Metadata)),
+            Arm::Vote => vote(0.5),
+            Arm::WeightedVote => vote(self.weights[seed][fold]),
+            Arm::Fusion(name) => with_gaps(of(&Model::Fusion(name.clone()))),
+            Arm::Shuffled => {
+                let Model::Fusion(name) = first() else {
+                    unreachable!("the first fusion is one")
+                };
+                of(&Model::Shuffled(name)).test.clone()
+            }
+            Arm::AllMissing => of(&first()).with_gaps[SHARES.len() - 1].clone(),
+            Arm::GapsOnly => of(&Model::GapsOnly).test.clone(),
+        }
+    }
+
+    /// The weight of the metadata that is best on the fold's inner validation rows; the nearest to a half of equals.
+    fn learned_weight(&self, seed: usize, fold: usize) -> f64 {
+        let rows = &self.design.parts[seed][fold].valid;
+        let (image, metadata) = (
+            &self.finished(&Model::Image, seed, fold).valid,
+            &self.finished(&Model::Metadata, seed, fold).valid,
+        );
+        let (name, better) = selection_metric(&self.design.task);
+        let mut best: Option<(f64, f64)> = None;
+        let mut steps: Vec<usize> = (0..=WEIGHT_STEPS).collect();
+        steps.sort_by_key(|step| step.abs_diff(WEIGHT_STEPS / 2));
+        for step in steps {
+            let weight = step as f64 / WEIGHT_STEPS as f64;
+            let voted = image
+                .iter()
+                .zip(metadata)
+                .map(|(a, b)| blend(a, b, weight))
+                .collect();
+            let score = value(&self.design.score(rows, voted), name);
+            if let Some(score) = score
+                && best.is_none_or(|(known, _)| better.prefers(score, known))
+            {
+                best = Some((score, weight));
+            }
+        }
+        best.map_or(0.5, |(_, weight)| weight)
+    }
+
+    fn weight_range(&self) -> Option<[f64; 3]> {
+        let all: Vec<f64> = self.weights.iter().flatten().copied().collect();
+        let mean = crate::metric::value::mean(&all)?;
+        let (low, high) = all.iter().fold((1.0, 0.0), |(low, high): (f64, f64), w| {
+            (low.min(*w), high.max(*w))
+        });
+        Some([mean, low, high])
+    }
+
+    /// The metric of every arm that could be used, as metadata goes missing.
+    fn missingness(&self) -> Vec<MissingnessPoint> {
+        let is_usable =
+            |arm: &&Arm| arm.role().is_candidate() || matches!(arm, Arm::Image | Arm::Metadata);
+        let rows: Vec<usize> = (0..self.design.dataset.len()).collect();
+        let mut points = Vec::new();
+        for arm in self.design.arms.iter().filter(is_usable) {
+            for (gap, share) in std::iter::once((None, 0.0)).chain(
+                SHARES
+                    .iter()
+                    .enumerate()
+                    .map(|(at, share)| (Some(at), *share)),
+            ) {
+                let of_seed = |predictions| {
+                    value(&self.design.score(&rows, predictions), &self.design.metric)
+                };
+                let values: Option<Vec<f64>> = self.of(arm, gap).into_iter().map(of_seed).collect();
+                if let Some(value) = values.and_then(|values| crate::metric::value::mean(&values)) {
+                    points.push(MissingnessPoint {
+                        arm: arm.name().to_owned(),
+                        share,
+                        value,
+                        n: rows.len(),
+                    });
+                }
+            }
+        }
+        points
+    }
+}
+
+fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
+    metrics
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| *value)
+}
+
+/// `(1 - weight) a + weight b`: of probabilities, of values in their own unit, of points in pixels.
+fn blend(a: &Prediction, b: &Prediction, weight: f64) -> Prediction {
+    let single =
+        |a: &f32, b: &f32| (f64::from(*a) + weight * (f64::from(*b) - f64::from(*a))) as f32;
+    let singles = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| single(a, b)).collect();
+    match (a, b) {
+        (Prediction::Class { probabilities: a }, Prediction::Class { probabilities: b }) => {
+            Prediction::Class {
+                probabilities: singles(a, b),
+            }
+        }
+        (Prediction::Classes { probabilities: a }, Prediction::Classes { probabilities: b }) => {
+            Prediction::Classes {
+                probabilities: singles(a, b),
+            }
+        }
+        (Prediction::Value { values: a }, Prediction::Value { values: b }) => Prediction::Value {
+            values: a.iter().zip(b).map(|(a, b)| a + weight * (b - a)).collect(),
+        },
+        (Prediction::Points { xy: a }, Prediction::Points { xy: b }) => Prediction::Points {
+            xy: a
+                .iter()
+                .zip(b)
+                .map(|(a, b)| [single(&a[0], &b[0]), single(&a[1], &b[1])])
+                .collect(),
+        },
+        _ => unreachable!("models of one comparison have one task"),
+    }
+}
+
+/// Share of the first fusion's gain over the image alone that is lost when a column is permuted among held-out rows:
+/// means over folds and seeds. `None` where there is no gain to speak of: below twice its standard error.
+fn share_of_gain(design: &Design, finished: &BTreeMap<Job, Finished>, column: &str) -> Option<f64> {
+    let sign = better(&design.metric).sign();
+    let (mut gains, mut losses) = (Vec::new(), Vec::new());
+    let fusion = design.first_fusion()?;
+    for (job, with) in finished.iter().filter(|(job, _)| job.model == fusion) {
+        let test = &design.parts(job).test;
+        let image = finished.get(&Job {
+            model: Model::Image,
+            ..job.clone()
+        })?;
+        let score =
+            |finished: &Finished| value(&design.score(test, finished.test.clone()), &design.metric);
+        let permuted = with
+            .columns
+            .iter()
+            .find(|permuted| permuted.column == column)?;
+        let (Some(with), Some(image), Some(without)) = (
+            score(with),
+            score(image),
+            value(&permuted.metrics, &design.metric),
+        ) else {
+            continue;
+        };
+        gains.push(sign * (with - image));
+        losses.push(sign * (with - without));
+    }
+    let n = gains.len() as f64;
+    let gain = crate::metric::value::mean(&gains)?;
+    let variance = gains.iter().map(|x| (x - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    if gain <= 0.0 || gain < 2.0 * (variance / n).sqrt() {
+        return None;
+    }
+    Some((crate::metric::value::mean(&losses)? / gain).clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vote_is_a_weighted_mean() {
+        let class = |p: [f32; 2]| Prediction::Class {
+            probabilities: p.to_vec(),
+        };
+        assert_eq!(
+            blend(&class([1.0, 0.0]), &class([0.5, 0.5]), 0.5),
+            class([0.75, 0.25])
+        );
+        let value = |x: f64| Prediction::Value { values: vec![x] };
+        assert_eq!(blend(&value(10.0), &value(20.0), 0.0), value(10.0));
+        assert_eq!(blend(&value(10.0), &value(20.0), 1.0), value(20.0));
+        let points = |x: f32| Prediction::Points { xy: vec![[x, -x]] };
+        assert_eq!(blend(&points(4.0), &points(8.0), 0.25), points(5.0));
+    }
+}

@@ -1,0 +1,352 @@
+//! Who is trained on what: arms, folds, inner validation rows, jobs. All of it is known before the first step.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::arm::{Arm, Model, first_fusion};
+use super::{CompareOptions, Speed};
+use crate::config::{self, Config, SplitConfig};
+use crate::dataset::{Dataset, ImageSource};
+use crate::error::{Error, Result};
+use crate::metric::main_metric;
+use crate::metric::weighted::WeightedMetric;
+use crate::predict::all_image_sizes;
+use crate::schema;
+use crate::split::{carve, folds};
+use crate::table::Table;
+use crate::task::Task;
+
+/// Changes when results of an earlier version of this program no longer fit.
+const VERSION: &str = "sidelight compare 1";
+
+/// Steps that a head on frozen features is given, at least: fewer than this and it has not begun.
+const QUICK_STEPS: usize = 300;
+/// Epochs without a better score after which it has learned what it can, or too much: a quarter of all, at least this.
+const QUICK_PATIENCE: usize = 5;
+
+/// All that is fixed before the first step.
+#[derive(Debug)]
+pub(super) struct Design {
+    /// Its metadata written out.
+    pub(super) config: Config,
+    pub(super) table: Table,
+    pub(super) dataset: Dataset,
+    /// Fitted on all rows: it scores, no model is trained with it.
+    pub(super) task: Task,
+    pub(super) metric: String,
+    pub(super) arms: Vec<Arm>,
+    pub(super) models: Vec<Model>,
+    pub(super) speed: Speed,
+    /// `[seed][row]`.
+    pub(super) folds: Vec<Vec<u32>>,
+    /// `[seed][fold]`.
+    pub(super) parts: Vec<Vec<Parts>>,
+    /// Width and height of each row's image, where the task is points.
+    pub(super) sizes: Option<Vec<[f32; 2]>>,
+    pub(super) remarks: Vec<String>,
+    fingerprint: Vec<u8>,
+}
+
+/// Positions of a fold's rows: nothing is fitted on `test`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// Learned from.
+    pub(super) train: Vec<usize>,
+    /// Watched: the best epoch and the vote's weight are chosen by them. Part of the other folds.
+    pub(super) valid: Vec<usize>,
+    /// Held out.
+    pub(super) test: Vec<usize>,
+}
+
+/// One training.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Job {
+    pub(super) model: Model,
+    pub(super) seed: usize,
+    pub(super) fold: usize,
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, fold {}", self.model, self.fold + 1)?;
+        if self.seed > 0 {
+            write!(f, ", seed {}", self.seed + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl Design {
+    /// Reads the table, deals the folds, and looks whether everything can be compared.
+    pub(super) fn new(config: &Config, options: &CompareOptions<'_>) -> Result<Self> {
+        let mut arms = Arm::named(&options.arms, config)?;
+        let table = Table::read(&config.data.table)?;
+        let (config, mut remarks) = schema::resolve(&table, config)?;
+        let dataset = Dataset::new(&table, &config)?;
+        remarks.extend(dataset.remarks.iter().cloned());
+        if dataset.metadata.columns.is_empty() {
+            return Err(setting(
+                "metadata",
+                "at least one column to compare with",
+                "none",
+            ));
+        }
+        if options.seeds == 0 {
+            return Err(setting("seeds", "at least 1", "0"));
+        }
+        if arms.contains(&Arm::GapsOnly)
+            && dataset
+                .metadata
+                .columns
+                .iter()
+                .all(|column| column.values.n_missing() == 0)
+        {
+            arms.retain(|arm| *arm != Arm::GapsOnly);
+            remarks.push("no metadata is missing in any row: there is no arm `gaps-only`".into());
+        }
+        if config.data.split.column.is_some() {
+            remarks.push("the split column is not used: folds divide all rows".into());
+        }
+        if !config.model.edit.is_empty() {
+            remarks.push("edits of the network are left out where there is metadata alone".into());
+        }
+
+        let rows: Vec<usize> = (0..dataset.len()).collect();
+        let task = Task::fit(&dataset, &config.target, &rows)?;
+        let metric = options
+            .metric
+            .clone()
+            .unwrap_or_else(|| main_metric(&task).0.to_owned());
+        let sizes = matches!(task, Task::Points { .. }).then(|| all_image_sizes(&dataset));
+        let dealt = (0..options.seeds)
+            .map(|seed| {
+                folds(
+                    &dataset,
+                    options.folds,
+                    config.data.split.seed + seed as u64,
+                )
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let parts = dealt
+            .iter()
+            .enumerate()
+            .map(|(seed, of_row)| {
+                (0..options.folds)
+                    .map(|fold| Parts::new(&dataset, of_row, fold as u32, seed, &config.data.split))
+                    .collect()
+            })
+            .collect::<Result<Vec<Vec<Parts>>>>()?;
+        let fingerprint = fingerprint(&dataset);
+        let mut design = Self {
+            models: Model::of(&arms),
+            speed: options.speed,
+            folds: dealt,
+            config,
+            table,
+            dataset,
+            task,
+            metric,
+            arms,
+            parts,
+            sizes,
+            remarks,
+            fingerprint,
+        };
+        design.check_metric()?;
+        design.remarks.extend(design.unlearned_classes());
+        Ok(design)
+    }
+
+    /// Every training, the folds of one model one after another.
+    pub(super) fn jobs(&self) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        for model in &self.models {
+            for (seed, folds) in self.parts.iter().enumerate() {
+                jobs.extend((0..folds.len()).map(|fold| Job {
+                    model: model.clone(),
+                    seed,
+                    fold,
+                }));
+            }
+        }
+        jobs
+    }
+
+    pub(super) fn n_folds(&self) -> usize {
+        self.parts[0].len()
+    }
+
+    pub(super) fn parts(&self, job: &Job) -> &Parts {
+        &self.parts[job.seed][job.fold]
+    }
+
+    /// The fusion that is controlled and asked column by column.
+    pub(super) fn first_fusion(&self) -> Option<Model> {
+        first_fusion(&self.arms).map(|name| Model::Fusion(name.to_owned()))
+    }
+
+    /// The configuration that a job trains by.
+    pub(super) fn config_of(&self, job: &Job) -> Config {
+        let mut config = self.config.clone();
+        config.model.arm = match &job.model {
+            Model::Image => config::Arm::Image,
+            Model::Metadata | Model::GapsOnly => config::Arm::Metadata,
+            Model::Fusion(name) | Model::Shuffled(name) => {
+                config.model.fusion.clone_from(name);
+                config::Arm::Both
+            }
+        };
+        if !job.model.reads_image() {
+            config.model.edit.clear();
+        }
+        config.train.seed += job.seed as u64;
+        if self.speed == Speed::Quick {
+            config.train.freeze = true;
+            config.augment.flip = Some(false);
+            config.augment.probability = 0.0;
+            let steps = self.parts(job).train.len().div_ceil(config.train.batch);
+            config.train.epochs = config.train.epochs.max(QUICK_STEPS.div_ceil(steps.max(1)));
+            if config.train.patience == 0 {
+                config.train.patience = QUICK_PATIENCE.max(config.train.epochs / 4);
+            }
+        }
+        config
+    }
+
+    /// What a job's result depends on: settings, rows, folds; not threads, nor where the files are.
+    pub(super) fn digest(&self, job: &Job) -> Result<String> {
+        let mut config = self.config_of(job);
+        config.train.workers = 0;
+        config.data.table = config.data.table.file_name().unwrap_or_default().into();
+        let mut hash = Sha256::new();
+        if config.model.weights_are_a_file() {
+            let path = std::path::PathBuf::from(&config.model.weights);
+            let size = std::fs::metadata(&path).map_or(0, |file| file.len());
+            hash.update(size.to_le_bytes());
+            config.model.weights = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+        }
+        hash.update(VERSION);
+        hash.update(
+            toml::to_string(&config).map_err(|error| {
+                setting("config", "values that TOML can hold", &error.to_string())
+            })?,
+        );
+        hash.update(job.model.to_string());
+        hash.update(&self.fingerprint);
+        let Parts { train, valid, test } = self.parts(job);
+        for rows in [train, valid, test] {
+            hash.update(rows.len().to_le_bytes());
+            rows.iter().for_each(|row| hash.update(row.to_le_bytes()));
+        }
+        Ok(hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+
+    fn check_metric(&self) -> Result<()> {
+        let rows: Vec<usize> = (0..self.dataset.len()).collect();
+        let nothing = self.task.decode(&vec![0.0; self.task.n_outputs()]);
+        let predictions = vec![nothing; rows.len()];
+        let targets = self
+            .dataset
+            .targets
+            .as_ref()
+            .expect("the task was fitted on them");
+        WeightedMetric::new(
+            &self.metric,
+            &self.task,
+            targets,
+            &rows,
+            &predictions,
+            self.sizes.as_deref(),
+        )
+        .map(|_| ())
+        .ok_or_else(|| Error::Uncomparable {
+            metric: self.metric.clone(),
+            arm: "image".into(),
+        })
+    }
+
+    /// Classes that some fold is tested on and not trained with.
+    fn unlearned_classes(&self) -> Vec<String> {
+        let Some(targets) = &self.dataset.targets else {
+            return Vec::new();
+        };
+        let mut absent: BTreeMap<String, usize> = BTreeMap::new();
+        for parts in self.parts.iter().flatten() {
+            // A fold that lacks even two classes is refused where it is trained.
+            if let Ok(task) = Task::fit(&self.dataset, &self.config.target, &parts.train) {
+                for name in task.unseen(targets, &parts.test).into_keys() {
+                    *absent.entry(name).or_default() += 1;
+                }
+            }
+        }
+        absent
+            .into_iter()
+            .map(|(class, n)| format!("`{class}` is in the test rows but not in the training rows of {n} folds: all arms miss it there"))
+            .collect()
+    }
+}
+
+impl Parts {
+    fn new(
+        dataset: &Dataset,
+        folds: &[u32],
+        fold: u32,
+        seed: usize,
+        split: &SplitConfig,
+    ) -> Result<Self> {
+        let (test, others): (Vec<usize>, Vec<usize>) =
+            (0..folds.len()).partition(|&row| folds[row] == fold);
+        let inner = SplitConfig {
+            seed: split.seed + seed as u64,
+            column: None,
+            ..split.clone()
+        };
+        let (train, valid) = carve(dataset, &others, &inner)?;
+        Ok(Self { train, valid, test })
+    }
+}
+
+fn setting(field: &str, expected: &str, found: &str) -> Error {
+    Error::Setting {
+        field: field.into(),
+        expected: expected.into(),
+        found: found.into(),
+    }
+}
+
+/// What the rows are: their images' names, metadata, targets, groups.
+fn fingerprint(dataset: &Dataset) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for image in &dataset.images {
+        match image {
+            // The name alone: a folder may be moved, or be elsewhere on another machine.
+            ImageSource::Path(path) => {
+                hash.update(path.file_name().unwrap_or_default().as_encoded_bytes())
+            }
+            ImageSource::Bytes { name, bytes } => {
+                hash.update(name);
+                hash.update(bytes);
+            }
+        }
+        hash.update([0]);
+    }
+    // `Debug` of numbers is exact.
+    for column in &dataset.metadata.columns {
+        hash.update(format!("{column:?}"));
+    }
+    hash.update(format!(
+        "{:?}{:?}{:?}",
+        dataset.rows, dataset.targets, dataset.groups
+    ));
+    hash.finalize().to_vec()
+}

@@ -1,0 +1,221 @@
+//! What the frozen layers say of every image, computed once for all arms, folds and seeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+
+use super::arm::Model;
+use super::design::{Design, Job};
+use super::{Event, Speed};
+use crate::config::Config;
+use crate::error::Result;
+use crate::image::cache::PixelCache;
+use crate::network::{Freeze, Network};
+use crate::split::Split;
+use crate::train::Session;
+use crate::train::feed::Stored;
+
+/// Decoded images kept in memory, at most: all jobs read the same ones.
+const CACHE_BYTES: usize = 1 << 30;
+/// Rows whose features are computed between two looks whether to stop.
+const ROWS_AT_ONCE: usize = 256;
+
+/// Features, by the seed of what made them and by the number of layers that did.
+#[derive(Debug)]
+pub(super) struct Features {
+    cache: Arc<PixelCache>,
+    /// Fewest leading layers that are frozen in any arm: images go through them once.
+    shallow: usize,
+    known: BTreeMap<(u64, usize), Arc<Stored>>,
+    /// They do not fit in memory: the frozen layers run in every step.
+    too_many: bool,
+}
+
+/// Whether a job can go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// It can.
+    Ready,
+    /// Someone asked to stop.
+    Stopped,
+}
+
+impl Features {
+    /// Nothing computed yet.
+    pub(super) fn new(design: &Design) -> Result<Self> {
+        let mut shallow = usize::MAX;
+        if design.speed == Speed::Quick {
+            for model in design.models.iter().filter(|model| model.reads_image()) {
+                let job = Job {
+                    model: model.clone(),
+                    seed: 0,
+                    fold: 0,
+                };
+                let mut session = session(design, &job)?;
+                session.network.freeze_backbone(Freeze::Yes);
+                shallow = shallow.min(session.network.frozen_prefix());
+            }
+        }
+        Ok(Self {
+            cache: Arc::new(PixelCache::new(CACHE_BYTES)),
+            shallow,
+            known: BTreeMap::new(),
+            too_many: false,
+        })
+    }
+
+    /// Computes all that these jobs will ask for.
+    pub(super) fn prepare(
+        &mut self,
+        design: &Design,
+        todo: &[&Job],
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Given> {
+        if design.speed == Speed::Full {
+            return Ok(Given::Ready);
+        }
+        let of_images = todo.iter().filter(|job| job.model.reads_image());
+        let wanted: BTreeSet<(&Model, usize)> =
+            of_images.map(|job| (&job.model, job.seed)).collect();
+        for (model, seed) in wanted {
+            let job = Job {
+                model: model.clone(),
+                seed,
+                fold: 0,
+            };
+            let mut session = session(design, &job)?;
+            session.feed.source.cache = Some(Arc::clone(&self.cache));
+            session.network.freeze_backbone(Freeze::Yes);
+            let n = session.network.frozen_prefix();
+            if n > 0 && !self.too_many {
+                self.learn(&session, n, stop, on_event)?;
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Given::Stopped);
+            }
+        }
+        Ok(Given::Ready)
+    }
+
+    /// Lets a session share what others have read and computed.
+    ///
+    /// In a full comparison that is decoded images. In a quick one its network is cut to what comes after the frozen
+    /// layers, and begins with their features, which are returned; where they do not fit in memory it is only frozen.
+    pub(super) fn give(
+        &self,
+        design: &Design,
+        session: &mut Session,
+    ) -> Result<Option<Arc<Stored>>> {
+        let reads_image = session.feed.source.reads_image;
+        if reads_image {
+            session.feed.source.cache = Some(Arc::clone(&self.cache));
+        }
+        if design.speed == Speed::Full {
+            return Ok(None);
+        }
+        if !reads_image {
+            session.feed.share(0, None)?;
+            return Ok(None);
+        }
+        session.network.freeze_backbone(Freeze::Yes);
+        let n = session.network.frozen_prefix();
+        let known = self.known.get(&(seed(&session.config), n)).cloned();
+        if let Some(known) = &known {
+            session.feed.share(0, Some(known))?;
+            let Network { root, backbone, .. } = &mut session.network;
+            root.children.drain(..n);
+            backbone.retain(|name| root.children.iter().any(|(child, _)| child == name));
+        }
+        Ok(known)
+    }
+
+    /// Makes the features of the first `n` layers known, if they fit in memory and nobody asks to stop.
+    fn learn(
+        &mut self,
+        session: &Session,
+        n: usize,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        let seed = seed(&session.config);
+        if self.known.contains_key(&(seed, n)) {
+            return Ok(());
+        }
+        let shallow = self.shallow.min(n);
+        if !self.known.contains_key(&(seed, shallow)) {
+            let Some(all) = self.compute(session, shallow, stop, on_event)? else {
+                return Ok(());
+            };
+            self.known.insert((seed, shallow), Arc::new(all));
+        }
+        if shallow < n {
+            let network = session.network.valid();
+            let device = session.feed.device.clone().inner();
+            let deeper = self.known[&(seed, shallow)].deepen(&network, shallow, n, &device);
+            self.known.insert((seed, n), Arc::new(deeper));
+        }
+        Ok(())
+    }
+
+    /// `None`: they would not fit in memory, or someone asked to stop.
+    fn compute(
+        &mut self,
+        session: &Session,
+        n: usize,
+        stop: &AtomicBool,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Option<Stored>> {
+        let rows: Vec<usize> = (0..session.feed.source.dataset.len()).collect();
+        let network = session.network.valid();
+        let mut all = Stored::default();
+        for some in rows.chunks(ROWS_AT_ONCE) {
+            on_event(Event::Features {
+                done: all.len(),
+                rows: rows.len(),
+            });
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let Some(more) = session.feed.features_of(&network, n, some, rows.len())? else {
+                self.too_many = true;
+                return Ok(None);
+            };
+            all.extend(more);
+        }
+        on_event(Event::Features {
+            done: rows.len(),
+            rows: rows.len(),
+        });
+        Ok(Some(all))
+    }
+}
+
+/// A backbone without weights is a different one for every seed.
+fn seed(config: &Config) -> u64 {
+    if config.model.weights == "none" {
+        config.train.seed
+    } else {
+        0
+    }
+}
+
+/// A job's session, before anything is shared or trained.
+pub(super) fn session(design: &Design, job: &Job) -> Result<Session> {
+    let parts = design.parts(job);
+    let split = Split {
+        train: parts.train.clone(),
+        valid: parts.valid.clone(),
+        ..Split::default()
+    };
+    let device = Device::flex().autodiff();
+    Ok(Session::of(
+        &design.config_of(job),
+        design.dataset.clone(),
+        split,
+        &device,
+    )?
+    .0)
+}

@@ -1,0 +1,254 @@
+//! One training: one model on one fold with one seed, and what it predicts of rows it has not seen.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::Event;
+use super::arm::Model;
+use super::design::{Design, Job, Parts};
+use super::features::{Features, session};
+use super::variant::{column_permuted, only_gaps, permuted, with_gaps};
+use crate::encode::EncodedMetadata;
+use crate::error::Result;
+use crate::network::{Context, Freeze, Network};
+use crate::predict::batch::decode;
+use crate::predict::score;
+use crate::task::Prediction;
+use crate::train::feed::Stored;
+use crate::train::{self, Ended, Journal, Session, fit};
+
+/// Shares of the metadata that are missing when a model is asked again.
+pub(super) const SHARES: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
+/// Rows that are held at once while a trained model is asked again and again.
+const ROWS_AT_ONCE: usize = 256;
+/// Rows of a forward pass without gradients.
+const BATCH: usize = 64;
+
+/// What a job found; a file under `jobs/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Finished {
+    /// 1.
+    pub(super) schema: u32,
+    /// What it depends on: see [`Design::digest`].
+    pub(super) digest: String,
+    /// Seconds it took.
+    pub(super) seconds: f64,
+    /// The epoch that was chosen by the inner validation rows, from 1.
+    pub(super) best_epoch: Option<usize>,
+    /// Predictions of the inner validation rows, where a vote asks for them.
+    pub(super) valid: Vec<Prediction>,
+    /// Predictions of the held-out rows.
+    pub(super) test: Vec<Prediction>,
+    /// The same with a share of the metadata missing, one for each of [`SHARES`].
+    pub(super) with_gaps: Vec<Vec<Prediction>>,
+    /// Scores of the held-out rows, one column permuted among them.
+    pub(super) columns: Vec<ColumnPermuted>,
+}
+
+/// Scores with one column permuted among the held-out rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ColumnPermuted {
+    pub(super) column: String,
+    pub(super) metrics: Vec<(String, f64)>,
+}
+
+/// Trains and predicts; `None`: someone asked to stop.
+pub(super) fn run(
+    design: &Design,
+    job: &Job,
+    features: &Features,
+    stop: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Option<Finished>> {
+    let begun = Instant::now();
+    let mut session = session(design, job)?;
+    arrange(design, job, &mut session);
+    let known = features.give(design, &mut session)?;
+    let mut tell = |event| {
+        if let train::Event::Step {
+            total_step,
+            total_steps,
+            ..
+        } = event
+        {
+            on_event(Event::Step {
+                done: total_step as f64 / total_steps.max(1) as f64,
+            });
+        }
+    };
+    let (session, ended) = fit(session, &mut Journal::new(&mut tell, None, None), stop)?;
+    if ended == Ended::Stopped {
+        return Ok(None);
+    }
+    let mut finished = Asked::new(design, job, &session, known).all()?;
+    finished.digest = design.digest(job)?;
+    finished.best_epoch = session.progress.best.map(|best| best.epoch + 1);
+    finished.seconds = begun.elapsed().as_secs_f64();
+    Ok(Some(finished))
+}
+
+/// Gives the controls their own metadata; the encoder was fitted on the true one.
+fn arrange(design: &Design, job: &Job, session: &mut Session) {
+    let source = &mut session.feed.source;
+    let Parts { train, valid, test } = design.parts(job);
+    match job.model {
+        Model::Shuffled(_) => {
+            source.metadata = Arc::new(permuted(
+                &source.metadata,
+                &[train, valid, test],
+                session.config.train.seed,
+            ));
+        }
+        Model::GapsOnly => source.metadata = Arc::new(only_gaps(&source.metadata, &source.encoder)),
+        _ => {}
+    }
+}
+
+/// A trained model that is asked about the same rows again and again.
+struct Asked<'a> {
+    design: &'a Design,
+    job: &'a Job,
+    session: &'a Session,
+    network: Network,
+    /// Leading layers whose result does not depend on metadata.
+    n: usize,
+    known: Option<Arc<Stored>>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        design: &'a Design,
+        job: &'a Job,
+        session: &'a Session,
+        known: Option<Arc<Stored>>,
+    ) -> Self {
+        let mut network = session.network.valid();
+        network.freeze_backbone(Freeze::Yes);
+        let n = match known {
+            None if session.feed.source.reads_image => network.frozen_prefix(),
+            // The layers before were cut off.
+            _ => 0,
+        };
+        Self {
+            design,
+            job,
+            session,
+            network,
+            n,
+            known,
+        }
+    }
+
+    fn all(&self) -> Result<Finished> {
+        let Parts { valid, test, .. } = self.design.parts(self.job);
+        let source = &self.session.feed.source;
+        let is_voter = matches!(self.job.model, Model::Image | Model::Metadata);
+        let on_valid = if is_voter {
+            self.predict(valid, &[])?.swap_remove(0)
+        } else {
+            Vec::new()
+        };
+        let seed = self.design.config.train.seed + self.job.seed as u64;
+        let mut variants: Vec<EncodedMetadata> = Vec::new();
+        if self.job.model.can_miss_metadata() {
+            variants.extend(
+                SHARES.map(|share| with_gaps(&source.metadata, &source.encoder, share, test, seed)),
+            );
+        }
+        let n_gaps = variants.len();
+        let by_column = self.design.first_fusion().as_ref() == Some(&self.job.model);
+        if by_column {
+            let columns = 0..source.encoder.columns.len();
+            variants.extend(columns.map(|column| {
+                column_permuted(&source.metadata, &source.encoder, column, test, seed)
+            }));
+        }
+        let mut found = self.predict(test, &variants)?.into_iter();
+        Ok(Finished {
+            schema: 1,
+            digest: String::new(),
+            seconds: 0.0,
+            best_epoch: None,
+            valid: on_valid,
+            test: found.next().unwrap_or_default(),
+            with_gaps: found.by_ref().take(n_gaps).collect(),
+            columns: source
+                .encoder
+                .columns
+                .iter()
+                .zip(found)
+                .map(|(column, predictions)| ColumnPermuted {
+                    column: column.name.clone(),
+                    metrics: self.score(test, predictions),
+                })
+                .collect(),
+        })
+    }
+
+    /// What it predicts of these rows: with their own metadata, then with each of the others.
+    fn predict(
+        &self,
+        rows: &[usize],
+        variants: &[EncodedMetadata],
+    ) -> Result<Vec<Vec<Prediction>>> {
+        let feed = &self.session.feed;
+        let mut all = vec![Vec::new(); 1 + variants.len()];
+        for some in rows.chunks(ROWS_AT_ONCE) {
+            let mut held = match &self.known {
+                Some(known) => feed.hold(Some(known), some)?,
+                None if !feed.source.reads_image => feed.hold(None, some)?,
+                None => feed
+                    .features_of(&self.network, self.n, some, 0)?
+                    .expect("there is no limit to so few rows"),
+            };
+            all[0].extend(self.forward(&held)?);
+            for (variant, predictions) in variants.iter().zip(&mut all[1..]) {
+                held.set_metadata(variant);
+                predictions.extend(self.forward(&held)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn forward(&self, held: &Stored) -> Result<Vec<Prediction>> {
+        let device = self.session.feed.device.clone().inner();
+        let size = self.session.feed.source.preprocess.size;
+        let own = &self.session.task;
+        let mut predictions = Vec::new();
+        for batch in held.batches(self.n, BATCH, &device) {
+            let batch = batch?;
+            let output = batch.run(&self.network, &mut Context::evaluate(None)); // [batch, n_outputs]
+            let decoded = decode(own, output, &batch.to_input, size);
+            predictions.extend(
+                decoded
+                    .iter()
+                    .map(|prediction| self.design.task.adopt(prediction, own)),
+            );
+        }
+        Ok(predictions)
+    }
+
+    fn score(&self, rows: &[usize], predictions: Vec<Prediction>) -> Vec<(String, f64)> {
+        self.design.score(rows, predictions)
+    }
+}
+
+impl Design {
+    /// Every metric of predictions of these rows.
+    pub(super) fn score(&self, rows: &[usize], predictions: Vec<Prediction>) -> Vec<(String, f64)> {
+        let targets = self
+            .dataset
+            .targets
+            .as_ref()
+            .expect("the task was fitted on them");
+        let sizes: Option<Vec<[f32; 2]>> = self
+            .sizes
+            .as_ref()
+            .map(|sizes| rows.iter().map(|&row| sizes[row]).collect());
+        let predictions: Vec<Option<Prediction>> = predictions.into_iter().map(Some).collect();
+        score(&self.task, targets, rows, &predictions, sizes.as_deref()).values
+    }
+}
