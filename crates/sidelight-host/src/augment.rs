@@ -556,8 +556,11 @@ mod tests {
         );
     }
 
+    /// The dense numbers and the codes of a row.
+    type Row = (Vec<f32>, Vec<u32>);
+
     /// Two columns: a number and a category, and an encoded row of each of 400.
-    fn encoded() -> (Encoder, Vec<(Vec<f32>, Vec<u32>)>) {
+    fn encoded() -> (Encoder, Vec<Row>) {
         let n_rows = 400;
         let number = MetadataValues::Continuous((0..n_rows).map(|i| Some(i as f64)).collect());
         let names = ["a", "b"].map(String::from).to_vec();
