@@ -264,7 +264,7 @@ fn a_frozen_backbone_gives_its_features_once() {
     let paths: Vec<&str> = whole.statistics.iter().map(|s| s.path.as_str()).collect();
     assert_eq!(
         paths,
-        ["fusion.image.norm"],
+        ["fusion.image.norm", "fusion.metadata.ways.own.norm"],
         "frozen normalisations behave as in evaluation"
     );
 
