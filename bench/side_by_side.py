@@ -59,6 +59,53 @@ def onnx_step(work):
     return timed(lambda: session.run(None, {name: x}), work)
 
 
+def torch_pipeline(work):
+    """Files to normalised batches by torchvision and Pillow in two worker processes, changed as `sidelight train` changes them."""
+    import torch, torchvision
+    from PIL import Image
+    t = torchvision.transforms
+    size = work["size"]
+    change = t.Compose([
+        t.Resize((size, size)), t.RandomHorizontalFlip(),
+        t.RandomApply([t.RandomAffine(10, (0.05, 0.05), (0.9, 1.1), interpolation=t.InterpolationMode.BILINEAR)], 0.75),
+        t.RandomApply([t.ColorJitter(0.2, 0.2)], 0.75), t.ToTensor(), t.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    paths = sorted(pathlib.Path(work["folder"]).iterdir())
+
+    class Files(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(paths)
+
+        def __getitem__(self, i):
+            return change(Image.open(paths[i]).convert("RGB"))
+
+    def epoch():
+        for _ in torch.utils.data.DataLoader(Files(), 32, shuffle=True, num_workers=work["threads"]):
+            pass
+    epoch()  # the files come from the disk once
+    start = time.perf_counter()
+    epoch()
+    return {"images_per_second": len(paths) / (time.perf_counter() - start), "peak_mib": 0}
+
+
+def our_pipeline(work):
+    command = [str(OURS.with_name("input_pipeline")), work["folder"], str(work["threads"]), str(work["size"]), "1"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {"images_per_second": float(out.split()[1]), "peak_mib": 0}
+
+
+def large_photographs(n=24):
+    """12-megapixel JPEGs, made of photographs of the `houses` set."""
+    from PIL import Image
+    folder = pathlib.Path("/tmp/sidelight_bench_12mp")
+    if not folder.exists():
+        made = folder.with_name(folder.name + ".part")
+        made.mkdir(exist_ok=True)
+        for i, path in enumerate(sorted((pathlib.Path(os.environ["SIDELIGHT_DATA"]) / "houses/images").iterdir())[:n]):
+            Image.open(path).convert("RGB").resize((4000, 3000), Image.BICUBIC).save(made / f"{i}.jpg", quality=90)
+        made.rename(folder)
+    return str(folder)
+
+
 def timed(step, work):
     for _ in range(work["warmup"]):
         step()
@@ -72,6 +119,8 @@ def timed(step, work):
 
 
 def side(kind, work):
+    if work["mode"] == "pipeline" and kind == "sidelight":
+        return our_pipeline(work)
     if kind == "sidelight":
         command = [str(OURS), json.dumps(work)]
     else:
@@ -93,6 +142,8 @@ WORK = [
     ("infer", dict(mode="infer", backbone="mobilenet_v2", batch=1, size=128, precision="f32"), ["torch", "torch_cl", "onnx"]),
     ("infer", dict(mode="infer", backbone="resnet18", batch=32, size=128, precision="bf16"), ["torch_cl", "onnx"]),
     ("infer", dict(mode="infer", backbone="mobilenet_v2", batch=32, size=128, precision="bf16"), ["torch_cl", "onnx"]),
+    ("pipeline", dict(mode="pipeline", folder="houses", size=128), ["torch"]),
+    ("pipeline", dict(mode="pipeline", folder="12 megapixels", size=128), ["torch"]),
 ]
 
 
@@ -100,12 +151,13 @@ def main():
     if len(sys.argv) > 3 and sys.argv[1] == "--side":
         kind, work = sys.argv[2], json.loads(sys.argv[3])
         work["layout"] = "channels_last" if kind == "torch_cl" else "contiguous"
-        print(json.dumps((onnx_step if kind == "onnx" else torch_step)(work)))
+        run = torch_pipeline if work["mode"] == "pipeline" else onnx_step if kind == "onnx" else torch_step
+        print(json.dumps(run(work)))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alternations", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", default="train,infer")
+    parser.add_argument("--only", default="train,infer,pipeline")
     parser.add_argument("--backbone")
     parser.add_argument("--out", default="docs/benchmarks_table.md")
     args = parser.parse_args()
@@ -114,10 +166,16 @@ def main():
              f"torchvision {torchvision.__version__}, onnxruntime {onnxruntime.__version__}; {args.alternations} alternations\n",
              "| work | side | images/s, median (min to max) | peak MiB | Sidelight is |", "|---|---|---:|---:|---:|"]
     for group, work, peers in WORK:
-        if group not in args.only.split(",") or (args.backbone and args.backbone != work["backbone"]):
+        if group not in args.only.split(",") or (args.backbone and args.backbone != work.get("backbone")):
             continue
-        steps = 5 if work["mode"] == "train" else (10 if work["batch"] > 1 else 60)
-        work = dict(work, threads=args.threads, warmup=2 if work["batch"] > 1 else 10, steps=steps)
+        if group == "pipeline":
+            name = f"decode, resize, augment, {work['folder']}, to {work['size']} px"
+            folder = large_photographs() if work["folder"] != "houses" else os.environ["SIDELIGHT_DATA"] + "/houses/images"
+            work = dict(work, folder=folder, threads=args.threads, precision="f32")
+        else:
+            name = f"{work['mode']} {work['backbone']}, {work['size']} px, batch {work['batch']}, {work['precision']}"
+            steps = 5 if work["mode"] == "train" else (10 if work["batch"] > 1 else 60)
+            work = dict(work, threads=args.threads, warmup=2 if work["batch"] > 1 else 10, steps=steps)
         kinds = ["sidelight", *peers]
         rates, peak = {k: [] for k in kinds}, {k: 0 for k in kinds}
         for turn in range(args.alternations):
@@ -126,11 +184,10 @@ def main():
                 result = side(kind, w)
                 rates[kind].append(result["images_per_second"])
                 peak[kind] = max(peak[kind], result["peak_mib"])
-        name = f"{work['mode']} {work['backbone']}, {work['size']} px, batch {work['batch']}, {work['precision']}"
         ours = statistics.median(rates["sidelight"])
         for kind in kinds:
             median = statistics.median(rates[kind])
-            label = {"torch": "PyTorch", "torch_cl": "PyTorch channels_last", "onnx": "ONNX Runtime (f32)", "sidelight": "**Sidelight**"}[kind]
+            label = {"torch": "torchvision + Pillow" if group == "pipeline" else "PyTorch", "torch_cl": "PyTorch channels_last", "onnx": "ONNX Runtime (f32)", "sidelight": "**Sidelight**"}[kind]
             ratio = "" if kind == "sidelight" else f"{ours / median:.2f}×"
             lines.append(f"| {name} | {label} | {median:.1f} ({min(rates[kind]):.1f} to {max(rates[kind]):.1f}) | {peak[kind]:.0f} | {ratio} |")
             print(lines[-1], flush=True)

@@ -75,6 +75,15 @@ pub(crate) enum Command {
     /// Example: sidelight audit sidelight.toml --out audit.html
     #[command(verbatim_doc_comment)]
     Audit(AuditArgs),
+    /// Find a learning rate before training
+    ///
+    /// Takes up to a hundred steps with a rate that rises from 1e-7 to 10, and
+    /// suggests the one from which the loss falls fastest. Nothing is kept.
+    ///
+    /// Exits with 1 where the loss does not fall for long enough.
+    ///
+    /// Example: sidelight lr-find sidelight.toml --out rates.html
+    LrFind(LrFindArgs),
     /// Train a model as a sidelight.toml says
     ///
     /// Trains a model and writes a run folder: config.toml, model/, log.jsonl,
@@ -138,10 +147,10 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// List a network's layers, or the contents of a weights file
     ///
-    /// Lists a network's parameters: path, shape, whether it is trained.
+    /// Lists a network's layers: path, kind, output, parameters, products.
     ///
-    /// Takes a sidelight.toml (the network that would be trained), a run, or a
-    /// .pth or .safetensors file.
+    /// Takes a sidelight.toml (the network that would be trained), a run, the
+    /// name of a backbone, or a .pth or .safetensors file.
     ///
     /// Example: sidelight inspect runs/a --match 'layer4.*'
     #[command(verbatim_doc_comment)]
@@ -304,6 +313,35 @@ pub(crate) struct AuditArgs {
         help_heading = "Output"
     )]
     pub(crate) format: Format,
+}
+
+/// What `sidelight lr-find` takes.
+#[derive(Debug, Args)]
+pub(crate) struct LrFindArgs {
+    /// The configuration
+    pub(crate) config: PathBuf,
+    /// Page to write, one self-contained file
+    ///
+    /// With the loss at each rate. Example: --out rates.html
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the suggestion is printed
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Format,
+    /// Change a field of the configuration; can be repeated
+    ///
+    /// Example: --set train.freeze=true
+    #[arg(long, value_name = "FIELD=VALUE", help_heading = "Configuration")]
+    pub(crate) set: Vec<String>,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
 }
 
 /// What `sidelight train` takes.
@@ -553,9 +591,17 @@ pub(crate) struct ExplainArgs {
 /// What `sidelight inspect` takes.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// A sidelight.toml, the folder of a run, or a weights file
-    #[arg(value_name = "CONFIG|RUN|WEIGHTS")]
+    /// A sidelight.toml, the folder of a run, a backbone, or a weights file
+    #[arg(value_name = "CONFIG|RUN|BACKBONE|WEIGHTS")]
     pub(crate) source: PathBuf,
+    /// Draw the layers as a tree
+    #[arg(long, help_heading = "Output")]
+    pub(crate) tree: bool,
+    /// Side of a backbone's images in pixels; its own if left out
+    ///
+    /// Example: sidelight inspect resnet18 --size 128
+    #[arg(long, value_name = "PIXELS", help_heading = "Configuration")]
+    pub(crate) size: Option<usize>,
     /// Only paths that match; `*` stands for anything
     ///
     /// Example: --match 'head.*'

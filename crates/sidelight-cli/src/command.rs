@@ -9,6 +9,7 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod lr_find;
 pub(crate) mod predict;
 pub(crate) mod show;
 pub(crate) mod train;

@@ -34,6 +34,7 @@ fn run(command: Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Init(args) => command::init::run(&args, terminal),
         Command::Check(args) => command::check::run(&args, terminal),
         Command::Audit(args) => command::audit::run(&args, terminal),
+        Command::LrFind(args) => command::lr_find::run(&args, terminal),
         Command::Train(args) => command::train::run(&args, terminal),
         Command::Compare(args) => command::compare::run(&args, terminal),
         Command::Eval(args) => command::eval::run(&args, terminal),

@@ -306,6 +306,17 @@ pub enum CategoryEncoding {
     Embedding,
 }
 
+/// How points are read from the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadKind {
+    /// Coordinates from linear layers, as fastai does.
+    #[default]
+    Direct,
+    /// A heatmap per point; the point is where its mass lies, finer than a pixel.
+    Heatmap,
+}
+
 /// `[model]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -323,9 +334,12 @@ pub struct ModelConfig {
     /// Width of the head's hidden layer; 0: none. Default: 256.
     pub hidden: usize,
     /// Share of training rows whose image `concat` leaves out, so that the metadata learns to stand alone, in [0, 1).
-    /// Default: 0.3; 0 for points.
+    /// Default: 0.5; 0 for points.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_image: Option<f64>,
+    /// How points are read from the image. Default: `direct`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub head: HeadKind,
     /// Edits of the network, in order, after the weights were read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edit: Vec<toml::Table>,
@@ -353,6 +367,7 @@ impl Default for ModelConfig {
             dropout: 0.5,
             hidden: 256,
             drop_image: None,
+            head: HeadKind::default(),
             edit: Vec::new(),
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`escape`](mod@escape) and [`number`] (text), [`chart`] (SVG), [`overlay`]
 //! (pictures with what is true and what was predicted), [`page`] (the frame), and then the pages:
-//! [`RunPage`], [`ShowPage`], [`DemoPage`], [`ComparisonPage`].
+//! [`RunPage`], [`ShowPage`], [`DemoPage`], [`ComparisonPage`], [`rate_page`].
 
 /// Writes to a `String`, which cannot fail.
 macro_rules! put {
@@ -25,6 +25,7 @@ mod metric_name;
 pub mod number;
 pub mod overlay;
 pub mod page;
+mod rate_page;
 mod run_page;
 mod show_page;
 
@@ -36,5 +37,6 @@ pub use demo_page::{DemoArm, DemoPage, DemoRow};
 pub use escape::escape;
 pub use metric_name::{Better, MetricName};
 pub use overlay::{Card, LabelBar, Outcome, PointMark, Thumbnail, ValueMark};
+pub use rate_page::rate_page;
 pub use run_page::{Curves, Detail, MetricRow, PartTable, RunPage, best_and_worst};
 pub use show_page::{Normalization, ShowPage, ShowRow, TargetSlot};

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use sidelight::config::Config;
-use sidelight::network::weights;
-use sidelight::network::{Network, Shape, matches};
+use sidelight::network::backbone::{self, Backbone};
+use sidelight::network::{Network, Shape, matches, weights};
 use sidelight::predict::Model;
 use sidelight::run::Run;
 use sidelight::tensor::Device;
@@ -14,6 +14,9 @@ use sidelight::train::Session;
 use super::Answer;
 use crate::args::InspectArgs;
 use crate::terminal::{Table, Terminal, count};
+
+/// Classes of ImageNet, which a backbone by itself is shown with.
+const N_IMAGENET: usize = 1000;
 
 /// Lists layers, or the tensors of a file.
 pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
@@ -28,12 +31,22 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             let config = Config::read(&args.source, &args.set)?;
             let (session, remarks) = Session::new(&config, &Device::flex())?;
             remarks.iter().for_each(|remark| terminal.say(remark));
-            layers(&session.network, &is_wanted)?
+            layers(&session.network, &is_wanted, args.tree)?
         }
-        _ => layers(
-            &Model::load(&Run::open(&args.source)?.model_dir())?.network,
-            &is_wanted,
-        )?,
+        _ => match backbone_named(&args.source) {
+            Some(backbone) => {
+                let size = args.size.unwrap_or(backbone.size);
+                let device = Device::flex();
+                let network =
+                    Network::original(backbone, N_IMAGENET, size, None, 0, &device)?;
+                layers(&network, &is_wanted, args.tree)?
+            }
+            None => layers(
+                &Model::load(&Run::open(&args.source)?.model_dir())?.network,
+                &is_wanted,
+                args.tree,
+            )?,
+        },
     };
     if table.is_empty() {
         terminal.warn("nothing matches");
@@ -60,7 +73,17 @@ fn tensors(path: &Path, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Tabl
     Ok(table)
 }
 
-fn layers(network: &Network, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Table> {
+/// The backbone of this name, where nothing else is called that.
+fn backbone_named(source: &Path) -> Option<&'static Backbone> {
+    let name = source.to_str().filter(|_| !source.exists())?;
+    backbone::named(name).ok()
+}
+
+fn layers(
+    network: &Network,
+    is_wanted: &dyn Fn(&str) -> bool,
+    as_tree: bool,
+) -> anyhow::Result<Table> {
     let inferred = network
         .inspect()
         .context("the network does not fit together")?;
@@ -81,7 +104,13 @@ fn layers(network: &Network, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result
             .map(|parameter| parameter.shape.iter().product::<usize>())
             .sum();
         table.push([
-            layer.path.as_str().into(),
+            if as_tree {
+                branch(&layer.path)
+            } else {
+                layer.path.clone()
+            }
+            .as_str()
+            .into(),
             layer.kind.into(),
             shape(&layer.output).into(),
             layer.n_parameters.into(),
@@ -90,6 +119,13 @@ fn layers(network: &Network, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result
         ]);
     }
     Ok(table)
+}
+
+/// The last name of a path, as far in as it is deep.
+fn branch(path: &str) -> String {
+    let depth = path.matches('.').count();
+    let name = path.rsplit('.').next().unwrap_or(path);
+    format!("{}{name}", "  ".repeat(depth))
 }
 
 fn by_times(shape: &[usize]) -> String {

@@ -55,6 +55,18 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
                 )
             });
         }
+        Event::Rate {
+            step,
+            steps,
+            rate,
+            loss,
+        } => terminal.progress(|| {
+            format!(
+                "step {step}/{steps}, rate {}, loss {}",
+                significant(*rate),
+                significant(*loss)
+            )
+        }),
         Event::Epoch {
             epoch,
             train_loss,

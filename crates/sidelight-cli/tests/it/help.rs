@@ -2,11 +2,12 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "demo",
     "init",
     "check",
     "audit",
+    "lr-find",
     "train",
     "compare",
     "eval",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::{
-    CategoryEncoding, Config, MetadataConfig, MetadataKind, Normalizer, NumberScale, TargetConfig,
+    CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale, TargetConfig,
     TargetKind, TargetScale,
 };
 use crate::error::{Error, Result};
@@ -67,6 +67,13 @@ impl Config {
             |x| (0.0..1.0).contains(&x),
             "a share from 0 to below 1",
         )?;
+        if self.model.head == HeadKind::Heatmap && self.target.kind != TargetKind::Points {
+            return Err(setting(
+                "model.head",
+                "`direct`, since the target is not points",
+                "heatmap",
+            ));
+        }
         within(
             "model.drop_image",
             self.model.drop_image.unwrap_or(0.0),

@@ -16,7 +16,7 @@ use super::shape::{self, At, Shape};
 use super::tree::Node;
 use super::weights::{self, Fit};
 use super::{InputSpec, ModelSpec, Network};
-use crate::config::{Arm, ModelConfig};
+use crate::config::{Arm, HeadKind, ModelConfig};
 use crate::error::{Error, Result};
 use crate::tensor::Precision;
 
@@ -24,7 +24,7 @@ use crate::tensor::Precision;
 const FROM_SCRATCH: &str = "none";
 
 /// Default of `model.drop_image` but for points, which are in the image alone.
-const DROP_IMAGE: f64 = 0.3;
+const DROP_IMAGE: f64 = 0.5;
 
 impl Network {
     /// Builds the network of a configuration; reads its weights; makes its edits.
@@ -243,17 +243,28 @@ impl Network {
             None => self.input.shape(),
         };
         let mut after: Vec<(String, Plan)> = Vec::new();
-        let spatial = if spec.spatial {
+        let is_heatmap = spec.spatial && config.head == HeadKind::Heatmap;
+        let spatial = if spec.spatial && !is_heatmap {
             head::spatial(map)
         } else {
             None
         };
-        let reads = if spatial.is_some() {
-            head::Features::Grid
-        } else {
-            head::Features::Pooled
+        let reads = match (map, &spatial) {
+            (Shape::Map { height, width, .. }, _) if is_heatmap => head::Features::Map {
+                side: height.min(width),
+            },
+            (_, _) if is_heatmap => {
+                return Err(Error::Setting {
+                    field: "model.head".into(),
+                    expected: "`direct`, since this backbone ends in tokens, not in a map".into(),
+                    found: "heatmap".into(),
+                });
+            }
+            (_, Some(_)) => head::Features::Grid,
+            _ => head::Features::Pooled,
         };
         match spatial {
+            _ if is_heatmap => self.root.children.truncate(pooling),
             Some(spatial) => {
                 self.root.children.truncate(pooling);
                 after.push(("spatial".into(), spatial));
@@ -268,7 +279,11 @@ impl Network {
                 );
             }
         }
-        let features = width_after(map, &after)?;
+        let features = if is_heatmap {
+            map.channels()
+        } else {
+            width_after(map, &after)?
+        };
         let parts = if arm == Arm::Both {
             let spec = FusionSpec {
                 source,

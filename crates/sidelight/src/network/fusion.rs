@@ -12,6 +12,7 @@ mod gate;
 mod metablock;
 mod metanet;
 mod sum_logits;
+mod tile;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub enum Fusion {
     Gate,
     /// The metadata asks where in the image to look.
     Attention,
+    /// The metadata at every place, as further channels.
+    Tile,
 }
 
 impl Fusion {
@@ -65,15 +68,23 @@ impl Fusion {
         }
         Ok(match self {
             Self::Daft | Self::Gate => Shape::Features(input.channels()),
-            Self::Film | Self::Metablock | Self::Metanet | Self::Attention => Shape::Nothing,
+            Self::Film | Self::Metablock | Self::Metanet | Self::Attention | Self::Tile => {
+                Shape::Nothing
+            }
         })
     }
-    /// The shape of what comes out: that of what comes in.
+    /// The shape of what comes out: that of what comes in, but for the channels that [`Fusion::Tile`] adds.
     pub(super) fn output(&self, at: &At<'_>, input: Shape, control: Shape) -> Result<Shape> {
         let channels = input.channels();
+        if *self == Self::Tile {
+            let Shape::Features(n) = control else {
+                return Err(at.misfit("features from its children", control, None));
+            };
+            return Ok(input.with_channels(channels + n));
+        }
         let wanted = match self {
             Self::Film | Self::Daft | Self::Metablock => 2 * channels,
-            Self::Metanet | Self::Gate | Self::Attention => channels,
+            Self::Metanet | Self::Gate | Self::Attention | Self::Tile => channels,
         };
         if control == Shape::Features(wanted) {
             return Ok(input);
@@ -89,7 +100,9 @@ impl Fusion {
     pub(super) fn read(&self, x: &Value) -> Value {
         match self {
             Self::Daft | Self::Gate => Value::Features(x.pooled()),
-            Self::Film | Self::Metablock | Self::Metanet | Self::Attention => Value::Nothing,
+            Self::Film | Self::Metablock | Self::Metanet | Self::Attention | Self::Tile => {
+                Value::Nothing
+            }
         }
     }
     /// The image's features changed by what the children made of the metadata.
@@ -100,6 +113,7 @@ impl Fusion {
             Self::Metanet => metanet::attend(x, control),
             Self::Gate => gate::gate(x, control),
             Self::Attention => attention::look(x, control),
+            Self::Tile => tile::tile(x, control),
         }
     }
 }
@@ -113,7 +127,7 @@ pub struct FusionSpec {
     pub map: Shape,
     /// The features that the head would read without metadata.
     pub features: usize,
-    /// Whether those are pooled.
+    /// What those are.
     pub reads: head::Features,
     /// Share of rows whose image `concat` leaves out while training.
     pub drop_image: f64,
@@ -143,6 +157,9 @@ pub struct Parts {
 /// [`Error::NoFusion`].
 pub fn build(name: &str, spec: &FusionSpec) -> Result<Parts> {
     match name {
+        "concat" if matches!(spec.reads, head::Features::Map { .. }) => {
+            Ok(at_map(Fusion::Tile, tile::children(spec), spec))
+        }
         "concat" => Ok(concat::build(spec)),
         "sum-logits" => Ok(sum_logits::build(spec)),
         "film" => Ok(at_map(Fusion::Film, film::children(spec), spec)),

@@ -1,6 +1,6 @@
 //! Heads: from features to the numbers that a task asks for.
 
-use super::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear};
+use super::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear, Upsample};
 use super::plan::Plan;
 use super::shape::Shape;
 
@@ -11,6 +11,11 @@ pub enum Features {
     Pooled,
     /// The whole grid, which [`spatial`] has just normalised.
     Grid,
+    /// The last map itself, of so many pixels a side, for a heatmap.
+    Map {
+        /// Pixels of the shorter side.
+        side: usize,
+    },
 }
 
 /// The head of a model of the image, its last layer zeros, so that training starts at the mean of the targets.
@@ -25,6 +30,7 @@ pub enum Features {
 pub fn image(features: Features, hidden: usize, dropout: f64, n_outputs: usize) -> Plan {
     let last = || Plan::leaf(Layer::Linear(Linear::new(0, n_outputs).zeros()));
     match features {
+        Features::Map { side } => heatmap(side, n_outputs),
         Features::Grid => {
             let branch = branch(joined(hidden)).into_iter().map(|(_, plan)| plan);
             Plan::numbered(branch.chain(layers(hidden, dropout, n_outputs)))
@@ -74,6 +80,48 @@ fn layers(hidden: usize, dropout: f64, n_outputs: usize) -> Vec<Plan> {
     layers.push(Layer::Dropout(Dropout { p: dropout }).into());
     layers.push(Layer::Linear(Linear::new(0, n_outputs).zeros()).into());
     layers
+}
+
+/// Side of a heatmap, at least.
+const HEATMAP_SIDE: usize = 32;
+/// Channels on the way to it.
+const HEATMAP_CHANNELS: usize = 64;
+
+/// A heatmap per point, read by its mass: the map is doubled until it has 32 pixels a side.
+///
+/// # Source
+///
+/// A decoder of upsampling and 3×3 convolutions, as Xiao et al. 2018, "Simple baselines for human pose estimation",
+/// arXiv:1804.06208, fig. 1 (there transposed convolutions of 256 channels; here nearest neighbour and 64, for the CPU);
+/// read by [`Layer::SoftArgmax`]. The last layer starts as zeros: training starts in the middle of the image.
+fn heatmap(side: usize, n_outputs: usize) -> Plan {
+    let block = |kernel: usize| {
+        [
+            Plan::leaf(Layer::Conv2d(
+                Conv2d::new(0, HEATMAP_CHANNELS, kernel, 1),
+            )),
+            Layer::BatchNorm(BatchNorm::default()).into(),
+            Layer::Relu.into(),
+        ]
+    };
+    let mut layers: Vec<Plan> = block(1).into();
+    let mut side = side.max(1);
+    while side < HEATMAP_SIDE {
+        side *= 2;
+        layers.push(Layer::Upsample(Upsample { factor: 2 }).into());
+        layers.extend(block(3));
+    }
+    // An offset would not move the mass of a softmax.
+    let last = Linear::new(0, n_outputs / 2).zeros().without_bias();
+    layers.push(
+        Layer::Linear(Linear {
+            per_pixel: true,
+            ..last
+        })
+        .into(),
+    );
+    layers.push(Layer::SoftArgmax.into());
+    Plan::numbered(layers)
 }
 
 /// What stands in the place of the pooling where positions matter: a 1×1 convolution to few channels, so that

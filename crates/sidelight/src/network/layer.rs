@@ -8,6 +8,7 @@ mod batch_norm;
 mod convolution;
 mod custom;
 mod dropout;
+mod heatmap;
 mod layer_norm;
 mod linear;
 mod metadata;
@@ -22,6 +23,7 @@ pub use batch_norm::BatchNorm;
 pub use convolution::Conv2d;
 pub use custom::{Constructors, Custom, CustomLayer};
 pub use dropout::{DropPath, Dropout};
+pub use heatmap::Upsample;
 pub use layer_norm::LayerNorm;
 pub use linear::{Linear, LinearStart};
 pub use metadata::{EmbeddingTable, MetadataSource};
@@ -95,6 +97,10 @@ pub enum Layer {
     AdaptiveAvgPool(AdaptivePool),
     /// Largest and mean of each cell of a grid, side by side (fastai's order: the largest first).
     AdaptiveConcatPool(AdaptivePool),
+    /// Each pixel several times.
+    Upsample(Upsample),
+    /// Each channel of a map as the place x, y of its mass.
+    SoftArgmax,
     /// A map, or tokens, as features.
     Flatten,
     /// Nothing.
@@ -187,6 +193,8 @@ impl Layer {
             Self::AvgPool(_) => "avg_pool",
             Self::AdaptiveAvgPool(_) => "adaptive_avg_pool",
             Self::AdaptiveConcatPool(_) => "adaptive_concat_pool",
+            Self::Upsample(_) => "upsample",
+            Self::SoftArgmax => "soft_argmax",
             Self::Flatten => "flatten",
             Self::Identity => "identity",
             Self::Relu => "relu",
@@ -255,6 +263,8 @@ impl Layer {
             Self::MaxPool(layer) | Self::AvgPool(layer) => layer.output(at, input),
             Self::AdaptiveAvgPool(layer) => layer.output(at, input, 1),
             Self::AdaptiveConcatPool(layer) => layer.output(at, input, 2),
+            Self::Upsample(layer) => layer.output(at, input),
+            Self::SoftArgmax => heatmap::soft_argmax_output(at, input),
             Self::Flatten => match input {
                 Shape::Nothing => Err(at.misfit("a map", input, None)),
                 other => Ok(Shape::Features(other.channels() * other.positions())),
@@ -308,6 +318,8 @@ impl Layer {
                 Value::Map(crate::tensor::adaptive_avg_pool2d(x.map(), layer.side))
             }
             Self::AdaptiveConcatPool(layer) => layer.concat(x.map()),
+            Self::Upsample(layer) => layer.forward(x.map()),
+            Self::SoftArgmax => heatmap::soft_argmax(x.map()),
             Self::Flatten => rearrange::flatten(x),
             Self::Custom(layer) => layer.0.forward(parameters, x, walk),
             // The other activations were taken above; the walk goes through containers itself.

@@ -56,6 +56,19 @@ impl Shape {
             Self::Map { channels, .. } => channels,
         }
     }
+    /// The same with so many channels.
+    #[must_use]
+    pub fn with_channels(self, n: usize) -> Self {
+        match self {
+            Self::Nothing | Self::Features(_) => Self::Features(n),
+            Self::Tokens { n: tokens, .. } => Self::Tokens { n: tokens, width: n },
+            Self::Map { height, width, .. } => Self::Map {
+                channels: n,
+                height,
+                width,
+            },
+        }
+    }
     /// Positions: pixels of a map, tokens of a sequence, else 1.
     pub fn positions(self) -> usize {
         match self {

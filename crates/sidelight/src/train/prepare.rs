@@ -207,7 +207,8 @@ impl Session {
     }
 
     /// Says what is about to be done.
-    fn announce(&self, remarks: &[String], journal: &mut Journal<'_>) {
+    /// Tells what is about to be trained.
+    pub fn announce(&self, remarks: &[String], journal: &mut Journal<'_>) {
         let n_parameters = self
             .network
             .parameters()

@@ -170,20 +170,27 @@ impl Plan {
         }])
     }
 
-    /// First only what is new, at nearly the rising half of a cycle; then everything, at half the rate.
+    /// First only what is new; then everything, at half the rate.
+    ///
+    /// One frozen epoch is the rising part of a cycle; more are a whole cycle, so that the new layers have come to rest
+    /// when the pretrained ones begin to move.
     ///
     /// # Source
     ///
-    /// fastai's `fine_tune`: `pct_start=0.99` while frozen, then `base_lr / 2`, `pct_start=0.3`, `div=5`.
+    /// fastai's `fine_tune`: `pct_start=0.99` while frozen, then `base_lr / 2`, `pct_start=0.3`, `div=5`. Departure: the
+    /// whole cycle of several frozen epochs (fastai ends them, too, at the peak).
     pub fn fine_tune(freeze_epochs: usize, epochs: usize, rate: f64) -> Self {
         Self::new(vec![
             Phase {
                 epochs: freeze_epochs,
                 backbone: Backbone::Frozen,
-                schedule: Schedule::OneCycle {
-                    peak: rate,
-                    rise: 0.99,
-                    div: DIV,
+                schedule: match freeze_epochs {
+                    1 => Schedule::OneCycle {
+                        peak: rate,
+                        rise: 0.99,
+                        div: DIV,
+                    },
+                    _ => Schedule::one_cycle(rate),
                 },
             },
             Phase {
@@ -308,6 +315,14 @@ mod tests {
             [0, 1, 3].map(|epoch| plan.backbone(epoch)),
             [Backbone::Frozen, Backbone::Training, Backbone::Training]
         );
+    }
+
+    #[test]
+    fn several_frozen_epochs_come_to_rest_before_the_backbone_moves() {
+        let plan = Plan::fine_tune(5, 1, 2e-3).with_steps_per_epoch(8);
+        let rate = |epoch, step| plan.at(epoch, step).rate;
+        assert!(rate(4, 7) < 2e-3 / 100.0, "{}", rate(4, 7));
+        assert_eq!(rate(1, 2), 2e-3, "the peak, after a quarter");
     }
 
     #[test]

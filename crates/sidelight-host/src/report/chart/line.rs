@@ -35,6 +35,8 @@ pub struct LineChart {
     pub y_label: String,
     /// The lines. Points without a place (not finite; not above 0 on a log scale) leave a gap.
     pub series: Vec<Series>,
+    /// Scale of the x axis.
+    pub x_scale: ScaleKind,
     /// Scale of the y axis.
     pub y_scale: ScaleKind,
     /// Places on the x axis to be pointed out.
@@ -100,7 +102,7 @@ impl LineChart {
         let bottom = top + PLOT_HEIGHT;
         let y = Scale::over(self.y_scale, points().map(|point| point[1])).rounded(4);
         let y = y.onto(bottom, top);
-        let x = Scale::over(ScaleKind::Linear, points().map(|point| point[0]));
+        let x = Scale::over(self.x_scale, points().map(|point| point[0]));
         Frame {
             x: x.onto(label_room(&y.ticks(4)), WIDTH - 10.0),
             y,

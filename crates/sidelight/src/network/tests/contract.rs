@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::{config, evaluate, images, metadata, numbers, shake, spec};
-use crate::config::{Arm, ModelConfig};
+use crate::config::{Arm, HeadKind, ModelConfig};
 use crate::network::{
     Context, Freeze, MetadataTensors, ModelSpec, Network, ParameterValue, backbone, fusion,
 };
@@ -43,6 +43,21 @@ fn every_network() -> Vec<(String, ModelConfig, ModelSpec)> {
                 spec,
             ));
         }
+    }
+    for (backbone, fusion) in fusion::NAMES
+        .map(|fusion| ("small_cnn", fusion))
+        .into_iter()
+        .chain([("resnet18", "concat"), ("mobilenet_v2", "film")])
+    {
+        let heatmap = ModelConfig {
+            head: HeadKind::Heatmap,
+            ..config(backbone, fusion, Arm::Both)
+        };
+        let spec = ModelSpec {
+            spatial: true,
+            ..spec(4, SIZE)
+        };
+        all.push((format!("{backbone}, {fusion}, heatmap"), heatmap, spec));
     }
     all.push((
         "metadata".into(),

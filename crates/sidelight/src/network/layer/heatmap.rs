@@ -1,0 +1,108 @@
+use burn::tensor::{Tensor, TensorData, activation::softmax};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::network::shape::{At, Shape};
+use crate::network::value::Value;
+
+/// Each pixel of a map `factor` × `factor` times (nearest neighbour; torch's `Upsample`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upsample {
+    /// How many times as high and wide.
+    pub factor: usize,
+}
+
+impl Upsample {
+    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
+        let [channels, height, width] = at.map(input)?;
+        if self.factor == 0 {
+            return Err(at.field("factor", "at least 1", 0));
+        }
+        Ok(Shape::Map {
+            channels,
+            height: height * self.factor,
+            width: width * self.factor,
+        })
+    }
+    pub(super) fn forward(&self, x: Tensor<4>) -> Value {
+        let [batch, channels, height, width] = x.dims();
+        let factor = self.factor;
+        let x = x.reshape([batch, channels, height, 1, width, 1]).expand([
+            batch, channels, height, factor, width, factor,
+        ]);
+        Value::Map(x.reshape([batch, channels, height * factor, width * factor]))
+    }
+}
+
+/// Each channel of a map as a place: `[batch, n, height, width]` to `[batch, 2 n]`, x and y in [-1, 1] of each.
+///
+/// The softmax of a channel over its pixels is a distribution, the place its mean; pixel `j` of `n` has the coordinate
+/// `(2j + 1)/n − 1`. The place is therefore finer than the pixels, and its gradient reaches all of them.
+///
+/// # Source
+///
+/// Nibali et al. 2018, "Numerical coordinate regression with convolutional neural networks" (DSNT),
+/// arXiv:1801.07372, section 3. Departs from it: no regularisation of the distribution's shape.
+pub(super) fn soft_argmax(x: Tensor<4>) -> Value {
+    let [batch, n, height, width] = x.dims();
+    let device = x.device();
+    let at = |i: usize, n: usize| (2 * i + 1) as f32 / n as f32 - 1.0;
+    let places: Vec<f32> = (0..height)
+        .flat_map(|i| (0..width).flat_map(move |j| [at(j, width), at(i, height)]))
+        .collect();
+    let places = Tensor::<2>::from_data(TensorData::new(places, [height * width, 2]), &device);
+    let share = softmax(x.reshape([batch * n, height * width]), 1);
+    Value::Features(share.matmul(places).reshape([batch, 2 * n]))
+}
+
+/// The shape that [`soft_argmax`] makes.
+pub(super) fn soft_argmax_output(at: &At, input: Shape) -> Result<Shape> {
+    let [channels, ..] = at.map(input)?;
+    Ok(Shape::Features(2 * channels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn places(map: Vec<f32>, shape: [usize; 4]) -> Vec<f32> {
+        let map = Tensor::from_data(TensorData::new(map, shape), &Device::flex());
+        let places = soft_argmax(map).features();
+        places.into_data().convert::<f32>().into_vec().unwrap()
+    }
+
+    #[test]
+    fn a_peak_is_where_its_pixel_is_and_an_even_map_in_the_middle() {
+        // Two channels of 2 × 4: a peak at row 1, column 3; even.
+        let mut map = vec![0.0; 16];
+        map[7] = 100.0;
+        let found = places(map, [1, 2, 2, 4]);
+        let wanted = [0.75, 0.5, 0.0, 0.0];
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_place_lies_between_pixels_as_their_shares_say() {
+        // Shares 1/4 and 3/4 of the left and right half.
+        let found = places(vec![0.0, 3.0_f32.ln()], [1, 1, 1, 2]);
+        assert!((found[0] - 0.25).abs() < 1e-6 && found[1].abs() < 1e-6);
+    }
+
+    #[test]
+    fn upsampled_pixels_stand_in_blocks() {
+        let map = Tensor::from_data(
+            TensorData::new(vec![1.0_f32, 2.0, 3.0, 4.0], [1, 1, 2, 2]),
+            &Device::flex(),
+        );
+        let large = Upsample { factor: 2 }.forward(map).map();
+        let found: Vec<f32> = large.into_data().convert::<f32>().into_vec().unwrap();
+        let wanted = [
+            1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.,
+        ];
+        assert_eq!(found, wanted);
+    }
+}
