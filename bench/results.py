@@ -11,10 +11,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHOWN = {"points": ["mean_px", "mean_nme"], "class": ["accuracy", "balanced_accuracy", "auroc", "log_loss"], "value": ["mae", "rmse", "r2"]}
 
 
-def train(name, arm, seed, extra):
+def train(name, arm, seed, extra, folder=None):
     """One run through the command a user would type; returns its metrics.json and the command."""
     data, weights = os.environ["SIDELIGHT_DATA"], os.environ["SIDELIGHT_WEIGHTS"]
-    out = ROOT / f"runs/results/{name}-{arm}-{seed}"
+    out = ROOT / "runs/results" / (folder or f"{name}-{arm}-{seed}")
     sets = [f"data.table={data}/{name}/metadata.csv", f"model.weights={weights}/mobilenet_v2-b0353104.pth",
             f"model.arm={arm}", f"train.seed={seed}", f"data.split.seed={seed}", *extra]
     command = [os.environ.get("SIDELIGHT", "target/release/sidelight"), "train", f"bench/configs/{name}.toml", "--out", str(out.relative_to(ROOT))]

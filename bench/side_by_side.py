@@ -157,7 +157,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alternations", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", default="train,infer,pipeline")
+    parser.add_argument("--only", default="train,infer,pipeline,growth")
     parser.add_argument("--backbone")
     parser.add_argument("--out", default="docs/benchmarks_table.md")
     args = parser.parse_args()
@@ -191,7 +191,25 @@ def main():
             ratio = "" if kind == "sidelight" else f"{ours / median:.2f}×"
             lines.append(f"| {name} | {label} | {median:.1f} ({min(rates[kind]):.1f} to {max(rates[kind]):.1f}) | {peak[kind]:.0f} | {ratio} |")
             print(lines[-1], flush=True)
+    if "growth" in args.only.split(","):
+        lines += ["", *growth(args.threads)]
     (ROOT / args.out).write_text("\n".join(lines) + "\n")
+
+
+def growth(threads):
+    """How the cost of a training step grows, Sidelight beside PyTorch (channels_last): a markdown table."""
+    lines = ["| MobileNetV2, f32 | Sidelight images/s | PyTorch images/s | ratio | peak MiB, Sidelight | peak MiB, PyTorch |", "|---|---:|---:|---:|---:|---:|"]
+    base = dict(mode="train", backbone="mobilenet_v2", batch=32, size=128, precision="f32", threads=threads, warmup=1, steps=3)
+    cases = [(f"side {n}", dict(size=n, batch=16)) for n in (96, 128, 224, 384)]
+    cases += [(f"batch {n}", dict(batch=n)) for n in (1, 8, 32, 128)]
+    cases += [(f"{n} thread" + "s" * (n > 1), dict(threads=n)) for n in range(1, threads + 1)]
+    for name, change in cases:
+        work = dict(base, **change)
+        ours, theirs = side("sidelight", work), side("torch_cl", work)
+        ratio = ours["images_per_second"] / theirs["images_per_second"]
+        lines.append(f"| {name} | {ours['images_per_second']:.1f} | {theirs['images_per_second']:.1f} | {ratio:.2f}× | {ours['peak_mib']:.0f} | {theirs['peak_mib']:.0f} |")
+        print(lines[-1], flush=True)
+    return lines
 
 
 def cpu():

@@ -18,10 +18,14 @@ mod narration;
 mod problems;
 mod rows;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use sidelight::config::Config;
+use sidelight::predict::Model;
+use sidelight::train::FeatureCache;
 
-use crate::args::{Device, Machine};
+use crate::args::{Device, Kept, Machine, Precision};
 
 /// How a command that could do its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,31 @@ pub(crate) enum Answer {
     Done,
     /// It is done, and the answer is no.
     No,
+}
+
+/// Features kept on disk, at most.
+const FEATURE_BYTES: u64 = 4 << 30;
+
+impl Kept {
+    /// Where features are kept: as asked for, or in the user's cache folder; nowhere where there is none.
+    pub(crate) fn features(&self) -> Option<FeatureCache> {
+        let from = |variable: &str| {
+            std::env::var_os(variable)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let dir = match &self.cache {
+            Some(given) if given == Path::new("none") => None,
+            Some(given) => Some(given.clone()),
+            None => from("XDG_CACHE_HOME")
+                .or_else(|| from("HOME").map(|home| home.join(".cache")))
+                .map(|cache| cache.join("sidelight/features")),
+        };
+        dir.map(|dir| FeatureCache {
+            dir,
+            max_bytes: FEATURE_BYTES,
+        })
+    }
 }
 
 impl Machine {
@@ -52,5 +81,16 @@ impl Machine {
         if config.train.workers == 0 {
             config.train.workers = self.threads;
         }
+        match self.precision {
+            None => {}
+            Some(Precision::F32) => config.train.precision = "f32".into(),
+            Some(Precision::Bf16) => config.train.precision = "bf16".into(),
+        }
+    }
+
+    /// The same for a trained model.
+    pub(crate) fn configure_model(&self, model: &mut Model) {
+        self.configure(&mut model.config);
+        model.network.precision = sidelight::tensor::Precision::of(&model.config.train);
     }
 }

@@ -337,6 +337,10 @@ pub struct ModelConfig {
     /// Default: 0.5; 0 for points.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_image: Option<f64>,
+    /// Weight of a loss of each branch's own, beside that of both, so that neither branch leaves the work to the other.
+    /// `arm = "both"`, `concat` and `sum-logits` only. Default: 0, none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub auxiliary: f64,
     /// How points are read from the image. Default: `direct`.
     #[serde(skip_serializing_if = "is_default")]
     pub head: HeadKind,
@@ -367,6 +371,7 @@ impl Default for ModelConfig {
             dropout: 0.5,
             hidden: 256,
             drop_image: None,
+            auxiliary: 0.0,
             head: HeadKind::default(),
             edit: Vec::new(),
         }

@@ -13,8 +13,10 @@ use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
 use serde::Deserialize;
+use sidelight::config::TrainConfig;
 use sidelight::loss::Loss;
 use sidelight::network::{Context, Network, backbone};
+
 use sidelight::tensor::{Device, Precision};
 use sidelight::train::optimizer::{Gradients, Method, Optimizer};
 use sidelight::train::schedule::Rates;
@@ -27,7 +29,7 @@ struct Work {
     backbone: String,
     batch: usize,
     size: usize,
-    precision: Precision,
+    precision: String,
     warmup: usize,
     steps: usize,
 }
@@ -57,7 +59,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         0,
         &device,
     )?;
-    network.precision = work.precision;
+    network.precision = Precision::of(&TrainConfig {
+        precision: work.precision.clone(),
+        ..TrainConfig::default()
+    });
     let images = Tensor::random(
         [work.batch, 3, work.size, work.size],
         Distribution::Normal(0.0, 1.0),
@@ -100,7 +105,9 @@ struct Trainer {
 
 impl Trainer {
     fn new(work: &Work, device: &Device) -> Self {
-        let classes: Vec<f32> = (0..work.batch).map(|row| (row * 31 % N_CLASSES) as f32).collect();
+        let classes: Vec<f32> = (0..work.batch)
+            .map(|row| (row * 31 % N_CLASSES) as f32)
+            .collect();
         Self {
             optimizer: Optimizer::new(Method::default(), Default::default()),
             loss: Loss::CrossEntropy {

@@ -51,6 +51,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::Result;
 use crate::evidence::Evidence;
+use crate::train::FeatureCache;
 
 use answer::Answer;
 use design::{Design, Job};
@@ -75,6 +76,8 @@ pub struct CompareOptions<'a> {
     pub speed: Speed,
     /// All of it, or a share.
     pub work: Work,
+    /// Where features of frozen layers are kept from one run to the next; `None`: nowhere.
+    pub cache: Option<FeatureCache>,
     /// Set by anyone (Ctrl-C, say): it stops after the step that it is in, and keeps what is finished.
     pub stop: &'a AtomicBool,
     /// Called with everything that happens.
@@ -217,6 +220,7 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
     let shelf = Shelf::open(&options.out, options.earlier)?;
     let CompareOptions {
         work,
+        cache,
         stop,
         on_event,
         ..
@@ -253,7 +257,7 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
         .iter()
         .for_each(|remark| on_event(Event::Remark(remark.clone())));
 
-    let n_done = n_kept + train_all(&design, &shelf, &todo, stop, on_event)?;
+    let n_done = n_kept + train_all(&design, &shelf, &todo, cache, stop, on_event)?;
     if n_done < n_kept + todo.len() {
         return Ok(Compared::Stopped {
             done: n_done,
@@ -282,13 +286,14 @@ fn train_all(
     design: &Design,
     shelf: &Shelf,
     todo: &[&Job],
+    cache: Option<FeatureCache>,
     stop: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<usize> {
     if todo.is_empty() {
         return Ok(0);
     }
-    let mut features = Features::new(design)?;
+    let mut features = Features::new(design, cache)?;
     if features.prepare(design, todo, stop, on_event)? == Given::Stopped {
         return Ok(0);
     }

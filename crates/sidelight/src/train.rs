@@ -5,6 +5,7 @@
 //! One seed gives one result, whatever the number of threads, and whether or not the run was interrupted.
 
 pub mod checkpoint;
+mod feature_cache;
 pub mod feed;
 mod journal;
 pub mod lr_find;
@@ -16,6 +17,7 @@ pub mod schedule;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::tensor::Tensor;
 use rand::Rng;
 
 use crate::config::Config;
@@ -35,6 +37,7 @@ use journal::StepTaken;
 use optimizer::{Gradients, Optimizer, clip_factor};
 use schedule::{Backbone, Plan};
 
+pub use feature_cache::FeatureCache;
 pub use journal::{Event, Journal};
 pub use prepare::train;
 
@@ -47,6 +50,8 @@ pub struct TrainOptions<'a> {
     pub out: PathBuf,
     /// What to do with a run that is already there: refuse, go on with it, or replace it.
     pub existing: Existing,
+    /// Where features of frozen layers are kept from one run to the next; `None`: nowhere.
+    pub cache: Option<FeatureCache>,
     /// Set by anyone (Ctrl-C, say): training saves a checkpoint and stops after the step that it is in.
     pub stop: &'a AtomicBool,
     /// Called with everything that happens.
@@ -137,7 +142,8 @@ pub fn fit(
             );
             let output = batch.run(&session.network, &mut context); // [batch, n_outputs]
             let (target, mask) = batch.targets.clone().expect("training rows have targets");
-            let loss = session.loss.mean(output, target, mask);
+            let loss = session.loss.mean(output, target.clone(), mask.clone());
+            let loss = session.with_auxiliary(loss, &mut context, target, mask);
             let value: f64 = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
             if !value.is_finite() {
                 return Err(session.diverged(value, rates.rate));
@@ -223,6 +229,26 @@ impl Session {
             });
         }
         Ok(())
+    }
+
+    /// The loss with that of each branch's own (`model.auxiliary`).
+    ///
+    /// # Source
+    ///
+    /// Wang et al. 2020, "What makes training multi-modal classification networks hard?", arXiv:1905.12681, eq. 4:
+    /// a weighted sum of the losses of all modalities together and of each. Departs from it: one weight, not estimated.
+    fn with_auxiliary(
+        &self,
+        loss: Tensor<1>,
+        context: &mut Context,
+        target: Tensor<2>,
+        mask: Tensor<2>,
+    ) -> Tensor<1> {
+        let own = std::mem::take(&mut context.auxiliary);
+        own.into_iter().fold(loss, |sum, output| {
+            let own = self.loss.mean(output, target.clone(), mask.clone());
+            sum + own.mul_scalar(self.config.model.auxiliary)
+        })
     }
 
     fn is_out_of_patience(&self) -> bool {

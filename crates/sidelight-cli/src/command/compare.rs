@@ -40,6 +40,7 @@ pub(crate) fn run(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result
             None if args.merge => Work::Join,
             None => Work::All,
         },
+        cache: args.kept.features(),
         stop: stop::on_ctrl_c()?,
         on_event: &mut |event| progress.narrate(terminal, &event),
     };

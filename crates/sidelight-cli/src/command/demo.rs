@@ -205,6 +205,7 @@ fn learn(
                 TrainOptions {
                     out,
                     existing: Existing::Resume,
+                    cache: None,
                     stop,
                     on_event,
                 },

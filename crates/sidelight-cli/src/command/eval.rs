@@ -12,7 +12,7 @@ use crate::terminal::{Cell, Table, Terminal, count};
 pub(crate) fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
-    args.machine.configure(&mut model.config);
+    args.machine.configure_model(&mut model);
     let (dataset, of) = match &args.table {
         None => (
             rows::validation(&model.config)?,

@@ -24,7 +24,7 @@ const SHOWN: usize = 6;
 pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
-    args.machine.configure(&mut model.config);
+    args.machine.configure_model(&mut model);
     let (dataset, kind) = match &args.table {
         None => (rows::validation(&model.config)?, "validation row"),
         Some(path) => (rows::of_table(&model.config, path, terminal)?, "row"),

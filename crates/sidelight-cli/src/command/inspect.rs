@@ -37,8 +37,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             Some(backbone) => {
                 let size = args.size.unwrap_or(backbone.size);
                 let device = Device::flex();
-                let network =
-                    Network::original(backbone, N_IMAGENET, size, None, 0, &device)?;
+                let network = Network::original(backbone, N_IMAGENET, size, None, 0, &device)?;
                 layers(&network, &is_wanted, args.tree)?
             }
             None => layers(

@@ -25,11 +25,7 @@ pub(crate) fn run(args: &LrFindArgs, terminal: &mut Terminal) -> anyhow::Result<
     let found = lr_find(session, &mut journal, stop::on_ctrl_c()?)?;
     drop(journal);
 
-    let lowest = found
-        .losses
-        .iter()
-        .copied()
-        .fold(f64::INFINITY, f64::min);
+    let lowest = found.losses.iter().copied().fold(f64::INFINITY, f64::min);
     let mut table = Table::new(["suggestion", "steps", "lowest_loss"]);
     table.push([
         found.suggestion.map_or(Cell::Empty, Cell::from),

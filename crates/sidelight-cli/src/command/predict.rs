@@ -11,7 +11,7 @@ use crate::terminal::{Terminal, count};
 pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
-    args.machine.configure(&mut model.config);
+    args.machine.configure_model(&mut model);
     let dataset = rows::of_table(&model.config, &args.table, terminal)?;
     // Made before the work, so that a name or a folder that cannot be used is said at once.
     let mut writer = PredictionsWriter::create(&args.out, &model.task, &[Extra::Problem])?;

@@ -99,7 +99,7 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
     }
     let run = Run::open(&args.source)?;
     let mut model = Model::load(&run.model_dir())?;
-    args.machine.configure(&mut model.config);
+    args.machine.configure_model(&mut model);
     let dataset = rows::validation(&model.config)?;
     let predictions = model.predict(&dataset, &mut |done, all| {
         terminal.progress(|| format!("{done} of {all} rows"))

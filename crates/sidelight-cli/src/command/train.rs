@@ -23,6 +23,7 @@ pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<A
             (_, true) => Existing::Overwrite,
             _ => Existing::Refuse,
         },
+        cache: args.kept.features(),
         stop: stop::on_ctrl_c()?,
         on_event: &mut |event| narrate(terminal, "", &event),
     };

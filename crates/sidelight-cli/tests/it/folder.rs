@@ -78,6 +78,7 @@ impl Folder {
         command
             .env_remove("COLUMNS")
             .env("NO_COLOR", "1")
+            .env("XDG_CACHE_HOME", self.path().join(".cache"))
             .stdin(Stdio::null());
         command
     }

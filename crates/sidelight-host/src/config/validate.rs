@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::{
-    CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale, TargetConfig,
-    TargetKind, TargetScale,
+    CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
+    TargetConfig, TargetKind, TargetScale,
 };
 use crate::error::{Error, Result};
 
@@ -79,6 +79,12 @@ impl Config {
             self.model.drop_image.unwrap_or(0.0),
             |x| (0.0..1.0).contains(&x),
             "a share from 0 to below 1",
+        )?;
+        within(
+            "model.auxiliary",
+            self.model.auxiliary,
+            |x| (0.0..=10.0).contains(&x),
+            "a weight from 0 to 10",
         )?;
         let train = &self.train;
         if train.epochs == 0 && train.freeze_epochs.unwrap_or(0) == 0 {

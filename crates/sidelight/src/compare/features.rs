@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::image::cache::PixelCache;
 use crate::network::{Freeze, Network};
 use crate::split::Split;
-use crate::train::Session;
 use crate::train::feed::Stored;
+use crate::train::{FeatureCache, Session};
 
 /// Decoded images kept in memory, at most: all jobs read the same ones.
 const CACHE_BYTES: usize = 1 << 30;
@@ -26,6 +26,7 @@ const ROWS_AT_ONCE: usize = 256;
 #[derive(Debug)]
 pub(super) struct Features {
     cache: Arc<PixelCache>,
+    disk: Option<FeatureCache>,
     /// Fewest leading layers that are frozen in any arm: images go through them once.
     shallow: usize,
     known: BTreeMap<(u64, usize), Arc<Stored>>,
@@ -44,7 +45,7 @@ pub(super) enum Given {
 
 impl Features {
     /// Nothing computed yet.
-    pub(super) fn new(design: &Design) -> Result<Self> {
+    pub(super) fn new(design: &Design, disk: Option<FeatureCache>) -> Result<Self> {
         let mut shallow = usize::MAX;
         if design.speed == Speed::Quick {
             for model in design.models.iter().filter(|model| model.reads_image()) {
@@ -60,6 +61,7 @@ impl Features {
         }
         Ok(Self {
             cache: Arc::new(PixelCache::new(CACHE_BYTES)),
+            disk,
             shallow,
             known: BTreeMap::new(),
             too_many: false,
@@ -88,6 +90,7 @@ impl Features {
             };
             let mut session = session(design, &job)?;
             session.feed.source.cache = Some(Arc::clone(&self.cache));
+            session.feed.cache.clone_from(&self.disk);
             session.network.freeze_backbone(Freeze::Yes);
             let n = session.network.frozen_prefix();
             if n > 0 && !self.too_many {

@@ -48,12 +48,15 @@ impl Network {
             embeddings: spec.embeddings.clone(),
         };
         let arm = check_arm(config, &source)?;
-        let edits: Vec<Edit> = config
+        let mut edits: Vec<Edit> = config
             .edit
             .iter()
             .enumerate()
             .map(|(i, table)| Edit::from_table(i, table))
             .collect::<Result<_>>()?;
+        for layer in edits.iter_mut().filter_map(Edit::layer_mut) {
+            layer.fill_metadata(&source);
+        }
         if arm == Arm::Metadata {
             let nothing = FusionSpec {
                 source,
@@ -61,6 +64,7 @@ impl Network {
                 features: 0,
                 reads: head::Features::Pooled,
                 drop_image: 0.0,
+                auxiliary: false,
                 hidden: config.hidden,
                 dropout: config.dropout,
                 n_outputs: spec.n_outputs,
@@ -295,10 +299,24 @@ impl Network {
                 } else {
                     DROP_IMAGE
                 }),
+                auxiliary: config.auxiliary > 0.0,
                 hidden: config.hidden,
                 dropout: config.dropout,
                 n_outputs: spec.n_outputs,
             };
+            if spec.auxiliary && !fusion::WITH_BRANCHES.contains(&config.fusion.as_str()) {
+                return Err(Error::Setting {
+                    field: "model.auxiliary".into(),
+                    expected: format!(
+                        "0, since `{}` has no branches; {} have",
+                        config.fusion,
+                        fusion::WITH_BRANCHES
+                            .map(|name| format!("`{name}`"))
+                            .join(" and ")
+                    ),
+                    found: config.auxiliary.to_string(),
+                });
+            }
             fusion::build(&config.fusion, &spec)?
         } else {
             let head = head::image(reads, config.hidden, config.dropout, spec.n_outputs);

@@ -104,6 +104,17 @@ impl Edit {
                 source,
             })
     }
+    /// What it puts in.
+    pub(super) fn layer_mut(&mut self) -> Option<&mut Plan> {
+        match self {
+            Self::Replace { layer, .. }
+            | Self::InsertBefore { layer, .. }
+            | Self::InsertAfter { layer, .. }
+            | Self::Prepend { layer, .. }
+            | Self::Append { layer, .. } => Some(layer),
+            _ => None,
+        }
+    }
     /// The path that it is about; nothing for the input's channels.
     pub fn path(&self) -> Option<&str> {
         match self {

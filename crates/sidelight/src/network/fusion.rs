@@ -131,6 +131,8 @@ pub struct FusionSpec {
     pub reads: head::Features,
     /// Share of rows whose image `concat` leaves out while training.
     pub drop_image: f64,
+    /// Whether each branch is given an output of its own, for an auxiliary loss.
+    pub auxiliary: bool,
     /// Width of the head's hidden layer; 0: none.
     pub hidden: usize,
     /// Dropout before the head's last layer.
@@ -149,6 +151,9 @@ pub struct Parts {
     /// The head.
     pub head: Plan,
 }
+
+/// The methods whose image and metadata are branches until the head, so that each can have a loss of its own.
+pub const WITH_BRANCHES: [&str; 2] = ["concat", "sum-logits"];
 
 /// Builds the method of this name.
 ///
@@ -185,19 +190,7 @@ pub fn metadata_only(spec: &FusionSpec) -> Parts {
 
 /// The metadata of the rows: the source and its tables.
 pub fn source(spec: &FusionSpec) -> Plan {
-    let tables = spec
-        .source
-        .table_names()
-        .into_iter()
-        .zip(&spec.source.embeddings)
-        .map(|(name, embedding)| {
-            let table = super::layer::EmbeddingTable {
-                n_codes: embedding.n_codes,
-                width: embedding.width,
-            };
-            (name, Plan::leaf(Layer::Embedding(table)))
-        });
-    Plan::with(Layer::Metadata(spec.source.clone()), tables)
+    spec.source.plan()
 }
 
 fn at_map(method: Fusion, children: Vec<(&'static str, Plan)>, spec: &FusionSpec) -> Parts {

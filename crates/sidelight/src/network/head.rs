@@ -97,9 +97,7 @@ const HEATMAP_CHANNELS: usize = 64;
 fn heatmap(side: usize, n_outputs: usize) -> Plan {
     let block = |kernel: usize| {
         [
-            Plan::leaf(Layer::Conv2d(
-                Conv2d::new(0, HEATMAP_CHANNELS, kernel, 1),
-            )),
+            Plan::leaf(Layer::Conv2d(Conv2d::new(0, HEATMAP_CHANNELS, kernel, 1))),
             Layer::BatchNorm(BatchNorm::default()).into(),
             Layer::Relu.into(),
         ]

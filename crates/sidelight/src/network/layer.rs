@@ -53,6 +53,9 @@ pub enum Layer {
     /// The input times what the children in turn make of it: squeeze-and-excitation
     /// (Hu et al. 2018, arXiv:1709.01507) with torchvision's names inside.
     Gate,
+    /// The input unchanged; while training, what the children in turn make of it is left in the context, to be given a
+    /// loss of its own ([`Context::auxiliary`](super::Context::auxiliary)).
+    Auxiliary,
     /// Each child on the same input, their features side by side.
     Concat,
     /// Each child on the same input, their results added.
@@ -172,6 +175,7 @@ impl Layer {
             Self::Sequential => "sequential",
             Self::Residual(_) => "residual",
             Self::Gate => "gate",
+            Self::Auxiliary => "auxiliary",
             Self::Concat => "concat",
             Self::Sum => "sum",
             Self::Fusion(_) => "fusion",
@@ -282,6 +286,7 @@ impl Layer {
             Self::Sequential
             | Self::Residual(_)
             | Self::Gate
+            | Self::Auxiliary
             | Self::Concat
             | Self::Sum
             | Self::Fusion(_)

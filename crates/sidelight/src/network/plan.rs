@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value as Json};
 
-use super::layer::Layer;
+use super::layer::{Layer, MetadataSource};
 
 /// A layer and the layers inside it. Written as JSON or TOML it is the layer's fields
 /// (`kind` first) and `children`, an array of the same with a `name` each.
@@ -59,6 +59,17 @@ impl Plan {
                     .find(|(child, _)| child == name)
                     .map(|(_, child)| child)
             })
+    }
+    /// Gives every metadata layer that was written without widths the table's metadata.
+    pub(super) fn fill_metadata(&mut self, source: &MetadataSource) {
+        match &self.layer {
+            Layer::Metadata(found) if found.width() == 0 => *self = source.plan(),
+            _ => {
+                for (_, child) in &mut self.children {
+                    child.fill_metadata(source);
+                }
+            }
+        }
     }
     /// Whether this layer or one inside it reads the metadata.
     pub fn reads_metadata(&self) -> bool {

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use super::layer::{BatchNorm, Conv2d, Layer, Residual, SHORTCUT};
 use super::tree::Node;
-use super::value::{Value, Walk};
+use super::value::{Mode, Value, Walk};
 use crate::tensor::{Activation, Folded, activate, add_activate, conv2d_folded};
 
 /// What comes at the end of a residual body: the shortcut is added, then the function applied.
@@ -36,6 +36,13 @@ impl Node {
                     gate => gate.pooled(),
                 };
                 x.times_channels(gate)
+            }
+            Layer::Auxiliary => {
+                if walk.context.mode == Mode::Train {
+                    let own = self.in_turn(x.clone(), walk).features();
+                    walk.context.auxiliary.push(own);
+                }
+                x
             }
             Layer::Concat => {
                 let parts = self.children.iter().map(|(name, child)| {

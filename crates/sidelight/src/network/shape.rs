@@ -61,7 +61,10 @@ impl Shape {
     pub fn with_channels(self, n: usize) -> Self {
         match self {
             Self::Nothing | Self::Features(_) => Self::Features(n),
-            Self::Tokens { n: tokens, .. } => Self::Tokens { n: tokens, width: n },
+            Self::Tokens { n: tokens, .. } => Self::Tokens {
+                n: tokens,
+                width: n,
+            },
             Self::Map { height, width, .. } => Self::Map {
                 channels: n,
                 height,
@@ -331,6 +334,13 @@ impl Pass {
                         gate,
                         None,
                     ));
+                }
+                Ok(input)
+            }
+            Layer::Auxiliary => {
+                let own = self.in_turn(&mut plan.children, input)?;
+                if !matches!(own, Shape::Features(_)) {
+                    return Err(at.misfit("features from its children", own, None));
                 }
                 Ok(input)
             }

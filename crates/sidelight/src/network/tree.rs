@@ -87,7 +87,12 @@ impl Node {
     pub(super) fn last_offset(&mut self) -> Option<&mut Parameter> {
         match self.layer {
             Layer::Linear(_) => self.parameters.0.iter_mut().find(|p| p.name == "bias"),
-            Layer::Sequential => self.children.last_mut()?.1.last_offset(),
+            Layer::Sequential => {
+                let passes_on = |child: &Self| matches!(child.layer, Layer::Auxiliary);
+                let mut children = self.children.iter_mut().rev();
+                let (_, last) = children.find(|(_, child)| !passes_on(child))?;
+                last.last_offset()
+            }
             Layer::Sum => self.children.first_mut()?.1.last_offset(),
             _ => None,
         }

@@ -181,6 +181,8 @@ pub struct Context {
     pub precision: Precision,
     /// Filled while training, to be given to [`Network::apply_statistics`](super::Network::apply_statistics).
     pub statistics: Vec<BatchStatistics>,
+    /// Filled while training: what branches of their own would put out, `[batch, n_outputs]` each, for an auxiliary loss.
+    pub auxiliary: Vec<Tensor<2>>,
 }
 
 impl Context {
@@ -192,6 +194,7 @@ impl Context {
             seed: 0,
             precision: Precision::F32,
             statistics: Vec::new(),
+            auxiliary: Vec::new(),
         }
     }
     /// To train on rows with this metadata, in the step of this seed.
@@ -202,6 +205,7 @@ impl Context {
             seed,
             precision: Precision::F32,
             statistics: Vec::new(),
+            auxiliary: Vec::new(),
         }
     }
 }

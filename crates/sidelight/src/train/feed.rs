@@ -5,14 +5,19 @@
 //! an epoch over them costs next to nothing. They are kept in memory, as `f32`.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
+use crate::image::{self, Limits};
 use crate::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
 use crate::network::{Network, Value};
 use crate::predict::batch::{Batch, Input};
+use crate::train::feature_cache::{self, FeatureCache, Hash};
 
 /// Features beyond this are not kept; the frozen part then runs in every step, without its gradients.
 const MOST_FEATURE_BYTES: usize = 2 << 30;
@@ -35,6 +40,10 @@ pub struct Feed {
     pub workers: usize,
     /// Where batches go.
     pub device: Device,
+    /// Where features are kept from one run to the next.
+    pub cache: Option<FeatureCache>,
+    /// Why they could not be kept: that costs time, no more.
+    pub(crate) cannot_cache: OnceLock<String>,
     features: Option<Features>,
 }
 
@@ -76,6 +85,8 @@ impl Feed {
             batch,
             workers,
             device,
+            cache: None,
+            cannot_cache: OnceLock::new(),
             features: None,
         }
     }
@@ -193,7 +204,72 @@ impl Feed {
             .collect())
     }
 
+    /// What the network's first `n` children say of these rows: from the cache what it has, the rest computed.
     fn store(
+        &self,
+        network: &Network,
+        n: usize,
+        rows: &[usize],
+        total: usize,
+        on_progress: &mut dyn FnMut(usize),
+    ) -> Result<Option<Stored>> {
+        let Some(cache) = &self.cache else {
+            return self.compute(network, n, rows, total, on_progress);
+        };
+        let images = self.image_hashes(rows)?;
+        let mut records = cache.open(feature_cache::key(network, n, &self.source.preprocess));
+        let is_unknown = |(_, image): &(&usize, &Hash)| records.get(image).is_none();
+        let todo: Vec<(usize, Hash)> = rows
+            .iter()
+            .zip(&images)
+            .filter(is_unknown)
+            .map(|(row, image)| (*row, *image))
+            .collect();
+        if !todo.is_empty() {
+            let todo_rows: Vec<usize> = todo.iter().map(|(row, _)| *row).collect();
+            let known = rows.len() - todo.len();
+            let found = self.compute(network, n, &todo_rows, total, &mut |done| {
+                on_progress(known + done)
+            })?;
+            let Some(found) = found else {
+                return Ok(None);
+            };
+            for ((_, image), values) in todo
+                .iter()
+                .zip(found.features.chunks_exact(found.row_len().max(1)))
+            {
+                records.put(*image, &found.shape, values.to_vec());
+            }
+            if let Err(problem) = cache.save(&records) {
+                let _ = self.cannot_cache.set(problem.to_string());
+            }
+        }
+        if records.shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
+            return Ok(None);
+        }
+        let mut stored = self.hold(None, rows)?;
+        stored.shape.clone_from(&records.shape);
+        for image in &images {
+            let Some(values) = records.get(image) else {
+                return self.compute(network, n, rows, total, on_progress);
+            };
+            stored.features.extend_from_slice(values);
+        }
+        Ok(Some(stored))
+    }
+
+    /// The hash of each row's image as stored.
+    fn image_hashes(&self, rows: &[usize]) -> Result<Vec<Hash>> {
+        let images = &self.source.dataset.images;
+        rows.par_iter()
+            .map(|&row| {
+                let bytes = image::read(&images[row], &Limits::default())?;
+                Ok(Sha256::digest(&bytes).into())
+            })
+            .collect()
+    }
+
+    fn compute(
         &self,
         network: &Network,
         n: usize,

@@ -222,6 +222,9 @@ impl<'a> Journal<'a> {
         let is_stored = feed.compute_features(network, &mut |done, rows| {
             self.tell(Event::Features { done, rows })
         })?;
+        if let Some(problem) = feed.cannot_cache.get() {
+            self.remark(format!("features are not kept for the next run: {problem}"));
+        }
         if is_stored {
             let seconds_per_row = begun.elapsed().as_secs_f64() / rows.max(1) as f64;
             let [_, training] = &mut self.step_seconds;

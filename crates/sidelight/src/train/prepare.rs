@@ -43,11 +43,13 @@ pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
     let TrainOptions {
         out,
         existing,
+        cache,
         stop,
         on_event,
     } = options;
     let folder = RunFolder::create(&out, existing)?;
     let (mut session, remarks) = Session::new(config, &Device::flex().autodiff())?;
+    session.feed.cache = cache;
     folder.write_config(&session.config.to_toml()?)?;
 
     let checkpoint = if existing == Existing::Resume {
@@ -207,7 +209,6 @@ impl Session {
     }
 
     /// Says what is about to be done.
-    /// Tells what is about to be trained.
     pub fn announce(&self, remarks: &[String], journal: &mut Journal<'_>) {
         let n_parameters = self
             .network

@@ -73,6 +73,7 @@ impl<'a> Asked<'a> {
                 metric: None,
                 speed: self.speed,
                 work: self.work,
+                cache: None,
                 stop: &AtomicBool::new(false),
                 on_event: &mut |event| events.push(event),
             },

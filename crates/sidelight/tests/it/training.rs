@@ -10,7 +10,7 @@ use sidelight::dataset::{Dataset, MetadataValues, Targets};
 use sidelight::predict::{Model, evaluate};
 use sidelight::split::Split;
 use sidelight::train::checkpoint::Checkpoint;
-use sidelight::train::{Ended, Event, Journal, Session, fit};
+use sidelight::train::{Ended, Event, FeatureCache, Journal, Session, fit};
 
 use crate::scenes::{classes, config, dataset, first, noise, png, stream};
 
@@ -221,6 +221,39 @@ fn features_of_a_frozen_backbone_are_what_the_whole_network_says() {
         };
         assert!((a[0] - b[0]).abs() < 1e-5, "{a:?} is not {b:?}");
     }
+}
+
+#[test]
+fn features_kept_on_disk_change_nothing_but_the_time() {
+    let (data, _) = planted(24);
+    let mut config = config(CLASS, "epochs = 2\nfreeze = true\n");
+    let fresh = run(session(&config, &data, &first(16, &data)));
+    let folder = tempfile::tempdir().unwrap();
+    let cached = |config: &Config, n_train: usize| {
+        let mut session = session(config, &data, &first(n_train, &data));
+        session.feed.cache = Some(FeatureCache {
+            dir: folder.path().to_path_buf(),
+            max_bytes: 1 << 20,
+        });
+        run(session)
+    };
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    // Another division fills the cache, its batches being others.
+    cached(&config, 10);
+    assert_eq!(files(), 1);
+    assert_same(&cached(&config, 16), &fresh);
+    // Cut off in the middle, it is filled again.
+    let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap();
+    let path = file.unwrap().path();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert_same(&cached(&config, 16), &fresh);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    // Other weights, other features.
+    config.train.seed = 6;
+    let fresh = run(session(&config, &data, &first(16, &data)));
+    assert_same(&cached(&config, 16), &fresh);
+    assert_eq!(files(), 2);
 }
 
 #[test]

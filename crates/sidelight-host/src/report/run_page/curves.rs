@@ -112,6 +112,7 @@ impl Curves {
             ],
             y_scale: self.loss_scale(),
             notes: self.notes(),
+            ..LineChart::default()
         };
         let mut caption = String::from("Mean over the rows of each part");
         if let Some(rows) = self.rows {

@@ -25,6 +25,7 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
     let mut parts = Vec::new();
     if spec.features > 0 {
         let mut image = head::branch(width);
+        image.extend(own_loss(spec));
         if spec.drop_image > 0.0 {
             let p = spec.drop_image;
             image.push(("drop", Layer::DropPath(DropPath { p }).into()));
@@ -35,7 +36,10 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
         Layer::Concat,
         [
             ("direct", Plan::leaf(Layer::Identity)),
-            ("own", Plan::sequence(head::branch(width))),
+            (
+                "own",
+                Plan::sequence(head::branch(width).into_iter().chain(own_loss(spec))),
+            ),
         ],
     );
     parts.push((
@@ -61,4 +65,11 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
         at_features: Some(Plan::with(Layer::Concat, parts)),
         head: Plan::with(Layer::Sum, [("deep", deep), ("wide", wide)]),
     }
+}
+
+/// A linear layer to the outputs, which only an auxiliary loss reads.
+fn own_loss(spec: &FusionSpec) -> Option<(&'static str, Plan)> {
+    let out = Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into();
+    spec.auxiliary
+        .then(|| ("auxiliary", Plan::with(Layer::Auxiliary, [("fc", out)])))
 }

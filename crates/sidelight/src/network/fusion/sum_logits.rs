@@ -33,6 +33,15 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
         ),
     ]);
     let image = crate::network::head::image(spec.reads, spec.hidden, spec.dropout, spec.n_outputs);
+    // Each branch's output is what the auxiliary loss reads.
+    let own_loss = |branch: Plan| {
+        if !spec.auxiliary {
+            return branch;
+        }
+        let own = Plan::with(Layer::Auxiliary, [("same", Plan::leaf(Layer::Identity))]);
+        Plan::sequence([("branch", branch), ("auxiliary", own)])
+    };
+    let (image, metadata) = (own_loss(image), own_loss(metadata));
     Parts {
         at_map: None,
         at_features: None,

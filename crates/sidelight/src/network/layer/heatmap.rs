@@ -28,9 +28,9 @@ impl Upsample {
     pub(super) fn forward(&self, x: Tensor<4>) -> Value {
         let [batch, channels, height, width] = x.dims();
         let factor = self.factor;
-        let x = x.reshape([batch, channels, height, 1, width, 1]).expand([
-            batch, channels, height, factor, width, factor,
-        ]);
+        let x = x
+            .reshape([batch, channels, height, 1, width, 1])
+            .expand([batch, channels, height, factor, width, factor]);
         Value::Map(x.reshape([batch, channels, height * factor, width * factor]))
     }
 }
@@ -70,7 +70,7 @@ mod tests {
     fn places(map: Vec<f32>, shape: [usize; 4]) -> Vec<f32> {
         let map = Tensor::from_data(TensorData::new(map, shape), &Device::flex());
         let places = soft_argmax(map).features();
-        places.into_data().convert::<f32>().into_vec().unwrap()
+        places.into_data().convert::<f32>().try_into_vec().unwrap()
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             &Device::flex(),
         );
         let large = Upsample { factor: 2 }.forward(map).map();
-        let found: Vec<f32> = large.into_data().convert::<f32>().into_vec().unwrap();
+        let found: Vec<f32> = large.into_data().convert::<f32>().try_into_vec().unwrap();
         let wanted = [
             1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.,
         ];

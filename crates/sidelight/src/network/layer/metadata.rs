@@ -1,9 +1,11 @@
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::Layer;
 use crate::encode::Embedding;
 use crate::error::Result;
 use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
+use crate::network::plan::Plan;
 use crate::network::shape::{At, Shape};
 use crate::tensor::embedding;
 
@@ -13,7 +15,8 @@ use crate::tensor::embedding;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetadataSource {
-    /// Width of the dense part.
+    /// Width of the dense part. 0 and no embeddings, in an edit: all of the table's metadata.
+    #[serde(default)]
     pub d_dense: usize,
     /// The embedded columns, in the order of the codes.
     #[serde(default)]
@@ -21,6 +24,21 @@ pub struct MetadataSource {
 }
 
 impl MetadataSource {
+    /// The layer with its tables.
+    pub fn plan(&self) -> Plan {
+        let tables =
+            self.table_names()
+                .into_iter()
+                .zip(&self.embeddings)
+                .map(|(name, embedding)| {
+                    let table = EmbeddingTable {
+                        n_codes: embedding.n_codes,
+                        width: embedding.width,
+                    };
+                    (name, Plan::leaf(Layer::Embedding(table)))
+                });
+        Plan::with(Layer::Metadata(self.clone()), tables)
+    }
     /// Width of the features.
     pub fn width(&self) -> usize {
         self.d_dense

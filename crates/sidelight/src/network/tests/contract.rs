@@ -59,6 +59,13 @@ fn every_network() -> Vec<(String, ModelConfig, ModelSpec)> {
         };
         all.push((format!("{backbone}, {fusion}, heatmap"), heatmap, spec));
     }
+    for fusion in fusion::WITH_BRANCHES {
+        let auxiliary = ModelConfig {
+            auxiliary: 0.5,
+            ..config("small_cnn", fusion, Arm::Both)
+        };
+        all.push((format!("{fusion}, auxiliary"), auxiliary, spec(3, SIZE)));
+    }
     all.push((
         "metadata".into(),
         config("none", "concat", Arm::Metadata),
@@ -166,7 +173,13 @@ fn every_parameter_learns(name: &str, network: &Network) {
     let images = (network.input.size > 0).then(|| images(3, 3, network.input.size, &device));
     let mut context = Context::train(Some(metadata(3, &device)), 5);
     let output = network.forward(images, &mut context);
-    let gradients = (output.clone() * output).mean().backward();
+    let own = std::mem::take(&mut context.auxiliary);
+    let loss = own
+        .into_iter()
+        .fold((output.clone() * output).mean(), |sum, own| {
+            sum + (own.clone() * own).mean()
+        });
+    let gradients = loss.backward();
     let n_norms = network
         .parameters()
         .iter()

@@ -1,0 +1,63 @@
+//! A pretrained network, wrangled by hand: a layer before its first, metadata into its head, trained on points.
+//! The same in TOML: `wrangle.toml` beside this file (`sidelight train crates/sidelight/examples/wrangle.toml …`).
+//!
+//! ```text
+//! cargo run --release -p sidelight --example wrangle -- DATA/frl_faces/metadata.csv WEIGHTS/mobilenet_v2-b0353104.pth
+//! ```
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use sidelight::config::Config;
+use sidelight::network::layer::{Layer, Linear, MetadataSource, Scale};
+use sidelight::network::{Network, Plan, backbone};
+use sidelight::tensor::Device;
+use sidelight::train::{Event, Journal, Session, fit};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = |what| arguments.next().ok_or(format!("which {what}?"));
+    let (table, weights) = (next("table")?, next("weights")?);
+    let device = Device::flex().autodiff();
+
+    // The rows, their points, their metadata as numbers: what the TOML says of the table.
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/configs/frl_faces.toml");
+    let config = Config::read(&config, &[format!("data.table={table}")])?;
+    let (mut session, _) = Session::new(&config, &device)?;
+    let encoder = &session.feed.source.encoder;
+    let (d_dense, embeddings) = (encoder.d_dense(), encoder.embeddings());
+    let row = MetadataSource {
+        d_dense,
+        embeddings,
+    };
+
+    // torchvision's MobileNetV2 with its own classifier, which is called `classifier.1`.
+    let mobilenet = backbone::named("mobilenet_v2")?;
+    let size = config.train.size;
+    let mut network = Network::original(mobilenet, 1000, size, Some(weights.as_ref()), 0, &device)?;
+    let balance = Scale {
+        features: 3,
+        start: 1.0,
+    };
+    network.prepend("", "balance", Layer::Scale(balance), 0)?;
+    let parts = [("image", Plan::leaf(Layer::Identity)), ("row", row.plan())];
+    network.insert_before("classifier", "join", Plan::with(Layer::Concat, parts), 0)?;
+    let points = Linear::new(0, session.task.n_outputs()).zeros();
+    let new = network.replace("classifier.1", Layer::Linear(points), 0)?;
+    println!("new: {}", new.join(", "));
+
+    // Frozen at first are the pretrained layers; what is new starts at the mean of the points.
+    network.backbone.retain(|name| name == "features");
+    network.start_from(&session.feed.mean_target()?);
+    session.network = network;
+    let mut say = |event: Event| {
+        if let Event::Epoch { epoch, score, .. } = event {
+            println!("epoch {epoch}: {} {:.2}", score.0, score.1);
+        }
+    };
+    let mut journal = Journal::new(&mut say, None, None);
+    let (session, _) = fit(session, &mut journal, &AtomicBool::new(false))?;
+    println!("{:?}", session.score()?.1.values);
+    Ok(())
+}
