@@ -25,12 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/configs/frl_faces.toml");
     let config = Config::read(&config, &[format!("data.table={table}")])?;
     let (mut session, _) = Session::new(&config, &device)?;
-    let encoder = &session.feed.source.encoder;
-    let (d_dense, embeddings) = (encoder.d_dense(), encoder.embeddings());
-    let row = MetadataSource {
-        d_dense,
-        embeddings,
-    };
+    let row = MetadataSource::of(&session.feed.source.encoder);
 
     // torchvision's MobileNetV2 with its own classifier, which is called `classifier.1`.
     let mobilenet = backbone::named("mobilenet_v2")?;

@@ -2,7 +2,7 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Layer;
-use crate::encode::Embedding;
+use crate::encode::{Embedding, Encoder};
 use crate::error::Result;
 use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
 use crate::network::plan::Plan;
@@ -24,6 +24,13 @@ pub struct MetadataSource {
 }
 
 impl MetadataSource {
+    /// What this encoder makes of a row.
+    pub fn of(encoder: &Encoder) -> Self {
+        Self {
+            d_dense: encoder.d_dense(),
+            embeddings: encoder.embeddings(),
+        }
+    }
     /// The layer with its tables.
     pub fn plan(&self) -> Plan {
         let tables =
