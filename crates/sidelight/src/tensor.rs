@@ -13,6 +13,7 @@ mod dropout;
 mod linear;
 mod normalization;
 mod pooling;
+mod prepared;
 
 pub use burn::tensor::Device;
 
@@ -23,7 +24,14 @@ pub use linear::{embedding, linear, linear_tokens};
 pub use normalization::{
     Normalized, batch_norm, batch_norm_train, fold, layer_norm, layer_norm_channels,
 };
+pub(crate) use prepared::Prepared;
+
 pub use pooling::{Window, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};
+
+/// Whether our kernels compute with this tensor.
+pub(crate) fn is_on_cpu<const D: usize>(x: &burn::tensor::Tensor<D>) -> bool {
+    cpu::is_ours(x)
+}
 
 #[cfg(test)]
 mod tests;

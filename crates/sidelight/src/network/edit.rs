@@ -440,6 +440,7 @@ fn blank(plan: &Plan) -> Node {
     Node {
         layer: plan.layer.clone(),
         parameters: super::Parameters::default(),
+        prepared: Default::default(),
         children: plan
             .children
             .iter()

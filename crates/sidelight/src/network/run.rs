@@ -243,6 +243,9 @@ impl<'a> Group<'a> {
         };
         if BatchNorm::is_inference(&node.parameters, walk.context.mode) {
             let weight = conv_node.parameters.d4("weight");
+            if let Some(y) = self.by_prepared(&x, &weight, other.as_ref(), then, walk) {
+                return y;
+            }
             let Folded { scale, mut shift } = norm.folded(&node.parameters);
             if let Some(bias) = conv_node.parameters.bias("bias") {
                 shift = shift + bias * scale.clone();
@@ -260,6 +263,48 @@ impl<'a> Group<'a> {
         within_map(walk, name, |walk| {
             norm.run(&node.parameters, y, other, then, walk)
         })
+    }
+}
+
+impl Group<'_> {
+    /// By weights that were packed once, where nothing wants a gradient.
+    fn by_prepared(
+        &self,
+        x: &Tensor<4>,
+        weight: &Tensor<4>,
+        other: Option<&Tensor<4>>,
+        then: Option<Activation>,
+        walk: &Walk<'_>,
+    ) -> Option<Tensor<4>> {
+        let (_, norm, node) = self.norm;
+        let (_, conv, conv_node) = self.conv?;
+        let bias = conv_node.parameters.bias("bias");
+        let mut of = vec![
+            node.parameters.d1("running_mean"),
+            node.parameters.d1("running_var"),
+        ];
+        if norm.affine {
+            of.extend([node.parameters.d1("weight"), node.parameters.d1("bias")]);
+        }
+        of.extend(bias.clone());
+        let is_tracked = x.is_tracked()
+            || weight.is_tracked()
+            || of.iter().any(Tensor::is_tracked)
+            || other.is_some_and(Tensor::is_tracked);
+        if is_tracked {
+            return None;
+        }
+        let fold = || {
+            let Folded { scale, mut shift } = norm.folded(&node.parameters);
+            if let Some(bias) = bias {
+                shift = shift + bias * scale.clone();
+            }
+            Folded { scale, shift }
+        };
+        let (x, how) = conv.padded(x.clone(), walk.context.precision);
+        conv_node
+            .prepared
+            .run(&x, weight, &of, fold, (other, then), how)
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use super::layer::Layer;
 use super::parameter::{Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
 use super::plan::Plan;
+use crate::tensor::Prepared;
 
 /// One layer with its parameters and the layers inside it.
 ///
@@ -19,6 +20,8 @@ pub struct Node {
     pub parameters: Parameters,
     /// The layers inside, in order.
     pub children: Vec<(String, Node)>,
+    /// Its convolution made ready for inference, where it is one.
+    pub(super) prepared: Prepared,
 }
 
 /// A path one level deeper.
@@ -40,6 +43,7 @@ impl Node {
         Self {
             layer: plan.layer.clone(),
             parameters: Parameters(parameters.collect()),
+            prepared: Prepared::default(),
             children: plan
                 .children
                 .iter()
@@ -124,6 +128,7 @@ impl Node {
         Self {
             layer: self.layer,
             parameters: Parameters(self.parameters.0.into_iter().map(&mut *f).collect()),
+            prepared: Prepared::default(),
             children: self
                 .children
                 .into_iter()
@@ -184,6 +189,7 @@ impl Module for Node {
             layer: self.layer,
             parameters,
             children: children.collect(),
+            prepared: Prepared::default(),
         }
     }
 

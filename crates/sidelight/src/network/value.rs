@@ -90,6 +90,32 @@ impl Value {
             Self::Map(x) => Self::Map(x.without_autodiff()),
         }
     }
+    /// `n` rows from `start` on.
+    pub(super) fn narrow(&self, start: usize, n: usize) -> Self {
+        match self.clone() {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => Self::Features(x.narrow(0, start, n)),
+            Self::Tokens(x) => Self::Tokens(x.narrow(0, start, n)),
+            Self::Map(x) => Self::Map(x.narrow(0, start, n)),
+        }
+    }
+    /// Rows of one kind after one another.
+    pub(super) fn cat(parts: Vec<Self>) -> Self {
+        match parts.first() {
+            None | Some(Self::Nothing) => Self::Nothing,
+            Some(Self::Features(_)) => Self::Features(Tensor::cat(
+                parts.into_iter().map(Self::features).collect(),
+                0,
+            )),
+            Some(Self::Tokens(_)) => Self::Tokens(Tensor::cat(
+                parts.into_iter().map(Self::tokens).collect(),
+                0,
+            )),
+            Some(Self::Map(_)) => {
+                Self::Map(Tensor::cat(parts.into_iter().map(Self::map).collect(), 0))
+            }
+        }
+    }
     pub(super) fn plus(self, other: Self) -> Self {
         match (self, other) {
             (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add_activate(a, b, None)),
@@ -156,6 +182,16 @@ pub struct MetadataTensors {
     pub dense: Tensor<2>,
     /// `[batch, n_embedded]`, each below its table's number of codes.
     pub codes: Tensor<2, Int>,
+}
+
+impl MetadataTensors {
+    /// `n` rows from `start` on.
+    pub(super) fn narrow(&self, start: usize, n: usize) -> Self {
+        Self {
+            dense: self.dense.clone().narrow(0, start, n),
+            codes: self.codes.clone().narrow(0, start, n),
+        }
+    }
 }
 
 /// Training or not.

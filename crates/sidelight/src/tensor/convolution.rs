@@ -133,7 +133,7 @@ pub fn conv2d_folded(
 }
 
 /// Whether the kernels do it: they have no dilation.
-fn by_kernels(x: &Tensor<4>, weight: &Tensor<4>, how: Convolution) -> bool {
+pub(super) fn by_kernels(x: &Tensor<4>, weight: &Tensor<4>, how: Convolution) -> bool {
     how.dilation == 1 && cpu::is_ours(x) && cpu::is_ours(weight)
 }
 

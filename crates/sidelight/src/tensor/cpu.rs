@@ -30,10 +30,13 @@ use burn::backend::{
 use burn::tensor::{DType, Tensor, TensorData};
 use sidelight_kernels as kernel;
 
+use super::prepared::Packed;
 use super::{Activation, Convolution, Precision, Window};
 
+pub(crate) use convolution::pack;
+
 /// A tensor of the Flex backend.
-type Flat = FloatTensor<Flex>;
+pub(crate) type Flat = FloatTensor<Flex>;
 /// A tensor that remembers how it was made.
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
@@ -109,6 +112,13 @@ pub(crate) trait Kernels: Backend {
         how: Convolution,
         then: Then,
     ) -> FloatTensor<Self>;
+    fn sl_convolve_packed(x: FloatTensor<Self>, packed: Packed, then: Then) -> FloatTensor<Self>;
+    fn sl_convolve_add_packed(
+        x: FloatTensor<Self>,
+        other: FloatTensor<Self>,
+        packed: Packed,
+        then: Then,
+    ) -> FloatTensor<Self>;
     fn sl_normalize(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -173,6 +183,12 @@ impl Kernels for Flex {
     ) -> Flat {
         let weight = convolution::scaled(&weight, &scale);
         convolution::forward(&x, &weight, Some(&shift), Some(&other), how, then)
+    }
+    fn sl_convolve_packed(x: Flat, packed: Packed, then: Then) -> Flat {
+        convolution::by_packed(&x, &packed.0, None, then)
+    }
+    fn sl_convolve_add_packed(x: Flat, other: Flat, packed: Packed, then: Then) -> Flat {
+        convolution::by_packed(&x, &packed.0, Some(&other), then)
     }
     fn sl_normalize(
         x: Flat,
@@ -271,6 +287,18 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     ) -> Tracked<C> {
         let (x, weight, scale, shift) = (plain(x), plain(weight), plain(scale), plain(shift));
         let y = Flex::sl_convolve_add_done(x, weight, scale, shift, plain(other), how, then);
+        <Self as AutodiffBackend>::from_inner(y)
+    }
+    fn sl_convolve_packed(x: Tracked<C>, packed: Packed, then: Then) -> Tracked<C> {
+        <Self as AutodiffBackend>::from_inner(Flex::sl_convolve_packed(plain(x), packed, then))
+    }
+    fn sl_convolve_add_packed(
+        x: Tracked<C>,
+        other: Tracked<C>,
+        packed: Packed,
+        then: Then,
+    ) -> Tracked<C> {
+        let y = Flex::sl_convolve_add_packed(plain(x), plain(other), packed, then);
         <Self as AutodiffBackend>::from_inner(y)
     }
     fn sl_normalize(

@@ -2,8 +2,8 @@ use sidelight_kernels::conv::{
     conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
 };
 use sidelight_kernels::{
-    Conv2d, Epilogue, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight,
-    conv2d_forward,
+    Conv2d, Epilogue, PackedConv2d, conv2d_backward_bias, conv2d_backward_input,
+    conv2d_backward_weight, conv2d_forward,
 };
 
 use super::{
@@ -57,6 +57,48 @@ pub(super) fn forward(
         &mut y,
     );
     from_channels_last(y, [shape.batch, shape.out_c, shape.out_h(), shape.out_w()])
+}
+
+/// A convolution with a factor and an offset per outgoing channel, its weights packed for any number of images.
+pub(crate) fn pack(weight: &Flat, scale: &Flat, shift: &Flat, how: Convolution) -> PackedConv2d {
+    let [out_c, each, kernel_h, kernel_w] = dims4(weight);
+    let shape = Conv2d {
+        batch: 1,
+        in_h: kernel_h,
+        in_w: kernel_w,
+        in_c: each * how.groups,
+        out_c,
+        kernel: [kernel_h, kernel_w],
+        stride: [how.stride; 2],
+        padding: [how.padding; 2],
+        groups: how.groups,
+    };
+    let weight = scaled(weight, scale);
+    let (weight, shift) = (contiguous(&weight), contiguous(shift));
+    let pack = match how.precision {
+        Precision::F32 => PackedConv2d::new,
+        Precision::Bf16 => PackedConv2d::new_bf16,
+    };
+    pack(&shape, numbers(&weight), Some(numbers(&shift)))
+}
+
+pub(super) fn by_packed(
+    x: &Flat,
+    packed: &PackedConv2d,
+    other: Option<&Flat>,
+    function: Then,
+) -> Flat {
+    let [batch, _, in_h, in_w] = dims4(x);
+    let shape = packed.shape(batch, in_h, in_w);
+    let x = channels_last(x);
+    let other = other.map(channels_last);
+    let epilogue = Epilogue {
+        activation: then(function),
+        residual: other.as_ref().map(numbers),
+    };
+    let mut y = vec![0.0; shape.output_len()];
+    packed.forward([batch, in_h, in_w], numbers(&x), epilogue, &mut y);
+    from_channels_last(y, [batch, shape.out_c, shape.out_h(), shape.out_w()])
 }
 
 /// The weights of each outgoing channel times its factor: a normalisation folded into the convolution before it.
