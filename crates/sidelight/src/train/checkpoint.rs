@@ -246,10 +246,11 @@ impl Checkpoint {
                 .table
                 .file_name()
                 .map_or_else(Default::default, Into::into);
-            let weights = Path::new(&config.model.weights)
-                .file_name()
-                .unwrap_or_default();
-            config.model.weights = weights.to_string_lossy().into_owned();
+            if config.model.weights_are_a_file() {
+                let weights = Path::new(&config.model.weights).file_name();
+                let weights = weights.unwrap_or_default().to_string_lossy();
+                config.model.weights = weights.into_owned();
+            }
             serde_json::to_value(config).unwrap_or_default()
         };
         let (begun, now) = (without_speed(&self.config), without_speed(config));
