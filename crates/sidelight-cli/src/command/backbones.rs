@@ -27,7 +27,7 @@ pub(crate) fn run(args: &BackbonesArgs, terminal: &mut Terminal) -> anyhow::Resu
     terminal.table(&table, args.format)?;
     if args.format == Format::Text {
         terminal.say("`size` is the side in pixels that the weights were trained with; `train.size` may differ");
-        terminal.say("`hub` is a name that `model.weights` can take: it is downloaded once; other variants by the same makers fit as well");
+        terminal.say("`hub` is a name that `model.weights` can take: it is downloaded once");
     }
     Ok(Answer::Done)
 }

@@ -1,7 +1,7 @@
 //! Weights that `model.weights` names by `org/name`: fetched before a network is built, as the environment says.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
@@ -12,7 +12,7 @@ use crate::terminal::{Terminal, duration};
 
 /// Reads a configuration whose network is going to be built, and fetches its weights where they are on the hub.
 pub(super) fn read_config(
-    path: &std::path::Path,
+    path: &Path,
     overrides: &[String],
     terminal: &mut Terminal,
 ) -> anyhow::Result<Config> {

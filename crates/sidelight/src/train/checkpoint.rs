@@ -481,6 +481,27 @@ mod tests {
     }
 
     #[test]
+    fn weights_may_be_moved_and_a_name_on_the_hub_is_compared_whole() {
+        let with = |weights: &str| {
+            let mut config = config();
+            config.model.weights = weights.into();
+            config
+        };
+        let check = |begun: &str, now: &str| {
+            let checkpoint = Checkpoint {
+                config: with(begun),
+                ..checkpoint()
+            };
+            checkpoint.check(&with(now), &checkpoint.rows, Path::new("run"))
+        };
+        check("/old/net.pth", "new/net.pth").unwrap();
+        check("timm/net", "timm/net").unwrap();
+        assert!(
+            matches!(check("timm/net", "other/net"), Err(Error::ResumeDiffers { field, .. }) if field == "model.weights")
+        );
+    }
+
+    #[test]
     fn a_changed_setting_is_refused_by_name_and_another_number_of_threads_is_not() {
         let checkpoint = checkpoint();
         let mut now = config();
