@@ -17,6 +17,7 @@ pub(crate) mod train;
 mod narration;
 mod problems;
 mod rows;
+mod weights;
 
 use std::path::{Path, PathBuf};
 

@@ -13,6 +13,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod weights;
 
 pub use columns::{collapse_range, expand_range, expand_ranges};
 pub use validate::key;
@@ -323,8 +324,12 @@ pub enum HeadKind {
 pub struct ModelConfig {
     /// Name of a backbone (`sidelight backbones` lists them). Default: `small_cnn`.
     pub backbone: String,
-    /// `.pth` or `.safetensors`, relative to the TOML; `none`: from scratch. Default: `none`.
+    /// `.pth` or `.safetensors`, relative to the TOML; `org/name` or `org/name@revision` on the Hugging Face hub; `none`:
+    /// from scratch. Default: `none`.
     pub weights: String,
+    /// The file of the weights that `org/name` names, once they are fetched; it is written nowhere.
+    #[serde(skip)]
+    pub fetched: Option<PathBuf>,
     /// How metadata joins the image. Default: `concat`.
     pub fusion: String,
     /// Which inputs the model reads. Default: both.
@@ -349,23 +354,12 @@ pub struct ModelConfig {
     pub edit: Vec<toml::Table>,
 }
 
-impl ModelConfig {
-    /// Whether `weights` names a file (`.pth`, `.pt`, `.safetensors`), not `none` or a published name.
-    pub fn weights_are_a_file(&self) -> bool {
-        let extension = std::path::Path::new(&self.weights)
-            .extension()
-            .and_then(|extension| extension.to_str());
-        extension.is_some_and(|extension| {
-            ["pth", "pt", "safetensors"].contains(&extension.to_ascii_lowercase().as_str())
-        })
-    }
-}
-
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             backbone: "small_cnn".into(),
-            weights: "none".into(),
+            weights: weights::NONE.into(),
+            fetched: None,
             fusion: "concat".into(),
             arm: Arm::Both,
             dropout: 0.5,

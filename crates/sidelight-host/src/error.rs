@@ -140,6 +140,106 @@ pub enum Error {
         found: String,
     },
 
+    // === hub ===
+    /// A name that can be none of a repository on the hub.
+    #[error("`{name}` is not the name of weights on the hub: {reason}")]
+    HubName {
+        /// What was written.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Weights by a name, used before they were fetched.
+    #[error("the weights `{name}` were not fetched from the hub")]
+    HubUnfetched {
+        /// The name.
+        name: String,
+    },
+    /// Weights that the cache does not have, and nothing may be downloaded.
+    #[error("the weights `{name}` are not in {}, and nothing is downloaded offline", folder.display())]
+    HubOffline {
+        /// The name.
+        name: String,
+        /// Where they would be downloaded from.
+        url: String,
+        /// Where they would be.
+        folder: PathBuf,
+    },
+    /// The hub, or the store that it leads to, does not answer.
+    #[error("cannot reach {url}")]
+    HubUnreachable {
+        /// The name.
+        name: String,
+        /// Who was asked, without what may be secret in it.
+        url: String,
+        /// The file at the hub.
+        file: String,
+        /// What the connection said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No such repository or revision, or no weights in it.
+    #[error("no weights `{name}` at {endpoint}: it has neither {}", files.join(" nor "))]
+    HubNotFound {
+        /// The name.
+        name: String,
+        /// Where it was looked for.
+        endpoint: String,
+        /// The files that were looked for.
+        files: Vec<&'static str>,
+    },
+    /// Weights that are not given to everybody.
+    #[error("{endpoint} does not give out `{name}` (HTTP {status})")]
+    HubRefused {
+        /// The name.
+        name: String,
+        /// Who refuses.
+        endpoint: String,
+        /// 401 or 403.
+        status: u16,
+        /// Whether a token was shown.
+        has_token: bool,
+    },
+    /// An answer that is no file.
+    #[error("{url} answered with {answer}")]
+    HubAnswer {
+        /// Who answered, without what may be secret in it.
+        url: String,
+        /// What, in words.
+        answer: String,
+    },
+    /// A download that is larger than is allowed, or than it was said to be.
+    #[error("{url} has {bytes} bytes or more, no more than {limit} are accepted")]
+    HubSize {
+        /// The file.
+        url: String,
+        /// What it has, or what had come when it was refused.
+        bytes: u64,
+        /// What it may have.
+        limit: u64,
+    },
+    /// A download that broke off, again and again.
+    #[error("the download of {url} broke off after {done}{} bytes", size.map_or_else(String::new, |size| format!(" of {size}")))]
+    HubBroken {
+        /// The file.
+        url: String,
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes in all, where that is known.
+        size: Option<u64>,
+        /// What the connection said.
+        source: std::io::Error,
+    },
+    /// A download whose checksum is not what the hub says.
+    #[error("{url} arrived damaged: its SHA-256 is {found}, expected {expected}")]
+    HubChecksum {
+        /// The file.
+        url: String,
+        /// What the hub says.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+
     // === table ===
     /// A column that was asked for is not there.
     #[error("no column `{name}` in {}", path.display())]
@@ -833,6 +933,38 @@ impl Error {
                 None => format!("it can be: {}", known.join(", ")),
             }),
             Self::Override { .. } => Some("as in `train.epochs=5` or `metadata.\"exif.ExposureTime\"=continuous`".into()),
+            Self::HubName { .. } => Some(
+                "`model.weights` is `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the \
+                 owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`"
+                    .into(),
+            ),
+            Self::HubUnfetched { .. } => Some("call `fetch_weights` on the configuration's `model` first".into()),
+            Self::HubOffline { url, folder, .. } => Some(format!(
+                "where there is a network, download {url} and set `model.weights` to the file; or copy {} from there \
+                 (offline is what HF_HUB_OFFLINE asks for)",
+                folder.display()
+            )),
+            Self::HubUnreachable { file, .. } => Some(format!(
+                "without a network, download {file} elsewhere and set `model.weights` to the file; behind a proxy, set \
+                 HTTPS_PROXY; a mirror is named with HF_ENDPOINT"
+            )),
+            Self::HubNotFound { .. } => Some(
+                "is the name right? `sidelight backbones` lists names that fit; a file that is there under another name can \
+                 be downloaded by hand and given as a path"
+                    .into(),
+            ),
+            Self::HubRefused { name, endpoint, has_token: false, .. } => Some(format!(
+                "a private or gated repository needs a token: set HF_TOKEN to one from {endpoint}/settings/tokens; if \
+                 `{name}` should be open to all, is the name right?"
+            )),
+            Self::HubRefused { name, endpoint, .. } => Some(format!(
+                "the token in HF_TOKEN does not open it: is it still valid, and are the conditions at {endpoint}/{} accepted?",
+                name.split('@').next().unwrap_or(name)
+            )),
+            Self::HubAnswer { .. } => Some("try again later; a mirror is named with HF_ENDPOINT".into()),
+            Self::HubSize { .. } => Some("is this the repository that you mean? Nothing of it was kept".into()),
+            Self::HubBroken { .. } => Some("the same command goes on where it broke off".into()),
+            Self::HubChecksum { .. } => Some("it was removed: the same command downloads it again".into()),
             Self::TableKind { .. } => {
                 Some("the name must end in .csv, .tsv, .jsonl, .ndjson or .parquet, or be a folder of images".into())
             }

@@ -1,10 +1,10 @@
 //! `sidelight compare CONFIG --out DIR`
 
 use sidelight::compare::{CompareOptions, Compared, Earlier, Event, Speed, Work, compare};
-use sidelight::config::Config;
 use sidelight::evidence::{Difference, Evidence};
 
 use super::Answer;
+use super::weights::read_config;
 use crate::args::CompareArgs;
 use crate::refusal::Refusal;
 use crate::stop;
@@ -13,7 +13,7 @@ use crate::terminal::{Cell, Table, Terminal, count, duration};
 /// Compares, prints the arms, and says the answer with its doubts.
 pub(crate) fn run(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let mut config = Config::read(&args.config, &args.set)?;
+    let mut config = read_config(&args.config, &args.set, terminal)?;
     args.machine.configure(&mut config);
     let mut progress = Progress::default();
     let options = CompareOptions {

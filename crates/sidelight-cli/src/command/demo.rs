@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
-use sidelight::config::Config;
 use sidelight::dataset::ImageSource;
 use sidelight::demo::{self, DemoConfig, DemoRow};
 use sidelight::image::decode;
@@ -18,6 +17,7 @@ use sidelight::train::{TrainOptions, train};
 
 use super::Answer;
 use super::narration::narrate;
+use super::weights::read_config;
 use crate::args::DemoArgs;
 use crate::refusal::Refusal;
 use crate::stop;
@@ -197,7 +197,7 @@ fn learn(
                 format!("data.table={}", arm.table),
             ];
             let overrides: Vec<String> = args.set.iter().cloned().chain(own).collect();
-            let mut config = Config::read(&data.join("sidelight.toml"), &overrides)?;
+            let mut config = read_config(&data.join("sidelight.toml"), &overrides, terminal)?;
             args.machine.configure(&mut config);
             let on_event = &mut |event| narrate(terminal, arm.name, &event);
             let trained = train(

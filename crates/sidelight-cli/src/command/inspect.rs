@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Context;
-use sidelight::config::Config;
 use sidelight::network::backbone::{self, Backbone};
 use sidelight::network::{Network, Shape, matches, weights};
 use sidelight::predict::Model;
@@ -12,6 +11,7 @@ use sidelight::tensor::Device;
 use sidelight::train::Session;
 
 use super::Answer;
+use super::weights::read_config;
 use crate::args::InspectArgs;
 use crate::terminal::{Table, Terminal, count};
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
     let table = match extension(&args.source) {
         Some("pth" | "pt" | "bin" | "safetensors") => tensors(&args.source, &is_wanted)?,
         Some("toml") => {
-            let config = Config::read(&args.source, &args.set)?;
+            let config = read_config(&args.source, &args.set, terminal)?;
             let (session, remarks) = Session::new(&config, &Device::flex())?;
             remarks.iter().for_each(|remark| terminal.say(remark));
             layers(&session.network, &is_wanted, args.tree)?

@@ -1,6 +1,5 @@
 //! `sidelight lr-find CONFIG`
 
-use sidelight::config::Config;
 use sidelight::report::rate_page;
 use sidelight::run::write_whole;
 use sidelight::tensor::Device;
@@ -9,6 +8,7 @@ use sidelight::train::{Event, Journal, Session};
 
 use super::Answer;
 use super::narration::narrate;
+use super::weights::read_config;
 use crate::args::LrFindArgs;
 use crate::stop;
 use crate::terminal::{Cell, Table, Terminal, significant};
@@ -16,7 +16,7 @@ use crate::terminal::{Cell, Table, Terminal, significant};
 /// Tries rates from small to large; the answer is no where none can be suggested.
 pub(crate) fn run(args: &LrFindArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let mut config = Config::read(&args.config, &args.set)?;
+    let mut config = read_config(&args.config, &args.set, terminal)?;
     args.machine.configure(&mut config);
     let (session, remarks) = Session::new(&config, &Device::flex().autodiff())?;
     let mut say = |event: Event| narrate(terminal, "", &event);

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use sidelight::config::Config;
 use sidelight::dataset::{Dataset, Targets};
 use sidelight::image::decode;
 use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
@@ -16,6 +15,7 @@ use sidelight::task::{Prediction, Task};
 use sidelight::tensor::Device;
 use sidelight::train::Session;
 
+use super::weights::read_config;
 use super::{Answer, rows};
 use crate::args::{Format, ShowArgs};
 use crate::refusal::Refusal;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<An
     let subject = if args.source.is_dir() {
         of_run(args, terminal)?
     } else {
-        of_config(args)?
+        of_config(args, terminal)?
     };
     let batch = Loader::new(
         subject.source.clone(),
@@ -70,8 +70,8 @@ pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<An
 }
 
 /// The first batch that training would get, changed at random as configured.
-fn of_config(args: &ShowArgs) -> anyhow::Result<Subject> {
-    let mut config = Config::read(&args.source, &args.set)?;
+fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
+    let mut config = read_config(&args.source, &args.set, terminal)?;
     args.machine.configure(&mut config);
     let (session, remarks) = Session::new(&config, &Device::flex())?;
     let source = Source {

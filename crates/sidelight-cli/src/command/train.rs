@@ -1,11 +1,11 @@
 //! `sidelight train CONFIG --out DIR`
 
-use sidelight::config::Config;
 use sidelight::run::Existing;
 use sidelight::train::{TrainOptions, Trained, train};
 
 use super::Answer;
 use super::narration::narrate;
+use super::weights::read_config;
 use crate::args::TrainArgs;
 use crate::refusal::Refusal;
 use crate::stop;
@@ -14,7 +14,7 @@ use crate::terminal::{Table, Terminal, duration};
 /// Trains, and prints the scores of the validation rows.
 pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let mut config = Config::read(&args.config, &args.set)?;
+    let mut config = read_config(&args.config, &args.set, terminal)?;
     args.machine.configure(&mut config);
     let options = TrainOptions {
         out: args.out.clone(),

@@ -5,4 +5,5 @@ mod advice;
 mod errors;
 mod folder;
 mod help;
+mod hub;
 mod story;

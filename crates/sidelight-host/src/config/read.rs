@@ -17,7 +17,7 @@ impl Config {
     /// # Errors
     ///
     /// [`Error::Read`]; [`Error::Config`] and [`Error::UnknownField`], with the line;
-    /// [`Error::Override`]; [`Error::Setting`] where a value is out of its range.
+    /// [`Error::Override`]; [`Error::Setting`] and [`Error::HubName`] where a value is none that its field can have.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|source| Error::Read {
             path: path.to_path_buf(),
@@ -54,10 +54,13 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         config.data.table = folder.join(&config.data.table);
         if config.model.weights_are_a_file() {
-            config.model.weights = folder
-                .join(&config.model.weights)
-                .to_string_lossy()
-                .into_owned();
+            let path = folder.join(&config.model.weights);
+            config.model.weights = path.to_string_lossy().into_owned();
+            if !config.model.weights_are_a_file() {
+                // What said so was the dot that it began with.
+                let path = Path::new(".").join(path);
+                config.model.weights = path.to_string_lossy().into_owned();
+            }
         }
         config.validate()?;
         Ok(config)

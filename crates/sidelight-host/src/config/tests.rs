@@ -56,6 +56,48 @@ fn what_is_not_said_has_its_default_and_paths_are_relative_to_the_file() {
 }
 
 #[test]
+fn weights_are_none_or_a_file_or_a_name_on_the_hub() {
+    let weights = |text: &str| parse(HOUSES, &[&format!("model.weights={text}")]);
+    for text in [
+        "net.safetensors",
+        "dir/net.PTH",
+        "./net",
+        "../runs/net",
+        "/data/net",
+        "a/b.bin",
+    ] {
+        let config = weights(text).unwrap();
+        assert!(config.model.weights_are_a_file(), "{text}");
+        let file = config.model.weights_file().unwrap().unwrap();
+        assert!(
+            file.ends_with(text.trim_start_matches("./")),
+            "{}",
+            file.display()
+        );
+        assert!(text.starts_with('/') || file.starts_with("home") || file.starts_with("./home"));
+    }
+    assert_eq!(weights("none").unwrap().model.weights_file().unwrap(), None);
+    let mut config = weights("timm/net.a1_in1k@v1").unwrap();
+    assert_eq!(
+        config.model.weights_on_hub().unwrap().unwrap().revision(),
+        "v1"
+    );
+    assert!(
+        matches!(config.model.weights_file(), Err(Error::HubUnfetched { name }) if name == "timm/net.a1_in1k@v1")
+    );
+    config.model.fetched = Some("cache/net.safetensors".into());
+    assert_eq!(config.model.weights_file().unwrap(), config.model.fetched);
+    let written = config.to_toml().unwrap();
+    assert!(
+        written.contains("weights = \"timm/net.a1_in1k@v1\"") && !written.contains("cache"),
+        "{written}"
+    );
+    for text in ["imagenet", "timm/../net", "https://huggingface.co/timm/net"] {
+        assert!(matches!(weights(text), Err(Error::HubName { name, .. }) if name == text));
+    }
+}
+
+#[test]
 fn overrides_are_toml_or_bare_words_at_any_depth() {
     let config = parse(
         HOUSES,

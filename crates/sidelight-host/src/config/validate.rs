@@ -31,7 +31,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`], the first in the order of the file.
+    /// [`Error::Setting`] or [`Error::HubName`], the first in the order of the file.
     pub fn validate(&self) -> Result<()> {
         within(
             "data.split.valid",
@@ -61,6 +61,7 @@ impl Config {
                 ));
             }
         }
+        self.model.weights_on_hub()?;
         within(
             "model.dropout",
             self.model.dropout,

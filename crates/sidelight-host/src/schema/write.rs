@@ -214,7 +214,7 @@ impl Schema {
 /// What follows the data: the settings that one is likely to want, with their defaults.
 const SETTINGS: &str = r#"[model]
 backbone = "small_cnn"  # `sidelight backbones` lists them: resnet18, mobilenet_v2, …; none: metadata only
-weights = "none"  # pretrained weights help most: the path of a .pth or .safetensors file for the backbone
+weights = "none"  # pretrained weights help most: a .pth or .safetensors file for the backbone, or org/name on the Hugging Face hub (`sidelight backbones`)
 arm = "both"  # image | metadata | both
 
 [train]

@@ -221,15 +221,17 @@ impl Design {
         config.train.workers = 0;
         config.data.table = config.data.table.file_name().unwrap_or_default().into();
         let mut hash = Sha256::new();
-        if config.model.weights_are_a_file() {
-            let path = std::path::PathBuf::from(&config.model.weights);
+        if let Ok(Some(path)) = config.model.weights_file() {
             let size = std::fs::metadata(&path).map_or(0, |file| file.len());
             hash.update(size.to_le_bytes());
-            config.model.weights = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            // A name on the hub says more than the file that it became.
+            if config.model.weights_are_a_file() {
+                config.model.weights = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+            }
         }
         hash.update(VERSION);
         hash.update(

@@ -32,6 +32,8 @@ pub struct Backbone {
     pub source: &'static str,
     /// Where pretrained weights come from; empty: there are none.
     pub weights: &'static str,
+    /// The name on the Hugging Face hub that `model.weights` can take for them; empty: none whose keys are read here.
+    pub hub: &'static str,
     /// The weights' licence.
     pub licence: &'static str,
     /// Mean of a pixel that its weights were trained with, RGB in [0, 1].
@@ -115,5 +117,20 @@ impl Backbone {
         body.children
             .retain(|(name, _)| !self.pooling.contains(&name.as_str()));
         Ok(shape::infer(&mut body, Shape::square(3, size))?[0].output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BACKBONES;
+    use crate::hub::HubName;
+
+    #[test]
+    fn names_on_the_hub_are_names() {
+        let named = BACKBONES.iter().filter(|backbone| !backbone.hub.is_empty());
+        for backbone in named {
+            HubName::parse(backbone.hub).unwrap();
+            assert!(!backbone.weights.is_empty(), "{}", backbone.name);
+        }
     }
 }

@@ -20,9 +20,6 @@ use crate::config::{Arm, HeadKind, ModelConfig};
 use crate::error::{Error, Result};
 use crate::tensor::Precision;
 
-/// The value of `model.weights` that means none.
-const FROM_SCRATCH: &str = "none";
-
 /// Default of `model.drop_image` but for points, which are in the image alone.
 const DROP_IMAGE: f64 = 0.5;
 
@@ -36,7 +33,7 @@ impl Network {
     /// # Errors
     ///
     /// [`Error::Setting`] of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
-    /// [`Error::NoFusion`], those of [`weights::read`] and [`weights::load`], those of [`Network::edit`].
+    /// [`Error::NoFusion`], those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
     pub fn build(
         config: &ModelConfig,
         spec: &ModelSpec,
@@ -95,8 +92,8 @@ impl Network {
         }
 
         let backbone = backbone::named(&config.backbone)?;
-        let weights = (config.weights != FROM_SCRATCH).then(|| Path::new(&config.weights));
-        let mut network = Self::body(backbone, spec.size, weights, seed, device)?;
+        let weights = config.weights_file()?;
+        let mut network = Self::body(backbone, spec.size, weights.as_deref(), seed, device)?;
         let (early, late): (Vec<Edit>, Vec<Edit>) = edits
             .into_iter()
             .partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));

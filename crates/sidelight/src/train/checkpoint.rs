@@ -246,10 +246,11 @@ impl Checkpoint {
                 .table
                 .file_name()
                 .map_or_else(Default::default, Into::into);
-            let weights = Path::new(&config.model.weights)
-                .file_name()
-                .unwrap_or_default();
-            config.model.weights = weights.to_string_lossy().into_owned();
+            if config.model.weights_are_a_file() {
+                let weights = Path::new(&config.model.weights).file_name();
+                let weights = weights.unwrap_or_default().to_string_lossy();
+                config.model.weights = weights.into_owned();
+            }
             serde_json::to_value(config).unwrap_or_default()
         };
         let (begun, now) = (without_speed(&self.config), without_speed(config));
@@ -477,6 +478,27 @@ mod tests {
         fs::write(begun.path().join(NETWORK), "half").unwrap();
         drop(begun);
         assert_eq!(Checkpoint::read(&dir).unwrap(), Some(checkpoint()));
+    }
+
+    #[test]
+    fn weights_may_be_moved_and_a_name_on_the_hub_is_compared_whole() {
+        let with = |weights: &str| {
+            let mut config = config();
+            config.model.weights = weights.into();
+            config
+        };
+        let check = |begun: &str, now: &str| {
+            let checkpoint = Checkpoint {
+                config: with(begun),
+                ..checkpoint()
+            };
+            checkpoint.check(&with(now), &checkpoint.rows, Path::new("run"))
+        };
+        check("/old/net.pth", "new/net.pth").unwrap();
+        check("timm/net", "timm/net").unwrap();
+        assert!(
+            matches!(check("timm/net", "other/net"), Err(Error::ResumeDiffers { field, .. }) if field == "model.weights")
+        );
     }
 
     #[test]

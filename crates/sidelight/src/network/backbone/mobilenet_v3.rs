@@ -14,6 +14,7 @@ pub(super) const LARGE: Backbone = Backbone {
     name: "mobilenet_v3_large",
     source: "Howard et al. 2019, arXiv:1905.02244",
     weights: "torchvision, ImageNet-1k",
+    hub: "",
     licence: "BSD-3-Clause",
     mean: IMAGENET_MEAN,
     sd: IMAGENET_SD,

@@ -3,7 +3,8 @@
 //! # Source
 //!
 //! He et al. 2016, "Deep residual learning for image recognition", arXiv:1512.03385, table 1. The stride of a bottleneck
-//! is in its 3×3 convolution ("v1.5"), as in torchvision. Weights: torchvision (BSD-3-Clause), trained on ImageNet.
+//! is in its 3×3 convolution ("v1.5"), as in torchvision. Weights: torchvision (BSD-3-Clause), trained on ImageNet;
+//! timm's `tv_in1k` on the hub are the same.
 
 use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
 use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, Linear, Pool, Residual};
@@ -13,6 +14,7 @@ const RESNET: Backbone = Backbone {
     name: "",
     source: "He et al. 2016, arXiv:1512.03385",
     weights: "torchvision, ImageNet-1k",
+    hub: "",
     licence: "BSD-3-Clause",
     mean: IMAGENET_MEAN,
     sd: IMAGENET_SD,
@@ -24,20 +26,24 @@ const RESNET: Backbone = Backbone {
 };
 pub(super) const RESNET18: Backbone = Backbone {
     name: "resnet18",
+    hub: "timm/resnet18.tv_in1k",
     ..RESNET
 };
 pub(super) const RESNET34: Backbone = Backbone {
     name: "resnet34",
+    hub: "timm/resnet34.tv_in1k",
     plan: |n| basic([3, 4, 6, 3], n),
     ..RESNET
 };
 pub(super) const RESNET50: Backbone = Backbone {
     name: "resnet50",
+    hub: "timm/resnet50.tv_in1k",
     plan: |n| bottleneck([3, 4, 6, 3], n),
     ..RESNET
 };
 pub(super) const RESNET101: Backbone = Backbone {
     name: "resnet101",
+    hub: "timm/resnet101.tv_in1k",
     plan: |n| bottleneck([3, 4, 23, 3], n),
     ..RESNET
 };

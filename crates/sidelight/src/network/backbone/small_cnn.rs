@@ -17,6 +17,7 @@ pub(super) const SMALL_CNN: Backbone = Backbone {
     name: "small_cnn",
     source: "ours: five plain 3×3 stages, after Simonyan and Zisserman 2015, arXiv:1409.1556",
     weights: "",
+    hub: "",
     licence: "",
     mean: IMAGENET_MEAN,
     sd: IMAGENET_SD,
