@@ -41,6 +41,8 @@ pub struct HostBatch {
     pub mask: Vec<f32>,
     /// From pixels of the stored image to pixels of the input square, one a row: its inverse maps predictions back.
     pub to_input: Vec<Affine>,
+    /// Whether the image was mirrored, one a row.
+    pub is_flipped: Vec<bool>,
 }
 
 /// From a decoded image to the numbers that a network reads.

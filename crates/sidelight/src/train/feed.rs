@@ -558,6 +558,7 @@ impl Stored {
             targets: pick(&self.host.targets, n_stored, &places),
             mask: pick(&self.host.mask, n_stored, &places),
             to_input: pick(&self.host.to_input, n_stored, &places),
+            is_flipped: vec![false; rows.len()],
         }
     }
 

@@ -2,14 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sidelight::config::{Config, Sampling, Unfreeze};
+use sidelight::config::{Arm, Config, Sampling, Unfreeze};
 use sidelight::dataset::{Dataset, Targets};
+use sidelight::predict::{PredictOptions, evaluate_with};
 use sidelight::split::Split;
 use sidelight::train::checkpoint::{Checkpoint, NamedValues};
 use sidelight::train::{Ended, Event, Journal, Session, fit};
 
-use crate::scenes::{classes, config, first};
-use crate::training::{CLASS, assert_same, planted, random_config, resumed, run, session};
+use crate::scenes::{classes, config, first, png};
+use crate::training::{CLASS, assert_same, planted, random_config, resumed, run, session, squares};
 
 /// Trains until this many steps are done; what the checkpoint then holds is in `dir`.
 fn stopped(session: Session, stop_at: usize, dir: &std::path::Path) -> Checkpoint {
@@ -241,4 +242,117 @@ fn all_options_together_go_on_to_the_same_bits() {
         config.augment.hide_column = 0.2;
     };
     survives_a_stop(what, &[2, 5, 9]);
+}
+
+/// Two squares, the left one being point 0.
+fn pairs(n: usize) -> Dataset {
+    let mut data = squares(n);
+    let Some(Targets::Points { xy, .. }) = &data.targets else {
+        panic!("points")
+    };
+    let place = |row: usize| xy[row].map(|x| x as usize - 2);
+    let pairs: Vec<[[usize; 2]; 2]> = (0..n)
+        .map(|row| {
+            let ([x, y], [u, v]) = (place(row), place((row + 1) % n));
+            [[x / 2, y], [11 + u / 2, v]]
+        })
+        .collect();
+    data.images = (0..n)
+        .map(|row| {
+            png(row, |i, j| {
+                let is_in =
+                    |[x, y]: &[usize; 2]| (*x..x + 4).contains(&i) && (*y..y + 4).contains(&j);
+                if pairs[row].iter().any(is_in) {
+                    [255; 3]
+                } else {
+                    [20, 40, 60]
+                }
+            })
+        })
+        .collect();
+    let middle = |[x, y]: [usize; 2]| [x as f32 + 2.0, y as f32 + 2.0];
+    data.targets = Some(Targets::Points {
+        n_points: 2,
+        xy: pairs.into_iter().flatten().map(middle).collect(),
+    });
+    data
+}
+
+#[test]
+fn several_looks_at_points_come_back_to_where_they_are() {
+    let data = pairs(120);
+    let split = first(96, &data);
+    let mut config = config(
+        "kind = \"points\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\"]\nsymmetric = [[0, 1]]",
+        "epochs = 25\nlearning_rate = 0.01\n",
+    );
+    config.model.arm = Arm::Image;
+    config.model.dropout = 0.0;
+    config.augment = sidelight::config::AugmentConfig {
+        flip: Some(true),
+        ..Default::default()
+    };
+    let model = run(session(&config, &data, &split)).into_model();
+    let error = |looks| {
+        let options = PredictOptions {
+            looks,
+            ..PredictOptions::default()
+        };
+        let (metrics, predicted) = evaluate_with(&model, &data, options, &mut |_, _| {}).unwrap();
+        (metrics.get("mean_px").unwrap(), predicted.predictions)
+    };
+    let (plain, once) = error(1);
+    let (looked, eight) = error(8);
+    assert_ne!(once, eight);
+    assert_eq!(eight, error(8).1, "the same looks every time");
+    // A point that stayed mirrored, or kept its partner's place, would be off by about 5 pixels in the mean.
+    assert!(
+        looked < plain + 0.5 && looked < 2.5,
+        "{looked} after {plain}"
+    );
+}
+
+#[test]
+fn several_looks_have_the_mean_of_their_probabilities() {
+    let (data, _) = planted(24);
+    let split = first(16, &data);
+    let mut config = random_config();
+    config.train.epochs = 1;
+    let model = run(session(&config, &data, &split)).into_model();
+    let predict = |looks| {
+        let options = PredictOptions {
+            looks,
+            ..PredictOptions::default()
+        };
+        let all = model.predict_with(&data, options, &mut |_, _| {}).unwrap();
+        let probability = |prediction: &Option<sidelight::task::Prediction>| match prediction {
+            Some(sidelight::task::Prediction::Class { probabilities }) => probabilities[0],
+            other => panic!("{other:?}"),
+        };
+        all.predictions
+            .iter()
+            .map(probability)
+            .collect::<Vec<f32>>()
+    };
+    let (one, two, three) = (predict(1), predict(2), predict(3));
+    assert_ne!(one, two);
+    // What the third look adds alone, 3 · mean of three − 2 · mean of two, is a probability too.
+    for (two, three) in two.iter().zip(three) {
+        let third = 3.0 * three - 2.0 * two;
+        assert!((-1e-5..=1.0 + 1e-5).contains(&third), "{third}");
+    }
+    let plain = model.predict(&data, &mut |_, _| {}).unwrap();
+    assert_eq!(plain.predictions.len(), one.len());
+    // Nothing changes at random: every look is the first.
+    let mut still = model.clone();
+    still.config.augment.probability = 0.0;
+    still.config.augment.flip = Some(false);
+    let options = PredictOptions {
+        looks: 3,
+        ..PredictOptions::default()
+    };
+    let again = still.predict_with(&data, options, &mut |_, _| {}).unwrap();
+    for (a, b) in plain.predictions.iter().zip(&again.predictions) {
+        assert_eq!(a, b);
+    }
 }
