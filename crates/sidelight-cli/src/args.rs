@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sidelight::predict::PredictOptions;
 
 /// Images and a table about them in, a network that reads both out.
 ///
@@ -507,6 +508,9 @@ pub(crate) struct EvalArgs {
         help_heading = "Output"
     )]
     pub(crate) format: Format,
+    /// How often it looks at an image.
+    #[command(flatten)]
+    pub(crate) looks: Looks,
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,
@@ -525,6 +529,9 @@ pub(crate) struct PredictArgs {
     /// Example: --out predictions.parquet
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) out: PathBuf,
+    /// How often it looks at an image.
+    #[command(flatten)]
+    pub(crate) looks: Looks,
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,
@@ -641,6 +648,42 @@ pub(crate) struct BackbonesArgs {
         help_heading = "Output"
     )]
     pub(crate) format: Format,
+}
+
+/// How often each image is looked at.
+#[derive(Debug, Args)]
+pub(crate) struct Looks {
+    /// Looks at each image; the prediction is their mean
+    ///
+    /// 1: the image as it is. More: also changed at random as in training, by
+    /// the run's [augment]; points are mapped back. Takes so many times as long.
+    /// Example: --tta 8
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Prediction"
+    )]
+    pub(crate) tta: u16,
+}
+
+impl Looks {
+    /// As the library takes it.
+    pub(crate) fn options(&self) -> PredictOptions {
+        PredictOptions {
+            looks: self.tta.into(),
+            ..PredictOptions::default()
+        }
+    }
+
+    /// How far it is.
+    pub(crate) fn progress(&self, done: usize, all: usize) -> String {
+        match self.tta {
+            1 => format!("{done} of {all} rows"),
+            n => format!("{done} of {all} looks, {n} a row"),
+        }
+    }
 }
 
 /// Where and on how many cores it computes.

@@ -24,6 +24,8 @@ pub enum Purpose {
     Augment,
     /// Which of a row's metadata is hidden.
     Hide,
+    /// Which rows are drawn for an epoch.
+    Sample,
 }
 
 /// The random stream of one row in one epoch: the same whichever thread draws from it, and in whatever order
@@ -287,6 +289,27 @@ pub fn shuffle<T>(items: &mut [T], stream: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(stream, last as u64 + 1) as usize);
     }
+}
+
+/// Draws `n` places of `weights` with replacement, each as likely as its weight is large. None where all weights are 0.
+pub fn draw(weights: &[f64], n: usize, stream: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut sum = 0.0;
+    let sums: Vec<f64> = weights
+        .iter()
+        .map(|weight| {
+            sum += weight;
+            sum
+        })
+        .collect();
+    if sum <= 0.0 {
+        return Vec::new();
+    }
+    (0..n)
+        .map(|_| {
+            let at = uniform(stream) * sum;
+            sums.partition_point(|sum| *sum <= at)
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -401,12 +401,20 @@ pub struct TrainConfig {
     pub freeze_epochs: Option<usize>,
     /// true: the pretrained part stays frozen throughout. Default: false.
     pub freeze: bool,
+    /// How the pretrained part thaws after that: `all` at once, or `gradual`, block by block from the last to the first,
+    /// one an epoch or more, so that all have thawed by half of the epochs. Default: all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unfreeze: Unfreeze,
     /// Side of the network's input, in pixels. Default: 128.
     pub size: usize,
     /// How an image is fitted to it. Default: squish.
     pub resize: ResizeMethod,
-    /// Rows per step. Default: 32.
+    /// Rows per batch. Default: 32.
     pub batch: usize,
+    /// Batches per step of the optimiser: `batch = 8` with `accumulate = 4` learns what `batch = 32` does in a quarter of
+    /// the memory, but for normalisations over the batch, which see 8 rows. Default: 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Peak learning rate of the one-cycle schedule. Default: 2e-3.
     pub learning_rate: f64,
     /// Decoupled weight decay (not on norms and biases). Default: 0.01.
@@ -417,10 +425,26 @@ pub struct TrainConfig {
     pub patience: usize,
     /// Largest norm of the whole gradient; 0: no clipping. Default: 1.
     pub clip: f64,
+    /// Decay of a moving average of the network, in [0, 1): it is the average that is scored, kept and saved. 0.999 looks
+    /// back about a thousand steps. 0: none. Default: 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ema: f64,
+    /// `ema`: look back less in the first steps, so that a short training is not held where it began. Default: false.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ema_warmup: bool,
     /// Loss, by name; empty: the task's default.
     pub loss: String,
     /// Weigh classes by inverse frequency. Default: false.
     pub class_weights: bool,
+    /// Which rows an epoch is made of: `even`, every one once; `balanced`, as many, drawn with replacement so that all
+    /// classes come equally often (kind `class` alone). Default: even.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sampling: Sampling,
+    /// Rows are blended in pairs: α of the Beta(α, α) that their shares come from; 0.2 to 0.4 is usual (kinds `class` and
+    /// `classes` alone). Dense metadata is blended like the image; embedded columns are those of the row with the larger
+    /// share. 0: no blending. Default: 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mixup: f64,
     /// Everything random in training comes from it. Default: 0.
     pub seed: u64,
     /// `f32` or `bf16`. Default: f32.
@@ -437,22 +461,50 @@ impl Default for TrainConfig {
             epochs: 10,
             freeze_epochs: None,
             freeze: false,
+            unfreeze: Unfreeze::All,
             size: 128,
             resize: ResizeMethod::Squish,
             batch: 32,
+            accumulate: 1,
             learning_rate: 2e-3,
             weight_decay: 0.01,
             backbone_rate: 0.1,
             patience: 0,
             clip: 1.0,
+            ema: 0.0,
+            ema_warmup: false,
             loss: String::new(),
             class_weights: false,
+            sampling: Sampling::Even,
+            mixup: 0.0,
             seed: 0,
             precision: "f32".into(),
             workers: 0,
             checkpoint_steps: 0,
         }
     }
+}
+
+/// How the pretrained part thaws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unfreeze {
+    /// All of it at once.
+    #[default]
+    All,
+    /// Block by block, from the last to the first.
+    Gradual,
+}
+
+/// Which rows an epoch is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// Every row once.
+    #[default]
+    Even,
+    /// As many rows, drawn with replacement, every class as likely as the next.
+    Balanced,
 }
 
 /// How an image is fitted to a square.
@@ -506,6 +558,10 @@ impl Default for AugmentConfig {
             hide_column: 0.0,
         }
     }
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -7,11 +7,12 @@
 mod pool;
 mod sample;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Augment, Hide, Purpose, shuffle, stream};
+use crate::augment::{Augment, Hide, Purpose, draw, shuffle, stream};
 use crate::config::ResizeMethod;
 use crate::dataset::Dataset;
 use crate::encode::{EncodedMetadata, Encoder};
@@ -40,6 +41,8 @@ pub struct HostBatch {
     pub mask: Vec<f32>,
     /// From pixels of the stored image to pixels of the input square, one a row: its inverse maps predictions back.
     pub to_input: Vec<Affine>,
+    /// Whether the image was mirrored, one a row.
+    pub is_flipped: Vec<bool>,
 }
 
 /// From a decoded image to the numbers that a network reads.
@@ -97,13 +100,13 @@ impl Source {
         }
     }
 
-    /// As [`Source::hide`], of every row of a batch.
-    pub fn hide_batch(&self, epoch: u64, batch: &mut HostBatch) {
+    /// As [`Source::hide`], of every row of the plan's batch number `n`, counted from its start.
+    pub fn hide_batch(&self, plan: &Plan, n: usize, batch: &mut HostBatch) {
         let (d_dense, n_embedded) = (self.metadata.d_dense, self.metadata.n_embedded);
         for (i, &row) in batch.rows.iter().enumerate() {
             let dense = &mut batch.dense[i * d_dense..(i + 1) * d_dense];
             let codes = &mut batch.codes[i * n_embedded..(i + 1) * n_embedded];
-            self.hide(epoch, row, dense, codes);
+            self.hide(plan.changes(n, i), row, dense, codes);
         }
     }
 }
@@ -123,6 +126,8 @@ pub enum Last {
 pub struct Plan {
     epoch: u64,
     batches: Vec<Vec<usize>>,
+    /// How often each of these rows came before in the epoch; empty where every row comes once.
+    repeats: Vec<Vec<u64>>,
     first: usize,
 }
 
@@ -138,6 +143,31 @@ impl Plan {
         }
         plan
     }
+    /// As many rows as there are at these positions, drawn with replacement, each as likely as its weight is large.
+    ///
+    /// # Source
+    ///
+    /// PyTorch's `WeightedRandomSampler` with `num_samples` rows and `replacement=True`.
+    pub fn drawn(rows: &[usize], weights: &[f64], batch: usize, seed: u64, epoch: u64) -> Self {
+        let mut stream = stream(seed, epoch, 0, Purpose::Sample);
+        let rows: Vec<usize> = draw(weights, rows.len(), &mut stream)
+            .into_iter()
+            .map(|place| rows[place])
+            .collect();
+        let mut seen = HashMap::new();
+        let repeats: Vec<u64> = rows
+            .iter()
+            .map(|row| {
+                let n = seen.entry(row).or_insert(0);
+                *n += 1;
+                *n - 1
+            })
+            .collect();
+        Self {
+            repeats: repeats.chunks(batch.max(1)).map(<[u64]>::to_vec).collect(),
+            ..Self::in_order(&rows, batch, epoch)
+        }
+    }
     /// The rows at these positions, in this order, `batch` at a time; every one of them.
     pub fn evaluation(rows: &[usize], batch: usize) -> Self {
         Self::in_order(rows, batch, 0)
@@ -146,6 +176,7 @@ impl Plan {
         Self {
             epoch,
             batches: rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect(),
+            repeats: Vec::new(),
             first: 0,
         }
     }
@@ -155,6 +186,27 @@ impl Plan {
         self.first = step.min(self.batches.len());
         self
     }
+    /// The same rows in the same order from the start on, each batch divided as evenly as can be into as few parts as
+    /// there must be for none to be larger than `largest`.
+    #[must_use]
+    pub fn in_parts(self, largest: usize) -> Self {
+        fn divided<T: Clone>(batches: &[Vec<T>], largest: usize) -> Vec<Vec<T>> {
+            let parts = |batch: &Vec<T>| -> Vec<Vec<T>> {
+                let n = batch.len().div_ceil(largest.max(1));
+                let end = |part: usize| batch.len() * part / n;
+                (0..n)
+                    .map(|part| batch[end(part)..end(part + 1)].to_vec())
+                    .collect()
+            };
+            batches.iter().flat_map(parts).collect()
+        }
+        Self {
+            batches: divided(self.batches(), largest),
+            repeats: divided(self.repeats.get(self.first..).unwrap_or_default(), largest),
+            first: 0,
+            ..self
+        }
+    }
     /// Number of batches in the whole epoch, those before the start included.
     pub fn n_steps(&self) -> usize {
         self.batches.len()
@@ -163,9 +215,11 @@ impl Plan {
     pub fn batches(&self) -> &[Vec<usize>] {
         &self.batches[self.first..]
     }
-    /// The epoch that random changes are drawn for.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
+    /// What random changes to one row of one batch (from the start on) are drawn by: the epoch, and something else for
+    /// each time that the row comes again in it.
+    pub fn changes(&self, batch: usize, place: usize) -> u64 {
+        let repeats = self.repeats.get(self.first + batch);
+        self.epoch + (repeats.map_or(0, |repeats| repeats[place]) << 32)
     }
 }
 

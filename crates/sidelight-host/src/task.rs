@@ -9,6 +9,8 @@ use crate::dataset::{Dataset, Targets};
 use crate::encode::category::{codes_of, natural_order};
 use crate::error::{Error, Place, Result};
 
+mod mean;
+
 /// A task, fitted on training rows: class names, scale of values; stored in the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

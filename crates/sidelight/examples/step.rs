@@ -9,6 +9,8 @@
 //! classes, backward, AdamW on every parameter, running statistics. Prints images per second (median of the steps) and
 //! the peak of the process's memory.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};

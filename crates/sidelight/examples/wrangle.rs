@@ -5,6 +5,8 @@
 //! cargo run --release -p sidelight --example wrangle -- DATA/frl_faces/metadata.csv WEIGHTS/mobilenet_v2-b0353104.pth
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

@@ -254,6 +254,23 @@ impl Loss {
             .collect()
     }
 
+    /// What [`Loss::mean`] divides by: how much is known in a batch, times the class weights.
+    ///
+    /// # Shapes
+    ///
+    /// As for [`Loss::mean`].
+    pub fn weight(&self, target: Tensor<2>, mask: Tensor<2>) -> f64 {
+        let known = numbers(mask).into_iter().map(f64::from);
+        match self {
+            Self::CrossEntropy { class_weights, .. } if !class_weights.is_empty() => known
+                .zip(numbers(target))
+                .filter(|(known, _)| *known > 0.0)
+                .map(|(known, class)| known * f64::from(class_weights[class as usize]))
+                .sum(),
+            _ => known.sum(),
+        }
+    }
+
     /// Sum of the losses and of the weights of a batch, for a mean over batches of different sizes.
     pub fn sums(&self, output: Tensor<2>, target: Tensor<2>, mask: Tensor<2>) -> (f64, f64) {
         let Terms { losses, weights } = self.terms(output, target, mask);

@@ -11,12 +11,15 @@ pub(crate) use store::checksum;
 use std::sync::Arc;
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use crate::augment::Augment;
 use crate::config::{Arm, Config, Normalizer};
 use crate::dataset::{Dataset, Targets};
 use crate::encode::{Encoder, Unseen};
 use crate::error::{Error, Result};
+use crate::image::cache::PixelCache;
 use crate::image::facts;
 use crate::loader::{BadImage, Loader, LoaderOptions, Plan, Preprocess, Source};
 use crate::loss::{Loss, Weights};
@@ -52,6 +55,34 @@ pub struct Predictions {
     pub unseen: Unseen,
 }
 
+/// How rows are predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PredictOptions {
+    /// Threads, and memory for images to come.
+    pub loader: LoaderOptions,
+    /// Looks at each image: the first at it as it is, each other at it changed at random as in training (`[augment]`), by
+    /// the number of the look and the row alone. A row's prediction is the mean ([`Task::mean`]), its points mapped back;
+    /// its loss is that of the first look. A model of metadata alone looks once. Default: 1.
+    ///
+    /// # Source
+    ///
+    /// Test-time augmentation, Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks",
+    /// section 4.1. Departs from fastai's `tta`, where the image as it is has a weight of its own (`beta`): a plain mean.
+    pub looks: usize,
+}
+
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            loader: LoaderOptions::default(),
+            looks: 1,
+        }
+    }
+}
+
+/// Decoded images kept in memory for the next look, at most.
+const CACHE_BYTES: usize = 1 << 30;
+
 impl Model {
     /// How images become what its network reads.
     pub fn preprocess(&self) -> Preprocess {
@@ -71,87 +102,112 @@ impl Model {
         dataset: &Dataset,
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Predictions> {
-        self.predict_with(dataset, LoaderOptions::default(), on_progress)
+        self.predict_with(dataset, PredictOptions::default(), on_progress)
     }
 
-    /// As [`Model::predict`], with so many threads and so much memory for images to come.
+    /// As [`Model::predict`], with so many threads and looks at each image.
     ///
     /// # Errors
     ///
-    /// As [`Model::predict`]; with [`BadImage::Error`] the first image that cannot be read.
+    /// As [`Model::predict`].
     pub fn predict_with(
         &self,
         dataset: &Dataset,
-        options: LoaderOptions,
+        options: PredictOptions,
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Predictions> {
         let (encoded, unseen) = self.encoder.encode(&dataset.metadata)?;
         let loss = Loss::new(&self.task, &self.config.train.loss, Weights::Even)?;
-        // Training needs gradients; predicting must not keep what they would need.
-        let network = self.network.valid();
-        let device = device(&network);
-        let preprocess = self.preprocess();
-        let source = Source {
+        let reads_image = reads_image(self.config.model.arm);
+        let n_looks = if reads_image { options.looks.max(1) } else { 1 };
+        let mut source = Source {
             dataset: shared(dataset),
             metadata: Arc::new(encoded),
             encoder: shared(&self.encoder),
             task: shared(&self.task),
-            preprocess,
+            preprocess: self.preprocess(),
             augment: None,
             hide: None,
-            reads_image: reads_image(self.config.model.arm),
-            cache: None,
+            reads_image,
+            cache: (n_looks > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES))),
             seed: 0,
         };
         let n_rows = dataset.len();
-        let rows: Vec<usize> = (0..n_rows).collect();
-        let plan = Plan::evaluation(&rows, self.config.train.batch);
+        let mut seen: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];
+        let mut losses = dataset.targets.is_some().then(|| vec![f32::NAN; n_rows]);
+        let (mut problems, mut n_done) = (Vec::new(), 0);
+        for look in 0..n_looks {
+            if look > 0 {
+                let Config {
+                    augment, target, ..
+                } = &self.config;
+                source.augment = Some(Augment::new(augment, target.kind)?);
+                source.seed = look as u64;
+            }
+            let failures = self.look(&source, options.loader, &mut |batch, output| {
+                if let (0, Some(losses), Some((target, mask))) =
+                    (look, &mut losses, batch.targets.clone())
+                {
+                    let of_rows = loss.rows(output.clone(), target, mask);
+                    for (&row, loss) in batch.rows.iter().zip(of_rows) {
+                        losses[row] = loss;
+                    }
+                }
+                let size = source.preprocess.size;
+                let predictions = decode(&self.task, output, &batch.to_input, size);
+                for (i, prediction) in predictions.into_iter().enumerate() {
+                    seen[batch.rows[i]].push(match batch.is_flipped[i] {
+                        true => self.task.unmirrored(prediction),
+                        false => prediction,
+                    });
+                }
+                n_done += batch.rows.len();
+                on_progress(n_done, n_rows * n_looks);
+            })?;
+            if look == 0 {
+                problems = failures;
+            }
+        }
+        let one = |mut of_row: Vec<Prediction>| match of_row.len() {
+            1 => of_row.pop(),
+            _ => self.task.mean(&of_row),
+        };
+        Ok(Predictions {
+            predictions: seen.into_iter().map(one).collect(),
+            problems,
+            losses,
+            unseen,
+        })
+    }
+
+    /// Runs the network on every row once; returns the rows whose image cannot be read, and why.
+    fn look(
+        &self,
+        source: &Source,
+        options: LoaderOptions,
+        on_batch: &mut dyn FnMut(&Batch, Tensor<2>),
+    ) -> Result<Vec<(usize, Arc<Error>)>> {
+        // Training needs gradients; predicting must not keep what they would need.
+        let network = self.network.valid();
+        let device = device(&network);
+        let rows: Vec<usize> = (0..source.dataset.len()).collect();
         let mut loader = Loader::new(
-            source,
-            plan,
+            source.clone(),
+            Plan::evaluation(&rows, self.config.train.batch),
             LoaderOptions {
                 bad_image: BadImage::Skip,
                 ..options
             },
         );
-        let mut predictions = vec![None; n_rows];
-        let mut losses = dataset.targets.is_some().then(|| vec![f32::NAN; n_rows]);
-        let mut n_done = 0;
         for host in &mut loader {
             let batch = Batch::new(host?, &device);
-            let output = batch.run(&network, &mut Context::evaluate(None));
-            if let (Some(losses), Some((target, mask))) = (&mut losses, &batch.targets) {
-                for (&row, value) in
-                    batch
-                        .rows
-                        .iter()
-                        .zip(loss.rows(output.clone(), target.clone(), mask.clone()))
-                {
-                    losses[row] = value;
-                }
-            }
-            for (&row, prediction) in
-                batch
-                    .rows
-                    .iter()
-                    .zip(decode(&self.task, output, &batch.to_input, preprocess.size))
-            {
-                predictions[row] = Some(prediction);
-            }
-            n_done += batch.rows.len();
-            on_progress(n_done, n_rows);
+            let output = batch.run(&network, &mut Context::evaluate(None)); // [batch, n_outputs]
+            on_batch(&batch, output);
         }
-        let problems = loader
-            .into_failures()
-            .into_iter()
+        let failures = loader.into_failures().into_iter();
+        Ok(failures
             .map(|failure| (failure.row, Arc::new(failure.error)))
-            .collect();
-        Ok(Predictions {
-            predictions,
-            problems,
-            losses,
-            unseen,
-        })
+            .collect())
     }
 }
 
@@ -165,13 +221,27 @@ pub fn evaluate(
     dataset: &Dataset,
     on_progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(Metrics, Predictions)> {
+    evaluate_with(model, dataset, PredictOptions::default(), on_progress)
+}
+
+/// As [`evaluate`], with so many threads and looks at each image.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub fn evaluate_with(
+    model: &Model,
+    dataset: &Dataset,
+    options: PredictOptions,
+    on_progress: &mut dyn FnMut(usize, usize),
+) -> Result<(Metrics, Predictions)> {
     let Some(targets) = &dataset.targets else {
         return Err(Error::NoTargets {
             path: dataset.path.clone(),
             columns: model.config.target.names(),
         });
     };
-    let predicted = model.predict(dataset, on_progress)?;
+    let predicted = model.predict_with(dataset, options, on_progress)?;
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let sizes = image_sizes(&model.task, dataset, &rows);
     let metrics = score(

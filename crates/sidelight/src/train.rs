@@ -4,11 +4,15 @@
 //! fits encoder and task, builds the network, trains it, predicts the validation rows and writes the run folder.
 //! One seed gives one result, whatever the number of threads, and whether or not the run was interrupted.
 
+pub mod average;
 pub mod checkpoint;
+mod depth;
+mod descent;
 mod feature_cache;
 pub mod feed;
 mod journal;
 pub mod lr_find;
+mod mixup;
 pub mod optimizer;
 mod prepare;
 mod results;
@@ -17,10 +21,9 @@ pub mod schedule;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Tensor;
 use rand::Rng;
 
-use crate::config::Config;
+use crate::config::{Config, Unfreeze};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::metric::{self, Metrics};
@@ -31,10 +34,12 @@ use crate::run::{Existing, LogLine, Run};
 use crate::task::Task;
 use crate::tensor::stream;
 
+use average::Average;
 use checkpoint::{Best, Checkpoint, NamedValues, Progress, RowsDigest};
+use depth::{Blocks, freeze_all_but};
 use feed::Feed;
 use journal::StepTaken;
-use optimizer::{Gradients, Optimizer, clip_factor};
+use optimizer::{Optimizer, clip_factor};
 use schedule::{Backbone, Plan};
 
 pub use feature_cache::FeatureCache;
@@ -91,6 +96,8 @@ pub struct Session {
     pub frozen: Vec<String>,
     /// How it steps.
     pub optimizer: Optimizer,
+    /// The moving average of the network, where one is asked for.
+    pub average: Option<Average>,
     /// The rates.
     pub plan: Plan,
     /// What it makes small.
@@ -128,28 +135,18 @@ pub fn fit(
 ) -> Result<(Session, Ended)> {
     while session.progress.epoch < session.plan.epochs() && !session.is_out_of_patience() {
         let epoch = session.progress.epoch;
-        session.enter(session.plan.backbone(epoch), journal)?;
+        session.enter(epoch, journal)?;
         journal.begin_epoch();
         let mut batches = session.feed.training(epoch, session.progress.step);
-        while let Some(batch) = batches.next() {
-            let batch = batch?;
+        // Forward and backward over the batches of a step.
+        while let Some(descent) = session.descend(&mut batches, session.progress.total_step)? {
+            let (loss, rows) = (descent.loss, descent.rows);
             let rates = session.plan.at(epoch, session.progress.step);
-
-            // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
-            let mut context = Context::train(
-                None,
-                step_seed(session.config.train.seed, session.progress.total_step),
-            );
-            let output = batch.run(&session.network, &mut context); // [batch, n_outputs]
-            let (target, mask) = batch.targets.clone().expect("training rows have targets");
-            let loss = session.loss.mean(output, target.clone(), mask.clone());
-            let loss = session.with_auxiliary(loss, &mut context, target, mask);
-            let value: f64 = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
-            if !value.is_finite() {
-                return Err(session.diverged(value, rates.rate));
+            if !loss.is_finite() {
+                return Err(session.diverged(loss, rates.rate));
             }
 
-            let gradients = Gradients::take(&session.network.root, "", loss.backward());
+            let gradients = descent.gradients;
             let scale = clip_factor(gradients.norm(), session.config.train.clip);
             session.network.root =
                 session
@@ -157,13 +154,15 @@ pub fn fit(
                     .step(session.network.root, "", &gradients, rates, scale);
             session
                 .network
-                .apply_statistics(context.statistics, STATISTICS_MOMENTUM);
+                .apply_statistics(descent.statistics, STATISTICS_MOMENTUM);
 
-            session.progress.count(value, batch.rows.len());
-            let taken =
-                session
-                    .progress
-                    .taken(value, rates.rate, batch.rows.len(), batches.input_bound());
+            session.progress.count(loss, rows);
+            if let Some(average) = &mut session.average {
+                average.follow(&session.network, session.progress.total_step);
+            }
+            let taken = session
+                .progress
+                .taken(loss, rates.rate, rows, batches.input_bound());
             session.progress.seconds += journal.step(&session.plan, &taken);
             if stop.load(Ordering::Relaxed) {
                 journal.save(|| session.checkpoint());
@@ -182,7 +181,7 @@ pub fn fit(
 
         let (valid_loss, metrics) = session.score()?;
         let (name, score) = session.watched(&metrics, valid_loss);
-        let best = session.keep_if_best(epoch, score);
+        let best = session.keep_if_best(epoch, score)?;
         journal.epoch(
             &session.progress,
             valid_loss,
@@ -194,21 +193,28 @@ pub fn fit(
             journal.save(|| session.checkpoint());
         }
     }
+    // Where no epoch had a score, the last one's numbers stand.
+    session.network = session.scored()?;
+    session.average = None;
     if let Some(best) = session.best.take() {
         session.network.load_state(best)?;
     }
     Ok((session, Ended::Finished))
 }
 
-/// A seed of a step's own.
-fn step_seed(seed: u64, total_step: usize) -> u64 {
-    stream(seed, &format!("step {total_step}")).next_u64()
+/// A seed of its own for each batch of each step.
+fn step_seed(seed: u64, total_step: usize, part: usize) -> u64 {
+    let name = match part {
+        0 => format!("step {total_step}"),
+        part => format!("step {total_step}, part {part}"),
+    };
+    stream(seed, &name).next_u64()
 }
 
 impl Session {
     /// Gets ready for an epoch in which the pretrained part learns or does not.
-    fn enter(&mut self, backbone: Backbone, journal: &mut Journal<'_>) -> Result<()> {
-        match backbone {
+    fn enter(&mut self, epoch: usize, journal: &mut Journal<'_>) -> Result<()> {
+        match self.plan.backbone(epoch) {
             Backbone::Frozen if self.feed.has_features() => {}
             Backbone::Frozen => {
                 self.network.freeze_backbone(Freeze::Yes);
@@ -217,6 +223,10 @@ impl Session {
             Backbone::Training => {
                 self.feed.drop_features();
                 self.network.freeze_backbone(Freeze::No);
+                if self.config.train.unfreeze == Unfreeze::Gradual {
+                    let n_blocks = Blocks::of(&self.network).len();
+                    freeze_all_but(&mut self.network, self.plan.thawed(epoch, n_blocks));
+                }
                 for path in &self.frozen {
                     Network::freeze(&mut self.network, path);
                 }
@@ -231,26 +241,6 @@ impl Session {
         Ok(())
     }
 
-    /// The loss with that of each branch's own (`model.auxiliary`).
-    ///
-    /// # Source
-    ///
-    /// Wang et al. 2020, "What makes training multi-modal classification networks hard?", arXiv:1905.12681, eq. 4:
-    /// a weighted sum of the losses of all modalities together and of each. Departs from it: one weight, not estimated.
-    fn with_auxiliary(
-        &self,
-        loss: Tensor<1>,
-        context: &mut Context,
-        target: Tensor<2>,
-        mask: Tensor<2>,
-    ) -> Tensor<1> {
-        let own = std::mem::take(&mut context.auxiliary);
-        own.into_iter().fold(loss, |sum, output| {
-            let own = self.loss.mean(output, target.clone(), mask.clone());
-            sum + own.mul_scalar(self.config.model.auxiliary)
-        })
-    }
-
     fn is_out_of_patience(&self) -> bool {
         let patience = self.config.train.patience;
         let since = self
@@ -258,6 +248,15 @@ impl Session {
             .best
             .map_or(0, |best| self.progress.epoch.saturating_sub(best.epoch + 1));
         patience > 0 && since >= patience
+    }
+
+    /// The network that is scored and kept: the average of what learns, where there is one.
+    fn scored(&self) -> Result<Network> {
+        let mut network = self.network.clone();
+        if let Some(average) = self.average.as_ref().filter(|average| average.has_begun()) {
+            network.load_state(average.values())?;
+        }
+        Ok(network)
     }
 
     /// Loss and scores over the validation rows.
@@ -303,7 +302,7 @@ impl Session {
     /// An image that cannot be read.
     pub fn predict_validation(&self) -> Result<(Predictions, f64)> {
         // Forward passes with gradients but no backward pass would pile up what they remember.
-        let network = self.network.valid();
+        let network = self.scored()?.valid();
         let size = self.feed.source.preprocess.size;
         let mut predicted = Predictions {
             losses: Some(Vec::new()),
@@ -336,7 +335,7 @@ impl Session {
     }
 
     /// Keeps the network's numbers if no epoch before had a better score.
-    fn keep_if_best(&mut self, epoch: usize, score: f64) -> bool {
+    fn keep_if_best(&mut self, epoch: usize, score: f64) -> Result<bool> {
         let (_, better) = metric::selection_metric(&self.task);
         let is_better = self
             .progress
@@ -344,11 +343,11 @@ impl Session {
             .is_none_or(|best| better.prefers(score, best.score));
         // A score that is not a number is never the best: nothing compares with it.
         if !is_better || score.is_nan() {
-            return false;
+            return Ok(false);
         }
         self.progress.best = Some(Best { epoch, score });
-        self.best = Some(self.network.state_dict());
-        true
+        self.best = Some(self.scored()?.state_dict());
+        Ok(true)
     }
 
     /// Everything that a run needs to go on from here.
@@ -358,6 +357,7 @@ impl Session {
             rows: self.rows.clone(),
             progress: self.progress.clone(),
             network: self.network.state_dict(),
+            average: self.average.as_ref().map(|average| average.values()),
             optimizer: self.optimizer.memory(),
             best: self.best.clone(),
         }
@@ -370,6 +370,9 @@ impl Session {
     /// [`Error::State`]: the checkpoint is of another network.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.network.load_state(checkpoint.network)?;
+        if let (Some(average), Some(values)) = (&mut self.average, checkpoint.average) {
+            average.restore(values);
+        }
         self.optimizer.restore(checkpoint.optimizer);
         self.progress = checkpoint.progress;
         self.best = checkpoint.best;

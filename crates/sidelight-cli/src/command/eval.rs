@@ -1,7 +1,7 @@
 //! `sidelight eval RUN [TABLE]`
 
 use sidelight::metric::Metrics;
-use sidelight::predict::{Model, evaluate};
+use sidelight::predict::{Model, evaluate_with};
 use sidelight::run::Run;
 
 use super::{Answer, problems, rows};
@@ -23,8 +23,9 @@ pub(crate) fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<An
             "row".to_owned(),
         ),
     };
-    let (metrics, predictions) = evaluate(&model, &dataset, &mut |done, all| {
-        terminal.progress(|| format!("{done} of {all} rows"))
+    let options = args.looks.options();
+    let (metrics, predictions) = evaluate_with(&model, &dataset, options, &mut |done, all| {
+        terminal.progress(|| args.looks.progress(done, all))
     })?;
     problems::say(&dataset, &predictions, terminal);
     terminal.table(&scores(&metrics), args.format)?;

@@ -15,8 +15,9 @@ pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result
     let dataset = rows::of_table(&model.config, &args.table, terminal)?;
     // Made before the work, so that a name or a folder that cannot be used is said at once.
     let mut writer = PredictionsWriter::create(&args.out, &model.task, &[Extra::Problem])?;
-    let predictions = model.predict(&dataset, &mut |done, all| {
-        terminal.progress(|| format!("{done} of {all} rows"))
+    let options = args.looks.options();
+    let predictions = model.predict_with(&dataset, options, &mut |done, all| {
+        terminal.progress(|| args.looks.progress(done, all))
     })?;
     let positions: Vec<usize> = (0..dataset.len()).collect();
     let mut table: Vec<PredictionRow<'_>> =

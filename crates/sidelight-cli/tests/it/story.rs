@@ -64,7 +64,10 @@ fn from_the_demonstrations_table_to_predictions() {
         "the same rows, the same model, the same score"
     );
 
-    folder.done("predict runs/a demo/data/metadata.csv --out predictions.jsonl");
+    folder.done("eval runs/a --tta 2");
+    let said = folder.run("eval runs/a --tta 0");
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    folder.done("predict runs/a demo/data/metadata.csv --out predictions.jsonl --tta 2");
     let predictions = folder.read("predictions.jsonl");
     assert_eq!(predictions.lines().count(), 60);
     let first: serde_json::Value =

@@ -455,3 +455,57 @@ fn columns_that_do_not_fit_the_targets_kind_are_refused() {
         assert_eq!(refusal(&text, &[]).0, message);
     }
 }
+
+#[test]
+fn options_of_training_that_do_not_fit_are_refused() {
+    let class = "data.table = \"t.csv\"\ntarget = { kind = \"class\", column = \"c\" }";
+    for (text, overrides, field) in [
+        (class, vec!["train.accumulate=0"], "train.accumulate"),
+        (class, vec!["train.ema=1.0"], "train.ema"),
+        (class, vec!["train.ema=nan"], "train.ema"),
+        (class, vec!["train.ema_warmup=true"], "train.ema_warmup"),
+        (class, vec!["train.mixup=-0.1"], "train.mixup"),
+        (HOUSES, vec!["train.mixup=0.2"], "train.mixup"),
+        (HOUSES, vec!["train.sampling=balanced"], "train.sampling"),
+        (
+            class,
+            vec!["train.sampling=balanced", "train.class_weights=true"],
+            "train.sampling",
+        ),
+        (
+            class,
+            vec!["train.unfreeze=gradual", "train.freeze=true"],
+            "train.unfreeze",
+        ),
+    ] {
+        let error = parse(text, &overrides).unwrap_err();
+        assert!(
+            matches!(&error, Error::Setting { field: found, .. } if found == field),
+            "{overrides:?}: {error}"
+        );
+    }
+    let config = parse(
+        class,
+        &[
+            "train.accumulate=4",
+            "train.ema=0.999",
+            "train.ema_warmup=true",
+            "train.mixup=0.2",
+            "train.sampling=balanced",
+            "train.unfreeze=gradual",
+        ],
+    )
+    .unwrap();
+    assert_eq!(
+        parse(&config.to_toml().unwrap(), &[]).unwrap(),
+        config.absolute().unwrap()
+    );
+}
+
+#[test]
+fn options_that_are_off_are_not_written() {
+    let written = parse(HOUSES, &[]).unwrap().to_toml().unwrap();
+    for field in ["accumulate", "ema", "mixup", "sampling", "unfreeze"] {
+        assert!(!written.contains(field), "{written}");
+    }
+}

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use super::{
     CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
-    TargetConfig, TargetKind, TargetScale,
+    Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
 use crate::error::{Error, Result};
 
@@ -101,6 +101,13 @@ impl Config {
         if !(1..=65_536).contains(&train.batch) {
             return Err(setting("train.batch", "1 to 65536 rows", train.batch));
         }
+        if !(1..=65_536).contains(&train.accumulate) {
+            return Err(setting(
+                "train.accumulate",
+                "1 to 65536 batches",
+                train.accumulate,
+            ));
+        }
         within(
             "train.learning_rate",
             train.learning_rate,
@@ -125,6 +132,20 @@ impl Config {
             |x| x >= 0.0,
             "a number not below 0 (0: no clipping)",
         )?;
+        within(
+            "train.ema",
+            train.ema,
+            |x| (0.0..1.0).contains(&x),
+            "a decay from 0 (no average) to below 1",
+        )?;
+        if train.ema_warmup && train.ema == 0.0 {
+            return Err(setting(
+                "train.ema_warmup",
+                "false, since there is no average (`train.ema` is 0)",
+                true,
+            ));
+        }
+        self.validate_training()?;
         if !["f32", "bf16"].contains(&train.precision.as_str()) {
             return Err(setting(
                 "train.precision",
@@ -163,6 +184,46 @@ impl Config {
             |x| (0.0..=1.0).contains(&x),
             "a share from 0 to 1",
         )
+    }
+}
+
+impl Config {
+    /// Options of training that fit only some targets, or exclude each other.
+    fn validate_training(&self) -> Result<()> {
+        let (train, kind) = (&self.train, self.target.kind);
+        if train.freeze && train.unfreeze == Unfreeze::Gradual {
+            return Err(setting(
+                "train.unfreeze",
+                "`all`, since nothing thaws (`train.freeze` is true)",
+                "gradual",
+            ));
+        }
+        within(
+            "train.mixup",
+            train.mixup,
+            |x| (0.0..=100.0).contains(&x),
+            "a number from 0 (no blending) to 100",
+        )?;
+        let has_classes = matches!(kind, TargetKind::Class | TargetKind::Classes);
+        if train.mixup > 0.0 && !has_classes {
+            return Err(setting(
+                "train.mixup",
+                "0, since the target is neither `class` nor `classes`",
+                train.mixup,
+            ));
+        }
+        if train.sampling == Sampling::Balanced {
+            if kind != TargetKind::Class {
+                let expected = "`even`, since the target is not a `class`";
+                return Err(setting("train.sampling", expected, "balanced"));
+            }
+            if train.class_weights {
+                let expected =
+                    "`even`, since `train.class_weights` makes the classes equal already";
+                return Err(setting("train.sampling", expected, "balanced"));
+            }
+        }
+        Ok(())
     }
 }
 

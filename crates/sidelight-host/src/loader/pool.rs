@@ -256,7 +256,7 @@ impl Shared {
 
     fn work(&self) {
         while let Some((batch, place)) = self.next_row() {
-            let made = self.make(self.plan.batches()[batch][place]);
+            let made = self.make(batch, place);
             let mut state = self.state();
             let Some(slot) = state.slot(batch) else {
                 return;
@@ -310,11 +310,11 @@ impl Shared {
     }
 
     /// The sample of a row, or why there is none; a panic on the way is an error that names the image.
-    fn make(&self, row: usize) -> Result<Sample> {
+    fn make(&self, batch: usize, place: usize) -> Result<Sample> {
         let dataset = &self.source.dataset;
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            sample(&self.source, self.plan.epoch(), row)
-        }));
+        let row = self.plan.batches()[batch][place];
+        let changes = self.plan.changes(batch, place);
+        let made = catch_unwind(AssertUnwindSafe(|| sample(&self.source, changes, row)));
         made.unwrap_or_else(|panic| {
             let image = dataset
                 .images

@@ -21,6 +21,7 @@ pub(super) struct Sample {
     targets: Vec<f32>,
     mask: Vec<f32>,
     to_input: Affine,
+    is_flipped: bool,
 }
 
 /// Makes the sample of one row: a function of source, epoch and row alone.
@@ -80,6 +81,7 @@ pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> 
         targets,
         mask,
         to_input,
+        is_flipped: change.is_flipped,
     })
 }
 
@@ -129,6 +131,7 @@ pub(super) fn assemble(samples: Vec<Sample>, preprocess: &Preprocess) -> HostBat
         batch.targets.extend(sample.targets);
         batch.mask.extend(sample.mask);
         batch.to_input.push(sample.to_input);
+        batch.is_flipped.push(sample.is_flipped);
     }
     batch
 }

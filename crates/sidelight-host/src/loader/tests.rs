@@ -180,6 +180,70 @@ fn epochs_and_seeds_have_orders_of_their_own() {
 }
 
 #[test]
+fn parts_of_a_batch_are_even_and_hold_its_rows_in_order() {
+    let rows: Vec<usize> = (0..20).collect();
+    let whole = Plan::evaluation(&rows, 10);
+    let sizes = |plan: &Plan| plan.batches().iter().map(Vec::len).collect::<Vec<_>>();
+    let parts = whole.clone().in_parts(4);
+    assert_eq!(sizes(&parts), [3, 3, 4, 3, 3, 4]);
+    assert_eq!(parts.batches().concat(), rows);
+    let rest = whole.clone().starting_at(1).in_parts(4);
+    assert_eq!(rest.batches(), &parts.batches()[3..]);
+    assert_eq!(whole.clone().in_parts(10), whole);
+}
+
+/// Made by `tests/reference/sampling.py` with PyTorch.
+const SAMPLING: &str = include_str!("../../tests/reference/sampling.json");
+
+#[test]
+fn drawn_rows_come_as_often_as_those_of_pytorchs_sampler() {
+    let reference: serde_json::Value = serde_json::from_str(SAMPLING).unwrap();
+    let read =
+        |field: &str| -> Vec<f64> { serde_json::from_value(reference[field].clone()).unwrap() };
+    let (classes, weights) = (read("classes"), read("weights"));
+    let rows: Vec<usize> = (0..classes.len()).collect();
+    let drawn: Vec<usize> = (0..300)
+        .flat_map(|epoch| {
+            Plan::drawn(&rows, &weights, 32, 1, epoch)
+                .batches()
+                .concat()
+        })
+        .collect();
+    let share = |fits: &dyn Fn(usize) -> bool| {
+        drawn.iter().filter(|row| fits(**row)).count() as f64 / drawn.len() as f64
+    };
+    assert_eq!(drawn.len(), reference["n"].as_u64().unwrap() as usize);
+    for (class, expected) in read("share_of_class").into_iter().enumerate() {
+        // Four standard errors of a difference between two such shares of 30 000 draws.
+        let found = share(&|row| classes[row] == class as f64);
+        assert!(
+            (found - expected).abs() < 0.016,
+            "{class}: {found} is not {expected}"
+        );
+    }
+    let (found, expected) = (share(&|row| row == 99), &reference["share_of_last_row"]);
+    assert!(
+        (found - expected.as_f64().unwrap()).abs() < 0.009,
+        "{found}"
+    );
+}
+
+#[test]
+fn a_row_that_is_drawn_again_is_changed_anew() {
+    let plan = Plan::drawn(&[4, 7], &[1.0, 0.0], 2, 0, 3);
+    assert_eq!(plan.batches(), [[4, 4]]);
+    assert_eq!([plan.changes(0, 0), plan.changes(0, 1)], [3, 3 + (1 << 32)]);
+    let rows: Vec<usize> = (0..40).collect();
+    let plan = Plan::drawn(&rows, &[1.0; 40], 8, 0, 0);
+    assert_eq!(plan, Plan::drawn(&rows, &[1.0; 40], 8, 0, 0));
+    assert_ne!(plan, Plan::drawn(&rows, &[1.0; 40], 8, 0, 1));
+    let all: Vec<u64> = (0..40).map(|i| plan.changes(i / 8, i % 8)).collect();
+    let later = plan.starting_at(2).in_parts(4);
+    let rest: Vec<u64> = (0..24).map(|i| later.changes(i / 4, i % 4)).collect();
+    assert_eq!(rest, all[16..]);
+}
+
+#[test]
 fn a_resumed_epoch_goes_on_where_it_stopped() {
     let rows: Vec<usize> = (0..20).collect();
     let plan = Plan::training(&rows, 4, Last::Keep, 5, 3);

@@ -38,6 +38,8 @@ pub struct Batch {
     pub targets: Option<(Tensor<2>, Tensor<2>)>,
     /// From pixels of the stored image to pixels of the input square, one a row.
     pub to_input: Vec<Affine>,
+    /// Whether the image was mirrored, one a row.
+    pub is_flipped: Vec<bool>,
 }
 
 impl Batch {
@@ -52,6 +54,7 @@ impl Batch {
             targets,
             mask,
             to_input,
+            is_flipped,
         } = host;
         let n = rows.len();
         let input = if images.is_empty() {
@@ -70,6 +73,7 @@ impl Batch {
             metadata,
             targets,
             to_input,
+            is_flipped,
         }
     }
 

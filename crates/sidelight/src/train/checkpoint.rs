@@ -1,8 +1,8 @@
 //! All that a killed run needs to go on as if nothing had happened.
 //!
 //! A checkpoint is a folder: `state.json` with the place in training and the SHA-256 of each other file,
-//! `network.safetensors` (weights and running statistics), `optimizer.safetensors`, and `best.safetensors` once an
-//! epoch was scored. It is written beside the one before and put in its place when it is complete. Order of rows,
+//! `network.safetensors` (weights and running statistics), `average.safetensors` where training keeps a moving average of
+//! them, `optimizer.safetensors`, and `best.safetensors` once an epoch was scored. It is written beside the one before and put in its place when it is complete. Order of rows,
 //! random changes and dropout are functions of (seed, epoch, step), so that their state is those three numbers.
 
 use std::borrow::Cow;
@@ -22,6 +22,7 @@ use crate::train::optimizer::StoredMemory;
 const STATE: &str = "state.json";
 const NETWORK: &str = "network.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+const AVERAGE: &str = "average.safetensors";
 const BEST: &str = "best.safetensors";
 const SCHEMA: u32 = 1;
 
@@ -69,6 +70,8 @@ pub struct Checkpoint {
     pub progress: Progress,
     /// Weights and running statistics.
     pub network: Vec<NamedValues>,
+    /// Their moving average.
+    pub average: Option<Vec<NamedValues>>,
     /// What the optimizer remembers.
     pub optimizer: Vec<StoredMemory>,
     /// Weights and running statistics of the best epoch.
@@ -135,8 +138,10 @@ impl Checkpoint {
                 })
         });
         put(OPTIMIZER, memory.collect())?;
-        if let Some(best) = &self.best {
-            put(BEST, named(best))?;
+        for (name, tensors) in [(AVERAGE, &self.average), (BEST, &self.best)] {
+            if let Some(tensors) = tensors {
+                put(name, named(tensors))?;
+            }
         }
         let state = State {
             schema: SCHEMA,
@@ -207,11 +212,11 @@ impl Checkpoint {
             &state.optimizer_steps,
             &dir.join(OPTIMIZER),
         )?;
-        let best = if state.files.contains_key(BEST) {
-            Some(get(BEST)?)
-        } else {
-            None
+        let get_if_any = |name: &str| match state.files.contains_key(name) {
+            true => get(name).map(Some),
+            false => Ok(None),
         };
+        let (average, best) = (get_if_any(AVERAGE)?, get_if_any(BEST)?);
         let State {
             config,
             rows,
@@ -223,6 +228,7 @@ impl Checkpoint {
             rows,
             progress,
             network,
+            average,
             optimizer,
             best,
         }))
@@ -429,6 +435,7 @@ mod tests {
                 vec![2, 2],
                 vec![0.1, -2.0, 3e-20, f32::MIN_POSITIVE / 2.0],
             )],
+            average: Some(vec![("fc.weight".into(), vec![2, 2], vec![0.25; 4])]),
             optimizer: vec![StoredMemory {
                 path: "fc.weight".into(),
                 steps: 13,
@@ -448,6 +455,7 @@ mod tests {
         assert_eq!(Checkpoint::read(&dir).unwrap(), Some(checkpoint()));
         let mut next = checkpoint();
         next.best = None;
+        next.average = None;
         next.progress.step = 4;
         next.write(&dir).unwrap();
         assert_eq!(Checkpoint::read(&dir).unwrap(), Some(next));

@@ -32,9 +32,13 @@ pub struct Feed {
     pub source: Source,
     /// Learned from: positions in the data set.
     pub train: Vec<usize>,
+    /// How likely each row to learn from is drawn; `None`: every one comes once an epoch.
+    pub weights: Option<Vec<f64>>,
     /// Watched.
     pub valid: Vec<usize>,
     /// Rows of a step, at most.
+    pub step: usize,
+    /// Rows of a batch, at most: a step is one or several.
     pub batch: usize,
     /// Threads that read images; 0: as many as cores.
     pub workers: usize,
@@ -68,21 +72,24 @@ pub(crate) struct Stored {
 }
 
 impl Feed {
-    /// A feed that reads images. Batches of an epoch are of even sizes, none larger than `batch`.
+    /// A feed that reads images. Steps of an epoch are of even sizes, none larger than `accumulate` batches of `batch`
+    /// rows; so are the batches of a step.
     pub fn new(
         source: Source,
         train: Vec<usize>,
         valid: Vec<usize>,
-        batch: usize,
+        (batch, accumulate): (usize, usize),
         workers: usize,
         device: Device,
     ) -> Self {
-        let batch = even(train.len(), batch);
+        let step = even(train.len(), batch * accumulate);
         Self {
             source,
             train,
+            weights: None,
             valid,
-            batch,
+            batch: even(step, batch),
+            step,
             workers,
             device,
             cache: None,
@@ -93,7 +100,12 @@ impl Feed {
 
     /// Steps of an epoch.
     pub fn steps_per_epoch(&self) -> usize {
-        self.train.len().div_ceil(self.batch.max(1))
+        self.train.len().div_ceil(self.step.max(1))
+    }
+
+    /// Batches of a step; the last step of an epoch may have fewer.
+    pub fn batches_per_step(&self) -> usize {
+        self.step.div_ceil(self.batch.max(1))
     }
 
     /// Whether batches hold features instead of images.
@@ -316,19 +328,17 @@ impl Feed {
 
     /// The batches of an epoch, from this step on.
     pub fn training(&self, epoch: usize, step: usize) -> Batches<'_> {
-        let plan = Plan::training(
-            &self.train,
-            self.batch,
-            Last::Keep,
-            self.source.seed,
-            epoch as u64,
-        )
-        .starting_at(step);
+        let (rows, seed, epoch) = (&self.train, self.source.seed, epoch as u64);
+        let plan = match &self.weights {
+            None => Plan::training(rows, self.step, Last::Keep, seed, epoch),
+            Some(weights) => Plan::drawn(rows, weights, self.step, seed, epoch),
+        };
+        let plan = plan.starting_at(step).in_parts(self.batch);
         match &self.features {
             Some(features) => Batches::stored(
                 features.n,
                 &features.train,
-                &plan,
+                plan,
                 Some(&self.source),
                 self.device.clone(),
             ),
@@ -341,7 +351,7 @@ impl Feed {
         let device = self.device.clone().inner();
         let plan = Plan::evaluation(&self.valid, self.batch);
         match &self.features {
-            Some(features) => Batches::stored(features.n, &features.valid, &plan, None, device),
+            Some(features) => Batches::stored(features.n, &features.valid, plan, None, device),
             None => Batches::Images(self.loader(plan, Reads::Images), device),
         }
     }
@@ -396,9 +406,10 @@ pub enum Batches<'a> {
 pub struct Gathered<'a> {
     n: usize,
     stored: &'a Stored,
-    batches: std::vec::IntoIter<Vec<usize>>,
+    plan: Plan,
+    n_taken: usize,
     /// Hides metadata while training.
-    hide: Option<(&'a Source, u64)>,
+    hide: Option<&'a Source>,
     device: Device,
 }
 
@@ -406,15 +417,16 @@ impl<'a> Batches<'a> {
     fn stored(
         n: usize,
         stored: &'a Stored,
-        plan: &Plan,
+        plan: Plan,
         hide: Option<&'a Source>,
         device: Device,
     ) -> Self {
         Self::Features(Gathered {
             n,
             stored,
-            batches: plan.batches().to_vec().into_iter(),
-            hide: hide.map(|source| (source, plan.epoch())),
+            plan,
+            n_taken: 0,
+            hide,
             device,
         })
     }
@@ -437,11 +449,12 @@ impl Iterator for Batches<'_> {
                 Some(loader.next()?.map(|host| Batch::new(host, device)))
             }
             Self::Features(gathered) => {
-                let rows = gathered.batches.next()?;
-                let mut host = gathered.stored.host_batch(&rows);
-                if let Some((source, epoch)) = gathered.hide {
-                    source.hide_batch(epoch, &mut host);
+                let rows = gathered.plan.batches().get(gathered.n_taken)?;
+                let mut host = gathered.stored.host_batch(rows);
+                if let Some(source) = gathered.hide {
+                    source.hide_batch(&gathered.plan, gathered.n_taken, &mut host);
                 }
+                gathered.n_taken += 1;
                 Some(Ok(gathered.stored.gather(
                     host,
                     gathered.n,
@@ -502,7 +515,7 @@ impl Stored {
     /// Its rows in order, `batch` at a time.
     pub(crate) fn batches(&self, n: usize, batch: usize, device: &Device) -> Batches<'_> {
         let plan = Plan::evaluation(&self.host.rows, batch);
-        Batches::stored(n, self, &plan, None, device.clone())
+        Batches::stored(n, self, plan, None, device.clone())
     }
 
     fn row_len(&self) -> usize {
@@ -545,6 +558,7 @@ impl Stored {
             targets: pick(&self.host.targets, n_stored, &places),
             mask: pick(&self.host.mask, n_stored, &places),
             to_input: pick(&self.host.to_input, n_stored, &places),
+            is_flipped: vec![false; rows.len()],
         }
     }
 

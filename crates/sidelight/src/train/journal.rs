@@ -218,7 +218,7 @@ impl<'a> Journal<'a> {
     pub(crate) fn features(&mut self, feed: &mut Feed, network: &Network) -> Result<()> {
         let begun = Instant::now();
         let rows = feed.train.len() + feed.valid.len();
-        let batch = feed.batch;
+        let step = feed.step;
         let is_stored = feed.compute_features(network, &mut |done, rows| {
             self.tell(Event::Features { done, rows })
         })?;
@@ -228,7 +228,7 @@ impl<'a> Journal<'a> {
         if is_stored {
             let seconds_per_row = begun.elapsed().as_secs_f64() / rows.max(1) as f64;
             let [_, training] = &mut self.step_seconds;
-            training.get_or_insert(seconds_per_row * batch as f64 * STEP_PER_FORWARD);
+            training.get_or_insert(seconds_per_row * step as f64 * STEP_PER_FORWARD);
         }
         Ok(())
     }
@@ -354,6 +354,7 @@ mod tests {
             },
             progress: Default::default(),
             network: Vec::new(),
+            average: None,
             optimizer: Vec::new(),
             best: None,
         });

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::network::Context;
 
-use super::optimizer::{Gradients, clip_factor};
+use super::optimizer::clip_factor;
 use super::schedule::Rates;
-use super::{Event, Journal, STATISTICS_MOMENTUM, Session, step_seed};
+use super::{Event, Journal, STATISTICS_MOMENTUM, Session};
 
 /// Steps of a search.
 const STEPS: usize = 100;
@@ -46,22 +45,17 @@ pub fn lr_find(
     journal: &mut Journal<'_>,
     stop: &AtomicBool,
 ) -> Result<RateSearch> {
-    session.enter(session.plan.backbone(0), journal)?;
+    session.enter(0, journal)?;
     journal.begin_epoch();
     let (mut rates, mut losses) = (Vec::new(), Vec::new());
     let (mut mean, mut smallest) = (0.0, f64::INFINITY);
     let mut epoch = 0;
     'search: while rates.len() < STEPS {
-        for batch in session.feed.training(epoch, 0) {
-            let batch = batch?;
+        let mut batches = session.feed.training(epoch, 0);
+        while let Some(descent) = session.descend(&mut batches, rates.len())? {
             let step = rates.len();
             let rate = RANGE[0] * (RANGE[1] / RANGE[0]).powf(step as f64 / STEPS as f64);
-            let mut context = Context::train(None, step_seed(session.config.train.seed, step));
-            let output = batch.run(&session.network, &mut context); // [batch, n_outputs]
-            let (target, mask) = batch.targets.clone().expect("training rows have targets");
-            let loss = session.loss.mean(output, target, mask);
-            let value: f64 = loss.clone().into_scalar::<f32>().into();
-            mean = SMOOTHING * mean + (1.0 - SMOOTHING) * value;
+            mean = SMOOTHING * mean + (1.0 - SMOOTHING) * descent.loss;
             let smoothed = mean / (1.0 - SMOOTHING.powi(step as i32 + 1));
             smallest = smallest.min(smoothed);
             if !smoothed.is_finite()
@@ -81,7 +75,7 @@ pub fn lr_find(
             if rates.len() == STEPS {
                 break 'search;
             }
-            let gradients = Gradients::take(&session.network.root, "", loss.backward());
+            let gradients = descent.gradients;
             let scale = clip_factor(gradients.norm(), session.config.train.clip);
             let rates = Rates {
                 rate,
@@ -93,7 +87,7 @@ pub fn lr_find(
                     .step(session.network.root, "", &gradients, rates, scale);
             session
                 .network
-                .apply_statistics(context.statistics, STATISTICS_MOMENTUM);
+                .apply_statistics(descent.statistics, STATISTICS_MOMENTUM);
         }
         epoch += 1;
     }

@@ -95,6 +95,18 @@ impl Gradients {
         }
     }
 
+    /// Each times `factor`.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        if factor == 1.0 {
+            return self;
+        }
+        let times = |(path, gradient): (String, Tensor<1>)| (path, gradient * factor);
+        Self {
+            items: self.items.into_iter().map(times).collect(),
+        }
+    }
+
     /// Euclidean norm of the whole gradient.
     ///
     /// On the CPU the squares are summed in `f64`, in one order whatever the number of threads.

@@ -1,20 +1,20 @@
 //! From a configuration to a session, and from a session to a finished run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, Hide};
-use crate::config::{Arm, Config};
+use crate::config::{Arm, Config, Sampling};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
 use crate::loader::Source;
 use crate::loss::{Loss, Weights};
-use crate::network::{ModelSpec, Network, ParameterInfo, ParameterKind};
+use crate::network::{ModelSpec, Network};
 use crate::predict::{image_sizes, preprocess, reads_image};
 use crate::run::{Existing, LogLine, Run, RunFolder};
 use crate::split::{Split, split};
@@ -22,9 +22,11 @@ use crate::table::Table;
 use crate::task::Task;
 use crate::tensor::Precision;
 
+use super::average::Average;
 use super::checkpoint::{Checkpoint, Progress, RowsDigest};
+use super::depth::groups;
 use super::feed::Feed;
-use super::optimizer::{Group, Method, Optimizer};
+use super::optimizer::{Method, Optimizer};
 use super::results::finish;
 use super::schedule::Plan;
 use super::{Ended, Event, Journal, Session, TrainOptions, Trained, fit};
@@ -169,14 +171,15 @@ impl Session {
             cache: reads_image.then(|| Arc::new(PixelCache::new(CACHE_BYTES))),
             seed: settings.seed,
         };
-        let feed = Feed::new(
+        let mut feed = Feed::new(
             source,
             train,
             valid,
-            settings.batch,
+            (settings.batch, settings.accumulate),
             settings.workers,
             device.clone(),
         );
+        feed.weights = (settings.sampling == Sampling::Balanced).then(|| balanced(&feed));
         network.start_from(&first_outputs(&feed, weights)?);
         let plan = plan(config, feed.steps_per_epoch());
         let mut frozen = Vec::new();
@@ -185,17 +188,13 @@ impl Session {
                 frozen.push(path);
             }
         });
-        let groups = groups(
-            &network.parameters(),
-            &network.backbone,
-            settings.backbone_rate,
-            settings.weight_decay,
-        );
+        let groups = groups(&network, settings.backbone_rate, settings.weight_decay);
         let session = Self {
             config: config.clone(),
             task,
             frozen,
             optimizer: Optimizer::new(Method::default(), groups),
+            average: (settings.ema > 0.0).then(|| Average::new(settings.ema, settings.ema_warmup)),
             plan,
             loss,
             feed,
@@ -251,12 +250,12 @@ impl Session {
 }
 
 /// What is best put out before anything is known of a row: the mean of the points, how common each class or label is
-/// (as logits; all the same where the loss evens them out). Values are standardised, so theirs is 0.
+/// (as logits; all the same where the loss or the sampling evens them out). Values are standardised, so theirs is 0.
 fn first_outputs(feed: &Feed, weights: Weights) -> Result<Vec<f32>> {
     let task = &*feed.source.task;
     Ok(match task {
         Task::Points { .. } => feed.mean_target()?,
-        Task::Class { counts, .. } if weights == Weights::Even => {
+        Task::Class { counts, .. } if weights == Weights::Even && feed.weights.is_none() => {
             counts.iter().map(|&n| (n as f32).ln()).collect()
         }
         Task::Classes { counts, known, .. } if weights == Weights::Even => counts
@@ -267,6 +266,20 @@ fn first_outputs(feed: &Feed, weights: Weights) -> Result<Vec<f32>> {
             .collect(),
         _ => vec![0.0; task.n_outputs()],
     })
+}
+
+/// How likely each training row is drawn so that all classes come equally often: one over how often its class comes;
+/// never, where its class is not known.
+fn balanced(feed: &Feed) -> Vec<f64> {
+    let task = &*feed.source.task;
+    let (Task::Class { counts, .. }, Some(targets)) = (task, &feed.source.dataset.targets) else {
+        unreachable!("a class is asked for before anything is read")
+    };
+    let weight = |&row: &usize| {
+        let (class, known) = task.encode(targets, row);
+        f64::from(known[0]) / counts[class[0] as usize].max(1) as f64
+    };
+    feed.train.iter().map(weight).collect()
 }
 
 /// Steps that the new layers learn alone, at least, before what is pretrained learns too.
@@ -294,65 +307,6 @@ fn plan(config: &Config, steps_per_epoch: usize) -> Plan {
         _ => Plan::fine_tune(frozen, epochs, rate),
     }
     .with_steps_per_epoch(steps_per_epoch)
-}
-
-/// What each parameter does differently: no decay of norms and biases; the earlier in the backbone, the lower the rate.
-///
-/// The share goes geometrically from `backbone_rate` at the backbone's first block to nearly 1 at its last; all that
-/// comes after it has 1. A block is what has the same first two names in its path (`layer1.0`, `features.3`).
-///
-/// # Source
-///
-/// Discriminative rates: Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.2. fastai's `slice(lr/100, lr)`
-/// is geometric over three groups of layers; here it is over blocks, and its range is `train.backbone_rate`.
-fn groups(
-    parameters: &[ParameterInfo],
-    backbone: &[String],
-    backbone_rate: f64,
-    decay: f64,
-) -> HashMap<String, Group> {
-    let block = |path: &str| {
-        let module = path.rsplit_once('.').map_or("", |(module, _)| module);
-        let mut names = module.split('.');
-        let first = names.next().unwrap_or_default();
-        names
-            .next()
-            .map_or_else(|| first.to_owned(), |second| format!("{first}.{second}"))
-    };
-    let is_backbone = |path: &str| {
-        backbone
-            .iter()
-            .any(|name| path.split('.').next() == Some(name))
-    };
-    let mut blocks: Vec<String> = Vec::new();
-    for parameter in parameters
-        .iter()
-        .filter(|parameter| is_backbone(&parameter.path))
-    {
-        let block = block(&parameter.path);
-        if !blocks.contains(&block) {
-            blocks.push(block);
-        }
-    }
-    parameters
-        .iter()
-        .filter(|parameter| parameter.kind != ParameterKind::Buffer)
-        .map(|parameter| {
-            let depth = blocks
-                .iter()
-                .position(|name| *name == block(&parameter.path));
-            let rate = match depth.filter(|_| is_backbone(&parameter.path)) {
-                Some(depth) => backbone_rate.powf(1.0 - depth as f64 / blocks.len() as f64),
-                None => 1.0,
-            };
-            let decay = if parameter.kind == ParameterKind::Weight {
-                decay
-            } else {
-                0.0
-            };
-            (parameter.path.clone(), Group { rate, decay })
-        })
-        .collect()
 }
 
 /// What the rows are: their place in the table, their images' names, their targets.

@@ -235,6 +235,24 @@ impl Plan {
         self.phase(epoch).1.backbone
     }
 
+    /// How many of the backbone's `n` blocks learn in this epoch (from 0), where they thaw one after the other: one
+    /// more in every epoch of their phase, or so many that all have thawed in its first half.
+    ///
+    /// # Source
+    ///
+    /// Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.3: the last layer first, one more each epoch. Departure:
+    /// the pace, for there are more blocks here than epochs.
+    pub fn thawed(&self, epoch: usize, n: usize) -> usize {
+        let (first, phase) = self.phase(epoch);
+        match phase.backbone {
+            Backbone::Frozen => 0,
+            Backbone::Training => {
+                let (nth, half) = (epoch - first + 1, phase.epochs.div_ceil(2));
+                n.min(nth.max((n * nth).div_ceil(half)))
+            }
+        }
+    }
+
     /// Rates of a step of an epoch, both from 0.
     pub fn at(&self, epoch: usize, step: usize) -> Rates {
         let (first, phase) = self.phase(epoch);
@@ -349,6 +367,20 @@ mod tests {
         assert!((rates[1] - 0.15).abs() < 1e-12);
         assert!(rates[10] > 0.999 && rates[99] < 1e-3 && rates[99] > 0.0);
         assert!(rates[10..].is_sorted_by(|a, b| a >= b));
+    }
+
+    #[test]
+    fn blocks_thaw_one_an_epoch_or_all_in_the_first_half() {
+        let thawed = |epochs, n| {
+            let plan = Plan::fine_tune(1, epochs, 1e-3);
+            (0..=epochs)
+                .map(|epoch| plan.thawed(epoch, n))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(thawed(8, 10), [0, 3, 5, 8, 10, 10, 10, 10, 10]);
+        assert_eq!(thawed(10, 3), [0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3]);
+        assert_eq!(thawed(1, 5), [0, 5]);
+        assert_eq!(thawed(3, 0), [0, 0, 0, 0]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod comparison;
 mod explain;
 mod models;
+mod options;
 mod scenes;
 mod tidy;
 mod training;

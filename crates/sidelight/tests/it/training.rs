@@ -61,7 +61,7 @@ fn sixteen_rows_are_learnt_by_heart() {
 }
 
 /// Rows whose class is a column and nothing in the image.
-fn planted(n: usize) -> (Dataset, Vec<Option<bool>>) {
+pub(crate) fn planted(n: usize) -> (Dataset, Vec<Option<bool>>) {
     let mut random = stream(2);
     let truth: Vec<bool> = (0..n)
         .map(|_| random.next_u32().is_multiple_of(2))
@@ -106,7 +106,7 @@ fn bits(session: &Session) -> Vec<(String, Vec<u32>)> {
         .collect()
 }
 
-fn assert_same(a: &Session, b: &Session) {
+pub(crate) fn assert_same(a: &Session, b: &Session) {
     for ((path, a), (other, b)) in bits(a).into_iter().zip(bits(b)) {
         assert_eq!(path, other);
         assert_eq!(a, b, "`{path}` differs");
@@ -115,13 +115,13 @@ fn assert_same(a: &Session, b: &Session) {
 }
 
 /// Augmentation, dropout, order: everything random is on.
-fn random_config() -> Config {
+pub(crate) fn random_config() -> Config {
     let mut config = config(CLASS, "epochs = 3\nseed = 5\n");
     config.augment = sidelight::config::AugmentConfig::default();
     config
 }
 
-fn resumed(config: &Config, data: &Dataset, split: &Split, dir: &Path) -> Session {
+pub(crate) fn resumed(config: &Config, data: &Dataset, split: &Split, dir: &Path) -> Session {
     let mut session = session(config, data, split);
     let checkpoint = Checkpoint::read(dir).unwrap().unwrap();
     checkpoint.check(config, &session.rows, dir).unwrap();
@@ -273,7 +273,7 @@ fn a_saved_model_predicts_the_same_and_scores_the_same() {
 }
 
 /// A bright square whose place is the target.
-fn squares(n: usize) -> Dataset {
+pub(crate) fn squares(n: usize) -> Dataset {
     let mut random = stream(4);
     let mut xy = Vec::new();
     let images = (0..n)

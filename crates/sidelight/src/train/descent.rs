@@ -1,0 +1,184 @@
+//! What one step descends along: the gradient of its batches together.
+
+use crate::error::Result;
+use crate::network::{BatchStatistics, Context};
+
+use super::feed::Batches;
+use super::mixup::Mix;
+use super::optimizer::Gradients;
+use super::{Session, step_seed};
+
+/// Gradient and loss of one or several batches, as if they had been one.
+///
+/// The loss of a batch is a mean over what is known in it; several are put together with the weights that their
+/// means were divided by (rows, where all is known and every class weighs the same). For a network that does not
+/// look across the rows of a batch the result is that of one large batch, whatever is missing where.
+#[derive(Debug, Default)]
+pub(crate) struct Descent {
+    /// Of the mean loss; before [`Descent::mean`] of the sum.
+    pub(crate) gradients: Gradients,
+    /// Mean over the rows; before [`Descent::mean`] their sum.
+    pub(crate) loss: f64,
+    /// How many rows that were.
+    pub(crate) rows: usize,
+    /// What each normalisation saw of each batch, in order: as in PyTorch, every batch moves the running ones.
+    pub(crate) statistics: Vec<BatchStatistics>,
+    weight: f64,
+}
+
+impl Descent {
+    /// Adds a batch: the gradient of its mean loss, that loss, and the weight that it was divided by.
+    pub(crate) fn add(&mut self, gradients: Gradients, loss: f64, weight: f64, rows: usize) {
+        let gradients = std::mem::take(&mut self.gradients).plus(gradients.times(weight));
+        self.gradients = gradients;
+        self.loss += loss * weight;
+        self.weight += weight;
+        self.rows += rows;
+    }
+
+    /// From sums to means.
+    #[must_use]
+    pub(crate) fn mean(self) -> Self {
+        // The smallest positive number only guards against 0/0, as in a single batch.
+        let weight = self.weight.max(f64::from(f32::MIN_POSITIVE));
+        Self {
+            gradients: self.gradients.times(1.0 / weight),
+            loss: self.loss / weight,
+            ..self
+        }
+    }
+}
+
+impl Session {
+    /// Forward and backward over the batches of step number `step` since training began (from 0);
+    /// `None` after the epoch's last step. Branches of the network add losses of their own (`model.auxiliary`).
+    ///
+    /// # Source
+    ///
+    /// Of the branches' losses: Wang et al. 2020, "What makes training multi-modal classification networks hard?",
+    /// arXiv:1905.12681, eq. 4: a weighted sum of the losses of all modalities together and of each. Departs from it: one
+    /// weight, not estimated.
+    pub(super) fn descend(
+        &self,
+        batches: &mut Batches<'_>,
+        step: usize,
+    ) -> Result<Option<Descent>> {
+        let (seed, alpha) = (self.config.train.seed, self.config.train.mixup);
+        let n_batches = self.feed.batches_per_step();
+        let mut descent = Descent::default();
+        for (part, batch) in batches.by_ref().take(n_batches).enumerate() {
+            let mut batch = batch?;
+            let n_rows = batch.rows.len();
+            let mix = (alpha > 0.0).then(|| Mix::draw(alpha, n_rows, seed, step, part));
+            if let Some(mix) = &mix {
+                mix.inputs(&mut batch);
+            }
+            // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
+            let mut context = Context::train(None, step_seed(seed, step, part));
+            let output = batch.run(&self.network, &mut context); // [batch, n_outputs]
+            let (target, mask) = batch.targets.expect("training rows have targets");
+            // One batch is its own mean: nothing is multiplied and divided again.
+            let weight = match n_batches {
+                1 => 1.0,
+                _ => self.loss.weight(target.clone(), mask.clone()),
+            };
+            let of = |output| match &mix {
+                None => self.loss.mean(output, target.clone(), mask.clone()),
+                Some(mix) => mix.loss(&self.loss, output, target.clone(), mask.clone()),
+            };
+            let auxiliary = std::mem::take(&mut context.auxiliary).into_iter();
+            let loss = auxiliary.fold(of(output), |sum, branch| {
+                sum + of(branch).mul_scalar(self.config.model.auxiliary)
+            });
+            let value = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
+            let gradients = Gradients::take(&self.network.root, "", loss.backward());
+            descent.add(gradients, value, weight, n_rows);
+            descent.statistics.extend(context.statistics);
+        }
+        Ok((descent.rows > 0).then(|| descent.mean()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::{Module, Param};
+    use burn::tensor::{Device, Tensor, TensorData};
+    use serde_json::Value;
+
+    use crate::loss::Loss;
+
+    /// Made by `tests/reference/accumulate.py` with PyTorch.
+    const REFERENCE: &str = include_str!("../../tests/reference/accumulate.json");
+
+    #[derive(Module, Debug)]
+    struct Linear {
+        weight: Param<Tensor<2>>,
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    #[test]
+    fn batches_of_any_size_with_gaps_and_class_weights_are_one_large_batch() {
+        let device = Device::flex().autodiff();
+        let reference: Value = serde_json::from_str(REFERENCE).unwrap();
+        let loss: Loss = read(&reference["loss"]);
+        let rows: Vec<Vec<f32>> = read(&reference["rows"]);
+        let (target, mask): (Vec<f32>, Vec<f32>) =
+            (read(&reference["target"]), read(&reference["mask"]));
+        let matrix = |values: Vec<f32>, width: usize| {
+            let shape = [values.len() / width, width];
+            Tensor::<2>::from_data(TensorData::new(values, shape), &device)
+        };
+        let weight = matrix(read(&reference["weight"]), 5).require_grad();
+        let network = Linear {
+            weight: Param::from_tensor(weight),
+        };
+
+        let (mut descent, mut first) = (Descent::default(), 0);
+        for n in read::<Vec<usize>>(&reference["batches"]) {
+            let part = first..first + n;
+            let output =
+                matrix(rows[part.clone()].concat(), 5).matmul(network.weight.val().transpose());
+            let target = matrix(target[part.clone()].to_vec(), 1);
+            let mask = matrix(mask[part].to_vec(), 1);
+            let weight = loss.weight(target.clone(), mask.clone());
+            let mean = loss.mean(output, target, mask);
+            let value = mean.clone().into_scalar::<f32>().into();
+            let gradients = Gradients::take(&network, "", mean.backward());
+            descent.add(gradients, value, weight, n);
+            first += n;
+        }
+        let Descent {
+            gradients,
+            loss,
+            rows,
+            ..
+        } = descent.mean();
+        assert_eq!(rows, 7);
+        assert!((loss - reference["mean"].as_f64().unwrap()).abs() < 1e-6);
+        let (_, found) = gradients.iter().next().unwrap();
+        let found: Vec<f32> = found.to_data_as::<f32>().try_into_vec().unwrap();
+        for (found, expected) in found.iter().zip(read::<Vec<f32>>(&reference["gradient"])) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn batches_in_which_nothing_is_known_stand_still() {
+        let device = Device::flex().autodiff();
+        let network = Linear {
+            weight: Param::from_tensor(Tensor::<2>::ones([1, 2], &device).require_grad()),
+        };
+        let mut descent = Descent::default();
+        for _ in 0..2 {
+            let nothing = (network.weight.val() * 0.0).sum();
+            let gradients = Gradients::take(&network, "", nothing.backward());
+            descent.add(gradients, 0.0, 0.0, 3);
+        }
+        let descent = descent.mean();
+        assert_eq!((descent.loss, descent.gradients.norm()), (0.0, 0.0));
+    }
+}
