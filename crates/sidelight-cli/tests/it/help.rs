@@ -63,6 +63,7 @@ fn the_overview_fits_a_screen() {
       init       Look at a table and write a sidelight.toml for it
       check      List every problem of a table and its images
       audit      Say of each column, before training, whether to keep it
+      lr-find    Find a learning rate before training
       train      Train a model as a sidelight.toml says
       compare    Say whether the metadata helps
       eval       Score a trained model
@@ -138,9 +139,13 @@ fn the_help_of_compare() {
           --set <FIELD=VALUE>  Change a field of the configuration; can be repeated
 
     Machine:
-          --threads <N>      Cores to use, 0: all [default: 0]
-          --device <DEVICE>  Device to compute on [default: cpu] [possible values:
-                             cpu]
+          --threads <N>            Cores to use, 0: all [default: 0]
+          --device <DEVICE>        Device to compute on [default: cpu] [possible
+                                   values: cpu]
+          --precision <PRECISION>  Precision of the convolutions; default: as
+                                   configured [possible values: f32, bf16]
+          --cache <DIR|none>       Folder that keeps what frozen layers say of each
+                                   image
 
     General:
       -q, --quiet  Say nothing but results, warnings and errors
