@@ -74,3 +74,32 @@ fn a_run_is_explained_as_a_whole_and_row_by_row() {
     hint: rows are counted from 1 in the table; the first here is 1
     ");
 }
+
+#[test]
+fn a_search_for_a_learning_rate_prints_one_and_draws_the_curve() {
+    let folder = Folder::with_houses();
+    let said = folder.run("lr-find houses.toml --out rates.html --format json");
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let rate = found[0]["suggestion"].as_f64();
+    assert_eq!(said.code, i32::from(rate.is_none()), "{}", said.stderr);
+    assert!(
+        rate.is_none_or(|rate| (1e-7..10.0).contains(&rate)),
+        "{rate:?}"
+    );
+    assert!(found[0]["steps"].as_u64().unwrap() > 10, "{found}");
+    assert!(folder.read("rates.html").contains("learning rate"));
+}
+
+#[test]
+fn a_backbone_is_inspected_by_its_name() {
+    let folder = Folder::new();
+    let said = folder.done("inspect resnet18 --size 64 --match layer4.1.conv2 --format csv");
+    assert_eq!(
+        said.stdout,
+        "layer,kind,output,numbers,trained,products\n\
+         layer4.1.conv2,conv2d,a map of 512×2×2,2359296,2359296,9437184\n"
+    );
+    let tree = folder.done("inspect resnet18 --tree").stdout;
+    assert!(tree.contains("\n  layer4 "), "{tree}");
+    assert!(tree.contains("\n      conv2 "), "{tree}");
+}

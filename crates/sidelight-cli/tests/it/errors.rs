@@ -339,3 +339,28 @@ fn a_comparison_that_cannot_be_made() {
     hint: choose a new or an empty folder with --out
     ");
 }
+
+#[test]
+fn a_heatmap_of_a_price() {
+    let folder = Folder::with_houses();
+    let said = refused(
+        &folder,
+        "train houses.toml --out a --set model.head=heatmap",
+    );
+    let message =
+        "`model.head`: expected `direct`, since the target is not points, found `heatmap`";
+    assert!(said.contains(message), "{said}");
+}
+
+#[test]
+fn an_auxiliary_loss_of_a_fusion_without_branches() {
+    let folder = Folder::with_houses();
+    let said = refused(
+        &folder,
+        "train houses.toml --out a --set model.auxiliary=0.3 --set model.fusion=film",
+    );
+    assert!(
+        said.contains("since `film` has no branches; `concat` and `sum-logits` have"),
+        "{said}"
+    );
+}
