@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Points in fastai, as its users write it: DataBlock, aug_transforms, vision_learner. Same rows, weights, size, epochs.
+"""Points in fastai, as its users write it: DataBlock, aug_transforms, create_head, fine_tune. Same rows, weights, size, epochs.
 
     python bench/peer_fastai_points.py RUN --mode frozen|fine-tune [--epochs N] [--threads 2]
 
@@ -7,9 +7,18 @@ RUN is a finished Sidelight run (arm image): its config.toml says what to read, 
 out. Prints one JSON line: mean distance over the held-out rows in pixels of the stored image, and seconds from the
 first image to the last prediction (imports not counted).
 """
-import argparse, csv, json, pathlib, time, tomllib
+import argparse, csv, json, pathlib, re, time, tomllib
 import numpy as np, pandas as pd, torch, torchvision
 from fastai.vision.all import *
+
+
+def expand(names):
+    """`x0..y67` written out, as the run's config.toml shortens it."""
+    found = re.fullmatch(r"(\D+)(\d+)\.\.(\D+)(\d+)", names[0]) if len(names) == 1 else None
+    if not found:
+        return names
+    axes = [found[1], found[3]] if found[1] != found[3] else [found[1]]
+    return [f"{axis}{i}" for i in range(int(found[2]), int(found[4]) + 1) for axis in axes]
 
 
 def main():
@@ -22,7 +31,7 @@ def main():
     config = tomllib.loads((run / "config.toml").read_text())
     table = pathlib.Path(config["data"]["table"])
     data = pd.read_csv(table)
-    names = config["target"]["columns"]
+    names = expand(config["target"]["columns"])
     with open(run / "predictions.csv") as f:
         held = sorted({int(r["row"]) - 1 for r in csv.DictReader(f)})
     started = time.time()
@@ -38,8 +47,9 @@ def main():
     dls = block.dataloaders(data, bs=batch, num_workers=args.threads)
     body = torchvision.models.mobilenet_v2()
     body.load_state_dict(torch.load(config["model"]["weights"], weights_only=True))
-    learn = vision_learner(dls, torchvision.models.mobilenet_v2, n_out=2 * points.shape[1], y_range=(-1, 1), loss_func=MSELossFlat(), pretrained=False, cut=-1)
-    learn.model[0].load_state_dict({f"0.{k.removeprefix('features.')}": v for k, v in body.state_dict().items() if k.startswith("features.")})
+    head = create_head(1280, 2 * points.shape[1], y_range=(-1, 1))
+    apply_init(head, nn.init.kaiming_normal_)
+    learn = Learner(dls, nn.Sequential(nn.Sequential(body.features), head), loss_func=MSELossFlat(), splitter=default_split)
     with learn.no_bar(), learn.no_logging():
         if args.mode == "frozen":
             learn.freeze(); learn.fit_one_cycle(args.epochs, 2e-3)
