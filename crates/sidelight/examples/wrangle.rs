@@ -8,7 +8,6 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it found")]
 
 use std::error::Error;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use sidelight::config::Config;
@@ -24,8 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::flex().autodiff();
 
     // The rows, their points, their metadata as numbers: what the TOML says of the table.
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/configs/frl_faces.toml");
-    let config = Config::read(&config, &[format!("data.table={table}")])?;
+    let config = "bench/configs/frl_faces.toml".as_ref();
+    let config = Config::read(config, &[format!("data.table={table}")])?;
     let (mut session, _) = Session::new(&config, &device)?;
     let row = MetadataSource::of(&session.feed.source.encoder);
 
@@ -39,20 +38,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     network.prepend("", "balance", Layer::Scale(balance), 0)?;
     let parts = [("image", Plan::leaf(Layer::Identity)), ("row", row.plan())];
-    network.insert_before("classifier", "join", Plan::with(Layer::Concat, parts), 0)?;
-    let points = Linear::new(0, session.task.n_outputs()).zeros();
-    let new = network.replace("classifier.1", Layer::Linear(points), 0)?;
-    println!("new: {}", new.join(", "));
+    let join = ("join", Plan::with(Layer::Concat, parts));
+    let points = Layer::Linear(Linear::new(0, session.task.n_outputs()).zeros());
+    network.replace(
+        "classifier.1",
+        Plan::sequence([join, ("fc", points.into())]),
+        0,
+    )?;
 
     // Frozen at first are the pretrained layers; what is new starts at the mean of the points.
     network.backbone.retain(|name| name == "features");
     network.start_from(&session.feed.mean_target()?);
     session.network = network;
-    let mut say = |event: Event| {
-        if let Event::Epoch { epoch, score, .. } = event {
-            println!("epoch {epoch}: {} {:.2}", score.0, score.1);
-        }
-    };
+    let mut say = |_: Event| {};
     let mut journal = Journal::new(&mut say, None, None);
     let (session, _) = fit(session, &mut journal, &AtomicBool::new(false))?;
     println!("{:?}", session.score()?.1.values);
