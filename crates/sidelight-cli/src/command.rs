@@ -20,6 +20,7 @@ mod rows;
 mod weights;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::Context;
 use sidelight::config::Config;
@@ -27,6 +28,7 @@ use sidelight::predict::Model;
 use sidelight::train::FeatureCache;
 
 use crate::args::{Device, Kept, Machine, Precision};
+use crate::terminal::Terminal;
 
 /// How a command that could do its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,20 @@ pub(crate) enum Answer {
 
 /// Features kept on disk, at most.
 const FEATURE_BYTES: u64 = 4 << 30;
+
+/// Does what looks at images on several threads, and draws how many are done.
+fn counting_images<T>(
+    terminal: &mut Terminal,
+    work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
+) -> T {
+    let shared = Mutex::new(terminal);
+    work(&|done, all| {
+        // Where another thread is just drawing, this count can be skipped.
+        if let Ok(mut terminal) = shared.try_lock() {
+            terminal.progress(|| format!("{done} of {all} images"));
+        }
+    })
+}
 
 impl Kept {
     /// Where features are kept: as asked for, or in the user's cache folder; nowhere where there is none.

@@ -205,10 +205,8 @@ impl Network {
         let results: Vec<Value> = parts
             .into_par_iter()
             .map(|(start, n)| {
-                let mut context = Context {
-                    metadata: context.metadata.as_ref().map(|rows| rows.narrow(start, n)),
-                    ..Context::evaluate(None)
-                };
+                let metadata = context.metadata.as_ref().map(|rows| rows.narrow(start, n));
+                let mut context = Context::evaluate(metadata);
                 context.precision = self.precision;
                 let mut walk = Walk::new(&mut context, &[]);
                 self.root.run(from, to, value.narrow(start, n), &mut walk)

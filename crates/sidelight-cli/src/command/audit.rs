@@ -1,28 +1,17 @@
 //! `sidelight audit CONFIG`
 
-use std::sync::Mutex;
-
 use sidelight::audit::{Advice, Audit, Power, audit};
 use sidelight::config::{Config, MetadataKind};
 use sidelight::run::write_whole;
 
-use super::Answer;
+use super::{Answer, counting_images};
 use crate::args::AuditArgs;
 use crate::terminal::{Cell, Table, Terminal};
 
 /// Looks at columns and images before anything is trained; the answer is no where a column in use should go.
 pub(crate) fn run(args: &AuditArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let config = Config::read(&args.config, &args.set)?;
-    let shared = Mutex::new(terminal);
-    let (found, dataset) = audit(&config, &|done, all| {
-        // Where another thread is just drawing, this count can be skipped.
-        if let Ok(mut terminal) = shared.try_lock() {
-            terminal.progress(|| format!("{done} of {all} images"));
-        }
-    })?;
-    let terminal = shared
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (found, dataset) = counting_images(terminal, |on_progress| audit(&config, on_progress))?;
     found.remarks.iter().for_each(|remark| terminal.say(remark));
     terminal.table(&table(&found), args.format)?;
     for finding in &found.findings {

@@ -1,27 +1,16 @@
 //! `sidelight check CONFIG`
 
-use std::sync::Mutex;
-
 use sidelight::check::{Problem, Severity, check};
 use sidelight::config::Config;
 
-use super::Answer;
+use super::{Answer, counting_images};
 use crate::args::{CheckArgs, Format};
 use crate::terminal::{Table, Terminal, count};
 
 /// Lists every problem; the answer is no where training would stop.
 pub(crate) fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let config = Config::read(&args.config, &args.set)?;
-    let shared = Mutex::new(terminal);
-    let report = check(&config, &|done, all| {
-        // Where another thread is just drawing, this count can be skipped.
-        if let Ok(mut terminal) = shared.try_lock() {
-            terminal.progress(|| format!("{done} of {all} images"));
-        }
-    })?;
-    let terminal = shared
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let report = counting_images(terminal, |on_progress| check(&config, on_progress))?;
     report
         .remarks
         .iter()

@@ -108,7 +108,6 @@ fn layers(
             } else {
                 layer.path.clone()
             }
-            .as_str()
             .into(),
             layer.kind.into(),
             shape(&layer.output).into(),

@@ -241,21 +241,8 @@ impl<'a> Group<'a> {
                 norm.run(&node.parameters, x, other, then, walk)
             });
         };
-        if BatchNorm::is_inference(&node.parameters, walk.context.mode) {
-            let weight = conv_node.parameters.d4("weight");
-            if let Some(y) = self.by_prepared(&x, &weight, other.as_ref(), then, walk) {
-                return y;
-            }
-            let Folded { scale, mut shift } = norm.folded(&node.parameters);
-            if let Some(bias) = conv_node.parameters.bias("bias") {
-                shift = shift + bias * scale.clone();
-            }
-            let is_tracked =
-                x.is_tracked() || weight.is_tracked() || shift.is_tracked() || scale.is_tracked();
-            if !is_tracked && other.as_ref().is_none_or(|other| !other.is_tracked()) {
-                let (x, how) = conv.padded(x, walk.context.precision);
-                return conv2d_folded(x, weight, Folded { scale, shift }, other, how, then);
-            }
+        if let Some(y) = self.by_inference(&x, other.as_ref(), then, walk) {
+            return y;
         }
         let y = within_map(walk, conv_name, |walk| {
             conv.run(&conv_node.parameters, x, walk.context.precision)
@@ -267,17 +254,20 @@ impl<'a> Group<'a> {
 }
 
 impl Group<'_> {
-    /// By weights that were packed once, where nothing wants a gradient.
-    fn by_prepared(
+    /// With the normalisation folded into the convolution, where that stands still and nothing wants a gradient.
+    fn by_inference(
         &self,
         x: &Tensor<4>,
-        weight: &Tensor<4>,
         other: Option<&Tensor<4>>,
         then: Option<Activation>,
         walk: &Walk<'_>,
     ) -> Option<Tensor<4>> {
         let (_, norm, node) = self.norm;
         let (_, conv, conv_node) = self.conv?;
+        if !BatchNorm::is_inference(&node.parameters, walk.context.mode) {
+            return None;
+        }
+        let weight = conv_node.parameters.d4("weight");
         let bias = conv_node.parameters.bias("bias");
         let mut of = vec![
             node.parameters.d1("running_mean"),
@@ -296,15 +286,15 @@ impl Group<'_> {
         }
         let fold = || {
             let Folded { scale, mut shift } = norm.folded(&node.parameters);
-            if let Some(bias) = bias {
+            if let Some(bias) = bias.clone() {
                 shift = shift + bias * scale.clone();
             }
             Folded { scale, shift }
         };
         let (x, how) = conv.padded(x.clone(), walk.context.precision);
-        conv_node
-            .prepared
-            .run(&x, weight, &of, fold, (other, then), how)
+        let packed = &conv_node.prepared;
+        let y = packed.run(&x, &weight, &of, fold, (other, then), how);
+        Some(y.unwrap_or_else(|| conv2d_folded(x, weight, fold(), other.cloned(), how, then)))
     }
 }
 

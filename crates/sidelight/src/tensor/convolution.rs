@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, module, ops::ConvOptions};
 
 use super::activation::{Activation, activate, add_activate};
 use super::cpu;
+use super::prepared::Prepared;
 use crate::config::TrainConfig;
 
 /// How a square kernel moves over a map.
@@ -98,30 +99,12 @@ pub fn conv2d_folded(
     how: Convolution,
     then: Option<Activation>,
 ) -> Tensor<4> {
-    let Folded { scale, shift } = folded;
-    let is_known = then.is_none_or(|function| cpu::known(function).is_some());
-    if by_kernels(&x, &weight, how) && is_known {
-        let (x, weight, scale, shift) = (
-            x.into_dispatch(),
-            weight.into_dispatch(),
-            scale.into_dispatch(),
-            shift.into_dispatch(),
-        );
-        return match other {
-            None => cpu::call!(sl_convolve_done(x, weight, scale, shift, how, then)),
-            Some(other) => {
-                cpu::call!(sl_convolve_add_done(
-                    x,
-                    weight,
-                    scale,
-                    shift,
-                    other.into_dispatch(),
-                    how,
-                    then
-                ))
-            }
-        };
+    let once = Prepared::default();
+    let end = (other.as_ref(), then);
+    if let Some(y) = once.run(&x, &weight, &[], || folded.clone(), end, how) {
+        return y;
     }
+    let Folded { scale, shift } = folded;
     let channels = scale.dims()[0];
     let y = conv2d(x, weight, None, how) * scale.reshape([1, channels, 1, 1])
         + shift.reshape([1, channels, 1, 1]);

@@ -95,23 +95,6 @@ pub(crate) trait Kernels: Backend {
         bias: FloatTensor<Self>,
         how: Convolution,
     ) -> FloatTensor<Self>;
-    fn sl_convolve_done(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        how: Convolution,
-        then: Then,
-    ) -> FloatTensor<Self>;
-    fn sl_convolve_add_done(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        other: FloatTensor<Self>,
-        how: Convolution,
-        then: Then,
-    ) -> FloatTensor<Self>;
     fn sl_convolve_packed(x: FloatTensor<Self>, packed: Packed, then: Then) -> FloatTensor<Self>;
     fn sl_convolve_add_packed(
         x: FloatTensor<Self>,
@@ -160,29 +143,6 @@ impl Kernels for Flex {
     }
     fn sl_convolve_bias(x: Flat, weight: Flat, bias: Flat, how: Convolution) -> Flat {
         convolution::forward(&x, &weight, Some(&bias), None, how, None)
-    }
-    fn sl_convolve_done(
-        x: Flat,
-        weight: Flat,
-        scale: Flat,
-        shift: Flat,
-        how: Convolution,
-        then: Then,
-    ) -> Flat {
-        let weight = convolution::scaled(&weight, &scale);
-        convolution::forward(&x, &weight, Some(&shift), None, how, then)
-    }
-    fn sl_convolve_add_done(
-        x: Flat,
-        weight: Flat,
-        scale: Flat,
-        shift: Flat,
-        other: Flat,
-        how: Convolution,
-        then: Then,
-    ) -> Flat {
-        let weight = convolution::scaled(&weight, &scale);
-        convolution::forward(&x, &weight, Some(&shift), Some(&other), how, then)
     }
     fn sl_convolve_packed(x: Flat, packed: Packed, then: Then) -> Flat {
         convolution::by_packed(&x, &packed.0, None, then)
@@ -262,32 +222,6 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
             convolution::Saved { x, weight, how },
             y,
         )
-    }
-    fn sl_convolve_done(
-        x: Tracked<C>,
-        weight: Tracked<C>,
-        scale: Tracked<C>,
-        shift: Tracked<C>,
-        how: Convolution,
-        then: Then,
-    ) -> Tracked<C> {
-        let (x, weight, scale, shift) = (plain(x), plain(weight), plain(scale), plain(shift));
-        <Self as AutodiffBackend>::from_inner(Flex::sl_convolve_done(
-            x, weight, scale, shift, how, then,
-        ))
-    }
-    fn sl_convolve_add_done(
-        x: Tracked<C>,
-        weight: Tracked<C>,
-        scale: Tracked<C>,
-        shift: Tracked<C>,
-        other: Tracked<C>,
-        how: Convolution,
-        then: Then,
-    ) -> Tracked<C> {
-        let (x, weight, scale, shift) = (plain(x), plain(weight), plain(scale), plain(shift));
-        let y = Flex::sl_convolve_add_done(x, weight, scale, shift, plain(other), how, then);
-        <Self as AutodiffBackend>::from_inner(y)
     }
     fn sl_convolve_packed(x: Tracked<C>, packed: Packed, then: Then) -> Tracked<C> {
         <Self as AutodiffBackend>::from_inner(Flex::sl_convolve_packed(plain(x), packed, then))

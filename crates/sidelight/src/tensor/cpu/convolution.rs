@@ -102,7 +102,7 @@ pub(super) fn by_packed(
 }
 
 /// The weights of each outgoing channel times its factor: a normalisation folded into the convolution before it.
-pub(super) fn scaled(weight: &Flat, scale: &Flat) -> Flat {
+fn scaled(weight: &Flat, scale: &Flat) -> Flat {
     let (values, scale) = (contiguous(weight), contiguous(scale));
     let (values, scale) = (numbers(&values), numbers(&scale));
     if scale.iter().all(|factor| *factor == 1.0) {
