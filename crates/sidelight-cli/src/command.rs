@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod lr_find;
 pub(crate) mod predict;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod train;
 
@@ -18,6 +19,8 @@ mod narration;
 mod problems;
 mod rows;
 mod weights;
+
+pub(crate) use problems::in_full;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

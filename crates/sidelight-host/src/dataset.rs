@@ -10,12 +10,14 @@ use crate::table::Table;
 mod build;
 mod fact;
 mod metadata;
+mod request;
 mod target;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use build::{Findings, inspect};
 pub use fact::{Fact, image_facts};
+pub use request::RequestRow;
 
 /// Rows ready to be encoded: everything typed, nothing fitted.
 #[derive(Debug, Clone)]

@@ -16,11 +16,13 @@ use crate::augment::{Augment, Hide, Purpose, draw, shuffle, stream};
 use crate::config::ResizeMethod;
 use crate::dataset::Dataset;
 use crate::encode::{EncodedMetadata, Encoder};
+use crate::error::Result;
 use crate::image::Affine;
 use crate::image::cache::PixelCache;
 use crate::task::Task;
 
 pub use pool::{BadImage, Failure, Loader, LoaderOptions};
+pub use sample::Sample;
 
 /// A batch before it becomes tensors.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,7 +93,26 @@ pub struct Source {
     pub seed: u64,
 }
 
+impl HostBatch {
+    /// A batch of rows that were made one at a time ([`Source::sample`]), in this order.
+    pub fn of<'a>(
+        samples: impl Iterator<Item = &'a Sample> + Clone,
+        preprocess: &Preprocess,
+    ) -> Self {
+        sample::assemble(samples, preprocess)
+    }
+}
+
 impl Source {
+    /// One row made ready, as a [`Loader`] makes it in its first epoch: for those who get rows one at a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](crate::image::decode); a fault in a decoder is one as well.
+    pub fn sample(&self, row: usize) -> Result<Sample> {
+        sample::guarded(self, 0, row)
+    }
+
     /// Hides some of a row's encoded metadata, in place: a function of seed, epoch and row alone.
     pub fn hide(&self, epoch: u64, row: usize, dense: &mut [f32], codes: &mut [u32]) {
         if let Some(hide) = &self.hide {

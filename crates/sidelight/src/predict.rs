@@ -4,7 +4,10 @@
 //! images, what the outputs mean. It is stored as two files, JSON and safetensors; nothing in them is executed.
 
 pub mod batch;
+mod predictor;
 mod store;
+
+pub use predictor::{Predictor, ReadyRow};
 
 pub(crate) use store::checksum;
 
