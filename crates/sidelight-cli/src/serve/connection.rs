@@ -17,7 +17,11 @@ const MOST: usize = 1024;
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(15);
 /// What is left in the listener's queue when the server is asked to stop is taken all the same.
-const LAST_CALL: Duration = Duration::from_millis(50);
+/// It is also the time in which a connection that was just taken is read from: one of which nothing was read yet is
+/// closed at once.
+const LAST_CALL: Duration = Duration::from_millis(250);
+/// Bytes of a request's head.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// Answers until `stop`, then finishes what was taken, for `grace` at most. Whether all of it was finished.
 pub(crate) async fn serve(
@@ -35,6 +39,7 @@ pub(crate) async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
+            .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {

@@ -94,13 +94,7 @@ impl Places {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
         Arc::clone(&self.free)
             .try_acquire_many_owned(n)
-            .map_err(|_| {
-                Fault::busy(&format!(
-                    "{} of {} rows are waiting",
-                    self.taken(),
-                    self.all
-                ))
-            })
+            .map_err(|_| Fault::busy(&format!("its queue of {} rows is full", self.all)))
     }
 }
 
@@ -317,5 +311,27 @@ impl Worker {
     fn predict(&self, rows: &[&ReadyRow]) -> Option<Vec<Result<Prediction, Fault>>> {
         let predicted = catch_unwind(AssertUnwindSafe(|| self.predictor.predict(rows))).ok()?;
         (predicted.len() == rows.len()).then(|| predicted.into_iter().map(Ok).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_taken_for_all_rows_or_none_and_given_back() {
+        let places = Places::new(4);
+        let three = places.take(3).unwrap();
+        let refused = places.take(2).unwrap_err();
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(
+            refused.message,
+            "the server is busy: its queue of 4 rows is full"
+        );
+        let one = places.take(1).unwrap();
+        assert_eq!(places.taken(), 4);
+        drop((three, one));
+        assert_eq!(places.taken(), 0);
+        assert!(places.take(5).is_err() && places.take(usize::MAX).is_err());
     }
 }

@@ -257,6 +257,8 @@ function build(schema) {
     const rest = element("div", { class: "fields" }, ...boxes.slice(SHOWN));
     $("fields").append(element("details", {}, element("summary", {}, `${boxes.length - SHOWN} more columns`), rest));
   }
+  $("said").textContent = "";
+  document.body.classList.toggle("has-points", target.kind === "points");
   $("ask").hidden = false;
 }
 
@@ -270,6 +272,7 @@ function take(file) {
   for (const id of ["explain", "again"]) $(id).hidden = true;
   forgetReasons();
   $("marks").replaceChildren();
+  $("said").textContent = "";
   const picture = $("picture");
   URL.revokeObjectURL(picture.src);
   picture.onload = () => $("shown").classList.toggle("small", picture.naturalWidth < 160);
@@ -335,11 +338,11 @@ function bars(names, now, before, isMarked) {
 
 function valueBox(name, value, before, range) {
   const [low, high] = [Math.min(range[0], value, before ?? value), Math.max(range[1], value, before ?? value)];
-  const x = (v) => (high > low ? 2 + (96 * (v - low)) / (high - low) : 50);
-  const svg = drawn("svg", { viewBox: "0 0 100 6", role: "img", "aria-label": `${number(value)}, in training ${range.map(number).join(" to ")}` },
-    drawn("path", { class: "axis", d: `M${x(range[0])} 3H${x(range[1])}M${x(range[0])} 1.4v3.2M${x(range[1])} 1.4v3.2` }));
-  if (before != null) svg.append(drawn("circle", { class: "before", cx: x(before), cy: 3, r: 1.7 }));
-  svg.append(drawn("circle", { class: "predicted", cx: x(value), cy: 3, r: 1.7 }));
+  const x = (v) => (high > low ? 1.5 + (97 * (v - low)) / (high - low) : 50);
+  const svg = drawn("svg", { viewBox: "0 0 100 4", role: "img", "aria-label": `${number(value)}, in training ${range.map(number).join(" to ")}` },
+    drawn("path", { class: "axis", d: `M${x(range[0])} 2H${x(range[1])}M${x(range[0])} 1v2M${x(range[1])} 1v2` }));
+  if (before != null) svg.append(drawn("circle", { class: "before", cx: x(before), cy: 2, r: 1.1 }));
+  svg.append(drawn("circle", { class: "predicted", cx: x(value), cy: 2, r: 1.1 }));
   const isBeyond = value < range[0] || value > range[1];
   return element("div", { class: "value" },
     element("span", { class: "name" }, name), element("b", { "data-name": name }, number(value)), svg,

@@ -10,6 +10,10 @@ use sidelight::predict::Predictor;
 use sidelight::report::overlay::as_read;
 use sidelight::task::Task;
 
+/// A PNG of one pixel.
+const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=";
+
 /// JSON Schema of a row of this model's, with what the answer is about.
 pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
     let mut properties = Map::new();
@@ -21,6 +25,7 @@ pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
                 "type": "string",
                 "contentEncoding": "base64",
                 "description": "JPEG, PNG, WebP, TIFF or BMP in base64",
+                "examples": [PIXEL],
             }),
         );
         required.push("image");
