@@ -158,12 +158,18 @@ function booleanField(name) {
 function numberField(name, schema, id) {
   const [low, high] = schema["x-usual"] ?? [0, 1];
   const span = high > low ? high - low : 1;
+  // On a logarithmic scale the slider goes from 0 to 200, evenly in the logarithm.
+  const isLog = schema["x-scale"] === "log" && low > 0 && high > low;
+  const toValue = (place) => (isLog ? low * (high / low) ** (place / 200) : place);
+  const toPlace = (value) => (isLog ? 200 * Math.log(Math.max(value, low) / low) / Math.log(high / low) : value);
   const isWhole = Number.isInteger(low) && Number.isInteger(high) && span <= 20;
   const step = isWhole ? 1 : Number((span / 200).toPrecision(1));
   const slider = element("input", {
-    type: "range", min: low, max: low + span, step, "aria-label": `${name}, slider`, id: `${id}-slider`,
+    type: "range", min: isLog ? 0 : low, max: isLog ? 200 : low + span, step: isLog ? 1 : step,
+    "aria-label": `${name}, slider`, id: `${id}-slider`,
   });
-  slider.value = String(low + span / 2);
+  slider.value = String(isLog ? 100 : low + span / 2);
+  const slid = () => String(Number(toValue(Number(slider.value)).toPrecision(isLog ? 3 : 6)));
   const exact = element("input", { type: "number", step: "any", id, placeholder: "not known" });
   const clear = element("button", { type: "button", "aria-label": `${name} is not known` }, "not known");
   const box = element("div", { class: "field unknown" },
@@ -173,11 +179,11 @@ function numberField(name, schema, id) {
   const settle = () => box.classList.toggle("unknown", read() === null);
   const write = (value) => {
     exact.value = value === null ? "" : String(value);
-    if (value !== null) slider.value = String(value);
+    if (value !== null) slider.value = String(toPlace(value));
     settle();
   };
-  slider.addEventListener("input", () => { exact.value = String(Number(Number(slider.value).toPrecision(6))); settle(); changed(); });
-  exact.addEventListener("input", () => { if (read() !== null) slider.value = exact.value; settle(); changed(); });
+  slider.addEventListener("input", () => { exact.value = slid(); settle(); changed(); });
+  exact.addEventListener("input", () => { if (read() !== null) slider.value = String(toPlace(read())); settle(); changed(); });
   clear.addEventListener("click", () => { write(null); changed(); });
   return { box, read, write };
 }
@@ -275,7 +281,10 @@ function take(file) {
   $("said").textContent = "";
   const picture = $("picture");
   URL.revokeObjectURL(picture.src);
-  picture.onload = () => $("shown").classList.toggle("small", picture.naturalWidth < 160);
+  picture.onload = () => {
+    $("shown").classList.toggle("small", picture.naturalWidth < 352);
+    $("shown").classList.toggle("tiny", picture.naturalWidth < 64);
+  };
   // A TIFF, say: the server reads what the browser cannot show.
   picture.onerror = () => (picture.alt = `${file.name} (this browser cannot show it)`);
   picture.alt = `the chosen picture, ${file.name}`;
@@ -350,11 +359,24 @@ function valueBox(name, value, before, range) {
       element("span", {}, isBeyond ? "beyond training's range" : "training's range"), element("span", {}, number(range[1]))));
 }
 
+function pointsTable(points) {
+  const rows = points.slice(0, 12).map((at, n) => element("tr", {}, element("th", { scope: "row" }, `point ${n}`),
+    element("td", { class: "num" }, number(at[0])), element("td", { class: "num" }, number(at[1]))));
+  if (points.length > 12) rows.push(element("tr", {}, element("th", {}, `and ${points.length - 12} more`)));
+  return element("table", {}, ...rows);
+}
+
+/** How far points went, on average, in pixels of the stored image. */
+function moved(now, before) {
+  const far = now.map(([x, y], n) => Math.hypot(x - before[n][0], y - before[n][1]));
+  return far.reduce((a, b) => a + b, 0) / far.length;
+}
+
 function sentence(answer) {
   const { kind, values, probability, points } = answer.prediction;
   if (kind === "class") return `${answer.prediction.class}, ${percent(probability)}`;
   if (kind === "value") return Object.entries(values).map(([name, value]) => `${name} ${number(value)}`).join(", ");
-  if (kind === "points") return points.length <= 6 ? points.map((at) => `(${at.map(number).join(", ")})`).join(" ") : `${points.length} points`;
+  if (kind === "points") return `${points.length} points, in the picture`;
   const likely = Object.entries(answer.prediction.probabilities).filter(([, p]) => p >= 0.5);
   return likely.length ? likely.map(([name, p]) => `${name} ${percent(p)}`).join(", ") : "no label is likelier than not";
 }
@@ -372,9 +394,13 @@ function show() {
   } else if (now.probabilities) {
     const isMarked = (name) => (now.kind === "class" ? name === now.class : now.probabilities[name] >= 0.5);
     box.append(bars(target.names, now.probabilities, before?.prediction.probabilities, isMarked));
+  } else {
+    box.append(pointsTable(now.points));
   }
   marks(answer, before);
-  $("said").textContent = before ? `${sentence(answer)} — before the changes: ${sentence(before)}` : sentence(answer);
+  $("said").textContent = !before ? sentence(answer)
+    : now.points ? `the points moved by ${number(moved(now.points, before.prediction.points))} px from before the changes`
+    : `${sentence(answer)} — before the changes: ${sentence(before)}`;
   $("notes").replaceChildren(...answer.notes.map((note) => element("li", {}, note)));
   $("answer-part").hidden = false;
   $("explain").hidden = false;
@@ -412,15 +438,19 @@ function curveFigure(curve, of) {
   const ys = [...curve.points, curve.own].map((point) => point.y);
   const [low, high] = [Math.min(...ys), Math.max(...ys)];
   const [from, to] = [points[0].x, points.at(-1).x];
-  const x = (v) => 8 + (284 * (v - from)) / (to - from || 1);
+  const schema = state.schema.properties.metadata.properties[curve.column];
+  const along = schema["x-scale"] === "log" && from > 0 ? Math.log : (v) => v;
+  const x = (v) => 8 + (284 * (along(v) - along(from))) / (along(to) - along(from) || 1);
   const y = (v) => (high > low ? 92 - (80 * (v - low)) / (high - low) : 50);
   const line = points.map((point, at) => `${at ? "L" : "M"}${x(point.x).toFixed(1)} ${y(point.y).toFixed(1)}`).join("");
   const svg = drawn("svg", { class: "chart", viewBox: "0 0 300 112", role: "img", "aria-label": `${of} as ${curve.column} varies` },
     drawn("path", { class: "axis", d: "M8 98H292" }), drawn("path", { class: "line c1", d: line }));
-  if (curve.own.x != null) svg.append(drawn("circle", { class: "mark c2", cx: x(curve.own.x), cy: y(curve.own.y), r: 4 }));
+  const isWithin = curve.own.x != null && curve.own.x >= from && curve.own.x <= to;
+  if (isWithin) svg.append(drawn("circle", { class: "mark c2", cx: x(curve.own.x), cy: y(curve.own.y), r: 4 }));
   const label = (text, at, anchor) => svg.append(drawn("text", { x: at, y: 110, "text-anchor": anchor, class: "tick" }, text));
-  label(points[0].value, 8, "start");
-  label(points.at(-1).value, 292, "end");
+  const end = (point) => (schema["x-moment"] ? point.value : number(point.x));
+  label(end(points[0]), 8, "start");
+  label(end(points.at(-1)), 292, "end");
   return element("figure", { class: "curve" }, element("figcaption", {},
     element("b", {}, `As ${curve.column} varies`), ` — ${of}, from ${number(low)} to ${number(high)}`), svg);
 }
@@ -460,7 +490,8 @@ async function explain() {
       const isAny = why.heat.values.some((value) => value > 0);
       reasons.append(element("p", { class: "note" }, isAny ? "Yellow in the picture is what raises it." : "Nothing in the picture raises it."));
     }
-    why.curves.slice(0, 4).forEach((curve) => reasons.append(curveFigure(curve, why.of)));
+    const curves = why.curves.slice(0, 6).map((curve) => curveFigure(curve, why.of));
+    reasons.append(element("div", { class: "curves" }, ...curves));
     $("why").hidden = false;
     $("why-title").scrollIntoView({ block: "nearest" });
   } catch (fault) {

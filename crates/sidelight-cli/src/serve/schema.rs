@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 use sidelight::dataset::{Metadata, MetadataColumn, MetadataValues};
+use sidelight::encode::number::Transform;
 use sidelight::encode::{EncodedColumn, Fitted};
 use sidelight::predict::Predictor;
 use sidelight::report::overlay::as_read;
@@ -64,8 +65,12 @@ pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
 fn of_column(column: &EncodedColumn) -> Value {
     let mut schema = match &column.fitted {
         Fitted::Boolean => json!({"type": ["boolean", "null"]}),
-        Fitted::Number(_) => json!({
+        Fitted::Number(number) => json!({
             "type": ["number", "null"],
+            "x-scale": match number.transform {
+                Transform::Log { .. } => "log",
+                _ => "linear",
+            },
             "x-training-range": column.range,
             "x-usual": column.usual(),
         }),

@@ -116,7 +116,7 @@ pub fn what_if(
 }
 
 /// Values over what training had of each column, for [`what_if`] where training's own table is not at hand: numbers and
-/// times from the smallest to the largest, evenly (at the knots of a quantile scale); the categories.
+/// times from the smallest to the largest, evenly on their scale (at the knots of a quantile scale); the categories.
 pub fn training_range(encoder: &Encoder) -> Metadata {
     let values = |column: &EncodedColumn| {
         let even = |[low, high]: [f64; 2]| {
@@ -132,6 +132,10 @@ pub fn training_range(encoder: &Encoder) -> Metadata {
                 Transform::Quantile { knots, .. } if knots.len() > 1 => {
                     let at = |nth: usize| Some(knots[nth * (knots.len() - 1) / (POINTS - 1)][0]);
                     (0..POINTS).map(at).collect()
+                }
+                Transform::Log { .. } if column.usual()[0] > 0.0 => {
+                    let even: Vec<Option<f64>> = even(column.usual().map(f64::ln));
+                    even.into_iter().map(|x| x.map(f64::exp)).collect()
                 }
                 _ => even(column.usual()),
             }),
