@@ -160,6 +160,10 @@ fn points_lie_on_the_upright_picture() {
         browser.eval("document.querySelectorAll('#marks .point').length"),
         2
     );
+    assert_eq!(
+        browser.eval("document.querySelectorAll('#answer tr').length"),
+        2
+    );
     let turned = browser.eval(
         "(() => { const [x, y] = state.answer.prediction.points[0]; const at = upright(state.answer.image, [x, y]); \
          return Math.abs(at[0] - (state.answer.image.height - y)) < 1e-3 && Math.abs(at[1] - x) < 1e-3; })()",
