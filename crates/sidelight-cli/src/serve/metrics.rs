@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn a_histogram_counts_all_that_is_at_most_a_bound() {
         let mut histogram = Histogram::<9>::default();
-        [1.0, 3.0, 1000.0].map(|rows| histogram.add(rows, &ROWS));
+        for rows in [1.0, 3.0, 1000.0] {
+            histogram.add(rows, &ROWS);
+        }
         let mut out = String::new();
         histogram.write(&mut out, "rows", &of("a\"b"), &ROWS);
         assert!(

@@ -119,10 +119,10 @@ impl Models {
         let mut seen: Vec<Option<Stamp>> = self.all.iter().map(|model| stamp(&model.dir)).collect();
         loop {
             tokio::time::sleep(EVERY).await;
-            for at in 0..self.all.len() {
+            for (at, seen) in seen.iter_mut().enumerate() {
                 let now = stamp(&self.all[at].dir);
                 // A folder in the making is not there yet: the old model stays.
-                if now.is_none() || now == seen[at] {
+                if now.is_none() || now == *seen {
                     continue;
                 }
                 let models = Arc::clone(&self);
@@ -133,7 +133,7 @@ impl Models {
                 };
                 // Nobody listens any more once the server stops.
                 let _ = say.send(said);
-                seen[at] = now;
+                *seen = now;
             }
         }
     }

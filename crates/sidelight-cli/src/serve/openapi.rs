@@ -63,41 +63,41 @@ pub(crate) fn document(models: &Models, max_rows: usize, has_token: bool) -> Val
                 "summary": "Predicts one row, or a list of rows",
                 "parameters": which,
                 "requestBody": body(json!({"anyOf": [one, list]})),
-                "responses": responses("the prediction, or one a row", json_content(&answered)),
+                "responses": responses("the prediction, or one a row", &json_content(&answered)),
             }},
             "/v1/explain": {"post": {
                 "operationId": "explain",
                 "summary": "Says why the prediction of one row is what it is",
                 "parameters": which,
                 "requestBody": body(one),
-                "responses": responses("shares, heat and curves", json_content(&json!({"type": "object"}))),
+                "responses": responses("shares, heat and curves", &json_content(&json!({"type": "object"}))),
             }},
             "/v1/schema": {"get": {
                 "operationId": "schema",
                 "summary": "JSON Schema of a row",
                 "parameters": which,
-                "responses": responses("the schema", json_content(&json!({"type": "object"}))),
+                "responses": responses("the schema", &json_content(&json!({"type": "object"}))),
             }},
             "/v1/models": {"get": {
                 "operationId": "models",
                 "summary": "Names of the models, the default first",
-                "responses": responses("the names", json_content(&json!({"type": "array", "items": {"type": "string"}}))),
+                "responses": responses("the names", &json_content(&json!({"type": "array", "items": {"type": "string"}}))),
             }},
             "/openapi.json": {"get": {
                 "operationId": "openapi",
                 "summary": "This document",
-                "responses": responses("the document", json_content(&json!({"type": "object"}))),
+                "responses": responses("the document", &json_content(&json!({"type": "object"}))),
             }},
             "/healthz": {"get": {
                 "operationId": "healthz",
                 "summary": "Whether the server answers",
                 "security": [],
-                "responses": responses("ok", text_content()),
+                "responses": responses("ok", &text_content()),
             }},
             "/metrics": {"get": {
                 "operationId": "metrics",
                 "summary": "Counts and times for Prometheus",
-                "responses": responses("the metrics", text_content()),
+                "responses": responses("the metrics", &text_content()),
             }},
         },
         "components": {"schemas": schemas},
@@ -118,7 +118,7 @@ fn text_content() -> Value {
     json!({"text/plain": {"schema": {"type": "string"}}})
 }
 
-fn responses(description: &str, content: Value) -> Value {
+fn responses(description: &str, content: &Value) -> Value {
     let mut responses = json!({"200": {"description": description, "content": content}});
     let faults = [
         ("400", "not a request that can be read"),

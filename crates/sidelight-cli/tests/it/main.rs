@@ -1,5 +1,6 @@
 //! The built program on small generated data: its help, its errors, one whole story.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+#![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
 mod advice;
 mod errors;

@@ -82,6 +82,10 @@ impl Browser {
         Some(browser)
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "parameters are written where they are used"
+    )]
     pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
         self.n += 1;
         let mut message = json!({"id": self.n, "method": method, "params": params});
