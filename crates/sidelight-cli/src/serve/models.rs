@@ -38,6 +38,8 @@ pub(crate) struct Shelved {
     dir: PathBuf,
     /// The newest; whoever took an older one keeps it until the answer.
     engine: RwLock<Arc<Engine>>,
+    /// Of the files that it was first read from, taken before they were read.
+    first: Option<Stamp>,
     /// Kept from one engine to the next.
     pub(crate) places: Places,
 }
@@ -70,11 +72,13 @@ impl Models {
                 .into());
             }
             let places = Places::new(queue);
+            let first = stamp(&dir);
             let engine = models.start(&name, &dir, &places)?;
             models.all.push(Shelved {
                 name,
                 dir,
                 engine: RwLock::new(Arc::new(engine)),
+                first,
                 places,
             });
         }
@@ -116,7 +120,8 @@ impl Models {
 
     /// Looks at the folders for ever, and reads again what has changed.
     pub(crate) async fn watch(self: Arc<Self>, say: UnboundedSender<Said>) {
-        let mut seen: Vec<Option<Stamp>> = self.all.iter().map(|model| stamp(&model.dir)).collect();
+        let mut seen: Vec<Option<Stamp>> =
+            self.all.iter().map(|model| model.first.clone()).collect();
         loop {
             tokio::time::sleep(EVERY).await;
             for (at, seen) in seen.iter_mut().enumerate() {
