@@ -3,7 +3,7 @@
 
     SIDELIGHT_DATA=… SIDELIGHT_WEIGHTS=… python3 bench/fusions.py [--seeds 3] [--out docs/fusion_table.md]
 
-The runs are those of bench/results.py but for `model.fusion`; `concat`, image and metadata are shared with it. Finished runs are kept. Standard library only.
+The runs are those of bench/results.py but for `model.fusion` and a backbone that stays frozen, for 30 epochs: what differs is then how the metadata joins, and a run takes seconds. Finished runs are kept. Standard library only.
 """
 import argparse, pathlib, statistics
 
@@ -26,10 +26,9 @@ def main():
     for seed in range(args.seeds):
         for row in ["image", "metadata", *FUSIONS]:
             for name in sets:
-                arm, extra, folder = "both", [f"model.fusion={row}"], f"{name}-both-{row}-{seed}"
-                if row in ("image", "metadata", "concat"):
-                    arm, extra, folder = ("both" if row == "concat" else row), [], None
-                metrics = train(name, arm, seed, extra, folder)
+                arm = row if row in ("image", "metadata") else "both"
+                extra = ["train.freeze=true", "train.epochs=30"] + ([f"model.fusion={row}"] if arm == "both" else [])
+                metrics = train(name, arm, seed, extra, f"{name}-frozen-{row}-{seed}")
                 values.setdefault((row, name), []).append(metrics["metrics"][SHOWN[name]])
             write(args, sets, values)
 
