@@ -144,3 +144,26 @@ async fn drain(mut body: Body, most: usize) {
     };
     let _ = timeout(LINGER, all).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bodies_together_hold_eight_times_the_largest() {
+        let bodies = Bodies::new(UNIT, Duration::from_secs(1));
+        let empty = || Held {
+            bytes: Bytes::new(),
+            permit: None,
+        };
+        let (mut one, mut other) = (empty(), empty());
+        bodies.hold(&mut one, 100).unwrap();
+        // What it has already is not taken again.
+        bodies.hold(&mut one, 7 * UNIT).unwrap();
+        bodies.hold(&mut other, UNIT).unwrap();
+        let refused = bodies.hold(&mut other, UNIT + 1).unwrap_err();
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        drop(one);
+        bodies.hold(&mut other, 8 * UNIT).unwrap();
+    }
+}

@@ -221,6 +221,25 @@ fn a_bad_request_in_a_batch_fails_alone() {
 }
 
 #[test]
+fn rows_that_are_taken_on_together_are_predicted_together_and_nobody_waits_for_nobody() {
+    let folder = runs();
+    // Waiting would end in a refusal after 20 s.
+    let server = Server::start(folder, "runs/a --batch-wait 60000 --timeout 20");
+    let good = row(&folder.read_bytes("5.png"), &json!({"beds": 1}));
+    let list = json!([good, good, good, good, good]);
+    assert_eq!(server.post("/v1/predict", &list).status, 200);
+    assert_eq!(server.post("/v1/predict", &good).status, 200);
+    let text = server.get("/metrics").body;
+    for line in [
+        "sidelight_batch_rows_bucket{model=\"a\",le=\"4\"} 1",
+        "sidelight_batch_rows_count{model=\"a\"} 2",
+        "sidelight_batch_rows_sum{model=\"a\"} 6",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
 fn a_full_queue_refuses_and_goes_on() {
     let folder = runs();
     let server = Server::start(folder, "runs/a --queue 1");
