@@ -209,8 +209,12 @@ impl Network {
             .into_par_iter()
             .map(|(start, n)| {
                 let metadata = context.metadata.as_ref().map(|rows| rows.narrow(start, n));
-                let mut context = Context::evaluate(metadata);
-                context.precision = self.precision;
+                let has_image = context.has_image.clone();
+                let mut context = Context {
+                    has_image: has_image.map(|rows| rows.narrow(0, start, n)),
+                    precision: self.precision,
+                    ..Context::evaluate(metadata)
+                };
                 let mut walk = Walk::new(&mut context, &[]);
                 self.root.run(from, to, value.narrow(start, n), &mut walk)
             })
