@@ -26,6 +26,7 @@ mod network;
 mod output;
 mod proto;
 
+use std::fmt;
 use std::path::Path;
 
 use prost::Message;
@@ -90,10 +91,17 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
     let preprocess = model.preprocess();
     let reads_metadata = network.root.plan().reads_metadata();
     let columns: Vec<&str> = match reads_metadata {
-        true => model.encoder.columns.iter().map(|c| c.name.as_str()).collect(),
+        true => model
+            .encoder
+            .columns
+            .iter()
+            .map(|c| c.name.as_str())
+            .collect(),
         false => Vec::new(),
     };
-    let own = [image::IMAGE, image::IMAGE_SIZE].into_iter().chain(output::NAMES);
+    let own = [image::IMAGE, image::IMAGE_SIZE]
+        .into_iter()
+        .chain(output::NAMES);
     let own: Vec<String> = own.map(str::to_owned).collect();
     let inputs = input_names(&columns, &own);
     let mut graph = Graph::new(own.into_iter().chain(inputs.iter().cloned()));
@@ -118,7 +126,13 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
         false => metadata::Encoded::default(),
     };
     let output = network::write(&mut graph, &network, pixels, &encoded)?;
-    output::write(&mut graph, &model.task, &output, sides.as_ref(), &preprocess);
+    output::write(
+        &mut graph,
+        &model.task,
+        &output,
+        sides.as_ref(),
+        &preprocess,
+    );
 
     let renamed = inputs.iter().zip(&columns);
     let columns: serde_json::Map<_, _> = renamed
@@ -186,28 +200,6 @@ impl Onnx {
         graph.map(of).into_iter().flatten().map(port).collect()
     }
 
-    /// The nodes in the order in which they run: operator, inputs, output.
-    pub fn nodes(&self) -> Vec<(String, Vec<String>, String)> {
-        let nodes = self.model.graph.iter().flat_map(|graph| &graph.node);
-        nodes
-            .map(|node| {
-                (
-                    node.op_type.clone().unwrap_or_default(),
-                    node.input.clone(),
-                    node.output.join(", "),
-                )
-            })
-            .collect()
-    }
-
-    /// Names and shapes of the weights and constants.
-    pub fn initializers(&self) -> Vec<(String, Vec<i64>)> {
-        let tensors = self.model.graph.iter().flat_map(|graph| &graph.initializer);
-        tensors
-            .map(|tensor| (tensor.name.clone().unwrap_or_default(), tensor.dims.clone()))
-            .collect()
-    }
-
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.model.encode_to_vec()
@@ -229,6 +221,34 @@ impl Onnx {
         let bytes = self.to_bytes();
         write_whole(path, |file| file.write_all(&bytes))?;
         Ok(n_bytes)
+    }
+}
+
+/// A line a node in the order in which they run, as in `y = Conv(x, conv1.weight, strides=[2, 2])`.
+impl fmt::Display for Onnx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
+        for node in self.model.graph.iter().flat_map(|graph| &graph.node) {
+            let attributes = node.attribute.iter().map(|attribute| {
+                let name = attribute.name.as_deref().unwrap_or_default();
+                let value = match (attribute.i, attribute.f, &attribute.s) {
+                    (Some(i), ..) => i.to_string(),
+                    (_, Some(x), _) => x.to_string(),
+                    (_, _, Some(s)) => text(s),
+                    _ if attribute.strings.is_empty() => format!("{:?}", attribute.ints),
+                    _ => {
+                        let texts: Vec<String> =
+                            attribute.strings.iter().map(|s| text(s)).collect();
+                        format!("[{}]", texts.join(", "))
+                    }
+                };
+                format!("{name}={value}")
+            });
+            let given: Vec<String> = node.input.iter().cloned().chain(attributes).collect();
+            let op = node.op_type.as_deref().unwrap_or_default();
+            writeln!(f, "{} = {op}({})", node.output.join(", "), given.join(", "))?;
+        }
+        Ok(())
     }
 }
 
@@ -271,7 +291,10 @@ pub fn safetensors(model: &Model, path: &Path) -> Result<usize> {
     let views: std::result::Result<Vec<_>, _> = state
         .iter()
         .map(|(key, shape, bytes)| {
-            Ok((key.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+            Ok((
+                key.as_str(),
+                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
+            ))
         })
         .collect();
     let header = [

@@ -14,7 +14,11 @@ use crate::terminal::{Table, Terminal};
 pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let model = Model::load(&Run::open(&args.run)?.model_dir())?;
     let written = |path: &Path, n_bytes: usize, what: &str| {
-        format!("{} ({:.1} MB): {what}", path.display(), n_bytes as f64 / 1e6)
+        format!(
+            "{} ({:.1} MB): {what}",
+            path.display(),
+            n_bytes as f64 / 1e6
+        )
     };
     if let Some(path) = &args.onnx {
         let image = match args.image {
@@ -30,9 +34,20 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
             .into_iter()
             .flat_map(|(side, ports)| ports.into_iter().map(move |port| (side, port)))
         {
-            let Port { name, kind, shape, meaning } = port;
+            let Port {
+                name,
+                kind,
+                shape,
+                meaning,
+            } = port;
             let shape = format!("[{}]", shape.join(", "));
-            table.push([side.into(), name.into(), kind.into(), shape.into(), meaning.into()]);
+            table.push([
+                side.into(),
+                name.into(),
+                kind.into(),
+                shape.into(),
+                meaning.into(),
+            ]);
         }
         terminal.table(&table, args.format)?;
         terminal.say(written(path, n_bytes, &format!("ONNX, opset {OPSET}")));

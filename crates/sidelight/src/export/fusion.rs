@@ -12,14 +12,12 @@ pub(super) fn read(graph: &mut Graph, method: &Fusion, x: &Flow) -> Flow {
             name: pooled(graph, x),
             shape: Shape::Features(x.shape.channels()),
         },
-        Fusion::Film
-        | Fusion::Metablock
-        | Fusion::Metanet
-        | Fusion::Attention
-        | Fusion::Tile => Flow {
-            name: String::new(),
-            shape: Shape::Nothing,
-        },
+        Fusion::Film | Fusion::Metablock | Fusion::Metanet | Fusion::Attention | Fusion::Tile => {
+            Flow {
+                name: String::new(),
+                shape: Shape::Nothing,
+            }
+        }
     }
 }
 

@@ -117,14 +117,7 @@ impl Graph {
     }
 
     /// Makes a value an output of this reserved name.
-    pub(super) fn output(
-        &mut self,
-        name: &str,
-        value: &str,
-        of: Type,
-        shape: &[Axis],
-        doc: &str,
-    ) {
+    pub(super) fn output(&mut self, name: &str, value: &str, of: Type, shape: &[Axis], doc: &str) {
         self.push("Identity", &[value], &[], name, None);
         self.message.output.push(info(name, of, shape, doc));
     }
@@ -200,7 +193,10 @@ impl Graph {
             dims: shape.iter().map(|&n| n as i64).collect(),
             data_type: Some(Type::String as i32),
             name: Some(name.clone()),
-            string_data: values.iter().map(|text| text.clone().into_bytes()).collect(),
+            string_data: values
+                .iter()
+                .map(|text| text.clone().into_bytes())
+                .collect(),
             ..Tensor::default()
         });
         name
@@ -246,9 +242,14 @@ impl Graph {
         self.call(op, &[x], &[])
     }
 
-    /// The message, and how many nodes it has.
+    /// The message, without the constants that nothing reads.
     pub(super) fn finish(self) -> GraphMessage {
-        self.message
+        let mut message = self.message;
+        let read: HashSet<&String> = message.node.iter().flat_map(|node| &node.input).collect();
+        message
+            .initializer
+            .retain(|tensor| tensor.name.as_ref().is_some_and(|name| read.contains(name)));
+        message
     }
 }
 
@@ -279,7 +280,10 @@ fn attribute(name: &str, value: Attr<'_>) -> Attribute {
             attribute_type::INTS
         }
         Attr::Texts(values) => {
-            attribute.strings = values.iter().map(|text| text.clone().into_bytes()).collect();
+            attribute.strings = values
+                .iter()
+                .map(|text| text.clone().into_bytes())
+                .collect();
             attribute_type::STRINGS
         }
     };

@@ -45,7 +45,12 @@ pub(super) fn read(
     let rgb = [Axis::Any("n"), Axis::Of(size), Axis::Of(size), Axis::Of(3)];
     match input {
         ImageInput::AnySize => {
-            let shape = [Axis::Any("n"), Axis::Any("height"), Axis::Any("width"), Axis::Of(3)];
+            let shape = [
+                Axis::Any("n"),
+                Axis::Any("height"),
+                Axis::Any("width"),
+                Axis::Of(3),
+            ];
             let doc = "RGB as decoded, upright, of any size; all images of one call have the same";
             graph.input(IMAGE, Type::Uint8, &shape, doc);
             let (pixels, sides) = fit(graph, preprocess);
@@ -130,7 +135,12 @@ fn layout(graph: &mut Graph, sides: &Sides, preprocess: &Preprocess) -> [Line; 2
                 let over = graph.binary("Div", &over, &two);
                 let over = graph.unary("Floor", &over);
                 let origin = graph.unary("Neg", &over);
-                Line { kept, cut, inner, origin }
+                Line {
+                    kept,
+                    cut,
+                    inner,
+                    origin,
+                }
             })
         }
         ResizeMethod::Pad => {
@@ -145,7 +155,12 @@ fn layout(graph: &mut Graph, sides: &Sides, preprocess: &Preprocess) -> [Line; 2
                 let free = graph.binary("Sub", &size, &inner);
                 let free = graph.binary("Div", &free, &two);
                 let origin = graph.unary("Floor", &free);
-                Line { kept: side.clone(), cut: zero.clone(), inner, origin }
+                Line {
+                    kept: side.clone(),
+                    cut: zero.clone(),
+                    inner,
+                    origin,
+                }
             })
         }
     }
@@ -254,7 +269,11 @@ fn weights(graph: &mut Graph, line: &Line, length: &str, preprocess: &Preprocess
     let weights = graph.binary("Sub", &one, &distance);
     let weights = graph.binary("Max", &weights, &zero);
     let axis = graph.ints(&[1]);
-    let total = graph.call("ReduceSum", &[&weights, &axis], &[("keepdims", Attr::Int(1))]);
+    let total = graph.call(
+        "ReduceSum",
+        &[&weights, &axis],
+        &[("keepdims", Attr::Int(1))],
+    );
     let weights = graph.binary("Div", &weights, &total);
 
     // As many bits as leave the largest weight below 2¹⁵, 21 at most.
@@ -283,7 +302,10 @@ fn weights(graph: &mut Graph, line: &Line, length: &str, preprocess: &Preprocess
         let start = graph.unary("Neg", &line.origin);
         let size = graph.doubles(&[1], &[preprocess.size as f64]);
         let end = graph.binary("Add", &start, &size);
-        let (start, end) = (graph.cast(&start, Type::Int64), graph.cast(&end, Type::Int64));
+        let (start, end) = (
+            graph.cast(&start, Type::Int64),
+            graph.cast(&end, Type::Int64),
+        );
         whole = graph.call("Slice", &[&whole, &start, &end, &first], &[]);
     }
     let byte = graph.double(256.0);
@@ -312,11 +334,19 @@ pub(super) fn to_pixels(
     let lines = layout(graph, sides, preprocess);
     let output = graph.cast(output, Type::Double);
     let output = graph.reshape(&output, &[-1, n_points as i64, 2]);
-    let (one, half) = (graph.double(1.0), graph.double(preprocess.size as f64 / 2.0));
+    let (one, half) = (
+        graph.double(1.0),
+        graph.double(preprocess.size as f64 / 2.0),
+    );
     let square = graph.binary("Add", &output, &one);
     let square = graph.binary("Mul", &square, &half);
     let axes = [0, 1].map(|axis| {
-        let Line { kept, cut, inner, origin } = &lines[axis];
+        let Line {
+            kept,
+            cut,
+            inner,
+            origin,
+        } = &lines[axis];
         let place = graph.slice(&square, axis, axis + 1, 2); // [n, points, 1]
         // One size for all, or one a row.
         let column = |graph: &mut Graph, x: &str| graph.reshape(x, &[-1, 1, 1]);

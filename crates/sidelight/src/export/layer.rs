@@ -55,7 +55,11 @@ pub(super) fn write(
             };
             let epsilon = ("epsilon", Attr::Float(norm.epsilon as f32));
             let axis = ("axis", Attr::Int(-1));
-            let y = graph.call("LayerNormalization", &[&y, &of[1], &of[2]], &[axis, epsilon]);
+            let y = graph.call(
+                "LayerNormalization",
+                &[&y, &of[1], &of[2]],
+                &[axis, epsilon],
+            );
             match is_map {
                 true => graph.transpose(&y, &[0, 3, 1, 2]),
                 false => y,
@@ -66,9 +70,7 @@ pub(super) fn write(
             let factor = weight(graph, node, path, "gamma");
             scale(graph, x, &factor)
         }
-        Layer::Slice(slice) => {
-            graph.slice(&x.name, slice.start, slice.start + slice.length, 1)
-        }
+        Layer::Slice(slice) => graph.slice(&x.name, slice.start, slice.start + slice.length, 1),
         Layer::SelfAttention(attention) => attend(graph, attention, node, path, x),
         Layer::ToTokens(_) => {
             let (channels, n) = (x.shape.channels() as i64, x.shape.positions() as i64);
@@ -88,7 +90,10 @@ pub(super) fn write(
                 return Ok(x.name.clone());
             };
             let cell = [(height / grid.side) as i64, (width / grid.side) as i64];
-            let window = [("kernel_shape", Attr::Ints(&cell)), ("strides", Attr::Ints(&cell))];
+            let window = [
+                ("kernel_shape", Attr::Ints(&cell)),
+                ("strides", Attr::Ints(&cell)),
+            ];
             let largest = graph.call("MaxPool", &[&x.name], &window);
             let mean = graph.call("AveragePool", &[&x.name], &window);
             graph.concat(&[&largest, &mean], 1)
@@ -139,7 +144,10 @@ pub(super) fn write(
 }
 
 fn activate(graph: &mut Graph, x: &str, function: Activation) -> String {
-    let sixth = [("alpha", Attr::Float(1.0 / 6.0)), ("beta", Attr::Float(0.5))];
+    let sixth = [
+        ("alpha", Attr::Float(1.0 / 6.0)),
+        ("beta", Attr::Float(0.5)),
+    ];
     match function {
         Activation::Relu => graph.unary("Relu", x),
         Activation::Relu6 => {
@@ -220,7 +228,10 @@ fn batch_norm(graph: &mut Graph, norm: &BatchNorm, node: &Node, path: &str, x: &
             weight(graph, node, path, "bias"),
         )
     } else {
-        (graph.floats(&[n], &vec![1.0; n]), graph.floats(&[n], &vec![0.0; n]))
+        (
+            graph.floats(&[n], &vec![1.0; n]),
+            graph.floats(&[n], &vec![0.0; n]),
+        )
     };
     let mean = weight(graph, node, path, "running_mean");
     let variance = weight(graph, node, path, "running_var");
@@ -343,7 +354,11 @@ fn mean_of_cells(graph: &mut Graph, grid: &AdaptivePool, x: &Flow) -> String {
                 let (start, end) = (cell * length / side, ((cell + 1) * length).div_ceil(side));
                 (0..length).map(move |i| {
                     let is_in = (start..end).contains(&i);
-                    if is_in { 1.0 / (end - start) as f32 } else { 0.0 }
+                    if is_in {
+                        1.0 / (end - start) as f32
+                    } else {
+                        0.0
+                    }
                 })
             })
             .collect()
@@ -356,7 +371,12 @@ fn mean_of_cells(graph: &mut Graph, grid: &AdaptivePool, x: &Flow) -> String {
 }
 
 fn soft_argmax(graph: &mut Graph, x: &Flow) -> String {
-    let Shape::Map { channels, height, width } = x.shape else {
+    let Shape::Map {
+        channels,
+        height,
+        width,
+    } = x.shape
+    else {
         return x.name.clone();
     };
     let at = |i: usize, n: usize| (2 * i + 1) as f32 / n as f32 - 1.0;

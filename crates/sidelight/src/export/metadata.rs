@@ -194,9 +194,10 @@ fn numbers(graph: &mut Graph, column: &EncodedColumn, input: &str, missing: &[&s
             let signed = graph.binary("Sub", &doubled, &one);
             graph.cast(&signed, Type::Float)
         }
-        Fitted::Number(Number { transform: Transform::Periodic { period }, .. }) => {
-            circle(graph, &x, *period)
-        }
+        Fitted::Number(Number {
+            transform: Transform::Periodic { period },
+            ..
+        }) => circle(graph, &x, *period),
         Fitted::Number(number) => standardized(graph, number, &x),
         Fitted::Datetime(datetime) => moment(graph, datetime, &x),
         Fitted::Category(_) => unreachable!("categories are text"),

@@ -47,7 +47,11 @@ pub(super) fn write(
         .into_iter()
         .map(|layer| (layer.path, layer.output))
         .collect();
-    let mut walk = Walk { graph, outputs, metadata };
+    let mut walk = Walk {
+        graph,
+        outputs,
+        metadata,
+    };
     let shape = network.input.shape();
     let name = image.unwrap_or_default();
     Ok(walk.layer(&network.root, "", Flow { name, shape })?.name)
@@ -71,7 +75,11 @@ impl Walk<'_> {
                 let gate = self.in_turn(node, path, x.clone())?;
                 self.graph.at(path);
                 match gate.shape {
-                    Shape::Map { height: 1, width: 1, .. } if matches!(x.shape, Shape::Map { .. }) => {
+                    Shape::Map {
+                        height: 1,
+                        width: 1,
+                        ..
+                    } if matches!(x.shape, Shape::Map { .. }) => {
                         self.graph.binary("Mul", &x.name, &gate.name)
                     }
                     _ => {
@@ -112,9 +120,9 @@ impl Walk<'_> {
     }
 
     fn in_turn(&mut self, node: &Node, path: &str, x: Flow) -> Result<Flow> {
-        node.children
-            .iter()
-            .try_fold(x, |x, (name, child)| self.layer(child, &join(path, name), x))
+        node.children.iter().try_fold(x, |x, (name, child)| {
+            self.layer(child, &join(path, name), x)
+        })
     }
 
     /// Every child on the same input.

@@ -72,7 +72,9 @@ pub(super) fn write(
             let doc = "of each label, in the order of `names`";
             graph.output(PROBABILITIES, &probabilities, Type::Float, &row, doc);
         }
-        Task::Value { scale, mean, sd, .. } => {
+        Task::Value {
+            scale, mean, sd, ..
+        } => {
             let z = graph.cast(output, Type::Double);
             let (mean, sd) = (graph.doubles(&[1, n], mean), graph.doubles(&[1, n], sd));
             let values = graph.binary("Mul", &z, &sd);
