@@ -1,5 +1,7 @@
 //! The encoder inside the graph: one input a column, the dense slots and the codes out.
 
+use std::collections::HashSet;
+
 use super::graph::{Attr, Axis, Graph};
 use super::proto::Type;
 use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
@@ -81,32 +83,26 @@ fn code(
     input: &str,
     missing: &[&str],
 ) -> String {
-    let mut keys: Vec<String> = vec![String::new()];
-    let mut codes = vec![i64::from(MISSING)];
-    let mut add = |key: String, code: i64| {
-        if !keys.contains(&key) {
-            keys.push(key);
-            codes.push(code);
-        }
-    };
-    for spelling in missing {
-        add((*spelling).to_owned(), i64::from(MISSING));
-    }
     // Of a column without a value in training nothing was learned: all is missing.
     let is_known = column.known > 0;
-    if is_known {
-        let own = |i: usize| i64::from(FIRST) + i as i64;
-        for (i, name) in names.iter().enumerate() {
-            add(name.clone(), own(i));
-        }
-        for (i, name) in names.iter().enumerate() {
-            for other in spellings(name) {
-                if codes_of(names, [other.as_str()].into_iter()) == [Some(i)] {
-                    add(other, own(i));
-                }
-            }
-        }
-    }
+    let named = || names.iter().enumerate().filter(|_| is_known);
+    let others: Vec<(usize, String)> = named()
+        .flat_map(|(i, name)| spellings(name).into_iter().map(move |other| (i, other)))
+        .collect();
+    let found = codes_of(names, others.iter().map(|(_, other)| other.as_str()));
+    let others = others.into_iter().zip(found);
+
+    let own = |i: usize| i64::from(FIRST) + i as i64;
+    let missing = std::iter::once("").chain(missing.iter().copied());
+    let pairs = missing
+        .map(|spelling| (spelling.to_owned(), i64::from(MISSING)))
+        .chain(named().map(|(i, name)| (name.clone(), own(i))))
+        .chain(
+            others.filter_map(|((i, other), found)| (found == Some(i)).then(|| (other, own(i)))),
+        );
+    let mut known = HashSet::new();
+    let (keys, codes): (Vec<String>, Vec<i64>) =
+        pairs.filter(|(key, _)| known.insert(key.clone())).unzip();
     let default = i64::from(if is_known { UNKNOWN } else { MISSING });
     graph.call_ml(
         "LabelEncoder",
