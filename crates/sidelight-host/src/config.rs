@@ -421,7 +421,7 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Share of the peak rate for the pretrained part's first layers, 1: none smaller. Default: 0.1.
     pub backbone_rate: f64,
-    /// Stop after so many epochs without a better validation score; 0: never. Default: 0.
+    /// End a phase (frozen, everything) after so many of its epochs without a better validation score; 0: never. Default: 0.
     pub patience: usize,
     /// Largest norm of the whole gradient; 0: no clipping. Default: 1.
     pub clip: f64,
