@@ -234,6 +234,18 @@ def compare(name, folder, table, n_rows, home):
     return line, difference <= TOLERANCE and spread <= 1e-2
 
 
+def fits_torchvision(backbone, weights):
+    """Whether torchvision's network takes the backbone's weights, all but its classifier; true of those it has not."""
+    import torchvision
+    from safetensors.torch import load_file
+
+    if not hasattr(torchvision.models, backbone):
+        return True
+    state = {key: value for key, value in load_file(weights).items() if not key.startswith(("head.", "fusion."))}
+    missing, unexpected = getattr(torchvision.models, backbone)().load_state_dict(state, strict=False)
+    return not unexpected and all(key.startswith(("classifier.", "fc.")) for key in missing)
+
+
 def docs(home):
     """Runs the Python of docs/export.md as it stands, and PyTorch's answers against the graph's."""
     import torch
@@ -319,6 +331,8 @@ def main():
         line, is_equal = compare(name, folder, table, 24 if name.startswith("zoo") else args.rows, home)
         lines.append(line)
         ok &= is_equal
+        if name in ZOO:
+            ok &= fits_torchvision(name.removeprefix("zoo-"), folder / "model.safetensors")
     if args.out:
         args.out.write_text("\n".join(head + lines) + "\n")
     sys.exit(0 if ok else 1)
