@@ -5,6 +5,7 @@ use std::path::Path;
 use sidelight::export::{ImageInput, OPSET, Port, onnx, safetensors};
 use sidelight::predict::Model;
 use sidelight::run::Run;
+use sidelight::tensor::Precision;
 
 use super::Answer;
 use crate::args::{ExportArgs, ImageForm};
@@ -20,6 +21,9 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
             n_bytes as f64 / 1e6
         )
     };
+    if model.network.precision != Precision::F32 {
+        terminal.say("the model computes in bf16; what is exported computes in f32");
+    }
     if let Some(path) = &args.onnx {
         let image = match args.image {
             ImageForm::AnySize => ImageInput::AnySize,
@@ -28,7 +32,7 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
         };
         let graph = onnx(&model, image)?;
         let n_bytes = graph.save(path)?;
-        let mut table = Table::new(["", "name", "type", "shape", "meaning"]);
+        let mut table = Table::new(["side", "name", "type", "shape", "meaning"]);
         let all = [("input", graph.inputs()), ("output", graph.outputs())];
         for (side, port) in all
             .into_iter()
