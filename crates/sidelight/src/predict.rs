@@ -5,8 +5,10 @@
 
 pub mod batch;
 mod store;
+mod table;
 
 pub(crate) use store::checksum;
+pub use table::{BadRows, Progress, TableOptions, TableOutcome, predict_table};
 
 use std::sync::Arc;
 

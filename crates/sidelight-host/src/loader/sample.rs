@@ -24,13 +24,13 @@ pub(super) struct Sample {
     is_flipped: bool,
 }
 
-/// Makes the sample of one row: a function of source, epoch and row alone.
+/// Makes the sample of one row: a function of source, epoch and the table's row alone.
 pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     let Preprocess { size, resize, .. } = source.preprocess;
     let image = &source.dataset.images[row];
     let draw = |sides| match &source.augment {
         Some(augment) => augment.draw(
-            &mut stream(source.seed, epoch, row as u64, Purpose::Augment),
+            &mut stream(source.seed, epoch, source.table_row(row), Purpose::Augment),
             sides,
             size,
         ),
