@@ -6,4 +6,5 @@ mod errors;
 mod folder;
 mod help;
 mod hub;
+mod predict;
 mod story;

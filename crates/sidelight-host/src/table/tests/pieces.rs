@@ -53,7 +53,10 @@ fn read_after(path: &std::path::Path, n: usize) -> Vec<Cell<'static>> {
 
 #[test]
 fn what_is_no_row_of_a_csv_keeps_its_place_and_says_why() {
-    let (folder, path) = file("t.csv", b"a,b\n1,2\n3\n\n5,\xff\n7,8\n9,\"10\n11\"\n".to_vec());
+    let (folder, path) = file(
+        "t.csv",
+        b"a,b\n1,2\n3\n\n5,\xff\n7,8\n9,\"10\n11\"\n".to_vec(),
+    );
     let rows = read(&path, &[2]);
     let folder = format!("{}/", folder.path().display());
     let rows: Vec<String> = rows.iter().map(|row| row.replace(&folder, "")).collect();
@@ -128,7 +131,8 @@ fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
 
 #[test]
 fn a_parquet_file_is_read_from_any_row_on() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/table.parquet");
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/table.parquet");
     let whole = read(&path, &[100]);
     assert_eq!(whole.len(), 3);
     assert_eq!(read(&path, &[1]), whole);
@@ -139,7 +143,11 @@ fn a_parquet_file_is_read_from_any_row_on() {
         let left = pieces.next(Take::rows(9)).unwrap();
         let names = left.map(|piece| {
             let int8 = piece.table.column("int64").unwrap();
-            (piece.table.n_rows, piece.table.first_row, format!("{:?}", int8.cell(0)))
+            (
+                piece.table.n_rows,
+                piece.table.first_row,
+                format!("{:?}", int8.cell(0)),
+            )
         });
         let expected = ["Number(1.0)", "Missing", "Number(3.0)"];
         assert_eq!(
@@ -151,7 +159,9 @@ fn a_parquet_file_is_read_from_any_row_on() {
 
 #[test]
 fn a_piece_full_of_bytes_ends_at_a_step() {
-    let text: String = (0..40).map(|n| format!("{n},{}\n", "x".repeat(100))).collect();
+    let text: String = (0..40)
+        .map(|n| format!("{n},{}\n", "x".repeat(100)))
+        .collect();
     let (_folder, path) = file("t.csv", format!("a,b\n{text}"));
     let mut pieces = Pieces::open(&[path]).unwrap();
     let take = Take {
@@ -194,9 +204,9 @@ fn several_tables_that_are_no_archives_are_refused() {
     let (_folder, path) = file("t.csv", "a\n1\n");
     let error = Pieces::open(&[path.clone(), path]).unwrap_err();
     assert!(
-        error.to_string().ends_with(
-            "t.csv is not a tar archive, and only those are read several as one table"
-        ),
+        error
+            .to_string()
+            .ends_with("t.csv is not a tar archive, and only those are read several as one table"),
         "{error}"
     );
 }

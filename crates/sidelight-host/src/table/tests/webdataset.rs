@@ -23,7 +23,10 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 fn shard() -> Vec<u8> {
     tar(&[
         ("a/0.jpg", b"first"),
-        ("a/0.json", br#"{"beds": 3, "image": "not this one", "tags": ["x"]}"#),
+        (
+            "a/0.json",
+            br#"{"beds": 3, "image": "not this one", "tags": ["x"]}"#,
+        ),
         ("a/0.cls", b"7\n"),
         ("a/1.seg.png", b"a mask"),
         ("a/1.json", br#"{"beds": null}"#),
@@ -51,7 +54,10 @@ impl Shards {
     fn bad(&self, name: &str) -> (usize, Vec<String>) {
         let (n_rows, bad) = bad(&self.path(name), 2);
         let folder = format!("{}/", self.0.path().display());
-        (n_rows, bad.iter().map(|bad| bad.replace(&folder, "")).collect())
+        (
+            n_rows,
+            bad.iter().map(|bad| bad.replace(&folder, "")).collect(),
+        )
     }
 }
 
@@ -60,9 +66,12 @@ fn bad(path: &Path, rows: usize) -> (usize, Vec<String>) {
     let (mut n_rows, mut bad) = (0, Vec::new());
     while let Some(piece) = pieces.next(Take::rows(rows)).unwrap() {
         n_rows += piece.table.n_rows;
-        bad.extend(piece.bad.iter().map(|bad| {
-            format!("{}: {}", piece.table.row_place(bad.row), bad.error)
-        }));
+        bad.extend(
+            piece
+                .bad
+                .iter()
+                .map(|bad| format!("{}: {}", piece.table.row_place(bad.row), bad.error)),
+        );
     }
     (n_rows, bad)
 }
@@ -76,7 +85,10 @@ fn files_of_one_name_are_a_row() {
         table.names(),
         ["image", "__key__", "beds", "tags", "cls", "txt"]
     );
-    assert_eq!(cells(&table, "__key__"), ["a/0", "a/1", "2"].map(Cell::Text));
+    assert_eq!(
+        cells(&table, "__key__"),
+        ["a/0", "a/1", "2"].map(Cell::Text)
+    );
     assert_eq!(
         cells(&table, "beds"),
         [Cell::Text("3"), Cell::Missing, Cell::Text("many")]
@@ -104,7 +116,8 @@ fn files_of_one_name_are_a_row() {
 fn long_names_in_either_manner_are_names() {
     let long = format!("{}/x.jpg", "folder/".repeat(40).trim_end_matches('/'));
     let mut pax = ::tar::Builder::new(Vec::new());
-    pax.append_pax_extensions([("path", long.as_bytes())]).unwrap();
+    pax.append_pax_extensions([("path", long.as_bytes())])
+        .unwrap();
     let mut header = ::tar::Header::new_ustar();
     header.set_size(3);
     header.set_path("short.jpg").unwrap();
@@ -120,7 +133,12 @@ fn long_names_in_either_manner_are_names() {
 
 #[test]
 fn archives_are_named_by_braces_by_folder_or_one_by_one() {
-    let one = |key: &str| tar(&[(&format!("{key}.jpg"), b"x"), (&format!("{key}.json"), b"{}")]);
+    let one = |key: &str| {
+        tar(&[
+            (&format!("{key}.jpg"), b"x"),
+            (&format!("{key}.json"), b"{}"),
+        ])
+    };
     let shards = Shards::new(&[
         ("s-00.tar", one("a")),
         ("s-01.tar", one("b")),
@@ -179,19 +197,23 @@ fn a_bad_sample_keeps_its_place_and_the_next_are_read() {
     )]);
     let (n_rows, bad) = shards.bad("s.tar");
     assert_eq!(n_rows, 5);
-    insta::assert_snapshot!(bad.join("\n"), @r"
+    insta::assert_snapshot!(bad.join("\n"), @r#"
     s.tar, row 1, sample `0`: s.tar, row 1, sample `0`: not JSON
-    s.tar, row 2, sample `1`: s.tar, row 2, sample `1`: expected an object (`{\"file_name\": …}`), found a list
+    s.tar, row 2, sample `1`: s.tar, row 2, sample `1`: expected an object (`{"file_name": …}`), found a list
     s.tar, row 3, sample `2`: s.tar, row 3, sample `2`: `2.json` has 16777217 bytes, more than the 16777216 that are read
     s.tar, row 4, sample `3`: s.tar, row 4, sample `3`, column `cls`: not UTF-8 text
-    ");
+    "#);
 }
 
 #[test]
 fn an_archive_that_is_cut_short_is_named_with_its_offset_and_the_next_is_read() {
     let whole = shard();
     // Inside the second sample's image: headers of 512 bytes, contents padded to as many.
-    let cut = whole.windows(6).position(|bytes| bytes == b"second").unwrap() + 3;
+    let cut = whole
+        .windows(6)
+        .position(|bytes| bytes == b"second")
+        .unwrap()
+        + 3;
     let shards = Shards::new(&[("s-0.tar", whole[..cut].to_vec()), ("s-1.tar", shard())]);
     let (n_rows, bad) = shards.bad("s-{0..1}.tar");
     assert_eq!(n_rows, 5);
@@ -202,21 +224,34 @@ fn an_archive_that_is_cut_short_is_named_with_its_offset_and_the_next_is_read() 
         )]
     );
     let error = Table::read(&shards.path("s-0.tar")).unwrap_err();
-    assert!(error.to_string().ends_with(&format!("cut short at byte {cut}")), "{error}");
-    assert_eq!(error.hint().unwrap(), "copy the archive again from where it came");
+    assert!(
+        error
+            .to_string()
+            .ends_with(&format!("cut short at byte {cut}")),
+        "{error}"
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "copy the archive again from where it came"
+    );
 }
 
 #[test]
 fn a_damaged_header_is_named_with_its_offset() {
     let mut bytes = shard();
-    let header = bytes.windows(8).position(|bytes| bytes == b"a/1.json").unwrap();
+    let header = bytes
+        .windows(8)
+        .position(|bytes| bytes == b"a/1.json")
+        .unwrap();
     bytes[header + 3] ^= 1;
     let shards = Shards::new(&[("s.tar", bytes)]);
     let (n_rows, bad) = shards.bad("s.tar");
     assert_eq!(n_rows, 2);
     assert_eq!(
         bad,
-        [format!("s.tar, row 2, sample `a/1`: s.tar: a damaged header at byte {header}")]
+        [format!(
+            "s.tar, row 2, sample `a/1`: s.tar: a damaged header at byte {header}"
+        )]
     );
 }
 
@@ -231,7 +266,10 @@ fn wherever_an_archive_is_cut_it_is_said() {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let (n_rows, bad) = bad(&path, 2);
         assert_eq!(bad.len(), 1, "cut at {cut}: {bad:?}");
-        assert!(bad[0].ends_with(&format!("cut short at byte {cut}")), "{bad:?}");
+        assert!(
+            bad[0].ends_with(&format!("cut short at byte {cut}")),
+            "{bad:?}"
+        );
         assert!((1..=4).contains(&n_rows), "{n_rows}");
     }
     std::fs::write(&path, &whole[..end]).unwrap();
