@@ -484,6 +484,7 @@ impl Parts {
         for (path, expected) in files {
             if checksum(&path).ok().as_ref() != Some(expected) {
                 remove_file_if_there(&self.record_path(part))?;
+                remove_file_if_there(&path)?;
                 return Err(Error::PartDamaged { path });
             }
         }
