@@ -651,3 +651,144 @@ fn hexadecimal(digest: Sha256) -> String {
     let bytes = digest.finalize();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn columns() -> Vec<(String, ColumnKind)> {
+        [
+            ("row", ColumnKind::Integer),
+            ("a \"quoted\",\nname", ColumnKind::Single),
+            ("value", ColumnKind::Number),
+            ("text", ColumnKind::Text),
+        ]
+        .map(|(name, kind)| (name.to_owned(), kind))
+        .to_vec()
+    }
+
+    fn write(path: &Path, rows: &[(i64, f32, f64, String)]) {
+        let mut table = TableWriter::create(path, &columns()).unwrap();
+        for (row, single, number, text) in rows {
+            let cells = [
+                Value::Integer(*row),
+                Value::Single(*single),
+                Value::Number(*number),
+                match text.is_empty() {
+                    true => Value::Missing,
+                    false => Value::Text(text.into()),
+                },
+            ];
+            table.write(&cells).unwrap();
+        }
+        table.finish().unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// However rows are cut into parts, joined they are the same bytes, in every format.
+        #[test]
+        fn parts_of_any_cut_join_to_the_same_bytes(
+            rows in proptest::collection::vec(
+                (any::<i64>(), any::<f32>(), any::<f64>(), "[a\"\n,;\u{e9}]{0,5}"),
+                0..60,
+            ),
+            sizes in proptest::collection::vec(1usize..20, 1..5),
+            format in prop_oneof![Just("csv"), Just("jsonl"), Just("parquet")],
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(format!("{name}.{format}"));
+            write(&path("whole"), &rows);
+            let (mut rest, mut parts) = (rows.as_slice(), Vec::new());
+            for size in sizes.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (part, after) = rest.split_at(rest.len().min(*size));
+                let part_path = path(&parts.len().to_string());
+                write(&part_path, part);
+                parts.push(part_path);
+                rest = after;
+            }
+            join_tables(&path("joined"), &columns(), &parts).unwrap();
+            prop_assert_eq!(fs::read(path("joined")).unwrap(), fs::read(path("whole")).unwrap());
+        }
+    }
+
+    #[test]
+    fn more_rows_than_parquet_encodes_at_once_join_to_the_same_bytes() {
+        let rows: Vec<_> = (0..20_000)
+            .map(|row| {
+                (
+                    row,
+                    row as f32 / 7.0,
+                    1.0 / row as f64,
+                    format!("{}", row % 9),
+                )
+            })
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(format!("{name}.parquet"));
+        write(&path("whole"), &rows);
+        write(&path("a"), &rows[..8191]);
+        write(&path("b"), &rows[8191..]);
+        join_tables(&path("joined"), &columns(), &[path("a"), path("b")]).unwrap();
+        assert_eq!(
+            fs::read(path("joined")).unwrap(),
+            fs::read(path("whole")).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_table_is_told_from_another_by_its_bytes_and_a_large_one_by_its_ends_and_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        let look = |bytes: &[u8], at: u64| {
+            fs::write(&path, bytes).unwrap();
+            let time = UNIX_EPOCH + std::time::Duration::from_secs(at);
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(time).unwrap();
+            TableFile::of(&path).unwrap()
+        };
+        let small = look(b"a,b\n1,2\n", 1);
+        assert_eq!(small, look(b"a,b\n1,2\n", 2));
+        assert_ne!(small, look(b"a,b\n1,3\n", 1));
+        let mut large = vec![b'x'; 3 << 20];
+        let before = look(&large, 1);
+        assert_ne!(before, look(&large, 2));
+        *large.last_mut().unwrap() = b'y';
+        assert_ne!(before, look(&large, 1));
+    }
+
+    #[test]
+    fn a_reason_does_not_repeat_the_place() {
+        let at = Place {
+            line: Some(4),
+            ..Place::file("t.csv").with_row(3)
+        };
+        let ragged = Error::Ragged {
+            at: at.clone(),
+            expected: 2,
+            found: 1,
+            spans_lines: false,
+        };
+        let bad = BadRowRecord::new(3, &ragged);
+        assert_eq!(bad.reason, "1 cells where the header has 2");
+        assert_eq!(
+            bad.to_string(),
+            "t.csv, row 3 (line 4): 1 cells where the header has 2"
+        );
+        let image = Error::RowImage {
+            at: at.with_column("image"),
+            source: Box::new(Error::ImageEmpty {
+                name: "a.jpg".into(),
+            }),
+        };
+        let bad = BadRowRecord::new(3, &image);
+        assert_eq!(bad.reason, "a.jpg: the image is empty (0 bytes)");
+        assert_eq!(bad.at.column.as_deref(), Some("image"));
+    }
+}

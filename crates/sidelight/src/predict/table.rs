@@ -278,7 +278,11 @@ impl Job<'_> {
             }
             write(writer, &rows, predictions.predictions, &bad)?;
             bad.iter().try_for_each(|bad| bad_rows.write(bad))?;
-            sum.unseen.absorb(predictions.unseen);
+            sum.unseen.absorb(match rows.bad.is_empty() {
+                true => predictions.unseen,
+                // What could not be read is no gap.
+                false => self.unseen_of_good(&rows)?,
+            });
             sum.add_absent(rows.absent);
             n_rows += n;
             n_pieces += 1;
@@ -294,6 +298,15 @@ impl Job<'_> {
             .parts
             .commit(part, n_rows, bad_rows, sum.unseen, absent)?;
         Ok(Some(record))
+    }
+
+    /// What training had not seen, of the rows that could be read.
+    fn unseen_of_good(&self, rows: &PieceRows) -> Result<Unseen> {
+        let mut is_good = vec![true; rows.dataset.len()];
+        rows.bad.iter().for_each(|bad| is_good[bad.row] = false);
+        let good: Vec<usize> = (0..is_good.len()).filter(|row| is_good[*row]).collect();
+        let metadata = rows.dataset.metadata.select(&good);
+        Ok(self.model.encoder.encode(&metadata)?.1)
     }
 
     /// With [`BadRows::Stop`], the error of a bad row in a part that was made without.

@@ -31,7 +31,10 @@ fn read(path: &std::path::Path, sizes: &[usize]) -> Vec<String> {
             ));
         }
     }
-    assert_eq!(pieces.share_read(), 1.0, "{}", path.display());
+    // Of a file without a byte nothing is read.
+    if !rows.is_empty() {
+        assert_eq!(pieces.share_read(), 1.0, "{}", path.display());
+    }
     rows
 }
 
