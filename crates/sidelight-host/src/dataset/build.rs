@@ -125,8 +125,9 @@ pub(super) fn piece(piece: Piece, config: &Config) -> Result<PieceRows> {
     let mut absent = Vec::new();
     for Absent { field, column } in findings.absent {
         if field == "data.image" {
-            // Lines of JSON need not name it in each piece, a header does; and never is a slip in the name.
-            if table.first_row == 0 || !has_lines_of_json(&table) {
+            // A header names it for all pieces. Lines of JSON may not; never in the first is a slip in the name.
+            let is_first = table.first_row == 0 && !table.columns.is_empty();
+            if is_first || !has_lines_of_json(&table) {
                 table.column(&config.data.image)?;
             }
             no_image = (0..table.n_rows).collect();
@@ -171,9 +172,12 @@ pub(super) fn piece(piece: Piece, config: &Config) -> Result<PieceRows> {
     for row in bad.iter().map(|bad| bad.row).chain(no_image) {
         if let image @ ImageSource::Path(_) = &mut dataset.images[row] {
             let cell = table.find(&image_column).map(|column| column.cell(row));
-            let name = cell.and_then(Cell::to_text).unwrap_or_default();
+            let is_named = cell.and_then(Cell::to_text).is_some();
             *image = ImageSource::Bytes {
-                name: name.into_owned(),
+                name: match image {
+                    ImageSource::Path(path) if is_named => path.to_string_lossy().into_owned(),
+                    _ => String::new(),
+                },
                 bytes: [].into(),
             };
         }
