@@ -159,6 +159,18 @@ pub(crate) enum Command {
     /// Example: sidelight serve runs/a runs/b --addr 127.0.0.1:8080
     #[command(verbatim_doc_comment)]
     Serve(ServeArgs),
+    /// Write a trained model for other programs: ONNX, safetensors
+    ///
+    /// Writes a trained model for other programs.
+    ///
+    /// The ONNX graph takes the image and one input per metadata column (text: empty
+    /// is missing; numbers: NaN is missing) and puts out class names and
+    /// probabilities, points in pixels of the image, or values in their own unit.
+    /// Prints its inputs and outputs.
+    ///
+    /// Example: sidelight export runs/a --onnx model.onnx
+    #[command(verbatim_doc_comment)]
+    Export(ExportArgs),
     /// List a network's layers, or the contents of a weights file
     ///
     /// Lists a network's layers: path, kind, output, parameters, products.
@@ -706,6 +718,59 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(n @ 1..=65_536) => Ok(n),
         _ => Err("a whole number from 1 to 65536".into()),
     }
+}
+
+/// What `sidelight export` takes.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["onnx", "safetensors"]))]
+pub(crate) struct ExportArgs {
+    /// Folder of the run
+    pub(crate) run: PathBuf,
+    /// ONNX file to write: the whole model
+    ///
+    /// Written whole or not at all; an existing file is replaced.
+    /// Example: --onnx model.onnx
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) onnx: Option<PathBuf>,
+    /// safetensors file to write: the weights alone, for PyTorch
+    ///
+    /// Names are torchvision's (or timm's) in the backbone.
+    /// Example: --safetensors model.safetensors
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) safetensors: Option<PathBuf>,
+    /// What the graph takes as `image`
+    ///
+    /// The graph resizes as training did, for any size; without that it is plainer
+    /// and other runtimes run it, and the caller resizes.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        help_heading = "Output"
+    )]
+    pub(crate) image: ImageForm,
+    /// How the inputs and outputs are printed
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Format,
+}
+
+/// What the exported graph takes as its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ImageForm {
+    /// Bytes, [n, height, width, 3], any size
+    #[default]
+    AnySize,
+    /// Bytes, [n, size, size, 3]
+    Sized,
+    /// Numbers in [0, 1], [n, 3, size, size]
+    Float,
 }
 
 /// What `sidelight inspect` takes.

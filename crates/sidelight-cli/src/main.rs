@@ -43,6 +43,7 @@ fn run(command: Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Show(args) => command::show::run(&args, terminal),
         Command::Explain(args) => command::explain::run(&args, terminal),
         Command::Serve(args) => command::serve::run(&args, terminal),
+        Command::Export(args) => command::export::run(&args, terminal),
         Command::Inspect(args) => command::inspect::run(&args, terminal),
         Command::Backbones(args) => command::backbones::run(&args, terminal),
     }
