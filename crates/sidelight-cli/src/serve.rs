@@ -229,7 +229,7 @@ async fn explain(
     let shelved = app.models.get(name.as_deref())?;
     let engine = shelved.engine();
     let (mut asked, held) = app.asked(request).await?;
-    check_images(&asked, engine.predictor().needs_image())?;
+    check_images(&asked, engine.predictor().reads_image())?;
     let (Some(row), false) = (asked.rows.pop(), asked.is_list) else {
         return Err(Fault::new(
             StatusCode::BAD_REQUEST,

@@ -45,6 +45,8 @@ pub struct HostBatch {
     pub to_input: Vec<Affine>,
     /// Whether the image was mirrored, one a row.
     pub is_flipped: Vec<bool>,
+    /// Whether there is an image, one a row; where there is none, its pixels are those of an even picture.
+    pub has_image: Vec<bool>,
 }
 
 /// From a decoded image to the numbers that a network reads.

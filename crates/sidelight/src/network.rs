@@ -222,6 +222,15 @@ impl Network {
         Value::cat(results)
     }
 
+    /// Whether it was built to do without the image of a row: some layer leaves it out while training.
+    pub fn drops_image(&self) -> bool {
+        fn drops(node: &Node) -> bool {
+            matches!(&node.layer, Layer::DropImage(drop) if drop.p > 0.0)
+                || node.children.iter().any(|(_, child)| drops(child))
+        }
+        drops(&self.root)
+    }
+
     /// Number of the root's leading children whose result is the same in every epoch: they hold
     /// nothing that training changes, read no metadata and drop nothing at random on their own.
     pub fn frozen_prefix(&self) -> usize {

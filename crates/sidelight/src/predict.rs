@@ -94,6 +94,15 @@ impl Model {
         preprocess(&self.config, &self.network)
     }
 
+    /// Whether a row without an image cannot be predicted.
+    ///
+    /// It can by a model of metadata alone, and by one that was trained with the image of some rows left out
+    /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
+    pub fn needs_image(&self) -> bool {
+        let can_do_without = !reads_image(self.config.model.arm) || self.network.drops_image();
+        !can_do_without || matches!(self.task, Task::Points { .. })
+    }
+
     /// Predicts every row of a data set, `train.batch` at a time.
     ///
     /// A row whose image cannot be read gets none, and is named in `problems`; unseen categories and new gaps of

@@ -37,7 +37,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
     )
     .map_err(refused)?;
     let heat = match last_map(&of_model.network) {
-        Some(_) if predictor.needs_image() => match grad_cam_of_rows(&rows, &[&share]) {
+        Some(_) if predictor.reads_image() => match grad_cam_of_rows(&rows, &[&share]) {
             Ok(mut looked) => looked.pop().map(|looked| heat(&looked)),
             // An arm of metadata alone looks nowhere.
             Err(sidelight::Error::NoMap) => None,

@@ -19,17 +19,23 @@ const PIXEL: &str =
 pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    if predictor.needs_image() {
+    if predictor.reads_image() {
+        let kind = match predictor.needs_image() {
+            true => json!("string"),
+            false => json!(["string", "null"]),
+        };
         properties.insert(
             "image".into(),
             json!({
-                "type": "string",
+                "type": kind,
                 "contentEncoding": "base64",
                 "description": "JPEG, PNG, WebP, TIFF or BMP in base64",
                 "examples": [PIXEL],
             }),
         );
-        required.push("image");
+        if predictor.needs_image() {
+            required.push("image");
+        }
     } else {
         let unread = json!({"type": ["string", "null"], "contentEncoding": "base64", "description": "not read"});
         properties.insert("image".into(), unread);
@@ -56,7 +62,8 @@ pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
         "required": required,
         "additionalProperties": false,
         "x-target": of_task(&predictor.model().task),
-        "x-reads-image": predictor.needs_image(),
+        "x-reads-image": predictor.reads_image(),
+        "x-needs-image": predictor.needs_image(),
         "x-reads-metadata": predictor.reads_metadata(),
         "x-backbone": predictor.model().config.model.backbone,
     })

@@ -7,7 +7,6 @@ use super::metadata::from_cells;
 use super::{Dataset, ImageSource};
 use crate::config::{Config, MetadataConfig};
 use crate::error::Result;
-use crate::image::name;
 
 /// One row of a request.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -73,18 +72,14 @@ impl Dataset {
             // A pattern without `from` is over the name of the image.
             let is_of_name = config.pattern.is_some() && config.from.is_none();
             let image = row.image.as_ref().filter(|_| is_of_name)?;
-            Some(Fact::Text(name(image)))
+            Some(Fact::Text(image.name()))
         };
         let gaps = &config.data.missing;
         let metadata = from_cells(&columns, &[&row.cells], row.number, gaps, &otherwise)?;
-        let nothing = ImageSource::Bytes {
-            name: "the image".into(),
-            bytes: [].into(),
-        };
         Ok(Self {
             path: "request".into(),
             rows: vec![row.number.saturating_sub(1)],
-            images: vec![row.image.clone().unwrap_or(nothing)],
+            images: vec![row.image.clone().unwrap_or_else(ImageSource::absent)],
             metadata,
             targets: None,
             groups: None,

@@ -24,6 +24,7 @@ pub struct Sample {
     mask: Vec<f32>,
     to_input: Affine,
     is_flipped: bool,
+    has_image: bool,
 }
 
 /// As [`sample`]; a panic on the way is an error that names the image.
@@ -57,7 +58,12 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         ),
         None => Change::none(sides, size),
     };
-    let (rgb, change, from_stored) = if source.reads_image {
+    let has_image = !image.is_absent();
+    let (rgb, change, from_stored) = if source.reads_image && !has_image {
+        let change = Change::none([size; 2], size);
+        let even = source.preprocess.fill().repeat(size * size);
+        (even, change, Affine::IDENTITY)
+    } else if source.reads_image {
         let fill = source.preprocess.fill();
         let picture = match &source.cache {
             Some(cache) => cache.fitted(image, size, resize, fill)?,
@@ -103,6 +109,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         mask,
         to_input,
         is_flipped: change.is_flipped,
+        has_image,
     })
 }
 
@@ -158,6 +165,7 @@ pub(super) fn assemble<'a>(
         batch.mask.extend(&sample.mask);
         batch.to_input.push(sample.to_input);
         batch.is_flipped.push(sample.is_flipped);
+        batch.has_image.push(sample.has_image);
     }
     batch
 }

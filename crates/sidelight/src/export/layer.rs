@@ -117,7 +117,9 @@ pub(super) fn write(
             graph.reshape(&x.name, &[-1, width])
         }
         // Training alone changes anything here.
-        Layer::Dropout(_) | Layer::DropPath(_) | Layer::DropImage(_) | Layer::Identity => x.name.clone(),
+        Layer::Dropout(_) | Layer::DropPath(_) | Layer::DropImage(_) | Layer::Identity => {
+            x.name.clone()
+        }
         Layer::Custom(_) | Layer::Embedding(_) => {
             return Err(Error::NoOnnx {
                 path: path.to_owned(),

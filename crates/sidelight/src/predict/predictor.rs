@@ -51,9 +51,13 @@ impl Predictor {
         &self.model
     }
 
-    /// Whether a row without an image cannot be predicted: all but those of metadata alone, and of these the ones that
-    /// predict points, which lie in an image's frame.
+    /// As [`Model::needs_image`].
     pub fn needs_image(&self) -> bool {
+        self.model.needs_image()
+    }
+
+    /// Whether the image of a row that has one is looked at.
+    pub fn reads_image(&self) -> bool {
         reads_image(self.model.config.model.arm) || matches!(*self.task, Task::Points { .. })
     }
 
@@ -62,7 +66,7 @@ impl Predictor {
         !self.encoder.columns.is_empty() && self.model.network.root.plan().reads_metadata()
     }
 
-    /// Header of a row's image, within these limits; `None` where the model needs no image.
+    /// Header of a row's image, within these limits; `None` where the model reads none, or does without.
     ///
     /// It costs little, whatever the image: what decoding it would cost can be known before.
     ///
@@ -70,10 +74,13 @@ impl Predictor {
     ///
     /// Those of [`facts`], [`Error::ImagePixels`], [`Error::ImageEmpty`] where there is none.
     pub fn look(&self, row: &RequestRow, limits: &Limits) -> Result<Option<Facts>> {
-        if !self.needs_image() {
+        if !self.reads_image() {
             return Ok(None);
         }
         let Some(image) = &row.image else {
+            if !self.needs_image() {
+                return Ok(None);
+            }
             return Err(Error::ImageEmpty {
                 name: format!("row {}", row.number),
             });

@@ -215,7 +215,11 @@ fn every_bad_request_is_refused_with_a_message_and_costs_little() {
             &[422],
         ),
         ("an empty image", image(b""), &[422]),
-        ("no image", predict(b"{}"), &[422]),
+        (
+            "an explanation without an image",
+            server.send("/v1/explain", JSON, b"{}"),
+            &[422],
+        ),
         (
             "a path for an image",
             predict(br#"{"image": "/etc/passwd"}"#),

@@ -177,6 +177,9 @@ fn what_training_had_not_seen_is_predicted_and_said() {
         notes.contains("`beds` is missing") && notes.contains("birch (1)"),
         "{answer:?}"
     );
+    // Half of the images were left out while it was trained: it does without.
+    let without = server.post("/v1/predict", &json!({"metadata": {"beds": 2}}));
+    assert_eq!(without.status, 200, "{without:?}");
     // Metadata alone needs no image, and an image alone no metadata.
     let alone = server.post("/v1/predict?model=alone", &json!({"metadata": {"beds": 2}}));
     assert_eq!(alone.status, 200, "{alone:?}");
