@@ -9,7 +9,8 @@ use sidelight::predict::PredictOptions;
 /// Images and a table about them in, a network that reads both out.
 ///
 /// stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is
-/// no (`check` found problems, `audit` a column to drop), 2 could not.
+/// no (`check` found problems, `audit` a column to drop, `predict` a row that
+/// it could not), 2 could not.
 #[derive(Debug, Parser)]
 #[command(
     name = "sidelight",
@@ -119,8 +120,16 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Apply a trained model to the rows of a table
     ///
-    /// Applies a trained model to every row of a table, which needs no target.
+    /// Applies a trained model to every row of a table of any length, which needs
+    /// no target.
     ///
+    /// The table is read piece by piece and predicted part by part; the parts are
+    /// in FILE.parts until all are there. After Ctrl-C, a crash or a power cut
+    /// the same command goes on after the last whole part.
+    ///
+    /// A row that cannot be predicted (no or a damaged image, a line that is no
+    /// row, a word where a number should be) keeps its place and is listed with
+    /// the reason in predictions.bad.csv beside FILE; then the exit code is 1.
     /// Categories that training had not, and new gaps, are counted and said.
     ///
     /// Example: sidelight predict runs/a new.csv --out predictions.csv
@@ -546,14 +555,50 @@ pub(crate) struct EvalArgs {
 pub(crate) struct PredictArgs {
     /// Folder of the run
     pub(crate) run: PathBuf,
-    /// The table with the rows
-    pub(crate) table: PathBuf,
+    /// The table with the rows, or the tar archives of a webdataset
+    ///
+    /// CSV, TSV, JSON Lines, Parquet, an imagefolder, or tar archives of
+    /// key.jpg and key.json: one, several, or as 'shards-{000..009}.tar'.
+    #[arg(required = true)]
+    pub(crate) table: Vec<PathBuf>,
     /// File to write: .csv, .jsonl or .parquet
     ///
     /// Written whole or not at all; an existing file is replaced.
     /// Example: --out predictions.parquet
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) out: PathBuf,
+    /// Discard the parts of an earlier job and begin anew
+    ///
+    /// Use it where the model, the table or an option has changed since.
+    #[arg(long, conflicts_with = "shard", help_heading = "Output")]
+    pub(crate) overwrite: bool,
+    /// Stop at the first row that cannot be predicted
+    ///
+    /// The exit code is then 2. What was predicted before is kept.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) strict: bool,
+    /// Rows a part; a kill loses at most one part
+    ///
+    /// The predictions do not depend on it. Example: --part-rows 1000
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 8192,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Output"
+    )]
+    pub(crate) part_rows: u32,
+    /// Make only the I-th of every N parts
+    ///
+    /// For several processes or machines that write to the same FILE; whoever
+    /// finishes last joins the parts. Example: --shard 2/8
+    #[arg(
+        long,
+        value_name = "I/N",
+        value_parser = share,
+        help_heading = "Sharing the work"
+    )]
+    pub(crate) shard: Option<(usize, usize)>,
     /// How often it looks at an image.
     #[command(flatten)]
     pub(crate) looks: Looks,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, TargetKind};
 use crate::error::Result;
-use crate::table::Table;
+use crate::table::{BadRow, Member, Piece, Table};
 
 mod build;
 mod fact;
@@ -40,6 +40,21 @@ pub struct Dataset {
     pub remarks: Vec<String>,
 }
 
+/// Rows of a piece of a table, and those of them that get no prediction.
+#[derive(Debug)]
+pub struct PieceRows {
+    /// All rows, one for each of the piece. Of a bad one the cells are missing or what could be read of them.
+    pub dataset: Dataset,
+    /// The piece, for places in messages.
+    pub table: Table,
+    /// The column of the images.
+    pub image_column: String,
+    /// Rows that cannot be read, in order, each once.
+    pub bad: Vec<BadRow>,
+    /// Columns of metadata that the piece lacks: they are missing in every row.
+    pub absent: Vec<String>,
+}
+
 /// Where an image is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ImageSource {
@@ -52,6 +67,8 @@ pub enum ImageSource {
         /// JPEG, PNG, …
         bytes: Arc<[u8]>,
     },
+    /// Bytes of an archive, read when they are needed.
+    Member(Arc<Member>),
 }
 
 /// A part of a division.
@@ -183,6 +200,18 @@ impl Dataset {
     /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column; a row without an image.
     pub fn for_prediction(table: &Table, config: &Config) -> Result<Self> {
         build::lenient(table, config)
+    }
+
+    /// The rows of a piece of a table for a trained model, as [`Dataset::for_prediction`]; targets are not looked at.
+    ///
+    /// Every row keeps its place, so that a row is read the same in whatever piece it is. A row with a cell that is not
+    /// what its column holds, or without an image where one is needed, is in [`PieceRows::bad`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column.
+    pub fn of_piece(piece: Piece, config: &Config) -> Result<PieceRows> {
+        build::piece(piece, config)
     }
 
     /// Number of rows.

@@ -152,6 +152,40 @@ impl Unseen {
         self.categories.is_empty() && self.new_gaps.is_empty() && self.new_values.is_empty()
     }
 
+    /// Adds what other rows met. At most a thousand categories of a column are told apart: beyond that they are counted
+    /// under `…`, so that a column of free text does not fill the memory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight_host::encode::Unseen;
+    /// let gaps = |n| Unseen { new_gaps: [("area".to_string(), n)].into(), ..Unseen::default() };
+    /// let mut all = gaps(3);
+    /// all.absorb(gaps(2));
+    /// assert_eq!(all, gaps(5));
+    /// ```
+    pub fn absorb(&mut self, other: Self) {
+        const MOST: usize = 1000;
+        for (column, names) in other.categories {
+            let all = self.categories.entry(column).or_default();
+            for (name, n) in names {
+                let is_known = all.contains_key(&name);
+                let name = if is_known || all.len() < MOST {
+                    name
+                } else {
+                    "…".into()
+                };
+                *all.entry(name).or_default() += n;
+            }
+        }
+        for (column, n) in other.new_gaps {
+            *self.new_gaps.entry(column).or_default() += n;
+        }
+        for (column, n) in other.new_values {
+            *self.new_values.entry(column).or_default() += n;
+        }
+    }
+
     /// One sentence per column that met something new.
     ///
     /// # Example

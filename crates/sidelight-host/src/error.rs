@@ -15,6 +15,8 @@ pub struct Place {
     pub row: Option<usize>,
     /// Line in the file where the format has lines, the first being 1.
     pub line: Option<usize>,
+    /// Key of the sample, where the rows are samples of an archive.
+    pub key: Option<String>,
     /// Column name.
     pub column: Option<String>,
 }
@@ -26,6 +28,7 @@ impl Place {
             file: path.as_ref().to_path_buf(),
             row: None,
             line: None,
+            key: None,
             column: None,
         }
     }
@@ -53,6 +56,9 @@ impl fmt::Display for Place {
             }
         } else if let Some(line) = self.line {
             write!(f, ", line {line}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, ", sample `{key}`")?;
         }
         if let Some(column) = &self.column {
             write!(f, ", column `{column}`")?;
@@ -330,8 +336,60 @@ pub enum Error {
         /// What the reader said.
         source: parquet::errors::ParquetError,
     },
+    /// A row of more bytes than are read.
+    #[error("{at}: the row has more than {max_bytes} bytes")]
+    RowBytes {
+        /// Where it begins.
+        at: Place,
+        /// The most that a row can have.
+        max_bytes: usize,
+    },
+    /// More columns than a table can have: each row names others.
+    #[error("{at}: the rows up to here name more than {most} columns")]
+    TooManyColumns {
+        /// The row that names one too many.
+        at: Place,
+        /// The most there can be.
+        most: usize,
+    },
+    /// A tar archive that is cut short or damaged; nothing after that place is read.
+    #[error("{}: {what} at byte {offset}", path.display())]
+    Tar {
+        /// The archive.
+        path: PathBuf,
+        /// Where, from its start.
+        offset: u64,
+        /// `cut short`, `a damaged header`, …
+        what: &'static str,
+    },
+    /// A member of an archive that is larger than its kind can be.
+    #[error("{at}: `{name}` has {n_bytes} bytes, more than the {max_bytes} that are read")]
+    MemberBytes {
+        /// The sample.
+        at: Place,
+        /// The member's name.
+        name: String,
+        /// What it has.
+        n_bytes: u64,
+        /// The most that it can have.
+        max_bytes: u64,
+    },
+    /// A name with braces that cannot be written out.
+    #[error("{}: expected braces as in `{{000..009}}` or `{{a,b}}`, found `{found}`", path.display())]
+    Braces {
+        /// The name.
+        path: PathBuf,
+        /// What stands in the braces.
+        found: String,
+    },
+    /// Several tables where one was expected: only the archives of a webdataset are read as one.
+    #[error("{} is not a tar archive, and only those are read several as one table", path.display())]
+    SeveralTables {
+        /// The first that is none.
+        path: PathBuf,
+    },
     /// A directory that is no imagefolder.
-    #[error("{} holds neither metadata.csv, .jsonl or .parquet nor folders of images", path.display())]
+    #[error("{} holds neither metadata.csv, .jsonl or .parquet nor tar archives nor folders of images", path.display())]
     NoImagefolder {
         /// The directory.
         path: PathBuf,
@@ -918,6 +976,46 @@ pub enum Error {
         /// What it has.
         found: String,
     },
+    /// A row that gets no prediction, where each was to have one.
+    #[error("{at}: {reason}")]
+    BadRow {
+        /// The row.
+        at: Place,
+        /// Why.
+        reason: String,
+    },
+    /// The same, of a row that an earlier job listed.
+    #[error("{bad}")]
+    ListedBadRow {
+        /// Where it is, and why it has no prediction.
+        bad: String,
+    },
+    /// Parts of predictions that were begun with something else.
+    #[error("{} holds parts of predictions that were begun with another {what}: {begun}, now {now}", path.display())]
+    PartsDiffer {
+        /// The folder of the parts.
+        path: PathBuf,
+        /// The first thing that differs.
+        what: &'static str,
+        /// What it was.
+        begun: String,
+        /// What it is.
+        now: String,
+    },
+    /// A file of a folder of parts that cannot be understood.
+    #[error("{} is not a file of parts of predictions", path.display())]
+    PartsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its line.
+        source: serde_json::Error,
+    },
+    /// A part that is no longer what was written.
+    #[error("{} is damaged, and was removed", path.display())]
+    PartDamaged {
+        /// The part.
+        path: PathBuf,
+    },
     /// Scores were asked for, and the table has no targets.
     #[error("{}: expected the target's columns {}, found none of them", path.display(), columns.join(", "))]
     NoTargets {
@@ -929,6 +1027,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// The row or cell that it is about, where it is about one.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Cell { at, .. }
+            | Self::Ragged { at, .. }
+            | Self::NotUtf8 { at }
+            | Self::Json { at, .. }
+            | Self::JsonRow { at, .. }
+            | Self::RowBytes { at, .. }
+            | Self::TooManyColumns { at, .. }
+            | Self::MemberBytes { at, .. }
+            | Self::RowImage { at, .. }
+            | Self::BadRow { at, .. }
+            | Self::LogOfTarget { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
     /// What to do next, where we know.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -982,7 +1098,7 @@ impl Error {
             Self::HubBroken { .. } => Some("the same command goes on where it broke off".into()),
             Self::HubChecksum { .. } => Some("it was removed: the same command downloads it again".into()),
             Self::TableKind { .. } => {
-                Some("the name must end in .csv, .tsv, .jsonl, .ndjson or .parquet, or be a folder of images".into())
+                Some("the name must end in .csv, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives".into())
             }
             Self::DuplicateColumn { .. } => Some("rename one of them in the header".into()),
             Self::Ragged { spans_lines: true, .. } => {
@@ -990,6 +1106,10 @@ impl Error {
             }
             Self::Ragged { .. } => Some("a cell that contains the separator must be in double quotes".into()),
             Self::NotUtf8 { .. } => Some("save the table as UTF-8".into()),
+            Self::RowBytes { .. } => Some("is a quote left open, or is the file no table?".into()),
+            Self::Tar { .. } => Some("copy the archive again from where it came".into()),
+            Self::Braces { .. } => Some("or name the archives one by one, or their folder".into()),
+            Self::SeveralTables { .. } => Some("give one table at a time".into()),
             Self::JsonRow { .. } => Some("JSON Lines has one object a line, and no list around them".into()),
             Self::NoImageColumn { columns, .. } => {
                 Some(format!("say which one with `data.image`; the table has: {}", columns.join(", ")))
@@ -1129,6 +1249,14 @@ impl Error {
             Self::ModelParts { .. } => {
                 Some("the files come from different runs: copy the whole `model` folder of one".into())
             }
+            Self::BadRow { .. } | Self::ListedBadRow { .. } => {
+                Some("without --strict the job goes on, and such rows are listed in a file beside the predictions".into())
+            }
+            Self::PartsDiffer { .. } => Some(
+                "give what they were begun with, choose another --out, or discard them with --overwrite".into(),
+            ),
+            Self::PartsFile { .. } => Some("discard the parts with --overwrite".into()),
+            Self::PartDamaged { .. } => Some("the same command makes that part again".into()),
             Self::NoTargets { .. } => Some("`sidelight predict` needs no targets".into()),
             _ => None,
         }

@@ -172,6 +172,7 @@ pub fn name(source: &ImageSource) -> String {
     match source {
         ImageSource::Path(path) => path.display().to_string(),
         ImageSource::Bytes { name, .. } => name.clone(),
+        ImageSource::Member(member) => format!("{}: {}", member.archive.display(), member.name),
     }
 }
 
@@ -301,6 +302,15 @@ pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]
                 .and_then(|file| file.take(limits.max_bytes + 1).read_to_end(&mut bytes))
                 .map_err(failed)?;
             Cow::Owned(bytes)
+        }
+        ImageSource::Member(member) => {
+            if member.n_bytes > limits.max_bytes {
+                return Err(too_large(member.n_bytes));
+            }
+            Cow::Owned(member.read().map_err(|source| Error::Read {
+                path: member.archive.to_path_buf(),
+                source,
+            })?)
         }
     };
     if bytes.is_empty() {

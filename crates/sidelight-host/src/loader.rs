@@ -113,10 +113,16 @@ impl Source {
         sample::guarded(self, 0, row)
     }
 
+    /// What a row's random changes are drawn by: its number in the table, not its place among those that were kept or
+    /// in a piece of the table.
+    pub(super) fn table_row(&self, row: usize) -> u64 {
+        self.dataset.rows[row] as u64
+    }
+
     /// Hides some of a row's encoded metadata, in place: a function of seed, epoch and row alone.
     pub fn hide(&self, epoch: u64, row: usize, dense: &mut [f32], codes: &mut [u32]) {
         if let Some(hide) = &self.hide {
-            let mut stream = stream(self.seed, epoch, row as u64, Purpose::Hide);
+            let mut stream = stream(self.seed, epoch, self.table_row(row), Purpose::Hide);
             hide.apply(&mut stream, &self.encoder, dense, codes);
         }
     }

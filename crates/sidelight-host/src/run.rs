@@ -14,6 +14,7 @@
 
 mod folder;
 mod log;
+mod parts;
 mod predictions;
 mod table;
 mod whole;
@@ -30,6 +31,10 @@ use crate::error::{Error, Result};
 pub use crate::error::Found;
 pub use folder::{Existing, RunFolder};
 pub use log::{Log, LogLine, LogWriter, read_log};
+pub use parts::{
+    BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
+    bad_rows_path, parts_dir,
+};
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use table::{ColumnKind, TableFormat, TableWriter, Value};
 pub use whole::{FolderWriter, WholeFile, recover_folder, write_whole};

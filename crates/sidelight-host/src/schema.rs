@@ -73,20 +73,25 @@ pub fn resolve(table: &Table, config: &Config) -> Result<(Config, Vec<String>)> 
     Ok((resolved, remarks))
 }
 
-/// The column that names or holds the images: the one of this name; where that is the default, `file_name`, and
-/// is not there, the only column of embedded images (Hugging Face calls it `image`).
+/// The column that names or holds the images: the members of a webdataset's archives; otherwise the one of this name;
+/// where that is the default, `file_name`, and is not there, the only column of embedded images (Hugging Face calls
+/// it `image`).
 ///
 /// # Errors
 ///
 /// [`Error::NoColumn`](crate::Error::NoColumn).
 pub fn image_column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
+    let is_member = |column: &&Column| matches!(column.values, Values::Members(_));
+    if let Some(members) = table.columns.iter().find(is_member) {
+        return Ok(members);
+    }
     if let Some(column) = table.find(name) {
         return Ok(column);
     }
     let mut embedded = table
         .columns
         .iter()
-        .filter(|column| matches!(column.values, Values::Image { .. }));
+        .filter(|column| column.values.are_images());
     match (embedded.next(), embedded.next()) {
         (Some(column), None) if name == "file_name" => Ok(column),
         _ => table.column(name),

@@ -1,4 +1,6 @@
 //! Rows and columns from a file; every cell remembers where it came from.
+//!
+//! [`Table::read`] reads a table as a whole, [`Pieces`] so many rows at a time, by the same readers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +14,19 @@ mod csv;
 mod folder;
 mod jsonl;
 mod parquet;
+mod pieces;
+mod tar;
 #[cfg(test)]
 mod tests;
+mod webdataset;
 
 use accumulate::Accumulator;
+use pieces::Reading;
 
-/// A table read from CSV, TSV, JSON Lines, Parquet or an imagefolder directory: columns in Arrow arrays.
+pub use pieces::{BadRow, MAX_ROW_BYTES, Piece, Pieces, Take};
+pub use webdataset::{Member, Sample};
+
+/// A table read from CSV, TSV, JSON Lines, Parquet, an imagefolder directory or tar archives: columns in Arrow arrays.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// The file (the metadata file inside, for an imagefolder).
@@ -28,11 +37,15 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Number of rows.
     pub n_rows: usize,
+    /// Which row of the whole table the first is, from 0: not 0 in a [`Piece`].
+    pub first_row: usize,
     /// Line of each row, where the format has lines and rows can span several; `None`: no lines, or one line a row.
     pub lines: Option<Arc<[u32]>>,
     /// The files the rows came from, in order, where there are several (an imagefolder with a metadata file
     /// for each part); empty: all came from `path`.
     pub files: Vec<SourceFile>,
+    /// Of a webdataset: where each row came from.
+    pub samples: Option<Vec<Sample>>,
 }
 
 /// One of the files that a table was put together from.
@@ -69,6 +82,23 @@ pub enum Values {
         /// Its name.
         path: arrow_array::LargeStringArray,
     },
+    /// Images that are members of archives.
+    Members(Vec<Option<Arc<Member>>>),
+    /// Cells of several types, in a [`Piece`].
+    Mixed(Vec<Scalar>),
+}
+
+/// A cell with a type of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// Nothing.
+    Missing,
+    /// true or false.
+    Boolean(bool),
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(String),
 }
 
 /// One cell as the file has it.
@@ -84,16 +114,22 @@ pub enum Cell<'a> {
     Boolean(bool),
     /// An embedded image.
     Image(&'a [u8]),
+    /// An image in an archive.
+    Member(&'a Arc<Member>),
 }
 
 impl Table {
-    /// Reads a table by its extension (`csv`, `tsv`, `jsonl`/`ndjson`, `parquet`), or a directory
-    /// that holds `metadata.csv|jsonl|parquet`.
+    /// Reads a table by its extension (`csv`, `tsv`, `jsonl`/`ndjson`, `parquet`, `tar`), or a directory
+    /// that holds `metadata.csv|jsonl|parquet` or tar archives.
     ///
     /// A CSV is UTF-8 with a header; where the header has no comma, semicolons or tabs separate.
     /// An imagefolder directory may hold one metadata file, or one in each of `train/`, `valid/`, `test/`
     /// (then the table has a column `split`), or no metadata file but a folder of images per class
     /// (then it has the columns `file_name` and `label`).
+    ///
+    /// A webdataset is one tar archive, several as `shards-{000..009}.tar`, or a folder of them. Files whose names are the
+    /// same up to the first dot are a row: `key.jpg` (or `png`, `webp`, `tif`, `bmp`) its image, the keys of `key.json`
+    /// its cells; `key.cls` and `key.txt` are the columns `cls` and `txt`. Images stay in the archives until they are needed.
     ///
     /// # Errors
     ///
@@ -114,32 +150,42 @@ impl Table {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Self> {
-        if path.is_dir() {
+        if path.is_dir() && webdataset::archives(path)?.is_none() {
             return folder::read(path);
         }
-        let table = match extension(path).as_str() {
-            "csv" => csv::read(path, b','),
-            "tsv" | "tab" => csv::read(path, b'\t'),
-            "jsonl" | "ndjson" => jsonl::read(path),
-            "parquet" => parquet::read(path),
-            // A name that is not there is answered as such, whatever its extension.
-            _ => match std::fs::metadata(path) {
-                Ok(_) => Err(Error::TableKind {
-                    path: path.to_path_buf(),
-                }),
-                Err(source) => Err(Error::Read {
-                    path: path.to_path_buf(),
-                    source,
-                }),
-            },
-        }?;
-        if table.n_rows == 0 {
+        let mut rows = pieces::open(path)?;
+        let table = rows.take(0, Take::ALL, Reading::Whole)?.table;
+        if table.n_rows == 0 || table.columns.is_empty() {
             return Err(Error::EmptyTable {
                 path: path.to_path_buf(),
                 what: "row",
             });
         }
         Ok(table)
+    }
+
+    /// So many rows from this one on (from 0).
+    fn slice(&self, start: usize, n_rows: usize) -> Self {
+        let columns = self.columns.iter().map(|column| Column {
+            name: column.name.clone(),
+            values: column.values.slice(start, n_rows),
+        });
+        Self {
+            path: self.path.clone(),
+            root: self.root.clone(),
+            columns: columns.collect(),
+            n_rows,
+            first_row: self.first_row + start,
+            lines: self
+                .lines
+                .as_ref()
+                .map(|lines| lines[start..start + n_rows].into()),
+            files: self.files.clone(),
+            samples: self
+                .samples
+                .as_ref()
+                .map(|samples| samples[start..start + n_rows].to_vec()),
+        }
     }
 
     /// A table of one file; image paths are relative to its folder.
@@ -155,8 +201,10 @@ impl Table {
             root,
             columns,
             n_rows,
+            first_row: 0,
             lines,
             files: Vec::new(),
+            samples: None,
         }
     }
 
@@ -186,14 +234,17 @@ impl Table {
             .collect()
     }
 
-    /// Where a cell is: `row` counts from 0.
+    /// Where a cell is: `row` counts from 0, in a piece from its first row.
     pub fn place(&self, row: usize, column: &str) -> Place {
         self.row_place(row).with_column(column)
     }
 
-    /// Where a row is: `row` counts from 0.
+    /// Where a row is: `row` counts from 0, in a piece from its first row.
     pub fn row_place(&self, row: usize) -> Place {
-        let (mut file, mut row_in_file) = (&self.path, row);
+        if let Some(sample) = self.samples.as_ref().and_then(|samples| samples.get(row)) {
+            return sample.place(self.first_row + row);
+        }
+        let (mut file, mut row_in_file) = (&self.path, self.first_row + row);
         for source in &self.files {
             file = &source.path;
             if row_in_file < source.n_rows {
@@ -234,17 +285,14 @@ impl Column {
             // A row of an embedded column may name a file instead.
             Values::Image { bytes, path } if bytes.is_null(row) => text_cell(path, row),
             Values::Image { bytes, .. } => Cell::Image(bytes.value(row)),
+            Values::Members(members) => members[row].as_ref().map_or(Cell::Missing, Cell::Member),
+            Values::Mixed(cells) => cells[row].cell(),
         }
     }
 
     /// Number of cells.
     pub fn len(&self) -> usize {
-        match &self.values {
-            Values::Text(cells) => cells.len(),
-            Values::Number(cells) => cells.len(),
-            Values::Boolean(cells) => cells.len(),
-            Values::Image { bytes, .. } => bytes.len(),
-        }
+        self.values.len()
     }
 
     /// Whether there is no cell.
@@ -262,11 +310,55 @@ impl Column {
     }
 }
 
+impl Values {
+    /// Whether it holds images themselves, not their names.
+    pub fn are_images(&self) -> bool {
+        matches!(self, Self::Image { .. } | Self::Members(_))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(cells) => cells.len(),
+            Self::Number(cells) => cells.len(),
+            Self::Boolean(cells) => cells.len(),
+            Self::Image { bytes, .. } => bytes.len(),
+            Self::Members(members) => members.len(),
+            Self::Mixed(cells) => cells.len(),
+        }
+    }
+
+    fn slice(&self, start: usize, n: usize) -> Self {
+        match self {
+            Self::Text(cells) => Self::Text(cells.slice(start, n)),
+            Self::Number(cells) => Self::Number(cells.slice(start, n)),
+            Self::Boolean(cells) => Self::Boolean(cells.slice(start, n)),
+            Self::Image { bytes, path } => Self::Image {
+                bytes: bytes.slice(start, n),
+                path: path.slice(start, n),
+            },
+            Self::Members(members) => Self::Members(members[start..start + n].to_vec()),
+            Self::Mixed(cells) => Self::Mixed(cells[start..start + n].to_vec()),
+        }
+    }
+}
+
+impl Scalar {
+    /// As a cell.
+    fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Boolean(cell) => Cell::Boolean(*cell),
+            Self::Number(cell) => Cell::Number(*cell),
+            Self::Text(cell) if !cell.trim().is_empty() => Cell::Text(cell),
+            Self::Missing | Self::Text(_) => Cell::Missing,
+        }
+    }
+}
+
 impl<'a> Cell<'a> {
     /// The cell as one would write it: a whole number without a decimal point; nothing for a missing one or an image.
     pub fn to_text(self) -> Option<std::borrow::Cow<'a, str>> {
         match self {
-            Self::Missing | Self::Image(_) => None,
+            Self::Missing | Self::Image(_) | Self::Member(_) => None,
             Self::Text(text) => Some(text.into()),
             Self::Number(number) => Some(number.to_string().into()),
             Self::Boolean(boolean) => Some(if boolean { "true" } else { "false" }.into()),
@@ -292,14 +384,13 @@ fn extension(path: &Path) -> String {
 }
 
 /// An error where two columns share a name.
-fn unique_names(path: &Path, columns: &[Column]) -> Result<()> {
+fn unique_names<'a>(path: &Path, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
     let mut seen = std::collections::HashMap::new();
-    for (position, column) in columns.iter().enumerate() {
-        if let Some(first) = seen.insert(column.name.as_str(), position) {
-            let (name, path) = (column.name.clone(), path.to_path_buf());
+    for (position, name) in names.into_iter().enumerate() {
+        if let Some(first) = seen.insert(name, position) {
             return Err(Error::DuplicateColumn {
-                path,
-                name,
+                path: path.to_path_buf(),
+                name: name.to_owned(),
                 first: first + 1,
                 second: position + 1,
             });

@@ -6,10 +6,12 @@
 pub mod batch;
 mod predictor;
 mod store;
+mod table;
 
 pub use predictor::{Predictor, ReadyRow};
 
 pub(crate) use store::checksum;
+pub use table::{BadRows, Progress, TableOptions, TableOutcome, predict_table};
 
 use std::sync::Arc;
 

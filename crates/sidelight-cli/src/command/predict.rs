@@ -1,37 +1,131 @@
 //! `sidelight predict RUN TABLE --out FILE`
 
-use sidelight::predict::Model;
-use sidelight::run::{Extra, PredictionRow, PredictionsWriter, Run, prediction_rows};
+use std::path::Path;
+use std::time::Instant;
 
-use super::{Answer, problems, rows};
+use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, predict_table};
+use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
+
+use super::Answer;
 use crate::args::PredictArgs;
-use crate::terminal::{Terminal, count};
+use crate::terminal::{Terminal, count, duration, significant};
 
 /// Predicts every row of a table and writes them.
 pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
+    let dir = Run::open(&args.run)?.model_dir();
+    let mut model = Model::load(&dir)?;
     args.machine.configure_model(&mut model);
-    let dataset = rows::of_table(&model.config, &args.table, terminal)?;
-    // Made before the work, so that a name or a folder that cannot be used is said at once.
-    let mut writer = PredictionsWriter::create(&args.out, &model.task, &[Extra::Problem])?;
-    let options = args.looks.options();
-    let predictions = model.predict_with(&dataset, options, &mut |done, all| {
-        terminal.progress(|| args.looks.progress(done, all))
-    })?;
-    let positions: Vec<usize> = (0..dataset.len()).collect();
-    let mut table: Vec<PredictionRow<'_>> =
-        prediction_rows(&dataset, &positions, &predictions.predictions, None).collect();
-    for (position, error) in &predictions.problems {
-        table[*position].problem = Some(problems::in_full(error));
+    let mut predict = args.looks.options();
+    predict.loader.workers = args.machine.threads;
+    let options = TableOptions {
+        predict,
+        part_rows: args.part_rows as usize,
+        share: args.shard.unwrap_or((1, 1)),
+        bad_rows: match args.strict {
+            true => BadRows::Stop,
+            false => BadRows::Listed,
+        },
+        old_parts: match args.overwrite {
+            true => OldParts::Discard,
+            false => OldParts::Continue,
+        },
+    };
+    let start = Instant::now();
+    let outcome = predict_table(
+        &model,
+        &Model::checksum(&dir)?,
+        &args.table,
+        &args.out,
+        &options,
+        &mut |progress| terminal.progress(|| in_words(&progress, start)),
+    )?;
+    say(&outcome, args, terminal);
+    match outcome.n_bad {
+        0 => Ok(Answer::Done),
+        _ => Ok(Answer::No),
     }
-    writer.write(&table)?;
-    writer.finish()?;
-    problems::say(&dataset, &predictions, terminal);
-    terminal.say(format!(
-        "{} predicted: {}",
-        count(dataset.len() - predictions.problems.len(), "row"),
-        args.out.display()
-    ));
-    Ok(Answer::Done)
+}
+
+/// How far it is, how fast, and for how long yet; how many rows there are is known at the end only.
+fn in_words(progress: &Progress, start: Instant) -> String {
+    let seconds = start.elapsed().as_secs_f64().max(1e-3);
+    let rate = significant(progress.n_rows as f64 / seconds);
+    let rows = count(progress.n_rows, "row");
+    let percent = 100.0 * progress.share_read;
+    let read = progress.share_read - progress.share_before;
+    let mut text = format!("{rows}, {rate} a second, {percent:.0} % of the table");
+    if read > 0.0 {
+        let left = seconds * (1.0 - progress.share_read) / read;
+        text += &format!(", {} left", duration(left));
+    }
+    text
+}
+
+/// What became of it: what was noticed, then the rows without a prediction, last whether all is there.
+fn say(outcome: &TableOutcome, args: &PredictArgs, terminal: &mut Terminal) {
+    let out = &args.out;
+    if outcome.n_parts_before > 0 {
+        terminal.say(format!(
+            "{} of {} there already",
+            outcome.n_parts_before,
+            count(outcome.n_parts, "part")
+        ));
+    }
+    for column in &outcome.absent {
+        terminal.warn(format!(
+            "the table has no column `{column}`: it is missing in every row"
+        ));
+    }
+    for sentence in outcome.unseen.sentences() {
+        terminal.warn(sentence);
+    }
+    let n_bad = outcome.n_bad;
+    if n_bad > 0 {
+        terminal.warn(format!(
+            "{} of {} without a prediction",
+            count(n_bad, "row"),
+            outcome.n_rows
+        ));
+        for bad in &outcome.first_bad {
+            terminal.say(format!("  {bad}"));
+        }
+        let n_more = n_bad - outcome.first_bad.len();
+        if n_more > 0 {
+            terminal.say(format!("  and {n_more} more"));
+        }
+    }
+    let done = count(outcome.n_rows - n_bad, "row");
+    let of_bad = match n_bad {
+        0 => String::new(),
+        n => format!(", {} without a prediction", count(n, "row")),
+    };
+    let parts = parts_dir(out);
+    terminal.say(match outcome.joined {
+        Joined::Whole => {
+            let side = match n_bad {
+                0 => String::new(),
+                _ => beside(out),
+            };
+            format!("{done} predicted{of_bad}: {}{side}", out.display())
+        }
+        Joined::OthersAtWork => format!(
+            "{done} predicted{of_bad}; others are at work in {}, the last of them joins the parts",
+            parts.display()
+        ),
+        Joined::Missing(missing) => format!(
+            "{done} predicted{of_bad}; {missing} of {} are not yet in {}: the process that makes the last joins them",
+            count(outcome.n_parts, "part"),
+            parts.display()
+        ),
+    });
+}
+
+/// Where the rows without a prediction are listed; beside a device they cannot be.
+fn beside(out: &Path) -> String {
+    let bad = bad_rows_path(out);
+    match bad.exists() {
+        true => format!(", the reasons in {}", bad.display()),
+        false => String::new(),
+    }
 }

@@ -56,7 +56,8 @@ fn the_overview_fits_a_screen() {
     Images and a table about them in, a network that reads both out.
 
     stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is no
-    (`check` found problems, `audit` a column to drop), 2 could not.
+    (`check` found problems, `audit` a column to drop, `predict` a row that it could
+    not), 2 could not.
 
     Usage: sidelight [OPTIONS] <COMMAND>
 

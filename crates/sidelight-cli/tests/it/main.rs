@@ -7,5 +7,6 @@ mod errors;
 mod folder;
 mod help;
 mod hub;
+mod predict;
 mod serve;
 mod story;

@@ -118,7 +118,8 @@ fn new_rows_need_no_target_and_unseen_categories_and_gaps_are_said() {
         "new.csv",
         "file_name,beds,tree\n0.png,3,birch\n1.png,,oak\nnowhere.png,1,elm\n",
     );
-    let said = folder.done("predict a new.csv --out new_prices.csv");
+    let said = folder.run("predict a new.csv --out new_prices.csv");
+    assert_eq!(said.code, 1, "{}", said.stderr);
     assert!(
         said.stderr.contains("warning: `tree` has 1 category"),
         "{}",

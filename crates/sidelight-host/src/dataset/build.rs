@@ -1,7 +1,8 @@
 //! From a table and a configuration to a [`Dataset`]: strictly, for a trained model, or to list every problem.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rand::SeedableRng as _;
 use rayon::prelude::*;
@@ -9,11 +10,11 @@ use sha2::Digest as _;
 
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Gaps, Misread, expected, read as read_metadata};
-use super::{Dataset, ImageSource, Metadata, MetadataColumn, Part, Targets, target};
-use crate::config::{Config, MetadataConfig, MetadataEntry};
+use super::{Dataset, ImageSource, Metadata, MetadataColumn, Part, PieceRows, Targets, target};
+use crate::config::{Arm, Config, MetadataConfig, MetadataEntry, TargetKind};
 use crate::error::{Error, Result};
 use crate::schema;
-use crate::table::{Cell, Column, Table, Values};
+use crate::table::{BadRow, Cell, Column, Piece, Table, Values};
 
 /// What stands in the way of an entirely strict reading.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +41,8 @@ pub(crate) struct Absent {
 enum WithoutTarget {
     LeftOut,
     Kept,
+    /// Nobody asks what the target is.
+    Unread,
 }
 
 pub(super) fn strict(table: &Table, config: &Config) -> Result<Dataset> {
@@ -108,6 +111,103 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     Ok(dataset)
 }
 
+/// As [`Dataset::of_piece`](super::Dataset::of_piece).
+pub(super) fn piece(piece: Piece, config: &Config) -> Result<PieceRows> {
+    let Piece { table, mut bad } = piece;
+    let mut config = config.clone();
+    config.data.limit = 0;
+    config.data.group = None;
+    config.data.split.column = None;
+    let (mut dataset, findings) = build(&table, &config, WithoutTarget::Unread)?;
+    let is_bad: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
+
+    let mut no_image = findings.no_image;
+    let mut absent = Vec::new();
+    for Absent { field, column } in findings.absent {
+        if field == "data.image" {
+            // A header names it for all pieces. Lines of JSON may not; never in the first is a slip in the name.
+            let is_first = table.first_row == 0 && !table.columns.is_empty();
+            if is_first || !has_lines_of_json(&table) {
+                table.column(&config.data.image)?;
+            }
+            no_image = (0..table.n_rows).collect();
+        } else {
+            absent.push(column);
+        }
+    }
+    let column = schema::image_column(&table, &config.data.image);
+    let image_column = column.map_or_else(|_| config.data.image.clone(), |c| c.name.clone());
+    let needs_image = config.model.arm != Arm::Metadata || config.target.kind == TargetKind::Points;
+    let mut more = Vec::new();
+    if needs_image {
+        let expected = match table.samples {
+            Some(_) => "an image beside its metadata (.jpg, .png, .webp, …)",
+            None => "the name of an image",
+        };
+        more.extend(
+            no_image
+                .iter()
+                .map(|row| (*row, &image_column, expected, "")),
+        );
+    }
+    for misread in &findings.misread {
+        for (row, found) in &misread.first {
+            more.push((*row, &misread.column, misread.expected, found.as_str()));
+        }
+    }
+    // One reason a row, the image's before that of a column.
+    let mut seen = is_bad;
+    for (row, column, expected, found) in more {
+        if seen.insert(row) {
+            let error = Error::Cell {
+                at: table.place(row, column),
+                expected: expected.into(),
+                found: shortened(found),
+            };
+            bad.push(BadRow { row, error });
+        }
+    }
+    bad.sort_by_key(|bad| bad.row);
+    // Nothing is to be read for them, nor for those without the name of an image.
+    for row in bad.iter().map(|bad| bad.row).chain(no_image) {
+        if let image @ ImageSource::Path(_) = &mut dataset.images[row] {
+            let cell = table.find(&image_column).map(|column| column.cell(row));
+            let is_named = cell.and_then(Cell::to_text).is_some();
+            *image = ImageSource::Bytes {
+                name: match image {
+                    ImageSource::Path(path) if is_named => path.to_string_lossy().into_owned(),
+                    _ => String::new(),
+                },
+                bytes: [].into(),
+            };
+        }
+    }
+    dataset.rows = (0..table.n_rows).map(|row| table.first_row + row).collect();
+    Ok(PieceRows {
+        dataset,
+        table,
+        image_column,
+        bad,
+        absent,
+    })
+}
+
+fn has_lines_of_json(table: &Table) -> bool {
+    let extension = table.path.extension().unwrap_or_default();
+    ["jsonl", "ndjson"]
+        .iter()
+        .any(|name| extension.eq_ignore_ascii_case(name))
+}
+
+/// The first characters of a cell, for a message.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Everything that a strict reading would stop at, and the data set without it.
 pub(crate) fn inspect(table: &Table, config: &Config) -> Result<(Dataset, Findings)> {
     build(table, config, WithoutTarget::LeftOut)
@@ -136,7 +236,10 @@ fn build(
         column: &[],
     };
 
-    let targets = read_targets(table, config, gaps, &mut findings);
+    let targets = match without_target {
+        WithoutTarget::Unread => None,
+        _ => read_targets(table, config, gaps, &mut findings),
+    };
     let image_column = schema::image_column(table, &config.data.image).ok();
     if image_column.is_none() {
         findings.absent.push(Absent {
@@ -171,7 +274,14 @@ fn build(
         // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
         None => vec![ImageSource::Path(PathBuf::new()); rows.len()],
     };
-    let metadata = read_columns(table, config, image_column, &rows, &images, &mut findings)?;
+    let reading = Reading {
+        table,
+        config,
+        image_column,
+        rows: &rows,
+        without_target,
+    };
+    let metadata = reading.columns(&images, &mut findings)?;
     let groups = match &config.data.group {
         None => None,
         Some(name) => match table.find(name) {
@@ -254,13 +364,14 @@ fn images(
                 Values::Image { path, .. } if !arrow_array::Array::is_null(path, *row) => {
                     path.value(*row).to_owned()
                 }
-                _ => format!("image of row {}", row + 1),
+                _ => format!("image of row {}", table.first_row + row + 1),
             };
             ImageSource::Bytes {
                 name,
                 bytes: bytes.into(),
             }
         }
+        Cell::Member(member) => ImageSource::Member(Arc::clone(member)),
         Cell::Text(name) => ImageSource::Path(image_path(&table.root, name.trim())),
         cell => {
             findings
@@ -300,85 +411,99 @@ enum Source<'a> {
     Absent,
 }
 
-fn read_columns(
-    table: &Table,
-    config: &Config,
-    image_column: Option<&Column>,
-    rows: &[usize],
-    images: &[ImageSource],
-    findings: &mut Findings,
-) -> Result<Metadata> {
-    let configs: Vec<(&String, MetadataConfig)> = config
-        .metadata
-        .iter()
-        .map(|(name, entry): (_, &MetadataEntry)| (name, entry.full()))
-        .collect();
-    let mut facts: Vec<&str> = Vec::new();
-    let mut sources = Vec::new();
-    for (name, column) in &configs {
-        let from = column.from.as_deref().unwrap_or(name);
-        let source = match table.find(from) {
-            Some(column) => Source::Column(column),
-            None if is_computed(from) => {
-                facts.push(from);
-                Source::Fact(facts.len() - 1)
-            }
-            // A pattern without `from` is over the name of the image.
-            None if column.pattern.is_some() && column.from.is_none() => {
-                image_column.map_or(Source::Absent, Source::Column)
-            }
-            None => {
-                findings.absent.push(Absent {
-                    field: format!("metadata.{}", crate::config::key(name)),
-                    column: from.to_owned(),
-                });
-                Source::Absent
-            }
-        };
-        sources.push(source);
-    }
-    let facts: Vec<Vec<Option<Fact>>> = if facts.is_empty() {
-        Vec::new()
-    } else {
-        images
-            .par_iter()
-            .map(|image| image_facts(image, &facts))
-            .collect()
-    };
+/// What metadata is read from, and how.
+struct Reading<'a> {
+    table: &'a Table,
+    config: &'a Config,
+    image_column: Option<&'a Column>,
+    rows: &'a [usize],
+    without_target: WithoutTarget,
+}
 
-    let mut columns = Vec::new();
-    for ((name, config_of), source) in configs.iter().zip(&sources) {
-        let label = if let Source::Column(column) = source {
-            column.name.as_str()
-        } else {
-            name.as_str()
-        };
-        let mut misread = Misread::new(label, expected(config_of.kind));
-        let gaps = Gaps {
-            table: &config.data.missing,
-            column: &config_of.missing,
-        };
-        let cells = rows.iter().enumerate().map(|(position, row)| {
-            let cell = match source {
-                Source::Column(column) => text_for_pattern(column, *row, config_of),
-                Source::Fact(fact) => facts[position][*fact]
-                    .as_ref()
-                    .map_or(Cell::Missing, Fact::cell),
-                Source::Absent => Cell::Missing,
+impl Reading<'_> {
+    fn columns(&self, images: &[ImageSource], findings: &mut Findings) -> Result<Metadata> {
+        let Self {
+            table,
+            config,
+            image_column,
+            rows,
+            without_target,
+        } = *self;
+        let configs: Vec<(&String, MetadataConfig)> = config
+            .metadata
+            .iter()
+            .map(|(name, entry): (_, &MetadataEntry)| (name, entry.full()))
+            .collect();
+        let mut facts: Vec<&str> = Vec::new();
+        let mut sources = Vec::new();
+        for (name, column) in &configs {
+            let from = column.from.as_deref().unwrap_or(name);
+            let source = match table.find(from) {
+                Some(column) => Source::Column(column),
+                None if is_computed(from) => {
+                    facts.push(from);
+                    Source::Fact(facts.len() - 1)
+                }
+                // A pattern without `from` is over the name of the image.
+                None if column.pattern.is_some() && column.from.is_none() => {
+                    image_column.map_or(Source::Absent, Source::Column)
+                }
+                None => {
+                    findings.absent.push(Absent {
+                        field: format!("metadata.{}", crate::config::key(name)),
+                        column: from.to_owned(),
+                    });
+                    Source::Absent
+                }
             };
-            (*row, cell)
-        });
-        let values = read_metadata(config_of, gaps, cells, &mut misread)?;
-        findings.misread.push(misread);
-        columns.push(MetadataColumn {
-            name: (*name).clone(),
-            values,
-        });
+            sources.push(source);
+        }
+        let facts: Vec<Vec<Option<Fact>>> = if facts.is_empty() {
+            Vec::new()
+        } else {
+            images
+                .par_iter()
+                .map(|image| image_facts(image, &facts))
+                .collect()
+        };
+
+        let mut columns = Vec::new();
+        for ((name, config_of), source) in configs.iter().zip(&sources) {
+            let label = if let Source::Column(column) = source {
+                column.name.as_str()
+            } else {
+                name.as_str()
+            };
+            let mut misread = Misread::new(label, expected(config_of.kind));
+            if without_target == WithoutTarget::Unread {
+                misread = misread.all();
+            }
+            let gaps = Gaps {
+                table: &config.data.missing,
+                column: &config_of.missing,
+            };
+            let cells = rows.iter().enumerate().map(|(position, row)| {
+                let cell = match source {
+                    Source::Column(column) => text_for_pattern(column, *row, config_of),
+                    Source::Fact(fact) => facts[position][*fact]
+                        .as_ref()
+                        .map_or(Cell::Missing, Fact::cell),
+                    Source::Absent => Cell::Missing,
+                };
+                (*row, cell)
+            });
+            let values = read_metadata(config_of, gaps, cells, &mut misread)?;
+            findings.misread.push(misread);
+            columns.push(MetadataColumn {
+                name: (*name).clone(),
+                values,
+            });
+        }
+        Ok(Metadata {
+            columns,
+            n_rows: rows.len(),
+        })
     }
-    Ok(Metadata {
-        columns,
-        n_rows: rows.len(),
-    })
 }
 
 /// The cell; for a pattern over embedded images, their name.
@@ -389,6 +514,9 @@ fn text_for_pattern<'a>(column: &'a Column, row: usize, config: &MetadataConfig)
         {
             Cell::Text(path.value(row))
         }
+        Values::Members(members) if config.pattern.is_some() => members[row]
+            .as_ref()
+            .map_or(Cell::Missing, |member| Cell::Text(&member.name)),
         _ => column.cell(row),
     }
 }

@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader, Cursor, Seek};
 use super::ImageSource;
 use crate::table::Cell;
 
+/// A larger member of an archive is not read; as an image it would be refused.
+const MAX_MEMBER_BYTES: u64 = 512 << 20;
+
 /// A fact about an image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
@@ -61,6 +64,15 @@ pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
             Some(bytes.len() as u64),
             names,
         ),
+        ImageSource::Member(member) => {
+            let allowed = member.n_bytes <= MAX_MEMBER_BYTES;
+            let bytes = allowed.then(|| member.read().ok()).flatten();
+            facts(
+                || Some(Cursor::new(&bytes.as_ref()?[..])),
+                Some(member.n_bytes),
+                names,
+            )
+        }
         ImageSource::Path(path) => {
             let n_bytes = std::fs::metadata(path).ok().map(|file| file.len());
             facts(

@@ -20,8 +20,10 @@ pub(crate) struct Misread {
     pub(crate) expected: &'static str,
     /// How many are not.
     pub(crate) count: usize,
-    /// Table row (from 0) and text of the first three.
+    /// Table row (from 0) and text of the first three, or of all.
     pub(crate) first: Vec<(usize, String)>,
+    /// How many of them are kept.
+    most: usize,
 }
 
 impl Misread {
@@ -31,11 +33,19 @@ impl Misread {
             expected,
             count: 0,
             first: Vec::new(),
+            most: 3,
+        }
+    }
+    /// Keeps every one, not the first three.
+    pub(super) fn all(self) -> Self {
+        Self {
+            most: usize::MAX,
+            ..self
         }
     }
     pub(super) fn push(&mut self, row: usize, found: &str) {
         self.count += 1;
-        if self.first.len() < 3 {
+        if self.first.len() < self.most {
             self.first.push((row, found.to_owned()));
         }
     }
@@ -187,7 +197,7 @@ fn categories<'a>(
     let codes = cells
         .map(|(row, cell)| match gaps.read(cell.cell()) {
             Cell::Missing => None,
-            Cell::Image(_) => {
+            Cell::Image(_) | Cell::Member(_) => {
                 misread.push(row, "an image");
                 None
             }

@@ -111,7 +111,7 @@ impl PixelCache {
             ImageSource::Path(path) => std::fs::metadata(path)
                 .ok()
                 .map(|found| (found.len(), found.modified().ok())),
-            ImageSource::Bytes { .. } => None,
+            ImageSource::Bytes { .. } | ImageSource::Member(_) => None,
         };
         if let (ImageSource::Path(path), Some(stamp)) = (source, &stamp) {
             let state = self.state();

@@ -45,13 +45,13 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "no message".into())
 }
 
-/// Makes the sample of one row: a function of source, epoch and row alone.
+/// Makes the sample of one row: a function of source, epoch and the table's row alone.
 fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     let Preprocess { size, resize, .. } = source.preprocess;
     let image = &source.dataset.images[row];
     let draw = |sides| match &source.augment {
         Some(augment) => augment.draw(
-            &mut stream(source.seed, epoch, row as u64, Purpose::Augment),
+            &mut stream(source.seed, epoch, source.table_row(row), Purpose::Augment),
             sides,
             size,
         ),

@@ -203,6 +203,7 @@ fn cell_as_read(column: &MetadataColumn, position: usize) -> Option<String> {
 pub(crate) fn name_of(image: &ImageSource) -> String {
     match image {
         ImageSource::Bytes { name, .. } => name.clone(),
+        ImageSource::Member(member) => member.name.clone(),
         ImageSource::Path(path) => match path.file_name() {
             Some(name) => name.to_string_lossy().into_owned(),
             None => path.to_string_lossy().into_owned(),

@@ -90,6 +90,7 @@ fn name_of(image: &ImageSource) -> String {
     match image {
         ImageSource::Path(path) => path.to_string_lossy().into_owned(),
         ImageSource::Bytes { name, .. } => name.clone(),
+        ImageSource::Member(member) => member.name.clone(),
     }
 }
 
@@ -171,6 +172,11 @@ impl PredictionsWriter {
     /// The names of the columns.
     pub fn names(&self) -> &[String] {
         self.table.names()
+    }
+
+    /// The columns that a table for this task with these extras has.
+    pub fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
+        columns(task, extras)
     }
 
     /// Appends rows.

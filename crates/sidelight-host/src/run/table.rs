@@ -2,14 +2,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::builder::{Float32Builder, Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
+use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -61,6 +65,17 @@ impl TableFormat {
             _ => Err(Error::OutputFormat {
                 path: path.to_path_buf(),
             }),
+        }
+    }
+}
+
+impl TableFormat {
+    /// The ending of its files' names.
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
         }
     }
 }
@@ -234,6 +249,113 @@ impl TableWriter {
         };
         file.map_err(|source| cannot_write(&self.path, source))?
             .finish()
+    }
+}
+
+/// Puts tables of the same columns and format one after another into one, which is the same to the byte as if its rows
+/// had been written at once; it appears when it is whole.
+///
+/// # Errors
+///
+/// [`Error::OutputFormat`], [`Error::Write`], [`Error::Read`], [`Error::Parquet`]; [`Error::PartDamaged`] for a table
+/// of other columns.
+pub(super) fn join_tables(
+    path: &Path,
+    columns: &[(String, ColumnKind)],
+    tables: &[PathBuf],
+) -> Result<()> {
+    let format = TableFormat::of(path)?;
+    if format == TableFormat::Parquet {
+        let mut writer = TableWriter::create(path, columns)?;
+        for table in tables {
+            writer.append_parquet(table)?;
+        }
+        return writer.finish();
+    }
+    let header = match format {
+        TableFormat::Csv => csv_header(columns),
+        _ => Ok(Vec::new()),
+    };
+    let header = header.map_err(|source| cannot_write(path, source))?;
+    let mut joined = WholeFile::create(path)?;
+    joined
+        .write_all(&header)
+        .map_err(|source| cannot_write(path, source))?;
+    for table in tables {
+        let cannot_read = |source| Error::Read {
+            path: table.clone(),
+            source,
+        };
+        let mut file = File::open(table).map_err(cannot_read)?;
+        let mut found = vec![0; header.len()];
+        file.read_exact(&mut found).map_err(cannot_read)?;
+        if found != header {
+            return Err(Error::PartDamaged {
+                path: table.clone(),
+            });
+        }
+        io::copy(&mut file, &mut joined).map_err(|source| cannot_write(path, source))?;
+    }
+    joined.finish()
+}
+
+/// The header line of a CSV.
+fn csv_header(columns: &[(String, ColumnKind)]) -> io::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(columns.iter().map(|(name, _)| name))
+        .map_err(from_csv)?;
+    csv.into_inner()
+        .map_err(|failed| io::Error::new(failed.error().kind(), failed.error().to_string()))
+}
+
+impl TableWriter {
+    /// Row by row: how its pages are divided must not show where the parts were.
+    fn append_parquet(&mut self, table: &Path) -> Result<()> {
+        let not_parquet = |source| Error::Parquet {
+            path: table.to_path_buf(),
+            source,
+        };
+        let file = File::open(table).map_err(|source| Error::Read {
+            path: table.to_path_buf(),
+            source,
+        })?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
+            .map_err(not_parquet)?;
+        let kinds = self.kinds.clone();
+        for batch in reader {
+            let batch = batch.map_err(|error| not_parquet(error.into()))?;
+            let found = batch
+                .columns()
+                .iter()
+                .map(|array| array.data_type().clone());
+            if !found.eq(kinds.iter().map(|kind| data_type(*kind))) {
+                return Err(Error::PartDamaged {
+                    path: table.to_path_buf(),
+                });
+            }
+            for row in 0..batch.num_rows() {
+                let cells = batch.columns().iter().zip(&kinds);
+                let cells: Vec<Value<'_>> = cells
+                    .map(|(array, kind)| value_of(array, *kind, row))
+                    .collect();
+                self.write(&cells)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A cell of a column whose type was looked at.
+fn value_of(array: &ArrayRef, kind: ColumnKind, row: usize) -> Value<'_> {
+    if array.is_null(row) {
+        return Value::Missing;
+    }
+    match kind {
+        ColumnKind::Integer => Value::Integer(array.as_primitive::<Int64Type>().value(row)),
+        ColumnKind::Number => Value::Number(array.as_primitive::<Float64Type>().value(row)),
+        ColumnKind::Single => Value::Single(array.as_primitive::<Float32Type>().value(row)),
+        ColumnKind::Text => Value::Text(array.as_string::<i32>().value(row).into()),
     }
 }
 

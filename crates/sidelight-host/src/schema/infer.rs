@@ -361,8 +361,9 @@ fn find_image<'a>(table: &'a Table, targets: &[String]) -> Result<&'a Column> {
             .filter(|column| !targets.contains(&column.name))
     };
     free()
-        .find(|column| column.name == "file_name")
-        .or_else(|| free().find(|column| matches!(column.values, Values::Image { .. })))
+        .find(|column| matches!(column.values, Values::Members(_)))
+        .or_else(|| free().find(|column| column.name == "file_name"))
+        .or_else(|| free().find(|column| column.values.are_images()))
         .or_else(|| free().find(|column| names_images(column)))
         .ok_or_else(|| Error::NoImageColumn {
             path: table.path.clone(),
@@ -435,7 +436,7 @@ fn give_away(role: Role, scan: &Scan<'_>, targets: &[Target<'_>]) -> Role {
 fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
     let (n_present, n_distinct) = (scan.n_present(), scan.n_distinct());
     let metadata = |kind| Role::Metadata(MetadataConfig::new(kind));
-    if let Values::Image { .. } = column.values {
+    if column.values.are_images() {
         return Role::Ignored(Reason::ImageNames);
     }
     if n_present == 0 {

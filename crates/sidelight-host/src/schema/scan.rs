@@ -89,7 +89,7 @@ impl<'a> Scan<'a> {
                 Cell::Text(text) => Cow::Borrowed(text.trim()),
                 Cell::Number(number) => Cow::Owned(number.to_string()),
                 Cell::Boolean(value) => Cow::Borrowed(if value { "true" } else { "false" }),
-                Cell::Missing | Cell::Image(_) => {
+                Cell::Missing | Cell::Image(_) | Cell::Member(_) => {
                     scan.push_missing();
                     continue;
                 }

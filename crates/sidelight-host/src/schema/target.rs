@@ -238,8 +238,10 @@ mod tests {
                 .map(|(name, cells)| Column::text(name, cells.iter().map(|cell| Some(*cell))))
                 .collect(),
             n_rows,
+            first_row: 0,
             lines: None,
             files: Vec::new(),
+            samples: None,
         }
     }
 

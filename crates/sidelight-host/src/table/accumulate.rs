@@ -5,9 +5,10 @@ use arrow_array::builder::{
     BooleanBuilder, Float64Builder, LargeBinaryBuilder, LargeStringBuilder,
 };
 
-use super::Values;
+use super::pieces::Reading;
+use super::{Scalar, Values};
 
-/// A column that is being read. It starts without a type; a cell that does not fit turns it into text.
+/// A column that is being read. It starts without a type; a cell that does not fit makes it mixed.
 #[derive(Debug)]
 pub(super) enum Accumulator {
     /// So many missing cells, nothing else yet.
@@ -16,6 +17,7 @@ pub(super) enum Accumulator {
     Number(Float64Builder),
     Text(LargeStringBuilder),
     Image(LargeBinaryBuilder, LargeStringBuilder),
+    Mixed(Vec<Scalar>),
 }
 
 impl Accumulator {
@@ -29,6 +31,7 @@ impl Accumulator {
                 bytes.append_null();
                 path.append_null();
             }
+            Self::Mixed(cells) => cells.push(Scalar::Missing),
         }
     }
 
@@ -40,7 +43,7 @@ impl Accumulator {
         }
         match self {
             Self::Boolean(cells) => cells.append_value(cell),
-            _ => self.push_text(if cell { "true" } else { "false" }),
+            _ => self.mixed().push(Scalar::Boolean(cell)),
         }
     }
 
@@ -56,7 +59,7 @@ impl Accumulator {
         }
         match self {
             Self::Number(cells) => cells.append_value(cell),
-            _ => self.push_text(&cell.to_string()),
+            _ => self.mixed().push(Scalar::Number(cell)),
         }
     }
 
@@ -72,9 +75,14 @@ impl Accumulator {
     }
 
     pub(super) fn push_text(&mut self, cell: &str) {
-        self.make_text();
-        if let Self::Text(cells) = self {
-            cells.append_value(cell);
+        if let Self::Empty(n) = self {
+            let mut cells = LargeStringBuilder::new();
+            cells.append_nulls(*n);
+            *self = Self::Text(cells);
+        }
+        match self {
+            Self::Text(cells) => cells.append_value(cell),
+            _ => self.mixed().push(Scalar::Text(cell.to_owned())),
         }
     }
 
@@ -95,37 +103,41 @@ impl Accumulator {
         }
     }
 
-    /// Turns what was read so far into text.
-    fn make_text(&mut self) {
-        let mut text = LargeStringBuilder::new();
-        match self {
-            Self::Text(_) => return,
-            Self::Empty(n) => (0..*n).for_each(|_| text.append_null()),
-            Self::Boolean(cells) => {
-                for cell in &cells.finish() {
-                    text.append_option(cell.map(|cell| if cell { "true" } else { "false" }));
-                }
-            }
-            Self::Number(cells) => {
-                for cell in &cells.finish() {
-                    text.append_option(cell.map(|cell| cell.to_string()));
-                }
-            }
-            Self::Image(bytes, path) => {
-                let _ = bytes.finish();
-                for cell in &path.finish() {
-                    text.append_option(cell);
-                }
-            }
+    /// What was read so far, each cell of its own type. (Of images it is their names.)
+    fn mixed(&mut self) -> &mut Vec<Scalar> {
+        fn scalars<T>(
+            cells: impl IntoIterator<Item = Option<T>>,
+            one: impl Fn(T) -> Scalar,
+        ) -> Vec<Scalar> {
+            cells
+                .into_iter()
+                .map(|cell| cell.map_or(Scalar::Missing, &one))
+                .collect()
         }
-        *self = Self::Text(text);
+        let text = |cell: &str| Scalar::Text(cell.to_owned());
+        let cells = match self {
+            Self::Mixed(cells) => std::mem::take(cells),
+            Self::Empty(n) => vec![Scalar::Missing; *n],
+            Self::Boolean(cells) => scalars(&cells.finish(), Scalar::Boolean),
+            Self::Number(cells) => scalars(&cells.finish(), Scalar::Number),
+            Self::Text(cells) => scalars(&cells.finish(), text),
+            Self::Image(_, names) => scalars(&names.finish(), text),
+        };
+        *self = Self::Mixed(cells);
+        match self {
+            Self::Mixed(cells) => cells,
+            _ => unreachable!("it was made mixed above"),
+        }
     }
 
-    pub(super) fn finish(mut self) -> Values {
-        if matches!(self, Self::Empty(_)) {
-            self.make_text();
-        }
+    /// The column; one of mixed types is text where it is whole.
+    pub(super) fn finish(self, reading: Reading) -> Values {
         match self {
+            Self::Empty(n) => {
+                let mut cells = LargeStringBuilder::new();
+                cells.append_nulls(n);
+                Values::Text(cells.finish())
+            }
             Self::Boolean(mut cells) => Values::Boolean(cells.finish()),
             Self::Number(mut cells) => Values::Number(cells.finish()),
             Self::Image(mut bytes, mut path) => Values::Image {
@@ -133,7 +145,10 @@ impl Accumulator {
                 path: path.finish(),
             },
             Self::Text(mut cells) => Values::Text(cells.finish()),
-            Self::Empty(_) => unreachable!("an empty column was made text above"),
+            Self::Mixed(cells) if reading == Reading::Piece => Values::Mixed(cells),
+            Self::Mixed(cells) => {
+                Values::Text(cells.iter().map(|cell| cell.cell().to_text()).collect())
+            }
         }
     }
 
@@ -159,6 +174,10 @@ impl Accumulator {
                     self.push_image(bytes, path);
                 }
             }
+            // No imagefolder's part has either: it is read as a whole, and from files of its own.
+            Values::Mixed(_) | Values::Members(_) => {
+                (0..values.len()).for_each(|_| self.push_missing());
+            }
         }
     }
 }
@@ -178,7 +197,7 @@ mod tests {
         column.push_text("50+");
         let column = Column {
             name: "age".into(),
-            values: column.finish(),
+            values: column.finish(Reading::Whole),
         };
         let cells: Vec<_> = (0..column.len()).map(|row| column.cell(row)).collect();
         assert_eq!(
@@ -200,7 +219,7 @@ mod tests {
         column.push_integer(9_007_199_254_740_993);
         let column = Column {
             name: "id".into(),
-            values: column.finish(),
+            values: column.finish(Reading::Whole),
         };
         assert_eq!(column.cell(1), Cell::Text("9007199254740993"));
     }

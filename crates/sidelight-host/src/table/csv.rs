@@ -4,138 +4,229 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use arrow_array::builder::LargeStringBuilder;
 
+use super::pieces::{MAX_ROW_BYTES, Piece, Reading, RowLines, Rows, Take};
 use super::{Column, Table, Values, unique_names};
 use crate::error::{Error, Place, Result};
 
-/// Reads the file; `separator` holds unless it is a comma that the header does not have.
-pub(super) fn read(path: &Path, separator: u8) -> Result<Table> {
-    let cannot_read = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
-    let file = File::open(path).map_err(cannot_read)?;
-    let mut file = BufReader::with_capacity(1 << 18, file);
-    let start = file.fill_buf().map_err(cannot_read)?;
-    // UTF-16, as spreadsheet programs export "Unicode text".
-    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-        return Err(Error::NotUtf8 {
-            at: Place::file(path),
-        });
-    }
-    let separator = if separator == b',' {
-        sniff(start)
-    } else {
-        separator
-    };
-    let starts = Starts::default();
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(separator)
-        .flexible(true)
-        .has_headers(false)
-        .from_reader(Lines {
-            inner: file,
-            offset: 0,
-            line: 1,
-            at_start: true,
-            starts: Rc::clone(&starts),
-        });
-    let not_read = |error: csv::Error| {
-        let text = error.to_string();
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => cannot_read(source),
-            // No other kind can come of reading flexible byte records; if one did, this says which.
-            _ => cannot_read(std::io::Error::other(text)),
-        }
-    };
+/// The records of a file, one after another.
+#[derive(Debug)]
+pub(super) struct Records {
+    path: PathBuf,
+    n_bytes: u64,
+    names: Vec<String>,
+    reader: csv::Reader<Lines<BufReader<File>>>,
+    /// The record read last.
+    record: csv::ByteRecord,
+    /// Its line; 0 where lines do not end in `\n`.
+    line: usize,
+    track: Rc<RefCell<Track>>,
+}
 
-    let mut record = csv::ByteRecord::new();
-    if !reader.read_byte_record(&mut record).map_err(not_read)? {
-        return Err(Error::EmptyTable {
+impl Records {
+    /// Opens the file and reads its header; `separator` holds unless it is a comma that the header does not have.
+    pub(super) fn open(path: &Path, separator: u8) -> Result<Self> {
+        let cannot_read = |source| Error::Read {
             path: path.to_path_buf(),
-            what: "header",
-        });
-    }
-    let mut names = Vec::with_capacity(record.len());
-    for (position, name) in record.iter().enumerate() {
-        let name = str::from_utf8(name).map_err(|_| Error::NotUtf8 {
-            at: Place {
-                line: Some(1),
-                ..Place::file(path)
-            },
-        })?;
-        // Data frames leave the name of their index empty.
-        let name = name.trim_start_matches('\u{feff}').trim();
-        names.push(if name.is_empty() {
-            format!("column {}", position + 1)
+            source,
+        };
+        let file = File::open(path).map_err(cannot_read)?;
+        let n_bytes = file.metadata().map_err(cannot_read)?.len();
+        let mut file = BufReader::with_capacity(1 << 18, file);
+        let start = file.fill_buf().map_err(cannot_read)?;
+        // UTF-16, as spreadsheet programs export "Unicode text".
+        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+            return Err(Error::NotUtf8 {
+                at: Place::file(path),
+            });
+        }
+        let separator = if separator == b',' {
+            sniff(start)
         } else {
-            name.to_owned()
-        });
+            separator
+        };
+        let track = Rc::new(RefCell::new(Track::default()));
+        let reader = csv::ReaderBuilder::new()
+            .delimiter(separator)
+            .flexible(true)
+            .has_headers(false)
+            .from_reader(Lines {
+                inner: file,
+                offset: 0,
+                line: 1,
+                at_start: true,
+                track: Rc::clone(&track),
+            });
+        let mut records = Self {
+            path: path.to_path_buf(),
+            n_bytes,
+            names: Vec::new(),
+            reader,
+            record: csv::ByteRecord::new(),
+            line: 0,
+            track,
+        };
+        records.read_header()?;
+        Ok(records)
     }
 
-    let mut builders: Vec<_> = names.iter().map(|_| LargeStringBuilder::new()).collect();
-    // Lines are remembered only from the first row on that is not where one line a row puts it.
-    let mut lines: Option<Vec<u32>> = None;
-    let mut n_rows = 0;
-    while reader.read_byte_record(&mut record).map_err(not_read)? {
-        let line = line_of(&starts, record.position().map_or(0, csv::Position::byte));
-        let at = |n_rows: usize| Place {
+    fn read_header(&mut self) -> Result<()> {
+        if !self.advance(None)? {
+            return Err(Error::EmptyTable {
+                path: self.path.clone(),
+                what: "header",
+            });
+        }
+        for (position, name) in self.record.iter().enumerate() {
+            let name = str::from_utf8(name).map_err(|_| Error::NotUtf8 {
+                at: Place {
+                    line: Some(1),
+                    ..Place::file(&self.path)
+                },
+            })?;
+            // Data frames leave the name of their index empty.
+            let name = name.trim_start_matches('\u{feff}').trim();
+            self.names.push(if name.is_empty() {
+                format!("column {}", position + 1)
+            } else {
+                name.to_owned()
+            });
+        }
+        unique_names(&self.path, self.names.iter().map(String::as_str))
+    }
+
+    /// Reads the next record, which is this row (from 0), `None`: the header. `false` at the end.
+    fn advance(&mut self, row: Option<usize>) -> Result<bool> {
+        let start = self.reader.position().byte();
+        self.track.borrow_mut().limit = start + (MAX_ROW_BYTES + READ_AHEAD) as u64;
+        let is_there = self.reader.read_byte_record(&mut self.record);
+        let is_there = is_there.map_err(|error| {
+            let text = error.to_string();
+            let is_too_long = self.track.borrow().is_exceeded;
+            match error.into_kind() {
+                csv::ErrorKind::Io(_) if is_too_long => {
+                    let line = line_of(&self.track, start);
+                    Error::RowBytes {
+                        at: self.place(row, line),
+                        max_bytes: MAX_ROW_BYTES,
+                    }
+                }
+                csv::ErrorKind::Io(source) => Error::Read {
+                    path: self.path.clone(),
+                    source,
+                },
+                // No other kind can come of reading flexible byte records; if one did, this says which.
+                _ => Error::Read {
+                    path: self.path.clone(),
+                    source: std::io::Error::other(text),
+                },
+            }
+        })?;
+        if is_there {
+            let start = self.record.position().map_or(0, csv::Position::byte);
+            self.line = line_of(&self.track, start);
+        }
+        Ok(is_there)
+    }
+
+    fn place(&self, row: Option<usize>, line: usize) -> Place {
+        let file = Place::file(&self.path);
+        Place {
             line: Some(line),
-            ..Place::file(path).with_row(n_rows + 1)
-        };
-        if record.len() != builders.len() {
+            row: row.map(|row| row + 1),
+            ..file
+        }
+    }
+
+    /// Whether the record is a row of the table.
+    fn check(&self, row: usize) -> Result<()> {
+        let at = || self.place(Some(row), self.line);
+        if self.record.len() != self.names.len() {
             // One blank column at the end of each row is how some programs end a line.
-            let blank_end = record.len() == builders.len() + 1
-                && record.iter().next_back().is_some_and(<[u8]>::is_empty);
+            let blank_end = self.record.len() == self.names.len() + 1
+                && self.record.iter().next_back().is_some_and(<[u8]>::is_empty);
             if !blank_end {
                 return Err(Error::Ragged {
-                    at: at(n_rows),
-                    expected: builders.len(),
-                    found: record.len(),
-                    spans_lines: record.iter().any(|cell| cell.contains(&b'\n')),
+                    at: at(),
+                    expected: self.names.len(),
+                    found: self.record.len(),
+                    spans_lines: self.record.iter().any(|cell| cell.contains(&b'\n')),
                 });
             }
         }
-        for ((builder, cell), name) in builders.iter_mut().zip(&record).zip(&names) {
-            match str::from_utf8(cell) {
-                Ok("") => builder.append_null(),
-                Ok(cell) => builder.append_value(cell),
-                Err(_) => {
-                    return Err(Error::NotUtf8 {
-                        at: at(n_rows).with_column(name),
-                    });
+        for (cell, name) in self.record.iter().zip(&self.names) {
+            if str::from_utf8(cell).is_err() {
+                return Err(Error::NotUtf8 {
+                    at: at().with_column(name),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rows for Records {
+    fn take(&mut self, first_row: usize, take: Take, reading: Reading) -> Result<Piece> {
+        let mut builders: Vec<_> = self
+            .names
+            .iter()
+            .map(|_| LargeStringBuilder::new())
+            .collect();
+        let mut lines = RowLines::new(first_row + 2);
+        let (mut n_rows, mut n_bytes, mut bad) = (0, 0, Vec::new());
+        while !take.is_full(n_rows, n_bytes) && self.advance(Some(first_row + n_rows))? {
+            match self.check(first_row + n_rows) {
+                Ok(()) => {
+                    for (builder, cell) in builders.iter_mut().zip(&self.record) {
+                        match str::from_utf8(cell) {
+                            Ok("") | Err(_) => builder.append_null(),
+                            Ok(cell) => builder.append_value(cell),
+                        }
+                    }
+                }
+                Err(error) => {
+                    reading.bad(n_rows, error, &mut bad)?;
+                    builders
+                        .iter_mut()
+                        .for_each(LargeStringBuilder::append_null);
                 }
             }
+            lines.push(self.line);
+            n_bytes += self.record.as_slice().len();
+            n_rows += 1;
         }
-        match &mut lines {
-            Some(lines) => lines.push(line as u32),
-            None if line == n_rows + 2 => {}
-            None => {
-                lines = Some(
-                    (0..n_rows)
-                        .map(|row| row as u32 + 2)
-                        .chain([line as u32])
-                        .collect(),
-                )
-            }
-        }
-        n_rows += 1;
+        let columns = self.names.iter().zip(builders);
+        let columns = columns.map(|(name, mut builder)| Column {
+            name: name.clone(),
+            values: Values::Text(builder.finish()),
+        });
+        let table = Table {
+            first_row,
+            ..Table::of_file(&self.path, columns.collect(), n_rows, lines.finish())
+        };
+        Ok(Piece { table, bad })
     }
 
-    let columns: Vec<Column> = names
-        .into_iter()
-        .zip(builders)
-        .map(|(name, mut builder)| Column {
-            name,
-            values: Values::Text(builder.finish()),
-        })
-        .collect();
-    unique_names(path, &columns)?;
-    Ok(Table::of_file(path, columns, n_rows, lines.map(Into::into)))
+    fn skip(&mut self, first_row: usize, n_rows: usize) -> Result<usize> {
+        for row in 0..n_rows {
+            if !self.advance(Some(first_row + row))? {
+                return Ok(row);
+            }
+        }
+        Ok(n_rows)
+    }
+
+    fn share_read(&self) -> f64 {
+        self.reader.position().byte() as f64 / self.n_bytes.max(1) as f64
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
 }
 
 /// The separator: a comma, unless the header has none but has semicolons or tabs.
@@ -152,26 +243,42 @@ fn sniff(start: &[u8]) -> u8 {
     }
 }
 
-/// Line starts that were read and not yet asked for: offset of the first byte, and the line.
-type Starts = Rc<RefCell<VecDeque<(u64, u32)>>>;
+/// Bytes that the CSV reader may have read beyond the record that it is at.
+const READ_AHEAD: usize = 1 << 16;
+
+/// What [`Lines`] and whoever reads records tell one another.
+#[derive(Debug, Default)]
+struct Track {
+    /// Line starts that were read and not yet asked for: offset of the first byte, and the line.
+    starts: VecDeque<(u64, u32)>,
+    /// The offset that the record in hand may not reach beyond.
+    limit: u64,
+    /// Whether it would have.
+    is_exceeded: bool,
+}
 
 /// Passes bytes on and notes where each line that is not blank begins.
 ///
 /// The CSV reader's own position for a record is where it began to look: before any blank lines, and between the two
 /// bytes of a line end of two. A record begins at the first line start from there on; the line starts inside its
 /// quoted cells are passed over by the next.
+#[derive(Debug)]
 struct Lines<R> {
     inner: R,
     offset: u64,
     line: u32,
     at_start: bool,
-    starts: Starts,
+    track: Rc<RefCell<Track>>,
 }
 
 impl<R: Read> Read for Lines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut track = self.track.borrow_mut();
+        if self.offset > track.limit {
+            track.is_exceeded = true;
+            return Err(std::io::Error::other("a record without an end"));
+        }
         let n = self.inner.read(buffer)?;
-        let mut starts = self.starts.borrow_mut();
         for (byte, offset) in buffer[..n].iter().zip(self.offset..) {
             match byte {
                 b'\n' => {
@@ -180,7 +287,7 @@ impl<R: Read> Read for Lines<R> {
                 }
                 b'\r' => {}
                 _ if self.at_start => {
-                    starts.push_back((offset, self.line));
+                    track.starts.push_back((offset, self.line));
                     self.at_start = false;
                 }
                 _ => {}
@@ -192,8 +299,8 @@ impl<R: Read> Read for Lines<R> {
 }
 
 /// The line of the record that the reader looked for from this offset on; 0 where lines do not end in `\n`.
-fn line_of(starts: &Starts, looked_from: u64) -> usize {
-    let mut starts = starts.borrow_mut();
+fn line_of(track: &RefCell<Track>, looked_from: u64) -> usize {
+    let starts = &mut track.borrow_mut().starts;
     while starts
         .front()
         .is_some_and(|(offset, _)| *offset < looked_from)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::LargeStringArray;
 
+use super::pieces::Reading;
 use super::{Accumulator, Cell, Column, SourceFile, Table, Values, extension, unique_names};
 use crate::error::{Error, Result};
 
@@ -87,7 +88,7 @@ fn join(path: &Path, parts: &[&PathBuf]) -> Result<Table> {
         .into_iter()
         .map(|(name, cells)| Column {
             name,
-            values: cells.finish(),
+            values: cells.finish(Reading::Whole),
         })
         .collect();
     // A column of that name in the files is the person's own, and stays.
@@ -97,14 +98,16 @@ fn join(path: &Path, parts: &[&PathBuf]) -> Result<Table> {
             values: Values::Text(LargeStringArray::from_iter_values(split)),
         });
     }
-    unique_names(path, &columns)?;
+    unique_names(path, columns.iter().map(|column| column.name.as_str()))?;
     Ok(Table {
         path: path.to_path_buf(),
         root: path.to_path_buf(),
         columns,
         n_rows,
+        first_row: 0,
         lines: Some(lines.into()),
         files,
+        samples: None,
     })
 }
 
@@ -151,14 +154,16 @@ fn classes(path: &Path, folders: &[PathBuf]) -> Result<Table> {
         root: path.to_path_buf(),
         columns,
         n_rows,
+        first_row: 0,
         lines: None,
         files: Vec::new(),
+        samples: None,
     };
     debug_assert!(matches!(table.columns[0].cell(0), Cell::Text(_)));
     Ok(table)
 }
 
-fn metadata_file(folder: &Path) -> Option<PathBuf> {
+pub(super) fn metadata_file(folder: &Path) -> Option<PathBuf> {
     METADATA
         .iter()
         .map(|name| folder.join(name))
@@ -176,7 +181,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// Names in a folder, sorted: the system's order differs from machine to machine. Hidden ones are left out.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let cannot_read = |source| Error::Read {
         path: folder.to_path_buf(),
         source,

@@ -2,96 +2,228 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::pieces::{MAX_ROW_BYTES, Piece, Reading, RowLines, Rows, Take};
 use super::{Accumulator, Column, Table};
 use crate::error::{Error, Place, Result};
 
-pub(super) fn read(path: &Path) -> Result<Table> {
-    let cannot_read = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(cannot_read)?);
-    let mut columns: Vec<(String, Accumulator)> = Vec::new();
-    let mut position: HashMap<String, usize> = HashMap::new();
-    // Number of cells each column has: what a row does not name is filled in when the next one does.
-    let mut filled: Vec<usize> = Vec::new();
-    let mut lines: Option<Vec<u32>> = None;
-    let (mut n_rows, mut line_number) = (0, 0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if file.read_until(b'\n', &mut line).map_err(cannot_read)? == 0 {
-            break;
-        }
-        line_number += 1;
-        let at = || Place {
-            line: Some(line_number),
-            ..Place::file(path).with_row(n_rows + 1)
+/// The most columns that rows can name: one with new keys in each row would fill the memory with gaps.
+const MAX_COLUMNS: usize = 10_000;
+
+/// The lines of a file, one after another.
+#[derive(Debug)]
+pub(super) struct Lines {
+    path: PathBuf,
+    n_bytes: u64,
+    n_read: u64,
+    file: BufReader<File>,
+    /// The line read last; of one that is too long, its beginning.
+    line: Vec<u8>,
+    is_too_long: bool,
+    number: usize,
+}
+
+impl Lines {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let cannot_read = |source| Error::Read {
+            path: path.to_path_buf(),
+            source,
         };
-        let text = str::from_utf8(&line).map_err(|_| Error::NotUtf8 { at: at() })?;
-        let text = text.trim_start_matches('\u{feff}').trim();
-        if text.is_empty() {
-            continue;
+        let file = File::open(path).map_err(cannot_read)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            n_bytes: file.metadata().map_err(cannot_read)?.len(),
+            n_read: 0,
+            file: BufReader::with_capacity(1 << 18, file),
+            line: Vec::new(),
+            is_too_long: false,
+            number: 0,
+        })
+    }
+
+    /// Reads the next line that is not blank; `false` at the end.
+    fn advance(&mut self) -> Result<bool> {
+        loop {
+            self.line.clear();
+            let is_there = self.read_line().map_err(|source| Error::Read {
+                path: self.path.clone(),
+                source,
+            })?;
+            if !is_there {
+                return Ok(false);
+            }
+            self.number += 1;
+            if self.is_too_long || !content(&self.line).is_empty() {
+                return Ok(true);
+            }
         }
-        let row =
-            match serde_json::from_str(text).map_err(|source| Error::Json { at: at(), source })? {
-                Value::Object(row) => row,
-                other => {
-                    return Err(Error::JsonRow {
-                        at: at(),
-                        found: kind_of(&other),
-                    });
-                }
-            };
+    }
+
+    fn read_line(&mut self) -> std::io::Result<bool> {
+        let limit = MAX_ROW_BYTES as u64 + 1;
+        let mut limited = self.file.by_ref().take(limit);
+        self.n_read += limited.read_until(b'\n', &mut self.line)? as u64;
+        self.is_too_long = self.line.len() > MAX_ROW_BYTES && !self.line.ends_with(b"\n");
+        let mut is_in_line = self.is_too_long;
+        while is_in_line {
+            let bytes = self.file.fill_buf()?;
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let n = end.map_or(bytes.len(), |end| end + 1);
+            is_in_line = end.is_none() && n > 0;
+            self.file.consume(n);
+            self.n_read += n as u64;
+        }
+        Ok(!self.line.is_empty())
+    }
+
+    /// The line as an object.
+    fn object(&self, row: usize) -> Result<Map<String, Value>> {
+        let at = || Place {
+            line: Some(self.number),
+            ..Place::file(&self.path).with_row(row + 1)
+        };
+        if self.is_too_long {
+            return Err(Error::RowBytes {
+                at: at(),
+                max_bytes: MAX_ROW_BYTES,
+            });
+        }
+        object(content(&self.line), at)
+    }
+}
+
+/// The line without a byte order mark and the blanks around.
+fn content(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(line)
+        .trim_ascii()
+}
+
+/// JSON text as an object.
+pub(super) fn object(text: &[u8], at: impl Fn() -> Place) -> Result<Map<String, Value>> {
+    let text = str::from_utf8(text).map_err(|_| Error::NotUtf8 { at: at() })?;
+    match serde_json::from_str(text).map_err(|source| Error::Json { at: at(), source })? {
+        Value::Object(row) => Ok(row),
+        other => Err(Error::JsonRow {
+            at: at(),
+            found: kind_of(&other),
+        }),
+    }
+}
+
+impl Rows for Lines {
+    fn take(&mut self, first_row: usize, take: Take, reading: Reading) -> Result<Piece> {
+        let mut objects = Objects::default();
+        let mut lines = RowLines::new(first_row + 1);
+        let (mut n_bytes, mut bad) = (0, Vec::new());
+        while !take.is_full(objects.n_rows, n_bytes) && self.advance()? {
+            let row = objects.n_rows;
+            let pushed = self.object(first_row + row).and_then(|object| {
+                objects.push(object, || Place {
+                    line: Some(self.number),
+                    ..Place::file(&self.path).with_row(first_row + row + 1)
+                })
+            });
+            if let Err(error) = pushed {
+                reading.bad(row, error, &mut bad)?;
+                objects.push_missing();
+            }
+            lines.push(self.number);
+            n_bytes += self.line.len();
+        }
+        let n_rows = objects.n_rows;
+        let table = Table {
+            first_row,
+            ..Table::of_file(&self.path, objects.finish(reading), n_rows, lines.finish())
+        };
+        Ok(Piece { table, bad })
+    }
+
+    fn skip(&mut self, _: usize, n_rows: usize) -> Result<usize> {
+        for row in 0..n_rows {
+            if !self.advance()? {
+                return Ok(row);
+            }
+        }
+        Ok(n_rows)
+    }
+
+    fn share_read(&self) -> f64 {
+        self.n_read as f64 / self.n_bytes.max(1) as f64
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+}
+
+/// Columns that grow object by object; they are the keys of all of them.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    columns: Vec<(String, Accumulator)>,
+    position: HashMap<String, usize>,
+    /// Number of cells each column has: what a row does not name is filled in when the next one does.
+    filled: Vec<usize>,
+    pub(super) n_rows: usize,
+}
+
+impl Objects {
+    /// Adds a row; after an error it was not added.
+    pub(super) fn push(&mut self, row: Map<String, Value>, at: impl Fn() -> Place) -> Result<()> {
+        let n_new = row
+            .keys()
+            .filter(|key| !self.position.contains_key(*key))
+            .count();
+        if self.columns.len() + n_new > MAX_COLUMNS {
+            return Err(Error::TooManyColumns {
+                at: at(),
+                most: MAX_COLUMNS,
+            });
+        }
         for (key, value) in row {
-            let column = match position.get(&key) {
+            let column = match self.position.get(&key) {
                 Some(column) => *column,
                 None => {
-                    columns.push((key.clone(), Accumulator::Empty(0)));
-                    filled.push(0);
-                    position.insert(key, columns.len() - 1);
-                    columns.len() - 1
+                    self.columns.push((key.clone(), Accumulator::Empty(0)));
+                    self.filled.push(0);
+                    self.position.insert(key, self.columns.len() - 1);
+                    self.columns.len() - 1
                 }
             };
-            let cells = &mut columns[column].1;
-            for _ in filled[column]..n_rows {
+            let cells = &mut self.columns[column].1;
+            for _ in self.filled[column]..self.n_rows {
                 cells.push_missing();
             }
-            filled[column] = n_rows + 1;
+            self.filled[column] = self.n_rows + 1;
             push(cells, &value);
         }
-        n_rows += 1;
-        match &mut lines {
-            Some(lines) => lines.push(line_number as u32),
-            None if line_number == n_rows => {}
-            None => lines = Some((1..n_rows as u32).chain([line_number as u32]).collect()),
-        }
+        self.n_rows += 1;
+        Ok(())
     }
-    if columns.is_empty() {
-        return Err(Error::EmptyTable {
-            path: path.to_path_buf(),
-            what: "row",
-        });
+
+    /// Adds a row without cells.
+    pub(super) fn push_missing(&mut self) {
+        self.n_rows += 1;
     }
-    let columns = columns
-        .into_iter()
-        .zip(filled)
-        .map(|((name, mut cells), filled)| {
-            for _ in filled..n_rows {
-                cells.push_missing();
-            }
-            Column {
-                name,
-                values: cells.finish(),
-            }
-        })
-        .collect();
-    Ok(Table::of_file(path, columns, n_rows, lines.map(Into::into)))
+
+    pub(super) fn finish(self, reading: Reading) -> Vec<Column> {
+        let columns = self.columns.into_iter().zip(self.filled);
+        columns
+            .map(|((name, mut cells), filled)| {
+                for _ in filled..self.n_rows {
+                    cells.push_missing();
+                }
+                Column {
+                    name,
+                    values: cells.finish(reading),
+                }
+            })
+            .collect()
+    }
 }
 
 fn push(cells: &mut Accumulator, value: &Value) {

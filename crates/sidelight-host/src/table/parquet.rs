@@ -1,9 +1,12 @@
 //! Parquet: every column whose cells are numbers, truth values, text, times, images, or lists of them.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
     Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type,
@@ -15,55 +18,178 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
+use super::pieces::{Piece, Reading, Rows, Take};
 use super::{Accumulator, Column, Table, unique_names};
 use crate::error::{Error, Result};
 
-pub(super) fn read(path: &Path) -> Result<Table> {
-    let file = File::open(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let not_parquet = |source| Error::Parquet {
-        path: path.to_path_buf(),
-        source,
-    };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(not_parquet)?;
-    let names: Vec<String> = builder
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
-    if names.is_empty() {
-        return Err(Error::EmptyTable {
-            path: path.to_path_buf(),
-            what: "column",
-        });
-    }
-    let reader = builder.with_batch_size(8192).build().map_err(not_parquet)?;
-    let mut columns: Vec<Accumulator> = names.iter().map(|_| Accumulator::Empty(0)).collect();
-    let mut n_rows = 0;
-    for batch in reader {
-        let batch = batch.map_err(|error| not_parquet(error.into()))?;
-        n_rows += batch.num_rows();
-        for (cells, array) in columns.iter_mut().zip(batch.columns()) {
-            append(cells, array);
-        }
-    }
-    let columns: Vec<Column> = names
-        .into_iter()
-        .zip(columns)
-        .map(|(name, cells)| Column {
-            name,
-            values: cells.finish(),
-        })
-        .collect();
-    unique_names(path, &columns)?;
-    Ok(Table::of_file(path, columns, n_rows, None))
+/// The row groups of a file, decoded a batch at a time.
+pub(super) struct Batches {
+    path: PathBuf,
+    file: File,
+    metadata: ArrowReaderMetadata,
+    names: Vec<String>,
+    n_rows: usize,
+    /// The row to give next.
+    next: usize,
+    reader: Option<ParquetRecordBatchReader>,
+    /// What was decoded and not yet given.
+    batch: Option<RecordBatch>,
+    batch_rows: usize,
 }
 
-/// Appends a batch of one column.
-fn append(cells: &mut Accumulator, array: &ArrayRef) {
+impl std::fmt::Debug for Batches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batches")
+            .field("path", &self.path)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Batches {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let cannot_read = |source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        };
+        let file = File::open(path).map_err(cannot_read)?;
+        let metadata = ArrowReaderMetadata::load(&file, Default::default());
+        let metadata = metadata.map_err(|source| Error::Parquet {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let fields = metadata.schema().fields();
+        let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+        if names.is_empty() {
+            return Err(Error::EmptyTable {
+                path: path.to_path_buf(),
+                what: "column",
+            });
+        }
+        unique_names(path, names.iter().map(String::as_str))?;
+        let n_rows = metadata.metadata().file_metadata().num_rows();
+        let holds_images = fields.iter().any(|field| {
+            matches!(
+                field.data_type(),
+                DataType::Struct(_)
+                    | DataType::Binary
+                    | DataType::LargeBinary
+                    | DataType::BinaryView
+                    | DataType::FixedSizeBinary(_)
+            )
+        });
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            names,
+            n_rows: usize::try_from(n_rows).unwrap_or(0),
+            next: 0,
+            reader: None,
+            batch: None,
+            // Photographs are megabytes each: a batch of thousands would fill the memory.
+            batch_rows: if holds_images { 16 } else { 8192 },
+            metadata,
+        })
+    }
+
+    /// What is decoded and not yet given, or the next batch; `None` at the end.
+    fn batch(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(batch) = self.batch.take() {
+            return Ok(Some(batch));
+        }
+        let not_parquet = |source| Error::Parquet {
+            path: self.path.clone(),
+            source,
+        };
+        if self.next >= self.n_rows {
+            return Ok(None);
+        }
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => {
+                let file = self.file.try_clone().map_err(|source| Error::Read {
+                    path: self.path.clone(),
+                    source,
+                })?;
+                let metadata = self.metadata.clone();
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+                    .with_batch_size(self.batch_rows)
+                    .with_offset(self.next);
+                none.insert(builder.build().map_err(not_parquet)?)
+            }
+        };
+        let batch = reader.next().transpose();
+        batch.map_err(|error| not_parquet(error.into()))
+    }
+}
+
+impl Rows for Batches {
+    fn take(&mut self, first_row: usize, take: Take, reading: Reading) -> Result<Piece> {
+        let mut columns: Vec<_> = self.names.iter().map(|_| Accumulator::Empty(0)).collect();
+        let (mut n_rows, mut n_bytes) = (0, 0);
+        while !take.is_full(n_rows, n_bytes) {
+            let Some(batch) = self.batch()? else {
+                break;
+            };
+            // Where bytes are counted, a piece may have to end at any multiple of its step.
+            let step = if take.bytes == usize::MAX {
+                usize::MAX
+            } else {
+                take.step.max(1) - n_rows % take.step.max(1)
+            };
+            let n = batch.num_rows().min(take.rows - n_rows).min(step);
+            for (cells, array) in columns.iter_mut().zip(batch.columns()) {
+                n_bytes += append(cells, &array.slice(0, n));
+            }
+            if n < batch.num_rows() {
+                self.batch = Some(batch.slice(n, batch.num_rows() - n));
+            }
+            n_rows += n;
+            self.next += n;
+        }
+        let columns = self.names.iter().zip(columns);
+        let columns = columns.map(|(name, cells)| Column {
+            name: name.clone(),
+            values: cells.finish(reading),
+        });
+        let table = Table {
+            first_row,
+            ..Table::of_file(&self.path, columns.collect(), n_rows, None)
+        };
+        Ok(Piece {
+            table,
+            bad: Vec::new(),
+        })
+    }
+
+    fn skip(&mut self, _: usize, n_rows: usize) -> Result<usize> {
+        let n_rows = n_rows.min(self.n_rows - self.next.min(self.n_rows));
+        self.next += n_rows;
+        self.batch = match self.batch.take() {
+            Some(batch) if batch.num_rows() > n_rows => {
+                Some(batch.slice(n_rows, batch.num_rows() - n_rows))
+            }
+            _ => {
+                // The next reader begins there, and reads no row group before it.
+                self.reader = None;
+                None
+            }
+        };
+        Ok(n_rows)
+    }
+
+    fn share_read(&self) -> f64 {
+        self.next as f64 / self.n_rows.max(1) as f64
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+}
+
+/// Appends a batch of one column; returns the bytes of its images.
+fn append(cells: &mut Accumulator, array: &ArrayRef) -> usize {
+    let mut n_bytes = 0;
     // An embedded image: Hugging Face's `{bytes, path}`, or bare bytes.
     if let Some(fields) = array.as_struct_opt()
         && let Some(bytes) = fields.column_by_name("bytes")
@@ -71,19 +197,24 @@ fn append(cells: &mut Accumulator, array: &ArrayRef) {
         let paths = fields.column_by_name("path");
         for row in 0..array.len() {
             let image = (!array.is_null(row)).then(|| binary(bytes, row)).flatten();
+            n_bytes += image.map_or(0, <[u8]>::len);
             match (image, paths.and_then(|paths| text(paths, row))) {
                 (None, None) => cells.push_missing(),
                 (image, name) => cells.push_image(image, name.as_deref()),
             }
         }
-        return;
+        return n_bytes;
     }
     for row in 0..array.len() {
         match binary(array, row) {
-            Some(image) => cells.push_image(Some(image), None),
+            Some(image) => {
+                n_bytes += image.len();
+                cells.push_image(Some(image), None);
+            }
             None => push(cells, cell(array.as_ref(), row)),
         }
     }
+    n_bytes
 }
 
 /// A cell of any type that has a plain meaning.

@@ -1,5 +1,8 @@
 //! Reading tables of every format, and every way they can be refused.
 
+mod pieces;
+mod webdataset;
+
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -343,7 +346,7 @@ fn a_file_of_another_kind_is_refused() {
     assert_eq!(message, "t.xlsx is no table that can be read");
     assert_eq!(
         hint,
-        "the name must end in .csv, .tsv, .jsonl, .ndjson or .parquet, or be a folder of images"
+        "the name must end in .csv, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
     );
 }
 
@@ -448,7 +451,8 @@ fn a_truncated_parquet_file_is_refused() {
 fn a_folder_of_nothing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let message = Table::read(folder.path()).unwrap_err().to_string();
-    let expected = "holds neither metadata.csv, .jsonl or .parquet nor folders of images";
+    let expected =
+        "holds neither metadata.csv, .jsonl or .parquet nor tar archives nor folders of images";
     assert_eq!(message, format!("{} {expected}", folder.path().display()));
 }
 

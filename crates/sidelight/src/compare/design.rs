@@ -339,6 +339,7 @@ fn fingerprint(dataset: &Dataset) -> Vec<u8> {
                 hash.update(name);
                 hash.update(bytes);
             }
+            ImageSource::Member(member) => hash.update(&member.name),
         }
         hash.update([0]);
     }

@@ -116,7 +116,7 @@ pub(super) fn write(
             let width = output.channels() as i64;
             graph.reshape(&x.name, &[-1, width])
         }
-        // Training alone changes anything here; and every row of a call has an image.
+        // Training alone changes anything here.
         Layer::Dropout(_) | Layer::DropPath(_) | Layer::DropImage(_) | Layer::Identity => {
             x.name.clone()
         }

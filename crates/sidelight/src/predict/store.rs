@@ -155,6 +155,15 @@ impl Model {
         Ok(model)
     }
 
+    /// What tells a stored model from another: the SHA-256 of its description, which holds that of its weights.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub fn checksum(dir: &Path) -> Result<String> {
+        checksum(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)
+    }
+
     /// Whether task, encoder, configuration and network are of one model.
     fn check_parts(&self, wrong: &dyn Fn(&'static str, String, String) -> Error) -> Result<()> {
         let layers = self.network.inspect()?;

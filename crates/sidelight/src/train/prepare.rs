@@ -320,6 +320,7 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
                 hash.update(path.file_name().unwrap_or_default().as_encoded_bytes())
             }
             ImageSource::Bytes { name, .. } => hash.update(name),
+            ImageSource::Member(member) => hash.update(&member.name),
         }
     }
     match &dataset.targets {

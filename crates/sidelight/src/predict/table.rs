@@ -1,0 +1,394 @@
+//! Predictions of a table of any length, in parts: read piece by piece, written part by part, joined at the end.
+//!
+//! A table of a few rows is one part. What a row's prediction is depends neither on how the table is cut nor on who
+//! makes which part: rows are read one by one, batches begin at the table's multiples of `train.batch`, and random
+//! looks are drawn by the row's number in the table.
+
+use std::path::{Path, PathBuf};
+
+use super::{Model, PredictOptions, Predictions, reads_image};
+use crate::dataset::{Dataset, PieceRows};
+use crate::encode::Unseen;
+use crate::error::{Error, Result};
+use crate::run::{
+    BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
+    PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
+};
+use crate::table::{Pieces, Take};
+
+/// Rows read at once, at most.
+const PIECE_ROWS: usize = 2048;
+
+/// Bytes of cells from which on fewer are read at once: a table may hold its images.
+const PIECE_BYTES: usize = 64 << 20;
+
+/// How a table is predicted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableOptions {
+    /// Threads, memory, looks at each image.
+    pub predict: PredictOptions,
+    /// Rows a part, made a multiple of `train.batch`: what a kill loses at most. Default: 8192.
+    pub part_rows: usize,
+    /// Which parts are made here: `(i, n)`, i from 1 to n, is every n-th from the i-th on. Default: `(1, 1)`, all.
+    pub share: (usize, usize),
+    /// What a row that cannot be predicted does. Default: it is listed.
+    pub bad_rows: BadRows,
+    /// What parts of an earlier job are for. Default: they are gone on with.
+    pub old_parts: OldParts,
+}
+
+impl Default for TableOptions {
+    fn default() -> Self {
+        Self {
+            predict: PredictOptions::default(),
+            part_rows: 8192,
+            share: (1, 1),
+            bad_rows: BadRows::default(),
+            old_parts: OldParts::default(),
+        }
+    }
+}
+
+/// What a row that cannot be predicted does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BadRows {
+    /// It keeps its place without a prediction, and is listed with its reason in `<name>.bad.csv`.
+    #[default]
+    Listed,
+    /// It ends the job.
+    Stop,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Rows predicted by this call.
+    pub n_rows: usize,
+    /// How much of the table was read, in [0, 1].
+    pub share_read: f64,
+    /// How much of it had been read when the first of these rows was.
+    pub share_before: f64,
+}
+
+/// What became of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableOutcome {
+    /// Rows that this is about: of the whole table where it is joined, else of the share.
+    pub n_rows: usize,
+    /// Those without a prediction.
+    pub n_bad: usize,
+    /// The first of them, ten at most, in words.
+    pub first_bad: Vec<String>,
+    /// Parts of the whole table.
+    pub n_parts: usize,
+    /// Parts that were there already.
+    pub n_parts_before: usize,
+    /// What of the metadata training had not seen.
+    pub unseen: Unseen,
+    /// Columns of metadata that the table lacks.
+    pub absent: Vec<String>,
+    /// Whether the file is there.
+    pub joined: Joined,
+}
+
+/// Predicts every row of a table and writes them to `out` as CSV, JSON Lines or Parquet, whole or not at all.
+///
+/// While it is made its parts are in `<out>.parts`; called again after a kill it goes on after the last whole part.
+/// Several processes with different shares, or the same, may work on one `out`; whoever finishes last joins the parts.
+/// `tables` is one table, or several tar archives; `checksum` is [`Model::checksum`] of the model's folder. Rows without
+/// a prediction keep their place, and are listed with the reason in `<name>.bad.csv` beside `out`.
+///
+/// # Errors
+///
+/// [`Error::PartsDiffer`] where parts are there of another model, table or other options; [`Error::BadRow`] with
+/// [`BadRows::Stop`]; [`Error::EmptyTable`], [`Error::NoColumn`], and those of reading and writing.
+pub fn predict_table(
+    model: &Model,
+    checksum: &str,
+    tables: &[PathBuf],
+    out: &Path,
+    options: &TableOptions,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<TableOutcome> {
+    let batch = model.config.train.batch.max(1);
+    let part_rows = options.part_rows.max(1).next_multiple_of(batch);
+    let mut pieces = Pieces::open(tables)?;
+    let files = pieces.files();
+    let files = files.iter().map(|path| TableFile::of(path));
+    let listing = pieces.listing().map(|checksum| {
+        let name = tables.first().map(|path| path.display().to_string());
+        TableFile::listing(name.unwrap_or_default(), checksum)
+    });
+    let manifest = Manifest::new(
+        checksum.to_owned(),
+        files.chain(listing.map(Ok)).collect::<Result<_>>()?,
+        TableFormat::of(out)?,
+        part_rows,
+        format!(
+            "{} looks, {} rows a batch, {}",
+            options.predict.looks.max(1),
+            batch,
+            model.config.train.precision
+        ),
+    );
+    let parts = Parts::open(out, &manifest, options.old_parts)?;
+    let mut job = Job {
+        model,
+        parts: &parts,
+        options,
+        batch,
+        n_rows: 0,
+        share_before: None,
+        on_progress,
+    };
+
+    let mut sum = Sum::default();
+    let (index, of) = options.share;
+    let (mut n_parts, mut n_parts_before) = (0, 0);
+    loop {
+        let is_ours = n_parts % of == index - 1;
+        let (n_rows, record) = match parts.record(n_parts)? {
+            Some(record) => {
+                n_parts_before += usize::from(is_ours);
+                (pieces.skip(part_rows)?, is_ours.then_some(record))
+            }
+            None if is_ours => match job.part(n_parts, part_rows, &mut pieces)? {
+                Some(record) => (record.n_rows, Some(record)),
+                None => (0, None),
+            },
+            None => (pieces.skip(part_rows)?, None),
+        };
+        if n_rows > 0 {
+            n_parts += 1;
+        }
+        if let Some(record) = record {
+            job.stop_at_bad(&record)?;
+            sum.add(record);
+        }
+        if n_rows < part_rows {
+            break;
+        }
+    }
+    if n_parts == 0 {
+        return Err(Error::EmptyTable {
+            path: tables.first().cloned().unwrap_or_default(),
+            what: "row",
+        });
+    }
+
+    // What the others met is read before the parts are gone.
+    if of > 1 {
+        let mut all = Sum::default();
+        for part in 0..n_parts {
+            parts
+                .record(part)?
+                .into_iter()
+                .for_each(|record| all.add(record));
+        }
+        if all.n_parts == n_parts {
+            sum = all;
+        }
+    }
+    let columns = PredictionsWriter::columns(&model.task, &[Extra::Problem]);
+    let joined = parts.join(n_parts, &columns)?;
+    let absent = sum.absent.into_iter();
+    Ok(TableOutcome {
+        n_rows: sum.n_rows,
+        n_bad: sum.n_bad,
+        first_bad: sum.first_bad,
+        n_parts,
+        n_parts_before,
+        unseen: sum.unseen,
+        absent: absent
+            .filter(|(_, n)| *n == sum.n_parts)
+            .map(|(column, _)| column)
+            .collect(),
+        joined,
+    })
+}
+
+/// What makes parts.
+struct Job<'a> {
+    model: &'a Model,
+    parts: &'a Parts,
+    options: &'a TableOptions,
+    batch: usize,
+    /// Rows predicted so far.
+    n_rows: usize,
+    share_before: Option<f64>,
+    on_progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Job<'_> {
+    /// Makes the next part; `None` at the end of the table.
+    fn part(
+        &mut self,
+        part: usize,
+        part_rows: usize,
+        pieces: &mut Pieces,
+    ) -> Result<Option<PartRecord>> {
+        let mut begun: Option<(PredictionsWriter, BadRowsWriter)> = None;
+        let (mut n_rows, mut n_pieces) = (0, 0);
+        let mut sum = Sum::default();
+        while n_rows < part_rows {
+            let share_read = pieces.share_read();
+            let share_before = *self.share_before.get_or_insert(share_read);
+            let largest = PIECE_ROWS.next_multiple_of(self.batch);
+            let take = Take {
+                rows: largest.min(part_rows - n_rows),
+                step: self.batch,
+                bytes: PIECE_BYTES,
+            };
+            let Some(piece) = pieces.next(take)? else {
+                break;
+            };
+            let rows = Dataset::of_piece(piece, &self.model.config)?;
+            let n_looks = match reads_image(self.model.config.model.arm) {
+                true => self.options.predict.looks.max(1),
+                false => 1,
+            };
+            let (n_before, on_progress) = (self.n_rows, &mut self.on_progress);
+            let predictions =
+                self.model
+                    .predict_with(&rows.dataset, self.options.predict, &mut |done, _| {
+                        on_progress(Progress {
+                            n_rows: n_before + done / n_looks,
+                            share_read,
+                            share_before,
+                        });
+                    })?;
+            // Begun with the first rows, so that a table which ends here leaves no empty part; before they are
+            // written, a folder that cannot be used is said.
+            let (writer, bad_rows) = match &mut begun {
+                Some(begun) => begun,
+                none => {
+                    let path = self.parts.path(part);
+                    let extras = [Extra::Problem];
+                    let writer = PredictionsWriter::create(&path, &self.model.task, &extras)?;
+                    none.insert((writer, self.parts.bad_rows(part)?))
+                }
+            };
+            let n = rows.dataset.len();
+            let bad = bad_of(&rows, &predictions);
+            if let (BadRows::Stop, Some(first)) = (self.options.bad_rows, bad.first()) {
+                return Err(Error::BadRow {
+                    at: first.at.clone(),
+                    reason: first.reason.clone(),
+                });
+            }
+            write(writer, &rows, predictions.predictions, &bad)?;
+            bad.iter().try_for_each(|bad| bad_rows.write(bad))?;
+            sum.unseen.absorb(match rows.bad.is_empty() {
+                true => predictions.unseen,
+                // What could not be read is no gap.
+                false => self.unseen_of_good(&rows)?,
+            });
+            sum.add_absent(rows.absent);
+            n_rows += n;
+            n_pieces += 1;
+            self.n_rows += n;
+        }
+        let Some((writer, bad_rows)) = begun else {
+            return Ok(None);
+        };
+        writer.finish()?;
+        let absent = sum.absent.into_iter().filter(|(_, n)| *n == n_pieces);
+        let absent = absent.map(|(column, _)| column).collect();
+        let record = self
+            .parts
+            .commit(part, n_rows, bad_rows, sum.unseen, absent)?;
+        Ok(Some(record))
+    }
+
+    /// What training had not seen, of the rows that could be read.
+    fn unseen_of_good(&self, rows: &PieceRows) -> Result<Unseen> {
+        let mut is_good = vec![true; rows.dataset.len()];
+        rows.bad.iter().for_each(|bad| is_good[bad.row] = false);
+        let good: Vec<usize> = (0..is_good.len()).filter(|row| is_good[*row]).collect();
+        let metadata = rows.dataset.metadata.select(&good);
+        Ok(self.model.encoder.encode(&metadata)?.1)
+    }
+
+    /// With [`BadRows::Stop`], the error of a bad row in a part that was made without.
+    fn stop_at_bad(&self, record: &PartRecord) -> Result<()> {
+        match (self.options.bad_rows, record.first_bad.first()) {
+            (BadRows::Stop, Some(first)) => Err(Error::ListedBadRow { bad: first.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The rows without a prediction: those that could not be read, and those whose image could not be used.
+fn bad_of(rows: &PieceRows, predictions: &Predictions) -> Vec<BadRowRecord> {
+    let number = |row: usize| rows.dataset.rows[row] + 1;
+    let mut is_bad = vec![false; rows.dataset.len()];
+    let mut bad = Vec::new();
+    for row in &rows.bad {
+        is_bad[row.row] = true;
+        let mut record = BadRowRecord::new(number(row.row), &row.error);
+        if row.error.place().is_none() {
+            // An archive that broke off: the error is about the archive, the row is its last.
+            record.at = rows.table.row_place(row.row);
+        }
+        bad.push((row.row, record));
+    }
+    for (row, error) in &predictions.problems {
+        if !is_bad[*row] {
+            let mut record = BadRowRecord::new(number(*row), error);
+            record.at = rows.table.place(*row, &rows.image_column);
+            bad.push((*row, record));
+        }
+    }
+    bad.sort_by_key(|(row, _)| *row);
+    bad.into_iter().map(|(_, record)| record).collect()
+}
+
+/// Writes all rows of a piece; a bad one keeps its place, with the reason in place of a prediction.
+fn write(
+    writer: &mut PredictionsWriter,
+    rows: &PieceRows,
+    mut predictions: Vec<Option<crate::task::Prediction>>,
+    bad: &[BadRowRecord],
+) -> Result<()> {
+    let first_row = rows.table.first_row;
+    for bad in bad {
+        predictions[bad.row - 1 - first_row] = None;
+    }
+    let positions: Vec<usize> = (0..rows.dataset.len()).collect();
+    let mut table: Vec<PredictionRow<'_>> =
+        prediction_rows(&rows.dataset, &positions, &predictions, None).collect();
+    for bad in bad {
+        table[bad.row - 1 - first_row].problem = Some(bad.reason.clone());
+    }
+    writer.write(&table)
+}
+
+/// What parts say together.
+#[derive(Default)]
+struct Sum {
+    n_parts: usize,
+    n_rows: usize,
+    n_bad: usize,
+    first_bad: Vec<String>,
+    unseen: Unseen,
+    /// In how many parts (or pieces) each column is absent.
+    absent: std::collections::BTreeMap<String, usize>,
+}
+
+impl Sum {
+    fn add(&mut self, record: PartRecord) {
+        self.n_parts += 1;
+        self.n_rows += record.n_rows;
+        self.n_bad += record.n_bad;
+        let room = 10 - self.first_bad.len();
+        self.first_bad
+            .extend(record.first_bad.into_iter().take(room));
+        self.unseen.absorb(record.unseen);
+        self.add_absent(record.absent);
+    }
+    fn add_absent(&mut self, columns: Vec<String>) {
+        for column in columns {
+            *self.absent.entry(column).or_default() += 1;
+        }
+    }
+}
