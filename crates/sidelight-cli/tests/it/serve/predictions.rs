@@ -325,7 +325,10 @@ fn the_schema_says_what_a_row_may_say() {
     let columns = &schema["properties"]["metadata"]["properties"];
     assert_eq!(columns["beds"]["x-training-range"], json!([0.0, 4.0]));
     assert_eq!(columns["tree"]["x-categories"], json!(["elm", "oak"]));
-    assert_eq!(schema["required"], json!(["image"]));
+    // A model of both does without an image, one of the image alone does not.
+    assert_eq!(schema["required"], json!([]));
+    let other = server.get("/v1/schema?model=other").json();
+    assert_eq!(other["required"], json!(["image"]));
     let range = &schema["x-target"]["training_range"][0];
     assert!(
         range[0].as_f64() >= Some(100.0) && range[1].as_f64() <= Some(261.0),
@@ -352,7 +355,7 @@ fn metrics_count_requests_and_rows() {
     let good = row(&folder.read_bytes("5.png"), &json!({}));
     server.post("/v1/predict", &json!([good, good, good]));
     server.post("/v1/predict", &good);
-    server.post("/v1/predict", &json!({}));
+    server.post("/v1/predict", &json!({"image": "bm90IGFuIGltYWdl"}));
     server.get("/nowhere/at/all");
     let text = server.get("/metrics").body;
     for line in [
