@@ -162,9 +162,11 @@ def main():
     parser.add_argument("--out", default="docs/benchmarks_table.md")
     args = parser.parse_args()
     import torch, torchvision, onnxruntime
+    peaks = limits(args.threads)
     lines = [f"{platform.processor() or platform.machine()}, {cpu()}, {args.threads} threads; torch {torch.__version__}, "
-             f"torchvision {torchvision.__version__}, onnxruntime {onnxruntime.__version__}; {args.alternations} alternations\n",
-             "| work | side | images/s, median (min to max) | peak MiB | Sidelight is |", "|---|---|---:|---:|---:|"]
+             f"torchvision {torchvision.__version__}, onnxruntime {onnxruntime.__version__}; {args.alternations} alternations; "
+             f"matrix product {peaks['f32'] / 1e9:.0f} GFLOP/s in f32, {peaks['bf16'] / 1e9:.0f} in bf16, copy {peaks['copy'] / 1e9:.1f} GB/s\n",
+             "| work | side | images/s, median (min to max) | peak MiB | share of the peak | Sidelight is |", "|---|---|---:|---:|---:|---:|"]
     for group, work, peers in WORK:
         if group not in args.only.split(",") or (args.backbone and args.backbone != work.get("backbone")):
             continue
@@ -189,7 +191,8 @@ def main():
             median = statistics.median(rates[kind])
             label = {"torch": "torchvision + Pillow" if group == "pipeline" else "PyTorch", "torch_cl": "PyTorch channels_last", "onnx": "ONNX Runtime (f32)", "sidelight": "**Sidelight**"}[kind]
             ratio = "" if kind == "sidelight" else f"{ours / median:.2f}×"
-            lines.append(f"| {name} | {label} | {median:.1f} ({min(rates[kind]):.1f} to {max(rates[kind]):.1f}) | {peak[kind]:.0f} | {ratio} |")
+            part = "" if group == "pipeline" else f"{share(dict(work, precision='f32') if kind == 'onnx' else work, median, peaks):.0%}"
+            lines.append(f"| {name} | {label} | {median:.1f} ({min(rates[kind]):.1f} to {max(rates[kind]):.1f}) | {peak[kind]:.0f} | {part} | {ratio} |")
             print(lines[-1], flush=True)
     if "growth" in args.only.split(","):
         lines += ["", *growth(args.threads)]
@@ -210,6 +213,39 @@ def growth(threads):
         lines.append(f"| {name} | {ours['images_per_second']:.1f} | {theirs['images_per_second']:.1f} | {ratio:.2f}× | {ours['peak_mib']:.0f} | {theirs['peak_mib']:.0f} |")
         print(lines[-1], flush=True)
     return lines
+
+
+def limits(threads):
+    """What the machine can do at most, as PyTorch's libraries find it: FLOP/s of a matrix product, bytes/s of a copy."""
+    import torch
+    torch.set_num_threads(threads)
+
+    def best(step, n=20):
+        seconds = []
+        for _ in range(n):
+            started = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - started)
+        return min(seconds)
+
+    peaks = {}
+    for name, dtype in {"f32": torch.float32, "bf16": torch.bfloat16}.items():
+        a, b = torch.randn(1024, 1024).to(dtype), torch.randn(1024, 1024).to(dtype)
+        peaks[name] = 2 * 1024**3 / best(lambda: a @ b)
+    x = torch.randn(64 << 20)
+    y = torch.empty_like(x)
+    peaks["copy"] = 2 * 4 * x.numel() / best(lambda: y.copy_(x), 8)
+    return peaks
+
+
+# Multiplications and additions of a forward pass at 224 pixels (torchvision's documentation); a training step is three.
+FLOPS_224 = {"resnet18": 2 * 1.814e9, "mobilenet_v2": 2 * 0.3e9}
+
+
+def share(work, images_per_second, peaks):
+    """Which part of the matrix-product peak of its precision that is."""
+    flops = FLOPS_224[work["backbone"]] * (work["size"] / 224) ** 2 * (3 if work["mode"] == "train" else 1)
+    return flops * images_per_second / peaks[work["precision"]]
 
 
 def cpu():

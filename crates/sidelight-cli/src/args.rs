@@ -1,5 +1,6 @@
 //! The whole command line; the doc comments are the help.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -155,6 +156,30 @@ pub(crate) enum Command {
     /// Example: sidelight explain runs/a --row 214 --out why.html
     #[command(verbatim_doc_comment)]
     Explain(ExplainArgs),
+    /// Serve trained models: a page for people, JSON for programs
+    ///
+    /// Serves the models of runs over HTTP: a page with a form and the prediction
+    /// drawn over the picture at /, JSON at /v1/predict, what a row may say at
+    /// /v1/schema. See /openapi.json for all of it.
+    ///
+    /// Ctrl-C or SIGTERM finishes what was taken on and stops. A run whose
+    /// folder changes is read again, without a break.
+    ///
+    /// Example: sidelight serve runs/a runs/b --addr 127.0.0.1:8080
+    #[command(verbatim_doc_comment)]
+    Serve(ServeArgs),
+    /// Write a trained model for other programs: ONNX, safetensors
+    ///
+    /// Writes a trained model for other programs.
+    ///
+    /// The ONNX graph takes the image and one input per metadata column (text: empty
+    /// is missing; numbers: NaN is missing) and puts out class names and
+    /// probabilities, points in pixels of the image, or values in their own unit.
+    /// Prints its inputs and outputs.
+    ///
+    /// Example: sidelight export runs/a --onnx model.onnx
+    #[command(verbatim_doc_comment)]
+    Export(ExportArgs),
     /// List a network's layers, or the contents of a weights file
     ///
     /// Lists a network's layers: path, kind, output, parameters, products.
@@ -646,6 +671,153 @@ pub(crate) struct ExplainArgs {
     pub(crate) machine: Machine,
 }
 
+/// What `sidelight serve` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Folders of runs; the first is the default
+    ///
+    /// A model is called as its folder, or NAME in NAME=DIR.
+    /// Example: sidelight serve new=runs/b runs/a
+    #[arg(value_name = "[NAME=]RUN", required = true)]
+    pub(crate) runs: Vec<String>,
+    /// Address and port to listen on
+    ///
+    /// 127.0.0.1 is this machine alone, 0.0.0.0 whoever can reach it; port 0
+    /// takes a free one. Example: --addr 0.0.0.0:80
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        help_heading = "Access"
+    )]
+    pub(crate) addr: SocketAddr,
+    /// File with the token that requests must show
+    ///
+    /// As `Authorization: Bearer TOKEN`; the page asks for it.
+    /// Example: --token-file token.txt
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Let pages of another origin ask (CORS); can be repeated
+    ///
+    /// Example: --allow-origin https://example.org
+    #[arg(long, value_name = "ORIGIN", help_heading = "Access")]
+    pub(crate) allow_origin: Vec<String>,
+    /// Rows predicted together, at most
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 32,
+        value_parser = at_least_one,
+        help_heading = "Load"
+    )]
+    pub(crate) max_batch: usize,
+    /// How long a row waits for others, at most, in milliseconds
+    ///
+    /// It waits only while others are being read. 0: never.
+    #[arg(long, value_name = "MS", default_value_t = 5, help_heading = "Load")]
+    pub(crate) batch_wait: u64,
+    /// Rows of a model taken on at once; more are refused (429)
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 512,
+        value_parser = at_least_one,
+        help_heading = "Load"
+    )]
+    pub(crate) queue: usize,
+    /// Largest request in MiB; eight of them are held at once
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 32,
+        value_parser = at_least_one,
+        help_heading = "Load"
+    )]
+    pub(crate) max_body: usize,
+    /// Largest image in megapixels
+    #[arg(
+        long,
+        value_name = "MPX",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u64).range(1..=200),
+        help_heading = "Load"
+    )]
+    pub(crate) max_pixels: u64,
+    /// Seconds for a request to arrive, and again to be answered
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=3600),
+        help_heading = "Load"
+    )]
+    pub(crate) timeout: u64,
+    /// Where and on how many cores.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}
+
+/// A count that is not 0, and not beyond what could ever be meant.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=65_536) => Ok(n),
+        _ => Err("a whole number from 1 to 65536".into()),
+    }
+}
+
+/// What `sidelight export` takes.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["onnx", "safetensors"]))]
+pub(crate) struct ExportArgs {
+    /// Folder of the run
+    pub(crate) run: PathBuf,
+    /// ONNX file to write: the whole model
+    ///
+    /// Written whole or not at all; an existing file is replaced.
+    /// Example: --onnx model.onnx
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) onnx: Option<PathBuf>,
+    /// safetensors file to write: the weights alone, for PyTorch
+    ///
+    /// Names are torchvision's (or timm's) in the backbone.
+    /// Example: --safetensors model.safetensors
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) safetensors: Option<PathBuf>,
+    /// What the graph takes as `image`
+    ///
+    /// The graph resizes as training did, for any size; without that it is plainer
+    /// and other runtimes run it, and the caller resizes.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        help_heading = "Output"
+    )]
+    pub(crate) image: ImageForm,
+    /// How the inputs and outputs are printed
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Format,
+}
+
+/// What the exported graph takes as its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ImageForm {
+    /// Bytes, [n, height, width, 3], any size
+    #[default]
+    AnySize,
+    /// Bytes, [n, size, size, 3]
+    Sized,
+    /// Numbers in [0, 1], [n, 3, size, size]
+    Float,
+}
+
 /// What `sidelight inspect` takes.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -732,7 +904,7 @@ impl Looks {
 }
 
 /// Where and on how many cores it computes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Machine {
     /// Cores to use, 0: all
     ///

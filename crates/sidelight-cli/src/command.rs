@@ -7,10 +7,12 @@ pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod lr_find;
 pub(crate) mod predict;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod train;
 
@@ -18,6 +20,8 @@ mod narration;
 mod problems;
 mod rows;
 mod weights;
+
+pub(crate) use problems::in_full;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -3,6 +3,7 @@
 mod args;
 mod command;
 mod refusal;
+mod serve;
 mod stop;
 mod terminal;
 
@@ -41,6 +42,8 @@ fn run(command: Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
         Command::Predict(args) => command::predict::run(&args, terminal),
         Command::Show(args) => command::show::run(&args, terminal),
         Command::Explain(args) => command::explain::run(&args, terminal),
+        Command::Serve(args) => command::serve::run(&args, terminal),
+        Command::Export(args) => command::export::run(&args, terminal),
         Command::Inspect(args) => command::inspect::run(&args, terminal),
         Command::Backbones(args) => command::backbones::run(&args, terminal),
     }

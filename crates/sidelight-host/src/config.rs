@@ -339,7 +339,7 @@ pub struct ModelConfig {
     /// Width of the head's hidden layer; 0: none. Default: 256.
     pub hidden: usize,
     /// Share of training rows whose image `concat` leaves out, so that the metadata learns to stand alone, in [0, 1).
-    /// Default: 0.5; 0 for points.
+    /// Above 0, a row without an image is predicted as well. Default: 0.5; 0 for points.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_image: Option<f64>,
     /// Weight of a loss of each branch's own, beside that of both, so that neither branch leaves the work to the other.
@@ -421,7 +421,7 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Share of the peak rate for the pretrained part's first layers, 1: none smaller. Default: 0.1.
     pub backbone_rate: f64,
-    /// Stop after so many epochs without a better validation score; 0: never. Default: 0.
+    /// End a phase (frozen, everything) after so many of its epochs without a better validation score; 0: never. Default: 0.
     pub patience: usize,
     /// Largest norm of the whole gradient; 0: no clipping. Default: 1.
     pub clip: f64,

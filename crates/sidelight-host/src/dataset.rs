@@ -10,12 +10,14 @@ use crate::table::{BadRow, Member, Piece, Table};
 mod build;
 mod fact;
 mod metadata;
+mod request;
 mod target;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use build::{Findings, inspect};
 pub use fact::{Fact, image_facts};
+pub use request::RequestRow;
 
 /// Rows ready to be encoded: everything typed, nothing fitted.
 #[derive(Debug, Clone)]
@@ -67,6 +69,30 @@ pub enum ImageSource {
     },
     /// Bytes of an archive, read when they are needed.
     Member(Arc<Member>),
+}
+
+impl ImageSource {
+    /// That of a row without an image: neither a name nor bytes.
+    pub fn absent() -> Self {
+        Self::Bytes {
+            name: String::new(),
+            bytes: [].into(),
+        }
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::Bytes { name, .. } => name.clone(),
+            Self::Member(member) => format!("{}: {}", member.archive.display(), member.name),
+        }
+    }
+
+    /// Whether it is that of a row without an image.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Bytes { name, bytes } if name.is_empty() && bytes.is_empty())
+    }
 }
 
 /// A part of a division.
@@ -203,13 +229,13 @@ impl Dataset {
     /// The rows of a piece of a table for a trained model, as [`Dataset::for_prediction`]; targets are not looked at.
     ///
     /// Every row keeps its place, so that a row is read the same in whatever piece it is. A row with a cell that is not
-    /// what its column holds, or without an image where one is needed, is in [`PieceRows::bad`].
+    /// what its column holds, or without an image where `needs_image` says that one is needed, is in [`PieceRows::bad`].
     ///
     /// # Errors
     ///
     /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column.
-    pub fn of_piece(piece: Piece, config: &Config) -> Result<PieceRows> {
-        build::piece(piece, config)
+    pub fn of_piece(piece: Piece, config: &Config, needs_image: bool) -> Result<PieceRows> {
+        build::piece(piece, config, needs_image)
     }
 
     /// Number of rows.

@@ -68,6 +68,10 @@ pub struct EncodedColumn {
     pub known: usize,
     /// Training rows where it is missing.
     pub missing: usize,
+    /// Smallest and largest value of a number or a time (seconds since 1970) in training rows; `None` for other kinds,
+    /// and for a model of a version that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
     /// What was learned from the training rows that have a value.
     pub fitted: Fitted,
 }
@@ -289,6 +293,7 @@ impl EncodedColumn {
     fn fit(column: &MetadataColumn, config: MetadataConfig, rows: &[usize]) -> Result<Self> {
         let name = column.name.clone();
         check_kind(&name, config.kind, &column.values)?;
+        let mut range = None;
         let (known, fitted) = match &column.values {
             MetadataValues::Boolean(values) => (
                 rows.iter().filter(|&&row| values[row].is_some()).count(),
@@ -297,6 +302,7 @@ impl EncodedColumn {
             MetadataValues::Continuous(values) => {
                 let present: Vec<f64> =
                     rows.iter().filter_map(|&row| finite(values[row])).collect();
+                range = ends(&present);
                 (
                     present.len(),
                     Fitted::Number(Number::fit(&name, &config, &present)?),
@@ -305,6 +311,7 @@ impl EncodedColumn {
             MetadataValues::Datetime(values) => {
                 let present: Vec<f64> =
                     rows.iter().filter_map(|&row| finite(values[row])).collect();
+                range = ends(&present);
                 (present.len(), Fitted::Datetime(Datetime::fit(&present)))
             }
             MetadataValues::Categorical { names, codes } => {
@@ -322,6 +329,7 @@ impl EncodedColumn {
             config,
             known,
             missing: rows.len() - known,
+            range,
             fitted,
         })
     }
@@ -333,6 +341,17 @@ impl EncodedColumn {
             Fitted::Number(number) => number.width() + 1,
             Fitted::Category(category) => category.width(),
             Fitted::Datetime(_) => datetime::WIDTH + 1,
+        }
+    }
+
+    /// Where the values of a number or a time usually are: training's range, else two standard deviations about its mean
+    /// (on the scale that they are encoded on); `[0, 0]` for other kinds.
+    pub fn usual(&self) -> [f64; 2] {
+        match (&self.range, &self.fitted) {
+            (Some(range), _) => *range,
+            (None, Fitted::Number(number)) => number.about_the_mean(2.0),
+            (None, Fitted::Datetime(datetime)) => datetime.trend.about_the_mean(2.0),
+            (None, Fitted::Boolean | Fitted::Category(_)) => [0.0; 2],
         }
     }
 
@@ -734,6 +753,16 @@ fn unknown_names(
         *unknown.entry(category::canonical(name)).or_default() += count;
     }
     unknown
+}
+
+/// Smallest and largest.
+fn ends(values: &[f64]) -> Option<[f64; 2]> {
+    let first = *values.first()?;
+    Some(
+        values
+            .iter()
+            .fold([first; 2], |[low, high], &x| [low.min(x), high.max(x)]),
+    )
 }
 
 fn finite(value: Option<f64>) -> Option<f64> {

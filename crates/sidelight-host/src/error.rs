@@ -797,6 +797,22 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A layer that has no counterpart in ONNX.
+    #[error("`{path}` is a `{layer}` layer, which cannot be written as ONNX")]
+    NoOnnx {
+        /// Where it stands.
+        path: String,
+        /// Its kind.
+        layer: String,
+    },
+    /// A graph too large for one file.
+    #[error("the graph takes {n_bytes} bytes, and an ONNX file holds {most} at most")]
+    OnnxSize {
+        /// What it takes.
+        n_bytes: usize,
+        /// What a file holds.
+        most: usize,
+    },
     /// A weights file that is none, is cut short or holds something else.
     #[error("cannot read weights from {}: {reason}", path.display())]
     WeightsFile {
@@ -1201,6 +1217,10 @@ impl Error {
             Self::CustomLayer { name, .. } => {
                 Some(format!("give the function that makes `{name}` to `Network::from_description_with`"))
             }
+            Self::NoOnnx { .. } => Some(
+                "replace it by layers of the list (`sidelight inspect` shows them), or export the weights alone with `--safetensors`".into(),
+            ),
+            Self::OnnxSize { .. } => Some("export the weights with `--safetensors`, or train a smaller `model.backbone`".into()),
             Self::WeightsFile { .. } => {
                 Some("weights are read from `.safetensors` and from PyTorch's `.pth` or `.pt`; fetch the file again if it was cut short".into())
             }

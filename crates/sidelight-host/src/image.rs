@@ -169,11 +169,7 @@ impl Facts {
 
 /// What messages call an image.
 pub fn name(source: &ImageSource) -> String {
-    match source {
-        ImageSource::Path(path) => path.display().to_string(),
-        ImageSource::Bytes { name, .. } => name.clone(),
-        ImageSource::Member(member) => format!("{}: {}", member.archive.display(), member.name),
-    }
+    source.name()
 }
 
 /// Decodes an image; `at_least`: a side in pixels below which a reduced-scale decoding must not go.

@@ -16,11 +16,13 @@ use crate::augment::{Augment, Hide, Purpose, draw, shuffle, stream};
 use crate::config::ResizeMethod;
 use crate::dataset::Dataset;
 use crate::encode::{EncodedMetadata, Encoder};
+use crate::error::Result;
 use crate::image::Affine;
 use crate::image::cache::PixelCache;
 use crate::task::Task;
 
 pub use pool::{BadImage, Failure, Loader, LoaderOptions};
+pub use sample::Sample;
 
 /// A batch before it becomes tensors.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +45,8 @@ pub struct HostBatch {
     pub to_input: Vec<Affine>,
     /// Whether the image was mirrored, one a row.
     pub is_flipped: Vec<bool>,
+    /// Whether there is an image, one a row; where there is none, its pixels are those of an even picture.
+    pub has_image: Vec<bool>,
 }
 
 /// From a decoded image to the numbers that a network reads.
@@ -91,7 +95,26 @@ pub struct Source {
     pub seed: u64,
 }
 
+impl HostBatch {
+    /// A batch of rows that were made one at a time ([`Source::sample`]), in this order.
+    pub fn of<'a>(
+        samples: impl Iterator<Item = &'a Sample> + Clone,
+        preprocess: &Preprocess,
+    ) -> Self {
+        sample::assemble(samples, preprocess)
+    }
+}
+
 impl Source {
+    /// One row made ready, as a [`Loader`] makes it in its first epoch: for those who get rows one at a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](crate::image::decode); a fault in a decoder is one as well.
+    pub fn sample(&self, row: usize) -> Result<Sample> {
+        sample::guarded(self, 0, row)
+    }
+
     /// What a row's random changes are drawn by: its number in the table, not its place among those that were kept or
     /// in a piece of the table.
     pub(super) fn table_row(&self, row: usize) -> u64 {

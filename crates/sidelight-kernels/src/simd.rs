@@ -77,6 +77,35 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `p` must be writable for `n` numbers and `n <= LANES`.
     unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize);
 
+    /// Turns rows of numbers into columns: `dst[i · pitch + r] = src[r · stride + i]` for `i` below `len` and `r` below
+    /// [`Simd::LANES`]; rows from `rows` on count as zeros.
+    /// # Safety
+    /// `src` must be readable for `rows` rows of `len` numbers, `stride` apart, and `dst` writable for `len` rows of
+    /// [`Simd::LANES`] numbers, `pitch` apart; neither `rows` nor `len` may be more than [`Simd::LANES`].
+    #[inline(always)]
+    unsafe fn turn(
+        self,
+        src: *const f32,
+        stride: usize,
+        [rows, len]: [usize; 2],
+        dst: *mut f32,
+        pitch: usize,
+    ) {
+        for i in 0..len {
+            for r in 0..Self::LANES {
+                // SAFETY: forwarded from the caller.
+                unsafe {
+                    let x = if r < rows {
+                        *src.add(r * stride + i)
+                    } else {
+                        0.0
+                    };
+                    *dst.add(i * pitch + r) = x;
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     fn zero(self) -> Self::V {
         self.splat(0.0)

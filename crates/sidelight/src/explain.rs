@@ -25,4 +25,4 @@ pub use page::{ExplainPage, ExplainedRow};
 pub use prepared::{Picture, Prepared};
 pub use quantity::Quantity;
 pub use shares::{MeanShare, Share, mean_share, shares};
-pub use what_if::{Curve, CurvePoint, what_if};
+pub use what_if::{Curve, CurvePoint, training_range, what_if};

@@ -11,6 +11,7 @@ pub use sidelight_host::{
 // — Burn begins here —
 pub mod compare;
 pub mod explain;
+pub mod export;
 pub mod loss;
 pub mod network;
 pub mod predict;

@@ -120,13 +120,16 @@ pub struct ParameterInfo {
 const ROWS_AT_ONCE: usize = 4;
 
 /// The rows divided, first and number of each part, where nothing but the result is wanted of them.
+///
+/// A single row is a part as well: within the pool its kernels share their pieces out without putting the calling
+/// thread to sleep for each.
 fn parts(value: &Value, context: &Context, taps: &[String]) -> Option<Vec<(usize, usize)>> {
     let Value::Map(x) = value else {
         return None;
     };
     let [batch, ..] = x.dims();
     let is_plain = context.mode == Mode::Evaluate && taps.is_empty() && !x.is_autodiff();
-    if !is_plain || batch <= 1 || !crate::tensor::is_on_cpu(x) {
+    if !is_plain || batch == 0 || !crate::tensor::is_on_cpu(x) {
         return None;
     }
     let at_once = ROWS_AT_ONCE.min(batch.div_ceil(rayon::current_num_threads()));
@@ -206,13 +209,26 @@ impl Network {
             .into_par_iter()
             .map(|(start, n)| {
                 let metadata = context.metadata.as_ref().map(|rows| rows.narrow(start, n));
-                let mut context = Context::evaluate(metadata);
-                context.precision = self.precision;
+                let has_image = context.has_image.clone();
+                let mut context = Context {
+                    has_image: has_image.map(|rows| rows.narrow(0, start, n)),
+                    precision: self.precision,
+                    ..Context::evaluate(metadata)
+                };
                 let mut walk = Walk::new(&mut context, &[]);
                 self.root.run(from, to, value.narrow(start, n), &mut walk)
             })
             .collect();
         Value::cat(results)
+    }
+
+    /// Whether it was built to do without the image of a row: some layer leaves it out while training.
+    pub fn drops_image(&self) -> bool {
+        fn drops(node: &Node) -> bool {
+            matches!(&node.layer, Layer::DropImage(drop) if drop.p > 0.0)
+                || node.children.iter().any(|(_, child)| drops(child))
+        }
+        drops(&self.root)
     }
 
     /// Number of the root's leading children whose result is the same in every epoch: they hold

@@ -4,8 +4,11 @@
 //! images, what the outputs mean. It is stored as two files, JSON and safetensors; nothing in them is executed.
 
 pub mod batch;
+mod predictor;
 mod store;
 mod table;
+
+pub use predictor::{Predictor, ReadyRow};
 
 pub(crate) use store::checksum;
 pub use table::{BadRows, Progress, TableOptions, TableOutcome, predict_table};
@@ -89,6 +92,15 @@ impl Model {
     /// How images become what its network reads.
     pub fn preprocess(&self) -> Preprocess {
         preprocess(&self.config, &self.network)
+    }
+
+    /// Whether a row without an image cannot be predicted.
+    ///
+    /// It can by a model of metadata alone, and by one that was trained with the image of some rows left out
+    /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
+    pub fn needs_image(&self) -> bool {
+        let can_do_without = !reads_image(self.config.model.arm) || self.network.drops_image();
+        !can_do_without || matches!(self.task, Task::Points { .. })
     }
 
     /// Predicts every row of a data set, `train.batch` at a time.

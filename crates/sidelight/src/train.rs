@@ -133,8 +133,7 @@ pub fn fit(
     journal: &mut Journal<'_>,
     stop: &AtomicBool,
 ) -> Result<(Session, Ended)> {
-    while session.progress.epoch < session.plan.epochs() && !session.is_out_of_patience() {
-        let epoch = session.progress.epoch;
+    while let Some(epoch) = session.next_epoch() {
         session.enter(epoch, journal)?;
         journal.begin_epoch();
         let mut batches = session.feed.training(epoch, session.progress.step);
@@ -221,6 +220,9 @@ impl Session {
                 journal.features(&mut self.feed, &self.network)?;
             }
             Backbone::Training => {
+                if self.plan.thaws_in(epoch) && self.progress.step == 0 {
+                    self.wind_back()?;
+                }
                 self.feed.drop_features();
                 self.network.freeze_backbone(Freeze::No);
                 if self.config.train.unfreeze == Unfreeze::Gradual {
@@ -241,13 +243,34 @@ impl Session {
         Ok(())
     }
 
-    fn is_out_of_patience(&self) -> bool {
-        let patience = self.config.train.patience;
-        let since = self
-            .progress
-            .best
-            .map_or(0, |best| self.progress.epoch.saturating_sub(best.epoch + 1));
-        patience > 0 && since >= patience
+    /// Goes back to the best epoch so far, with an optimiser that remembers nothing of what came after it.
+    ///
+    /// Hundreds of steps over features without random changes can learn a small table by heart; what then learns with the
+    /// backbone would begin from there, and its gradients would be of a head that no longer generalises.
+    fn wind_back(&mut self) -> Result<()> {
+        let Some(best) = &self.best else {
+            return Ok(());
+        };
+        self.network.load_state(best.clone())?;
+        if let Some(average) = self.average.as_mut().filter(|average| average.has_begun()) {
+            average.restore(best.clone());
+        }
+        self.optimizer.restore(Vec::new());
+        Ok(())
+    }
+
+    /// The epoch to go on with; where patience is at its end, the next phase's first.
+    fn next_epoch(&mut self) -> Option<usize> {
+        let (now, patience) = (self.progress.epoch, self.config.train.patience);
+        if now == self.plan.epochs() {
+            return None;
+        }
+        let phase = self.plan.epochs_of_phase(now);
+        let better = self.progress.best.map_or(0, |best| best.epoch + 1);
+        if patience > 0 && now.saturating_sub(better.max(phase.start)) >= patience {
+            self.progress.epoch = phase.end;
+        }
+        (self.progress.epoch < self.plan.epochs()).then_some(self.progress.epoch)
     }
 
     /// The network that is scored and kept: the average of what learns, where there is one.

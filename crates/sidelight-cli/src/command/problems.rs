@@ -31,7 +31,7 @@ pub(super) fn say(dataset: &Dataset, predictions: &Predictions, terminal: &mut T
 }
 
 /// An error with its causes in one line.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "init",
     "check",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 13] = [
     "predict",
     "show",
     "explain",
+    "serve",
+    "export",
     "inspect",
     "backbones",
 ];
@@ -71,6 +73,8 @@ fn the_overview_fits_a_screen() {
       predict    Apply a trained model to the rows of a table
       show       Show rows as the network gets them, with predictions for a run
       explain    Say why a trained model says what it says
+      serve      Serve trained models: a page for people, JSON for programs
+      export     Write a trained model for other programs: ONNX, safetensors
       inspect    List a network's layers, or the contents of a weights file
       backbones  List the backbones that `model.backbone` can name
 

@@ -1,5 +1,6 @@
 //! The built program on small generated data: its help, its errors, one whole story.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+#![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
 mod advice;
 mod errors;
@@ -7,4 +8,5 @@ mod folder;
 mod help;
 mod hub;
 mod predict;
+mod serve;
 mod story;

@@ -12,10 +12,10 @@ fn trained_on_metadata() -> Folder {
     folder
 }
 
-/// A model that reads the image as well in `a`.
+/// A model that reads the image as well in `a`, and cannot do without it.
 fn trained_on_both() -> Folder {
     let folder = Folder::with_houses();
-    folder.done("train houses.toml --out a --quiet");
+    folder.done("train houses.toml --out a --set model.drop_image=0 --quiet");
     folder
 }
 
@@ -386,6 +386,24 @@ fn a_part_that_is_damaged_is_made_again() {
         said.stderr
     );
     assert_eq!(folder.read("r.csv.parts/notes.txt"), "mine");
+}
+
+#[test]
+fn a_row_without_an_image_is_predicted_where_training_left_images_out() {
+    let folder = Folder::with_houses();
+    folder.done("train houses.toml --out a --quiet");
+    let predicted = |rows: &str| {
+        folder.write("new.csv", &format!("file_name,beds,tree\n{rows}"));
+        folder.done("predict a new.csv --out p.csv");
+        prices(&folder.read("p.csv"))
+    };
+    let found = predicted("0.png,3,oak\n,3,oak\n1.png,3,oak\n,5,elm\n");
+    assert!(found.iter().all(|price| !price.is_empty()), "{found:?}");
+    assert!(found[1] != found[0] && found[1] != found[3], "{found:?}");
+    assert_eq!(predicted(",3,oak\n"), [found[1].clone()]);
+    // A name without a file is a slip, not a row without an image.
+    folder.write("new.csv", "file_name,beds,tree\nnowhere.png,3,oak\n");
+    assert_eq!(folder.run("predict a new.csv --out p.csv").code, 1);
 }
 
 #[test]

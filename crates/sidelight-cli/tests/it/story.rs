@@ -174,6 +174,46 @@ fn check_says_no_where_training_would_stop_and_lists_everything_at_once() {
 }
 
 #[test]
+fn an_exported_model_says_what_it_takes_and_gives() {
+    let folder = Folder::with_houses();
+    folder.done("train houses.toml --out a");
+    let line = "export a --onnx model.onnx --safetensors weights.safetensors --format json";
+    let said = folder.done(line);
+    let ports: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).unwrap();
+    let ports: Vec<String> = ports
+        .iter()
+        .map(|port| format!("{} {} {}", port["name"], port["type"], port["shape"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        ports,
+        [
+            "image uint8 [n, height, width, 3]",
+            "beds float64 [n]",
+            "tree string [n]",
+            "values float64 [n, 1]"
+        ]
+    );
+    assert!(said.stderr.contains("opset 17"), "{}", said.stderr);
+    // Field 1 of the message, the version of the format: 8.
+    assert_eq!(folder.read_bytes("model.onnx")[..2], [8, 8]);
+    let weights = folder
+        .done("inspect weights.safetensors --match head")
+        .stdout;
+    assert!(weights.contains("head.deep.0.weight"), "{weights}");
+
+    let sized = folder
+        .done("export a --onnx model.onnx --image sized")
+        .stdout;
+    assert!(sized.contains("[n, 32, 32, 3]"), "{sized}");
+    let said = folder.run("export a");
+    assert!(
+        said.code == 2 && said.stderr.contains("--onnx"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
 fn a_folder_with_a_run_is_not_trained_over_unless_told() {
     let folder = Folder::with_houses();
     folder.done("train houses.toml --out a");

@@ -11,7 +11,7 @@ use sha2::Digest as _;
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Gaps, Misread, expected, read as read_metadata};
 use super::{Dataset, ImageSource, Metadata, MetadataColumn, Part, PieceRows, Targets, target};
-use crate::config::{Arm, Config, MetadataConfig, MetadataEntry, TargetKind};
+use crate::config::{Config, MetadataConfig, MetadataEntry};
 use crate::error::{Error, Result};
 use crate::schema;
 use crate::table::{BadRow, Cell, Column, Piece, Table, Values};
@@ -112,7 +112,7 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
 }
 
 /// As [`Dataset::of_piece`](super::Dataset::of_piece).
-pub(super) fn piece(piece: Piece, config: &Config) -> Result<PieceRows> {
+pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<PieceRows> {
     let Piece { table, mut bad } = piece;
     let mut config = config.clone();
     config.data.limit = 0;
@@ -137,7 +137,6 @@ pub(super) fn piece(piece: Piece, config: &Config) -> Result<PieceRows> {
     }
     let column = schema::image_column(&table, &config.data.image);
     let image_column = column.map_or_else(|_| config.data.image.clone(), |c| c.name.clone());
-    let needs_image = config.model.arm != Arm::Metadata || config.target.kind == TargetKind::Points;
     let mut more = Vec::new();
     if needs_image {
         let expected = match table.samples {
@@ -173,12 +172,12 @@ pub(super) fn piece(piece: Piece, config: &Config) -> Result<PieceRows> {
         if let image @ ImageSource::Path(_) = &mut dataset.images[row] {
             let cell = table.find(&image_column).map(|column| column.cell(row));
             let is_named = cell.and_then(Cell::to_text).is_some();
-            *image = ImageSource::Bytes {
-                name: match image {
-                    ImageSource::Path(path) if is_named => path.to_string_lossy().into_owned(),
-                    _ => String::new(),
+            *image = match image {
+                ImageSource::Path(path) if is_named => ImageSource::Bytes {
+                    name: path.to_string_lossy().into_owned(),
+                    bytes: [].into(),
                 },
-                bytes: [].into(),
+                _ => ImageSource::absent(),
             };
         }
     }

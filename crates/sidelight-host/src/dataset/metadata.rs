@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Metadata, MetadataColumn, MetadataValues};
+use super::{Fact, Metadata, MetadataColumn, MetadataValues};
 use crate::config::{MetadataConfig, MetadataKind};
 use crate::error::{Error, Place, Result};
 use crate::schema;
@@ -234,76 +234,99 @@ impl Metadata {
         columns: &[(String, MetadataConfig)],
         rows: &[serde_json::Map<String, Value>],
     ) -> Result<Self> {
-        let known = |key: &str| {
-            columns
-                .iter()
-                .any(|(name, config)| name == key || config.from.as_deref() == Some(key))
-        };
-        for key in rows.iter().flat_map(serde_json::Map::keys) {
-            if !known(key) {
-                let columns = columns.iter().map(|(name, _)| name.clone()).collect();
-                return Err(Error::NoColumn {
-                    path: "request".into(),
-                    name: key.clone(),
-                    columns,
-                });
-            }
-        }
-        let mut read_columns = Vec::new();
-        for (name, config) in columns {
-            // The value itself, under the column's own name, needs no capturing.
-            let given = rows
-                .iter()
-                .any(|row| row.get(name).is_some_and(|value| !value.is_null()));
-            let direct = given || config.from.is_none();
-            let source = if direct {
-                name
-            } else {
-                config.from.as_ref().unwrap_or(name)
-            };
-            let config = if direct {
-                MetadataConfig {
-                    pattern: None,
-                    ..config.clone()
-                }
-            } else {
-                config.clone()
-            };
-            let cells = rows
-                .iter()
-                .enumerate()
-                .map(|(row, cells)| (row, json_cell(cells.get(source))));
-            let gaps = Gaps {
-                table: &[],
-                column: &config.missing,
-            };
-            let mut misread = Misread::new(name, expected(config.kind));
-            let values = read(&config, gaps, cells, &mut misread)?;
-            let nested = rows.iter().position(|row| {
-                matches!(row.get(source), Some(Value::Array(_) | Value::Object(_)))
-            });
-            let wrong = match nested {
-                Some(row) => Some((row, rows[row][source].to_string())),
-                None => misread.first.into_iter().next(),
-            };
-            if let Some((row, found)) = wrong {
-                let at = Place::file("request").with_row(row + 1).with_column(name);
-                return Err(Error::Cell {
-                    at,
-                    expected: misread.expected.into(),
-                    found,
-                });
-            }
-            read_columns.push(MetadataColumn {
-                name: name.clone(),
-                values,
-            });
-        }
-        Ok(Self {
-            columns: read_columns,
-            n_rows: rows.len(),
-        })
+        let rows: Vec<&serde_json::Map<String, Value>> = rows.iter().collect();
+        from_cells(columns, &rows, 1, &[], &|_, _, _| None)
     }
+}
+
+/// Metadata from JSON objects: `first` is the number of the first row in messages, `gaps` the table's spellings of
+/// "missing". What a row names neither by the column's own name nor by that of its `from` is what `otherwise` has for
+/// the row (from 0) and column.
+pub(super) fn from_cells(
+    columns: &[(String, MetadataConfig)],
+    rows: &[&serde_json::Map<String, Value>],
+    first: usize,
+    gaps: &[String],
+    otherwise: &dyn Fn(usize, &str, &MetadataConfig) -> Option<Fact>,
+) -> Result<Metadata> {
+    let known = |key: &str| {
+        columns
+            .iter()
+            .any(|(name, config)| name == key || config.from.as_deref() == Some(key))
+    };
+    for key in rows.iter().flat_map(|row| row.keys()) {
+        if !known(key) {
+            let columns = columns.iter().map(|(name, _)| name.clone()).collect();
+            return Err(Error::NoColumn {
+                path: "request".into(),
+                name: key.clone(),
+                columns,
+            });
+        }
+    }
+    let mut read_columns = Vec::new();
+    for (name, config) in columns {
+        let is_given = |key: &str| {
+            rows.iter()
+                .any(|row| row.get(key).is_some_and(|value| !value.is_null()))
+        };
+        // The value itself, under the column's own name, needs no capturing.
+        let is_direct = is_given(name);
+        let source = match (&config.from, is_direct) {
+            (Some(from), false) => from,
+            _ => name,
+        };
+        let config = if is_direct {
+            MetadataConfig {
+                pattern: None,
+                ..config.clone()
+            }
+        } else {
+            config.clone()
+        };
+        let elsewhere: Vec<Option<Fact>> = match is_given(source) {
+            true => Vec::new(),
+            false => (0..rows.len())
+                .map(|row| otherwise(row, name, &config))
+                .collect(),
+        };
+        let cells = rows.iter().enumerate().map(|(row, cells)| {
+            let fact = elsewhere.get(row).and_then(Option::as_ref);
+            let cell = fact.map_or_else(|| json_cell(cells.get(source)), Fact::cell);
+            (row, cell)
+        });
+        let gaps = Gaps {
+            table: gaps,
+            column: &config.missing,
+        };
+        let mut misread = Misread::new(name, expected(config.kind));
+        let values = read(&config, gaps, cells, &mut misread)?;
+        let nested = rows
+            .iter()
+            .position(|row| matches!(row.get(source), Some(Value::Array(_) | Value::Object(_))));
+        let wrong = match nested {
+            Some(row) => Some((row, rows[row][source].to_string())),
+            None => misread.first.into_iter().next(),
+        };
+        if let Some((row, found)) = wrong {
+            let at = Place::file("request")
+                .with_row(row + first)
+                .with_column(name);
+            return Err(Error::Cell {
+                at,
+                expected: misread.expected.into(),
+                found,
+            });
+        }
+        read_columns.push(MetadataColumn {
+            name: name.clone(),
+            values,
+        });
+    }
+    Ok(Metadata {
+        columns: read_columns,
+        n_rows: rows.len(),
+    })
 }
 
 fn json_cell(value: Option<&Value>) -> Cell<'_> {

@@ -629,3 +629,60 @@ fn embedded_images_are_their_bytes() {
         "{error}"
     );
 }
+
+#[test]
+fn a_row_of_a_request_becomes_what_the_same_row_of_a_table_becomes() {
+    let case = Case::new("file_name,y,area,tree\nhouse_l.png,1,12.5,NA\n");
+    let mut png = std::io::Cursor::new(Vec::new());
+    let picture = image::RgbImage::new(7, 5);
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    std::fs::write(case.path("house_l.png"), &png).unwrap();
+    let text = format!(
+        "{CLASS}metadata = {{ area = \"continuous\", tree = \"categorical\", \"image.width\" = \"continuous\", \
+         tall = {{ kind = \"continuous\", from = \"image.height\" }}, \
+         side = {{ kind = \"categorical\", pattern = \"_(l|r)\" }} }}\n"
+    );
+    let of_table = case.predict(&text);
+    let ask = |cells: serde_json::Value, name: &str| {
+        let row = RequestRow {
+            number: 3,
+            image: Some(ImageSource::Bytes {
+                name: name.into(),
+                bytes: png.clone().into(),
+            }),
+            cells: cells.as_object().unwrap().clone(),
+        };
+        Dataset::of_request(&row, &case.config(&text))
+    };
+    let cells = serde_json::json!({"area": 12.5, "tree": "NA"});
+    let of_request = ask(cells, "house_l.png").unwrap();
+    assert_eq!(of_request.metadata, of_table.metadata);
+    assert_eq!(
+        values(&of_request, "tall"),
+        &MetadataValues::Continuous(vec![Some(5.0)])
+    );
+    // What the row says itself counts more than what the image says.
+    let cells = serde_json::json!({"image.width": null, "image.height": 9, "side": "r"});
+    let said = ask(cells, "house_l.png").unwrap();
+    assert_eq!(
+        values(&said, "image.width"),
+        &MetadataValues::Continuous(vec![None])
+    );
+    assert_eq!(
+        values(&said, "tall"),
+        &MetadataValues::Continuous(vec![Some(9.0)])
+    );
+    assert_eq!(
+        values(&said, "side"),
+        &MetadataValues::Categorical {
+            names: vec!["r".into()],
+            codes: vec![Some(0)]
+        }
+    );
+    let error = ask(serde_json::json!({"area": "big"}), "x").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "request, row 3, column `area`: expected a number, found `big`"
+    );
+}

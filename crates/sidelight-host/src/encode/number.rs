@@ -135,6 +135,14 @@ impl Number {
         shortest(x, |candidate| self.standardize(candidate) == slots[0])
     }
 
+    /// So many standard deviations below and above the mean, in the column's unit; one period on a periodic scale.
+    pub(super) fn about_the_mean(&self, deviations: f64) -> [f64; 2] {
+        if let Transform::Periodic { period } = self.transform {
+            return [0.0, period];
+        }
+        [-deviations, deviations].map(|z| self.transform.backward(self.mean + z * self.sd))
+    }
+
     fn standardize(&self, x: f64) -> f32 {
         // Halved twice so that the difference of two numbers near f64::MAX does not overflow.
         let z = (self.transform.forward(x) / 4.0 - self.mean / 4.0) / self.sd * 4.0;

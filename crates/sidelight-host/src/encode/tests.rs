@@ -122,6 +122,19 @@ fn a_missing_row_is_all_missing_and_every_slot_has_a_name() {
 }
 
 #[test]
+fn numbers_and_times_keep_the_range_of_training_and_older_models_have_a_usual_one() {
+    let encoder = Encoder::fit(&mixed(), &configs(), &[0, 1]).expect("fits");
+    let ranges: Vec<_> = encoder.columns.iter().map(|column| column.range).collect();
+    let (area, taken) = (Some([10.0, 20.0]), Some([1.5e9, 1.6e9]));
+    assert_eq!(ranges, [None, area, None, None, taken]);
+    assert_eq!(encoder.columns[1].usual(), [10.0, 20.0]);
+    let mut older = encoder.columns[1].clone();
+    older.range = None;
+    // Mean 15, standard deviation 5.
+    assert_eq!(older.usual(), [5.0, 25.0]);
+}
+
+#[test]
 fn only_training_rows_are_fitted_on() {
     let metadata = mixed();
     let encoder = Encoder::fit(&metadata, &configs(), &[0, 1]).expect("fits");

@@ -6,9 +6,9 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use super::{Affine, Picture};
 use crate::config::ResizeMethod;
 
-/// How much longer than the square a picture's longer side may be after [`ResizeMethod::Crop`]'s scaling;
+/// How many times as long as the square a picture's longer side may be after [`ResizeMethod::Crop`]'s scaling;
 /// a longer strip is cut at its middle first, so that a 1 × 10 000 image cannot fill the memory.
-const LONGEST: usize = 4;
+pub const LONGEST: usize = 4;
 
 /// Where an image of some size ends up when it is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,17 +4,14 @@
 //! Whoever makes the last sample of a batch puts the batch together. No row is begun that lies more than a
 //! few batches ahead: that bounds the memory.
 
-use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Place, Result};
-use crate::image::name;
 
-use super::sample::{Sample, assemble, sample};
+use super::sample::{Sample, assemble, guarded};
 use super::{HostBatch, Plan, Source};
 
 /// What to do with a row whose image cannot be used.
@@ -309,23 +306,12 @@ impl Shared {
         Some((batch, place))
     }
 
-    /// The sample of a row, or why there is none; a panic on the way is an error that names the image.
+    /// The sample of a row, or why there is none.
     fn make(&self, batch: usize, place: usize) -> Result<Sample> {
         let dataset = &self.source.dataset;
         let row = self.plan.batches()[batch][place];
         let changes = self.plan.changes(batch, place);
-        let made = catch_unwind(AssertUnwindSafe(|| sample(&self.source, changes, row)));
-        made.unwrap_or_else(|panic| {
-            let image = dataset
-                .images
-                .get(row)
-                .map_or_else(|| format!("row {}", row + 1), name);
-            Err(Error::ImageFault {
-                name: image,
-                message: message_of(&*panic),
-            })
-        })
-        .map_err(|source| {
+        guarded(&self.source, changes, row).map_err(|source| {
             let at = Place::file(&dataset.path).with_row(dataset.rows.get(row).unwrap_or(&row) + 1);
             Error::RowImage {
                 at,
@@ -349,7 +335,7 @@ impl Shared {
             }
         }
         Ok(Done {
-            batch: assemble(samples, &self.source.preprocess),
+            batch: assemble(samples.iter(), &self.source.preprocess),
             failures,
         })
     }
@@ -362,10 +348,4 @@ impl State {
             .checked_sub(self.n_taken)
             .and_then(|index| self.begun.get_mut(index))
     }
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into())
 }

@@ -1,19 +1,21 @@
 //! One row, made from what is stored of it.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::augment::{Change, Purpose, stream, swap_symmetric};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::cache::fitted;
 use crate::image::resize::layout;
-use crate::image::{Affine, facts};
+use crate::image::{Affine, facts, name};
 use crate::task::Task;
 
 use super::{HostBatch, Preprocess, Source};
 
 /// One row of a batch, its pixels not yet normalised.
-#[derive(Debug)]
-pub(super) struct Sample {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
     row: usize,
     rgb: Vec<u8>,
     dense: Vec<f32>,
@@ -22,10 +24,30 @@ pub(super) struct Sample {
     mask: Vec<f32>,
     to_input: Affine,
     is_flipped: bool,
+    has_image: bool,
+}
+
+/// As [`sample`]; a panic on the way is an error that names the image.
+pub(super) fn guarded(source: &Source, changes: u64, row: usize) -> Result<Sample> {
+    let made = catch_unwind(AssertUnwindSafe(|| sample(source, changes, row)));
+    made.unwrap_or_else(|panic| {
+        let images = &source.dataset.images;
+        let image = images.get(row);
+        Err(Error::ImageFault {
+            name: image.map_or_else(|| format!("row {}", row + 1), name),
+            message: message_of(&*panic),
+        })
+    })
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into())
 }
 
 /// Makes the sample of one row: a function of source, epoch and the table's row alone.
-pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
+fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     let Preprocess { size, resize, .. } = source.preprocess;
     let image = &source.dataset.images[row];
     let draw = |sides| match &source.augment {
@@ -36,7 +58,12 @@ pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> 
         ),
         None => Change::none(sides, size),
     };
-    let (rgb, change, from_stored) = if source.reads_image {
+    let has_image = !image.is_absent();
+    let (rgb, change, from_stored) = if source.reads_image && !has_image {
+        let change = Change::none([size; 2], size);
+        let even = source.preprocess.fill().repeat(size * size);
+        (even, change, Affine::IDENTITY)
+    } else if source.reads_image {
         let fill = source.preprocess.fill();
         let picture = match &source.cache {
             Some(cache) => cache.fitted(image, size, resize, fill)?,
@@ -82,6 +109,7 @@ pub(super) fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> 
         mask,
         to_input,
         is_flipped: change.is_flipped,
+        has_image,
     })
 }
 
@@ -104,7 +132,10 @@ fn place_points(xy: &mut [f32], mask: &mut [f32], to_input: &Affine, size: usize
 }
 
 /// Puts samples together, their pixels normalised.
-pub(super) fn assemble(samples: Vec<Sample>, preprocess: &Preprocess) -> HostBatch {
+pub(super) fn assemble<'a>(
+    samples: impl Iterator<Item = &'a Sample> + Clone,
+    preprocess: &Preprocess,
+) -> HostBatch {
     // A pixel has 256 values a channel: each is normalised once, in f64.
     let tables: [[f32; 256]; 3] = std::array::from_fn(|channel| {
         let (mean, sd) = (
@@ -117,8 +148,10 @@ pub(super) fn assemble(samples: Vec<Sample>, preprocess: &Preprocess) -> HostBat
         size: preprocess.size,
         ..HostBatch::default()
     };
-    batch.images = vec![0.0; samples.iter().map(|sample| sample.rgb.len()).sum()];
-    let rgb = samples.iter().flat_map(|sample| sample.rgb.chunks_exact(3));
+    batch.images = vec![0.0; samples.clone().map(|sample| sample.rgb.len()).sum()];
+    let rgb = samples
+        .clone()
+        .flat_map(|sample| sample.rgb.chunks_exact(3));
     for (normalised, pixel) in batch.images.chunks_exact_mut(3).zip(rgb) {
         for channel in 0..3 {
             normalised[channel] = tables[channel][usize::from(pixel[channel])];
@@ -126,12 +159,13 @@ pub(super) fn assemble(samples: Vec<Sample>, preprocess: &Preprocess) -> HostBat
     }
     for sample in samples {
         batch.rows.push(sample.row);
-        batch.dense.extend(sample.dense);
-        batch.codes.extend(sample.codes);
-        batch.targets.extend(sample.targets);
-        batch.mask.extend(sample.mask);
+        batch.dense.extend(&sample.dense);
+        batch.codes.extend(&sample.codes);
+        batch.targets.extend(&sample.targets);
+        batch.mask.extend(&sample.mask);
         batch.to_input.push(sample.to_input);
         batch.is_flipped.push(sample.is_flipped);
+        batch.has_image.push(sample.has_image);
     }
     batch
 }

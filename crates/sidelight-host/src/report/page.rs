@@ -4,7 +4,8 @@ use super::escape::{escape, prose};
 
 /// Everything a page may load: nothing but what is written in it.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
-const STYLE: &str = include_str!("page.css");
+/// How a page of ours looks.
+pub const STYLE: &str = include_str!("page.css");
 
 /// A page in the making.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -69,7 +69,7 @@ struct Panel<'a> {
 impl Kernel for Panel<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let Panel {
             of,
             words,
@@ -85,35 +85,26 @@ impl Kernel for Panel<'_> {
             ref taps,
             ..
         } = *of;
+        // The taps of a (column, channel) lie together, those that are not wanted here among them.
+        let all = column_stride.min(channel_stride);
         // A few channels at a time are turned in a buffer that stays in the first cache, because the rows of the panel
         // lie so far apart that writing them one number at a time would miss it every time.
-        let some = (128 / taps.len()).max(1).next_multiple_of(2);
-        let mut turned = vec![0.0f32; some * taps.len() * width];
+        let some = (128 / all).max(1).next_multiple_of(2);
+        let mut turned = vec![0.0f32; some * all * width];
         for first in (0..channels).step_by(some) {
             let n = (channels - first).min(some);
             if column_stride > channel_stride {
-                for column in 0..columns {
-                    let w = &w[column * column_stride + first * channel_stride..];
-                    for channel in 0..n {
-                        for (t, &tap) in taps.iter().enumerate() {
-                            turned[(channel * taps.len() + t) * width + column] =
-                                w[channel * channel_stride + tap];
-                        }
-                    }
-                }
+                let w = &w[first * channel_stride..];
+                turn(s, w, column_stride, [columns, n * all], &mut turned, width);
             } else {
                 for channel in 0..n {
                     let w = &w[(first + channel) * channel_stride..];
-                    for (t, &tap) in taps.iter().enumerate() {
-                        let turned = &mut turned[(channel * taps.len() + t) * width..][..columns];
-                        for (column, turned) in turned.iter_mut().enumerate() {
-                            *turned = w[column * column_stride + tap];
-                        }
-                    }
+                    let turned = &mut turned[channel * all * width..];
+                    turn(s, w, column_stride, [columns, all], turned, width);
                 }
             }
             let row = |channel: usize, t: usize| {
-                (channel * taps.len() + t) * width..(channel * taps.len() + t + 1) * width
+                (channel * all + taps[t]) * width..(channel * all + taps[t] + 1) * width
             };
             for t in 0..taps.len() {
                 match words {
@@ -153,6 +144,40 @@ impl Kernel for Panel<'_> {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Turns rows of `len` numbers, `stride` apart, into columns: `turned[i · width + r] = w[r · stride + i]`, zeros beyond
+/// the last row.
+#[inline(always)]
+fn turn<S: Simd>(
+    s: S,
+    w: &[f32],
+    stride: usize,
+    [rows, len]: [usize; 2],
+    turned: &mut [f32],
+    width: usize,
+) {
+    // The unsafe code below relies on these.
+    assert!(rows > 0 && rows <= width && width.is_multiple_of(S::LANES));
+    assert!((rows - 1) * stride + len <= w.len() && len * width <= turned.len());
+    if stride == 1 && len == 1 {
+        turned[..rows].copy_from_slice(&w[..rows]);
+        turned[rows..width].fill(0.0);
+        return;
+    }
+    for r in (0..width).step_by(S::LANES) {
+        let rows = rows.saturating_sub(r).min(S::LANES);
+        for i in (0..len).step_by(S::LANES) {
+            let len = (len - i).min(S::LANES);
+            // SAFETY: rows and numbers of this block lie inside the slices by the assertions above; where no row is
+            // left, nothing is read.
+            unsafe {
+                let src = w.as_ptr().wrapping_add(r * stride + i);
+                let dst = turned.as_mut_ptr().add(i * width + r);
+                s.turn(src, stride, [rows, len], dst, width);
             }
         }
     }

@@ -26,6 +26,33 @@ fn first(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(window.as_ptr().cast()) }
 }
 
+/// Rows to columns, in three rounds: pairs of numbers, pairs of pairs, halves.
+/// # Safety
+/// The machine must have AVX.
+#[inline(always)]
+unsafe fn turned(rows: [__m256; 8]) -> [__m256; 8] {
+    // SAFETY: forwarded from the caller; no memory is touched.
+    unsafe {
+        let mut fours = [_mm256_setzero_ps(); 8];
+        // Half h of `fours[4g + j]` holds column 4h + j of the rows 4g to 4g + 3.
+        for g in [0, 4] {
+            let low = |a: usize| _mm256_castps_pd(_mm256_unpacklo_ps(rows[g + a], rows[g + a + 1]));
+            let high =
+                |a: usize| _mm256_castps_pd(_mm256_unpackhi_ps(rows[g + a], rows[g + a + 1]));
+            fours[g] = _mm256_castpd_ps(_mm256_unpacklo_pd(low(0), low(2)));
+            fours[g + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low(0), low(2)));
+            fours[g + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high(0), high(2)));
+            fours[g + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high(0), high(2)));
+        }
+        let mut columns = [_mm256_setzero_ps(); 8];
+        for j in 0..4 {
+            columns[j] = _mm256_permute2f128_ps::<0x20>(fours[j], fours[4 + j]);
+            columns[4 + j] = _mm256_permute2f128_ps::<0x31>(fours[j], fours[4 + j]);
+        }
+        columns
+    }
+}
+
 macro_rules! operation {
     ($name:ident ( $($a:ident),* ) => $body:expr) => {
         #[inline(always)]
@@ -57,6 +84,30 @@ impl Simd for Avx2 {
     operation!(round(a) => _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a));
     operation!(pow2(a) => _mm256_castsi256_ps(_mm256_slli_epi32::<23>(
         _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)))));
+    #[inline(always)]
+    unsafe fn turn(
+        self,
+        src: *const f32,
+        stride: usize,
+        [rows, len]: [usize; 2],
+        dst: *mut f32,
+        pitch: usize,
+    ) {
+        // SAFETY: the token proves AVX; masked lanes are not read; the caller vouches for the rest.
+        unsafe {
+            let mut block = [_mm256_setzero_ps(); 8];
+            for (r, row) in block.iter_mut().enumerate() {
+                if r < rows {
+                    *row = _mm256_maskload_ps(src.add(r * stride), first(len));
+                }
+            }
+            for (i, row) in turned(block).into_iter().enumerate() {
+                if i < len {
+                    _mm256_storeu_ps(dst.add(i * pitch), row);
+                }
+            }
+        }
+    }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {
         // SAFETY: the token proves AVX; the caller vouches for the memory.

@@ -15,6 +15,49 @@ fn first(n: usize) -> __mmask16 {
     ((1u32 << n) - 1) as __mmask16
 }
 
+/// Rows to columns, in four rounds: pairs of numbers, pairs of pairs, and two of quarters.
+/// # Safety
+/// The machine must have AVX-512 F.
+#[inline(always)]
+unsafe fn turned(rows: [__m512; 16]) -> [__m512; 16] {
+    // SAFETY: forwarded from the caller; no memory is touched.
+    unsafe {
+        let mut fours = [_mm512_setzero_ps(); 16];
+        // Quarter q of `fours[4g + j]` holds column 4q + j of the rows 4g to 4g + 3.
+        for g in (0..16).step_by(4) {
+            let low = |a: usize| _mm512_castps_pd(_mm512_unpacklo_ps(rows[g + a], rows[g + a + 1]));
+            let high =
+                |a: usize| _mm512_castps_pd(_mm512_unpackhi_ps(rows[g + a], rows[g + a + 1]));
+            fours[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(low(0), low(2)));
+            fours[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low(0), low(2)));
+            fours[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high(0), high(2)));
+            fours[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high(0), high(2)));
+        }
+        let mut columns = [_mm512_setzero_ps(); 16];
+        for j in 0..4 {
+            // Even quarters of two vectors, odd quarters of two vectors.
+            const EVEN: i32 = 0x88;
+            const ODD: i32 = 0xdd;
+            let [a, b, c, d] = [fours[j], fours[4 + j], fours[8 + j], fours[12 + j]];
+            let (even, odd) = (
+                [
+                    _mm512_shuffle_f32x4::<EVEN>(a, b),
+                    _mm512_shuffle_f32x4::<EVEN>(c, d),
+                ],
+                [
+                    _mm512_shuffle_f32x4::<ODD>(a, b),
+                    _mm512_shuffle_f32x4::<ODD>(c, d),
+                ],
+            );
+            columns[j] = _mm512_shuffle_f32x4::<EVEN>(even[0], even[1]);
+            columns[4 + j] = _mm512_shuffle_f32x4::<EVEN>(odd[0], odd[1]);
+            columns[8 + j] = _mm512_shuffle_f32x4::<ODD>(even[0], even[1]);
+            columns[12 + j] = _mm512_shuffle_f32x4::<ODD>(odd[0], odd[1]);
+        }
+        columns
+    }
+}
+
 // One safe arithmetic operation.
 macro_rules! operation {
     ($name:ident ( $($a:ident),* ) => $body:expr) => {
@@ -57,6 +100,31 @@ macro_rules! implement {
             operation!(keep_gt(a, b, v) => _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), v));
             operation!(round(a) => _mm512_roundscale_ps::<0>(a));
             operation!(pow2(a) => _mm512_scalef_ps(_mm512_set1_ps(1.0), a));
+            #[inline(always)]
+            unsafe fn turn(
+                self,
+                src: *const f32,
+                stride: usize,
+                [rows, len]: [usize; 2],
+                dst: *mut f32,
+                pitch: usize,
+            ) {
+                // SAFETY: the token proves AVX-512; the caller vouches for the memory.
+                unsafe {
+                    let mut block = [_mm512_setzero_ps(); 16];
+                    for (r, row) in block.iter_mut().enumerate() {
+                        if r < rows {
+                            *row = _mm512_maskz_loadu_ps(first(len), src.add(r * stride));
+                        }
+                    }
+                    let block = turned(block);
+                    for (i, row) in block.into_iter().enumerate() {
+                        if i < len {
+                            _mm512_storeu_ps(dst.add(i * pitch), row);
+                        }
+                    }
+                }
+            }
             #[inline(always)]
             unsafe fn load(self, p: *const f32) -> __m512 {
                 // SAFETY: the token proves AVX-512; the caller vouches for the memory.

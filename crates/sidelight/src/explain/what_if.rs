@@ -9,7 +9,8 @@
 
 use super::{Prepared, Quantity};
 use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
-use crate::encode::{EncodedColumn, Fitted};
+use crate::encode::number::Transform;
+use crate::encode::{EncodedColumn, Encoder, Fitted};
 use crate::error::Result;
 use crate::network::Network;
 use crate::report::overlay::as_read;
@@ -60,7 +61,7 @@ impl Curve {
 ///
 /// # Errors
 ///
-/// As [`Encoder::encode`](crate::encode::Encoder::encode).
+/// As [`Encoder::encode`].
 pub fn what_if(
     rows: &Prepared<'_>,
     row: usize,
@@ -112,6 +113,47 @@ pub fn what_if(
     }
     curves.sort_by(|a, b| b.span().total_cmp(&a.span()));
     Ok(curves)
+}
+
+/// Values over what training had of each column, for [`what_if`] where training's own table is not at hand: numbers and
+/// times from the smallest to the largest, evenly on their scale (at the knots of a quantile scale); the categories.
+pub fn training_range(encoder: &Encoder) -> Metadata {
+    let values = |column: &EncodedColumn| {
+        let even = |[low, high]: [f64; 2]| {
+            let at = |nth: usize| {
+                let share = nth as f64 / (POINTS - 1) as f64;
+                Some(low * (1.0 - share) + high * share)
+            };
+            (0..POINTS).map(at).collect()
+        };
+        match &column.fitted {
+            Fitted::Boolean => MetadataValues::Boolean(vec![None; POINTS]),
+            Fitted::Number(number) => MetadataValues::Continuous(match &number.transform {
+                Transform::Quantile { knots, .. } if knots.len() > 1 => {
+                    let at = |nth: usize| Some(knots[nth * (knots.len() - 1) / (POINTS - 1)][0]);
+                    (0..POINTS).map(at).collect()
+                }
+                Transform::Log { .. } if column.usual()[0] > 0.0 => {
+                    let even: Vec<Option<f64>> = even(column.usual().map(f64::ln));
+                    even.into_iter().map(|x| x.map(f64::exp)).collect()
+                }
+                _ => even(column.usual()),
+            }),
+            Fitted::Datetime(_) => MetadataValues::Datetime(even(column.usual())),
+            Fitted::Category(category) => MetadataValues::Categorical {
+                names: category.names.clone(),
+                codes: vec![None; POINTS],
+            },
+        }
+    };
+    let columns = encoder.columns.iter().map(|column| MetadataColumn {
+        name: column.name.clone(),
+        values: values(column),
+    });
+    Metadata {
+        columns: columns.collect(),
+        n_rows: POINTS,
+    }
 }
 
 fn reads_metadata(network: &Network) -> bool {

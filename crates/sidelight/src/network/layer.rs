@@ -22,7 +22,7 @@ pub use attention::SelfAttention;
 pub use batch_norm::BatchNorm;
 pub use convolution::Conv2d;
 pub use custom::{Constructors, Custom, CustomLayer};
-pub use dropout::{DropPath, Dropout};
+pub use dropout::{DropImage, DropPath, Dropout};
 pub use heatmap::Upsample;
 pub use layer_norm::LayerNorm;
 pub use linear::{Linear, LinearStart};
@@ -79,6 +79,8 @@ pub enum Layer {
     Dropout(Dropout),
     /// A residual body left out at random, row by row, while training.
     DropPath(DropPath),
+    /// The image left out, at random while training, and where a row has none.
+    DropImage(DropImage),
     /// A learned factor per channel.
     Scale(Scale),
     /// A part of the features.
@@ -187,6 +189,7 @@ impl Layer {
             Self::Embedding(_) => "embedding",
             Self::Dropout(_) => "dropout",
             Self::DropPath(_) => "drop_path",
+            Self::DropImage(_) => "drop_image",
             Self::Scale(_) => "scale",
             Self::Slice(_) => "slice",
             Self::SelfAttention(_) => "self_attention",
@@ -255,6 +258,7 @@ impl Layer {
             Self::Embedding(layer) => layer.output(at),
             Self::Dropout(layer) => layer.output(at, input),
             Self::DropPath(layer) => layer.output(at, input),
+            Self::DropImage(layer) => layer.output(at, input),
             Self::Scale(layer) => layer.output(at, input),
             Self::Slice(layer) => layer.output(at, input),
             Self::SelfAttention(layer) => layer.output(at, input),
@@ -311,6 +315,7 @@ impl Layer {
             Self::Linear(layer) => layer.forward(parameters, x),
             Self::Dropout(layer) => layer.forward(x, walk),
             Self::DropPath(layer) => layer.forward(x, walk),
+            Self::DropImage(layer) => layer.forward(x, walk),
             Self::Scale(layer) => layer.forward(parameters, x),
             Self::Slice(layer) => layer.forward(x),
             Self::SelfAttention(layer) => layer.forward(parameters, x),

@@ -9,7 +9,9 @@ use burn::tensor::Tensor;
 use super::layer::{BatchNorm, Conv2d, Layer, Residual, SHORTCUT};
 use super::tree::Node;
 use super::value::{Mode, Value, Walk};
-use crate::tensor::{Activation, Folded, activate, add_activate, conv2d_folded};
+use crate::tensor::{
+    Activation, Convolution, Folded, Precision, activate, add_activate, conv2d_folded,
+};
 
 /// What comes at the end of a residual body: the shortcut is added, then the function applied.
 struct End {
@@ -86,8 +88,46 @@ impl Node {
                 }
                 Value::Features(Tensor::cat(parts, 1))
             }
+            Layer::Linear(_) => match self.linear_by_inference(&x, walk) {
+                Some(y) => y,
+                None => self.layer.forward(&self.parameters, x, walk),
+            },
             leaf => leaf.forward(&self.parameters, x, walk),
         }
+    }
+
+    /// A linear layer with its weights packed once, where nothing wants a gradient: a convolution over single pixels.
+    fn linear_by_inference(&self, x: &Value, walk: &Walk<'_>) -> Option<Value> {
+        let Value::Features(x) = x else {
+            return None;
+        };
+        let (weight, bias) = (self.parameters.d2("weight"), self.parameters.bias("bias"));
+        let is_tracked =
+            x.is_tracked() || weight.is_tracked() || bias.as_ref().is_some_and(Tensor::is_tracked);
+        if is_tracked || walk.context.mode == Mode::Train {
+            return None;
+        }
+        let ([batch, width], [out, _]) = (x.dims(), weight.dims());
+        let fold = || Folded {
+            scale: Tensor::ones([out], &weight.device()),
+            shift: bias
+                .clone()
+                .unwrap_or_else(|| Tensor::zeros([out], &weight.device())),
+        };
+        let how = Convolution {
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+            groups: 1,
+            precision: Precision::F32,
+        };
+        let pixels = x.clone().reshape([batch, width, 1, 1]);
+        let kernel = weight.clone().reshape([out, width, 1, 1]);
+        let of = bias.as_slice();
+        let y = self
+            .prepared
+            .run(&pixels, &kernel, of, fold, (None, None), how)?;
+        Some(Value::Features(y.reshape([batch, out])))
     }
 
     fn in_turn(&self, x: Value, walk: &mut Walk<'_>) -> Value {

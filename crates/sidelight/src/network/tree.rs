@@ -109,7 +109,7 @@ impl Node {
             *parameters += node.parameters.0.len();
             *random |= matches!(
                 node.layer,
-                Layer::Dropout(_) | Layer::DropPath(_) | Layer::Custom(_)
+                Layer::Dropout(_) | Layer::DropPath(_) | Layer::DropImage(_) | Layer::Custom(_)
             );
             let still = node.parameters.0.iter().all(|parameter| parameter.frozen);
             still

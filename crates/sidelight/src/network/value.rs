@@ -209,6 +209,8 @@ pub enum Mode {
 pub struct Context {
     /// The rows' metadata; needed where the network reads any.
     pub metadata: Option<MetadataTensors>,
+    /// 1 where a row has an image, 0 where it has none: `[batch, 1]`. `None`: every row has one.
+    pub has_image: Option<Tensor<2>>,
     /// Training or not.
     pub mode: Mode,
     /// Seed of this step, for dropout.
@@ -226,6 +228,7 @@ impl Context {
     pub fn evaluate(metadata: Option<MetadataTensors>) -> Self {
         Self {
             metadata,
+            has_image: None,
             mode: Mode::Evaluate,
             seed: 0,
             precision: Precision::F32,
@@ -237,6 +240,7 @@ impl Context {
     pub fn train(metadata: Option<MetadataTensors>, seed: u64) -> Self {
         Self {
             metadata,
+            has_image: None,
             mode: Mode::Train,
             seed,
             precision: Precision::F32,

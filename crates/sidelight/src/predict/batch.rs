@@ -34,6 +34,8 @@ pub struct Batch {
     pub input: Input,
     /// The rows' metadata.
     pub metadata: Option<MetadataTensors>,
+    /// 1 where a row has an image, 0 where it has none: `[batch, 1]`. `None`: every row has one, or none is read.
+    pub has_image: Option<Tensor<2>>,
     /// Targets as the loss wants them, and their mask: both `[batch, d_target]`.
     pub targets: Option<(Tensor<2>, Tensor<2>)>,
     /// From pixels of the stored image to pixels of the input square, one a row.
@@ -55,9 +57,11 @@ impl Batch {
             mask,
             to_input,
             is_flipped,
+            has_image,
         } = host;
         let n = rows.len();
-        let input = if images.is_empty() {
+        let images_are_unread = images.is_empty();
+        let input = if images_are_unread {
             Input::Nothing
         } else {
             let channels = images.len() / (n * size * size).max(1);
@@ -65,12 +69,18 @@ impl Batch {
                 Tensor::<4>::from_data(TensorData::new(images, [n, size, size, channels]), device);
             Input::Images(nhwc.permute([0, 3, 1, 2])) // [batch, channels, size, size], channels last in memory
         };
+        let lacks_some = !images_are_unread && has_image.contains(&false);
+        let has_image = lacks_some.then(|| {
+            let ones = has_image.iter().map(|&has| f32::from(u8::from(has)));
+            Tensor::from_data(TensorData::new(ones.collect(), [n, 1]), device)
+        });
         let metadata = metadata(n, dense, codes, device);
         let targets = matrix(n, targets, device).zip(matrix(n, mask, device));
         Self {
             rows,
             input,
             metadata,
+            has_image,
             targets,
             to_input,
             is_flipped,
@@ -80,6 +90,7 @@ impl Batch {
     /// Runs a network on it: `[batch, n_outputs]`.
     pub fn run(&self, network: &Network, context: &mut Context) -> Tensor<2> {
         context.metadata.clone_from(&self.metadata);
+        context.has_image.clone_from(&self.has_image);
         match &self.input {
             Input::Nothing => network.forward(None, context),
             Input::Images(images) => network.forward(Some(images.clone()), context),

@@ -242,7 +242,8 @@ impl Job<'_> {
             let Some(piece) = pieces.next(take)? else {
                 break;
             };
-            let rows = Dataset::of_piece(piece, &self.model.config)?;
+            let needs_image = self.model.needs_image();
+            let rows = Dataset::of_piece(piece, &self.model.config, needs_image)?;
             let n_looks = match reads_image(self.model.config.model.arm) {
                 true => self.options.predict.looks.max(1),
                 false => 1,

@@ -559,6 +559,7 @@ impl Stored {
             mask: pick(&self.host.mask, n_stored, &places),
             to_input: pick(&self.host.to_input, n_stored, &places),
             is_flipped: vec![false; rows.len()],
+            has_image: vec![true; rows.len()],
         }
     }
 

@@ -235,6 +235,18 @@ impl Plan {
         self.phase(epoch).1.backbone
     }
 
+    /// Whether the pretrained part begins to learn in this epoch (from 0), after it stood still.
+    pub fn thaws_in(&self, epoch: usize) -> bool {
+        let before = epoch.checked_sub(1).map(|before| self.backbone(before));
+        before == Some(Backbone::Frozen) && self.backbone(epoch) == Backbone::Training
+    }
+
+    /// The epochs of the phase that this epoch is of, all from 0.
+    pub fn epochs_of_phase(&self, epoch: usize) -> std::ops::Range<usize> {
+        let (first, phase) = self.phase(epoch);
+        first..first + phase.epochs
+    }
+
     /// How many of the backbone's `n` blocks learn in this epoch (from 0), where they thaw one after the other: one
     /// more in every epoch of their phase, or so many that all have thawed in its first half.
     ///

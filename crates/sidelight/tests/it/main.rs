@@ -3,6 +3,7 @@
 
 mod comparison;
 mod explain;
+mod export;
 mod models;
 mod options;
 mod scenes;

@@ -1,5 +1,6 @@
 //! What training promises, on data whose truth is known.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -184,6 +185,94 @@ fn a_run_that_crashed_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     let session = resumed(&config, &data, &split, &dir);
     assert!(session.progress.total_step < 8, "{:?}", session.progress);
     assert_same(&run(session), &whole);
+}
+
+/// Rows without a meaning: whatever is learned of them is learned by heart, and soon the watched rows suffer.
+fn meaningless(frozen_epochs: usize) -> (Config, Dataset, Split) {
+    let mut random = stream(9);
+    let images = (0..40).map(|row| noise(row, &mut random)).collect();
+    let data = dataset(images, vec![], classes((0..40).map(|row| row % 2 == 0)));
+    let mut config = config(
+        CLASS,
+        "epochs = 2\n[model]\ndropout = 0.0\narm = \"image\"\n",
+    );
+    config.train.learning_rate = 1e-2;
+    config.train.freeze_epochs = Some(frozen_epochs);
+    let split = first(32, &data);
+    (config, data, split)
+}
+
+#[test]
+fn what_was_pretrained_begins_to_learn_from_the_best_frozen_epoch() {
+    let (config, data, split) = meaningless(12);
+    let session_of = || session(&config, &data, &split);
+    let frozen_steps = 12 * session_of().plan.steps_per_epoch;
+    let folder = tempfile::tempdir().unwrap();
+    let stopped = |step: usize| {
+        let dir = folder.path().join(format!("{step}"));
+        let stop = AtomicBool::new(false);
+        let mut watch = |event| {
+            if matches!(event, Event::Step { total_step, .. } if total_step == step) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        let mut journal = Journal::new(&mut watch, None, Some(dir.clone()));
+        fit(session_of(), &mut journal, &stop).unwrap();
+        Checkpoint::read(&dir).unwrap().unwrap()
+    };
+    let (last, begun) = (stopped(frozen_steps), stopped(frozen_steps + 1));
+    assert!(
+        begun.progress.best.unwrap().epoch < 8,
+        "{:?}",
+        begun.progress
+    );
+    let head = |network: &[(String, Vec<usize>, Vec<f32>)]| -> BTreeMap<String, Vec<f32>> {
+        let learned = |path: &str| path.starts_with("head") && !path.contains("running");
+        let of_head = network.iter().filter(|(path, ..)| learned(path));
+        of_head
+            .map(|(path, _, values)| (path.clone(), values.clone()))
+            .collect()
+    };
+    let best = head(begun.best.as_ref().unwrap());
+    let farthest = |network: &[(String, Vec<usize>, Vec<f32>)]| {
+        let now = head(network);
+        let pairs = now.values().flatten().zip(best.values().flatten());
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    // AdamW's first step, its memory being empty, moves a number by the rate and its decay: 1e-2 / 2 / 5.
+    assert!(
+        farthest(&begun.network) < 1.1e-3,
+        "{}",
+        farthest(&begun.network)
+    );
+    assert!(
+        farthest(&last.network) > 1e-2,
+        "{}",
+        farthest(&last.network)
+    );
+}
+
+#[test]
+fn patience_ends_the_frozen_epochs_but_not_what_follows_them() {
+    let (mut config, data, split) = meaningless(30);
+    config.train.patience = 2;
+    let mut epochs = Vec::new();
+    let mut watch = |event| {
+        if let Event::Epoch { epoch, .. } = event {
+            epochs.push(epoch);
+        }
+    };
+    let mut journal = Journal::new(&mut watch, None, None);
+    let (_, ended) = fit(
+        session(&config, &data, &split),
+        &mut journal,
+        &AtomicBool::new(false),
+    )
+    .unwrap();
+    drop(journal);
+    assert_eq!(ended, Ended::Finished);
+    assert!(epochs.len() < 25, "{epochs:?}");
+    assert_eq!(epochs[epochs.len() - 2..], [31, 32]);
 }
 
 #[test]

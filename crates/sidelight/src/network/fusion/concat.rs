@@ -11,13 +11,12 @@
 //! Wide & deep: Cheng et al. 2016, arXiv:1606.07792, fig. 1 (the direct way `W₃ m`). It is there because on a few
 //! hundred rows a linear model of the columns is hard to beat, and joining thousands of image features to a handful
 //! of columns loses to it. For the same reason `drop` leaves out the whole image of some rows while training
-//! (`model.drop_image`): Neverova et al. 2015, "ModDrop", arXiv:1501.00102, section 4.2. What it leaves in is scaled
-//! by 1/(1 − p), which ModDrop does not do: measured, it holds back the image where it has little to say.
+//! (`model.drop_image`, [`DropImage`]), and a row that has none is predicted all the same.
 //! `W₂` and `W₃` start as zeros, so that training starts at the mean of the targets.
 
 use super::{FusionSpec, Parts, source};
 use crate::network::head;
-use crate::network::layer::{DropPath, Layer, Linear, Slice};
+use crate::network::layer::{DropImage, Layer, Linear, Slice};
 use crate::network::plan::Plan;
 
 pub(super) fn build(spec: &FusionSpec) -> Parts {
@@ -28,7 +27,7 @@ pub(super) fn build(spec: &FusionSpec) -> Parts {
         image.extend(own_loss(spec));
         if spec.drop_image > 0.0 {
             let p = spec.drop_image;
-            image.push(("drop", Layer::DropPath(DropPath { p }).into()));
+            image.push(("drop", Layer::DropImage(DropImage { p }).into()));
         }
         parts.push(("image", Plan::sequence(image)));
     }

@@ -54,6 +54,36 @@ pub struct DropPath {
     pub p: f64,
 }
 
+/// Leaves out the image of a row: at random with probability `p` while training, and wherever the row has none. What
+/// follows has then learned what to make of the metadata alone, and a row without an image is predicted as one whose
+/// image was left out.
+///
+/// # Source
+///
+/// Neverova et al. 2015, "ModDrop", arXiv:1501.00102, section 4.2. What it leaves in is scaled by 1/(1 − p), which
+/// ModDrop does not do: measured, it holds back the image where it has little to say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropImage {
+    /// Probability, in [0, 1).
+    pub p: f64,
+}
+
+impl DropImage {
+    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
+        probability(self.p, at)?;
+        at.features(input)?;
+        Ok(input)
+    }
+    pub(super) fn forward(&self, x: Value, walk: &Walk<'_>) -> Value {
+        let x = match &walk.context.has_image {
+            Some(has_image) => Value::Features(x.features() * has_image.clone()),
+            None => x,
+        };
+        DropPath { p: self.p }.forward(x, walk)
+    }
+}
+
 impl DropPath {
     pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
         probability(self.p, at)?;

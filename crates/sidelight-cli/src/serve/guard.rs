@@ -1,0 +1,90 @@
+//! What every request passes: the token, and the headers that a page of ours is shown with.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::fault::Fault;
+
+/// What can be read without the token: the page, which asks for it, and whether the server lives.
+const OPEN: [&str; 4] = ["/", "/page.css", "/page.js", "/healthz"];
+
+/// A page of ours loads from here alone, and is shown in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Refuses who has not the token; counts and times the others.
+pub(super) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or("none", MatchedPath::as_str).to_owned();
+    let may = match &app.token {
+        Some(token) => OPEN.contains(&&*route) || has_token(request.headers(), token),
+        None => true,
+    };
+    let mut response = match may {
+        true => next.run(request).await,
+        false => Fault::new(StatusCode::UNAUTHORIZED, "the token is missing or wrong")
+            .hint("send it as `Authorization: Bearer TOKEN`")
+            .into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let status = response.status().as_u16();
+    app.metrics.request(&route, status, began.elapsed());
+    response
+}
+
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let sent = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map_or("", |(_, sent)| sent.trim());
+    is_same(sent.as_bytes(), token.as_bytes())
+}
+
+/// Takes as long wherever the first difference is: a token cannot be found letter by letter.
+fn is_same(sent: &[u8], token: &[u8]) -> bool {
+    let differences = token.iter().enumerate().fold(0, |sum, (at, byte)| {
+        sum | (byte ^ sent.get(at).unwrap_or(&0))
+    });
+    sent.len() == token.len() && differences == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_is_the_token() {
+        let sent = |value: &'static str| {
+            HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))])
+        };
+        assert!(has_token(&sent("Bearer s3cret"), "s3cret"));
+        assert!(has_token(&sent("bearer s3cret"), "s3cret"));
+        for wrong in [
+            "Bearer s3cre",
+            "Bearer s3crets",
+            "Basic s3cret",
+            "s3cret",
+            "Bearer",
+        ] {
+            assert!(!has_token(&sent(wrong), "s3cret"), "{wrong}");
+        }
+        assert!(!has_token(&HeaderMap::new(), "s3cret"));
+    }
+}

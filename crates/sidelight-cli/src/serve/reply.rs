@@ -1,0 +1,106 @@
+//! A prediction as JSON.
+
+use serde_json::{Map, Value, json};
+use sidelight::image::{Affine, Facts};
+use sidelight::task::{Prediction, Task};
+
+use super::engine::Predicted;
+
+/// The answer for one row.
+pub(crate) fn row(model: &str, task: &Task, row: &Predicted) -> Value {
+    let mut answer = json!({
+        "model": model,
+        "prediction": prediction(task, &row.prediction),
+        "notes": row.notes,
+    });
+    if let Some(facts) = &row.image {
+        answer["image"] = image(facts);
+    }
+    answer
+}
+
+/// What is said of an image; points are in pixels of the image as stored, a viewer shows it upright.
+pub(crate) fn image(facts: &Facts) -> Value {
+    json!({
+        "format": facts.format,
+        "width": facts.width,
+        "height": facts.height,
+        "to_upright": affine(&facts.from_stored),
+    })
+}
+
+/// A map of the plane: `x' = a x + b y + c`, `y' = d x + e y + f`.
+pub(crate) fn affine(map: &Affine) -> Value {
+    map.0.iter().map(|x| single(*x)).collect()
+}
+
+/// A prediction in the target's own unit, by name.
+pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
+    let names = task.names();
+    match prediction {
+        Prediction::Points { xy } => {
+            let points: Vec<Value> = xy
+                .iter()
+                .map(|xy| xy.map(single).into_iter().collect())
+                .collect();
+            json!({"kind": "points", "points": points})
+        }
+        Prediction::Class { probabilities } => {
+            // The first of the largest, as in a table of predictions.
+            let best = (0..probabilities.len())
+                .rev()
+                .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
+            let best = best.unwrap_or_default();
+            json!({
+                "kind": "class",
+                "class": names.get(best),
+                "probability": probabilities.get(best).copied().map(single),
+                "probabilities": by_name(names, probabilities.iter().map(|p| single(*p))),
+            })
+        }
+        Prediction::Classes { probabilities } => json!({
+            "kind": "classes",
+            "probabilities": by_name(names, probabilities.iter().map(|p| single(*p))),
+        }),
+        Prediction::Value { values } => json!({
+            "kind": "value",
+            "values": by_name(names, values.iter().map(|value| Value::from(*value))),
+        }),
+    }
+}
+
+fn by_name(names: &[String], values: impl Iterator<Item = Value>) -> Value {
+    names
+        .iter()
+        .cloned()
+        .zip(values)
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// A number of single precision by way of text, so that 0.1 stays 0.1 and does not become 0.10000000149.
+pub(crate) fn single(number: f32) -> Value {
+    number
+        .to_string()
+        .parse::<f64>()
+        .map_or(Value::Null, Value::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_is_the_first_of_the_likeliest_and_numbers_are_short() {
+        let task = Task::Class {
+            column: "tree".into(),
+            names: ["elm", "oak", "yew"].map(String::from).to_vec(),
+            counts: vec![1; 3],
+        };
+        let probabilities = vec![0.2, 0.4, 0.4];
+        assert_eq!(
+            prediction(&task, &Prediction::Class { probabilities }).to_string(),
+            r#"{"kind":"class","class":"oak","probability":0.4,"probabilities":{"elm":0.2,"oak":0.4,"yew":0.4}}"#
+        );
+    }
+}

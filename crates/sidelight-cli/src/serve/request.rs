@@ -1,0 +1,411 @@
+//! From a body to rows: JSON or multipart, nothing of it trusted.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Multipart};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use sidelight::dataset::{ImageSource, RequestRow};
+
+use super::fault::Fault;
+
+/// Columns that a row may name, at most: more than any table has.
+const MOST_COLUMNS: usize = 100_000;
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// The rows that were asked about.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// At least one.
+    pub(crate) rows: Vec<RequestRow>,
+    /// Whether the answer is a list.
+    pub(crate) is_list: bool,
+}
+
+/// Reads the rows of a request.
+pub(crate) async fn rows(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Asked, Fault> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind {
+        "application/json" => of_json(&body, most),
+        "multipart/form-data" => of_form(headers, body, most).await,
+        _ => {
+            let found = if kind.is_empty() { "none" } else { kind };
+            let found: String = found.chars().take(100).collect();
+            Err(Fault::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!(
+                    "expected content type application/json or multipart/form-data, found {found}"
+                ),
+            )
+            .hint("with curl: -H 'content-type: application/json', or -F image=@photo.jpg"))
+        }
+    }
+}
+
+fn malformed(message: impl fmt::Display) -> Fault {
+    Fault::new(StatusCode::BAD_REQUEST, message.to_string())
+}
+
+fn too_many(most: usize) -> Fault {
+    Fault::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("more than the {most} rows that one request may have"),
+    )
+    .hint("send them in several requests")
+}
+
+fn of_json(body: &[u8], most: usize) -> Result<Asked, Fault> {
+    let are_too_many = Cell::new(false);
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let seed = Rows {
+        most,
+        are_too_many: &are_too_many,
+    };
+    let read = seed.deserialize(&mut reader);
+    let read = read.and_then(|read| reader.end().map(|()| read));
+    let (rows, is_list) = read.map_err(|error| match are_too_many.get() {
+        true => too_many(most),
+        false => malformed(format!("not a row in JSON: {error}"))
+            .hint(r#"a row is {"image": base64, "metadata": {column: value or null}}; several are a list"#),
+    })?;
+    if rows.is_empty() {
+        return Err(malformed("an empty list has no row to predict"));
+    }
+    let row = |(at, row): (usize, Row<'_>)| {
+        let number = at + 1;
+        let name = match is_list {
+            true => format!("the image of row {number}"),
+            false => "the image".to_owned(),
+        };
+        let image = row.image.map(|text| decoded(&name, &text.0)).transpose()?;
+        Ok(RequestRow {
+            number,
+            image,
+            cells: row.metadata.map(|cells| cells.0).unwrap_or_default(),
+        })
+    };
+    let rows = rows
+        .into_iter()
+        .enumerate()
+        .map(row)
+        .collect::<Result<_, Fault>>()?;
+    Ok(Asked { rows, is_list })
+}
+
+/// An image in base64, with or without a `data:` in front of it, padding and line breaks as they come.
+fn decoded(name: &str, text: &str) -> Result<ImageSource, Fault> {
+    let text = match text.strip_prefix("data:") {
+        Some(uri) => uri.split_once(";base64,").map_or(text, |(_, data)| data),
+        None => text,
+    };
+    let text: Cow<'_, str> = match text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        true => text.split_ascii_whitespace().collect::<String>().into(),
+        false => text.into(),
+    };
+    let alphabet = match text.contains(['-', '_']) {
+        true => &BASE64_URL,
+        false => &BASE64,
+    };
+    let bytes = alphabet
+        .decode(&*text)
+        .map_err(|error| malformed(format!("{name} is not base64: {error}")))?;
+    Ok(ImageSource::Bytes {
+        name: name.into(),
+        bytes: bytes.into(),
+    })
+}
+
+async fn of_form(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Asked, Fault> {
+    let mut request = Request::new(Body::from(body));
+    *request.headers_mut() = headers.clone();
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|error| malformed(error.body_text()))?;
+    let (mut images, mut metadata, mut cells) = (Vec::new(), Vec::new(), Map::new());
+    while let Some(part) = form
+        .next_field()
+        .await
+        .map_err(|error| malformed(error.body_text()))?
+    {
+        let Some(name) = part.name().map(str::to_owned) else {
+            return Err(malformed("a part of the form has no name"));
+        };
+        let file = part.file_name().map(last_of_path);
+        let bytes = part
+            .bytes()
+            .await
+            .map_err(|error| malformed(error.body_text()))?;
+        if name == "image" {
+            let name = file
+                .filter(|name| !name.is_empty())
+                .unwrap_or("the image".into());
+            let bytes = bytes[..].into();
+            images.push(ImageSource::Bytes { name, bytes });
+            if images.len() > most {
+                return Err(too_many(most));
+            }
+            continue;
+        }
+        if name == "metadata" {
+            let row: Cells = serde_json::from_slice(&bytes).map_err(|error| {
+                malformed(format!("`metadata` is not an object of cells: {error}"))
+            })?;
+            metadata.push(row.0);
+            continue;
+        }
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| malformed(format!("`{}` is not UTF-8 text", shortened(&name))))?;
+        if cells.insert(name.clone(), text.into()).is_some() {
+            return Err(malformed(format!("`{}` is there twice", shortened(&name))));
+        }
+    }
+    let n = images.len().max(metadata.len()).max(1);
+    if n > most {
+        return Err(too_many(most));
+    }
+    let fits = |found: usize| found <= 1 || found == n;
+    if !fits(images.len()) || !fits(metadata.len()) {
+        return Err(malformed(format!(
+            "{} images and {} times `metadata` make no rows",
+            images.len(),
+            metadata.len()
+        ))
+        .hint("as many of both, or one of either for all"));
+    }
+    let of = |at: usize, found: usize| if found == 1 { 0 } else { at };
+    let row = |at: usize| {
+        let mut all = cells.clone();
+        if let Some(own) = metadata.get(of(at, metadata.len())) {
+            all.extend(own.clone());
+        }
+        RequestRow {
+            number: at + 1,
+            image: images.get(of(at, images.len())).cloned(),
+            cells: all,
+        }
+    };
+    Ok(Asked {
+        rows: (0..n).map(row).collect(),
+        is_list: n > 1,
+    })
+}
+
+/// What is left of a file's name without its folders: it is shown, and never opened.
+fn last_of_path(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    shortened(last)
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+/// One row as JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row<'a> {
+    #[serde(borrow, default)]
+    image: Option<Text<'a>>,
+    #[serde(default)]
+    metadata: Option<Cells>,
+}
+
+/// Text that is not copied out of the body where it need not be: `Option<Cow<str>>` always would be.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowed;
+        impl<'de> Visitor<'de> for Borrowed {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an image in base64")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Borrowed)
+    }
+}
+
+/// An object of single values: anything nested is refused before it is built.
+struct Cells(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Cells {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Cells;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of columns and their values")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut cells = Map::new();
+                while let Some((column, value)) = map.next_entry::<String, Single>()? {
+                    if cells.len() >= MOST_COLUMNS {
+                        return Err(de::Error::custom(format_args!(
+                            "more than {MOST_COLUMNS} columns"
+                        )));
+                    }
+                    let shown = shortened(&column);
+                    if cells.insert(column, value.0).is_some() {
+                        return Err(de::Error::custom(format_args!("`{shown}` is there twice")));
+                    }
+                }
+                Ok(Cells(cells))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// true, false, a number, text or null.
+struct Single(Value);
+
+impl<'de> Deserialize<'de> for Single {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct One;
+        impl Visitor<'_> for One {
+            type Value = Single;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, a number, text or null")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Single, E> {
+                Ok(Single(value.into()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Single, E> {
+                Ok(Single(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Single, E> {
+                Ok(Single(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Single, E> {
+                Ok(Single(value.into()))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Single, E> {
+                Ok(Single(value.into()))
+            }
+            fn visit_unit<E>(self) -> Result<Single, E> {
+                Ok(Single(Value::Null))
+            }
+        }
+        deserializer.deserialize_any(One)
+    }
+}
+
+/// One row or a list of at most so many.
+struct Rows<'c> {
+    most: usize,
+    are_too_many: &'c Cell<bool>,
+}
+
+impl<'de> DeserializeSeed<'de> for Rows<'_> {
+    type Value = (Vec<Row<'de>>, bool);
+    fn deserialize<D: de::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows<'_> {
+    type Value = (Vec<Row<'de>>, bool);
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row or a list of rows")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let row = Row::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok((vec![row], false))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut rows = Vec::new();
+        while let Some(row) = list.next_element()? {
+            if rows.len() == self.most {
+                self.are_too_many.set(true);
+                return Err(de::Error::custom("too many rows"));
+            }
+            rows.push(row);
+        }
+        Ok((rows, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(body: &str) -> String {
+        of_json(body.as_bytes(), 2).unwrap_err().message
+    }
+
+    #[test]
+    fn a_row_and_a_list_of_rows_are_told_apart() {
+        let one = of_json(
+            br#"{"image": "aGk", "metadata": {"beds": 3, "tree": null}}"#,
+            2,
+        )
+        .unwrap();
+        assert!(!one.is_list);
+        assert_eq!(one.rows[0].cells["beds"], 3);
+        let Some(ImageSource::Bytes { bytes, .. }) = &one.rows[0].image else {
+            panic!("an image")
+        };
+        assert_eq!(&bytes[..], b"hi");
+        let list = of_json(br#"[{}, {"image": null}]"#, 2).unwrap();
+        assert!(list.is_list && list.rows.len() == 2 && list.rows[1].image.is_none());
+    }
+
+    #[test]
+    fn base64_may_have_padding_line_breaks_another_alphabet_and_a_data_uri() {
+        for text in ["+/8=", "+/8", "-_8", "+/\n8=", "data:image/png;base64,+/8="] {
+            let Ok(ImageSource::Bytes { bytes, .. }) = decoded("x", text) else {
+                panic!("{text}")
+            };
+            assert_eq!(&bytes[..], [0xfb, 0xff], "{text}");
+        }
+        assert!(decoded("x", "!").is_err());
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused_with_its_place() {
+        assert!(
+            refusal(r#"{"metadata": {"a": [1]}}"#)
+                .contains("expected true, false, a number, text or null")
+        );
+        assert!(refusal(r#"{"metadata": {"a": NaN}}"#).contains("line 1 column"));
+        assert!(refusal(r#"{"metadata": {"a": 1, "a": 2}}"#).contains("`a` is there twice"));
+        assert!(refusal(r#"{"picture": ""}"#).contains("unknown field `picture`"));
+        assert!(refusal("[{}, {}, {}]").contains("more than the 2 rows"));
+        assert!(refusal("[]").contains("no row to predict"));
+        assert!(refusal("{} {}").contains("trailing"));
+    }
+
+    #[test]
+    fn of_a_files_name_only_the_last_part_is_kept() {
+        assert_eq!(last_of_path("../../etc/passwd"), "passwd");
+        assert_eq!(last_of_path("C:\\a\\b.jpg"), "b.jpg");
+        assert_eq!(last_of_path("a\u{0}\nb"), "ab");
+    }
+}

@@ -1,0 +1,134 @@
+//! What a model takes and gives, as JSON Schema; the page makes its form of it.
+//!
+//! The keywords that begin with `x-` are for people who fill in a form: where training's values were, which categories
+//! there were. None of them is a bound: what lies beyond is predicted all the same.
+
+use serde_json::{Map, Value, json};
+use sidelight::dataset::{Metadata, MetadataColumn, MetadataValues};
+use sidelight::encode::number::Transform;
+use sidelight::encode::{EncodedColumn, Fitted};
+use sidelight::predict::Predictor;
+use sidelight::report::overlay::as_read;
+use sidelight::task::Task;
+
+/// A PNG of one pixel.
+const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=";
+
+/// JSON Schema of a row of this model's, with what the answer is about.
+pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    if predictor.reads_image() {
+        let kind = match predictor.needs_image() {
+            true => json!("string"),
+            false => json!(["string", "null"]),
+        };
+        properties.insert(
+            "image".into(),
+            json!({
+                "type": kind,
+                "contentEncoding": "base64",
+                "description": "JPEG, PNG, WebP, TIFF or BMP in base64",
+                "examples": [PIXEL],
+            }),
+        );
+        if predictor.needs_image() {
+            required.push("image");
+        }
+    } else {
+        let unread = json!({"type": ["string", "null"], "contentEncoding": "base64", "description": "not read"});
+        properties.insert("image".into(), unread);
+    }
+    let columns = &predictor.model().encoder.columns;
+    let cells: Map<String, Value> = columns
+        .iter()
+        .map(|column| (column.name.clone(), of_column(column)))
+        .collect();
+    properties.insert(
+        "metadata".into(),
+        json!({
+            "type": ["object", "null"],
+            "description": "what is left out or null is missing",
+            "properties": cells,
+            "additionalProperties": false,
+        }),
+    );
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": name,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+        "x-target": of_task(&predictor.model().task),
+        "x-reads-image": predictor.reads_image(),
+        "x-needs-image": predictor.needs_image(),
+        "x-reads-metadata": predictor.reads_metadata(),
+        "x-backbone": predictor.model().config.model.backbone,
+    })
+}
+
+fn of_column(column: &EncodedColumn) -> Value {
+    let mut schema = match &column.fitted {
+        Fitted::Boolean => json!({"type": ["boolean", "null"]}),
+        Fitted::Number(number) => json!({
+            "type": ["number", "null"],
+            "x-scale": match number.transform {
+                Transform::Log { .. } => "log",
+                _ => "linear",
+            },
+            "x-training-range": column.range,
+            "x-usual": column.usual(),
+        }),
+        Fitted::Category(category) => json!({
+            "type": ["string", "null"],
+            "examples": category.names,
+            "x-categories": category.names,
+            "x-counts": category.counts,
+        }),
+        Fitted::Datetime(_) => {
+            let [from, to] = column.usual().map(moment);
+            json!({
+                "type": ["string", "null"],
+                "description": "2024-05-01, 2024-05-01T13:30:00 or 13:30",
+                "examples": [from],
+                "x-moment": true,
+                "x-training-range": column.range.map(|range| range.map(moment)),
+                "x-usual": [from, to],
+            })
+        }
+    };
+    schema["x-known-in-training"] = json!([column.known, column.known + column.missing]);
+    schema
+}
+
+/// Seconds since 1970 as text.
+fn moment(seconds: f64) -> String {
+    let column = MetadataColumn {
+        name: String::new(),
+        values: MetadataValues::Datetime(vec![Some(seconds)]),
+    };
+    let columns = vec![column];
+    let cell = as_read(&Metadata { columns, n_rows: 1 }, 0).pop();
+    cell.and_then(|(_, text)| text).unwrap_or_default()
+}
+
+fn of_task(task: &Task) -> Value {
+    match task {
+        Task::Points { columns, .. } => json!({"kind": "points", "names": columns}),
+        Task::Class {
+            column,
+            names,
+            counts,
+        } => {
+            json!({"kind": "class", "column": column, "names": names, "counts": counts})
+        }
+        Task::Classes { names, counts, .. } => {
+            json!({"kind": "classes", "names": names, "counts": counts})
+        }
+        Task::Value { columns, range, .. } => {
+            json!({"kind": "value", "names": columns, "training_range": range})
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! `sidelight serve`, as a client sees it: predictions, refusals, its end, its page.
+
+mod access;
+mod bad_requests;
+#[cfg(unix)]
+mod browser;
+mod client;
+#[cfg(unix)]
+mod devtools;
+mod documentation;
+mod life;
+mod predictions;
+mod runs;

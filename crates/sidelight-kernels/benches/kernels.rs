@@ -1,0 +1,198 @@
+//! Kernels one by one, in FLOP/s or bytes a second: `cargo bench -p sidelight-kernels` (`-- resnet` for some of them).
+//!
+//! Shapes are those of ResNet-18 and MobileNetV2 at 128 pixels, batch 32. The last two groups are the machine's limits
+//! by the same measure: a matrix product that fits the second cache, a copy of more than any cache holds.
+
+use std::hint::black_box;
+
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use sidelight_kernels::conv::{
+    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
+};
+use sidelight_kernels::{
+    Activation, BatchNorm, Conv2d, Epilogue, Linear, batch_norm_forward, conv2d_backward_input,
+    conv2d_backward_weight, conv2d_forward, linear_forward,
+};
+
+fn main() {
+    divan::main();
+}
+
+/// Numbers without a pattern that a kernel could profit from.
+fn numbers(n: usize) -> Vec<f32> {
+    let mut state = 0x2545_f491_u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..n).map(next).collect()
+}
+
+const fn conv(
+    side: usize,
+    in_c: usize,
+    out_c: usize,
+    kernel: usize,
+    stride: usize,
+    groups: usize,
+) -> Conv2d {
+    Conv2d {
+        batch: 32,
+        in_h: side,
+        in_w: side,
+        in_c,
+        out_c,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [kernel / 2; 2],
+        groups,
+    }
+}
+
+const LAYERS: [(&str, Conv2d); 8] = [
+    ("resnet stem 7×7/2, 3 to 64", conv(128, 3, 64, 7, 2, 1)),
+    ("resnet 3×3, 64 at 32×32", conv(32, 64, 64, 3, 1, 1)),
+    ("resnet 3×3, 256 at 8×8", conv(8, 256, 256, 3, 1, 1)),
+    ("resnet 3×3, 512 at 4×4", conv(4, 512, 512, 3, 1, 1)),
+    (
+        "mobilenet 1×1, 24 to 144 at 32×32",
+        conv(32, 24, 144, 1, 1, 1),
+    ),
+    (
+        "mobilenet 1×1, 960 to 160 at 4×4",
+        conv(4, 960, 160, 1, 1, 1),
+    ),
+    (
+        "mobilenet depthwise, 144 at 32×32",
+        conv(32, 144, 144, 3, 1, 144),
+    ),
+    (
+        "mobilenet depthwise/2, 576 at 8×8",
+        conv(8, 576, 576, 3, 2, 576),
+    ),
+];
+
+/// The layers by name, so that the report does not count them.
+#[derive(Clone, Copy)]
+struct Layer(usize);
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(LAYERS[self.0].0)
+    }
+}
+
+fn layers() -> impl Iterator<Item = Layer> {
+    (0..LAYERS.len()).map(Layer)
+}
+
+/// Times `kernel(layer, x, w, dy, out)`, `out` being as long as `len` says, and counts multiplications and additions.
+fn of_layer(
+    bencher: Bencher<'_, '_>,
+    layer: Layer,
+    len: impl Fn(&Conv2d) -> usize,
+    kernel: impl Fn(&Conv2d, &[f32], &[f32], &[f32], &mut [f32]),
+) {
+    let c = LAYERS[layer.0].1;
+    let (x, w, dy) = (
+        numbers(c.input_len()),
+        numbers(c.weight_len()),
+        numbers(c.output_len()),
+    );
+    let mut out = vec![0.0; len(&c)];
+    bencher
+        .counter(ItemsCount::new(c.flops() as u64))
+        .bench_local(|| kernel(&c, black_box(&x), black_box(&w), black_box(&dy), &mut out));
+}
+
+#[divan::bench(args = layers())]
+fn forward(bencher: Bencher<'_, '_>, layer: Layer) {
+    of_layer(bencher, layer, Conv2d::output_len, |c, x, w, _, y| {
+        conv2d_forward(c, x, w, None, Epilogue::NONE, y);
+    });
+}
+
+#[divan::bench(args = layers())]
+fn forward_bf16(bencher: Bencher<'_, '_>, layer: Layer) {
+    of_layer(bencher, layer, Conv2d::output_len, |c, x, w, _, y| {
+        conv2d_forward_bf16(c, x, w, None, Epilogue::NONE, y);
+    });
+}
+
+#[divan::bench(args = layers())]
+fn gradient_to_input(bencher: Bencher<'_, '_>, layer: Layer) {
+    of_layer(bencher, layer, Conv2d::input_len, |c, _, w, dy, dx| {
+        conv2d_backward_input(c, dy, w, dx);
+    });
+}
+
+#[divan::bench(args = layers())]
+fn gradient_to_input_bf16(bencher: Bencher<'_, '_>, layer: Layer) {
+    of_layer(bencher, layer, Conv2d::input_len, |c, _, w, dy, dx| {
+        conv2d_backward_input_bf16(c, dy, w, dx);
+    });
+}
+
+#[divan::bench(args = layers())]
+fn gradient_to_weight(bencher: Bencher<'_, '_>, layer: Layer) {
+    of_layer(bencher, layer, Conv2d::weight_len, |c, x, _, dy, dw| {
+        conv2d_backward_weight(c, x, dy, dw);
+    });
+}
+
+#[divan::bench(args = layers())]
+fn gradient_to_weight_bf16(bencher: Bencher<'_, '_>, layer: Layer) {
+    of_layer(bencher, layer, Conv2d::weight_len, |c, x, _, dy, dw| {
+        conv2d_backward_weight_bf16(c, x, dy, dw);
+    });
+}
+
+/// Reads and writes each number once more than a copy does: statistics first, then the result.
+#[divan::bench(args = [64, 144, 960])]
+fn batch_norm_relu(bencher: Bencher<'_, '_>, channels: usize) {
+    let x = numbers(32 * 32 * 32 * channels);
+    let mut y = vec![0.0; x.len()];
+    let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
+    let (mut mean, mut var) = (zeros.clone(), zeros.clone());
+    let norm = BatchNorm {
+        gamma: &ones,
+        beta: &zeros,
+        eps: 1e-5,
+        residual: None,
+        activation: Activation::Relu,
+    };
+    bencher
+        .counter(BytesCount::of_many::<f32>(3 * x.len()))
+        .bench_local(|| batch_norm_forward(&norm, black_box(&x), &mut y, &mut mean, &mut var));
+}
+
+/// Limit: products and sums.
+#[divan::bench]
+fn limit_matrix_product(bencher: Bencher<'_, '_>) {
+    let shape = Linear {
+        rows: 1024,
+        inputs: 512,
+        outputs: 512,
+    };
+    let (x, w) = (
+        numbers(shape.rows * shape.inputs),
+        numbers(shape.outputs * shape.inputs),
+    );
+    let mut y = vec![0.0; shape.rows * shape.outputs];
+    bencher
+        .counter(ItemsCount::new(
+            2 * shape.rows * shape.inputs * shape.outputs,
+        ))
+        .bench_local(|| linear_forward(&shape, black_box(&x), &w, None, Epilogue::NONE, &mut y));
+}
+
+/// Limit: memory, on one thread. Bytes read and bytes written both count.
+#[divan::bench]
+fn limit_copy(bencher: Bencher<'_, '_>) {
+    let x = numbers(64 << 20);
+    let mut y = vec![0.0; x.len()];
+    bencher
+        .counter(BytesCount::of_many::<f32>(2 * x.len()))
+        .bench_local(|| y.copy_from_slice(black_box(&x)));
+}

@@ -1,0 +1,151 @@
+//! A model for rows that come one at a time, as a service gets them.
+
+use std::sync::Arc;
+
+use super::batch::{Batch, decode, shared};
+use super::{Model, device, reads_image};
+use crate::dataset::{Dataset, RequestRow};
+use crate::encode::{Encoder, Unseen};
+use crate::error::{Error, Result};
+use crate::image::{Facts, Limits, facts};
+use crate::loader::{HostBatch, Sample, Source};
+use crate::network::Context;
+use crate::task::{Prediction, Task};
+
+/// A trained model with all made once that [`Model::predict`] makes for each table: for rows that come one at a time.
+///
+/// A row is [read](Predictor::read) by itself, on any thread, and what was read is predicted with whatever else is
+/// ready. A row's prediction is the same to the bit as [`Model::predict`]'s of the same image and cells.
+#[derive(Debug)]
+pub struct Predictor {
+    model: Model,
+    encoder: Arc<Encoder>,
+    task: Arc<Task>,
+}
+
+/// A row ready for the network: its image decoded and fitted, its metadata encoded.
+#[derive(Debug, Clone)]
+pub struct ReadyRow {
+    sample: Sample,
+    /// What its image's header says; `None`: no image was looked at.
+    pub image: Option<Facts>,
+    /// What of its metadata training had not seen.
+    pub unseen: Unseen,
+}
+
+impl Predictor {
+    /// Makes a model ready.
+    pub fn new(model: Model) -> Self {
+        let (encoder, task) = (shared(&model.encoder), shared(&model.task));
+        // Once: each clone of a network packs its weights anew.
+        let network = model.network.valid();
+        Self {
+            model: Model { network, ..model },
+            encoder,
+            task,
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// As [`Model::needs_image`].
+    pub fn needs_image(&self) -> bool {
+        self.model.needs_image()
+    }
+
+    /// Whether the image of a row that has one is looked at.
+    pub fn reads_image(&self) -> bool {
+        reads_image(self.model.config.model.arm) || matches!(*self.task, Task::Points { .. })
+    }
+
+    /// Whether the model reads metadata.
+    pub fn reads_metadata(&self) -> bool {
+        !self.encoder.columns.is_empty() && self.model.network.root.plan().reads_metadata()
+    }
+
+    /// Header of a row's image, within these limits; `None` where the model reads none, or does without.
+    ///
+    /// It costs little, whatever the image: what decoding it would cost can be known before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`facts`], [`Error::ImagePixels`], [`Error::ImageEmpty`] where there is none.
+    pub fn look(&self, row: &RequestRow, limits: &Limits) -> Result<Option<Facts>> {
+        if !self.reads_image() {
+            return Ok(None);
+        }
+        let Some(image) = &row.image else {
+            if !self.needs_image() {
+                return Ok(None);
+            }
+            return Err(Error::ImageEmpty {
+                name: format!("row {}", row.number),
+            });
+        };
+        let found = facts(image)?;
+        let (width, height) = (found.width, found.height);
+        if width as u64 * height as u64 > limits.max_pixels {
+            return Err(Error::ImagePixels {
+                name: crate::image::name(image),
+                width,
+                height,
+                max_pixels: limits.max_pixels,
+            });
+        }
+        Ok(Some(found))
+    }
+
+    /// The row as a data set of its own: what [`explain`](crate::explain) works on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Dataset::of_request`].
+    pub fn dataset(&self, row: &RequestRow) -> Result<Dataset> {
+        Dataset::of_request(row, &self.model.config)
+    }
+
+    /// Reads a row: decodes its image, encodes its metadata.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Predictor::look`], [`Dataset::of_request`] and [`decode`](crate::image::decode); a fault in a
+    /// decoder is one as well.
+    pub fn read(&self, row: &RequestRow, limits: &Limits) -> Result<ReadyRow> {
+        let image = self.look(row, limits)?;
+        let dataset = self.dataset(row)?;
+        let (encoded, unseen) = self.encoder.encode(&dataset.metadata)?;
+        let source = Source {
+            dataset: Arc::new(dataset),
+            metadata: Arc::new(encoded),
+            encoder: Arc::clone(&self.encoder),
+            task: Arc::clone(&self.task),
+            preprocess: self.model.preprocess(),
+            augment: None,
+            hide: None,
+            reads_image: reads_image(self.model.config.model.arm),
+            cache: None,
+            seed: 0,
+        };
+        Ok(ReadyRow {
+            sample: source.sample(0)?,
+            image,
+            unseen,
+        })
+    }
+
+    /// Predicts rows that this predictor read, together; one prediction a row, in their order.
+    pub fn predict(&self, rows: &[&ReadyRow]) -> Vec<Prediction> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let preprocess = self.model.preprocess();
+        let samples = rows.iter().map(|row| &row.sample);
+        let network = &self.model.network;
+        let batch = Batch::new(HostBatch::of(samples, &preprocess), &device(network));
+        let output = batch.run(network, &mut Context::evaluate(None)); // [batch, n_outputs]
+        decode(&self.task, output, &batch.to_input, preprocess.size)
+    }
+}

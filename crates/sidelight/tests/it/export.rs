@@ -1,0 +1,501 @@
+//! Exported graphs say what the model says.
+//!
+//! What ONNX Runtime makes of each graph is kept in `export.json`, with a checksum of the graph's text: while the graph
+//! is the same its answers are, and our own predictions must be those. After a change of the graph:
+//!
+//! ```text
+//! SIDELIGHT_CASES=/tmp/cases cargo test -p sidelight --test it export
+//! python3 bench/check_onnx.py --cases /tmp/cases --golden crates/sidelight/tests/it/export.json
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use rand::Rng;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use sidelight::Error;
+use sidelight::config::{Config, ResizeMethod};
+use sidelight::dataset::{Dataset, ImageSource, MetadataValues, Targets};
+use sidelight::export::{ImageInput, onnx, safetensors};
+use sidelight::image::cache::fitted;
+use sidelight::network::parameter::{ParameterSpec, Parameters, Start};
+use sidelight::network::{
+    Custom, CustomLayer, Layer, Node, Plan, Shape, Value, Walk, shape::At, weights,
+};
+use sidelight::predict::Model;
+use sidelight::task::{Prediction, Task};
+
+use crate::scenes::{config, dataset, first, stream};
+use crate::training::session;
+
+const N_ROWS: usize = 8;
+const N_TRAIN: usize = 40;
+const POINTS: &str = "kind = \"points\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\"]";
+const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
+const CLASSES: &str = "kind = \"classes\"\ncolumns = [\"red\", \"round\"]";
+const VALUE: &str = "kind = \"value\"\ncolumns = [\"price\", \"rent\"]\nscale = \"log\"";
+
+/// What to build, and how its image comes in.
+struct Case {
+    name: &'static str,
+    target: &'static str,
+    model: &'static str,
+    resize: ResizeMethod,
+    image: ImageInput,
+}
+
+/// Every task, fusion, kind of head, way to resize and form of image at least once.
+fn cases() -> Vec<Case> {
+    let case = |name, target, model| Case {
+        name,
+        target,
+        model,
+        resize: ResizeMethod::Squish,
+        image: ImageInput::AnySize,
+    };
+    vec![
+        case("concat", CLASS, "fusion = \"concat\"\nauxiliary = 0.3"),
+        case(
+            "sum-logits",
+            VALUE,
+            "fusion = \"sum-logits\"\nauxiliary = 0.3",
+        ),
+        case("film", VALUE, "fusion = \"film\""),
+        case("daft", CLASSES, "fusion = \"daft\""),
+        case("metablock", CLASS, "fusion = \"metablock\""),
+        case("metanet", VALUE, "fusion = \"metanet\"\nhidden = 0"),
+        case("gate", CLASSES, "fusion = \"gate\""),
+        Case {
+            resize: ResizeMethod::Crop,
+            ..case("attention-crop", POINTS, "fusion = \"attention\"")
+        },
+        Case {
+            resize: ResizeMethod::Pad,
+            ..case("points-pad", POINTS, "fusion = \"concat\"")
+        },
+        Case {
+            resize: ResizeMethod::Crop,
+            ..case(
+                "heatmap-crop",
+                POINTS,
+                "head = \"heatmap\"\nfusion = \"concat\"",
+            )
+        },
+        Case {
+            image: ImageInput::Sized,
+            ..case(
+                "heatmap-sized",
+                POINTS,
+                "head = \"heatmap\"\nfusion = \"film\"",
+            )
+        },
+        Case {
+            image: ImageInput::Float,
+            ..case("float", CLASS, "fusion = \"film\"")
+        },
+        case("image-alone", VALUE, "arm = \"image\""),
+        case("metadata-alone", CLASS, "arm = \"metadata\""),
+        Case {
+            resize: ResizeMethod::Pad,
+            ..case("metadata-points", POINTS, "arm = \"metadata\"")
+        },
+    ]
+}
+
+const COLUMNS: &str = r#"
+[metadata]
+flag = "boolean"
+area = "continuous"
+time = { kind = "continuous", scale = "log" }
+rank = { kind = "continuous", scale = "quantile" }
+heading = { kind = "continuous", scale = "periodic", period = 360.0 }
+site = "categorical"
+zip = { kind = "categorical", encoding = "embedding" }
+taken = "datetime"
+empty = "continuous"
+none = "categorical"
+image = "continuous"
+"#;
+
+/// Noise of sizes that reduce, enlarge, keep and cut off.
+fn images(n: usize) -> Vec<ImageSource> {
+    const SIZES: [[u32; 2]; N_ROWS] = [
+        [24, 24],
+        [40, 31],
+        [17, 53],
+        [9, 12],
+        [130, 20],
+        [64, 64],
+        [25, 24],
+        [301, 217],
+    ];
+    let mut random = stream(5);
+    (0..n)
+        .map(|row| {
+            let [width, height] = SIZES[row % N_ROWS];
+            let image = image::RgbImage::from_fn(width, height, |x, y| {
+                let noise = random.next_u32();
+                // Some structure, or all large images would be equally grey.
+                let wave = (x * (3 + row as u32) / 2 + y * 5) % 256;
+                image::Rgb([
+                    noise as u8 / 2 + wave as u8 / 2,
+                    wave as u8,
+                    (noise >> 8) as u8,
+                ])
+            });
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            ImageSource::Bytes {
+                name: format!("{row}.png"),
+                bytes: Arc::from(bytes.into_inner()),
+            }
+        })
+        .collect()
+}
+
+/// Rows of all kinds of columns, with gaps; the first ones hold the odd values.
+fn table(n: usize, target: &str) -> Dataset {
+    let mut random = stream(6);
+    let mut unit = move || f64::from(random.next_u32()) / f64::from(u32::MAX);
+    let mut numbers = |low: f64, high: f64, odd: &[Option<f64>]| -> Vec<Option<f64>> {
+        let mut values: Vec<Option<f64>> =
+            (0..n).map(|_| Some(low + unit() * (high - low))).collect();
+        values[..odd.len()].copy_from_slice(odd);
+        values
+    };
+    let area = numbers(40.0, 260.0, &[None, Some(1e9), Some(-3.0)]);
+    let time = numbers(0.001, 2.0, &[Some(0.0), Some(-1.0), None, Some(1e12)]);
+    let rank = numbers(0.0, 1.0, &[Some(-5.0), Some(9.0), None]);
+    let heading = numbers(0.0, 360.0, &[Some(-90.0), Some(725.0), None]);
+    // 29 February, 31 December of a leap year, before 1970, a millisecond before midnight.
+    let odd = [
+        1_709_164_800.0,
+        1_735_689_599.0,
+        -86_401.5,
+        1_700_006_399.999,
+    ];
+    let taken = numbers(1.5e9, 1.7e9, &odd.map(Some));
+    let image = numbers(-1.0, 1.0, &[]);
+    let flag = (0..n).map(|row| (row % 5 != 0).then_some(row % 3 == 0));
+    let names = |all: &[&str]| {
+        all.iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let sites = names(&["mill", "02139", "7", "once", "barn, \"old\""]);
+    let site = (0..n).map(|row| match row {
+        0 => None,
+        1 => Some(3),
+        _ => Some([0, 1, 2, 4][row % 4]),
+    });
+    let zip = (0..n).map(|row| (row != 2).then_some((row % 4) as u32));
+    let columns = vec![
+        ("flag", MetadataValues::Boolean(flag.collect())),
+        ("area", MetadataValues::Continuous(area)),
+        ("time", MetadataValues::Continuous(time)),
+        ("rank", MetadataValues::Continuous(rank)),
+        ("heading", MetadataValues::Continuous(heading)),
+        (
+            "site",
+            MetadataValues::Categorical {
+                names: sites,
+                codes: site.collect(),
+            },
+        ),
+        (
+            "zip",
+            MetadataValues::Categorical {
+                names: names(&["10", "11", "12", "13"]),
+                codes: zip.collect(),
+            },
+        ),
+        ("taken", MetadataValues::Datetime(taken)),
+        ("empty", MetadataValues::Continuous(vec![None; n])),
+        (
+            "none",
+            MetadataValues::Categorical {
+                names: vec![],
+                codes: vec![None; n],
+            },
+        ),
+        ("image", MetadataValues::Continuous(image)),
+    ];
+    let targets = match target {
+        POINTS => Targets::Points {
+            n_points: 2,
+            xy: (0..2 * n)
+                .map(|i| [(i % 9) as f32, (i % 7) as f32])
+                .collect(),
+        },
+        CLASS => Targets::Class {
+            names: names(&["elm", "oak", "ash"]),
+            index: (0..n).map(|row| Some((row % 3) as u32)).collect(),
+        },
+        CLASSES => Targets::Classes {
+            names: names(&["red", "round"]),
+            present: (0..2 * n).map(|i| Some(i % 3 == 0)).collect(),
+        },
+        _ => Targets::Value {
+            names: names(&["price", "rent"]),
+            values: (0..2 * n).map(|i| 1e5 + 1e4 * (i % 11) as f64).collect(),
+        },
+    };
+    dataset(images(n), columns, targets)
+}
+
+/// A model of the case with numbers that let every part show.
+fn model(case: &Case) -> (Model, Dataset) {
+    let rows = table(N_TRAIN, case.target);
+    let mut config: Config = config(case.target, &format!("[model]\n{}\n{COLUMNS}", case.model));
+    config.train.resize = case.resize;
+    let session = session(&config, &rows, &first(N_TRAIN - 8, &rows));
+    let mut model = session.into_model();
+    let mut random = stream(7);
+    let mut state = model.network.state_dict();
+    for (path, shape, values) in &mut state {
+        // Weights keep the size of what passes through them; others are about 0, or 1 where they are factors.
+        let fan_in = shape.iter().skip(1).product::<usize>().max(1) as f32;
+        let is_factor =
+            path.ends_with("running_var") || shape.len() == 1 && path.ends_with("weight");
+        for value in values.iter_mut() {
+            let uniform = random.next_u32() as f32 / u32::MAX as f32 - 0.5;
+            *value = if is_factor {
+                1.0 + 0.5 * uniform
+            } else if shape.len() > 1 {
+                uniform * (12.0 / fan_in).sqrt()
+            } else {
+                0.3 * uniform
+            };
+        }
+    }
+    model.network.load_state(state).unwrap();
+    let mut rows = rows;
+    rows.rows.truncate(N_ROWS);
+    rows.images.truncate(N_ROWS);
+    rows.targets = None;
+    rows.metadata.n_rows = N_ROWS;
+    for column in &mut rows.metadata.columns {
+        match &mut column.values {
+            MetadataValues::Boolean(values) => values.truncate(N_ROWS),
+            MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => {
+                values.truncate(N_ROWS);
+            }
+            MetadataValues::Categorical { codes, .. } => codes.truncate(N_ROWS),
+        }
+    }
+    (model, rows)
+}
+
+/// What is fed to the graph, for the script.
+fn write_case(dir: &std::path::Path, case: &Case, model: &Model, rows: &Dataset) {
+    fs::create_dir_all(dir).unwrap();
+    onnx(model, case.image)
+        .unwrap()
+        .save(&dir.join("model.onnx"))
+        .unwrap();
+    let mut all = Vec::new();
+    for (row, source) in rows.images.iter().enumerate() {
+        let ImageSource::Bytes { name, bytes } = source else {
+            panic!("bytes")
+        };
+        fs::write(dir.join(name), bytes).unwrap();
+        let picture = fitted(source, 24, case.resize, [0; 3]).unwrap();
+        let square =
+            image::RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.rgb);
+        square
+            .unwrap()
+            .save(dir.join(format!("fitted_{name}")))
+            .unwrap();
+        let cells = rows.metadata.columns.iter().map(|column| {
+            let cell = match &column.values {
+                MetadataValues::Boolean(values) => json!(values[row].map(u8::from)),
+                MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => {
+                    json!(values[row])
+                }
+                MetadataValues::Categorical { names, codes } => {
+                    json!(codes[row].map_or("", |code| &names[code as usize]))
+                }
+            };
+            (column.name.clone(), cell)
+        });
+        let cells: serde_json::Map<_, _> = cells.collect();
+        all.push(json!({"image": name, "metadata": cells}));
+    }
+    fs::write(dir.join("rows.json"), serde_json::to_vec(&all).unwrap()).unwrap();
+}
+
+/// What ONNX Runtime said of a case.
+#[derive(Deserialize)]
+struct Golden {
+    graph: String,
+    outputs: BTreeMap<String, Vec<serde_json::Value>>,
+}
+
+fn checksum(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The names of the outputs, and the numbers of a prediction in the order in which the graph puts them out.
+fn numbers(prediction: &Prediction) -> (&'static str, Vec<f64>) {
+    let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
+    match prediction {
+        Prediction::Points { xy } => ("points", wide(&xy.concat())),
+        Prediction::Class { probabilities } | Prediction::Classes { probabilities } => {
+            ("probabilities", wide(probabilities))
+        }
+        Prediction::Value { values } => ("values", values.clone()),
+    }
+}
+
+#[test]
+fn export_says_in_onnx_runtime_what_the_model_says() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/export.json");
+    let golden = fs::read_to_string(golden).unwrap();
+    let golden: BTreeMap<String, Golden> = serde_json::from_str(&golden).unwrap();
+    let dir = std::env::var_os("SIDELIGHT_CASES").map(PathBuf::from);
+    for case in cases() {
+        let (model, rows) = model(&case);
+        let graph = onnx(&model, case.image).unwrap();
+        let checksum = checksum(&graph.to_string());
+        let predicted = model.predict(&rows, &mut |_, _| {}).unwrap();
+        if let Some(dir) = &dir {
+            let dir = dir.join(case.name);
+            write_case(&dir, &case, &model, &rows);
+            fs::write(dir.join("checksum"), checksum).unwrap();
+            continue;
+        }
+        let Some(golden) = golden.get(case.name) else {
+            panic!("{} is not in export.json; see above", case.name);
+        };
+        assert_eq!(
+            golden.graph, checksum,
+            "the graph of {} changed; see above",
+            case.name
+        );
+        for (row, prediction) in predicted.predictions.iter().enumerate() {
+            let (name, ours) = numbers(prediction.as_ref().unwrap());
+            let theirs: Vec<f64> =
+                serde_json::from_value(golden.outputs[name][row].clone()).unwrap();
+            assert_eq!(ours.len(), theirs.len());
+            // Probabilities are about 1 in size, points as large as the square of 24 pixels at least.
+            for (ours, theirs) in ours.iter().zip(&theirs) {
+                let scale = ours.abs().max(1.0);
+                assert!(
+                    (ours - theirs).abs() <= 1e-4 * scale,
+                    "{}, row {row}: {ours} is not {theirs}",
+                    case.name
+                );
+            }
+            if let (Task::Class { names, .. }, Some(said)) =
+                (&model.task, golden.outputs.get("prediction"))
+            {
+                let best = (0..ours.len())
+                    .max_by(|&a, &b| ours[a].total_cmp(&ours[b]))
+                    .unwrap();
+                assert_eq!(said[row].as_str().unwrap(), names[best]);
+            }
+        }
+    }
+}
+
+#[test]
+fn export_names_inputs_after_columns_and_types_them() {
+    let (model, _) = model(&cases()[0]);
+    let graph = onnx(&model, ImageInput::AnySize).unwrap();
+    let ports = |ports: Vec<sidelight::export::Port>| -> Vec<String> {
+        ports
+            .into_iter()
+            .map(|port| format!("{} {} [{}]", port.name, port.kind, port.shape.join(", ")))
+            .collect()
+    };
+    assert_eq!(
+        ports(graph.inputs()),
+        [
+            "image uint8 [n, height, width, 3]",
+            "flag float64 [n]",
+            "area float64 [n]",
+            "time float64 [n]",
+            "rank float64 [n]",
+            "heading float64 [n]",
+            "site string [n]",
+            "zip string [n]",
+            "taken float64 [n]",
+            "empty float64 [n]",
+            "none string [n]",
+            // The image has that name.
+            "metadata.image float64 [n]",
+        ]
+    );
+    assert_eq!(
+        ports(graph.outputs()),
+        ["prediction string [n]", "probabilities float32 [n, 3]"]
+    );
+    let text = graph.to_string();
+    let first = "features.0.0/Conv = Conv(normalise/Add, features.0.0.weight, kernel_shape=[3, 3], strides=[2, 2], \
+                 pads=[1, 1, 1, 1], dilations=[1, 1], group=1)";
+    assert!(text.contains(first), "{text}");
+    assert!(
+        !text.contains("auxiliary") && !text.contains("Dropout"),
+        "{text}"
+    );
+    let sized = onnx(&model, ImageInput::Sized).unwrap();
+    assert_eq!(ports(sized.inputs())[0], "image uint8 [n, 24, 24, 3]");
+}
+
+#[derive(Debug)]
+struct Own;
+
+impl CustomLayer for Own {
+    fn name(&self) -> &str {
+        "own"
+    }
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        Vec::new()
+    }
+    fn output(&self, _: &At<'_>, input: Shape) -> sidelight::Result<Shape> {
+        Ok(input)
+    }
+    fn forward(&self, _: &Parameters, x: Value, _: &mut Walk<'_>) -> Value {
+        x
+    }
+}
+
+#[test]
+fn export_refuses_a_layer_that_it_cannot_know() {
+    let (mut model, _) = model(&cases()[0]);
+    let own = Plan::leaf(Layer::Custom(Custom::new(Own)));
+    let own = Node::new(&own, "own", Start::Zeros, &Device::flex());
+    model.network.root.children.push(("own".into(), own));
+    let failed = onnx(&model, ImageInput::AnySize).unwrap_err();
+    assert!(matches!(&failed, Error::NoOnnx { path, layer } if path == "own" && layer == "custom"));
+    assert!(failed.hint().unwrap().contains("--safetensors"));
+}
+
+#[test]
+fn export_writes_weights_that_are_read_back() {
+    let (model, _) = model(&cases()[1]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let n_bytes = safetensors(&model, &path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), n_bytes as u64);
+    let file = weights::read(&path).unwrap();
+    let state = model.network.state_dict();
+    assert_eq!(file.keys().len(), state.len());
+    let mut other = model.network.clone();
+    other
+        .load_state(
+            state
+                .iter()
+                .map(|(k, s, v)| (k.clone(), s.clone(), vec![0.0; v.len()]))
+                .collect(),
+        )
+        .unwrap();
+    other.load_weights(&path).unwrap();
+    assert_eq!(other.state_dict(), state);
+}
