@@ -34,6 +34,8 @@ pub(super) struct Entry {
     /// Where its bytes begin.
     pub(super) offset: u64,
     pub(super) n_bytes: u64,
+    /// Whether the archive ends before it does.
+    pub(super) is_cut: bool,
 }
 
 impl Archive {
@@ -64,7 +66,8 @@ impl Archive {
         self.next.min(self.n_bytes)
     }
 
-    /// The next file; `None` at the archive's end mark. Folders, links and devices are passed over.
+    /// The next file; `None` at the archive's end mark. Folders, links and devices are passed over. A file that is cut
+    /// short is given all the same, so that it is known whose it was; the next call is the error.
     ///
     /// # Errors
     ///
@@ -75,7 +78,7 @@ impl Archive {
             let header_at = self.next;
             if header_at + BLOCK > self.n_bytes {
                 // Also where it stops between two members: an archive that is whole says that it ends.
-                return Err(self.damage("cut short", self.n_bytes));
+                return Err(self.cut());
             }
             let mut block = [0; BLOCK as usize];
             self.read_at(header_at, &mut block)?;
@@ -95,12 +98,14 @@ impl Archive {
             }
             let offset = header_at + BLOCK;
             let end = offset.checked_add(n_bytes);
-            if end.is_none_or(|end| end > self.n_bytes) {
-                return Err(self.damage("cut short", self.n_bytes));
+            let is_cut = end.is_none_or(|end| end > self.n_bytes);
+            if is_cut && !is_file {
+                return Err(self.cut());
             }
-            self.next = n_bytes
-                .checked_next_multiple_of(BLOCK)
-                .map_or(self.n_bytes, |padded| offset + padded);
+            self.next = match n_bytes.checked_next_multiple_of(BLOCK) {
+                Some(padded) if !is_cut => offset + padded,
+                _ => self.n_bytes,
+            };
             match kind {
                 EntryType::GNULongName | EntryType::XHeader => {
                     if n_bytes > MAX_ATTRIBUTES {
@@ -130,6 +135,7 @@ impl Archive {
                         name: String::from_utf8_lossy(&name).into_owned(),
                         offset,
                         n_bytes,
+                        is_cut,
                     }));
                 }
                 _ => (long_name, long_size) = (None, None),
@@ -166,6 +172,11 @@ impl Archive {
                 source,
             },
         })
+    }
+
+    /// The error of an archive that ends too early.
+    pub(super) fn cut(&self) -> Error {
+        self.damage("cut short", self.n_bytes)
     }
 
     fn damage(&self, what: &'static str, offset: u64) -> Error {

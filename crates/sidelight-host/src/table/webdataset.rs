@@ -235,6 +235,12 @@ impl Samples {
                             self.pending = Some(entry);
                             break;
                         }
+                        if entry.is_cut {
+                            sample.broken = Some(archive.cut());
+                            self.n_done += archive.n_read();
+                            self.open = None;
+                            break;
+                        }
                         let extension = extension.to_ascii_lowercase();
                         sample.add(&extension, entry);
                     }

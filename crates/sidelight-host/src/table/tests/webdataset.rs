@@ -223,6 +223,16 @@ fn an_archive_that_is_cut_short_is_named_with_its_offset_and_the_next_is_read() 
             "s-0.tar, row 2, sample `a/1`: s-0.tar: cut short at byte {cut}"
         )]
     );
+    // The file that it broke off in may be the next sample's: the one before is whole.
+    let cut = whole
+        .windows(6)
+        .position(|bytes| bytes == b"2.json")
+        .unwrap()
+        + 514;
+    let shards = Shards::new(&[("s-0.tar", whole[..cut].to_vec())]);
+    let (n_rows, bad) = shards.bad("s-0.tar");
+    let expected = format!("s-0.tar, row 3, sample `2`: s-0.tar: cut short at byte {cut}");
+    assert_eq!((n_rows, bad), (3, vec![expected]));
     let error = Table::read(&shards.path("s-0.tar")).unwrap_err();
     assert!(
         error
