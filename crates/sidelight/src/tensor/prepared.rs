@@ -1,7 +1,7 @@
 //! Convolutions whose normalisation was folded in and whose weights were packed once, for many forward passes.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::backend::{BackendTensor, DispatchTensorKind};
 use burn::tensor::{DType, Tensor};
@@ -67,21 +67,19 @@ impl Prepared {
         for part in of {
             parts.push(flat(part)?);
         }
-        let packed = {
-            let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*place {
-                Some(kept) if kept.how == how && all_same(&kept.of, &parts) => kept.packed.clone(),
-                _ => {
-                    let Folded { scale, shift } = fold();
-                    let (scale, shift) = (flat(&scale)?, flat(&shift)?);
-                    let packed = Packed(Arc::new(cpu::pack(&parts[0], &scale, &shift, how)));
-                    *place = Some(Kept {
-                        of: parts,
-                        how,
-                        packed: packed.clone(),
-                    });
-                    packed
-                }
+        let known = self.known(&parts, how);
+        let packed = match known {
+            Some(packed) => packed,
+            None => {
+                let Folded { scale, shift } = fold();
+                let (scale, shift) = (flat(&scale)?, flat(&shift)?);
+                let packed = Packed(Arc::new(cpu::pack(&parts[0], &scale, &shift, how)));
+                *self.place() = Some(Kept {
+                    of: parts,
+                    how,
+                    packed: packed.clone(),
+                });
+                packed
             }
         };
         let x = x.clone().into_dispatch();
@@ -96,6 +94,22 @@ impl Prepared {
                 ))
             }
         })
+    }
+}
+
+impl Prepared {
+    /// What was packed from these.
+    fn known(&self, parts: &[Flat], how: Convolution) -> Option<Packed> {
+        match &*self.place() {
+            Some(kept) if kept.how == how && all_same(&kept.of, parts) => Some(kept.packed.clone()),
+            _ => None,
+        }
+    }
+
+    /// Never held while anything is computed: a thread that waits for its pieces takes on other work of the pool, and
+    /// with it other rows that come through this very layer. Two of them may pack it at first; either will do.
+    fn place(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,6 +145,37 @@ mod tests {
 
     fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
         x.into_data().try_into_vec().unwrap()
+    }
+
+    /// A thread that waits for the pieces of a packing takes on other rows, which come through the same layer.
+    #[test]
+    fn other_rows_come_through_while_weights_are_packed() {
+        let device = Device::flex();
+        let even = Distribution::Uniform(-1.0, 1.0);
+        let x = Tensor::<4>::random([2, 3, 7, 5], even, &device);
+        let weight = Tensor::<4>::random([4, 3, 3, 3], even, &device);
+        let folded = Folded {
+            scale: Tensor::ones([4], &device),
+            shift: Tensor::zeros([4], &device),
+        };
+        let place = Prepared::default();
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let run = |fold: &dyn Fn() -> Folded| {
+                let y = place.run(&x, &weight, &[], fold, (None, None), HOW);
+                numbers(y.unwrap())
+            };
+            let within = std::cell::RefCell::new(Vec::new());
+            let outer = run(&|| {
+                within.replace(run(&|| folded.clone()));
+                folded.clone()
+            });
+            done.send((outer, within.into_inner())).unwrap();
+        });
+        // Far longer than it takes: a lock that is held in the meantime is waited for for ever.
+        let minute = std::time::Duration::from_secs(60);
+        let (outer, within) = is_done.recv_timeout(minute).expect("it stands still");
+        assert_eq!(outer, within);
     }
 
     #[test]
