@@ -21,8 +21,6 @@ mod problems;
 mod rows;
 mod weights;
 
-pub(crate) use problems::in_full;
-
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 

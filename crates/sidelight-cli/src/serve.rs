@@ -39,8 +39,9 @@ pub(crate) use metrics::Metrics;
 pub(crate) use models::Models;
 
 use body::{Bodies, Held};
-use engine::Decoders;
+use engine::{Decoders, Engine};
 use fault::Fault;
+use models::Shelved;
 use request::Asked;
 
 /// What a request may cost.
@@ -163,12 +164,19 @@ fn which(query: Asking) -> Result<Option<String>, Fault> {
 }
 
 impl App {
-    async fn asked(&self, request: Request) -> Result<(Asked, Held), Fault> {
+    /// The model that is asked, as it was when it was, and the rows.
+    async fn asked(
+        &self,
+        query: Asking,
+        request: Request,
+    ) -> Result<(&Shelved, Arc<Engine>, Asked, Held), Fault> {
+        let shelved = self.models.get(which(query)?.as_deref())?;
+        let engine = shelved.engine();
         let (parts, body) = request.into_parts();
         let mut held = self.bodies.read(&parts.headers, body).await?;
         let bytes = std::mem::take(&mut held.bytes);
         let asked = request::rows(&parts.headers, bytes, self.limits.max_rows).await?;
-        Ok((asked, held))
+        Ok((shelved, engine, asked, held))
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
@@ -201,10 +209,7 @@ async fn predict(
     query: Asking,
     request: Request,
 ) -> Result<Response, Fault> {
-    let name = which(query)?;
-    let shelved = app.models.get(name.as_deref())?;
-    let engine = shelved.engine();
-    let (asked, _held) = app.asked(request).await?;
+    let (shelved, engine, asked, _held) = app.asked(query, request).await?;
     check_images(&asked, engine.predictor().needs_image())?;
     let predicted = app
         .in_time(engine.predict(asked.rows, &app.decoders))
@@ -225,10 +230,7 @@ async fn explain(
     query: Asking,
     request: Request,
 ) -> Result<Response, Fault> {
-    let name = which(query)?;
-    let shelved = app.models.get(name.as_deref())?;
-    let engine = shelved.engine();
-    let (mut asked, held) = app.asked(request).await?;
+    let (shelved, engine, mut asked, held) = app.asked(query, request).await?;
     check_images(&asked, engine.predictor().reads_image())?;
     let (Some(row), false) = (asked.rows.pop(), asked.is_list) else {
         return Err(Fault::new(

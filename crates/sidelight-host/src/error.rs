@@ -1026,6 +1026,17 @@ pub enum Error {
     },
 }
 
+/// An error with its causes in one line.
+pub fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text += &format!(": {next}");
+        cause = next.source();
+    }
+    text
+}
+
 impl Error {
     /// The row or cell that it is about, where it is about one.
     pub fn place(&self) -> Option<&Place> {

@@ -83,6 +83,15 @@ pub enum Prediction {
     },
 }
 
+/// The most probable class, the first of equals; `None` of no probability.
+pub fn likeliest(probabilities: &[f32]) -> Option<usize> {
+    let order = |&a: &usize, &b: &usize| {
+        let by_size = probabilities[a].total_cmp(&probabilities[b]);
+        by_size.then(b.cmp(&a))
+    };
+    (0..probabilities.len()).max_by(order)
+}
+
 impl Task {
     /// Fits on the rows at these positions (training rows only).
     ///

@@ -16,6 +16,9 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512::{Avx512, Avx512Bf16};
 pub(crate) use portable::Portable;
 
+/// Numbers of the longest vector.
+pub(crate) const MAX_LANES: usize = 16;
+
 /// Vectors of `f32` under one instruction set.
 pub(crate) trait Simd: Copy + Send + Sync {
     /// A vector of [`Simd::LANES`] numbers.
@@ -91,20 +94,20 @@ pub(crate) trait Simd: Copy + Send + Sync {
         dst: *mut f32,
         pitch: usize,
     ) {
-        for i in 0..len {
-            for r in 0..Self::LANES {
-                // SAFETY: forwarded from the caller.
-                unsafe {
-                    let x = if r < rows {
-                        *src.add(r * stride + i)
-                    } else {
-                        0.0
-                    };
-                    *dst.add(i * pitch + r) = x;
-                }
+        let mut block = [self.zero(); MAX_LANES];
+        // SAFETY: forwarded from the caller.
+        unsafe {
+            for (r, row) in block.iter_mut().enumerate().take(rows) {
+                *row = self.load_n(src.add(r * stride), len);
+            }
+            self.turned(&mut block);
+            for (i, column) in block.into_iter().enumerate().take(len) {
+                self.store(dst.add(i * pitch), column);
             }
         }
     }
+    /// Turns the first [`Simd::LANES`] vectors, rows of a square, into its columns.
+    fn turned(self, block: &mut [Self::V; MAX_LANES]);
 
     #[inline(always)]
     fn zero(self) -> Self::V {

@@ -30,7 +30,6 @@ use std::fmt;
 use std::path::Path;
 
 use prost::Message;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 use serde_json::json;
 
@@ -89,7 +88,7 @@ pub struct Onnx {
 pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
     let network = model.network.valid();
     let preprocess = model.preprocess();
-    let reads_metadata = network.root.plan().reads_metadata();
+    let reads_metadata = network.reads_metadata();
     let columns: Vec<&str> = match reads_metadata {
         true => model
             .encoder
@@ -275,28 +274,6 @@ fn port(info: &proto::ValueInfo) -> Port {
 ///
 /// [`Error::Write`].
 pub fn safetensors(model: &Model, path: &Path) -> Result<usize> {
-    let failed = |source| Error::Write {
-        path: path.to_path_buf(),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidData, source),
-    };
-    let state: Vec<(String, Vec<usize>, Vec<u8>)> = model
-        .network
-        .state_dict()
-        .into_iter()
-        .map(|(key, shape, values)| {
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-            (key, shape, bytes.collect())
-        })
-        .collect();
-    let views: std::result::Result<Vec<_>, _> = state
-        .iter()
-        .map(|(key, shape, bytes)| {
-            Ok((
-                key.as_str(),
-                TensorView::new(Dtype::F32, shape.clone(), bytes)?,
-            ))
-        })
-        .collect();
     let header = [
         ("format", "pt".to_owned()),
         ("backbone", model.config.model.backbone.clone()),
@@ -305,9 +282,5 @@ pub fn safetensors(model: &Model, path: &Path) -> Result<usize> {
         ("input", json!(model.network.input).to_string()),
     ];
     let header = header.map(|(key, value)| (key.to_owned(), value)).into();
-    let bytes = views
-        .and_then(|views| ::safetensors::serialize(views, Some(header)))
-        .map_err(failed)?;
-    write_whole(path, |file| file.write_all(&bytes))?;
-    Ok(bytes.len())
+    model.network.write_weights(path, Some(header))
 }

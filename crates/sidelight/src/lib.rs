@@ -5,8 +5,8 @@
 //! own (`sidelight-host`), so that the compiler sees to it.
 
 pub use sidelight_host::{
-    audit, augment, check, config, dataset, demo, encode, error, evidence, hub, image, loader,
-    metric, report, run, schema, split, statistics, table, task,
+    audit, augment, check, config, dataset, demo, digest, encode, error, evidence, hub, image,
+    loader, metric, report, run, schema, split, statistics, table, task,
 };
 // — Burn begins here —
 pub mod compare;

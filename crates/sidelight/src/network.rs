@@ -44,6 +44,7 @@ pub use path::matches;
 pub use plan::Plan;
 pub use shape::{Inferred, Shape};
 pub use tree::Node;
+pub(crate) use tree::join;
 pub use value::{BatchStatistics, Context, MetadataTensors, Mode, Value, Walk};
 
 use crate::encode::Embedding;
@@ -220,6 +221,11 @@ impl Network {
             })
             .collect();
         Value::cat(results)
+    }
+
+    /// Whether some layer reads the rows' metadata.
+    pub fn reads_metadata(&self) -> bool {
+        self.root.plan().reads_metadata()
     }
 
     /// Whether it was built to do without the image of a row: some layer leaves it out while training.

@@ -10,7 +10,6 @@ mod table;
 
 pub use predictor::{Predictor, ReadyRow};
 
-pub(crate) use store::checksum;
 pub use table::{BadRows, Progress, TableOptions, TableOutcome, predict_table};
 
 use std::sync::Arc;

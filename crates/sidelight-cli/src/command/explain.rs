@@ -33,7 +33,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
         terminal.progress(|| format!("{done} of {all} rows read"))
     })?;
     for (_, problem) in &prepared.problems {
-        terminal.warn(super::problems::in_full(&**problem));
+        terminal.warn(sidelight::error::in_full(&**problem));
     }
     let all = shares(&prepared);
     // Of one row alone nothing is shuffled.

@@ -1,6 +1,7 @@
 //! Says what was wrong with rows that were predicted all the same, or could not be.
 
 use sidelight::dataset::Dataset;
+use sidelight::error::in_full;
 use sidelight::predict::Predictions;
 
 use crate::terminal::{Terminal, count};
@@ -28,15 +29,4 @@ pub(super) fn say(dataset: &Dataset, predictions: &Predictions, terminal: &mut T
     if n > MOST {
         terminal.say(format!("  and {} more", n - MOST));
     }
-}
-
-/// An error with its causes in one line.
-pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text += &format!(": {next}");
-        cause = next.source();
-    }
-    text
 }

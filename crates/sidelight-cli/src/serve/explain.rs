@@ -13,7 +13,8 @@ use super::reply;
 
 /// Explains the prediction of one row.
 pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Result<Value, Fault> {
-    let refused = |error: sidelight::Error| Fault::of_row(&error, row.number, false);
+    let refused_by = |error: &sidelight::Error| Fault::of_row(error, row.number, false);
+    let refused = |error: sidelight::Error| refused_by(&error);
     let (of_model, dataset) = (predictor.model(), predictor.dataset(row).map_err(refused)?);
     let rows = Prepared::new(of_model, &dataset, &mut |_, _| ()).map_err(refused)?;
     if let Some((_, problem)) = rows.problems.first() {
@@ -22,7 +23,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
             sidelight::Error::RowImage { source, .. } => source,
             other => other,
         };
-        return Err(refused_by(cause, row));
+        return Err(refused_by(cause));
     }
     let own = rows.predict(Picture::Own, &rows.metadata).pop().flatten();
     let share = shares(&rows).pop();
@@ -56,10 +57,6 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
         "heat": heat,
         "curves": curves.iter().map(curve).collect::<Vec<_>>(),
     }))
-}
-
-fn refused_by(error: &sidelight::Error, row: &RequestRow) -> Fault {
-    Fault::of_row(error, row.number, false)
 }
 
 /// The map divided by its largest value, and from its places to pixels of the stored image.

@@ -3,8 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-
-use crate::command::in_full;
+use sidelight::error::in_full;
 
 /// A refusal with its status: `{"error": …, "hint": …}`.
 #[derive(Debug, Clone)]

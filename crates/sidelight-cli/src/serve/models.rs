@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
+use sidelight::error::in_full;
 use sidelight::predict::{Model, Predictor};
 use sidelight::run::Run;
 use tokio::sync::mpsc::UnboundedSender;
@@ -15,7 +16,6 @@ use super::engine::{Batching, Engine, Places};
 use super::fault::Fault;
 use super::metrics::Metrics;
 use crate::args::Machine;
-use crate::command::in_full;
 use crate::refusal::Refusal;
 
 /// How often folders are looked at.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sidelight::image::{Affine, Facts};
-use sidelight::task::{Prediction, Task};
+use sidelight::task::{Prediction, Task, likeliest};
 
 use super::engine::Predicted;
 
@@ -46,11 +46,7 @@ pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
             json!({"kind": "points", "points": points})
         }
         Prediction::Class { probabilities } => {
-            // The first of the largest, as in a table of predictions.
-            let best = (0..probabilities.len())
-                .rev()
-                .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
-            let best = best.unwrap_or_default();
+            let best = likeliest(probabilities).unwrap_or_default();
             json!({
                 "kind": "class",
                 "class": names.get(best),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::error::{Error, Place, nearest};
+use crate::error::{Error, Place, in_full, nearest};
 use crate::schema::{Disguise, Reason};
 
 /// How bad a problem is.
@@ -302,13 +302,7 @@ impl fmt::Display for Problem {
                 )
             }
             Self::UnreadableImage { at, source } => {
-                write!(f, "{at}: {source}")?;
-                let mut cause = std::error::Error::source(source);
-                while let Some(error) = cause {
-                    write!(f, ": {error}")?;
-                    cause = error.source();
-                }
-                Ok(())
+                write!(f, "{at}: {}", in_full(source))
             }
             Self::PointsOutside {
                 n_points,

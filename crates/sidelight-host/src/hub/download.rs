@@ -5,7 +5,6 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use ureq::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE,
 };
@@ -14,6 +13,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, 
 use ureq::{Agent, Body, Proxy};
 
 use super::{FILES, HubEvent, HubName, HubOptions, check};
+use crate::digest;
 use crate::error::{Error, Result};
 
 /// Redirects that are followed; the hub needs one or two.
@@ -527,25 +527,7 @@ fn check_sum(remote: &Remote, part: &Path) -> Result<()> {
     let Some(expected) = remote.tag.as_ref().filter(|tag| is_sha256(tag)) else {
         return Ok(());
     };
-    let cannot_read = |source| Error::Read {
-        path: part.to_path_buf(),
-        source,
-    };
-    let mut file = File::open(part).map_err(cannot_read)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(cannot_read)? {
-            0 => break,
-            n => hash.update(&buffer[..n]),
-        }
-    }
-    drop(file);
-    let found: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let (found, _) = digest::of_file(part)?;
     if found.eq_ignore_ascii_case(expected) {
         return Ok(());
     }

@@ -20,8 +20,9 @@ use tempfile::TempDir;
 
 use super::table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
 use super::whole::{cannot_write, hidden_sibling, remove_folder_if_there, write_whole};
+use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
-use crate::error::{Error, Found, Place, Result};
+use crate::error::{Error, Found, Place, Result, in_full};
 
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = ".lock";
@@ -90,7 +91,7 @@ impl TableFile {
                     .to_string_lossy()
                     .into(),
                 bytes,
-                ends: hexadecimal(digest),
+                ends: hexadecimal(&digest.finalize()),
                 modified: match is_large {
                     true => modified.map_or(0, |since| since.as_nanos()),
                     false => 0,
@@ -212,12 +213,7 @@ impl BadRowRecord {
             Error::RowImage { source, .. } => source,
             error => error,
         };
-        let mut reason = inner.to_string();
-        let mut cause = std::error::Error::source(inner);
-        while let Some(next) = cause {
-            reason += &format!(": {next}");
-            cause = next.source();
-        }
+        let reason = in_full(inner);
         let at = error.place().cloned().unwrap_or_else(|| Place {
             row: Some(row),
             ..Place::file("")
@@ -370,17 +366,13 @@ impl Parts {
     }
 
     /// A table for the rows of a part without a prediction.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Write`].
-    pub fn bad_rows(&self, part: usize) -> Result<BadRowsWriter> {
-        Ok(BadRowsWriter {
+    pub fn bad_rows(&self, part: usize) -> BadRowsWriter {
+        BadRowsWriter {
             path: self.bad_path(part),
             table: None,
             n_rows: 0,
             first: Vec::new(),
-        })
+        }
     }
 
     /// Says that a part is whole: its predictions are written, and its bad rows.
@@ -405,10 +397,10 @@ impl Parts {
             first_bad,
             unseen,
             absent,
-            sha256: checksum(&self.path(part))?,
+            sha256: digest::of_file(&self.path(part))?.0,
             bad_sha256: match n_bad {
                 0 => None,
-                _ => Some(checksum(&self.bad_path(part))?),
+                _ => Some(digest::of_file(&self.bad_path(part))?.0),
             },
         };
         write_json(&self.record_path(part), &record)?;
@@ -482,7 +474,8 @@ impl Parts {
                 .map(|sum| (self.bad_path(part), sum)),
         );
         for (path, expected) in files {
-            if checksum(&path).ok().as_ref() != Some(expected) {
+            let found = digest::of_file(&path).map(|(sha256, _)| sha256);
+            if found.ok().as_ref() != Some(expected) {
                 remove_file_if_there(&self.record_path(part))?;
                 remove_file_if_there(&path)?;
                 return Err(Error::PartDamaged { path });
@@ -634,22 +627,6 @@ impl std::io::Write for Hashed<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-fn checksum(path: &Path) -> Result<String> {
-    let mut digest = Sha256::new();
-    File::open(path)
-        .and_then(|mut file| std::io::copy(&mut file, &mut Hashed(&mut digest)))
-        .map_err(|source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
-    Ok(hexadecimal(digest))
-}
-
-fn hexadecimal(digest: Sha256) -> String {
-    let bytes = digest.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

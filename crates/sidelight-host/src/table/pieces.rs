@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::Digest as _;
 
 use super::{Table, csv, extension, folder, jsonl, parquet, webdataset};
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 
 /// The most bytes that a row of text can have. Without a bound a quote that is never closed would fill the memory.
@@ -302,7 +303,6 @@ impl Rows for Held {
                 digest.update([0]);
             }
         }
-        let bytes = digest.finalize();
-        Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hexadecimal(&digest.finalize()))
     }
 }

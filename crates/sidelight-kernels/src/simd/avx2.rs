@@ -1,6 +1,6 @@
 //! AVX2 with FMA.
 
-use super::{Kernel, RowTile, Simd};
+use super::{Kernel, MAX_LANES, RowTile, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that AVX2 and FMA may run.
@@ -85,28 +85,10 @@ impl Simd for Avx2 {
     operation!(pow2(a) => _mm256_castsi256_ps(_mm256_slli_epi32::<23>(
         _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)))));
     #[inline(always)]
-    unsafe fn turn(
-        self,
-        src: *const f32,
-        stride: usize,
-        [rows, len]: [usize; 2],
-        dst: *mut f32,
-        pitch: usize,
-    ) {
-        // SAFETY: the token proves AVX; masked lanes are not read; the caller vouches for the rest.
-        unsafe {
-            let mut block = [_mm256_setzero_ps(); 8];
-            for (r, row) in block.iter_mut().enumerate() {
-                if r < rows {
-                    *row = _mm256_maskload_ps(src.add(r * stride), first(len));
-                }
-            }
-            for (i, row) in turned(block).into_iter().enumerate() {
-                if i < len {
-                    _mm256_storeu_ps(dst.add(i * pitch), row);
-                }
-            }
-        }
+    fn turned(self, block: &mut [__m256; MAX_LANES]) {
+        let rows: [__m256; 8] = std::array::from_fn(|r| block[r]);
+        // SAFETY: the token proves that the machine has AVX; no memory is touched.
+        block[..8].copy_from_slice(&unsafe { turned(rows) });
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {

@@ -1,6 +1,6 @@
 //! AVX-512, with and without bf16 dot products.
 
-use super::{Kernel, RowTile, Simd};
+use super::{Kernel, MAX_LANES, RowTile, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that AVX-512 F/BW/DQ/VL may run.
@@ -101,29 +101,9 @@ macro_rules! implement {
             operation!(round(a) => _mm512_roundscale_ps::<0>(a));
             operation!(pow2(a) => _mm512_scalef_ps(_mm512_set1_ps(1.0), a));
             #[inline(always)]
-            unsafe fn turn(
-                self,
-                src: *const f32,
-                stride: usize,
-                [rows, len]: [usize; 2],
-                dst: *mut f32,
-                pitch: usize,
-            ) {
-                // SAFETY: the token proves AVX-512; the caller vouches for the memory.
-                unsafe {
-                    let mut block = [_mm512_setzero_ps(); 16];
-                    for (r, row) in block.iter_mut().enumerate() {
-                        if r < rows {
-                            *row = _mm512_maskz_loadu_ps(first(len), src.add(r * stride));
-                        }
-                    }
-                    let block = turned(block);
-                    for (i, row) in block.into_iter().enumerate() {
-                        if i < len {
-                            _mm512_storeu_ps(dst.add(i * pitch), row);
-                        }
-                    }
-                }
+            fn turned(self, block: &mut [__m512; MAX_LANES]) {
+                // SAFETY: the token proves that the machine has AVX-512; no memory is touched.
+                *block = unsafe { turned(*block) };
             }
             #[inline(always)]
             unsafe fn load(self, p: *const f32) -> __m512 {

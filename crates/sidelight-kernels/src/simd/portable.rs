@@ -5,7 +5,7 @@
     reason = "indices name lanes, in several arrays at once"
 )]
 
-use super::{Kernel, RowTile, Simd};
+use super::{Kernel, MAX_LANES, RowTile, Simd};
 
 /// Needs nothing of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,16 @@ impl Simd for Portable {
     #[inline(always)]
     fn splat(self, x: f32) -> Eight {
         Eight([x; 8])
+    }
+    #[inline(always)]
+    fn turned(self, block: &mut [Eight; MAX_LANES]) {
+        for r in 0..8 {
+            for i in 0..r {
+                let upper = block[i].0[r];
+                block[i].0[r] = block[r].0[i];
+                block[r].0[i] = upper;
+            }
+        }
     }
     #[inline(always)]
     fn add(self, a: Eight, b: Eight) -> Eight {

@@ -9,6 +9,7 @@ use super::arm::{Arm, Model, first_fusion};
 use super::{CompareOptions, Speed};
 use crate::config::{self, Config, SplitConfig};
 use crate::dataset::{Dataset, ImageSource};
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::metric::main_metric;
 use crate::metric::weighted::WeightedMetric;
@@ -246,11 +247,7 @@ impl Design {
             hash.update(rows.len().to_le_bytes());
             rows.iter().for_each(|row| hash.update(row.to_le_bytes()));
         }
-        Ok(hash
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hexadecimal(&hash.finalize()))
     }
 
     fn check_metric(&self) -> Result<()> {

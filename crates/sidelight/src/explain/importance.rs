@@ -73,7 +73,7 @@ pub fn importance(rows: &Prepared<'_>, repeats: usize, seed: u64) -> Result<Vec<
             .collect()
     };
     let intact = scored(&rows.predict(Picture::Own, &rows.metadata));
-    let reads = model.network.root.plan().reads_metadata();
+    let reads = model.network.reads_metadata();
     let spans = model.encoder.spans();
     let columns = model.encoder.columns.iter().zip(&spans).enumerate();
     let mut found = Vec::new();

@@ -12,7 +12,6 @@ use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
 use crate::encode::number::Transform;
 use crate::encode::{EncodedColumn, Encoder, Fitted};
 use crate::error::Result;
-use crate::network::Network;
 use crate::report::overlay::as_read;
 
 /// Points of a curve over a number.
@@ -69,7 +68,7 @@ pub fn what_if(
     range: &Metadata,
 ) -> Result<Vec<Curve>> {
     let encoder = &rows.model.encoder;
-    if !reads_metadata(&rows.model.network) {
+    if !rows.model.network.reads_metadata() {
         return Ok(Vec::new());
     }
     let mut curves = Vec::new();
@@ -154,10 +153,6 @@ pub fn training_range(encoder: &Encoder) -> Metadata {
         columns: columns.collect(),
         n_rows: POINTS,
     }
-}
-
-fn reads_metadata(network: &Network) -> bool {
-    network.root.plan().reads_metadata()
 }
 
 struct Tried {

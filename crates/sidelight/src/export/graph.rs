@@ -62,9 +62,7 @@ impl Graph {
         inputs: &[&str],
         attributes: &[(&str, Attr<'_>)],
     ) -> String {
-        let output = self.free(&format!("{}/{op}", self.place));
-        self.push(op, inputs, attributes, &output, None);
-        output
+        self.node(None, op, inputs, attributes)
     }
 
     /// The same, of the operators for classical machine learning.
@@ -74,8 +72,18 @@ impl Graph {
         inputs: &[&str],
         attributes: &[(&str, Attr<'_>)],
     ) -> String {
+        self.node(Some("ai.onnx.ml"), op, inputs, attributes)
+    }
+
+    fn node(
+        &mut self,
+        domain: Option<&str>,
+        op: &str,
+        inputs: &[&str],
+        attributes: &[(&str, Attr<'_>)],
+    ) -> String {
         let output = self.free(&format!("{}/{op}", self.place));
-        self.push(op, inputs, attributes, &output, Some("ai.onnx.ml"));
+        self.push(op, inputs, attributes, &output, domain);
         output
     }
 

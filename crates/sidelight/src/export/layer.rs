@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::network::layer::{
     AdaptivePool, BatchNorm, ClassToken, Conv2d, Linear, Pool, SelfAttention,
 };
-use crate::network::{Layer, Node, Shape};
+use crate::network::{Layer, Node, Shape, join};
 use crate::tensor::Activation;
 
 /// A parameter of the layer, under its path.
@@ -15,12 +15,7 @@ pub(super) fn weight(graph: &mut Graph, node: &Node, path: &str, name: &str) -> 
         .parameters
         .get(name)
         .unwrap_or_else(|| panic!("`{path}` has no parameter `{name}`"));
-    let path = if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    };
-    graph.weight(&path, &parameter.shape(), &parameter.values())
+    graph.weight(&join(path, name), &parameter.shape(), &parameter.values())
 }
 
 /// Writes a layer that reads `x` and puts out `output`.
@@ -194,15 +189,7 @@ fn convolve(graph: &mut Graph, conv: &Conv2d, node: &Node, path: &str, x: &Flow)
         of.push(weight(graph, node, path, "bias"));
     }
     let padding = match x.shape {
-        // As `Conv2d::padded`: the odd pixel below and right.
-        Shape::Map { height, width, .. } if conv.same => {
-            let reach = conv.dilation * (conv.kernel - 1) + 1;
-            let total = |side: usize| {
-                ((side.div_ceil(conv.stride) - 1) * conv.stride + reach).saturating_sub(side)
-            };
-            let (down, right) = (total(height), total(width));
-            [down / 2, right / 2, down - down / 2, right - right / 2]
-        }
+        Shape::Map { height, width, .. } => conv.paddings([height, width]),
         _ => [conv.padding; 4],
     };
     let padding = padding.map(|n| n as i64);

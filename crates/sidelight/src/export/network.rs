@@ -8,7 +8,7 @@ use super::layer;
 use super::metadata::Encoded;
 use crate::error::Result;
 use crate::network::layer::{Residual, SHORTCUT};
-use crate::network::{Layer, Network, Node, Shape};
+use crate::network::{Layer, Network, Node, Shape, join};
 
 /// What flows from one layer to the next.
 #[derive(Debug, Clone)]
@@ -55,14 +55,6 @@ pub(super) fn write(
     let shape = network.input.shape();
     let name = image.unwrap_or_default();
     Ok(walk.layer(&network.root, "", Flow { name, shape })?.name)
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
 }
 
 impl Walk<'_> {

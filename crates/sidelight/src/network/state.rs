@@ -70,6 +70,15 @@ impl Network {
     ///
     /// [`Error::Write`].
     pub fn save_weights(&self, path: &Path) -> Result<()> {
+        self.write_weights(path, None).map(|_| ())
+    }
+
+    /// As [`Network::save_weights`], with these words in the file's header; returns its length in bytes.
+    pub(crate) fn write_weights(
+        &self,
+        path: &Path,
+        header: Option<HashMap<String, String>>,
+    ) -> Result<usize> {
         let write = |source| Error::Write {
             path: path.to_path_buf(),
             source,
@@ -95,11 +104,12 @@ impl Network {
             })
             .collect();
         let bytes = views
-            .and_then(|views| safetensors::serialize(views, None))
+            .and_then(|views| safetensors::serialize(views, header))
             .map_err(|source| {
                 write(std::io::Error::new(std::io::ErrorKind::InvalidData, source))
             })?;
-        write_whole(path, |file| file.write_all(&bytes))
+        write_whole(path, |file| file.write_all(&bytes))?;
+        Ok(bytes.len())
     }
 
     /// Reads what [`Network::save_weights`] wrote, or any file with exactly the network's keys.

@@ -25,7 +25,7 @@ pub struct Node {
 }
 
 /// A path one level deeper.
-pub(super) fn join(path: &str, name: &str) -> String {
+pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {

@@ -63,7 +63,7 @@ impl Predictor {
 
     /// Whether the model reads metadata.
     pub fn reads_metadata(&self) -> bool {
-        !self.encoder.columns.is_empty() && self.model.network.root.plan().reads_metadata()
+        !self.encoder.columns.is_empty() && self.model.network.reads_metadata()
     }
 
     /// Header of a row's image, within these limits; `None` where the model reads none, or does without.

@@ -1,15 +1,14 @@
 //! A model on disk: `model.json` says everything but the numbers, `weights.safetensors` has those.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Model, reads_image};
 use crate::config::Config;
+use crate::digest;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::network::layer::MetadataSource;
@@ -65,7 +64,7 @@ impl Model {
     pub fn save(&self, dir: &Path) -> Result<()> {
         let weights = dir.join(WEIGHTS);
         self.network.save_weights(&weights)?;
-        let (sha256, bytes) = checksum(&weights)?;
+        let (sha256, bytes) = digest::of_file(&weights)?;
         let description = Description {
             schema: SCHEMA,
             weights: WeightsFile {
@@ -134,7 +133,7 @@ impl Model {
                 bytes.to_string(),
             ));
         }
-        let (found, _) = checksum(&path)?;
+        let (found, _) = digest::of_file(&path)?;
         if found != weights.sha256 {
             return Err(Error::Checksum {
                 path,
@@ -161,7 +160,7 @@ impl Model {
     ///
     /// [`Error::Read`].
     pub fn checksum(dir: &Path) -> Result<String> {
-        checksum(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)
+        digest::of_file(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)
     }
 
     /// Whether task, encoder, configuration and network are of one model.
@@ -264,33 +263,4 @@ fn count_numbers(architecture: &serde_json::Value, path: &Path) -> Result<u64> {
     Ok(layers.iter().fold(0u64, |sum, layer| {
         sum.saturating_add(layer.n_parameters as u64)
     }))
-}
-
-/// SHA-256 of a file in hexadecimal digits, and its length.
-pub(crate) fn checksum(path: &Path) -> Result<(String, u64)> {
-    let read = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
-    let mut file = fs::File::open(path).map_err(read)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut buffer).map_err(read)? {
-            0 => break,
-            n => {
-                digest.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-        }
-    }
-    Ok((
-        digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        bytes,
-    ))
 }

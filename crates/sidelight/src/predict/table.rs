@@ -266,7 +266,7 @@ impl Job<'_> {
                     let path = self.parts.path(part);
                     let extras = [Extra::Problem];
                     let writer = PredictionsWriter::create(&path, &self.model.task, &extras)?;
-                    none.insert((writer, self.parts.bad_rows(part)?))
+                    none.insert((writer, self.parts.bad_rows(part)))
                 }
             };
             let n = rows.dataset.len();

@@ -14,8 +14,8 @@ use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::digest;
 use crate::error::{Error, Result};
-use crate::predict::checksum;
 use crate::run::{FolderWriter, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
@@ -119,7 +119,7 @@ impl Checkpoint {
                     },
                 }
             })?;
-            files.insert(name.to_owned(), checksum(&path)?.0);
+            files.insert(name.to_owned(), digest::of_file(&path)?.0);
             Ok(())
         };
         put(NETWORK, named(&self.network))?;
@@ -196,7 +196,7 @@ impl Checkpoint {
         let get = |name: &str| -> Result<Vec<NamedValues>> {
             let path = dir.join(name);
             let expected = state.files.get(name).cloned().unwrap_or_default();
-            let (found, _) = checksum(&path)?;
+            let (found, _) = digest::of_file(&path)?;
             if found != expected {
                 return Err(Error::Checksum {
                     path,

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 use sidelight_kernels::SimdPath;
 
+use crate::digest::hexadecimal;
 use crate::error::Result;
 use crate::loader::Preprocess;
 use crate::network::Network;
@@ -87,8 +88,10 @@ pub(super) fn key(network: &Network, n: usize, preprocess: &Preprocess) -> Hash 
 impl FeatureCache {
     /// What is known under this key; nothing where the file cannot be read.
     pub(super) fn open(&self, key: Hash) -> Records {
-        let name: String = key[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = self.dir.join(name).with_extension(ENDING);
+        let path = self
+            .dir
+            .join(hexadecimal(&key[..16]))
+            .with_extension(ENDING);
         let mut records = Records {
             shape: Vec::new(),
             known: HashMap::new(),

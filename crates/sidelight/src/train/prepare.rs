@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::augment::{Augment, Hide};
 use crate::config::{Arm, Config, Sampling};
 use crate::dataset::{Dataset, ImageSource, Targets};
+use crate::digest::hexadecimal;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
@@ -339,14 +340,9 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
             .for_each(|value| hash.update(value.to_le_bytes())),
         None => {}
     }
-    let sha256 = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     RowsDigest {
         train: train.len(),
         valid: valid.len(),
-        sha256,
+        sha256: hexadecimal(&hash.finalize()),
     }
 }

@@ -10,7 +10,7 @@ use super::super::page;
 use crate::config::TargetScale;
 use crate::dataset::Targets;
 use crate::run::TargetCell;
-use crate::task::{Prediction, Task};
+use crate::task::{Prediction, Task, likeliest};
 
 /// Bins of a reliability diagram.
 const BINS: usize = 10;
@@ -122,11 +122,7 @@ fn decisions(outcomes: &[Outcome]) -> impl Iterator<Item = (usize, usize, f32)> 
             truth: Some(truth),
             ..
         } => {
-            let best = (0..probabilities.len()).max_by(|&a, &b| {
-                probabilities[a]
-                    .total_cmp(&probabilities[b])
-                    .then(b.cmp(&a))
-            })?;
+            let best = likeliest(probabilities)?;
             Some((*truth, best, probabilities[best]))
         }
         _ => None,

@@ -196,23 +196,24 @@ impl Conv2d {
             return (x, how);
         }
         let [.., height, width] = x.dims();
-        let reach = self.dilation * (self.kernel - 1) + 1;
-        let total = |side: usize| {
-            ((side.div_ceil(self.stride) - 1) * self.stride + reach).saturating_sub(side)
-        };
-        let (down, right) = (total(height), total(width));
-        if down == right && down % 2 == 0 {
-            how.padding = down / 2;
+        let [top, left, bottom, right] = self.paddings([height, width]);
+        if [left, bottom, right] == [top; 3] {
+            how.padding = top;
             return (x, how);
         }
         how.padding = 0;
-        (
-            x.pad(
-                (right / 2, right - right / 2, down / 2, down - down / 2),
-                0.0,
-            ),
-            how,
-        )
+        (x.pad((left, right, top, bottom), 0.0), how)
+    }
+    /// Zeros above, left, below and right of a map of this height and width; the odd one is below and right.
+    pub(crate) fn paddings(&self, sides: [usize; 2]) -> [usize; 4] {
+        if !self.same {
+            return [self.padding; 4];
+        }
+        let reach = self.dilation * (self.kernel - 1) + 1;
+        let [down, across] = sides.map(|side| {
+            ((side.div_ceil(self.stride) - 1) * self.stride + reach).saturating_sub(side)
+        });
+        [down / 2, across / 2, down - down / 2, across - across / 2]
     }
     pub(super) fn forward(&self, parameters: &Parameters, x: Value, walk: &Walk<'_>) -> Value {
         Value::Map(self.run(parameters, x.map(), walk.context.precision))
