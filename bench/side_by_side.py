@@ -7,7 +7,7 @@
 Each alternation starts a fresh process of each side, which warms up, then times; the order is turned round every
 time, so that a machine that slows down does so for both. Ratios are of medians: above 1 Sidelight is faster.
 """
-import argparse, json, os, pathlib, platform, resource, statistics, subprocess, sys, time
+import argparse, json, os, pathlib, platform, statistics, subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OURS = ROOT / "target/release/examples/step"
@@ -115,7 +115,13 @@ def timed(step, work):
         step()
         times.append(time.perf_counter() - start)
     return {"images_per_second": work["batch"] / statistics.median(times),
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            "peak_mib": peak_mib("self")}
+
+
+def peak_mib(process):
+    """Most memory that a process has had; its own, where `ru_maxrss` begins with that of whoever started it."""
+    with open(f"/proc/{process}/status") as status:
+        return next((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:")), 0)
 
 
 def side(kind, work):
@@ -195,7 +201,7 @@ def main():
             lines.append(f"| {name} | {label} | {median:.1f} ({min(rates[kind]):.1f} to {max(rates[kind]):.1f}) | {peak[kind]:.0f} | {part} | {ratio} |")
             print(lines[-1], flush=True)
     if "growth" in args.only.split(","):
-        lines += ["", *growth(args.threads)]
+        lines += ["", *growth(args.threads), "", *growth_of_rows(args.threads)]
     (ROOT / args.out).write_text("\n".join(lines) + "\n")
 
 
@@ -211,6 +217,35 @@ def growth(threads):
         ours, theirs = side("sidelight", work), side("torch_cl", work)
         ratio = ours["images_per_second"] / theirs["images_per_second"]
         lines.append(f"| {name} | {ours['images_per_second']:.1f} | {theirs['images_per_second']:.1f} | {ratio:.2f}× | {ours['peak_mib']:.0f} | {theirs['peak_mib']:.0f} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def growth_of_rows(threads):
+    """How the cost of `sidelight train` grows with the table: an epoch of everything, then an epoch over frozen features."""
+    lines = ["| rows of `udacity_faces` | fine-tuning, s an epoch | peak MiB | frozen, 10 epochs, s | peak MiB |", "|---|---:|---:|---:|---:|"]
+    source = pathlib.Path(os.environ["SIDELIGHT_DATA"]) / "udacity_faces"
+    header, *rows = (source / "metadata.csv").read_text().splitlines()
+    rows.sort(key=lambda row: row[::-1])  # the persons mixed, the same every time
+    for n in (len(rows) // 16, len(rows) // 4, len(rows)):
+        folder = pathlib.Path("/tmp/sidelight_bench_rows")
+        folder.mkdir(exist_ok=True)
+        table = folder / f"{n}.csv"
+        table.write_text("\n".join([header, *(str(source) + "/" + row for row in rows[:n])]) + "\n")
+        cells = []
+        for change in (["train.freeze_epochs=0", "train.epochs=1"], ["train.freeze=true", "train.epochs=10"]):
+            command = [str(ROOT / "target/release/sidelight"), "train", "bench/configs/udacity_faces.toml", "--out", str(folder / "run"), "--overwrite",
+                       "--cache", "none", "--set", f"data.table={table}", *(part for c in change for part in ("--set", c))]
+            started = time.perf_counter()
+            process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ, RAYON_NUM_THREADS=str(threads)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            peak = 0
+            while process.poll() is None:
+                peak = max(peak, peak_mib(process.pid))
+                time.sleep(0.02)
+            if process.returncode:
+                raise SystemExit(f"{' '.join(command)} failed")
+            cells.append(f"{time.perf_counter() - started:.1f} | {peak:.0f}")
+        lines.append(f"| {n} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return lines
 

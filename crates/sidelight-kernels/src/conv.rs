@@ -14,7 +14,7 @@ mod window;
 
 use crate::activation::Epilogue;
 use crate::dispatch::SimdPath;
-use crate::parallel::SharedMut;
+use crate::parallel::{SharedMut, written};
 use crate::scratch::{self, Aligned};
 use dense::{Correlation, Source};
 use geometry::Axis;
@@ -45,7 +45,7 @@ pub struct Conv2d {
 
 /// How products are formed. Sums are always `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub(crate) enum Precision {
+pub enum Precision {
     /// Products of `f32`.
     #[default]
     F32,
@@ -196,7 +196,8 @@ pub fn conv2d_forward(
     epilogue: Epilogue<'_>,
     y: &mut [f32],
 ) {
-    forward(c, Precision::F32, x, w, bias, epilogue, y);
+    let to = (SharedMut(y.as_mut_ptr()), y.len());
+    forward(c, Precision::F32, x, w, bias, epilogue, to);
 }
 
 /// As [`conv2d_forward`] with operands rounded to bf16 and sums in `f32`. Depthwise convolutions stay in `f32`.
@@ -212,7 +213,27 @@ pub fn conv2d_forward_bf16(
     epilogue: Epilogue<'_>,
     y: &mut [f32],
 ) {
-    forward(c, Precision::Bf16, x, w, bias, epilogue, y);
+    let to = (SharedMut(y.as_mut_ptr()), y.len());
+    forward(c, Precision::Bf16, x, w, bias, epilogue, to);
+}
+
+/// As [`conv2d_forward`] into memory of its own, which is written once: nothing fills it with zeros before.
+///
+/// # Panics
+///
+/// When a length does not fit the shape.
+#[must_use]
+pub fn conv2d_output(
+    c: &Conv2d,
+    precision: Precision,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    epilogue: Epilogue<'_>,
+) -> Vec<f32> {
+    let n = c.output_len();
+    // SAFETY: a convolution writes every number of its output and reads none of them; the tests begin from NaN.
+    unsafe { written(n, |y| forward(c, precision, x, w, bias, epilogue, (y, n))) }
 }
 
 fn forward(
@@ -222,7 +243,7 @@ fn forward(
     w: &[f32],
     bias: Option<&[f32]>,
     epilogue: Epilogue<'_>,
-    y: &mut [f32],
+    y: (SharedMut, usize),
 ) {
     c.check();
     check_len("the weight", w.len(), c.weight_len());
@@ -309,16 +330,30 @@ impl PackedConv2d {
         y: &mut [f32],
     ) {
         let c = self.shape(batch, in_h, in_w);
-        forward_packed(
-            &c,
-            self.path,
-            self.words,
-            x,
-            &self.packed,
-            self.bias.as_deref(),
-            epilogue,
-            y,
-        );
+        self.run(&c, x, epilogue, (SharedMut(y.as_mut_ptr()), y.len()));
+    }
+
+    /// As [`PackedConv2d::forward`] into memory of its own, as [`conv2d_output`].
+    ///
+    /// # Panics
+    ///
+    /// When a length does not fit the shape.
+    #[must_use]
+    pub fn output(
+        &self,
+        [batch, in_h, in_w]: [usize; 3],
+        x: &[f32],
+        epilogue: Epilogue<'_>,
+    ) -> Vec<f32> {
+        let c = self.shape(batch, in_h, in_w);
+        let n = c.output_len();
+        // SAFETY: as in `conv2d_output`.
+        unsafe { written(n, |y| self.run(&c, x, epilogue, (y, n))) }
+    }
+
+    fn run(&self, c: &Conv2d, x: &[f32], epilogue: Epilogue<'_>, y: (SharedMut, usize)) {
+        let bias = self.bias.as_deref();
+        forward_packed(c, self.path, self.words, x, &self.packed, bias, epilogue, y);
     }
 }
 
@@ -368,10 +403,10 @@ fn forward_packed(
     packed: &[f32],
     bias: Option<&[f32]>,
     epilogue: Epilogue<'_>,
-    y: &mut [f32],
+    (y, y_len): (SharedMut, usize),
 ) {
     check_len("the input", x.len(), c.input_len());
-    check_len("the output", y.len(), c.output_len());
+    check_len("the output", y_len, c.output_len());
     if let Some(bias) = bias {
         check_len("the bias", bias.len(), c.out_c);
     }
@@ -393,7 +428,7 @@ fn forward_packed(
             bias,
             epilogue,
         };
-        depthwise::run(&[all], path, SharedMut(y.as_mut_ptr()));
+        depthwise::run(&[all], path, y);
         return;
     }
     let (cin, cout, stride) = (
@@ -421,7 +456,7 @@ fn forward_packed(
             bias,
             epilogue,
         }
-        .run(SharedMut(y.as_mut_ptr()));
+        .run(y);
     }
 }
 
@@ -437,7 +472,8 @@ fn forward_packed(
 ///
 /// When a length does not fit the shape.
 pub fn conv2d_backward_input(c: &Conv2d, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    backward_input(c, Precision::F32, dy, w, dx);
+    let to = (SharedMut(dx.as_mut_ptr()), dx.len());
+    backward_input(c, Precision::F32, dy, w, to);
 }
 
 /// As [`conv2d_backward_input`] with operands rounded to bf16 and sums in `f32`.
@@ -446,19 +482,37 @@ pub fn conv2d_backward_input(c: &Conv2d, dy: &[f32], w: &[f32], dx: &mut [f32]) 
 ///
 /// When a length does not fit the shape.
 pub fn conv2d_backward_input_bf16(c: &Conv2d, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    backward_input(c, Precision::Bf16, dy, w, dx);
+    let to = (SharedMut(dx.as_mut_ptr()), dx.len());
+    backward_input(c, Precision::Bf16, dy, w, to);
 }
 
-fn backward_input(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+/// As [`conv2d_backward_input`] into memory of its own, as [`conv2d_output`].
+///
+/// # Panics
+///
+/// When a length does not fit the shape.
+#[must_use]
+pub fn conv2d_input_gradient(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32]) -> Vec<f32> {
+    let n = c.input_len();
+    // SAFETY: every pixel of the input is in one of the classes, and each class writes all of its own.
+    unsafe { written(n, |dx| backward_input(c, precision, dy, w, (dx, n))) }
+}
+
+fn backward_input(
+    c: &Conv2d,
+    precision: Precision,
+    dy: &[f32],
+    w: &[f32],
+    (dx, dx_len): (SharedMut, usize),
+) {
     c.check();
     check_len("the output gradient", dy.len(), c.output_len());
     check_len("the weight", w.len(), c.weight_len());
-    check_len("the input gradient", dx.len(), c.input_len());
+    check_len("the input gradient", dx_len, c.input_len());
     let path = SimdPath::current();
     let words = Words::new(path, precision);
     let (cin, cout) = (c.in_c / c.groups, c.out_c / c.groups);
     let kernel_area = c.kernel[0] * c.kernel[1];
-    let dx = SharedMut(dx.as_mut_ptr());
     let source = [c.out_h(), c.out_w(), c.out_c];
     let out = [c.in_h, c.in_w, c.in_c];
     // Input pixels fall into stride x stride classes; those of one class see the same taps at the same offsets.

@@ -4,7 +4,8 @@
 //! PyTorch's layout `[out, in / groups, kernel_h, kernel_w]`. Every function checks the lengths it is given and panics
 //! when they do not fit, as slice indexing does. The instruction set is chosen when the program runs ([`SimdPath`]).
 //!
-//! **Threads.** Work is split over the rayon pool the caller runs in (`ThreadPool::install`), or the global one.
+//! **Threads.** Work is split over the rayon pool the caller runs in (`ThreadPool::install`), or the global one;
+//! [`keep_awake`] keeps that pool's threads from falling asleep between one short kernel and the next.
 //!
 //! **Determinism.** A result depends on the inputs and the instruction set, never on the number of threads: sums are
 //! cut into pieces whose number follows from the shape alone, and the pieces are added in a fixed order.
@@ -23,12 +24,14 @@ pub mod optimizer;
 pub mod pool;
 pub mod reference;
 
+mod awake;
 mod parallel;
 mod scratch;
 mod simd;
 mod tile;
 
 pub use activation::{Activation, Epilogue};
+pub use awake::keep_awake;
 pub use conv::{
     Conv2d, PackedConv2d, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight,
     conv2d_forward,
@@ -38,5 +41,6 @@ pub use linear::{
     Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward,
 };
 pub use norm::{
-    BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward, fold_batch_norm,
+    BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward,
+    batch_norm_gradients, batch_norm_output, fold_batch_norm,
 };

@@ -5,7 +5,7 @@
 
 use crate::activation::Activation;
 use crate::dispatch::{self, SimdPath};
-use crate::parallel::CHUNK;
+use crate::parallel::{CHUNK, SharedMut, written};
 use crate::scratch;
 use crate::simd::{Kernel, Simd};
 use rayon::prelude::*;
@@ -96,17 +96,38 @@ pub fn batch_norm_forward(
     mean: &mut [f32],
     var: &mut [f32],
 ) {
+    assert!(y.len() == x.len(), "lengths differ");
+    forward(norm, x, SharedMut(y.as_mut_ptr()), mean, var);
+}
+
+/// As [`batch_norm_forward`] into memory of its own, which is written once: nothing fills it with zeros before.
+///
+/// # Panics
+///
+/// When a length does not fit, or there are no rows.
+#[must_use]
+pub fn batch_norm_output(
+    norm: &BatchNorm<'_>,
+    x: &[f32],
+    mean: &mut [f32],
+    var: &mut [f32],
+) -> Vec<f32> {
+    // SAFETY: the output is as long as the input, and every number of it is written and none read.
+    unsafe { written(x.len(), |y| forward(norm, x, y, mean, var)) }
+}
+
+fn forward(norm: &BatchNorm<'_>, x: &[f32], y: SharedMut, mean: &mut [f32], var: &mut [f32]) {
     norm.check(x);
     let c = norm.channels();
     assert!(
         mean.len() == c && var.len() == c,
         "statistics need {c} channels"
     );
-    assert!(!x.is_empty() && y.len() == x.len(), "lengths differ");
+    assert!(!x.is_empty(), "there are no rows");
     moments(x, mean, var);
     let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
     norm.fold(mean, var, &mut scale, &mut shift);
-    affine(x, &scale, &shift, norm.residual, norm.activation, y);
+    affine_to(x, &scale, &shift, norm.residual, norm.activation, y);
 }
 
 /// Means and biased variances of each channel of `[rows, channels]`, the channels being those of `mean`.
@@ -223,6 +244,20 @@ pub fn affine(
     activation: Activation,
     y: &mut [f32],
 ) {
+    assert!(y.len() == x.len(), "lengths differ");
+    let y = SharedMut(y.as_mut_ptr());
+    affine_to(x, scale, shift, residual, activation, y);
+}
+
+/// As [`affine`], to as many numbers as `x` has, each written and none read.
+fn affine_to(
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    residual: Option<&[f32]>,
+    activation: Activation,
+    y: SharedMut,
+) {
     let c = scale.len();
     assert!(
         c > 0 && shift.len() == c && x.len().is_multiple_of(c),
@@ -230,18 +265,20 @@ pub fn affine(
         x.len()
     );
     assert!(
-        y.len() == x.len() && residual.is_none_or(|r| r.len() == x.len()),
+        residual.is_none_or(|r| r.len() == x.len()),
         "lengths differ"
     );
     let path = SimdPath::current();
     let chunk = rows_per_chunk(c) * c;
-    y.par_chunks_mut(chunk).enumerate().for_each(|(i, y)| {
-        let range = i * chunk..i * chunk + y.len();
-        let residual = residual.map(|r| &r[range.clone()]);
+    x.par_chunks(chunk).enumerate().for_each(|(i, x)| {
+        let range = i * chunk..i * chunk + x.len();
+        // SAFETY: the range lies inside the output, which is as long as the input, and is this piece's alone.
+        let y = SharedMut(unsafe { { y }.0.add(range.start) });
+        let residual = residual.map(|r| &r[range]);
         dispatch::run(
             path,
             Affine {
-                x: &x[range],
+                x,
                 scale,
                 shift,
                 residual,
@@ -258,7 +295,8 @@ struct Affine<'a> {
     shift: &'a [f32],
     residual: Option<&'a [f32]>,
     activation: Activation,
-    y: &'a mut [f32],
+    /// As many numbers as `x` has.
+    y: SharedMut,
 }
 
 impl Kernel for Affine<'_> {
@@ -266,7 +304,7 @@ impl Kernel for Affine<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let c = self.scale.len();
-        for r in 0..self.y.len() / c {
+        for r in 0..self.x.len() / c {
             each_vector::<S>(c, |i, n| {
                 let at = r * c + i;
                 // SAFETY: `i + n <= c`, and every row of `x`, `y` and the residual has `c` numbers.
@@ -277,7 +315,7 @@ impl Kernel for Affine<'_> {
                     if let Some(residual) = self.residual {
                         z = s.add(z, s.load_n(residual.as_ptr().add(at), n));
                     }
-                    s.store_n(self.y.as_mut_ptr().add(at), self.activation.apply(s, z), n);
+                    s.store_n(self.y.0.add(at), self.activation.apply(s, z), n);
                 }
             });
         }
@@ -343,8 +381,6 @@ pub fn batch_norm_backward(
     var: &[f32],
     gradients: BatchNormGradients<'_>,
 ) {
-    norm.check(x);
-    let c = norm.channels();
     let BatchNormGradients {
         dx,
         d_gamma,
@@ -352,17 +388,63 @@ pub fn batch_norm_backward(
         d_residual,
     } = gradients;
     assert!(
+        dx.len() == x.len() && d_residual.as_ref().is_none_or(|d| d.len() == x.len()),
+        "lengths differ"
+    );
+    let to = (
+        SharedMut(dx.as_mut_ptr()),
+        d_residual.map(|d| SharedMut(d.as_mut_ptr())),
+    );
+    backward(norm, x, dy, (mean, var), to, (d_gamma, d_beta));
+}
+
+/// As [`batch_norm_backward`] into memory of its own, which is written once: the gradients to the input and, where it
+/// is wanted, to the residual.
+///
+/// # Panics
+///
+/// When a length does not fit.
+#[must_use]
+pub fn batch_norm_gradients(
+    norm: &BatchNorm<'_>,
+    x: &[f32],
+    dy: &[f32],
+    statistics: (&[f32], &[f32]),
+    d_affine: (&mut [f32], &mut [f32]),
+    wants_residual: bool,
+) -> (Vec<f32>, Option<Vec<f32>>) {
+    let (n, mut d_residual) = (x.len(), None);
+    // SAFETY: both are as long as the input, and every number of them is written and none read.
+    let dx = unsafe {
+        written(n, |dx| {
+            if wants_residual {
+                d_residual = Some(written(n, |d| {
+                    backward(norm, x, dy, statistics, (dx, Some(d)), d_affine);
+                }));
+            } else {
+                backward(norm, x, dy, statistics, (dx, None), d_affine);
+            }
+        })
+    };
+    (dx, d_residual)
+}
+
+/// To the input and the residual, each of the input's length, and to the scale and the shift.
+fn backward(
+    norm: &BatchNorm<'_>,
+    x: &[f32],
+    dy: &[f32],
+    (mean, var): (&[f32], &[f32]),
+    (dx, d_residual): (SharedMut, Option<SharedMut>),
+    (d_gamma, d_beta): (&mut [f32], &mut [f32]),
+) {
+    norm.check(x);
+    let c = norm.channels();
+    assert!(
         mean.len() == c && var.len() == c && d_gamma.len() == c && d_beta.len() == c,
         "statistics need {c} channels"
     );
-    assert!(
-        !x.is_empty() && dy.len() == x.len() && dx.len() == x.len(),
-        "lengths differ"
-    );
-    assert!(
-        d_residual.as_ref().is_none_or(|d| d.len() == x.len()),
-        "lengths differ"
-    );
+    assert!(!x.is_empty() && dy.len() == x.len(), "lengths differ");
     let path = SimdPath::current();
     let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
     norm.fold(mean, var, &mut scale, &mut shift);
@@ -410,30 +492,21 @@ pub fn batch_norm_backward(
         a[i] = (-scale * inverse * product / n) as f32;
         b[i] = (-scale * sum / n) as f32;
     }
-    let finish = |k: usize, dx: &mut [f32], d_residual: Option<&mut [f32]>| {
-        let range = k * chunk..k * chunk + dx.len();
+    (0..chunks).into_par_iter().for_each(|k| {
+        let range = k * chunk..((k + 1) * chunk).min(x.len());
+        // SAFETY: the range lies inside both outputs, which are as long as the input, and is this piece's alone.
+        let part = |to: SharedMut| SharedMut(unsafe { { to }.0.add(range.start) });
         dispatch::run(
             path,
             InputGradient {
-                pull: pull.part(range),
+                pull: pull.part(range.clone()),
                 a: &a,
                 b: &b,
-                dx,
-                d_residual,
+                dx: part(dx),
+                d_residual: d_residual.map(part),
             },
         );
-    };
-    match d_residual {
-        None => dx
-            .par_chunks_mut(chunk)
-            .enumerate()
-            .for_each(|(k, dx)| finish(k, dx, None)),
-        Some(d) => dx
-            .par_chunks_mut(chunk)
-            .zip(d.par_chunks_mut(chunk))
-            .enumerate()
-            .for_each(|(k, (dx, d))| finish(k, dx, Some(d))),
-    }
+    });
 }
 
 /// Some rows of the input and output gradient, and what is needed to carry the latter back through the activation.
@@ -545,17 +618,18 @@ struct InputGradient<'a> {
     pull: PullPart<'a>,
     a: &'a [f32],
     b: &'a [f32],
-    dx: &'a mut [f32],
-    d_residual: Option<&'a mut [f32]>,
+    /// As many numbers as the part has; the other as well.
+    dx: SharedMut,
+    d_residual: Option<SharedMut>,
 }
 
 impl Kernel for InputGradient<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let c = self.a.len();
         let pull = self.pull;
-        for r in 0..self.dx.len() / c {
+        for r in 0..pull.x.len() / c {
             each_vector::<S>(c, |i, n| {
                 let at = r * c + i;
                 // SAFETY: `i + n <= c`, slices of channels have `c` numbers, rows of the part have `c` numbers.
@@ -569,9 +643,9 @@ impl Kernel for InputGradient<'_> {
                     );
                     let (x, g) = pull.gradient(s, at, n, scale, shift);
                     let dx = s.fma(scale, g, s.fma(a, s.sub(x, mean), b));
-                    s.store_n(self.dx.as_mut_ptr().add(at), dx, n);
-                    if let Some(d) = &mut self.d_residual {
-                        s.store_n(d.as_mut_ptr().add(at), g, n);
+                    s.store_n(self.dx.0.add(at), dx, n);
+                    if let Some(d) = self.d_residual {
+                        s.store_n(d.0.add(at), g, n);
                     }
                 }
             });

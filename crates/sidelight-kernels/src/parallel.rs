@@ -10,6 +10,19 @@ unsafe impl Send for SharedMut {}
 // SAFETY: as above.
 unsafe impl Sync for SharedMut {}
 
+/// A vector of `len` numbers that `write` writes.
+///
+/// # Safety
+///
+/// `write` must write every one of them, and read none before.
+pub(crate) unsafe fn written(len: usize, write: impl FnOnce(SharedMut)) -> Vec<f32> {
+    let mut numbers = Vec::with_capacity(len);
+    write(SharedMut(numbers.as_mut_ptr()));
+    // SAFETY: the capacity is at least `len`, and by the caller's promise all are written.
+    unsafe { numbers.set_len(len) };
+    numbers
+}
+
 /// Numbers per task in elementwise work: large enough to hide scheduling, small enough to stay in the second cache.
 pub(crate) const CHUNK: usize = 32 * 1024;
 

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use sidelight_kernels::conv::{
-    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
+    Precision, conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
+    conv2d_input_gradient, conv2d_output,
 };
 use sidelight_kernels::{
     Activation, Conv2d, Epilogue, Linear, PackedConv2d, SimdPath, conv2d_backward_bias,
@@ -115,6 +116,8 @@ fn check(c: &Conv2d) {
                 "{path:?} {c:?} forward {}",
                 error(&y, &plain)
             );
+            let own = conv2d_output(c, Precision::F32, &x, &w, None, Epilogue::NONE);
+            assert_eq!(own, y, "{path:?} {c:?} in memory of its own");
 
             for activation in [Activation::None, Activation::Relu, Activation::Silu] {
                 let expected: Vec<f64> = plain
@@ -149,6 +152,12 @@ fn check(c: &Conv2d) {
                     error(&y, &expected) < 1e-5,
                     "{path:?} {c:?} packed {activation:?}"
                 );
+                let own = PackedConv2d::new(c, &w, Some(&bias)).output(
+                    [c.batch, c.in_h, c.in_w],
+                    &x,
+                    epilogue,
+                );
+                assert_eq!(own, y, "{path:?} {c:?} packed, in memory of its own");
             }
 
             let mut dx = vec![f32::NAN; c.input_len()];
@@ -158,6 +167,8 @@ fn check(c: &Conv2d) {
                 "{path:?} {c:?} dx {}",
                 error(&dx, &dx_expected)
             );
+            let own = conv2d_input_gradient(c, Precision::F32, &dy, &w);
+            assert_eq!(own, dx, "{path:?} {c:?} dx in memory of its own");
             let mut dw = vec![f32::NAN; c.weight_len()];
             conv2d_backward_weight(c, &x, &dy, &mut dw);
             assert!(

@@ -11,7 +11,8 @@ use sidelight_kernels::pool::{
 };
 use sidelight_kernels::{
     Activation, BatchNorm, BatchNormGradients, Conv2d, Epilogue, SimdPath, affine,
-    batch_norm_backward, batch_norm_forward, conv2d_forward, fold_batch_norm, reference, with_path,
+    batch_norm_backward, batch_norm_forward, batch_norm_gradients, batch_norm_output,
+    conv2d_forward, fold_batch_norm, reference, with_path,
 };
 
 fn numbers(len: usize, seed: u64) -> Vec<f32> {
@@ -147,6 +148,8 @@ fn check_norm(rows: usize, c: usize, activation: Activation, with_residual: bool
             let (m, v) = reference::moments(&x, c);
             assert_near(&mean, &m, 1e-5, &what("mean"));
             assert_near(&var, &v, 1e-5, &what("var"));
+            let own = batch_norm_output(&norm, &x, &mut mean, &mut var);
+            assert_eq!(own, y, "{}", what("y in memory of its own"));
             let (mut dx, mut dr) = (vec![f32::NAN; rows * c], vec![f32::NAN; rows * c]);
             let (mut dg, mut db) = (vec![0.0; c], vec![0.0; c]);
             let gradients = BatchNormGradients {
@@ -169,6 +172,17 @@ fn check_norm(rows: usize, c: usize, activation: Activation, with_residual: bool
             };
             batch_norm_backward(&norm, &x, &dy, &mean, &var, gradients);
             assert_eq!(again, dx);
+            for wants_residual in [true, false] {
+                let own = batch_norm_gradients(
+                    &norm,
+                    &x,
+                    &dy,
+                    (&mean, &var),
+                    (&mut dg, &mut db),
+                    wants_residual,
+                );
+                assert_eq!(own, (dx.clone(), wants_residual.then(|| dr.clone())));
+            }
         });
     }
 }

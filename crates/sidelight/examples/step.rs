@@ -65,11 +65,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         precision: work.precision.clone(),
         ..TrainConfig::default()
     });
-    let images = Tensor::random(
-        [work.batch, 3, work.size, work.size],
+    // As a loader's batch lies in memory: channels last.
+    let images = Tensor::<4>::random(
+        [work.batch, work.size, work.size, 3],
         Distribution::Normal(0.0, 1.0),
         &device,
-    );
+    )
+    .permute([0, 3, 1, 2]);
     let mut trainer = Trainer::new(&work, &device);
     let mut seconds = Vec::new();
     for step in 0..work.warmup + work.steps {

@@ -34,6 +34,7 @@ use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sidelight_kernels::keep_awake;
 
 pub use edit::Edit;
 pub use layer::{Constructors, Custom, CustomLayer, Layer};
@@ -171,11 +172,21 @@ impl Network {
         taps: &[String],
     ) -> (Tensor<2>, Vec<(String, Value)>) {
         let value = images.map_or(Value::Nothing, Value::Map);
-        let n = self.frozen_prefix();
-        let mode = std::mem::replace(&mut context.mode, Mode::Evaluate);
-        let (value, mut tapped) = self.walk(0, n, value, context, taps);
-        context.mode = mode;
-        let (value, later) = self.walk(n, self.root.children.len(), value, context, taps);
+        let (mode, end) = (context.mode, self.root.children.len());
+        // Two walks only where they differ: what passes between them is cut into parts and put together again.
+        let n = match mode {
+            Mode::Evaluate => 0,
+            Mode::Train => self.frozen_prefix(),
+        };
+        let (value, mut tapped) = if n > 0 {
+            context.mode = Mode::Evaluate;
+            let walked = self.walk(0, n, value, context, taps);
+            context.mode = mode;
+            walked
+        } else {
+            (value, Vec::new())
+        };
+        let (value, later) = self.walk(n, end, value, context, taps);
         tapped.extend(later);
         (value.features(), tapped)
     }
@@ -206,21 +217,21 @@ impl Network {
         context: &Context,
         parts: Vec<(usize, usize)>,
     ) -> Value {
-        let results: Vec<Value> = parts
-            .into_par_iter()
-            .map(|(start, n)| {
-                let metadata = context.metadata.as_ref().map(|rows| rows.narrow(start, n));
-                let has_image = context.has_image.clone();
-                let mut context = Context {
-                    has_image: has_image.map(|rows| rows.narrow(0, start, n)),
-                    precision: self.precision,
-                    ..Context::evaluate(metadata)
-                };
-                let mut walk = Walk::new(&mut context, &[]);
-                self.root.run(from, to, value.narrow(start, n), &mut walk)
-            })
-            .collect();
-        Value::cat(results)
+        let run = |(start, n)| {
+            let metadata = context.metadata.as_ref().map(|rows| rows.narrow(start, n));
+            let has_image = context.has_image.clone();
+            let mut context = Context {
+                has_image: has_image.map(|rows| rows.narrow(0, start, n)),
+                precision: self.precision,
+                ..Context::evaluate(metadata)
+            };
+            let mut walk = Walk::new(&mut context, &[]);
+            self.root.run(from, to, value.narrow(start, n), &mut walk)
+        };
+        match parts[..] {
+            [part] => keep_awake(|| run(part)),
+            _ => Value::cat(parts.into_par_iter().map(run).collect()),
+        }
     }
 
     /// Whether some layer reads the rows' metadata.

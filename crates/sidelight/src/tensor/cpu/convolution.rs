@@ -1,9 +1,8 @@
 use sidelight_kernels::conv::{
-    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
+    self, conv2d_backward_weight_bf16, conv2d_input_gradient, conv2d_output,
 };
 use sidelight_kernels::{
-    Conv2d, Epilogue, PackedConv2d, conv2d_backward_bias, conv2d_backward_input,
-    conv2d_backward_weight, conv2d_forward,
+    Conv2d, Epilogue, PackedConv2d, conv2d_backward_bias, conv2d_backward_weight,
 };
 
 use super::{
@@ -27,6 +26,13 @@ fn shape(x: &Flat, weight: &Flat, how: Convolution) -> Conv2d {
     }
 }
 
+fn of_kernels(precision: Precision) -> conv::Precision {
+    match precision {
+        Precision::F32 => conv::Precision::F32,
+        Precision::Bf16 => conv::Precision::Bf16,
+    }
+}
+
 pub(super) fn forward(
     x: &Flat,
     weight: &Flat,
@@ -43,18 +49,15 @@ pub(super) fn forward(
         activation: then(function),
         residual: other.as_ref().map(numbers),
     };
-    let mut y = vec![0.0; shape.output_len()];
-    let convolve = match how.precision {
-        Precision::F32 => conv2d_forward,
-        Precision::Bf16 => conv2d_forward_bf16,
-    };
-    convolve(
+    let bias = bias.as_ref().map(numbers);
+    let precision = of_kernels(how.precision);
+    let y = conv2d_output(
         &shape,
+        precision,
         numbers(&x),
         numbers(&weight),
-        bias.as_ref().map(numbers),
+        bias,
         epilogue,
-        &mut y,
     );
     from_channels_last(y, [shape.batch, shape.out_c, shape.out_h(), shape.out_w()])
 }
@@ -96,8 +99,7 @@ pub(super) fn by_packed(
         activation: then(function),
         residual: other.as_ref().map(numbers),
     };
-    let mut y = vec![0.0; shape.output_len()];
-    packed.forward([batch, in_h, in_w], numbers(&x), epilogue, &mut y);
+    let y = packed.output([batch, in_h, in_w], numbers(&x), epilogue);
     from_channels_last(y, [batch, shape.out_c, shape.out_h(), shape.out_w()])
 }
 
@@ -127,12 +129,8 @@ impl Saved {
     fn to_input(&self, output: &Flat) -> Flat {
         let shape = shape(&self.x, &self.weight, self.how);
         let (output, weight) = (channels_last(output), contiguous(&self.weight));
-        let mut dx = vec![0.0; shape.input_len()];
-        let backward = match self.how.precision {
-            Precision::F32 => conv2d_backward_input,
-            Precision::Bf16 => conv2d_backward_input_bf16,
-        };
-        backward(&shape, numbers(&output), numbers(&weight), &mut dx);
+        let precision = of_kernels(self.how.precision);
+        let dx = conv2d_input_gradient(&shape, precision, numbers(&output), numbers(&weight));
         from_channels_last(dx, dims4(&self.x))
     }
     fn to_weight(&self, output: &Flat) -> Flat {

@@ -1,6 +1,6 @@
 use burn::backend::Flex;
 use sidelight_kernels::{
-    BatchNorm, BatchNormGradients, affine as kernel_affine, batch_norm_backward, batch_norm_forward,
+    BatchNorm, affine as kernel_affine, batch_norm_gradients, batch_norm_output,
 };
 
 use super::{
@@ -26,12 +26,8 @@ pub(super) fn forward(
     };
     let channels = norm.gamma.len();
     let values = numbers(&values);
-    let (mut y, mut mean, mut variance) = (
-        vec![0.0; values.len()],
-        vec![0.0; channels],
-        vec![0.0; channels],
-    );
-    batch_norm_forward(&norm, values, &mut y, &mut mean, &mut variance);
+    let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
+    let y = batch_norm_output(&norm, values, &mut mean, &mut variance);
     NormalizedParts {
         output: like_rows(y, x),
         mean: from_values(mean, &[channels]),
@@ -104,19 +100,16 @@ impl Saved {
             activation: then(self.then),
         };
         let channels = norm.gamma.len();
-        let n = numbers(&x).len();
-        let (mut dx, mut d_gamma, mut d_beta) =
-            (vec![0.0; n], vec![0.0; channels], vec![0.0; channels]);
-        // Without a function the gradient goes to the other as it is.
-        let mut d_other = (other_wanted && self.then.is_some()).then(|| vec![0.0; n]);
-        let gradients = BatchNormGradients {
-            dx: &mut dx,
-            d_gamma: &mut d_gamma,
-            d_beta: &mut d_beta,
-            d_residual: d_other.as_deref_mut(),
-        };
-        let (mean, variance) = (numbers(&self.mean), numbers(&self.variance));
-        batch_norm_backward(&norm, numbers(&x), numbers(&dy), mean, variance, gradients);
+        let (mut d_gamma, mut d_beta) = (vec![0.0; channels], vec![0.0; channels]);
+        let (dx, d_other) = batch_norm_gradients(
+            &norm,
+            numbers(&x),
+            numbers(&dy),
+            (numbers(&self.mean), numbers(&self.variance)),
+            (&mut d_gamma, &mut d_beta),
+            // Without a function the gradient goes to the other as it is.
+            other_wanted && self.then.is_some(),
+        );
         let d_other = match d_other {
             Some(values) => Some(like_rows(values, &self.x)),
             None => other_wanted.then(|| output.clone()),
