@@ -38,5 +38,6 @@ pub use linear::{
     Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward,
 };
 pub use norm::{
-    BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward, fold_batch_norm,
+    Among, BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_backward_among,
+    batch_norm_forward, batch_norm_forward_among, fold_batch_norm,
 };

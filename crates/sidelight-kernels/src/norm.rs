@@ -39,6 +39,24 @@ pub struct BatchNormGradients<'a> {
     pub d_residual: Option<&'a mut [f32]>,
 }
 
+/// Others who hold rows of the same batch: its statistics are those of all rows together.
+#[derive(Clone, Copy)]
+pub struct Among<'a> {
+    /// Replaces each number by its sum over all who take part: the same on each of them. All call the same functions of
+    /// this module on equally many channels in the same order.
+    pub sum: &'a dyn Fn(&mut [f64]),
+    /// Whether the rows here count: what is there to fill a place changes no statistics and learns nothing.
+    pub counts: bool,
+}
+
+impl std::fmt::Debug for Among<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Among")
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
 impl BatchNorm<'_> {
     fn channels(&self) -> usize {
         self.gamma.len()
@@ -96,6 +114,57 @@ pub fn batch_norm_forward(
     mean: &mut [f32],
     var: &mut [f32],
 ) {
+    forward(norm, x, y, mean, var, |_, _| {});
+}
+
+/// As [`batch_norm_forward`], by the statistics of the rows of all together; returns how many rows those are.
+///
+/// # Source
+///
+/// Zhang et al. 2018, "Context encoding for semantic segmentation", arXiv:1803.08904, section 3.3: sums of `x` and `x²`
+/// of all; here of `f64`, so that `E[x²] - E[x]²` keeps its digits.
+///
+/// # Panics
+///
+/// When a length does not fit, or there are no rows.
+pub fn batch_norm_forward_among(
+    norm: &BatchNorm<'_>,
+    among: Among<'_>,
+    x: &[f32],
+    y: &mut [f32],
+    mean: &mut [f32],
+    var: &mut [f32],
+) -> f64 {
+    let c = norm.channels();
+    let own = match among.counts {
+        true => (x.len() / c) as f64,
+        false => 0.0,
+    };
+    let mut n = 0.0;
+    forward(norm, x, y, mean, var, |mean, var| {
+        let firsts = mean.iter().map(|mean| own * mean);
+        let seconds = mean.iter().zip(var.iter());
+        let seconds = seconds.map(|(mean, var)| own * (var + mean * mean));
+        let mut sums: Vec<f64> = std::iter::once(own).chain(firsts).chain(seconds).collect();
+        (among.sum)(&mut sums);
+        n = sums[0];
+        for i in 0..c {
+            mean[i] = sums[1 + i] / n;
+            var[i] = (sums[1 + c + i] / n - mean[i] * mean[i]).max(0.0);
+        }
+    });
+    n
+}
+
+/// `share` is given the means and variances of these rows, and leaves those to normalise by.
+fn forward(
+    norm: &BatchNorm<'_>,
+    x: &[f32],
+    y: &mut [f32],
+    mean: &mut [f32],
+    var: &mut [f32],
+    share: impl FnOnce(&mut [f64], &mut [f64]),
+) {
     norm.check(x);
     let c = norm.channels();
     assert!(
@@ -103,7 +172,13 @@ pub fn batch_norm_forward(
         "statistics need {c} channels"
     );
     assert!(!x.is_empty() && y.len() == x.len(), "lengths differ");
-    moments(x, mean, var);
+    let (mut exact_mean, mut exact_var) = (vec![0.0; c], vec![0.0; c]);
+    moments(x, &mut exact_mean, &mut exact_var);
+    share(&mut exact_mean, &mut exact_var);
+    for i in 0..c {
+        mean[i] = exact_mean[i] as f32;
+        var[i] = exact_var[i] as f32;
+    }
     let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
     norm.fold(mean, var, &mut scale, &mut shift);
     affine(x, &scale, &shift, norm.residual, norm.activation, y);
@@ -115,7 +190,7 @@ pub fn batch_norm_forward(
 ///
 /// Sums of differences to the first row, which keeps the subtraction `E[d²] - E[d]²` from cancelling when the mean is
 /// large against the spread (Chan, Golub, LeVeque 1983, "shifted data"); `f32` in blocks of rows, `f64` across blocks.
-fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32]) {
+fn moments(x: &[f32], mean: &mut [f64], var: &mut [f64]) {
     let c = mean.len();
     let path = SimdPath::current();
     let rows = rows_per_chunk(c);
@@ -146,8 +221,8 @@ fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32]) {
                 / n
         };
         let (first, second) = (total(0), total(c));
-        mean[i] = (f64::from(origin[i]) + first) as f32;
-        var[i] = (second - first * first).max(0.0) as f32;
+        mean[i] = f64::from(origin[i]) + first;
+        var[i] = (second - first * first).max(0.0);
     }
 }
 
@@ -343,6 +418,40 @@ pub fn batch_norm_backward(
     var: &[f32],
     gradients: BatchNormGradients<'_>,
 ) {
+    let n = (x.len() / norm.channels().max(1)) as f64;
+    backward(norm, x, dy, (mean, var), gradients, |_| Some(n));
+}
+
+/// The gradients of [`batch_norm_forward_among`] of `n` rows in all: those to scale and shift are of the rows here, and
+/// add up over all who take part. Where the rows here do not count, `dy` must be 0.
+///
+/// # Panics
+///
+/// When a length does not fit.
+pub fn batch_norm_backward_among(
+    norm: &BatchNorm<'_>,
+    (among, n): (Among<'_>, f64),
+    x: &[f32],
+    dy: &[f32],
+    (mean, var): (&[f32], &[f32]),
+    gradients: BatchNormGradients<'_>,
+) {
+    backward(norm, x, dy, (mean, var), gradients, |sums| {
+        (among.sum)(sums);
+        among.counts.then_some(n)
+    });
+}
+
+/// `share` is given each channel's sum of `g`, then each one's of `g x̂`, and leaves those of all rows that the statistics
+/// are of; it returns how many rows those are, `None` where the rows here are none of them.
+fn backward(
+    norm: &BatchNorm<'_>,
+    x: &[f32],
+    dy: &[f32],
+    (mean, var): (&[f32], &[f32]),
+    gradients: BatchNormGradients<'_>,
+    share: impl FnOnce(&mut [f64]) -> Option<f64>,
+) {
     norm.check(x);
     let c = norm.channels();
     let BatchNormGradients {
@@ -393,22 +502,27 @@ pub fn batch_norm_backward(
                 },
             );
         });
-    // dx = scale * g + a * x + b for each channel, with the means of the formula above in a and b.
-    let n = (x.len() / c) as f64;
-    let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
+    let inverse = |i: usize| 1.0 / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
+    let mut sums = vec![0.0; 2 * c];
     for i in 0..c {
         let total = |from: usize| {
             (0..chunks)
                 .map(|k| f64::from(partial[k * 2 * c + from + i]))
                 .sum::<f64>()
         };
-        let inverse = 1.0 / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
-        let (sum, product) = (total(0), total(c) * inverse);
-        d_beta[i] = sum as f32;
-        d_gamma[i] = product as f32;
-        let scale = f64::from(norm.gamma[i]) * inverse;
-        a[i] = (-scale * inverse * product / n) as f32;
-        b[i] = (-scale * sum / n) as f32;
+        (sums[i], sums[c + i]) = (total(0), total(c) * inverse(i));
+        d_beta[i] = sums[i] as f32;
+        d_gamma[i] = sums[c + i] as f32;
+    }
+    // dx = scale * g + a * x + b for each channel, with the means of the formula above in a and b.
+    let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
+    if let Some(n) = share(&mut sums) {
+        for i in 0..c {
+            let (inverse, sum, product) = (inverse(i), sums[i], sums[c + i]);
+            let scale = f64::from(norm.gamma[i]) * inverse;
+            a[i] = (-scale * inverse * product / n) as f32;
+            b[i] = (-scale * sum / n) as f32;
+        }
     }
     let finish = |k: usize, dx: &mut [f32], d_residual: Option<&mut [f32]>| {
         let range = k * chunk..k * chunk + dx.len();

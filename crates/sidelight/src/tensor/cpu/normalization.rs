@@ -1,10 +1,12 @@
 use burn::backend::Flex;
 use sidelight_kernels::{
-    BatchNorm, BatchNormGradients, affine as kernel_affine, batch_norm_backward, batch_norm_forward,
+    Among, BatchNorm, BatchNormGradients, affine as kernel_affine, batch_norm_backward,
+    batch_norm_backward_among, batch_norm_forward, batch_norm_forward_among,
 };
 
 use super::{
-    Flat, Gradient, NormalizedParts, Then, contiguous, from_values, like_rows, numbers, rows, then,
+    Flat, Gradient, Normalize, NormalizedParts, Then, contiguous, from_values, like_rows, numbers,
+    rows, then,
 };
 
 pub(super) fn forward(
@@ -12,17 +14,16 @@ pub(super) fn forward(
     weight: &Flat,
     bias: &Flat,
     other: Option<&Flat>,
-    epsilon: f32,
-    function: Then,
+    how: &Normalize,
 ) -> NormalizedParts<Flex> {
     let (values, weight, bias) = (rows(x), contiguous(weight), contiguous(bias));
     let other = other.map(rows);
     let norm = BatchNorm {
         gamma: numbers(&weight),
         beta: numbers(&bias),
-        eps: epsilon,
+        eps: how.epsilon,
         residual: other.as_ref().map(numbers),
-        activation: then(function),
+        activation: then(how.then),
     };
     let channels = norm.gamma.len();
     let values = numbers(&values);
@@ -31,8 +32,21 @@ pub(super) fn forward(
         vec![0.0; channels],
         vec![0.0; channels],
     );
-    batch_norm_forward(&norm, values, &mut y, &mut mean, &mut variance);
+    let n = match &how.together {
+        None => {
+            batch_norm_forward(&norm, values, &mut y, &mut mean, &mut variance);
+            (values.len() / channels) as f64
+        }
+        Some(together) => {
+            let among = Among {
+                sum: &|values| together.ranks.sum_f64(values),
+                counts: together.counts,
+            };
+            batch_norm_forward_among(&norm, among, values, &mut y, &mut mean, &mut variance)
+        }
+    };
     NormalizedParts {
+        n: from_values(vec![n as f32], &[1]),
         output: like_rows(y, x),
         mean: from_values(mean, &[channels]),
         variance: from_values(variance, &[channels]),
@@ -62,8 +76,8 @@ pub(super) struct Saved {
     other: Option<Flat>,
     mean: Flat,
     variance: Flat,
-    epsilon: f32,
-    then: Then,
+    n: f64,
+    how: Normalize,
 }
 
 impl Saved {
@@ -73,12 +87,11 @@ impl Saved {
         bias: Flat,
         other: Option<Flat>,
         parts: &NormalizedParts<Flex>,
-        epsilon: f32,
-        then: Then,
+        how: Normalize,
     ) -> Self {
         let (mean, variance) = (parts.mean.clone(), parts.variance.clone());
         // Without a function the sum's gradient does not depend on what was added.
-        let other = other.filter(|_| then.is_some());
+        let other = other.filter(|_| how.then.is_some());
         Self {
             x,
             weight,
@@ -86,8 +99,8 @@ impl Saved {
             other,
             mean,
             variance,
-            epsilon,
-            then,
+            n: f64::from(numbers(&parts.n)[0]),
+            how,
         }
     }
 
@@ -99,16 +112,16 @@ impl Saved {
         let norm = BatchNorm {
             gamma: numbers(&weight),
             beta: numbers(&bias),
-            eps: self.epsilon,
+            eps: self.how.epsilon,
             residual: other.as_ref().map(numbers),
-            activation: then(self.then),
+            activation: then(self.how.then),
         };
         let channels = norm.gamma.len();
         let n = numbers(&x).len();
         let (mut dx, mut d_gamma, mut d_beta) =
             (vec![0.0; n], vec![0.0; channels], vec![0.0; channels]);
         // Without a function the gradient goes to the other as it is.
-        let mut d_other = (other_wanted && self.then.is_some()).then(|| vec![0.0; n]);
+        let mut d_other = (other_wanted && self.how.then.is_some()).then(|| vec![0.0; n]);
         let gradients = BatchNormGradients {
             dx: &mut dx,
             d_gamma: &mut d_gamma,
@@ -116,7 +129,18 @@ impl Saved {
             d_residual: d_other.as_deref_mut(),
         };
         let (mean, variance) = (numbers(&self.mean), numbers(&self.variance));
-        batch_norm_backward(&norm, numbers(&x), numbers(&dy), mean, variance, gradients);
+        let (x, dy) = (numbers(&x), numbers(&dy));
+        match &self.how.together {
+            None => batch_norm_backward(&norm, x, dy, mean, variance, gradients),
+            Some(together) => {
+                let among = Among {
+                    sum: &|values| together.ranks.sum_f64(values),
+                    counts: together.counts,
+                };
+                let statistics = (mean, variance);
+                batch_norm_backward_among(&norm, (among, self.n), x, dy, statistics, gradients);
+            }
+        }
         let d_other = match d_other {
             Some(values) => Some(like_rows(values, &self.x)),
             None => other_wanted.then(|| output.clone()),
