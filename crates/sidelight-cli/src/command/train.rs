@@ -21,7 +21,15 @@ pub(crate) fn run(
     terminal: &mut Terminal,
     ranks: &Arc<dyn Ranks>,
 ) -> anyhow::Result<Answer> {
-    let config = agree(&**ranks, configuration(args, terminal))?;
+    // The first fetches weights, the others find them.
+    if !ranks.is_first() {
+        ranks.wait();
+    }
+    let config = configuration(args, terminal);
+    if ranks.is_first() {
+        ranks.wait();
+    }
+    let config = agree(&**ranks, config)?;
     let options = TrainOptions {
         out: args.out.clone(),
         existing: match (args.resume, args.overwrite) {

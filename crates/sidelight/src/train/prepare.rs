@@ -134,7 +134,9 @@ fn begin(config: &Config, options: &TrainOptions<'_>, folder: Option<&RunFolder>
             session.resume(checkpoint)?;
         }
     }
-    remarks.extend(session.remark_on_ranks());
+    if session.progress.total_step == 0 {
+        remarks.extend(session.remark_on_ranks());
+    }
     let log = folder.map(|folder| folder.log(session.progress.total_step));
     Ok(Begun {
         log: log.transpose()?,
@@ -337,6 +339,9 @@ impl Session {
                 "going on from step {}",
                 self.progress.total_step
             )));
+            if let Some(remark) = self.remark_on_ranks() {
+                journal.remark(remark);
+            }
         }
     }
 }
