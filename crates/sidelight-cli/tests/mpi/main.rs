@@ -75,9 +75,11 @@ fn ranks_learn_what_one_process_does_and_the_same_every_time() {
 #[test]
 fn a_killed_rank_ends_the_job_and_another_number_of_ranks_goes_on() {
     let folder = Folder::with_houses();
+    // Small steps, so that rounding stays rounding over 120 of them, and the last epoch is the best.
     let line = |out: &str| {
         format!(
-            "train houses.toml --out {out} --set train.epochs=60 --set train.batch=8 --set train.checkpoint_steps=1 {PLAIN}"
+            "train houses.toml --out {out} --set train.epochs=40 --set train.batch=8 --set train.checkpoint_steps=1 \
+             {PLAIN} --set train.learning_rate=2e-5"
         )
     };
     folder.done(&line("whole"));
@@ -85,19 +87,20 @@ fn a_killed_rank_ends_the_job_and_another_number_of_ranks_goes_on() {
 
     // One process is killed, then one of two; then four finish.
     let mut one = folder.command(&line("a")).spawn().unwrap();
-    job::wait_for(|| job::steps(&folder, "a") >= 20);
+    job::wait_for(|| job::steps(&folder, "a") >= 15);
     one.kill().unwrap();
     one.wait().unwrap();
     let before = job::steps(&folder, "a");
 
     let two = Job::start(&folder, 2, &resume);
-    job::wait_for(|| job::steps(&folder, "a") >= before + 20);
+    job::wait_for(|| job::steps(&folder, "a") >= before + 15);
     two.kill_rank(1, "KILL");
     let said = two.end();
     assert_ne!(said.code, 0);
 
     let said = Job::run(&folder, 4, &resume);
     assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(job::steps(&folder, "a"), job::steps(&folder, "whole"));
     let off = distance(&weights(&folder, "a"), &weights(&folder, "whole"));
     assert!(off < 1e-5, "{off}");
 }
