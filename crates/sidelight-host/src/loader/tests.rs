@@ -209,9 +209,9 @@ fn ranks_share_every_step_and_have_equally_many_batches() {
         let mut first = 0;
         for whole in plan.batches() {
             let each = n_parts(whole.len(), largest, n_ranks) / n_ranks;
-            let mut seen = Vec::new();
+            let mut seen: Vec<usize> = Vec::new();
             for (rank, shared) in ranks.iter().enumerate() {
-                let mut own = Vec::new();
+                let mut own: Vec<usize> = Vec::new();
                 for batch in first..first + each {
                     let rows = &shared.batches()[batch];
                     assert!((1..=largest).contains(&rows.len()));
