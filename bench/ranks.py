@@ -19,13 +19,13 @@ def train(args, out, ranks, threads, mca=(), sync=False):
     work = {"data.table": f"{args.data}/udacity_faces/metadata.csv", "data.limit": args.rows, "model.backbone": "resnet18",
             "model.weights": "none", "train.epochs": 1, "train.batch": 32 // ranks, "train.size": 128,
             "train.sync_batch_norm": str(sync).lower()}
-    command = [str(OURS), "train", str(ROOT / "bench/configs/udacity_faces.toml"), "--out", str(out), "--quiet", "--cache", "none",
+    command = [args.program, "train", str(ROOT / "bench/configs/udacity_faces.toml"), "--out", str(out), "--quiet", "--cache", "none",
                "--threads", str(threads)]
     for field, value in work.items():
         command += ["--set", f"{field}={value}"]
     if ranks > 1:
-        command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--map-by", f"slot:PE={threads}", "--bind-to", args.bind,
-                   *mca, "-n", str(ranks), *command]
+        bind = ["--map-by", f"slot:PE={threads}", "--bind-to", "core"] if args.bind == "core" else ["--bind-to", "none"]
+        command = ["mpirun", "--allow-run-as-root", "--oversubscribe", *bind, *mca, "-n", str(ranks), *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3600)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
@@ -68,7 +68,8 @@ def main():
     parser.add_argument("--alternations", type=int, default=5)
     parser.add_argument("--rows", type=int, default=640)
     parser.add_argument("--data", default=os.environ.get("SIDELIGHT_DATA", "/work/shared/data"))
-    parser.add_argument("--bind", default="core", help="what Open MPI binds a rank to (core, none)")
+    parser.add_argument("--bind", default="core", choices=["core", "none"], help="what Open MPI binds a rank to")
+    parser.add_argument("--program", default=str(OURS))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
