@@ -51,7 +51,7 @@ impl Launch {
         }
         let can_share = matches!(
             command,
-            Command::Train(_) | Command::Eval(_) | Command::Predict(_)
+            Command::Train(_) | Command::Compare(_) | Command::Eval(_) | Command::Predict(_)
         );
         if !can_share {
             return Err(Refusal::new(
@@ -59,7 +59,7 @@ impl Launch {
                     "this command runs in one process, and mpirun started {}",
                     self.size
                 ),
-                "start it without mpirun; `train`, `eval` and `predict` share their work among processes",
+                "start it without mpirun; `train`, `compare`, `eval` and `predict` share their work among processes",
             ));
         }
         self.join_job()

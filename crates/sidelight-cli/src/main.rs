@@ -65,7 +65,7 @@ fn run(command: Command, terminal: &mut Terminal, world: &World) -> anyhow::Resu
         Command::Audit(args) => command::audit::run(&args, terminal),
         Command::LrFind(args) => command::lr_find::run(&args, terminal),
         Command::Train(args) => command::train::run(&args, terminal, &world.ranks),
-        Command::Compare(args) => command::compare::run(&args, terminal),
+        Command::Compare(args) => command::compare::run(&args, terminal, &world.ranks),
         Command::Eval(args) => command::eval::run(&args, terminal, &*world.ranks),
         Command::Predict(args) => command::predict::run(&args, terminal, &*world.ranks),
         Command::Show(args) => command::show::run(&args, terminal),

@@ -175,7 +175,9 @@ impl Features {
     /// Whether any rank was asked to stop: all or none go on to the next exchange.
     fn stops(&self, stop: &AtomicBool) -> bool {
         let own = f64::from(u8::from(stop.load(Ordering::Relaxed)));
-        gather_numbers(&*self.ranks, &[own]).iter().any(|&one| one > 0.0)
+        gather_numbers(&*self.ranks, &[own])
+            .iter()
+            .any(|&one| one > 0.0)
     }
 
     /// `None`: they would not fit in memory, or someone asked to stop.

@@ -81,7 +81,10 @@ impl Shelf {
             }
             fs::create_dir_all(&path)
         };
-        begin().map_err(|source| Error::Write { path: path.clone(), source })
+        begin().map_err(|source| Error::Write {
+            path: path.clone(),
+            source,
+        })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
