@@ -14,10 +14,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OURS = ROOT / "target/release/sidelight"
 
 
-def train(args, out, ranks, threads, mca=(), sync=False):
-    """Trains one epoch; the lines of its log."""
+def train(args, out, ranks, threads, mca=(), sync=False, batch=None):
+    """Trains one epoch of steps of 32 rows, or of batches of so many a rank; the lines of its log."""
     work = {"data.table": f"{args.data}/udacity_faces/metadata.csv", "data.limit": args.rows, "model.backbone": "resnet18",
-            "model.weights": "none", "train.epochs": 1, "train.batch": 32 // ranks, "train.size": 128,
+            "model.weights": "none", "train.epochs": 1, "train.batch": batch or 32 // ranks, "train.size": 128,
             "train.sync_batch_norm": str(sync).lower()}
     command = [args.program, "train", str(ROOT / "bench/configs/udacity_faces.toml"), "--out", str(out), "--quiet", "--cache", "none",
                "--threads", str(threads)]
