@@ -95,6 +95,9 @@ pub(crate) enum Command {
     /// Ctrl-C saves and stops; `--resume` goes on, bit for bit as if nothing had
     /// happened. A second Ctrl-C quits at once.
     ///
+    /// Under mpirun (built with `--features mpi`) all processes train one model,
+    /// each on its share of the rows: docs/scale.md.
+    ///
     /// Example: sidelight train sidelight.toml --out runs/a --set train.epochs=5
     #[command(verbatim_doc_comment)]
     Train(TrainArgs),

@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod launch;
 mod refusal;
 mod serve;
 mod stop;
@@ -13,33 +14,60 @@ use clap::Parser;
 
 use args::{Arguments, Command};
 use command::Answer;
+use launch::{Launch, Meaning, World};
 use refusal::Refusal;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let launch = Launch::of_environment();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Of several processes one explains what is wrong.
+        Err(error) if !launch.is_first() => return ExitCode::from(error.exit_code() as u8),
+        Err(error) => error.exit(),
+    };
     let mut terminal = Terminal::new(arguments.quiet);
-    match run(arguments.command, &mut terminal) {
+    if !launch.is_first() {
+        terminal.mute(true);
+    }
+    let world = match launch.join(&arguments.command) {
+        Ok(world) => world,
+        Err(refusal) => {
+            let error = refusal.into();
+            terminal.error(&error, hint(&error).as_deref());
+            return ExitCode::from(2);
+        }
+    };
+    match world.guard(|| run(arguments.command, &mut terminal, &world)) {
         Ok(Answer::Done) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Err(error) => {
+            let meaning = World::meaning(&error);
+            match meaning {
+                Meaning::Known => {}
+                Meaning::KnownBySaying | Meaning::Alone => terminal.mute(false),
+                Meaning::SaidElsewhere => terminal.mute(true),
+            }
             terminal.error(&error, hint(&error).as_deref());
+            if meaning == Meaning::Alone {
+                world.abort(2);
+            }
             ExitCode::from(2)
         }
     }
 }
 
-fn run(command: Command, terminal: &mut Terminal) -> anyhow::Result<Answer> {
+fn run(command: Command, terminal: &mut Terminal, world: &World) -> anyhow::Result<Answer> {
     match command {
         Command::Demo(args) => command::demo::run(&args, terminal),
         Command::Init(args) => command::init::run(&args, terminal),
         Command::Check(args) => command::check::run(&args, terminal),
         Command::Audit(args) => command::audit::run(&args, terminal),
         Command::LrFind(args) => command::lr_find::run(&args, terminal),
-        Command::Train(args) => command::train::run(&args, terminal),
-        Command::Compare(args) => command::compare::run(&args, terminal),
-        Command::Eval(args) => command::eval::run(&args, terminal),
-        Command::Predict(args) => command::predict::run(&args, terminal),
+        Command::Train(args) => command::train::run(&args, terminal, &world.ranks),
+        Command::Compare(args) => command::compare::run(&args, terminal, &world.ranks),
+        Command::Eval(args) => command::eval::run(&args, terminal, &*world.ranks),
+        Command::Predict(args) => command::predict::run(&args, terminal, &*world.ranks),
         Command::Show(args) => command::show::run(&args, terminal),
         Command::Explain(args) => command::explain::run(&args, terminal),
         Command::Serve(args) => command::serve::run(&args, terminal),

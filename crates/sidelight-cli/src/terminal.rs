@@ -13,6 +13,8 @@ use crate::args::Format;
 #[derive(Debug)]
 pub(crate) struct Terminal {
     is_quiet: bool,
+    /// Nothing is written at all: of several processes another one speaks.
+    is_mute: bool,
     has_colour: bool,
     /// stderr is a terminal: a line can be redrawn.
     is_live: bool,
@@ -27,10 +29,16 @@ impl Terminal {
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
             is_quiet,
+            is_mute: false,
             has_colour: is_live && !is_plain,
             is_live,
             drawn: None,
         }
+    }
+
+    /// Writes nothing from now on, data neither; or does again.
+    pub(crate) fn mute(&mut self, is_mute: bool) {
+        self.is_mute = is_mute;
     }
 
     /// A line of conversation, left out with `--quiet`.
@@ -75,6 +83,9 @@ impl Terminal {
     /// Text on stdout, as it is.
     pub(crate) fn data(&mut self, text: &str) -> anyhow::Result<()> {
         self.end_progress();
+        if self.is_mute {
+            return Ok(());
+        }
         let mut stdout = io::stdout().lock();
         match stdout
             .write_all(text.as_bytes())
@@ -108,6 +119,9 @@ impl Terminal {
     }
 
     fn write_error(&self, text: &str) {
+        if self.is_mute {
+            return;
+        }
         // Where stderr is gone there is nobody to tell.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }

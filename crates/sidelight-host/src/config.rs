@@ -409,7 +409,7 @@ pub struct TrainConfig {
     pub size: usize,
     /// How an image is fitted to it. Default: squish.
     pub resize: ResizeMethod,
-    /// Rows per batch. Default: 32.
+    /// Rows per batch; under `mpirun`, of every rank. Default: 32.
     pub batch: usize,
     /// Batches per step of the optimiser: `batch = 8` with `accumulate = 4` learns what `batch = 32` does in a quarter of
     /// the memory, but for normalisations over the batch, which see 8 rows. Default: 1.
@@ -417,6 +417,14 @@ pub struct TrainConfig {
     pub accumulate: usize,
     /// Peak learning rate of the one-cycle schedule. Default: 2e-3.
     pub learning_rate: f64,
+    /// Under `mpirun`, where a step has the batches of every rank: what that does to the rates. `none`: nothing; `sqrt`,
+    /// `linear`: they are multiplied by the root of the number of ranks, or by the number. Default: none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub scale_rate: ScaleRate,
+    /// Under `mpirun`: normalisations over the batch are by the rows of all ranks together, as if they were one batch.
+    /// Otherwise each rank's are by its own `batch` rows. Default: false.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sync_batch_norm: bool,
     /// Decoupled weight decay (not on norms and biases). Default: 0.01.
     pub weight_decay: f64,
     /// Share of the peak rate for the pretrained part's first layers, 1: none smaller. Default: 0.1.
@@ -467,6 +475,8 @@ impl Default for TrainConfig {
             batch: 32,
             accumulate: 1,
             learning_rate: 2e-3,
+            scale_rate: ScaleRate::None,
+            sync_batch_norm: false,
             weight_decay: 0.01,
             backbone_rate: 0.1,
             patience: 0,
@@ -481,6 +491,39 @@ impl Default for TrainConfig {
             precision: "f32".into(),
             workers: 0,
             checkpoint_steps: 0,
+        }
+    }
+}
+
+/// What several ranks do to the learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScaleRate {
+    /// Nothing: it is the one that was asked for.
+    #[default]
+    None,
+    /// It is multiplied by the root of their number: as much noise in a step of Adam as before.
+    ///
+    /// # Source
+    ///
+    /// Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997, section 5;
+    /// of Adam: Malladi et al. 2022, "On the SDEs and scaling rules for adaptive gradient algorithms", arXiv:2205.10287.
+    Sqrt,
+    /// It is multiplied by their number: a step goes as far as theirs would have gone one after the other.
+    ///
+    /// # Source
+    ///
+    /// Goyal et al. 2017, "Accurate, large minibatch SGD", arXiv:1706.02677, section 2.1; of SGD.
+    Linear,
+}
+
+impl ScaleRate {
+    /// What rates are multiplied by, of so many ranks.
+    pub fn factor(self, n_ranks: usize) -> f64 {
+        match self {
+            Self::None => 1.0,
+            Self::Sqrt => (n_ranks as f64).sqrt(),
+            Self::Linear => n_ranks as f64,
         }
     }
 }

@@ -1024,6 +1024,40 @@ pub enum Error {
         /// The target's columns.
         columns: Vec<String>,
     },
+
+    // === ranks ===
+    /// One of several processes that work together cannot go on; the others may not know yet.
+    #[error("rank {rank} on {host}")]
+    OnRank {
+        /// Its number, from 0.
+        rank: usize,
+        /// Its machine.
+        host: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process cannot go on, and says why.
+    #[error("rank {rank} cannot go on")]
+    OtherRank {
+        /// Its number, from 0.
+        rank: usize,
+    },
+    /// Processes that work together do not have the same before them.
+    #[error(
+        "the {what} of rank {rank} on {host} differ from those of rank 0: expected {first}, found {found}"
+    )]
+    RanksDiffer {
+        /// Of what.
+        what: &'static str,
+        /// The first that differs.
+        rank: usize,
+        /// Its machine.
+        host: String,
+        /// What rank 0 has.
+        first: String,
+        /// What this one has.
+        found: String,
+    },
 }
 
 /// An error with its causes in one line.
@@ -1137,6 +1171,12 @@ impl Error {
             }
             Self::ImageFault { .. } => Some("please report it, with the image if you may".into()),
             Self::RowImage { source, .. } => source.hint(),
+            Self::RanksDiffer { what: "processors", .. } => Some(
+                "machines with other instructions round differently: run on machines of one kind".into(),
+            ),
+            Self::RanksDiffer { .. } => Some(
+                "all ranks need the same program, configuration and files: a folder that all machines share".into(),
+            ),
             // === encode, task ===
             Self::MissingMetadata { column, columns } => Some(match nearest(column, columns) {
                 Some(near) => format!("did you mean `{near}`?"),

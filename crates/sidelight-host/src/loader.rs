@@ -8,6 +8,7 @@ mod pool;
 mod sample;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,8 @@ pub struct Plan {
     /// How often each of these rows came before in the epoch; empty where every row comes once.
     repeats: Vec<Vec<u64>>,
     first: usize,
+    /// Numbers of the batches that are there for their place alone.
+    padding: Vec<usize>,
 }
 
 impl Plan {
@@ -207,6 +210,7 @@ impl Plan {
             batches: rows.chunks(batch.max(1)).map(<[usize]>::to_vec).collect(),
             repeats: Vec::new(),
             first: 0,
+            padding: Vec::new(),
         }
     }
     /// The same plan, its first `step` batches done: what a resumed run goes on with.
@@ -219,22 +223,56 @@ impl Plan {
     /// there must be for none to be larger than `largest`.
     #[must_use]
     pub fn in_parts(self, largest: usize) -> Self {
-        fn divided<T: Clone>(batches: &[Vec<T>], largest: usize) -> Vec<Vec<T>> {
-            let parts = |batch: &Vec<T>| -> Vec<Vec<T>> {
-                let n = batch.len().div_ceil(largest.max(1));
-                let end = |part: usize| batch.len() * part / n;
-                (0..n)
-                    .map(|part| batch[end(part)..end(part + 1)].to_vec())
-                    .collect()
+        self.shared_out(largest, 0, 1)
+    }
+    /// What one of several ranks has to do of the same rows from the start on: each batch is divided as
+    /// [`Plan::in_parts`] does it, but into equally many parts for every rank, and rank `r` has the `r`-th run of them.
+    ///
+    /// Where a batch has fewer rows than parts, a part without a row is padded with the batch's first row: see
+    /// [`Plan::is_padding`].
+    #[must_use]
+    pub fn shared_out(self, largest: usize, rank: usize, n_ranks: usize) -> Self {
+        let shared = |batch: usize, n: usize| {
+            let n_parts = n_parts(n, largest, n_ranks);
+            let each = n_parts / n_ranks;
+            let end = move |part: usize| n * part / n_parts;
+            (rank * each..(rank + 1) * each).map(move |part| (batch, end(part)..end(part + 1)))
+        };
+        let parts: Vec<_> = self
+            .batches()
+            .iter()
+            .enumerate()
+            .flat_map(|(i, rows)| shared(i, rows.len()))
+            .collect();
+        fn taken<T: Clone>(all: &[Vec<T>], parts: &[(usize, Range<usize>)]) -> Vec<Vec<T>> {
+            let take = |(batch, part): &(usize, Range<usize>)| match part.is_empty() {
+                true => all[*batch][..1].to_vec(),
+                false => all[*batch][part.clone()].to_vec(),
             };
-            batches.iter().flat_map(parts).collect()
+            parts.iter().map(take).collect()
         }
+        let repeats = match self.repeats.is_empty() {
+            true => Vec::new(),
+            false => taken(&self.repeats[self.first..], &parts),
+        };
+        let is_empty = |(_, (_, part)): &(usize, &(usize, Range<usize>))| part.is_empty();
         Self {
-            batches: divided(self.batches(), largest),
-            repeats: divided(self.repeats.get(self.first..).unwrap_or_default(), largest),
+            batches: taken(self.batches(), &parts),
+            repeats,
             first: 0,
+            padding: parts
+                .iter()
+                .enumerate()
+                .filter(is_empty)
+                .map(|(i, _)| i)
+                .collect(),
             ..self
         }
+    }
+    /// Whether a batch (from the start on) is there so that every rank has as many: its row is another rank's, and must
+    /// count for nothing.
+    pub fn is_padding(&self, batch: usize) -> bool {
+        self.padding.contains(&(self.first + batch))
     }
     /// Number of batches in the whole epoch, those before the start included.
     pub fn n_steps(&self) -> usize {
@@ -250,6 +288,11 @@ impl Plan {
         let repeats = self.repeats.get(self.first + batch);
         self.epoch + (repeats.map_or(0, |repeats| repeats[place]) << 32)
     }
+}
+
+/// Parts of `n` rows, none of more than `largest`: as few as can be, equally many for each of the ranks.
+pub fn n_parts(n: usize, largest: usize, n_ranks: usize) -> usize {
+    n.div_ceil(largest.max(1)).next_multiple_of(n_ranks)
 }
 
 #[cfg(test)]

@@ -118,6 +118,11 @@ impl Run {
         read_log(&self.dir.join(LOG))
     }
 
+    /// Where checkpoints of a run that is not finished are.
+    pub fn checkpoint_dir(&self) -> PathBuf {
+        self.dir.join(CHECKPOINT)
+    }
+
     /// The folder with the model.
     pub fn model_dir(&self) -> PathBuf {
         self.dir.join(MODEL)

@@ -41,6 +41,6 @@ pub use linear::{
     Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward,
 };
 pub use norm::{
-    BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward,
+    Among, BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward,
     batch_norm_gradients, batch_norm_output, fold_batch_norm,
 };

@@ -39,6 +39,43 @@ pub struct BatchNormGradients<'a> {
     pub d_residual: Option<&'a mut [f32]>,
 }
 
+/// Others who hold rows of the same batch: its statistics are those of all rows together.
+#[derive(Clone, Copy)]
+pub struct Among<'a> {
+    /// Replaces each number by its sum over all who take part: the same on each of them. All call the same functions of
+    /// this module on equally many channels in the same order.
+    pub sum: &'a dyn Fn(&mut [f64]),
+    /// Whether the rows here count: what is there to fill a place changes no statistics and learns nothing.
+    pub counts: bool,
+}
+
+impl Among<'_> {
+    /// From means and variances of so many rows to those of all that count, and how many these are.
+    fn moments(self, rows: f64, mean: &mut [f64], var: &mut [f64]) -> f64 {
+        let c = mean.len();
+        let own = if self.counts { rows } else { 0.0 };
+        let firsts = mean.iter().map(|mean| own * mean);
+        let seconds = mean.iter().zip(var.iter());
+        let seconds = seconds.map(|(mean, var)| own * (var + mean * mean));
+        let mut sums: Vec<f64> = std::iter::once(own).chain(firsts).chain(seconds).collect();
+        (self.sum)(&mut sums);
+        let n = sums[0];
+        for i in 0..c {
+            mean[i] = sums[1 + i] / n;
+            var[i] = (sums[1 + c + i] / n - mean[i] * mean[i]).max(0.0);
+        }
+        n
+    }
+}
+
+impl std::fmt::Debug for Among<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Among")
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
 impl BatchNorm<'_> {
     fn channels(&self) -> usize {
         self.gamma.len()
@@ -97,10 +134,16 @@ pub fn batch_norm_forward(
     var: &mut [f32],
 ) {
     assert!(y.len() == x.len(), "lengths differ");
-    forward(norm, x, SharedMut(y.as_mut_ptr()), mean, var);
+    forward(norm, None, x, SharedMut(y.as_mut_ptr()), mean, var);
 }
 
-/// As [`batch_norm_forward`] into memory of its own, which is written once: nothing fills it with zeros before.
+/// As [`batch_norm_forward`], `among` others by the statistics of the rows of all together, and into memory of its own,
+/// which is written once: nothing fills it with zeros before. With it the number of rows that the statistics are of.
+///
+/// # Source
+///
+/// Of several: Zhang et al. 2018, "Context encoding for semantic segmentation", arXiv:1803.08904, section 3.3: sums of
+/// `x` and `x²` of all; here of `f64`, so that `E[x²] - E[x]²` keeps its digits.
 ///
 /// # Panics
 ///
@@ -108,15 +151,25 @@ pub fn batch_norm_forward(
 #[must_use]
 pub fn batch_norm_output(
     norm: &BatchNorm<'_>,
+    among: Option<Among<'_>>,
     x: &[f32],
     mean: &mut [f32],
     var: &mut [f32],
-) -> Vec<f32> {
+) -> (Vec<f32>, f64) {
+    let mut n = 0.0;
     // SAFETY: the output is as long as the input, and every number of it is written and none read.
-    unsafe { written(x.len(), |y| forward(norm, x, y, mean, var)) }
+    let y = unsafe { written(x.len(), |y| n = forward(norm, among, x, y, mean, var)) };
+    (y, n)
 }
 
-fn forward(norm: &BatchNorm<'_>, x: &[f32], y: SharedMut, mean: &mut [f32], var: &mut [f32]) {
+fn forward(
+    norm: &BatchNorm<'_>,
+    among: Option<Among<'_>>,
+    x: &[f32],
+    y: SharedMut,
+    mean: &mut [f32],
+    var: &mut [f32],
+) -> f64 {
     norm.check(x);
     let c = norm.channels();
     assert!(
@@ -124,10 +177,20 @@ fn forward(norm: &BatchNorm<'_>, x: &[f32], y: SharedMut, mean: &mut [f32], var:
         "statistics need {c} channels"
     );
     assert!(!x.is_empty(), "there are no rows");
-    moments(x, mean, var);
+    let (mut exact_mean, mut exact_var) = (vec![0.0; c], vec![0.0; c]);
+    moments(x, &mut exact_mean, &mut exact_var);
+    let rows = (x.len() / c) as f64;
+    let n = among.map_or(rows, |among| {
+        among.moments(rows, &mut exact_mean, &mut exact_var)
+    });
+    for i in 0..c {
+        mean[i] = exact_mean[i] as f32;
+        var[i] = exact_var[i] as f32;
+    }
     let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
     norm.fold(mean, var, &mut scale, &mut shift);
     affine_to(x, &scale, &shift, norm.residual, norm.activation, y);
+    n
 }
 
 /// Means and biased variances of each channel of `[rows, channels]`, the channels being those of `mean`.
@@ -136,7 +199,7 @@ fn forward(norm: &BatchNorm<'_>, x: &[f32], y: SharedMut, mean: &mut [f32], var:
 ///
 /// Sums of differences to the first row, which keeps the subtraction `E[d²] - E[d]²` from cancelling when the mean is
 /// large against the spread (Chan, Golub, LeVeque 1983, "shifted data"); `f32` in blocks of rows, `f64` across blocks.
-fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32]) {
+fn moments(x: &[f32], mean: &mut [f64], var: &mut [f64]) {
     let c = mean.len();
     let path = SimdPath::current();
     let rows = rows_per_chunk(c);
@@ -167,8 +230,8 @@ fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32]) {
                 / n
         };
         let (first, second) = (total(0), total(c));
-        mean[i] = (f64::from(origin[i]) + first) as f32;
-        var[i] = (second - first * first).max(0.0) as f32;
+        mean[i] = f64::from(origin[i]) + first;
+        var[i] = (second - first * first).max(0.0);
     }
 }
 
@@ -395,11 +458,14 @@ pub fn batch_norm_backward(
         SharedMut(dx.as_mut_ptr()),
         d_residual.map(|d| SharedMut(d.as_mut_ptr())),
     );
-    backward(norm, x, dy, (mean, var), to, (d_gamma, d_beta));
+    backward(norm, None, x, dy, (mean, var), to, (d_gamma, d_beta));
 }
 
 /// As [`batch_norm_backward`] into memory of its own, which is written once: the gradients to the input and, where it
 /// is wanted, to the residual.
+///
+/// `among` others it is of [`batch_norm_output`], with the number of rows that that returned: the gradients to scale and
+/// shift are of the rows here, and add up over all who take part. Where the rows here do not count, `dy` must be 0.
 ///
 /// # Panics
 ///
@@ -407,6 +473,7 @@ pub fn batch_norm_backward(
 #[must_use]
 pub fn batch_norm_gradients(
     norm: &BatchNorm<'_>,
+    among: Option<(Among<'_>, f64)>,
     x: &[f32],
     dy: &[f32],
     statistics: (&[f32], &[f32]),
@@ -419,10 +486,10 @@ pub fn batch_norm_gradients(
         written(n, |dx| {
             if wants_residual {
                 d_residual = Some(written(n, |d| {
-                    backward(norm, x, dy, statistics, (dx, Some(d)), d_affine);
+                    backward(norm, among, x, dy, statistics, (dx, Some(d)), d_affine);
                 }));
             } else {
-                backward(norm, x, dy, statistics, (dx, None), d_affine);
+                backward(norm, among, x, dy, statistics, (dx, None), d_affine);
             }
         })
     };
@@ -432,6 +499,7 @@ pub fn batch_norm_gradients(
 /// To the input and the residual, each of the input's length, and to the scale and the shift.
 fn backward(
     norm: &BatchNorm<'_>,
+    among: Option<(Among<'_>, f64)>,
     x: &[f32],
     dy: &[f32],
     (mean, var): (&[f32], &[f32]),
@@ -475,22 +543,35 @@ fn backward(
                 },
             );
         });
-    // dx = scale * g + a * x + b for each channel, with the means of the formula above in a and b.
-    let n = (x.len() / c) as f64;
-    let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
+    let inverse = |i: usize| 1.0 / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
+    let mut sums = vec![0.0; 2 * c];
     for i in 0..c {
         let total = |from: usize| {
             (0..chunks)
                 .map(|k| f64::from(partial[k * 2 * c + from + i]))
                 .sum::<f64>()
         };
-        let inverse = 1.0 / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
-        let (sum, product) = (total(0), total(c) * inverse);
-        d_beta[i] = sum as f32;
-        d_gamma[i] = product as f32;
-        let scale = f64::from(norm.gamma[i]) * inverse;
-        a[i] = (-scale * inverse * product / n) as f32;
-        b[i] = (-scale * sum / n) as f32;
+        (sums[i], sums[c + i]) = (total(0), total(c) * inverse(i));
+        d_beta[i] = sums[i] as f32;
+        d_gamma[i] = sums[c + i] as f32;
+    }
+    // dx = scale * g + a * x + b for each channel, with the means of the formula above in a and b.
+    let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
+    // Rows that do not count are none of those that the statistics are of.
+    let n = match among {
+        None => Some((x.len() / c) as f64),
+        Some((among, n)) => {
+            (among.sum)(&mut sums);
+            among.counts.then_some(n)
+        }
+    };
+    if let Some(n) = n {
+        for i in 0..c {
+            let (inverse, sum, product) = (inverse(i), sums[i], sums[c + i]);
+            let scale = f64::from(norm.gamma[i]) * inverse;
+            a[i] = (-scale * inverse * product / n) as f32;
+            b[i] = (-scale * sum / n) as f32;
+        }
     }
     (0..chunks).into_par_iter().for_each(|k| {
         let range = k * chunk..((k + 1) * chunk).min(x.len());

@@ -10,7 +10,7 @@ use sidelight_kernels::pool::{
     average_pool_backward, average_pool_forward, max_pool_backward, max_pool_forward,
 };
 use sidelight_kernels::{
-    Activation, BatchNorm, BatchNormGradients, Conv2d, Epilogue, SimdPath, affine,
+    Activation, Among, BatchNorm, BatchNormGradients, Conv2d, Epilogue, SimdPath, affine,
     batch_norm_backward, batch_norm_forward, batch_norm_gradients, batch_norm_output,
     conv2d_forward, fold_batch_norm, reference, with_path,
 };
@@ -148,8 +148,9 @@ fn check_norm(rows: usize, c: usize, activation: Activation, with_residual: bool
             let (m, v) = reference::moments(&x, c);
             assert_near(&mean, &m, 1e-5, &what("mean"));
             assert_near(&var, &v, 1e-5, &what("var"));
-            let own = batch_norm_output(&norm, &x, &mut mean, &mut var);
+            let (own, n) = batch_norm_output(&norm, None, &x, &mut mean, &mut var);
             assert_eq!(own, y, "{}", what("y in memory of its own"));
+            assert_eq!(n, rows as f64);
             let (mut dx, mut dr) = (vec![f32::NAN; rows * c], vec![f32::NAN; rows * c]);
             let (mut dg, mut db) = (vec![0.0; c], vec![0.0; c]);
             let gradients = BatchNormGradients {
@@ -175,6 +176,7 @@ fn check_norm(rows: usize, c: usize, activation: Activation, with_residual: bool
             for wants_residual in [true, false] {
                 let own = batch_norm_gradients(
                     &norm,
+                    None,
                     &x,
                     &dy,
                     (&mean, &var),
@@ -195,6 +197,96 @@ fn batch_norm_and_its_gradients_equal_the_reference() {
         }
         check_norm(40, 33, activation, false);
     }
+}
+
+#[test]
+fn batch_norms_of_parts_are_one_of_the_whole() {
+    let (c, rows, first) = (5, 37, 14);
+    let random = |seed: u64, n: usize| numbers(n, seed);
+    let (x, dy, residual) = (
+        random(1, rows * c),
+        random(2, rows * c),
+        random(3, rows * c),
+    );
+    let near = |found: &[f32], expected: &[f32]| {
+        let expected: Vec<f64> = expected.iter().map(|x| f64::from(*x)).collect();
+        assert_near(found, &expected, 1e-5, "of parts");
+    };
+    let (gamma, beta) = (random(4, c), random(5, c));
+    let norm = |residual| BatchNorm {
+        gamma: &gamma,
+        beta: &beta,
+        eps: 1e-5,
+        residual: Some(residual),
+        activation: Activation::Relu,
+    };
+    let mut y = vec![0.0; rows * c];
+    let (mut mean, mut var) = (vec![0.0; c], vec![0.0; c]);
+    batch_norm_forward(&norm(&residual), &x, &mut y, &mut mean, &mut var);
+    let mut dx = vec![0.0; rows * c];
+    let (mut d_gamma, mut d_beta) = (vec![0.0; c], vec![0.0; c]);
+    let gradients = BatchNormGradients {
+        dx: &mut dx,
+        d_gamma: &mut d_gamma,
+        d_beta: &mut d_beta,
+        d_residual: None,
+    };
+    batch_norm_backward(&norm(&residual), &x, &dy, &mean, &var, gradients);
+
+    // A third part is there for its place alone: rows of its own, and no gradient.
+    let (filler, nothing) = (random(6, 3 * c), vec![0.0; 3 * c]);
+    let cut = first * c;
+    let parts = [
+        (&x[..cut], &dy[..cut], &residual[..cut], true),
+        (&x[cut..], &dy[cut..], &residual[cut..], true),
+        (&filler[..], &nothing[..], &filler[..], false),
+    ];
+    // Each part says what it has; then each is given the sum.
+    let all = std::cell::RefCell::new(vec![0.0; 1 + 2 * c]);
+    let collect = |values: &mut [f64]| {
+        let mut all = all.borrow_mut();
+        all.iter_mut()
+            .zip(values)
+            .for_each(|(sum, value)| *sum += *value);
+    };
+    let give = |values: &mut [f64]| values.copy_from_slice(&all.borrow()[..values.len()]);
+    let mut found = Vec::new();
+    for sum in [&collect as &dyn Fn(&mut [f64]), &give] {
+        found.clear();
+        for (x, _, residual, counts) in parts {
+            let (mut mean, mut var) = (vec![0.0; c], vec![0.0; c]);
+            let among = Some(Among { sum, counts });
+            let (y, n) = batch_norm_output(&norm(residual), among, x, &mut mean, &mut var);
+            found.push((n, y, mean, var));
+        }
+    }
+    near(&[&found[0].1[..], &found[1].1[..]].concat(), &y);
+    for (n, _, of_mean, of_var) in &found {
+        assert_eq!(*n, rows as f64);
+        near(of_mean, &mean);
+        near(of_var, &var);
+    }
+    all.borrow_mut().fill(0.0);
+    let mut found = Vec::new();
+    for sum in [&collect as &dyn Fn(&mut [f64]), &give] {
+        found.clear();
+        for (x, dy, residual, counts) in parts {
+            let (mut d_gamma, mut d_beta) = (vec![0.0; c], vec![0.0; c]);
+            let among = Some((Among { sum, counts }, rows as f64));
+            let to = (&mut d_gamma[..], &mut d_beta[..]);
+            let statistics = (&mean[..], &var[..]);
+            let (dx, _) =
+                batch_norm_gradients(&norm(residual), among, x, dy, statistics, to, false);
+            found.push((dx, d_gamma, d_beta));
+        }
+    }
+    near(&[&found[0].0[..], &found[1].0[..]].concat(), &dx);
+    assert_eq!(found[2].0, nothing);
+    let both = |of: &dyn Fn(usize) -> Vec<f32>| -> Vec<f32> {
+        of(0).iter().zip(of(1)).map(|(a, b)| a + b).collect()
+    };
+    near(&both(&|part| found[part].1.clone()), &d_gamma);
+    near(&both(&|part| found[part].2.clone()), &d_beta);
 }
 
 #[test]

@@ -29,7 +29,8 @@
 //!
 //! A job is one model, fold and seed. Its result is a file of its own, written when it is done: a comparison that was
 //! killed goes on where it was, several machines can share the work ([`Work::Share`]) and one joins it
-//! ([`Work::Join`]). The answer is the same to the byte however the work was divided, and whatever the number of
+//! ([`Work::Join`]). Several [ranks](CompareOptions::ranks) take jobs from one queue until none is left, and the first
+//! says what they found. The answer is the same to the byte however the work was divided, and whatever the number of
 //! threads.
 
 mod answer;
@@ -43,7 +44,7 @@ mod variant;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::Result;
 use crate::evidence::Evidence;
+use crate::ranks::{Ranks, agree, gather_numbers, met_alone, same};
 use crate::train::FeatureCache;
 
 use answer::Answer;
@@ -78,6 +80,8 @@ pub struct CompareOptions<'a> {
     pub work: Work,
     /// Where features of frozen layers are kept from one run to the next; `None`: nowhere.
     pub cache: Option<FeatureCache>,
+    /// Who takes part; all write to the same folder.
+    pub ranks: Arc<dyn Ranks>,
     /// Set by anyone (Ctrl-C, say): it stops after the step that it is in, and keeps what is finished.
     pub stop: &'a AtomicBool,
     /// Called with everything that happens.
@@ -216,8 +220,10 @@ pub enum Compared {
 /// all that a table and a configuration can be wrong in. Later: those of
 /// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).
 pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared> {
-    let design = Design::new(config, &options)?;
-    let shelf = Shelf::open(&options.out, options.earlier)?;
+    let ranks = Arc::clone(&options.ranks);
+    let design = agree(&*ranks, Design::new(config, &options))?;
+    same(&*ranks, "comparison", &design.digest_of_all()?)?;
+    let shelf = open(&*ranks, &options)?;
     let CompareOptions {
         work,
         cache,
@@ -226,19 +232,7 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
         ..
     } = options;
     let jobs = design.jobs();
-    let (mut todo, mut n_kept): (Vec<&Job>, usize) = (Vec::new(), 0);
-    for (at, job) in jobs.iter().enumerate() {
-        let is_kept = shelf.get(&design, job)?.is_some();
-        let is_mine = match work {
-            Work::All => true,
-            Work::Share { index, of } => at % of.max(1) == index,
-            Work::Join => false,
-        };
-        n_kept += usize::from(is_kept);
-        if is_mine && !is_kept {
-            todo.push(job);
-        }
-    }
+    let (todo, n_kept) = agree(&*ranks, todo(&design, &shelf, &jobs, work))?;
     on_event(Event::Plan {
         arms: design
             .arms
@@ -257,25 +251,64 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
         .iter()
         .for_each(|remark| on_event(Event::Remark(remark.clone())));
 
-    let n_done = n_kept + train_all(&design, &shelf, &todo, cache, stop, on_event)?;
-    if n_done < n_kept + todo.len() {
-        return Ok(Compared::Stopped {
-            done: n_done,
-            jobs: jobs.len(),
-        });
+    let own = train_all(&design, &shelf, &todo, cache, &ranks, stop, on_event)
+        .map_err(|error| met_alone(&*ranks, error))?;
+    let n_new: f64 = gather_numbers(&*ranks, &[own as f64]).iter().sum();
+    let (done, jobs) = (n_kept + n_new as usize, jobs.len());
+    if done < n_kept + todo.len() {
+        return Ok(Compared::Stopped { done, jobs });
     }
     if let Work::Share { .. } = work {
-        return Ok(Compared::Share {
-            done: n_done,
-            jobs: jobs.len(),
-        });
+        return Ok(Compared::Share { done, jobs });
     }
-    // What is weighed is read back, so that a result is the same whoever made it.
-    let finished = shelf.all(&design)?;
-    on_event(Event::Weighing);
-    let answer = Answer::of(&design, &finished)?;
-    answer.write(&design, &shelf)?;
-    Ok(Compared::Answer(Box::new(answer.evidence)))
+    let mut answer = || {
+        // What is weighed is read back, so that a result is the same whoever made it.
+        let finished = shelf.all(&design)?;
+        on_event(Event::Weighing);
+        let answer = Answer::of(&design, &finished)?;
+        answer.write(&design, &shelf)?;
+        Ok(Compared::Answer(Box::new(answer.evidence)))
+    };
+    let answered = match ranks.is_first() {
+        true => answer(),
+        false => Ok(Compared::Share { done, jobs }),
+    };
+    agree(&*ranks, answered)
+}
+
+/// The folder, made by the first rank before any other looks at it.
+fn open(ranks: &dyn Ranks, options: &CompareOptions<'_>) -> Result<Shelf> {
+    let first = ranks.is_first().then(|| {
+        let shelf = Shelf::open(&options.out, options.earlier)?;
+        shelf.forget_claims()?;
+        Ok(shelf)
+    });
+    let first = agree(ranks, first.transpose())?;
+    let shelf = first.map_or_else(|| Shelf::open(&options.out, Earlier::Reuse), Ok);
+    agree(ranks, shelf)
+}
+
+/// The jobs to do now, and how many of all are done.
+fn todo<'a>(
+    design: &Design,
+    shelf: &Shelf,
+    jobs: &'a [Job],
+    work: Work,
+) -> Result<(Vec<&'a Job>, usize)> {
+    let (mut todo, mut n_kept) = (Vec::new(), 0);
+    for (at, job) in jobs.iter().enumerate() {
+        let is_kept = shelf.get(design, job)?.is_some();
+        let is_mine = match work {
+            Work::All => true,
+            Work::Share { index, of } => at % of.max(1) == index,
+            Work::Join => false,
+        };
+        n_kept += usize::from(is_kept);
+        if is_mine && !is_kept {
+            todo.push(job);
+        }
+    }
+    Ok((todo, n_kept))
 }
 
 /// Does the jobs; how many were finished before someone asked to stop.
@@ -287,13 +320,14 @@ fn train_all(
     shelf: &Shelf,
     todo: &[&Job],
     cache: Option<FeatureCache>,
+    ranks: &Arc<dyn Ranks>,
     stop: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<usize> {
     if todo.is_empty() {
         return Ok(0);
     }
-    let mut features = Features::new(design, cache)?;
+    let mut features = Features::new(design, cache, Arc::clone(ranks))?;
     if features.prepare(design, todo, stop, on_event)? == Given::Stopped {
         return Ok(0);
     }
@@ -302,6 +336,7 @@ fn train_all(
         shelf,
         todo,
         features,
+        ranks: &**ranks,
         stop,
         begun: Instant::now(),
         next: AtomicUsize::new(0),
@@ -319,12 +354,13 @@ fn train_all(
     Ok(queue.done.into_inner())
 }
 
-/// Jobs to be done, by one or several threads.
+/// Jobs to be done, by one or several threads of one or several ranks.
 struct Queue<'a> {
     design: &'a Design,
     shelf: &'a Shelf,
     todo: &'a [&'a Job],
     features: Features,
+    ranks: &'a dyn Ranks,
     stop: &'a AtomicBool,
     begun: Instant,
     next: AtomicUsize,
@@ -336,11 +372,16 @@ impl Queue<'_> {
         while !self.stop.load(Ordering::Relaxed) {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = self.todo.get(at) else { break };
+            // Ranks go through the same jobs in the same order: each is done by who comes to it first.
+            let is_mine = self.ranks.is_alone() || self.shelf.claim(job)?;
+            if !is_mine {
+                continue;
+            }
             on_event(Event::Job {
                 name: job.to_string(),
                 number: at + 1,
                 of: self.todo.len(),
-                seconds_left: self.seconds_left(),
+                seconds_left: self.seconds_left(at),
             });
             let found = job::run(self.design, job, &self.features, self.stop, on_event);
             let Some(finished) = found.inspect_err(|_| self.end())? else {
@@ -389,8 +430,12 @@ impl Queue<'_> {
         self.next.store(self.todo.len(), Ordering::Relaxed);
     }
 
-    fn seconds_left(&self) -> Option<f64> {
-        let done = self.done.load(Ordering::Relaxed);
+    /// From how long the jobs before this one took: those that are done, of several ranks those that were taken.
+    fn seconds_left(&self, at: usize) -> Option<f64> {
+        let done = match self.ranks.is_alone() {
+            true => self.done.load(Ordering::Relaxed),
+            false => at,
+        };
         let per_job = self.begun.elapsed().as_secs_f64() / done.max(1) as f64;
         (done > 0).then(|| per_job * (self.todo.len() - done) as f64)
     }

@@ -8,6 +8,7 @@ pub use sidelight_host::{
     audit, augment, check, config, dataset, demo, digest, encode, error, evidence, hub, image,
     loader, metric, report, run, schema, split, statistics, table, task,
 };
+pub mod ranks;
 // — Burn begins here —
 pub mod compare;
 pub mod explain;

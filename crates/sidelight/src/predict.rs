@@ -7,8 +7,11 @@ pub mod batch;
 mod predictor;
 mod store;
 mod table;
+mod together;
 
 pub use predictor::{Predictor, ReadyRow};
+
+pub(crate) use together::gather;
 
 pub use table::{BadRows, Progress, TableOptions, TableOutcome, predict_table};
 
@@ -29,6 +32,7 @@ use crate::loader::{BadImage, Loader, LoaderOptions, Plan, Preprocess, Source};
 use crate::loss::{Loss, Weights};
 use crate::metric::{self, Metrics};
 use crate::network::{Context, Network};
+use crate::ranks::{Alone, Ranks};
 use crate::task::{Prediction, Task};
 
 use batch::{Batch, decode, shared};
@@ -248,13 +252,28 @@ pub fn evaluate_with(
     options: PredictOptions,
     on_progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(Metrics, Predictions)> {
+    evaluate_among(model, &Alone, dataset, options, on_progress)
+}
+
+/// As [`evaluate_with`], by several ranks: each predicts its share of the rows, and all get all.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub fn evaluate_among(
+    model: &Model,
+    ranks: &dyn Ranks,
+    dataset: &Dataset,
+    options: PredictOptions,
+    on_progress: &mut dyn FnMut(usize, usize),
+) -> Result<(Metrics, Predictions)> {
     let Some(targets) = &dataset.targets else {
         return Err(Error::NoTargets {
             path: dataset.path.clone(),
             columns: model.config.target.names(),
         });
     };
-    let predicted = model.predict_with(dataset, options, on_progress)?;
+    let predicted = model.predict_among(ranks, dataset, options, on_progress)?;
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let sizes = image_sizes(&model.task, dataset, &rows);
     let metrics = score(

@@ -19,23 +19,27 @@ mod results;
 pub mod schedule;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::Rng;
+use sha2::{Digest, Sha256};
 
 use crate::config::{Config, Unfreeze};
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::metric::{self, Metrics};
 use crate::network::{Context, Freeze, Network};
 use crate::predict::batch::{Batch, decode};
-use crate::predict::{Model, Predictions, score};
+use crate::predict::{Model, Predictions, gather, score};
+use crate::ranks::{Ranks, gather_numbers, same};
 use crate::run::{Existing, LogLine, Run};
 use crate::task::Task;
 use crate::tensor::stream;
 
 use average::Average;
-use checkpoint::{Best, Checkpoint, NamedValues, Progress, RowsDigest};
+use checkpoint::{Best, Checkpoint, Division, NamedValues, Progress, RowsDigest};
 use depth::{Blocks, freeze_all_but};
 use feed::Feed;
 use journal::StepTaken;
@@ -57,6 +61,8 @@ pub struct TrainOptions<'a> {
     pub existing: Existing,
     /// Where features of frozen layers are kept from one run to the next; `None`: nowhere.
     pub cache: Option<FeatureCache>,
+    /// Who takes part: all of them call [`train`], on the same folder. The first writes and tells of events.
+    pub ranks: Arc<dyn Ranks>,
     /// Set by anyone (Ctrl-C, say): training saves a checkpoint and stops after the step that it is in.
     pub stop: &'a AtomicBool,
     /// Called with everything that happens.
@@ -106,6 +112,8 @@ pub struct Session {
     pub feed: Feed,
     /// Which rows they are.
     pub rows: RowsDigest,
+    /// What a step is, and how many ranks shared it when training began.
+    pub division: Division,
     /// Width and height of each validation row's image as stored, where the task's metrics ask for them.
     pub sizes: Option<Vec<[f32; 2]>>,
     /// Where it is.
@@ -138,22 +146,22 @@ pub fn fit(
         journal.begin_epoch();
         let mut batches = session.feed.training(epoch, session.progress.step);
         // Forward and backward over the batches of a step.
-        while let Some(descent) = session.descend(&mut batches, session.progress.total_step)? {
+        while let Some(mut descent) =
+            session.descend(&mut batches, session.progress.total_step, stop)?
+        {
             let (loss, rows) = (descent.loss, descent.rows);
             let rates = session.plan.at(epoch, session.progress.step);
             if !loss.is_finite() {
                 return Err(session.diverged(loss, rates.rate));
             }
 
-            let gradients = descent.gradients;
+            let gradients = &descent.gradients;
             let scale = clip_factor(gradients.norm(), session.config.train.clip);
             session.network.root =
                 session
                     .optimizer
-                    .step(session.network.root, "", &gradients, rates, scale);
-            session
-                .network
-                .apply_statistics(descent.statistics, STATISTICS_MOMENTUM);
+                    .step(session.network.root, "", gradients, rates, scale);
+            descent.apply_statistics(&mut session.network, &*session.feed.ranks);
 
             session.progress.count(loss, rows);
             if let Some(average) = &mut session.average {
@@ -163,7 +171,8 @@ pub fn fit(
                 .progress
                 .taken(loss, rates.rate, rows, batches.input_bound());
             session.progress.seconds += journal.step(&session.plan, &taken);
-            if stop.load(Ordering::Relaxed) {
+            // Of several ranks all stop after the same step: what one is told they all know one step later.
+            if descent.stops || (session.feed.ranks.is_alone() && stop.load(Ordering::Relaxed)) {
                 journal.save(|| session.checkpoint());
                 journal.write(&LogLine::Stopped {
                     total_step: session.progress.total_step,
@@ -177,6 +186,7 @@ pub fn fit(
             }
         }
         drop(batches);
+        session.check_ranks()?;
 
         let (valid_loss, metrics) = session.score()?;
         let (name, score) = session.watched(&metrics, valid_loss);
@@ -318,7 +328,7 @@ impl Session {
             .map_or(("loss", loss), |score| (name, score))
     }
 
-    /// Predicts the validation rows, in order, and their mean loss.
+    /// Predicts the validation rows, in order, and their mean loss; every rank its share, and all get all.
     ///
     /// # Errors
     ///
@@ -331,15 +341,14 @@ impl Session {
             losses: Some(Vec::new()),
             ..Predictions::default()
         };
-        let (mut sum, mut weight) = (0.0, 0.0);
+        let mut sums = Vec::new();
         for batch in self.feed.validation() {
             let batch: Batch = batch?;
             let output = batch.run(&network, &mut Context::evaluate(None));
             if let Some((target, mask)) = batch.targets {
                 let (losses, weights) =
                     self.loss.sums(output.clone(), target.clone(), mask.clone());
-                sum += losses;
-                weight += weights;
+                sums.extend([losses, weights]);
                 predicted
                     .losses
                     .get_or_insert_default()
@@ -350,6 +359,14 @@ impl Session {
                     .into_iter()
                     .map(Some),
             );
+        }
+        // Each rank predicted its share; all go on with all of it, added up in the order of the rows.
+        let ranks = &*self.feed.ranks;
+        let predicted = gather(ranks, &self.task, predicted, 0)?;
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for pair in gather_numbers(ranks, &sums).chunks_exact(2) {
+            sum += pair[0];
+            weight += pair[1];
         }
         Ok((
             predicted,
@@ -378,12 +395,47 @@ impl Session {
         Checkpoint {
             config: self.config.clone(),
             rows: self.rows.clone(),
+            division: Some(self.division),
             progress: self.progress.clone(),
             network: self.network.state_dict(),
             average: self.average.as_ref().map(|average| average.values()),
             optimizer: self.optimizer.memory(),
             best: self.best.clone(),
         }
+    }
+
+    /// Shares the rows of every step among ranks: `train.accumulate` batches of `train.batch` rows of each.
+    pub fn share_out(&mut self, ranks: Arc<dyn Ranks>) {
+        let train = &self.config.train;
+        let largest = train.batch * train.accumulate * ranks.size();
+        let division = Division {
+            step: feed::even(self.feed.train.len(), largest),
+            ranks: ranks.size(),
+        };
+        self.divide(ranks, division);
+    }
+
+    /// Shares steps of so many rows among ranks, in as many batches of `train.batch` rows as that takes.
+    pub fn divide(&mut self, ranks: Arc<dyn Ranks>, division: Division) {
+        self.division = division;
+        let batch = self.config.train.batch;
+        self.feed.share_out(division.step, batch, ranks);
+        self.plan = prepare::plan(&self.config, self.feed.steps_per_epoch(), division.ranks);
+    }
+
+    /// Whether all ranks hold the same network to the bit, as they must after the same steps.
+    fn check_ranks(&self) -> Result<()> {
+        let ranks = &*self.feed.ranks;
+        if ranks.is_alone() {
+            return Ok(());
+        }
+        let mut hash = Sha256::new();
+        for (_, _, values) in self.network.state_dict() {
+            values
+                .iter()
+                .for_each(|value| hash.update(value.to_le_bytes()));
+        }
+        same(ranks, "weights", &hexadecimal(&hash.finalize()[..8]))
     }
 
     /// Goes on from a checkpoint.
@@ -393,6 +445,9 @@ impl Session {
     /// [`Error::State`]: the checkpoint is of another network.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.network.load_state(checkpoint.network)?;
+        if let Some(division) = checkpoint.division {
+            self.divide(Arc::clone(&self.feed.ranks), division);
+        }
         if let (Some(average), Some(values)) = (&mut self.average, checkpoint.average) {
             average.restore(values);
         }

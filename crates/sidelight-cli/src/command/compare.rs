@@ -1,7 +1,11 @@
 //! `sidelight compare CONFIG --out DIR`
 
+use std::sync::Arc;
+
 use sidelight::compare::{CompareOptions, Compared, Earlier, Event, Speed, Work, compare};
+use sidelight::config::Config;
 use sidelight::evidence::{Difference, Evidence};
+use sidelight::ranks::{Ranks, agree};
 
 use super::Answer;
 use super::weights::read_config;
@@ -11,10 +15,12 @@ use crate::stop;
 use crate::terminal::{Cell, Table, Terminal, count, duration};
 
 /// Compares, prints the arms, and says the answer with its doubts.
-pub(crate) fn run(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    args.machine.prepare()?;
-    let mut config = read_config(&args.config, &args.set, terminal)?;
-    args.machine.configure(&mut config);
+pub(crate) fn run(
+    args: &CompareArgs,
+    terminal: &mut Terminal,
+    ranks: &Arc<dyn Ranks>,
+) -> anyhow::Result<Answer> {
+    let config = agree(&**ranks, configuration(args, terminal))?;
     let mut progress = Progress::default();
     let options = CompareOptions {
         out: args.out.clone(),
@@ -41,6 +47,7 @@ pub(crate) fn run(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result
             None => Work::All,
         },
         cache: args.kept.features(),
+        ranks: Arc::clone(ranks),
         stop: stop::on_ctrl_c()?,
         on_event: &mut |event| progress.narrate(terminal, &event),
     };
@@ -74,6 +81,14 @@ pub(crate) fn run(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result
         }
     }
     Ok(Answer::Done)
+}
+
+/// What is asked for, the machine made ready for it.
+fn configuration(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result<Config> {
+    args.machine.prepare()?;
+    let mut config = read_config(&args.config, &args.set, terminal)?;
+    args.machine.configure(&mut config);
+    Ok(config)
 }
 
 /// Every arm, and its difference from the image alone where there is one.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use anyhow::Context;
 use sidelight::dataset::ImageSource;
 use sidelight::demo::{self, DemoConfig, DemoRow};
 use sidelight::image::decode;
+use sidelight::ranks::Alone;
 use sidelight::report::{self, DemoArm, DemoPage, Outcome, PointMark, Thumbnail};
 use sidelight::run::{Existing, Run, write_whole};
 use sidelight::table::{Cell, Table as Rows};
@@ -206,6 +208,7 @@ fn learn(
                     out,
                     existing: Existing::Resume,
                     cache: None,
+                    ranks: Arc::new(Alone),
                     stop,
                     on_event,
                 },

@@ -1,7 +1,9 @@
 //! `sidelight eval RUN [TABLE]`
 
+use sidelight::dataset::Dataset;
 use sidelight::metric::Metrics;
-use sidelight::predict::{Model, evaluate_with};
+use sidelight::predict::{Model, evaluate_among};
+use sidelight::ranks::{Ranks, agree, met_alone};
 use sidelight::run::Run;
 
 use super::{Answer, problems, rows};
@@ -9,24 +11,16 @@ use crate::args::EvalArgs;
 use crate::terminal::{Cell, Table, Terminal, count};
 
 /// Scores the run on its validation rows or on a table.
-pub(crate) fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    args.machine.prepare()?;
-    let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
-    args.machine.configure_model(&mut model);
-    let (dataset, of) = match &args.table {
-        None => (
-            rows::validation(&model.config)?,
-            "validation row".to_owned(),
-        ),
-        Some(path) => (
-            rows::of_table(&model.config, path, terminal)?,
-            "row".to_owned(),
-        ),
-    };
+pub(crate) fn run(
+    args: &EvalArgs,
+    terminal: &mut Terminal,
+    ranks: &dyn Ranks,
+) -> anyhow::Result<Answer> {
+    let (model, dataset, of) = agree(ranks, read(args, terminal))?;
     let options = args.looks.options();
-    let (metrics, predictions) = evaluate_with(&model, &dataset, options, &mut |done, all| {
-        terminal.progress(|| args.looks.progress(done, all))
-    })?;
+    let mut progress = |done, all| terminal.progress(|| args.looks.progress(done, all));
+    let scored = evaluate_among(&model, ranks, &dataset, options, &mut progress);
+    let (metrics, predictions) = scored.map_err(|error| met_alone(ranks, error))?;
     problems::say(&dataset, &predictions, terminal);
     terminal.table(&scores(&metrics), args.format)?;
     terminal.say(format!(
@@ -34,6 +28,18 @@ pub(crate) fn run(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<An
         count(metrics.n, &of)
     ));
     Ok(Answer::Done)
+}
+
+/// The model, the rows and what they are called.
+fn read(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<(Model, Dataset, String)> {
+    args.machine.prepare()?;
+    let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
+    args.machine.configure_model(&mut model);
+    let (dataset, of) = match &args.table {
+        None => (rows::validation(&model.config)?, "validation row"),
+        Some(path) => (rows::of_table(&model.config, path, terminal)?, "row"),
+    };
+    Ok((model, dataset, of.to_owned()))
 }
 
 /// All scores: of all rows together first, then per class, point, label or column.

@@ -1,21 +1,25 @@
 //! `sidelight predict RUN TABLE --out FILE`
 
+use std::fs::Metadata;
 use std::path::Path;
 use std::time::Instant;
 
 use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, predict_table};
+use sidelight::ranks::{Ranks, agree};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 
 use super::Answer;
 use crate::args::PredictArgs;
+use crate::refusal::Refusal;
 use crate::terminal::{Terminal, count, duration, significant};
 
 /// Predicts every row of a table and writes them.
-pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    args.machine.prepare()?;
-    let dir = Run::open(&args.run)?.model_dir();
-    let mut model = Model::load(&dir)?;
-    args.machine.configure_model(&mut model);
+pub(crate) fn run(
+    args: &PredictArgs,
+    terminal: &mut Terminal,
+    ranks: &dyn Ranks,
+) -> anyhow::Result<Answer> {
+    let (model, checksum) = agree(ranks, read(args, ranks))?;
     let mut predict = args.looks.options();
     predict.loader.workers = args.machine.threads;
     let options = TableOptions {
@@ -33,8 +37,9 @@ pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result
     };
     let start = Instant::now();
     let outcome = predict_table(
+        ranks,
         &model,
-        &Model::checksum(&dir)?,
+        &checksum,
         &args.table,
         &args.out,
         &options,
@@ -45,6 +50,41 @@ pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result
         0 => Ok(Answer::Done),
         _ => Ok(Answer::No),
     }
+}
+
+/// The model and its checksum.
+fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)> {
+    if !ranks.is_alone() {
+        shared_out(args)?;
+    }
+    args.machine.prepare()?;
+    let dir = Run::open(&args.run)?.model_dir();
+    let mut model = Model::load(&dir)?;
+    args.machine.configure_model(&mut model);
+    Ok((model, Model::checksum(&dir)?))
+}
+
+/// What several processes of one job cannot do.
+fn shared_out(args: &PredictArgs) -> anyhow::Result<()> {
+    if args.shard.is_some() {
+        return Err(Refusal::new(
+            "--shard under mpirun: its processes share the table out among themselves",
+            "leave one of the two out",
+        )
+        .into());
+    }
+    let is_device = |found: Metadata| !found.is_file() && !found.is_dir();
+    if std::fs::metadata(&args.out).is_ok_and(is_device) {
+        return Err(Refusal::new(
+            format!(
+                "{} is no file, and under mpirun the parts are made beside it",
+                args.out.display()
+            ),
+            "choose a file with --out",
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// How far it is, how fast, and for how long yet; how many rows there are is known at the end only.

@@ -1,5 +1,9 @@
 //! `sidelight train CONFIG --out DIR`
 
+use std::sync::Arc;
+
+use sidelight::config::Config;
+use sidelight::ranks::{Ranks, agree};
 use sidelight::run::Existing;
 use sidelight::train::{TrainOptions, Trained, train};
 
@@ -12,10 +16,20 @@ use crate::stop;
 use crate::terminal::{Table, Terminal, duration};
 
 /// Trains, and prints the scores of the validation rows.
-pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    args.machine.prepare()?;
-    let mut config = read_config(&args.config, &args.set, terminal)?;
-    args.machine.configure(&mut config);
+pub(crate) fn run(
+    args: &TrainArgs,
+    terminal: &mut Terminal,
+    ranks: &Arc<dyn Ranks>,
+) -> anyhow::Result<Answer> {
+    // The first fetches weights, the others find them.
+    if !ranks.is_first() {
+        ranks.wait();
+    }
+    let config = configuration(args, terminal);
+    if ranks.is_first() {
+        ranks.wait();
+    }
+    let config = agree(&**ranks, config)?;
     let options = TrainOptions {
         out: args.out.clone(),
         existing: match (args.resume, args.overwrite) {
@@ -24,6 +38,7 @@ pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<A
             _ => Existing::Refuse,
         },
         cache: args.kept.features(),
+        ranks: Arc::clone(ranks),
         stop: stop::on_ctrl_c()?,
         on_event: &mut |event| narrate(terminal, "", &event),
     };
@@ -44,6 +59,9 @@ pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<A
         table.push([name.as_str().into(), (*value).into(), metrics.n.into()]);
     }
     terminal.table(&table, args.format)?;
+    if !ranks.is_first() {
+        return Ok(Answer::Done);
+    }
     let seconds = run.metrics()?.seconds;
     terminal.say(format!(
         "{} of training; report: {}",
@@ -51,4 +69,12 @@ pub(crate) fn run(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<A
         run.report_path().display()
     ));
     Ok(Answer::Done)
+}
+
+/// What is asked for, the machine made ready for it.
+fn configuration(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<Config> {
+    args.machine.prepare()?;
+    let mut config = read_config(&args.config, &args.set, terminal)?;
+    args.machine.configure(&mut config);
+    Ok(config)
 }

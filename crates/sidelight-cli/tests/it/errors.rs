@@ -25,6 +25,31 @@ fn a_missing_table() {
     "#);
 }
 
+/// Started by `mpirun`, a program without MPI would train as many models at once in one folder.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn mpirun_without_the_feature_is_refused_by_one_process_for_all() {
+    let folder = Folder::with_houses();
+    let said = |rank: &str| {
+        let mut command = folder.command("train houses.toml --out a");
+        let ranks = [
+            ("OMPI_COMM_WORLD_SIZE", "4"),
+            ("OMPI_COMM_WORLD_RANK", rank),
+        ];
+        let output = command.envs(ranks).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    insta::assert_snapshot!(said("0"), @r#"
+    error: mpirun started 4 processes, and this program was built without MPI: each would do all of the work
+
+    hint: build it with `cargo build --release --features mpi` (it needs an MPI library, say `libopenmpi-dev`, and `libclang-dev`), or start it without mpirun
+    "#);
+    assert_eq!(said("1"), "");
+    assert!(!folder.exists("a"));
+}
+
 #[test]
 fn a_missing_configuration() {
     insta::assert_snapshot!(refused(&Folder::new(), "train nowhere.toml --out a"), @r#"

@@ -492,6 +492,8 @@ fn options_of_training_that_do_not_fit_are_refused() {
             "train.ema_warmup=true",
             "train.mixup=0.2",
             "train.sampling=balanced",
+            "train.scale_rate=sqrt",
+            "train.sync_batch_norm=true",
             "train.unfreeze=gradual",
         ],
     )
@@ -505,7 +507,15 @@ fn options_of_training_that_do_not_fit_are_refused() {
 #[test]
 fn options_that_are_off_are_not_written() {
     let written = parse(HOUSES, &[]).unwrap().to_toml().unwrap();
-    for field in ["accumulate", "ema", "mixup", "sampling", "unfreeze"] {
+    for field in [
+        "accumulate",
+        "ema",
+        "mixup",
+        "sampling",
+        "scale_rate",
+        "sync_batch_norm",
+        "unfreeze",
+    ] {
         assert!(!written.contains(field), "{written}");
     }
 }

@@ -168,6 +168,11 @@ impl Loader {
         }
     }
 
+    /// What it carries out.
+    pub fn plan(&self) -> &Plan {
+        &self.shared.plan
+    }
+
     /// The rows that were left out of the batches given so far, under [`BadImage::Skip`].
     pub fn failures(&self) -> &[Failure] {
         &self.failures

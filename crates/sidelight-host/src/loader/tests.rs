@@ -192,6 +192,52 @@ fn parts_of_a_batch_are_even_and_hold_its_rows_in_order() {
     assert_eq!(whole.clone().in_parts(10), whole);
 }
 
+#[test]
+fn ranks_share_every_step_and_have_equally_many_batches() {
+    let rows: Vec<usize> = (100..123).collect();
+    for (step, largest, n_ranks) in [
+        (8, 4, 2),
+        (8, 3, 2),
+        (10, 2, 3),
+        (23, 1, 4),
+        (5, 32, 4),
+        (2, 1, 3),
+    ] {
+        let plan = Plan::training(&rows, step, Last::Keep, 5, 3);
+        let of = |rank| plan.clone().shared_out(largest, rank, n_ranks);
+        let ranks: Vec<Plan> = (0..n_ranks).map(of).collect();
+        let mut first = 0;
+        for whole in plan.batches() {
+            let each = n_parts(whole.len(), largest, n_ranks) / n_ranks;
+            let mut seen: Vec<usize> = Vec::new();
+            for (rank, shared) in ranks.iter().enumerate() {
+                let mut own: Vec<usize> = Vec::new();
+                for batch in first..first + each {
+                    let rows = &shared.batches()[batch];
+                    assert!((1..=largest).contains(&rows.len()));
+                    match shared.is_padding(batch) {
+                        true => assert_eq!(rows[..], whole[..1]),
+                        false => own.extend(rows),
+                    }
+                }
+                let n = whole.len();
+                assert_eq!(own, whole[n * rank / n_ranks..n * (rank + 1) / n_ranks]);
+                seen.extend(own);
+            }
+            assert_eq!(seen, *whole);
+            first += each;
+        }
+        for shared in &ranks {
+            assert_eq!(shared.batches().len(), first);
+        }
+    }
+    // With one rank nothing is padded, and a resumed epoch goes on with the same batches.
+    let plan = Plan::training(&rows, 8, Last::Keep, 5, 3);
+    let shared = plan.clone().shared_out(3, 1, 2);
+    let later = plan.starting_at(1).shared_out(3, 1, 2);
+    assert_eq!(later.batches(), &shared.batches()[2..]);
+}
+
 /// Made by `tests/reference/sampling.py` with PyTorch.
 const SAMPLING: &str = include_str!("../../tests/reference/sampling.json");
 

@@ -305,10 +305,19 @@ impl Parts {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(|source| cannot_write(&dir, source))?,
             };
-            // Where a disk knows no locks, parts are only less guarded.
-            let _ = lock_file.lock();
+            // Where a disk knows no locks, parts are only less guarded. Alone only where the parts are to be begun: those
+            // who make parts hold the lock as long as that takes.
+            let _ = lock_file.lock_shared();
             if !lock.exists() {
                 continue;
+            }
+            let begins = !dir.join(MANIFEST).exists();
+            if begins {
+                let _ = lock_file.unlock();
+                let _ = lock_file.lock();
+                if !lock.exists() {
+                    continue;
+                }
             }
             let parts = Self {
                 dir,
@@ -318,8 +327,10 @@ impl Parts {
                 temporary,
             };
             parts.agree(manifest)?;
-            let _ = parts.lock.unlock();
-            let _ = parts.lock.lock_shared();
+            if begins {
+                let _ = parts.lock.unlock();
+                let _ = parts.lock.lock_shared();
+            }
             return Ok(parts);
         }
     }

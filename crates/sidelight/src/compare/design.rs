@@ -250,6 +250,15 @@ impl Design {
         Ok(hexadecimal(&hash.finalize()))
     }
 
+    /// What all results together depend on.
+    pub(super) fn digest_of_all(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        for job in self.jobs() {
+            hash.update(self.digest(&job)?);
+        }
+        Ok(hexadecimal(&hash.finalize()))
+    }
+
     fn check_metric(&self) -> Result<()> {
         let rows: Vec<usize> = (0..self.dataset.len()).collect();
         let nothing = self.task.decode(&vec![0.0; self.task.n_outputs()]);

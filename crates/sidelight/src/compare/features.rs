@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::image::cache::PixelCache;
 use crate::network::{Freeze, Network};
+use crate::ranks::{Ranks, gather_numbers};
 use crate::split::Split;
 use crate::train::feed::Stored;
 use crate::train::{FeatureCache, Session};
@@ -27,6 +28,8 @@ const ROWS_AT_ONCE: usize = 256;
 pub(super) struct Features {
     cache: Arc<PixelCache>,
     disk: Option<FeatureCache>,
+    /// Who computes them: each rank its share, and all get all.
+    ranks: Arc<dyn Ranks>,
     /// Fewest leading layers that are frozen in any arm: images go through them once.
     shallow: usize,
     known: BTreeMap<(u64, usize), Arc<Stored>>,
@@ -45,7 +48,11 @@ pub(super) enum Given {
 
 impl Features {
     /// Nothing computed yet.
-    pub(super) fn new(design: &Design, disk: Option<FeatureCache>) -> Result<Self> {
+    pub(super) fn new(
+        design: &Design,
+        disk: Option<FeatureCache>,
+        ranks: Arc<dyn Ranks>,
+    ) -> Result<Self> {
         let mut shallow = usize::MAX;
         if design.speed == Speed::Quick {
             for model in design.models.iter().filter(|model| model.reads_image()) {
@@ -62,6 +69,7 @@ impl Features {
         Ok(Self {
             cache: Arc::new(PixelCache::new(CACHE_BYTES)),
             disk,
+            ranks,
             shallow,
             known: BTreeMap::new(),
             too_many: false,
@@ -91,12 +99,13 @@ impl Features {
             let mut session = session(design, &job)?;
             session.feed.source.cache = Some(Arc::clone(&self.cache));
             session.feed.cache.clone_from(&self.disk);
+            session.feed.ranks = Arc::clone(&self.ranks);
             session.network.freeze_backbone(Freeze::Yes);
             let n = session.network.frozen_prefix();
             if n > 0 && !self.too_many {
                 self.learn(&session, n, stop, on_event)?;
             }
-            if stop.load(Ordering::Relaxed) {
+            if self.stops(stop) {
                 return Ok(Given::Stopped);
             }
         }
@@ -163,6 +172,14 @@ impl Features {
         Ok(())
     }
 
+    /// Whether any rank was asked to stop: all or none go on to the next exchange.
+    fn stops(&self, stop: &AtomicBool) -> bool {
+        let own = f64::from(u8::from(stop.load(Ordering::Relaxed)));
+        gather_numbers(&*self.ranks, &[own])
+            .iter()
+            .any(|&one| one > 0.0)
+    }
+
     /// `None`: they would not fit in memory, or someone asked to stop.
     fn compute(
         &mut self,
@@ -179,7 +196,7 @@ impl Features {
                 done: all.len(),
                 rows: rows.len(),
             });
-            if stop.load(Ordering::Relaxed) {
+            if self.stops(stop) {
                 return Ok(None);
             }
             let Some(more) = session.feed.features_of(&network, n, some, rows.len())? else {

@@ -14,6 +14,7 @@ pub(super) const ANSWER: &str = "compare.json";
 pub(super) const PREDICTIONS: &str = "out_of_fold.csv";
 pub(super) const REPORT: &str = "report.html";
 const JOBS: &str = "jobs";
+const CLAIMS: &str = "claims";
 
 /// A comparison's folder. Several processes may fill it at once: each file is one job's, and whole.
 #[derive(Debug)]
@@ -51,10 +52,39 @@ impl Shelf {
             _ => Ok(()),
         };
         gone(fs::remove_dir_all(self.dir.join(JOBS)), self.dir.join(JOBS))?;
+        self.forget_claims()?;
         for name in [ANSWER, PREDICTIONS, REPORT] {
             gone(fs::remove_file(self.dir.join(name)), self.dir.join(name))?;
         }
         Ok(())
+    }
+
+    /// Says that a job is being done; `false`: another rank has said so before.
+    ///
+    /// A file that comes into being once, whoever asks, is a queue on every file system that a cluster shares.
+    pub(super) fn claim(&self, job: &Job) -> Result<bool> {
+        let path = self.dir.join(CLAIMS).join(file_name(job));
+        match fs::File::create_new(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(source) => Err(Error::Write { path, source }),
+        }
+    }
+
+    /// Forgets who was doing what: they were of an earlier start.
+    pub(super) fn forget_claims(&self) -> Result<()> {
+        let path = self.dir.join(CLAIMS);
+        let begin = || {
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            fs::create_dir_all(&path)
+        };
+        begin().map_err(|source| Error::Write {
+            path: path.clone(),
+            source,
+        })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -122,13 +152,11 @@ impl Shelf {
     }
 
     fn path_of(&self, job: &Job) -> PathBuf {
-        let Job { model, seed, fold } = job;
-        let name = format!(
-            "{}.seed-{}.fold-{}.json",
-            model.file_name(),
-            seed + 1,
-            fold + 1
-        );
-        self.dir.join(JOBS).join(name)
+        self.dir.join(JOBS).join(file_name(job))
     }
+}
+
+fn file_name(Job { model, seed, fold }: &Job) -> String {
+    let (seed, fold) = (seed + 1, fold + 1);
+    format!("{}.seed-{seed}.fold-{fold}.json", model.file_name())
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor};
 
 use super::shape::Shape;
-use crate::tensor::Precision;
+use crate::tensor::{Precision, Together};
 
 /// What flows from one layer to the next.
 #[derive(Debug, Clone)]
@@ -215,6 +215,8 @@ pub struct Context {
     pub mode: Mode,
     /// Seed of this step, for dropout.
     pub seed: u64,
+    /// While training: the rows of all ranks are normalised together. `None`: each rank's are by themselves.
+    pub together: Option<Together>,
     /// How convolutions form their products; the network sets its own ([`Network::precision`](super::Network::precision)).
     pub precision: Precision,
     /// Filled while training, to be given to [`Network::apply_statistics`](super::Network::apply_statistics).
@@ -231,6 +233,7 @@ impl Context {
             has_image: None,
             mode: Mode::Evaluate,
             seed: 0,
+            together: None,
             precision: Precision::F32,
             statistics: Vec::new(),
             auxiliary: Vec::new(),
@@ -243,6 +246,7 @@ impl Context {
             has_image: None,
             mode: Mode::Train,
             seed,
+            together: None,
             precision: Precision::F32,
             statistics: Vec::new(),
             auxiliary: Vec::new(),

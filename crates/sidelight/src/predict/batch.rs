@@ -42,6 +42,8 @@ pub struct Batch {
     pub to_input: Vec<Affine>,
     /// Whether the image was mirrored, one a row.
     pub is_flipped: Vec<bool>,
+    /// Whether it is there so that every rank has as many batches as the others, and counts for nothing.
+    pub is_padding: bool,
 }
 
 impl Batch {
@@ -84,6 +86,7 @@ impl Batch {
             targets,
             to_input,
             is_flipped,
+            is_padding: false,
         }
     }
 

@@ -10,6 +10,7 @@ use super::{Model, PredictOptions, Predictions, reads_image};
 use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Unseen;
 use crate::error::{Error, Result};
+use crate::ranks::{Ranks, agree, met_alone};
 use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
@@ -62,7 +63,7 @@ pub enum BadRows {
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// Rows predicted by this call.
+    /// Rows predicted by this call; of several ranks about as many as all of them have.
     pub n_rows: usize,
     /// How much of the table was read, in [0, 1].
     pub share_read: f64,
@@ -93,6 +94,8 @@ pub struct TableOutcome {
 
 /// Predicts every row of a table and writes them to `out` as CSV, JSON Lines or Parquet, whole or not at all.
 ///
+/// Several ranks share the parts out among them, on a disk that all see; the first joins them.
+///
 /// While it is made its parts are in `<out>.parts`; called again after a kill it goes on after the last whole part.
 /// Several processes with different shares, or the same, may work on one `out`; whoever finishes last joins the parts.
 /// `tables` is one table, or several tar archives; `checksum` is [`Model::checksum`] of the model's folder. Rows without
@@ -101,8 +104,10 @@ pub struct TableOutcome {
 /// # Errors
 ///
 /// [`Error::PartsDiffer`] where parts are there of another model, table or other options; [`Error::BadRow`] with
-/// [`BadRows::Stop`]; [`Error::EmptyTable`], [`Error::NoColumn`], and those of reading and writing.
+/// [`BadRows::Stop`]; [`Error::EmptyTable`], [`Error::NoColumn`], and those of reading and writing. Of several ranks
+/// [`Error::OnRank`] where the others do not know of it and must be ended, [`Error::OtherRank`] where another says why.
 pub fn predict_table(
+    ranks: &dyn Ranks,
     model: &Model,
     checksum: &str,
     tables: &[PathBuf],
@@ -112,92 +117,76 @@ pub fn predict_table(
 ) -> Result<TableOutcome> {
     let batch = model.config.train.batch.max(1);
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
-    let mut pieces = Pieces::open(tables)?;
-    let files = pieces.files();
-    let files = files.iter().map(|path| TableFile::of(path));
-    let listing = pieces.listing().map(|checksum| {
-        let name = tables.first().map(|path| path.display().to_string());
-        TableFile::listing(name.unwrap_or_default(), checksum)
-    });
-    let manifest = Manifest::new(
-        checksum.to_owned(),
-        files.chain(listing.map(Ok)).collect::<Result<_>>()?,
-        TableFormat::of(out)?,
-        part_rows,
-        format!(
-            "{} looks, {} rows a batch, {}",
-            options.predict.looks.max(1),
-            batch,
-            model.config.train.precision
-        ),
-    );
-    let parts = Parts::open(out, &manifest, options.old_parts)?;
+    let opened = || {
+        let pieces = Pieces::open(tables)?;
+        let manifest = manifest(model, checksum, tables, &pieces, out, options)?;
+        Ok((pieces, manifest))
+    };
+    let (mut pieces, manifest) = agree(ranks, opened())?;
+    // What is there of an earlier job is discarded once, before the others look.
+    let first = match ranks.is_first() {
+        true => Parts::open(out, &manifest, options.old_parts).map(Some),
+        false => Ok(None),
+    };
+    let parts = match agree(ranks, first)? {
+        Some(parts) => Ok(parts),
+        None => Parts::open(out, &manifest, OldParts::Continue),
+    };
+    let parts = agree(ranks, parts)?;
     let mut job = Job {
         model,
         parts: &parts,
         options,
         batch,
+        n_ranks: ranks.size(),
         n_rows: 0,
         share_before: None,
         on_progress,
     };
-
-    let mut sum = Sum::default();
-    let (index, of) = options.share;
-    let (mut n_parts, mut n_parts_before) = (0, 0);
-    loop {
-        let is_ours = n_parts % of == index - 1;
-        let (n_rows, record) = match parts.record(n_parts)? {
-            Some(record) => {
-                n_parts_before += usize::from(is_ours);
-                (pieces.skip(part_rows)?, is_ours.then_some(record))
-            }
-            None if is_ours => match job.part(n_parts, part_rows, &mut pieces)? {
-                Some(record) => (record.n_rows, Some(record)),
-                None => (0, None),
-            },
-            None => (pieces.skip(part_rows)?, None),
-        };
-        if n_rows > 0 {
-            n_parts += 1;
-        }
-        if let Some(record) = record {
-            job.stop_at_bad(&record)?;
-            sum.add(record);
-        }
-        if n_rows < part_rows {
-            break;
-        }
-    }
-    if n_parts == 0 {
-        return Err(Error::EmptyTable {
+    let share = match ranks.is_alone() {
+        true => options.share,
+        false => (ranks.rank() + 1, ranks.size()),
+    };
+    let made = job.share(share, part_rows, &mut pieces);
+    let (n_parts, n_parts_before, mut sum) = made.map_err(|error| met_alone(ranks, error))?;
+    let is_there = match n_parts {
+        0 => Err(Error::EmptyTable {
             path: tables.first().cloned().unwrap_or_default(),
             what: "row",
-        });
-    }
+        }),
+        _ => Ok(()),
+    };
+    agree(ranks, is_there)?;
+    let mut n_before = [n_parts_before as f64];
+    ranks.sum_f64(&mut n_before);
 
     // What the others met is read before the parts are gone.
-    if of > 1 {
-        let mut all = Sum::default();
-        for part in 0..n_parts {
-            parts
-                .record(part)?
-                .into_iter()
-                .for_each(|record| all.add(record));
-        }
+    if share.1 > 1 {
+        let all = total(&parts, n_parts).map_err(|error| met_alone(ranks, error))?;
         if all.n_parts == n_parts {
             sum = all;
         }
     }
     let columns = PredictionsWriter::columns(&model.task, &[Extra::Problem]);
-    let joined = parts.join(n_parts, &columns)?;
+    let joined = match ranks.is_first() {
+        true => {
+            ranks.wait();
+            parts.join(n_parts, &columns)
+        }
+        false => {
+            drop(parts);
+            ranks.wait();
+            Ok(Joined::Whole)
+        }
+    };
+    let joined = agree(ranks, joined)?;
     let absent = sum.absent.into_iter();
     Ok(TableOutcome {
         n_rows: sum.n_rows,
         n_bad: sum.n_bad,
         first_bad: sum.first_bad,
         n_parts,
-        n_parts_before,
+        n_parts_before: n_before[0] as usize,
         unseen: sum.unseen,
         absent: absent
             .filter(|(_, n)| *n == sum.n_parts)
@@ -207,12 +196,55 @@ pub fn predict_table(
     })
 }
 
+/// What the parts are parts of.
+fn manifest(
+    model: &Model,
+    checksum: &str,
+    tables: &[PathBuf],
+    pieces: &Pieces,
+    out: &Path,
+    options: &TableOptions,
+) -> Result<Manifest> {
+    let batch = model.config.train.batch.max(1);
+    let files = pieces.files();
+    let files = files.iter().map(|path| TableFile::of(path));
+    let listing = pieces.listing().map(|checksum| {
+        let name = tables.first().map(|path| path.display().to_string());
+        TableFile::listing(name.unwrap_or_default(), checksum)
+    });
+    Ok(Manifest::new(
+        checksum.to_owned(),
+        files.chain(listing.map(Ok)).collect::<Result<_>>()?,
+        TableFormat::of(out)?,
+        options.part_rows.max(1).next_multiple_of(batch),
+        format!(
+            "{} looks, {} rows a batch, {}",
+            options.predict.looks.max(1),
+            batch,
+            model.config.train.precision
+        ),
+    ))
+}
+
+/// What all parts say together that are there.
+fn total(parts: &Parts, n_parts: usize) -> Result<Sum> {
+    let mut all = Sum::default();
+    for part in 0..n_parts {
+        parts
+            .record(part)?
+            .into_iter()
+            .for_each(|record| all.add(record));
+    }
+    Ok(all)
+}
+
 /// What makes parts.
 struct Job<'a> {
     model: &'a Model,
     parts: &'a Parts,
     options: &'a TableOptions,
     batch: usize,
+    n_ranks: usize,
     /// Rows predicted so far.
     n_rows: usize,
     share_before: Option<f64>,
@@ -220,6 +252,42 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Makes the parts of a share that are not there yet: how many the table has, how many of the share were there, and
+    /// what the share's say together.
+    fn share(
+        &mut self,
+        (index, of): (usize, usize),
+        part_rows: usize,
+        pieces: &mut Pieces,
+    ) -> Result<(usize, usize, Sum)> {
+        let mut sum = Sum::default();
+        let (mut n_parts, mut n_parts_before) = (0, 0);
+        loop {
+            let is_ours = n_parts % of == index - 1;
+            let (n_rows, record) = match self.parts.record(n_parts)? {
+                Some(record) => {
+                    n_parts_before += usize::from(is_ours);
+                    (pieces.skip(part_rows)?, is_ours.then_some(record))
+                }
+                None if is_ours => match self.part(n_parts, part_rows, pieces)? {
+                    Some(record) => (record.n_rows, Some(record)),
+                    None => (0, None),
+                },
+                None => (pieces.skip(part_rows)?, None),
+            };
+            if n_rows > 0 {
+                n_parts += 1;
+            }
+            if let Some(record) = record {
+                self.stop_at_bad(&record)?;
+                sum.add(record);
+            }
+            if n_rows < part_rows {
+                return Ok((n_parts, n_parts_before, sum));
+            }
+        }
+    }
+
     /// Makes the next part; `None` at the end of the table.
     fn part(
         &mut self,
@@ -248,12 +316,13 @@ impl Job<'_> {
                 true => self.options.predict.looks.max(1),
                 false => 1,
             };
-            let (n_before, on_progress) = (self.n_rows, &mut self.on_progress);
+            let (n_before, n_ranks) = (self.n_rows, self.n_ranks);
+            let on_progress = &mut self.on_progress;
             let predictions =
                 self.model
                     .predict_with(&rows.dataset, self.options.predict, &mut |done, _| {
                         on_progress(Progress {
-                            n_rows: n_before + done / n_looks,
+                            n_rows: (n_before + done / n_looks) * n_ranks,
                             share_read,
                             share_before,
                         });

@@ -31,7 +31,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use sidelight_kernels as kernel;
 
 use super::prepared::Packed;
-use super::{Activation, Convolution, Precision, Window};
+use super::{Activation, Convolution, Precision, Together, Window};
 
 pub(crate) use convolution::pack;
 
@@ -79,6 +79,16 @@ pub(crate) struct NormalizedParts<B: Backend> {
     pub(crate) mean: FloatTensor<B>,
     /// Divided by n.
     pub(crate) variance: FloatTensor<B>,
+    /// `[1]`: numbers a channel, those of all ranks that are normalised together.
+    pub(crate) n: FloatTensor<B>,
+}
+
+/// How a normalisation by the batch is done.
+#[derive(Debug, Clone)]
+pub(crate) struct Normalize {
+    pub(crate) epsilon: f32,
+    pub(crate) then: Then,
+    pub(crate) together: Option<Together>,
 }
 
 /// The operations. Those whose name ends in `_done` have no gradient: they are for what is frozen or evaluating.
@@ -106,16 +116,14 @@ pub(crate) trait Kernels: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        epsilon: f32,
-        then: Then,
+        how: Normalize,
     ) -> NormalizedParts<Self>;
     fn sl_normalize_add(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         other: FloatTensor<Self>,
-        epsilon: f32,
-        then: Then,
+        how: Normalize,
     ) -> NormalizedParts<Self>;
     fn sl_affine_done(
         x: FloatTensor<Self>,
@@ -150,24 +158,17 @@ impl Kernels for Flex {
     fn sl_convolve_add_packed(x: Flat, other: Flat, packed: Packed, then: Then) -> Flat {
         convolution::by_packed(&x, &packed.0, Some(&other), then)
     }
-    fn sl_normalize(
-        x: Flat,
-        weight: Flat,
-        bias: Flat,
-        epsilon: f32,
-        then: Then,
-    ) -> NormalizedParts<Flex> {
-        normalization::forward(&x, &weight, &bias, None, epsilon, then)
+    fn sl_normalize(x: Flat, weight: Flat, bias: Flat, how: Normalize) -> NormalizedParts<Flex> {
+        normalization::forward(&x, &weight, &bias, None, &how)
     }
     fn sl_normalize_add(
         x: Flat,
         weight: Flat,
         bias: Flat,
         other: Flat,
-        epsilon: f32,
-        then: Then,
+        how: Normalize,
     ) -> NormalizedParts<Flex> {
-        normalization::forward(&x, &weight, &bias, Some(&other), epsilon, then)
+        normalization::forward(&x, &weight, &bias, Some(&other), &how)
     }
     fn sl_affine_done(x: Flat, scale: Flat, shift: Flat, then: Then) -> Flat {
         normalization::affine(&x, &scale, &shift, then)
@@ -239,19 +240,19 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         x: Tracked<C>,
         weight: Tracked<C>,
         bias: Tracked<C>,
-        epsilon: f32,
-        then: Then,
+        how: Normalize,
     ) -> NormalizedParts<Self> {
         let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
             (x.into_parts(), weight.into_parts(), bias.into_parts());
-        let parts = normalization::forward(&x, &weight, &bias, None, epsilon, then);
-        let saved = normalization::Saved::new(x, weight, bias, None, &parts, epsilon, then);
+        let parts = normalization::forward(&x, &weight, &bias, None, &how);
+        let saved = normalization::Saved::new(x, weight, bias, None, &parts, how);
         let output = track::<C, _, 3>([x_node, weight_node, bias_node], saved, parts.output);
         let inner = <Self as AutodiffBackend>::from_inner;
         NormalizedParts {
             output,
             mean: inner(parts.mean),
             variance: inner(parts.variance),
+            n: inner(parts.n),
         }
     }
     fn sl_normalize_add(
@@ -259,14 +260,13 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         weight: Tracked<C>,
         bias: Tracked<C>,
         other: Tracked<C>,
-        epsilon: f32,
-        then: Then,
+        how: Normalize,
     ) -> NormalizedParts<Self> {
         let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
             (x.into_parts(), weight.into_parts(), bias.into_parts());
         let (other, other_node) = other.into_parts();
-        let parts = normalization::forward(&x, &weight, &bias, Some(&other), epsilon, then);
-        let saved = normalization::Saved::new(x, weight, bias, Some(other), &parts, epsilon, then);
+        let parts = normalization::forward(&x, &weight, &bias, Some(&other), &how);
+        let saved = normalization::Saved::new(x, weight, bias, Some(other), &parts, how);
         let output = track::<C, _, 4>(
             [x_node, weight_node, bias_node, other_node],
             saved,
@@ -277,6 +277,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
             output,
             mean: inner(parts.mean),
             variance: inner(parts.variance),
+            n: inner(parts.n),
         }
     }
     fn sl_affine_done(
@@ -451,35 +452,28 @@ macro_rules! call {
 }
 pub(crate) use call;
 
-/// As [`Kernels::sl_normalize`] over Burn's tensors, with an optional sum before the function.
+/// As [`Kernels::sl_normalize`] over Burn's tensors, with an optional sum before the function: output, mean, variance
+/// and `n`.
 pub(crate) fn normalize<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<1>,
     bias: Tensor<1>,
     other: Option<Tensor<D>>,
-    epsilon: f64,
-    then: Then,
-) -> (Tensor<D>, Tensor<1>, Tensor<1>) {
+    how: Normalize,
+) -> (Tensor<D>, [Tensor<1>; 3]) {
     let (x, weight, bias) = (
         x.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
     );
-    let epsilon = epsilon as f32;
     let parts = match other {
-        None => <Dispatch as Kernels>::sl_normalize(x, weight, bias, epsilon, then),
-        Some(other) => <Dispatch as Kernels>::sl_normalize_add(
-            x,
-            weight,
-            bias,
-            other.into_dispatch(),
-            epsilon,
-            then,
-        ),
+        None => <Dispatch as Kernels>::sl_normalize(x, weight, bias, how),
+        Some(other) => {
+            <Dispatch as Kernels>::sl_normalize_add(x, weight, bias, other.into_dispatch(), how)
+        }
     };
     (
         Tensor::from_dispatch(parts.output),
-        Tensor::from_dispatch(parts.mean),
-        Tensor::from_dispatch(parts.variance),
+        [parts.mean, parts.variance, parts.n].map(Tensor::from_dispatch),
     )
 }

@@ -1,10 +1,13 @@
 //! Normalisation over the batch, and over each row's features.
 
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, module};
 
 use super::activation::{Activation, activate, add_activate};
 use super::convolution::Folded;
 use super::cpu;
+use crate::ranks::Ranks;
 
 /// A batch normalised by its own statistics, and those statistics.
 #[derive(Debug)]
@@ -15,6 +18,17 @@ pub struct Normalized<const D: usize> {
     pub mean: Tensor<1>,
     /// `[channels]`, divided by n − 1 (as torch keeps it in `running_var`), detached.
     pub variance: Tensor<1>,
+    /// Numbers a channel that these are of.
+    pub n: f64,
+}
+
+/// The rows of all ranks are one batch: each holds its own, and is normalised by the statistics of all.
+#[derive(Debug, Clone)]
+pub struct Together {
+    /// The others.
+    pub ranks: Arc<dyn Ranks>,
+    /// Whether the rows here count: where a rank has none, one is there to fill its place.
+    pub counts: bool,
 }
 
 /// Normalises each channel by given statistics: `(x − mean) / √(variance + ε) · weight + bias`.
@@ -63,6 +77,9 @@ pub fn fold(
 /// Normalises each channel by the batch's own statistics, through which gradients flow; then adds `other` and applies
 /// `then`, in the same pass over memory where our kernels do it.
 ///
+/// With `together` the batch is that of all ranks, forward and backward: gradients are those of the sum of all ranks'
+/// losses. On another device than the CPU each rank is then still normalised by its own.
+///
 /// # Shapes
 ///
 /// - `x`, `other`: `[batch, channels, …]`; `weight`, `bias`: `[channels]`
@@ -76,20 +93,40 @@ pub fn batch_norm_train<const D: usize>(
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
-    other: Option<Tensor<D>>,
-    then: Option<Activation>,
+    (other, then): (Option<Tensor<D>>, Option<Activation>),
+    together: Option<Together>,
 ) -> Normalized<D> {
+    let is_ours = (D == 2 || D == 4) && cpu::is_ours(&x) && cpu::is_ours(&weight);
     let is_known = then.is_none_or(|function| cpu::known(function).is_some());
-    if (D == 2 || D == 4) && is_known && cpu::is_ours(&x) && cpu::is_ours(&weight) {
-        let n = rows_of(&x);
-        let (output, mean, variance) = cpu::normalize(x, weight, bias, other, epsilon, then);
-        return Normalized {
-            output,
-            mean,
-            variance: variance * (n / (n - 1.0)),
-        };
+    match (is_ours, is_known, &together) {
+        (true, true, _) => {}
+        (true, false, Some(_)) => {
+            let plain = batch_norm_train(x, weight, bias, epsilon, (None, None), together);
+            return Normalized {
+                output: finish(plain.output, (other, then)),
+                ..plain
+            };
+        }
+        _ => return train_by_burn(x, weight, bias, epsilon, (other, then)),
     }
-    train_by_burn(x, weight, bias, epsilon, other, then)
+    let own = rows_of(&x);
+    let is_shared = together.is_some();
+    let how = cpu::Normalize {
+        epsilon: epsilon as f32,
+        then,
+        together,
+    };
+    let (output, [mean, variance, n]) = cpu::normalize(x, weight, bias, other, how);
+    let n = match is_shared {
+        true => n.into_scalar::<f32>().into(),
+        false => own,
+    };
+    Normalized {
+        output,
+        mean,
+        variance: variance * (n / (n - 1.0)),
+        n,
+    }
 }
 
 /// Numbers per channel.
@@ -104,20 +141,26 @@ pub(super) fn train_by_burn<const D: usize>(
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
-    other: Option<Tensor<D>>,
-    then: Option<Activation>,
+    after: (Option<Tensor<D>>, Option<Activation>),
 ) -> Normalized<D> {
     let n = rows_of(&x);
     let result = module::batch_norm_train(x, weight, bias, epsilon);
-    let output = match (other, then) {
-        (Some(other), then) => add_activate(result.output, other, then),
-        (None, Some(function)) => activate(result.output, function),
-        (None, None) => result.output,
-    };
     Normalized {
-        output,
+        output: finish(result.output, after),
         mean: result.mean,
         variance: result.variance * (n / (n - 1.0)),
+        n,
+    }
+}
+
+fn finish<const D: usize>(
+    y: Tensor<D>,
+    after: (Option<Tensor<D>>, Option<Activation>),
+) -> Tensor<D> {
+    match after {
+        (Some(other), then) => add_activate(y, other, then),
+        (None, Some(function)) => activate(y, function),
+        (None, None) => y,
     }
 }
 

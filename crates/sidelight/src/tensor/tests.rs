@@ -204,8 +204,9 @@ fn normalisations_agree_with_burns() {
         agree!(
             "norm",
             [x, w, b],
-            batch_norm_train(x.clone(), w.clone(), b.clone(), 1e-5, None, then).output,
-            normalization::train_by_burn(x.clone(), w.clone(), b.clone(), 1e-5, None, then).output
+            batch_norm_train(x.clone(), w.clone(), b.clone(), 1e-5, (None, then), None).output,
+            normalization::train_by_burn(x.clone(), w.clone(), b.clone(), 1e-5, (None, then))
+                .output
         );
         agree!(
             "norm with a sum",
@@ -215,8 +216,8 @@ fn normalisations_agree_with_burns() {
                 w.clone(),
                 b.clone(),
                 1e-5,
-                Some(other.clone()),
-                then
+                (Some(other.clone()), then),
+                None
             )
             .output,
             normalization::train_by_burn(
@@ -224,22 +225,29 @@ fn normalisations_agree_with_burns() {
                 w.clone(),
                 b.clone(),
                 1e-5,
-                Some(other.clone()),
-                then
+                (Some(other.clone()), then)
             )
             .output
         );
     }
-    let ours = batch_norm_train(x.clone(), w.clone(), b.clone(), 1e-5, None, None);
-    let burns = normalization::train_by_burn(x.clone(), w.clone(), b.clone(), 1e-5, None, None);
+    let ours = batch_norm_train(x.clone(), w.clone(), b.clone(), 1e-5, (None, None), None);
+    let burns = normalization::train_by_burn(x.clone(), w.clone(), b.clone(), 1e-5, (None, None));
     same("mean", ours.mean.clone(), burns.mean);
     same("variance", ours.variance.clone(), burns.variance);
     let features = random([5, 6], &device);
     agree!(
         "norm of features",
         [features, w, b],
-        batch_norm_train(features.clone(), w.clone(), b.clone(), 1e-5, None, None).output,
-        normalization::train_by_burn(features.clone(), w.clone(), b.clone(), 1e-5, None, None)
+        batch_norm_train(
+            features.clone(),
+            w.clone(),
+            b.clone(),
+            1e-5,
+            (None, None),
+            None
+        )
+        .output,
+        normalization::train_by_burn(features.clone(), w.clone(), b.clone(), 1e-5, (None, None))
             .output
     );
     // By given statistics: the kernels where nothing wants a gradient, Burn's where something does.

@@ -59,6 +59,15 @@ pub struct Best {
     pub score: f64,
 }
 
+/// What a step was when training began: a run that goes on with another number of ranks still takes the same steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Division {
+    /// Rows of a step, at most.
+    pub step: usize,
+    /// Ranks that shared them; the learning rate depends on it (`train.scale_rate`).
+    pub ranks: usize,
+}
+
 /// Everything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -66,6 +75,8 @@ pub struct Checkpoint {
     pub config: Config,
     /// Training and validation rows, to notice that the table has changed.
     pub rows: RowsDigest,
+    /// What a step is; `None` in checkpoints of versions before there were ranks.
+    pub division: Option<Division>,
     /// The place in training.
     pub progress: Progress,
     /// Weights and running statistics.
@@ -94,6 +105,8 @@ struct State {
     schema: u32,
     config: Config,
     rows: RowsDigest,
+    #[serde(default)]
+    division: Option<Division>,
     progress: Progress,
     optimizer_steps: BTreeMap<String, u32>,
     files: BTreeMap<String, String>,
@@ -147,6 +160,7 @@ impl Checkpoint {
             schema: SCHEMA,
             config: self.config.clone(),
             rows: self.rows.clone(),
+            division: self.division,
             progress: self.progress.clone(),
             optimizer_steps: self
                 .optimizer
@@ -220,12 +234,14 @@ impl Checkpoint {
         let State {
             config,
             rows,
+            division,
             progress,
             ..
         } = state;
         Ok(Some(Self {
             config,
             rows,
+            division,
             progress,
             network,
             average,
@@ -419,6 +435,7 @@ mod tests {
                 valid: 2,
                 sha256: "ab".into(),
             },
+            division: Some(Division { step: 8, ranks: 2 }),
             progress: Progress {
                 epoch: 1,
                 step: 3,

@@ -1,12 +1,20 @@
 //! What one step descends along: the gradient of its batches together.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Tensor;
+
 use crate::error::Result;
-use crate::network::{BatchStatistics, Context};
+use crate::network::{BatchStatistics, Context, Network, Parameter, ParameterKind};
+use crate::predict::batch::Batch;
+use crate::ranks::Ranks;
+use crate::tensor::Together;
 
 use super::feed::Batches;
 use super::mixup::Mix;
 use super::optimizer::Gradients;
-use super::{Session, step_seed};
+use super::{STATISTICS_MOMENTUM, Session, step_seed};
 
 /// Gradient and loss of one or several batches, as if they had been one.
 ///
@@ -23,17 +31,73 @@ pub(crate) struct Descent {
     pub(crate) rows: usize,
     /// What each normalisation saw of each batch, in order: as in PyTorch, every batch moves the running ones.
     pub(crate) statistics: Vec<BatchStatistics>,
+    /// How many of the rows are this rank's own.
+    own_rows: usize,
+    /// Whether the rows of all ranks were normalised together.
+    is_together: bool,
+    /// Whether some rank was asked to stop.
+    pub(crate) stops: bool,
     weight: f64,
 }
 
 impl Descent {
-    /// Adds a batch: the gradient of its mean loss, that loss, and the weight that it was divided by.
+    /// Adds a batch: its mean loss, the weight that it was divided by, and the gradient of that loss times the weight.
     pub(crate) fn add(&mut self, gradients: Gradients, loss: f64, weight: f64, rows: usize) {
-        let gradients = std::mem::take(&mut self.gradients).plus(gradients.times(weight));
-        self.gradients = gradients;
+        self.gradients = std::mem::take(&mut self.gradients).plus(gradients);
         self.loss += loss * weight;
         self.weight += weight;
         self.rows += rows;
+        self.own_rows += rows;
+    }
+
+    /// Gives the network what its normalisations saw. Of several ranks that are normalised each by itself, all go on with
+    /// the mean of their running statistics, each weighing as much as it has rows.
+    pub(crate) fn apply_statistics(&mut self, network: &mut Network, ranks: &dyn Ranks) {
+        network.apply_statistics(std::mem::take(&mut self.statistics), STATISTICS_MOMENTUM);
+        if self.is_together || ranks.is_alone() {
+            return;
+        }
+        let own = self.own_rows as f64;
+        let moves =
+            |parameter: &Parameter| parameter.kind == ParameterKind::Buffer && !parameter.frozen;
+        let mut sums = vec![own];
+        network.root.each_parameter("", &mut |_, parameter| {
+            if moves(parameter) {
+                let values = parameter.values().into_iter();
+                sums.extend(values.map(|value| f64::from(value) * own));
+            }
+        });
+        if sums.len() == 1 {
+            return;
+        }
+        ranks.sum_f64(&mut sums);
+        let mut means = sums[1..].iter().map(|sum| (sum / sums[0]) as f32);
+        network.root.each_parameter_mut("", &mut |_, parameter| {
+            if moves(parameter) {
+                let n = parameter.shape().iter().product();
+                parameter.set_values(means.by_ref().take(n).collect());
+            }
+        });
+    }
+
+    /// The sums over all ranks, of which this has those of one; `stop` is whether it was asked to.
+    fn together(self, ranks: &dyn Ranks, stop: bool) -> Self {
+        let mut sums = [
+            self.loss,
+            self.weight,
+            self.rows as f64,
+            f64::from(u8::from(stop)),
+        ];
+        ranks.sum_f64(&mut sums);
+        let [loss, weight, rows, n_stopped] = sums;
+        Self {
+            gradients: self.gradients.summed(ranks),
+            loss,
+            weight,
+            rows: rows as usize,
+            stops: n_stopped > 0.0,
+            ..self
+        }
     }
 
     /// From sums to means.
@@ -58,16 +122,25 @@ impl Session {
     /// Of the branches' losses: Wang et al. 2020, "What makes training multi-modal classification networks hard?",
     /// arXiv:1905.12681, eq. 4: a weighted sum of the losses of all modalities together and of each. Departs from it: one
     /// weight, not estimated.
+    ///
+    /// Of several ranks each does its own batches, and all get the same: the gradient of all together, and whether any of
+    /// them was asked to `stop`.
     pub(super) fn descend(
         &self,
         batches: &mut Batches<'_>,
         step: usize,
+        stop: &AtomicBool,
     ) -> Result<Option<Descent>> {
         let (seed, alpha) = (self.config.train.seed, self.config.train.mixup);
+        let ranks = &self.feed.ranks;
         let n_batches = self.feed.batches_per_step();
         let mut descent = Descent::default();
-        for (part, batch) in batches.by_ref().take(n_batches).enumerate() {
+        let mut n_taken = 0;
+        for batch in batches.by_ref().take(n_batches) {
             let mut batch = batch?;
+            // No two batches of a step draw the same, whoever has them.
+            let part = ranks.rank() * n_batches + n_taken;
+            n_taken += 1;
             let n_rows = batch.rows.len();
             let mix = (alpha > 0.0).then(|| Mix::draw(alpha, n_rows, seed, step, part));
             if let Some(mix) = &mix {
@@ -75,11 +148,14 @@ impl Session {
             }
             // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
             let mut context = Context::train(None, step_seed(seed, step, part));
+            context.together = self.together(&batch);
+            descent.is_together = context.together.is_some();
             let output = batch.run(&self.network, &mut context); // [batch, n_outputs]
             let (target, mask) = batch.targets.expect("training rows have targets");
             // One batch is its own mean: nothing is multiplied and divided again.
-            let weight = match n_batches {
-                1 => 1.0,
+            let weight = match (n_batches, batch.is_padding) {
+                (_, true) => 0.0,
+                (1, false) if ranks.is_alone() => 1.0,
                 _ => self.loss.weight(target.clone(), mask.clone()),
             };
             let of = |output| match &mix {
@@ -91,11 +167,35 @@ impl Session {
                 sum + of(branch).mul_scalar(self.config.model.auxiliary)
             });
             let value = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
-            let gradients = Gradients::take(&self.network.root, "", loss.backward());
+            let take = |loss: Tensor<1>| Gradients::take(&self.network.root, "", loss.backward());
+            let gradients = match ranks.is_alone() {
+                true => take(loss).times(weight),
+                // Where rows are normalised together, a rank's loss reaches into the others' gradients: there it must
+                // weigh what it does here.
+                false => take(loss.mul_scalar(weight)),
+            };
+            let n_rows = if batch.is_padding { 0 } else { n_rows };
             descent.add(gradients, value, weight, n_rows);
-            descent.statistics.extend(context.statistics);
+            if descent.is_together || !batch.is_padding {
+                descent.statistics.extend(context.statistics);
+            }
         }
-        Ok((descent.rows > 0).then(|| descent.mean()))
+        if n_taken == 0 {
+            return Ok(None);
+        }
+        if !ranks.is_alone() {
+            descent = descent.together(&**ranks, stop.load(Ordering::Relaxed));
+        }
+        Ok(Some(descent.mean()))
+    }
+
+    /// With whom a batch is normalised.
+    fn together(&self, batch: &Batch) -> Option<Together> {
+        let ranks = &self.feed.ranks;
+        (self.config.train.sync_batch_norm && !ranks.is_alone()).then(|| Together {
+            ranks: Arc::clone(ranks),
+            counts: !batch.is_padding,
+        })
     }
 }
 
@@ -148,7 +248,7 @@ mod tests {
             let mean = loss.mean(output, target, mask);
             let value = mean.clone().into_scalar::<f32>().into();
             let gradients = Gradients::take(&network, "", mean.backward());
-            descent.add(gradients, value, weight, n);
+            descent.add(gradients.times(weight), value, weight, n);
             first += n;
         }
         let Descent {

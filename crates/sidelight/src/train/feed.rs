@@ -5,7 +5,7 @@
 //! an epoch over them costs next to nothing. They are kept in memory, as `f32`.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
 use crate::image::{self, Limits};
-use crate::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
+use crate::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source, n_parts};
 use crate::network::{Network, Value};
 use crate::predict::batch::{Batch, Input};
-use crate::train::feature_cache::{self, FeatureCache, Hash};
+use crate::ranks::{self, Alone, Ranks};
+use crate::train::feature_cache::{self, FeatureCache, Hash, Records};
 
 /// Features beyond this are not kept; the frozen part then runs in every step, without its gradients.
 const MOST_FEATURE_BYTES: usize = 2 << 30;
@@ -36,10 +37,12 @@ pub struct Feed {
     pub weights: Option<Vec<f64>>,
     /// Watched.
     pub valid: Vec<usize>,
-    /// Rows of a step, at most.
+    /// Rows of a step, at most, those of all ranks.
     pub step: usize,
-    /// Rows of a batch, at most: a step is one or several.
+    /// Rows of a batch, at most: a step is one or several of every rank.
     pub batch: usize,
+    /// Who takes part.
+    pub ranks: Arc<dyn Ranks>,
     /// Threads that read images; 0: as many as cores.
     pub workers: usize,
     /// Where batches go.
@@ -82,20 +85,30 @@ impl Feed {
         workers: usize,
         device: Device,
     ) -> Self {
-        let step = even(train.len(), batch * accumulate);
-        Self {
+        let mut feed = Self {
             source,
+            step: even(train.len(), batch * accumulate),
             train,
             weights: None,
             valid,
-            batch: even(step, batch),
-            step,
+            batch,
+            ranks: Arc::new(Alone),
             workers,
             device,
             cache: None,
             cannot_cache: OnceLock::new(),
             features: None,
-        }
+        };
+        feed.share_out(feed.step, batch, Arc::new(Alone));
+        feed
+    }
+
+    /// Divides steps of so many rows among ranks, in batches of `batch` at most.
+    pub(crate) fn share_out(&mut self, step: usize, batch: usize, ranks: Arc<dyn Ranks>) {
+        self.step = step.max(1);
+        let n = n_parts(self.step, batch, ranks.size());
+        self.batch = self.step.div_ceil(n);
+        self.ranks = ranks;
     }
 
     /// Steps of an epoch.
@@ -103,9 +116,9 @@ impl Feed {
         self.train.len().div_ceil(self.step.max(1))
     }
 
-    /// Batches of a step; the last step of an epoch may have fewer.
+    /// Batches of a step, of this rank as of every other; the last step of an epoch may have fewer.
     pub fn batches_per_step(&self) -> usize {
-        self.step.div_ceil(self.batch.max(1))
+        n_parts(self.step, self.batch, self.ranks.size()) / self.ranks.size()
     }
 
     /// Whether batches hold features instead of images.
@@ -216,7 +229,7 @@ impl Feed {
             .collect())
     }
 
-    /// What the network's first `n` children say of these rows: from the cache what it has, the rest computed.
+    /// What the network's first `n` children say of these rows; each rank finds out its share, and all get all.
     fn store(
         &self,
         network: &Network,
@@ -225,15 +238,85 @@ impl Feed {
         total: usize,
         on_progress: &mut dyn FnMut(usize),
     ) -> Result<Option<Stored>> {
-        let Some(cache) = &self.cache else {
-            return self.compute(network, n, rows, total, on_progress);
+        if self.ranks.is_alone() {
+            let images = self.image_hashes(rows)?;
+            let (stored, records) = self.find(network, n, rows, &images, total, on_progress)?;
+            self.keep(records);
+            return Ok(stored);
+        }
+        let own = self.own(rows);
+        let images = self.image_hashes(own)?;
+        let n_ranks = self.ranks.size();
+        let (found, _) = self.find(network, n, own, &images, total, &mut |done| {
+            on_progress((done * n_ranks).min(rows.len()))
+        })?;
+        let Some((shape, features)) = self.gather(found) else {
+            return Ok(None);
         };
-        let images = self.image_hashes(rows)?;
-        let mut records = cache.open(feature_cache::key(network, n, &self.source.preprocess));
+        if let Some(cache) = &self.cache {
+            let images = self.ranks.gather(images.as_flattened()).concat();
+            let images = images.as_chunks::<32>().0;
+            if self.ranks.is_first() {
+                let mut records = cache.open(self.key(network, n));
+                let width = shape.iter().product::<usize>().max(1);
+                for (image, values) in images.iter().zip(features.chunks_exact(width)) {
+                    if records.get(image).is_none() {
+                        records.put(*image, &shape, values.to_vec());
+                    }
+                }
+                self.keep(Some(records));
+            }
+        }
+        let mut stored = self.hold(None, rows)?;
+        (stored.shape, stored.features) = (shape, features);
+        Ok(Some(stored))
+    }
+
+    /// Shape and features of all ranks' rows; `None` where some have too many.
+    fn gather(&self, own: Option<Stored>) -> Option<(Vec<usize>, Vec<f32>)> {
+        // A shape of four numbers, and whether there is one; a rank without rows has no numbers in its shape.
+        let mut shape = vec![f32::from(u8::from(own.is_some()))];
+        let own = own.unwrap_or_default();
+        if own.len() > 0 {
+            shape.extend(own.shape.iter().map(|&side| side as f32));
+        }
+        let shapes = self.ranks.gather(&ranks::to_bytes(&shape));
+        let shapes: Vec<Vec<f32>> = shapes
+            .iter()
+            .map(|bytes| ranks::from_bytes(bytes))
+            .collect();
+        if shapes.iter().any(|shape| shape[0] == 0.0) {
+            return None;
+        }
+        let features = self.ranks.gather(&ranks::to_bytes(&own.features));
+        let features = features.iter().flat_map(|bytes| ranks::from_bytes(bytes));
+        let shape = shapes.iter().find(|shape| shape.len() > 1)?;
+        Some((
+            shape[1..].iter().map(|&side| side as usize).collect(),
+            features.collect(),
+        ))
+    }
+
+    /// What the network's first `n` children say of these rows: from the cache what it has, the rest computed. With
+    /// what the cache is to keep.
+    fn find(
+        &self,
+        network: &Network,
+        n: usize,
+        rows: &[usize],
+        images: &[Hash],
+        total: usize,
+        on_progress: &mut dyn FnMut(usize),
+    ) -> Result<(Option<Stored>, Option<Records>)> {
+        let Some(cache) = &self.cache else {
+            let stored = self.compute(network, n, rows, total, on_progress)?;
+            return Ok((stored, None));
+        };
+        let mut records = cache.open(self.key(network, n));
         let is_unknown = |(_, image): &(&usize, &Hash)| records.get(image).is_none();
         let todo: Vec<(usize, Hash)> = rows
             .iter()
-            .zip(&images)
+            .zip(images)
             .filter(is_unknown)
             .map(|(row, image)| (*row, *image))
             .collect();
@@ -244,7 +327,7 @@ impl Feed {
                 on_progress(known + done)
             })?;
             let Some(found) = found else {
-                return Ok(None);
+                return Ok((None, None));
             };
             for ((_, image), values) in todo
                 .iter()
@@ -252,26 +335,40 @@ impl Feed {
             {
                 records.put(*image, &found.shape, values.to_vec());
             }
-            if let Err(problem) = cache.save(&records) {
-                let _ = self.cannot_cache.set(problem.to_string());
-            }
         }
         if records.shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
-            return Ok(None);
+            return Ok((None, Some(records)));
         }
         let mut stored = self.hold(None, rows)?;
         stored.shape.clone_from(&records.shape);
-        for image in &images {
+        for image in images {
             let Some(values) = records.get(image) else {
-                return self.compute(network, n, rows, total, on_progress);
+                let stored = self.compute(network, n, rows, total, on_progress)?;
+                return Ok((stored, Some(records)));
             };
             stored.features.extend_from_slice(values);
         }
-        Ok(Some(stored))
+        Ok((Some(stored), Some(records)))
     }
 
-    /// The hash of each row's image as stored.
+    /// Writes what is new to the cache, if there is one.
+    fn keep(&self, records: Option<Records>) {
+        if let (Some(cache), Some(records)) = (&self.cache, records)
+            && let Err(problem) = cache.save(&records)
+        {
+            let _ = self.cannot_cache.set(problem.to_string());
+        }
+    }
+
+    fn key(&self, network: &Network, n: usize) -> Hash {
+        feature_cache::key(network, n, &self.source.preprocess)
+    }
+
+    /// The hash of each row's image as stored; none where there is no cache to look it up in.
     fn image_hashes(&self, rows: &[usize]) -> Result<Vec<Hash>> {
+        if self.cache.is_none() {
+            return Ok(Vec::new());
+        }
         let images = &self.source.dataset.images;
         rows.par_iter()
             .map(|&row| {
@@ -326,14 +423,15 @@ impl Feed {
         Ok(Some(stored))
     }
 
-    /// The batches of an epoch, from this step on.
+    /// This rank's batches of an epoch, from this step on. All ranks have equally many.
     pub fn training(&self, epoch: usize, step: usize) -> Batches<'_> {
         let (rows, seed, epoch) = (&self.train, self.source.seed, epoch as u64);
         let plan = match &self.weights {
             None => Plan::training(rows, self.step, Last::Keep, seed, epoch),
             Some(weights) => Plan::drawn(rows, weights, self.step, seed, epoch),
         };
-        let plan = plan.starting_at(step).in_parts(self.batch);
+        let (rank, n_ranks) = (self.ranks.rank(), self.ranks.size());
+        let plan = plan.starting_at(step).shared_out(self.batch, rank, n_ranks);
         match &self.features {
             Some(features) => Batches::stored(
                 features.n,
@@ -342,18 +440,25 @@ impl Feed {
                 Some(&self.source),
                 self.device.clone(),
             ),
-            None => Batches::Images(self.loader(plan, Reads::ChangedImages), self.device.clone()),
+            None => Batches::images(self.loader(plan, Reads::ChangedImages), self.device.clone()),
         }
     }
 
-    /// The validation rows, in order, on the device without gradients.
+    /// This rank's share of the validation rows, in order, on the device without gradients.
     pub fn validation(&self) -> Batches<'_> {
         let device = self.device.clone().inner();
-        let plan = Plan::evaluation(&self.valid, self.batch);
+        let plan = Plan::evaluation(self.own(&self.valid), self.batch);
         match &self.features {
             Some(features) => Batches::stored(features.n, &features.valid, plan, None, device),
-            None => Batches::Images(self.loader(plan, Reads::Images), device),
+            None => Batches::images(self.loader(plan, Reads::Images), device),
         }
+    }
+
+    /// This rank's share of rows: whole batches, and what is left over is the last rank's.
+    fn own<'a>(&self, rows: &'a [usize]) -> &'a [usize] {
+        let share = self.ranks.share(rows.len().div_ceil(self.batch.max(1)));
+        let end = |batch: usize| (batch * self.batch).min(rows.len());
+        &rows[end(share.start)..end(share.end)]
     }
 
     fn loader(&self, plan: Plan, reads: Reads) -> Loader {
@@ -387,7 +492,7 @@ enum Reads {
 
 /// The size of batches that divides `n` rows into as few as batches of `largest` would, but evenly:
 /// a last batch of one or two rows would be a step in a random direction, and no statistics for a normalisation.
-fn even(n: usize, largest: usize) -> usize {
+pub(super) fn even(n: usize, largest: usize) -> usize {
     let largest = largest.max(1);
     n.div_ceil(n.div_ceil(largest).max(1)).max(1)
 }
@@ -396,7 +501,14 @@ fn even(n: usize, largest: usize) -> usize {
 #[derive(Debug)]
 pub enum Batches<'a> {
     /// Read by threads of their own.
-    Images(Loader, Device),
+    Images {
+        /// The threads.
+        loader: Loader,
+        /// How many are taken.
+        n_taken: usize,
+        /// Where they go.
+        device: Device,
+    },
     /// Gathered from memory.
     Features(Gathered<'a>),
 }
@@ -414,6 +526,14 @@ pub struct Gathered<'a> {
 }
 
 impl<'a> Batches<'a> {
+    fn images(loader: Loader, device: Device) -> Self {
+        Self::Images {
+            loader,
+            n_taken: 0,
+            device,
+        }
+    }
+
     fn stored(
         n: usize,
         stored: &'a Stored,
@@ -434,7 +554,7 @@ impl<'a> Batches<'a> {
     /// Share of the time spent waiting for input, in [0, 1].
     pub fn input_bound(&self) -> f64 {
         match self {
-            Self::Images(loader, _) => loader.input_bound(),
+            Self::Images { loader, .. } => loader.input_bound(),
             Self::Features(_) => 0.0,
         }
     }
@@ -445,8 +565,18 @@ impl Iterator for Batches<'_> {
 
     fn next(&mut self) -> Option<Result<Batch>> {
         match self {
-            Self::Images(loader, device) => {
-                Some(loader.next()?.map(|host| Batch::new(host, device)))
+            Self::Images {
+                loader,
+                n_taken,
+                device,
+            } => {
+                let host = loader.next()?;
+                let is_padding = loader.plan().is_padding(*n_taken);
+                *n_taken += 1;
+                Some(host.map(|host| Batch {
+                    is_padding,
+                    ..Batch::new(host, device)
+                }))
             }
             Self::Features(gathered) => {
                 let rows = gathered.plan.batches().get(gathered.n_taken)?;
@@ -454,12 +584,12 @@ impl Iterator for Batches<'_> {
                 if let Some(source) = gathered.hide {
                     source.hide_batch(&gathered.plan, gathered.n_taken, &mut host);
                 }
+                let is_padding = gathered.plan.is_padding(gathered.n_taken);
                 gathered.n_taken += 1;
-                Some(Ok(gathered.stored.gather(
-                    host,
-                    gathered.n,
-                    &gathered.device,
-                )))
+                Some(Ok(Batch {
+                    is_padding,
+                    ..gathered.stored.gather(host, gathered.n, &gathered.device)
+                }))
             }
         }
     }

@@ -352,6 +352,7 @@ mod tests {
                 valid: 1,
                 sha256: String::new(),
             },
+            division: None,
             progress: Default::default(),
             network: Vec::new(),
             average: None,

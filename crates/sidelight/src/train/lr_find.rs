@@ -8,7 +8,7 @@ use crate::error::Result;
 
 use super::optimizer::clip_factor;
 use super::schedule::Rates;
-use super::{Event, Journal, STATISTICS_MOMENTUM, Session};
+use super::{Event, Journal, Session};
 
 /// Steps of a search.
 const STEPS: usize = 100;
@@ -52,7 +52,7 @@ pub fn lr_find(
     let mut epoch = 0;
     'search: while rates.len() < STEPS {
         let mut batches = session.feed.training(epoch, 0);
-        while let Some(descent) = session.descend(&mut batches, rates.len())? {
+        while let Some(mut descent) = session.descend(&mut batches, rates.len(), stop)? {
             let step = rates.len();
             let rate = RANGE[0] * (RANGE[1] / RANGE[0]).powf(step as f64 / STEPS as f64);
             mean = SMOOTHING * mean + (1.0 - SMOOTHING) * descent.loss;
@@ -75,7 +75,7 @@ pub fn lr_find(
             if rates.len() == STEPS {
                 break 'search;
             }
-            let gradients = descent.gradients;
+            let gradients = &descent.gradients;
             let scale = clip_factor(gradients.norm(), session.config.train.clip);
             let rates = Rates {
                 rate,
@@ -84,10 +84,8 @@ pub fn lr_find(
             session.network.root =
                 session
                     .optimizer
-                    .step(session.network.root, "", &gradients, rates, scale);
-            session
-                .network
-                .apply_statistics(descent.statistics, STATISTICS_MOMENTUM);
+                    .step(session.network.root, "", gradients, rates, scale);
+            descent.apply_statistics(&mut session.network, &*session.feed.ranks);
         }
         epoch += 1;
     }

@@ -1,17 +1,18 @@
 //! Steps every parameter along its gradient: AdamW and SGD, with rates by depth.
 //!
 //! Gradients leave the graph in one place, [`Gradients::take`], as flat buffers named by path; that is where
-//! they are clipped, added up, and where replicas will be able to reduce them. On the CPU a step works in
+//! they are clipped, added up, and summed over the ranks. On the CPU a step works in
 //! place on the parameters' memory, in one pass; on other devices it is made of tensor operations.
 
 use std::collections::{BTreeMap, HashMap};
 
 use burn::backend::{BackendTensor, DispatchTensorKind};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sidelight_kernels::optimizer::{AdamW, Momentum, Sgd, sum_of_squares};
 
+use crate::ranks::Ranks;
 use crate::train::schedule::Rates;
 
 /// How a gradient becomes a step.
@@ -59,6 +60,9 @@ pub struct Group {
     /// Its weight decay.
     pub decay: f64,
 }
+
+/// Numbers of gradients that are summed over the ranks at once: 4 MiB.
+const BUFFER: usize = 1 << 20;
 
 /// Gradients of one backward pass (or the sum of several), flat, in the order of the tree.
 #[derive(Debug, Clone, Default)]
@@ -116,6 +120,33 @@ impl Gradients {
             .iter()
             .map(|(_, gradient)| on_host(gradient, sum_of_squares));
         squares.sum::<f64>().sqrt()
+    }
+
+    /// The sum of those of all ranks. Goes out in buffers of a few MiB, in the order of the tree.
+    #[must_use]
+    pub(crate) fn summed(self, ranks: &dyn Ranks) -> Self {
+        let mut summed = Vec::with_capacity(self.items.len());
+        let mut buffer: Vec<f32> = Vec::new();
+        let mut waiting: Vec<(String, usize, Device)> = Vec::new();
+        let mut items = self.items.into_iter().peekable();
+        while let Some((path, gradient)) = items.next() {
+            let [n] = gradient.dims();
+            on_host(&gradient, |values| buffer.extend_from_slice(values));
+            waiting.push((path, n, gradient.device()));
+            if buffer.len() < BUFFER && items.peek().is_some() {
+                continue;
+            }
+            ranks.sum(&mut buffer);
+            let mut rest = &buffer[..];
+            for (path, n, device) in waiting.drain(..) {
+                let (own, later) = rest.split_at(n);
+                let data = TensorData::new(own.to_vec(), [n]);
+                summed.push((path, Tensor::from_data(data, &device)));
+                rest = later;
+            }
+            buffer.clear();
+        }
+        Self { items: summed }
     }
 
     /// Number of parameters with a gradient.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
+use sidelight_kernels::SimdPath;
 
 use crate::augment::{Augment, Hide};
-use crate::config::{Arm, Config, Sampling};
+use crate::config::{Arm, Config, Sampling, ScaleRate};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
@@ -17,14 +18,15 @@ use crate::loader::Source;
 use crate::loss::{Loss, Weights};
 use crate::network::{ModelSpec, Network};
 use crate::predict::{image_sizes, preprocess, reads_image};
-use crate::run::{Existing, LogLine, Run, RunFolder};
+use crate::ranks::{Ranks, agree, met_alone, same};
+use crate::run::{Existing, LogLine, LogWriter, Run, RunFolder};
 use crate::split::{Split, split};
 use crate::table::Table;
 use crate::task::Task;
 use crate::tensor::Precision;
 
 use super::average::Average;
-use super::checkpoint::{Checkpoint, Progress, RowsDigest};
+use super::checkpoint::{Checkpoint, Division, Progress, RowsDigest};
 use super::depth::groups;
 use super::feed::Feed;
 use super::optimizer::{Method, Optimizer};
@@ -37,49 +39,110 @@ const CACHE_BYTES: usize = 1 << 30;
 
 /// Trains a model as configured and writes its run folder.
 ///
+/// Several ranks ([`TrainOptions::ranks`]) train one model together: all read the table, the images of their share of the
+/// rows, and the run folder's checkpoint; the first writes.
+///
 /// # Errors
 ///
 /// Everything that can be wrong with configuration, table, images and weights, before the first step where it can
 /// be known; [`Error::Diverged`]; [`Error::Write`] where the results cannot be written. What is only a loss of
-/// comfort (a checkpoint, the log, the report) is said as a remark.
+/// comfort (a checkpoint, the log, the report) is said as a remark. Of several ranks: [`Error::OnRank`] where the others do
+/// not know of it and must be ended; [`Error::OtherRank`] where another says what it is; [`Error::RanksDiffer`].
 pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
-    let TrainOptions {
-        out,
-        existing,
-        cache,
-        stop,
-        on_event,
-    } = options;
-    let folder = RunFolder::create(&out, existing)?;
-    let (mut session, remarks) = Session::new(config, &Device::flex().autodiff())?;
-    session.feed.cache = cache;
-    folder.write_config(&session.config.to_toml()?)?;
-
-    let checkpoint = if existing == Existing::Resume {
-        Checkpoint::read(&folder.checkpoint_dir())?
-    } else {
-        None
+    let ranks = Arc::clone(&options.ranks);
+    alike(&*ranks, config)?;
+    // What the others look for in the folder is there once the first has it.
+    let folder = match ranks.is_first() {
+        true => RunFolder::create(&options.out, options.existing).map(Some),
+        false => Ok(None),
     };
-    if let Some(checkpoint) = checkpoint {
-        checkpoint.check(&session.config, &session.rows, &out)?;
-        session.resume(checkpoint)?;
-    }
-    let log = folder.log(session.progress.total_step)?;
-    let mut journal = Journal::new(on_event, Some(log), Some(folder.checkpoint_dir()));
-    session.announce(&remarks, &mut journal);
+    let folder = agree(&*ranks, folder)?;
+    let begun = begin(config, &options, folder.as_ref());
+    let Begun {
+        session,
+        remarks,
+        log,
+    } = agree(&*ranks, begun)?;
+    same(&*ranks, "rows", &session.rows.sha256)?;
 
-    let (session, ended) = fit(session, &mut journal, stop)?;
+    let mut nobody = |_| {};
+    let mut journal = match &folder {
+        Some(folder) => Journal::new(options.on_event, log, Some(folder.checkpoint_dir())),
+        None => Journal::new(&mut nobody, None, None),
+    };
+    session.announce(&remarks, &mut journal);
+    let fitted = fit(session, &mut journal, options.stop);
+    let (session, ended) = fitted.map_err(|error| met_alone(&*ranks, error))?;
+    let run = Run { dir: options.out };
     if ended == Ended::Stopped {
-        let run = Run {
-            dir: folder.dir().to_path_buf(),
-        };
         return Ok(Trained {
             metrics: None,
             run,
             stopped: true,
         });
     }
-    finish(session, folder, &mut journal)
+    let predicted = session
+        .predict_validation()
+        .map_err(|error| met_alone(&*ranks, error))?
+        .0;
+    let metrics = session.score_of(&predicted);
+    let finished = match folder {
+        Some(folder) => finish(session, &predicted, &metrics, folder, &mut journal),
+        None => Ok(()),
+    };
+    agree(&*ranks, finished)?;
+    Ok(Trained {
+        metrics: Some(metrics),
+        run,
+        stopped: false,
+    })
+}
+
+/// Whether all ranks are about to do the same, and would do it alike.
+fn alike(ranks: &dyn Ranks, config: &Config) -> Result<()> {
+    if ranks.is_alone() {
+        return Ok(());
+    }
+    same(ranks, "versions of sidelight", env!("CARGO_PKG_VERSION"))?;
+    same(ranks, "processors", &format!("{:?}", SimdPath::best()))?;
+    let mut config = config.clone();
+    config.train.workers = 0;
+    same(ranks, "configurations", &config.to_toml()?)
+}
+
+/// What a training begins with.
+struct Begun {
+    session: Session,
+    remarks: Vec<String>,
+    log: Option<LogWriter>,
+}
+
+/// All that comes before the first step; only the first rank has a folder to write to.
+fn begin(config: &Config, options: &TrainOptions<'_>, folder: Option<&RunFolder>) -> Result<Begun> {
+    let (mut session, mut remarks) = Session::new(config, &Device::flex().autodiff())?;
+    session.feed.cache.clone_from(&options.cache);
+    session.share_out(Arc::clone(&options.ranks));
+    if let Some(folder) = folder {
+        folder.write_config(&session.config.to_toml()?)?;
+    }
+    if options.existing == Existing::Resume {
+        let run = Run {
+            dir: options.out.clone(),
+        };
+        if let Some(checkpoint) = Checkpoint::read(&run.checkpoint_dir())? {
+            checkpoint.check(&session.config, &session.rows, &options.out)?;
+            session.resume(checkpoint)?;
+        }
+    }
+    if session.progress.total_step == 0 {
+        remarks.extend(session.remark_on_ranks());
+    }
+    let log = folder.map(|folder| folder.log(session.progress.total_step));
+    Ok(Begun {
+        log: log.transpose()?,
+        session,
+        remarks,
+    })
 }
 
 impl Session {
@@ -182,7 +245,11 @@ impl Session {
         );
         feed.weights = (settings.sampling == Sampling::Balanced).then(|| balanced(&feed));
         network.start_from(&first_outputs(&feed, weights)?);
-        let plan = plan(config, feed.steps_per_epoch());
+        let division = Division {
+            step: feed.step,
+            ranks: 1,
+        };
+        let plan = plan(config, feed.steps_per_epoch(), division.ranks);
         let mut frozen = Vec::new();
         network.root.each_parameter("", &mut |path, parameter| {
             if parameter.frozen {
@@ -200,12 +267,38 @@ impl Session {
             loss,
             feed,
             rows,
+            division,
             sizes,
             progress: Progress::default(),
             best: None,
             network,
         };
         Ok((session, remarks))
+    }
+
+    /// What several ranks do to a step, in words.
+    fn remark_on_ranks(&self) -> Option<String> {
+        let (ranks, train) = (&self.feed.ranks, &self.config.train);
+        if ranks.is_alone() {
+            return None;
+        }
+        let scale = match train.scale_rate {
+            ScaleRate::None => "none",
+            ScaleRate::Sqrt => "sqrt",
+            ScaleRate::Linear => "linear",
+        };
+        let rows = match train.sync_batch_norm {
+            true => "those of all ranks together",
+            false => "each rank's own",
+        };
+        Some(format!(
+            "{} ranks: steps of {} rows, batches of {} a rank (`train.batch`); peak learning rate {} \
+             (`train.scale_rate` is {scale}); normalisations over the batch are by {rows} (`train.sync_batch_norm`)",
+            ranks.size(),
+            self.feed.step,
+            self.feed.batch,
+            train.learning_rate * train.scale_rate.factor(self.division.ranks),
+        ))
     }
 
     /// Says what is about to be done.
@@ -246,6 +339,9 @@ impl Session {
                 "going on from step {}",
                 self.progress.total_step
             )));
+            if let Some(remark) = self.remark_on_ranks() {
+                journal.remark(remark);
+            }
         }
     }
 }
@@ -290,9 +386,10 @@ const FROZEN_STEPS: usize = 300;
 ///
 /// fastai's `fine_tune` gives the new layers one epoch. On a few hundred rows that is a dozen steps, too few for
 /// anything, and epochs over features that were computed once cost next to nothing.
-fn plan(config: &Config, steps_per_epoch: usize) -> Plan {
+pub(super) fn plan(config: &Config, steps_per_epoch: usize, n_ranks: usize) -> Plan {
     let settings = &config.train;
-    let (epochs, rate) = (settings.epochs, settings.learning_rate);
+    let rate = settings.learning_rate * settings.scale_rate.factor(n_ranks);
+    let epochs = settings.epochs;
     let is_pretrained = config.model.weights != "none";
     let default = if is_pretrained {
         FROZEN_STEPS.div_ceil(steps_per_epoch.max(1))

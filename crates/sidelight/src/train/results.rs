@@ -18,7 +18,7 @@ use crate::run::{
 };
 use crate::task::{Prediction, Task};
 
-use super::{Event, Journal, Session, Trained};
+use super::{Event, Journal, Session};
 
 /// Rows of the report's best and worst predictions, each.
 const CARDS: usize = 12;
@@ -26,40 +26,36 @@ const CARDS: usize = 12;
 /// Side below which a picture is not decoded for the report, pixels.
 const CARD_SIDE: usize = 320;
 
-/// Predicts the validation rows with the best epoch's network and writes everything that a finished run has.
+/// Writes everything that a finished run has.
 ///
 /// # Errors
 ///
-/// An image that cannot be read; [`Error::Write`](crate::Error::Write).
+/// [`Error::Write`](crate::Error::Write).
 pub(super) fn finish(
     session: Session,
+    predicted: &Predictions,
+    metrics: &Metrics,
     folder: RunFolder,
     journal: &mut Journal<'_>,
-) -> Result<Trained> {
-    let (predicted, _) = session.predict_validation()?;
-    let metrics = session.score_of(&predicted);
+) -> Result<()> {
     let seconds = session.progress.seconds;
     journal.write(&LogLine::Done { seconds });
 
-    write_predictions(&session, &predicted, &folder)?;
-    let html = page_of(&session, &predicted, &metrics, &folder).map(|page| page.html());
+    write_predictions(&session, predicted, &folder)?;
+    let html = page_of(&session, predicted, metrics, &folder).map(|page| page.html());
     if let Err(error) = html.and_then(|html| folder.write_report(&html)) {
         // The report can be made again from the rest.
         journal.remark(format!("warning: no report: {error}"));
     }
-    let scores = metrics_file(&session, &metrics);
+    let scores = metrics_file(&session, metrics);
     let model = session.into_model();
     folder.write_model(|dir| model.save(dir))?;
-    let run = folder.finish(&scores)?;
+    folder.finish(&scores)?;
     journal.tell(Event::Done {
         metrics: metrics.values.clone(),
         seconds,
     });
-    Ok(Trained {
-        metrics: Some(metrics),
-        run,
-        stopped: false,
-    })
+    Ok(())
 }
 
 fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFolder) -> Result<()> {

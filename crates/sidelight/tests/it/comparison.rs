@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rand::Rng;
@@ -11,6 +12,7 @@ use sidelight::compare::{CompareOptions, Compared, Earlier, Event, Speed, Work, 
 use sidelight::config::Config;
 use sidelight::dataset::ImageSource;
 use sidelight::evidence::{Doubt, Evidence, Role, VerdictCode};
+use sidelight::ranks::{Alone, Ranks, Threads};
 use tempfile::TempDir;
 
 use crate::scenes::{noise, stream};
@@ -48,6 +50,7 @@ struct Asked<'a> {
     work: Work,
     earlier: Earlier,
     speed: Speed,
+    ranks: Arc<dyn Ranks>,
 }
 
 impl<'a> Asked<'a> {
@@ -58,6 +61,7 @@ impl<'a> Asked<'a> {
             work: Work::All,
             earlier: Earlier::Reuse,
             speed: Speed::Quick,
+            ranks: Arc::new(Alone),
         }
     }
 
@@ -74,6 +78,7 @@ impl<'a> Asked<'a> {
                 speed: self.speed,
                 work: self.work,
                 cache: None,
+                ranks: Arc::clone(&self.ranks),
                 stop: &AtomicBool::new(false),
                 on_event: &mut |event| events.push(event),
             },
@@ -383,6 +388,30 @@ fn the_answer_is_the_same_however_the_work_was_divided() {
     );
     let _ = join.answer(&config);
     assert_eq!(answer(&shared), answer(&plain));
+
+    // Ranks take from one queue: every job once, whoever comes first, and the first rank says what they found.
+    let queue = folder.path().join("queue");
+    let ranks = Threads::run(3, |ranks| {
+        let mut events = Vec::new();
+        let asked = Asked {
+            arms,
+            ranks: Arc::clone(&ranks),
+            ..Asked::new(&queue)
+        };
+        let compared = asked.run(&config, &mut events).unwrap();
+        let has_answer = matches!(compared, Compared::Answer(_));
+        assert_eq!(has_answer, ranks.is_first(), "{compared:?}");
+        let jobs = events.into_iter().filter_map(|event| match event {
+            Event::Job { name, .. } => Some(name),
+            _ => None,
+        });
+        jobs.collect::<Vec<_>>()
+    });
+    let mut jobs = ranks.concat();
+    jobs.sort();
+    jobs.dedup();
+    assert_eq!((jobs.len(), ranks.concat().len()), (12, 12), "{ranks:?}");
+    assert_eq!(answer(&queue), answer(&plain));
 
     let mut other = config.clone();
     other.train.workers = 3;

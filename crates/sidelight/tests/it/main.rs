@@ -6,6 +6,7 @@ mod explain;
 mod export;
 mod models;
 mod options;
+mod ranks;
 mod scenes;
 mod tidy;
 mod training;

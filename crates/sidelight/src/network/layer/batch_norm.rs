@@ -101,24 +101,30 @@ impl BatchNorm {
         walk: &mut Walk<'_>,
     ) -> Tensor<D> {
         let (weight, bias) = self.affine(parameters);
-        let n = x.dims().iter().product::<usize>() / self.features.max(1);
-        if Self::is_inference(parameters, walk.context.mode) || n < 2 {
-            let (mean, variance) = (parameters.d1("running_mean"), parameters.d1("running_var"));
-            let y = tensor::batch_norm(x, weight, bias, mean, variance, self.epsilon);
-            return match (other, then) {
-                (Some(other), then) => tensor::add_activate(y, other, then),
-                (None, Some(function)) => tensor::activate(y, function),
-                (None, None) => y,
-            };
+        let own = x.dims().iter().product::<usize>() / self.features.max(1);
+        let together = walk.context.together.clone();
+        if !Self::is_inference(parameters, walk.context.mode) && (own >= 2 || together.is_some()) {
+            let (x, weight, bias) = (x.clone(), weight.clone(), bias.clone());
+            let after = (other.clone(), then);
+            let normalized =
+                tensor::batch_norm_train(x, weight, bias, self.epsilon, after, together);
+            // Of all ranks together it may still be the only one.
+            if normalized.n >= 2.0 {
+                walk.context.statistics.push(BatchStatistics {
+                    path: walk.path().to_owned(),
+                    mean: normalized.mean.without_autodiff(),
+                    variance: normalized.variance.without_autodiff(),
+                });
+                return normalized.output;
+            }
         }
-        let normalized = tensor::batch_norm_train(x, weight, bias, self.epsilon, other, then);
-        let statistics = BatchStatistics {
-            path: walk.path().to_owned(),
-            mean: normalized.mean.without_autodiff(),
-            variance: normalized.variance.without_autodiff(),
-        };
-        walk.context.statistics.push(statistics);
-        normalized.output
+        let (mean, variance) = (parameters.d1("running_mean"), parameters.d1("running_var"));
+        let y = tensor::batch_norm(x, weight, bias, mean, variance, self.epsilon);
+        match (other, then) {
+            (Some(other), then) => tensor::add_activate(y, other, then),
+            (None, Some(function)) => tensor::activate(y, function),
+            (None, None) => y,
+        }
     }
     /// The normalisation by its running statistics as a factor and an offset per channel.
     pub(crate) fn folded(&self, parameters: &Parameters) -> tensor::Folded {

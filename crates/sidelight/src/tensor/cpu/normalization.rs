@@ -1,34 +1,51 @@
 use burn::backend::Flex;
 use sidelight_kernels::{
-    BatchNorm, affine as kernel_affine, batch_norm_gradients, batch_norm_output,
+    Among, BatchNorm, affine as kernel_affine, batch_norm_gradients, batch_norm_output,
 };
 
 use super::{
-    Flat, Gradient, NormalizedParts, Then, contiguous, from_values, like_rows, numbers, rows, then,
+    Flat, Gradient, Normalize, NormalizedParts, Then, contiguous, from_values, like_rows, numbers,
+    rows, then,
 };
+
+impl Normalize {
+    /// Replaces numbers by their sums over those who are normalised together.
+    fn sum(&self, values: &mut [f64]) {
+        if let Some(together) = &self.together {
+            together.ranks.sum_f64(values);
+        }
+    }
+
+    fn among<'a>(&self, sum: &'a dyn Fn(&mut [f64])) -> Option<Among<'a>> {
+        let counts = self.together.as_ref()?.counts;
+        Some(Among { sum, counts })
+    }
+}
 
 pub(super) fn forward(
     x: &Flat,
     weight: &Flat,
     bias: &Flat,
     other: Option<&Flat>,
-    epsilon: f32,
-    function: Then,
+    how: &Normalize,
 ) -> NormalizedParts<Flex> {
     let (values, weight, bias) = (rows(x), contiguous(weight), contiguous(bias));
     let other = other.map(rows);
     let norm = BatchNorm {
         gamma: numbers(&weight),
         beta: numbers(&bias),
-        eps: epsilon,
+        eps: how.epsilon,
         residual: other.as_ref().map(numbers),
-        activation: then(function),
+        activation: then(how.then),
     };
     let channels = norm.gamma.len();
     let values = numbers(&values);
+    let sum = |values: &mut [f64]| how.sum(values);
+    let among = how.among(&sum);
     let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
-    let y = batch_norm_output(&norm, values, &mut mean, &mut variance);
+    let (y, n) = batch_norm_output(&norm, among, values, &mut mean, &mut variance);
     NormalizedParts {
+        n: from_values(vec![n as f32], &[1]),
         output: like_rows(y, x),
         mean: from_values(mean, &[channels]),
         variance: from_values(variance, &[channels]),
@@ -58,8 +75,8 @@ pub(super) struct Saved {
     other: Option<Flat>,
     mean: Flat,
     variance: Flat,
-    epsilon: f32,
-    then: Then,
+    n: f64,
+    how: Normalize,
 }
 
 impl Saved {
@@ -69,12 +86,11 @@ impl Saved {
         bias: Flat,
         other: Option<Flat>,
         parts: &NormalizedParts<Flex>,
-        epsilon: f32,
-        then: Then,
+        how: Normalize,
     ) -> Self {
         let (mean, variance) = (parts.mean.clone(), parts.variance.clone());
         // Without a function the sum's gradient does not depend on what was added.
-        let other = other.filter(|_| then.is_some());
+        let other = other.filter(|_| how.then.is_some());
         Self {
             x,
             weight,
@@ -82,8 +98,8 @@ impl Saved {
             other,
             mean,
             variance,
-            epsilon,
-            then,
+            n: f64::from(numbers(&parts.n)[0]),
+            how,
         }
     }
 
@@ -95,20 +111,23 @@ impl Saved {
         let norm = BatchNorm {
             gamma: numbers(&weight),
             beta: numbers(&bias),
-            eps: self.epsilon,
+            eps: self.how.epsilon,
             residual: other.as_ref().map(numbers),
-            activation: then(self.then),
+            activation: then(self.how.then),
         };
         let channels = norm.gamma.len();
+        let sum = |values: &mut [f64]| self.how.sum(values);
+        let among = self.how.among(&sum).map(|among| (among, self.n));
         let (mut d_gamma, mut d_beta) = (vec![0.0; channels], vec![0.0; channels]);
         let (dx, d_other) = batch_norm_gradients(
             &norm,
+            among,
             numbers(&x),
             numbers(&dy),
             (numbers(&self.mean), numbers(&self.variance)),
             (&mut d_gamma, &mut d_beta),
             // Without a function the gradient goes to the other as it is.
-            other_wanted && self.then.is_some(),
+            other_wanted && self.how.then.is_some(),
         );
         let d_other = match d_other {
             Some(values) => Some(like_rows(values, &self.x)),
