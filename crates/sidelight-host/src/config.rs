@@ -44,7 +44,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// CSV, TSV, JSON Lines, Parquet, or an imagefolder directory; relative to the TOML.
+    /// CSV, TSV, JSON Lines, Parquet, tar archives, or a directory of images or archives; relative to the TOML.
     pub table: PathBuf,
     /// Column with the image's path (relative to the table) or its bytes. Default: `file_name`.
     #[serde(default = "default_image")]
@@ -64,6 +64,25 @@ pub struct DataConfig {
     /// Cells that mean "missing", beside the empty one. Default: the usual spellings.
     #[serde(default = "default_missing")]
     pub missing: Vec<String>,
+    /// Tar archives whose rows are shuffled together: so many, and as many that are read ahead, need be at hand at a
+    /// time. 0: the rows of all. Default: 0; 8 where the table is in an object store or on an HTTP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffle_shards: Option<usize>,
+    /// What a record that cannot be read does to a training: `refuse` ends it, `skip` counts nothing and is listed in
+    /// the run's `skipped.csv`. Default: refuse.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unreadable: Unreadable,
+}
+
+/// What a record that cannot be read does to a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unreadable {
+    /// It ends it.
+    #[default]
+    Refuse,
+    /// It keeps its place, counts nothing, and is listed; too many end it.
+    Skip,
 }
 
 fn default_image() -> String {
@@ -453,6 +472,17 @@ pub struct TrainConfig {
     pub workers: usize,
     /// Steps between checkpoints that a killed run resumes from; 0: at the end of each epoch. Default: 0.
     pub checkpoint_steps: usize,
+    /// MiB that may hold what was made of images for later epochs: two thirds features of frozen layers, one third
+    /// decoded images. What would not fit is made anew in each epoch. The result does not depend on it. Default: 3072.
+    #[serde(skip_serializing_if = "is_default_memory")]
+    pub memory: usize,
+}
+
+/// [`TrainConfig::memory`] where nothing is said.
+const MEMORY: usize = 3072;
+
+fn is_default_memory(mebibytes: &usize) -> bool {
+    *mebibytes == MEMORY
 }
 
 impl Default for TrainConfig {
@@ -481,6 +511,7 @@ impl Default for TrainConfig {
             precision: "f32".into(),
             workers: 0,
             checkpoint_steps: 0,
+            memory: MEMORY,
         }
     }
 }

@@ -636,6 +636,16 @@ pub enum Error {
         /// What is wrong with the image.
         source: Box<Error>,
     },
+    /// More records cannot be read than `data.unreadable = "skip"` passes over.
+    #[error("{n} records of {} cannot be read, more than the {most} that are passed over", path.display())]
+    TooManyUnreadable {
+        /// The table.
+        path: PathBuf,
+        /// How many were met so far.
+        n: usize,
+        /// The most that there may be.
+        most: usize,
+    },
     // === run, report, demo ===
     /// The caller asked to stop before it was done.
     #[error("stopped while {what}")]
@@ -1137,6 +1147,9 @@ impl Error {
             }
             Self::ImageFault { .. } => Some("please report it, with the image if you may".into()),
             Self::RowImage { source, .. } => source.hint(),
+            Self::TooManyUnreadable { .. } => {
+                Some("`skipped.csv` in the run folder names them; `sidelight check` lists what is wrong".into())
+            }
             // === encode, task ===
             Self::MissingMetadata { column, columns } => Some(match nearest(column, columns) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -150,18 +150,35 @@ impl Table {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self::all_of(path, Reading::Whole)?.table)
+    }
+
+    /// As [`Table::read`], but a row that cannot be read is noted and keeps its place without cells. Of an archive that
+    /// breaks off there are the rows before. Of a folder with a metadata file in each part every row must be readable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pieces::next`].
+    pub fn read_with_gaps(path: &Path) -> Result<Piece> {
+        Self::all_of(path, Reading::WholeWithGaps)
+    }
+
+    fn all_of(path: &Path, reading: Reading) -> Result<Piece> {
         if path.is_dir() && webdataset::archives(path)?.is_none() {
-            return folder::read(path);
+            let table = folder::read(path)?;
+            let bad = Vec::new();
+            return Ok(Piece { table, bad });
         }
         let mut rows = pieces::open(path)?;
-        let table = rows.take(0, Take::ALL, Reading::Whole)?.table;
+        let piece = rows.take(0, Take::ALL, reading)?;
+        let table = &piece.table;
         if table.n_rows == 0 || table.columns.is_empty() {
             return Err(Error::EmptyTable {
                 path: path.to_path_buf(),
                 what: "row",
             });
         }
-        Ok(table)
+        Ok(piece)
     }
 
     /// So many rows from this one on (from 0).

@@ -17,6 +17,7 @@ pub mod optimizer;
 mod prepare;
 mod results;
 pub mod schedule;
+pub mod unreadable;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,6 +165,7 @@ pub fn fit(
                 .taken(loss, rates.rate, rows, batches.input_bound());
             session.progress.seconds += journal.step(&session.plan, &taken);
             if stop.load(Ordering::Relaxed) {
+                session.feed.write_unreadable()?;
                 journal.save(|| session.checkpoint());
                 journal.write(&LogLine::Stopped {
                     total_step: session.progress.total_step,
@@ -173,12 +175,14 @@ pub fn fit(
             }
             let every = session.config.train.checkpoint_steps;
             if every > 0 && session.progress.total_step.is_multiple_of(every) {
+                session.feed.write_unreadable()?;
                 journal.save(|| session.checkpoint());
             }
         }
         drop(batches);
 
         let (valid_loss, metrics) = session.score()?;
+        session.feed.write_unreadable()?;
         let (name, score) = session.watched(&metrics, valid_loss);
         let best = session.keep_if_best(epoch, score)?;
         journal.epoch(
@@ -350,6 +354,15 @@ impl Session {
                     .into_iter()
                     .map(Some),
             );
+        }
+        // What was said of a blank is no prediction.
+        for (place, &row) in self.feed.valid.iter().enumerate() {
+            if self.feed.is_unreadable(row) {
+                predicted.predictions[place] = None;
+                if let Some(losses) = &mut predicted.losses {
+                    losses[place] = f32::NAN;
+                }
+            }
         }
         Ok((
             predicted,

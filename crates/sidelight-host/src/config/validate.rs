@@ -9,6 +9,9 @@ use super::{
 };
 use crate::error::{Error, Result};
 
+/// 64 TiB: more is a slip of the pen, and would not fit in what counts bytes.
+const MOST_MEMORY: usize = 64 << 20;
+
 fn setting(field: impl Into<String>, expected: impl Into<String>, found: impl Display) -> Error {
     Error::Setting {
         field: field.into(),
@@ -198,6 +201,13 @@ impl Config {
                 "gradual",
             ));
         }
+        if train.memory > MOST_MEMORY {
+            return Err(setting(
+                "train.memory",
+                format!("0 to {MOST_MEMORY} MiB"),
+                train.memory,
+            ));
+        }
         within(
             "train.mixup",
             train.mixup,
@@ -215,6 +225,10 @@ impl Config {
         if train.sampling == Sampling::Balanced {
             if kind != TargetKind::Class {
                 let expected = "`even`, since the target is not a `class`";
+                return Err(setting("train.sampling", expected, "balanced"));
+            }
+            if self.data.shuffle_shards.is_some_and(|shards| shards > 0) {
+                let expected = "`even`, since rows are shuffled a few shards at a time (`data.shuffle_shards`)";
                 return Err(setting("train.sampling", expected, "balanced"));
             }
             if train.class_weights {

@@ -169,6 +169,8 @@ impl Pieces {
 pub(super) enum Reading {
     /// The whole table: the first such row is the error, and a column of mixed types is text.
     Whole,
+    /// The whole table, but such a row is noted.
+    WholeWithGaps,
     /// A piece: it is noted, and each cell keeps its type.
     Piece,
 }
@@ -178,7 +180,7 @@ impl Reading {
     pub(super) fn bad(self, row: usize, error: Error, bad: &mut Vec<BadRow>) -> Result<()> {
         match self {
             Self::Whole => Err(error),
-            Self::Piece => {
+            Self::WholeWithGaps | Self::Piece => {
                 bad.push(BadRow { row, error });
                 Ok(())
             }

@@ -40,6 +40,15 @@ pub struct Member {
 }
 
 impl Member {
+    /// Where the row with this number (from 1) is.
+    pub fn place(&self, number: usize) -> Place {
+        let key = divided(&self.name).map(|(key, _)| key.to_owned());
+        Place {
+            key,
+            ..Place::file(&self.archive).with_row(number)
+        }
+    }
+
     /// Its bytes; whoever calls has looked at how many they are.
     ///
     /// # Errors

@@ -326,12 +326,7 @@ fn bad_of(rows: &PieceRows, predictions: &Predictions) -> Vec<BadRowRecord> {
     let mut bad = Vec::new();
     for row in &rows.bad {
         is_bad[row.row] = true;
-        let mut record = BadRowRecord::new(number(row.row), &row.error);
-        if row.error.place().is_none() {
-            // An archive that broke off: the error is about the archive, the row is its last.
-            record.at = rows.table.row_place(row.row);
-        }
-        bad.push((row.row, record));
+        bad.push((row.row, BadRowRecord::of_row(row, &rows.table)));
     }
     for (row, error) in &predictions.problems {
         if !is_bad[*row] {

@@ -236,7 +236,7 @@ impl Checkpoint {
 
     /// Whether a run of this configuration and these rows may go on from here.
     ///
-    /// Threads and the distance of checkpoints may differ: the result does not depend on them.
+    /// Threads, memory and the distance of checkpoints may differ: the result does not depend on them.
     ///
     /// # Errors
     ///
@@ -246,6 +246,7 @@ impl Checkpoint {
             let mut config = config.clone();
             config.train.workers = 0;
             config.train.checkpoint_steps = 0;
+            config.train.memory = 0;
             // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
             config.data.table = config
                 .data

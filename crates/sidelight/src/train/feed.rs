@@ -11,16 +11,16 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::dataset::ImageSource;
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
 use crate::image::{self, Limits};
-use crate::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
+use crate::loader::{BadImage, HostBatch, Last, Loader, LoaderOptions, Plan, Shards, Source};
 use crate::network::{Network, Value};
 use crate::predict::batch::{Batch, Input};
+use crate::run::BadRowRecord;
 use crate::train::feature_cache::{self, FeatureCache, Hash};
-
-/// Features beyond this are not kept; the frozen part then runs in every step, without its gradients.
-const MOST_FEATURE_BYTES: usize = 2 << 30;
+use crate::train::unreadable::Unreadable;
 
 /// A mean of so many rows is as good as that of more.
 const MOST_ROWS_FOR_MEAN: usize = 2000;
@@ -44,7 +44,13 @@ pub struct Feed {
     pub workers: usize,
     /// Where batches go.
     pub device: Device,
-    /// Where features are kept from one run to the next.
+    /// So many shards are shuffled together; `None`: all rows are.
+    pub window: Option<(Shards, usize)>,
+    /// Records that cannot be read; `None`: the first is an error.
+    pub unreadable: Option<Unreadable>,
+    /// Features beyond so many bytes are not kept; the frozen part then runs in every step, without its gradients.
+    pub max_feature_bytes: usize,
+    /// Where features are kept from one run to the next; not used where records may be unreadable.
     pub cache: Option<FeatureCache>,
     /// Why they could not be kept: that costs time, no more.
     pub(crate) cannot_cache: OnceLock<String>,
@@ -92,6 +98,9 @@ impl Feed {
             step,
             workers,
             device,
+            window: None,
+            unreadable: None,
+            max_feature_bytes: 2 << 30,
             cache: None,
             cannot_cache: OnceLock::new(),
             features: None,
@@ -225,7 +234,8 @@ impl Feed {
         total: usize,
         on_progress: &mut dyn FnMut(usize),
     ) -> Result<Option<Stored>> {
-        let Some(cache) = &self.cache else {
+        let is_usable = |_: &&FeatureCache| self.unreadable.is_none();
+        let Some(cache) = self.cache.as_ref().filter(is_usable) else {
             return self.compute(network, n, rows, total, on_progress);
         };
         let images = self.image_hashes(rows)?;
@@ -256,7 +266,7 @@ impl Feed {
                 let _ = self.cannot_cache.set(problem.to_string());
             }
         }
-        if records.shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
+        if records.shape.iter().product::<usize>() * 4 * total > self.max_feature_bytes {
             return Ok(None);
         }
         let mut stored = self.hold(None, rows)?;
@@ -311,7 +321,7 @@ impl Feed {
                 unreachable!("the feed reads images")
             };
             let (shape, values) = numbers(network.forward_prefix(images, n));
-            if shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
+            if shape.iter().product::<usize>() * 4 * total > self.max_feature_bytes {
                 return Ok(None);
             }
             stored.shape = shape;
@@ -329,9 +339,12 @@ impl Feed {
     /// The batches of an epoch, from this step on.
     pub fn training(&self, epoch: usize, step: usize) -> Batches<'_> {
         let (rows, seed, epoch) = (&self.train, self.source.seed, epoch as u64);
-        let plan = match &self.weights {
-            None => Plan::training(rows, self.step, Last::Keep, seed, epoch),
-            Some(weights) => Plan::drawn(rows, weights, self.step, seed, epoch),
+        let plan = match (&self.weights, &self.window) {
+            (Some(weights), _) => Plan::drawn(rows, weights, self.step, seed, epoch),
+            (None, Some((shards, window))) => {
+                Plan::windowed(rows, shards, *window, self.step, Last::Keep, seed, epoch)
+            }
+            (None, None) => Plan::training(rows, self.step, Last::Keep, seed, epoch),
         };
         let plan = plan.starting_at(step).in_parts(self.batch);
         match &self.features {
@@ -356,21 +369,69 @@ impl Feed {
         }
     }
 
-    fn loader(&self, plan: Plan, reads: Reads) -> Loader {
+    fn loader(&self, plan: Plan, reads: Reads) -> Reader<'_> {
         let mut source = self.source.clone();
         if reads != Reads::ChangedImages {
             source.augment = None;
             source.hide = None;
         }
         source.reads_image &= reads != Reads::TargetsAlone;
-        Loader::new(
-            source,
-            plan,
-            LoaderOptions {
-                workers: self.workers,
-                ..LoaderOptions::default()
-            },
-        )
+        let bad_image = match self.unreadable {
+            Some(_) => BadImage::Blank,
+            None => BadImage::Error,
+        };
+        let options = LoaderOptions {
+            workers: self.workers,
+            bad_image,
+            ..LoaderOptions::default()
+        };
+        Reader {
+            loader: Loader::new(source, plan, options),
+            feed: self,
+        }
+    }
+
+    /// Whether the row at this position of the data set is known to be unreadable.
+    pub(crate) fn is_unreadable(&self, position: usize) -> bool {
+        let list = self.unreadable.as_ref();
+        list.is_some_and(|list| list.contains(&self.source.dataset, position))
+    }
+
+    /// Writes the list of unreadable records, if it has grown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`](crate::Error::Write).
+    pub(crate) fn write_unreadable(&self) -> Result<()> {
+        self.unreadable.as_ref().map_or(Ok(()), Unreadable::write)
+    }
+}
+
+/// Batches as they are read; those of their rows that are unreadable are noted.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    loader: Loader,
+    feed: &'a Feed,
+}
+
+impl Iterator for Reader<'_> {
+    type Item = Result<HostBatch>;
+
+    fn next(&mut self) -> Option<Result<HostBatch>> {
+        let batch = self.loader.next()?;
+        let dataset = &self.feed.source.dataset;
+        for failure in self.loader.take_failures() {
+            let list = self.feed.unreadable.as_ref()?;
+            let number = dataset.rows[failure.row] + 1;
+            let mut record = BadRowRecord::new(number, &failure.error);
+            if let ImageSource::Member(member) = &dataset.images[failure.row] {
+                record.at = member.place(number);
+            }
+            if let Err(error) = list.note(record) {
+                return Some(Err(error));
+            }
+        }
+        Some(batch)
     }
 }
 
@@ -396,7 +457,7 @@ fn even(n: usize, largest: usize) -> usize {
 #[derive(Debug)]
 pub enum Batches<'a> {
     /// Read by threads of their own.
-    Images(Loader, Device),
+    Images(Reader<'a>, Device),
     /// Gathered from memory.
     Features(Gathered<'a>),
 }
@@ -434,7 +495,7 @@ impl<'a> Batches<'a> {
     /// Share of the time spent waiting for input, in [0, 1].
     pub fn input_bound(&self) -> f64 {
         match self {
-            Self::Images(loader, _) => loader.input_bound(),
+            Self::Images(reader, _) => reader.loader.input_bound(),
             Self::Features(_) => 0.0,
         }
     }
@@ -445,8 +506,8 @@ impl Iterator for Batches<'_> {
 
     fn next(&mut self) -> Option<Result<Batch>> {
         match self {
-            Self::Images(loader, device) => {
-                Some(loader.next()?.map(|host| Batch::new(host, device)))
+            Self::Images(reader, device) => {
+                Some(reader.next()?.map(|host| Batch::new(host, device)))
             }
             Self::Features(gathered) => {
                 let rows = gathered.plan.batches().get(gathered.n_taken)?;

@@ -7,17 +7,17 @@ use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, Hide};
-use crate::config::{Arm, Config, Sampling};
+use crate::config::{self, Arm, Config, Sampling};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
-use crate::loader::Source;
+use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
 use crate::network::{ModelSpec, Network};
 use crate::predict::{image_sizes, preprocess, reads_image};
-use crate::run::{Existing, LogLine, Run, RunFolder};
+use crate::run::{BadRowRecord, Existing, LogLine, Run, RunFolder};
 use crate::split::{Split, split};
 use crate::table::Table;
 use crate::task::Task;
@@ -30,10 +30,8 @@ use super::feed::Feed;
 use super::optimizer::{Method, Optimizer};
 use super::results::finish;
 use super::schedule::Plan;
+use super::unreadable::Unreadable;
 use super::{Ended, Event, Journal, Session, TrainOptions, Trained, fit};
-
-/// Decoded images kept in memory for the next epoch, at most.
-const CACHE_BYTES: usize = 1 << 30;
 
 /// Trains a model as configured and writes its run folder.
 ///
@@ -60,6 +58,9 @@ pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
     } else {
         None
     };
+    if let Some(unreadable) = &session.feed.unreadable {
+        unreadable.write_to(folder.skipped_path(), checkpoint.is_some())?;
+    }
     if let Some(checkpoint) = checkpoint {
         checkpoint.check(&session.config, &session.rows, &out)?;
         session.resume(checkpoint)?;
@@ -90,10 +91,24 @@ impl Session {
     ///
     /// As [`train`].
     pub fn new(config: &Config, device: &Device) -> Result<(Self, Vec<String>)> {
-        let table = Table::read(&config.data.table)?;
-        let dataset = Dataset::new(&table, config)?;
+        let (dataset, bad) = match config.data.unreadable {
+            config::Unreadable::Refuse => {
+                let table = Table::read(&config.data.table)?;
+                (Dataset::new(&table, config)?, Vec::new())
+            }
+            config::Unreadable::Skip => {
+                let mut piece = Table::read_with_gaps(&config.data.table)?;
+                let dataset = Dataset::of_readable(&mut piece, config)?;
+                let record = |bad| BadRowRecord::of_row(bad, &piece.table);
+                (dataset, piece.bad.iter().map(record).collect())
+            }
+        };
         let divided = split(&dataset, &config.data.split)?;
-        Self::of(config, dataset, divided, device)
+        let (session, remarks) = Self::of(config, dataset, divided, device)?;
+        if let Some(unreadable) = &session.feed.unreadable {
+            bad.into_iter().try_for_each(|bad| unreadable.note(bad))?;
+        }
+        Ok((session, remarks))
     }
 
     /// As [`Session::new`], of rows that are already read and divided.
@@ -159,8 +174,15 @@ impl Session {
         let rows = digest(&dataset, &train, &valid);
         let reads_image = reads_image(config.model.arm);
         let sizes = image_sizes(&task, &dataset, &valid);
+        let n_rows = dataset.rows.last().map_or(0, |last| last + 1);
+        let unreadable = (config.data.unreadable == config::Unreadable::Skip)
+            .then(|| Unreadable::new(dataset.path.clone(), n_rows));
+        let window = window(config, &dataset);
+        let memory = settings.memory << 20;
+        let preprocess = preprocess(config, &network);
+        let n_images = train.len() + valid.len();
         let source = Source {
-            preprocess: preprocess(config, &network),
+            preprocess,
             augment: Some(Augment::new(&config.augment, config.target.kind)?),
             hide: Hide::new(&config.augment, config.target.kind)?
                 .filter(|_| config.model.arm == Arm::Both),
@@ -169,7 +191,8 @@ impl Session {
             encoder: Arc::new(encoder),
             task: Arc::new(task.clone()),
             reads_image,
-            cache: reads_image.then(|| Arc::new(PixelCache::new(CACHE_BYTES))),
+            cache: (reads_image && is_worth_keeping(n_images, preprocess.size, memory / 3))
+                .then(|| Arc::new(PixelCache::new(memory / 3))),
             seed: settings.seed,
         };
         let mut feed = Feed::new(
@@ -180,6 +203,9 @@ impl Session {
             settings.workers,
             device.clone(),
         );
+        feed.window = window;
+        feed.unreadable = unreadable;
+        feed.max_feature_bytes = memory / 3 * 2;
         feed.weights = (settings.sampling == Sampling::Balanced).then(|| balanced(&feed));
         network.start_from(&first_outputs(&feed, weights)?);
         let plan = plan(config, feed.steps_per_epoch());
@@ -190,8 +216,12 @@ impl Session {
             }
         });
         let groups = groups(&network, settings.backbone_rate, settings.weight_decay);
+        let mut config = config.clone();
+        // Written out, since what it is where nothing is said depends on where the table is.
+        let window = feed.window.as_ref().map(|(_, window)| *window);
+        config.data.shuffle_shards = window.or(config.data.shuffle_shards);
         let session = Self {
-            config: config.clone(),
+            config,
             task,
             frozen,
             optimizer: Optimizer::new(Method::default(), groups),
@@ -267,6 +297,22 @@ fn first_outputs(feed: &Feed, weights: Weights) -> Result<Vec<f32>> {
             .collect(),
         _ => vec![0.0; task.n_outputs()],
     })
+}
+
+/// The shards of a data set and how many are shuffled together; `None`: all rows are.
+fn window(config: &Config, dataset: &Dataset) -> Option<(Shards, usize)> {
+    let window = config.data.shuffle_shards.unwrap_or(0);
+    if window == 0 {
+        return None;
+    }
+    Some((Shards::of(dataset)?, window))
+}
+
+/// Whether decoded images are kept for the next epoch. In a random order a cache of so many bytes that throws nothing
+/// out serves as large a share of the images as it holds; below a half it costs more memory than it saves time.
+fn is_worth_keeping(n_images: usize, size: usize, max_bytes: usize) -> bool {
+    let n_bytes = n_images.saturating_mul(size * size * 3);
+    n_bytes / 2 <= max_bytes
 }
 
 /// How likely each training row is drawn so that all classes come equally often: one over how often its class comes;

@@ -38,6 +38,19 @@ pub(super) fn finish(
 ) -> Result<Trained> {
     let (predicted, _) = session.predict_validation()?;
     let metrics = session.score_of(&predicted);
+    session.feed.write_unreadable()?;
+    if let Some(list) = session
+        .feed
+        .unreadable
+        .as_ref()
+        .filter(|list| !list.is_empty())
+    {
+        journal.remark(format!(
+            "{} records could not be read and were passed over: {}",
+            list.len(),
+            folder.skipped_path().display()
+        ));
+    }
     let seconds = session.progress.seconds;
     journal.write(&LogLine::Done { seconds });
 

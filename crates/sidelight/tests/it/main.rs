@@ -7,5 +7,6 @@ mod export;
 mod models;
 mod options;
 mod scenes;
+mod shards;
 mod tidy;
 mod training;
