@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 
 mod columns;
 mod read;
+mod remote;
 #[cfg(test)]
 mod tests;
 mod validate;
 mod weights;
 
 pub use columns::{collapse_range, expand_range, expand_ranges};
+pub use remote::{Environment, RemoteConfig};
 pub use validate::key;
+
+use crate::store::is_remote;
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +48,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// CSV, TSV, JSON Lines, Parquet, tar archives, or a directory of images or archives; relative to the TOML.
+    /// CSV, TSV, JSON Lines, Parquet, tar archives, or a directory of images or archives; relative to the TOML. Archives
+    /// may be addresses: `s3://bucket/train-{000..099}.tar`, `gs://`, `az://`, `https://`.
     pub table: PathBuf,
     /// Column with the image's path (relative to the table) or its bytes. Default: `file_name`.
     #[serde(default = "default_image")]
@@ -72,6 +77,17 @@ pub struct DataConfig {
     /// the run's `skipped.csv`. Default: refuse.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unreadable: Unreadable,
+    /// How shards are fetched that are in an object store or on an HTTP server.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub remote: RemoteConfig,
+}
+
+impl DataConfig {
+    /// How many shards are shuffled together, 0: all rows.
+    pub fn shuffle_shards(&self) -> usize {
+        let default = if is_remote(&self.table) { 8 } else { 0 };
+        self.shuffle_shards.unwrap_or(default)
+    }
 }
 
 /// What a record that cannot be read does to a training.

@@ -86,7 +86,7 @@ impl ImageSource {
         match self {
             Self::Path(path) => path.display().to_string(),
             Self::Bytes { name, .. } => name.clone(),
-            Self::Member(member) => format!("{}: {}", member.archive.display(), member.name),
+            Self::Member(member) => format!("{}: {}", member.archive.path().display(), member.name),
         }
     }
 

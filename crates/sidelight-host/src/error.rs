@@ -67,6 +67,44 @@ impl fmt::Display for Place {
     }
 }
 
+/// Why an object could not be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectFault {
+    /// It is not there.
+    Missing,
+    /// Nobody may read it, or not without credentials.
+    Denied,
+    /// It is another than it was when it was first looked at.
+    Changed,
+    /// The server gives no parts of large files.
+    NoParts,
+    /// The network, the server.
+    Other,
+}
+
+impl ObjectFault {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "look at the address; braces name each object, as in `train-{000..099}.tar`"
+            }
+            Self::Denied => {
+                "give credentials in the environment, by the store's own names (AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME and \
+                 AZURE_STORAGE_ACCOUNT_KEY); for a public bucket AWS_SKIP_SIGNATURE=true"
+            }
+            Self::Changed => {
+                "objects may not change while they are read: begin again with those that are there now"
+            }
+            Self::NoParts => "use a server that answers `Range`, or shards of at most 8 MiB",
+            Self::Other => {
+                "try again: what is there already is not fetched again. More patience: `data.remote.retries`, \
+                 `data.remote.timeout`"
+            }
+        }
+    }
+}
+
 /// Why it could not be done.
 ///
 /// `Display` says this level only, the cause is [`std::error::Error::source`],
@@ -393,6 +431,36 @@ pub enum Error {
     NoImagefolder {
         /// The directory.
         path: PathBuf,
+    },
+
+    // === objects in a store ===
+    /// An address that is none.
+    #[error("expected {expected}, found `{}`", address.display())]
+    ObjectAddress {
+        /// What was found.
+        address: PathBuf,
+        /// What an address looks like.
+        expected: String,
+    },
+    /// An object that could not be fetched.
+    #[error("cannot fetch {}: {reason}", address.display())]
+    Object {
+        /// Its address.
+        address: PathBuf,
+        /// What kind of failure it is.
+        fault: ObjectFault,
+        /// What the store said.
+        reason: String,
+    },
+    /// An object that is larger than the folder it would be kept in.
+    #[error("{} has {n_bytes} bytes, more than the {max_bytes} that are kept of all objects", address.display())]
+    ObjectTooLarge {
+        /// Its address.
+        address: PathBuf,
+        /// What it has.
+        n_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
     },
 
     // === schema, dataset, split ===
@@ -1128,6 +1196,8 @@ impl Error {
             Self::Ragged { .. } => Some("a cell that contains the separator must be in double quotes".into()),
             Self::NotUtf8 { .. } => Some("save the table as UTF-8".into()),
             Self::RowBytes { .. } => Some("is a quote left open, or is the file no table?".into()),
+            Self::Object { fault, .. } => Some(fault.hint().into()),
+            Self::ObjectTooLarge { .. } => Some("make room with `data.remote.cache_size`, or make smaller shards".into()),
             Self::Tar { .. } => Some("copy the archive again from where it came".into()),
             Self::Braces { .. } => Some("or name the archives one by one, or their folder".into()),
             Self::SeveralTables { .. } => Some("give one table at a time".into()),

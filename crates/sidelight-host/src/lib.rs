@@ -26,6 +26,7 @@ pub mod run;
 pub mod schema;
 pub mod split;
 pub mod statistics;
+pub mod store;
 pub mod table;
 pub mod task;
 

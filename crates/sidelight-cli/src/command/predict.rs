@@ -7,6 +7,7 @@ use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, p
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 
 use super::Answer;
+use super::remote::reach;
 use crate::args::PredictArgs;
 use crate::terminal::{Terminal, count, duration, significant};
 
@@ -16,6 +17,7 @@ pub(crate) fn run(args: &PredictArgs, terminal: &mut Terminal) -> anyhow::Result
     let dir = Run::open(&args.run)?.model_dir();
     let mut model = Model::load(&dir)?;
     args.machine.configure_model(&mut model);
+    reach(&mut model.config.data.remote, &args.table);
     let mut predict = args.looks.options();
     predict.loader.workers = args.machine.threads;
     let options = TableOptions {

@@ -5,12 +5,12 @@
 //! (seed, epoch) alone. `docs/streaming.md` says how far that is from a shuffle of all rows, in figures.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::Plan;
 use crate::augment::{Purpose, shuffle, stream};
 use crate::dataset::{Dataset, ImageSource};
+use crate::store::Shard;
 
 /// Which shard each row's image is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,47 +18,52 @@ pub struct Shards {
     /// One a row of the data set.
     of_row: Vec<u32>,
     /// The shards, in the order of the table.
-    paths: Vec<Arc<Path>>,
+    shards: Vec<Arc<Shard>>,
 }
 
 impl Shards {
     /// The shards of a data set; `None` where its images are not in archives. A row without an image goes with the row
     /// before it.
     pub fn of(dataset: &Dataset) -> Option<Self> {
-        let mut number: HashMap<&Path, u32> = HashMap::new();
-        let mut paths = Vec::new();
+        let mut number: HashMap<&Shard, u32> = HashMap::new();
+        let mut shards = Vec::new();
         let mut last = 0;
         let of_row = dataset.images.iter().map(|image| {
             if let ImageSource::Member(member) = image {
                 last = *number.entry(&member.archive).or_insert_with(|| {
-                    paths.push(Arc::clone(&member.archive));
-                    paths.len() as u32 - 1
+                    shards.push(Arc::clone(&member.archive));
+                    shards.len() as u32 - 1
                 });
             }
             last
         });
         let of_row = of_row.collect();
-        (!paths.is_empty()).then_some(Self { of_row, paths })
+        (!shards.is_empty()).then_some(Self { of_row, shards })
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.paths.len()
+        self.shards.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.paths.is_empty()
+        self.shards.is_empty()
+    }
+
+    /// The shards.
+    pub fn all(&self) -> &[Arc<Shard>] {
+        &self.shards
     }
 
     /// The shards that a plan asks for, from its start on, each where it is first needed.
-    pub fn needed(&self, plan: &Plan) -> Vec<Arc<Path>> {
+    pub fn needed(&self, plan: &Plan) -> Vec<Arc<Shard>> {
         let mut is_known = vec![false; self.len()];
         let mut needed = Vec::new();
         for &row in plan.batches().iter().flatten() {
             let shard = self.of_row[row] as usize;
             if !std::mem::replace(&mut is_known[shard], true) {
-                needed.push(Arc::clone(&self.paths[shard]));
+                needed.push(Arc::clone(&self.shards[shard]));
             }
         }
         needed
@@ -100,8 +105,8 @@ mod tests {
             of_row: of_row
                 .flat_map(|(shard, n)| std::iter::repeat_n(shard as u32, *n))
                 .collect(),
-            paths: (0..sizes.len())
-                .map(|shard| Path::new(&format!("{shard}.tar")).into())
+            shards: (0..sizes.len())
+                .map(|shard| Arc::new(Shard::file(format!("{shard}.tar").into())))
                 .collect(),
         }
     }

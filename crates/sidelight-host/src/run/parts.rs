@@ -23,6 +23,7 @@ use super::whole::{cannot_write, hidden_sibling, remove_folder_if_there, write_w
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
 use crate::error::{Error, Found, Place, Result, in_full};
+use crate::store::{Shard, is_remote};
 use crate::table::{BadRow, Table};
 
 const MANIFEST: &str = "manifest.json";
@@ -66,6 +67,23 @@ pub struct TableFile {
 }
 
 impl TableFile {
+    /// Looks at a file, or at what the server said of an object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub fn of_shard(shard: &Shard) -> Result<Self> {
+        if !is_remote(shard.path()) {
+            return Self::of(shard.path());
+        }
+        Ok(Self {
+            name: shard.path().display().to_string(),
+            bytes: shard.n_bytes()?,
+            ends: shard.tag().unwrap_or_default().to_owned(),
+            modified: 0,
+        })
+    }
+
     /// Looks at a file.
     ///
     /// # Errors

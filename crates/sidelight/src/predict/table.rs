@@ -95,7 +95,8 @@ pub struct TableOutcome {
 ///
 /// While it is made its parts are in `<out>.parts`; called again after a kill it goes on after the last whole part.
 /// Several processes with different shares, or the same, may work on one `out`; whoever finishes last joins the parts.
-/// `tables` is one table, or several tar archives; `checksum` is [`Model::checksum`] of the model's folder. Rows without
+/// `tables` is one table, or several tar archives; archives may be addresses, fetched as the model's
+/// `config.data.remote` says; `checksum` is [`Model::checksum`] of the model's folder. Rows without
 /// a prediction keep their place, and are listed with the reason in `<name>.bad.csv` beside `out`.
 ///
 /// # Errors
@@ -112,9 +113,9 @@ pub fn predict_table(
 ) -> Result<TableOutcome> {
     let batch = model.config.train.batch.max(1);
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
-    let mut pieces = Pieces::open(tables)?;
+    let mut pieces = Pieces::open_with(tables, &model.config.data.remote)?;
     let files = pieces.files();
-    let files = files.iter().map(|path| TableFile::of(path));
+    let files = files.iter().map(|shard| TableFile::of_shard(shard));
     let listing = pieces.listing().map(|checksum| {
         let name = tables.first().map(|path| path.display().to_string());
         TableFile::listing(name.unwrap_or_default(), checksum)

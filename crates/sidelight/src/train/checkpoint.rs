@@ -13,7 +13,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, RemoteConfig};
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::run::{FolderWriter, recover_folder, write_whole};
@@ -247,6 +247,8 @@ impl Checkpoint {
             config.train.workers = 0;
             config.train.checkpoint_steps = 0;
             config.train.memory = 0;
+            config.data.remote = RemoteConfig::default();
+            config.data.shuffle_shards = Some(config.data.shuffle_shards());
             // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
             config.data.table = config
                 .data

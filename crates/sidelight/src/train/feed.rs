@@ -19,6 +19,7 @@ use crate::loader::{BadImage, HostBatch, Last, Loader, LoaderOptions, Plan, Shar
 use crate::network::{Network, Value};
 use crate::predict::batch::{Batch, Input};
 use crate::run::BadRowRecord;
+use crate::store::ReadAhead;
 use crate::train::feature_cache::{self, FeatureCache, Hash};
 use crate::train::unreadable::Unreadable;
 
@@ -44,8 +45,10 @@ pub struct Feed {
     pub workers: usize,
     /// Where batches go.
     pub device: Device,
-    /// So many shards are shuffled together; `None`: all rows are.
-    pub window: Option<(Shards, usize)>,
+    /// The shards that images are in; `None`: they are in none.
+    pub shards: Option<Shards>,
+    /// So many shards are shuffled together; 0: all rows are.
+    pub window: usize,
     /// Records that cannot be read; `None`: the first is an error.
     pub unreadable: Option<Unreadable>,
     /// Features beyond so many bytes are not kept; the frozen part then runs in every step, without its gradients.
@@ -98,7 +101,8 @@ impl Feed {
             step,
             workers,
             device,
-            window: None,
+            shards: None,
+            window: 0,
             unreadable: None,
             max_feature_bytes: 2 << 30,
             cache: None,
@@ -339,12 +343,18 @@ impl Feed {
     /// The batches of an epoch, from this step on.
     pub fn training(&self, epoch: usize, step: usize) -> Batches<'_> {
         let (rows, seed, epoch) = (&self.train, self.source.seed, epoch as u64);
-        let plan = match (&self.weights, &self.window) {
+        let plan = match (&self.weights, &self.shards) {
             (Some(weights), _) => Plan::drawn(rows, weights, self.step, seed, epoch),
-            (None, Some((shards, window))) => {
-                Plan::windowed(rows, shards, *window, self.step, Last::Keep, seed, epoch)
-            }
-            (None, None) => Plan::training(rows, self.step, Last::Keep, seed, epoch),
+            (None, Some(shards)) if self.window > 0 => Plan::windowed(
+                rows,
+                shards,
+                self.window,
+                self.step,
+                Last::Keep,
+                seed,
+                epoch,
+            ),
+            _ => Plan::training(rows, self.step, Last::Keep, seed, epoch),
         };
         let plan = plan.starting_at(step).in_parts(self.batch);
         match &self.features {
@@ -385,7 +395,17 @@ impl Feed {
             bad_image,
             ..LoaderOptions::default()
         };
+        let shards = self.shards.as_ref().filter(|_| source.reads_image);
+        let ahead = shards.and_then(|shards| {
+            let store = shards.all().first()?.store()?;
+            let group = match reads {
+                Reads::ChangedImages => self.window,
+                _ => 1,
+            };
+            Some(store.read_ahead(shards.needed(&plan), group))
+        });
         Reader {
+            _ahead: ahead,
             loader: Loader::new(source, plan, options),
             feed: self,
         }
@@ -412,6 +432,8 @@ impl Feed {
 pub struct Reader<'a> {
     loader: Loader,
     feed: &'a Feed,
+    /// Fetches the shards that are elsewhere.
+    _ahead: Option<ReadAhead>,
 }
 
 impl Iterator for Reader<'_> {

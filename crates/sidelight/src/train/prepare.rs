@@ -93,11 +93,11 @@ impl Session {
     pub fn new(config: &Config, device: &Device) -> Result<(Self, Vec<String>)> {
         let (dataset, bad) = match config.data.unreadable {
             config::Unreadable::Refuse => {
-                let table = Table::read(&config.data.table)?;
+                let table = Table::of(&config.data)?;
                 (Dataset::new(&table, config)?, Vec::new())
             }
             config::Unreadable::Skip => {
-                let mut piece = Table::read_with_gaps(&config.data.table)?;
+                let mut piece = Table::with_gaps(&config.data)?;
                 let dataset = Dataset::of_readable(&mut piece, config)?;
                 let record = |bad| BadRowRecord::of_row(bad, &piece.table);
                 (dataset, piece.bad.iter().map(record).collect())
@@ -177,7 +177,9 @@ impl Session {
         let n_rows = dataset.rows.last().map_or(0, |last| last + 1);
         let unreadable = (config.data.unreadable == config::Unreadable::Skip)
             .then(|| Unreadable::new(dataset.path.clone(), n_rows));
-        let window = window(config, &dataset);
+        let shards = Shards::of(&dataset);
+        let window = shards.as_ref().map_or(0, |_| config.data.shuffle_shards());
+        check_room(shards.as_ref(), window)?;
         let memory = settings.memory << 20;
         let preprocess = preprocess(config, &network);
         let n_images = train.len() + valid.len();
@@ -203,6 +205,7 @@ impl Session {
             settings.workers,
             device.clone(),
         );
+        feed.shards = shards;
         feed.window = window;
         feed.unreadable = unreadable;
         feed.max_feature_bytes = memory / 3 * 2;
@@ -218,8 +221,9 @@ impl Session {
         let groups = groups(&network, settings.backbone_rate, settings.weight_decay);
         let mut config = config.clone();
         // Written out, since what it is where nothing is said depends on where the table is.
-        let window = feed.window.as_ref().map(|(_, window)| *window);
-        config.data.shuffle_shards = window.or(config.data.shuffle_shards);
+        if feed.shards.is_some() {
+            config.data.shuffle_shards = Some(window);
+        }
         let session = Self {
             config,
             task,
@@ -299,13 +303,34 @@ fn first_outputs(feed: &Feed, weights: Weights) -> Result<Vec<f32>> {
     })
 }
 
-/// The shards of a data set and how many are shuffled together; `None`: all rows are.
-fn window(config: &Config, dataset: &Dataset) -> Option<(Shards, usize)> {
-    let window = config.data.shuffle_shards.unwrap_or(0);
-    if window == 0 {
-        return None;
+/// Whether the shards that are shuffled together, and one more, fit in the folder that they are fetched into.
+fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
+    let Some(shards) = shards else {
+        return Ok(());
+    };
+    let Some(store) = shards.all().first().and_then(|shard| shard.store()) else {
+        return Ok(());
+    };
+    let mut sizes: Vec<u64> = shards
+        .all()
+        .iter()
+        .map(|shard| shard.n_bytes())
+        .collect::<Result<_>>()?;
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let at_once = if window == 0 { sizes.len() } else { window + 1 };
+    let needed: u64 = sizes.iter().take(at_once).sum();
+    if needed > store.max_bytes() {
+        return Err(Error::Setting {
+            field: "data.remote.cache_size".into(),
+            expected: format!(
+                "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
+                needed.div_ceil(1 << 20),
+                at_once.min(sizes.len()),
+            ),
+            found: (store.max_bytes() >> 20).to_string(),
+        });
     }
-    Some((Shards::of(dataset)?, window))
+    Ok(())
 }
 
 /// Whether decoded images are kept for the next epoch. In a random order a cache of so many bytes that throws nothing
