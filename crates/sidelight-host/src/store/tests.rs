@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Options, PIECE, Shard, Store};
 use crate::config::RemoteConfig;
@@ -243,6 +243,10 @@ fn what_breaks_is_asked_for_again_piece_by_piece() {
         "GET /a.tar bytes=8388608-16777215",
     );
     assert_eq!(server.gets(), [first, first, first, first, second]);
+    // What ends too early, as if that were all, is gone on with.
+    std::fs::remove_file(files(folder.path(), "object").remove(0)).unwrap();
+    server.change(|state| state.faults.extend([Fault::Short]));
+    assert!(read(&shard) == bytes);
 }
 
 #[test]
@@ -270,8 +274,6 @@ fn what_cannot_be_fetched_is_named_with_the_way_out_and_nothing_is_left() {
         (address, kind),
         (server.address("a.tar"), ObjectFault::Other)
     );
-    server.change(|state| state.faults = [Fault::Short].into());
-    assert!(shard.open().is_err());
     // It changes between two pieces.
     server.change(|state| {
         state.faults.clear();
@@ -407,13 +409,11 @@ fn shards_are_fetched_ahead_but_not_too_far() {
     let shards = store.shards(&addresses).unwrap();
     let ahead = store.read_ahead(shards.clone(), 3);
     let wait_for = |n: usize| {
-        let start = Instant::now();
-        while server.gets().len() < n {
-            assert!(
-                start.elapsed() < Duration::from_secs(60),
-                "{:?}",
-                server.gets()
-            );
+        // Counted, not timed: a machine may stand still for a minute.
+        for _ in 0..12_000 {
+            if server.gets().len() >= n {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
         std::thread::sleep(Duration::from_millis(50));
