@@ -193,8 +193,10 @@ impl Session {
             encoder: Arc::new(encoder),
             task: Arc::new(task.clone()),
             reads_image,
-            cache: (reads_image && is_worth_keeping(n_images, preprocess.size, memory / 3))
-                .then(|| Arc::new(PixelCache::new(memory / 3))),
+            cache: (reads_image
+                && !is_one_epoch(config)
+                && is_worth_keeping(n_images, preprocess.size, memory / 3))
+            .then(|| Arc::new(PixelCache::new(memory / 3))),
             seed: settings.seed,
         };
         let mut feed = Feed::new(
@@ -331,6 +333,12 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Whether there is no next epoch, whatever the number of steps.
+fn is_one_epoch(config: &Config) -> bool {
+    let frozen = config.train.freeze_epochs.unwrap_or(0);
+    config.model.weights == "none" && frozen + config.train.epochs <= 1
 }
 
 /// Whether decoded images are kept for the next epoch. In a random order a cache of so many bytes that throws nothing
