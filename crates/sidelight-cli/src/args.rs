@@ -561,7 +561,8 @@ pub(crate) struct PredictArgs {
     /// The table with the rows, or the tar archives of a webdataset
     ///
     /// CSV, TSV, JSON Lines, Parquet, an imagefolder, or tar archives of
-    /// key.jpg and key.json: one, several, or as 'shards-{000..009}.tar'.
+    /// key.jpg and key.json: one, several, or as 'shards-{000..009}.tar';
+    /// on disk, or as s3://, gs://, az:// or https://.
     #[arg(required = true)]
     pub(crate) table: Vec<PathBuf>,
     /// File to write: .csv, .jsonl or .parquet

@@ -18,6 +18,7 @@ pub(crate) mod train;
 
 mod narration;
 mod problems;
+mod remote;
 mod rows;
 mod weights;
 

@@ -201,6 +201,7 @@ fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<
         lines.push(LogLine::Epoch {
             epoch,
             total_step: epoch * steps,
+            rows: 0,
             train_loss: loss(0.05, chance),
             valid_loss: loss(0.11, chance) + 0.004 * epoch as f64,
             score_name: score_name.into(),

@@ -236,7 +236,7 @@ pub fn audit(
     config: &Config,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<(Audit, Dataset)> {
-    let table = Table::read(&config.data.table)?;
+    let table = Table::of(&config.data)?;
     let with_images = config.model.arm != Arm::Metadata;
     let (candidates, part) = columns::candidates(&table, config, with_images)?;
     let config = columns::with_all(config, &candidates, part);

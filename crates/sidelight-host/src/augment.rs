@@ -26,6 +26,8 @@ pub enum Purpose {
     Hide,
     /// Which rows are drawn for an epoch.
     Sample,
+    /// The order of the shards in an epoch.
+    Shards,
 }
 
 /// The random stream of one row in one epoch: the same whichever thread draws from it, and in whatever order

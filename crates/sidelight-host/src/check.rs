@@ -72,7 +72,7 @@ impl Report {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Report> {
-    let table = Table::read(&config.data.table)?;
+    let table = Table::of(&config.data)?;
     let mut problems = Vec::new();
     let mut remarks = Vec::new();
 

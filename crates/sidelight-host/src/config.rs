@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 
 mod columns;
 mod read;
+mod remote;
 #[cfg(test)]
 mod tests;
 mod validate;
 mod weights;
 
 pub use columns::{collapse_range, expand_range, expand_ranges};
+pub use remote::{Environment, RemoteConfig};
 pub use validate::key;
+
+use crate::store::is_remote;
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +48,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// CSV, TSV, JSON Lines, Parquet, or an imagefolder directory; relative to the TOML.
+    /// CSV, TSV, JSON Lines, Parquet, tar archives, or a directory of images or archives; relative to the TOML. Archives
+    /// may be addresses: `s3://bucket/train-{000..099}.tar`, `gs://`, `az://`, `https://`.
     pub table: PathBuf,
     /// Column with the image's path (relative to the table) or its bytes. Default: `file_name`.
     #[serde(default = "default_image")]
@@ -64,6 +69,36 @@ pub struct DataConfig {
     /// Cells that mean "missing", beside the empty one. Default: the usual spellings.
     #[serde(default = "default_missing")]
     pub missing: Vec<String>,
+    /// Tar archives whose rows are shuffled together: so many, and as many that are read ahead, need be at hand at a
+    /// time. 0: the rows of all. Default: 0; 8 where the table is in an object store or on an HTTP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffle_shards: Option<usize>,
+    /// What a record that cannot be read does to a training: `refuse` ends it, `skip` counts nothing and is listed in
+    /// the run's `skipped.csv`. Default: refuse.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unreadable: Unreadable,
+    /// How shards are fetched that are in an object store or on an HTTP server.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub remote: RemoteConfig,
+}
+
+impl DataConfig {
+    /// How many shards are shuffled together, 0: all rows.
+    pub fn shuffle_shards(&self) -> usize {
+        let default = if is_remote(&self.table) { 8 } else { 0 };
+        self.shuffle_shards.unwrap_or(default)
+    }
+}
+
+/// What a record that cannot be read does to a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unreadable {
+    /// It ends it.
+    #[default]
+    Refuse,
+    /// It keeps its place, counts nothing, and is listed; too many end it.
+    Skip,
 }
 
 fn default_image() -> String {
@@ -461,6 +496,17 @@ pub struct TrainConfig {
     pub workers: usize,
     /// Steps between checkpoints that a killed run resumes from; 0: at the end of each epoch. Default: 0.
     pub checkpoint_steps: usize,
+    /// MiB that may hold what was made of images for later epochs: two thirds features of frozen layers, one third
+    /// decoded images. What would not fit is made anew in each epoch. The result does not depend on it. Default: 3072.
+    #[serde(skip_serializing_if = "is_default_memory")]
+    pub memory: usize,
+}
+
+/// [`TrainConfig::memory`] where nothing is said.
+const MEMORY: usize = 3072;
+
+fn is_default_memory(mebibytes: &usize) -> bool {
+    *mebibytes == MEMORY
 }
 
 impl Default for TrainConfig {
@@ -491,6 +537,7 @@ impl Default for TrainConfig {
             precision: "f32".into(),
             workers: 0,
             checkpoint_steps: 0,
+            memory: MEMORY,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A table whose columns have meaning: images, metadata, targets, groups, parts.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -85,7 +86,7 @@ impl ImageSource {
         match self {
             Self::Path(path) => path.display().to_string(),
             Self::Bytes { name, .. } => name.clone(),
-            Self::Member(member) => format!("{}: {}", member.archive.display(), member.name),
+            Self::Member(member) => format!("{}: {}", member.archive.path().display(), member.name),
         }
     }
 
@@ -211,7 +212,18 @@ impl Dataset {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(table: &Table, config: &Config) -> Result<Self> {
-        build::strict(table, config)
+        let nobody = HashSet::new();
+        build::strict(table, config, &nobody)
+    }
+
+    /// As [`Dataset::new`] of a table read with gaps, without the rows that cannot be read or have no image: these
+    /// are in [`Piece::bad`] afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::new`].
+    pub fn of_readable(piece: &mut Piece, config: &Config) -> Result<Self> {
+        build::readable(piece, config)
     }
 
     /// Rows for a trained model: `config` is the one it was trained with, its metadata written out.

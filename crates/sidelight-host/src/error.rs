@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A cell, a row or a file: where something was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// The file as the user named it.
     pub file: PathBuf,
@@ -64,6 +64,44 @@ impl fmt::Display for Place {
             write!(f, ", column `{column}`")?;
         }
         Ok(())
+    }
+}
+
+/// Why an object could not be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectFault {
+    /// It is not there.
+    Missing,
+    /// Nobody may read it, or not without credentials.
+    Denied,
+    /// It is another than it was when it was first looked at.
+    Changed,
+    /// The server gives no parts of large files.
+    NoParts,
+    /// The network, the server.
+    Other,
+}
+
+impl ObjectFault {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "look at the address; braces name each object, as in `train-{000..099}.tar`"
+            }
+            Self::Denied => {
+                "give credentials in the environment, by the store's own names (AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME and \
+                 AZURE_STORAGE_ACCOUNT_KEY); for a public bucket AWS_SKIP_SIGNATURE=true"
+            }
+            Self::Changed => {
+                "objects may not change while they are read: begin again with those that are there now"
+            }
+            Self::NoParts => "use a server that answers `Range`, or shards of at most 8 MiB",
+            Self::Other => {
+                "try again: what is there already is not fetched again. More patience: `data.remote.retries`, \
+                 `data.remote.timeout`"
+            }
+        }
     }
 }
 
@@ -395,6 +433,36 @@ pub enum Error {
         path: PathBuf,
     },
 
+    // === objects in a store ===
+    /// An address that is none.
+    #[error("expected {expected}, found `{}`", address.display())]
+    ObjectAddress {
+        /// What was found.
+        address: PathBuf,
+        /// What an address looks like.
+        expected: String,
+    },
+    /// An object that could not be fetched.
+    #[error("cannot fetch {}: {reason}", address.display())]
+    Object {
+        /// Its address.
+        address: PathBuf,
+        /// What kind of failure it is.
+        fault: ObjectFault,
+        /// What the store said.
+        reason: String,
+    },
+    /// An object that is larger than the folder it would be kept in.
+    #[error("{} has {n_bytes} bytes, more than the {max_bytes} that are kept of all objects", address.display())]
+    ObjectTooLarge {
+        /// Its address.
+        address: PathBuf,
+        /// What it has.
+        n_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+
     // === schema, dataset, split ===
     /// No row has a target.
     #[error("no row of {} has a target: `{column}` is empty in all {rows}", path.display())]
@@ -635,6 +703,16 @@ pub enum Error {
         at: Place,
         /// What is wrong with the image.
         source: Box<Error>,
+    },
+    /// More records cannot be read than `data.unreadable = "skip"` passes over.
+    #[error("{n} records of {} cannot be read, more than the {most} that are passed over", path.display())]
+    TooManyUnreadable {
+        /// The table.
+        path: PathBuf,
+        /// How many were met so far.
+        n: usize,
+        /// The most that there may be.
+        most: usize,
     },
     // === run, report, demo ===
     /// The caller asked to stop before it was done.
@@ -1152,6 +1230,8 @@ impl Error {
             Self::Ragged { .. } => Some("a cell that contains the separator must be in double quotes".into()),
             Self::NotUtf8 { .. } => Some("save the table as UTF-8".into()),
             Self::RowBytes { .. } => Some("is a quote left open, or is the file no table?".into()),
+            Self::Object { fault, .. } => Some(fault.hint().into()),
+            Self::ObjectTooLarge { .. } => Some("make room with `data.remote.cache_size`, or make smaller shards".into()),
             Self::Tar { .. } => Some("copy the archive again from where it came".into()),
             Self::Braces { .. } => Some("or name the archives one by one, or their folder".into()),
             Self::SeveralTables { .. } => Some("give one table at a time".into()),
@@ -1177,6 +1257,9 @@ impl Error {
             Self::RanksDiffer { .. } => Some(
                 "all ranks need the same program, configuration and files: a folder that all machines share".into(),
             ),
+            Self::TooManyUnreadable { .. } => {
+                Some("`skipped.csv` in the run folder names them; `sidelight check` lists what is wrong".into())
+            }
             // === encode, task ===
             Self::MissingMetadata { column, columns } => Some(match nearest(column, columns) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -303,10 +303,7 @@ pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]
             if member.n_bytes > limits.max_bytes {
                 return Err(too_large(member.n_bytes));
             }
-            Cow::Owned(member.read().map_err(|source| Error::Read {
-                path: member.archive.to_path_buf(),
-                source,
-            })?)
+            Cow::Owned(member.read()?)
         }
     };
     if bytes.is_empty() {

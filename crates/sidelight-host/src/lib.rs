@@ -3,7 +3,7 @@
 //! Users want the crate `sidelight`, which re-exports every module of this one. It is a crate of its own so that
 //! the compiler keeps Burn out of it, and so that a change to a network does not compile it again.
 //!
-//! In reading order, in which a module uses only those before it: [`error`] · [`digest`] · [`hub`] · [`config`] · [`table`] · [`schema`] ·
+//! In reading order, in which a module uses only those before it: [`error`] · [`digest`] · [`store`] · [`hub`] · [`config`] · [`table`] · [`schema`] ·
 //! [`dataset`] · [`split`] · [`encode`] · [`task`] · [`mod@image`] · [`augment`] · [`loader`] · [`check`] · [`demo`] ·
 //! [`metric`] · [`statistics`] · [`run`] · [`report`] · [`evidence`] · [`mod@audit`].
 
@@ -26,6 +26,7 @@ pub mod run;
 pub mod schema;
 pub mod split;
 pub mod statistics;
+pub mod store;
 pub mod table;
 pub mod task;
 

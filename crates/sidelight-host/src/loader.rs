@@ -6,6 +6,7 @@
 
 mod pool;
 mod sample;
+mod shards;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,6 +25,7 @@ use crate::task::Task;
 
 pub use pool::{BadImage, Failure, Loader, LoaderOptions};
 pub use sample::Sample;
+pub use shards::Shards;
 
 /// A batch before it becomes tensors.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -168,7 +170,22 @@ impl Plan {
     pub fn training(rows: &[usize], batch: usize, last: Last, seed: u64, epoch: u64) -> Self {
         let mut rows = rows.to_vec();
         shuffle(&mut rows, &mut stream(seed, epoch, 0, Purpose::Order));
-        let mut plan = Self::in_order(&rows, batch, epoch);
+        Self::ended(&rows, batch, last, epoch)
+    }
+    /// As [`Plan::training`], in an order for which no more than `window` shards are needed at a time.
+    pub fn windowed(
+        rows: &[usize],
+        shards: &Shards,
+        window: usize,
+        batch: usize,
+        last: Last,
+        seed: u64,
+        epoch: u64,
+    ) -> Self {
+        Self::ended(&shards.order(rows, window, seed, epoch), batch, last, epoch)
+    }
+    fn ended(rows: &[usize], batch: usize, last: Last, epoch: u64) -> Self {
+        let mut plan = Self::in_order(rows, batch, epoch);
         if last == Last::Drop && plan.batches.len() > 1 && !rows.len().is_multiple_of(batch.max(1))
         {
             plan.batches.pop();

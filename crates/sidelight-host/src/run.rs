@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `config.toml` | the resolved configuration | at the start |
 //! | `log.jsonl` | what happened, step by step ([`LogLine`]) | as it happens |
+//! | `skipped.csv` | records that could not be read (`data.unreadable = "skip"`), where there are any | with checkpoints and epochs |
 //! | `checkpoint/` | all that a killed run needs to go on | now and then, gone at the end |
 //! | `model/` | weights, architecture, encoder, task; nothing in it is executed | at the end |
 //! | `predictions.csv` | validation rows: target, prediction, loss | at the end |
@@ -33,7 +34,7 @@ pub use folder::{Existing, RunFolder};
 pub use log::{Log, LogLine, LogWriter, read_log};
 pub use parts::{
     BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
-    bad_rows_path, parts_dir,
+    bad_rows_path, parts_dir, read_bad_rows,
 };
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use table::{ColumnKind, TableFormat, TableWriter, Value};
@@ -49,6 +50,7 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const METRICS: &str = "metrics.json";
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
 pub(crate) const REPORT: &str = "report.html";
+pub(crate) const SKIPPED: &str = "skipped.csv";
 
 /// A finished run on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::Array as _;
 
+use crate::config::{DataConfig, RemoteConfig};
 use crate::error::{Error, Place, Result};
 
 mod accumulate;
@@ -150,18 +151,44 @@ impl Table {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Self> {
-        if path.is_dir() && webdataset::archives(path)?.is_none() {
-            return folder::read(path);
+        Ok(Self::all_of(path, &RemoteConfig::default(), Reading::Whole)?.table)
+    }
+
+    /// The table that a configuration names; its archives may be addresses.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::read`]; those of [`Store::shards`](crate::store::Store::shards).
+    pub fn of(data: &DataConfig) -> Result<Self> {
+        Ok(Self::all_of(&data.table, &data.remote, Reading::Whole)?.table)
+    }
+
+    /// As [`Table::of`], but a row that cannot be read is noted and keeps its place without cells. Of an archive that
+    /// breaks off there are the rows before. Of a folder with a metadata file in each part every row must be readable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pieces::next`].
+    pub fn with_gaps(data: &DataConfig) -> Result<Piece> {
+        Self::all_of(&data.table, &data.remote, Reading::WholeWithGaps)
+    }
+
+    fn all_of(path: &Path, remote: &RemoteConfig, reading: Reading) -> Result<Piece> {
+        if path.is_dir() && webdataset::archives(path, remote)?.is_none() {
+            let table = folder::read(path)?;
+            let bad = Vec::new();
+            return Ok(Piece { table, bad });
         }
-        let mut rows = pieces::open(path)?;
-        let table = rows.take(0, Take::ALL, Reading::Whole)?.table;
+        let mut rows = pieces::open(path, remote)?;
+        let piece = rows.take(0, Take::ALL, reading)?;
+        let table = &piece.table;
         if table.n_rows == 0 || table.columns.is_empty() {
             return Err(Error::EmptyTable {
                 path: path.to_path_buf(),
                 what: "row",
             });
         }
-        Ok(table)
+        Ok(piece)
     }
 
     /// So many rows from this one on (from 0).

@@ -6,7 +6,7 @@
 
 pub use sidelight_host::{
     audit, augment, check, config, dataset, demo, digest, encode, error, evidence, hub, image,
-    loader, metric, report, run, schema, split, statistics, table, task,
+    loader, metric, report, run, schema, split, statistics, store, table, task,
 };
 pub mod ranks;
 // — Burn begins here —

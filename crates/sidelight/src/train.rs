@@ -17,6 +17,7 @@ pub mod optimizer;
 mod prepare;
 mod results;
 pub mod schedule;
+pub mod unreadable;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -173,6 +174,7 @@ pub fn fit(
             session.progress.seconds += journal.step(&session.plan, &taken);
             // Of several ranks all stop after the same step: what one is told they all know one step later.
             if descent.stops || (session.feed.ranks.is_alone() && stop.load(Ordering::Relaxed)) {
+                session.feed.write_unreadable()?;
                 journal.save(|| session.checkpoint());
                 journal.write(&LogLine::Stopped {
                     total_step: session.progress.total_step,
@@ -182,6 +184,7 @@ pub fn fit(
             }
             let every = session.config.train.checkpoint_steps;
             if every > 0 && session.progress.total_step.is_multiple_of(every) {
+                session.feed.write_unreadable()?;
                 journal.save(|| session.checkpoint());
             }
         }
@@ -189,6 +192,7 @@ pub fn fit(
         session.check_ranks()?;
 
         let (valid_loss, metrics) = session.score()?;
+        session.feed.write_unreadable()?;
         let (name, score) = session.watched(&metrics, valid_loss);
         let best = session.keep_if_best(epoch, score)?;
         journal.epoch(
@@ -359,6 +363,15 @@ impl Session {
                     .into_iter()
                     .map(Some),
             );
+        }
+        // What was said of a blank is no prediction.
+        for (place, &row) in self.feed.own(&self.feed.valid).iter().enumerate() {
+            if self.feed.is_unreadable(row) {
+                predicted.predictions[place] = None;
+                if let Some(losses) = &mut predicted.losses {
+                    losses[place] = f32::NAN;
+                }
+            }
         }
         // Each rank predicted its share; all go on with all of it, added up in the order of the rows.
         let ranks = &*self.feed.ranks;

@@ -1,16 +1,17 @@
 //! `sidelight audit CONFIG`
 
 use sidelight::audit::{Advice, Audit, Power, audit};
-use sidelight::config::{Config, MetadataKind};
+use sidelight::config::MetadataKind;
 use sidelight::run::write_whole;
 
+use super::weights::read_alone;
 use super::{Answer, counting_images};
 use crate::args::AuditArgs;
 use crate::terminal::{Cell, Table, Terminal};
 
 /// Looks at columns and images before anything is trained; the answer is no where a column in use should go.
 pub(crate) fn run(args: &AuditArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let config = Config::read(&args.config, &args.set)?;
+    let config = read_alone(&args.config, &args.set)?;
     let (found, dataset) = counting_images(terminal, |on_progress| audit(&config, on_progress))?;
     found.remarks.iter().for_each(|remark| terminal.say(remark));
     terminal.table(&table(&found), args.format)?;

@@ -1,15 +1,15 @@
 //! `sidelight check CONFIG`
 
 use sidelight::check::{Problem, Severity, check};
-use sidelight::config::Config;
 
+use super::weights::read_alone;
 use super::{Answer, counting_images};
 use crate::args::{CheckArgs, Format};
 use crate::terminal::{Table, Terminal, count};
 
 /// Lists every problem; the answer is no where training would stop.
 pub(crate) fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let config = Config::read(&args.config, &args.set)?;
+    let config = read_alone(&args.config, &args.set)?;
     let report = counting_images(terminal, |on_progress| check(&config, on_progress))?;
     report
         .remarks

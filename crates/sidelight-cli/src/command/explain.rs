@@ -12,6 +12,7 @@ use sidelight::report::{Card, Outcome};
 use sidelight::run::{Run, TargetCell, write_whole};
 use sidelight::split::split;
 
+use super::remote::reach;
 use super::{Answer, rows};
 use crate::args::ExplainArgs;
 use crate::refusal::Refusal;
@@ -115,7 +116,9 @@ fn chosen<'a>(
 /// Training's values of the columns, where its table is still there, else those of the rows at hand.
 fn range(model: &Model, dataset: &Dataset) -> Metadata {
     let training = || -> anyhow::Result<Metadata> {
-        let table = sidelight::table::Table::read(&model.config.data.table)?;
+        let mut data = model.config.data.clone();
+        reach(&mut data.remote, std::slice::from_ref(&data.table));
+        let table = sidelight::table::Table::of(&data)?;
         let whole = Dataset::new(&table, &model.config)?;
         let divided = split(&whole, &model.config.data.split)?;
         Ok(whole.metadata.select(&divided.train))

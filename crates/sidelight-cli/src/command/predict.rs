@@ -9,6 +9,7 @@ use sidelight::ranks::{Ranks, agree};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 
 use super::Answer;
+use super::remote::reach;
 use crate::args::PredictArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Terminal, count, duration, significant};
@@ -61,6 +62,7 @@ fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)
     let dir = Run::open(&args.run)?.model_dir();
     let mut model = Model::load(&dir)?;
     args.machine.configure_model(&mut model);
+    reach(&mut model.config.data.remote, &args.table);
     Ok((model, Model::checksum(&dir)?))
 }
 

@@ -8,6 +8,7 @@ use sidelight::dataset::Dataset;
 use sidelight::split::split;
 use sidelight::table::Table;
 
+use super::remote::reach;
 use crate::terminal::Terminal;
 
 /// Every row of a new table, as a trained model reads it.
@@ -16,7 +17,10 @@ pub(super) fn of_table(
     table: &Path,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Dataset> {
-    let dataset = Dataset::for_prediction(&Table::read(table)?, config)?;
+    let mut data = config.data.clone();
+    data.table = table.to_path_buf();
+    reach(&mut data.remote, std::slice::from_ref(&data.table));
+    let dataset = Dataset::for_prediction(&Table::of(&data)?, config)?;
     dataset
         .remarks
         .iter()
@@ -26,8 +30,8 @@ pub(super) fn of_table(
 
 /// The rows that were watched in training: of the run's own table, divided as it was.
 pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
-    let table = Table::read(&config.data.table)
-        .context("the run's own table is needed for its validation rows")?;
+    let table =
+        Table::of(&config.data).context("the run's own table is needed for its validation rows")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;
     Ok(dataset.select(&divided.valid))

@@ -7,6 +7,7 @@ use std::time::Instant;
 use sidelight::config::{Config, ModelConfig};
 use sidelight::hub::{ENDPOINT, HubEvent, HubOptions};
 
+use super::remote::reach;
 use crate::refusal::Refusal;
 use crate::terminal::{Terminal, duration};
 
@@ -16,8 +17,16 @@ pub(super) fn read_config(
     overrides: &[String],
     terminal: &mut Terminal,
 ) -> anyhow::Result<Config> {
-    let mut config = Config::read(path, overrides)?;
+    let mut config = read_alone(path, overrides)?;
     fetch(&mut config.model, terminal)?;
+    Ok(config)
+}
+
+/// Reads a configuration of which no network is built.
+pub(super) fn read_alone(path: &Path, overrides: &[String]) -> anyhow::Result<Config> {
+    let mut config = Config::read(path, overrides)?;
+    let data = &mut config.data;
+    reach(&mut data.remote, std::slice::from_ref(&data.table));
     Ok(config)
 }
 
@@ -107,7 +116,7 @@ fn options(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<HubOptio
 }
 
 /// The proxy for an endpoint, unless `NO_PROXY` names its host or a domain above it.
-fn proxy(endpoint: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+pub(super) fn proxy(endpoint: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let either = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
     let (scheme, rest) = endpoint.split_once("://")?;
     let host = rest.split(['/', ':']).next()?;

@@ -9,4 +9,5 @@ mod help;
 mod hub;
 mod predict;
 mod serve;
+mod shards;
 mod story;

@@ -6,6 +6,7 @@ use serde::Deserialize as _;
 
 use super::{Config, collapse_range, expand_ranges};
 use crate::error::{Error, Result};
+use crate::store::is_remote;
 
 impl Config {
     /// Reads a TOML, applies overrides (`a.b=c`, the value in TOML or a bare word),
@@ -52,7 +53,12 @@ impl Config {
         })?;
         config.target.columns = expand_ranges(&config.target.columns);
         let folder = path.parent().unwrap_or(Path::new(""));
-        config.data.table = folder.join(&config.data.table);
+        if !is_remote(&config.data.table) {
+            config.data.table = folder.join(&config.data.table);
+        }
+        if let Some(cache) = &mut config.data.remote.cache {
+            *cache = folder.join(&cache);
+        }
         if config.model.weights_are_a_file() {
             let path = folder.join(&config.model.weights);
             config.model.weights = path.to_string_lossy().into_owned();
@@ -79,7 +85,12 @@ impl Config {
             })
         };
         let mut config = self.clone();
-        config.data.table = absolute(&config.data.table)?;
+        if !is_remote(&config.data.table) {
+            config.data.table = absolute(&config.data.table)?;
+        }
+        if let Some(cache) = &mut config.data.remote.cache {
+            *cache = absolute(cache)?;
+        }
         if config.model.weights_are_a_file() {
             config.model.weights = absolute(&PathBuf::from(&config.model.weights))?
                 .to_string_lossy()

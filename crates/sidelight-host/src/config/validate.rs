@@ -5,9 +5,12 @@ use std::fmt::Display;
 
 use super::{
     CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
-    Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
+    RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
 use crate::error::{Error, Result};
+
+/// 64 TiB: more is a slip of the pen, and would not fit in what counts bytes.
+const MOST_MEMORY: usize = 64 << 20;
 
 fn setting(field: impl Into<String>, expected: impl Into<String>, found: impl Display) -> Error {
     Error::Setting {
@@ -39,6 +42,7 @@ impl Config {
             |x| x > 0.0 && x < 1.0,
             "a share above 0 and below 1",
         )?;
+        self.data.remote.validate()?;
         self.target.validate()?;
         let targets: BTreeSet<String> = self.target.names().into_iter().collect();
         for (role, column) in [
@@ -198,6 +202,13 @@ impl Config {
                 "gradual",
             ));
         }
+        if train.memory > MOST_MEMORY {
+            return Err(setting(
+                "train.memory",
+                format!("0 to {MOST_MEMORY} MiB"),
+                train.memory,
+            ));
+        }
         within(
             "train.mixup",
             train.mixup,
@@ -217,6 +228,10 @@ impl Config {
                 let expected = "`even`, since the target is not a `class`";
                 return Err(setting("train.sampling", expected, "balanced"));
             }
+            if self.data.shuffle_shards() > 0 {
+                let expected = "`even`, since rows are shuffled a few shards at a time (`data.shuffle_shards` is not 0)";
+                return Err(setting("train.sampling", expected, "balanced"));
+            }
             if train.class_weights {
                 let expected =
                     "`even`, since `train.class_weights` makes the classes equal already";
@@ -224,6 +239,38 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+impl RemoteConfig {
+    fn validate(&self) -> Result<()> {
+        if !(1..=MOST_MEMORY).contains(&self.cache_size) {
+            let expected = format!("1 to {MOST_MEMORY} MiB");
+            return Err(setting("data.remote.cache_size", expected, self.cache_size));
+        }
+        if self.retries > 100 {
+            return Err(setting("data.remote.retries", "0 to 100", self.retries));
+        }
+        within(
+            "data.remote.timeout",
+            self.timeout,
+            |x| (0.01..=86_400.0).contains(&x),
+            "0.01 to 86400 seconds",
+        )?;
+        let is_secret = |name: &&String| {
+            let name = name.to_ascii_lowercase();
+            ["secret", "token", "password", "key", "sas"]
+                .iter()
+                .any(|word| name.contains(word))
+        };
+        match self.options.keys().find(is_secret) {
+            Some(name) => Err(setting(
+                "data.remote.options",
+                "no secrets, which belong in the environment (this is written into the run folder)",
+                name,
+            )),
+            None => Ok(()),
+        }
     }
 }
 

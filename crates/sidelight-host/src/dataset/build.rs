@@ -45,9 +45,10 @@ enum WithoutTarget {
     Unread,
 }
 
-pub(super) fn strict(table: &Table, config: &Config) -> Result<Dataset> {
+/// `left_out` are rows of the table (from 0) that nobody looks at.
+pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) -> Result<Dataset> {
     let (config, mut remarks) = schema::resolve(table, config)?;
-    let (mut dataset, findings) = build(table, &config, WithoutTarget::LeftOut)?;
+    let (mut dataset, findings) = build(table, &config, WithoutTarget::LeftOut, left_out)?;
     if let Some(absent) = findings.absent.first() {
         table.column(&absent.column)?;
     }
@@ -77,11 +78,39 @@ pub(super) fn strict(table: &Table, config: &Config) -> Result<Dataset> {
     Ok(dataset)
 }
 
+/// As [`Dataset::of_readable`](super::Dataset::of_readable).
+pub(super) fn readable(piece: &mut Piece, config: &Config) -> Result<Dataset> {
+    let Piece { table, bad } = piece;
+    let mut left_out: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
+    if let Ok(column) = schema::image_column(table, &config.data.image) {
+        for row in 0..table.n_rows {
+            if column.cell(row) == Cell::Missing && left_out.insert(row) {
+                let error = Error::Cell {
+                    at: table.place(row, &column.name),
+                    expected: no_image_of(table).into(),
+                    found: String::new(),
+                };
+                bad.push(BadRow { row, error });
+            }
+        }
+    }
+    bad.sort_by_key(|bad| bad.row);
+    strict(table, config, &left_out)
+}
+
+/// What a row without an image lacks.
+fn no_image_of(table: &Table) -> &'static str {
+    match table.samples {
+        Some(_) => "an image beside its metadata (.jpg, .png, .webp, …)",
+        None => "the name of an image",
+    }
+}
+
 pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     let mut config = config.clone();
     // A sample is for training; every new row is to be predicted.
     config.data.limit = 0;
-    let (mut dataset, findings) = build(table, &config, WithoutTarget::Kept)?;
+    let (mut dataset, findings) = build(table, &config, WithoutTarget::Kept, &HashSet::new())?;
     if findings
         .absent
         .iter()
@@ -118,7 +147,7 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
     config.data.limit = 0;
     config.data.group = None;
     config.data.split.column = None;
-    let (mut dataset, findings) = build(&table, &config, WithoutTarget::Unread)?;
+    let (mut dataset, findings) = build(&table, &config, WithoutTarget::Unread, &HashSet::new())?;
     let is_bad: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
 
     let mut no_image = findings.no_image;
@@ -139,10 +168,7 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
     let image_column = column.map_or_else(|_| config.data.image.clone(), |c| c.name.clone());
     let mut more = Vec::new();
     if needs_image {
-        let expected = match table.samples {
-            Some(_) => "an image beside its metadata (.jpg, .png, .webp, …)",
-            None => "the name of an image",
-        };
+        let expected = no_image_of(&table);
         more.extend(
             no_image
                 .iter()
@@ -209,7 +235,7 @@ fn shortened(text: &str) -> String {
 
 /// Everything that a strict reading would stop at, and the data set without it.
 pub(crate) fn inspect(table: &Table, config: &Config) -> Result<(Dataset, Findings)> {
-    build(table, config, WithoutTarget::LeftOut)
+    build(table, config, WithoutTarget::LeftOut, &HashSet::new())
 }
 
 fn no_image(table: &Table, config: &Config, findings: &Findings) -> Result<()> {
@@ -227,6 +253,7 @@ fn build(
     table: &Table,
     config: &Config,
     without_target: WithoutTarget,
+    left_out: &HashSet<usize>,
 ) -> Result<(Dataset, Findings)> {
     let mut findings = Findings::default();
     let mut remarks = Vec::new();
@@ -248,11 +275,13 @@ fn build(
     }
 
     let mut rows: Vec<usize> = (0..table.n_rows).collect();
+    rows.retain(|row| !left_out.contains(row));
     if without_target == WithoutTarget::LeftOut
         && let Some(targets) = &targets
     {
+        let n_before = rows.len();
         rows.retain(|row| targets.is_known(*row));
-        let n_left_out = table.n_rows - rows.len();
+        let n_left_out = n_before - rows.len();
         if n_left_out > 0 {
             remarks.push(format!(
                 "{n_left_out} of {} rows have no target and are left out",

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Place, Result};
 
-use super::sample::{Sample, assemble, guarded};
+use super::sample::{Sample, assemble, blank, guarded};
 use super::{HostBatch, Plan, Source};
 
 /// What to do with a row whose image cannot be used.
@@ -22,9 +22,12 @@ pub enum BadImage {
     Error,
     /// Leave the row out of its batch, and remember it in [`Loader::failures`].
     Skip,
+    /// Keep the row's place in its batch, with nothing to learn from it, and remember it in [`Loader::failures`]: its
+    /// mask is 0, and its image that of the row before it in the batch, so that statistics of the batch are of images.
+    Blank,
 }
 
-/// How a plan is carried out. Nothing of it changes what a batch holds, but for [`BadImage::Skip`].
+/// How a plan is carried out. Nothing of it changes what a batch holds, but for [`LoaderOptions::bad_image`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderOptions {
     /// Threads; 0: as many as cores. Default: 0.
@@ -45,7 +48,7 @@ impl Default for LoaderOptions {
     }
 }
 
-/// A row that was left out.
+/// A row that was left out, or is blank.
 #[derive(Debug)]
 pub struct Failure {
     /// Position in the data set.
@@ -173,13 +176,18 @@ impl Loader {
         &self.shared.plan
     }
 
-    /// The rows that were left out of the batches given so far, under [`BadImage::Skip`].
+    /// The rows that were left out of the batches given so far or are blank in them.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }
 
     /// The same, given away.
     pub fn into_failures(mut self) -> Vec<Failure> {
+        self.take_failures()
+    }
+
+    /// Those of the batches since the last call.
+    pub fn take_failures(&mut self) -> Vec<Failure> {
         std::mem::take(&mut self.failures)
     }
 
@@ -328,7 +336,7 @@ impl Shared {
     /// A batch of its samples; of several failures the plan's first is reported, whichever thread met it first.
     fn put_together(&self, rows: &[usize], made: Vec<Option<Result<Sample>>>) -> Result<Done> {
         let mut failures = Vec::new();
-        let mut samples = Vec::with_capacity(rows.len());
+        let mut samples: Vec<Sample> = Vec::with_capacity(rows.len());
         for (&row, made) in rows.iter().zip(made) {
             match (
                 made.expect("a batch is put together when every row of it is made"),
@@ -337,6 +345,24 @@ impl Shared {
                 (Ok(sample), _) => samples.push(sample),
                 (Err(error), BadImage::Error) => return Err(error),
                 (Err(error), BadImage::Skip) => failures.push(Failure { row, error }),
+                (Err(error), BadImage::Blank) => {
+                    samples.push(blank(&self.source, row));
+                    failures.push(Failure { row, error });
+                }
+            }
+        }
+        if self.bad_image == BadImage::Blank && failures.len() < rows.len() {
+            let is_blank = |sample: &Sample| failures.iter().any(|bad| bad.row == sample.row());
+            let first = samples.iter().position(|sample| !is_blank(sample));
+            let mut good = first.unwrap_or(0);
+            for place in 0..samples.len() {
+                match is_blank(&samples[place]) {
+                    true => {
+                        let rgb = samples[good].rgb().to_vec();
+                        samples[place].show(rgb);
+                    }
+                    false => good = place,
+                }
             }
         }
         Ok(Done {

@@ -27,6 +27,40 @@ pub struct Sample {
     has_image: bool,
 }
 
+impl Sample {
+    pub(super) fn row(&self) -> usize {
+        self.row
+    }
+    pub(super) fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+    /// Gives it another's pixels.
+    pub(super) fn show(&mut self, rgb: Vec<u8>) {
+        self.rgb = rgb;
+    }
+}
+
+/// A row whose image cannot be used: an even picture, its metadata, and no target that is known.
+pub(super) fn blank(source: &Source, row: usize) -> Sample {
+    let (size, metadata) = (source.preprocess.size, &source.metadata);
+    let targets = source.dataset.targets.as_ref();
+    let width = targets.map_or(0, |targets| source.task.encode(targets, row).0.len());
+    Sample {
+        row,
+        rgb: match source.reads_image {
+            true => source.preprocess.fill().repeat(size * size),
+            false => Vec::new(),
+        },
+        dense: metadata.dense_row(row).to_vec(),
+        codes: metadata.codes_row(row).to_vec(),
+        targets: vec![0.0; width],
+        mask: vec![0.0; width],
+        to_input: Affine::IDENTITY,
+        is_flipped: false,
+        has_image: true,
+    }
+}
+
 /// As [`sample`]; a panic on the way is an error that names the image.
 pub(super) fn guarded(source: &Source, changes: u64, row: usize) -> Result<Sample> {
     let made = catch_unwind(AssertUnwindSafe(|| sample(source, changes, row)));

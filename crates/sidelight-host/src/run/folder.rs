@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::whole::{cannot_write, hidden_sibling, remove_folder_if_there};
 use super::{
     CHECKPOINT, CONFIG, FolderWriter, LOG, LogWriter, METRICS, MODEL, MetricsFile, PREDICTIONS,
-    REPORT, Run, recover_folder, write_whole,
+    REPORT, Run, SKIPPED, recover_folder, write_whole,
 };
 use crate::error::{Error, Found, Result};
 
@@ -155,6 +155,11 @@ impl RunFolder {
             0 => LogWriter::create(&path),
             at => LogWriter::resume(&path, at),
         }
+    }
+
+    /// Records that could not be read and were passed over: `skipped.csv`.
+    pub fn skipped_path(&self) -> PathBuf {
+        self.dir.join(SKIPPED)
     }
 
     /// Writes `config.toml`.

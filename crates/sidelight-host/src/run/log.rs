@@ -52,6 +52,9 @@ pub enum LogLine {
         epoch: usize,
         /// Optimiser steps since training began.
         total_step: usize,
+        /// Training rows that it was made of, those before an interruption included; 0 in old logs.
+        #[serde(default)]
+        rows: usize,
         /// Mean loss over the epoch's training rows, as augmented.
         #[serde(with = "super::number")]
         train_loss: f64,

@@ -23,6 +23,8 @@ use super::whole::{cannot_write, hidden_sibling, remove_folder_if_there, write_w
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
 use crate::error::{Error, Found, Place, Result, in_full};
+use crate::store::{Shard, is_remote};
+use crate::table::{BadRow, Table};
 
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = ".lock";
@@ -65,6 +67,23 @@ pub struct TableFile {
 }
 
 impl TableFile {
+    /// Looks at a file, or at what the server said of an object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub fn of_shard(shard: &Shard) -> Result<Self> {
+        if !is_remote(shard.path()) {
+            return Self::of(shard.path());
+        }
+        Ok(Self {
+            name: shard.path().display().to_string(),
+            bytes: shard.n_bytes()?,
+            ends: shard.tag().unwrap_or_default().to_owned(),
+            modified: 0,
+        })
+    }
+
     /// Looks at a file.
     ///
     /// # Errors
@@ -195,7 +214,7 @@ pub struct PartRecord {
 }
 
 /// A row without a prediction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRowRecord {
     /// Row of the table, the first being 1.
     pub row: usize,
@@ -206,6 +225,15 @@ pub struct BadRowRecord {
 }
 
 impl BadRowRecord {
+    /// Of a row of a table or piece. An error that does not say where it is (an archive that broke off) is put there.
+    pub fn of_row(bad: &BadRow, table: &Table) -> Self {
+        let mut record = Self::new(table.first_row + bad.row + 1, &bad.error);
+        if bad.error.place().is_none() {
+            record.at = table.row_place(bad.row);
+        }
+        record
+    }
+
     /// Of the row with this number (from 1). The reason is the error and its causes, without the place.
     pub fn new(row: usize, error: &Error) -> Self {
         // Of a row whose image cannot be used the image's own error says all.
@@ -378,12 +406,7 @@ impl Parts {
 
     /// A table for the rows of a part without a prediction.
     pub fn bad_rows(&self, part: usize) -> BadRowsWriter {
-        BadRowsWriter {
-            path: self.bad_path(part),
-            table: None,
-            n_rows: 0,
-            first: Vec::new(),
-        }
+        BadRowsWriter::new(&self.bad_path(part))
     }
 
     /// Says that a part is whole: its predictions are written, and its bad rows.
@@ -506,6 +529,16 @@ pub struct BadRowsWriter {
 }
 
 impl BadRowsWriter {
+    /// A file that is there once it is [finished](BadRowsWriter::finish), if there is a row in it.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            table: None,
+            n_rows: 0,
+            first: Vec::new(),
+        }
+    }
+
     /// Appends one.
     ///
     /// # Errors
@@ -537,12 +570,51 @@ impl BadRowsWriter {
         Ok(())
     }
 
-    fn finish(self) -> Result<()> {
+    /// Puts the file there, or removes an old one where there is no row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn finish(self) -> Result<()> {
         match self.table {
             Some(table) => table.finish(),
             None => remove_file_if_there(&self.path),
         }
     }
+}
+
+/// Reads what a [`BadRowsWriter`] wrote; nothing where there is no file.
+///
+/// # Errors
+///
+/// Those of a table.
+pub fn read_bad_rows(path: &Path) -> Result<Vec<BadRowRecord>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let table = Table::read(path)?;
+    let text = |row: usize, name: &str| -> Result<Option<String>> {
+        let cell = table.column(name)?.cell(row).to_text();
+        Ok(cell.map(std::borrow::Cow::into_owned))
+    };
+    let number = |row: usize, name: &str| -> Result<Option<usize>> {
+        Ok(text(row, name)?.and_then(|text| text.parse().ok()))
+    };
+    let record = |row: usize| {
+        let n = number(row, "row")?.unwrap_or_default();
+        Ok(BadRowRecord {
+            row: n,
+            at: Place {
+                row: Some(n),
+                line: number(row, "line")?,
+                key: text(row, "key")?,
+                column: text(row, "column")?,
+                ..Place::file(text(row, "file")?.unwrap_or_default())
+            },
+            reason: text(row, "reason")?.unwrap_or_default(),
+        })
+    };
+    (0..table.n_rows).map(record).collect()
 }
 
 fn bad_columns() -> [(String, ColumnKind); 6] {

@@ -6,12 +6,14 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use arrow_array::builder::LargeStringBuilder;
 
 use super::pieces::{MAX_ROW_BYTES, Piece, Reading, RowLines, Rows, Take};
 use super::{Column, Table, Values, unique_names};
 use crate::error::{Error, Place, Result};
+use crate::store::Shard;
 
 /// The records of a file, one after another.
 #[derive(Debug)]
@@ -224,8 +226,8 @@ impl Rows for Records {
         self.reader.position().byte() as f64 / self.n_bytes.max(1) as f64
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        vec![self.path.clone()]
+    fn files(&self) -> Vec<Arc<Shard>> {
+        vec![Arc::new(Shard::file(self.path.clone()))]
     }
 }
 

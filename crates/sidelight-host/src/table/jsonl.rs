@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::pieces::{MAX_ROW_BYTES, Piece, Reading, RowLines, Rows, Take};
 use super::{Accumulator, Column, Table};
 use crate::error::{Error, Place, Result};
+use crate::store::Shard;
 
 /// The most columns that rows can name: one with new keys in each row would fill the memory with gaps.
 const MAX_COLUMNS: usize = 10_000;
@@ -156,8 +158,8 @@ impl Rows for Lines {
         self.n_read as f64 / self.n_bytes.max(1) as f64
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        vec![self.path.clone()]
+    fn files(&self) -> Vec<Arc<Shard>> {
+        vec![Arc::new(Shard::file(self.path.clone()))]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -21,6 +22,7 @@ use arrow_schema::{DataType, TimeUnit};
 use super::pieces::{Piece, Reading, Rows, Take};
 use super::{Accumulator, Column, Table, unique_names};
 use crate::error::{Error, Result};
+use crate::store::Shard;
 
 /// The row groups of a file, decoded a batch at a time.
 pub(super) struct Batches {
@@ -182,8 +184,8 @@ impl Rows for Batches {
         self.next as f64 / self.n_rows.max(1) as f64
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        vec![self.path.clone()]
+    fn files(&self) -> Vec<Arc<Shard>> {
+        vec![Arc::new(Shard::file(self.path.clone()))]
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use sha2::Digest as _;
 
 use super::{Table, csv, extension, folder, jsonl, parquet, webdataset};
+use crate::config::RemoteConfig;
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
+use crate::store::{Shard, is_remote};
 
 /// The most bytes that a row of text can have. Without a bound a quote that is never closed would fill the memory.
 pub const MAX_ROW_BYTES: usize = 16 << 20;
@@ -102,18 +104,30 @@ impl Pieces {
     /// [`Error::Read`], [`Error::TableKind`], [`Error::EmptyTable`] (no header), [`Error::SeveralTables`], and those of
     /// a header.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
+        Self::open_with(paths, &RemoteConfig::default())
+    }
+
+    /// As [`Pieces::open`]; archives may be addresses, and are fetched as is said here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pieces::open`]; those of [`Store::shards`](crate::store::Store::shards).
+    pub fn open_with(paths: &[PathBuf], remote: &RemoteConfig) -> Result<Self> {
         let (rows, root): (Box<dyn Rows>, _) = match paths {
-            [path] if path.is_dir() && webdataset::archives(path)?.is_none() => {
+            [path] if path.is_dir() && webdataset::archives(path, remote)?.is_none() => {
                 match folder::metadata_file(path) {
-                    Some(file) => (open(&file)?, Some(path.clone())),
+                    Some(file) => (open(&file, remote)?, Some(path.clone())),
                     None => (Box::new(Held::new(folder::read(path)?)), None),
                 }
             }
-            [path] => (open(path)?, None),
-            paths => (
-                Box::new(webdataset::Samples::open(webdataset::all(paths)?)?),
-                None,
-            ),
+            [path] => (open(path, remote)?, None),
+            paths => {
+                let archives = webdataset::all(paths, remote)?;
+                (
+                    Box::new(webdataset::Samples::open(&archives, remote)?),
+                    None,
+                )
+            }
         };
         Ok(Self {
             rows,
@@ -148,7 +162,7 @@ impl Pieces {
     }
 
     /// The files that the table is made of, in order; of a folder of images without a file of metadata, none.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<Arc<Shard>> {
         self.rows.files()
     }
 
@@ -169,6 +183,8 @@ impl Pieces {
 pub(super) enum Reading {
     /// The whole table: the first such row is the error, and a column of mixed types is text.
     Whole,
+    /// The whole table, but such a row is noted.
+    WholeWithGaps,
     /// A piece: it is noted, and each cell keeps its type.
     Piece,
 }
@@ -178,7 +194,7 @@ impl Reading {
     pub(super) fn bad(self, row: usize, error: Error, bad: &mut Vec<BadRow>) -> Result<()> {
         match self {
             Self::Whole => Err(error),
-            Self::Piece => {
+            Self::WholeWithGaps | Self::Piece => {
                 bad.push(BadRow { row, error });
                 Ok(())
             }
@@ -195,7 +211,7 @@ pub(super) trait Rows: fmt::Debug {
     /// How much was read, in [0, 1].
     fn share_read(&self) -> f64;
     /// The files that are read.
-    fn files(&self) -> Vec<PathBuf>;
+    fn files(&self) -> Vec<Arc<Shard>>;
     /// A checksum of the names of images, where they are all there is.
     fn listing(&self) -> Option<String> {
         None
@@ -203,9 +219,15 @@ pub(super) trait Rows: fmt::Debug {
 }
 
 /// The reader for a file's extension.
-pub(super) fn open(path: &Path) -> Result<Box<dyn Rows>> {
-    if let Some(archives) = webdataset::archives(path)? {
-        return Ok(Box::new(webdataset::Samples::open(archives)?));
+pub(super) fn open(path: &Path, remote: &RemoteConfig) -> Result<Box<dyn Rows>> {
+    if let Some(archives) = webdataset::archives(path, remote)? {
+        return Ok(Box::new(webdataset::Samples::open(&archives, remote)?));
+    }
+    if is_remote(path) {
+        return Err(Error::ObjectAddress {
+            address: path.to_path_buf(),
+            expected: "the address of tar archives (`….tar`), or of a folder of them (`…/`)".into(),
+        });
     }
     Ok(match extension(path).as_str() {
         "csv" => Box::new(csv::Records::open(path, b',')?),
@@ -288,9 +310,11 @@ impl Rows for Held {
     fn share_read(&self) -> f64 {
         self.next as f64 / self.table.n_rows.max(1) as f64
     }
-    fn files(&self) -> Vec<PathBuf> {
+    fn files(&self) -> Vec<Arc<Shard>> {
         let files = self.table.files.iter();
-        files.map(|file| file.path.clone()).collect()
+        files
+            .map(|file| Arc::new(Shard::file(file.path.clone())))
+            .collect()
     }
     fn listing(&self) -> Option<String> {
         if !self.table.files.is_empty() {

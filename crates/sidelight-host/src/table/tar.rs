@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
 use std::sync::Arc;
 
 use ::tar::{EntryType, Header, PaxExtensions};
 
 use crate::error::{Error, Result};
+use crate::store::Shard;
 
 const BLOCK: u64 = 512;
 
@@ -17,7 +17,7 @@ const MAX_ATTRIBUTES: u64 = 1 << 20;
 /// An archive that is being read.
 #[derive(Debug)]
 pub(super) struct Archive {
-    pub(super) path: Arc<Path>,
+    pub(super) shard: Arc<Shard>,
     file: BufReader<File>,
     /// Where the file stands.
     at: u64,
@@ -39,21 +39,21 @@ pub(super) struct Entry {
 }
 
 impl Archive {
-    pub(super) fn open(path: &Arc<Path>) -> Result<Self> {
-        let open = || {
-            let file = File::open(path)?;
+    pub(super) fn open(shard: &Arc<Shard>) -> Result<Self> {
+        let file = shard.open()?;
+        let look = || {
             let found = file.metadata()?;
             if !found.is_file() {
                 return Err(std::io::Error::new(ErrorKind::InvalidInput, "not a file"));
             }
-            Ok((file, found.len()))
+            Ok(found.len())
         };
-        let (file, n_bytes) = open().map_err(|source| Error::Read {
-            path: path.to_path_buf(),
+        let n_bytes = look().map_err(|source| Error::Read {
+            path: shard.path().to_path_buf(),
             source,
         })?;
         Ok(Self {
-            path: Arc::clone(path),
+            shard: Arc::clone(shard),
             file: BufReader::with_capacity(1 << 16, file),
             at: 0,
             next: 0,
@@ -168,7 +168,7 @@ impl Archive {
             // It was shortened since it was opened.
             ErrorKind::UnexpectedEof => self.damage("cut short", offset),
             _ => Error::Read {
-                path: self.path.to_path_buf(),
+                path: self.shard.path().to_path_buf(),
                 source,
             },
         })
@@ -181,7 +181,7 @@ impl Archive {
 
     fn damage(&self, what: &'static str, offset: u64) -> Error {
         Error::Tar {
-            path: self.path.to_path_buf(),
+            path: self.shard.path().to_path_buf(),
             offset,
             what,
         }

@@ -14,7 +14,9 @@ use super::jsonl::{Objects, object};
 use super::pieces::{MAX_ROW_BYTES, Piece, Reading, Rows, Take};
 use super::tar::{Archive, Entry};
 use super::{Column, Table, Values, extension, folder};
+use crate::config::RemoteConfig;
 use crate::error::{Error, Place, Result};
+use crate::store::{ReadAhead, Shard, is_remote};
 
 /// Names of the columns that a sample has beside the keys of its JSON.
 const IMAGE: &str = "image";
@@ -30,7 +32,7 @@ const MAX_ARCHIVES: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
     /// The archive.
-    pub archive: Arc<Path>,
+    pub archive: Arc<Shard>,
     /// Its name there; never used as a path.
     pub name: String,
     /// Where its bytes begin.
@@ -40,16 +42,31 @@ pub struct Member {
 }
 
 impl Member {
+    /// Where the row with this number (from 1) is.
+    pub fn place(&self, number: usize) -> Place {
+        let key = divided(&self.name).map(|(key, _)| key.to_owned());
+        Place {
+            key,
+            ..Place::file(self.archive.path()).with_row(number)
+        }
+    }
+
     /// Its bytes; whoever calls has looked at how many they are.
     ///
     /// # Errors
     ///
-    /// The archive is no longer there, or shorter than it was.
-    pub fn read(&self) -> std::io::Result<Vec<u8>> {
+    /// The archive is no longer there, or shorter than it was; it cannot be fetched.
+    pub fn read(&self) -> Result<Vec<u8>> {
         let mut bytes = vec![0; self.n_bytes as usize];
-        let mut file = std::fs::File::open(&self.archive)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        file.read_exact(&mut bytes)?;
+        let mut file = self.archive.open()?;
+        let mut read = || {
+            file.seek(SeekFrom::Start(self.offset))?;
+            file.read_exact(&mut bytes)
+        };
+        read().map_err(|source| Error::Read {
+            path: self.archive.path().to_path_buf(),
+            source,
+        })?;
         Ok(bytes)
     }
 }
@@ -58,7 +75,7 @@ impl Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// The archive.
-    pub archive: Arc<Path>,
+    pub archive: Arc<Shard>,
     /// What the names of its files have in common; empty where the archive broke off between two samples.
     pub key: String,
 }
@@ -67,13 +84,20 @@ impl Sample {
     pub(super) fn place(&self, row: usize) -> Place {
         Place {
             key: (!self.key.is_empty()).then(|| self.key.clone()),
-            ..Place::file(&self.archive).with_row(row + 1)
+            ..Place::file(self.archive.path()).with_row(row + 1)
         }
     }
 }
 
 /// The archives that a path names: itself, those that its braces write out, or those in a folder; `None`: it names none.
-pub(super) fn archives(path: &Path) -> Result<Option<Vec<PathBuf>>> {
+pub(super) fn archives(path: &Path, remote: &RemoteConfig) -> Result<Option<Vec<PathBuf>>> {
+    if is_remote(path) {
+        let text = path.to_str().unwrap_or_default();
+        if text.ends_with('/') {
+            return Ok(Some(remote.store()?.list(path, ".tar")?));
+        }
+        return is_archive(path).then(|| written_out(text)).transpose();
+    }
     if path.is_dir() {
         if folder::metadata_file(path).is_some() {
             return Ok(None);
@@ -92,10 +116,10 @@ pub(super) fn archives(path: &Path) -> Result<Option<Vec<PathBuf>>> {
 }
 
 /// Several archives as one table.
-pub(super) fn all(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(super) fn all(paths: &[PathBuf], remote: &RemoteConfig) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for path in paths {
-        match archives(path)? {
+        match archives(path, remote)? {
             Some(archives) => all.extend(archives),
             None => {
                 return Err(Error::SeveralTables { path: path.clone() });
@@ -103,6 +127,21 @@ pub(super) fn all(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(all)
+}
+
+/// The archives, those that are elsewhere once it is known that they are there.
+fn shards(paths: &[PathBuf], remote: &RemoteConfig) -> Result<Vec<Arc<Shard>>> {
+    if !paths.iter().any(|path| is_remote(path)) {
+        let files = paths.iter().map(|path| Arc::new(Shard::file(path.clone())));
+        return Ok(files.collect());
+    }
+    match paths.iter().find(|path| !is_remote(path)) {
+        Some(path) => Err(Error::ObjectAddress {
+            address: path.clone(),
+            expected: "an address as the others are".into(),
+        }),
+        None => remote.store()?.shards(paths),
+    }
 }
 
 fn is_archive(path: &Path) -> bool {
@@ -159,7 +198,9 @@ fn choices(inside: &str) -> Option<Vec<String>> {
 /// Samples of archives, one after another.
 #[derive(Debug)]
 pub(super) struct Samples {
-    archives: Vec<Arc<Path>>,
+    archives: Vec<Arc<Shard>>,
+    /// Fetches those that are elsewhere.
+    _ahead: Option<ReadAhead>,
     /// Bytes of all archives, and of those that were read to their end.
     n_bytes: u64,
     n_done: u64,
@@ -183,18 +224,17 @@ struct Files {
 
 impl Samples {
     /// Looks whether all of them are there.
-    pub(super) fn open(archives: Vec<PathBuf>) -> Result<Self> {
-        let mut n_bytes = 0;
-        for path in &archives {
-            n_bytes += std::fs::metadata(path)
-                .map_err(|source| Error::Read {
-                    path: path.clone(),
-                    source,
-                })?
-                .len();
-        }
+    pub(super) fn open(archives: &[PathBuf], remote: &RemoteConfig) -> Result<Self> {
+        let archives = shards(archives, remote)?;
+        let n_bytes = archives
+            .iter()
+            .map(|shard| shard.n_bytes())
+            .sum::<Result<u64>>()?;
+        let store = archives.first().and_then(|shard| shard.store());
+        let ahead = store.map(|store| store.read_ahead(archives.clone(), 1));
         Ok(Self {
-            archives: archives.into_iter().map(Into::into).collect(),
+            archives,
+            _ahead: ahead,
             n_bytes,
             n_done: 0,
             next: 0,
@@ -205,7 +245,7 @@ impl Samples {
 
     /// The next sample and its archive; `None` after the last. Where an archive breaks off there is a last sample of it
     /// that says so; the next archive is read all the same.
-    fn advance(&mut self) -> Result<Option<(Arc<Path>, Files)>> {
+    fn advance(&mut self) -> Result<Option<(Arc<Shard>, Files)>> {
         loop {
             let Some(archive) = &mut self.open else {
                 let Some(path) = self.archives.get(self.next) else {
@@ -215,7 +255,7 @@ impl Samples {
                 self.next += 1;
                 continue;
             };
-            let path = Arc::clone(&archive.path);
+            let path = Arc::clone(&archive.shard);
             let mut files: Option<Files> = None;
             loop {
                 let entry = match self.pending.take() {
@@ -267,7 +307,7 @@ impl Samples {
     /// The small files of a sample, by the names of their columns.
     fn cells(
         &mut self,
-        archive: &Arc<Path>,
+        archive: &Arc<Shard>,
         files: &Files,
         at: &dyn Fn() -> Place,
     ) -> Result<serde_json::Map<String, Value>> {
@@ -379,7 +419,10 @@ impl Rows for Samples {
             Column::text(KEY, keys),
         ];
         columns.extend(objects.finish(reading));
-        let path = self.archives.first().map_or(Path::new(""), AsRef::as_ref);
+        let path = self
+            .archives
+            .first()
+            .map_or(Path::new(""), |shard| shard.path());
         let table = Table {
             first_row,
             samples: Some(samples),
@@ -402,8 +445,7 @@ impl Rows for Samples {
         (self.n_done + open) as f64 / self.n_bytes.max(1) as f64
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        let archives = self.archives.iter();
-        archives.map(|archive| archive.to_path_buf()).collect()
+    fn files(&self) -> Vec<Arc<Shard>> {
+        self.archives.clone()
     }
 }

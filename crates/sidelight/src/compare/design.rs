@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::arm::{Arm, Model, first_fusion};
 use super::{CompareOptions, Speed};
-use crate::config::{self, Config, SplitConfig};
+use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
@@ -83,7 +83,12 @@ impl Design {
     /// Reads the table, deals the folds, and looks whether everything can be compared.
     pub(super) fn new(config: &Config, options: &CompareOptions<'_>) -> Result<Self> {
         let mut arms = Arm::named(&options.arms, config)?;
-        let table = Table::read(&config.data.table)?;
+        if config.data.unreadable == Unreadable::Skip {
+            // Arms and folds must be of the same rows.
+            let expected = "`refuse` in a comparison, whose arms see the same rows";
+            return Err(setting("data.unreadable", expected, "skip"));
+        }
+        let table = Table::of(&config.data)?;
         let (config, mut remarks) = schema::resolve(&table, config)?;
         let dataset = Dataset::new(&table, &config)?;
         remarks.extend(dataset.remarks.iter().cloned());

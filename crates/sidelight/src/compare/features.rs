@@ -18,8 +18,6 @@ use crate::split::Split;
 use crate::train::feed::Stored;
 use crate::train::{FeatureCache, Session};
 
-/// Decoded images kept in memory, at most: all jobs read the same ones.
-const CACHE_BYTES: usize = 1 << 30;
 /// Rows whose features are computed between two looks whether to stop.
 const ROWS_AT_ONCE: usize = 256;
 
@@ -67,7 +65,8 @@ impl Features {
             }
         }
         Ok(Self {
-            cache: Arc::new(PixelCache::new(CACHE_BYTES)),
+            // All jobs read the same images.
+            cache: Arc::new(PixelCache::new((design.config.train.memory << 20) / 3)),
             disk,
             ranks,
             shallow,

@@ -98,7 +98,8 @@ pub struct TableOutcome {
 ///
 /// While it is made its parts are in `<out>.parts`; called again after a kill it goes on after the last whole part.
 /// Several processes with different shares, or the same, may work on one `out`; whoever finishes last joins the parts.
-/// `tables` is one table, or several tar archives; `checksum` is [`Model::checksum`] of the model's folder. Rows without
+/// `tables` is one table, or several tar archives; archives may be addresses, fetched as the model's
+/// `config.data.remote` says; `checksum` is [`Model::checksum`] of the model's folder. Rows without
 /// a prediction keep their place, and are listed with the reason in `<name>.bad.csv` beside `out`.
 ///
 /// # Errors
@@ -118,7 +119,7 @@ pub fn predict_table(
     let batch = model.config.train.batch.max(1);
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
     let opened = || {
-        let pieces = Pieces::open(tables)?;
+        let pieces = Pieces::open_with(tables, &model.config.data.remote)?;
         let manifest = manifest(model, checksum, tables, &pieces, out, options)?;
         Ok((pieces, manifest))
     };
@@ -207,7 +208,7 @@ fn manifest(
 ) -> Result<Manifest> {
     let batch = model.config.train.batch.max(1);
     let files = pieces.files();
-    let files = files.iter().map(|path| TableFile::of(path));
+    let files = files.iter().map(|shard| TableFile::of_shard(shard));
     let listing = pieces.listing().map(|checksum| {
         let name = tables.first().map(|path| path.display().to_string());
         TableFile::listing(name.unwrap_or_default(), checksum)
@@ -395,12 +396,7 @@ fn bad_of(rows: &PieceRows, predictions: &Predictions) -> Vec<BadRowRecord> {
     let mut bad = Vec::new();
     for row in &rows.bad {
         is_bad[row.row] = true;
-        let mut record = BadRowRecord::new(number(row.row), &row.error);
-        if row.error.place().is_none() {
-            // An archive that broke off: the error is about the archive, the row is its last.
-            record.at = rows.table.row_place(row.row);
-        }
-        bad.push((row.row, record));
+        bad.push((row.row, BadRowRecord::of_row(row, &rows.table)));
     }
     for (row, error) in &predictions.problems {
         if !is_bad[*row] {

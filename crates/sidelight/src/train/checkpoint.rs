@@ -13,7 +13,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, RemoteConfig};
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::run::{FolderWriter, recover_folder, write_whole};
@@ -252,7 +252,7 @@ impl Checkpoint {
 
     /// Whether a run of this configuration and these rows may go on from here.
     ///
-    /// Threads and the distance of checkpoints may differ: the result does not depend on them.
+    /// Threads, memory and the distance of checkpoints may differ: the result does not depend on them.
     ///
     /// # Errors
     ///
@@ -262,6 +262,9 @@ impl Checkpoint {
             let mut config = config.clone();
             config.train.workers = 0;
             config.train.checkpoint_steps = 0;
+            config.train.memory = 0;
+            config.data.remote = RemoteConfig::default();
+            config.data.shuffle_shards = Some(config.data.shuffle_shards());
             // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
             config.data.table = config
                 .data

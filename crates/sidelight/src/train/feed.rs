@@ -11,17 +11,20 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::dataset::ImageSource;
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
 use crate::image::{self, Limits};
-use crate::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source, n_parts};
+use crate::loader::{
+    BadImage, HostBatch, Last, Loader, LoaderOptions, Plan, Shards, Source, n_parts,
+};
 use crate::network::{Network, Value};
 use crate::predict::batch::{Batch, Input};
 use crate::ranks::{self, Alone, Ranks};
+use crate::run::BadRowRecord;
+use crate::store::ReadAhead;
 use crate::train::feature_cache::{self, FeatureCache, Hash, Records};
-
-/// Features beyond this are not kept; the frozen part then runs in every step, without its gradients.
-const MOST_FEATURE_BYTES: usize = 2 << 30;
+use crate::train::unreadable::Unreadable;
 
 /// A mean of so many rows is as good as that of more.
 const MOST_ROWS_FOR_MEAN: usize = 2000;
@@ -47,7 +50,15 @@ pub struct Feed {
     pub workers: usize,
     /// Where batches go.
     pub device: Device,
-    /// Where features are kept from one run to the next.
+    /// The shards that images are in; `None`: they are in none.
+    pub shards: Option<Shards>,
+    /// So many shards are shuffled together; 0: all rows are.
+    pub window: usize,
+    /// Records that cannot be read; `None`: the first is an error.
+    pub unreadable: Option<Unreadable>,
+    /// Features beyond so many bytes are not kept; the frozen part then runs in every step, without its gradients.
+    pub max_feature_bytes: usize,
+    /// Where features are kept from one run to the next; not used where records may be unreadable.
     pub cache: Option<FeatureCache>,
     /// Why they could not be kept: that costs time, no more.
     pub(crate) cannot_cache: OnceLock<String>,
@@ -95,6 +106,10 @@ impl Feed {
             ranks: Arc::new(Alone),
             workers,
             device,
+            shards: None,
+            window: 0,
+            unreadable: None,
+            max_feature_bytes: 2 << 30,
             cache: None,
             cannot_cache: OnceLock::new(),
             features: None,
@@ -267,8 +282,16 @@ impl Feed {
                 self.keep(Some(records));
             }
         }
+        self.write_unreadable()?;
         let mut stored = self.hold(None, rows)?;
         (stored.shape, stored.features) = (shape, features);
+        // What no rank could read counts nothing with any.
+        let width = stored.host.mask.len() / rows.len().max(1);
+        for (&row, mask) in rows.iter().zip(stored.host.mask.chunks_mut(width.max(1))) {
+            if self.is_unreadable(row) {
+                mask.fill(0.0);
+            }
+        }
         Ok(Some(stored))
     }
 
@@ -336,7 +359,7 @@ impl Feed {
                 records.put(*image, &found.shape, values.to_vec());
             }
         }
-        if records.shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
+        if records.shape.iter().product::<usize>() * 4 * total > self.max_feature_bytes {
             return Ok((None, Some(records)));
         }
         let mut stored = self.hold(None, rows)?;
@@ -408,7 +431,7 @@ impl Feed {
                 unreachable!("the feed reads images")
             };
             let (shape, values) = numbers(network.forward_prefix(images, n));
-            if shape.iter().product::<usize>() * 4 * total > MOST_FEATURE_BYTES {
+            if shape.iter().product::<usize>() * 4 * total > self.max_feature_bytes {
                 return Ok(None);
             }
             stored.shape = shape;
@@ -426,9 +449,18 @@ impl Feed {
     /// This rank's batches of an epoch, from this step on. All ranks have equally many.
     pub fn training(&self, epoch: usize, step: usize) -> Batches<'_> {
         let (rows, seed, epoch) = (&self.train, self.source.seed, epoch as u64);
-        let plan = match &self.weights {
-            None => Plan::training(rows, self.step, Last::Keep, seed, epoch),
-            Some(weights) => Plan::drawn(rows, weights, self.step, seed, epoch),
+        let plan = match (&self.weights, &self.shards) {
+            (Some(weights), _) => Plan::drawn(rows, weights, self.step, seed, epoch),
+            (None, Some(shards)) if self.window > 0 => Plan::windowed(
+                rows,
+                shards,
+                self.window,
+                self.step,
+                Last::Keep,
+                seed,
+                epoch,
+            ),
+            _ => Plan::training(rows, self.step, Last::Keep, seed, epoch),
         };
         let (rank, n_ranks) = (self.ranks.rank(), self.ranks.size());
         let plan = plan.starting_at(step).shared_out(self.batch, rank, n_ranks);
@@ -455,27 +487,95 @@ impl Feed {
     }
 
     /// This rank's share of rows: whole batches, and what is left over is the last rank's.
-    fn own<'a>(&self, rows: &'a [usize]) -> &'a [usize] {
+    pub(crate) fn own<'a>(&self, rows: &'a [usize]) -> &'a [usize] {
         let share = self.ranks.share(rows.len().div_ceil(self.batch.max(1)));
         let end = |batch: usize| (batch * self.batch).min(rows.len());
         &rows[end(share.start)..end(share.end)]
     }
 
-    fn loader(&self, plan: Plan, reads: Reads) -> Loader {
+    fn loader(&self, plan: Plan, reads: Reads) -> Reader<'_> {
         let mut source = self.source.clone();
         if reads != Reads::ChangedImages {
             source.augment = None;
             source.hide = None;
         }
         source.reads_image &= reads != Reads::TargetsAlone;
-        Loader::new(
-            source,
-            plan,
-            LoaderOptions {
-                workers: self.workers,
-                ..LoaderOptions::default()
-            },
-        )
+        let bad_image = match self.unreadable {
+            Some(_) => BadImage::Blank,
+            None => BadImage::Error,
+        };
+        let options = LoaderOptions {
+            workers: self.workers,
+            bad_image,
+            ..LoaderOptions::default()
+        };
+        let shards = self.shards.as_ref().filter(|_| source.reads_image);
+        let ahead = shards.and_then(|shards| {
+            let store = shards.all().first()?.store()?;
+            let group = match reads {
+                Reads::ChangedImages => self.window,
+                _ => 1,
+            };
+            Some(store.read_ahead(shards.needed(&plan), group))
+        });
+        Reader {
+            _ahead: ahead,
+            loader: Loader::new(source, plan, options),
+            feed: self,
+        }
+    }
+
+    /// Whether the row at this position of the data set is known to be unreadable.
+    pub(crate) fn is_unreadable(&self, position: usize) -> bool {
+        let list = self.unreadable.as_ref();
+        list.is_some_and(|list| list.contains(&self.source.dataset, position))
+    }
+
+    /// Writes the list of unreadable records, if it has grown; of several ranks all get to know what any has found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`](crate::Error::Write).
+    pub(crate) fn write_unreadable(&self) -> Result<()> {
+        let Some(list) = &self.unreadable else {
+            return Ok(());
+        };
+        if !self.ranks.is_alone() {
+            for other in self.ranks.gather(&list.to_json()) {
+                list.merge(&other)?;
+            }
+        }
+        list.write()
+    }
+}
+
+/// Batches as they are read; those of their rows that are unreadable are noted.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    loader: Loader,
+    feed: &'a Feed,
+    /// Fetches the shards that are elsewhere.
+    _ahead: Option<ReadAhead>,
+}
+
+impl Iterator for Reader<'_> {
+    type Item = Result<HostBatch>;
+
+    fn next(&mut self) -> Option<Result<HostBatch>> {
+        let batch = self.loader.next()?;
+        let dataset = &self.feed.source.dataset;
+        for failure in self.loader.take_failures() {
+            let list = self.feed.unreadable.as_ref()?;
+            let number = dataset.rows[failure.row] + 1;
+            let mut record = BadRowRecord::new(number, &failure.error);
+            if let ImageSource::Member(member) = &dataset.images[failure.row] {
+                record.at = member.place(number);
+            }
+            if let Err(error) = list.note(record) {
+                return Some(Err(error));
+            }
+        }
+        Some(batch)
     }
 }
 
@@ -503,7 +603,7 @@ pub enum Batches<'a> {
     /// Read by threads of their own.
     Images {
         /// The threads.
-        loader: Loader,
+        reader: Reader<'a>,
         /// How many are taken.
         n_taken: usize,
         /// Where they go.
@@ -526,9 +626,9 @@ pub struct Gathered<'a> {
 }
 
 impl<'a> Batches<'a> {
-    fn images(loader: Loader, device: Device) -> Self {
+    fn images(reader: Reader<'a>, device: Device) -> Self {
         Self::Images {
-            loader,
+            reader,
             n_taken: 0,
             device,
         }
@@ -554,7 +654,7 @@ impl<'a> Batches<'a> {
     /// Share of the time spent waiting for input, in [0, 1].
     pub fn input_bound(&self) -> f64 {
         match self {
-            Self::Images { loader, .. } => loader.input_bound(),
+            Self::Images { reader, .. } => reader.loader.input_bound(),
             Self::Features(_) => 0.0,
         }
     }
@@ -566,12 +666,12 @@ impl Iterator for Batches<'_> {
     fn next(&mut self) -> Option<Result<Batch>> {
         match self {
             Self::Images {
-                loader,
+                reader,
                 n_taken,
                 device,
             } => {
-                let host = loader.next()?;
-                let is_padding = loader.plan().is_padding(*n_taken);
+                let host = reader.next()?;
+                let is_padding = reader.loader.plan().is_padding(*n_taken);
                 *n_taken += 1;
                 Some(host.map(|host| Batch {
                     is_padding,

@@ -246,6 +246,7 @@ impl<'a> Journal<'a> {
         self.write(&LogLine::Epoch {
             epoch,
             total_step: progress.total_step,
+            rows: progress.n_rows,
             train_loss,
             valid_loss,
             score_name: score.0.clone(),

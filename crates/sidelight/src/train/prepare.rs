@@ -8,18 +8,18 @@ use sha2::{Digest, Sha256};
 use sidelight_kernels::SimdPath;
 
 use crate::augment::{Augment, Hide};
-use crate::config::{Arm, Config, Sampling, ScaleRate};
+use crate::config::{self, Arm, Config, Sampling, ScaleRate};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
-use crate::loader::Source;
+use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
 use crate::network::{ModelSpec, Network};
 use crate::predict::{image_sizes, preprocess, reads_image};
 use crate::ranks::{Ranks, agree, met_alone, same};
-use crate::run::{Existing, LogLine, LogWriter, Run, RunFolder};
+use crate::run::{BadRowRecord, Existing, LogLine, LogWriter, Run, RunFolder};
 use crate::split::{Split, split};
 use crate::table::Table;
 use crate::task::Task;
@@ -32,10 +32,8 @@ use super::feed::Feed;
 use super::optimizer::{Method, Optimizer};
 use super::results::finish;
 use super::schedule::Plan;
+use super::unreadable::Unreadable;
 use super::{Ended, Event, Journal, Session, TrainOptions, Trained, fit};
-
-/// Decoded images kept in memory for the next epoch, at most.
-const CACHE_BYTES: usize = 1 << 30;
 
 /// Trains a model as configured and writes its run folder.
 ///
@@ -125,14 +123,19 @@ fn begin(config: &Config, options: &TrainOptions<'_>, folder: Option<&RunFolder>
     if let Some(folder) = folder {
         folder.write_config(&session.config.to_toml()?)?;
     }
-    if options.existing == Existing::Resume {
-        let run = Run {
-            dir: options.out.clone(),
-        };
-        if let Some(checkpoint) = Checkpoint::read(&run.checkpoint_dir())? {
-            checkpoint.check(&session.config, &session.rows, &options.out)?;
-            session.resume(checkpoint)?;
+    let checkpoint = match options.existing {
+        Existing::Resume => {
+            let dir = options.out.clone();
+            Checkpoint::read(&Run { dir }.checkpoint_dir())?
         }
+        _ => None,
+    };
+    if let (Some(unreadable), Some(folder)) = (&session.feed.unreadable, folder) {
+        unreadable.write_to(folder.skipped_path(), checkpoint.is_some())?;
+    }
+    if let Some(checkpoint) = checkpoint {
+        checkpoint.check(&session.config, &session.rows, &options.out)?;
+        session.resume(checkpoint)?;
     }
     if session.progress.total_step == 0 {
         remarks.extend(session.remark_on_ranks());
@@ -153,10 +156,24 @@ impl Session {
     ///
     /// As [`train`].
     pub fn new(config: &Config, device: &Device) -> Result<(Self, Vec<String>)> {
-        let table = Table::read(&config.data.table)?;
-        let dataset = Dataset::new(&table, config)?;
+        let (dataset, bad) = match config.data.unreadable {
+            config::Unreadable::Refuse => {
+                let table = Table::of(&config.data)?;
+                (Dataset::new(&table, config)?, Vec::new())
+            }
+            config::Unreadable::Skip => {
+                let mut piece = Table::with_gaps(&config.data)?;
+                let dataset = Dataset::of_readable(&mut piece, config)?;
+                let record = |bad| BadRowRecord::of_row(bad, &piece.table);
+                (dataset, piece.bad.iter().map(record).collect())
+            }
+        };
         let divided = split(&dataset, &config.data.split)?;
-        Self::of(config, dataset, divided, device)
+        let (session, remarks) = Self::of(config, dataset, divided, device)?;
+        if let Some(unreadable) = &session.feed.unreadable {
+            bad.into_iter().try_for_each(|bad| unreadable.note(bad))?;
+        }
+        Ok((session, remarks))
     }
 
     /// As [`Session::new`], of rows that are already read and divided.
@@ -222,8 +239,17 @@ impl Session {
         let rows = digest(&dataset, &train, &valid);
         let reads_image = reads_image(config.model.arm);
         let sizes = image_sizes(&task, &dataset, &valid);
+        let n_rows = dataset.rows.last().map_or(0, |last| last + 1);
+        let unreadable = (config.data.unreadable == config::Unreadable::Skip)
+            .then(|| Unreadable::new(dataset.path.clone(), n_rows));
+        let shards = Shards::of(&dataset);
+        let window = shards.as_ref().map_or(0, |_| config.data.shuffle_shards());
+        check_room(shards.as_ref(), window)?;
+        let memory = settings.memory << 20;
+        let preprocess = preprocess(config, &network);
+        let n_images = train.len() + valid.len();
         let source = Source {
-            preprocess: preprocess(config, &network),
+            preprocess,
             augment: Some(Augment::new(&config.augment, config.target.kind)?),
             hide: Hide::new(&config.augment, config.target.kind)?
                 .filter(|_| config.model.arm == Arm::Both),
@@ -232,7 +258,10 @@ impl Session {
             encoder: Arc::new(encoder),
             task: Arc::new(task.clone()),
             reads_image,
-            cache: reads_image.then(|| Arc::new(PixelCache::new(CACHE_BYTES))),
+            cache: (reads_image
+                && !is_one_epoch(config)
+                && is_worth_keeping(n_images, preprocess.size, memory / 3))
+            .then(|| Arc::new(PixelCache::new(memory / 3))),
             seed: settings.seed,
         };
         let mut feed = Feed::new(
@@ -243,6 +272,10 @@ impl Session {
             settings.workers,
             device.clone(),
         );
+        feed.shards = shards;
+        feed.window = window;
+        feed.unreadable = unreadable;
+        feed.max_feature_bytes = memory / 3 * 2;
         feed.weights = (settings.sampling == Sampling::Balanced).then(|| balanced(&feed));
         network.start_from(&first_outputs(&feed, weights)?);
         let division = Division {
@@ -257,8 +290,13 @@ impl Session {
             }
         });
         let groups = groups(&network, settings.backbone_rate, settings.weight_decay);
+        let mut config = config.clone();
+        // Written out, since what it is where nothing is said depends on where the table is.
+        if feed.shards.is_some() {
+            config.data.shuffle_shards = Some(window);
+        }
         let session = Self {
-            config: config.clone(),
+            config,
             task,
             frozen,
             optimizer: Optimizer::new(Method::default(), groups),
@@ -363,6 +401,49 @@ fn first_outputs(feed: &Feed, weights: Weights) -> Result<Vec<f32>> {
             .collect(),
         _ => vec![0.0; task.n_outputs()],
     })
+}
+
+/// Whether the shards that are shuffled together, and one more, fit in the folder that they are fetched into.
+fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
+    let Some(shards) = shards else {
+        return Ok(());
+    };
+    let Some(store) = shards.all().first().and_then(|shard| shard.store()) else {
+        return Ok(());
+    };
+    let mut sizes: Vec<u64> = shards
+        .all()
+        .iter()
+        .map(|shard| shard.n_bytes())
+        .collect::<Result<_>>()?;
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let at_once = if window == 0 { sizes.len() } else { window + 1 };
+    let needed: u64 = sizes.iter().take(at_once).sum();
+    if needed > store.max_bytes() {
+        return Err(Error::Setting {
+            field: "data.remote.cache_size".into(),
+            expected: format!(
+                "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
+                needed.div_ceil(1 << 20),
+                at_once.min(sizes.len()),
+            ),
+            found: (store.max_bytes() >> 20).to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether there is no next epoch, whatever the number of steps.
+fn is_one_epoch(config: &Config) -> bool {
+    let frozen = config.train.freeze_epochs.unwrap_or(0);
+    config.model.weights == "none" && frozen + config.train.epochs <= 1
+}
+
+/// Whether decoded images are kept for the next epoch. In a random order a cache of so many bytes that throws nothing
+/// out serves as large a share of the images as it holds; below a half it costs more memory than it saves time.
+fn is_worth_keeping(n_images: usize, size: usize, max_bytes: usize) -> bool {
+    let n_bytes = n_images.saturating_mul(size * size * 3);
+    n_bytes / 2 <= max_bytes
 }
 
 /// How likely each training row is drawn so that all classes come equally often: one over how often its class comes;

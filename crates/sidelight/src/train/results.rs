@@ -38,6 +38,18 @@ pub(super) fn finish(
     folder: RunFolder,
     journal: &mut Journal<'_>,
 ) -> Result<()> {
+    if let Some(list) = session
+        .feed
+        .unreadable
+        .as_ref()
+        .filter(|list| !list.is_empty())
+    {
+        journal.remark(format!(
+            "{} records could not be read and were passed over: {}",
+            list.len(),
+            folder.skipped_path().display()
+        ));
+    }
     let seconds = session.progress.seconds;
     journal.write(&LogLine::Done { seconds });
 

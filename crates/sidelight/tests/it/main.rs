@@ -8,5 +8,6 @@ mod models;
 mod options;
 mod ranks;
 mod scenes;
+mod shards;
 mod tidy;
 mod training;

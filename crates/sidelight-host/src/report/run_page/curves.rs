@@ -229,6 +229,7 @@ mod tests {
         LogLine::Epoch {
             epoch,
             total_step: epoch * 10,
+            rows: 0,
             train_loss: loss,
             valid_loss: loss * 1.1,
             score_name: "mean_px".into(),

@@ -194,7 +194,7 @@ fn an_imagefolder_is_cut_as_well() {
 
     std::fs::write(folder.path().join("metadata.csv"), "file_name\n1.jpg\n").unwrap();
     let mut pieces = Pieces::open(&[folder.path().to_path_buf()]).unwrap();
-    assert_eq!(pieces.files(), [folder.path().join("metadata.csv")]);
+    assert_eq!(pieces.files()[0].path(), folder.path().join("metadata.csv"));
     let piece = pieces.next(Take::rows(2)).unwrap().unwrap();
     assert_eq!(piece.table.root, folder.path());
 }
