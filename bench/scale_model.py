@@ -67,7 +67,7 @@ def cluster():
     for n in (8, 32, 128, 512, 1000):
         machines = -(-n // g["gpus"])
         compute = g["rows"] / g["rows_a_second"]
-        ring = 2 * (n - 1) / n * g["bytes"] / (g["within"] if machines == 1 else g["between"] / 1) + 2 * (n - 1) * g["latency"]
+        ring = 2 * (n - 1) / n * g["bytes"] / (g["within"] if machines == 1 else g["between"]) + 2 * (n - 1) * g["latency"]
         within = 2 * (g["gpus"] - 1) / g["gpus"] * g["bytes"] / g["within"]
         between = 0 if machines == 1 else 2 * (machines - 1) / machines * g["bytes"] / g["between"] + 2 * (machines - 1) * g["latency"]
         two = within + between

@@ -227,10 +227,14 @@ mod tests {
             "{}",
             found[1]
         );
-        assert!(found[1].ends_with("1.png is empty"), "{}", found[1]);
+        assert!(
+            found[1].ends_with("1.png: the image is empty (0 bytes)"),
+            "{}",
+            found[1]
+        );
         // What all met is said without a number, once.
         let found = outcome(&[0, 1, 2]);
-        assert_eq!(found[0], "0.png is empty");
+        assert_eq!(found[0], "0.png: the image is empty (0 bytes)");
         assert_eq!([&found[1], &found[2]], ["rank 0 cannot go on"; 2]);
     }
 

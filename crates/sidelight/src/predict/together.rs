@@ -168,7 +168,7 @@ mod tests {
             let [(2, problem)] = &all.problems[..] else {
                 panic!("{:?}", all.problems)
             };
-            assert_eq!(problem.to_string(), "2.png is empty");
+            assert_eq!(problem.to_string(), "2.png: the image is empty (0 bytes)");
         }
     }
 }

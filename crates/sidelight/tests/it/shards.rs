@@ -80,6 +80,7 @@ fn run(
             out: out.to_path_buf(),
             existing,
             cache: None,
+            ranks: std::sync::Arc::new(sidelight::ranks::Alone),
             stop: &stop,
             on_event: &mut on_event,
         },
