@@ -119,6 +119,11 @@ struct Object {
     is_checked: Mutex<bool>,
 }
 
+// What a thread leaves behind when it panics is sound: every change of what is shared is made whole, and a file is whole
+// or absent. The clients inside cannot say so themselves.
+impl std::panic::UnwindSafe for Object {}
+impl std::panic::RefUnwindSafe for Object {}
+
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
