@@ -119,6 +119,11 @@ struct Object {
     is_checked: Mutex<bool>,
 }
 
+// What a thread leaves behind when it panics is sound: every change of what is shared is made whole, and a file is whole
+// or absent. The clients inside cannot say so themselves.
+impl std::panic::UnwindSafe for Object {}
+impl std::panic::RefUnwindSafe for Object {}
+
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
@@ -273,7 +278,7 @@ impl Store {
         found.sort_by_key(|found| found.as_ref().map(|(place, _)| *place));
         for (place, head) in found.into_iter().flatten() {
             let shard = &shards[place];
-            let head = head.map_err(|error| fault(&shard.path, error))?;
+            let head = head.map_err(|error| fault(&shard.path, &error))?;
             if let Some(object) = &shard.object {
                 object.set(&shard.path, &head)?;
             }
@@ -291,7 +296,7 @@ impl Store {
         let found = self
             .runtime
             .block_on(bucket.list_with_delimiter(Some(&location)))
-            .map_err(|error| fault(folder, error))?;
+            .map_err(|error| fault(folder, &error))?;
         let names = found.objects.iter().map(|object| object.location.as_ref());
         let mut names: Vec<PathBuf> = names
             .filter(|name| name.ends_with(ending))
@@ -367,7 +372,7 @@ impl Store {
             None => {
                 let bucket = self
                     .bucket(scheme, &root)
-                    .map_err(|error| fault(address, error))?;
+                    .map_err(|error| fault(address, &error))?;
                 buckets.insert(root.clone(), Arc::clone(&bucket));
                 bucket
             }
@@ -413,7 +418,7 @@ impl Object {
         if self.version.get().is_none() {
             let head = self.bucket.head(&self.location);
             let head = self.store.runtime.block_on(head);
-            self.set(address, &head.map_err(|error| fault(address, error))?)?;
+            self.set(address, &head.map_err(|error| fault(address, &error))?)?;
         }
         Ok(self.version.get().expect("it was set just now"))
     }
@@ -477,7 +482,7 @@ impl Object {
                 let found = Version::of(&answer.meta);
                 Ok::<_, object_store::Error>((found, answer.bytes().await?))
             });
-            let (found, bytes) = received.map_err(|error| fault(address, error))?;
+            let (found, bytes) = received.map_err(|error| fault(address, &error))?;
             if found != *version {
                 return Err(broken(ObjectFault::Changed, "it is another than it was"));
             }
@@ -496,10 +501,10 @@ impl Object {
 }
 
 /// What went wrong with an object, in our words.
-fn fault(address: &Path, error: object_store::Error) -> Error {
+fn fault(address: &Path, error: &object_store::Error) -> Error {
     use object_store::Error as E;
     let text = error.to_string();
-    let fault = match &error {
+    let fault = match error {
         E::NotFound { .. } => ObjectFault::Missing,
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => ObjectFault::Denied,
         E::Precondition { .. } => ObjectFault::Changed,
