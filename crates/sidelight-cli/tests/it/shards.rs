@@ -170,7 +170,9 @@ fn shards_of_a_server_train_and_predict_as_those_on_disk() {
     assert_eq!(counts, [2; 8]);
     folder.run(&format!("predict there {table} --out there.csv"));
     folder.run("predict local shards/h-{0..7}.tar --out local.csv");
-    assert_eq!(folder.read("there.csv"), folder.read("local.csv"));
+    // But for where the damaged record is.
+    let found = folder.read("there.csv").replace(&root, "shards");
+    assert_eq!(found, folder.read("local.csv"));
     assert_eq!(gets.lock().unwrap().values().sum::<usize>(), 16);
 
     let said = folder.run(&format!(
