@@ -11,7 +11,7 @@ says of clusters nobody here has: prints the tables of docs/scale.md.
 """
 import argparse, json, os, pathlib, statistics, tempfile
 
-from ranks import steps, train
+from ranks import OURS, steps, train
 
 CORES = os.cpu_count()
 
@@ -79,6 +79,7 @@ def cluster():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("SIDELIGHT_DATA", "/work/shared/data"))
+    parser.add_argument("--program", default=str(OURS))
     parser.add_argument("--alternations", type=int, default=2)
     parser.add_argument("--measured", help="a JSON file: written where it is not there, else read instead of measuring")
     args = parser.parse_args()
