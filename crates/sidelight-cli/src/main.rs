@@ -9,6 +9,7 @@ mod stop;
 mod terminal;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -18,12 +19,16 @@ use launch::{Launch, Meaning, World};
 use refusal::Refusal;
 use terminal::Terminal;
 
+/// What another process is given to say what is wrong, before the exit code of this one ends all that are left.
+const TO_BE_SAID: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     let launch = Launch::of_environment();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // Of several processes one explains what is wrong.
-        Err(error) if !launch.is_first() => return ExitCode::from(error.exit_code() as u8),
+        // Of several processes one explains what is wrong, and has its exit code. `mpirun` ends all as soon as one has
+        // another than 0, and would do so before it has been said.
+        Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
         Err(error) => error.exit(),
     };
     let mut terminal = Terminal::new(arguments.quiet);
@@ -32,6 +37,7 @@ fn main() -> ExitCode {
     }
     let world = match launch.join(&arguments.command) {
         Ok(world) => world,
+        Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
         Err(refusal) => {
             let error = refusal.into();
             terminal.error(&error, hint(&error).as_deref());
@@ -39,14 +45,17 @@ fn main() -> ExitCode {
         }
     };
     match world.guard(|| run(arguments.command, &mut terminal, &world)) {
-        Ok(Answer::Done) => ExitCode::SUCCESS,
-        Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::No) if launch.is_first() => ExitCode::from(1),
+        Ok(Answer::Done | Answer::No) => ExitCode::SUCCESS,
         Err(error) => {
             let meaning = World::meaning(&error);
             match meaning {
-                Meaning::Known => {}
+                Meaning::Known if launch.is_first() => {}
                 Meaning::KnownBySaying | Meaning::Alone => terminal.mute(false),
-                Meaning::SaidElsewhere => terminal.mute(true),
+                Meaning::Known | Meaning::SaidElsewhere => {
+                    std::thread::sleep(TO_BE_SAID);
+                    return ExitCode::from(2);
+                }
             }
             terminal.error(&error, hint(&error).as_deref());
             if meaning == Meaning::Alone {

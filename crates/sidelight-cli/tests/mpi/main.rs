@@ -206,3 +206,20 @@ fn predictions_of_several_ranks_are_those_of_one_to_the_byte() {
         three.stderr
     );
 }
+
+#[test]
+fn a_comparison_of_several_ranks_is_that_of_one_to_the_byte() {
+    let folder = Folder::with_houses();
+    let line = |out: &str| format!("compare houses.toml --out {out} --quick --folds 2");
+    folder.done(&line("one"));
+    let said = Job::run(&folder, 3, &line("three"));
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    for name in ["compare.json", "out_of_fold.csv"] {
+        let read = |out: &str| folder.read(&format!("{out}/{name}"));
+        assert_eq!(read("one"), read("three"), "{name}");
+    }
+    assert_eq!(count(&said.stderr, "trainings"), 1, "{}", said.stderr);
+    // What a rank has finished is kept: asked again, nothing is left to do.
+    let again = Job::run(&folder, 2, &line("three"));
+    assert!(again.stderr.contains("0 to do now"), "{}", again.stderr);
+}
