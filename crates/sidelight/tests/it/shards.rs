@@ -12,13 +12,11 @@ use sidelight::train::{Event, Session, TrainOptions, Trained, train};
 
 use crate::scenes::png;
 
+/// What becomes of a member, by row and ending.
+type Damage<'a> = &'a dyn Fn(usize, &str, Vec<u8>) -> Option<Vec<u8>>;
+
 /// Archives of `n_each` pictures with a number and a class; `damage` may change a member or leave it out.
-fn archives(
-    folder: &Path,
-    n_shards: usize,
-    n_each: usize,
-    damage: &dyn Fn(usize, &str, Vec<u8>) -> Option<Vec<u8>>,
-) {
+fn archives(folder: &Path, n_shards: usize, n_each: usize, damage: Damage<'_>) {
     for shard in 0..n_shards {
         let mut builder = tar::Builder::new(Vec::new());
         for row in shard * n_each..(shard + 1) * n_each {
