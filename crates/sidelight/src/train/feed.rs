@@ -268,7 +268,7 @@ impl Feed {
         let Some((shape, features)) = self.gather(found) else {
             return Ok(None);
         };
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = self.cache() {
             let images = self.ranks.gather(images.as_flattened()).concat();
             let images = images.as_chunks::<32>().0;
             if self.ranks.is_first() {
@@ -331,7 +331,7 @@ impl Feed {
         total: usize,
         on_progress: &mut dyn FnMut(usize),
     ) -> Result<(Option<Stored>, Option<Records>)> {
-        let Some(cache) = &self.cache else {
+        let Some(cache) = self.cache() else {
             let stored = self.compute(network, n, rows, total, on_progress)?;
             return Ok((stored, None));
         };
@@ -376,11 +376,17 @@ impl Feed {
 
     /// Writes what is new to the cache, if there is one.
     fn keep(&self, records: Option<Records>) {
-        if let (Some(cache), Some(records)) = (&self.cache, records)
+        if let (Some(cache), Some(records)) = (self.cache(), records)
             && let Err(problem) = cache.save(&records)
         {
             let _ = self.cannot_cache.set(problem.to_string());
         }
+    }
+
+    /// Where features are kept, if anywhere: what is said of a blank in the place of a record that cannot be read is no
+    /// feature of that record.
+    fn cache(&self) -> Option<&FeatureCache> {
+        self.cache.as_ref().filter(|_| self.unreadable.is_none())
     }
 
     fn key(&self, network: &Network, n: usize) -> Hash {
@@ -389,7 +395,7 @@ impl Feed {
 
     /// The hash of each row's image as stored; none where there is no cache to look it up in.
     fn image_hashes(&self, rows: &[usize]) -> Result<Vec<Hash>> {
-        if self.cache.is_none() {
+        if self.cache().is_none() {
             return Ok(Vec::new());
         }
         let images = &self.source.dataset.images;

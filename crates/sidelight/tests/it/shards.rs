@@ -8,7 +8,7 @@ use sidelight::config::Config;
 use sidelight::dataset::ImageSource;
 use sidelight::error::Error;
 use sidelight::run::{Existing, Run, read_bad_rows};
-use sidelight::train::{Event, Session, TrainOptions, Trained, train};
+use sidelight::train::{Event, FeatureCache, Session, TrainOptions, Trained, train};
 
 use crate::scenes::png;
 
@@ -62,6 +62,16 @@ fn run(
     existing: Existing,
     stop_after: usize,
 ) -> Result<Trained, Error> {
+    run_with(config, out, existing, stop_after, None)
+}
+
+fn run_with(
+    config: &Config,
+    out: &Path,
+    existing: Existing,
+    stop_after: usize,
+    cache: Option<FeatureCache>,
+) -> Result<Trained, Error> {
     let stop = AtomicBool::new(false);
     let mut n_steps = 0;
     let mut on_event = |event| {
@@ -77,7 +87,7 @@ fn run(
         TrainOptions {
             out: out.to_path_buf(),
             existing,
-            cache: None,
+            cache,
             ranks: std::sync::Arc::new(sidelight::ranks::Alone),
             stop: &stop,
             on_event: &mut on_event,
@@ -168,6 +178,24 @@ fn records_that_cannot_be_read_are_passed_over_and_named() {
         same(path, "whole", &format!("stopped-{stop_after}"));
         assert_eq!(read_bad_rows(&out.join("skipped.csv")).unwrap(), listed);
         Run::open(&out).unwrap();
+    }
+}
+
+#[test]
+fn a_cache_of_features_changes_nothing_where_records_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    archives(path, 6, 10, &damaged);
+    let config = config(path, &["data.unreadable=skip", "train.freeze=true"]);
+    run(&config, &path.join("without"), Existing::Refuse, 0).unwrap();
+    // Filled, then found filled.
+    for name in ["filled", "found"] {
+        let cache = Some(FeatureCache {
+            dir: path.join("cache"),
+            max_bytes: 1 << 30,
+        });
+        run_with(&config, &path.join(name), Existing::Refuse, 0, cache).unwrap();
+        same(path, "without", name);
     }
 }
 
