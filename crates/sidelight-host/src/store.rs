@@ -508,7 +508,7 @@ fn fault(address: &Path, error: &object_store::Error) -> Error {
         E::NotFound { .. } => ObjectFault::Missing,
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => ObjectFault::Denied,
         E::Precondition { .. } => ObjectFault::Changed,
-        // The second is what its client for S3 and its like says.
+        // The clients say it each in its own way: that of HTTP servers by a kind, those of stores in words.
         E::NotSupported { .. } => ObjectFault::NoParts,
         _ if text.contains("non-partial response") => ObjectFault::NoParts,
         _ => ObjectFault::Other,

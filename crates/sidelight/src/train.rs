@@ -34,7 +34,7 @@ use crate::metric::{self, Metrics};
 use crate::network::{Context, Freeze, Network};
 use crate::predict::batch::{Batch, decode};
 use crate::predict::{Model, Predictions, gather, score};
-use crate::ranks::{Ranks, gather_numbers, same};
+use crate::ranks::{Ranks, gather_numbers, same, to_bytes};
 use crate::run::{Existing, LogLine, Run};
 use crate::task::Task;
 use crate::tensor::stream;
@@ -444,9 +444,7 @@ impl Session {
         }
         let mut hash = Sha256::new();
         for (_, _, values) in self.network.state_dict() {
-            values
-                .iter()
-                .for_each(|value| hash.update(value.to_le_bytes()));
+            hash.update(to_bytes(&values));
         }
         same(ranks, "weights", &hexadecimal(&hash.finalize()[..8]))
     }

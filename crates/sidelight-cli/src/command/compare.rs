@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use sidelight::compare::{CompareOptions, Compared, Earlier, Event, Speed, Work, compare};
-use sidelight::config::Config;
 use sidelight::evidence::{Difference, Evidence};
-use sidelight::ranks::{Ranks, agree};
+use sidelight::ranks::Ranks;
 
 use super::Answer;
-use super::weights::read_config;
+use super::weights::read_on_all;
 use crate::args::CompareArgs;
 use crate::refusal::Refusal;
 use crate::stop;
@@ -20,7 +19,7 @@ pub(crate) fn run(
     terminal: &mut Terminal,
     ranks: &Arc<dyn Ranks>,
 ) -> anyhow::Result<Answer> {
-    let config = agree(&**ranks, configuration(args, terminal))?;
+    let config = read_on_all(&**ranks, &args.machine, &args.config, &args.set, terminal)?;
     let mut progress = Progress::default();
     let options = CompareOptions {
         out: args.out.clone(),
@@ -81,14 +80,6 @@ pub(crate) fn run(
         }
     }
     Ok(Answer::Done)
-}
-
-/// What is asked for, the machine made ready for it.
-fn configuration(args: &CompareArgs, terminal: &mut Terminal) -> anyhow::Result<Config> {
-    args.machine.prepare()?;
-    let mut config = read_config(&args.config, &args.set, terminal)?;
-    args.machine.configure(&mut config);
-    Ok(config)
 }
 
 /// Every arm, and its difference from the image alone where there is one.

@@ -8,16 +8,14 @@ use sidelight::train::{Event, Journal, Session};
 
 use super::Answer;
 use super::narration::narrate;
-use super::weights::read_config;
+use super::weights::read_for;
 use crate::args::LrFindArgs;
 use crate::stop;
 use crate::terminal::{Cell, Table, Terminal, significant};
 
 /// Tries rates from small to large; the answer is no where none can be suggested.
 pub(crate) fn run(args: &LrFindArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    args.machine.prepare()?;
-    let mut config = read_config(&args.config, &args.set, terminal)?;
-    args.machine.configure(&mut config);
+    let config = read_for(&args.machine, &args.config, &args.set, terminal)?;
     let (session, remarks) = Session::new(&config, &Device::flex().autodiff())?;
     let mut say = |event: Event| narrate(terminal, "", &event);
     let mut journal = Journal::new(&mut say, None, None);

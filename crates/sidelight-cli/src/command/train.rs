@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use sidelight::config::Config;
-use sidelight::ranks::{Ranks, agree};
+use sidelight::ranks::Ranks;
 use sidelight::run::Existing;
 use sidelight::train::{TrainOptions, Trained, train};
 
 use super::Answer;
 use super::narration::narrate;
-use super::weights::read_config;
+use super::weights::read_on_all;
 use crate::args::TrainArgs;
 use crate::refusal::Refusal;
 use crate::stop;
@@ -21,15 +20,7 @@ pub(crate) fn run(
     terminal: &mut Terminal,
     ranks: &Arc<dyn Ranks>,
 ) -> anyhow::Result<Answer> {
-    // The first fetches weights, the others find them.
-    if !ranks.is_first() {
-        ranks.wait();
-    }
-    let config = configuration(args, terminal);
-    if ranks.is_first() {
-        ranks.wait();
-    }
-    let config = agree(&**ranks, config)?;
+    let config = read_on_all(&**ranks, &args.machine, &args.config, &args.set, terminal)?;
     let options = TrainOptions {
         out: args.out.clone(),
         existing: match (args.resume, args.overwrite) {
@@ -69,12 +60,4 @@ pub(crate) fn run(
         run.report_path().display()
     ));
     Ok(Answer::Done)
-}
-
-/// What is asked for, the machine made ready for it.
-fn configuration(args: &TrainArgs, terminal: &mut Terminal) -> anyhow::Result<Config> {
-    args.machine.prepare()?;
-    let mut config = read_config(&args.config, &args.set, terminal)?;
-    args.machine.configure(&mut config);
-    Ok(config)
 }

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
 use sidelight::hub::{ENDPOINT, HubEvent, HubOptions};
+use sidelight::ranks::{Ranks, agree};
 
 use super::remote::reach;
+use crate::args::Machine;
 use crate::refusal::Refusal;
 use crate::terminal::{Terminal, duration};
 
@@ -20,6 +22,38 @@ pub(super) fn read_config(
     let mut config = read_alone(path, overrides)?;
     fetch(&mut config.model, terminal)?;
     Ok(config)
+}
+
+/// As [`read_config`], with the machine made ready for the work and its part of the configuration filled in.
+pub(super) fn read_for(
+    machine: &Machine,
+    path: &Path,
+    overrides: &[String],
+    terminal: &mut Terminal,
+) -> anyhow::Result<Config> {
+    machine.prepare()?;
+    let mut config = read_config(path, overrides, terminal)?;
+    machine.configure(&mut config);
+    Ok(config)
+}
+
+/// As [`read_for`], on every rank or on none.
+pub(super) fn read_on_all(
+    ranks: &dyn Ranks,
+    machine: &Machine,
+    path: &Path,
+    overrides: &[String],
+    terminal: &mut Terminal,
+) -> anyhow::Result<Config> {
+    // The first fetches weights, the others find them.
+    if !ranks.is_first() {
+        ranks.wait();
+    }
+    let config = read_for(machine, path, overrides, terminal);
+    if ranks.is_first() {
+        ranks.wait();
+    }
+    agree(ranks, config)
 }
 
 /// Reads a configuration of which no network is built.

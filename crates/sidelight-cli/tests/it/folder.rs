@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -106,6 +107,23 @@ impl Folder {
         let said = self.run(line);
         assert_eq!(said.code, 0, "sidelight {line}\n{}", said.stderr);
         said
+    }
+
+    /// Starts it, and kills it once its run has a checkpoint.
+    pub(crate) fn killed(&self, line: &str, run: &str) {
+        let mut process = self.command(line).spawn().unwrap();
+        let start = Instant::now();
+        let checkpoint = format!("{run}/checkpoint");
+        while !self.exists(&checkpoint) && process.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(
+            !self.exists(&format!("{run}/metrics.json")),
+            "it was killed too late to show anything"
+        );
     }
 }
 

@@ -5,7 +5,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
 
@@ -58,21 +57,7 @@ fn killed_in_the_middle_of_an_epoch_over_shards_it_ends_with_the_same_bytes() {
     let line = "train shards.toml --set train.epochs=12 --set train.batch=2 \
                 --set train.checkpoint_steps=1 --quiet";
     folder.done(&format!("{line} --out whole"));
-    let mut process = folder
-        .command(&format!("{line} --out killed"))
-        .spawn()
-        .unwrap();
-    let start = Instant::now();
-    while !folder.exists("killed/checkpoint") && process.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    process.kill().unwrap();
-    process.wait().unwrap();
-    assert!(
-        !folder.exists("killed/metrics.json"),
-        "it was killed too late"
-    );
+    folder.killed(&format!("{line} --out killed"), "killed");
     folder.done(&format!("{line} --out killed --resume"));
     for name in SAME {
         let read = |run: &str| folder.read_bytes(&format!("{run}/{name}"));

@@ -234,21 +234,7 @@ fn killed_and_resumed_a_run_ends_with_the_same_weights() {
     let line = "train houses.toml --set train.epochs=30 --set train.checkpoint_steps=1 --quiet";
     folder.done(&format!("{line} --out whole"));
 
-    let mut process = folder
-        .command(&format!("{line} --out killed"))
-        .spawn()
-        .unwrap();
-    let start = Instant::now();
-    while !folder.exists("killed/checkpoint") && process.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    process.kill().unwrap();
-    process.wait().unwrap();
-    assert!(
-        !folder.exists("killed/metrics.json"),
-        "it was killed too late to show anything"
-    );
+    folder.killed(&format!("{line} --out killed"), "killed");
 
     let said = folder.run("eval killed");
     assert!(

@@ -276,14 +276,14 @@ fn a_rank_that_fails_alone_names_itself() {
     };
     let rows = (data, split);
     let config = plain(4, "epochs = 1");
-    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let failed = std::panic::catch_unwind(|| {
         Threads::run(2, |ranks| {
             if let Err(error) = train(&ranks, &config, &rows, None, 0) {
                 let text = sidelight::error::in_full(&met_alone(&*ranks, error));
                 panic!("{text}");
             }
         })
-    }));
+    });
     let panic = failed.unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
     let own = text.contains(" on a thread of this machine: memory.csv, row 6: ");

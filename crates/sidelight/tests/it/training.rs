@@ -166,7 +166,7 @@ fn a_run_that_crashed_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("checkpoint");
     config.train.checkpoint_steps = 3;
-    let crash = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let crash = std::panic::catch_unwind(|| {
         let mut watch = |event| {
             assert!(
                 !matches!(event, Event::Step { total_step: 8, .. }),
@@ -180,7 +180,7 @@ fn a_run_that_crashed_goes_on_from_its_last_checkpoint_to_the_same_bits() {
             &AtomicBool::new(false),
         )
         .unwrap();
-    }));
+    });
     assert!(crash.is_err());
     let session = resumed(&config, &data, &split, &dir);
     assert!(session.progress.total_step < 8, "{:?}", session.progress);
