@@ -10,7 +10,7 @@
 //! Several processes may share a folder: what one fetched the other uses, and one fetches what both want.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -19,7 +19,7 @@ use object_store::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::digest::hexadecimal;
+use crate::digest::{self, hexadecimal};
 use crate::error::{Error, Result};
 
 /// What is left of a process that was killed while it fetched goes after so long.
@@ -143,23 +143,14 @@ impl Cache {
     /// Whether this version is here, byte for byte.
     fn is_sound(&self, address: &Path, version: &Version) -> bool {
         let path = self.path(address);
-        let look = || -> io::Result<bool> {
-            let record: Record = serde_json::from_slice(&fs::read(path.with_extension(RECORD))?)?;
-            let file = File::open(&path)?;
-            if record.version != *version || file.metadata()?.len() != version.size {
-                return Ok(false);
-            }
-            let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-            let mut file = BufReader::new(file);
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    n => hash.update(&buffer[..n]),
-                }
-            }
-            Ok(hexadecimal(&hash.finalize()) == record.sha256)
+        let look = || -> Option<bool> {
+            let record = fs::read(path.with_extension(RECORD)).ok()?;
+            let record: Record = serde_json::from_slice(&record).ok()?;
+            let n_bytes = fs::metadata(&path).ok()?.len();
+            let is_named = record.version == *version && n_bytes == version.size;
+            Some(is_named && digest::of_file(&path).ok()?.0 == record.sha256)
         };
-        look().unwrap_or(false)
+        look() == Some(true)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

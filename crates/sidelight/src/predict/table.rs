@@ -120,7 +120,7 @@ pub fn predict_table(
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
     let opened = || {
         let pieces = Pieces::open_with(tables, &model.config.data.remote)?;
-        let manifest = manifest(model, checksum, tables, &pieces, out, options)?;
+        let manifest = manifest(model, checksum, (tables, &pieces), out, part_rows, options)?;
         Ok((pieces, manifest))
     };
     let (mut pieces, manifest) = agree(ranks, opened())?;
@@ -201,12 +201,11 @@ pub fn predict_table(
 fn manifest(
     model: &Model,
     checksum: &str,
-    tables: &[PathBuf],
-    pieces: &Pieces,
+    (tables, pieces): (&[PathBuf], &Pieces),
     out: &Path,
+    part_rows: usize,
     options: &TableOptions,
 ) -> Result<Manifest> {
-    let batch = model.config.train.batch.max(1);
     let files = pieces.files();
     let files = files.iter().map(|shard| TableFile::of_shard(shard));
     let listing = pieces.listing().map(|checksum| {
@@ -217,11 +216,11 @@ fn manifest(
         checksum.to_owned(),
         files.chain(listing.map(Ok)).collect::<Result<_>>()?,
         TableFormat::of(out)?,
-        options.part_rows.max(1).next_multiple_of(batch),
+        part_rows,
         format!(
             "{} looks, {} rows a batch, {}",
             options.predict.looks.max(1),
-            batch,
+            model.config.train.batch.max(1),
             model.config.train.precision
         ),
     ))
