@@ -19,7 +19,7 @@ impl Config {
     /// # Example
     ///
     /// ```
-    /// # use sidelight_host as sidelight;
+    /// # use sidelight_data as sidelight;
     /// use std::path::Path;
     /// use sidelight::config::{Config, MetadataKind, TargetConfig};
     ///
@@ -79,7 +79,7 @@ impl Config {
     /// # Example
     ///
     /// ```
-    /// # use sidelight_host as sidelight;
+    /// # use sidelight_data as sidelight;
     /// use sidelight::config::{Config, MetadataConfig, MetadataKind, NumberScale, TargetConfig};
     ///
     /// let area = MetadataConfig { scale: NumberScale::Log, ..MetadataConfig::new(MetadataKind::Continuous) };
