@@ -10,7 +10,7 @@ use super::{ColumnFact, Facts, Grouping};
 use crate::config::{Config, MetadataConfig};
 use crate::dataset::{Dataset, Fact, ImageSource, MetadataColumn, MetadataValues, image_facts};
 use crate::image::{Limits, read};
-use crate::schema::{Disguise, Reason, Role, Schema, Wishes, image_column};
+use crate::schema::{Disguise, Reason, Role, Schema, Wishes};
 use crate::table::Table;
 use crate::task::Task;
 
@@ -83,12 +83,8 @@ impl Facts {
 /// What the columns would be if nobody had said; `None` where that cannot be told.
 fn inferred(table: &Table, config: &Config) -> Option<Schema> {
     let wishes = Wishes {
-        target: config.target.clone(),
-        image: Some(image_column(table, &config.data.image).ok()?.name.clone()),
-        group: config.data.group.clone(),
-        split: config.data.split.column.clone(),
         ignore: Vec::new(),
-        missing: config.data.missing.clone(),
+        ..Wishes::from_config(table, config).ok()?
     };
     Schema::infer(table, &wishes).ok()
 }

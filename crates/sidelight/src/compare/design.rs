@@ -8,13 +8,12 @@ use sha2::{Digest as _, Sha256};
 use super::arm::{Arm, Model, first_fusion};
 use super::{CompareOptions, Speed};
 use crate::config::{self, Config, SplitConfig, Unreadable};
-use crate::dataset::{Dataset, ImageSource};
+use crate::dataset::{Dataset, ImageSource, Opened};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::metric::main_metric;
 use crate::metric::weighted::WeightedMetric;
 use crate::predict::all_image_sizes;
-use crate::schema;
 use crate::split::{carve, folds};
 use crate::table::Table;
 use crate::task::Task;
@@ -88,10 +87,13 @@ impl Design {
             let expected = "`refuse` in a comparison, whose arms see the same rows";
             return Err(setting("data.unreadable", expected, "skip"));
         }
-        let table = Table::of(&config.data)?;
-        let (config, mut remarks) = schema::resolve(&table, config)?;
-        let dataset = Dataset::new(&table, &config)?;
-        remarks.extend(dataset.remarks.iter().cloned());
+        let Opened {
+            table,
+            config,
+            dataset,
+            ..
+        } = Dataset::open(config)?;
+        let mut remarks = dataset.remarks.clone();
         if dataset.metadata.columns.is_empty() {
             return Err(setting(
                 "metadata",

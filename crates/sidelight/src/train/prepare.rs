@@ -9,7 +9,7 @@ use sidelight_kernels::SimdPath;
 
 use crate::augment::{Augment, Hide};
 use crate::config::{self, Arm, Config, Sampling, ScaleRate};
-use crate::dataset::{Dataset, ImageSource, Targets};
+use crate::dataset::{Dataset, ImageSource, Opened, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
@@ -21,7 +21,6 @@ use crate::predict::{image_sizes, preprocess, reads_image};
 use crate::ranks::{Ranks, agree, met_alone, same};
 use crate::run::{BadRowRecord, Existing, LogLine, LogWriter, Run, RunFolder};
 use crate::split::{Split, split};
-use crate::table::Table;
 use crate::task::Task;
 use crate::tensor::Precision;
 
@@ -156,22 +155,17 @@ impl Session {
     ///
     /// As [`train`].
     pub fn new(config: &Config, device: &Device) -> Result<(Self, Vec<String>)> {
-        let (dataset, bad) = match config.data.unreadable {
-            config::Unreadable::Refuse => {
-                let table = Table::of(&config.data)?;
-                (Dataset::new(&table, config)?, Vec::new())
-            }
-            config::Unreadable::Skip => {
-                let mut piece = Table::with_gaps(&config.data)?;
-                let dataset = Dataset::of_readable(&mut piece, config)?;
-                let record = |bad| BadRowRecord::of_row(bad, &piece.table);
-                (dataset, piece.bad.iter().map(record).collect())
-            }
-        };
+        let Opened {
+            table,
+            config,
+            dataset,
+            bad,
+        } = Dataset::open(config)?;
         let divided = split(&dataset, &config.data.split)?;
-        let (session, remarks) = Self::of(config, dataset, divided, device)?;
+        let (session, remarks) = Self::of(&config, dataset, divided, device)?;
         if let Some(unreadable) = &session.feed.unreadable {
-            bad.into_iter().try_for_each(|bad| unreadable.note(bad))?;
+            bad.iter()
+                .try_for_each(|bad| unreadable.note(BadRowRecord::of_row(bad, &table)))?;
         }
         Ok((session, remarks))
     }
