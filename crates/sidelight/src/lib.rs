@@ -10,10 +10,12 @@ pub use sidelight_host::{
 };
 pub mod ranks;
 // — Burn begins here —
+pub mod batch;
 pub mod compare;
 pub mod explain;
 pub mod export;
 pub mod loss;
+pub mod model;
 pub mod network;
 pub mod predict;
 pub mod tensor;

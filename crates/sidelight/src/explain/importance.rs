@@ -12,9 +12,9 @@
 
 use super::{Picture, Prepared};
 use crate::augment::{Purpose, shuffle, stream};
+use crate::batch::{image_sizes, score};
 use crate::error::{Error, Result};
 use crate::metric::{Better, main_metric, selection_metric};
-use crate::predict::{image_sizes, score};
 use crate::task::Prediction;
 
 /// What a column is worth.

@@ -5,9 +5,9 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::shuffle;
+use crate::batch::{Batch, Input};
 use crate::loss::Loss;
 use crate::network::Value;
-use crate::predict::batch::{Batch, Input};
 use crate::tensor::stream;
 
 /// How the rows of one batch are blended: row `i` becomes `λ · row i + (1 − λ) · row order[i]`.

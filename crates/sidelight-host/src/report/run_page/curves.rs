@@ -4,7 +4,7 @@ use super::super::chart::{LineChart, ScaleKind, Series, VerticalNote};
 use super::super::metric_name::MetricName;
 use super::super::number::{count, duration, n_is, number};
 use super::super::page::{self, Align};
-use crate::run::{LogLine, RowCounts};
+use crate::run::{Event, RowCounts};
 
 /// Steps whose learning rate is drawn; more would not be seen.
 const STEPS_DRAWN: usize = 240;
@@ -34,11 +34,11 @@ pub struct Curves {
 
 impl Curves {
     /// The curves that a log tells.
-    pub fn of(log: &[LogLine]) -> Self {
+    pub fn of(log: &[Event]) -> Self {
         let mut curves = Self::default();
         for line in log {
             match line {
-                LogLine::Plan {
+                Event::Plan {
                     rows_train,
                     rows_valid,
                     ..
@@ -48,7 +48,7 @@ impl Curves {
                         valid: *rows_valid,
                     });
                 }
-                LogLine::Step {
+                Event::Step {
                     total_step,
                     learning_rate,
                     ..
@@ -57,7 +57,7 @@ impl Curves {
                         .learning_rate
                         .push([*total_step as f64, *learning_rate]);
                 }
-                LogLine::Epoch {
+                Event::Epoch {
                     epoch,
                     train_loss,
                     valid_loss,
@@ -225,8 +225,8 @@ impl Curves {
 mod tests {
     use super::*;
 
-    fn epoch(epoch: usize, loss: f64, best: bool) -> LogLine {
-        LogLine::Epoch {
+    fn epoch(epoch: usize, loss: f64, best: bool) -> Event {
+        Event::Epoch {
             epoch,
             total_step: epoch * 10,
             rows: 0,
