@@ -88,7 +88,8 @@ fn metadata_that_nobody_named_is_used_in_all_that_follows() {
     );
     let metadata = |number: usize| {
         let row = number - 1;
-        json!({"beds": row % 5, "tree": ["oak", "elm"][row % 2]})
+        let tree = ["oak", "elm"][row % 2];
+        json!({"beds": row % 5, "tree": tree})
     };
     used_in_all_that_follows(&folder, metadata, &["beds", "tree"]);
     // What is said once is said in the words of the configuration from then on.

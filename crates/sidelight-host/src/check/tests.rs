@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::config::Config;
+use crate::schema;
 
 struct Case {
     folder: tempfile::TempDir,

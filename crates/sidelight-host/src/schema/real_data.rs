@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::config::{MetadataKind, TargetKind, TargetScale};
+use crate::config::{Config, MetadataEntry, MetadataKind, TargetKind, TargetScale};
 use crate::dataset::Dataset;
 
 /// The table of a data set; the tests say that they skip where none are given.

@@ -248,10 +248,10 @@ fn total(parts: &Parts, n_parts: usize) -> Result<Sum> {
 }
 
 /// What makes parts.
-struct Job<'a> {
+struct Job<'a, 'o> {
     model: &'a Model,
     parts: &'a Parts,
-    options: TableOptions<'a>,
+    options: TableOptions<'o>,
     /// Rows of a batch, and of a part: a multiple of it.
     batch: usize,
     part_rows: usize,
@@ -260,7 +260,7 @@ struct Job<'a> {
     share_before: Option<f64>,
 }
 
-impl Job<'_> {
+impl Job<'_, '_> {
     /// Makes the parts of a share that are not there yet: how many the table has, how many of the share were there, and
     /// what the share's say together.
     fn make_share(

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
-use crate::model::{Model, reads_image};
+use crate::model::Model;
 use crate::network::{ModelSpec, Network};
 use crate::run::BadRowRecord;
 use crate::split::{Split, split};

@@ -393,7 +393,7 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
                 );
             }
             if let (Task::Class { names, .. }, Some(said)) =
-                (&model.task, golden.outputs.get("prediction"))
+                (&*model.task, golden.outputs.get("prediction"))
             {
                 let best = (0..ours.len())
                     .max_by(|&a, &b| ours[a].total_cmp(&ours[b]))

@@ -113,7 +113,7 @@ pub(crate) fn assert_same(a: &Session, b: &Session) {
         assert_eq!(path, other);
         assert_eq!(a, b, "`{path}` differs");
     }
-    assert_eq!(a.progress.best, b.progress.best);
+    assert_eq!(a.state.progress.best, b.state.progress.best);
 }
 
 /// Augmentation, dropout, order: everything random is on.
@@ -211,7 +211,7 @@ fn meaningless(frozen_epochs: usize) -> (Config, Dataset, Split) {
 fn what_was_pretrained_begins_to_learn_from_the_best_frozen_epoch() {
     let (config, data, split) = meaningless(12);
     let session_of = || session(&config, &data, &split);
-    let frozen_steps = 12 * session_of().plan.steps_per_epoch;
+    let frozen_steps = 12 * session_of().setup.plan.steps_per_epoch;
     let folder = tempfile::tempdir().unwrap();
     let stopped = |step: usize| {
         let dir = folder.path().join(format!("{step}"));
