@@ -10,8 +10,8 @@ use crate::image::decode;
 use crate::metric::Metrics;
 use crate::model::reads_image;
 use crate::report::{
-    Card, Curves, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst,
-    number, overlay, page,
+    Card, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst, number,
+    overlay, page,
 };
 use crate::run::{
     Event, Extra, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
@@ -160,7 +160,7 @@ fn page_of(
         lead: lead(metrics, &baseline),
         facts: facts(session),
         metrics: metrics.values.iter().map(row).collect(),
-        curves: Curves::of(&log),
+        curves: crate::run::curves(&log),
         parts: (!metrics.per_part.is_empty()).then(|| PartTable::of(part, &metrics.per_part)),
         details: Detail::of(task, targets, &batches.valid, &predicted.predictions),
         best: best.iter().map(card).collect(),

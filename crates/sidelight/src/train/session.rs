@@ -13,9 +13,9 @@ use crate::loss::Loss;
 use crate::metric::{self, Metrics};
 use crate::model::Model;
 use crate::network::{Freeze, Network};
+use crate::random::named;
 use crate::ranks::{Ranks, all_equal, gather_numbers, to_bytes};
 use crate::task::Task;
-use crate::tensor::stream;
 
 use super::batch_source::{BatchSource, even};
 use super::checkpoint::{Best, Checkpoint, Division, NamedValues, Progress, RowsDigest};
@@ -79,7 +79,7 @@ pub(super) fn step_seed(seed: u64, total_step: usize, part: usize) -> u64 {
         0 => format!("step {total_step}"),
         part => format!("step {total_step}, part {part}"),
     };
-    stream(seed, &name).next_u64()
+    named(seed, &name).next_u64()
 }
 
 impl State {
