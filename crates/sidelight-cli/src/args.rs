@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sidelight::predict::PredictOptions;
 
 /// Images and a table about them in, a network that reads both out.
 ///
@@ -545,9 +544,9 @@ pub(crate) struct EvalArgs {
         help_heading = "Output"
     )]
     pub(crate) format: Format,
-    /// How often it looks at an image.
+    /// Test-time augmentation.
     #[command(flatten)]
-    pub(crate) looks: Looks,
+    pub(crate) tta: Tta,
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,
@@ -603,9 +602,9 @@ pub(crate) struct PredictArgs {
         help_heading = "Sharing the work"
     )]
     pub(crate) shard: Option<(usize, usize)>,
-    /// How often it looks at an image.
+    /// Test-time augmentation.
     #[command(flatten)]
-    pub(crate) looks: Looks,
+    pub(crate) tta: Tta,
     /// Where and on how many cores.
     #[command(flatten)]
     pub(crate) machine: Machine,
@@ -871,9 +870,9 @@ pub(crate) struct BackbonesArgs {
     pub(crate) format: Format,
 }
 
-/// How often each image is looked at.
+/// Test-time augmentation.
 #[derive(Debug, Args)]
-pub(crate) struct Looks {
+pub(crate) struct Tta {
     /// Looks at each image; the prediction is their mean
     ///
     /// 1: the image as it is. More: also changed at random as in training, by
@@ -889,13 +888,10 @@ pub(crate) struct Looks {
     pub(crate) tta: u16,
 }
 
-impl Looks {
-    /// As the library takes it.
-    pub(crate) fn options(&self) -> PredictOptions {
-        PredictOptions {
-            looks: self.tta.into(),
-            ..PredictOptions::default()
-        }
+impl Tta {
+    /// Passes over each image.
+    pub(crate) fn passes(&self) -> usize {
+        self.tta.into()
     }
 
     /// How far it is.

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             let config = read_config(&args.source, &args.set, terminal)?;
             let (session, remarks) = Session::new(&config, &Device::flex())?;
             remarks.iter().for_each(|remark| terminal.say(remark));
-            layers(&session.network, &is_wanted, args.tree)?
+            layers(&session.state.network, &is_wanted, args.tree)?
         }
         _ => match backbone_named(&args.source) {
             Some(backbone) => {

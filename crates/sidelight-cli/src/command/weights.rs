@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
 use sidelight::hub::{ENDPOINT, HubEvent, HubOptions, fetch_weights};
-use sidelight::ranks::{Ranks, agree};
+use sidelight::ranks::{Ranks, all_or_none};
 
 use super::remote::reach;
 use crate::args::Machine;
@@ -53,7 +53,7 @@ pub(super) fn read_on_all(
     if ranks.is_first() {
         ranks.wait();
     }
-    agree(ranks, config)
+    all_or_none(ranks, config)
 }
 
 /// Reads a configuration of which no network is built.
