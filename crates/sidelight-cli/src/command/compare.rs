@@ -47,8 +47,8 @@ pub(crate) fn run(
         },
         cache: args.kept.features(),
         ranks: Arc::clone(ranks),
-        stop: stop::on_ctrl_c()?,
-        on_event: &mut |event| progress.narrate(terminal, &event),
+        stop: Some(stop::on_ctrl_c()?),
+        on_event: Some(&mut |event| progress.narrate(terminal, &event)),
     };
     let out = args.out.display();
     match compare(&config, options)? {
