@@ -15,6 +15,7 @@ pub mod explain;
 pub mod export;
 pub mod loss;
 pub mod network;
+mod onnx;
 pub mod predict;
 pub mod tensor;
 pub mod train;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::network::{BatchStatistics, Context, Network, Parameter, ParameterKind};
 use crate::predict::batch::Batch;
 use crate::ranks::Ranks;
-use crate::tensor::Together;
+use crate::tensor::SyncStatistics;
 
 use super::feed::Batches;
 use super::mixup::Mix;
@@ -148,8 +148,8 @@ impl Session {
             }
             // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
             let mut context = Context::train(None, step_seed(seed, step, part));
-            context.together = self.together(&batch);
-            descent.is_together = context.together.is_some();
+            context.sync_statistics = self.together(&batch);
+            descent.is_together = context.sync_statistics.is_some();
             let output = batch.run(&self.network, &mut context); // [batch, n_outputs]
             let (target, mask) = batch.targets.expect("training rows have targets");
             // One batch is its own mean: nothing is multiplied and divided again.
@@ -190,9 +190,9 @@ impl Session {
     }
 
     /// With whom a batch is normalised.
-    fn together(&self, batch: &Batch) -> Option<Together> {
+    fn together(&self, batch: &Batch) -> Option<SyncStatistics> {
         let ranks = &self.feed.ranks;
-        (self.config.train.sync_batch_norm && !ranks.is_alone()).then(|| Together {
+        (self.config.train.sync_batch_norm && !ranks.is_alone()).then(|| SyncStatistics {
             ranks: Arc::clone(ranks),
             counts: !batch.is_padding,
         })
