@@ -48,7 +48,6 @@ pub use parameter::{
 pub use path::matches;
 pub use shape::{Inferred, Shape};
 pub use tree::Node;
-pub(crate) use tree::join;
 pub use value::{BatchStatistics, Context, MetadataTensors, Mode, Value, Walk};
 
 use crate::encode::Embedding;

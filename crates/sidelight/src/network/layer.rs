@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::onnx::{Flow, OnnxWalk};
 use super::parameter::ParameterSpec;
 use super::shape::{At, Inside, Shape};
-use super::tree::{Node, join};
+use super::tree::Node;
 use super::value::{Value, Walk};
 use crate::error::{Error, Result};
 use crate::onnx::Graph;
@@ -19,7 +19,7 @@ use crate::tensor::Activation;
 
 pub use custom::{Constructors, CustomLayer};
 pub use linear::LinearStart;
-pub(super) use residual::SHORTCUT;
+pub use pool::Pool;
 
 /// What the file of a layer begins with.
 mod prelude {

@@ -35,42 +35,6 @@ impl Leaf for Dropout {
     }
 }
 
-/// Sets each number to zero with probability `p` while training, and scales the others by 1/(1 − p).
-/// The mask depends on the step's seed and the layer's path alone.
-///
-/// # Source
-///
-/// Srivastava et al. 2014, "Dropout", JMLR 15.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dropout {
-    /// Probability, in [0, 1).
-    pub p: f64,
-}
-
-impl Dropout {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
-        probability(self.p, at)?;
-        Ok(input)
-    }
-    pub(super) fn forward(&self, x: Value, walk: &Walk<'_>) -> Value {
-        if walk.context.mode == Mode::Evaluate || self.p == 0.0 {
-            return x;
-        }
-        match x {
-            Value::Map(x) => Value::Map(drop(x, self.p, walk)),
-            Value::Tokens(x) => Value::Tokens(drop(x, self.p, walk)),
-            Value::Features(x) => Value::Features(drop(x, self.p, walk)),
-            Value::Nothing => Value::Nothing,
-        }
-    }
-}
-
-fn drop<const D: usize>(x: Tensor<D>, p: f64, walk: &Walk<'_>) -> Tensor<D> {
-    let mask = dropout_mask(x.dims(), p, walk.context.seed, walk.path(), &x.device());
-    x * mask
-}
-
 /// Sets a whole row to zero with probability `p` while training: the end of a residual body.
 ///
 /// # Source
@@ -94,54 +58,6 @@ impl Leaf for DropPath {
     fn onnx(&self, _: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
         Some(x.name.clone())
     }
-}
-
-/// Sets each number to zero with probability `p` while training, and scales the others by 1/(1 − p).
-/// The mask depends on the step's seed and the layer's path alone.
-///
-/// # Source
-///
-/// Srivastava et al. 2014, "Dropout", JMLR 15.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dropout {
-    /// Probability, in [0, 1).
-    pub p: f64,
-}
-
-impl Dropout {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
-        probability(self.p, at)?;
-        Ok(input)
-    }
-    pub(super) fn forward(&self, x: Value, walk: &Walk<'_>) -> Value {
-        if walk.context.mode == Mode::Evaluate || self.p == 0.0 {
-            return x;
-        }
-        match x {
-            Value::Map(x) => Value::Map(drop(x, self.p, walk)),
-            Value::Tokens(x) => Value::Tokens(drop(x, self.p, walk)),
-            Value::Features(x) => Value::Features(drop(x, self.p, walk)),
-            Value::Nothing => Value::Nothing,
-        }
-    }
-}
-
-fn drop<const D: usize>(x: Tensor<D>, p: f64, walk: &Walk<'_>) -> Tensor<D> {
-    let mask = dropout_mask(x.dims(), p, walk.context.seed, walk.path(), &x.device());
-    x * mask
-}
-
-/// Sets a whole row to zero with probability `p` while training: the end of a residual body.
-///
-/// # Source
-///
-/// Huang et al. 2016, "Deep networks with stochastic depth", arXiv:1603.09382, scaled by 1/(1 − p) as torchvision does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DropPath {
-    /// Probability, in [0, 1).
-    pub p: f64,
 }
 
 /// Leaves out the image of a row: at random with probability `p` while training, and wherever the row has none. What

@@ -19,8 +19,8 @@ pub struct MetadataSource {
 }
 
 impl MetadataSource {
-    /// What this encoder makes of a row.
-    pub fn of(encoder: &Encoder) -> Self {
+    /// The features that this encoder makes of a row.
+    pub fn from_encoder(encoder: &Encoder) -> Self {
         Self {
             d_dense: encoder.d_dense(),
             embeddings: encoder.embeddings(),

@@ -40,15 +40,6 @@ impl Leaf for Identity {
     }
 }
 
-/// A map, or tokens, as features: channel by channel, row by row, as torch's `flatten(1)`.
-pub(super) fn flatten(x: Value) -> Value {
-    match x {
-        Value::Map(x) => Value::Features(x.flatten(1, 3)),
-        Value::Tokens(x) => Value::Features(x.flatten(1, 2)),
-        other => other,
-    }
-}
-
 /// The features from `start` on, `length` of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,45 +67,6 @@ impl Leaf for Slice {
     }
     fn onnx(&self, graph: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
         Some(graph.slice(&x.name, self.start, self.start + self.length, 1))
-    }
-}
-
-/// A map, or tokens, as features: channel by channel, row by row, as torch's `flatten(1)`.
-pub(super) fn flatten(x: Value) -> Value {
-    match x {
-        Value::Map(x) => Value::Features(x.flatten(1, 3)),
-        Value::Tokens(x) => Value::Features(x.flatten(1, 2)),
-        other => other,
-    }
-}
-
-/// The features from `start` on, `length` of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Slice {
-    /// The first.
-    pub start: usize,
-    /// How many.
-    pub length: usize,
-}
-
-impl Slice {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
-        let features = at.features(input)?;
-        if self.length == 0 {
-            return Err(at.field("length", "at least 1", 0));
-        }
-        if self.start + self.length > features {
-            return Err(at.misfit(
-                format!("at least {} features", self.start + self.length),
-                input,
-                None,
-            ));
-        }
-        Ok(Shape::Features(self.length))
-    }
-    pub(super) fn forward(&self, x: Value) -> Value {
-        Value::Features(x.features().narrow(1, self.start, self.length))
     }
 }
 

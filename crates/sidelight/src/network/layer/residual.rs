@@ -6,7 +6,7 @@ use crate::network::run::{End, run_children};
 use crate::tensor::{activate, add_activate};
 
 /// The child of a residual block that the input goes through on its way around the body; torchvision's name.
-pub(in crate::network) const SHORTCUT: &str = "downsample";
+const SHORTCUT: &str = "downsample";
 
 /// `y = body(x) + shortcut(x)`.
 ///

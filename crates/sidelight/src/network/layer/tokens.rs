@@ -30,29 +30,6 @@ impl Leaf for ToTokens {
     }
 }
 
-/// A map as a sequence of its pixels, row by row.
-///
-/// # Shapes
-///
-/// - input: `[batch, channels, height, width]`
-/// - output: `[batch, height · width, channels]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ToTokens {}
-
-impl ToTokens {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
-        let [channels, height, width] = at.map(input)?;
-        Ok(Shape::Tokens {
-            n: height * width,
-            width: channels,
-        })
-    }
-    pub(super) fn forward(&self, x: Value) -> Value {
-        Value::Tokens(x.map().flatten::<3>(2, 3).swap_dims(1, 2))
-    }
-}
-
 /// Puts a learned token first and adds a learned position to every token.
 ///
 /// # Shapes

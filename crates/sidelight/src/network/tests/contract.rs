@@ -41,11 +41,11 @@ mod fusions {
             }
             #[test]
             fn spatial() {
-                keeps_the_contract(&config("small_cnn", $name, Arm::Both), &spatial(3));
+                keeps_the_contract(&config("small_cnn", $name, Arm::Both), &keypoints(3));
             }
             #[test]
             fn heatmap() {
-                keeps_the_contract(&with_heatmap("small_cnn", $name), &spatial(4));
+                keeps_the_contract(&with_heatmap("small_cnn", $name), &keypoints(4));
             }
             #[test]
             fn auxiliary_loss() {
@@ -72,7 +72,7 @@ mod backbones {
                 }
                 #[test]
                 fn concat_and_keypoints() {
-                    keeps_the_contract(&config(NAME, "concat", Arm::Both), &spatial(4));
+                    keeps_the_contract(&config(NAME, "concat", Arm::Both), &keypoints(4));
                 }
             })*)*
         };
@@ -80,7 +80,7 @@ mod backbones {
     crate::network::backbone::each_backbone!(tests);
 }
 
-fn spatial(n_outputs: usize) -> ModelSpec {
+fn keypoints(n_outputs: usize) -> ModelSpec {
     ModelSpec {
         spatial: true,
         ..spec(n_outputs, SIZE)
@@ -96,11 +96,11 @@ fn with_heatmap(backbone: &str, fusion: &str) -> ModelConfig {
 
 #[test]
 fn a_heatmap_of_a_residual_network_keeps_the_contract() {
-    keeps_the_contract(&with_heatmap("resnet18", "concat"), &spatial(4));
+    keeps_the_contract(&with_heatmap("resnet18", "concat"), &keypoints(4));
 }
 #[test]
 fn a_heatmap_of_an_inverted_residual_network_keeps_the_contract() {
-    keeps_the_contract(&with_heatmap("mobilenet_v2", "film"), &spatial(4));
+    keeps_the_contract(&with_heatmap("mobilenet_v2", "film"), &keypoints(4));
 }
 #[test]
 fn metadata_alone_keeps_the_contract() {
