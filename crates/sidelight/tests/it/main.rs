@@ -4,6 +4,7 @@
 mod comparison;
 mod explain;
 mod export;
+mod links;
 mod models;
 mod options;
 mod ranks;
