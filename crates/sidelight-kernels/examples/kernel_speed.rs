@@ -4,6 +4,8 @@
 //!
 //! Speeds are the best of several repeats, in GFLOP/s per thread, or GB/s of memory named by the call.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use sidelight_kernels::optimizer::AdamW;
 use sidelight_kernels::pool::{Pool2d, max_pool_backward, max_pool_forward};
 use sidelight_kernels::{

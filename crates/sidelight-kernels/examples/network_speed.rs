@@ -6,6 +6,8 @@
 //! One thread: images per second of processor time. Several: each takes whole images through the whole network, so
 //! that what passes between layers stays in its cache.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use sidelight_kernels::pool::{
     AdaptivePool2d, Pool2d, adaptive_average_pool_forward, max_pool_forward,
 };

@@ -453,7 +453,7 @@ struct PixelClass {
 impl PixelClass {
     /// The classes of all input pixels, as many as the stride's height times its width.
     fn all(c: &Conv2d) -> impl Iterator<Item = PixelClass> {
-        (0..c.stride[0] * c.stride[1]).map(|class| {
+        (0..c.stride[0] * c.stride[1]).map(move |class| {
             let (py, px) = (class / c.stride[1], class % c.stride[1]);
             let (rows, ty) = Axis::backward(c.in_h, c.stride[0], c.padding[0], c.kernel[0], py);
             let (cols, tx) = Axis::backward(c.in_w, c.stride[1], c.padding[1], c.kernel[1], px);

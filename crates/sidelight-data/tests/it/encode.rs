@@ -1,6 +1,11 @@
-use super::*;
-use crate::config::{CategoryEncoding, NumberScale};
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use sidelight_data::config::{CategoryEncoding, MetadataConfig, MetadataKind, NumberScale};
+use sidelight_data::dataset::{Metadata, MetadataColumn, MetadataValues};
+use sidelight_data::encode::category::{MISSING, UNKNOWN};
+use sidelight_data::encode::*;
+use sidelight_data::error::Error;
 
 fn column(name: &str, values: MetadataValues) -> MetadataColumn {
     MetadataColumn {
