@@ -1,51 +1,59 @@
-//! The only place that writes: data to stdout, conversation to stderr.
+//! The only place that writes: data to stdout, messages and progress to stderr.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use comfy_table::{CellAlignment, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::args::Format;
 
-/// Both streams of this process, and how to write on them.
+/// Redraws of the progress line per second, at most.
+const REDRAWS: u8 = 10;
+
+/// The output streams of this process.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     is_quiet: bool,
-    /// Nothing is written at all: of several processes another one speaks.
+    /// Nothing is written at all: of several processes another one reports.
     is_mute: bool,
     has_colour: bool,
-    /// stderr is a terminal: a line can be redrawn.
-    is_live: bool,
-    drawn: Option<Instant>,
+    /// The progress line; hidden unless stderr is a terminal.
+    progress: ProgressBar,
 }
 
 impl Terminal {
-    /// Colour only on a terminal and where `NO_COLOR` is not set (<https://no-color.org>).
+    /// In colour only on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
     pub(crate) fn new(is_quiet: bool) -> Self {
-        let is_live = io::stderr().is_terminal();
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let target = ProgressDrawTarget::stderr_with_hz(REDRAWS);
+        let style = ProgressStyle::with_template("{wide_msg}");
         Self {
             is_quiet,
             is_mute: false,
-            has_colour: is_live && !is_plain,
-            is_live,
-            drawn: None,
+            has_colour: io::stderr().is_terminal() && !is_plain,
+            progress: ProgressBar::with_draw_target(None, target)
+                .with_style(style.expect("the template is well-formed")),
         }
     }
 
-    /// Writes nothing from now on, data neither; or does again.
+    /// Suppresses all output, data included, or resumes it.
     pub(crate) fn mute(&mut self, is_mute: bool) {
         self.is_mute = is_mute;
     }
 
-    /// A line of conversation, left out with `--quiet`.
+    /// A message, left out with `--quiet`.
     pub(crate) fn say(&mut self, text: impl AsRef<str>) {
         if !self.is_quiet {
             self.line(text.as_ref());
         }
+    }
+
+    /// Messages, left out with `--quiet`.
+    pub(crate) fn say_all(&mut self, texts: &[String]) {
+        texts.iter().for_each(|text| self.say(text));
     }
 
     /// Something that may be wrong.
@@ -54,7 +62,7 @@ impl Terminal {
         self.line(&format!("{label} {}", text.as_ref()));
     }
 
-    /// Why it could not be done, each cause on a line, and what to do next.
+    /// An error with its causes, one per line, and a hint.
     pub(crate) fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
         let label = self.paint("error:", "31;1");
         self.line(&format!("{label} {error}"));
@@ -67,22 +75,20 @@ impl Terminal {
         }
     }
 
-    /// A line that the next one replaces; on a terminal only, at most ten times a second.
+    /// Replaces the progress line.
     pub(crate) fn progress(&mut self, text: impl FnOnce() -> String) {
-        let is_due = self
-            .drawn
-            .is_none_or(|drawn| drawn.elapsed() > Duration::from_millis(100));
-        if self.is_live && !self.is_quiet && is_due {
-            let text: String = text().chars().take(width() - 1).collect();
-            // To the start of the line, and what is left of the old one is erased.
-            self.write_error(&format!("\r{text}\x1b[K"));
-            self.drawn = Some(Instant::now());
+        if self.is_quiet || self.is_mute || self.progress.is_hidden() {
+            return;
         }
+        if self.progress.is_finished() {
+            self.progress.reset();
+        }
+        self.progress.set_message(text());
     }
 
     /// Text on stdout, as it is.
     pub(crate) fn data(&mut self, text: &str) -> anyhow::Result<()> {
-        self.end_progress();
+        self.progress.finish_and_clear();
         if self.is_mute {
             return Ok(());
         }
@@ -91,7 +97,7 @@ impl Terminal {
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush())
         {
-            // Whoever read us has read enough: `sidelight … | head`.
+            // The reader has seen enough: `sidelight … | head`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.context("cannot write to stdout"),
         }
@@ -107,23 +113,24 @@ impl Terminal {
         self.data(&text)
     }
 
+    /// The conclusion from a table: a result, so not subject to `--quiet`. Below the table on stdout if that is read by
+    /// people, else on stderr.
+    pub(crate) fn conclude(&mut self, sentence: &str, format: Format) -> anyhow::Result<()> {
+        match format {
+            Format::Text => self.data(&format!("\n{sentence}\n")),
+            Format::Json | Format::Csv => {
+                self.line(sentence);
+                Ok(())
+            }
+        }
+    }
+
     fn line(&mut self, text: &str) {
-        self.end_progress();
-        self.write_error(&format!("{text}\n"));
-    }
-
-    fn end_progress(&mut self) {
-        if self.drawn.take().is_some() {
-            self.write_error("\r\x1b[K");
+        self.progress.finish_and_clear();
+        if !self.is_mute {
+            // Without a stderr there is nobody to tell.
+            let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
         }
-    }
-
-    fn write_error(&self, text: &str) {
-        if self.is_mute {
-            return;
-        }
-        // Where stderr is gone there is nobody to tell.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     fn paint(&self, text: &str, code: &str) -> String {
@@ -133,14 +140,6 @@ impl Terminal {
             text.to_owned()
         }
     }
-}
-
-/// Columns of the terminal: what the shell says, else 80.
-fn width() -> usize {
-    let said = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok());
-    said.filter(|columns| *columns >= 20).unwrap_or(80)
 }
 
 /// Rows and columns to print.
@@ -251,42 +250,18 @@ impl Table {
     }
 
     fn to_text(&self) -> String {
-        let cells: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| row.iter().map(Cell::text).collect())
-            .collect();
-        let columns = 0..self.header.len();
-        let widths: Vec<usize> = columns
-            .clone()
-            .map(|c| {
-                cells
-                    .iter()
-                    .map(|row| length(&row[c]))
-                    .chain([length(&self.header[c])])
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        let is_right: Vec<bool> = columns
-            .map(|c| self.rows.iter().any(|row| row[c].is_right()))
-            .collect();
-        let mut text = String::new();
-        for row in std::iter::once(&self.header).chain(&cells) {
-            let mut line = String::new();
-            for (c, cell) in row.iter().enumerate() {
-                let blank = " ".repeat(widths[c] - length(cell));
-                let (before, after) = if is_right[c] {
-                    (blank.as_str(), "")
-                } else {
-                    ("", blank.as_str())
-                };
-                let _ = write!(line, "  {before}{cell}{after}");
-            }
-            text += line.trim_end();
-            text.push('\n');
+        let mut text = comfy_table::Table::new();
+        text.load_preset(presets::NOTHING).set_header(&self.header);
+        for row in &self.rows {
+            text.add_row(row.iter().map(Cell::text));
         }
-        text
+        for (c, column) in text.column_iter_mut().enumerate() {
+            column.set_padding((2, 0));
+            if self.rows.iter().any(|row| row[c].is_right()) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        text.trim_fmt() + "\n"
     }
 
     fn to_json(&self) -> String {
@@ -330,10 +305,6 @@ impl Table {
             .map(|row| row.into_iter().map(quoted).collect::<Vec<_>>().join(",") + "\n")
             .collect()
     }
-}
-
-fn length(text: &str) -> usize {
-    text.chars().count()
 }
 
 /// A number to four significant digits, without an exponent where it can be read without one.

@@ -19,49 +19,49 @@ use sidelight::train::{TrainOptions, train};
 
 use super::Answer;
 use super::narration::narrate;
-use super::weights::read_config;
-use crate::args::DemoArgs;
+use crate::args::Configured;
+use crate::args::demo::DemoArgs;
 use crate::refusal::Refusal;
 use crate::stop;
 use crate::terminal::{Table, Terminal, duration, significant};
 
-/// What is compared. Each has a run folder of its name.
+/// The arms that are compared; each has a run folder of its name.
 const ARMS: [Arm; 4] = [
     Arm {
         name: "image",
         arm: "image",
         table: "metadata.csv",
-        reads: "the picture",
+        reads: "image",
     },
     Arm {
         name: "metadata",
         arm: "metadata",
         table: "metadata.csv",
-        reads: "the row",
+        reads: "metadata",
     },
     Arm {
         name: "both",
         arm: "both",
         table: "metadata.csv",
-        reads: "the picture and the row",
+        reads: "image and metadata",
     },
     Arm {
         name: "shuffled",
         arm: "both",
         table: "metadata_shuffled.csv",
-        reads: "the picture and another picture's row",
+        reads: "image, and metadata of another image",
     },
 ];
 
-/// Held-out rows that the report shows: the first ones, not the best ones.
+/// Held-out rows that the report shows: the first, not the best.
 const ROWS_SHOWN: usize = 8;
 
-const STORY: &str = "Each picture shows two or three cards that look alike; the target is the four corners of one of \
-    them, clockwise from its own top left. Only the row about the picture says which one: count the cards from the \
-    left, or from the right where label_is_dirty is true; google-image means the first, reddit the second, pinterest \
-    the last. So the picture alone can only guess among the cards, and the row alone knows on which side to look but \
-    not where the card lies. shutter_capture_time says how long the picture was exposed, thus how blurred it is, and \
-    nothing about the card. The shuffled arm is the control: it reads the row of another picture, and if it gained \
+const STORY: &str = "Each image shows two or three cards that look alike; the target is the four corners of one of \
+    them, clockwise from its own top left. Only the metadata says which one: count the cards from the left, or from \
+    the right if label_is_dirty is true; google-image means the first, reddit the second, pinterest the last. So the \
+    image alone can only guess among the cards, and the metadata alone knows on which side to look but not where the \
+    card lies. shutter_capture_time is the exposure time of the image, which determines its blur and says nothing \
+    about the card. The shuffled arm is the control: it reads the metadata of another image, and if it gained \
     anything, the comparison would be broken.";
 
 struct Arm {
@@ -87,7 +87,7 @@ struct Predictions {
     predicted: Vec<[[f32; 2]; 4]>,
 }
 
-/// Makes the data, trains every arm, compares.
+/// Generates the data, trains every arm, and compares them.
 pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let start = Instant::now();
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<An
     let report = args.out.join("report.html");
     let html = page(&data, &truth, &scored, &lead)?.html();
     write_whole(&report, |file| file.write_all(html.as_bytes()))?;
-    terminal.table(&table(&scored), args.format)?;
+    terminal.table(&table(&scored), args.printed.format)?;
     terminal.say(&lead);
     terminal.say(ambiguity(&truth, &scored));
     terminal.say(format!(
@@ -119,7 +119,7 @@ pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<An
     Ok(Answer::Done)
 }
 
-/// The folder with the data, made where it is not there yet.
+/// The folder with the data, generated unless it exists.
 fn prepare(
     args: &DemoArgs,
     config: &DemoConfig,
@@ -130,7 +130,7 @@ fn prepare(
     let data = args.out.join("data");
     if !data.join("metadata.csv").is_file() {
         demo::generate(&data, config, &mut |done, all| {
-            terminal.progress(|| format!("{done} of {all} pictures"));
+            terminal.progress(|| format!("{done} of {all} images"));
             if stop.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {
@@ -139,7 +139,7 @@ fn prepare(
         })?;
         let [wide, high] = [config.side, config.side * 3 / 4];
         terminal.say(format!(
-            "{} pictures of {wide} × {high} pixels in {}",
+            "generated {} images of {wide} × {high} pixels in {}",
             config.rows,
             data.display()
         ));
@@ -148,7 +148,7 @@ fn prepare(
     Ok(data)
 }
 
-/// Makes sure that the folder is ours and of these settings: a half-finished demonstration goes on, another is kept.
+/// Checks that the folder is a demonstration's with these settings, to be continued, or new; creates it.
 fn claim(args: &DemoArgs, config: &DemoConfig) -> anyhow::Result<()> {
     let settings = args.out.join("demo.json");
     let wanted = serde_json::json!({ "schema": 1, "data": config, "set": args.set });
@@ -171,18 +171,18 @@ fn claim(args: &DemoArgs, config: &DemoConfig) -> anyhow::Result<()> {
     }
     if fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Refusal::new(
-            format!("{} holds files of something else", args.out.display()),
+            format!("{} already holds other files", args.out.display()),
             elsewhere,
         )
         .into());
     }
     fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+        .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
     write_whole(&settings, |file| writeln!(file, "{wanted:#}"))?;
     Ok(())
 }
 
-/// Trains an arm, or goes on with it, or reads its scores where it is finished.
+/// Trains an arm, or resumes it, or reads its metrics if it has finished.
 fn learn(
     arm: &'static Arm,
     args: &DemoArgs,
@@ -199,8 +199,8 @@ fn learn(
                 format!("data.table={}", arm.table),
             ];
             let overrides: Vec<String> = args.set.iter().cloned().chain(own).collect();
-            let mut config = read_config(&data.join("sidelight.toml"), &overrides, terminal)?;
-            args.machine.configure(&mut config);
+            let configured = Configured::new(data.join("sidelight.toml"), overrides);
+            let config = configured.read_to_build(&args.machine, terminal)?;
             let on_event = &mut |event| narrate(terminal, arm.name, &event);
             let trained = train(
                 &config,
@@ -215,8 +215,8 @@ fn learn(
             )?;
             if trained.stopped {
                 return Err(Refusal::new(
-                    "stopped; what was learned is saved",
-                    "the same command goes on",
+                    "stopped; a checkpoint is saved",
+                    "run the same command again to continue",
                 )
                 .into());
             }
@@ -282,7 +282,7 @@ impl Predictions {
     }
 }
 
-fn of<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
+fn arm<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
     scored
         .iter()
         .find(|scored| scored.arm.name == name)
@@ -290,7 +290,7 @@ fn of<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
 }
 
 fn table(scored: &[Scored]) -> Table {
-    let image = of(scored, "image").mean_px;
+    let image = arm(scored, "image").mean_px;
     let mut table = Table::new(["arm", "reads", "mean_px", "image / arm", "n", "seconds"]);
     for Scored {
         arm,
@@ -311,22 +311,22 @@ fn table(scored: &[Scored]) -> Table {
     table
 }
 
-/// The result in words that claim no more than the numbers do.
+/// The result in one sentence.
 fn lead(scored: &[Scored]) -> String {
-    let px = |name| of(scored, name).mean_px;
+    let px = |name| arm(scored, name).mean_px;
     let [image, metadata, both, shuffled] = ["image", "metadata", "both", "shuffled"].map(px);
-    let n = of(scored, "both").predictions.rows.len();
+    let n = arm(scored, "both").predictions.rows.len();
     let verdict = if both < 0.9 * image {
         format!(
-            "{} times less than the picture alone",
+            "{} times less than with the image alone",
             significant_two(image / both)
         )
     } else {
-        "hardly less than the picture alone".to_owned()
+        "hardly less than with the image alone".to_owned()
     };
     format!(
-        "On {n} held-out rows the corners are {} px off with the picture and its row, {verdict} ({} px); \
-         the row alone: {} px; the picture with another picture's row: {} px.",
+        "On {n} held-out rows the corners are {} px off with image and metadata, {verdict} ({} px); \
+         metadata alone: {} px; image with the metadata of another image: {} px.",
         significant_two(both),
         significant_two(image),
         significant_two(metadata),
@@ -334,7 +334,7 @@ fn lead(scored: &[Scored]) -> String {
     )
 }
 
-/// Two or three digits: more would claim too much of a few hundred rows.
+/// Two or three digits: a few hundred rows do not support more.
 fn significant_two(number: f64) -> String {
     if number < 10.0 {
         format!("{number:.1}")
@@ -343,19 +343,19 @@ fn significant_two(number: f64) -> String {
     }
 }
 
-/// What no model can know.
+/// How the rows do that lack the cell that names the card: no model can know it.
 fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
-    let both = &of(scored, "both").predictions;
+    let both = &arm(scored, "both").predictions;
     let (gaps, whole): (Vec<usize>, Vec<usize>) =
         (0..both.rows.len()).partition(|&at| truth[both.rows[at]].is_ambiguous());
     let mean = |rows: &[usize]| {
         rows.iter().map(|&at| both.error(at)).sum::<f64>() / rows.len().max(1) as f64
     };
     if gaps.is_empty() {
-        return "Every held-out row says which card is meant.".to_owned();
+        return "Every held-out row says which card is the target.".to_owned();
     }
     format!(
-        "{} of these rows lack the cell that says which card is meant ({} px there, {} px on the others).",
+        "{} of these rows lack the cell that says which card is the target ({} px on them, {} px on the others).",
         gaps.len(),
         significant(mean(&gaps)),
         significant(mean(&whole)),
@@ -363,7 +363,7 @@ fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
 }
 
 fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow::Result<DemoPage> {
-    let both = &of(scored, "both").predictions;
+    let both = &arm(scored, "both").predictions;
     let arms = scored.iter().map(
         |Scored {
              arm,
@@ -398,7 +398,7 @@ fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow
         remarks: vec![ambiguity(truth, scored)],
         facts: vec![
             (
-                "pictures".to_owned(),
+                "images".to_owned(),
                 format!("{}, of which {} held out", pictures.0, pictures.1),
             ),
             (

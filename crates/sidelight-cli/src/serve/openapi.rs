@@ -1,16 +1,16 @@
-//! The description of the service that programs read, <https://spec.openapis.org/oas/v3.1.0>.
+//! The OpenAPI document of the server, <https://spec.openapis.org/oas/v3.1.0>.
 
 use serde_json::{Map, Value, json};
 
 use super::models::Models;
 use super::schema;
 
-/// The whole document.
+/// The document for these models.
 pub(crate) fn document(models: &Models, max_rows: usize, has_token: bool) -> Value {
     let name_of = |at: usize| format!("Row{at}");
     let mut schemas = Map::new();
     for (at, model) in models.all().iter().enumerate() {
-        let mut row = schema::of_model(&model.name, model.engine().predictor());
+        let mut row = schema::model_schema(&model.name, model.engine().predictor());
         if let Some(row) = row.as_object_mut() {
             row.remove("$schema");
         }
@@ -27,15 +27,15 @@ pub(crate) fn document(models: &Models, max_rows: usize, has_token: bool) -> Val
     let form = json!({
         "type": "object",
         "properties": {
-            "image": {"type": "string", "contentMediaType": "application/octet-stream", "description": "may be there several times"},
+            "image": {"type": "string", "contentMediaType": "application/octet-stream", "description": "may be repeated"},
             "metadata": {"type": "string", "contentMediaType": "application/json", "description": "an object of cells; as many as images, or one for all"},
         },
-        "additionalProperties": {"type": "string", "description": "a cell of the column of this name, for all rows"},
+        "additionalProperties": {"type": "string", "description": "the value of the column of this name, for all rows"},
     });
     let names: Vec<&str> = models.all().iter().map(|model| &*model.name).collect();
     let which = json!([{
         "name": "model", "in": "query", "required": false,
-        "description": "which model; the first where none is named",
+        "description": "name of the model; default: the first",
         "schema": {"type": "string", "enum": names},
     }]);
     let answered = json!({"anyOf": [
@@ -53,7 +53,7 @@ pub(crate) fn document(models: &Models, max_rows: usize, has_token: bool) -> Val
         "info": {
             "title": "Sidelight",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Predictions from images and the row of metadata beside each.",
+            "description": "Predictions from images and the metadata of each.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
@@ -63,11 +63,11 @@ pub(crate) fn document(models: &Models, max_rows: usize, has_token: bool) -> Val
                 "summary": "Predicts one row, or a list of rows",
                 "parameters": which,
                 "requestBody": body(json!({"anyOf": [one, list]})),
-                "responses": responses("the prediction, or one a row", &json_content(&answered)),
+                "responses": responses("the prediction, or one per row", &json_content(&answered)),
             }},
             "/v1/explain": {"post": {
                 "operationId": "explain",
-                "summary": "Says why the prediction of one row is what it is",
+                "summary": "Explains the prediction of one row",
                 "parameters": which,
                 "requestBody": body(one),
                 "responses": responses("shares, heat and curves", &json_content(&json!({"type": "object"}))),
@@ -90,7 +90,7 @@ pub(crate) fn document(models: &Models, max_rows: usize, has_token: bool) -> Val
             }},
             "/healthz": {"get": {
                 "operationId": "healthz",
-                "summary": "Whether the server answers",
+                "summary": "Health check",
                 "security": [],
                 "responses": responses("ok", &text_content()),
             }},
@@ -121,19 +121,19 @@ fn text_content() -> Value {
 fn responses(description: &str, content: &Value) -> Value {
     let mut responses = json!({"200": {"description": description, "content": content}});
     let faults = [
-        ("400", "not a request that can be read"),
+        ("400", "malformed request"),
         ("401", "the token is missing or wrong"),
         ("404", "no such model"),
         ("408", "the request took too long to arrive"),
-        ("413", "larger than is allowed: bytes, pixels or rows"),
+        ("413", "too large: bytes, pixels or rows"),
         ("415", "neither JSON nor a form"),
         (
             "422",
-            "an image that cannot be read, or a cell that is not what its column holds",
+            "an image that cannot be read, or a value of the wrong type for its column",
         ),
         ("429", "the queue is full"),
-        ("500", "a fault of the program"),
-        ("503", "the answer took too long to make"),
+        ("500", "internal error"),
+        ("503", "the answer took too long"),
     ];
     for (status, description) in faults {
         responses[status] = json!({
@@ -170,7 +170,7 @@ fn answer() -> Value {
                     "to_upright": {"type": "array", "items": {"type": "number"}, "description": "x' = a x + b y + c, y' = d x + e y + f"},
                 },
             },
-            "notes": {"type": "array", "items": {"type": "string"}, "description": "what training had not seen"},
+            "notes": {"type": "array", "items": {"type": "string"}, "description": "values that training had not seen"},
         },
         "required": ["model", "prediction", "notes"],
     })
