@@ -167,17 +167,12 @@ struct ParsedRequest<'a> {
 
 impl App {
     fn model(&self, query: ModelQuery) -> Result<&ServedModel, Fault> {
-        let malformed = |_| {
-            Fault::new(StatusCode::BAD_REQUEST, "malformed query").hint("use ?model=NAME")
-        };
+        let malformed =
+            |_| Fault::new(StatusCode::BAD_REQUEST, "malformed query").hint("use ?model=NAME");
         self.models.get(query.map_err(malformed)?.model.as_deref())
     }
 
-    async fn parse(
-        &self,
-        query: ModelQuery,
-        request: Request,
-    ) -> Result<ParsedRequest<'_>, Fault> {
+    async fn parse(&self, query: ModelQuery, request: Request) -> Result<ParsedRequest<'_>, Fault> {
         let model = self.model(query)?;
         let engine = model.engine();
         let (parts, body) = request.into_parts();

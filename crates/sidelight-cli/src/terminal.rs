@@ -108,7 +108,7 @@ impl Terminal {
         let text = match format {
             Format::Text => table.to_text(),
             Format::Json => table.to_json(),
-            Format::Csv => table.to_csv(),
+            Format::Csv => table.to_csv()?,
         };
         self.data(&text)
     }
@@ -129,7 +129,9 @@ impl Terminal {
         self.progress.finish_and_clear();
         if !self.is_mute {
             // Without a stderr there is nobody to tell.
-            let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+            let _ = io::stderr()
+                .lock()
+                .write_all(format!("{text}\n").as_bytes());
         }
     }
 
@@ -212,29 +214,16 @@ impl Cell {
 
 impl Table {
     /// A table without rows.
-    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
+    pub(crate) fn new(header: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
-            header: header.map(str::to_owned).to_vec(),
+            header: header.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row: one cell per column.
-    pub(crate) fn push<const N: usize>(&mut self, cells: [Cell; N]) {
-        debug_assert_eq!(N, self.header.len());
-        self.rows.push(cells.into());
-    }
-
-    /// A table without rows, of columns that are known only now.
-    pub(crate) fn with_header(header: Vec<String>) -> Self {
-        Self {
-            header,
-            rows: Vec::new(),
-        }
-    }
-
-    /// Adds a row: one cell per column.
-    pub(crate) fn push_row(&mut self, cells: Vec<Cell>) {
+    pub(crate) fn push(&mut self, cells: impl Into<Vec<Cell>>) {
+        let cells = cells.into();
         debug_assert_eq!(cells.len(), self.header.len());
         self.rows.push(cells);
     }
@@ -287,23 +276,16 @@ impl Table {
         )
     }
 
-    fn to_csv(&self) -> String {
-        let quoted = |cell: String| {
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell
-            }
-        };
-        let whole = |cell: &Cell| match cell {
-            Cell::Number(number) => number.to_string(),
-            cell => cell.text(),
-        };
-        let rows = self.rows.iter().map(|row| row.iter().map(whole).collect());
-        std::iter::once(self.header.clone())
-            .chain(rows)
-            .map(|row| row.into_iter().map(quoted).collect::<Vec<_>>().join(",") + "\n")
-            .collect()
+    fn to_csv(&self) -> anyhow::Result<String> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(&self.header)?;
+        for row in &self.rows {
+            csv.write_record(row.iter().map(|cell| match cell {
+                Cell::Number(number) => number.to_string(),
+                cell => cell.text(),
+            }))?;
+        }
+        Ok(String::from_utf8(csv.into_inner()?)?)
     }
 }
 
@@ -375,7 +357,7 @@ mod tests {
     #[test]
     fn csv_quotes_what_needs_it() {
         assert_eq!(
-            example().to_csv(),
+            example().to_csv().unwrap(),
             "arm,mean_px,n\nimage,21.5,400\n\"a, \"\"b\"\"\",,7\n"
         );
     }

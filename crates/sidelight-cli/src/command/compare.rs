@@ -152,10 +152,7 @@ impl Progress {
                 } else {
                     String::new()
                 };
-                terminal.say(format!(
-                    "{}{kept}; {todo} to run",
-                    count(*jobs, "training")
-                ));
+                terminal.say(format!("{}{kept}; {todo} to run", count(*jobs, "training")));
             }
             Event::Features { done, rows } => {
                 terminal.progress(|| format!("features, computed once: {done} of {rows} rows"));

@@ -31,25 +31,25 @@ const ARMS: [Arm; 4] = [
         name: "image",
         arm: "image",
         table: "metadata.csv",
-        reads: "image",
+        reads: "the image",
     },
     Arm {
         name: "metadata",
         arm: "metadata",
         table: "metadata.csv",
-        reads: "metadata",
+        reads: "its metadata",
     },
     Arm {
         name: "both",
         arm: "both",
         table: "metadata.csv",
-        reads: "image and metadata",
+        reads: "the image and its metadata",
     },
     Arm {
         name: "shuffled",
         arm: "both",
         table: "metadata_shuffled.csv",
-        reads: "image, and metadata of another image",
+        reads: "the image and another image's metadata",
     },
 ];
 
@@ -79,12 +79,19 @@ struct Scored {
     seconds: f64,
 }
 
-/// A `predictions.csv` of points.
+/// A `predictions.csv` of corners.
 struct Predictions {
     /// Row of the table, from 0.
     rows: Vec<usize>,
-    truth: Vec<[[f32; 2]; 4]>,
-    predicted: Vec<[[f32; 2]; 4]>,
+    /// The corners of each row, in pixels of its image.
+    corners: Vec<[Corner; 4]>,
+}
+
+/// Where a corner is, and where a model puts it.
+#[derive(Clone, Copy)]
+struct Corner {
+    truth: [f32; 2],
+    prediction: [f32; 2],
 }
 
 /// Generates the data, trains every arm, and compares them.
@@ -241,44 +248,40 @@ impl Predictions {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let table = Rows::read(path)?;
         let number = |name: &str, row: usize| -> anyhow::Result<f32> {
-            let column = table.column(name)?;
-            let value = match column.cell(row) {
+            let value = match table.column(name)?.cell(row) {
                 Cell::Number(number) => Some(number as f32),
                 Cell::Text(text) => text.parse().ok(),
                 _ => None,
             };
-            value.with_context(|| format!("{}: no number", table.place(row, name)))
+            value.with_context(|| format!("{}: not a number", table.place(row, name)))
         };
-        let corners = |prefix: &str, row: usize| -> anyhow::Result<[[f32; 2]; 4]> {
-            let mut corners = [[0.0; 2]; 4];
-            for (point, corner) in corners.iter_mut().enumerate() {
-                *corner = [
-                    number(&format!("{prefix}x{point}"), row)?,
-                    number(&format!("{prefix}y{point}"), row)?,
-                ];
-            }
-            Ok(corners)
+        let point = |prefix: &str, at: usize, row: usize| {
+            let coordinate = |axis| number(&format!("{prefix}{axis}{at}"), row);
+            anyhow::Ok([coordinate('x')?, coordinate('y')?])
         };
-        let all = |prefix: &str| {
-            (0..table.n_rows)
-                .map(|row| corners(prefix, row))
-                .collect::<anyhow::Result<Vec<_>>>()
+        let corner = |at, row| {
+            anyhow::Ok(Corner {
+                truth: point("true_", at, row)?,
+                prediction: point("", at, row)?,
+            })
         };
-        let rows = (0..table.n_rows).map(|row| Ok(number("row", row)? as usize - 1));
-        Ok(Self {
-            rows: rows.collect::<anyhow::Result<_>>()?,
-            truth: all("true_")?,
-            predicted: all("")?,
-        })
+        let (mut rows, mut corners) = (Vec::new(), Vec::new());
+        for row in 0..table.n_rows {
+            rows.push(number("row", row)? as usize - 1);
+            let corner = |at| corner(at, row);
+            corners.push([corner(0)?, corner(1)?, corner(2)?, corner(3)?]);
+        }
+        Ok(Self { rows, corners })
     }
 
     /// Mean distance between true and predicted corners of a row, pixels.
     fn error(&self, at: usize) -> f64 {
-        let pairs = self.truth[at].iter().zip(&self.predicted[at]);
-        pairs
-            .map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1])))
-            .sum::<f64>()
-            / 4.0
+        let distance =
+            |Corner {
+                 truth: a,
+                 prediction: b,
+             }: &Corner| { f64::from((a[0] - b[0]).hypot(a[1] - b[1])) };
+        self.corners[at].iter().map(distance).sum::<f64>() / 4.0
     }
 }
 
@@ -292,20 +295,14 @@ fn arm<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
 fn table(scored: &[Scored]) -> Table {
     let image = arm(scored, "image").mean_px;
     let mut table = Table::new(["arm", "reads", "mean_px", "image / arm", "n", "seconds"]);
-    for Scored {
-        arm,
-        mean_px,
-        predictions,
-        seconds,
-    } in scored
-    {
+    for scored in scored {
         table.push([
-            arm.name.into(),
-            arm.reads.into(),
-            (*mean_px).into(),
-            (image / mean_px).into(),
-            predictions.rows.len().into(),
-            (*seconds).into(),
+            scored.arm.name.into(),
+            scored.arm.reads.into(),
+            scored.mean_px.into(),
+            (image / scored.mean_px).into(),
+            scored.predictions.rows.len().into(),
+            scored.seconds.into(),
         ]);
     }
     table
@@ -325,8 +322,8 @@ fn lead(scored: &[Scored]) -> String {
         "hardly less than with the image alone".to_owned()
     };
     format!(
-        "On {n} held-out rows the corners are {} px off with image and metadata, {verdict} ({} px); \
-         metadata alone: {} px; image with the metadata of another image: {} px.",
+        "On {n} held-out rows the corners are {} px off with the image and its metadata, {verdict} ({} px); \
+         metadata alone: {} px; image with another image's metadata: {} px.",
         significant_two(both),
         significant_two(image),
         significant_two(metadata),
@@ -364,20 +361,13 @@ fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
 
 fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow::Result<DemoPage> {
     let both = &arm(scored, "both").predictions;
-    let arms = scored.iter().map(
-        |Scored {
-             arm,
-             mean_px,
-             predictions,
-             ..
-         }| DemoArm {
-            name: arm.name.to_owned(),
-            reads: arm.reads.to_owned(),
-            n: predictions.rows.len(),
-            mean: *mean_px,
-            spread: None,
-        },
-    );
+    let arms = scored.iter().map(|scored| DemoArm {
+        name: scored.arm.name.to_owned(),
+        reads: scored.arm.reads.to_owned(),
+        n: scored.predictions.rows.len(),
+        mean: scored.mean_px,
+        spread: None,
+    });
     let mut rows = Vec::new();
     for at in 0..both.rows.len().min(ROWS_SHOWN) {
         rows.push(shown(
@@ -422,16 +412,13 @@ fn shown(
     scored: &[Scored],
 ) -> anyhow::Result<report::DemoRow> {
     let picture = decode(&ImageSource::Path(data.join(&row.file_name)), None)?;
-    let outcome = |Scored { predictions, .. }: &Scored| {
-        let pairs = predictions.truth[at].iter().zip(&predictions.predicted[at]);
-        Outcome::Points(
-            pairs
-                .map(|(&truth, &point)| PointMark {
-                    truth: Some(truth),
-                    prediction: Some(point),
-                })
-                .collect(),
-        )
+    let mark = |&Corner { truth, prediction }: &Corner| PointMark {
+        truth: Some(truth),
+        prediction: Some(prediction),
+    };
+    let outcome = |scored: &Scored| {
+        let corners = &scored.predictions.corners[at];
+        Outcome::Points(corners.iter().map(mark).collect())
     };
     let cells = row.metadata().map(|(name, cell)| (name.to_owned(), cell));
     Ok(report::DemoRow {

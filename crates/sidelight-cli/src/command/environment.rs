@@ -191,11 +191,7 @@ mod tests {
     #[test]
     fn a_proxy_is_that_of_the_scheme_unless_the_host_is_excepted() {
         let proxy = |endpoint: &str, no_proxy: &str| {
-            set(&[
-                ("HTTPS_PROXY", "http://proxy:3128"),
-                ("NO_PROXY", no_proxy),
-            ])
-            .proxy(endpoint)
+            set(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", no_proxy)]).proxy(endpoint)
         };
         let hub = "https://huggingface.co";
         assert_eq!(proxy(hub, "").as_deref(), Some("http://proxy:3128"));
@@ -222,8 +218,13 @@ mod tests {
     #[test]
     fn the_proxy_of_a_store_is_that_of_its_endpoint() {
         let proxy = |table: &str, more: (&str, &str)| {
-            let proxies = [("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "near.org")];
-            set(&[&proxies[..], &[more]].concat()).store(Path::new(table)).proxy
+            let proxies = [
+                ("HTTPS_PROXY", "http://proxy:3128"),
+                ("NO_PROXY", "near.org"),
+            ];
+            set(&[&proxies[..], &[more]].concat())
+                .store(Path::new(table))
+                .proxy
         };
         let nothing = ("", "");
         assert_eq!(

@@ -30,7 +30,10 @@ pub(crate) fn run(
 }
 
 /// The model, the rows, and the noun for them.
-fn read(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<(Model, Dataset, &'static str)> {
+fn read(
+    args: &EvalArgs,
+    terminal: &mut Terminal,
+) -> anyhow::Result<(Model, Dataset, &'static str)> {
     args.machine.prepare()?;
     let model = args.machine.load(&args.run)?;
     let (dataset, noun) = rows::read(&model.config, args.table.as_deref(), terminal)?;

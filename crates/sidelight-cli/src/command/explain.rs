@@ -177,13 +177,13 @@ fn worth_table(worth: &[Importance]) -> Table {
     for change in metrics {
         header.extend([change.metric.to_owned(), format!("{}_sd", change.metric)]);
     }
-    let mut table = Table::with_header(header);
+    let mut table = Table::new(header);
     for importance in worth {
         let mut cells: Vec<Cell> = vec![importance.column.as_str().into()];
         for change in &importance.changes {
             cells.extend([Cell::from(change.mean), Cell::from(change.sd)]);
         }
-        table.push_row(cells);
+        table.push(cells);
     }
     table
 }

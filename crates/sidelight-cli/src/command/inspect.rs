@@ -63,7 +63,12 @@ fn tensors(path: &Path, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Tabl
     for (key, shape) in file.keys().into_iter().filter(|(key, _)| is_wanted(key)) {
         table.push([
             key.into(),
-            shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("×").into(),
+            shape
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("×")
+                .into(),
             shape.iter().product::<usize>().into(),
         ]);
     }

@@ -32,7 +32,12 @@ pub(crate) fn run(args: &LrFindArgs, terminal: &mut Terminal) -> anyhow::Result<
     terminal.table(&table, args.printed.format)?;
     args.page.write(terminal, || {
         let title = args.configured.config.display().to_string();
-        Ok(rate_page(&title, &found.rates, &found.losses, found.suggestion))
+        Ok(rate_page(
+            &title,
+            &found.rates,
+            &found.losses,
+            found.suggestion,
+        ))
     })?;
     Ok(match found.suggestion {
         Some(rate) => {

@@ -8,8 +8,8 @@ use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, p
 use sidelight::ranks::{Ranks, agree};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 
-use super::{Answer, problems};
 use super::environment::Variables;
+use super::{Answer, problems};
 use crate::args::predict::PredictArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Terminal, count, duration, significant};

@@ -135,7 +135,7 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
     if subject.predictions.is_some() {
         header.extend(["prediction".to_owned(), "loss".to_owned()]);
     }
-    let mut table = Table::with_header(header);
+    let mut table = Table::new(header);
     for &row in &batch.rows {
         let mut cells: Vec<Cell> = vec![(dataset.rows[row] + 1).into(), image(dataset, row).into()];
         let metadata = as_read(&dataset.metadata, row);
@@ -150,7 +150,7 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
             cells.push(prediction.map(|_| predicted).into());
             cells.push(loss.filter(|loss| loss.is_finite()).into());
         }
-        table.push_row(cells);
+        table.push(cells);
     }
     table
 }
@@ -364,7 +364,9 @@ fn in_words(outcome: &Outcome) -> [String; 2] {
         Outcome::Classes(labels) => {
             let present = labels.iter().filter(|label| label.truth == Some(true));
             let p = |label: &LabelBar| label.probability.filter(|p| *p >= 0.5);
-            let predicted = labels.iter().filter_map(|label| Some((&label.name, p(label)?)));
+            let predicted = labels
+                .iter()
+                .filter_map(|label| Some((&label.name, p(label)?)));
             [
                 joined(present.map(|label| label.name.clone())),
                 joined(predicted.map(likely)),

@@ -46,7 +46,11 @@ impl BodyReader {
     }
 
     /// Reads a body.
-    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<BufferedBody, Fault> {
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+    ) -> Result<BufferedBody, Fault> {
         if let Some(coding) = headers.get(header::CONTENT_ENCODING) {
             return Err(Fault::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -79,12 +83,8 @@ impl BodyReader {
                 )
             })?;
             let Some(frame) = frame else { break };
-            let frame = frame.map_err(|_| {
-                Fault::new(
-                    StatusCode::BAD_REQUEST,
-                    "the request ended early",
-                )
-            })?;
+            let frame = frame
+                .map_err(|_| Fault::new(StatusCode::BAD_REQUEST, "the request ended early"))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };

@@ -223,7 +223,8 @@ impl Engine {
             let slot = slots
                 .split_one()
                 .ok_or_else(|| Fault::internal("a slot is missing"))?;
-            reading.spawn(async move { (at, engine.predict_one(row, n > 1, &decoders, slot).await) });
+            reading
+                .spawn(async move { (at, engine.predict_one(row, n > 1, &decoders, slot).await) });
         }
         let mut answers: Vec<Option<PredictedRow>> = (0..n).map(|_| None).collect();
         while let Some(done) = reading.join_next().await {

@@ -51,7 +51,11 @@ impl Fault {
     }
 
     /// The library's error about a row of a request.
-    pub(crate) fn from_row_error(error: &sidelight::Error, number: usize, is_one_of_many: bool) -> Self {
+    pub(crate) fn from_row_error(
+        error: &sidelight::Error,
+        number: usize,
+        is_one_of_many: bool,
+    ) -> Self {
         use sidelight::Error as E;
         let status = match error {
             E::ImagePixels { .. } | E::ImageBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -79,8 +83,7 @@ impl Fault {
 
     /// 500: a bug in this program, without its details.
     pub(crate) fn internal(what: &str) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, what)
-            .hint("this is a bug: please report it")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, what).hint("this is a bug: please report it")
     }
 }
 

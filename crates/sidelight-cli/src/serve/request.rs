@@ -136,7 +136,11 @@ fn decoded(name: &str, text: &str) -> Result<ImageSource, Fault> {
     })
 }
 
-async fn parse_form(headers: &HeaderMap, body: Bytes, max_rows: usize) -> Result<PredictRequest, Fault> {
+async fn parse_form(
+    headers: &HeaderMap,
+    body: Bytes,
+    max_rows: usize,
+) -> Result<PredictRequest, Fault> {
     let mut request = Request::new(Body::from(body));
     *request.headers_mut() = headers.clone();
     let mut form = Multipart::from_request(request, &())

@@ -69,7 +69,10 @@ fn what_cannot_be_served_is_said_at_once() {
     for (line, expected) in [
         ("serve runs/nowhere", "nowhere"),
         ("serve runs/a runs/a", "two models are named `a`"),
-        ("serve runs/a --token-file short.txt", "does not hold a token"),
+        (
+            "serve runs/a --token-file short.txt",
+            "does not hold a token",
+        ),
         (
             "serve runs/a --allow-origin example.org",
             "is not an origin",
