@@ -1,16 +1,16 @@
 //! The only place that writes: data to stdout, messages and progress to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use comfy_table::{CellAlignment, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::args::Format;
 
-/// Redraws of the progress line per second, at most.
-const REDRAWS: u8 = 10;
+/// Time between two redraws of the progress line.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The output streams of this process.
 #[derive(Debug)]
@@ -19,8 +19,10 @@ pub(crate) struct Terminal {
     /// Nothing is written at all: of several processes another one reports.
     is_mute: bool,
     has_colour: bool,
-    /// The progress line; hidden unless stderr is a terminal.
-    progress: ProgressBar,
+    /// stderr is a terminal: the progress line can be redrawn.
+    is_live: bool,
+    /// When the progress line was drawn, while it is there.
+    drawn: Option<Instant>,
 }
 
 impl Terminal {
@@ -28,14 +30,13 @@ impl Terminal {
     pub(crate) fn new(is_quiet: bool) -> Self {
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let target = ProgressDrawTarget::stderr_with_hz(REDRAWS);
-        let style = ProgressStyle::with_template("{wide_msg}");
+        let is_live = io::stderr().is_terminal();
         Self {
             is_quiet,
             is_mute: false,
-            has_colour: io::stderr().is_terminal() && !is_plain,
-            progress: ProgressBar::with_draw_target(None, target)
-                .with_style(style.expect("the template is well-formed")),
+            has_colour: is_live && !is_plain,
+            is_live,
+            drawn: None,
         }
     }
 
@@ -75,20 +76,22 @@ impl Terminal {
         }
     }
 
-    /// Replaces the progress line.
+    /// Redraws the progress line; on a terminal only, at most ten times a second.
     pub(crate) fn progress(&mut self, text: impl FnOnce() -> String) {
-        if self.is_quiet || self.is_mute || self.progress.is_hidden() {
-            return;
+        let is_due = self
+            .drawn
+            .is_none_or(|drawn| drawn.elapsed() > REDRAW_INTERVAL);
+        if self.is_live && !self.is_quiet && is_due {
+            let text: String = text().chars().take(width() - 1).collect();
+            // To the start of the line, and erases what is left of the old one.
+            self.write_error(&format!("\r{text}\x1b[K"));
+            self.drawn = Some(Instant::now());
         }
-        if self.progress.is_finished() {
-            self.progress.reset();
-        }
-        self.progress.set_message(text());
     }
 
     /// Text on stdout, as it is.
     pub(crate) fn data(&mut self, text: &str) -> anyhow::Result<()> {
-        self.progress.finish_and_clear();
+        self.end_progress();
         if self.is_mute {
             return Ok(());
         }
@@ -126,12 +129,20 @@ impl Terminal {
     }
 
     fn line(&mut self, text: &str) {
-        self.progress.finish_and_clear();
+        self.end_progress();
+        self.write_error(&format!("{text}\n"));
+    }
+
+    fn end_progress(&mut self) {
+        if self.drawn.take().is_some() {
+            self.write_error("\r\x1b[K");
+        }
+    }
+
+    fn write_error(&self, text: &str) {
         if !self.is_mute {
             // Without a stderr there is nobody to tell.
-            let _ = io::stderr()
-                .lock()
-                .write_all(format!("{text}\n").as_bytes());
+            let _ = io::stderr().lock().write_all(text.as_bytes());
         }
     }
 
@@ -142,6 +153,13 @@ impl Terminal {
             text.to_owned()
         }
     }
+}
+
+/// Columns of the terminal: what the shell says, else 80.
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS");
+    let columns = columns.ok().and_then(|columns| columns.parse().ok());
+    columns.filter(|columns| *columns >= 20).unwrap_or(80)
 }
 
 /// Rows and columns to print.
@@ -240,7 +258,7 @@ impl Table {
 
     fn to_text(&self) -> String {
         let mut text = comfy_table::Table::new();
-        text.load_preset(presets::NOTHING).set_header(&self.header);
+        text.load_style(presets::NOTHING).set_header(&self.header);
         for row in &self.rows {
             text.add_row(row.iter().map(Cell::text));
         }
