@@ -2,6 +2,7 @@
 
 use sidelight::audit::{Advice, Audit, Power, audit};
 use sidelight::config::MetadataKind;
+use sidelight::report::audit_page;
 
 use super::{Answer, counting_images};
 use crate::args::audit::AuditArgs;
@@ -17,8 +18,9 @@ pub(crate) fn run(args: &AuditArgs, terminal: &mut Terminal) -> anyhow::Result<A
         terminal.warn(finding.to_string());
     }
     let title = args.configured.config.display().to_string();
-    args.page
-        .write(terminal, || Ok(found.html(&title, &config, &dataset)))?;
+    args.page.write(terminal, || {
+        Ok(audit_page(&found, &title, &config, &dataset))
+    })?;
     terminal.say(found.sentence());
     Ok(match found.count(Advice::Drop) {
         0 => Answer::Done,

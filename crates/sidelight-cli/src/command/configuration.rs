@@ -5,7 +5,7 @@ use std::slice;
 use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
-use sidelight::hub::HubEvent;
+use sidelight::hub::{HubEvent, fetch_weights};
 use sidelight::ranks::{Ranks, agree};
 
 use super::environment::Variables;
@@ -35,7 +35,7 @@ impl Configured {
         terminal: &mut Terminal,
     ) -> anyhow::Result<Config> {
         let mut config = self.read()?;
-        fetch_weights(&mut config.model, terminal)?;
+        fetch(&mut config.model, terminal)?;
         machine.configure(&mut config);
         Ok(config)
     }
@@ -61,13 +61,13 @@ impl Configured {
 }
 
 /// Downloads the weights if `model.weights` names a repository and they are not cached yet.
-fn fetch_weights(model: &mut ModelConfig, terminal: &mut Terminal) -> anyhow::Result<()> {
+fn fetch(model: &mut ModelConfig, terminal: &mut Terminal) -> anyhow::Result<()> {
     if model.weights_on_hub()?.is_none() {
         return Ok(());
     }
     let options = Variables::from_process().hub()?;
     let mut begun: Option<(Instant, u64)> = None;
-    model.fetch_weights(&options, &mut |event| match event {
+    fetch_weights(model, &options, &mut |event| match event {
         HubEvent::Begin { url, done, size } => {
             let size = size.map_or_else(String::new, |size| format!(", {}", megabytes(size)));
             terminal.say(match done {

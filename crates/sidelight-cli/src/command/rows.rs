@@ -24,7 +24,7 @@ pub(super) fn read(
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
     Variables::from_process().reach(&mut data.remote, slice::from_ref(&data.table));
-    let dataset = Dataset::for_prediction(&Table::of(&data)?, config)?;
+    let dataset = Dataset::for_prediction(&Table::read_with(&data.table, &data.remote)?, config)?;
     for remark in &dataset.remarks {
         terminal.warn(remark);
     }
@@ -33,8 +33,8 @@ pub(super) fn read(
 
 /// The run's validation rows: its own table, split as in training.
 pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
-    let table =
-        Table::of(&config.data).context("the validation rows are read from the run's own table")?;
+    let table = Table::read_with(&config.data.table, &config.data.remote)
+        .context("the validation rows are read from the run's own table")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;
     Ok(dataset.select(&divided.valid))

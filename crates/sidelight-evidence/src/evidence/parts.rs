@@ -1,0 +1,257 @@
+//! The change part by part: classes, labels, points, columns, subgroups; and calibration.
+
+use super::measure::{Scored, ScoredArm, mean_over_seeds};
+use super::{Calibration, Grouping, PartChange};
+use crate::metric::calibration::{self, BINS, ece_weighted};
+use crate::metric::weighted::WeightedMetric;
+use crate::metric::{class_truth, label_truth};
+use crate::statistics::bootstrap::{Bootstrap, Bootstrapped};
+use sidelight_data::task::{Prediction, Task};
+
+/// Fewest rows that a change is told of.
+const MIN_ROWS: usize = 5;
+/// Most parts that get an interval.
+const MAX_PARTS: usize = 200;
+
+/// Every part's change from the image alone to `arm`.
+pub(super) fn changes(scored: &Scored, arm: &ScoredArm) -> Vec<PartChange> {
+    let mut changes = own_parts(scored, arm);
+    for grouping in &scored.study.facts.subgroups {
+        changes.extend(subgroup_changes(scored, arm, grouping));
+    }
+    changes
+}
+
+/// Classes, labels, points or columns: what the task itself consists of.
+fn own_parts(scored: &Scored, arm: &ScoredArm) -> Vec<PartChange> {
+    let (by, metric) = match scored.study.task {
+        Task::Points { .. } => ("point", "mean_px"),
+        Task::Class { .. } => ("class", "recall"),
+        Task::Classes { .. } => ("label", "auroc"),
+        Task::Value { .. } => ("column", "mae"),
+    };
+    let names: Vec<String> = match scored.study.task {
+        Task::Points { columns, .. } => (0..columns.len() / 2)
+            .map(|p| format!("point {p}"))
+            .collect(),
+        task => task.names().to_vec(),
+    };
+    if names.len() > MAX_PARTS || (names.len() == 1 && by != "label") {
+        return Vec::new();
+    }
+    let level = 1.0 - (1.0 - scored.study.how.level) / names.len() as f64;
+    let change = |(part, name): (usize, &String)| {
+        let of = |arm: &ScoredArm| -> Option<Vec<WeightedMetric>> {
+            let of_seed = |predictions: &Vec<Prediction>| {
+                WeightedMetric::of_part(
+                    part,
+                    scored.study.task,
+                    scored.study.targets,
+                    &scored.rows,
+                    predictions,
+                )
+            };
+            arm.predictions.iter().map(of_seed).collect()
+        };
+        let ones = vec![1.0; scored.rows.len()];
+        let (with, without) = (of(arm)?, of(scored.image())?);
+        let n = with.first()?.n_rows();
+        compare(scored, &with, &without, &ones, level)
+            .map(|found| (found, n))
+            .map(|((image, found), n)| part_change(by, name, metric, n, image, &found))
+    };
+    names.iter().enumerate().filter_map(change).collect()
+}
+
+fn subgroup_changes(scored: &Scored, arm: &ScoredArm, grouping: &Grouping) -> Vec<PartChange> {
+    let metric = scored.study.metric;
+    let (Some(with), Some(without)) = (
+        scored.metrics(metric, &arm.predictions),
+        scored.metrics(metric, &scored.image().predictions),
+    ) else {
+        return Vec::new();
+    };
+    if grouping.levels.len() > MAX_PARTS {
+        return Vec::new();
+    }
+    let change = |(level, name): (usize, &String)| {
+        let inside: Vec<f64> = scored
+            .rows
+            .iter()
+            .map(|&row| f64::from(u8::from(grouping.of_row[row] == Some(level as u32))))
+            .collect();
+        let n = inside.iter().filter(|weight| **weight > 0.0).count();
+        if n < MIN_ROWS {
+            return None;
+        }
+        let confidence = 1.0 - (1.0 - scored.study.how.level) / grouping.levels.len() as f64;
+        let (image, found) = compare(scored, &with, &without, &inside, confidence)?;
+        Some(part_change(&grouping.name, name, metric, n, image, &found))
+    };
+    grouping
+        .levels
+        .iter()
+        .enumerate()
+        .filter_map(change)
+        .collect()
+}
+
+/// The metric without metadata, and the difference, over the rows where `inside` is 1.
+fn compare(
+    scored: &Scored,
+    with: &[WeightedMetric],
+    without: &[WeightedMetric],
+    inside: &[f64],
+    level: f64,
+) -> Option<(f64, Bootstrapped)> {
+    let image = mean_over_seeds(without, Some(inside))?;
+    // Fewer resamples than for the claim itself: there may be hundreds of parts.
+    let replicates = scored.study.how.replicates.min(2000);
+    let how = Bootstrap {
+        replicates,
+        level,
+        ..scored.study.how
+    };
+    let difference = |weights: &[f64]| {
+        let own: Vec<f64> = weights
+            .iter()
+            .zip(inside)
+            .map(|(weight, inside)| weight * inside)
+            .collect();
+        Some(mean_over_seeds(with, Some(&own))? - mean_over_seeds(without, Some(&own))?)
+    };
+    let found = scored.bootstrap_of(difference, how);
+    let found = found.or_else(|| {
+        let delta = mean_over_seeds(with, Some(inside))? - image;
+        let interval = crate::statistics::Interval {
+            low: f64::NAN,
+            high: f64::NAN,
+        };
+        Some(Bootstrapped {
+            estimate: delta,
+            interval,
+            se: f64::NAN,
+            p: 1.0,
+            n_units: 0,
+            n_replicates: 0,
+        })
+    })?;
+    Some((image, found))
+}
+
+fn part_change(
+    by: &str,
+    part: &str,
+    metric: &str,
+    n: usize,
+    image: f64,
+    found: &Bootstrapped,
+) -> PartChange {
+    PartChange {
+        by: by.into(),
+        part: part.into(),
+        metric: metric.into(),
+        n,
+        image,
+        with_metadata: image + found.estimate,
+        delta: found.estimate,
+        interval: Some(found.interval).filter(|interval| interval.low.is_finite()),
+    }
+}
+
+/// Confidence and correctness of each row (or label cell) that has a target.
+pub(super) struct Confidence {
+    rows: Vec<usize>,
+    confidence: Vec<f64>,
+    correct: Vec<bool>,
+}
+
+impl Confidence {
+    /// `None` for points and values.
+    pub(super) fn new(scored: &Scored, predictions: &[Prediction]) -> Option<Self> {
+        let (task, targets) = (scored.study.task, scored.study.targets);
+        match task {
+            Task::Class { names, .. } => {
+                let known = class_truth(task, targets, &scored.rows, predictions);
+                let (confidence, correct) =
+                    calibration::top_label(&known.truth, &known.probabilities, names.len());
+                Some(Self {
+                    rows: known.kept,
+                    confidence,
+                    correct,
+                })
+            }
+            Task::Classes { names, .. } => {
+                let cells = label_truth(task, targets, &scored.rows, predictions);
+                let known = cells.present.iter().zip(&cells.probabilities).enumerate();
+                let mut found = Self {
+                    rows: vec![],
+                    confidence: vec![],
+                    correct: vec![],
+                };
+                for (at, (present, p)) in known {
+                    if let Some(present) = present {
+                        found.rows.push(at / names.len());
+                        found.confidence.push(*p);
+                        found.correct.push(*present);
+                    }
+                }
+                Some(found)
+            }
+            Task::Points { .. } | Task::Value { .. } => None,
+        }
+    }
+
+    /// Expected calibration error, row `i` counting `weights[i]` times.
+    pub(super) fn ece(&self, weights: Option<&[f64]>) -> Option<f64> {
+        let own: Option<Vec<f64>> =
+            weights.map(|weights| self.rows.iter().map(|&row| weights[row]).collect());
+        ece_weighted(&self.confidence, &self.correct, own.as_deref(), BINS)
+    }
+}
+
+/// Every arm's calibration, for classes and labels.
+pub(super) fn calibration(scored: &Scored) -> Vec<Calibration> {
+    scored
+        .arms
+        .iter()
+        .filter_map(|arm| of_arm(scored, arm))
+        .collect()
+}
+
+fn of_arm(scored: &Scored, arm: &ScoredArm) -> Option<Calibration> {
+    let seeds: Vec<Confidence> = arm
+        .predictions
+        .iter()
+        .map(|predictions| Confidence::new(scored, predictions))
+        .collect::<Option<_>>()?;
+    let ece: Vec<f64> = seeds.iter().filter_map(|seed| seed.ece(None)).collect();
+    let (mut confidence, mut correct) = (Vec::new(), Vec::new());
+    for seed in seeds {
+        confidence.extend(seed.confidence);
+        correct.extend(seed.correct);
+    }
+    let temperature = match scored.study.task {
+        Task::Class { names, .. } => {
+            let (mut truth, mut probabilities) = (Vec::new(), Vec::new());
+            for predictions in &arm.predictions {
+                let known = class_truth(
+                    scored.study.task,
+                    scored.study.targets,
+                    &scored.rows,
+                    predictions,
+                );
+                truth.extend(known.truth);
+                probabilities.extend(known.probabilities);
+            }
+            calibration::fit_temperature(&truth, &probabilities, names.len())
+        }
+        _ => calibration::fit_binary_temperature(&correct, &confidence),
+    };
+    Some(Calibration {
+        arm: arm.name.clone(),
+        ece: crate::metric::value::mean(&ece)?,
+        temperature,
+        bins: calibration::reliability(&confidence, &correct, BINS),
+    })
+}
