@@ -1,10 +1,10 @@
-//! Says on the terminal what happens in training.
+//! Reports the progress of training on the terminal.
 
 use sidelight::train::Event;
 
 use crate::terminal::{Terminal, count, duration, significant};
 
-/// Says one event; `name` stands before the progress line where several models are trained in turn.
+/// Reports one event; `name` tells apart several models that are trained in turn.
 pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
     let name = if name.is_empty() {
         String::new()
@@ -27,14 +27,14 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
                 backbone
             };
             terminal.say(format!(
-                "{name}{rows_train} rows to learn from, {rows_valid} to watch; {backbone}, {} parameters; {} of {}",
+                "{name}{rows_train} training rows, {rows_valid} validation rows; {backbone}, {} parameters; {} of {}",
                 thousands(*n_parameters),
                 count(*epochs, "epoch"),
                 count(*steps_per_epoch, "step"),
             ));
         }
         Event::Features { done, rows } => {
-            terminal.progress(|| format!("{name}features, once: {done} of {rows} rows"))
+            terminal.progress(|| format!("{name}features, computed once: {done} of {rows} rows"))
         }
         Event::Step {
             epoch,
