@@ -130,14 +130,12 @@ impl Trainer {
         let loss = self
             .loss
             .mean(output, self.target.clone(), self.mask.clone());
-        let gradients = Gradients::take(&network.root, "", loss.backward());
+        let gradients = Gradients::take(&network, loss.backward());
         let rates = Rates {
             rate: 1e-3,
             momentum: 0.9,
         };
-        network.root = self
-            .optimizer
-            .step(network.root, "", &gradients, rates, 1.0);
+        network = self.optimizer.step(network, &gradients, rates, 1.0);
         network.apply_statistics(context.statistics, 0.1);
         network
     }

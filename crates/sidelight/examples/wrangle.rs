@@ -14,7 +14,7 @@ use sidelight::config::Config;
 use sidelight::network::layer::{Layer, Linear, MetadataSource, Scale};
 use sidelight::network::{Network, Plan, backbone};
 use sidelight::tensor::Device;
-use sidelight::train::{Event, Journal, Session, fit};
+use sidelight::train::{Event, Session, TrainingLog, fit};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = "bench/configs/frl_faces.toml".as_ref();
     let config = Config::read(config, &[format!("data.table={table}")])?;
     let (mut session, _) = Session::new(&config, &device)?;
-    let row = MetadataSource::of(&session.feed.source.encoder);
+    let row = MetadataSource::of(&session.setup.batches.source.encoder);
 
     // torchvision's MobileNetV2 with its own classifier, which is called `classifier.1`.
     let mobilenet = backbone::named("mobilenet_v2")?;
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     network.prepend("", "balance", Layer::Scale(balance), 0)?;
     let parts = [("image", Plan::leaf(Layer::Identity)), ("row", row.plan())];
     let join = ("join", Plan::with(Layer::Concat, parts));
-    let points = Layer::Linear(Linear::new(0, session.task.n_outputs()).zeros());
+    let points = Layer::Linear(Linear::new(0, session.setup.task.n_outputs()).zeros());
     network.replace(
         "classifier.1",
         Plan::sequence([join, ("fc", points.into())]),
@@ -48,11 +48,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Frozen at first are the pretrained layers; what is new starts at the mean of the points.
     network.backbone.retain(|name| name == "features");
-    network.start_from(&session.feed.mean_target()?);
-    session.network = network;
+    network.start_from(&session.setup.batches.mean_target()?);
+    session.state.network = network;
     let mut say = |_: Event| {};
-    let mut journal = Journal::new(&mut say, None, None);
-    let (session, _) = fit(session, &mut journal, &AtomicBool::new(false))?;
+    let mut log = TrainingLog::new(&mut say);
+    let (session, _) = fit(session, &mut log, &AtomicBool::new(false))?;
     println!("{:?}", session.score()?.1.values);
     Ok(())
 }

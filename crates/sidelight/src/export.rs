@@ -1,6 +1,6 @@
 //! A trained model as files that other programs run: ONNX, or the weights alone as safetensors.
 //!
-//! [`onnx`] writes one graph that does all that [`Model::predict`](crate::predict::Model::predict) does but decode the
+//! [`onnx`] writes one graph that does all that [`Model::predict`] does but decode the
 //! file: resize and normalisation, the encoding of the metadata with its flags and *unknown* slots, the network, and
 //! the way back to class names, pixels of the image, values in their own unit.
 //!
@@ -34,7 +34,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::predict::{Model, reads_image};
+use crate::model::Model;
 use crate::run::write_whole;
 use crate::task::Task;
 use graph::Graph;
@@ -105,7 +105,7 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
     let inputs = input_names(&columns, &own);
     let mut graph = Graph::new(own.into_iter().chain(inputs.iter().cloned()));
 
-    let reads_image = reads_image(model.config.model.arm);
+    let reads_image = model.reads_image();
     let (pixels, mut sides) = match reads_image {
         true => {
             let (pixels, sides) = image::read(&mut graph, &preprocess, image);
@@ -113,7 +113,7 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
         }
         false => (None, None),
     };
-    let is_points = matches!(model.task, Task::Points { .. });
+    let is_points = matches!(*model.task, Task::Points { .. });
     if is_points && sides.is_none() {
         sides = Some(image::read_sides(&mut graph));
     }

@@ -14,10 +14,12 @@ pub mod hub;
 pub mod ranks;
 pub mod run;
 // — Burn begins here —
+pub mod batch;
 pub mod compare;
 pub mod explain;
 pub mod export;
 pub mod loss;
+pub mod model;
 pub mod network;
 pub mod predict;
 pub mod tensor;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use sidelight::predict::PredictOptions;
 
 /// How the table on stdout is printed.
 #[derive(Debug, Args)]
@@ -71,12 +70,9 @@ pub(crate) struct Tta {
 }
 
 impl Tta {
-    /// As the library takes it.
-    pub(crate) fn options(&self) -> PredictOptions {
-        PredictOptions {
-            looks: self.tta.into(),
-            ..PredictOptions::default()
-        }
+    /// Passes over each image.
+    pub(crate) fn passes(&self) -> usize {
+        self.tta.into()
     }
 
     /// The progress line: rows, or passes over them.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
 use sidelight::hub::{HubEvent, fetch_weights};
-use sidelight::ranks::{Ranks, agree};
+use sidelight::ranks::{Ranks, all_or_none};
 
 use super::environment::Variables;
 use crate::args::{Configured, Machine, Overrides};
@@ -56,7 +56,7 @@ impl Configured {
         if ranks.is_first() {
             ranks.wait();
         }
-        agree(ranks, config)
+        all_or_none(ranks, config)
     }
 }
 

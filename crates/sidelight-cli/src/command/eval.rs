@@ -2,8 +2,8 @@
 
 use sidelight::dataset::Dataset;
 use sidelight::metric::Metrics;
-use sidelight::predict::{Model, evaluate_among};
-use sidelight::ranks::{Ranks, agree, met_alone};
+use sidelight::predict::{Model, PredictOptions, evaluate};
+use sidelight::ranks::{Ranks, all_or_none, as_collective_error};
 
 use super::{Answer, problems, rows};
 use crate::args::eval::EvalArgs;
@@ -15,11 +15,16 @@ pub(crate) fn run(
     terminal: &mut Terminal,
     ranks: &dyn Ranks,
 ) -> anyhow::Result<Answer> {
-    let (model, dataset, noun) = agree(ranks, read(args, terminal))?;
-    let options = args.tta.options();
+    let (model, dataset, noun) = all_or_none(ranks, read(args, terminal))?;
     let mut progress = |done, all| terminal.progress(|| args.tta.progress(done, all));
-    let scored = evaluate_among(&model, ranks, &dataset, options, &mut progress);
-    let (metrics, predictions) = scored.map_err(|error| met_alone(ranks, error))?;
+    let options = PredictOptions {
+        tta_passes: args.tta.passes(),
+        ranks,
+        on_progress: Some(&mut progress),
+        ..PredictOptions::default()
+    };
+    let scored = evaluate(&model, &dataset, options);
+    let (metrics, predictions) = scored.map_err(|error| as_collective_error(ranks, error))?;
     problems::say(&dataset, &predictions, terminal);
     terminal.table(&scores(&metrics), args.printed.format)?;
     terminal.say(format!(

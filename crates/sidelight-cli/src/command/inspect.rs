@@ -30,7 +30,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             let config = configured.read_to_build(&Machine::default(), terminal)?;
             let (session, remarks) = Session::new(&config, &Device::flex())?;
             terminal.say_all(&remarks);
-            layers(&session.network, &is_wanted, args.tree)?
+            layers(&session.state.network, &is_wanted, args.tree)?
         }
         _ => match backbone_named(&args.source) {
             Some(backbone) => {

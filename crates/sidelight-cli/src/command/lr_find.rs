@@ -3,7 +3,7 @@
 use sidelight::report::rate_page;
 use sidelight::tensor::Device;
 use sidelight::train::lr_find::lr_find;
-use sidelight::train::{Event, Journal, Session};
+use sidelight::train::{Event, Session, TrainingLog};
 
 use super::Answer;
 use super::narration::narrate;
@@ -17,10 +17,10 @@ pub(crate) fn run(args: &LrFindArgs, terminal: &mut Terminal) -> anyhow::Result<
     let config = args.configured.read_to_build(&args.machine, terminal)?;
     let (session, remarks) = Session::new(&config, &Device::flex().autodiff())?;
     let mut say = |event: Event| narrate(terminal, "", &event);
-    let mut journal = Journal::new(&mut say, None, None);
-    session.announce(&remarks, &mut journal);
-    let found = lr_find(session, &mut journal, stop::on_ctrl_c()?)?;
-    drop(journal);
+    let mut log = TrainingLog::new(&mut say);
+    session.announce(&remarks, &mut log);
+    let found = lr_find(session, &mut log, stop::on_ctrl_c()?)?;
+    drop(log);
 
     let lowest = found.losses.iter().copied().fold(f64::INFINITY, f64::min);
     let mut table = Table::new(["suggestion", "steps", "lowest_loss"]);

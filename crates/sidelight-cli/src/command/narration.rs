@@ -12,7 +12,8 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
         format!("{name}: ")
     };
     match event {
-        Event::Remark(remark) => terminal.say(remark),
+        Event::Remark { text } => terminal.say(text),
+        Event::Resumed { total_step } => terminal.say(format!("going on from step {total_step}")),
         Event::Plan {
             rows_train,
             rows_valid,
@@ -71,14 +72,16 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
             epoch,
             train_loss,
             valid_loss,
-            score: (metric, value),
+            score_name,
+            score,
             seconds,
             best,
+            ..
         } => terminal.say(format!(
-            "{name}epoch {epoch:>3}  loss {}  valid {}  {metric} {}{}  {}",
+            "{name}epoch {epoch:>3}  loss {}  valid {}  {score_name} {}{}  {}",
             significant(*train_loss),
             significant(*valid_loss),
-            significant(*value),
+            significant(*score),
             if *best { " *" } else { "  " },
             duration(*seconds),
         )),

@@ -4,8 +4,9 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Instant;
 
+use sidelight::loader::LoaderOptions;
 use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, predict_table};
-use sidelight::ranks::{Ranks, agree};
+use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 
 use super::environment::Variables;
@@ -20,11 +21,14 @@ pub(crate) fn run(
     terminal: &mut Terminal,
     ranks: &dyn Ranks,
 ) -> anyhow::Result<Answer> {
-    let (model, checksum) = agree(ranks, read(args, ranks))?;
-    let mut predict = args.tta.options();
-    predict.loader.workers = args.machine.threads;
+    let (model, checksum) = all_or_none(ranks, read(args, ranks))?;
+    let start = Instant::now();
     let options = TableOptions {
-        predict,
+        loader: LoaderOptions {
+            workers: args.machine.threads,
+            ..LoaderOptions::default()
+        },
+        tta_passes: args.tta.passes(),
         part_rows: args.part_rows as usize,
         share: args.shard.unwrap_or((1, 1)),
         bad_rows: match args.strict {
@@ -35,17 +39,10 @@ pub(crate) fn run(
             true => OldParts::Discard,
             false => OldParts::Continue,
         },
-    };
-    let start = Instant::now();
-    let outcome = predict_table(
         ranks,
-        &model,
-        &checksum,
-        &args.table,
-        &args.out,
-        &options,
-        &mut |progress| terminal.progress(|| in_words(&progress, start)),
-    )?;
+        on_progress: Some(&mut |progress| terminal.progress(|| in_words(&progress, start))),
+    };
+    let outcome = predict_table(&model, &checksum, &args.table, &args.out, options)?;
     say(&outcome, args, terminal);
     match outcome.n_bad {
         0 => Ok(Answer::Done),

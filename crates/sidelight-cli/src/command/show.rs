@@ -1,11 +1,10 @@
 //! `sidelight show CONFIG|RUN`
 
-use std::sync::Arc;
 
 use anyhow::Context;
 use sidelight::dataset::Dataset;
 use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
-use sidelight::predict::Predictions;
+use sidelight::predict::{PredictOptions, Predictions};
 use sidelight::report::overlay::as_read;
 use sidelight::report::{
     Card, LabelBar, Outcome, PointMark, ShowPage, ShowRow, TargetSlot, Thumbnail,
@@ -76,9 +75,15 @@ fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject
     let (session, remarks) = Session::new(&config, &Device::flex())?;
     let source = Source {
         cache: None,
-        ..session.feed.source.clone()
+        ..session.setup.batches.source.clone()
     };
-    let plan = Plan::training(&session.feed.train, args.rows, Last::Keep, source.seed, 0);
+    let plan = Plan::training(
+        &session.setup.batches.train,
+        args.rows,
+        Last::Keep,
+        source.seed,
+        0,
+    );
     Ok(Subject {
         title: args.source.display().to_string(),
         source,
@@ -99,23 +104,13 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
     }
     let model = args.machine.load(&args.source)?;
     let dataset = rows::validation(&model.config)?;
-    let predictions = model.predict(&dataset, &mut |done, all| {
-        terminal.progress(|| format!("{done} of {all} rows"))
-    })?;
-    let (metadata, _) = model.encoder.encode(&dataset.metadata)?;
-    let plan = Plan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
-    let source = Source {
-        dataset: Arc::new(dataset),
-        metadata: Arc::new(metadata),
-        preprocess: model.preprocess(),
-        reads_image: !matches!(model.config.model.arm, sidelight::config::Arm::Metadata),
-        encoder: Arc::new(model.encoder),
-        task: Arc::new(model.task),
-        augment: None,
-        hide: None,
-        cache: None,
-        seed: 0,
+    let options = PredictOptions {
+        on_progress: Some(&mut |done, all| terminal.progress(|| format!("{done} of {all} rows"))),
+        ..PredictOptions::default()
     };
+    let predictions = model.predict(&dataset, options)?;
+    let plan = Plan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
+    let (source, _) = model.source(dataset)?;
     Ok(Subject {
         title: args.source.display().to_string(),
         source,

@@ -4,7 +4,7 @@ mod access;
 mod bad_requests;
 #[cfg(unix)]
 mod browser;
-mod client;
+pub(crate) mod client;
 #[cfg(unix)]
 mod devtools;
 mod documentation;

@@ -1,6 +1,6 @@
 //! What flows through a network, and what a forward pass may read.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::shape::Shape;
 use crate::tensor::{Precision, Together};
@@ -97,6 +97,21 @@ impl Value {
             Self::Features(x) => Self::Features(x.narrow(0, start, n)),
             Self::Tokens(x) => Self::Tokens(x.narrow(0, start, n)),
             Self::Map(x) => Self::Map(x.narrow(0, start, n)),
+        }
+    }
+    /// The rows at these places, in this order; one may come again.
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        fn select<const D: usize>(x: Tensor<D>, rows: &[usize]) -> Tensor<D> {
+            let places: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+            let places = TensorData::new(places, [rows.len()]);
+            let places = Tensor::<1, Int>::from_data(places, &x.device());
+            x.select(0, places)
+        }
+        match self.clone() {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => Self::Features(select(x, rows)),
+            Self::Tokens(x) => Self::Tokens(select(x, rows)),
+            Self::Map(x) => Self::Map(select(x, rows)),
         }
     }
     /// Rows of one kind after one another.

@@ -155,13 +155,23 @@ impl Records {
     }
 
     /// Adds what was computed. Features of another shape than the others are not taken.
-    pub(super) fn put(&mut self, image: Hash, shape: &[usize], values: Vec<f32>) {
+    fn put(&mut self, image: Hash, shape: &[usize], values: Vec<f32>) {
         if self.known.is_empty() {
             self.shape = shape.to_vec();
         }
         if self.shape == shape {
             self.known.insert(image, values);
             self.is_changed = true;
+        }
+    }
+
+    /// Adds what was computed of these images, one after another, where it is not known already.
+    pub(super) fn put_all(&mut self, images: &[Hash], shape: &[usize], values: &[f32]) {
+        let width = shape.iter().product::<usize>().max(1);
+        for (image, values) in images.iter().zip(values.chunks_exact(width)) {
+            if self.get(image).is_none() {
+                self.put(*image, shape, values.to_vec());
+            }
         }
     }
 

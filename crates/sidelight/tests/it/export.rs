@@ -27,7 +27,7 @@ use sidelight::network::parameter::{ParameterSpec, Parameters, Start};
 use sidelight::network::{
     Custom, CustomLayer, Layer, Node, Plan, Shape, Value, Walk, shape::At, weights,
 };
-use sidelight::predict::Model;
+use sidelight::predict::{Model, PredictOptions};
 use sidelight::task::{Prediction, Task};
 
 use crate::scenes::{config, dataset, first, stream};
@@ -363,7 +363,7 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
         let (model, rows) = model(&case);
         let graph = onnx(&model, case.image).unwrap();
         let checksum = checksum(&graph.to_string());
-        let predicted = model.predict(&rows, &mut |_, _| {}).unwrap();
+        let predicted = model.predict(&rows, PredictOptions::default()).unwrap();
         if let Some(dir) = &dir {
             let dir = dir.join(case.name);
             write_case(&dir, &case, &model, &rows);
@@ -393,7 +393,7 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
                 );
             }
             if let (Task::Class { names, .. }, Some(said)) =
-                (&model.task, golden.outputs.get("prediction"))
+                (&*model.task, golden.outputs.get("prediction"))
             {
                 let best = (0..ours.len())
                     .max_by(|&a, &b| ours[a].total_cmp(&ours[b]))

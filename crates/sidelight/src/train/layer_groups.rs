@@ -1,4 +1,4 @@
-//! How deep in the backbone something lies: what is near the image learns more slowly, and thaws last.
+//! Layer-wise learning rates and gradual unfreezing, by the blocks of the backbone.
 
 use std::collections::HashMap;
 
@@ -15,8 +15,8 @@ pub(super) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// Those of this network's backbone.
-    pub(super) fn of(network: &'a Network) -> Self {
+    /// Those of this network.
+    pub(super) fn of_backbone(network: &'a Network) -> Self {
         let mut blocks = Self {
             backbone: &network.backbone,
             names: Vec::new(),
@@ -65,7 +65,7 @@ fn block(path: &str) -> String {
 /// Discriminative rates: Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.2. fastai's `slice(lr/100, lr)`
 /// is geometric over three groups of layers; here it is over blocks, and its range is `train.backbone_rate`.
 pub(super) fn groups(network: &Network, backbone_rate: f64, decay: f64) -> HashMap<String, Group> {
-    let blocks = Blocks::of(network);
+    let blocks = Blocks::of_backbone(network);
     let rate = |depth: usize| backbone_rate.powf(1.0 - depth as f64 / blocks.len() as f64);
     network
         .parameters()
@@ -89,9 +89,9 @@ pub(super) fn groups(network: &Network, backbone_rate: f64, decay: f64) -> HashM
 /// # Source
 ///
 /// Gradual unfreezing: Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.3; the epochs are those of
-/// [`Plan::thawed`](super::schedule::Plan::thawed).
+/// [`Plan::thawed`](super::schedule::TrainingPlan::thawed).
 pub(super) fn freeze_all_but(network: &mut Network, n_thawed: usize) {
-    let blocks = Blocks::of(network);
+    let blocks = Blocks::of_backbone(network);
     let n_frozen = blocks.len() - n_thawed.min(blocks.len());
     let is_frozen = |path: &str| blocks.depth(path).is_some_and(|depth| depth < n_frozen);
     let mut paths: Vec<String> = network.parameters().into_iter().map(|p| p.path).collect();

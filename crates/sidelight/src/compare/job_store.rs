@@ -18,11 +18,11 @@ const CLAIMS: &str = "claims";
 
 /// A comparison's folder. Several processes may fill it at once: each file is one job's, and whole.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct JobStore {
     dir: PathBuf,
 }
 
-impl Shelf {
+impl JobStore {
     /// Makes the folder, or goes on with the comparison in it.
     pub(super) fn open(dir: &Path, earlier: Earlier) -> Result<Self> {
         let is_ours = dir.join(JOBS).is_dir() || dir.join(ANSWER).is_file();
@@ -32,15 +32,15 @@ impl Shelf {
                 found: Found::OtherFiles,
             });
         }
-        let shelf = Self {
+        let store = Self {
             dir: dir.to_path_buf(),
         };
         if earlier == Earlier::Discard && is_ours {
-            shelf.clear()?;
+            store.clear()?;
         }
         let jobs = dir.join(JOBS);
         fs::create_dir_all(&jobs).map_err(|source| Error::Write { path: jobs, source })?;
-        Ok(shelf)
+        Ok(store)
     }
 
     /// Only what a comparison wrote; anything else in the folder stays.
@@ -129,7 +129,7 @@ impl Shelf {
     ///
     /// # Errors
     ///
-    /// [`Error::JobsMissing`], and those of [`Shelf::get`].
+    /// [`Error::JobsMissing`], and those of [`JobStore::get`].
     pub(super) fn all(&self, design: &Design) -> Result<BTreeMap<Job, Finished>> {
         let jobs = design.jobs();
         let total = jobs.len();

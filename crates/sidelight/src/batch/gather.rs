@@ -1,40 +1,13 @@
-//! Predictions that several ranks make, each of its share of the rows.
+//! Predictions that several ranks made, each of its share of the rows, put together.
 
 use std::sync::Arc;
 
-use crate::dataset::Dataset;
 use crate::encode::Unseen;
 use crate::error::{Error, Result, in_full};
 use crate::ranks::{Ranks, gather_numbers};
 use crate::task::{Prediction, Task};
 
-use super::{Model, PredictOptions, Predictions};
-
-impl Model {
-    /// As [`Model::predict_with`], of several ranks: every one predicts its share of the rows, and all get all. To the last
-    /// bit what one rank would have predicted.
-    ///
-    /// # Errors
-    ///
-    /// As [`Model::predict_with`].
-    pub fn predict_among(
-        &self,
-        ranks: &dyn Ranks,
-        dataset: &Dataset,
-        options: PredictOptions,
-        on_progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Predictions> {
-        if ranks.is_alone() {
-            return self.predict_with(dataset, options, on_progress);
-        }
-        let share: Vec<usize> = ranks.share(dataset.len()).collect();
-        let n_ranks = ranks.size();
-        let own = self.predict_with(&dataset.select(&share), options, &mut |done, all| {
-            on_progress(done * n_ranks, all * n_ranks)
-        })?;
-        gather(ranks, &self.task, own, share.first().copied().unwrap_or(0))
-    }
-}
+use super::Predictions;
 
 /// The predictions of all ranks, one's after the other's; `first` is the place of a rank's first row among all.
 ///

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{Model, reads_image};
+use super::Model;
 use crate::config::Config;
 use crate::digest;
 use crate::encode::Encoder;
@@ -72,9 +73,9 @@ impl Model {
                 sha256,
                 bytes,
             },
-            task: self.task.clone(),
+            task: (*self.task).clone(),
             config: self.config.clone(),
-            encoder: self.encoder.clone(),
+            encoder: (*self.encoder).clone(),
             architecture: self.network.describe(),
         };
         write_whole(&dir.join(DESCRIPTION), |file| {
@@ -146,8 +147,8 @@ impl Model {
         network.precision = Precision::of(&config.train);
         let model = Self {
             config,
-            task,
-            encoder,
+            task: Arc::new(task),
+            encoder: Arc::new(encoder),
             network,
         };
         model.check_parts(&parts)?;
@@ -175,7 +176,7 @@ impl Model {
         if outputs != expected {
             return Err(wrong("network's output", expected, outputs));
         }
-        let size = if reads_image(self.config.model.arm) {
+        let size = if self.reads_image() {
             self.config.train.size
         } else {
             0

@@ -1,4 +1,4 @@
-//! A network that lags behind the one that learns, and wobbles less: the moving average of all its numbers.
+//! Exponential moving average (EMA) of weights and running statistics.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use super::checkpoint::NamedValues;
 /// (`exclude_buffers = False`), `use_warmup` with its `warmup_gamma = 1` and `warmup_power = 2/3`. The idea:
 /// Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
 #[derive(Debug, Clone, Default)]
-pub struct Average {
+pub struct Ema {
     decay: f64,
     warms_up: bool,
     values: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
-impl Average {
+impl Ema {
     /// One that has seen no step yet.
     pub fn new(decay: f64, warms_up: bool) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Average {
     }
 
     /// Moves towards the network as it is after step number `step` since training began, the first being 1.
-    pub fn follow(&mut self, network: &Network, step: usize) {
+    pub fn update(&mut self, network: &Network, step: usize) {
         let decay = self.decay_at(step);
         if decay == 0.0 || !self.has_begun() {
             self.restore(network.state_dict());
@@ -129,12 +129,12 @@ mod tests {
         let reference: Value = serde_json::from_str(REFERENCE).unwrap();
         for case in reference["cases"].as_array().unwrap() {
             let decay = case["decay"].as_f64().unwrap();
-            let mut average = Average::new(decay, case["warm_up"].as_bool().unwrap());
+            let mut average = Ema::new(decay, case["warm_up"].as_bool().unwrap());
             let mut network = network();
             for (step, expected) in case["steps"].as_array().unwrap().iter().enumerate() {
                 let of = |field| state(&reference["names"], &expected[field]);
                 network.load_state(of("network")).unwrap();
-                average.follow(&network, step + 1);
+                average.update(&network, step + 1);
                 let mut sorted = of("average");
                 sorted.sort_by(|a, b| a.0.cmp(&b.0));
                 for ((path, _, found), (_, _, expected)) in average.values().iter().zip(sorted) {

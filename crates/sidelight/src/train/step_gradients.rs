@@ -1,48 +1,52 @@
-//! What one step descends along: the gradient of its batches together.
+//! Gradient accumulation over the micro-batches (and ranks) of one optimiser step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Tensor;
 
+use crate::batch::Batch;
 use crate::error::Result;
 use crate::network::{BatchStatistics, Context, Network, Parameter, ParameterKind};
-use crate::predict::batch::Batch;
 use crate::ranks::Ranks;
 use crate::tensor::Together;
 
-use super::feed::Batches;
+use super::Session;
+use super::batch_source::Batches;
 use super::mixup::Mix;
 use super::optimizer::Gradients;
-use super::{STATISTICS_MOMENTUM, Session, step_seed};
+use super::session::step_seed;
 
-/// Gradient and loss of one or several batches, as if they had been one.
+/// Share of a batch's statistics in the running ones; PyTorch's default.
+const STATISTICS_MOMENTUM: f32 = 0.1;
+
+/// Gradient and loss of one or several micro-batches, as if they had been one batch.
 ///
 /// The loss of a batch is a mean over what is known in it; several are put together with the weights that their
 /// means were divided by (rows, where all is known and every class weighs the same). For a network that does not
 /// look across the rows of a batch the result is that of one large batch, whatever is missing where.
 #[derive(Debug, Default)]
-pub(crate) struct Descent {
-    /// Of the mean loss; before [`Descent::mean`] of the sum.
+pub(crate) struct StepGradients {
+    /// Of the mean loss; before [`StepGradients::mean`] of the sum.
     pub(crate) gradients: Gradients,
-    /// Mean over the rows; before [`Descent::mean`] their sum.
+    /// Mean over the rows; before [`StepGradients::mean`] their sum.
     pub(crate) loss: f64,
     /// How many rows that were.
     pub(crate) rows: usize,
+    /// Whether some rank was asked to stop.
+    pub(crate) stops: bool,
     /// What each normalisation saw of each batch, in order: as in PyTorch, every batch moves the running ones.
-    pub(crate) statistics: Vec<BatchStatistics>,
+    statistics: Vec<BatchStatistics>,
     /// How many of the rows are this rank's own.
     own_rows: usize,
     /// Whether the rows of all ranks were normalised together.
-    is_together: bool,
-    /// Whether some rank was asked to stop.
-    pub(crate) stops: bool,
+    is_synchronised: bool,
     weight: f64,
 }
 
-impl Descent {
+impl StepGradients {
     /// Adds a batch: its mean loss, the weight that it was divided by, and the gradient of that loss times the weight.
-    pub(crate) fn add(&mut self, gradients: Gradients, loss: f64, weight: f64, rows: usize) {
+    fn add(&mut self, gradients: Gradients, loss: f64, weight: f64, rows: usize) {
         self.gradients = std::mem::take(&mut self.gradients).plus(gradients);
         self.loss += loss * weight;
         self.weight += weight;
@@ -52,9 +56,9 @@ impl Descent {
 
     /// Gives the network what its normalisations saw. Of several ranks that are normalised each by itself, all go on with
     /// the mean of their running statistics, each weighing as much as it has rows.
-    pub(crate) fn apply_statistics(&mut self, network: &mut Network, ranks: &dyn Ranks) {
+    pub(crate) fn update_running_statistics(&mut self, network: &mut Network, ranks: &dyn Ranks) {
         network.apply_statistics(std::mem::take(&mut self.statistics), STATISTICS_MOMENTUM);
-        if self.is_together || ranks.is_alone() {
+        if self.is_synchronised || ranks.is_alone() {
             return;
         }
         let own = self.own_rows as f64;
@@ -81,7 +85,7 @@ impl Descent {
     }
 
     /// The sums over all ranks, of which this has those of one; `stop` is whether it was asked to.
-    fn together(self, ranks: &dyn Ranks, stop: bool) -> Self {
+    fn across(self, ranks: &dyn Ranks, stop: bool) -> Self {
         let mut sums = [
             self.loss,
             self.weight,
@@ -102,7 +106,7 @@ impl Descent {
 
     /// From sums to means.
     #[must_use]
-    pub(crate) fn mean(self) -> Self {
+    fn mean(self) -> Self {
         // The smallest positive number only guards against 0/0, as in a single batch.
         let weight = self.weight.max(f64::from(f32::MIN_POSITIVE));
         Self {
@@ -114,85 +118,93 @@ impl Descent {
 }
 
 impl Session {
-    /// Forward and backward over the batches of step number `step` since training began (from 0);
-    /// `None` after the epoch's last step. Branches of the network add losses of their own (`model.auxiliary`).
+    /// Forward and backward over the micro-batches of the next step; `None` after the epoch's last.
+    ///
+    /// Of several ranks each does its own batches, and all get the same: the gradient of all together, and whether any of
+    /// them was asked to `stop`.
+    pub(super) fn compute_gradients(
+        &self,
+        batches: &mut Batches<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Option<StepGradients>> {
+        let ranks = &self.setup.batches.ranks;
+        let n_batches = self.setup.batches.batches_per_step();
+        let mut step = StepGradients::default();
+        let mut n_taken = 0;
+        for batch in batches.by_ref().take(n_batches) {
+            // No two batches of a step draw the same, whoever has them.
+            self.add_batch(batch?, ranks.rank() * n_batches + n_taken, &mut step);
+            n_taken += 1;
+        }
+        if n_taken == 0 {
+            return Ok(None);
+        }
+        if !ranks.is_alone() {
+            step = step.across(&**ranks, stop.load(Ordering::Relaxed));
+        }
+        Ok(Some(step.mean()))
+    }
+
+    /// Forward and backward of one micro-batch, the `part`-th of its step. Branches of the network add losses of their own
+    /// (`model.auxiliary`).
     ///
     /// # Source
     ///
     /// Of the branches' losses: Wang et al. 2020, "What makes training multi-modal classification networks hard?",
     /// arXiv:1905.12681, eq. 4: a weighted sum of the losses of all modalities together and of each. Departs from it: one
     /// weight, not estimated.
-    ///
-    /// Of several ranks each does its own batches, and all get the same: the gradient of all together, and whether any of
-    /// them was asked to `stop`.
-    pub(super) fn descend(
-        &self,
-        batches: &mut Batches<'_>,
-        step: usize,
-        stop: &AtomicBool,
-    ) -> Result<Option<Descent>> {
-        let (seed, alpha) = (self.config.train.seed, self.config.train.mixup);
-        let ranks = &self.feed.ranks;
-        let n_batches = self.feed.batches_per_step();
-        let mut descent = Descent::default();
-        let mut n_taken = 0;
-        for batch in batches.by_ref().take(n_batches) {
-            let mut batch = batch?;
-            // No two batches of a step draw the same, whoever has them.
-            let part = ranks.rank() * n_batches + n_taken;
-            n_taken += 1;
-            let n_rows = batch.rows.len();
-            let mix = (alpha > 0.0).then(|| Mix::draw(alpha, n_rows, seed, step, part));
-            if let Some(mix) = &mix {
-                mix.inputs(&mut batch);
-            }
-            // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
-            let mut context = Context::train(None, step_seed(seed, step, part));
-            context.together = self.together(&batch);
-            descent.is_together = context.together.is_some();
-            let output = batch.run(&self.network, &mut context); // [batch, n_outputs]
-            let (target, mask) = batch.targets.expect("training rows have targets");
-            // One batch is its own mean: nothing is multiplied and divided again.
-            let weight = match (n_batches, batch.is_padding) {
-                (_, true) => 0.0,
-                (1, false) if ranks.is_alone() => 1.0,
-                _ => self.loss.weight(target.clone(), mask.clone()),
-            };
-            let of = |output| match &mix {
-                None => self.loss.mean(output, target.clone(), mask.clone()),
-                Some(mix) => mix.loss(&self.loss, output, target.clone(), mask.clone()),
-            };
-            let auxiliary = std::mem::take(&mut context.auxiliary).into_iter();
-            let loss = auxiliary.fold(of(output), |sum, branch| {
-                sum + of(branch).mul_scalar(self.config.model.auxiliary)
-            });
-            let value = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
-            let take = |loss: Tensor<1>| Gradients::take(&self.network.root, "", loss.backward());
-            let gradients = match ranks.is_alone() {
-                true => take(loss).times(weight),
-                // Where rows are normalised together, a rank's loss reaches into the others' gradients: there it must
-                // weigh what it does here.
-                false => take(loss.mul_scalar(weight)),
-            };
-            let n_rows = if batch.is_padding { 0 } else { n_rows };
-            descent.add(gradients, value, weight, n_rows);
-            if descent.is_together || !batch.is_padding {
-                descent.statistics.extend(context.statistics);
-            }
+    fn add_batch(&self, mut batch: Batch, part: usize, step: &mut StepGradients) {
+        let Self { setup, state } = self;
+        let (seed, alpha) = (setup.config.train.seed, setup.config.train.mixup);
+        let total_step = state.progress.total_step;
+        let is_alone = setup.batches.ranks.is_alone();
+        let mix = (alpha > 0.0).then(|| Mix::draw(alpha, batch.rows.len(), seed, total_step, part));
+        if let Some(mix) = &mix {
+            mix.inputs(&mut batch);
         }
-        if n_taken == 0 {
-            return Ok(None);
+        // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
+        let mut context = Context::train(None, step_seed(seed, total_step, part));
+        context.together = self.together(&batch);
+        step.is_synchronised = context.together.is_some();
+        let output = batch.run(&state.network, &mut context); // [batch, n_outputs]
+        let (target, mask) = batch.targets.expect("training rows have targets");
+        // One batch is its own mean: nothing is multiplied and divided again.
+        let weight = match (setup.batches.batches_per_step(), batch.is_padding) {
+            (_, true) => 0.0,
+            (1, false) if is_alone => 1.0,
+            _ => setup.loss.weight(target.clone(), mask.clone()),
+        };
+        let loss_of = |output| match &mix {
+            None => setup.loss.mean(output, target.clone(), mask.clone()),
+            Some(mix) => mix.loss(&setup.loss, output, target.clone(), mask.clone()),
+        };
+        let auxiliary = std::mem::take(&mut context.auxiliary).into_iter();
+        let loss = auxiliary.fold(loss_of(output), |sum, branch| {
+            sum + loss_of(branch).mul_scalar(setup.config.model.auxiliary)
+        });
+        let value = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
+        let backward = |loss: Tensor<1>| Gradients::take(&state.network, loss.backward());
+        let gradients = match is_alone {
+            true => backward(loss).times(weight),
+            // Where rows are normalised together, a rank's loss reaches into the others' gradients: there it must
+            // weigh what it does here.
+            false => backward(loss.mul_scalar(weight)),
+        };
+        let n_rows = if batch.is_padding {
+            0
+        } else {
+            batch.rows.len()
+        };
+        step.add(gradients, value, weight, n_rows);
+        if step.is_synchronised || !batch.is_padding {
+            step.statistics.extend(context.statistics);
         }
-        if !ranks.is_alone() {
-            descent = descent.together(&**ranks, stop.load(Ordering::Relaxed));
-        }
-        Ok(Some(descent.mean()))
     }
 
     /// With whom a batch is normalised.
     fn together(&self, batch: &Batch) -> Option<Together> {
-        let ranks = &self.feed.ranks;
-        (self.config.train.sync_batch_norm && !ranks.is_alone()).then(|| Together {
+        let ranks = &self.setup.batches.ranks;
+        (self.setup.config.train.sync_batch_norm && !ranks.is_alone()).then(|| Together {
             ranks: Arc::clone(ranks),
             counts: !batch.is_padding,
         })
@@ -237,7 +249,7 @@ mod tests {
             weight: Param::from_tensor(weight),
         };
 
-        let (mut descent, mut first) = (Descent::default(), 0);
+        let (mut step, mut first) = (StepGradients::default(), 0);
         for n in read::<Vec<usize>>(&reference["batches"]) {
             let part = first..first + n;
             let output =
@@ -247,16 +259,16 @@ mod tests {
             let weight = loss.weight(target.clone(), mask.clone());
             let mean = loss.mean(output, target, mask);
             let value = mean.clone().into_scalar::<f32>().into();
-            let gradients = Gradients::take(&network, "", mean.backward());
-            descent.add(gradients.times(weight), value, weight, n);
+            let gradients = Gradients::take(&network, mean.backward());
+            step.add(gradients.times(weight), value, weight, n);
             first += n;
         }
-        let Descent {
+        let StepGradients {
             gradients,
             loss,
             rows,
             ..
-        } = descent.mean();
+        } = step.mean();
         assert_eq!(rows, 7);
         assert!((loss - reference["mean"].as_f64().unwrap()).abs() < 1e-6);
         let (_, found) = gradients.iter().next().unwrap();
@@ -272,13 +284,13 @@ mod tests {
         let network = Linear {
             weight: Param::from_tensor(Tensor::<2>::ones([1, 2], &device).require_grad()),
         };
-        let mut descent = Descent::default();
+        let mut step = StepGradients::default();
         for _ in 0..2 {
             let nothing = (network.weight.val() * 0.0).sum();
-            let gradients = Gradients::take(&network, "", nothing.backward());
-            descent.add(gradients, 0.0, 0.0, 3);
+            let gradients = Gradients::take(&network, nothing.backward());
+            step.add(gradients, 0.0, 0.0, 3);
         }
-        let descent = descent.mean();
-        assert_eq!((descent.loss, descent.gradients.norm()), (0.0, 0.0));
+        let step = step.mean();
+        assert_eq!((step.loss, step.gradients.norm()), (0.0, 0.0));
     }
 }
