@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use sidelight::config::Config;
 use sidelight::network::layer::{Layer, Linear, MetadataSource, Scale};
-use sidelight::network::{Network, Plan, backbone};
+use sidelight::network::{Architecture, BackboneWeights, Edit, Network, backbone};
 use sidelight::tensor::Device;
 use sidelight::train::{Event, Session, TrainingLog, fit};
 
@@ -26,25 +26,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = "bench/configs/frl_faces.toml".as_ref();
     let config = Config::read(config, &[format!("data.table={table}")])?;
     let (mut session, _) = Session::new(&config, &device)?;
-    let row = MetadataSource::of(&session.setup.batches.source.encoder);
+    let row = MetadataSource::from_encoder(&session.setup.batches.source.encoder);
 
     // torchvision's MobileNetV2 with its own classifier, which is called `classifier.1`.
     let mobilenet = backbone::named("mobilenet_v2")?;
     let size = config.train.size;
-    let mut network = Network::original(mobilenet, 1000, size, Some(weights.as_ref()), 0, &device)?;
-    let balance = Scale {
-        features: 3,
-        start: 1.0,
-    };
-    network.prepend("", "balance", Layer::Scale(balance), 0)?;
-    let parts = [("image", Plan::leaf(Layer::Identity)), ("row", row.plan())];
-    let join = ("join", Plan::with(Layer::Concat, parts));
-    let points = Layer::Linear(Linear::new(0, session.setup.task.n_outputs()).zeros());
-    network.replace(
-        "classifier.1",
-        Plan::sequence([join, ("fc", points.into())]),
-        0,
-    )?;
+    let weights = BackboneWeights::File(weights.as_ref());
+    let mut network = Network::original(mobilenet, 1000, size, weights, &device)?;
+    let parts = [
+        ("image", Layer::Identity.into()),
+        ("row", row.architecture()),
+    ];
+    let head = Architecture::sequence([
+        ("join", Architecture::with(Layer::Concat, parts)),
+        ("fc", Linear::new(session.setup.task.n_outputs()).zeros().into()),
+    ]);
+    network.edit([
+        Edit::prepend("balance", Scale::default()),
+        Edit::replace("classifier.1", head),
+    ])?;
 
     // Frozen at first are the pretrained layers; what is new starts at the mean of the points.
     network.backbone.retain(|name| name == "features");

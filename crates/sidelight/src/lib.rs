@@ -21,6 +21,7 @@ pub mod export;
 pub mod loss;
 pub mod model;
 pub mod network;
+mod onnx;
 pub mod predict;
 pub mod tensor;
 pub mod train;

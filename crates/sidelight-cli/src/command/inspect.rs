@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use sidelight::network::backbone::{self, Backbone};
-use sidelight::network::{Network, matches, weights};
+use sidelight::network::{BackboneWeights, Network, Shape, matches, weights};
 use sidelight::tensor::Device;
 use sidelight::train::Session;
 
@@ -36,7 +36,13 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             Some(backbone) => {
                 let size = args.size.unwrap_or(backbone.size);
                 let device = Device::flex();
-                let network = Network::original(backbone, N_IMAGENET, size, None, 0, &device)?;
+                let network = Network::original(
+                    backbone,
+                    N_IMAGENET,
+                    size,
+                    BackboneWeights::Seed(0),
+                    &device,
+                )?;
                 layers(&network, &is_wanted, args.tree)?
             }
             None => {

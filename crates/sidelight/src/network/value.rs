@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::shape::Shape;
-use crate::tensor::{Precision, Together};
+use crate::tensor::{Precision, SyncStatistics};
 
 /// What flows from one layer to the next.
 #[derive(Debug, Clone)]
@@ -17,6 +17,19 @@ pub enum Value {
     /// `[batch, channels, height, width]`
     Map(Tensor<4>),
 }
+
+/// Makes another value by the same expression on the tensor, whatever its rank.
+macro_rules! map_value {
+    ($value:expr, $x:ident => $body:expr) => {
+        match $value {
+            $crate::network::Value::Nothing => $crate::network::Value::Nothing,
+            $crate::network::Value::Features($x) => $crate::network::Value::Features($body),
+            $crate::network::Value::Tokens($x) => $crate::network::Value::Tokens($body),
+            $crate::network::Value::Map($x) => $crate::network::Value::Map($body),
+        }
+    };
+}
+pub(super) use map_value;
 
 impl Value {
     /// Its shape without the batch axis.
@@ -83,21 +96,11 @@ impl Value {
     /// The same numbers, apart from any gradient.
     #[must_use]
     pub fn detached(self) -> Self {
-        match self {
-            Self::Nothing => Self::Nothing,
-            Self::Features(x) => Self::Features(x.without_autodiff()),
-            Self::Tokens(x) => Self::Tokens(x.without_autodiff()),
-            Self::Map(x) => Self::Map(x.without_autodiff()),
-        }
+        map_value!(self, x => x.without_autodiff())
     }
     /// `n` rows from `start` on.
     pub(super) fn narrow(&self, start: usize, n: usize) -> Self {
-        match self.clone() {
-            Self::Nothing => Self::Nothing,
-            Self::Features(x) => Self::Features(x.narrow(0, start, n)),
-            Self::Tokens(x) => Self::Tokens(x.narrow(0, start, n)),
-            Self::Map(x) => Self::Map(x.narrow(0, start, n)),
-        }
+        map_value!(self.clone(), x => x.narrow(0, start, n))
     }
     /// The rows at these places, in this order; one may come again.
     pub(crate) fn select(&self, rows: &[usize]) -> Self {
@@ -131,6 +134,7 @@ impl Value {
             }
         }
     }
+    /// The sum of two of one shape.
     pub(super) fn plus(self, other: Self) -> Self {
         match (self, other) {
             (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add_activate(a, b, None)),
@@ -231,7 +235,7 @@ pub struct Context {
     /// Seed of this step, for dropout.
     pub seed: u64,
     /// While training: the rows of all ranks are normalised together. `None`: each rank's are by themselves.
-    pub together: Option<Together>,
+    pub sync_statistics: Option<SyncStatistics>,
     /// How convolutions form their products; the network sets its own ([`Network::precision`](super::Network::precision)).
     pub precision: Precision,
     /// Filled while training, to be given to [`Network::apply_statistics`](super::Network::apply_statistics).
@@ -245,26 +249,16 @@ impl Context {
     pub fn evaluate(metadata: Option<MetadataTensors>) -> Self {
         Self {
             metadata,
-            has_image: None,
-            mode: Mode::Evaluate,
-            seed: 0,
-            together: None,
-            precision: Precision::F32,
-            statistics: Vec::new(),
-            auxiliary: Vec::new(),
+            ..Self::default()
         }
     }
     /// To train on rows with this metadata, in the step of this seed.
     pub fn train(metadata: Option<MetadataTensors>, seed: u64) -> Self {
         Self {
             metadata,
-            has_image: None,
             mode: Mode::Train,
             seed,
-            together: None,
-            precision: Precision::F32,
-            statistics: Vec::new(),
-            auxiliary: Vec::new(),
+            ..Self::default()
         }
     }
 }

@@ -8,7 +8,7 @@ use prost::Message;
 /// `TensorProto.DataType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
-pub(super) enum Type {
+pub(crate) enum Type {
     Float = 1,
     Uint8 = 2,
     Int32 = 6,
@@ -28,7 +28,7 @@ impl Type {
     ];
 
     /// The name of the type with this number.
-    pub(super) fn name_of(number: i32) -> &'static str {
+    pub(crate) fn name_of(number: i32) -> &'static str {
         let found = Self::ALL.into_iter().find(|of| *of as i32 == number);
         found.map_or("", Self::name)
     }
@@ -47,7 +47,7 @@ impl Type {
 }
 
 /// `AttributeProto.AttributeType`.
-pub(super) mod attribute_type {
+pub(crate) mod attribute_type {
     pub(crate) const FLOAT: i32 = 1;
     pub(crate) const INT: i32 = 2;
     pub(crate) const STRING: i32 = 3;
@@ -56,136 +56,136 @@ pub(super) mod attribute_type {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Model {
+pub(crate) struct Model {
     #[prost(int64, optional, tag = "1")]
-    pub(super) ir_version: Option<i64>,
+    pub(crate) ir_version: Option<i64>,
     #[prost(string, optional, tag = "2")]
-    pub(super) producer_name: Option<String>,
+    pub(crate) producer_name: Option<String>,
     #[prost(string, optional, tag = "3")]
-    pub(super) producer_version: Option<String>,
+    pub(crate) producer_version: Option<String>,
     #[prost(string, optional, tag = "6")]
-    pub(super) doc_string: Option<String>,
+    pub(crate) doc_string: Option<String>,
     #[prost(message, optional, tag = "7")]
-    pub(super) graph: Option<Graph>,
+    pub(crate) graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
-    pub(super) opset_import: Vec<OperatorSet>,
+    pub(crate) opset_import: Vec<OperatorSet>,
     #[prost(message, repeated, tag = "14")]
-    pub(super) metadata_props: Vec<Entry>,
+    pub(crate) metadata_props: Vec<Entry>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct OperatorSet {
+pub(crate) struct OperatorSet {
     #[prost(string, optional, tag = "1")]
-    pub(super) domain: Option<String>,
+    pub(crate) domain: Option<String>,
     #[prost(int64, optional, tag = "2")]
-    pub(super) version: Option<i64>,
+    pub(crate) version: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     #[prost(string, optional, tag = "1")]
-    pub(super) key: Option<String>,
+    pub(crate) key: Option<String>,
     #[prost(string, optional, tag = "2")]
-    pub(super) value: Option<String>,
+    pub(crate) value: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     #[prost(message, repeated, tag = "1")]
-    pub(super) node: Vec<Node>,
+    pub(crate) node: Vec<Node>,
     #[prost(string, optional, tag = "2")]
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     #[prost(message, repeated, tag = "5")]
-    pub(super) initializer: Vec<Tensor>,
+    pub(crate) initializer: Vec<Tensor>,
     #[prost(message, repeated, tag = "11")]
-    pub(super) input: Vec<ValueInfo>,
+    pub(crate) input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
-    pub(super) output: Vec<ValueInfo>,
+    pub(crate) output: Vec<ValueInfo>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Node {
+pub(crate) struct Node {
     #[prost(string, repeated, tag = "1")]
-    pub(super) input: Vec<String>,
+    pub(crate) input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
-    pub(super) output: Vec<String>,
+    pub(crate) output: Vec<String>,
     #[prost(string, optional, tag = "3")]
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     #[prost(string, optional, tag = "4")]
-    pub(super) op_type: Option<String>,
+    pub(crate) op_type: Option<String>,
     #[prost(message, repeated, tag = "5")]
-    pub(super) attribute: Vec<Attribute>,
+    pub(crate) attribute: Vec<Attribute>,
     #[prost(string, optional, tag = "7")]
-    pub(super) domain: Option<String>,
+    pub(crate) domain: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Attribute {
+pub(crate) struct Attribute {
     #[prost(string, optional, tag = "1")]
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     #[prost(float, optional, tag = "2")]
-    pub(super) f: Option<f32>,
+    pub(crate) f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
-    pub(super) i: Option<i64>,
+    pub(crate) i: Option<i64>,
     #[prost(bytes = "vec", optional, tag = "4")]
-    pub(super) s: Option<Vec<u8>>,
+    pub(crate) s: Option<Vec<u8>>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
-    pub(super) ints: Vec<i64>,
+    pub(crate) ints: Vec<i64>,
     #[prost(bytes = "vec", repeated, tag = "9")]
-    pub(super) strings: Vec<Vec<u8>>,
+    pub(crate) strings: Vec<Vec<u8>>,
     #[prost(int32, optional, tag = "20")]
-    pub(super) r#type: Option<i32>,
+    pub(crate) r#type: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Tensor {
+pub(crate) struct Tensor {
     #[prost(int64, repeated, packed = "false", tag = "1")]
-    pub(super) dims: Vec<i64>,
+    pub(crate) dims: Vec<i64>,
     #[prost(int32, optional, tag = "2")]
-    pub(super) data_type: Option<i32>,
+    pub(crate) data_type: Option<i32>,
     #[prost(bytes = "vec", repeated, tag = "6")]
-    pub(super) string_data: Vec<Vec<u8>>,
+    pub(crate) string_data: Vec<Vec<u8>>,
     #[prost(string, optional, tag = "8")]
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Little-endian, row by row; not for strings.
     #[prost(bytes = "vec", optional, tag = "9")]
-    pub(super) raw_data: Option<Vec<u8>>,
+    pub(crate) raw_data: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ValueInfo {
+pub(crate) struct ValueInfo {
     #[prost(string, optional, tag = "1")]
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     #[prost(message, optional, tag = "2")]
-    pub(super) r#type: Option<TypeInfo>,
+    pub(crate) r#type: Option<TypeInfo>,
     #[prost(string, optional, tag = "3")]
-    pub(super) doc_string: Option<String>,
+    pub(crate) doc_string: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct TypeInfo {
+pub(crate) struct TypeInfo {
     #[prost(message, optional, tag = "1")]
-    pub(super) tensor_type: Option<TensorType>,
+    pub(crate) tensor_type: Option<TensorType>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct TensorType {
+pub(crate) struct TensorType {
     #[prost(int32, optional, tag = "1")]
-    pub(super) elem_type: Option<i32>,
+    pub(crate) elem_type: Option<i32>,
     #[prost(message, optional, tag = "2")]
-    pub(super) shape: Option<TensorShape>,
+    pub(crate) shape: Option<TensorShape>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct TensorShape {
+pub(crate) struct TensorShape {
     #[prost(message, repeated, tag = "1")]
-    pub(super) dim: Vec<Dimension>,
+    pub(crate) dim: Vec<Dimension>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Dimension {
+pub(crate) struct Dimension {
     #[prost(int64, optional, tag = "1")]
-    pub(super) dim_value: Option<i64>,
+    pub(crate) dim_value: Option<i64>,
     #[prost(string, optional, tag = "2")]
-    pub(super) dim_param: Option<String>,
+    pub(crate) dim_param: Option<String>,
 }

@@ -8,53 +8,43 @@ use super::layer::{Layer, MetadataSource};
 /// A layer and the layers inside it. Written as JSON or TOML it is the layer's fields
 /// (`kind` first) and `children`, an array of the same with a `name` each.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct Architecture {
     /// What it does.
     pub layer: Layer,
     /// The layers inside, in order.
-    pub children: Vec<(String, Plan)>,
+    pub children: Vec<(String, Architecture)>,
 }
 
-impl Plan {
-    /// A layer with none inside.
-    pub fn leaf(layer: Layer) -> Self {
-        Self {
-            layer,
-            children: Vec::new(),
-        }
-    }
+impl Architecture {
     /// A layer with these inside.
     pub fn with<N: Into<String>>(
-        layer: Layer,
-        children: impl IntoIterator<Item = (N, Plan)>,
+        layer: impl Into<Layer>,
+        children: impl IntoIterator<Item = (N, Architecture)>,
     ) -> Self {
+        let children = children.into_iter();
         Self {
-            layer,
-            children: children
-                .into_iter()
-                .map(|(name, child)| (name.into(), child))
-                .collect(),
+            layer: layer.into(),
+            children: children.map(|(name, child)| (name.into(), child)).collect(),
         }
     }
     /// Layers one after another, with these names.
-    pub fn sequence<N: Into<String>>(children: impl IntoIterator<Item = (N, Plan)>) -> Self {
+    pub fn sequence<N: Into<String>>(
+        children: impl IntoIterator<Item = (N, Architecture)>,
+    ) -> Self {
         Self::with(Layer::Sequential, children)
     }
     /// Layers one after another, named `0`, `1`, … as torch does.
-    pub fn numbered(children: impl IntoIterator<Item = Plan>) -> Self {
-        Self::sequence(
-            children
-                .into_iter()
-                .enumerate()
-                .map(|(i, child)| (i.to_string(), child)),
-        )
+    pub fn numbered(children: impl IntoIterator<Item = Architecture>) -> Self {
+        let children = children.into_iter().enumerate();
+        Self::sequence(children.map(|(i, child)| (i.to_string(), child)))
     }
     /// The layer at a path.
-    pub fn get(&self, path: &str) -> Option<&Plan> {
+    pub fn get(&self, path: &str) -> Option<&Architecture> {
         path.split('.')
             .filter(|name| !name.is_empty())
-            .try_fold(self, |plan, name| {
-                plan.children
+            .try_fold(self, |architecture, name| {
+                architecture
+                    .children
                     .iter()
                     .find(|(child, _)| child == name)
                     .map(|(_, child)| child)
@@ -63,7 +53,7 @@ impl Plan {
     /// Gives every metadata layer that was written without widths the table's metadata.
     pub(super) fn fill_metadata(&mut self, source: &MetadataSource) {
         match &self.layer {
-            Layer::Metadata(found) if found.width() == 0 => *self = source.plan(),
+            Layer::Metadata(found) if found.width() == 0 => *self = source.architecture(),
             _ => {
                 for (_, child) in &mut self.children {
                     child.fill_metadata(source);
@@ -81,44 +71,48 @@ impl Plan {
     }
 }
 
-impl From<Layer> for Plan {
-    fn from(layer: Layer) -> Self {
-        Self::leaf(layer)
+/// A layer with none inside.
+impl<L: Into<Layer>> From<L> for Architecture {
+    fn from(layer: L) -> Self {
+        Self {
+            layer: layer.into(),
+            children: Vec::new(),
+        }
     }
 }
 
-impl Serialize for Plan {
+impl Serialize for Architecture {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        plan_to_json(None, self)
+        to_json(None, self)
             .map_err(serde::ser::Error::custom)?
             .serialize(serializer)
     }
 }
 
-fn plan_to_json(name: Option<&str>, plan: &Plan) -> serde_json::Result<Json> {
+fn to_json(name: Option<&str>, architecture: &Architecture) -> serde_json::Result<Json> {
     let mut object = Map::new();
     if let Some(name) = name {
         object.insert("name".into(), name.into());
     }
-    if let Json::Object(fields) = serde_json::to_value(&plan.layer)? {
+    if let Json::Object(fields) = serde_json::to_value(&architecture.layer)? {
         object.extend(fields);
     }
-    if !plan.children.is_empty() {
-        let children: serde_json::Result<_> = plan
+    if !architecture.children.is_empty() {
+        let children: serde_json::Result<_> = architecture
             .children
             .iter()
-            .map(|(name, child)| plan_to_json(Some(name), child))
+            .map(|(name, child)| to_json(Some(name), child))
             .collect();
         object.insert("children".into(), Json::Array(children?));
     }
     Ok(Json::Object(object))
 }
 
-impl<'de> Deserialize<'de> for Plan {
+impl<'de> Deserialize<'de> for Architecture {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Map::deserialize(deserializer)?;
-        plan_from_json(object, DEPTH)
-            .map(|(_, plan)| plan)
+        from_json(object, DEPTH)
+            .map(|(_, architecture)| architecture)
             .map_err(D::Error::custom)
     }
 }
@@ -126,10 +120,10 @@ impl<'de> Deserialize<'de> for Plan {
 /// How deep layers may lie inside layers; more is a mistake or an attack on the stack.
 const DEPTH: usize = 64;
 
-fn plan_from_json(
+fn from_json(
     mut object: Map<String, Json>,
     depth: usize,
-) -> serde_json::Result<(Option<String>, Plan)> {
+) -> serde_json::Result<(Option<String>, Architecture)> {
     if depth == 0 {
         return Err(serde_json::Error::custom(format!(
             "layers lie more than {DEPTH} deep inside one another"
@@ -153,27 +147,31 @@ fn plan_from_json(
             )));
         }
     };
-    let layer = serde_json::from_value(Json::Object(object))?;
-    let mut plan = Plan::leaf(layer);
+    let layer: Layer = serde_json::from_value(Json::Object(object))?;
+    let mut architecture = Architecture::from(layer);
     for (i, child) in children.into_iter().enumerate() {
         let Json::Object(child) = child else {
             return Err(serde_json::Error::custom(format!(
                 "a child must be a table, found `{child}`"
             )));
         };
-        let (name, child) = plan_from_json(child, depth - 1)?;
+        let (name, child) = from_json(child, depth - 1)?;
         let name = name.unwrap_or_else(|| i.to_string());
         if name.is_empty() || name.contains('.') {
             return Err(serde_json::Error::custom(format!(
                 "`{name}` cannot be a layer's name"
             )));
         }
-        if plan.children.iter().any(|(taken, _)| *taken == name) {
+        if architecture
+            .children
+            .iter()
+            .any(|(taken, _)| *taken == name)
+        {
             return Err(serde_json::Error::custom(format!(
                 "two layers are called `{name}`"
             )));
         }
-        plan.children.push((name, child));
+        architecture.children.push((name, child));
     }
-    Ok((name, plan))
+    Ok((name, architecture))
 }

@@ -9,7 +9,7 @@ use super::proto::{
 
 /// An attribute of a node.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Attr<'a> {
+pub(crate) enum Attr<'a> {
     Int(i64),
     Float(f32),
     Text(&'a str),
@@ -19,7 +19,7 @@ pub(super) enum Attr<'a> {
 
 /// One axis of an input or output: a number, or a name for what varies.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Axis {
+pub(crate) enum Axis {
     Of(usize),
     Any(&'static str),
 }
@@ -29,7 +29,7 @@ const SHARED_BYTES: usize = 4096;
 
 /// Values are known by their names, which are unique: those of inputs and outputs are kept free for them.
 #[derive(Debug, Default)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     message: GraphMessage,
     taken: HashSet<String>,
     shared: HashMap<(Type, Vec<i64>, Vec<u8>), String>,
@@ -38,7 +38,7 @@ pub(super) struct Graph {
 
 impl Graph {
     /// A graph in which these names are not given to anything else.
-    pub(super) fn new(reserved: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(reserved: impl IntoIterator<Item = String>) -> Self {
         let message = GraphMessage {
             name: Some("sidelight".into()),
             ..GraphMessage::default()
@@ -51,12 +51,17 @@ impl Graph {
     }
 
     /// What comes next belongs to this place: nodes are named after it.
-    pub(super) fn at(&mut self, place: &str) {
+    pub(crate) fn at(&mut self, place: &str) {
         place.clone_into(&mut self.place);
     }
 
+    /// The place that comes next.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// A node with one output, whose name is returned.
-    pub(super) fn call(
+    pub(crate) fn call(
         &mut self,
         op: &str,
         inputs: &[&str],
@@ -66,7 +71,7 @@ impl Graph {
     }
 
     /// The same, of the operators for classical machine learning.
-    pub(super) fn call_ml(
+    pub(crate) fn call_ml(
         &mut self,
         op: &str,
         inputs: &[&str],
@@ -120,18 +125,18 @@ impl Graph {
     }
 
     /// Declares an input; its name was reserved.
-    pub(super) fn input(&mut self, name: &str, of: Type, shape: &[Axis], doc: &str) {
+    pub(crate) fn input(&mut self, name: &str, of: Type, shape: &[Axis], doc: &str) {
         self.message.input.push(info(name, of, shape, doc));
     }
 
     /// Makes a value an output of this reserved name.
-    pub(super) fn output(&mut self, name: &str, value: &str, of: Type, shape: &[Axis], doc: &str) {
+    pub(crate) fn output(&mut self, name: &str, value: &str, of: Type, shape: &[Axis], doc: &str) {
         self.push("Identity", &[value], &[], name, None);
         self.message.output.push(info(name, of, shape, doc));
     }
 
     /// Learned numbers under the name of their path.
-    pub(super) fn weight(&mut self, path: &str, shape: &[usize], values: &[f32]) -> String {
+    pub(crate) fn weight(&mut self, path: &str, shape: &[usize], values: &[f32]) -> String {
         let name = self.free(path);
         let dims = shape.iter().map(|&n| n as i64).collect();
         self.tensor(&name, Type::Float, dims, bytes(values, f32::to_le_bytes));
@@ -166,36 +171,36 @@ impl Graph {
     }
 
     /// Whole numbers in one axis: a shape, a list of axes.
-    pub(super) fn ints(&mut self, values: &[i64]) -> String {
+    pub(crate) fn ints(&mut self, values: &[i64]) -> String {
         let raw = bytes(values, i64::to_le_bytes);
         self.constant(Type::Int64, &[values.len()], raw)
     }
     /// One whole number, no axis.
-    pub(super) fn int(&mut self, value: i64) -> String {
+    pub(crate) fn int(&mut self, value: i64) -> String {
         self.constant(Type::Int64, &[], value.to_le_bytes().to_vec())
     }
     /// One whole number of 32 bits, no axis.
-    pub(super) fn int32(&mut self, value: i32) -> String {
+    pub(crate) fn int32(&mut self, value: i32) -> String {
         self.constant(Type::Int32, &[], value.to_le_bytes().to_vec())
     }
     /// Single-precision numbers of this shape.
-    pub(super) fn floats(&mut self, shape: &[usize], values: &[f32]) -> String {
+    pub(crate) fn floats(&mut self, shape: &[usize], values: &[f32]) -> String {
         self.constant(Type::Float, shape, bytes(values, f32::to_le_bytes))
     }
     /// One single-precision number, no axis.
-    pub(super) fn float(&mut self, value: f32) -> String {
+    pub(crate) fn float(&mut self, value: f32) -> String {
         self.floats(&[], &[value])
     }
     /// Double-precision numbers of this shape.
-    pub(super) fn doubles(&mut self, shape: &[usize], values: &[f64]) -> String {
+    pub(crate) fn doubles(&mut self, shape: &[usize], values: &[f64]) -> String {
         self.constant(Type::Double, shape, bytes(values, f64::to_le_bytes))
     }
     /// One double-precision number, no axis.
-    pub(super) fn double(&mut self, value: f64) -> String {
+    pub(crate) fn double(&mut self, value: f64) -> String {
         self.doubles(&[], &[value])
     }
     /// Text of this shape.
-    pub(super) fn texts(&mut self, shape: &[usize], values: &[String]) -> String {
+    pub(crate) fn texts(&mut self, shape: &[usize], values: &[String]) -> String {
         let name = self.free("constant");
         self.message.initializer.push(Tensor {
             dims: shape.iter().map(|&n| n as i64).collect(),
@@ -211,47 +216,47 @@ impl Graph {
     }
 
     /// The same numbers as another type.
-    pub(super) fn cast(&mut self, x: &str, to: Type) -> String {
+    pub(crate) fn cast(&mut self, x: &str, to: Type) -> String {
         self.call("Cast", &[x], &[("to", Attr::Int(to as i64))])
     }
     /// The same numbers in another shape; 0 keeps an axis, −1 is what is left.
-    pub(super) fn reshape(&mut self, x: &str, shape: &[i64]) -> String {
+    pub(crate) fn reshape(&mut self, x: &str, shape: &[i64]) -> String {
         let shape = self.ints(shape);
         self.call("Reshape", &[x, &shape], &[])
     }
     /// With further axes of 1.
-    pub(super) fn unsqueeze(&mut self, x: &str, axes: &[i64]) -> String {
+    pub(crate) fn unsqueeze(&mut self, x: &str, axes: &[i64]) -> String {
         let axes = self.ints(axes);
         self.call("Unsqueeze", &[x, &axes], &[])
     }
     /// With its axes in this order.
-    pub(super) fn transpose(&mut self, x: &str, order: &[i64]) -> String {
+    pub(crate) fn transpose(&mut self, x: &str, order: &[i64]) -> String {
         self.call("Transpose", &[x], &[("perm", Attr::Ints(order))])
     }
     /// Side by side along an axis.
-    pub(super) fn concat(&mut self, parts: &[&str], axis: i64) -> String {
+    pub(crate) fn concat(&mut self, parts: &[&str], axis: i64) -> String {
         if let [only] = parts {
             return (*only).to_owned();
         }
         self.call("Concat", parts, &[("axis", Attr::Int(axis))])
     }
     /// From `start` up to `end` along an axis.
-    pub(super) fn slice(&mut self, x: &str, start: usize, end: usize, axis: i64) -> String {
+    pub(crate) fn slice(&mut self, x: &str, start: usize, end: usize, axis: i64) -> String {
         let (start, end) = (self.ints(&[start as i64]), self.ints(&[end as i64]));
         let axis = self.ints(&[axis]);
         self.call("Slice", &[x, &start, &end, &axis], &[])
     }
     /// Two values, element by element.
-    pub(super) fn binary(&mut self, op: &str, a: &str, b: &str) -> String {
+    pub(crate) fn binary(&mut self, op: &str, a: &str, b: &str) -> String {
         self.call(op, &[a, b], &[])
     }
     /// One value, element by element.
-    pub(super) fn unary(&mut self, op: &str, x: &str) -> String {
+    pub(crate) fn unary(&mut self, op: &str, x: &str) -> String {
         self.call(op, &[x], &[])
     }
 
     /// The message, without the constants that nothing reads.
-    pub(super) fn finish(self) -> GraphMessage {
+    pub(crate) fn finish(self) -> GraphMessage {
         let mut message = self.message;
         let read: HashSet<&String> = message.node.iter().flat_map(|node| &node.input).collect();
         message
