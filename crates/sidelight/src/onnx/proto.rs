@@ -5,7 +5,7 @@
 
 use prost::Message;
 
-/// `TensorProto.DataType`.
+/// ONNX's `TensorProto.DataType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub(crate) enum Type {
@@ -46,7 +46,7 @@ impl Type {
     }
 }
 
-/// `AttributeProto.AttributeType`.
+/// ONNX's `AttributeProto.AttributeType`.
 pub(crate) mod attribute_type {
     pub(crate) const FLOAT: i32 = 1;
     pub(crate) const INT: i32 = 2;

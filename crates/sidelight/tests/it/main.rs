@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 mod comparison;
+mod examples;
 mod explain;
 mod export;
 mod links;
