@@ -8,12 +8,15 @@
 
 use std::path::Path;
 
+use sidelight::Config;
 use sidelight::compare::{CompareOptions, Compared, Speed};
 use sidelight::config::{MetadataKind, TargetConfig};
-use sidelight::Config;
 
 fn main() -> sidelight::Result<()> {
-    run("data/tiny/metadata.csv".as_ref(), "runs/tiny-compare".as_ref())
+    run(
+        "data/tiny/metadata.csv".as_ref(),
+        "runs/tiny-compare".as_ref(),
+    )
 }
 
 /// Compares on the rows of `table`; `out` keeps every finished training, so that a second call resumes.
@@ -32,7 +35,7 @@ pub fn run(table: &Path, out: &Path) -> sidelight::Result<()> {
     };
     if let Compared::Answer(evidence) = sidelight::compare(&config, options)? {
         println!("{}", evidence.verdict.sentence);
-        for doubt in &evidence.doubts {
+        for doubt in &evidence.verdict.doubts {
             println!("but {}", doubt.sentence);
         }
     }

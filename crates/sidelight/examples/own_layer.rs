@@ -9,8 +9,7 @@
 use sidelight::burn::tensor::Device;
 use sidelight::network::layer::{Constructors, Custom, CustomLayer};
 use sidelight::network::{
-    Edit, Initial, Network, ParameterKind, ParameterSpec, Parameters, Shape, Value, Walk,
-    shape::At,
+    Edit, Initial, Network, ParameterKind, ParameterSpec, Parameters, Shape, Value, Walk, shape::At,
 };
 
 /// Adds a learned bias to each channel of a feature map.
@@ -65,6 +64,10 @@ pub fn run() -> sidelight::Result<()> {
     });
     let description = network.describe();
     let again = Network::from_description_with(&description, &constructors, &Device::flex())?;
-    println!("{} parameters, and {} again", network.n_parameters(), again.n_parameters());
+    println!(
+        "{} parameters, and {} again",
+        network.n_parameters(),
+        again.n_parameters()
+    );
     Ok(())
 }

@@ -26,17 +26,26 @@ pub fn run() -> sidelight::Result<()> {
     println!("new parameters: {}", new.join(", "));
 
     // What does not fit is refused, and nothing has changed.
-    let too_wide = Linear { in_features: 1000, ..Linear::new(5) };
+    let too_wide = Linear {
+        in_features: 1000,
+        ..Linear::new(5)
+    };
     if let Err(error) = network.edit(Edit::replace("fc.hidden", too_wide)) {
         println!("refused: {error}");
     }
     network.freeze("layer*");
-    println!("{} of {} parameters are trainable", n_trainable(&network), network.n_parameters());
+    println!(
+        "{} of {} parameters are trainable",
+        n_trainable(&network),
+        network.n_parameters()
+    );
     Ok(())
 }
 
 fn n_trainable(network: &Network) -> usize {
     let parameters = network.parameters().into_iter();
     let trainable = parameters.filter(|parameter| parameter.trainable);
-    trainable.map(|parameter| parameter.shape.iter().product::<usize>()).sum()
+    trainable
+        .map(|parameter| parameter.shape.iter().product::<usize>())
+        .sum()
 }

@@ -111,7 +111,7 @@ impl InputSpec {
 pub struct ParameterInfo {
     /// Its path: the key in a file of weights.
     pub path: String,
-    /// Its shape.
+    /// Length of each axis.
     pub shape: Vec<usize>,
     /// Whether training changes it by its gradient.
     pub trainable: bool,
@@ -164,8 +164,9 @@ impl Network {
     /// Ten logits for each of two images:
     ///
     /// ```
-    /// use burn::tensor::{Device, Tensor};
+    /// use burn::tensor::Tensor;
     /// use sidelight::network::{BackboneWeights, Context, Network, backbone};
+    /// use sidelight::tensor::Device;
     ///
     /// let device = Device::flex();
     /// let backbone = backbone::named("small_cnn")?;

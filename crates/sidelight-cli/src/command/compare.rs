@@ -49,8 +49,8 @@ pub(crate) fn run(
         },
         cache: args.cached.features(),
         ranks: Arc::clone(ranks),
-        stop: stop::on_ctrl_c()?,
-        on_event: &mut |event| progress.narrate(terminal, &event),
+        stop: Some(stop::on_ctrl_c()?),
+        on_event: Some(&mut |event| progress.narrate(terminal, &event)),
     };
     let out = args.out.display();
     match compare(&config, options)? {

@@ -216,8 +216,8 @@ fn learn(
                     existing: Existing::Resume,
                     cache: None,
                     ranks: Arc::new(Alone),
-                    stop,
-                    on_event,
+                    stop: Some(stop),
+                    on_event: Some(on_event),
                 },
             )?;
             if trained.stopped {

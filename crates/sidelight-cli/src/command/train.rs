@@ -31,8 +31,8 @@ pub(crate) fn run(
         },
         cache: args.cached.features(),
         ranks: Arc::clone(ranks),
-        stop: stop::on_ctrl_c()?,
-        on_event: &mut |event| narrate(terminal, "", &event),
+        stop: Some(stop::on_ctrl_c()?),
+        on_event: Some(&mut |event| narrate(terminal, "", &event)),
     };
     let Trained { metrics, run, .. } = train(&config, options)?;
     let out = args.out.display();

@@ -11,7 +11,7 @@ use crate::task::Task;
 const POINTS: &str = "points";
 /// Names of classes or labels.
 const PREDICTION: &str = "prediction";
-/// Their probabilities.
+/// Probabilities of the classes or labels.
 const PROBABILITIES: &str = "probabilities";
 /// Values in their own unit.
 const VALUES: &str = "values";

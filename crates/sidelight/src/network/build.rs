@@ -65,7 +65,7 @@ impl Network {
     ///     size: 64,
     ///     spatial: false,
     /// };
-    /// let device = burn::tensor::Device::flex();
+    /// let device = sidelight::tensor::Device::flex();
     /// let network = Network::build(&config, &spec, 1, &device)?;
     /// let names = ["features", "fusion", "avgpool", "flatten", "head"];
     /// assert_eq!(network.root.child_names(), names);

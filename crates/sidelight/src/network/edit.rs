@@ -22,9 +22,9 @@ use crate::error::{Error, Result};
 /// use sidelight::network::{Edit, layer::Linear};
 ///
 /// let in_rust = Edit::replace("head.6", Linear::new(7));
-/// let in_toml = toml::toml! { op = "replace" path = "head.6" layer = { kind = "linear", out_features = 7 } };
-/// assert_eq!(in_rust, Edit::from_table(0, &in_toml)?);
-/// # Ok::<(), sidelight::Error>(())
+/// let in_toml = "op = 'replace'\npath = 'head.6'\nlayer = { kind = 'linear', out_features = 7 }";
+/// assert_eq!(in_rust, Edit::from_table(0, &in_toml.parse()?)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
@@ -236,7 +236,7 @@ impl Network {
     ///
     /// ```
     /// use sidelight::network::{BackboneWeights, Edit, Layer, Network, Shape, backbone, layer::Linear};
-    /// # let device = burn::tensor::Device::flex();
+    /// # let device = sidelight::tensor::Device::flex();
     /// let resnet = backbone::named("resnet18")?;
     /// let mut network = Network::original(resnet, 1000, 64, BackboneWeights::Seed(0), &device)?;
     ///

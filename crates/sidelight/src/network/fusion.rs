@@ -164,7 +164,7 @@ impl Method for Fusion {
 /// What a method is built for.
 #[derive(Debug, Clone)]
 pub struct FusionSpec {
-    /// The metadata.
+    /// The metadata layer of the table.
     pub source: MetadataSource,
     /// The last map of the backbone, or its features where it has no map left.
     pub map: Shape,
@@ -191,7 +191,7 @@ pub struct FusionLayers {
     pub at_map: Option<Architecture>,
     /// After the pooling, named `fusion`.
     pub at_features: Option<Architecture>,
-    /// The head.
+    /// The layers from there to the outputs, named `head`.
     pub head: Architecture,
 }
 

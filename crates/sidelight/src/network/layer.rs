@@ -188,7 +188,7 @@ layers! {
         Embedding(EmbeddingTable),
     }
     convolution {
-        /// Two-dimensional convolution.
+        /// Convolution over the two axes of a map.
         Conv2d(Conv2d),
     }
     batch_norm {
@@ -250,7 +250,7 @@ layers! {
         SoftArgmax,
     }
     activation {
-        /// max(x, 0).
+        /// The larger of x and 0.
         Relu,
         /// min(max(x, 0), 6).
         Relu6,
@@ -264,7 +264,7 @@ layers! {
         Gelu,
         /// 1 / (1 + exp(−x)).
         Sigmoid,
-        /// Hyperbolic tangent.
+        /// The hyperbolic tangent.
         Tanh,
     }
     custom {
@@ -293,7 +293,7 @@ impl Layer {
 }
 
 impl Node {
-    /// Runs it.
+    /// Runs the layer and those inside it.
     ///
     /// # Panics
     ///

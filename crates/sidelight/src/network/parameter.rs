@@ -75,13 +75,13 @@ pub enum Start {
 /// A tensor of one to four axes that Burn can train.
 #[derive(Debug, Clone)]
 pub enum ParameterValue {
-    /// One axis.
+    /// A vector: biases, scales.
     D1(Param<Tensor<1>>),
-    /// Two axes.
+    /// A matrix or a table.
     D2(Param<Tensor<2>>),
-    /// Three axes.
+    /// Scales of a map's channels, tokens with their batch axis.
     D3(Param<Tensor<3>>),
-    /// Four axes.
+    /// Kernels of a convolution.
     D4(Param<Tensor<4>>),
 }
 
@@ -94,7 +94,7 @@ pub struct Parameter {
     pub kind: ParameterKind,
     /// Does not change in training: no gradient, and a frozen running mean stays as it is.
     pub frozen: bool,
-    /// The numbers.
+    /// The numbers, as Burn trains them.
     pub value: ParameterValue,
 }
 
@@ -148,7 +148,7 @@ impl Parameter {
         parameter.set_frozen(Freeze::No);
         parameter
     }
-    /// Its shape.
+    /// Length of each axis.
     pub fn shape(&self) -> Vec<usize> {
         each_rank!(&self.value, param => param.lazy_shape().to_vec())
     }
@@ -191,7 +191,7 @@ impl Parameter {
 /// Whether a parameter is to change in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freeze {
-    /// It stays.
+    /// It stays as it is.
     Yes,
     /// It is learned.
     No,

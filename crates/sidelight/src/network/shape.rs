@@ -17,18 +17,18 @@ use crate::error::{Error, Result};
 pub enum Shape {
     /// Nothing: a model of metadata alone has no image.
     Nothing,
-    /// A vector.
+    /// A vector per row.
     Features(usize),
     /// A sequence of vectors.
     Tokens {
-        /// How many.
+        /// Number of vectors.
         n: usize,
-        /// How wide each is.
+        /// Width of each.
         width: usize,
     },
-    /// A map.
+    /// An image of any number of channels.
     Map {
-        /// Channels.
+        /// Number of channels.
         channels: usize,
         /// Pixels from top to bottom.
         height: usize,
@@ -101,7 +101,7 @@ impl fmt::Display for Shape {
 pub struct Inferred {
     /// Its path; empty: the network itself.
     pub path: String,
-    /// Its kind.
+    /// Its kind, as it is written.
     pub kind: &'static str,
     /// What comes in.
     pub input: Shape,
@@ -118,7 +118,7 @@ pub struct Inferred {
 pub struct At<'a> {
     /// The layer's path.
     pub path: &'a str,
-    /// Its kind.
+    /// Its kind, as it is written.
     pub kind: &'static str,
 }
 

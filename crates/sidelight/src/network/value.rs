@@ -10,11 +10,11 @@ use crate::tensor::{Precision, SyncStatistics};
 pub enum Value {
     /// Nothing: a model of metadata alone has no image.
     Nothing,
-    /// `[batch, features]`
+    /// A vector per row: `[batch, features]`.
     Features(Tensor<2>),
-    /// `[batch, tokens, width]`
+    /// A sequence of vectors per row: `[batch, tokens, width]`.
     Tokens(Tensor<3>),
-    /// `[batch, channels, height, width]`
+    /// A map per row: `[batch, channels, height, width]`.
     Map(Tensor<4>),
 }
 
@@ -51,7 +51,7 @@ impl Value {
             }
         }
     }
-    /// The map.
+    /// The tensor of a map.
     ///
     /// # Panics
     ///
@@ -65,7 +65,7 @@ impl Value {
             ),
         }
     }
-    /// The tokens.
+    /// The tensor of tokens.
     ///
     /// # Panics
     ///
@@ -79,7 +79,7 @@ impl Value {
             ),
         }
     }
-    /// The features.
+    /// The tensor of features.
     ///
     /// # Panics
     ///
@@ -197,9 +197,9 @@ impl Value {
 /// A batch's metadata.
 #[derive(Debug, Clone)]
 pub struct MetadataTensors {
-    /// `[batch, d_dense]`
+    /// All but the embedded columns, as numbers: `[batch, d_dense]`.
     pub dense: Tensor<2>,
-    /// `[batch, n_embedded]`, each below its table's number of codes.
+    /// The embedded columns: `[batch, n_embedded]`, each below its table's number of codes.
     pub codes: Tensor<2, Int>,
 }
 

@@ -57,13 +57,25 @@ fn a_layer_of_ones_own_is_found_again() {
 #[test]
 fn the_tiny_data_set_is_what_the_generator_makes() {
     let folder = tempfile::tempdir().unwrap();
-    let config = DemoConfig { rows: 48, side: 64, seed: 0 };
-    demo::generate(folder.path(), &config, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let config = DemoConfig {
+        rows: 48,
+        side: 64,
+        seed: 0,
+    };
+    demo::generate(
+        folder.path(),
+        &config,
+        &mut |_, _| ControlFlow::Continue(()),
+    )
+    .unwrap();
     let mut names = vec!["metadata.csv".to_owned()];
     names.extend((0..48).map(|row| format!("images/{row:05}.jpg")));
     for name in names {
         let kept = fs::read(tiny().join(&name)).unwrap();
-        assert!(kept == fs::read(folder.path().join(&name)).unwrap(), "{name} differs");
+        assert!(
+            kept == fs::read(folder.path().join(&name)).unwrap(),
+            "{name} differs"
+        );
     }
 }
 
@@ -75,7 +87,10 @@ fn the_program_of_the_readme_is_the_example_train() {
     let program = program.split("```").next().unwrap();
     let example = fs::read_to_string(root.join("examples/train.rs")).unwrap();
     let statements = |text: &str| -> Vec<String> {
-        text.lines().map(|line| line.trim().to_owned()).filter(|line| line.starts_with('.')).collect()
+        text.lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| line.starts_with('.'))
+            .collect()
     };
     assert_eq!(statements(program), statements(&example));
 }

@@ -17,7 +17,7 @@ pub(super) const MOBILENET_V2: Backbone = Backbone {
     ..TORCHVISION
 };
 
-/// torch's ε.
+/// torch's default ε of a normalisation.
 const EPSILON: f64 = 1e-5;
 
 /// A convolution with what follows it.

@@ -18,8 +18,8 @@ const SHORTCUT: &str = "downsample";
 pub struct Residual {
     /// Whether a ReLU follows the sum. Default: false.
     pub relu_after: bool,
-    /// A child before which a second sum begins, as in a transformer's block: `x = x + a(x)`, then `x + b(x)`.
-    /// Default: none.
+    /// A child before which a second residual begins, as in a transformer's block: `x = x + a(x)`, then `x + b(x)`.
+    /// Empty, the default: there is one.
     #[serde(alias = "again_at", skip_serializing_if = "String::is_empty")]
     pub second_residual_at: String,
     /// Channels of a learned factor of the body, the parameter `layer_scale` `[channels, 1, 1]`, applied
