@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout, reason = "an example prints what it found")]
 
 use sidelight::burn::tensor::Device;
-use sidelight::network::layer::{Constructors, Custom, CustomLayer};
+use sidelight::network::parameter::Initial;
+use sidelight::network::shape::At;
 use sidelight::network::{
-    Edit, Initial, Network, ParameterKind, ParameterSpec, Parameters, Shape, Value, Walk, shape::At,
+    Constructors, Custom, CustomLayer, Edit, Network, ParameterKind, ParameterSpec, Parameters,
+    Shape, Value, Walk,
 };
 
 /// Adds a learned bias to each channel of a feature map.

@@ -119,6 +119,49 @@ impl Network {
         })
     }
 
+    /// The network of this name from its library, classifier of 1000 classes included, with torch's names for its layers
+    /// and random first values, on the CPU; for images of `size` pixels a side.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoBackbone`]; [`Error::Shape`] where the images are too small.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight::burn::tensor::{Device, Tensor};
+    /// use sidelight::network::{Context, Network};
+    ///
+    /// let network = Network::from_scratch("resnet18", 64)?;
+    /// let images = Tensor::<4>::zeros([2, 3, 64, 64], &Device::flex().autodiff());
+    /// let logits = network.forward(Some(images), &mut Context::evaluate(None));
+    /// assert_eq!(logits.dims(), [2, 1000]);
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
+    pub fn from_scratch(backbone: &str, size: usize) -> Result<Self> {
+        let device = Device::flex().autodiff();
+        Self::original(
+            backbone::named(backbone)?,
+            1000,
+            size,
+            BackboneWeights::Seed(0),
+            &device,
+        )
+    }
+
+    /// As [`Network::from_scratch`], with the weights of a `.safetensors` or `.pth` file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::original`]; [`Error::NoBackbone`].
+    pub fn pretrained(backbone: &str, size: usize, weights: impl AsRef<Path>) -> Result<Self> {
+        let (device, weights) = (
+            Device::flex().autodiff(),
+            BackboneWeights::File(weights.as_ref()),
+        );
+        Self::original(backbone::named(backbone)?, 1000, size, weights, &device)
+    }
+
     /// A backbone with torch's own classifier of so many classes, for images of `size` pixels a side.
     ///
     /// # Errors
@@ -192,7 +235,7 @@ impl Network {
     }
 
     /// Looks whether the network gives what the task asks for.
-    fn check_output(&self, n_outputs: usize) -> Result<()> {
+    pub(crate) fn check_output(&self, n_outputs: usize) -> Result<()> {
         let output = self.inspect()?[0].output;
         if output == Shape::Features(n_outputs) {
             return Ok(());

@@ -4,6 +4,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use sidelight::Config;
+use sidelight::config::{MetadataKind, TargetConfig};
 use sidelight::demo::{self, DemoConfig};
 
 // Each example as a module, so that it runs in the tests' own process.
@@ -22,6 +24,9 @@ mod replace_head;
 #[allow(dead_code, reason = "`main` is for `cargo run --example`")]
 #[path = "../../examples/train.rs"]
 mod train;
+#[allow(dead_code, reason = "`main` is for `cargo run --example`")]
+#[path = "../../examples/wrangle.rs"]
+mod wrangle;
 
 /// The folder of the tiny data set.
 fn tiny() -> PathBuf {
@@ -93,4 +98,14 @@ fn the_program_of_the_readme_is_the_example_train() {
             .collect()
     };
     assert_eq!(statements(program), statements(&example));
+}
+
+#[test]
+fn a_network_is_wrangled() {
+    let corners = TargetConfig::keypoints(["x0..y3"]);
+    let config = Config::new(tiny().join("metadata.csv"), corners)
+        .with_metadata("img_source", MetadataKind::Categorical)
+        .with_size(32)
+        .with_epochs(1);
+    wrangle::run(&config).unwrap();
 }
