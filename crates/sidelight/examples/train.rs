@@ -27,7 +27,7 @@ pub fn run(table: &Path, out: &Path) -> sidelight::Result<()> {
 
     let trained = sidelight::train(&config, out)?;
     if let Some(metrics) = trained.metrics {
-        println!("validation: {metrics}");
+        println!("validation: {metrics:?}");
     }
     println!("report: {}", trained.run.report_path().display());
     Ok(())
