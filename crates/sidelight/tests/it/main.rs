@@ -5,6 +5,7 @@ mod comparison;
 mod examples;
 mod explain;
 mod export;
+mod links;
 mod models;
 mod options;
 mod ranks;

@@ -1,6 +1,11 @@
-use super::*;
-use crate::config::{CategoryEncoding, NumberScale};
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use sidelight_data::config::{CategoryEncoding, MetadataConfig, MetadataKind, NumberScale};
+use sidelight_data::dataset::{Metadata, MetadataColumn, MetadataValues};
+use sidelight_data::encode::category::{MISSING, UNKNOWN};
+use sidelight_data::encode::*;
+use sidelight_data::error::Error;
 
 fn column(name: &str, values: MetadataValues) -> MetadataColumn {
     MetadataColumn {
@@ -266,16 +271,14 @@ fn an_embedding_has_fastais_width_and_names_what_is_untrained() {
 
 #[test]
 fn an_encoder_is_the_same_after_json() {
-    let (metadata, mut encoder) = fitted();
-    encoder.columns[1] = EncodedColumn::fit(
-        &metadata.columns[1],
-        MetadataConfig {
-            scale: NumberScale::Quantile,
-            ..MetadataConfig::new(MetadataKind::Continuous)
-        },
-        &[0, 1, 3],
-    )
-    .expect("fits");
+    let metadata = mixed();
+    let quantile = MetadataConfig {
+        scale: NumberScale::Quantile,
+        ..MetadataConfig::new(MetadataKind::Continuous)
+    };
+    let mut configs = configs();
+    configs.insert(metadata.columns[1].name.clone(), quantile);
+    let encoder = Encoder::fit(&metadata, &configs, &[0, 1, 2, 3]).expect("fits");
     let json = serde_json::to_string(&encoder).expect("is JSON");
     assert_eq!(
         serde_json::from_str::<Encoder>(&json).expect("is an encoder"),

@@ -1,14 +1,15 @@
 //! Every kind of image, good and bad. The references are Pillow's: `tests/reference/image.py` made them.
 
 use std::error::Error as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-
-use super::resize::{fit, layout};
-use super::*;
-use crate::config::ResizeMethod;
+use sidelight_data::config::ResizeMethod;
+use sidelight_data::error::{Error, Result};
+use sidelight_data::image::resize::{fit, layout};
+use sidelight_data::image::*;
 
 const KINDS: [&str; 32] = [
     "cmyk.jpg",

@@ -3,12 +3,19 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::*;
-use crate::config::{AugmentConfig, MetadataConfig, MetadataKind, Normalizer, TargetKind};
-use crate::dataset::{ImageSource, Metadata, MetadataColumn, MetadataValues, Targets};
-use crate::error::{Error, Result};
-use crate::image::Picture;
+use sidelight_data::augment::Augment;
+use sidelight_data::config::{
+    AugmentConfig, MetadataConfig, MetadataKind, Normalizer, ResizeMethod, TargetKind,
+};
+use sidelight_data::dataset::{Dataset, Metadata, MetadataColumn, MetadataValues, Targets};
+use sidelight_data::encode::Encoder;
+use sidelight_data::error::{Error, Result};
+use sidelight_data::image::cache::PixelCache;
+use sidelight_data::image::{Affine, ImageSource, Picture};
+use sidelight_data::loader::*;
+use sidelight_data::task::Task;
 
 const IMAGES: [&str; 6] = [
     "rgb.png",
@@ -239,7 +246,7 @@ fn ranks_share_every_step_and_have_equally_many_batches() {
 }
 
 /// Made by `tests/reference/sampling.py` with PyTorch.
-const SAMPLING: &str = include_str!("../../tests/reference/sampling.json");
+const SAMPLING: &str = include_str!("../reference/sampling.json");
 
 #[test]
 fn drawn_rows_come_as_often_as_those_of_pytorchs_sampler() {
