@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod hint;
 mod launch;
 mod refusal;
 mod serve;
@@ -16,7 +17,6 @@ use clap::Parser;
 use args::{Arguments, Command};
 use command::Answer;
 use launch::{Launch, Meaning, World};
-use refusal::Refusal;
 use terminal::Terminal;
 
 /// What another process is given to say what is wrong, before the exit code of this one ends all that are left.
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
         Err(refusal) => {
             let error = refusal.into();
-            terminal.error(&error, hint(&error).as_deref());
+            terminal.error(&error, hint::of_chain(&error).as_deref());
             return ExitCode::from(2);
         }
     };
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
                     return ExitCode::from(2);
                 }
             }
-            terminal.error(&error, hint(&error).as_deref());
+            terminal.error(&error, hint::of_chain(&error).as_deref());
             if meaning == Meaning::Alone {
                 world.abort(2);
             }
@@ -84,18 +84,4 @@ fn run(command: Command, terminal: &mut Terminal, world: &World) -> anyhow::Resu
         Command::Inspect(args) => command::inspect::run(&args, terminal),
         Command::Backbones(args) => command::backbones::run(&args, terminal),
     }
-}
-
-/// What to do next: the first advice along the chain.
-fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let library = cause
-            .downcast_ref::<sidelight::Error>()
-            .and_then(sidelight::Error::hint);
-        library.or_else(|| {
-            cause
-                .downcast_ref::<Refusal>()
-                .map(|refusal| refusal.hint.clone())
-        })
-    })
 }

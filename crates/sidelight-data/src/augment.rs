@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{AugmentConfig, TargetKind};
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::image::{Affine, Picture};
 use crate::random::{below, uniform};
 
@@ -19,11 +19,7 @@ fn check(field: &str, value: f64, range: std::ops::RangeInclusive<f64>) -> Resul
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(Error::Setting {
-        field: format!("augment.{field}"),
-        expected: format!("a number from {} to {}", range.start(), range.end()),
-        found: value.to_string(),
-    })
+    Err(setting(format!("augment.{field}"), format!("a number from {} to {}", range.start(), range.end()), value))
 }
 
 /// Random changes, as the configuration wants them.

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::SplitConfig;
 use crate::dataset::{Dataset, Part, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::random::{for_purpose, shuffle};
 
 /// Strata of a value: tenths of its ranks.
@@ -102,11 +102,7 @@ pub fn carve(
     config: &SplitConfig,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
     if !(config.valid > 0.0 && config.valid < 1.0) {
-        return Err(Error::Setting {
-            field: "data.split.valid".into(),
-            expected: "a share above 0 and below 1".into(),
-            found: config.valid.to_string(),
-        });
+        return Err(setting("data.split.valid", "a share above 0 and below 1", config.valid));
     }
     let strata = if config.stratify {
         strata(dataset, rows)
@@ -146,11 +142,7 @@ pub fn carve(
 /// [`Error::TooManyFolds`]: fewer groups (or rows) than folds; [`Error::Setting`]: fewer than two folds.
 pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
     if n_folds < 2 {
-        return Err(Error::Setting {
-            field: "folds".into(),
-            expected: "at least 2".into(),
-            found: n_folds.to_string(),
-        });
+        return Err(setting("folds", "at least 2", n_folds));
     }
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let strata = strata(dataset, &rows);

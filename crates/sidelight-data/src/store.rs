@@ -236,10 +236,7 @@ impl Store {
             .worker_threads(1)
             .enable_time()
             .build()
-            .map_err(|source| Error::Read {
-                path: options.cache.clone(),
-                source,
-            })?;
+            .map_err(cannot_read(&options.cache))?;
         Ok(Arc::new(Self {
             options,
             runtime,
@@ -492,10 +489,7 @@ impl Object {
                 let reason = format!("{} bytes came, not {}", bytes.len(), end - start);
                 return Err(broken(ObjectFault::Other, &reason));
             }
-            out.write_all(&bytes).map_err(|source| Error::Write {
-                path: self.store.cache.path(address),
-                source,
-            })?;
+            out.write_all(&bytes).map_err(cannot_write(&self.store.cache.path(address)))?;
             start = end;
         }
         Ok(())

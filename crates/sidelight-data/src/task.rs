@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Normalizer, TargetConfig, TargetKind, TargetScale};
 use crate::dataset::{Dataset, Targets};
 use crate::encode::category::{codes_of, natural_order};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, setting};
 
 mod mean;
 
@@ -383,11 +383,7 @@ fn fit_points(config: &TargetConfig, n_points: usize) -> Result<Task> {
     let normalizer = config.normalizer.unwrap_or(Normalizer::Diagonal);
     let check = |field: &str, pair: [usize; 2]| {
         let wrong = |found: String, expected: String| {
-            Err(Error::Setting {
-                field: field.into(),
-                expected,
-                found,
-            })
+            Err(setting(field, expected, found))
         };
         match pair.iter().find(|point| **point >= n_points) {
             Some(point) => wrong(

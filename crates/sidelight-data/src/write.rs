@@ -8,6 +8,6 @@ mod whole;
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
 pub use whole::{
-    FolderWriter, WholeFile, cannot_write, hidden_sibling, recover_folder, remove_folder_if_there,
+    FolderWriter, WholeFile, hidden_sibling, recover_folder, remove_folder_if_there,
     write_whole,
 };

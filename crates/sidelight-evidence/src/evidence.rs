@@ -23,7 +23,7 @@ use crate::metric::Better;
 use crate::statistics::Interval;
 use crate::statistics::bootstrap::Bootstrap;
 use sidelight_data::dataset::Targets;
-use sidelight_data::error::{Error, Result};
+use crate::error::{Error, Result};
 use sidelight_data::task::{Prediction, Task};
 
 mod chance;

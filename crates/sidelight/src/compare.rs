@@ -214,8 +214,8 @@ pub enum Compared {
 ///
 /// # Errors
 ///
-/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`Error::NoSuchArm`](crate::Error::NoSuchArm),
-/// [`Error::TooManyFolds`](crate::Error::TooManyFolds), [`Error::Uncomparable`](crate::Error::Uncomparable) for the
+/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm)(crate::Error::NoSuchArm),
+/// [`DataError::TooManyFolds`](crate::error::DataError::TooManyFolds)(crate::Error::TooManyFolds), [`EvidenceError::Uncomparable`](crate::error::EvidenceError::Uncomparable)(crate::Error::Uncomparable) for the
 /// metric, [`Error::OutputNotEmpty`](crate::Error::OutputNotEmpty), [`Error::JobDiffers`](crate::Error::JobDiffers),
 /// all that a table and a configuration can be wrong in. Later: those of
 /// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).

@@ -5,11 +5,12 @@
 //! (`sidelight-data`, `sidelight-evidence`, `sidelight-report`), so that the compiler sees to it.
 
 pub use sidelight_data::{
-    augment, config, dataset, demo, digest, encode, error, image, kind, loader, random, schema,
+    augment, config, dataset, demo, digest, encode, image, kind, loader, random, schema,
     split, store, table, task, write,
 };
 pub use sidelight_evidence::{audit, check, evidence, metric, statistics};
 pub use sidelight_report as report;
+pub mod error;
 pub mod hub;
 pub mod ranks;
 pub mod run;

@@ -24,9 +24,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Arm, Config, TargetKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 
-pub use crate::error::Found;
+pub use crate::error::FolderContent;
 pub use folder::{Existing, RunFolder};
 pub use log::{Log, LogLine, LogWriter, read_log};
 pub use parts::{
@@ -62,13 +62,10 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`] (no such folder), [`Error::NotARun`], [`Error::UnfinishedRun`],
+    /// [`DataError::Read`](crate::error::DataError::Read) (no such folder), [`Error::NotARun`], [`Error::UnfinishedRun`],
     /// [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn open(dir: &Path) -> Result<Self> {
-        fs::read_dir(dir).map_err(|source| Error::Read {
-            path: dir.to_path_buf(),
-            source,
-        })?;
+        fs::read_dir(dir).map_err(cannot_read(dir))?;
         let not_a_run = |missing| Error::NotARun {
             path: dir.to_path_buf(),
             missing,
@@ -104,7 +101,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::MetricsFile`], [`Error::SchemaTooNew`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn metrics(&self) -> Result<MetricsFile> {
         MetricsFile::read(&self.dir.join(METRICS))
     }
@@ -204,12 +201,9 @@ impl MetricsFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::MetricsFile`], [`Error::SchemaTooNew`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn read(path: &Path) -> Result<Self> {
-        let read = |source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        };
+        let read = cannot_read(path);
         let wrong = |source| Error::MetricsFile {
             path: path.to_path_buf(),
             source,
@@ -232,7 +226,7 @@ impl MetricsFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&self, path: &Path) -> Result<()> {
         write_whole(path, |file| {
             serde_json::to_writer_pretty(&mut *file, self)?;

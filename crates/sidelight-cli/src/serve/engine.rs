@@ -125,10 +125,11 @@ impl Decoders {
             let looked = catch_unwind(AssertUnwindSafe(|| predictor.look(&row, &limits)));
             looked
                 .unwrap_or_else(|_| {
-                    Err(sidelight::Error::ImageFault {
+                    Err(DataError::ImageFault {
                         name: "the image".into(),
                         message: "its header cannot be read".into(),
-                    })
+                    }
+                    .into())
                 })
                 .map_err(|error| Fault::of_row(&error, row.number, is_one_of_many))
         });

@@ -20,7 +20,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
     if let Some((_, problem)) = rows.problems.first() {
         // The library says which row of which file; here there is only one.
         let cause = match &**problem {
-            sidelight::Error::RowImage { source, .. } => source,
+            DataError::RowImage { source, .. } => source,
             other => other,
         };
         return Err(refused_by(cause));

@@ -52,28 +52,34 @@ impl Fault {
 
     /// What the library says of a row of a request.
     pub(crate) fn of_row(error: &sidelight::Error, number: usize, is_one_of_many: bool) -> Self {
-        use sidelight::Error as E;
-        let status = match error {
-            E::ImagePixels { .. } | E::ImageBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            E::NoColumn { .. }
-            | E::Cell { .. }
-            | E::ImageEmpty { .. }
-            | E::ImageFormat { .. }
-            | E::ImageTruncated { .. }
-            | E::ImageDecode { .. }
-            | E::ImageFault { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        use sidelight::error::DataError as E;
+        let of_data = match error {
+            sidelight::Error::Data(error) => Some(error),
+            _ => None,
+        };
+        let status = match of_data {
+            Some(E::ImagePixels { .. } | E::ImageBytes { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Some(
+                E::NoColumn { .. }
+                | E::Cell { .. }
+                | E::ImageEmpty { .. }
+                | E::ImageFormat { .. }
+                | E::ImageTruncated { .. }
+                | E::ImageDecode { .. }
+                | E::ImageFault { .. },
+            ) => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         // An error of a cell names its row itself.
-        let row = match error {
-            E::Cell { .. } => String::new(),
+        let row = match of_data {
+            Some(E::Cell { .. }) => String::new(),
             _ if is_one_of_many => format!("row {number}: "),
             _ => String::new(),
         };
         Self {
             status,
             message: format!("{row}{}", in_full(error)),
-            hint: error.hint(),
+            hint: crate::hint::of(error),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CategoryEncoding, MetadataConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 
 /// The code of a missing category.
 pub const MISSING: u32 = 0;
@@ -78,11 +78,7 @@ impl Category {
         let paired: Vec<&String> = pairs.iter().flatten().collect();
         for (i, name) in paired.iter().enumerate() {
             if paired[..i].contains(name) {
-                return Err(Error::Setting {
-                    field: format!("metadata.{column}.flip"),
-                    expected: "each name in one pair at most".into(),
-                    found: format!("{name} twice"),
-                });
+                return Err(setting(format!("metadata.{column}.flip"), "each name in one pair at most", format!("{name} twice")));
             }
         }
         let n_rare = counts

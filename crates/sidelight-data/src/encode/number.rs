@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::config::{MetadataConfig, NumberScale};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 
 /// Most knots that a quantile scale keeps.
 const MAX_KNOTS: usize = 256;
@@ -69,13 +69,9 @@ impl Number {
             NumberScale::Periodic => {
                 let period = config.period.unwrap_or(f64::NAN);
                 if !(period.is_finite() && period > 0.0) {
-                    return Err(Error::Setting {
-                        field: format!("metadata.{column}.period"),
-                        expected: "a number above 0, in the column's unit".into(),
-                        found: config
+                    return Err(setting(format!("metadata.{column}.period"), "a number above 0, in the column's unit", config
                             .period
-                            .map_or("nothing".into(), |found| found.to_string()),
-                    });
+                            .map_or("nothing".into(), |found| found.to_string())));
                 }
                 Transform::Periodic { period }
             }

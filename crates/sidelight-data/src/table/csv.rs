@@ -12,7 +12,7 @@ use arrow_array::builder::LargeStringBuilder;
 
 use super::pieces::{MAX_ROW_BYTES, Piece, Reading, RowLines, Rows, Take};
 use super::{Column, Table, Values, unique_names};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
 
 /// The records of a file, one after another.
@@ -32,10 +32,7 @@ pub(super) struct Records {
 impl Records {
     /// Opens the file and reads its header; `separator` holds unless it is a comma that the header does not have.
     pub(super) fn open(path: &Path, separator: u8) -> Result<Self> {
-        let cannot_read = |source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        };
+        let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         let n_bytes = file.metadata().map_err(cannot_read)?.len();
         let mut file = BufReader::with_capacity(1 << 18, file);

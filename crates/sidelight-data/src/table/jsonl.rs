@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::pieces::{MAX_ROW_BYTES, Piece, Reading, RowLines, Rows, Take};
 use super::{Accumulator, Column, Table};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
 
 /// The most columns that rows can name: one with new keys in each row would fill the memory with gaps.
@@ -31,10 +31,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let cannot_read = |source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        };
+        let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -51,10 +48,7 @@ impl Lines {
     fn advance(&mut self) -> Result<bool> {
         loop {
             self.line.clear();
-            let is_there = self.read_line().map_err(|source| Error::Read {
-                path: self.path.clone(),
-                source,
-            })?;
+            let is_there = self.read_line().map_err(cannot_read(&self.path))?;
             if !is_there {
                 return Ok(false);
             }

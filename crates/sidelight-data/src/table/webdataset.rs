@@ -14,7 +14,7 @@ use super::jsonl::{Objects, object};
 use super::pieces::{MAX_ROW_BYTES, Piece, Reading, Rows, Take};
 use super::tar::{Archive, Entry};
 use super::{Column, Table, Values, extension, folder};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::{ReadAhead, RemoteConfig, Shard, is_remote};
 
 /// Names of the columns that a sample has beside the keys of its JSON.
@@ -62,10 +62,7 @@ impl Member {
             file.seek(SeekFrom::Start(self.offset))?;
             file.read_exact(&mut bytes)
         };
-        read().map_err(|source| Error::Read {
-            path: self.archive.path().to_path_buf(),
-            source,
-        })?;
+        read().map_err(cannot_read(self.archive.path()))?;
         Ok(bytes)
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_write};
 
 /// Writes a file whole or not at all.
 ///
@@ -36,7 +36,7 @@ pub fn write_whole(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let mut file = WholeFile::create(path)?;
-    write(&mut file).map_err(|source| cannot_write(path, source))?;
+    write(&mut file).map_err(cannot_write(path))?;
     file.finish()
 }
 
@@ -66,7 +66,7 @@ impl WholeFile {
     ///
     /// [`Error::Write`] if its folder does not exist or cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
-        let place = Place::open(path).map_err(|source| cannot_write(path, source))?;
+        let place = Place::open(path).map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             place,
@@ -82,7 +82,7 @@ impl WholeFile {
         let Self { path, place } = self;
         place
             .finish()
-            .map_err(|source| Error::Write { path, source })
+            .map_err(cannot_write(&path))
     }
 }
 
@@ -186,7 +186,7 @@ impl FolderWriter {
                 partial,
             })
         };
-        begin().map_err(|source| cannot_write(path, source))
+        begin().map_err(cannot_write(path))
     }
 
     /// Where to put the files meanwhile.
@@ -201,7 +201,7 @@ impl FolderWriter {
     /// [`Error::Write`]; what was there before stays.
     pub fn finish(self) -> Result<()> {
         self.replace()
-            .map_err(|source| cannot_write(&self.target, source))
+            .map_err(cannot_write(&self.target))
     }
 
     fn replace(&self) -> io::Result<()> {
@@ -248,14 +248,7 @@ pub fn recover_folder(path: &Path) -> Result<()> {
             _ => Ok(()),
         }
     };
-    recover().map_err(|source| cannot_write(path, source))
-}
-
-pub fn cannot_write(path: &Path, source: io::Error) -> Error {
-    Error::Write {
-        path: path.to_path_buf(),
-        source,
-    }
+    recover().map_err(cannot_write(path))
 }
 
 /// `runs/a` → `runs/.a.partial`.

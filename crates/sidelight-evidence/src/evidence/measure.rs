@@ -7,7 +7,7 @@ use crate::metric::weighted::WeightedMetric;
 use crate::metric::{Better, better};
 use crate::statistics::bootstrap::{Bootstrap, Bootstrapped, cluster_bootstrap, numbered};
 use crate::statistics::significance::{TTest, corrected_resampled_t};
-use sidelight_data::error::{Error, Result};
+use crate::error::{Error, Result};
 use sidelight_data::task::Prediction;
 
 /// A study, its rows and metrics prepared.

@@ -6,7 +6,7 @@ use crate::metric::class_truth;
 use crate::statistics::bootstrap::Bootstrapped;
 use crate::statistics::delong::delong;
 use crate::statistics::significance::{TTest, holm, mcnemar};
-use sidelight_data::error::{Error, Result};
+use crate::error::{Error, Result};
 use sidelight_data::task::Task;
 
 /// The false-alarm rate that is accepted.

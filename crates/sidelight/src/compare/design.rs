@@ -10,7 +10,7 @@ use super::{CompareOptions, Speed};
 use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource};
 use crate::digest::hexadecimal;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, EvidenceError, DataError, setting};
 use crate::metric::main_metric;
 use crate::metric::weighted::WeightedMetric;
 use crate::predict::all_image_sizes;
@@ -86,7 +86,7 @@ impl Design {
         if config.data.unreadable == Unreadable::Skip {
             // Arms and folds must be of the same rows.
             let expected = "`refuse` in a comparison, whose arms see the same rows";
-            return Err(setting("data.unreadable", expected, "skip"));
+            return Err(setting("data.unreadable", expected, "skip").into());
         }
         let table = Table::read_with(&config.data.table, &config.data.remote)?;
         let (config, mut remarks) = schema::resolve(&table, config)?;
@@ -97,10 +97,11 @@ impl Design {
                 "metadata",
                 "at least one column to compare with",
                 "none",
-            ));
+            )
+            .into());
         }
         if options.seeds == 0 {
-            return Err(setting("seeds", "at least 1", "0"));
+            return Err(setting("seeds", "at least 1", "0").into());
         }
         if arms.contains(&Arm::GapsOnly)
             && dataset
@@ -242,7 +243,7 @@ impl Design {
         hash.update(VERSION);
         hash.update(
             toml::to_string(&config).map_err(|error| {
-                setting("config", "values that TOML can hold", &error.to_string())
+                setting("config", "values that TOML can hold", error)
             })?,
         );
         hash.update(job.model.to_string());
@@ -282,7 +283,7 @@ impl Design {
             self.sizes.as_deref(),
         )
         .map(|_| ())
-        .ok_or_else(|| Error::Uncomparable {
+        .ok_or_else(|| EvidenceError::Uncomparable {
             metric: self.metric.clone(),
             arm: "image".into(),
         })
@@ -326,14 +327,6 @@ impl Parts {
         };
         let (train, valid) = carve(dataset, &others, &inner)?;
         Ok(Self { train, valid, test })
-    }
-}
-
-fn setting(field: &str, expected: &str, found: &str) -> Error {
-    Error::Setting {
-        field: field.into(),
-        expected: expected.into(),
-        found: found.into(),
     }
 }
 

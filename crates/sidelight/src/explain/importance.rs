@@ -11,7 +11,7 @@
 //! models are wrong, but many are useful", arXiv:1801.01489, section 3. The spread is that over shuffles.
 
 use super::{Picture, Prepared};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, DataError, setting};
 use crate::metric::{Better, main_metric, selection_metric};
 use crate::predict::{image_sizes, score};
 use crate::random::{Purpose, for_row, shuffle};
@@ -46,14 +46,10 @@ pub struct Change {
 ///
 /// # Errors
 ///
-/// [`Error::NoTargets`]: rows without targets cannot be scored; [`Error::Setting`]: no repeats.
+/// [`Error::NoTargets`]: rows without targets cannot be scored; [`DataError::Setting`](crate::error::DataError::Setting): no repeats.
 pub fn importance(rows: &Prepared<'_>, repeats: usize, seed: u64) -> Result<Vec<Importance>> {
     if repeats == 0 {
-        return Err(Error::Setting {
-            field: "repeats".into(),
-            expected: "at least 1".into(),
-            found: "0".into(),
-        });
+        return Err(setting("repeats", "at least 1", "0").into());
     }
     let (model, dataset) = (rows.model, rows.dataset);
     let Some(targets) = &dataset.targets else {

@@ -620,7 +620,7 @@ fn an_endpoint_and_a_token_that_are_none_are_refused() {
         };
         let error = quietly(&options).unwrap_err();
         assert!(
-            matches!(&error, Error::Setting { field, .. } if field == "hub.endpoint"),
+            matches!(&error, DataError::Setting { field, .. } if field == "hub.endpoint"),
             "{error}"
         );
     }
@@ -630,7 +630,7 @@ fn an_endpoint_and_a_token_that_are_none_are_refused() {
     };
     let error = quietly(&token).unwrap_err();
     assert!(
-        matches!(&error, Error::Setting { field, .. } if field == "hub.token"),
+        matches!(&error, DataError::Setting { field, .. } if field == "hub.token"),
         "{error}"
     );
     assert!(!error.to_string().contains("elsewhere"));
@@ -673,13 +673,13 @@ fn names_that_are_none_are_refused_with_the_reason() {
     ] {
         let error = HubName::parse(text).unwrap_err();
         assert!(
-            matches!(&error, Error::HubName { reason: found, .. } if found == reason),
+            matches!(&error, DataError::HubName { reason: found, .. } if found == reason),
             "{error}"
         );
         assert!(error.hint().unwrap().contains("`timm/resnet18.tv_in1k`"));
     }
     let long = format!("timm/{}", "a".repeat(97));
-    assert!(matches!(HubName::parse(&long), Err(Error::HubName { .. })));
+    assert!(matches!(HubName::parse(&long), Err(DataError::HubName { .. })));
 }
 
 #[test]

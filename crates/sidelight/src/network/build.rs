@@ -17,7 +17,7 @@ use super::tree::Node;
 use super::weights::{self, Fit};
 use super::{InputSpec, ModelSpec, Network};
 use crate::config::{Arm, HeadKind, ModelConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, DataError, setting};
 use crate::tensor::Precision;
 
 /// Default of `model.drop_image` but for points, which are in the image alone.
@@ -32,7 +32,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
+    /// [`DataError::Setting`](crate::error::DataError::Setting) of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
     /// [`Error::NoFusion`], those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
     pub fn build(
         config: &ModelConfig,
@@ -255,11 +255,7 @@ impl Network {
                 side: height.min(width),
             },
             (_, _) if is_heatmap => {
-                return Err(Error::Setting {
-                    field: "model.head".into(),
-                    expected: "`direct`, since this backbone ends in tokens, not in a map".into(),
-                    found: "heatmap".into(),
-                });
+                return Err(setting("model.head", "`direct`, since this backbone ends in tokens, not in a map", "heatmap").into());
             }
             (_, Some(_)) => head::Features::Grid,
             _ => head::Features::Pooled,
@@ -302,17 +298,13 @@ impl Network {
                 n_outputs: spec.n_outputs,
             };
             if spec.auxiliary && !fusion::WITH_BRANCHES.contains(&config.fusion.as_str()) {
-                return Err(Error::Setting {
-                    field: "model.auxiliary".into(),
-                    expected: format!(
+                return Err(setting("model.auxiliary", format!(
                         "0, since `{}` has no branches; {} have",
                         config.fusion,
                         fusion::WITH_BRANCHES
                             .map(|name| format!("`{name}`"))
                             .join(" and ")
-                    ),
-                    found: config.auxiliary.to_string(),
-                });
+                    ), config.auxiliary).into());
             }
             fusion::build(&config.fusion, &spec)?
         } else {
@@ -385,37 +377,20 @@ impl Network {
 
 /// Looks whether the arm is one network and has something to read.
 fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
-    let wrong = |field: &str, expected: &str, found: &str| Error::Setting {
-        field: field.to_owned(),
-        expected: expected.to_owned(),
-        found: found.to_owned(),
-    };
+    let wrong = |expected: &str, found: &str| Err(setting("model.arm", expected, found).into());
+    let two = "`image`, `metadata` or `both`: a vote is two networks";
+    let none = "`image`, since the table has no metadata columns";
     match config.arm {
-        Arm::Vote => Err(wrong(
-            "model.arm",
-            "`image`, `metadata` or `both`: a vote is two networks",
-            "vote",
-        )),
-        Arm::WeightedVote => Err(wrong(
-            "model.arm",
-            "`image`, `metadata` or `both`: a vote is two networks",
-            "weighted-vote",
-        )),
-        Arm::Metadata if source.width() == 0 => Err(wrong(
-            "model.arm",
-            "`image`, since the table has no metadata columns",
-            "metadata",
-        )),
-        Arm::Both if source.width() == 0 => Err(wrong(
-            "model.arm",
-            "`image`, since the table has no metadata columns",
-            "both",
-        )),
-        Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(wrong(
+        Arm::Vote => wrong(two, "vote"),
+        Arm::WeightedVote => wrong(two, "weighted-vote"),
+        Arm::Metadata if source.width() == 0 => wrong(none, "metadata"),
+        Arm::Both if source.width() == 0 => wrong(none, "both"),
+        Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(setting(
             "model.backbone",
             "the name of one, since `model.arm` reads images",
             backbone::NONE,
-        )),
+        )
+        .into()),
         arm => Ok(arm),
     }
 }

@@ -6,7 +6,7 @@ use super::batch::{Batch, decode, shared};
 use super::{Model, device, reads_image};
 use crate::dataset::{Dataset, RequestRow};
 use crate::encode::{Encoder, Unseen};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, DataError};
 use crate::image::{Facts, Limits, facts};
 use crate::loader::{HostBatch, Sample, Source};
 use crate::network::Context;
@@ -72,7 +72,7 @@ impl Predictor {
     ///
     /// # Errors
     ///
-    /// Those of [`facts`], [`Error::ImagePixels`], [`Error::ImageEmpty`] where there is none.
+    /// Those of [`facts`], [`DataError::ImagePixels`](crate::error::DataError::ImagePixels), [`DataError::ImageEmpty`](crate::error::DataError::ImageEmpty) where there is none.
     pub fn look(&self, row: &RequestRow, limits: &Limits) -> Result<Option<Facts>> {
         if !self.reads_image() {
             return Ok(None);
@@ -81,19 +81,19 @@ impl Predictor {
             if !self.needs_image() {
                 return Ok(None);
             }
-            return Err(Error::ImageEmpty {
+            return Err(DataError::ImageEmpty {
                 name: format!("row {}", row.number),
-            });
+            }.into());
         };
         let found = facts(image)?;
         let (width, height) = (found.width, found.height);
         if width as u64 * height as u64 > limits.max_pixels {
-            return Err(Error::ImagePixels {
+            return Err(DataError::ImagePixels {
                 name: crate::image::name(image),
                 width,
                 height,
                 max_pixels: limits.max_pixels,
-            });
+            }.into());
         }
         Ok(Some(found))
     }

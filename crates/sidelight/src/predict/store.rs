@@ -10,7 +10,7 @@ use super::{Model, reads_image};
 use crate::config::Config;
 use crate::digest;
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 use crate::network::layer::MetadataSource;
 use crate::network::{InputSpec, Layer, Network, Node, Plan, Shape, shape};
 use crate::run::write_whole;
@@ -60,7 +60,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn save(&self, dir: &Path) -> Result<()> {
         let weights = dir.join(WEIGHTS);
         self.network.save_weights(&weights)?;
@@ -87,7 +87,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::StoredSize`], [`Error::StoredJson`], [`Error::SchemaTooNew`], [`Error::Checksum`],
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::StoredSize`], [`Error::StoredJson`], [`Error::SchemaTooNew`], [`Error::Checksum`],
     /// [`Error::ModelParts`], and those of the network's description and weights.
     pub fn load(dir: &Path) -> Result<Self> {
         Self::load_on(dir, &Device::flex())
@@ -116,10 +116,7 @@ impl Model {
 
         let path = dir.join(WEIGHTS);
         let bytes = fs::metadata(&path)
-            .map_err(|source| Error::Read {
-                path: path.clone(),
-                source,
-            })?
+            .map_err(cannot_read(&path))?
             .len();
         // Before anything of its size is allocated: a description that claims more numbers than there are bytes is wrong.
         let numbers = count_numbers(&architecture, &dir.join(DESCRIPTION))?;
@@ -158,7 +155,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// [`DataError::Read`](crate::error::DataError::Read).
     pub fn checksum(dir: &Path) -> Result<String> {
         digest::of_file(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)
     }
@@ -223,10 +220,7 @@ fn metadata_sources<'a>(node: &'a Node, found: &mut Vec<&'a MetadataSource>) {
 }
 
 fn read_description(path: &Path) -> Result<Description> {
-    let read = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let read = cannot_read(path);
     let json = |source| Error::StoredJson {
         path: path.to_path_buf(),
         source,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Model, PredictOptions, Predictions, reads_image};
 use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Unseen;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, DataError};
 use crate::ranks::{Ranks, agree, met_alone};
 use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
@@ -105,7 +105,7 @@ pub struct TableOutcome {
 /// # Errors
 ///
 /// [`Error::PartsDiffer`] where parts are there of another model, table or other options; [`Error::BadRow`] with
-/// [`BadRows::Stop`]; [`Error::EmptyTable`], [`Error::NoColumn`], and those of reading and writing. Of several ranks
+/// [`BadRows::Stop`]; [`DataError::EmptyTable`](crate::error::DataError::EmptyTable), [`DataError::NoColumn`](crate::error::DataError::NoColumn), and those of reading and writing. Of several ranks
 /// [`Error::OnRank`] where the others do not know of it and must be ended, [`Error::OtherRank`] where another says why.
 pub fn predict_table(
     ranks: &dyn Ranks,
@@ -151,10 +151,10 @@ pub fn predict_table(
     let made = job.share(share, part_rows, &mut pieces);
     let (n_parts, n_parts_before, mut sum) = made.map_err(|error| met_alone(ranks, error))?;
     let is_there = match n_parts {
-        0 => Err(Error::EmptyTable {
+        0 => Err(DataError::EmptyTable {
             path: tables.first().cloned().unwrap_or_default(),
             what: "row",
-        }),
+        }.into()),
         _ => Ok(()),
     };
     agree(ranks, is_there)?;

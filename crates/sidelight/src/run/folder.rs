@@ -8,8 +8,8 @@ use super::{
     CHECKPOINT, CONFIG, FolderWriter, LOG, LogWriter, METRICS, MODEL, MetricsFile, PREDICTIONS,
     REPORT, Run, SKIPPED, recover_folder, write_whole,
 };
-use crate::error::{Error, Found, Result};
-use crate::write::{cannot_write, hidden_sibling, remove_folder_if_there};
+use crate::error::{Error, FolderContent, Result, cannot_write};
+use crate::write::{hidden_sibling, remove_folder_if_there};
 
 const LOCK: &str = ".lock";
 
@@ -25,17 +25,17 @@ pub enum Existing {
     Overwrite,
 }
 
-impl Found {
+impl FolderContent {
     /// Looks into a folder.
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] where the path is a file or cannot be looked into.
+    /// [`DataError::Write`](crate::error::DataError::Write) where the path is a file or cannot be looked into.
     pub fn look(dir: &Path) -> Result<Self> {
         let mut entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
-            Err(found) => return Err(cannot_write(dir, found)),
+            Err(found) => return Err(cannot_write(dir)(found)),
         };
         if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
             return Ok(Self::FinishedRun);
@@ -93,15 +93,15 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`Error::Write`].
+    /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`DataError::Write`](crate::error::DataError::Write).
     pub fn create(dir: &Path, existing: Existing) -> Result<Self> {
-        let found = Found::look(dir)?;
+        let found = FolderContent::look(dir)?;
         let resumed = match (found, existing) {
-            (Found::Nothing, _) => false,
-            (Found::UnfinishedRun, Existing::Resume) => true,
-            (Found::FinishedRun | Found::UnfinishedRun, Existing::Overwrite) => {
+            (FolderContent::Nothing, _) => false,
+            (FolderContent::UnfinishedRun, Existing::Resume) => true,
+            (FolderContent::FinishedRun | FolderContent::UnfinishedRun, Existing::Overwrite) => {
                 drop(Self::hold(dir)?);
-                set_aside(dir, found).map_err(|source| cannot_write(dir, source))?;
+                set_aside(dir, found).map_err(cannot_write(dir))?;
                 false
             }
             _ => {
@@ -111,7 +111,7 @@ impl RunFolder {
                 });
             }
         };
-        fs::create_dir_all(dir).map_err(|source| cannot_write(dir, source))?;
+        fs::create_dir_all(dir).map_err(cannot_write(dir))?;
         let lock = Self::hold(dir)?;
         let run = Self {
             dir: dir.to_path_buf(),
@@ -120,7 +120,7 @@ impl RunFolder {
         };
         recover_folder(&run.checkpoint_dir())?;
         run.clear_partials()
-            .map_err(|source| cannot_write(dir, source))?;
+            .map_err(cannot_write(dir))?;
         Ok(run)
     }
 
@@ -148,7 +148,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; [`Error::Read`] and [`Error::LogLine`] where one is gone on with.
+    /// [`DataError::Write`](crate::error::DataError::Write); [`DataError::Read`](crate::error::DataError::Read) and [`Error::LogLine`] where one is gone on with.
     pub fn log(&self, total_step: usize) -> Result<LogWriter> {
         let path = self.dir.join(LOG);
         match total_step {
@@ -166,7 +166,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write_config(&self, toml: &str) -> Result<()> {
         self.write(CONFIG, toml)
     }
@@ -175,7 +175,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write_report(&self, html: &str) -> Result<()> {
         self.write(REPORT, html)
     }
@@ -184,7 +184,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] and those of `save`.
+    /// [`DataError::Write`](crate::error::DataError::Write) and those of `save`.
     pub fn write_model(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let writer = FolderWriter::create(&self.dir.join(MODEL))?;
         save(writer.path())?;
@@ -195,7 +195,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; [`Error::NotARun`] where configuration or model were not written.
+    /// [`DataError::Write`](crate::error::DataError::Write); [`Error::NotARun`] where configuration or model were not written.
     pub fn finish(self, metrics: &MetricsFile) -> Result<Run> {
         let Self { dir, lock, .. } = self;
         let not_a_run = |missing| Error::NotARun {
@@ -243,7 +243,7 @@ impl RunFolder {
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(|source| cannot_write(dir, source))?;
+            .map_err(cannot_write(dir))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(Error::RunInUse {
                 path: dir.to_path_buf(),
@@ -256,9 +256,9 @@ impl RunFolder {
 
 /// Moves a run out of the way. A finished one is kept until its successor is finished;
 /// an unfinished one that was itself a successor does not displace the finished one.
-fn set_aside(dir: &Path, found: Found) -> io::Result<()> {
+fn set_aside(dir: &Path, found: FolderContent) -> io::Result<()> {
     let replaced = hidden_sibling(dir, "replaced")?;
-    if found == Found::UnfinishedRun && replaced.exists() {
+    if found == FolderContent::UnfinishedRun && replaced.exists() {
         return fs::remove_dir_all(dir);
     }
     remove_folder_if_there(&replaced)?;
@@ -371,7 +371,7 @@ mod tests {
                 matches!(
                     failed,
                     Error::OutputNotEmpty {
-                        found: Found::OtherFiles,
+                        found: FolderContent::OtherFiles,
                         ..
                     }
                 ),
@@ -435,7 +435,7 @@ mod tests {
         let run = RunFolder::create(&dir, Existing::Refuse).unwrap();
         let full = |model: &Path| {
             fs::write(model.join("weights"), "half").unwrap();
-            Err(cannot_write(model, io::ErrorKind::StorageFull.into()))
+            Err(cannot_write(model)(io::ErrorKind::StorageFull.into()))
         };
         run.write_model(full).unwrap_err();
         assert_eq!(names(&dir), [LOCK]);
@@ -485,8 +485,8 @@ mod tests {
     fn a_configuration_of_the_persons_own_is_not_taken_for_ours() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(CONFIG), "mine = 1").unwrap();
-        assert_eq!(Found::look(folder.path()).unwrap(), Found::OtherFiles);
+        assert_eq!(FolderContent::look(folder.path()).unwrap(), FolderContent::OtherFiles);
         fs::write(folder.path().join(LOCK), "").unwrap();
-        assert_eq!(Found::look(folder.path()).unwrap(), Found::Nothing);
+        assert_eq!(FolderContent::look(folder.path()).unwrap(), FolderContent::Nothing);
     }
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::write::{cannot_write, write_whole};
+use crate::error::{Error, Result, cannot_write, cannot_read};
+use crate::write::write_whole;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ pub struct Log {
 ///
 /// # Errors
 ///
-/// [`Error::Read`]; [`Error::LogLine`] for any whole line that is not one of ours.
+/// [`DataError::Read`](crate::error::DataError::Read); [`Error::LogLine`] for any whole line that is not one of ours.
 ///
 /// # Example
 ///
@@ -136,10 +136,7 @@ pub struct Log {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_log(path: &Path) -> Result<Log> {
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(cannot_read(path))?;
     let whole = bytes
         .iter()
         .rposition(|&byte| byte == b'\n')
@@ -174,7 +171,7 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn create(path: &Path) -> Result<Self> {
         write_whole(path, |_| Ok(()))?;
         Self::append(path)
@@ -185,7 +182,7 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::LogLine`], [`Error::Write`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::LogLine`], [`DataError::Write`](crate::error::DataError::Write).
     pub fn resume(path: &Path, total_step: usize) -> Result<Self> {
         let kept = match path.exists() {
             true => read_log(path)?.lines,
@@ -209,16 +206,16 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&mut self, line: &LogLine) -> Result<()> {
-        write_line(&mut self.file, line).map_err(|source| cannot_write(&self.path, source))
+        write_line(&mut self.file, line).map_err(cannot_write(&self.path))
     }
 
     fn append(path: &Path) -> Result<Self> {
         let file = File::options()
             .append(true)
             .open(path)
-            .map_err(|source| cannot_write(path, source))?;
+            .map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,

@@ -20,11 +20,11 @@ use tempfile::TempDir;
 
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
-use crate::error::{Error, Found, Place, Result, in_full};
+use crate::error::{Error, FolderContent, Place, Result, in_full, cannot_write, cannot_read, DataError};
 use crate::store::{Shard, is_remote};
 use crate::table::{BadRow, Table};
 use crate::write::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
-use crate::write::{cannot_write, hidden_sibling, remove_folder_if_there, write_whole};
+use crate::write::{hidden_sibling, remove_folder_if_there, write_whole};
 
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = ".lock";
@@ -71,7 +71,7 @@ impl TableFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// [`DataError::Read`](crate::error::DataError::Read).
     pub fn of_shard(shard: &Shard) -> Result<Self> {
         if !is_remote(shard.path()) {
             return Self::of(shard.path());
@@ -88,7 +88,7 @@ impl TableFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// [`DataError::Read`](crate::error::DataError::Read).
     pub fn of(path: &Path) -> Result<Self> {
         let look = || {
             let mut file = File::open(path)?;
@@ -117,10 +117,7 @@ impl TableFile {
                 },
             })
         };
-        look().map_err(|source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        })
+        look().map_err(cannot_read(path))
     }
 }
 
@@ -238,7 +235,7 @@ impl BadRowRecord {
     pub fn new(row: usize, error: &Error) -> Self {
         // Of a row whose image cannot be used the image's own error says all.
         let inner = match error {
-            Error::RowImage { source, .. } => source,
+            DataError::RowImage { source, .. } => source,
             error => error,
         };
         let reason = in_full(inner);
@@ -300,19 +297,19 @@ impl Parts {
     /// # Errors
     ///
     /// [`Error::PartsDiffer`], [`Error::PartsFile`], [`Error::SchemaTooNew`], [`Error::OutputNotEmpty`] (a folder of
-    /// something else), [`Error::OutputFormat`], [`Error::Write`].
+    /// something else), [`DataError::OutputFormat`](crate::error::DataError::OutputFormat), [`DataError::Write`](crate::error::DataError::Write).
     pub fn open(out: &Path, manifest: &Manifest, old: OldParts) -> Result<Self> {
         let format = TableFormat::of(out)?;
         let is_device = fs::metadata(out).is_ok_and(|found| !found.is_file() && !found.is_dir());
         let (dir, temporary) = if is_device {
-            let temporary = TempDir::new().map_err(|source| cannot_write(out, source))?;
+            let temporary = TempDir::new().map_err(cannot_write(out))?;
             (temporary.path().join("parts"), Some(temporary))
         } else {
             // Said now, not after hours of work.
             if out.is_dir() {
                 let kind = std::io::ErrorKind::IsADirectory;
                 let source = std::io::Error::new(kind, "there is a folder of that name");
-                return Err(cannot_write(out, source));
+                return Err(cannot_write(out)(source));
             }
             (parts_dir(out), None)
         };
@@ -323,7 +320,7 @@ impl Parts {
             // Not the folders above: a slip in their name should not be made real.
             match fs::create_dir(&dir) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(|source| cannot_write(out, source))?,
+                made => made.map_err(cannot_write(out))?,
             }
             let lock = dir.join(LOCK);
             let mut options = File::options();
@@ -331,7 +328,7 @@ impl Parts {
             let lock_file = match options.open(&lock) {
                 // Another process has just joined the parts and removed the folder.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(|source| cannot_write(&dir, source))?,
+                opened => opened.map_err(cannot_write(&dir))?,
             };
             // Where a disk knows no locks, parts are only less guarded. Alone only where the parts are to be begun: those
             // who make parts hold the lock as long as that takes.
@@ -368,12 +365,12 @@ impl Parts {
         let path = self.dir.join(MANIFEST);
         if !path.exists() {
             let entries =
-                fs::read_dir(&self.dir).map_err(|source| cannot_write(&self.dir, source))?;
+                fs::read_dir(&self.dir).map_err(cannot_write(&self.dir))?;
             let is_ours = |name: std::ffi::OsString| name.to_string_lossy().starts_with('.');
             if entries.flatten().any(|entry| !is_ours(entry.file_name())) {
                 return Err(Error::OutputNotEmpty {
                     path: self.dir.clone(),
-                    found: Found::OtherFiles,
+                    found: FolderContent::OtherFiles,
                 });
             }
             return write_json(&path, manifest);
@@ -413,7 +410,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`], [`Error::Read`].
+    /// [`DataError::Write`](crate::error::DataError::Write), [`DataError::Read`](crate::error::DataError::Read).
     pub fn commit(
         &self,
         part: usize,
@@ -445,7 +442,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`Error::PartsFile`], [`Error::SchemaTooNew`], [`Error::Read`].
+    /// [`Error::PartsFile`], [`Error::SchemaTooNew`], [`DataError::Read`](crate::error::DataError::Read).
     pub fn record(&self, part: usize) -> Result<Option<PartRecord>> {
         let path = self.record_path(part);
         match path.exists() {
@@ -459,7 +456,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`Error::PartDamaged`], [`Error::Write`], [`Error::Read`].
+    /// [`DataError::PartDamaged`](crate::error::DataError::PartDamaged), [`DataError::Write`](crate::error::DataError::Write), [`DataError::Read`](crate::error::DataError::Read).
     pub fn join(&self, n_parts: usize, columns: &[(String, ColumnKind)]) -> Result<Joined> {
         let _ = self.lock.unlock();
         if let Err(TryLockError::WouldBlock) = self.lock.try_lock() {
@@ -512,7 +509,7 @@ impl Parts {
             if found.ok().as_ref() != Some(expected) {
                 remove_file_if_there(&self.record_path(part))?;
                 remove_file_if_there(&path)?;
-                return Err(Error::PartDamaged { path });
+                return Err(DataError::PartDamaged { path }.into());
             }
         }
         Ok(())
@@ -543,7 +540,7 @@ impl BadRowsWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&mut self, bad: &BadRowRecord) -> Result<()> {
         let table = match &mut self.table {
             Some(table) => table,
@@ -574,7 +571,7 @@ impl BadRowsWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn finish(self) -> Result<()> {
         match self.table {
             Some(table) => table.finish(),
@@ -644,7 +641,7 @@ pub fn bad_rows_path(out: &Path) -> PathBuf {
 
 /// Removes a folder of parts, which is gone at once: first it is renamed. One of something else stays.
 fn discard(dir: &Path) -> Result<()> {
-    let aside = hidden_sibling(dir, "discarded").map_err(|source| cannot_write(dir, source))?;
+    let aside = hidden_sibling(dir, "discarded").map_err(cannot_write(dir))?;
     let discard = || {
         remove_folder_if_there(&aside)?;
         if dir.join(MANIFEST).exists() {
@@ -656,13 +653,13 @@ fn discard(dir: &Path) -> Result<()> {
         }
         Ok(())
     };
-    discard().map_err(|source| cannot_write(dir, source))
+    discard().map_err(cannot_write(dir))
 }
 
 fn remove_file_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(found) if found.kind() != std::io::ErrorKind::NotFound => {
-            Err(cannot_write(path, found))
+            Err(cannot_write(path)(found))
         }
         _ => Ok(()),
     }
@@ -684,10 +681,7 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
         path: path.to_path_buf(),
         source,
     };
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(cannot_read(path))?;
     let SchemaOnly { schema } = serde_json::from_slice(&bytes).map_err(file)?;
     if schema > SCHEMA {
         return Err(Error::SchemaTooNew {
@@ -829,7 +823,7 @@ mod tests {
             line: Some(4),
             ..Place::file("t.csv").with_row(3)
         };
-        let ragged = Error::Ragged {
+        let ragged = DataError::Ragged {
             at: at.clone(),
             expected: 2,
             found: 1,
@@ -841,9 +835,9 @@ mod tests {
             bad.to_string(),
             "t.csv, row 3 (line 4): 1 cells where the header has 2"
         );
-        let image = Error::RowImage {
+        let image = DataError::RowImage {
             at: at.with_column("image"),
-            source: Box::new(Error::ImageEmpty {
+            source: Box::new(DataError::ImageEmpty {
                 name: "a.jpg".into(),
             }),
         };

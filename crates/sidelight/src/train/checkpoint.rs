@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, RemoteConfig};
 use crate::digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read, DataError};
 use crate::run::{FolderWriter, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
@@ -117,14 +117,14 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]: disk full, no permission.
+    /// [`DataError::Write`](crate::error::DataError::Write): disk full, no permission.
     pub fn write(&self, dir: &Path) -> Result<()> {
         let folder = FolderWriter::create(dir)?;
         let mut files = BTreeMap::new();
         let mut put = |name: &str, tensors: Vec<(String, Numbers<'_>)>| -> Result<()> {
             let path = folder.path().join(name);
             safetensors::serialize_to_file(tensors, None, &path).map_err(|source| {
-                Error::Write {
+                DataError::Write {
                     path: path.clone(),
                     source: match source {
                         safetensors::SafeTensorError::IoError(source) => source,
@@ -180,7 +180,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::StoredJson`], [`Error::Checksum`], [`Error::StoredTensors`], [`Error::SchemaTooNew`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::StoredJson`], [`Error::Checksum`], [`Error::StoredTensors`], [`Error::SchemaTooNew`].
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         // A kill between the two renames that put a checkpoint in its place leaves the old one aside.
         recover_folder(dir)?;
@@ -188,10 +188,7 @@ impl Checkpoint {
             return Ok(None);
         }
         let path = dir.join(STATE);
-        let bytes = fs::read(&path).map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let bytes = fs::read(&path).map_err(cannot_read(&path))?;
         let json = |source| Error::StoredJson {
             path: path.clone(),
             source,
@@ -367,10 +364,7 @@ fn named(tensors: &[NamedValues]) -> Vec<(String, Numbers<'_>)> {
 }
 
 fn read_tensors(path: &Path) -> Result<Vec<NamedValues>> {
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(cannot_read(path))?;
     let wrong = |source| Error::StoredTensors {
         path: path.to_path_buf(),
         expected: "safetensors".into(),

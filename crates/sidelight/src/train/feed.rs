@@ -541,7 +541,7 @@ impl Feed {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`](crate::Error::Write).
+    /// [`DataError::Write`](crate::error::DataError::Write)(crate::Error::Write).
     pub(crate) fn write_unreadable(&self) -> Result<()> {
         let Some(list) = &self.unreadable else {
             return Ok(());

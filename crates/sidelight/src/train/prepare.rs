@@ -12,7 +12,7 @@ use crate::config::{self, Arm, Config, Sampling, ScaleRate};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, DataError, setting};
 use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
@@ -43,7 +43,7 @@ use super::{Ended, Event, Journal, Session, TrainOptions, Trained, fit};
 /// # Errors
 ///
 /// Everything that can be wrong with configuration, table, images and weights, before the first step where it can
-/// be known; [`Error::Diverged`]; [`Error::Write`] where the results cannot be written. What is only a loss of
+/// be known; [`Error::Diverged`]; [`DataError::Write`](crate::error::DataError::Write) where the results cannot be written. What is only a loss of
 /// comfort (a checkpoint, the log, the report) is said as a remark. Of several ranks: [`Error::OnRank`] where the others do
 /// not know of it and must be ended; [`Error::OtherRank`] where another says what it is; [`Error::RanksDiffer`].
 pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
@@ -420,15 +420,11 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
     let at_once = if window == 0 { sizes.len() } else { window + 1 };
     let needed: u64 = sizes.iter().take(at_once).sum();
     if needed > store.max_bytes() {
-        return Err(Error::Setting {
-            field: "data.remote.cache_size".into(),
-            expected: format!(
+        return Err(setting("data.remote.cache_size", format!(
                 "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
                 needed.div_ceil(1 << 20),
                 at_once.min(sizes.len()),
-            ),
-            found: (store.max_bytes() >> 20).to_string(),
-        });
+            ), (store.max_bytes() >> 20)).into());
     }
     Ok(())
 }

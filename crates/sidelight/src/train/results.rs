@@ -30,7 +30,7 @@ const CARD_SIDE: usize = 320;
 ///
 /// # Errors
 ///
-/// [`Error::Write`](crate::Error::Write).
+/// [`DataError::Write`](crate::error::DataError::Write)(crate::Error::Write).
 pub(super) fn finish(
     session: Session,
     predicted: &Predictions,
