@@ -5,7 +5,6 @@ use crate::escape::{breakable, prose};
 use crate::number::{count, fixed, number, p_value, percent};
 use crate::overlay::{self, Card, Outcome, name_of};
 use crate::page::{self, Page};
-use crate::put;
 use sidelight_data::config::Config;
 use sidelight_data::dataset::{Dataset, Targets};
 use sidelight_data::task::Task;

@@ -17,7 +17,6 @@ macro_rules! put {
             .expect("a string takes whatever is written to it")
     };
 }
-pub(crate) use put;
 
 mod audit_page;
 pub mod chart;

@@ -28,7 +28,7 @@ use crate::error::{Error, Result, cannot_read};
 
 pub use crate::error::FolderContent;
 pub use folder::{Existing, RunFolder};
-pub use log::{Log, LogLine, LogWriter, read_log};
+pub use log::{Log, LogLine, LogWriter, curves, read_log};
 pub use parts::{
     BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
     bad_rows_path, parts_dir, read_bad_rows,

@@ -4,7 +4,6 @@ use super::super::chart::{LineChart, ScaleKind, Series, VerticalNote};
 use super::super::metric_name::MetricName;
 use super::super::number::{count, duration, n_is, number};
 use super::super::page::{self, Align};
-use sidelight_data::write::{LogLine, RowCounts};
 
 /// Steps whose learning rate is drawn; more would not be seen.
 const STEPS_DRAWN: usize = 240;
@@ -26,63 +25,13 @@ pub struct Curves {
     pub learning_rate: Vec<[f64; 2]>,
     /// The epoch whose model was kept.
     pub best_epoch: Option<f64>,
-    /// Rows of each part, where the log says it.
-    pub rows: Option<RowCounts>,
+    /// Training and validation rows, where that is known.
+    pub n_rows: Option<[usize; 2]>,
     /// Seconds of training.
     pub seconds: f64,
 }
 
 impl Curves {
-    /// The curves that a log tells.
-    pub fn of(log: &[LogLine]) -> Self {
-        let mut curves = Self::default();
-        for line in log {
-            match line {
-                LogLine::Plan {
-                    rows_train,
-                    rows_valid,
-                    ..
-                } => {
-                    curves.rows = Some(RowCounts {
-                        train: *rows_train,
-                        valid: *rows_valid,
-                    });
-                }
-                LogLine::Step {
-                    total_step,
-                    learning_rate,
-                    ..
-                } => {
-                    curves
-                        .learning_rate
-                        .push([*total_step as f64, *learning_rate]);
-                }
-                LogLine::Epoch {
-                    epoch,
-                    train_loss,
-                    valid_loss,
-                    score_name,
-                    score,
-                    best,
-                    seconds,
-                    ..
-                } => {
-                    let epoch = *epoch as f64;
-                    curves.train_loss.push([epoch, *train_loss]);
-                    curves.valid_loss.push([epoch, *valid_loss]);
-                    curves.score.push([epoch, *score]);
-                    curves.score_name.clone_from(score_name);
-                    curves.seconds += seconds;
-                    if *best {
-                        curves.best_epoch = Some(epoch);
-                    }
-                }
-                _ => {}
-            }
-        }
-        curves
-    }
-
     pub(super) fn html(&self) -> String {
         let mut figures = Vec::new();
         if !self.train_loss.is_empty() {
@@ -115,12 +64,12 @@ impl Curves {
             ..LineChart::default()
         };
         let mut caption = String::from("Mean over the rows of each part");
-        if let Some(rows) = self.rows {
+        if let Some([train, valid]) = self.n_rows {
             put!(
                 &mut caption,
                 " (training {}, validation {})",
-                n_is(rows.train),
-                n_is(rows.valid)
+                n_is(train),
+                n_is(valid)
             );
         }
         caption.push_str("; training rows are augmented.");
@@ -143,8 +92,8 @@ impl Curves {
             ..LineChart::default()
         };
         let n = self
-            .rows
-            .map_or_else(String::new, |rows| format!(", {}", n_is(rows.valid)));
+            .n_rows
+            .map_or_else(String::new, |[_, valid]| format!(", {}", n_is(valid)));
         let caption = format!("On the validation rows{n}; {}.", metric.better.words());
         page::figure(&chart.svg(), "Score.", &caption)
     }
@@ -225,35 +174,19 @@ impl Curves {
 mod tests {
     use super::*;
 
-    fn epoch(epoch: usize, loss: f64, best: bool) -> LogLine {
-        LogLine::Epoch {
-            epoch,
-            total_step: epoch * 10,
-            rows: 0,
-            train_loss: loss,
-            valid_loss: loss * 1.1,
-            score_name: "mean_px".into(),
-            score: loss * 10.0,
-            seconds: 2.0,
-            best,
-        }
-    }
-
     #[test]
-    fn curves_are_read_from_the_log() {
-        let curves = Curves::of(&[
-            epoch(1, 1.0, true),
-            epoch(2, 0.5, true),
-            epoch(3, 0.6, false),
-        ]);
-        assert_eq!(curves.train_loss, [[1.0, 1.0], [2.0, 0.5], [3.0, 0.6]]);
-        assert_eq!(curves.best_epoch, Some(2.0));
-        assert_eq!(curves.seconds, 6.0);
-        assert!(curves.html().contains("kept: epoch 2"));
-        assert_eq!(curves.loss_scale(), ScaleKind::Linear);
-        assert_eq!(
-            Curves::of(&[epoch(1, 100.0, true), epoch(2, 0.5, true)]).loss_scale(),
-            ScaleKind::Log
-        );
+    fn a_wide_loss_is_drawn_on_a_logarithmic_axis() {
+        let of = |first: f64| Curves {
+            train_loss: vec![[1.0, first], [2.0, 0.5]],
+            valid_loss: vec![[1.0, first], [2.0, 0.5]],
+            ..Curves::default()
+        };
+        assert_eq!(of(1.0).loss_scale(), ScaleKind::Linear);
+        assert_eq!(of(100.0).loss_scale(), ScaleKind::Log);
+        let kept = Curves {
+            best_epoch: Some(2.0),
+            ..of(1.0)
+        };
+        assert!(kept.html().contains("kept: epoch 2"));
     }
 }

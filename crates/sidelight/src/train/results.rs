@@ -9,8 +9,8 @@ use crate::image::decode;
 use crate::metric::Metrics;
 use crate::predict::{Predictions, reads_image, score};
 use crate::report::{
-    Card, Curves, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst,
-    number, overlay, page,
+    Card, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst, number,
+    overlay, page,
 };
 use crate::run::{
     Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
@@ -149,7 +149,7 @@ fn page_of(
         lead: lead(metrics, &baseline),
         facts: facts(session),
         metrics: metrics.values.iter().map(row).collect(),
-        curves: Curves::of(&log),
+        curves: crate::run::curves(&log),
         parts: (!metrics.per_part.is_empty()).then(|| PartTable::of(part, &metrics.per_part)),
         details: Detail::of(task, targets, &feed.valid, &predicted.predictions),
         best: best.iter().map(card).collect(),
