@@ -80,7 +80,8 @@ pub(crate) fn of(error: &Error) -> Option<String> {
     })
 }
 
-fn of_data(error: &DataError) -> Option<String> {
+/// The same of tables, images and files.
+pub(crate) fn of_data(error: &DataError) -> Option<String> {
     Some(match error {
         DataError::Cell { .. } => {
             format!("{}; `sidelight check` lists all such cells", error.hint()?)

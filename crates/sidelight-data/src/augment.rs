@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{AugmentConfig, TargetKind};
 use crate::encode::Encoder;
-use crate::error::{Error, Result, setting};
+use crate::error::{Result, setting};
 use crate::image::{Affine, Picture};
 use crate::random::{below, uniform};
 
@@ -19,7 +19,11 @@ fn check(field: &str, value: f64, range: std::ops::RangeInclusive<f64>) -> Resul
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(setting(format!("augment.{field}"), format!("a number from {} to {}", range.start(), range.end()), value))
+    Err(setting(
+        format!("augment.{field}"),
+        format!("a number from {} to {}", range.start(), range.end()),
+        value,
+    ))
 }
 
 /// Random changes, as the configuration wants them.
@@ -39,7 +43,7 @@ impl Augment {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`]: a number outside its range.
+    /// [`Error::Setting`](crate::Error::Setting): a number outside its range.
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Self> {
         Ok(Self {
             flip: config.flip.unwrap_or(kind != TargetKind::Points),
@@ -111,7 +115,7 @@ impl Hide {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`]: a share outside [0, 1].
+    /// [`Error::Setting`](crate::Error::Setting): a share outside [0, 1].
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Option<Self>> {
         let default = if kind == TargetKind::Points {
             HIDE_METADATA

@@ -76,19 +76,27 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumProperty)]
 pub enum ObjectFault {
     /// It is not there.
-    #[strum(props(hint = "check the address; braces name each object, as in `train-{000..099}.tar`"))]
+    #[strum(props(
+        hint = "check the address; braces name each object, as in `train-{000..099}.tar`"
+    ))]
     Missing,
     /// It may not be read, or not without credentials.
-    #[strum(props(hint = "give credentials in the environment, by the store's own names (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY); for a public bucket AWS_SKIP_SIGNATURE=true"))]
+    #[strum(props(
+        hint = "give credentials in the environment, by the store's own names (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY); for a public bucket AWS_SKIP_SIGNATURE=true"
+    ))]
     Denied,
     /// The object changed since it was first read.
-    #[strum(props(hint = "objects may not change while they are read: begin again with those that are there now"))]
+    #[strum(props(
+        hint = "objects may not change while they are read: begin again with those that are there now"
+    ))]
     Changed,
     /// The server gives no parts of large files.
     #[strum(props(hint = "use a server that answers `Range`, or shards of at most 8 MiB"))]
     NoParts,
     /// The network, the server.
-    #[strum(props(hint = "try again: what is there already is not fetched again. For more patience, set `data.remote.retries` and `data.remote.timeout`"))]
+    #[strum(props(
+        hint = "try again: what is there already is not fetched again. For more patience, set `data.remote.retries` and `data.remote.timeout`"
+    ))]
     Other,
 }
 
@@ -173,7 +181,9 @@ pub enum Error {
     },
     /// Not a valid Hugging Face repository name.
     #[error("`{name}` is not a valid Hugging Face repository name: {reason}")]
-    #[strum(props(hint = "`model.weights` is `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`"))]
+    #[strum(props(
+        hint = "`model.weights` is `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`"
+    ))]
     HubName {
         /// What was written.
         name: String,
@@ -211,7 +221,9 @@ pub enum Error {
     },
     /// A file whose extension names no supported table format.
     #[error("unsupported table format: {}", path.display())]
-    #[strum(props(hint = "the name must end in .csv, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"))]
+    #[strum(props(
+        hint = "the name must end in .csv, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
+    ))]
     TableKind {
         /// The file.
         path: PathBuf,
@@ -424,7 +436,9 @@ pub enum Error {
     },
     /// Fewer than two classes in the training set.
     #[error("target `{column}`: expected at least two classes in {n_rows} training rows, found {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })]
-    #[strum(props(hint = "is this the right target column, and does the split leave every class in training?"))]
+    #[strum(props(
+        hint = "is this the right target column, and does the split leave every class in training?"
+    ))]
     TooFewClasses {
         /// The target's column.
         column: String,
@@ -477,7 +491,9 @@ pub enum Error {
         "{}: rows {} and {} belong to the same group, but are in different parts ({} and {})",
         path.display(), rows[0], rows[1], parts[0], parts[1]
     )]
-    #[strum(props(hint = "correct the split column, or leave it out and let `data.group` divide the rows"))]
+    #[strum(props(
+        hint = "correct the split column, or leave it out and let `data.group` divide the rows"
+    ))]
     GroupInTwoParts {
         /// The table.
         path: PathBuf,
@@ -490,7 +506,9 @@ pub enum Error {
     // === images ===
     /// An image of no bytes.
     #[error("{name}: the image is empty (0 bytes)")]
-    #[strum(props(hint = "the file is incomplete: copy it again from its source, or leave its row out"))]
+    #[strum(props(
+        hint = "the file is incomplete: copy it again from its source, or leave its row out"
+    ))]
     ImageEmpty {
         /// The image as messages call it.
         name: String,
@@ -506,7 +524,9 @@ pub enum Error {
     },
     /// An image whose data stops before its end.
     #[error("{name}: the {format} image is truncated after {n_bytes} bytes")]
-    #[strum(props(hint = "the file is incomplete: copy it again from its source, or leave its row out"))]
+    #[strum(props(
+        hint = "the file is incomplete: copy it again from its source, or leave its row out"
+    ))]
     ImageTruncated {
         /// The image as messages call it.
         name: String,
@@ -527,7 +547,9 @@ pub enum Error {
     },
     /// An image with too many pixels: too large a photograph, or a decompression bomb.
     #[error("{name}: {width} × {height} pixels exceed the limit of {max_pixels}")]
-    #[strum(props(hint = "scale the image down first; a network reads a few hundred pixels a side"))]
+    #[strum(props(
+        hint = "scale the image down first; a network reads a few hundred pixels a side"
+    ))]
     ImagePixels {
         /// The image as messages call it.
         name: String,
@@ -540,7 +562,9 @@ pub enum Error {
     },
     /// An image file above the size limit.
     #[error("{name}: {n_bytes} bytes exceed the limit of {max_bytes}")]
-    #[strum(props(hint = "scale the image down first; a network reads a few hundred pixels a side"))]
+    #[strum(props(
+        hint = "scale the image down first; a network reads a few hundred pixels a side"
+    ))]
     ImageBytes {
         /// The image as messages call it.
         name: String,
@@ -623,7 +647,11 @@ pub fn cannot_write(path: &Path) -> impl Fn(io::Error) -> Error + Copy {
 }
 
 /// The error for a setting that is not one of the `expected` ones.
-pub fn setting(field: impl Into<String>, expected: impl Into<String>, found: impl fmt::Display) -> Error {
+pub fn setting(
+    field: impl Into<String>,
+    expected: impl Into<String>,
+    found: impl fmt::Display,
+) -> Error {
     Error::Setting {
         field: field.into(),
         expected: expected.into(),
@@ -664,26 +692,34 @@ impl Error {
             Self::UnknownChoice { found, known, .. } => nearest_or(found, known, "it can be"),
             Self::NoColumn { name, columns, .. } => nearest_or(name, columns, "the table has"),
             Self::NoImageColumn { columns, .. } => {
-                format!("say which one with `data.image`; the table has: {}", columns.join(", "))
+                format!(
+                    "say which one with `data.image`; the table has: {}",
+                    columns.join(", ")
+                )
             }
             Self::MissingMetadata { column, columns } => {
                 nearest_or(column, columns, "the metadata columns are")
             }
-            Self::Cell { found, expected, .. }
-                if expected.contains("number") && !found.trim().is_empty() =>
-            {
+            Self::Cell {
+                found, expected, ..
+            } if expected.contains("number") && !found.trim().is_empty() => {
                 format!("if it means \"missing\", add {found:?} to `missing` of the column")
             }
-            Self::Ragged { spans_lines: true, .. } => {
-                "a cell of this row spans several lines: is a quote left open?".into()
+            Self::Ragged {
+                spans_lines: true, ..
+            } => "a cell of this row spans several lines: is a quote left open?".into(),
+            Self::Ragged { .. } => {
+                "a cell that contains the separator must be in double quotes".into()
             }
-            Self::Ragged { .. } => "a cell that contains the separator must be in double quotes".into(),
             Self::Object { fault, .. } => fault.get_str("hint")?.into(),
             Self::RowImage { source, .. } => return source.hint(),
             Self::MetadataKind { column, found, .. } => format!(
                 "set `{column} = \"{found}\"` under [metadata], or give a table whose column is of the trained kind"
             ),
-            Self::TargetKind { expected, found: Some(_) } => {
+            Self::TargetKind {
+                expected,
+                found: Some(_),
+            } => {
                 format!("set `kind` under [target] to what the column holds, not {expected}")
             }
             Self::TargetKind { found: None, .. } => {

@@ -102,7 +102,11 @@ pub fn carve(
     config: &SplitConfig,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
     if !(config.valid > 0.0 && config.valid < 1.0) {
-        return Err(setting("data.split.valid", "a share above 0 and below 1", config.valid));
+        return Err(setting(
+            "data.split.valid",
+            "a share above 0 and below 1",
+            config.valid,
+        ));
     }
     let strata = if config.stratify {
         strata(dataset, rows)

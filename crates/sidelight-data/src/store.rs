@@ -38,7 +38,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::error::{Error, ObjectFault, Result};
+use crate::error::{Error, ObjectFault, Result, cannot_read, cannot_write};
 use ahead::Ahead;
 use cache::{Cache, Version};
 use connect::Connector;
@@ -489,7 +489,8 @@ impl Object {
                 let reason = format!("{} bytes came, not {}", bytes.len(), end - start);
                 return Err(broken(ObjectFault::Other, &reason));
             }
-            out.write_all(&bytes).map_err(cannot_write(&self.store.cache.path(address)))?;
+            out.write_all(&bytes)
+                .map_err(cannot_write(&self.store.cache.path(address)))?;
             start = end;
         }
         Ok(())

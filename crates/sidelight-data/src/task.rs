@@ -382,9 +382,7 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
 fn fit_points(config: &TargetConfig, n_points: usize) -> Result<Task> {
     let normalizer = config.normalizer.unwrap_or(Normalizer::Diagonal);
     let check = |field: &str, pair: [usize; 2]| {
-        let wrong = |found: String, expected: String| {
-            Err(setting(field, expected, found))
-        };
+        let wrong = |found: String, expected: String| Err(setting(field, expected, found));
         match pair.iter().find(|point| **point >= n_points) {
             Some(point) => wrong(
                 point.to_string(),

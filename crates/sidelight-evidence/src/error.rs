@@ -11,7 +11,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A comparison lacks an arm that it cannot do without.
     #[error("nothing to compare: no arm for {role}")]
-    #[strum(props(hint = "name a fusion (`both` is the configuration's own) or a vote; `shuffled` and `all-missing` are of a fusion"))]
+    #[strum(props(
+        hint = "name a fusion (`both` is the configuration's own) or a vote; `shuffled` and `all-missing` are of a fusion"
+    ))]
     NoSuchArm {
         /// What is missing.
         role: &'static str,
@@ -20,7 +22,9 @@ pub enum Error {
     #[error(
         "arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or is undefined for these rows"
     )]
-    #[strum(props(hint = "points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"))]
+    #[strum(props(
+        hint = "points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"
+    ))]
     Uncomparable {
         /// The metric.
         metric: String,

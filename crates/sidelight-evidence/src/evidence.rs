@@ -19,11 +19,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::metric::Better;
 use crate::statistics::Interval;
 use crate::statistics::bootstrap::Bootstrap;
 use sidelight_data::dataset::Targets;
-use crate::error::{Error, Result};
 use sidelight_data::task::{Prediction, Task};
 
 mod chance;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sidelight::config::{Normalizer, TargetScale};
 use sidelight::dataset::Targets;
+use sidelight::error::cannot_write;
 use sidelight::report::chart::{ReliabilityBin, ReliabilitySeries};
 use sidelight::report::{
     ArmRole, ArmRow, Card, ComparisonPage, DemoArm, DemoPage, DemoRow, Detail, Difference, Doubt,
@@ -18,10 +19,7 @@ use sidelight::task::{Prediction, Task};
 fn main() -> sidelight::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "gallery".into());
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|source| sidelight::Error::Write {
-        path: folder.to_path_buf(),
-        source,
-    })?;
+    std::fs::create_dir_all(folder).map_err(cannot_write(folder))?;
     let mut chance = Chance(7);
     let pages = [
         ("run_points.html", run_of_points(&mut chance).html()),

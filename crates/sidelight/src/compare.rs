@@ -214,8 +214,8 @@ pub enum Compared {
 ///
 /// # Errors
 ///
-/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm)(crate::Error::NoSuchArm),
-/// [`DataError::TooManyFolds`](crate::error::DataError::TooManyFolds)(crate::Error::TooManyFolds), [`EvidenceError::Uncomparable`](crate::error::EvidenceError::Uncomparable)(crate::Error::Uncomparable) for the
+/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm),
+/// [`DataError::TooManyFolds`](crate::error::DataError::TooManyFolds), [`EvidenceError::Uncomparable`](crate::error::EvidenceError::Uncomparable) for the
 /// metric, [`Error::OutputNotEmpty`](crate::Error::OutputNotEmpty), [`Error::JobDiffers`](crate::Error::JobDiffers),
 /// all that a table and a configuration can be wrong in. Later: those of
 /// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).
@@ -281,7 +281,7 @@ fn open(ranks: &dyn Ranks, options: &CompareOptions<'_>) -> Result<Shelf> {
     let first = ranks.is_first().then(|| {
         let shelf = Shelf::open(&options.out, options.earlier)?;
         shelf.forget_claims()?;
-        Ok(shelf)
+        Ok::<_, crate::Error>(shelf)
     });
     let first = agree(ranks, first.transpose())?;
     let shelf = first.map_or_else(|| Shelf::open(&options.out, Earlier::Reuse), Ok);

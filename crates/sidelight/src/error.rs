@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use strum::EnumProperty as _;
 
-pub use sidelight_data::error::{ObjectFault, Place, cannot_read, cannot_write, in_full, nearest, nearest_or, setting};
+pub use sidelight_data::error::{
+    ObjectFault, Place, cannot_read, cannot_write, in_full, nearest, nearest_or, setting,
+};
 
 /// What went wrong with tables, images and files.
 pub type DataError = sidelight_data::Error;
@@ -53,7 +55,9 @@ pub enum Error {
     },
     /// No such repository or revision, or no weights in it.
     #[error("no weights `{name}` at {endpoint}: it has neither {}", files.join(" nor "))]
-    #[strum(props(hint = "is the name right? A file that is there under another name can be downloaded by hand and given as a path"))]
+    #[strum(props(
+        hint = "is the name right? A file that is there under another name can be downloaded by hand and given as a path"
+    ))]
     HubNotFound {
         /// The name.
         name: String,
@@ -327,7 +331,9 @@ pub enum Error {
     },
     /// A file of weights that is truncated, damaged or something else.
     #[error("cannot read weights from {}: {reason}", path.display())]
-    #[strum(props(hint = "weights are read from `.safetensors` and from PyTorch's `.pth` or `.pt`; fetch the file again if it was cut short"))]
+    #[strum(props(
+        hint = "weights are read from `.safetensors` and from PyTorch's `.pth` or `.pt`; fetch the file again if it was cut short"
+    ))]
     WeightsFile {
         /// The file.
         path: PathBuf,
@@ -357,7 +363,9 @@ pub enum Error {
     },
     /// Parameters of another shape than the network's.
     #[error("weights in {} do not fit the network: {}", path.display(), shape_summary(wrong))]
-    #[strum(props(hint = "the file was made for another variant of this network: change `model.backbone`, or take another file"))]
+    #[strum(props(
+        hint = "the file was made for another variant of this network: change `model.backbone`, or take another file"
+    ))]
     WeightsShape {
         /// The file.
         path: PathBuf,
@@ -366,7 +374,9 @@ pub enum Error {
     },
     /// A parameter that is not made of floating-point numbers.
     #[error("weights in {}: `{key}` is {found}, expected floating-point numbers", path.display())]
-    #[strum(props(hint = "float32, float64, float16 and bfloat16 are read; quantised weights are not"))]
+    #[strum(props(
+        hint = "float32, float64, float16 and bfloat16 are read; quantised weights are not"
+    ))]
     WeightsType {
         /// The file.
         path: PathBuf,
@@ -445,7 +455,9 @@ pub enum Error {
     },
     /// Two parts of a stored model do not belong together.
     #[error("{}: the {part} has {found}, expected {expected}", path.display())]
-    #[strum(props(hint = "the files come from different runs: copy the whole `model` folder of one"))]
+    #[strum(props(
+        hint = "the files come from different runs: copy the whole `model` folder of one"
+    ))]
     ModelParts {
         /// The folder of the model.
         path: PathBuf,
@@ -685,13 +697,22 @@ pub enum FolderContent {
     #[strum(to_string = "nothing")]
     Nothing,
     /// A run with its scores.
-    #[strum(to_string = "a finished run", props(hint = "replace it, or choose another folder"))]
+    #[strum(
+        to_string = "a finished run",
+        props(hint = "replace it, or choose another folder")
+    )]
     FinishedRun,
     /// A run that was stopped or killed before its end.
-    #[strum(to_string = "an unfinished run", props(hint = "resume it, begin anew, or choose another folder"))]
+    #[strum(
+        to_string = "an unfinished run",
+        props(hint = "resume it, begin anew, or choose another folder")
+    )]
     UnfinishedRun,
     /// Files that are not ours.
-    #[strum(to_string = "files that are not a run", props(hint = "choose a new or an empty folder"))]
+    #[strum(
+        to_string = "files that are not a run",
+        props(hint = "choose a new or an empty folder")
+    )]
     OtherFiles,
 }
 

@@ -5,8 +5,8 @@
 //! (`sidelight-data`, `sidelight-evidence`, `sidelight-report`), so that the compiler sees to it.
 
 pub use sidelight_data::{
-    augment, config, dataset, demo, digest, encode, image, kind, loader, random, schema,
-    split, store, table, task, write,
+    augment, config, dataset, demo, digest, encode, image, kind, loader, random, schema, split,
+    store, table, task, write,
 };
 pub use sidelight_evidence::{audit, check, evidence, metric, statistics};
 pub use sidelight_report as report;

@@ -11,7 +11,7 @@ mod distance;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, DataError, setting};
+use crate::error::{Error, Result, setting};
 use crate::task::Task;
 
 pub use distance::Distance;
@@ -107,7 +107,7 @@ impl Loss {
             Some((word, number)) => (word, Some(number)),
             None => (name, None),
         };
-        let wrong = |expected: &str| setting("train.loss", expected, name);
+        let wrong = |expected: &str| Error::from(setting("train.loss", expected, name));
         let parameter = |default: f32, range: std::ops::Range<f32>| match number {
             None => Ok(default),
             Some(text) => text
@@ -125,7 +125,7 @@ impl Loss {
             if number.is_none() {
                 Ok(loss)
             } else {
-                Err(wrong(&format!("`{word}` without a number")).into())
+                Err(wrong(&format!("`{word}` without a number")))
             }
         };
         match task {
@@ -502,7 +502,7 @@ mod tests {
         for name in ["mse", "focal:x", "label_smoothing:1", "cross_entropy:2"] {
             let error = Loss::new(&classes(), name, Weights::Even).unwrap_err();
             assert!(
-                matches!(&error, DataError::Setting { field, found, .. } if field == "train.loss" && found == name),
+                matches!(&error, Error::Data(crate::error::DataError::Setting { field, found, .. }) if field == "train.loss" && found == name),
                 "{error}"
             );
         }

@@ -223,7 +223,7 @@ impl Model {
         }
         let failures = loader.into_failures().into_iter();
         Ok(failures
-            .map(|failure| (failure.row, Arc::new(failure.error)))
+            .map(|failure| (failure.row, Arc::new(failure.error.into())))
             .collect())
     }
 }

@@ -14,7 +14,7 @@ mod threads;
 use std::fmt::{Debug, Display};
 use std::ops::Range;
 
-use crate::error::{Error, Result, DataError};
+use crate::error::{Error, Result};
 
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
@@ -204,9 +204,9 @@ mod tests {
     fn outcome(failing: &[usize]) -> Vec<String> {
         Threads::run(3, |ranks| {
             let own = match failing.contains(&ranks.rank()) {
-                true => Err(DataError::ImageEmpty {
+                true => Err(Error::from(crate::error::DataError::ImageEmpty {
                     name: format!("{}.png", ranks.rank()),
-                }.into()),
+                })),
                 false => Ok(ranks.rank()),
             };
             match agree(&*ranks, own) {

@@ -94,7 +94,7 @@ impl Run {
     ///
     /// Those of [`Config::read`].
     pub fn config(&self) -> Result<Config> {
-        Config::read(&self.dir.join(CONFIG), &[])
+        Ok(Config::read(&self.dir.join(CONFIG), &[])?)
     }
 
     /// Its scores.
@@ -228,10 +228,10 @@ impl MetricsFile {
     ///
     /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_whole(path, |file| {
+        Ok(write_whole(path, |file| {
             serde_json::to_writer_pretty(&mut *file, self)?;
             file.write_all(b"\n")
-        })
+        })?)
     }
 }
 

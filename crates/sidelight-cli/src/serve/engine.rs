@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use sidelight::dataset::RequestRow;
+use sidelight::error::DataError;
 use sidelight::image::{Facts, Limits as ImageLimits};
 use sidelight::predict::{Predictor, ReadyRow};
 use sidelight::task::Prediction;

@@ -3,7 +3,9 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use sidelight::error::in_full;
+use sidelight::error::{DataError, in_full};
+
+use crate::hint;
 
 /// A refusal with its status: `{"error": …, "hint": …}`.
 #[derive(Debug, Clone)]
@@ -52,34 +54,36 @@ impl Fault {
 
     /// What the library says of a row of a request.
     pub(crate) fn of_row(error: &sidelight::Error, number: usize, is_one_of_many: bool) -> Self {
-        use sidelight::error::DataError as E;
-        let of_data = match error {
-            sidelight::Error::Data(error) => Some(error),
-            _ => None,
-        };
-        let status = match of_data {
-            Some(E::ImagePixels { .. } | E::ImageBytes { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Some(
-                E::NoColumn { .. }
-                | E::Cell { .. }
-                | E::ImageEmpty { .. }
-                | E::ImageFormat { .. }
-                | E::ImageTruncated { .. }
-                | E::ImageDecode { .. }
-                | E::ImageFault { .. },
-            ) => StatusCode::UNPROCESSABLE_ENTITY,
+        match error {
+            sidelight::Error::Data(error) => Self::of_row_data(error, number, is_one_of_many),
+            other => Self {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                message: in_row(number, is_one_of_many, other),
+                hint: hint::of(other),
+            },
+        }
+    }
+
+    /// The same of its cells and its image.
+    pub(crate) fn of_row_data(error: &DataError, number: usize, is_one_of_many: bool) -> Self {
+        use DataError as E;
+        let status = match error {
+            E::ImagePixels { .. } | E::ImageBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            E::NoColumn { .. }
+            | E::Cell { .. }
+            | E::ImageEmpty { .. }
+            | E::ImageFormat { .. }
+            | E::ImageTruncated { .. }
+            | E::ImageDecode { .. }
+            | E::ImageFault { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         // An error of a cell names its row itself.
-        let row = match of_data {
-            Some(E::Cell { .. }) => String::new(),
-            _ if is_one_of_many => format!("row {number}: "),
-            _ => String::new(),
-        };
+        let is_named = matches!(error, E::Cell { .. });
         Self {
             status,
-            message: format!("{row}{}", in_full(error)),
-            hint: crate::hint::of(error),
+            message: in_row(number, is_one_of_many && !is_named, error),
+            hint: hint::of_data(error),
         }
     }
 
@@ -88,6 +92,14 @@ impl Fault {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, what)
             .hint("this is a fault of the program: please report it")
     }
+}
+
+fn in_row(number: usize, is_one_of_many: bool, error: &dyn std::error::Error) -> String {
+    let row = match is_one_of_many {
+        true => format!("row {number}: "),
+        false => String::new(),
+    };
+    row + &in_full(error)
 }
 
 impl IntoResponse for Fault {

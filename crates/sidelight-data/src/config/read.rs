@@ -75,9 +75,7 @@ impl Config {
     ///
     /// [`Error::Read`] where the current folder cannot be told.
     pub fn absolute(&self) -> Result<Self> {
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(cannot_read(path))
-        };
+        let absolute = |path: &Path| std::path::absolute(path).map_err(cannot_read(path));
         let mut config = self.clone();
         if !is_remote(&config.data.table) {
             config.data.table = absolute(&config.data.table)?;
@@ -103,7 +101,8 @@ impl Config {
     pub fn to_toml(&self) -> Result<String> {
         let mut config = self.absolute()?;
         config.target.columns = collapse_range(&config.target.columns);
-        toml::to_string_pretty(&config).map_err(|error| setting("config", "values that TOML can hold", error))
+        toml::to_string_pretty(&config)
+            .map_err(|error| setting("config", "values that TOML can hold", error))
     }
 }
 
@@ -122,7 +121,9 @@ fn apply(table: &mut toml::Table, text: &str) -> Result<()> {
         .and_then(|mut parsed| parsed.remove("value"))
         .unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let (last, parents) = path.split_last().ok_or_else(malformed)?;
-    let wrong = |depth: usize, expected: String, found: &toml::Value| setting(path[..depth].join("."), expected, found);
+    let wrong = |depth: usize, expected: String, found: &toml::Value| {
+        setting(path[..depth].join("."), expected, found)
+    };
     let Some((first, between)) = parents.split_first() else {
         table.insert(last.clone(), value);
         return Ok(());

@@ -6,7 +6,7 @@ use super::{
     CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
     RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
-use crate::error::{Error, Result, setting};
+use crate::error::{Result, setting};
 
 /// 64 TiB: more is a slip of the pen, and would not fit in what counts bytes.
 const MOST_MEMORY: usize = 64 << 20;
@@ -25,7 +25,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] or [`Error::HubName`], the first in the order of the file.
+    /// [`Error::Setting`](crate::Error::Setting) or [`Error::HubName`](crate::Error::HubName), the first in the order of the file.
     pub fn validate(&self) -> Result<()> {
         within(
             "data.split.valid",

@@ -101,7 +101,10 @@ pub(super) fn read<'a>(
 ) -> Result<MetadataValues> {
     let pattern = match &config.pattern {
         None => None,
-        Some(pattern) => Some(regex::Regex::new(pattern).map_err(|_| setting("pattern", "a regular expression", pattern.clone()))?),
+        Some(pattern) => Some(
+            regex::Regex::new(pattern)
+                .map_err(|_| setting("pattern", "a regular expression", pattern.clone()))?,
+        ),
     };
     // The pattern works on text, whatever the file's type; what it captures is text.
     let cells = cells.map(|(row, cell)| (row, Captured::new(cell, pattern.as_ref())));

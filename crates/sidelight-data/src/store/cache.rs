@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::digest::{self, hexadecimal};
-use crate::error::{Error, Result, cannot_write};
+use crate::error::{Result, cannot_write};
 
 /// What is left of a process that was killed while it fetched goes after so long.
 const STALE: Duration = Duration::from_secs(3600);

@@ -19,7 +19,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::whole::WholeFile;
-use crate::error::{Error, Result, cannot_write, cannot_read};
+use crate::error::{Error, Result, cannot_read, cannot_write};
 
 /// Rows that are gathered before Parquet encodes them.
 const ROWS_PER_BATCH: usize = 8192;
@@ -247,8 +247,7 @@ impl TableWriter {
             Sink::Jsonl(file) => Ok(file),
             Sink::Parquet(parquet) => parquet.finish(),
         };
-        file.map_err(cannot_write(&self.path))?
-            .finish()
+        file.map_err(cannot_write(&self.path))?.finish()
     }
 }
 
@@ -278,9 +277,7 @@ pub fn join_tables(
     };
     let header = header.map_err(cannot_write(path))?;
     let mut joined = WholeFile::create(path)?;
-    joined
-        .write_all(&header)
-        .map_err(cannot_write(path))?;
+    joined.write_all(&header).map_err(cannot_write(path))?;
     for table in tables {
         let cannot_read = cannot_read(&table);
         let mut file = File::open(table).map_err(cannot_read)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::error::{Error, Result, cannot_write};
+use crate::error::{Result, cannot_write};
 
 /// Writes a file whole or not at all.
 ///
@@ -19,7 +19,7 @@ use crate::error::{Error, Result, cannot_write};
 ///
 /// # Errors
 ///
-/// [`Error::Write`] with the path as given and what the system said (disk full, no permission);
+/// [`Error::Write`](crate::Error::Write) with the path as given and what the system said (disk full, no permission);
 /// whatever was there before is untouched.
 ///
 /// # Example
@@ -64,7 +64,7 @@ impl WholeFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] if its folder does not exist or cannot be written to.
+    /// [`Error::Write`](crate::Error::Write) if its folder does not exist or cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
         let place = Place::open(path).map_err(cannot_write(path))?;
         Ok(Self {
@@ -77,12 +77,10 @@ impl WholeFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; whatever was there before is untouched.
+    /// [`Error::Write`](crate::Error::Write); whatever was there before is untouched.
     pub fn finish(self) -> Result<()> {
         let Self { path, place } = self;
-        place
-            .finish()
-            .map_err(cannot_write(&path))
+        place.finish().map_err(cannot_write(&path))
     }
 }
 
@@ -174,7 +172,7 @@ impl FolderWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] if the parent folder does not exist or cannot be written to.
+    /// [`Error::Write`](crate::Error::Write) if the parent folder does not exist or cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
         recover_folder(path)?;
         let begin = || {
@@ -198,10 +196,9 @@ impl FolderWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; what was there before stays.
+    /// [`Error::Write`](crate::Error::Write); what was there before stays.
     pub fn finish(self) -> Result<()> {
-        self.replace()
-            .map_err(cannot_write(&self.target))
+        self.replace().map_err(cannot_write(&self.target))
     }
 
     fn replace(&self) -> io::Result<()> {
@@ -239,7 +236,7 @@ impl Drop for FolderWriter {
 ///
 /// # Errors
 ///
-/// [`Error::Write`] if it is there but cannot be renamed.
+/// [`Error::Write`](crate::Error::Write) if it is there but cannot be renamed.
 pub fn recover_folder(path: &Path) -> Result<()> {
     let recover = || {
         let old = hidden_sibling(path, "old")?;
@@ -383,7 +380,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let failed = write_whole(folder.path(), |_| Ok(())).unwrap_err();
         assert!(
-            matches!(failed, Error::Write { source, .. } if source.kind() == io::ErrorKind::IsADirectory)
+            matches!(failed, crate::Error::Write { source, .. } if source.kind() == io::ErrorKind::IsADirectory)
         );
         assert!(folder.path().is_dir());
     }

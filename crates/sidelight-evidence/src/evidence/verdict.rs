@@ -2,11 +2,11 @@
 
 use super::measure::{BOOTSTRAP, CORRECTED_T, Scored, ScoredArm};
 use super::{Difference, DoubtEntry, Role, Verdict, VerdictCode, no_arm};
+use crate::error::{Error, Result};
 use crate::metric::class_truth;
 use crate::statistics::bootstrap::Bootstrapped;
 use crate::statistics::delong::delong;
 use crate::statistics::significance::{TTest, holm, mcnemar};
-use crate::error::{Error, Result};
 use sidelight_data::task::Task;
 
 /// The false-alarm rate that is accepted.

@@ -103,7 +103,9 @@ impl Answer {
         };
         let mut text = serde_json::to_vec_pretty(&file).expect("the evidence has string keys");
         text.push(b'\n');
-        write_whole(&shelf.path(ANSWER), |file| file.write_all(&text))
+        Ok(write_whole(&shelf.path(ANSWER), |file| {
+            file.write_all(&text)
+        })?)
     }
 
     /// One line an arm, seed and row.
@@ -134,7 +136,7 @@ impl Answer {
                 }
             }
         }
-        writer.finish()
+        Ok(writer.finish()?)
     }
 }
 

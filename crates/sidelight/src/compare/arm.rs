@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::Config;
-use crate::error::{Error, Result, EvidenceError};
+use crate::error::{Error, EvidenceError, Result};
 use crate::evidence::Role;
 use crate::network::fusion;
 
@@ -89,13 +89,15 @@ impl Arm {
         if !arms.iter().any(|arm| arm.role().is_candidate()) {
             return Err(EvidenceError::NoSuchArm {
                 role: "image and metadata together",
-            }.into());
+            }
+            .into());
         }
         let needs_fusion = |arm: &Self| matches!(arm, Self::Shuffled | Self::AllMissing);
         if arms.iter().any(needs_fusion) && first_fusion(&arms).is_none() {
             return Err(EvidenceError::NoSuchArm {
                 role: "the fusion that is to be controlled",
-            }.into());
+            }
+            .into());
         }
         arms.sort_by_key(Self::place);
         Ok(arms)

@@ -10,7 +10,7 @@ use super::{CompareOptions, Speed};
 use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource};
 use crate::digest::hexadecimal;
-use crate::error::{Error, Result, EvidenceError, DataError, setting};
+use crate::error::{EvidenceError, Result, setting};
 use crate::metric::main_metric;
 use crate::metric::weighted::WeightedMetric;
 use crate::predict::all_image_sizes;
@@ -93,12 +93,7 @@ impl Design {
         let dataset = Dataset::new(&table, &config)?;
         remarks.extend(dataset.remarks.iter().cloned());
         if dataset.metadata.columns.is_empty() {
-            return Err(setting(
-                "metadata",
-                "at least one column to compare with",
-                "none",
-            )
-            .into());
+            return Err(setting("metadata", "at least one column to compare with", "none").into());
         }
         if options.seeds == 0 {
             return Err(setting("seeds", "at least 1", "0").into());
@@ -135,7 +130,7 @@ impl Design {
                     config.data.split.seed + seed as u64,
                 )
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let parts = dealt
             .iter()
             .enumerate()
@@ -242,9 +237,8 @@ impl Design {
         }
         hash.update(VERSION);
         hash.update(
-            toml::to_string(&config).map_err(|error| {
-                setting("config", "values that TOML can hold", error)
-            })?,
+            toml::to_string(&config)
+                .map_err(|error| setting("config", "values that TOML can hold", error))?,
         );
         hash.update(job.model.to_string());
         hash.update(&self.fingerprint);
@@ -274,7 +268,7 @@ impl Design {
             .targets
             .as_ref()
             .expect("the task was fitted on them");
-        WeightedMetric::new(
+        Ok(WeightedMetric::new(
             &self.metric,
             &self.task,
             targets,
@@ -286,7 +280,7 @@ impl Design {
         .ok_or_else(|| EvidenceError::Uncomparable {
             metric: self.metric.clone(),
             arm: "image".into(),
-        })
+        })?)
     }
 
     /// Classes that some fold is tested on and not trained with.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Earlier;
 use super::design::{Design, Job};
 use super::job::Finished;
-use crate::error::{Error, FolderContent, Result, cannot_write, DataError};
+use crate::error::{DataError, Error, FolderContent, Result, cannot_write};
 use crate::run::write_whole;
 
 pub(super) const ANSWER: &str = "compare.json";
@@ -47,7 +47,7 @@ impl Shelf {
     fn clear(&self) -> Result<()> {
         let gone = |result: std::io::Result<()>, path: PathBuf| match result {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(DataError::Write { path, source }.into())
+                Err(cannot_write(&path)(source))
             }
             _ => Ok(()),
         };
@@ -81,7 +81,7 @@ impl Shelf {
             }
             fs::create_dir_all(&path)
         };
-        begin().map_err(cannot_write(&path))
+        Ok(begin().map_err(cannot_write(&path))?)
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -119,7 +119,9 @@ impl Shelf {
     pub(super) fn put(&self, job: &Job, finished: &Finished) -> Result<()> {
         let text =
             serde_json::to_vec(finished).expect("a result has string keys and finite numbers");
-        write_whole(&self.path_of(job), |file| file.write_all(&text))
+        Ok(write_whole(&self.path_of(job), |file| {
+            file.write_all(&text)
+        })?)
     }
 
     /// The results of all jobs.

@@ -11,7 +11,7 @@
 //! models are wrong, but many are useful", arXiv:1801.01489, section 3. The spread is that over shuffles.
 
 use super::{Picture, Prepared};
-use crate::error::{Error, Result, DataError, setting};
+use crate::error::{Error, Result, setting};
 use crate::metric::{Better, main_metric, selection_metric};
 use crate::predict::{image_sizes, score};
 use crate::random::{Purpose, for_row, shuffle};

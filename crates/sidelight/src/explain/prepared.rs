@@ -90,7 +90,7 @@ impl<'a> Prepared<'a> {
             on_progress(n_done, dataset.len());
         }
         let problems = loader.into_failures().into_iter();
-        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error)));
+        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error.into())));
         let (size, channels) = (network.input.size, network.input.channels);
         let blank = reads_image(model.config.model.arm)
             .then(|| network.forward_prefix(Tensor::zeros([1, channels, size, size], &device), n));

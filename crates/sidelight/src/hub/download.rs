@@ -15,7 +15,7 @@ use ureq::{Agent, Body, Proxy};
 use super::{FILES, HubEvent, HubName, HubOptions, address};
 use crate::config::check_hub_part;
 use crate::digest;
-use crate::error::{Error, Result, cannot_write, DataError, setting};
+use crate::error::{DataError, Error, Result, cannot_write, setting};
 
 /// Redirects that are followed; the hub needs one or two.
 const MAX_REDIRECTS: usize = 8;
@@ -237,7 +237,7 @@ impl<'a> Hub<'a> {
                 return Err(failed);
             }
         }
-        file.sync_all().map_err(cannot_write(part))
+        Ok(file.sync_all().map_err(cannot_write(part))?)
     }
 
     /// One connection: what is missing of the file, as far as it comes.
@@ -304,8 +304,7 @@ impl<'a> Hub<'a> {
             done += n as u64;
             // More than was announced is as wrong as more than is allowed.
             self.check_size(remote, done)?;
-            file.write_all(&buffer[..n])
-                .map_err(cannot_write(part))?;
+            file.write_all(&buffer[..n]).map_err(cannot_write(part))?;
             on_event(HubEvent::Bytes { done, size });
         }
     }
@@ -563,7 +562,7 @@ fn write_whole(path: &Path, text: &str) -> Result<()> {
 
 fn make_parent(path: &Path) -> Result<()> {
     match path.parent() {
-        Some(folder) => fs::create_dir_all(folder).map_err(cannot_write(folder)),
+        Some(folder) => Ok(fs::create_dir_all(folder).map_err(cannot_write(folder))?),
         None => Ok(()),
     }
 }
@@ -574,10 +573,9 @@ fn length(file: &File, part: &Path) -> Result<u64> {
 }
 
 fn cut(file: &File, part: &Path, length: u64) -> Result<()> {
-    file.set_len(length)
-        .map_err(cannot_write(part))
+    Ok(file.set_len(length).map_err(cannot_write(part))?)
 }
 
 fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(cannot_write(path))
+    Ok(fs::remove_file(path).map_err(cannot_write(path))?)
 }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::DataError;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -620,7 +621,7 @@ fn an_endpoint_and_a_token_that_are_none_are_refused() {
         };
         let error = quietly(&options).unwrap_err();
         assert!(
-            matches!(&error, DataError::Setting { field, .. } if field == "hub.endpoint"),
+            matches!(&error, Error::Data(DataError::Setting { field, .. }) if field == "hub.endpoint"),
             "{error}"
         );
     }
@@ -630,7 +631,7 @@ fn an_endpoint_and_a_token_that_are_none_are_refused() {
     };
     let error = quietly(&token).unwrap_err();
     assert!(
-        matches!(&error, DataError::Setting { field, .. } if field == "hub.token"),
+        matches!(&error, Error::Data(DataError::Setting { field, .. }) if field == "hub.token"),
         "{error}"
     );
     assert!(!error.to_string().contains("elsewhere"));
@@ -679,7 +680,10 @@ fn names_that_are_none_are_refused_with_the_reason() {
         assert!(error.hint().unwrap().contains("`timm/resnet18.tv_in1k`"));
     }
     let long = format!("timm/{}", "a".repeat(97));
-    assert!(matches!(HubName::parse(&long), Err(DataError::HubName { .. })));
+    assert!(matches!(
+        HubName::parse(&long),
+        Err(DataError::HubName { .. })
+    ));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::tree::Node;
 use super::weights::{self, Fit};
 use super::{InputSpec, ModelSpec, Network};
 use crate::config::{Arm, HeadKind, ModelConfig};
-use crate::error::{Error, Result, DataError, setting};
+use crate::error::{Error, Result, setting};
 use crate::tensor::Precision;
 
 /// Default of `model.drop_image` but for points, which are in the image alone.
@@ -255,7 +255,12 @@ impl Network {
                 side: height.min(width),
             },
             (_, _) if is_heatmap => {
-                return Err(setting("model.head", "`direct`, since this backbone ends in tokens, not in a map", "heatmap").into());
+                return Err(setting(
+                    "model.head",
+                    "`direct`, since this backbone ends in tokens, not in a map",
+                    "heatmap",
+                )
+                .into());
             }
             (_, Some(_)) => head::Features::Grid,
             _ => head::Features::Pooled,
@@ -298,13 +303,18 @@ impl Network {
                 n_outputs: spec.n_outputs,
             };
             if spec.auxiliary && !fusion::WITH_BRANCHES.contains(&config.fusion.as_str()) {
-                return Err(setting("model.auxiliary", format!(
+                return Err(setting(
+                    "model.auxiliary",
+                    format!(
                         "0, since `{}` has no branches; {} have",
                         config.fusion,
                         fusion::WITH_BRANCHES
                             .map(|name| format!("`{name}`"))
                             .join(" and ")
-                    ), config.auxiliary).into());
+                    ),
+                    config.auxiliary,
+                )
+                .into());
             }
             fusion::build(&config.fusion, &spec)?
         } else {

@@ -83,9 +83,7 @@ impl WeightsFile {
 ///
 /// [`DataError::Read`](crate::error::DataError::Read), [`Error::WeightsFile`], [`Error::WeightsSize`].
 pub fn read(path: &Path) -> Result<WeightsFile> {
-    let bytes = std::fs::metadata(path)
-        .map_err(cannot_read(path))?
-        .len();
+    let bytes = std::fs::metadata(path).map_err(cannot_read(path))?.len();
     if bytes > LIMIT {
         return Err(Error::WeightsSize {
             path: path.to_path_buf(),

@@ -6,7 +6,7 @@ use super::batch::{Batch, decode, shared};
 use super::{Model, device, reads_image};
 use crate::dataset::{Dataset, RequestRow};
 use crate::encode::{Encoder, Unseen};
-use crate::error::{Error, Result, DataError};
+use crate::error::{DataError, Result};
 use crate::image::{Facts, Limits, facts};
 use crate::loader::{HostBatch, Sample, Source};
 use crate::network::Context;
@@ -83,7 +83,8 @@ impl Predictor {
             }
             return Err(DataError::ImageEmpty {
                 name: format!("row {}", row.number),
-            }.into());
+            }
+            .into());
         };
         let found = facts(image)?;
         let (width, height) = (found.width, found.height);
@@ -93,7 +94,8 @@ impl Predictor {
                 width,
                 height,
                 max_pixels: limits.max_pixels,
-            }.into());
+            }
+            .into());
         }
         Ok(Some(found))
     }
@@ -104,7 +106,7 @@ impl Predictor {
     ///
     /// Those of [`Dataset::of_request`].
     pub fn dataset(&self, row: &RequestRow) -> Result<Dataset> {
-        Dataset::of_request(row, &self.model.config)
+        Ok(Dataset::of_request(row, &self.model.config)?)
     }
 
     /// Reads a row: decodes its image, encodes its metadata.

@@ -77,10 +77,10 @@ impl Model {
             encoder: self.encoder.clone(),
             architecture: self.network.describe(),
         };
-        write_whole(&dir.join(DESCRIPTION), |file| {
+        Ok(write_whole(&dir.join(DESCRIPTION), |file| {
             serde_json::to_writer_pretty(&mut *file, &description)?;
             file.write_all(b"\n")
-        })
+        })?)
     }
 
     /// Reads a model onto the CPU.
@@ -115,9 +115,7 @@ impl Model {
         };
 
         let path = dir.join(WEIGHTS);
-        let bytes = fs::metadata(&path)
-            .map_err(cannot_read(&path))?
-            .len();
+        let bytes = fs::metadata(&path).map_err(cannot_read(&path))?.len();
         // Before anything of its size is allocated: a description that claims more numbers than there are bytes is wrong.
         let numbers = count_numbers(&architecture, &dir.join(DESCRIPTION))?;
         if numbers.saturating_mul(4) > bytes {
@@ -157,7 +155,7 @@ impl Model {
     ///
     /// [`DataError::Read`](crate::error::DataError::Read).
     pub fn checksum(dir: &Path) -> Result<String> {
-        digest::of_file(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)
+        Ok(digest::of_file(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)?)
     }
 
     /// Whether task, encoder, configuration and network are of one model.

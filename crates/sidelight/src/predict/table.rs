@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Model, PredictOptions, Predictions, reads_image};
 use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Unseen;
-use crate::error::{Error, Result, DataError};
+use crate::error::{DataError, Error, Result};
 use crate::ranks::{Ranks, agree, met_alone};
 use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
@@ -121,7 +121,7 @@ pub fn predict_table(
     let opened = || {
         let pieces = Pieces::open_with(tables, &model.config.data.remote)?;
         let manifest = manifest(model, checksum, (tables, &pieces), out, part_rows, options)?;
-        Ok((pieces, manifest))
+        Ok::<_, Error>((pieces, manifest))
     };
     let (mut pieces, manifest) = agree(ranks, opened())?;
     // What is there of an earlier job is discarded once, before the others look.
@@ -151,10 +151,10 @@ pub fn predict_table(
     let made = job.share(share, part_rows, &mut pieces);
     let (n_parts, n_parts_before, mut sum) = made.map_err(|error| met_alone(ranks, error))?;
     let is_there = match n_parts {
-        0 => Err(DataError::EmptyTable {
+        0 => Err(Error::from(DataError::EmptyTable {
             path: tables.first().cloned().unwrap_or_default(),
             what: "row",
-        }.into()),
+        })),
         _ => Ok(()),
     };
     agree(ranks, is_there)?;
@@ -425,7 +425,7 @@ fn write(
     for bad in bad {
         table[bad.row - 1 - first_row].problem = Some(bad.reason.clone());
     }
-    writer.write(&table)
+    Ok(writer.write(&table)?)
 }
 
 /// What parts say together.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dataset::Dataset;
 use crate::encode::Unseen;
-use crate::error::{Error, Result, in_full, DataError};
+use crate::error::{Error, Result, in_full};
 use crate::ranks::{Ranks, gather_numbers};
 use crate::task::{Prediction, Task};
 
@@ -150,7 +150,10 @@ mod tests {
                     .filter(|row| *row == 2)
                     .map(|row| {
                         let name = "2.png".into();
-                        (row - share.start, Arc::new(DataError::ImageEmpty { name }))
+                        (
+                            row - share.start,
+                            Arc::new(crate::error::DataError::ImageEmpty { name }.into()),
+                        )
                     })
                     .collect(),
                 unseen: Unseen {

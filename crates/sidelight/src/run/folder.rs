@@ -35,7 +35,7 @@ impl FolderContent {
         let mut entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
-            Err(found) => return Err(cannot_write(dir)(found)),
+            Err(found) => return Err(cannot_write(dir)(found).into()),
         };
         if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
             return Ok(Self::FinishedRun);
@@ -119,8 +119,7 @@ impl RunFolder {
             lock,
         };
         recover_folder(&run.checkpoint_dir())?;
-        run.clear_partials()
-            .map_err(cannot_write(dir))?;
+        run.clear_partials().map_err(cannot_write(dir))?;
         Ok(run)
     }
 
@@ -188,7 +187,7 @@ impl RunFolder {
     pub fn write_model(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let writer = FolderWriter::create(&self.dir.join(MODEL))?;
         save(writer.path())?;
-        writer.finish()
+        Ok(writer.finish()?)
     }
 
     /// Writes `metrics.json`, which makes this a finished run, and clears what is no longer needed.
@@ -220,7 +219,9 @@ impl RunFolder {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        write_whole(&self.dir.join(name), |file| file.write_all(text.as_bytes()))
+        Ok(write_whole(&self.dir.join(name), |file| {
+            file.write_all(text.as_bytes())
+        })?)
     }
 
     /// Clears files that a killed process left half written; nobody else writes here.
@@ -435,7 +436,7 @@ mod tests {
         let run = RunFolder::create(&dir, Existing::Refuse).unwrap();
         let full = |model: &Path| {
             fs::write(model.join("weights"), "half").unwrap();
-            Err(cannot_write(model)(io::ErrorKind::StorageFull.into()))
+            Err(cannot_write(model)(io::ErrorKind::StorageFull.into()).into())
         };
         run.write_model(full).unwrap_err();
         assert_eq!(names(&dir), [LOCK]);
@@ -485,8 +486,14 @@ mod tests {
     fn a_configuration_of_the_persons_own_is_not_taken_for_ours() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(CONFIG), "mine = 1").unwrap();
-        assert_eq!(FolderContent::look(folder.path()).unwrap(), FolderContent::OtherFiles);
+        assert_eq!(
+            FolderContent::look(folder.path()).unwrap(),
+            FolderContent::OtherFiles
+        );
         fs::write(folder.path().join(LOCK), "").unwrap();
-        assert_eq!(FolderContent::look(folder.path()).unwrap(), FolderContent::Nothing);
+        assert_eq!(
+            FolderContent::look(folder.path()).unwrap(),
+            FolderContent::Nothing
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, cannot_write, cannot_read};
+use crate::error::{Error, Result, cannot_read, cannot_write};
 use crate::report::Curves;
 use crate::write::write_whole;
 
@@ -256,7 +256,7 @@ impl LogWriter {
     ///
     /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&mut self, line: &LogLine) -> Result<()> {
-        write_line(&mut self.file, line).map_err(cannot_write(&self.path))
+        Ok(write_line(&mut self.file, line).map_err(cannot_write(&self.path))?)
     }
 
     fn append(path: &Path) -> Result<Self> {

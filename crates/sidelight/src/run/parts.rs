@@ -20,7 +20,9 @@ use tempfile::TempDir;
 
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
-use crate::error::{Error, FolderContent, Place, Result, in_full, cannot_write, cannot_read, DataError};
+use crate::error::{
+    DataError, Error, FolderContent, Place, Result, cannot_read, cannot_write, in_full,
+};
 use crate::store::{Shard, is_remote};
 use crate::table::{BadRow, Table};
 use crate::write::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
@@ -117,7 +119,7 @@ impl TableFile {
                 },
             })
         };
-        look().map_err(cannot_read(path))
+        Ok(look().map_err(cannot_read(path))?)
     }
 }
 
@@ -224,7 +226,7 @@ pub struct BadRowRecord {
 impl BadRowRecord {
     /// Of a row of a table or piece. An error that does not say where it is (an archive that broke off) is put there.
     pub fn of_row(bad: &BadRow, table: &Table) -> Self {
-        let mut record = Self::new(table.first_row + bad.row + 1, &bad.error);
+        let mut record = Self::of_data(table.first_row + bad.row + 1, &bad.error);
         if bad.error.place().is_none() {
             record.at = table.row_place(bad.row);
         }
@@ -233,13 +235,25 @@ impl BadRowRecord {
 
     /// Of the row with this number (from 1). The reason is the error and its causes, without the place.
     pub fn new(row: usize, error: &Error) -> Self {
+        match error {
+            Error::Data(error) => Self::of_data(row, error),
+            other => Self::with_reason(row, other, other.place()),
+        }
+    }
+
+    /// The same of an error met while the row was read.
+    pub fn of_data(row: usize, error: &DataError) -> Self {
         // Of a row whose image cannot be used the image's own error says all.
         let inner = match error {
             DataError::RowImage { source, .. } => source,
             error => error,
         };
-        let reason = in_full(inner);
-        let at = error.place().cloned().unwrap_or_else(|| Place {
+        Self::with_reason(row, inner, error.place())
+    }
+
+    fn with_reason(row: usize, error: &dyn std::error::Error, at: Option<&Place>) -> Self {
+        let reason = in_full(error);
+        let at = at.cloned().unwrap_or_else(|| Place {
             row: Some(row),
             ..Place::file("")
         });
@@ -309,7 +323,7 @@ impl Parts {
             if out.is_dir() {
                 let kind = std::io::ErrorKind::IsADirectory;
                 let source = std::io::Error::new(kind, "there is a folder of that name");
-                return Err(cannot_write(out)(source));
+                return Err(cannot_write(out)(source).into());
             }
             (parts_dir(out), None)
         };
@@ -364,8 +378,7 @@ impl Parts {
     fn agree(&self, manifest: &Manifest) -> Result<()> {
         let path = self.dir.join(MANIFEST);
         if !path.exists() {
-            let entries =
-                fs::read_dir(&self.dir).map_err(cannot_write(&self.dir))?;
+            let entries = fs::read_dir(&self.dir).map_err(cannot_write(&self.dir))?;
             let is_ours = |name: std::ffi::OsString| name.to_string_lossy().starts_with('.');
             if entries.flatten().any(|entry| !is_ours(entry.file_name())) {
                 return Err(Error::OutputNotEmpty {
@@ -574,7 +587,7 @@ impl BadRowsWriter {
     /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn finish(self) -> Result<()> {
         match self.table {
-            Some(table) => table.finish(),
+            Some(table) => Ok(table.finish()?),
             None => remove_file_if_there(&self.path),
         }
     }
@@ -653,23 +666,23 @@ fn discard(dir: &Path) -> Result<()> {
         }
         Ok(())
     };
-    discard().map_err(cannot_write(dir))
+    Ok(discard().map_err(cannot_write(dir))?)
 }
 
 fn remove_file_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(found) if found.kind() != std::io::ErrorKind::NotFound => {
-            Err(cannot_write(path)(found))
+            Err(cannot_write(path)(found).into())
         }
         _ => Ok(()),
     }
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    write_whole(path, |file| {
+    Ok(write_whole(path, |file| {
         serde_json::to_writer_pretty(&mut *file, value)?;
         file.write_all(b"\n")
-    })
+    })?)
 }
 
 fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
@@ -829,7 +842,7 @@ mod tests {
             found: 1,
             spans_lines: false,
         };
-        let bad = BadRowRecord::new(3, &ragged);
+        let bad = BadRowRecord::of_data(3, &ragged);
         assert_eq!(bad.reason, "1 cells where the header has 2");
         assert_eq!(
             bad.to_string(),
@@ -841,7 +854,7 @@ mod tests {
                 name: "a.jpg".into(),
             }),
         };
-        let bad = BadRowRecord::new(3, &image);
+        let bad = BadRowRecord::of_data(3, &image);
         assert_eq!(bad.reason, "a.jpg: the image is empty (0 bytes)");
         assert_eq!(bad.at.column.as_deref(), Some("image"));
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, RemoteConfig};
 use crate::digest;
-use crate::error::{Error, Result, cannot_read, DataError};
+use crate::error::{DataError, Error, Result, cannot_read};
 use crate::run::{FolderWriter, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
@@ -173,7 +173,7 @@ impl Checkpoint {
         write_whole(&folder.path().join(STATE), |file| {
             Ok(serde_json::to_writer_pretty(file, &state)?)
         })?;
-        folder.finish()
+        Ok(folder.finish()?)
     }
 
     /// Reads the checkpoint of a run folder; `None` where there is none.

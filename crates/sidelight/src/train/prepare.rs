@@ -12,7 +12,7 @@ use crate::config::{self, Arm, Config, Sampling, ScaleRate};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
-use crate::error::{Error, Result, DataError, setting};
+use crate::error::{Error, Result, setting};
 use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
@@ -415,7 +415,7 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
         .all()
         .iter()
         .map(|shard| shard.n_bytes())
-        .collect::<Result<_>>()?;
+        .collect::<Result<_, _>>()?;
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let at_once = if window == 0 { sizes.len() } else { window + 1 };
     let needed: u64 = sizes.iter().take(at_once).sum();
@@ -424,7 +424,7 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
                 "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
                 needed.div_ceil(1 << 20),
                 at_once.min(sizes.len()),
-            ), (store.max_bytes() >> 20)).into());
+            ), store.max_bytes() >> 20).into());
     }
     Ok(())
 }
