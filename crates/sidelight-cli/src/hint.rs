@@ -91,3 +91,40 @@ pub(crate) fn of_data(error: &DataError) -> Option<String> {
         other => return other.hint(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_type_is_said_of_runs() {
+        let path = || "a".into();
+        let said = |error: Error| of(&error).unwrap();
+        let not_empty = |found| Error::OutputNotEmpty {
+            path: path(),
+            found,
+        };
+        assert!(said(not_empty(FolderContent::FinishedRun)).starts_with("--overwrite"));
+        assert!(said(not_empty(FolderContent::UnfinishedRun)).starts_with("--resume"));
+        assert!(said(Error::UnfinishedRun { path: path() }).ends_with("--resume`"));
+        let missing = "config.toml";
+        let not_a_run = Error::NotARun {
+            path: path(),
+            missing,
+        };
+        assert!(said(not_a_run).contains("`sidelight train"));
+        let layer = String::new();
+        let no_onnx = Error::NoOnnx {
+            path: "own".into(),
+            layer,
+        };
+        assert!(said(no_onnx).contains("--safetensors"));
+    }
+
+    #[test]
+    fn the_first_advice_along_the_chain_is_given() {
+        let error = anyhow::Error::from(Error::from(DataError::OutputFormat { path: "a".into() }));
+        let said = of_chain(&error.context("while writing"));
+        assert_eq!(said.as_deref(), Some("for example --out predictions.csv"));
+    }
+}

@@ -675,7 +675,7 @@ mod tests {
         let error = split(&data, &config).expect_err("group 0 is divided");
         assert_eq!(
             error.to_string(),
-            "table.csv, row 1 is in the Train part and row 3, of the same group, in the Test part"
+            "table.csv: rows 1 and 3 belong to the same group, but are in different parts (train and test)"
         );
     }
 

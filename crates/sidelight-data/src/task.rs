@@ -659,7 +659,7 @@ mod tests {
             Task::fit(&data, &config(TargetKind::Class, &["k"]), &[0, 1]).expect_err("one class");
         assert_eq!(
             error.to_string(),
-            "target `k`: expected two classes or more in 2 training rows, found a"
+            "target `k`: expected at least two classes in 2 training rows, found a"
         );
     }
 
@@ -822,14 +822,14 @@ mod tests {
             Task::fit(&data, &config(TargetKind::Value, &["y"]), &[0]).expect_err("another kind");
         assert_eq!(
             error.to_string(),
-            "expected targets of kind Value, found Class"
+            "expected a target of kind value, found class"
         );
         data.targets = None;
         let error =
             Task::fit(&data, &config(TargetKind::Value, &["y"]), &[0]).expect_err("no targets");
         assert_eq!(
             error.to_string(),
-            "expected targets of kind Value, found none"
+            "expected a target of kind value, found none"
         );
     }
 

@@ -175,6 +175,7 @@ pub enum Error {
     },
     /// A folder that is not a run.
     #[error("{} is not a run: it has no `{missing}`", path.display())]
+    #[strum(props(hint = "a run is the folder that training writes"))]
     NotARun {
         /// The folder.
         path: PathBuf,
@@ -183,6 +184,7 @@ pub enum Error {
     },
     /// A run that was stopped or killed before its end.
     #[error("the run in {} is not finished", path.display())]
+    #[strum(props(hint = "resume its training"))]
     UnfinishedRun {
         /// The folder.
         path: PathBuf,

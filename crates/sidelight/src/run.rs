@@ -329,7 +329,7 @@ mod tests {
             failed.to_string(),
             format!("{path} is not a run: it has no `config.toml`")
         );
-        assert!(failed.hint().unwrap().contains("sidelight train"));
+        assert!(failed.hint().unwrap().contains("training writes"));
     }
 
     #[test]
@@ -344,7 +344,7 @@ mod tests {
         fs::remove_file(folder.path().join(METRICS)).unwrap();
         let failed = Run::open(folder.path()).unwrap_err();
         assert!(matches!(failed, Error::UnfinishedRun { .. }), "{failed:?}");
-        assert!(failed.hint().unwrap().ends_with("--resume`"));
+        assert!(failed.hint().unwrap().starts_with("resume"));
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
         assert!(
             failed
                 .to_string()
-                .ends_with("metrics.json is not a file of metrics")
+                .ends_with("metrics.json is not a valid metrics file")
         );
     }
 }

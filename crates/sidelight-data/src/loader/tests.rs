@@ -527,7 +527,7 @@ fn a_bad_image_stops_the_epoch_and_is_named_with_its_row() {
         let error = loader.next().unwrap().unwrap_err();
         assert_eq!(
             message(&error),
-            "rows.csv, row 6: its image cannot be used: x.jpg: the image is empty (0 bytes)"
+            "rows.csv, row 6: cannot use its image: x.jpg: the image is empty (0 bytes)"
         );
         assert!(error.hint().unwrap().starts_with("the file is incomplete"));
         assert!(loader.next().is_none());
@@ -560,7 +560,7 @@ fn a_bad_image_may_be_left_out_and_remembered() {
     let first = loader.into_failures().remove(0);
     assert!(
         message(&first.error)
-            .starts_with("rows.csv, row 6: its image cannot be used: cannot read nowhere.jpg")
+            .starts_with("rows.csv, row 6: cannot use its image: cannot read nowhere.jpg")
     );
 }
 
@@ -576,7 +576,7 @@ fn a_fault_in_the_program_is_an_error_and_not_a_hang() {
     let error = loader.next().unwrap().unwrap_err();
     assert_eq!(
         message(&error),
-        "rows.csv, row 8: its image cannot be used: row 8: reading it stopped at a fault in the program: \
+        "rows.csv, row 8: cannot use its image: row 8: internal error while reading the image: \
          index out of bounds: the len is 2 but the index is 7"
     );
     assert!(loader.next().is_none());

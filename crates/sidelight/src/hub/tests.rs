@@ -306,7 +306,7 @@ fn a_download_that_broke_off_for_good_goes_on_the_next_time() {
     );
     assert!(
         said.ends_with(
-            "broke off after 3000 of 800000 bytes\nthe same command goes on where it broke off"
+            "broke off after 3000 of 800000 bytes\nthe same command resumes the download"
         ),
         "{said}"
     );
@@ -398,7 +398,7 @@ fn what_is_not_open_to_all_asks_for_a_token_or_for_a_better_one() {
             ),
             "{error}"
         );
-        assert!(said.starts_with(&format!("HUB does not give out `our/net` (HTTP {status})")));
+        assert!(said.starts_with(&format!("HUB denies access to `our/net` (HTTP {status})")));
         assert!(
             said.contains("set HF_TOKEN to one from HUB/settings/tokens"),
             "{said}"

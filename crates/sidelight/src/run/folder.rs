@@ -325,7 +325,7 @@ mod tests {
                 failed.to_string(),
                 format!("{} already holds a finished run", dir.display())
             );
-            assert!(failed.hint().unwrap().contains("--overwrite"));
+            assert!(failed.hint().unwrap().starts_with("replace"));
         }
         assert_eq!(fs::read_to_string(dir.join(CONFIG)).unwrap(), "old = 1");
         assert!(Run::open(&dir).is_ok());
@@ -346,7 +346,7 @@ mod tests {
             failed.to_string(),
             format!("{} already holds an unfinished run", dir.display())
         );
-        assert!(failed.hint().unwrap().starts_with("--resume"));
+        assert!(failed.hint().unwrap().starts_with("resume"));
         assert!(
             RunFolder::create(&dir, Existing::Resume)
                 .unwrap()

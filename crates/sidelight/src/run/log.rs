@@ -366,7 +366,7 @@ mod tests {
         );
         assert_eq!(
             failed.to_string(),
-            format!("{}, line 2: not a line of a log", path.display())
+            format!("{}, line 2: not a valid log line", path.display())
         );
     }
 

@@ -537,7 +537,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             failed.to_string(),
-            "run: the run was begun with `train.epochs = 10`, now it is `7`"
+            "run: the run was started with `train.epochs = 10`, now it is `7`"
         );
         let rows = RowsDigest {
             sha256: "cd".into(),

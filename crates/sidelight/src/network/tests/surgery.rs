@@ -232,7 +232,7 @@ fn replace(path: &str, layer: impl Into<Plan>) -> Edit {
 fn a_width_that_does_not_fit_is_refused_with_the_edit_that_would() {
     refused(
         &replace("fc", Layer::Linear(Linear::new(1280, 7))),
-        "`fc` (linear) takes `in_features = 1280`, and is given 512 features",
+        "`fc` (linear) expects `in_features = 1280`, but gets 512 features",
         Some(
             "set `in_features = 512` there, or leave `in_features` out to have it inferred: \
              { op = \"replace\", path = \"fc\", layer = { kind = \"linear\", in_features = 512, … } }",
@@ -244,7 +244,7 @@ fn a_width_that_does_not_fit_is_refused_with_the_edit_that_would() {
 fn the_layer_after_an_edit_is_named_where_it_does_not_fit() {
     refused(
         &replace("layer2.0.conv2", Layer::Conv2d(Conv2d::new(0, 64, 3, 1))),
-        "`layer2.0.bn2` (batch_norm) takes `features = 128`, and is given a map of 64×8×8",
+        "`layer2.0.bn2` (batch_norm) expects `features = 128`, but gets a map of 64×8×8",
         Some(
             "set `features = 64` there, or leave `features` out to have it inferred: \
              { op = \"replace\", path = \"layer2.0.bn2\", layer = { kind = \"batch_norm\", features = 64, … } }",
@@ -258,7 +258,7 @@ fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
         &Edit::Remove {
             path: "flatten".into(),
         },
-        "`fc` (linear) takes features, and is given a map of 512×1×1",
+        "`fc` (linear) expects features, but gets a map of 512×1×1",
         Some(
             "put a flatten before it: { op = \"insert_before\", path = \"fc\", name = \"flatten\", \
              layer = { kind = \"flatten\" } }",
@@ -274,7 +274,7 @@ fn a_convolution_on_features_is_refused() {
             name: "conv".into(),
             layer: Layer::Conv2d(Conv2d::new(0, 8, 3, 1)).into(),
         },
-        "`conv` (conv2d) takes a map, and is given 512 features",
+        "`conv` (conv2d) expects a map, but gets 512 features",
         Some("it belongs before the pooling or flatten that turns the map into features"),
     );
 }
@@ -285,7 +285,7 @@ fn a_block_whose_two_ways_differ_is_refused_with_a_shortcut() {
         &Edit::Remove {
             path: "layer2.0.downsample".into(),
         },
-        "`layer2.0` (residual) takes the same from its body and its shortcut (a map of 64×16×16), and is given a map of 128×8×8",
+        "`layer2.0` (residual) expects the same from its body and its shortcut (a map of 64×16×16), but gets a map of 128×8×8",
         Some(
             "give it a shortcut: { op = \"append\", path = \"layer2.0\", name = \"downsample\", \
              layer = { kind = \"conv2d\", out_channels = 128, kernel = 1, stride = 2 } }",
@@ -329,17 +329,17 @@ fn a_name_that_is_taken_or_has_a_dot_is_refused() {
     };
     refused(
         &insert("bn1"),
-        "there is already a layer `bn1` in the network",
+        "the network already has a layer `bn1`",
         Some("give the new layer another `name`, or replace `bn1`"),
     );
     refused(
         &insert("a.b"),
-        "`a.b` cannot be a layer's name",
+        "`a.b` is not a valid layer name",
         Some("a name has at least one character and no dot"),
     );
     refused(
         &insert(""),
-        "`` cannot be a layer's name",
+        "`` is not a valid layer name",
         Some("a name has at least one character and no dot"),
     );
 }
@@ -350,7 +350,7 @@ fn a_cut_inside_a_block_is_refused() {
         &Edit::Cut {
             path: "layer2.0.conv1".into(),
         },
-        "`layer2.0` (residual) takes all of its layers, and is given a cut at its `conv1`",
+        "`layer2.0` (residual) expects all of its layers, but gets a cut at its `conv1`",
         Some("cut at `layer2.0` itself"),
     );
 }
@@ -374,7 +374,7 @@ fn numbers_that_make_no_sense_are_refused() {
     );
     refused(
         &conv(|c| (c.kernel, c.padding) = (21, 0)),
-        "`layer1.0.conv1` (conv2d) takes at least 21 pixels a side, and is given a map of 64×16×16",
+        "`layer1.0.conv1` (conv2d) expects at least 21 pixels a side, but gets a map of 64×16×16",
         Some("give the network larger images, or the layer `padding = 10`"),
     );
 }
@@ -420,7 +420,7 @@ fn a_network_that_no_longer_gives_what_the_target_asks_is_refused() {
     let error = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`head` (output) takes 3 features, as the target asks, and is given 9 features"
+        "`head` (output) expects 3 features, as the target asks, but gets 9 features"
     );
 }
 
@@ -492,7 +492,7 @@ fn images_too_small_for_a_network_are_refused_before_anything_runs() {
     );
     assert_eq!(
         error.to_string(),
-        "`conv1` (conv2d) takes at least 7 pixels a side, and is given a map of 3×6×6"
+        "`conv1` (conv2d) expects at least 7 pixels a side, but gets a map of 3×6×6"
     );
 }
 
@@ -556,14 +556,14 @@ fn a_library_users_own_layer_is_trained_saved_and_found_again() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`offset2` (custom) takes 64 channels, and is given a map of 128×8×8"
+        "`offset2` (custom) expects 64 channels, but gets a map of 128×8×8"
     );
 
     let description = network.describe();
     let error = Network::from_description(&description, &device).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`offset` is a custom layer `offset`, which is not known here"
+        "`offset` is the custom layer `offset`, which is not known here"
     );
     let constructors = Constructors::default().with("offset", |config| {
         Ok(Custom::new(Offset(config.as_u64().unwrap_or(0) as usize)))
