@@ -517,6 +517,3 @@ fn broken(
         source: Box::new(source),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ mod tests;
 use sidelight_data::config::{Arm, Config};
 use sidelight_data::dataset::{self, Dataset, Findings, MetadataValues, Targets};
 use sidelight_data::error::{Error, Result};
-use sidelight_data::schema::{self, Reason, Role, Schema, Wishes};
+use sidelight_data::schema::{Reason, Role, Schema, Wishes};
 use sidelight_data::split;
 use sidelight_data::table::Table;
 
@@ -74,21 +74,16 @@ impl Report {
 pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Report> {
     let table = Table::read_with(&config.data.table, &config.data.remote)?;
     let mut problems = Vec::new();
-    let mut remarks = Vec::new();
 
-    let schema = infer(&table, config);
-    let mut resolved = config.clone();
-    if config.metadata.is_empty() {
-        match schema::resolve(&table, config) {
-            Ok((config, said)) => {
-                resolved = config;
-                remarks.extend(said);
-            }
-            // The column that is not there is listed below.
-            Err(Error::NoColumn { .. }) => {}
-            Err(other) => return Err(other),
-        }
-    }
+    // A column that is not there is listed below.
+    let wishes = Wishes::from_config(&table, config);
+    let schema = wishes
+        .and_then(|wishes| Schema::infer(&table, &wishes))
+        .ok();
+    let (resolved, mut remarks) = match &schema {
+        Some(schema) => schema.resolve(config),
+        None => (config.clone(), Vec::new()),
+    };
     let (dataset, findings) = dataset::inspect(&table, &resolved)?;
     remarks.extend(dataset.remarks.iter().cloned());
 
@@ -144,24 +139,6 @@ pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Resul
         problems,
         remarks,
     })
-}
-
-/// What the columns would be if nobody had said; `None` where a column that was named is not there.
-fn infer(table: &Table, config: &Config) -> Option<Schema> {
-    let wishes = Wishes {
-        target: config.target.clone(),
-        image: Some(
-            schema::image_column(table, &config.data.image)
-                .ok()?
-                .name
-                .clone(),
-        ),
-        group: config.data.group.clone(),
-        split: config.data.split.column.clone(),
-        ignore: config.data.ignore.clone(),
-        missing: config.data.missing.clone(),
-    };
-    Schema::infer(table, &wishes).ok()
 }
 
 fn weights(config: &Config, problems: &mut Vec<Problem>) {

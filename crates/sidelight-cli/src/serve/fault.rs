@@ -1,4 +1,4 @@
-//! Why a request gets no answer, as the one who asked reads it.
+//! Errors as HTTP responses.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,10 +7,10 @@ use sidelight::error::{DataError, in_full};
 
 use crate::hint;
 
-/// A refusal with its status: `{"error": …, "hint": …}`.
+/// An error response: a status, and `{"error": …, "hint": …}`.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
-    /// 4xx: the request is at fault; 5xx: this server.
+    /// 4xx: the request is wrong; 5xx: this server failed.
     pub(crate) status: StatusCode,
     /// What is wrong.
     pub(crate) message: String,
@@ -19,7 +19,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// A refusal.
+    /// An error without a hint.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -28,7 +28,7 @@ impl Fault {
         }
     }
 
-    /// With advice.
+    /// Adds a hint.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
@@ -36,7 +36,7 @@ impl Fault {
         }
     }
 
-    /// There is more to do than is taken on.
+    /// 429: the server has more to do than it accepts.
     pub(crate) fn busy(what: &str) -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -45,17 +45,21 @@ impl Fault {
         .hint("try again in a second")
     }
 
-    /// The answer took too long to make.
+    /// 503: the answer took too long.
     pub(crate) fn late(seconds: u64) -> Self {
         let message = format!("the answer took longer than {seconds} s");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
             .hint("try again later, or with fewer rows")
     }
 
-    /// What the library says of a row of a request.
-    pub(crate) fn of_row(error: &sidelight::Error, number: usize, is_one_of_many: bool) -> Self {
+    /// The library's error about a row of a request.
+    pub(crate) fn from_row_error(
+        error: &sidelight::Error,
+        number: usize,
+        is_one_of_many: bool,
+    ) -> Self {
         match error {
-            sidelight::Error::Data(error) => Self::of_row_data(error, number, is_one_of_many),
+            sidelight::Error::Data(error) => Self::from_data_error(error, number, is_one_of_many),
             other => Self {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 message: in_row(number, is_one_of_many, other),
@@ -64,8 +68,8 @@ impl Fault {
         }
     }
 
-    /// The same of its cells and its image.
-    pub(crate) fn of_row_data(error: &DataError, number: usize, is_one_of_many: bool) -> Self {
+    /// The error about the cells or the image of a row of a request.
+    pub(crate) fn from_data_error(error: &DataError, number: usize, is_one_of_many: bool) -> Self {
         use DataError as E;
         let status = match error {
             E::ImagePixels { .. } | E::ImageBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -78,7 +82,7 @@ impl Fault {
             | E::ImageFault { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        // An error of a cell names its row itself.
+        // An error about a cell names its row.
         let is_named = matches!(error, E::Cell { .. });
         Self {
             status,
@@ -87,10 +91,9 @@ impl Fault {
         }
     }
 
-    /// A fault of this program, told without its insides.
-    pub(crate) fn ours(what: &str) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, what)
-            .hint("this is a fault of the program: please report it")
+    /// 500: a bug in this program, without its details.
+    pub(crate) fn internal(what: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, what).hint("this is a bug: please report it")
     }
 }
 

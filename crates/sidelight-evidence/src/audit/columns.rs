@@ -53,19 +53,11 @@ pub(super) fn candidates(
     config: &Config,
     with_images: bool,
 ) -> Result<(BTreeMap<String, Candidate>, Option<String>)> {
-    let (resolved, _) = schema::resolve(table, config)?;
     let wishes = Wishes {
         target: config.target.clone(),
-        image: Some(
-            schema::image_column(table, &config.data.image)?
-                .name
-                .clone(),
-        ),
-        group: config.data.group.clone(),
-        split: config.data.split.column.clone(),
         // What is ignored is looked at all the same.
         ignore: Vec::new(),
-        missing: config.data.missing.clone(),
+        ..Wishes::from_config(table, config)?
     };
     let schema = Schema::infer(table, &wishes)?;
     let mut found = BTreeMap::new();
@@ -73,6 +65,13 @@ pub(super) fn candidates(
     for column in &schema.columns {
         let Some(cells) = table.find(&column.name) else {
             continue;
+        };
+        // Where the configuration names none, training reads those that are inferred.
+        let is_used = match &column.role {
+            Role::Metadata(_) => {
+                config.metadata.is_empty() && !config.data.ignore.contains(&column.name)
+            }
+            _ => false,
         };
         let (config, reason) = match &column.role {
             Role::Metadata(config) => (config.clone(), None),
@@ -90,7 +89,7 @@ pub(super) fn candidates(
         };
         let candidate = Candidate {
             config,
-            used: false,
+            used: is_used,
             from_file: is_of_file(&column.name),
             reason,
         };
@@ -107,7 +106,7 @@ pub(super) fn candidates(
             found.insert((*name).to_owned(), candidate);
         }
     }
-    for (name, entry) in &resolved.metadata {
+    for (name, entry) in &config.metadata {
         let config = entry.full();
         // A pattern takes a part of the column, which may be honest.
         let whole = config.pattern.is_none();

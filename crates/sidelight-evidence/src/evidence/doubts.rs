@@ -373,6 +373,10 @@ fn too_few(scored: &Scored) -> Option<(Doubt, bool)> {
 
 fn uncertain(best: &Claim) -> Option<(Doubt, bool)> {
     let interval = best.rows.interval;
+    // An arm that is the image itself (a vote that gives the metadata no weight) differs from it nowhere, for certain.
+    if (interval.low, interval.high) == (0.0, 0.0) {
+        return None;
+    }
     if interval.contains(0.0) {
         return Some((
             Doubt::IntervalCrossesZero {

@@ -12,7 +12,7 @@ use sidelight_data::dataset::{
     Dataset, Fact, ImageSource, MetadataColumn, MetadataValues, image_facts,
 };
 use sidelight_data::image::{Limits, read};
-use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes, image_column};
+use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes};
 use sidelight_data::table::Table;
 use sidelight_data::task::Task;
 
@@ -85,12 +85,8 @@ impl Facts {
 /// What the columns would be if nobody had said; `None` where that cannot be told.
 fn inferred(table: &Table, config: &Config) -> Option<Schema> {
     let wishes = Wishes {
-        target: config.target.clone(),
-        image: Some(image_column(table, &config.data.image).ok()?.name.clone()),
-        group: config.data.group.clone(),
-        split: config.data.split.column.clone(),
         ignore: Vec::new(),
-        missing: config.data.missing.clone(),
+        ..Wishes::from_config(table, config).ok()?
     };
     Schema::infer(table, &wishes).ok()
 }
