@@ -207,26 +207,10 @@ impl MetricsFile {
     ///
     /// [`Error::Read`], [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn read(path: &Path) -> Result<Self> {
-        let read = |source| Error::Read {
-            path: path.to_path_buf(),
+        read_versioned(path, METRICS_SCHEMA, |path, source| Error::MetricsFile {
+            path,
             source,
-        };
-        let wrong = |source| Error::MetricsFile {
-            path: path.to_path_buf(),
-            source,
-        };
-        let text = fs::read(path).map_err(read)?;
-        // The schema first: a newer one may not parse as this one.
-        let SchemaOnly { schema: found } = serde_json::from_slice(&text).map_err(wrong)?;
-        if found > METRICS_SCHEMA {
-            let path = path.to_path_buf();
-            return Err(Error::SchemaTooNew {
-                path,
-                found,
-                known: METRICS_SCHEMA,
-            });
-        }
-        serde_json::from_slice(&text).map_err(wrong)
+        })
     }
 
     /// Writes one, whole or not at all.
@@ -242,9 +226,35 @@ impl MetricsFile {
     }
 }
 
-#[derive(Deserialize)]
-struct SchemaOnly {
-    schema: u32,
+/// Reads JSON whose field `schema` says its version, up to a known one.
+///
+/// # Errors
+///
+/// [`Error::Read`], [`Error::SchemaTooNew`], and `wrong` where it is no such JSON.
+pub(crate) fn read_versioned<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    known: u32,
+    wrong: impl Fn(PathBuf, serde_json::Error) -> Error,
+) -> Result<T> {
+    #[derive(Deserialize)]
+    struct SchemaOnly {
+        schema: u32,
+    }
+    let wrong = |source| wrong(path.to_path_buf(), source);
+    let bytes = fs::read(path).map_err(|source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    // The schema first: a newer one may not parse as this one.
+    let SchemaOnly { schema: found } = serde_json::from_slice(&bytes).map_err(wrong)?;
+    if found > known {
+        return Err(Error::SchemaTooNew {
+            path: path.to_path_buf(),
+            found,
+            known,
+        });
+    }
+    serde_json::from_slice(&bytes).map_err(wrong)
 }
 
 /// Numbers that may be infinite or undefined, which JSON has no word for: `null`.

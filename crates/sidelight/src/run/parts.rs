@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::read_versioned;
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
 use crate::error::{Error, Found, Place, Result, in_full};
@@ -675,28 +676,11 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     })
 }
 
-fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
-    #[derive(Deserialize)]
-    struct SchemaOnly {
-        schema: u32,
-    }
-    let file = |source| Error::PartsFile {
-        path: path.to_path_buf(),
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    read_versioned(path, SCHEMA, |path, source| Error::PartsFile {
+        path,
         source,
-    };
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let SchemaOnly { schema } = serde_json::from_slice(&bytes).map_err(file)?;
-    if schema > SCHEMA {
-        return Err(Error::SchemaTooNew {
-            path: path.to_path_buf(),
-            found: schema,
-            known: SCHEMA,
-        });
-    }
-    serde_json::from_slice(&bytes).map_err(file)
+    })
 }
 
 /// Passes what is written on to a digest.
