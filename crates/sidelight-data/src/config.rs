@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod build;
 mod columns;
 mod hub_name;
 mod read;

@@ -804,6 +804,3 @@ fn find<'a>(metadata: &'a Metadata, name: &str) -> Result<&'a MetadataColumn> {
                 .collect(),
         })
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,7 +17,7 @@ use burn::tensor::{Distribution, Tensor};
 use serde::Deserialize;
 use sidelight::config::TrainConfig;
 use sidelight::loss::Loss;
-use sidelight::network::{Context, Network, backbone};
+use sidelight::network::{BackboneWeights, Context, Network, backbone};
 
 use sidelight::tensor::{Device, Precision};
 use sidelight::train::optimizer::{Gradients, Method, Optimizer};
@@ -57,8 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         backbone::named(&work.backbone)?,
         N_CLASSES,
         work.size,
-        None,
-        0,
+        BackboneWeights::Seed(0),
         &device,
     )?;
     network.precision = Precision::of(&TrainConfig {

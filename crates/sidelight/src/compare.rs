@@ -52,7 +52,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::Result;
 use crate::evidence::Evidence;
-use crate::ranks::{Ranks, all_equal, all_or_none, as_collective_error, gather_numbers};
+use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error, gather_numbers};
 use crate::run::{ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_whole};
 use crate::train::FeatureCache;
 
@@ -61,32 +61,59 @@ use design::{Design, Job};
 use job_store::{ANSWER, JobStore, PREDICTIONS, REPORT};
 use queue::Jobs;
 
-/// How a comparison is made, where it goes, and who watches it.
+/// How a comparison is made, where it goes, and who watches it. A path is options enough: all else then has its default.
 pub struct CompareOptions<'a> {
     /// The folder: `compare.json`, `out_of_fold.csv`, `report.html`, and `jobs/` to go on from.
     pub out: PathBuf,
-    /// What to do with results that are already there.
+    /// What to do with results that are already there. Default: [`Earlier::Reuse`].
     pub earlier: Earlier,
-    /// Parts that rows are divided into; each is held out once. Default: 5.
+    /// Number of folds; each is held out once. Default: 5.
     pub folds: usize,
-    /// Divisions, each trained with a seed of its own. Default: 1.
+    /// How often the rows are divided into folds anew, each time with a seed of its own. Default: 1.
     pub seeds: usize,
-    /// Names of arms; none: all that the configuration suggests (see [`arm::Arm::named`]).
+    /// Names of arms. Default: all that the configuration suggests (see [`arm::Arm::named`]).
     pub arms: Vec<String>,
-    /// What arms are compared by; `None`: the task's main metric.
+    /// The metric that arms are compared by. Default: the task's main metric.
     pub metric: Option<String>,
-    /// Quick or full.
+    /// Whether everything is trained, or only heads over a frozen backbone. Default: [`Speed::Full`].
     pub speed: Speed,
-    /// All of it, or a share.
+    /// All jobs, or a share of them. Default: [`Work::All`].
     pub work: Work,
-    /// Where features of frozen layers are kept from one run to the next; `None`: nowhere.
+    /// Where features of frozen layers are cached from one run to the next. Default: nowhere.
     pub cache: Option<FeatureCache>,
-    /// Who takes part; all write to the same folder.
+    /// Who takes part; all write to the same folder. Default: [`Alone`].
     pub ranks: Arc<dyn Ranks>,
-    /// Set by anyone (Ctrl-C, say): it stops after the step that it is in, and keeps what is finished.
-    pub stop: &'a AtomicBool,
-    /// Called with everything that happens.
-    pub on_event: &'a mut dyn FnMut(Event),
+    /// Once it is set (by Ctrl-C, say), the comparison stops after the current step and keeps what is finished.
+    /// Default: never.
+    pub stop: Option<&'a AtomicBool>,
+    /// Called with everything that happens. Default: nobody is told.
+    pub on_event: Option<&'a mut dyn FnMut(Event)>,
+}
+
+impl CompareOptions<'_> {
+    /// A comparison in this folder, all else by default.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self {
+            out: out.into(),
+            earlier: Earlier::default(),
+            folds: 5,
+            seeds: 1,
+            arms: Vec::new(),
+            metric: None,
+            speed: Speed::default(),
+            work: Work::default(),
+            cache: None,
+            ranks: Arc::new(Alone),
+            stop: None,
+            on_event: None,
+        }
+    }
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for CompareOptions<'_> {
+    fn from(out: &P) -> Self {
+        Self::new(out.as_ref())
+    }
 }
 
 impl std::fmt::Debug for CompareOptions<'_> {
@@ -213,6 +240,22 @@ pub enum Compared {
 
 /// Trains all arms on the same folds and says whether the metadata helps.
 ///
+/// The options are a path, the folder of the comparison, or [`CompareOptions`].
+///
+/// # Example
+///
+/// ```no_run
+/// use sidelight::Config;
+/// use sidelight::compare::Compared;
+/// use sidelight::config::TargetConfig;
+///
+/// let config = Config::new("houses.csv", TargetConfig::regression("price"));
+/// if let Compared::Answer(evidence) = sidelight::compare(&config, "runs/answer")? {
+///     println!("{}", evidence.verdict.sentence);
+/// }
+/// # Ok::<(), sidelight::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`Error::NoSuchArm`](crate::Error::NoSuchArm),
@@ -220,7 +263,8 @@ pub enum Compared {
 /// metric, [`Error::OutputNotEmpty`](crate::Error::OutputNotEmpty), [`Error::JobDiffers`](crate::Error::JobDiffers),
 /// all that a table and a configuration can be wrong in. Later: those of
 /// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).
-pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared> {
+pub fn compare<'a>(config: &Config, options: impl Into<CompareOptions<'a>>) -> Result<Compared> {
+    let options = options.into();
     let ranks = Arc::clone(&options.ranks);
     let design = all_or_none(&*ranks, Design::new(config, &options))?;
     all_equal(&*ranks, "comparison", &design.digest_of_all()?)?;
@@ -232,6 +276,11 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
         on_event,
         ..
     } = options;
+    let (mut nobody, never) = (|_| {}, AtomicBool::new(false));
+    let on_event: &mut dyn FnMut(Event) = match on_event {
+        Some(on_event) => on_event,
+        None => &mut nobody,
+    };
     let jobs = design.jobs();
     let (todo, n_kept) = all_or_none(&*ranks, todo(&design, &store, &jobs, work))?;
     on_event(Event::Plan {
@@ -257,7 +306,7 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
         store: &store,
         todo: &todo,
         ranks: &ranks,
-        stop,
+        stop: stop.unwrap_or(&never),
     };
     let own = todo_jobs
         .train(cache, on_event)

@@ -5,6 +5,7 @@
 
 mod store;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Arm, Config};
@@ -13,6 +14,8 @@ use crate::encode::{Encoder, Unseen};
 use crate::error::Result;
 use crate::loader::{Preprocess, Source};
 use crate::network::Network;
+use crate::run::Run;
+use crate::table::Table;
 use crate::task::Task;
 
 /// A trained model, or one that is about to be trained.
@@ -29,6 +32,40 @@ pub struct Model {
 }
 
 impl Model {
+    /// The model of a finished run.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Run::open`] and [`Model::load`].
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use sidelight::Model;
+    ///
+    /// let model = Model::open("runs/a")?;
+    /// let rows = model.read("new.csv")?;
+    /// let predicted = model.predict(&rows, Default::default())?;
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
+    pub fn open(run: impl AsRef<Path>) -> Result<Self> {
+        Self::load(&Run::open(run.as_ref())?.model_dir())
+    }
+
+    /// Every row of a table of new rows, its columns meaning what they meant in training. Columns of the target need
+    /// not be there; where they are, [`predict::evaluate`](crate::predict::evaluate) can score the predictions.
+    ///
+    /// The whole table is read; for one larger than memory see
+    /// [`predict::predict_table`](crate::predict::predict_table).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::read_with`] and [`Dataset::for_prediction`].
+    pub fn read(&self, table: impl AsRef<Path>) -> Result<Dataset> {
+        let table = Table::read_with(table.as_ref(), &self.config.data.remote)?;
+        Dataset::for_prediction(&table, &self.config)
+    }
+
     /// How images become what its network reads.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess {

@@ -21,7 +21,7 @@ mod step_gradients;
 mod training_log;
 pub mod unreadable;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +31,7 @@ use sidelight_kernels::SimdPath;
 use crate::config::Config;
 use crate::error::Result;
 use crate::metric::Metrics;
-use crate::ranks::{Ranks, all_equal, all_or_none, as_collective_error};
+use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error};
 use crate::run::{Existing, LogWriter, Run, RunFolder};
 
 use checkpoint::Checkpoint;
@@ -44,20 +44,56 @@ pub use feature_cache::FeatureCache;
 pub use session::{Session, Setup, State};
 pub use training_log::TrainingLog;
 
-/// Where a run goes, and who watches it.
+/// Where a run goes, and who watches it. A path is options enough: all else then has its default.
+///
+/// # Example
+///
+/// ```
+/// use sidelight::run::Existing;
+/// use sidelight::train::{Event, TrainOptions};
+///
+/// let mut on_event = |event: Event| println!("{event:?}");
+/// let options = TrainOptions {
+///     existing: Existing::Resume,
+///     on_event: Some(&mut on_event),
+///     ..TrainOptions::new("runs/a")
+/// };
+/// assert!(options.cache.is_none());
+/// ```
 pub struct TrainOptions<'a> {
     /// The run folder.
     pub out: PathBuf,
-    /// What to do with a run that is already there: refuse, go on with it, or replace it.
+    /// What to do with a run that is already there: refuse, resume or replace it. Default: [`Existing::Refuse`].
     pub existing: Existing,
-    /// Where features of frozen layers are kept from one run to the next; `None`: nowhere.
+    /// Where features of frozen layers are cached from one run to the next. Default: nowhere.
     pub cache: Option<FeatureCache>,
-    /// Who takes part: all of them call [`train`], on the same folder. The first writes and tells of events.
+    /// Who takes part: all of them call [`train`], on the same folder. The first writes and reports events.
+    /// Default: [`Alone`].
     pub ranks: Arc<dyn Ranks>,
-    /// Set by anyone (Ctrl-C, say): training saves a checkpoint and stops after the step that it is in.
-    pub stop: &'a AtomicBool,
-    /// Called with everything that happens.
-    pub on_event: &'a mut dyn FnMut(Event),
+    /// Once it is set (by Ctrl-C, say), training saves a checkpoint and stops after the current step. Default: never.
+    pub stop: Option<&'a AtomicBool>,
+    /// Called with everything that happens. Default: nobody is told.
+    pub on_event: Option<&'a mut dyn FnMut(Event)>,
+}
+
+impl TrainOptions<'_> {
+    /// A run in this folder, all else by default.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self {
+            out: out.into(),
+            existing: Existing::default(),
+            cache: None,
+            ranks: Arc::new(Alone),
+            stop: None,
+            on_event: None,
+        }
+    }
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for TrainOptions<'_> {
+    fn from(out: &P) -> Self {
+        Self::new(out.as_ref())
+    }
 }
 
 impl std::fmt::Debug for TrainOptions<'_> {
@@ -162,6 +198,20 @@ pub fn fit(
 
 /// Trains a model as configured and writes its run folder.
 ///
+/// The options are a path, the run folder, or [`TrainOptions`].
+///
+/// # Example
+///
+/// ```no_run
+/// use sidelight::Config;
+/// use sidelight::config::TargetConfig;
+///
+/// let config = Config::new("houses.csv", TargetConfig::regression("price")).with_epochs(20);
+/// let trained = sidelight::train(&config, "runs/a")?;
+/// println!("{:?}", trained.metrics);
+/// # Ok::<(), sidelight::Error>(())
+/// ```
+///
 /// Several ranks ([`TrainOptions::ranks`]) train one model together: all read the table, the images of their share of the
 /// rows, and the run folder's checkpoint; the first writes.
 ///
@@ -173,7 +223,8 @@ pub fn fit(
 /// [`Error::OnRank`](crate::Error::OnRank) where the others do not know of it and must be ended;
 /// [`Error::OtherRank`](crate::Error::OtherRank) where another says what it is;
 /// [`Error::RanksDiffer`](crate::Error::RanksDiffer).
-pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
+pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Result<Trained> {
+    let options = options.into();
     let ranks = Arc::clone(&options.ranks);
     check_ranks_match(&*ranks, config)?;
     // What the others look for in the folder is there once the first has it.
@@ -186,15 +237,16 @@ pub fn train(config: &Config, options: TrainOptions<'_>) -> Result<Trained> {
     let (session, remarks, file) = all_or_none(&*ranks, begun)?;
     all_equal(&*ranks, "rows", &session.setup.rows.sha256)?;
 
-    let mut nobody = |_| {};
-    let mut log = match &folder {
-        Some(folder) => TrainingLog::new(options.on_event)
-            .with_file(file)
-            .with_checkpoints(folder.checkpoint_dir()),
-        None => TrainingLog::new(&mut nobody),
+    let (mut nobody, never) = (|_| {}, AtomicBool::new(false));
+    let on_event: &mut dyn FnMut(Event) = match options.on_event {
+        Some(on_event) if folder.is_some() => on_event,
+        _ => &mut nobody,
     };
+    let mut log = TrainingLog::new(on_event)
+        .with_file(file)
+        .with_checkpoints(folder.as_ref().map(|folder| folder.checkpoint_dir()));
     session.announce(&remarks, &mut log);
-    let fitted = fit(session, &mut log, options.stop);
+    let fitted = fit(session, &mut log, options.stop.unwrap_or(&never));
     let (session, ended) = fitted.map_err(|error| as_collective_error(&*ranks, error))?;
     let run = Run { dir: options.out };
     if ended == Ended::Stopped {

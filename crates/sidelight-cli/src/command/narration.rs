@@ -1,10 +1,10 @@
-//! Says on the terminal what happens in training.
+//! Reports the progress of training on the terminal.
 
 use sidelight::train::Event;
 
 use crate::terminal::{Terminal, count, duration, significant};
 
-/// Says one event; `name` stands before the progress line where several models are trained in turn.
+/// Reports one event; `name` tells apart several models that are trained in turn.
 pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
     let name = if name.is_empty() {
         String::new()
@@ -35,7 +35,7 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
             ));
         }
         Event::Features { done, rows } => {
-            terminal.progress(|| format!("{name}features, once: {done} of {rows} rows"))
+            terminal.progress(|| format!("{name}features, computed once: {done} of {rows} rows"))
         }
         Event::Step {
             epoch,

@@ -10,4 +10,6 @@ mod devtools;
 mod documentation;
 mod life;
 mod predictions;
+mod refusals;
 mod runs;
+mod site;

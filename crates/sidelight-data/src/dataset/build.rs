@@ -78,6 +78,7 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
 
 /// As [`Dataset::open`](super::Dataset::open).
 pub(super) fn open(config: &Config) -> Result<Opened> {
+    config.validate()?;
     let (path, remote) = (&config.data.table, &config.data.remote);
     let mut piece = match config.data.unreadable {
         Unreadable::Refuse => Piece {

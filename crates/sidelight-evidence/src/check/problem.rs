@@ -18,7 +18,7 @@ pub enum Severity {
 /// A point that lies outside its image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutsidePoint {
-    /// The row.
+    /// The row whose target has the point.
     pub at: Place,
     /// Number of the point, from 0.
     pub point: usize,
@@ -36,18 +36,18 @@ pub struct OutsidePoint {
 pub enum Problem {
     /// A column that the configuration names is not there.
     UnknownColumn {
-        /// The table.
+        /// The table that lacks it.
         path: PathBuf,
         /// The field that names it.
         field: String,
-        /// The name.
+        /// The column as the configuration spells it.
         name: String,
         /// What there is.
         columns: Vec<String>,
     },
     /// Cells that are not what their column holds.
     Cells {
-        /// The column.
+        /// Name of the column.
         column: String,
         /// What they should be.
         expected: &'static str,
@@ -58,16 +58,16 @@ pub enum Problem {
     },
     /// Rows that name no image.
     NoImageName {
-        /// How many.
+        /// Number of rows.
         count: usize,
         /// The first three.
         first: Vec<Place>,
     },
     /// Images that are not there.
     MissingImages {
-        /// How many.
+        /// Number of missing images.
         count: usize,
-        /// Of how many.
+        /// Number of different images in the table.
         n_images: usize,
         /// The first three.
         first: Vec<(Place, PathBuf)>,
@@ -76,7 +76,7 @@ pub enum Problem {
     UnreadableImage {
         /// The first row with it.
         at: Place,
-        /// Why not.
+        /// The error that occurs.
         source: Error,
     },
     /// Points outside their image.
@@ -90,21 +90,21 @@ pub enum Problem {
     },
     /// Classes that one row only has.
     ClassesOfOneRow {
-        /// The target.
+        /// The target's column.
         column: String,
-        /// The classes.
+        /// The classes that occur in one row only.
         classes: Vec<String>,
     },
     /// A target with one class.
     OneClass {
-        /// The target.
+        /// The target's column.
         column: String,
-        /// The class.
+        /// The only class.
         class: String,
     },
     /// A label that all rows have, or none.
     OneSidedLabel {
-        /// The label.
+        /// The label, or its column.
         label: String,
         /// Whether all rows have it.
         present: bool,
@@ -115,7 +115,7 @@ pub enum Problem {
     NoTarget {
         /// The target's first column.
         column: String,
-        /// Rows.
+        /// Number of rows of the table.
         rows: usize,
     },
     /// Groups that the split column divides.
@@ -144,35 +144,35 @@ pub enum Problem {
     },
     /// A column that gives the target away.
     TargetInDisguise {
-        /// The column.
+        /// Name of the column.
         column: String,
-        /// How.
+        /// In what way it determines the target.
         disguise: Disguise,
         /// Whether the configuration uses it as metadata.
         used: bool,
     },
     /// A metadata column that can hardly be one.
     Doubtful {
-        /// The column.
+        /// Name of the column.
         column: String,
-        /// Why.
+        /// What speaks against it.
         reason: Reason,
     },
     /// A metadata column that is missing in every row.
     EmptyColumn {
-        /// The column.
+        /// Name of the column.
         column: String,
-        /// Rows.
+        /// Number of rows of the table.
         rows: usize,
     },
     /// The file of pretrained weights is not there.
     NoWeights {
-        /// The file.
+        /// Where the file should be.
         path: PathBuf,
     },
     /// The rows cannot be divided into training and validation.
     NoSplit {
-        /// Why not.
+        /// The error that occurs.
         source: Error,
     },
 }

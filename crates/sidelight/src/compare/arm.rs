@@ -115,7 +115,7 @@ impl Arm {
             name => {
                 let names = NAMES
                     .iter()
-                    .chain(&fusion::NAMES)
+                    .chain(fusion::NAMES)
                     .map(|name| (*name).to_owned());
                 return Err(Error::NoArm {
                     name: name.to_owned(),

@@ -202,19 +202,16 @@ mod tests {
 
     use super::*;
     use crate::config::{Arm, ModelConfig};
-    use crate::network::layer::{AdaptivePool, Conv2d, Linear};
-    use crate::network::{InputSpec, Layer, ModelSpec, Node, Start, shape};
+    use crate::network::layer::{AdaptiveAvgPool, Conv2d, Linear};
+    use crate::network::{Architecture, InputSpec, Layer, ModelSpec, Start};
 
     /// A 1 × 1 convolution to two channels, their means, two logits; all numbers by hand.
     fn by_hand() -> Network {
-        let mut plan = crate::network::Plan::sequence([
-            ("conv", Layer::Conv2d(Conv2d::new(3, 2, 1, 1)).into()),
-            (
-                "avgpool",
-                Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-            ),
+        let architecture = Architecture::sequence([
+            ("conv", Conv2d::new(2, 1).into()),
+            ("avgpool", AdaptiveAvgPool::default().into()),
             ("flatten", Layer::Flatten.into()),
-            ("head", Layer::Linear(Linear::new(2, 2)).into()),
+            ("head", Linear::new(2).into()),
         ]);
         let input = InputSpec {
             mean: [0.0; 3],
@@ -222,20 +219,17 @@ mod tests {
             size: 2,
             channels: 3,
         };
-        shape::infer(&mut plan, input.shape()).unwrap();
-        let mut root = Node::new(&plan, "", Start::Zeros, &Device::flex());
+        let device = Device::flex();
+        let mut network = Network::new(architecture, input, Start::Zeros, &device).unwrap();
+        network.backbone = ["conv", "avgpool", "flatten"].map(String::from).to_vec();
+        let root = &mut network.root;
         root.each_parameter_mut("", &mut |path, parameter| match path {
             // The first channel is red, the second green minus blue.
             "conv.weight" => parameter.set_values(vec![1.0, 0.0, 0.0, 0.0, 1.0, -1.0]),
             "head.weight" => parameter.set_values(vec![2.0, -4.0, 0.0, 8.0]),
             _ => {}
         });
-        Network {
-            root,
-            backbone: ["conv", "avgpool", "flatten"].map(String::from).to_vec(),
-            input,
-            precision: crate::tensor::Precision::F32,
-        }
+        network
     }
 
     #[test]

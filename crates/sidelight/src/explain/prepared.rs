@@ -189,6 +189,6 @@ impl<'a> Prepared<'a> {
 pub(super) fn before_metadata(network: &Network) -> usize {
     let children = network.root.children.iter();
     children
-        .take_while(|(_, child)| !child.plan().reads_metadata())
+        .take_while(|(_, child)| !child.architecture().reads_metadata())
         .count()
 }

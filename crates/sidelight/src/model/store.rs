@@ -13,7 +13,7 @@ use crate::digest;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::network::layer::MetadataSource;
-use crate::network::{InputSpec, Layer, Network, Node, Plan, Shape, shape};
+use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
 use crate::run::{read_versioned, write_whole};
 use crate::task::Task;
 use crate::tensor::Precision;
@@ -46,9 +46,9 @@ struct WeightsFile {
 
 /// The part of an architecture that says how large it is.
 #[derive(Deserialize)]
-struct Architecture {
+struct Saved {
     input: InputSpec,
-    root: Plan,
+    root: Architecture,
 }
 
 impl Model {
@@ -239,8 +239,8 @@ fn read_description(path: &Path) -> Result<Description> {
 
 /// Numbers that an architecture will allocate.
 fn count_numbers(architecture: &serde_json::Value, path: &Path) -> Result<u64> {
-    let Architecture { input, mut root } =
-        Architecture::deserialize(architecture).map_err(|source| Error::StoredJson {
+    let Saved { input, mut root } =
+        Saved::deserialize(architecture).map_err(|source| Error::StoredJson {
             path: path.to_path_buf(),
             source,
         })?;

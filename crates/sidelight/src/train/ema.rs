@@ -94,8 +94,7 @@ mod tests {
     use super::*;
     use crate::network::layer::BatchNorm;
     use crate::network::parameter::Start;
-    use crate::network::{InputSpec, Layer, Node, Plan};
-    use crate::tensor::Precision;
+    use crate::network::{Architecture, InputSpec};
     use burn::tensor::Device;
     use serde_json::Value;
 
@@ -103,18 +102,14 @@ mod tests {
     const REFERENCE: &str = include_str!("../../tests/reference/ema.json");
 
     fn network() -> Network {
-        let plan = Plan::sequence([("norm", Plan::leaf(Layer::BatchNorm(BatchNorm::new(3))))]);
-        Network {
-            root: Node::new(&plan, "", Start::Zeros, &Device::flex()),
-            backbone: Vec::new(),
-            input: InputSpec {
-                mean: [0.0; 3],
-                sd: [1.0; 3],
-                size: 0,
-                channels: 3,
-            },
-            precision: Precision::F32,
-        }
+        let input = InputSpec {
+            mean: [0.0; 3],
+            sd: [1.0; 3],
+            size: 1,
+            channels: 3,
+        };
+        let architecture = Architecture::sequence([("norm", BatchNorm::default().into())]);
+        Network::new(architecture, input, Start::Zeros, &Device::flex()).unwrap()
     }
 
     fn state(names: &Value, values: &Value) -> Vec<NamedValues> {

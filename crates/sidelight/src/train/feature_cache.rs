@@ -66,7 +66,9 @@ pub(super) fn key(network: &Network, n: usize, preprocess: &Preprocess) -> Hash 
     ));
     for (name, child) in &network.root.children[..n] {
         hash.update(name);
-        hash.update(serde_json::to_vec(&child.plan()).expect("a plan is written as JSON"));
+        hash.update(
+            serde_json::to_vec(&child.architecture()).expect("an architecture is written as JSON"),
+        );
     }
     let prefix: Vec<&str> = network.root.children[..n]
         .iter()

@@ -1,6 +1,7 @@
 //! A training in progress: what it is about, and how far it is.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rand::Rng;
 use sha2::{Digest, Sha256};
@@ -24,7 +25,7 @@ use super::layer_groups::{Blocks, freeze_all_but};
 use super::optimizer::Optimizer;
 use super::schedule::{Backbone, Rates, TrainingPlan};
 use super::setup::plan;
-use super::{Event, TrainingLog};
+use super::{Event, TrainingLog, fit};
 
 /// A training in progress.
 #[derive(Debug)]
@@ -135,6 +136,18 @@ impl State {
 }
 
 impl Session {
+    /// Trains to the end, watched by nobody and written nowhere: [`fit`] without log and checkpoints. The network is then
+    /// that of the best epoch.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`].
+    pub fn fit(self) -> Result<Self> {
+        let mut nobody = |_| {};
+        let never = AtomicBool::new(false);
+        Ok(fit(self, &mut TrainingLog::new(&mut nobody), &never)?.0)
+    }
+
     /// Gets ready for an epoch in which the pretrained part learns or does not.
     ///
     /// # Errors

@@ -16,7 +16,8 @@ use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
 use crate::model::Model;
-use crate::network::{ModelSpec, Network};
+use crate::network::layer::MetadataSource;
+use crate::network::{Architecture, Edits, ModelSpec, Network};
 use crate::run::BadRowRecord;
 use crate::split::{Split, split};
 use crate::task::Task;
@@ -86,38 +87,17 @@ impl Session {
         let Model {
             mut config,
             task,
-            mut network,
+            network,
             ..
         } = model;
-        let weights = match config.train.class_weights {
-            true => Weights::InverseFrequency,
-            false => Weights::Even,
-        };
-        let loss = Loss::new(&task, &config.train.loss, weights)?;
+        let loss = Loss::new(&task, &config.train.loss, class_weights(&config))?;
         let source = augmented(source, &config, rows.train.len() + rows.valid.len())?;
         let batches = batch_source(source, rows, &config, device)?;
-        network.start_from(&first_outputs(&batches, weights)?);
         // Written out, since what it is where nothing is said depends on where the table is.
         if batches.shards.is_some() {
             config.data.shuffle_shards = Some(batches.window);
         }
-        let mut frozen = Vec::new();
-        network.root.each_parameter("", &mut |path, parameter| {
-            if parameter.frozen {
-                frozen.push(path);
-            }
-        });
-        let settings = &config.train;
-        let state = State {
-            optimizer: Optimizer::new(
-                Method::default(),
-                groups(&network, settings.backbone_rate, settings.weight_decay),
-            ),
-            ema: (settings.ema > 0.0).then(|| Ema::new(settings.ema, settings.ema_warmup)),
-            progress: Progress::default(),
-            best: None,
-            network,
-        };
+        let (state, frozen) = first_state(network, &config, &batches)?;
         let setup = Setup {
             plan: plan(&config, batches.steps_per_epoch(), 1),
             rows: digest(&dataset, &batches.train, &batches.valid),
@@ -133,6 +113,94 @@ impl Session {
             frozen,
         };
         Ok((Self { setup, state }, remarks))
+    }
+
+    /// A session on the CPU: rows read and divided, encoder and task fitted, the network built. What should be said
+    /// before training is left out; [`Session::new`] returns it.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](super::train).
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use sidelight::Config;
+    /// use sidelight::config::TargetConfig;
+    /// use sidelight::network::{Edit, layer::Linear};
+    /// use sidelight::train::Session;
+    ///
+    /// let config = Config::new("houses.csv", TargetConfig::regression("price"));
+    /// let mut session = Session::from_config(&config)?;
+    /// session.edit(Edit::replace("head", Linear::new(session.n_outputs())))?;
+    /// let session = session.fit()?;
+    /// println!("{:?}", session.score()?);
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
+    pub fn from_config(config: &Config) -> Result<Self> {
+        Ok(Self::new(config, &Device::flex().autodiff())?.0)
+    }
+
+    /// Edits the network before the first step, as [`Network::edit`]. Outputs start anew at what is best put out before
+    /// anything is known of a row (the mean of the keypoints, say), the optimiser's groups are those of the new layers,
+    /// and parameters frozen by an edit stay frozen. Returns the paths of the new parameters.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Network::edit`]; [`Error::Shape`] where the network no longer puts out what the task asks for. Nothing
+    /// has changed then.
+    pub fn edit(&mut self, edits: impl Into<Edits>) -> Result<Vec<String>> {
+        let Setup { config, task, .. } = &self.setup;
+        let mut network = self.state.network.clone();
+        let new = network.edit(edits.into().with_seed(config.train.seed))?;
+        network.check_output(task.n_outputs())?;
+        (self.state, self.setup.frozen) = first_state(network, config, &self.setup.batches)?;
+        Ok(new)
+    }
+
+    /// Width of what the network puts out for a row: what a new last layer needs.
+    pub fn n_outputs(&self) -> usize {
+        self.setup.task.n_outputs()
+    }
+
+    /// A layer that gives each row's metadata as features, whatever comes into it.
+    pub fn metadata_layer(&self) -> Architecture {
+        MetadataSource::from_encoder(&self.setup.batches.source.encoder).architecture()
+    }
+}
+
+/// All that steps will change, before the first; and the parameters that an edit has frozen for good.
+fn first_state(
+    mut network: Network,
+    config: &Config,
+    batches: &BatchSource,
+) -> Result<(State, Vec<String>)> {
+    network.start_from(&first_outputs(batches, class_weights(config))?);
+    let mut frozen = Vec::new();
+    network.root.each_parameter("", &mut |path, parameter| {
+        if parameter.frozen {
+            frozen.push(path);
+        }
+    });
+    let settings = &config.train;
+    let state = State {
+        optimizer: Optimizer::new(
+            Method::default(),
+            groups(&network, settings.backbone_rate, settings.weight_decay),
+        ),
+        ema: (settings.ema > 0.0).then(|| Ema::new(settings.ema, settings.ema_warmup)),
+        progress: Progress::default(),
+        best: None,
+        network,
+    };
+    Ok((state, frozen))
+}
+
+/// How the loss weighs classes.
+fn class_weights(config: &Config) -> Weights {
+    match config.train.class_weights {
+        true => Weights::InverseFrequency,
+        false => Weights::Even,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::error::Result;
 use crate::network::{BatchStatistics, Context, Network, Parameter, ParameterKind};
 use crate::ranks::Ranks;
-use crate::tensor::Together;
+use crate::tensor::SyncStatistics;
 
 use super::Session;
 use super::batch_source::Batches;
@@ -164,8 +164,8 @@ impl Session {
         }
         // Dropout is drawn from the step's number: a resumed run draws what the uninterrupted one would have.
         let mut context = Context::train(None, step_seed(seed, total_step, part));
-        context.together = self.together(&batch);
-        step.is_synchronised = context.together.is_some();
+        context.sync_statistics = self.together(&batch);
+        step.is_synchronised = context.sync_statistics.is_some();
         let output = batch.run(&state.network, &mut context); // [batch, n_outputs]
         let (target, mask) = batch.targets.expect("training rows have targets");
         // One batch is its own mean: nothing is multiplied and divided again.
@@ -202,9 +202,9 @@ impl Session {
     }
 
     /// With whom a batch is normalised.
-    fn together(&self, batch: &Batch) -> Option<Together> {
+    fn together(&self, batch: &Batch) -> Option<SyncStatistics> {
         let ranks = &self.setup.batches.ranks;
-        (self.setup.config.train.sync_batch_norm && !ranks.is_alone()).then(|| Together {
+        (self.setup.config.train.sync_batch_norm && !ranks.is_alone()).then(|| SyncStatistics {
             ranks: Arc::clone(ranks),
             counts: !batch.is_padding,
         })

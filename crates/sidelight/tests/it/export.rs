@@ -24,9 +24,7 @@ use sidelight::dataset::{Dataset, ImageSource, MetadataValues, Targets};
 use sidelight::export::{ImageInput, onnx, safetensors};
 use sidelight::image::cache::fitted;
 use sidelight::network::parameter::{ParameterSpec, Parameters, Start};
-use sidelight::network::{
-    Custom, CustomLayer, Layer, Node, Plan, Shape, Value, Walk, shape::At, weights,
-};
+use sidelight::network::{Custom, CustomLayer, Node, Shape, Value, Walk, shape::At, weights};
 use sidelight::predict::{Model, PredictOptions};
 use sidelight::task::{Prediction, Task};
 
@@ -469,7 +467,7 @@ impl CustomLayer for Own {
 #[test]
 fn export_refuses_a_layer_that_it_cannot_know() {
     let (mut model, _) = model(&cases()[0]);
-    let own = Plan::leaf(Layer::Custom(Custom::new(Own)));
+    let own = Custom::new(Own).into();
     let own = Node::new(&own, "own", Start::Zeros, &Device::flex());
     model.network.root.children.push(("own".into(), own));
     let failed = onnx(&model, ImageInput::AnySize).unwrap_err();

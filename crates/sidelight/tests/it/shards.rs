@@ -89,8 +89,8 @@ fn run_with(
             existing,
             cache,
             ranks: std::sync::Arc::new(sidelight::ranks::Alone),
-            stop: &stop,
-            on_event: &mut on_event,
+            stop: Some(&stop),
+            on_event: Some(&mut on_event),
         },
     )
 }
