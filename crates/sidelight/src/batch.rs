@@ -42,7 +42,7 @@ pub enum Input {
     Features {
         /// How many children that were.
         n: usize,
-        /// `[batch, …]`
+        /// The features, `[batch, …]`.
         value: Value,
     },
 }

@@ -27,7 +27,7 @@ pub struct Model {
     pub task: Arc<Task>,
     /// What encodes metadata.
     pub encoder: Arc<Encoder>,
-    /// The network.
+    /// The network: its layers and their weights.
     pub network: Network,
 }
 

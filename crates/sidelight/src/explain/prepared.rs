@@ -16,7 +16,6 @@ use crate::task::Prediction;
 /// Which image a row is predicted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Picture {
-    /// Its own.
     Own,
     /// The baseline's: every pixel of the normalisation's mean colour, which is 0 to the network.
     Blank,
@@ -25,9 +24,9 @@ pub enum Picture {
 /// Rows of a data set, ready to be predicted many times with other metadata.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    /// The model.
+    /// The trained model that is explained.
     pub model: &'a Model,
-    /// The rows.
+    /// The rows that it is explained on.
     pub dataset: &'a Dataset,
     /// Their metadata as the network gets it.
     pub metadata: EncodedMetadata,
