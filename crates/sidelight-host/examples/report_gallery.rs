@@ -598,7 +598,7 @@ fn comparison(chance: &mut Chance) -> ComparisonPage {
                 Doubt { title: "Metadata alone is close".into(), detail: "It reaches 0.366; the picture adds 0.035 (0.012 to 0.058).".into() },
             ],
         },
-        metric: MetricName::of("mae"),
+        metric: MetricName::new("mae"),
         design: pairs(&[("rows", "535"), ("independent units", "535 rows (no group column)"), ("folds × seeds", "5 × 1"), ("mode", "full: backbone fine-tuned"), ("early stopping", "on an inner split of each fold"), ("interval", "bootstrap over rows, 10 000 resamples"), ("adjusted for", "2 fusions (Holm)")]),
         arms,
         differences: vec![

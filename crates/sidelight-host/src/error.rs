@@ -1287,8 +1287,9 @@ impl Error {
                 Some(format!("use at most {n_units} folds: a {unit} is in one fold only"))
             }
             Self::Uncomparable { .. } => Some(
-                "points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; \
-                 classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"
+                "keypoints: mean_px, median_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, \
+                 macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, \
+                 hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape"
                     .into(),
             ),
             Self::NoSuchArm { .. } => Some(

@@ -43,7 +43,7 @@ pub struct Study<'a> {
     pub task: &'a Task,
     /// The truth, one a row.
     pub targets: &'a Targets,
-    /// What the arms are compared by: one that [`crate::metric::weighted::WeightedMetric`] knows.
+    /// What the arms are compared by: one of the task's.
     pub metric: &'a str,
     /// The independent unit of each row: its group, or a number of its own.
     pub units: &'a [u32],

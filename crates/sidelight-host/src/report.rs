@@ -35,7 +35,7 @@ pub use comparison_page::{
 };
 pub use demo_page::{DemoArm, DemoPage, DemoRow};
 pub use escape::escape;
-pub use metric_name::{Better, MetricName};
+pub use metric_name::MetricName;
 pub use overlay::{Card, LabelBar, Outcome, PointMark, Thumbnail, ValueMark};
 pub use rate_page::rate_page;
 pub use run_page::{Curves, Detail, MetricRow, PartTable, RunPage, best_and_worst};

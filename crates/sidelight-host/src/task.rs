@@ -83,8 +83,18 @@ pub enum Prediction {
     },
 }
 
+impl Prediction {
+    /// Probabilities of classes or labels; empty for other kinds.
+    pub fn probabilities(&self) -> &[f32] {
+        match self {
+            Self::Class { probabilities } | Self::Classes { probabilities } => probabilities,
+            Self::Points { .. } | Self::Value { .. } => &[],
+        }
+    }
+}
+
 /// The most probable class, the first of equals; `None` of no probability.
-pub fn likeliest(probabilities: &[f32]) -> Option<usize> {
+pub fn argmax(probabilities: &[f32]) -> Option<usize> {
     let order = |&a: &usize, &b: &usize| {
         let by_size = probabilities[a].total_cmp(&probabilities[b]);
         by_size.then(b.cmp(&a))
@@ -174,6 +184,16 @@ impl Task {
         match self {
             Self::Points { columns, .. } | Self::Value { columns, .. } => columns,
             Self::Class { names, .. } | Self::Classes { names, .. } => names,
+        }
+    }
+
+    /// Names of the parts that are scored one by one: classes, labels, columns; `point 0` … for points.
+    pub fn part_names(&self) -> Vec<String> {
+        match self {
+            Self::Points { columns, .. } => (0..columns.len() / 2)
+                .map(|point| format!("point {point}"))
+                .collect(),
+            _ => self.names().to_vec(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sidelight::image::{Affine, Facts};
-use sidelight::task::{Prediction, Task, likeliest};
+use sidelight::task::{Prediction, Task, argmax};
 
 use super::engine::Predicted;
 
@@ -46,7 +46,7 @@ pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
             json!({"kind": "points", "points": points})
         }
         Prediction::Class { probabilities } => {
-            let best = likeliest(probabilities).unwrap_or_default();
+            let best = argmax(probabilities).unwrap_or_default();
             json!({
                 "kind": "class",
                 "class": names.get(best),

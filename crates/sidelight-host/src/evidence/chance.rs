@@ -2,7 +2,7 @@
 
 use super::Study;
 use crate::dataset::Targets;
-use crate::metric::value::{mean, median};
+use crate::statistics::{mean, median};
 use crate::task::{Prediction, Task};
 
 /// Constant predictions `[seed][row of rows]`: the classes' shares, the median (mean for squared
@@ -71,7 +71,7 @@ fn constant(study: &Study, rows: &[usize]) -> Option<Prediction> {
             let column = |column: usize| {
                 let cells = rows.iter().map(|&row| values[row * columns.len() + column]);
                 let known: Vec<f64> = cells.filter(|value| value.is_finite()).collect();
-                if study.metric == "mae" {
+                if matches!(study.metric, "mae" | "median_ae") {
                     median(&known)
                 } else {
                     mean(&known)

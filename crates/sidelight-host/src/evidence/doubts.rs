@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::measure::{Scored, ScoredArm};
-use super::parts::Confidence;
+use super::measure::{Scored, ScoredArm, mean_over_seeds};
 use super::verdict::{ALPHA, Claim, number};
 use super::within::Within;
 use super::{ColumnFact, Difference, Doubt, DoubtEntry, Grouping, PartChange, Role};
-use crate::metric::class_truth;
 use crate::statistics::bootstrap::numbered;
-use crate::task::{Prediction, Task};
+use crate::task::Task;
 
 /// Below so many independent units an interval is not to be believed.
 const MIN_UNITS: usize = 30;
@@ -174,7 +172,7 @@ fn vanishes(scored: &Scored, best: &Claim, strata: &Grouping) -> Option<(Doubt, 
         let measure = with.first()?.measure();
         let value = |seeds: &[Within], weights: &[f64]| {
             let values: Option<Vec<f64>> = seeds.iter().map(|seed| seed.value(weights)).collect();
-            values.and_then(|values| crate::metric::value::mean(&values))
+            values.and_then(|values| crate::statistics::mean(&values))
         };
         let difference = |weights: &[f64]| Some(value(&with, weights)? - value(&without, weights)?);
         Some((measure, scored.bootstrap_of(difference, scored.study.how)?))
@@ -316,23 +314,17 @@ fn worst_part(scored: &Scored, best: &Claim, parts: &[PartChange]) -> Option<(Do
 }
 
 fn calibration(scored: &Scored, best: &Claim) -> Option<(Doubt, bool)> {
-    let of = |predictions: &[Vec<Prediction>]| -> Option<Vec<Confidence>> {
-        predictions
-            .iter()
-            .map(|seed| Confidence::new(scored, seed))
-            .collect()
+    let (with, without) = (
+        scored.metrics("ece", &best.arm.predictions)?,
+        scored.metrics("ece", &scored.image().predictions)?,
+    );
+    let difference = |weights: &[f64]| {
+        Some(mean_over_seeds(&with, Some(weights))? - mean_over_seeds(&without, Some(weights))?)
     };
-    let (with, without) = (of(&best.arm.predictions)?, of(&scored.image().predictions)?);
-    let ece = |seeds: &[Confidence], weights: Option<&[f64]>| {
-        let values: Option<Vec<f64>> = seeds.iter().map(|seed| seed.ece(weights)).collect();
-        values.and_then(|values| crate::metric::value::mean(&values))
-    };
-    let difference =
-        |weights: &[f64]| Some(ece(&with, Some(weights))? - ece(&without, Some(weights))?);
     let found = scored.bootstrap_of(difference, scored.study.how)?;
     let doubt = Doubt::CalibrationWorse {
-        from: ece(&without, None)?,
-        to: ece(&with, None)?,
+        from: mean_over_seeds(&without, None)?,
+        to: mean_over_seeds(&with, None)?,
     };
     (found.interval.low > 0.0).then_some((doubt, false))
 }
@@ -350,14 +342,9 @@ fn too_few(scored: &Scored) -> Option<(Doubt, bool)> {
     let Task::Class { names, .. } = scored.study.task else {
         return None;
     };
-    let known = class_truth(
-        scored.study.task,
-        scored.study.targets,
-        &scored.rows,
-        scored.image().predictions.first()?,
-    );
+    let first = scored.image().predictions.first()?;
     let mut units: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    for (&i, &class) in known.kept.iter().zip(&known.truth) {
+    for (i, class) in scored.evaluation(first).classes().classes() {
         units.entry(class).or_default().push(scored.units[i]);
     }
     let (class, units) = units

@@ -2,12 +2,12 @@
 
 use super::measure::{BOOTSTRAP, CORRECTED_T, Scored, ScoredArm};
 use super::{Difference, DoubtEntry, Role, Verdict, VerdictCode, no_arm};
+use crate::config::TargetKind;
 use crate::error::{Error, Result};
-use crate::metric::class_truth;
+use crate::metric::ClassCells;
 use crate::statistics::bootstrap::Bootstrapped;
 use crate::statistics::delong::delong;
 use crate::statistics::significance::{TTest, holm, mcnemar};
-use crate::task::Task;
 
 /// The false-alarm rate that is accepted.
 pub(super) const ALPHA: f64 = 0.05;
@@ -120,44 +120,29 @@ fn lines(scored: &Scored, claim: &Claim) -> Vec<Difference> {
 
 /// The classical test of the metric, where there is one: DeLong for two classes' AUROC, McNemar for accuracy.
 fn independent_rows(scored: &Scored, claim: &Claim) -> Option<(&'static str, f64, f64)> {
-    let Task::Class { names, .. } = scored.study.task else {
+    if scored.study.task.kind() != TargetKind::Class {
         return None;
-    };
-    let of = |arm: &ScoredArm| {
-        class_truth(
-            scored.study.task,
-            scored.study.targets,
-            &scored.rows,
-            &arm.predictions[0],
-        )
-    };
+    }
+    let of = |arm: &ScoredArm| scored.evaluation(&arm.predictions[0]).classes();
     let (with, without) = (of(claim.arm), of(scored.image()));
     match scored.study.metric {
-        "auroc" if names.len() == 2 => {
-            let positive: Vec<bool> = with.truth.iter().map(|&class| class == 1).collect();
-            let second = |p: &[f64]| -> Vec<f64> { p.iter().skip(1).step_by(2).copied().collect() };
-            let found = delong(
-                &positive,
-                &second(&with.probabilities),
-                &second(&without.probabilities),
-            )?;
+        "auroc" if with.n_classes == 2 => {
+            let second = |cells: &ClassCells| -> (Vec<bool>, Vec<f64>) {
+                cells.known(1..2).map(|(_, is, p)| (is, p)).unzip()
+            };
+            let (positive, a) = second(&with);
+            let found = delong(&positive, &a, &second(&without).1)?;
             Some(("DeLong", found.auroc_a - found.auroc_b, found.p))
         }
         "accuracy" => {
-            let right = |truth: &[usize], probabilities: &[f64]| -> Vec<bool> {
-                let predicted = crate::metric::class::most_probable(probabilities, names.len());
-                truth
-                    .iter()
-                    .zip(predicted)
-                    .map(|(truth, predicted)| *truth == predicted)
+            let right = |cells: &ClassCells| -> Vec<bool> {
+                let rows = cells.classes();
+                rows.map(|(row, class)| cells.predicted_class(row) == Some(class))
                     .collect()
             };
-            let found = mcnemar(
-                &right(&with.truth, &with.probabilities),
-                &right(&without.truth, &without.probabilities),
-            );
-            let delta =
-                (found.only_a as f64 - found.only_b as f64) / with.truth.len().max(1) as f64;
+            let (with, without) = (right(&with), right(&without));
+            let found = mcnemar(&with, &without);
+            let delta = (found.only_a as f64 - found.only_b as f64) / with.len().max(1) as f64;
             Some(("McNemar (mid-p)", delta, found.p_mid))
         }
         _ => None,

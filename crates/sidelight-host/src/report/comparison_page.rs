@@ -393,7 +393,7 @@ impl ComparisonPage {
             high: row.high,
             n: row.n,
         };
-        let metric = MetricName::of(&table.metric);
+        let metric = MetricName::new(&table.metric);
         let plot = IntervalPlot {
             label: format!("change in {}, image to {}", metric.name, table.arm),
             better: metric.better,
@@ -502,7 +502,7 @@ mod tests {
                     detail: "Only 12 groups.".into(),
                 }],
             },
-            metric: MetricName::of("mae"),
+            metric: MetricName::new("mae"),
             design: Vec::new(),
             arms: vec![arm("shuffled", ArmRole::Control), arm("both", ArmRole::Arm)],
             differences: vec![Difference {

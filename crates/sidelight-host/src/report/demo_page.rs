@@ -91,7 +91,7 @@ impl DemoPage {
         if self.arms.is_empty() {
             return String::new();
         }
-        let metric = MetricName::of(&self.metric);
+        let metric = MetricName::new(&self.metric);
         let bars = self.arms.iter().map(|arm| Bar {
             name: arm.name.clone(),
             value: arm.mean,

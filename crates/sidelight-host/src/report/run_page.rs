@@ -177,7 +177,7 @@ impl MetricRow {
     /// );
     /// ```
     pub fn sentence(&self) -> String {
-        let metric = MetricName::of(&self.name);
+        let metric = MetricName::new(&self.name);
         let mut out = format!(
             "{} is {} on {} validation rows",
             self.name,
@@ -195,7 +195,7 @@ impl MetricRow {
     }
 
     fn cells(&self, with_baseline: bool) -> Vec<String> {
-        let metric = MetricName::of(&self.name);
+        let metric = MetricName::new(&self.name);
         let mut cells = vec![self.name.clone(), number(self.value), count(self.n)];
         if with_baseline {
             cells.push(self.baseline.map_or_else(|| "–".into(), number));

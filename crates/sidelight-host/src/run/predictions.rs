@@ -15,7 +15,7 @@ use std::path::Path;
 use super::table::{ColumnKind, TableWriter, Value};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::error::Result;
-use crate::task::{Prediction, Task, likeliest};
+use crate::task::{Prediction, Task, argmax};
 
 /// A column beside `row`, `image` and the predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -342,7 +342,7 @@ fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec
             cells.extend(probabilities.iter().map(|&p| Value::Single(p)));
         }
         (Task::Class { names, .. }, Prediction::Class { probabilities }) => {
-            let best = likeliest(probabilities).expect("a task has at least two classes");
+            let best = argmax(probabilities).expect("a task has at least two classes");
             cells.push(Value::Text(names[best].as_str().into()));
             cells.push(Value::Single(probabilities[best]));
             cells.extend(probabilities.iter().map(|&p| Value::Single(p)));

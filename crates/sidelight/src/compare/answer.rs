@@ -264,7 +264,7 @@ impl<'a> Pooled<'a> {
 
     fn weight_range(&self) -> Option<[f64; 3]> {
         let all: Vec<f64> = self.weights.iter().flatten().copied().collect();
-        let mean = crate::metric::value::mean(&all)?;
+        let mean = crate::statistics::mean(&all)?;
         let (low, high) = all.iter().fold((1.0, 0.0), |(low, high): (f64, f64), w| {
             (low.min(*w), high.max(*w))
         });
@@ -288,7 +288,7 @@ impl<'a> Pooled<'a> {
                     value(&self.design.score(&rows, predictions), &self.design.metric)
                 };
                 let values: Option<Vec<f64>> = self.of(arm, gap).into_iter().map(of_seed).collect();
-                if let Some(value) = values.and_then(|values| crate::metric::value::mean(&values)) {
+                if let Some(value) = values.and_then(|values| crate::statistics::mean(&values)) {
                     points.push(MissingnessPoint {
                         arm: arm.name().to_owned(),
                         share,
@@ -368,12 +368,12 @@ fn share_of_gain(design: &Design, finished: &BTreeMap<Job, Finished>, column: &s
         losses.push(sign * (with - without));
     }
     let n = gains.len() as f64;
-    let gain = crate::metric::value::mean(&gains)?;
+    let gain = crate::statistics::mean(&gains)?;
     let variance = gains.iter().map(|x| (x - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     if gain <= 0.0 || gain < 2.0 * (variance / n).sqrt() {
         return None;
     }
-    Some((crate::metric::value::mean(&losses)? / gain).clamp(0.0, 1.0))
+    Some((crate::statistics::mean(&losses)? / gain).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
-use crate::metric::main_metric;
-use crate::metric::weighted::WeightedMetric;
+use crate::metric::{Evaluation, WeightedMetric, main_metric};
 use crate::predict::all_image_sizes;
 use crate::schema;
 use crate::split::{carve, folds};
@@ -273,19 +272,19 @@ impl Design {
             .targets
             .as_ref()
             .expect("the task was fitted on them");
-        WeightedMetric::new(
-            &self.metric,
-            &self.task,
+        let evaluation = Evaluation {
+            task: &self.task,
             targets,
-            &rows,
-            &predictions,
-            self.sizes.as_deref(),
-        )
-        .map(|_| ())
-        .ok_or_else(|| Error::Uncomparable {
-            metric: self.metric.clone(),
-            arm: "image".into(),
-        })
+            rows: &rows,
+            predictions: &predictions,
+            sizes: self.sizes.as_deref(),
+        };
+        WeightedMetric::new(&self.metric, &evaluation)
+            .map(|_| ())
+            .ok_or_else(|| Error::Uncomparable {
+                metric: self.metric.clone(),
+                arm: "image".into(),
+            })
     }
 
     /// Classes that some fold is tested on and not trained with.

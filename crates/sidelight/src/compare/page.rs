@@ -20,7 +20,7 @@ pub(super) fn page(design: &Design, answer: &Answer, title: &str) -> Result<Comp
     Ok(ComparisonPage {
         title: title.to_owned(),
         verdict: verdict(evidence),
-        metric: MetricName::of(&evidence.metric.name),
+        metric: MetricName::new(&evidence.metric.name),
         design: facts(design, answer),
         arms: arms(evidence),
         differences: differences(evidence),

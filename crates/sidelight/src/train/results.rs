@@ -169,7 +169,7 @@ fn lead(metrics: &Metrics, baseline: &Metrics) -> String {
         Some(baseline) => format!(" (without looking: {})", number::number(baseline)),
         None => String::new(),
     };
-    let meaning = MetricName::of(name).meaning;
+    let meaning = MetricName::new(name).meaning;
     let meaning = if meaning.is_empty() {
         name.clone()
     } else {

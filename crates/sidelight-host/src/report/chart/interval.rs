@@ -5,7 +5,7 @@
 use super::frame::{Anchor, Px, close, open, rule, text, text_width};
 use super::scale::{Scale, ScaleKind};
 use crate::report::escape::{escape, shortened};
-use crate::report::metric_name::Better;
+use crate::metric::Better;
 use crate::report::number::{count, decimals, signed_fixed};
 
 const WIDTH: f64 = 720.0;

@@ -131,7 +131,7 @@ impl Curves {
     }
 
     fn score_figure(&self) -> String {
-        let metric = MetricName::of(&self.score_name);
+        let metric = MetricName::new(&self.score_name);
         let chart = LineChart {
             x_label: "epoch".into(),
             y_label: self.score_name.clone(),

@@ -10,7 +10,7 @@ use super::super::page;
 use crate::config::TargetScale;
 use crate::dataset::Targets;
 use crate::run::TargetCell;
-use crate::task::{Prediction, Task, likeliest};
+use crate::task::{Prediction, Task, argmax};
 
 /// Bins of a reliability diagram.
 const BINS: usize = 10;
@@ -122,7 +122,7 @@ fn decisions(outcomes: &[Outcome]) -> impl Iterator<Item = (usize, usize, f32)> 
             truth: Some(truth),
             ..
         } => {
-            let best = likeliest(probabilities)?;
+            let best = argmax(probabilities)?;
             Some((*truth, best, probabilities[best]))
         }
         _ => None,
