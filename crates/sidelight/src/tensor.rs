@@ -19,7 +19,7 @@ pub use burn::tensor::Device;
 
 pub use activation::{Activation, activate, add_activate, scale_channels};
 pub use convolution::{Convolution, Folded, Precision, conv2d, conv2d_folded};
-pub use dropout::{dropout_mask, stream};
+pub use dropout::dropout_mask;
 pub use linear::{embedding, linear, linear_tokens};
 pub use normalization::{
     Normalized, Together, batch_norm, batch_norm_train, fold, layer_norm, layer_norm_channels,

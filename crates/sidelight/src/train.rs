@@ -34,10 +34,10 @@ use crate::metric::{self, Metrics};
 use crate::network::{Context, Freeze, Network};
 use crate::predict::batch::{Batch, decode};
 use crate::predict::{Model, Predictions, gather, score};
+use crate::random::named;
 use crate::ranks::{Ranks, gather_numbers, same, to_bytes};
 use crate::run::{Existing, LogLine, Run};
 use crate::task::Task;
-use crate::tensor::stream;
 
 use average::Average;
 use checkpoint::{Best, Checkpoint, Division, NamedValues, Progress, RowsDigest};
@@ -221,7 +221,7 @@ fn step_seed(seed: u64, total_step: usize, part: usize) -> u64 {
         0 => format!("step {total_step}"),
         part => format!("step {total_step}, part {part}"),
     };
-    stream(seed, &name).next_u64()
+    named(seed, &name).next_u64()
 }
 
 impl Session {

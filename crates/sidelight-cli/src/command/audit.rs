@@ -2,6 +2,7 @@
 
 use sidelight::audit::{Advice, Audit, Power, audit};
 use sidelight::config::MetadataKind;
+use sidelight::report::audit_page;
 use sidelight::run::write_whole;
 
 use super::weights::read_alone;
@@ -19,7 +20,12 @@ pub(crate) fn run(args: &AuditArgs, terminal: &mut Terminal) -> anyhow::Result<A
         terminal.warn(finding.to_string());
     }
     if let Some(path) = &args.out {
-        let html = found.html(&args.config.display().to_string(), &config, &dataset);
+        let html = audit_page(
+            &found,
+            &args.config.display().to_string(),
+            &config,
+            &dataset,
+        );
         write_whole(path, |file| file.write_all(html.as_bytes()))?;
         terminal.say(format!("page: {}", path.display()));
     }

@@ -20,7 +20,7 @@ pub(super) fn of_table(
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
     reach(&mut data.remote, std::slice::from_ref(&data.table));
-    let dataset = Dataset::for_prediction(&Table::of(&data)?, config)?;
+    let dataset = Dataset::for_prediction(&Table::read_with(&data.table, &data.remote)?, config)?;
     dataset
         .remarks
         .iter()
@@ -30,8 +30,8 @@ pub(super) fn of_table(
 
 /// The rows that were watched in training: of the run's own table, divided as it was.
 pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
-    let table =
-        Table::of(&config.data).context("the run's own table is needed for its validation rows")?;
+    let table = Table::read_with(&config.data.table, &config.data.remote)
+        .context("the run's own table is needed for its validation rows")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;
     Ok(dataset.select(&divided.valid))

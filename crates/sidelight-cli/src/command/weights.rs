@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
-use sidelight::hub::{ENDPOINT, HubEvent, HubOptions};
+use sidelight::hub::{ENDPOINT, HubEvent, HubOptions, fetch_weights};
 use sidelight::ranks::{Ranks, agree};
 
 use super::remote::reach;
@@ -71,7 +71,7 @@ fn fetch(model: &mut ModelConfig, terminal: &mut Terminal) -> anyhow::Result<()>
     }
     let options = options(&|name| env::var(name).ok())?;
     let mut begun: Option<(Instant, u64)> = None;
-    model.fetch_weights(&options, &mut |event| match event {
+    fetch_weights(model, &options, &mut |event| match event {
         HubEvent::Begin { url, done, size } => {
             let size = size.map_or_else(String::new, |size| format!(", {}", megabytes(size)));
             terminal.say(match done {

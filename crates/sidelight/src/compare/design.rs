@@ -87,7 +87,7 @@ impl Design {
             let expected = "`refuse` in a comparison, whose arms see the same rows";
             return Err(setting("data.unreadable", expected, "skip"));
         }
-        let table = Table::of(&config.data)?;
+        let table = Table::read_with(&config.data.table, &config.data.remote)?;
         let (config, mut remarks) = schema::resolve(&table, config)?;
         let dataset = Dataset::new(&table, &config)?;
         remarks.extend(dataset.remarks.iter().cloned());

@@ -4,9 +4,9 @@
 
 use rand::Rng as _;
 
-use crate::augment::shuffle;
 use crate::encode::{EncodedMetadata, Encoder};
-use crate::tensor::stream;
+use crate::random::named;
+use crate::random::shuffle;
 
 /// Metadata permuted among the rows of each part, whole rows at a time: what columns say of each other stays, what
 /// they say of the image and the target is gone. Parts (a fold's training, inner validation and test rows) are
@@ -21,7 +21,7 @@ pub(super) fn permuted(
         let mut from = rows.to_vec();
         shuffle(
             &mut from,
-            &mut stream(seed, &format!("shuffled metadata, part {part}")),
+            &mut named(seed, &format!("shuffled metadata, part {part}")),
         );
         for (&to, from) in rows.iter().zip(from) {
             let (dense, codes) = out.row_mut(to);
@@ -44,7 +44,7 @@ pub(super) fn column_permuted(
     let mut from = rows.to_vec();
     shuffle(
         &mut from,
-        &mut stream(seed, &format!("shuffled column {column}")),
+        &mut named(seed, &format!("shuffled column {column}")),
     );
     let mut out = encoded.clone();
     for (&to, from) in rows.iter().zip(from) {
@@ -66,7 +66,7 @@ pub(super) fn with_gaps(
 ) -> EncodedMetadata {
     let mut out = encoded.clone();
     for &row in rows {
-        let mut draw = stream(seed, &format!("missing metadata, row {row}"));
+        let mut draw = named(seed, &format!("missing metadata, row {row}"));
         let (dense, codes) = out.row_mut(row);
         for column in 0..encoder.columns.len() {
             // In [0, 1): at a share of 1 every cell is missing.

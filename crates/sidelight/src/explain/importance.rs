@@ -11,10 +11,10 @@
 //! models are wrong, but many are useful", arXiv:1801.01489, section 3. The spread is that over shuffles.
 
 use super::{Picture, Prepared};
-use crate::augment::{Purpose, shuffle, stream};
 use crate::error::{Error, Result};
 use crate::metric::{Better, main_metric, selection_metric};
 use crate::predict::{image_sizes, score};
+use crate::random::{Purpose, for_row, shuffle};
 use crate::task::Prediction;
 
 /// What a column is worth.
@@ -83,7 +83,7 @@ pub fn importance(rows: &Prepared<'_>, repeats: usize, seed: u64) -> Result<Vec<
             let mut from = all.clone();
             shuffle(
                 &mut from,
-                &mut stream(seed, at as u64, repeat as u64, Purpose::Order),
+                &mut for_row(seed, at as u64, repeat as u64, Purpose::Order),
             );
             let mut with = rows.metadata.clone();
             for (row, from) in from.iter().enumerate() {

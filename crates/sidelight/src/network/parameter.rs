@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::tensor::stream;
+use crate::random::named;
 
 /// What a parameter is for: decides on weight decay and on gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,7 +136,7 @@ impl Parameter {
         let n = spec.shape.iter().product();
         let values = match start {
             Start::Zeros => vec![0.0; n],
-            Start::Seed(seed) => draw(spec.initial, n, &mut stream(seed, path)),
+            Start::Seed(seed) => draw(spec.initial, n, &mut named(seed, path)),
         };
         let value = value_from(&spec.shape, values, device);
         let mut parameter = Self {
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn drawn_numbers_have_the_asked_spread() {
-        let normal = draw(Initial::Normal(3.0), 40_001, &mut stream(0, "n"));
+        let normal = draw(Initial::Normal(3.0), 40_001, &mut named(0, "n"));
         let n = normal.len() as f64;
         let mean = normal.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
         let sd = (normal
@@ -333,7 +333,7 @@ mod tests {
             mean.abs() < 0.05 && (sd - 3.0).abs() < 0.05,
             "mean {mean}, sd {sd}"
         );
-        let uniform = draw(Initial::Uniform(0.5), 40_001, &mut stream(0, "u"));
+        let uniform = draw(Initial::Uniform(0.5), 40_001, &mut named(0, "u"));
         assert!(uniform.iter().all(|v| v.abs() <= 0.5) && uniform.iter().any(|v| *v > 0.49));
     }
 

@@ -1,17 +1,9 @@
 //! Random masks that depend on a seed and a name alone, never on a device or a number of threads.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
+use rand::Rng;
 
-/// The random stream of a seed and a name (a layer's path, say): equal names, equal numbers.
-pub fn stream(seed: u64, name: &str) -> ChaCha8Rng {
-    let mut hash = Sha256::new();
-    hash.update(seed.to_le_bytes());
-    hash.update(name.as_bytes());
-    ChaCha8Rng::from_seed(hash.finalize().into())
-}
+use crate::random;
 
 /// A mask of 0 (with probability `p`) and 1/(1 − p), of this shape, on this device.
 ///
@@ -25,7 +17,7 @@ pub fn dropout_mask<const D: usize>(
     name: &str,
     device: &Device,
 ) -> Tensor<D> {
-    let mut stream = stream(seed, name);
+    let mut stream = random::named(seed, name);
     // A draw is dropped below this bound: 32 random bits per number.
     let bound = (p.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
     let kept = if p < 1.0 {

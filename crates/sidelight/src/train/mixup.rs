@@ -4,11 +4,11 @@ use burn::tensor::{Int, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::augment::shuffle;
 use crate::loss::Loss;
 use crate::network::Value;
 use crate::predict::batch::{Batch, Input};
-use crate::tensor::stream;
+use crate::random::named;
+use crate::random::shuffle;
 
 /// How the rows of one batch are blended: row `i` becomes `λ · row i + (1 − λ) · row order[i]`.
 ///
@@ -30,7 +30,7 @@ pub(crate) struct Mix {
 impl Mix {
     /// Draws for one batch of `n_rows`; a function of seed, step and part of the step alone.
     pub(crate) fn draw(alpha: f64, n_rows: usize, seed: u64, step: usize, part: usize) -> Self {
-        let mut stream = stream(seed, &format!("mixup of step {step}, part {part}"));
+        let mut stream = named(seed, &format!("mixup of step {step}, part {part}"));
         let share = beta(alpha, &mut stream);
         let mut order: Vec<usize> = (0..n_rows).collect();
         shuffle(&mut order, &mut stream);
@@ -230,7 +230,7 @@ mod tests {
         // Of Beta(α, α): mean 1/2, variance 1 / (4 (2α + 1)); its distribution function is known for 1/2 and 1.
         let n = 20_000;
         for alpha in [0.01, 0.2, 0.5, 1.0, 8.0] {
-            let mut stream = stream(3, "beta");
+            let mut stream = named(3, "beta");
             let drawn: Vec<f64> = (0..n).map(|_| beta(alpha, &mut stream)).collect();
             assert!(drawn.iter().all(|x| (0.0..=1.0).contains(x)));
             let mean = drawn.iter().sum::<f64>() / n as f64;

@@ -158,11 +158,11 @@ impl Session {
     pub fn new(config: &Config, device: &Device) -> Result<(Self, Vec<String>)> {
         let (dataset, bad) = match config.data.unreadable {
             config::Unreadable::Refuse => {
-                let table = Table::of(&config.data)?;
+                let table = Table::read_with(&config.data.table, &config.data.remote)?;
                 (Dataset::new(&table, config)?, Vec::new())
             }
             config::Unreadable::Skip => {
-                let mut piece = Table::with_gaps(&config.data)?;
+                let mut piece = Table::read_with_gaps(&config.data.table, &config.data.remote)?;
                 let dataset = Dataset::of_readable(&mut piece, config)?;
                 let record = |bad| BadRowRecord::of_row(bad, &piece.table);
                 (dataset, piece.bad.iter().map(record).collect())

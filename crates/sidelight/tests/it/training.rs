@@ -89,7 +89,7 @@ fn a_planted_column_is_found_and_a_shuffled_one_is_not() {
     assert!(found.get("accuracy").unwrap() > 0.9, "{found:?}");
 
     let mut shuffled = column;
-    sidelight::augment::shuffle(&mut shuffled, &mut stream(3));
+    sidelight::random::shuffle(&mut shuffled, &mut stream(3));
     let mut data = data;
     data.metadata.columns[0].values = MetadataValues::Boolean(shuffled);
     let (_, found) = run(session(&config, &data, &split)).score().unwrap();

@@ -32,7 +32,7 @@ pub(crate) fn runs() -> &'static Folder {
 /// A JPEG with this EXIF orientation, from the library's own tests.
 pub(crate) fn photograph(orientation: usize) -> Vec<u8> {
     let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../sidelight-host/tests/reference/image");
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../sidelight-data/tests/reference/image");
     std::fs::read(folder.join(format!("orientation_{orientation}.jpg"))).unwrap()
 }
 

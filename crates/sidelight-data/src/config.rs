@@ -1,0 +1,643 @@
+//! `sidelight.toml`: what the person says about table, target, metadata, model and training.
+//!
+//! Every field has a default but the table and the target; every field can be overridden
+//! by `--set a.b=c`. The resolved configuration is written into the run folder.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+mod columns;
+mod hub_name;
+mod read;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod weights;
+
+pub use columns::{collapse_range, expand_range, expand_ranges};
+pub use validate::key;
+
+pub use crate::kind::{MetadataKind, TargetKind};
+use crate::store::is_remote;
+pub use crate::store::{Environment, RemoteConfig};
+pub use hub_name::{HubName, check_hub_part};
+
+/// One whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The table and how to divide it.
+    pub data: DataConfig,
+    /// What is to be predicted.
+    pub target: TargetConfig,
+    /// The metadata columns; empty: inferred from the table, and said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, MetadataEntry>,
+    /// The network.
+    #[serde(default)]
+    pub model: ModelConfig,
+    /// How it is trained.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// Random changes to training images.
+    #[serde(default)]
+    pub augment: AugmentConfig,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// CSV, TSV, JSON Lines, Parquet, tar archives, or a directory of images or archives; relative to the TOML. Archives
+    /// may be addresses: `s3://bucket/train-{000..099}.tar`, `gs://`, `az://`, `https://`.
+    pub table: PathBuf,
+    /// Column with the image's path (relative to the table) or its bytes. Default: `file_name`.
+    #[serde(default = "default_image")]
+    pub image: String,
+    /// Rows that share a value of this column are never divided between parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// How rows are divided into training and validation.
+    #[serde(default)]
+    pub split: SplitConfig,
+    /// Use only so many rows, a seeded sample; 0: all.
+    #[serde(default)]
+    pub limit: usize,
+    /// Columns that are neither metadata nor anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Cells that mean "missing", beside the empty one. Default: the usual spellings.
+    #[serde(default = "default_missing")]
+    pub missing: Vec<String>,
+    /// Tar archives whose rows are shuffled together: so many, and as many that are read ahead, need be at hand at a
+    /// time. 0: the rows of all. Default: 0; 8 where the table is in an object store or on an HTTP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffle_shards: Option<usize>,
+    /// What a record that cannot be read does to a training: `refuse` ends it, `skip` counts nothing and is listed in
+    /// the run's `skipped.csv`. Default: refuse.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unreadable: Unreadable,
+    /// How shards are fetched that are in an object store or on an HTTP server.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub remote: RemoteConfig,
+}
+
+impl DataConfig {
+    /// How many shards are shuffled together, 0: all rows.
+    pub fn shuffle_shards(&self) -> usize {
+        let default = if is_remote(&self.table) { 8 } else { 0 };
+        self.shuffle_shards.unwrap_or(default)
+    }
+}
+
+/// What a record that cannot be read does to a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unreadable {
+    /// It ends it.
+    #[default]
+    Refuse,
+    /// It keeps its place, counts nothing, and is listed; too many end it.
+    Skip,
+}
+
+fn default_image() -> String {
+    "file_name".into()
+}
+
+/// The usual spellings of "missing".
+pub(crate) fn default_missing() -> Vec<String> {
+    ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
+        .map(String::from)
+        .to_vec()
+}
+
+/// `split = { valid = 0.2, seed = 0, stratify = true }` or `{ column = "split" }`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitConfig {
+    /// Share of rows for validation, in (0, 1). Default: 0.2.
+    pub valid: f64,
+    /// Seed of the division. Default: 0.
+    pub seed: u64,
+    /// Keep the classes' shares (or the value's quantiles) equal in both parts. Default: true.
+    pub stratify: bool,
+    /// A column that says it: `train`/`training`, `valid`/`validation`/`val`/`dev`, `test`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+}
+
+impl Default for SplitConfig {
+    fn default() -> Self {
+        Self {
+            valid: 0.2,
+            seed: 0,
+            stratify: true,
+            column: None,
+        }
+    }
+}
+
+/// `[target]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// Which of the four tasks.
+    pub kind: TargetKind,
+    /// One column (`class`, `value`; `classes`: one cell lists them, separated by `;` or `|`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Several columns (`points`: x0, y0, x1, y1, …; `classes`: one boolean each; `value`: several numbers).
+    /// A range stands for all its columns: `["x0..y188"]`; [`Config::read`] writes it out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// `value`: the scale that it is learned on. Metrics are in the target's own unit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scale: TargetScale,
+    /// `points`: pairs of point numbers that swap under a horizontal flip.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symmetric: Vec<[usize; 2]>,
+    /// `points`: what errors are divided by for `mean_nme` and PCK. Default: the image's diagonal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalizer: Option<Normalizer>,
+}
+
+impl TargetConfig {
+    /// The target's columns, however they were named; ranges (`x0..y188`) written out.
+    pub fn names(&self) -> Vec<String> {
+        self.column
+            .iter()
+            .cloned()
+            .chain(expand_ranges(&self.columns))
+            .collect()
+    }
+}
+
+/// The scale a number is learned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetScale {
+    /// As it is, standardised over training rows.
+    #[default]
+    Linear,
+    /// Its logarithm, standardised over training rows; all values must be above 0.
+    Log,
+}
+
+/// What an error in pixels is divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalizer {
+    /// `"diagonal"`: the image's diagonal.
+    Diagonal,
+    /// `{ between = [0, 1] }`: the true distance between two points (pupils, say).
+    Between([usize; 2]),
+    /// `"box"`: √(width · height) of the box around the true points.
+    Box,
+}
+
+/// One line of `[metadata]`: `"boolean"` or `{ kind = "continuous", scale = "log" }`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum MetadataEntry {
+    /// Only the kind.
+    Kind(MetadataKind),
+    /// The kind and more.
+    Full(MetadataConfig),
+}
+
+impl MetadataEntry {
+    /// The entry written out.
+    pub fn full(&self) -> MetadataConfig {
+        match self {
+            Self::Kind(kind) => MetadataConfig::new(*kind),
+            Self::Full(config) => config.clone(),
+        }
+    }
+}
+
+// By hand, because the derived one answers every mistake with "did not match any variant".
+impl<'de> Deserialize<'de> for MetadataEntry {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+        impl<'de> serde::de::Visitor<'de> for Entry {
+            type Value = MetadataEntry;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a kind (`\"continuous\"`) or a table (`{ kind = \"continuous\", scale = \"log\" }`)")
+            }
+            fn visit_str<E: serde::de::Error>(self, kind: &str) -> Result<Self::Value, E> {
+                MetadataKind::deserialize(serde::de::value::StrDeserializer::new(kind))
+                    .map(MetadataEntry::Kind)
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<Self::Value, A::Error> {
+                MetadataConfig::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    .map(MetadataEntry::Full)
+            }
+        }
+        deserializer.deserialize_any(Entry)
+    }
+}
+
+/// One metadata column in full.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetadataConfig {
+    /// What it holds.
+    pub kind: MetadataKind,
+    /// `continuous`: how the number is scaled.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scale: NumberScale,
+    /// `continuous`, `scale = "periodic"`: the period in the column's unit (360 for degrees).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<f64>,
+    /// `categorical`: one-hot or a learned embedding. Default: by the number of categories.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encoding: CategoryEncoding,
+    /// Cells of this column that mean "missing", beside those of `data.missing`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// `categorical`: values that swap when the image is flipped: `[["left", "right"]]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flip: Vec<[String; 2]>,
+    /// The column that the value is taken from, where it is not the column of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// A regular expression over `from`; the first capture group is the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+impl MetadataConfig {
+    /// A column of this kind, all else by default.
+    pub fn new(kind: MetadataKind) -> Self {
+        Self {
+            kind,
+            scale: NumberScale::default(),
+            period: None,
+            encoding: CategoryEncoding::default(),
+            missing: Vec::new(),
+            flip: Vec::new(),
+            from: None,
+            pattern: None,
+        }
+    }
+}
+
+/// How a metadata number is scaled before it is standardised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NumberScale {
+    /// As it is.
+    #[default]
+    Linear,
+    /// Sign-preserving logarithm, `sign(x) ln(1 + |x|/s)` with `s` from training rows.
+    Log,
+    /// Its normal score among training rows.
+    Quantile,
+    /// Sine and cosine over `period`.
+    Periodic,
+}
+
+/// How a category becomes numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CategoryEncoding {
+    /// One-hot up to 16 categories, an embedding above.
+    #[default]
+    Auto,
+    /// One column of 0/1 per category.
+    OneHot,
+    /// A learned vector per category.
+    Embedding,
+}
+
+/// How points are read from the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadKind {
+    /// Coordinates from linear layers, as fastai does.
+    #[default]
+    Direct,
+    /// A heatmap per point; the point is where its mass lies, finer than a pixel.
+    Heatmap,
+}
+
+/// `[model]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Name of a backbone (`sidelight backbones` lists them). Default: `small_cnn`.
+    pub backbone: String,
+    /// `.pth` or `.safetensors`, relative to the TOML; `org/name` or `org/name@revision` on the Hugging Face hub; `none`:
+    /// from scratch. Default: `none`.
+    pub weights: String,
+    /// The file of the weights that `org/name` names, once they are fetched; it is written nowhere.
+    #[serde(skip)]
+    pub fetched: Option<PathBuf>,
+    /// How metadata joins the image. Default: `concat`.
+    pub fusion: String,
+    /// Which inputs the model reads. Default: both.
+    pub arm: Arm,
+    /// Dropout before the head's last layer, in [0, 1). Default: 0.5.
+    pub dropout: f64,
+    /// Width of the head's hidden layer; 0: none. Default: 256.
+    pub hidden: usize,
+    /// Share of training rows whose image `concat` leaves out, so that the metadata learns to stand alone, in [0, 1).
+    /// Above 0, a row without an image is predicted as well. Default: 0.5; 0 for points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_image: Option<f64>,
+    /// Weight of a loss of each branch's own, beside that of both, so that neither branch leaves the work to the other.
+    /// `arm = "both"`, `concat` and `sum-logits` only. Default: 0, none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub auxiliary: f64,
+    /// How points are read from the image. Default: `direct`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub head: HeadKind,
+    /// Edits of the network, in order, after the weights were read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edit: Vec<toml::Table>,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            backbone: "small_cnn".into(),
+            weights: weights::NONE.into(),
+            fetched: None,
+            fusion: "concat".into(),
+            arm: Arm::Both,
+            dropout: 0.5,
+            hidden: 256,
+            drop_image: None,
+            auxiliary: 0.0,
+            head: HeadKind::default(),
+            edit: Vec::new(),
+        }
+    }
+}
+
+/// Which inputs a model reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arm {
+    /// The image alone.
+    Image,
+    /// The metadata alone.
+    Metadata,
+    /// Both, joined in the network.
+    #[default]
+    Both,
+    /// Two independent models, their predictions averaged.
+    Vote,
+    /// Two independent models, their weight learned on held-out rows.
+    WeightedVote,
+}
+
+/// `[train]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the training rows with the whole network training. Default: 10.
+    pub epochs: usize,
+    /// Passes before that with the pretrained part frozen (`fine_tune`), over features that are computed once.
+    /// Default: as many as make 300 steps, at least 1; 0 where nothing is pretrained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze_epochs: Option<usize>,
+    /// true: the pretrained part stays frozen throughout. Default: false.
+    pub freeze: bool,
+    /// How the pretrained part thaws after that: `all` at once, or `gradual`, block by block from the last to the first,
+    /// one an epoch or more, so that all have thawed by half of the epochs. Default: all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unfreeze: Unfreeze,
+    /// Side of the network's input, in pixels. Default: 128.
+    pub size: usize,
+    /// How an image is fitted to it. Default: squish.
+    pub resize: ResizeMethod,
+    /// Rows per batch; under `mpirun`, of every rank. Default: 32.
+    pub batch: usize,
+    /// Batches per step of the optimiser: `batch = 8` with `accumulate = 4` learns what `batch = 32` does in a quarter of
+    /// the memory, but for normalisations over the batch, which see 8 rows. Default: 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
+    /// Peak learning rate of the one-cycle schedule. Default: 2e-3.
+    pub learning_rate: f64,
+    /// Under `mpirun`, where a step has the batches of every rank: what that does to the rates. `none`: nothing; `sqrt`,
+    /// `linear`: they are multiplied by the root of the number of ranks, or by the number. Default: none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub scale_rate: ScaleRate,
+    /// Under `mpirun`: normalisations over the batch are by the rows of all ranks together, as if they were one batch.
+    /// Otherwise each rank's are by its own `batch` rows. Default: false.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sync_batch_norm: bool,
+    /// Decoupled weight decay (not on norms and biases). Default: 0.01.
+    pub weight_decay: f64,
+    /// Share of the peak rate for the pretrained part's first layers, 1: none smaller. Default: 0.1.
+    pub backbone_rate: f64,
+    /// End a phase (frozen, everything) after so many of its epochs without a better validation score; 0: never. Default: 0.
+    pub patience: usize,
+    /// Largest norm of the whole gradient; 0: no clipping. Default: 1.
+    pub clip: f64,
+    /// Decay of a moving average of the network, in [0, 1): it is the average that is scored, kept and saved. 0.999 looks
+    /// back about a thousand steps. 0: none. Default: 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ema: f64,
+    /// `ema`: look back less in the first steps, so that a short training is not held where it began. Default: false.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ema_warmup: bool,
+    /// Loss, by name; empty: the task's default.
+    pub loss: String,
+    /// Weigh classes by inverse frequency. Default: false.
+    pub class_weights: bool,
+    /// Which rows an epoch is made of: `even`, every one once; `balanced`, as many, drawn with replacement so that all
+    /// classes come equally often (kind `class` alone). Default: even.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sampling: Sampling,
+    /// Rows are blended in pairs: α of the Beta(α, α) that their shares come from; 0.2 to 0.4 is usual (kinds `class` and
+    /// `classes` alone). Dense metadata is blended like the image; embedded columns are those of the row with the larger
+    /// share. 0: no blending. Default: 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mixup: f64,
+    /// Everything random in training comes from it. Default: 0.
+    pub seed: u64,
+    /// `f32` or `bf16`. Default: f32.
+    pub precision: String,
+    /// Threads that read images; 0: as many as cores. The result does not depend on it. Default: 0.
+    pub workers: usize,
+    /// Steps between checkpoints that a killed run resumes from; 0: at the end of each epoch. Default: 0.
+    pub checkpoint_steps: usize,
+    /// MiB that may hold what was made of images for later epochs: two thirds features of frozen layers, one third
+    /// decoded images. What would not fit is made anew in each epoch. The result does not depend on it. Default: 3072.
+    #[serde(skip_serializing_if = "is_default_memory")]
+    pub memory: usize,
+}
+
+/// [`TrainConfig::memory`] where nothing is said.
+const MEMORY: usize = 3072;
+
+fn is_default_memory(mebibytes: &usize) -> bool {
+    *mebibytes == MEMORY
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            freeze_epochs: None,
+            freeze: false,
+            unfreeze: Unfreeze::All,
+            size: 128,
+            resize: ResizeMethod::Squish,
+            batch: 32,
+            accumulate: 1,
+            learning_rate: 2e-3,
+            scale_rate: ScaleRate::None,
+            sync_batch_norm: false,
+            weight_decay: 0.01,
+            backbone_rate: 0.1,
+            patience: 0,
+            clip: 1.0,
+            ema: 0.0,
+            ema_warmup: false,
+            loss: String::new(),
+            class_weights: false,
+            sampling: Sampling::Even,
+            mixup: 0.0,
+            seed: 0,
+            precision: "f32".into(),
+            workers: 0,
+            checkpoint_steps: 0,
+            memory: MEMORY,
+        }
+    }
+}
+
+/// What several ranks do to the learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScaleRate {
+    /// Nothing: it is the one that was asked for.
+    #[default]
+    None,
+    /// It is multiplied by the root of their number: as much noise in a step of Adam as before.
+    ///
+    /// # Source
+    ///
+    /// Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997, section 5;
+    /// of Adam: Malladi et al. 2022, "On the SDEs and scaling rules for adaptive gradient algorithms", arXiv:2205.10287.
+    Sqrt,
+    /// It is multiplied by their number: a step goes as far as theirs would have gone one after the other.
+    ///
+    /// # Source
+    ///
+    /// Goyal et al. 2017, "Accurate, large minibatch SGD", arXiv:1706.02677, section 2.1; of SGD.
+    Linear,
+}
+
+impl ScaleRate {
+    /// What rates are multiplied by, of so many ranks.
+    pub fn factor(self, n_ranks: usize) -> f64 {
+        match self {
+            Self::None => 1.0,
+            Self::Sqrt => (n_ranks as f64).sqrt(),
+            Self::Linear => n_ranks as f64,
+        }
+    }
+}
+
+/// How the pretrained part thaws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unfreeze {
+    /// All of it at once.
+    #[default]
+    All,
+    /// Block by block, from the last to the first.
+    Gradual,
+}
+
+/// Which rows an epoch is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// Every row once.
+    #[default]
+    Even,
+    /// As many rows, drawn with replacement, every class as likely as the next.
+    Balanced,
+}
+
+/// How an image is fitted to a square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResizeMethod {
+    /// Both sides scaled to fit, aspect ratio not kept.
+    #[default]
+    Squish,
+    /// The shorter side fits, the rest is cut (at the centre; at random in training).
+    Crop,
+    /// The longer side fits, the rest is filled with the mean colour.
+    Pad,
+}
+
+/// `[augment]`: random changes to training images; points move with them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// Mirror left and right half of the time. Default: false for points, true otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flip: Option<bool>,
+    /// Largest rotation, degrees. Default: 10.
+    pub rotate: f64,
+    /// Largest change of scale, fraction. Default: 0.1.
+    pub zoom: f64,
+    /// Largest shift, fraction of the side. Default: 0.05.
+    pub shift: f64,
+    /// Largest change of brightness and contrast, fraction. Default: 0.2.
+    pub light: f64,
+    /// Share of images that are changed at all besides the flip. Default: 0.75.
+    pub probability: f64,
+    /// `arm = "both"`: share of rows whose whole metadata is hidden, as if missing. Default: 0.5 for points, whose
+    /// places are in the image, so that it is not the metadata that is learned by heart; 0 otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hide_metadata: Option<f64>,
+    /// `arm = "both"`: share of cells that are hidden, column by column. Default: 0.
+    pub hide_column: f64,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self {
+            flip: None,
+            rotate: 10.0,
+            zoom: 0.1,
+            shift: 0.05,
+            light: 0.2,
+            probability: 0.75,
+            hide_metadata: None,
+            hide_column: 0.0,
+        }
+    }
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Config {
+    /// The metadata columns written out in full, as the encoder wants them.
+    pub fn metadata_configs(&self) -> BTreeMap<String, MetadataConfig> {
+        self.metadata
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.full()))
+            .collect()
+    }
+}

@@ -1,0 +1,55 @@
+//! `model.weights`: none, a file, or a name on the hub that becomes one.
+
+use std::path::{Path, PathBuf};
+
+use super::{HubName, ModelConfig};
+use crate::error::{Error, Result};
+
+/// The value that means none.
+pub(super) const NONE: &str = "none";
+
+/// What the names of files of weights end in.
+const EXTENSIONS: [&str; 4] = ["pth", "pt", "safetensors", "bin"];
+
+impl ModelConfig {
+    /// Whether `weights` names a file: by what it ends in, or as a path that is absolute or begins with a dot.
+    pub fn weights_are_a_file(&self) -> bool {
+        let path = Path::new(&self.weights);
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        path.is_absolute()
+            || self.weights.starts_with('.')
+            || extension.is_some_and(|extension| {
+                EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+            })
+    }
+
+    /// The name on the hub that `weights` is, where it is neither `none` nor a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubName`].
+    pub fn weights_on_hub(&self) -> Result<Option<HubName>> {
+        if self.weights == NONE || self.weights_are_a_file() {
+            return Ok(None);
+        }
+        HubName::parse(&self.weights).map(Some)
+    }
+
+    /// The file of the weights; nothing where the network begins from scratch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HubUnfetched`] where they are on the hub and were not fetched; [`Error::HubName`].
+    pub fn weights_file(&self) -> Result<Option<PathBuf>> {
+        match self.weights_on_hub()? {
+            None if self.weights == NONE => Ok(None),
+            None => Ok(Some(PathBuf::from(&self.weights))),
+            Some(name) => match &self.fetched {
+                Some(path) => Ok(Some(path.clone())),
+                None => Err(Error::HubUnfetched {
+                    name: name.to_string(),
+                }),
+            },
+        }
+    }
+}

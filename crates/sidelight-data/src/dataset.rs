@@ -1,0 +1,372 @@
+//! A table whose columns have meaning: images, metadata, targets, groups, parts.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use crate::config::{Config, TargetKind};
+use crate::error::Result;
+use crate::table::{BadRow, Piece, Table};
+
+mod build;
+mod fact;
+mod metadata;
+mod request;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use crate::image::ImageSource;
+pub use crate::kind::Part;
+pub use build::{Absent, Findings, inspect};
+pub use fact::{Fact, image_facts};
+pub use metadata::Misread;
+pub use request::RequestRow;
+
+/// Rows ready to be encoded: everything typed, nothing fitted.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// The table it came from, for places in messages.
+    pub path: PathBuf,
+    /// Row in that table (from 0) of each row here: some may have been left out (no target, `limit`).
+    pub rows: Vec<usize>,
+    /// One image a row.
+    pub images: Vec<ImageSource>,
+    /// The metadata columns.
+    pub metadata: Metadata,
+    /// The targets; `None` where the table has none of the target's columns (new rows).
+    pub targets: Option<Targets>,
+    /// Group number of each row, where there is a group column.
+    pub groups: Option<Vec<u32>>,
+    /// The part each row is said to belong to, where there is a split column.
+    pub parts: Option<Vec<Part>>,
+    /// What was noticed while reading and should be said (rows without target left out, say).
+    pub remarks: Vec<String>,
+}
+
+/// Rows of a piece of a table, and those of them that get no prediction.
+#[derive(Debug)]
+pub struct PieceRows {
+    /// All rows, one for each of the piece. Of a bad one the cells are missing or what could be read of them.
+    pub dataset: Dataset,
+    /// The piece, for places in messages.
+    pub table: Table,
+    /// The column of the images.
+    pub image_column: String,
+    /// Rows that cannot be read, in order, each once.
+    pub bad: Vec<BadRow>,
+    /// Columns of metadata that the piece lacks: they are missing in every row.
+    pub absent: Vec<String>,
+}
+
+/// Metadata as read: typed columns of one length.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metadata {
+    /// The columns, in the configuration's order.
+    pub columns: Vec<MetadataColumn>,
+    /// Number of rows (columns may be none).
+    pub n_rows: usize,
+}
+
+/// One metadata column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetadataColumn {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its values; `None`: missing.
+    pub values: MetadataValues,
+}
+
+/// Typed values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MetadataValues {
+    /// true/false.
+    Boolean(Vec<Option<bool>>),
+    /// Finite numbers, in the column's unit.
+    Continuous(Vec<Option<f64>>),
+    /// Index into the names that occur in this table.
+    Categorical {
+        /// The names, in order of first appearance.
+        names: Vec<String>,
+        /// One a row.
+        codes: Vec<Option<u32>>,
+    },
+    /// Seconds since 1970-01-01T00:00:00 (a time zone, if given, is applied).
+    Datetime(Vec<Option<f64>>),
+}
+
+/// Targets as read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// n points a row.
+    Points {
+        /// Number of points.
+        n_points: usize,
+        /// `[row][point] = [x, y]`, pixels of the image as stored (before EXIF orientation); NaN: missing.
+        xy: Vec<[f32; 2]>,
+    },
+    /// One class a row.
+    Class {
+        /// The names that occur, sorted.
+        names: Vec<String>,
+        /// Index into them; `None`: missing.
+        index: Vec<Option<u32>>,
+    },
+    /// Any number of labels a row.
+    Classes {
+        /// The labels that occur (one cell) or the columns, in order.
+        names: Vec<String>,
+        /// `[row][label]`; `None`: not known.
+        present: Vec<Option<bool>>,
+    },
+    /// One or several numbers a row, in their own unit.
+    Value {
+        /// The columns.
+        names: Vec<String>,
+        /// `[row][column]`; NaN: missing.
+        values: Vec<f64>,
+    },
+}
+
+impl Dataset {
+    /// Gives the table's columns their meaning. With an empty `config.metadata` the columns are inferred
+    /// ([`schema::resolve`](crate::schema::resolve) tells which).
+    ///
+    /// Rows without a target are left out and said in `remarks` when the table has the target's
+    /// columns; where it has none of them (new rows to predict), all rows stay and `targets` is `None`.
+    ///
+    /// # Errors
+    ///
+    /// The first cell that is not what its column is said to be, with its place;
+    /// [`Error::NoColumn`](crate::Error::NoColumn), [`Error::NoTarget`](crate::Error::NoTarget).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight_data::config::Config;
+    /// use sidelight_data::dataset::{Dataset, MetadataValues};
+    /// use sidelight_data::table::Table;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// std::fs::write(folder.path().join("houses.csv"), "file_name,price,beds\n1.jpg,100,4\n2.jpg,200,n/a\n")?;
+    /// std::fs::write(
+    ///     folder.path().join("houses.toml"),
+    ///     r#"
+    ///     data.table = "houses.csv"
+    ///     target = { kind = "value", column = "price" }
+    ///     metadata.beds = "continuous"
+    ///     "#,
+    /// )?;
+    /// let config = Config::read(&folder.path().join("houses.toml"), &[])?;
+    /// let dataset = Dataset::new(&Table::read(&config.data.table)?, &config)?;
+    /// assert_eq!(dataset.metadata.columns[0].values, MetadataValues::Continuous(vec![Some(4.0), None]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(table: &Table, config: &Config) -> Result<Self> {
+        let nobody = HashSet::new();
+        build::strict(table, config, &nobody)
+    }
+
+    /// As [`Dataset::new`] of a table read with gaps, without the rows that cannot be read or have no image: these
+    /// are in [`Piece::bad`] afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::new`].
+    pub fn of_readable(piece: &mut Piece, config: &Config) -> Result<Self> {
+        build::readable(piece, config)
+    }
+
+    /// Rows for a trained model: `config` is the one it was trained with, its metadata written out.
+    ///
+    /// Every row stays, with or without a target. A metadata column that the table lacks is missing throughout,
+    /// a cell that is not what its column holds is missing; both are counted and said in `remarks`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column; a row without an image.
+    pub fn for_prediction(table: &Table, config: &Config) -> Result<Self> {
+        build::lenient(table, config)
+    }
+
+    /// The rows of a piece of a table for a trained model, as [`Dataset::for_prediction`]; targets are not looked at.
+    ///
+    /// Every row keeps its place, so that a row is read the same in whatever piece it is. A row with a cell that is not
+    /// what its column holds, or without an image where `needs_image` says that one is needed, is in [`PieceRows::bad`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column.
+    pub fn of_piece(piece: Piece, config: &Config, needs_image: bool) -> Result<PieceRows> {
+        build::piece(piece, config, needs_image)
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+    /// Which task the targets are.
+    pub fn kind(&self) -> Option<TargetKind> {
+        self.targets.as_ref().map(|targets| match targets {
+            Targets::Points { .. } => TargetKind::Points,
+            Targets::Class { .. } => TargetKind::Class,
+            Targets::Classes { .. } => TargetKind::Classes,
+            Targets::Value { .. } => TargetKind::Value,
+        })
+    }
+    /// The rows at these positions, in this order. Category and class names stay as they are.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self {
+            path: self.path.clone(),
+            rows: pick(&self.rows, indices),
+            images: pick(&self.images, indices),
+            metadata: self.metadata.select(indices),
+            targets: self.targets.as_ref().map(|targets| targets.select(indices)),
+            groups: self.groups.as_ref().map(|groups| pick(groups, indices)),
+            parts: self.parts.as_ref().map(|parts| pick(parts, indices)),
+            remarks: self.remarks.clone(),
+        }
+    }
+}
+
+impl Metadata {
+    /// The rows at these positions, in this order.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let columns = self.columns.iter().map(|column| MetadataColumn {
+            name: column.name.clone(),
+            values: match &column.values {
+                MetadataValues::Boolean(values) => MetadataValues::Boolean(pick(values, indices)),
+                MetadataValues::Continuous(values) => {
+                    MetadataValues::Continuous(pick(values, indices))
+                }
+                MetadataValues::Datetime(values) => MetadataValues::Datetime(pick(values, indices)),
+                MetadataValues::Categorical { names, codes } => MetadataValues::Categorical {
+                    names: names.clone(),
+                    codes: pick(codes, indices),
+                },
+            },
+        });
+        Self {
+            columns: columns.collect(),
+            n_rows: indices.len(),
+        }
+    }
+}
+
+impl MetadataValues {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Boolean(values) => values.len(),
+            Self::Continuous(values) | Self::Datetime(values) => values.len(),
+            Self::Categorical { codes, .. } => codes.len(),
+        }
+    }
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Number of rows where it is missing.
+    pub fn n_missing(&self) -> usize {
+        match self {
+            Self::Boolean(values) => values.iter().filter(|value| value.is_none()).count(),
+            Self::Continuous(values) | Self::Datetime(values) => {
+                values.iter().filter(|value| value.is_none()).count()
+            }
+            Self::Categorical { codes, .. } => codes.iter().filter(|code| code.is_none()).count(),
+        }
+    }
+}
+
+impl Targets {
+    /// The rows at these positions, in this order.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        match self {
+            Self::Points { n_points, xy } => Self::Points {
+                n_points: *n_points,
+                xy: pick_wide(xy, indices, *n_points),
+            },
+            Self::Class { names, index } => Self::Class {
+                names: names.clone(),
+                index: pick(index, indices),
+            },
+            Self::Classes { names, present } => Self::Classes {
+                names: names.clone(),
+                present: pick_wide(present, indices, names.len()),
+            },
+            Self::Value { names, values } => Self::Value {
+                names: names.clone(),
+                values: pick_wide(values, indices, names.len()),
+            },
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Points { n_points, xy } => xy.len() / (*n_points).max(1),
+            Self::Class { index, .. } => index.len(),
+            Self::Classes { names, present } => present.len() / names.len().max(1),
+            Self::Value { names, values } => values.len() / names.len().max(1),
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether two rows have the same target, what is missing in both included.
+    pub fn same(&self, a: usize, b: usize) -> bool {
+        match self {
+            Self::Class { index, .. } => index[a] == index[b],
+            // NaN stands for missing, and is as missing as the other.
+            Self::Points { n_points, xy } => {
+                let point = |row: usize, point: usize| xy[row * n_points + point].map(f32::to_bits);
+                (0..*n_points).all(|at| point(a, at) == point(b, at))
+            }
+            Self::Classes { names, present } => {
+                present[a * names.len()..][..names.len()]
+                    == present[b * names.len()..][..names.len()]
+            }
+            Self::Value { names, values } => {
+                let value =
+                    |row: usize, column: usize| values[row * names.len() + column].to_bits();
+                (0..names.len()).all(|at| value(a, at) == value(b, at))
+            }
+        }
+    }
+
+    /// Whether anything of this row's target is known.
+    pub fn is_known(&self, row: usize) -> bool {
+        match self {
+            Self::Points { n_points, xy } => xy[row * n_points..][..*n_points]
+                .iter()
+                .any(|point| !point[0].is_nan()),
+            Self::Class { index, .. } => index[row].is_some(),
+            Self::Classes { names, present } => present[row * names.len()..][..names.len()]
+                .iter()
+                .any(Option::is_some),
+            Self::Value { names, values } => values[row * names.len()..][..names.len()]
+                .iter()
+                .any(|value| !value.is_nan()),
+        }
+    }
+}
+
+fn pick<T: Clone>(values: &[T], indices: &[usize]) -> Vec<T> {
+    indices.iter().map(|index| values[*index].clone()).collect()
+}
+
+fn pick_wide<T: Clone>(values: &[T], indices: &[usize], width: usize) -> Vec<T> {
+    indices
+        .iter()
+        .flat_map(|index| values[index * width..][..width].iter().cloned())
+        .collect()
+}

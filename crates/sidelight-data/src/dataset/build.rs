@@ -1,0 +1,596 @@
+//! From a table and a configuration to a [`Dataset`]: strictly, for a trained model, or to list every problem.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::fact::{Fact, image_facts, is_computed};
+use super::metadata::{Gaps, Misread, expected, read as read_metadata};
+use super::{Dataset, ImageSource, Metadata, MetadataColumn, Part, PieceRows, Targets, target};
+use crate::config::{Config, MetadataConfig, MetadataEntry};
+use crate::error::{Error, Result};
+use crate::random;
+use crate::schema;
+use crate::table::{BadRow, Cell, Column, Piece, Table, Values};
+
+/// What stands in the way of an entirely strict reading.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Findings {
+    /// Cells that are not what their column holds.
+    pub misread: Vec<Misread>,
+    /// Columns that were asked for and are not there.
+    pub absent: Vec<Absent>,
+    /// Table rows (from 0) without the name of an image.
+    pub no_image: Vec<usize>,
+}
+
+/// A column that was asked for and is not there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Absent {
+    /// The field that names it.
+    pub field: String,
+    /// The name.
+    pub column: String,
+}
+
+/// What is done with rows that have no target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WithoutTarget {
+    LeftOut,
+    Kept,
+    /// Nobody asks what the target is.
+    Unread,
+}
+
+/// `left_out` are rows of the table (from 0) that nobody looks at.
+pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) -> Result<Dataset> {
+    let (config, mut remarks) = schema::resolve(table, config)?;
+    let (mut dataset, findings) = build(table, &config, WithoutTarget::LeftOut, left_out)?;
+    if let Some(absent) = findings.absent.first() {
+        table.column(&absent.column)?;
+    }
+    if let Some((misread, (row, found))) = findings
+        .misread
+        .iter()
+        .find_map(|m| Some((m, m.first.first()?)))
+    {
+        let at = table.place(*row, &misread.column);
+        return Err(Error::Cell {
+            at,
+            expected: misread.expected.into(),
+            found: found.clone(),
+        });
+    }
+    no_image(table, &config, &findings)?;
+    if dataset.is_empty() {
+        let column = config.target.names().into_iter().next().unwrap_or_default();
+        return Err(Error::NoTarget {
+            path: table.path.clone(),
+            column,
+            rows: table.n_rows,
+        });
+    }
+    remarks.append(&mut dataset.remarks);
+    dataset.remarks = remarks;
+    Ok(dataset)
+}
+
+/// As [`Dataset::of_readable`](super::Dataset::of_readable).
+pub(super) fn readable(piece: &mut Piece, config: &Config) -> Result<Dataset> {
+    let Piece { table, bad } = piece;
+    let mut left_out: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
+    if let Ok(column) = schema::image_column(table, &config.data.image) {
+        for row in 0..table.n_rows {
+            if column.cell(row) == Cell::Missing && left_out.insert(row) {
+                let error = Error::Cell {
+                    at: table.place(row, &column.name),
+                    expected: no_image_of(table).into(),
+                    found: String::new(),
+                };
+                bad.push(BadRow { row, error });
+            }
+        }
+    }
+    bad.sort_by_key(|bad| bad.row);
+    strict(table, config, &left_out)
+}
+
+/// What a row without an image lacks.
+fn no_image_of(table: &Table) -> &'static str {
+    match table.samples {
+        Some(_) => "an image beside its metadata (.jpg, .png, .webp, …)",
+        None => "the name of an image",
+    }
+}
+
+pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
+    let mut config = config.clone();
+    // A sample is for training; every new row is to be predicted.
+    config.data.limit = 0;
+    let (mut dataset, findings) = build(table, &config, WithoutTarget::Kept, &HashSet::new())?;
+    if findings
+        .absent
+        .iter()
+        .any(|absent| absent.field == "data.image")
+    {
+        table.column(&config.data.image)?;
+    }
+    no_image(table, &config, &findings)?;
+    for Absent { field, column } in findings.absent {
+        // The field is `metadata.x`, or the target, the group or the part: of those only metadata matters here.
+        if field.starts_with("metadata") {
+            dataset.remarks.push(format!(
+                "the table has no column `{column}`: it is missing in every row"
+            ));
+        }
+    }
+    for misread in findings.misread {
+        let Some((row, found)) = misread.first.first() else {
+            continue;
+        };
+        let (column, expected, row) = (&misread.column, misread.expected, row + 1);
+        dataset.remarks.push(match misread.count {
+            1 => format!("1 cell of column `{column}` is not {expected}, read as missing: {found:?} in row {row}"),
+            n => format!("{n} cells of column `{column}` are not {expected}, read as missing: {found:?} in row {row}, …"),
+        });
+    }
+    Ok(dataset)
+}
+
+/// As [`Dataset::of_piece`](super::Dataset::of_piece).
+pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<PieceRows> {
+    let Piece { table, mut bad } = piece;
+    let mut config = config.clone();
+    config.data.limit = 0;
+    config.data.group = None;
+    config.data.split.column = None;
+    let (mut dataset, findings) = build(&table, &config, WithoutTarget::Unread, &HashSet::new())?;
+    let is_bad: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
+
+    let mut no_image = findings.no_image;
+    let mut absent = Vec::new();
+    for Absent { field, column } in findings.absent {
+        if field == "data.image" {
+            // A header names it for all pieces. Lines of JSON may not; never in the first is a slip in the name.
+            let is_first = table.first_row == 0 && !table.columns.is_empty();
+            if is_first || !has_lines_of_json(&table) {
+                table.column(&config.data.image)?;
+            }
+            no_image = (0..table.n_rows).collect();
+        } else {
+            absent.push(column);
+        }
+    }
+    let column = schema::image_column(&table, &config.data.image);
+    let image_column = column.map_or_else(|_| config.data.image.clone(), |c| c.name.clone());
+    let mut more = Vec::new();
+    if needs_image {
+        let expected = no_image_of(&table);
+        more.extend(
+            no_image
+                .iter()
+                .map(|row| (*row, &image_column, expected, "")),
+        );
+    }
+    for misread in &findings.misread {
+        for (row, found) in &misread.first {
+            more.push((*row, &misread.column, misread.expected, found.as_str()));
+        }
+    }
+    // One reason a row, the image's before that of a column.
+    let mut seen = is_bad;
+    for (row, column, expected, found) in more {
+        if seen.insert(row) {
+            let error = Error::Cell {
+                at: table.place(row, column),
+                expected: expected.into(),
+                found: shortened(found),
+            };
+            bad.push(BadRow { row, error });
+        }
+    }
+    bad.sort_by_key(|bad| bad.row);
+    // Nothing is to be read for them, nor for those without the name of an image.
+    for row in bad.iter().map(|bad| bad.row).chain(no_image) {
+        if let image @ ImageSource::Path(_) = &mut dataset.images[row] {
+            let cell = table.find(&image_column).map(|column| column.cell(row));
+            let is_named = cell.and_then(Cell::to_text).is_some();
+            *image = match image {
+                ImageSource::Path(path) if is_named => ImageSource::Bytes {
+                    name: path.to_string_lossy().into_owned(),
+                    bytes: [].into(),
+                },
+                _ => ImageSource::absent(),
+            };
+        }
+    }
+    dataset.rows = (0..table.n_rows).map(|row| table.first_row + row).collect();
+    Ok(PieceRows {
+        dataset,
+        table,
+        image_column,
+        bad,
+        absent,
+    })
+}
+
+fn has_lines_of_json(table: &Table) -> bool {
+    let extension = table.path.extension().unwrap_or_default();
+    ["jsonl", "ndjson"]
+        .iter()
+        .any(|name| extension.eq_ignore_ascii_case(name))
+}
+
+/// The first characters of a cell, for a message.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Everything that a strict reading would stop at, and the data set without it.
+pub fn inspect(table: &Table, config: &Config) -> Result<(Dataset, Findings)> {
+    build(table, config, WithoutTarget::LeftOut, &HashSet::new())
+}
+
+fn no_image(table: &Table, config: &Config, findings: &Findings) -> Result<()> {
+    match findings.no_image.first() {
+        None => Ok(()),
+        Some(row) => Err(Error::Cell {
+            at: table.place(*row, &config.data.image),
+            expected: "the name of an image".into(),
+            found: String::new(),
+        }),
+    }
+}
+
+fn build(
+    table: &Table,
+    config: &Config,
+    without_target: WithoutTarget,
+    left_out: &HashSet<usize>,
+) -> Result<(Dataset, Findings)> {
+    let mut findings = Findings::default();
+    let mut remarks = Vec::new();
+    let gaps = Gaps {
+        table: &config.data.missing,
+        column: &[],
+    };
+
+    let targets = match without_target {
+        WithoutTarget::Unread => None,
+        _ => read_targets(table, config, gaps, &mut findings),
+    };
+    let image_column = schema::image_column(table, &config.data.image).ok();
+    if image_column.is_none() {
+        findings.absent.push(Absent {
+            field: "data.image".into(),
+            column: config.data.image.clone(),
+        });
+    }
+
+    let mut rows: Vec<usize> = (0..table.n_rows).collect();
+    rows.retain(|row| !left_out.contains(row));
+    if without_target == WithoutTarget::LeftOut
+        && let Some(targets) = &targets
+    {
+        let n_before = rows.len();
+        rows.retain(|row| targets.is_known(*row));
+        let n_left_out = n_before - rows.len();
+        if n_left_out > 0 {
+            remarks.push(format!(
+                "{n_left_out} of {} rows have no target and are left out",
+                table.n_rows
+            ));
+        }
+    }
+    if config.data.limit > 0 && config.data.limit < rows.len() {
+        rows = sample(&rows, config.data.limit, config.data.split.seed);
+        remarks.push(format!(
+            "a sample of {} rows is used (`data.limit`)",
+            rows.len()
+        ));
+    }
+
+    let images = match image_column {
+        Some(column) => images(table, column, &rows, &mut findings),
+        // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
+        None => vec![ImageSource::Path(PathBuf::new()); rows.len()],
+    };
+    let reading = Reading {
+        table,
+        config,
+        image_column,
+        rows: &rows,
+        without_target,
+    };
+    let metadata = reading.columns(&images, &mut findings)?;
+    let groups = match &config.data.group {
+        None => None,
+        Some(name) => match table.find(name) {
+            Some(column) => Some(groups(column, gaps, &rows, &mut remarks)),
+            None => {
+                findings.absent.push(Absent {
+                    field: "data.group".into(),
+                    column: name.clone(),
+                });
+                None
+            }
+        },
+    };
+    let parts = match &config.data.split.column {
+        None => None,
+        Some(name) => match table.find(name) {
+            Some(column) => Some(parts(column, gaps, &rows, &mut findings)),
+            None => {
+                findings.absent.push(Absent {
+                    field: "data.split.column".into(),
+                    column: name.clone(),
+                });
+                None
+            }
+        },
+    };
+    let targets = targets.map(|targets| targets.select(&rows));
+    findings.misread.retain(|misread| misread.count > 0);
+    let dataset = Dataset {
+        path: table.path.clone(),
+        rows,
+        images,
+        metadata,
+        targets,
+        groups,
+        parts,
+        remarks,
+    };
+    Ok((dataset, findings))
+}
+
+/// The targets, where the table has the target's columns.
+fn read_targets(
+    table: &Table,
+    config: &Config,
+    gaps: Gaps<'_>,
+    findings: &mut Findings,
+) -> Option<Targets> {
+    let names = config.target.names();
+    let columns: Vec<&Column> = names.iter().filter_map(|name| table.find(name)).collect();
+    if columns.is_empty() {
+        return None;
+    }
+    if columns.len() < names.len() {
+        // Some but not all: a slip in a name, not a table of new rows.
+        let absent = names.into_iter().filter(|name| table.find(name).is_none());
+        findings.absent.extend(absent.map(|column| Absent {
+            field: "target".into(),
+            column,
+        }));
+        return None;
+    }
+    Some(target::read(
+        &config.target,
+        &columns,
+        gaps,
+        &mut findings.misread,
+    ))
+}
+
+fn images(
+    table: &Table,
+    column: &Column,
+    rows: &[usize],
+    findings: &mut Findings,
+) -> Vec<ImageSource> {
+    let source = |row: &usize| match column.cell(*row) {
+        Cell::Image(bytes) => {
+            let name = match &column.values {
+                Values::Image { path, .. } if !arrow_array::Array::is_null(path, *row) => {
+                    path.value(*row).to_owned()
+                }
+                _ => format!("image of row {}", table.first_row + row + 1),
+            };
+            ImageSource::Bytes {
+                name,
+                bytes: bytes.into(),
+            }
+        }
+        Cell::Member(member) => ImageSource::Member(Arc::clone(member)),
+        Cell::Text(name) => ImageSource::Path(image_path(&table.root, name.trim())),
+        cell => {
+            findings
+                .no_image
+                .extend(cell.to_text().is_none().then_some(*row));
+            ImageSource::Path(image_path(&table.root, &cell.to_text().unwrap_or_default()))
+        }
+    };
+    rows.iter().map(source).collect()
+}
+
+fn image_path(root: &Path, name: &str) -> PathBuf {
+    let path = root.join(name);
+    // A table written on Windows, read elsewhere.
+    if name.contains('\\') && std::path::MAIN_SEPARATOR == '/' && !path.exists() {
+        return root.join(name.replace('\\', "/"));
+    }
+    path
+}
+
+/// Rows drawn without replacement, in the table's order; the seed says which.
+fn sample(rows: &[usize], n: usize, seed: u64) -> Vec<usize> {
+    let mut random = random::named(seed, "data.limit");
+    let mut drawn = rand::seq::index::sample(&mut random, rows.len(), n).into_vec();
+    drawn.sort_unstable();
+    drawn.into_iter().map(|index| rows[index]).collect()
+}
+
+/// Where the cells of a metadata column come from.
+enum Source<'a> {
+    Column(&'a Column),
+    /// Position among the facts that are read from the images.
+    Fact(usize),
+    Absent,
+}
+
+/// What metadata is read from, and how.
+struct Reading<'a> {
+    table: &'a Table,
+    config: &'a Config,
+    image_column: Option<&'a Column>,
+    rows: &'a [usize],
+    without_target: WithoutTarget,
+}
+
+impl Reading<'_> {
+    fn columns(&self, images: &[ImageSource], findings: &mut Findings) -> Result<Metadata> {
+        let Self {
+            table,
+            config,
+            image_column,
+            rows,
+            without_target,
+        } = *self;
+        let configs: Vec<(&String, MetadataConfig)> = config
+            .metadata
+            .iter()
+            .map(|(name, entry): (_, &MetadataEntry)| (name, entry.full()))
+            .collect();
+        let mut facts: Vec<&str> = Vec::new();
+        let mut sources = Vec::new();
+        for (name, column) in &configs {
+            let from = column.from.as_deref().unwrap_or(name);
+            let source = match table.find(from) {
+                Some(column) => Source::Column(column),
+                None if is_computed(from) => {
+                    facts.push(from);
+                    Source::Fact(facts.len() - 1)
+                }
+                // A pattern without `from` is over the name of the image.
+                None if column.pattern.is_some() && column.from.is_none() => {
+                    image_column.map_or(Source::Absent, Source::Column)
+                }
+                None => {
+                    findings.absent.push(Absent {
+                        field: format!("metadata.{}", crate::config::key(name)),
+                        column: from.to_owned(),
+                    });
+                    Source::Absent
+                }
+            };
+            sources.push(source);
+        }
+        let facts: Vec<Vec<Option<Fact>>> = if facts.is_empty() {
+            Vec::new()
+        } else {
+            images
+                .par_iter()
+                .map(|image| image_facts(image, &facts))
+                .collect()
+        };
+
+        let mut columns = Vec::new();
+        for ((name, config_of), source) in configs.iter().zip(&sources) {
+            let label = if let Source::Column(column) = source {
+                column.name.as_str()
+            } else {
+                name.as_str()
+            };
+            let mut misread = Misread::new(label, expected(config_of.kind));
+            if without_target == WithoutTarget::Unread {
+                misread = misread.all();
+            }
+            let gaps = Gaps {
+                table: &config.data.missing,
+                column: &config_of.missing,
+            };
+            let cells = rows.iter().enumerate().map(|(position, row)| {
+                let cell = match source {
+                    Source::Column(column) => text_for_pattern(column, *row, config_of),
+                    Source::Fact(fact) => facts[position][*fact]
+                        .as_ref()
+                        .map_or(Cell::Missing, Fact::cell),
+                    Source::Absent => Cell::Missing,
+                };
+                (*row, cell)
+            });
+            let values = read_metadata(config_of, gaps, cells, &mut misread)?;
+            findings.misread.push(misread);
+            columns.push(MetadataColumn {
+                name: (*name).clone(),
+                values,
+            });
+        }
+        Ok(Metadata {
+            columns,
+            n_rows: rows.len(),
+        })
+    }
+}
+
+/// The cell; for a pattern over embedded images, their name.
+fn text_for_pattern<'a>(column: &'a Column, row: usize, config: &MetadataConfig) -> Cell<'a> {
+    match &column.values {
+        Values::Image { path, .. }
+            if config.pattern.is_some() && !arrow_array::Array::is_null(path, row) =>
+        {
+            Cell::Text(path.value(row))
+        }
+        Values::Members(members) if config.pattern.is_some() => members[row]
+            .as_ref()
+            .map_or(Cell::Missing, |member| Cell::Text(&member.name)),
+        _ => column.cell(row),
+    }
+}
+
+/// Group numbers in order of first appearance; a row without a group is one of its own.
+fn groups(column: &Column, gaps: Gaps<'_>, rows: &[usize], remarks: &mut Vec<String>) -> Vec<u32> {
+    let mut number_of: HashMap<String, u32> = HashMap::new();
+    let (mut next, mut n_alone) = (0, 0);
+    let mut new = || {
+        next += 1;
+        next - 1
+    };
+    let mut group = |row: &usize| match gaps.read(column.cell(*row)).to_text() {
+        Some(name) => match number_of.get(name.trim()) {
+            Some(number) => *number,
+            None => *number_of.entry(name.trim().to_owned()).or_insert(new()),
+        },
+        None => {
+            n_alone += 1;
+            new()
+        }
+    };
+    let numbers = rows.iter().map(&mut group).collect();
+    if n_alone > 0 {
+        remarks.push(format!(
+            "{n_alone} rows have no `{}`: each is taken as a group of its own",
+            column.name
+        ));
+    }
+    numbers
+}
+
+fn part(text: &str) -> Option<Part> {
+    schema::part_named(text).map(|part| match part {
+        "train" => Part::Train,
+        "valid" => Part::Valid,
+        _ => Part::Test,
+    })
+}
+
+fn parts(column: &Column, gaps: Gaps<'_>, rows: &[usize], findings: &mut Findings) -> Vec<Part> {
+    let mut misread = Misread::new(&column.name, "`train`, `valid` or `test`");
+    let read = |row: &usize| {
+        let text = gaps.read(column.cell(*row)).to_text().unwrap_or_default();
+        part(&text).unwrap_or_else(|| {
+            misread.push(*row, &text);
+            Part::Train
+        })
+    };
+    let parts = rows.iter().map(read).collect();
+    findings.misread.push(misread);
+    parts
+}

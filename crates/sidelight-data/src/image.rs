@@ -1,0 +1,525 @@
+//! Decodes one image, in whatever form it comes, to RGB; facts about it for use as metadata.
+//!
+//! - [`decode`]: JPEG, PNG, WebP, TIFF or BMP → [`Picture`], upright, 8 bits RGB;
+//! - [`resize`]: a picture fitted to the square that a network reads;
+//! - [`cache`]: squares kept from one epoch to the next;
+//! - [`Affine`]: where a pixel of the stored image went, through all of it.
+
+pub mod cache;
+mod jpeg;
+pub mod resize;
+mod source;
+
+use std::borrow::Cow;
+use std::io::{Cursor, ErrorKind, Read};
+use std::path::Path;
+
+use ::image::metadata::Orientation;
+use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+
+use crate::error::{Error, Result};
+
+pub use source::ImageSource;
+
+/// A decoded image, EXIF orientation applied: RGB, 8 bits, rows top to bottom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// `[height][width][3]`.
+    pub rgb: Vec<u8>,
+    /// From pixels of the image as stored to pixels here (orientation, reduced-scale decoding).
+    pub from_stored: Affine,
+}
+
+/// What is read of a large file before all of it is: headers of JPEG and PNG are at the start.
+const START_BYTES: u64 = 256 << 10;
+
+/// A 2 × 3 matrix over pixel coordinates: `x' = a x + b y + c`, `y' = d x + e y + f`.
+/// Pixel centres are at half-integers: the left edge of the image is x = 0, the right edge x = width.
+///
+/// # Example
+///
+/// ```
+/// use sidelight_data::image::Affine;
+///
+/// let half = Affine::scale(0.5, 0.5);
+/// let moved = half.then(&Affine::translation(10.0, 0.0));
+/// assert_eq!(moved.apply([4.0, 6.0]), [12.0, 3.0]);
+/// assert_eq!(moved.inverse().apply([12.0, 3.0]), [4.0, 6.0]);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Affine(pub [f32; 6]);
+
+impl Affine {
+    /// Leaves every point where it is.
+    pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+
+    /// Stretches both axes, away from the top left corner.
+    pub fn scale(x: f32, y: f32) -> Self {
+        Self([x, 0.0, 0.0, 0.0, y, 0.0])
+    }
+    /// Moves by so many pixels to the right and down.
+    pub fn translation(x: f32, y: f32) -> Self {
+        Self([1.0, 0.0, x, 0.0, 1.0, y])
+    }
+    /// This first, `next` afterwards.
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Self {
+        let [a, b, c, d, e, f] = self.0.map(f64::from);
+        let [na, nb, nc, nd, ne, nf] = next.0.map(f64::from);
+        Self(
+            [
+                na * a + nb * d,
+                na * b + nb * e,
+                na * c + nb * f + nc,
+                nd * a + ne * d,
+                nd * b + ne * e,
+                nd * c + ne * f + nf,
+            ]
+            .map(|value| value as f32),
+        )
+    }
+    /// The way back.
+    ///
+    /// # Panics
+    ///
+    /// Where the plane was flattened to a line (determinant 0), which no decoding, resizing or augmentation does.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let [a, b, c, d, e, f] = self.0.map(f64::from);
+        let determinant = a * e - b * d;
+        assert!(
+            determinant != 0.0,
+            "{self:?} flattens the plane: it has no inverse"
+        );
+        Self(
+            [
+                e / determinant,
+                -b / determinant,
+                (b * f - c * e) / determinant,
+                -d / determinant,
+                a / determinant,
+                (c * d - a * f) / determinant,
+            ]
+            .map(|value| value as f32),
+        )
+    }
+    /// Where a point `[x, y]` goes.
+    pub fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let [a, b, c, d, e, f] = self.0;
+        [a * x + b * y + c, d * x + e * y + f]
+    }
+}
+
+/// How large an image may be before it is refused, unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest encoded size, bytes. Default: 512 MiB.
+    pub max_bytes: u64,
+    /// Largest width × height. Default: 200 million, above any camera today (600 MB once decoded).
+    pub max_pixels: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 512 << 20,
+            max_pixels: 200_000_000,
+        }
+    }
+}
+
+impl Limits {
+    fn check_pixels(&self, name: &str, width: usize, height: usize) -> Result<()> {
+        if width as u64 * height as u64 > self.max_pixels {
+            return Err(Error::ImagePixels {
+                name: name.into(),
+                width,
+                height,
+                max_pixels: self.max_pixels,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What an image's header says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Facts {
+    /// JPEG, PNG, WebP, TIFF or BMP: what the bytes are, whatever the extension says.
+    pub format: &'static str,
+    /// Pixels of the image as stored, before EXIF orientation.
+    pub width: usize,
+    /// Pixels of the image as stored.
+    pub height: usize,
+    /// From pixels of the image as stored to pixels of the upright image.
+    pub from_stored: Affine,
+}
+
+impl Facts {
+    /// Width and height once upright, as [`decode`] without `at_least` gives them.
+    pub fn upright(&self) -> [usize; 2] {
+        let [a, ..] = self.from_stored.0;
+        if a == 0.0 {
+            [self.height, self.width]
+        } else {
+            [self.width, self.height]
+        }
+    }
+}
+
+/// What messages call an image.
+pub fn name(source: &ImageSource) -> String {
+    source.name()
+}
+
+/// Decodes an image; `at_least`: a side in pixels below which a reduced-scale decoding must not go.
+///
+/// The format is found in the bytes, whatever the extension says. Grey becomes R = G = B, palettes are
+/// looked up, 16 bits are rounded to 8, CMYK is converted without a colour profile, transparency is
+/// composited on white, EXIF orientation is applied, and of an animation the first frame is taken.
+/// Colour profiles are not applied. JPEGs of at least 2 × `at_least` pixels a side may be decoded at
+/// 1/2, 1/4 or 1/8 of their size, neither side falling below `at_least`.
+///
+/// # Errors
+///
+/// Names the file and what is wrong: missing, truncated, unknown format, too many pixels. An image of which
+/// a part is missing or damaged is an error too: nothing is filled in.
+pub fn decode(source: &ImageSource, at_least: Option<usize>) -> Result<Picture> {
+    decode_within(source, at_least, &Limits::default())
+}
+
+/// [`decode`] with limits of the caller's choice.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_within(
+    source: &ImageSource,
+    at_least: Option<usize>,
+    limits: &Limits,
+) -> Result<Picture> {
+    let bytes = read(source, limits)?;
+    decode_bytes(&name(source), &bytes, at_least, limits)
+}
+
+/// Decodes the bytes of an image that messages call `name`.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_bytes(
+    name: &str,
+    bytes: &[u8],
+    at_least: Option<usize>,
+    limits: &Limits,
+) -> Result<Picture> {
+    let format = sniff(name, bytes)?;
+    let (image, orientation, scale) = match format {
+        ImageFormat::Jpeg => jpeg::decode(name, bytes, at_least, limits)?,
+        _ => {
+            let (image, orientation) = decode_other(name, bytes, format, limits)?;
+            (image, orientation, 1)
+        }
+    };
+    let (width, height) = image.dimensions();
+    let scaled = Affine::scale(1.0 / scale as f32, 1.0 / scale as f32);
+    let from_stored = scaled.then(&upright(orientation, width as usize, height as usize));
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation);
+    let image = image.into_rgb8();
+    Ok(Picture {
+        width: image.width() as usize,
+        height: image.height() as usize,
+        rgb: image.into_raw(),
+        from_stored,
+    })
+}
+
+/// Reads an image's header; of a large file no more than its start where that is enough.
+///
+/// # Errors
+///
+/// As [`decode`], except that damage after the header is not noticed.
+pub fn facts(source: &ImageSource) -> Result<Facts> {
+    let limits = Limits::default();
+    let name = name(source);
+    if let ImageSource::Path(path) = source {
+        let (start, n_bytes) = read_file(path, &limits, START_BYTES)?;
+        if n_bytes <= START_BYTES {
+            return header(&name, &start);
+        }
+        // Elsewhere the header may be anywhere in the file.
+        let is_first = matches!(sniff(&name, &start)?, ImageFormat::Jpeg | ImageFormat::Png);
+        if is_first && let Ok(facts) = header(&name, &start) {
+            return Ok(facts);
+        }
+    }
+    header(&name, &read(source, &limits)?)
+}
+
+fn header(name: &str, bytes: &[u8]) -> Result<Facts> {
+    let format = sniff(name, bytes)?;
+    let ([width, height], orientation) = match format {
+        ImageFormat::Jpeg => {
+            let header = jpeg::header(name, bytes)?;
+            ([header.width, header.height], header.orientation)
+        }
+        _ => {
+            let mut decoder = open_other(name, bytes, format)?;
+            let (width, height) = decoder.dimensions();
+            let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+            ([width as usize, height as usize], orientation)
+        }
+    };
+    Ok(Facts {
+        format: format_name(format),
+        width,
+        height,
+        from_stored: upright(orientation, width, height),
+    })
+}
+
+/// The encoded bytes of an image.
+///
+/// # Errors
+///
+/// Missing, not a file, empty, or larger than is allowed.
+pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]>> {
+    let too_large = |n_bytes: u64| Error::ImageBytes {
+        name: name(source),
+        n_bytes,
+        max_bytes: limits.max_bytes,
+    };
+    let bytes: Cow<[u8]> = match source {
+        ImageSource::Bytes { bytes, .. } => Cow::Borrowed(bytes),
+        // The file may have grown since it was measured: never read more than is allowed.
+        ImageSource::Path(path) => Cow::Owned(read_file(path, limits, limits.max_bytes + 1)?.0),
+        ImageSource::Member(member) => {
+            if member.n_bytes > limits.max_bytes {
+                return Err(too_large(member.n_bytes));
+            }
+            Cow::Owned(member.read()?)
+        }
+    };
+    if bytes.is_empty() {
+        return Err(Error::ImageEmpty { name: name(source) });
+    }
+    if bytes.len() as u64 > limits.max_bytes {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+/// At most `most` bytes of a file, and how long it is.
+fn read_file(path: &Path, limits: &Limits, most: u64) -> Result<(Vec<u8>, u64)> {
+    let failed = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let name = || path.display().to_string();
+    // Before opening: opening a pipe would wait forever.
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(Error::ImageNotAFile { name: name() });
+    }
+    let n_bytes = found.len();
+    if n_bytes > limits.max_bytes {
+        return Err(Error::ImageBytes {
+            name: name(),
+            n_bytes,
+            max_bytes: limits.max_bytes,
+        });
+    }
+    let mut bytes = Vec::with_capacity(n_bytes.min(most) as usize + 1);
+    std::fs::File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    Ok((bytes, n_bytes))
+}
+
+/// What the bytes are.
+fn sniff(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
+    let starts = |magic: &[u8]| bytes.starts_with(magic);
+    let found = match bytes {
+        [] => return Err(Error::ImageEmpty { name: name.into() }),
+        _ if starts(b"\xff\xd8\xff") => return Ok(ImageFormat::Jpeg),
+        _ if starts(b"\x89PNG\r\n\x1a\n") => return Ok(ImageFormat::Png),
+        _ if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => return Ok(ImageFormat::WebP),
+        _ if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") => {
+            return Ok(ImageFormat::Tiff);
+        }
+        _ if starts(b"BM") && bytes.len() >= 26 => return Ok(ImageFormat::Bmp),
+        _ if starts(b"GIF8") => "a GIF".to_owned(),
+        _ if starts(b"%PDF") => "a PDF".to_owned(),
+        _ if bytes.get(128..132) == Some(b"DICM") => "a DICOM file".to_owned(),
+        _ if bytes.get(4..8) == Some(b"ftyp") => "a HEIC, AVIF or video file".to_owned(),
+        _ if starts(b"<") => "markup, such as a web page or SVG".to_owned(),
+        _ if starts(b"version https://git-lfs") => {
+            "a Git LFS pointer: `git lfs pull` fetches the image".to_owned()
+        }
+        _ => {
+            let start: Vec<String> = bytes
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("it begins with bytes {}", start.join(" "))
+        }
+    };
+    Err(Error::ImageFormat {
+        name: name.into(),
+        found,
+    })
+}
+
+fn format_name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Tiff => "TIFF",
+        _ => "BMP",
+    }
+}
+
+/// From pixels of a stored image of this size to pixels of the upright one.
+fn upright(orientation: Orientation, width: usize, height: usize) -> Affine {
+    let (w, h) = (width as f32, height as f32);
+    Affine(match orientation {
+        Orientation::NoTransforms => [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        Orientation::FlipHorizontal => [-1.0, 0.0, w, 0.0, 1.0, 0.0],
+        Orientation::Rotate180 => [-1.0, 0.0, w, 0.0, -1.0, h],
+        Orientation::FlipVertical => [1.0, 0.0, 0.0, 0.0, -1.0, h],
+        Orientation::Rotate90FlipH => [0.0, 1.0, 0.0, 1.0, 0.0, 0.0],
+        Orientation::Rotate90 => [0.0, -1.0, h, 1.0, 0.0, 0.0],
+        Orientation::Rotate270FlipH => [0.0, -1.0, h, -1.0, 0.0, w],
+        Orientation::Rotate270 => [0.0, 1.0, 0.0, -1.0, 0.0, w],
+    })
+}
+
+fn open_other<'a>(
+    name: &str,
+    bytes: &'a [u8],
+    format: ImageFormat,
+) -> Result<impl ImageDecoder + use<'a>> {
+    ImageReader::with_format(Cursor::new(bytes), format)
+        .into_decoder()
+        .map_err(|source| broken(name, format_name(format), bytes.len(), source))
+}
+
+/// PNG, WebP, TIFF or BMP, as stored, transparency composited on white.
+fn decode_other(
+    name: &str,
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: &Limits,
+) -> Result<(RgbImage, Orientation)> {
+    let failed = |source| broken(name, format_name(format), bytes.len(), source);
+    let mut decoder = open_other(name, bytes, format)?;
+    let (width, height) = decoder.dimensions();
+    limits.check_pixels(name, width as usize, height as usize)?;
+    if is_cut_short(format, bytes) {
+        return Err(Error::ImageTruncated {
+            name: name.into(),
+            format: format_name(format),
+            n_bytes: bytes.len(),
+        });
+    }
+    // A camera tag that cannot be read is no reason to refuse the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut allowed = ::image::Limits::no_limits();
+    // 16 bits of RGBA a pixel, twice (a decoder's own buffer), and some.
+    allowed.max_alloc = Some(
+        limits
+            .max_pixels
+            .saturating_mul(16)
+            .saturating_add(64 << 20),
+    );
+    decoder.set_limits(allowed).map_err(failed)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    Ok((on_white(image), orientation))
+}
+
+/// Whether a container ends before it says it does. Decoders read on through some such cuts.
+fn is_cut_short(format: ImageFormat, bytes: &[u8]) -> bool {
+    match format {
+        ImageFormat::Png => {
+            // Signature, then chunks: length, kind, data, checksum; the last is IEND.
+            let mut at = 8;
+            loop {
+                let Some(head) = bytes.get(at..at + 8) else {
+                    return true;
+                };
+                let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+                at = at.saturating_add(length).saturating_add(12);
+                if &head[4..8] == b"IEND" {
+                    return at > bytes.len();
+                }
+            }
+        }
+        ImageFormat::WebP => bytes.get(4..8).is_none_or(|size| {
+            let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
+            u64::from(size) + 8 > bytes.len() as u64
+        }),
+        _ => false,
+    }
+}
+
+/// 8 bits of RGB; what is transparent shows white.
+fn on_white(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let image = image.into_rgba8();
+    let (width, height) = image.dimensions();
+    let rgb = image
+        .as_raw()
+        .chunks_exact(4)
+        .flat_map(|pixel| {
+            let alpha = u32::from(pixel[3]);
+            [0, 1, 2].map(|channel| {
+                ((u32::from(pixel[channel]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+            })
+        })
+        .collect();
+    RgbImage::from_raw(width, height, rgb).expect("three bytes were written for each pixel")
+}
+
+/// The error for a decoder's complaint: truncated where the data ran out, otherwise damaged or unknown.
+fn broken(
+    name: &str,
+    format: &'static str,
+    n_bytes: usize,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
+    while let Some(error) = cause {
+        let ran_out = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == ErrorKind::UnexpectedEof);
+        let text = error.to_string();
+        if ran_out
+            || text.contains("nexpected end of file")
+            || text.contains("failed to fill whole buffer")
+        {
+            return Error::ImageTruncated {
+                name: name.into(),
+                format,
+                n_bytes,
+            };
+        }
+        cause = error.source();
+    }
+    Error::ImageDecode {
+        name: name.into(),
+        format,
+        source: Box::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Decoded and scaled images kept in memory, so that each is decoded once and not once an epoch.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use super::ImageSource;
+use super::resize::fit;
+use super::{Limits, Picture, decode_bytes, name, read};
+use crate::config::ResizeMethod;
+use crate::error::Result;
+
+/// Pictures as [`fit`] gives them, under the hash of the encoded bytes and all that shapes them.
+///
+/// One cache may serve many loaders at once: epochs, arms, folds, seeds, sizes. A file that is written anew is
+/// read anew (its size and time of change are looked at every time). Beyond the budget nothing is kept and
+/// nothing is thrown out: an epoch visits every image once, so that throwing out the oldest would throw out
+/// exactly what comes next.
+#[derive(Debug)]
+pub struct PixelCache {
+    max_bytes: usize,
+    state: Mutex<State>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pictures: HashMap<Key, Arc<Picture>>,
+    contents: HashMap<PathBuf, (Stamp, [u8; 32])>,
+    n_bytes: usize,
+}
+
+type Stamp = (u64, Option<SystemTime>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    content: [u8; 32],
+    size: usize,
+    method: u8,
+    fill: [u8; 3],
+}
+
+/// What a cache holds and how often it served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheUse {
+    /// Pictures held.
+    pub n_pictures: usize,
+    /// Bytes held.
+    pub n_bytes: usize,
+    /// Requests answered from the cache.
+    pub hits: u64,
+    /// Requests for which an image was decoded.
+    pub misses: u64,
+}
+
+/// Decodes an image and fits it to a square of `size`, as [`fit`] does, without any cache.
+///
+/// A large JPEG is decoded at reduced scale where both sides stay at least twice `size`, which leaves the
+/// antialiasing to the final resize (see [`super::decode`]).
+///
+/// # Errors
+///
+/// As [`super::decode`].
+pub fn fitted(
+    source: &ImageSource,
+    size: usize,
+    method: ResizeMethod,
+    fill: [u8; 3],
+) -> Result<Picture> {
+    let limits = Limits::default();
+    let bytes = read(source, &limits)?;
+    let picture = decode_bytes(&name(source), &bytes, Some(2 * size), &limits)?;
+    Ok(fit(&picture, size, method, fill))
+}
+
+impl PixelCache {
+    /// An empty cache that will hold at most so many bytes of pixels.
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            state: Mutex::default(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// [`fitted`], from the cache where it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::decode`]. Failures are not kept: the next request tries again.
+    pub fn fitted(
+        &self,
+        source: &ImageSource,
+        size: usize,
+        method: ResizeMethod,
+        fill: [u8; 3],
+    ) -> Result<Arc<Picture>> {
+        let key = |content| Key {
+            content,
+            size,
+            method: method as u8,
+            fill,
+        };
+        let stamp = match source {
+            ImageSource::Path(path) => std::fs::metadata(path)
+                .ok()
+                .map(|found| (found.len(), found.modified().ok())),
+            ImageSource::Bytes { .. } | ImageSource::Member(_) => None,
+        };
+        if let (ImageSource::Path(path), Some(stamp)) = (source, &stamp) {
+            let state = self.state();
+            let known = state.contents.get(path).filter(|(then, _)| then == stamp);
+            if let Some(picture) = known.and_then(|(_, content)| state.pictures.get(&key(*content)))
+            {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(Arc::clone(picture));
+            }
+        }
+        let limits = Limits::default();
+        let bytes = read(source, &limits)?;
+        let key = key(Sha256::digest(&bytes).into());
+        if let (ImageSource::Path(path), Some(stamp)) = (source, stamp) {
+            self.state()
+                .contents
+                .insert(path.clone(), (stamp, key.content));
+        }
+        if let Some(picture) = self.state().pictures.get(&key) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(Arc::clone(picture));
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let picture = decode_bytes(&name(source), &bytes, Some(2 * size), &limits)?;
+        let picture = Arc::new(fit(&picture, size, method, fill));
+        let n_bytes = picture.rgb.len() + size_of::<Picture>() + size_of::<Key>();
+        let mut state = self.state();
+        // Another thread may have been quicker with the same image.
+        if state.n_bytes + n_bytes <= self.max_bytes && !state.pictures.contains_key(&key) {
+            state.n_bytes += n_bytes;
+            state.pictures.insert(key, Arc::clone(&picture));
+        }
+        Ok(picture)
+    }
+
+    /// What it holds and how often it served.
+    pub fn usage(&self) -> CacheUse {
+        let state = self.state();
+        CacheUse {
+            n_pictures: state.pictures.len(),
+            n_bytes: state.n_bytes,
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Every entry is put in whole, so that what a thread left behind when it panicked is sound.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

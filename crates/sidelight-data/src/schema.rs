@@ -1,0 +1,112 @@
+//! What each column means, inferred with the evidence, or as the person said.
+
+mod cell;
+mod disguise;
+mod infer;
+mod name;
+mod part;
+mod scan;
+mod target;
+mod write;
+
+use crate::config::{Config, MetadataEntry};
+use crate::error::Result;
+use crate::table::{Column, Table, Values};
+
+pub use cell::{boolean, datetime, number};
+pub use disguise::Disguise;
+pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes};
+pub(crate) use part::part_named;
+pub use scan::Evidence;
+pub use target::target_of;
+
+/// The configuration with its metadata written out: as it is where it names any, otherwise inferred.
+/// Beside it what was inferred, in words.
+///
+/// # Errors
+///
+/// As [`Schema::infer`].
+pub fn resolve(table: &Table, config: &Config) -> Result<(Config, Vec<String>)> {
+    if !config.metadata.is_empty() {
+        return Ok((config.clone(), Vec::new()));
+    }
+    // New rows have no target, and then no column can be it in disguise.
+    let mut target = config.target.clone();
+    if config
+        .target
+        .names()
+        .iter()
+        .all(|name| table.find(name).is_none())
+    {
+        target.column = None;
+        target.columns = Vec::new();
+    }
+    let wishes = Wishes {
+        target,
+        image: Some(image_column(table, &config.data.image)?.name.clone()),
+        group: config.data.group.clone(),
+        split: config.data.split.column.clone(),
+        ignore: config.data.ignore.clone(),
+        missing: config.data.missing.clone(),
+    };
+    let schema = Schema::infer(table, &wishes)?;
+    let mut resolved = config.clone();
+    resolved.metadata = schema
+        .metadata()
+        .map(|(column, config)| (column.name.clone(), MetadataEntry::Full(config.clone())))
+        .collect();
+    let mut remarks = Vec::new();
+    match infer::kinds_in_words(&schema) {
+        none if none.is_empty() => remarks.push("no column can serve as metadata".into()),
+        kinds => remarks.push(format!("metadata, inferred: {kinds}")),
+    }
+    for column in &schema.columns {
+        if let Role::Ignored(reason) = &column.role
+            && *reason != Reason::Told
+        {
+            remarks.push(format!("`{}` is not used: {reason}", column.name));
+        }
+    }
+    Ok((resolved, remarks))
+}
+
+/// The column that names or holds the images: the members of a webdataset's archives; otherwise the one of this name;
+/// where that is the default, `file_name`, and is not there, the only column of embedded images (Hugging Face calls
+/// it `image`).
+///
+/// # Errors
+///
+/// [`Error::NoColumn`](crate::Error::NoColumn).
+pub fn image_column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
+    let is_member = |column: &&Column| matches!(column.values, Values::Members(_));
+    if let Some(members) = table.columns.iter().find(is_member) {
+        return Ok(members);
+    }
+    if let Some(column) = table.find(name) {
+        return Ok(column);
+    }
+    let mut embedded = table
+        .columns
+        .iter()
+        .filter(|column| column.values.are_images());
+    match (embedded.next(), embedded.next()) {
+        (Some(column), None) if name == "file_name" => Ok(column),
+        _ => table.column(name),
+    }
+}
+
+/// The labels in one cell: `a;b`, `a|b`, or a JSON list.
+pub fn labels(cell: &str) -> Vec<String> {
+    if let Ok(list) = serde_json::from_str::<Vec<serde_json::Value>>(cell) {
+        let text = |item: serde_json::Value| match item {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        return list.into_iter().map(text).collect();
+    }
+    cell.split([';', '|'])
+        .map(str::trim)
+        .filter(|label| !label.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

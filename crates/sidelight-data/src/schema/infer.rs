@@ -1,0 +1,710 @@
+//! What each column is, from its name and its cells.
+
+use std::fmt;
+
+use super::disguise::{Disguise, Target, disguise};
+use super::scan::{Evidence, Scan, cut};
+use super::{boolean, datetime, name, part_named};
+use crate::config::{MetadataConfig, MetadataKind, TargetConfig, TargetKind};
+use crate::error::{Error, Result};
+use crate::table::{Cell, Column, Table, Values};
+
+/// What every column of a table means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// The columns, in the table's order.
+    pub columns: Vec<ColumnSchema>,
+    /// The target.
+    pub target: TargetConfig,
+    /// A column that looks like a group where none was named.
+    pub suggested_group: Option<String>,
+}
+
+/// What one column means, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnSchema {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// What was seen of it.
+    pub evidence: Evidence,
+    /// What a person should know about it.
+    pub doubts: Vec<Doubt>,
+}
+
+/// What a column is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Role {
+    /// Names or holds the images.
+    Image,
+    /// To be predicted.
+    Target,
+    /// Rows that share its value stay together.
+    Group,
+    /// Says which part a row belongs to.
+    Split,
+    /// Read as metadata.
+    Metadata(MetadataConfig),
+    /// Not used.
+    Ignored(Reason),
+}
+
+/// Why a column is not used.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// The person said so.
+    Told,
+    /// No row has it.
+    Empty,
+    /// All rows have the same value.
+    Constant,
+    /// It tells rows apart, it says nothing about them.
+    Identifier,
+    /// Sentences.
+    FreeText,
+    /// Numbers and other things, too many of them to be categories.
+    Mixed,
+    /// It says whom or what the image is of: a group, not a property.
+    Subject,
+    /// It names images.
+    ImageNames,
+    /// It says which part a row belongs to, but divides groups, or names no training rows.
+    Part {
+        /// The group column, where it divides any.
+        group: Option<String>,
+        /// Groups that it divides.
+        n_divided: usize,
+        /// Groups.
+        n_groups: usize,
+    },
+    /// It gives the target away.
+    Target(Disguise),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told => write!(f, "ignored as told"),
+            Self::Empty => write!(f, "empty in every row"),
+            Self::Constant => write!(f, "the same in every row"),
+            Self::Identifier => write!(f, "an identifier: (nearly) every row has its own"),
+            Self::FreeText => write!(f, "free text"),
+            Self::Mixed => write!(f, "numbers and text mixed, too many values for categories"),
+            Self::Subject => write!(f, "whom or what the image is of: a group, not a property"),
+            Self::ImageNames => write!(f, "names of images"),
+            Self::Part {
+                group: Some(group),
+                n_divided,
+                n_groups,
+            } => {
+                write!(
+                    f,
+                    "says which part a row belongs to, but divides {n_divided} of {n_groups} values of `{group}`"
+                )
+            }
+            Self::Part { group: None, .. } => {
+                write!(
+                    f,
+                    "says which part a row belongs to, but names no training rows"
+                )
+            }
+            Self::Target(disguise) => write!(f, "{disguise}"),
+        }
+    }
+}
+
+/// What a person should know about a column that is used, or might be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Doubt {
+    /// Looks like numbers, is taken for names.
+    NumberLooking {
+        /// Why: its name, its digits.
+        because: &'static str,
+    },
+    /// Hardly ever known.
+    MostlyMissing,
+    /// Numbers with other things among them.
+    Mixed {
+        /// Rows with something else.
+        n_other: usize,
+        /// Rows with anything.
+        n_present: usize,
+        /// Some of the other things, each with its first data row (from 1).
+        examples: Vec<(String, usize)>,
+    },
+    /// One value and gaps: only whether it is known says something.
+    OneValue,
+    /// Categories of which most occur in one row only.
+    RareCategories {
+        /// Those that do.
+        n_once: usize,
+    },
+    /// Positive and so skewed that its logarithm is easier to learn.
+    Skewed,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NumberLooking { because } => {
+                write!(f, "looks like a number, taken for a name: {because}")
+            }
+            Self::MostlyMissing => write!(f, "hardly ever known"),
+            Self::Mixed {
+                n_other,
+                n_present,
+                examples,
+            } => {
+                let examples: Vec<_> = examples
+                    .iter()
+                    .map(|(text, row)| format!("`{}` in row {row}", cut(text)))
+                    .collect();
+                write!(
+                    f,
+                    "not a number in {n_other} of {n_present} cells: {}",
+                    examples.join(", ")
+                )
+            }
+            Self::OneValue => write!(f, "one value and gaps"),
+            Self::RareCategories { n_once } => write!(f, "{n_once} values occur once"),
+            Self::Skewed => write!(f, "skewed: `scale = \"log\"` may suit it"),
+        }
+    }
+}
+
+/// What the person said about a table before its columns are inferred.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wishes {
+    /// The target.
+    pub target: TargetConfig,
+    /// The image column; `None`: found.
+    pub image: Option<String>,
+    /// The group column.
+    pub group: Option<String>,
+    /// The column of parts; `None`: found.
+    pub split: Option<String>,
+    /// Columns not to use.
+    pub ignore: Vec<String>,
+    /// Spellings of "missing" beside the empty cell.
+    pub missing: Vec<String>,
+}
+
+impl Wishes {
+    /// Only a target; all else found.
+    pub fn new(target: TargetConfig) -> Self {
+        let missing = crate::config::default_missing();
+        Self {
+            target,
+            image: None,
+            group: None,
+            split: None,
+            ignore: Vec::new(),
+            missing,
+        }
+    }
+}
+
+impl Schema {
+    /// Says of every column what it is, with the evidence.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`] where a column that was named is not there, [`Error::NoImageColumn`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight_data::schema::{Role, Schema, Wishes, target_of};
+    /// use sidelight_data::table::Table;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("houses.csv");
+    /// let rows: String = (0..40).map(|i| format!("{i}.jpg,{},{},{}\n", 1000 * i * i + 7, 1 + i % 5, 85000 + 250 * (i % 4) + 1)).collect();
+    /// std::fs::write(&path, format!("file_name,price,beds,zipcode\n{rows}"))?;
+    /// let table = Table::read(&path)?;
+    /// let schema = Schema::infer(&table, &Wishes::new(target_of(&table, &["price".into()])?))?;
+    /// let kind = |name| match &schema.column(name).unwrap().role { Role::Metadata(config) => format!("{:?}", config.kind), other => format!("{other:?}") };
+    /// assert_eq!((kind("beds").as_str(), kind("zipcode").as_str()), ("Continuous", "Categorical"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn infer(table: &Table, wishes: &Wishes) -> Result<Self> {
+        let targets = wishes.target.names();
+        for name in targets
+            .iter()
+            .chain(&wishes.group)
+            .chain(&wishes.split)
+            .chain(&wishes.ignore)
+        {
+            table.column(name)?;
+        }
+        let image = match &wishes.image {
+            Some(name) => table.column(name)?,
+            None => find_image(table, &targets)?,
+        };
+        let scanned = scan_targets(table, wishes);
+        let mut columns = Vec::with_capacity(table.columns.len());
+        for column in &table.columns {
+            let scan = Scan::new(column, &wishes.missing);
+            let is = |wish: &Option<String>| wish.as_ref() == Some(&column.name);
+            let mut doubts = Vec::new();
+            let role = if column.name == image.name {
+                Role::Image
+            } else if targets.contains(&column.name) {
+                Role::Target
+            } else if is(&wishes.group) {
+                Role::Group
+            } else if is(&wishes.split) {
+                Role::Split
+            } else if wishes.ignore.contains(&column.name) {
+                Role::Ignored(Reason::Told)
+            } else {
+                let role = guess(column, &scan, &mut doubts);
+                give_away(role, &scan, &scanned)
+            };
+            columns.push(ColumnSchema {
+                name: column.name.clone(),
+                role,
+                evidence: scan.evidence(),
+                doubts,
+            });
+        }
+        let mut schema = Self {
+            columns,
+            target: wishes.target.clone(),
+            suggested_group: None,
+        };
+        if wishes.group.is_none() {
+            let subject = schema.columns.iter().find(|column| {
+                column.role == Role::Ignored(Reason::Subject) && column.evidence.n_distinct > 1
+            });
+            schema.suggested_group = subject.map(|column| column.name.clone());
+        }
+        if wishes.split.is_none() {
+            schema.check_parts(table, wishes);
+        }
+        Ok(schema)
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&ColumnSchema> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The columns that are metadata, as a configuration has them.
+    pub fn metadata(&self) -> impl Iterator<Item = (&ColumnSchema, &MetadataConfig)> {
+        self.columns.iter().filter_map(|column| match &column.role {
+            Role::Metadata(config) => Some((column, config)),
+            _ => None,
+        })
+    }
+
+    /// A found column of parts is used where it divides no group and names training rows.
+    fn check_parts(&mut self, table: &Table, wishes: &Wishes) {
+        let Some(found) = self
+            .columns
+            .iter()
+            .position(|column| column.role == Role::Split)
+        else {
+            return;
+        };
+        let Some(parts) = table.find(&self.columns[found].name) else {
+            return;
+        };
+        let names = &self.columns[found].evidence.commonest;
+        let has_train = names
+            .iter()
+            .any(|(name, _)| part_named(name) == Some("train"));
+        let group = wishes
+            .group
+            .as_ref()
+            .or(self.suggested_group.as_ref())
+            .and_then(|name| table.find(name));
+        let (n_divided, n_groups) = group.map_or((0, 0), |group| divided_groups(group, parts));
+        let group = group
+            .filter(|_| n_divided > 0)
+            .map(|group| group.name.clone());
+        if group.is_some() || !has_train {
+            self.columns[found].role = Role::Ignored(Reason::Part {
+                group,
+                n_divided,
+                n_groups,
+            });
+        }
+    }
+}
+
+/// Groups of which rows are in several parts: how many of how many.
+pub(super) fn divided_groups(group: &Column, parts: &Column) -> (usize, usize) {
+    let mut part_of = std::collections::HashMap::new();
+    let mut divided = std::collections::HashSet::new();
+    for row in 0..group.len() {
+        let (Some(group), Some(part)) = (group.cell(row).to_text(), parts.cell(row).to_text())
+        else {
+            continue;
+        };
+        let part = part_named(&part);
+        let group = group.trim().to_owned();
+        if *part_of.entry(group.clone()).or_insert(part) != part {
+            divided.insert(group);
+        }
+    }
+    (divided.len(), part_of.len())
+}
+
+/// The column of images: `file_name`, embedded images, or text of which nearly all ends like an image's name.
+fn find_image<'a>(table: &'a Table, targets: &[String]) -> Result<&'a Column> {
+    let free = || {
+        table
+            .columns
+            .iter()
+            .filter(|column| !targets.contains(&column.name))
+    };
+    free()
+        .find(|column| matches!(column.values, Values::Members(_)))
+        .or_else(|| free().find(|column| column.name == "file_name"))
+        .or_else(|| free().find(|column| column.values.are_images()))
+        .or_else(|| free().find(|column| names_images(column)))
+        .ok_or_else(|| Error::NoImageColumn {
+            path: table.path.clone(),
+            columns: table.names(),
+        })
+}
+
+/// Whether the first thousand cells nearly all end like an image's name.
+fn names_images(column: &Column) -> bool {
+    let Values::Text(_) = column.values else {
+        return false;
+    };
+    let (mut n, mut n_images) = (0, 0);
+    for row in 0..column.len().min(1000) {
+        if let Cell::Text(text) = column.cell(row) {
+            let end = text
+                .trim()
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+            n += 1;
+            n_images += usize::from(
+                ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"].contains(&end.as_str()),
+            );
+        }
+    }
+    n > 0 && n_images * 10 >= n * 9
+}
+
+fn scan_targets<'a>(table: &'a Table, wishes: &Wishes) -> Vec<Target<'a>> {
+    let mut targets = Vec::new();
+    for name in wishes.target.names() {
+        let Some(column) = table.find(&name) else {
+            continue;
+        };
+        let scan = Scan::new(column, &wishes.missing);
+        let kind = wishes.target.kind;
+        let numbers = match kind {
+            TargetKind::Points | TargetKind::Value => scan.number_rows(),
+            TargetKind::Class | TargetKind::Classes => Vec::new(),
+        };
+        targets.push(Target {
+            name,
+            kind,
+            scan,
+            numbers,
+        });
+    }
+    targets
+}
+
+/// The role, or ignored where the column gives a target away.
+fn give_away(role: Role, scan: &Scan<'_>, targets: &[Target<'_>]) -> Role {
+    let numeric = match &role {
+        Role::Metadata(config) => config.kind == MetadataKind::Continuous,
+        Role::Ignored(Reason::Mixed) => false,
+        _ => return role,
+    };
+    match targets
+        .iter()
+        .find_map(|target| disguise(scan, numeric, target))
+    {
+        Some(disguise) => Role::Ignored(Reason::Target(disguise)),
+        None => role,
+    }
+}
+
+/// What a column is, when nobody said.
+fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
+    let (n_present, n_distinct) = (scan.n_present(), scan.n_distinct());
+    let metadata = |kind| Role::Metadata(MetadataConfig::new(kind));
+    if column.values.are_images() {
+        return Role::Ignored(Reason::ImageNames);
+    }
+    if n_present == 0 {
+        return Role::Ignored(Reason::Empty);
+    }
+    if n_distinct == 1 {
+        if scan.n_missing == 0 {
+            return Role::Ignored(Reason::Constant);
+        }
+        doubts.push(Doubt::OneValue);
+    }
+    if scan.n_missing as f64 > 0.95 * scan.n_rows() as f64 {
+        doubts.push(Doubt::MostlyMissing);
+    }
+    if names_images(column) {
+        return Role::Ignored(Reason::ImageNames);
+    }
+    if n_distinct > 1 && n_distinct <= 8 && scan.names.iter().all(|name| part_named(name).is_some())
+    {
+        return Role::Split;
+    }
+    if name::is_subject(&column.name) {
+        let unique = n_distinct == n_present;
+        return Role::Ignored(if unique {
+            Reason::Identifier
+        } else {
+            Reason::Subject
+        });
+    }
+    if is_boolean(scan) {
+        return metadata(MetadataKind::Boolean);
+    }
+    let numbers = scan.numbers();
+    let all_numbers = numbers.iter().all(Option::is_some);
+    let all_times = (!all_numbers || name::is_time(&column.name))
+        && scan
+            .names
+            .iter()
+            .all(|name| datetime(Cell::Text(name)).is_some());
+    if all_times {
+        return metadata(MetadataKind::Datetime);
+    }
+    if all_numbers {
+        let numbers: Vec<f64> = numbers.into_iter().flatten().collect();
+        return guess_number(&column.name, scan, &numbers, doubts);
+    }
+    let n_numbers: usize = numbers
+        .iter()
+        .zip(&scan.counts)
+        .filter(|(number, _)| number.is_some())
+        .map(|(_, count)| count)
+        .sum();
+    if n_numbers * 2 >= n_present && n_present - n_numbers <= n_present / 2 {
+        let others = (0..n_distinct).filter(|index| numbers[*index].is_none());
+        let examples = others
+            .take(3)
+            .map(|index| (scan.names[index].to_string(), scan.first_rows[index] + 1))
+            .collect();
+        doubts.push(Doubt::Mixed {
+            n_other: n_present - n_numbers,
+            n_present,
+            examples,
+        });
+        let few = n_distinct <= 20 && n_distinct * 3 <= n_present;
+        return if few {
+            metadata(MetadataKind::Categorical)
+        } else {
+            Role::Ignored(Reason::Mixed)
+        };
+    }
+    guess_text(scan, doubts)
+}
+
+/// Truth values: words that are, both sides seen (`F` alone may be "female"), or nothing but 0 and 1.
+fn is_boolean(scan: &Scan<'_>) -> bool {
+    if scan.n_distinct() > 12 {
+        return false;
+    }
+    let values: Option<Vec<bool>> = scan
+        .names
+        .iter()
+        .map(|name| boolean(Cell::Text(name)))
+        .collect();
+    let Some(values) = values else { return false };
+    let both = values.contains(&true) && values.contains(&false);
+    both || scan
+        .names
+        .iter()
+        .all(|name| ["true", "false", "yes", "no"].contains(&name.to_ascii_lowercase().as_str()))
+}
+
+fn guess_number(
+    column_name: &str,
+    scan: &Scan<'_>,
+    numbers: &[f64],
+    doubts: &mut Vec<Doubt>,
+) -> Role {
+    let metadata = |kind| Role::Metadata(MetadataConfig::new(kind));
+    let (n_present, n_distinct) = (scan.n_present(), scan.n_distinct());
+    let unique = n_present >= 5 && n_distinct as f64 >= 0.95 * n_present as f64;
+    let whole = numbers
+        .iter()
+        .all(|number| number.fract() == 0.0 && number.abs() < 1e18);
+    if whole {
+        let span = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+            - numbers.iter().copied().fold(f64::INFINITY, f64::min);
+        // 0, 1, 2, … down the table: the number of the row.
+        let counts_rows = unique
+            && n_distinct == n_present
+            && span == n_present as f64 - 1.0
+            && numbers.is_sorted();
+        if counts_rows
+            || (unique && (name::is_identifier(column_name) || name::is_code(column_name)))
+        {
+            return Role::Ignored(Reason::Identifier);
+        }
+        if let Some(because) = code_like(column_name, scan, numbers, span) {
+            if n_distinct * 2 > n_present && n_present >= 20 {
+                return Role::Ignored(Reason::Identifier);
+            }
+            doubts.push(Doubt::NumberLooking { because });
+            return metadata(MetadataKind::Categorical);
+        }
+    }
+    if is_skewed(numbers, &scan.counts) {
+        doubts.push(Doubt::Skewed);
+    }
+    metadata(MetadataKind::Continuous)
+}
+
+/// Why whole numbers are codes, if they are.
+fn code_like(
+    column_name: &str,
+    scan: &Scan<'_>,
+    numbers: &[f64],
+    span: f64,
+) -> Option<&'static str> {
+    // 01234: a quantity is not written with leading zeros; a counter (007 of 120) is.
+    let padded = |name: &str| {
+        name.len() >= 4 && name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if scan.names.iter().any(|name| padded(name)) {
+        return Some("leading zeros");
+    }
+    if name::is_code(column_name) || name::is_identifier(column_name) {
+        return Some("its name says a code");
+    }
+    let digits = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then_some(name.len())
+    };
+    let width = digits(&scan.names[0])?;
+    let same_width = width >= 4 && scan.names.iter().all(|name| digits(name) == Some(width));
+    let years = numbers
+        .iter()
+        .all(|number| (1800.0..=2100.0).contains(number));
+    // Quantities are often round, and fill their range; codes do neither.
+    let round = numbers.iter().fold(0_u64, |divisor, number| {
+        greatest_common_divisor(divisor, *number as u64)
+    }) >= 5;
+    let sparse = (numbers.len() as f64) < 0.05 * (span + 1.0);
+    let repeats = numbers.len() * 3 <= scan.n_present();
+    (same_width && !years && !round && sparse && repeats)
+        .then_some("all have the same number of digits, and few occur")
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
+/// Whether positive values reach over a factor of 20 and lean far to the right.
+pub(super) fn is_skewed(numbers: &[f64], counts: &[usize]) -> bool {
+    let n: f64 = counts.iter().sum::<usize>() as f64;
+    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if numbers.len() < 10 || least <= 0.0 || greatest < 20.0 * least {
+        return false;
+    }
+    let moment = |f: &dyn Fn(f64) -> f64| {
+        numbers
+            .iter()
+            .zip(counts)
+            .map(|(x, count)| f(*x) * *count as f64)
+            .sum::<f64>()
+            / n
+    };
+    let mean = moment(&|x| x);
+    let variance = moment(&|x| (x - mean).powi(2));
+    // Skewness above 1 is called high (Bulmer 1979, "Principles of Statistics", ch. 4).
+    variance > 0.0 && moment(&|x| (x - mean).powi(3)) / variance.powf(1.5) > 1.0
+}
+
+fn guess_text(scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
+    let (n_present, n_distinct) = (scan.n_present(), scan.n_distinct());
+    let n_words: usize = scan
+        .names
+        .iter()
+        .map(|name| name.split_whitespace().count())
+        .sum();
+    let sentences = n_words as f64 / n_distinct as f64 > 5.0;
+    let mostly_unique = n_present >= 5 && n_distinct as f64 >= 0.95 * n_present as f64
+        || n_present >= 20 && n_distinct * 2 > n_present;
+    if mostly_unique {
+        return Role::Ignored(if sentences {
+            Reason::FreeText
+        } else {
+            Reason::Identifier
+        });
+    }
+    if scan.names.iter().all(|name| name.starts_with(['[', '{'])) {
+        return Role::Ignored(Reason::FreeText);
+    }
+    let n_once = scan.counts.iter().filter(|count| **count == 1).count();
+    if n_once * 2 > n_distinct && n_distinct > 4 {
+        doubts.push(Doubt::RareCategories { n_once });
+    }
+    Role::Metadata(MetadataConfig::new(MetadataKind::Categorical))
+}
+
+impl fmt::Display for ColumnSchema {
+    /// `zipcode: categorical (49 distinct, 36372 to 98021; looks like a number, …)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = match &self.role {
+            Role::Image => "image".to_owned(),
+            Role::Target => "target".to_owned(),
+            Role::Group => "group".to_owned(),
+            Role::Split => "split".to_owned(),
+            Role::Metadata(config) => format!("{:?}", config.kind).to_lowercase(),
+            Role::Ignored(reason) => format!("ignored, {reason}"),
+        };
+        write!(f, "{}: {role} ({}", self.name, self.evidence)?;
+        for doubt in &self.doubts {
+            write!(f, "; {doubt}")?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// `3 continuous, 1 categorical`, for one line about many columns.
+pub(super) fn kinds_in_words(schema: &Schema) -> String {
+    let kinds = [
+        MetadataKind::Boolean,
+        MetadataKind::Continuous,
+        MetadataKind::Categorical,
+        MetadataKind::Datetime,
+    ];
+    let counted = kinds.into_iter().filter_map(|kind| {
+        let names: Vec<&str> = schema
+            .metadata()
+            .filter(|(_, config)| config.kind == kind)
+            .map(|(column, _)| column.name.as_str())
+            .collect();
+        let kind = format!("{kind:?}").to_lowercase();
+        match names.len() {
+            0 => None,
+            1..=8 => Some(format!("{kind}: {}", names.join(", "))),
+            n => Some(format!(
+                "{kind}: {}, {} … {} ({n} columns)",
+                names[0],
+                names[1],
+                names[n - 1]
+            )),
+        }
+    });
+    counted.collect::<Vec<_>>().join("; ")
+}

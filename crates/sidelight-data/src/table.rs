@@ -1,0 +1,427 @@
+//! Rows and columns from a file; every cell remembers where it came from.
+//!
+//! [`Table::read`] reads a table as a whole, [`Pieces`] so many rows at a time, by the same readers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::Array as _;
+
+use crate::error::{Error, Place, Result};
+use crate::store::RemoteConfig;
+
+mod accumulate;
+mod csv;
+mod folder;
+mod jsonl;
+mod parquet;
+mod pieces;
+mod tar;
+#[cfg(test)]
+mod tests;
+mod webdataset;
+
+use accumulate::Accumulator;
+use pieces::Reading;
+
+pub use pieces::{BadRow, MAX_ROW_BYTES, Piece, Pieces, Take};
+pub use webdataset::{Member, Sample};
+
+/// A table read from CSV, TSV, JSON Lines, Parquet, an imagefolder directory or tar archives: columns in Arrow arrays.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The file (the metadata file inside, for an imagefolder).
+    pub path: PathBuf,
+    /// What relative image paths are relative to.
+    pub root: PathBuf,
+    /// The columns, in the file's order; all of one length.
+    pub columns: Vec<Column>,
+    /// Number of rows.
+    pub n_rows: usize,
+    /// Which row of the whole table the first is, from 0: not 0 in a [`Piece`].
+    pub first_row: usize,
+    /// Line of each row, where the format has lines and rows can span several; `None`: no lines, or one line a row.
+    pub lines: Option<Arc<[u32]>>,
+    /// The files the rows came from, in order, where there are several (an imagefolder with a metadata file
+    /// for each part); empty: all came from `path`.
+    pub files: Vec<SourceFile>,
+    /// Of a webdataset: where each row came from.
+    pub samples: Option<Vec<Sample>>,
+}
+
+/// One of the files that a table was put together from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Number of its rows.
+    pub n_rows: usize,
+}
+
+/// One column.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its name in the file.
+    pub name: String,
+    /// Its cells.
+    pub values: Values,
+}
+
+/// The cells of a column, as the file types them: CSV has text only.
+#[derive(Debug, Clone)]
+pub enum Values {
+    /// Text; an empty cell is missing.
+    Text(arrow_array::LargeStringArray),
+    /// Numbers.
+    Number(arrow_array::Float64Array),
+    /// true/false.
+    Boolean(arrow_array::BooleanArray),
+    /// Bytes of an image (Hugging Face's `{bytes, path}` struct), with the path where one is given.
+    Image {
+        /// Encoded image.
+        bytes: arrow_array::LargeBinaryArray,
+        /// Its name.
+        path: arrow_array::LargeStringArray,
+    },
+    /// Images that are members of archives.
+    Members(Vec<Option<Arc<Member>>>),
+    /// Cells of several types, in a [`Piece`].
+    Mixed(Vec<Scalar>),
+}
+
+/// A cell with a type of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// Nothing.
+    Missing,
+    /// true or false.
+    Boolean(bool),
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(String),
+}
+
+/// One cell as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    /// Nothing.
+    Missing,
+    /// Text.
+    Text(&'a str),
+    /// A number.
+    Number(f64),
+    /// true or false.
+    Boolean(bool),
+    /// An embedded image.
+    Image(&'a [u8]),
+    /// An image in an archive.
+    Member(&'a Arc<Member>),
+}
+
+impl Table {
+    /// Reads a table by its extension (`csv`, `tsv`, `jsonl`/`ndjson`, `parquet`, `tar`), or a directory
+    /// that holds `metadata.csv|jsonl|parquet` or tar archives.
+    ///
+    /// A CSV is UTF-8 with a header; where the header has no comma, semicolons or tabs separate.
+    /// An imagefolder directory may hold one metadata file, or one in each of `train/`, `valid/`, `test/`
+    /// (then the table has a column `split`), or no metadata file but a folder of images per class
+    /// (then it has the columns `file_name` and `label`).
+    ///
+    /// A webdataset is one tar archive, several as `shards-{000..009}.tar`, or a folder of them. Files whose names are the
+    /// same up to the first dot are a row: `key.jpg` (or `png`, `webp`, `tif`, `bmp`) its image, the keys of `key.json`
+    /// its cells; `key.cls` and `key.txt` are the columns `cls` and `txt`. Images stay in the archives until they are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] and the table errors, each with its [`Place`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight_data::table::{Cell, Table};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("houses.csv");
+    /// std::fs::write(&path, "file_name,beds\n1.jpg,4\n2.jpg,\n")?;
+    /// let table = Table::read(&path)?;
+    /// assert_eq!(table.n_rows, 2);
+    /// assert_eq!(table.column("beds")?.cell(0), Cell::Text("4"));
+    /// assert_eq!(table.column("beds")?.cell(1), Cell::Missing);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self::all_of(path, &RemoteConfig::default(), Reading::Whole)?.table)
+    }
+
+    /// As [`Table::read`]; tar archives may also be addresses in an object store or on an HTTP server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::read`]; those of [`Store::shards`](crate::store::Store::shards).
+    pub fn read_with(path: &Path, remote: &RemoteConfig) -> Result<Self> {
+        Ok(Self::all_of(path, remote, Reading::Whole)?.table)
+    }
+
+    /// As [`Table::read_with`], but a row that cannot be read is noted and keeps its place without cells. Of an archive that
+    /// breaks off there are the rows before. Of a folder with a metadata file in each part every row must be readable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pieces::next`].
+    pub fn read_with_gaps(path: &Path, remote: &RemoteConfig) -> Result<Piece> {
+        Self::all_of(path, remote, Reading::WholeWithGaps)
+    }
+
+    fn all_of(path: &Path, remote: &RemoteConfig, reading: Reading) -> Result<Piece> {
+        if path.is_dir() && webdataset::archives(path, remote)?.is_none() {
+            let table = folder::read(path)?;
+            let bad = Vec::new();
+            return Ok(Piece { table, bad });
+        }
+        let mut rows = pieces::open(path, remote)?;
+        let piece = rows.take(0, Take::ALL, reading)?;
+        let table = &piece.table;
+        if table.n_rows == 0 || table.columns.is_empty() {
+            return Err(Error::EmptyTable {
+                path: path.to_path_buf(),
+                what: "row",
+            });
+        }
+        Ok(piece)
+    }
+
+    /// So many rows from this one on (from 0).
+    fn slice(&self, start: usize, n_rows: usize) -> Self {
+        let columns = self.columns.iter().map(|column| Column {
+            name: column.name.clone(),
+            values: column.values.slice(start, n_rows),
+        });
+        Self {
+            path: self.path.clone(),
+            root: self.root.clone(),
+            columns: columns.collect(),
+            n_rows,
+            first_row: self.first_row + start,
+            lines: self
+                .lines
+                .as_ref()
+                .map(|lines| lines[start..start + n_rows].into()),
+            files: self.files.clone(),
+            samples: self
+                .samples
+                .as_ref()
+                .map(|samples| samples[start..start + n_rows].to_vec()),
+        }
+    }
+
+    /// A table of one file; image paths are relative to its folder.
+    fn of_file(
+        path: &Path,
+        columns: Vec<Column>,
+        n_rows: usize,
+        lines: Option<Arc<[u32]>>,
+    ) -> Self {
+        let root = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        Self {
+            path: path.to_path_buf(),
+            root,
+            columns,
+            n_rows,
+            first_row: 0,
+            lines,
+            files: Vec::new(),
+            samples: None,
+        }
+    }
+
+    /// The column of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`], with the nearest name.
+    pub fn column(&self, name: &str) -> Result<&Column> {
+        self.find(name).ok_or_else(|| Error::NoColumn {
+            path: self.path.clone(),
+            name: name.to_owned(),
+            columns: self.names(),
+        })
+    }
+
+    /// The column of this name, if there is one.
+    pub fn find(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The columns' names, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect()
+    }
+
+    /// Where a cell is: `row` counts from 0, in a piece from its first row.
+    pub fn place(&self, row: usize, column: &str) -> Place {
+        self.row_place(row).with_column(column)
+    }
+
+    /// Where a row is: `row` counts from 0, in a piece from its first row.
+    pub fn row_place(&self, row: usize) -> Place {
+        if let Some(sample) = self.samples.as_ref().and_then(|samples| samples.get(row)) {
+            return sample.place(self.first_row + row);
+        }
+        let (mut file, mut row_in_file) = (&self.path, self.first_row + row);
+        for source in &self.files {
+            file = &source.path;
+            if row_in_file < source.n_rows {
+                break;
+            }
+            row_in_file -= source.n_rows;
+        }
+        let line = match &self.lines {
+            Some(lines) => lines.get(row).map(|line| *line as usize),
+            None => match extension(file).as_str() {
+                "csv" | "tsv" | "tab" => Some(row_in_file + 2),
+                "jsonl" | "ndjson" => Some(row_in_file + 1),
+                _ => None,
+            },
+        }
+        // Tables put together from files without lines have 0 there.
+        .filter(|line| *line > 0);
+        Place {
+            line,
+            ..Place::file(file).with_row(row_in_file + 1)
+        }
+    }
+}
+
+impl Column {
+    /// The cell in this row (from 0).
+    ///
+    /// An empty or blank text is missing, and so is a number that is NaN.
+    pub fn cell(&self, row: usize) -> Cell<'_> {
+        match &self.values {
+            Values::Text(cells) => text_cell(cells, row),
+            Values::Number(cells) if cells.is_null(row) || cells.value(row).is_nan() => {
+                Cell::Missing
+            }
+            Values::Number(cells) => Cell::Number(cells.value(row)),
+            Values::Boolean(cells) if cells.is_null(row) => Cell::Missing,
+            Values::Boolean(cells) => Cell::Boolean(cells.value(row)),
+            // A row of an embedded column may name a file instead.
+            Values::Image { bytes, path } if bytes.is_null(row) => text_cell(path, row),
+            Values::Image { bytes, .. } => Cell::Image(bytes.value(row)),
+            Values::Members(members) => members[row].as_ref().map_or(Cell::Missing, Cell::Member),
+            Values::Mixed(cells) => cells[row].cell(),
+        }
+    }
+
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A column of text.
+    pub fn text<'a>(name: &str, cells: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        let values = Values::Text(cells.into_iter().collect());
+        Self {
+            name: name.to_owned(),
+            values,
+        }
+    }
+}
+
+impl Values {
+    /// Whether it holds images themselves, not their names.
+    pub fn are_images(&self) -> bool {
+        matches!(self, Self::Image { .. } | Self::Members(_))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(cells) => cells.len(),
+            Self::Number(cells) => cells.len(),
+            Self::Boolean(cells) => cells.len(),
+            Self::Image { bytes, .. } => bytes.len(),
+            Self::Members(members) => members.len(),
+            Self::Mixed(cells) => cells.len(),
+        }
+    }
+
+    fn slice(&self, start: usize, n: usize) -> Self {
+        match self {
+            Self::Text(cells) => Self::Text(cells.slice(start, n)),
+            Self::Number(cells) => Self::Number(cells.slice(start, n)),
+            Self::Boolean(cells) => Self::Boolean(cells.slice(start, n)),
+            Self::Image { bytes, path } => Self::Image {
+                bytes: bytes.slice(start, n),
+                path: path.slice(start, n),
+            },
+            Self::Members(members) => Self::Members(members[start..start + n].to_vec()),
+            Self::Mixed(cells) => Self::Mixed(cells[start..start + n].to_vec()),
+        }
+    }
+}
+
+impl Scalar {
+    /// As a cell.
+    fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Boolean(cell) => Cell::Boolean(*cell),
+            Self::Number(cell) => Cell::Number(*cell),
+            Self::Text(cell) if !cell.trim().is_empty() => Cell::Text(cell),
+            Self::Missing | Self::Text(_) => Cell::Missing,
+        }
+    }
+}
+
+impl<'a> Cell<'a> {
+    /// The cell as one would write it: a whole number without a decimal point; nothing for a missing one or an image.
+    pub fn to_text(self) -> Option<std::borrow::Cow<'a, str>> {
+        match self {
+            Self::Missing | Self::Image(_) | Self::Member(_) => None,
+            Self::Text(text) => Some(text.into()),
+            Self::Number(number) => Some(number.to_string().into()),
+            Self::Boolean(boolean) => Some(if boolean { "true" } else { "false" }.into()),
+        }
+    }
+}
+
+fn text_cell(cells: &arrow_array::LargeStringArray, row: usize) -> Cell<'_> {
+    if cells.is_null(row) {
+        return Cell::Missing;
+    }
+    match cells.value(row) {
+        text if text.trim().is_empty() => Cell::Missing,
+        text => Cell::Text(text),
+    }
+}
+
+/// The extension in lower case; empty where there is none.
+fn extension(path: &Path) -> String {
+    path.extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default()
+}
+
+/// An error where two columns share a name.
+fn unique_names<'a>(path: &Path, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut seen = std::collections::HashMap::new();
+    for (position, name) in names.into_iter().enumerate() {
+        if let Some(first) = seen.insert(name, position) {
+            return Err(Error::DuplicateColumn {
+                path: path.to_path_buf(),
+                name: name.to_owned(),
+                first: first + 1,
+                second: position + 1,
+            });
+        }
+    }
+    Ok(())
+}

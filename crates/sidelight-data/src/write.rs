@@ -1,0 +1,13 @@
+//! Files and tables written whole or not at all: [`write_whole`], [`FolderWriter`], [`TableWriter`] (CSV, JSON Lines,
+//! Parquet) and, on top of it, [`PredictionsWriter`].
+
+mod predictions;
+mod table;
+mod whole;
+
+pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
+pub use table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
+pub use whole::{
+    FolderWriter, WholeFile, cannot_write, hidden_sibling, recover_folder, remove_folder_if_there,
+    write_whole,
+};

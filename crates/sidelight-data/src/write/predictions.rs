@@ -1,0 +1,526 @@
+//! Predictions as a table: which columns there are for which task.
+//!
+//! | task | target columns | prediction columns |
+//! |---|---|---|
+//! | `points` | `true_x0`, `true_y0`, … | `x0`, `y0`, … |
+//! | `class` | `true_<column>` | `prediction`, `probability`, `p(<class>)` … |
+//! | `classes` | `true_<label>` … (1, 0) | `p(<label>)` … |
+//! | `value` | `true_<column>` … | `<column>` … |
+//!
+//! `row` (the first data row of the table is 1) and `image` come first; a row whose image could
+//! not be read keeps its place with its predictions missing.
+
+use std::path::Path;
+
+use super::table::{ColumnKind, TableWriter, Value};
+use crate::dataset::{Dataset, ImageSource, Targets};
+use crate::error::Result;
+use crate::task::{Prediction, Task, argmax};
+
+/// A column beside `row`, `image` and the predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// `group`.
+    Group,
+    /// The target's columns, each with `true_` before its name.
+    Target,
+    /// `loss`.
+    Loss,
+    /// `problem`: why there is no prediction.
+    Problem,
+}
+
+/// A row of the table of predictions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictionRow<'a> {
+    /// Data row of the table, the first being 1.
+    pub row: usize,
+    /// The image as the table names it.
+    pub image: String,
+    /// Its group.
+    pub group: Option<String>,
+    /// What is true.
+    pub target: Option<TargetCell<'a>>,
+    /// What the model says; `None`: its image could not be read.
+    pub prediction: Option<&'a Prediction>,
+    /// Its loss, where the target is known.
+    pub loss: Option<f32>,
+    /// Why there is no prediction.
+    pub problem: Option<String>,
+}
+
+/// The target of one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TargetCell<'a> {
+    /// All targets.
+    pub targets: &'a Targets,
+    /// Which of them.
+    pub position: usize,
+}
+
+/// Rows of a data set with their predictions (and losses), one a position, ready to be written.
+pub fn prediction_rows<'a>(
+    dataset: &'a Dataset,
+    positions: &'a [usize],
+    predictions: &'a [Option<Prediction>],
+    losses: Option<&'a [f32]>,
+) -> impl Iterator<Item = PredictionRow<'a>> + 'a {
+    positions
+        .iter()
+        .zip(predictions)
+        .enumerate()
+        .map(move |(at, (&position, prediction))| PredictionRow {
+            row: dataset.rows[position] + 1,
+            image: name_of(&dataset.images[position]),
+            group: dataset
+                .groups
+                .as_ref()
+                .map(|groups| groups[position].to_string()),
+            target: dataset
+                .targets
+                .as_ref()
+                .map(|targets| TargetCell { targets, position }),
+            prediction: prediction.as_ref(),
+            loss: losses.map(|losses| losses[at]),
+            problem: None,
+        })
+}
+
+fn name_of(image: &ImageSource) -> String {
+    match image {
+        ImageSource::Path(path) => path.to_string_lossy().into_owned(),
+        ImageSource::Bytes { name, .. } => name.clone(),
+        ImageSource::Member(member) => member.name.clone(),
+    }
+}
+
+/// Writes predictions as CSV, JSON Lines or Parquet, by the path's ending.
+/// Dropped before [`finish`](Self::finish), it leaves nothing.
+///
+/// # Example
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("predictions.csv");
+/// use sidelight::run::{PredictionRow, PredictionsWriter};
+/// use sidelight_data::task::{Prediction, Task};
+///
+/// let task = Task::Class {
+///     column: "species".into(),
+///     names: vec!["oak".into(), "elm".into()],
+///     counts: vec![5, 7],
+/// };
+/// let mut writer = PredictionsWriter::create(&path, &task, &[])?;
+/// writer.write(&[PredictionRow {
+///     row: 1,
+///     image: "a.jpg".into(),
+///     group: None,
+///     target: None,
+///     prediction: Some(&Prediction::Class { probabilities: vec![0.25, 0.75] }),
+///     loss: None,
+///     problem: None,
+/// }])?;
+/// writer.finish()?;
+/// assert_eq!(
+///     std::fs::read_to_string(&path)?,
+///     "row,image,prediction,probability,p(oak),p(elm)\n1,a.jpg,elm,0.75,0.25,0.75\n"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct PredictionsWriter {
+    table: TableWriter,
+    task: Task,
+    extras: Vec<Extra>,
+}
+
+impl PredictionsWriter {
+    /// Begins the table.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutputFormat`](crate::Error::OutputFormat), [`Error::Write`](crate::Error::Write).
+    pub fn create(path: &Path, task: &Task, extras: &[Extra]) -> Result<Self> {
+        Self::with_labels(path, task, extras, &[])
+    }
+
+    /// As [`PredictionsWriter::create`], with columns of the caller's before all others (which arm, which fold):
+    /// see [`PredictionsWriter::write_labelled`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PredictionsWriter::create`].
+    pub fn with_labels(
+        path: &Path,
+        task: &Task,
+        extras: &[Extra],
+        labels: &[(&str, ColumnKind)],
+    ) -> Result<Self> {
+        let own = labels
+            .iter()
+            .map(|(name, kind)| ((*name).to_owned(), *kind));
+        let mut columns: Vec<_> = own.chain(columns(task, extras)).collect();
+        made_different(&mut columns);
+        let table = TableWriter::create(path, &columns)?;
+        Ok(Self {
+            table,
+            task: task.clone(),
+            extras: extras.to_vec(),
+        })
+    }
+
+    /// The names of the columns.
+    pub fn names(&self) -> &[String] {
+        self.table.names()
+    }
+
+    /// The columns that a table for this task with these extras has.
+    pub fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
+        columns(task, extras)
+    }
+
+    /// Appends rows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`](crate::Error::Write).
+    ///
+    /// # Panics
+    ///
+    /// Where a prediction is of another task.
+    pub fn write(&mut self, rows: &[PredictionRow<'_>]) -> Result<()> {
+        rows.iter()
+            .try_for_each(|row| self.table.write(&cells(&self.task, &self.extras, row)))
+    }
+
+    /// Appends rows of which all have these labels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`](crate::Error::Write).
+    ///
+    /// # Panics
+    ///
+    /// As [`PredictionsWriter::write`]; where the labels are not those that the table began with.
+    pub fn write_labelled(
+        &mut self,
+        labels: &[Value<'_>],
+        rows: &[PredictionRow<'_>],
+    ) -> Result<()> {
+        rows.iter().try_for_each(|row| {
+            let mut labelled = labels.to_vec();
+            labelled.extend(cells(&self.task, &self.extras, row));
+            self.table.write(&labelled)
+        })
+    }
+
+    /// Puts the table in its place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`](crate::Error::Write).
+    pub fn finish(self) -> Result<()> {
+        self.table.finish()
+    }
+}
+
+fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
+    let mut columns = vec![
+        ("row".to_owned(), ColumnKind::Integer),
+        ("image".to_owned(), ColumnKind::Text),
+    ];
+    if extras.contains(&Extra::Group) {
+        columns.push(("group".to_owned(), ColumnKind::Text));
+    }
+    if extras.contains(&Extra::Target) {
+        let kind = target_kind(task);
+        columns.extend(
+            target_names(task)
+                .iter()
+                .map(|name| (format!("true_{name}"), kind)),
+        );
+    }
+    columns.extend(prediction_columns(task));
+    if extras.contains(&Extra::Loss) {
+        columns.push(("loss".to_owned(), ColumnKind::Single));
+    }
+    if extras.contains(&Extra::Problem) {
+        columns.push(("problem".to_owned(), ColumnKind::Text));
+    }
+    made_different(&mut columns);
+    columns
+}
+
+/// A target called `row` or `loss` must not hide ours, nor the other way round.
+fn made_different(columns: &mut [(String, ColumnKind)]) {
+    for at in 1..columns.len() {
+        let mut n = 2;
+        let wanted = columns[at].0.clone();
+        while columns[..at].iter().any(|(name, _)| *name == columns[at].0) {
+            columns[at].0 = format!("{wanted}_{n}");
+            n += 1;
+        }
+    }
+}
+
+fn target_names(task: &Task) -> Vec<String> {
+    match task {
+        Task::Points { columns, .. } | Task::Value { columns, .. } => columns.clone(),
+        Task::Class { column, .. } => vec![column.clone()],
+        Task::Classes { names, .. } => names.clone(),
+    }
+}
+
+fn target_kind(task: &Task) -> ColumnKind {
+    match task {
+        Task::Points { .. } => ColumnKind::Single,
+        Task::Class { .. } => ColumnKind::Text,
+        Task::Classes { .. } => ColumnKind::Integer,
+        Task::Value { .. } => ColumnKind::Number,
+    }
+}
+
+fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
+    let probability = |name: &String| (format!("p({name})"), ColumnKind::Single);
+    match task {
+        Task::Points { columns, .. } => columns
+            .iter()
+            .map(|name| (name.clone(), ColumnKind::Single))
+            .collect(),
+        Task::Value { columns, .. } => columns
+            .iter()
+            .map(|name| (name.clone(), ColumnKind::Number))
+            .collect(),
+        Task::Class { names, .. } => [
+            ("prediction".to_owned(), ColumnKind::Text),
+            ("probability".to_owned(), ColumnKind::Single),
+        ]
+        .into_iter()
+        .chain(names.iter().map(probability))
+        .collect(),
+        Task::Classes { names, .. } => names.iter().map(probability).collect(),
+    }
+}
+
+fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Vec<Value<'a>> {
+    let text = |text: &'a Option<String>| {
+        text.as_ref()
+            .map_or(Value::Missing, |text| Value::Text(text.as_str().into()))
+    };
+    let mut cells = vec![
+        Value::Integer(row.row as i64),
+        Value::Text(row.image.as_str().into()),
+    ];
+    if extras.contains(&Extra::Group) {
+        cells.push(text(&row.group));
+    }
+    if extras.contains(&Extra::Target) {
+        cells.extend(target_cells(task, row.target));
+    }
+    match row.prediction {
+        Some(prediction) => prediction_cells(task, prediction, &mut cells),
+        None => cells.extend(prediction_columns(task).iter().map(|_| Value::Missing)),
+    }
+    if extras.contains(&Extra::Loss) {
+        cells.push(row.loss.map_or(Value::Missing, Value::Single));
+    }
+    if extras.contains(&Extra::Problem) {
+        cells.push(text(&row.problem));
+    }
+    cells
+}
+
+fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec<Value<'a>>) {
+    match (task, prediction) {
+        (Task::Points { .. }, Prediction::Points { xy }) => {
+            cells.extend(xy.iter().flatten().map(|&at| Value::Single(at)));
+        }
+        (Task::Value { .. }, Prediction::Value { values }) => {
+            cells.extend(values.iter().map(|&value| Value::Number(value)));
+        }
+        (Task::Classes { .. }, Prediction::Classes { probabilities }) => {
+            cells.extend(probabilities.iter().map(|&p| Value::Single(p)));
+        }
+        (Task::Class { names, .. }, Prediction::Class { probabilities }) => {
+            let best = argmax(probabilities).expect("a task has at least two classes");
+            cells.push(Value::Text(names[best].as_str().into()));
+            cells.push(Value::Single(probabilities[best]));
+            cells.extend(probabilities.iter().map(|&p| Value::Single(p)));
+        }
+        _ => panic!("a prediction of another task: {prediction:?}"),
+    }
+}
+
+fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a>> {
+    let n = target_names(task).len();
+    let Some(TargetCell { targets, position }) = target else {
+        return vec![Value::Missing; n];
+    };
+    match targets {
+        Targets::Points { n_points, xy } => xy[position * n_points..][..*n_points]
+            .iter()
+            .flatten()
+            .map(|&at| Value::Single(at))
+            .collect(),
+        Targets::Class { names, index } => vec![match index[position] {
+            Some(index) => Value::Text(names[index as usize].as_str().into()),
+            None => Value::Missing,
+        }],
+        Targets::Classes { names, present } => {
+            let row = &present[position * names.len()..][..names.len()];
+            label_cells(task, names, row)
+        }
+        Targets::Value { names, values } => values[position * names.len()..][..names.len()]
+            .iter()
+            .map(|&value| Value::Number(value))
+            .collect(),
+    }
+}
+
+/// The labels of the table in the order of the task's: a table may name them in another order, or lack some.
+fn label_cells(task: &Task, names: &[String], row: &[Option<bool>]) -> Vec<Value<'static>> {
+    let found = |label: &String| names.iter().position(|name| name == label);
+    target_names(task)
+        .iter()
+        .map(|label| match found(label).and_then(|at| row[at]) {
+            Some(present) => Value::Integer(present.into()),
+            None => Value::Missing,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Normalizer, TargetScale};
+    use crate::dataset::Metadata;
+    use std::path::PathBuf;
+
+    fn points() -> Task {
+        Task::Points {
+            columns: ["x0", "y0"].map(String::from).to_vec(),
+            symmetric: Vec::new(),
+            normalizer: Normalizer::Diagonal,
+        }
+    }
+
+    fn value(column: &str) -> Task {
+        Task::Value {
+            columns: vec![column.into()],
+            scale: TargetScale::Linear,
+            mean: vec![0.0],
+            sd: vec![1.0],
+            range: vec![[0.0, 1.0]],
+        }
+    }
+
+    fn csv(task: &Task, extras: &[Extra], rows: &[PredictionRow<'_>]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.csv");
+        let mut writer = PredictionsWriter::create(&path, task, extras).unwrap();
+        writer.write(rows).unwrap();
+        writer.finish().unwrap();
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn validation_rows_have_group_target_prediction_and_loss() {
+        let dataset = Dataset {
+            path: PathBuf::from("table.csv"),
+            rows: vec![0, 4],
+            images: ["a.jpg", "b.jpg"]
+                .map(|name| ImageSource::Path(name.into()))
+                .to_vec(),
+            metadata: Metadata::default(),
+            targets: Some(Targets::Points {
+                n_points: 1,
+                xy: vec![[1.0, 2.5], [f32::NAN, f32::NAN]],
+            }),
+            groups: Some(vec![7, 8]),
+            parts: None,
+            remarks: Vec::new(),
+        };
+        let predictions = [
+            Some(Prediction::Points {
+                xy: vec![[1.5, 2.0]],
+            }),
+            None,
+        ];
+        let rows: Vec<_> =
+            prediction_rows(&dataset, &[1, 0], &predictions, Some(&[0.5, f32::NAN])).collect();
+        let extras = [Extra::Group, Extra::Target, Extra::Loss];
+        insta::assert_snapshot!(csv(&points(), &extras, &rows), @r"
+        row,image,group,true_x0,true_y0,x0,y0,loss
+        5,b.jpg,8,,,1.5,2,0.5
+        1,a.jpg,7,1,2.5,,,
+        ");
+    }
+
+    #[test]
+    fn a_row_without_prediction_says_why() {
+        let row = PredictionRow {
+            row: 3,
+            image: "broken.jpg".into(),
+            group: None,
+            target: None,
+            prediction: None,
+            loss: None,
+            problem: Some("cannot decode broken.jpg".into()),
+        };
+        insta::assert_snapshot!(csv(&value("price"), &[Extra::Problem], &[row]), @r"
+        row,image,price,problem
+        3,broken.jpg,,cannot decode broken.jpg
+        ");
+    }
+
+    #[test]
+    fn a_target_named_as_one_of_our_columns_hides_nothing() {
+        let names = |task| -> Vec<String> {
+            columns(&task, &[Extra::Loss])
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect()
+        };
+        assert_eq!(names(value("row")), ["row", "image", "row_2", "loss"]);
+        assert_eq!(names(value("loss")), ["row", "image", "loss", "loss_2"]);
+    }
+
+    #[test]
+    fn labels_are_matched_by_name() {
+        let task = Task::Classes {
+            names: ["cat", "dog", "owl"].map(String::from).to_vec(),
+            counts: vec![1; 3],
+            known: vec![1; 3],
+        };
+        let targets = Targets::Classes {
+            names: ["dog", "cat"].map(String::from).to_vec(),
+            present: vec![Some(true), None],
+        };
+        let cells = target_cells(
+            &task,
+            Some(TargetCell {
+                targets: &targets,
+                position: 0,
+            }),
+        );
+        assert_eq!(cells, [Value::Missing, Value::Integer(1), Value::Missing]);
+    }
+
+    #[test]
+    fn equal_probabilities_give_the_first_class() {
+        let task = Task::Class {
+            column: "kind".into(),
+            names: ["a", "b"].map(String::from).to_vec(),
+            counts: vec![1, 1],
+        };
+        let mut cells = Vec::new();
+        prediction_cells(
+            &task,
+            &Prediction::Class {
+                probabilities: vec![0.5, 0.5],
+            },
+            &mut cells,
+        );
+        assert_eq!(cells[0], Value::Text("a".into()));
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of what is public.
+
+mod real_data;

@@ -1,0 +1,145 @@
+//! Every image once: its fingerprint, and with it the sets of images that are the same.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::Serialize;
+use sha2::Digest as _;
+
+use super::fingerprint::{Fingerprint, near_sets};
+use sidelight_data::dataset::{Dataset, ImageSource, Part};
+use sidelight_data::error::{Error, Result};
+use sidelight_data::image::{self, Limits};
+
+/// Rows whose images are the same, or nearly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SameImage {
+    /// Positions in the data set, ascending.
+    pub rows: Vec<usize>,
+    /// Rows that have the very file of an earlier one, to the last byte.
+    pub copies: usize,
+    /// Whether rows of the *same file* have different targets.
+    pub conflict: bool,
+    /// Whether they are in several groups, where there are groups.
+    pub across_groups: bool,
+    /// Whether some are training rows and some are not, where there is a column of parts.
+    pub across_parts: bool,
+}
+
+impl SameImage {
+    /// Whether all of them are the same file.
+    pub fn is_exact(&self) -> bool {
+        self.copies + 1 == self.rows.len()
+    }
+}
+
+/// What the images turned out to be.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Images that were read.
+    pub(super) n_images: usize,
+    /// Images that could not be, and why the first could not.
+    pub(super) unreadable: Option<(usize, Error)>,
+    /// Images that are in several rows.
+    pub(super) same: Vec<SameImage>,
+}
+
+/// Reads every image of a data set, on all cores, however many rows have it.
+pub(super) fn look(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> Seen {
+    let mut place: HashMap<&ImageSource, usize> = HashMap::new();
+    let mut images: Vec<(&ImageSource, Vec<usize>)> = Vec::new();
+    for (row, source) in dataset.images.iter().enumerate() {
+        let at = *place.entry(source).or_insert_with(|| {
+            images.push((source, Vec::new()));
+            images.len() - 1
+        });
+        images[at].1.push(row);
+    }
+    let n_done = AtomicUsize::new(0);
+    let prints: Vec<Result<Fingerprint>> = images
+        .par_iter()
+        .map(|(source, _)| {
+            let print = fingerprint(source);
+            progress(n_done.fetch_add(1, Ordering::Relaxed) + 1, images.len());
+            print
+        })
+        .collect();
+    let mut seen = Seen::default();
+    let (mut readable, mut rows_of) = (Vec::new(), Vec::new());
+    for (print, (_, rows)) in prints.into_iter().zip(images) {
+        match print {
+            Ok(print) => {
+                readable.push(print);
+                rows_of.push(rows);
+            }
+            Err(error) => match &mut seen.unreadable {
+                Some((count, _)) => *count += 1,
+                none => *none = Some((1, error)),
+            },
+        }
+    }
+    seen.n_images = readable.len();
+    let mut sets = near_sets(&readable);
+    // One file named by several rows is a set of its own, unless it is in one already.
+    let mut is_in_set = vec![false; readable.len()];
+    sets.iter().flatten().for_each(|at| is_in_set[*at] = true);
+    let repeated = (0..readable.len()).filter(|at| !is_in_set[*at] && rows_of[*at].len() > 1);
+    sets.extend(repeated.map(|at| vec![at]));
+    let mut same: Vec<SameImage> = sets
+        .iter()
+        .map(|set| same_image(dataset, set, &readable, &rows_of))
+        .collect();
+    same.sort_by(|a, b| a.rows.cmp(&b.rows));
+    seen.same = same;
+    seen
+}
+
+fn fingerprint(source: &ImageSource) -> Result<Fingerprint> {
+    let limits = Limits::default();
+    let bytes = image::read(source, &limits)?;
+    // Large JPEGs need not be decoded in full for a thumbnail of 16 pixels.
+    let picture = image::decode_bytes(&image::name(source), &bytes, Some(64), &limits)?;
+    Ok(Fingerprint::new(
+        sha2::Sha256::digest(&bytes).into(),
+        &picture,
+    ))
+}
+
+fn same_image(
+    dataset: &Dataset,
+    set: &[usize],
+    prints: &[Fingerprint],
+    rows_of: &[Vec<usize>],
+) -> SameImage {
+    let mut rows: Vec<(usize, [u8; 32])> = set
+        .iter()
+        .flat_map(|at| rows_of[*at].iter().map(|row| (*row, prints[*at].bytes)))
+        .collect();
+    rows.sort_unstable();
+    let differ = |of_row: &dyn Fn(usize) -> u32| {
+        rows.iter()
+            .any(|(row, _)| of_row(*row) != of_row(rows[0].0))
+    };
+    // Of the same bytes only: pictures that merely look alike may well differ.
+    let copies: Vec<[usize; 2]> = rows
+        .iter()
+        .enumerate()
+        .filter_map(|(nth, (row, bytes))| {
+            let earlier = rows[..nth].iter().find(|(_, other)| other == bytes);
+            earlier.map(|(earlier, _)| [*earlier, *row])
+        })
+        .collect();
+    let targets = dataset.targets.as_ref();
+    let differ_in_target = |[a, b]: &[usize; 2]| targets.is_some_and(|all| !all.same(*a, *b));
+    let groups = dataset.groups.as_ref();
+    let parts = dataset.parts.as_ref();
+    SameImage {
+        copies: copies.len(),
+        conflict: copies.iter().any(differ_in_target),
+        across_groups: groups.is_some_and(|groups| differ(&|row| groups[row])),
+        across_parts: parts
+            .is_some_and(|parts| differ(&|row| u32::from(parts[row] == Part::Train))),
+        rows: rows.iter().map(|(row, _)| *row).collect(),
+    }
+}

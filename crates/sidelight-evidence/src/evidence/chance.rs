@@ -1,0 +1,121 @@
+//! What can be said of a row without looking at it.
+
+use super::Study;
+use crate::statistics::{mean, median};
+use sidelight_data::dataset::Targets;
+use sidelight_data::task::{Prediction, Task};
+
+/// Constant predictions `[seed][row of rows]`: the classes' shares, the median (mean for squared
+/// errors) of the value, the mean place of each point, over the rows of the other folds.
+/// For AUROC over all rows: a constant that differs from fold to fold would rank below chance.
+pub(super) fn predictions(study: &Study, rows: &[usize]) -> Option<Vec<Vec<Prediction>>> {
+    let of_seed = |folds: &Vec<u32>| -> Option<Vec<Prediction>> {
+        let mut by_fold: Vec<(u32, Prediction)> = Vec::new();
+        for &row in rows {
+            let fold = folds[row];
+            if !by_fold.iter().any(|(known, _)| *known == fold) {
+                let learned: Vec<usize> = rows
+                    .iter()
+                    .copied()
+                    .filter(|&other| study.metric == "auroc" || folds[other] != fold)
+                    .collect();
+                by_fold.push((fold, constant(study, &learned)?));
+            }
+        }
+        let of_row = |&row: &usize| {
+            let constant = by_fold
+                .iter()
+                .find(|(fold, _)| *fold == folds[row])
+                .map(|(_, constant)| constant)?;
+            Some(place(study, row, constant))
+        };
+        rows.iter().map(of_row).collect()
+    };
+    study.folds.iter().map(of_seed).collect()
+}
+
+fn constant(study: &Study, rows: &[usize]) -> Option<Prediction> {
+    let width = study.task.d_target();
+    let known: Vec<Vec<f64>> = (0..width)
+        .map(|cell| {
+            let of_row = |&row: &usize| {
+                let (target, mask) = study.task.encode(study.targets, row);
+                (mask[cell] > 0.0).then(|| f64::from(target[cell]))
+            };
+            rows.iter().filter_map(of_row).collect()
+        })
+        .collect();
+    match study.task {
+        Task::Class { names, .. } => {
+            let share = |class: usize| {
+                let of_class = known[0]
+                    .iter()
+                    .filter(|target| **target as usize == class)
+                    .count();
+                of_class as f32 / known[0].len().max(1) as f32
+            };
+            Some(Prediction::Class {
+                probabilities: (0..names.len()).map(share).collect(),
+            })
+        }
+        Task::Classes { .. } => {
+            let shares = known.iter().map(|cells| mean(cells).unwrap_or(0.5) as f32);
+            Some(Prediction::Classes {
+                probabilities: shares.collect(),
+            })
+        }
+        Task::Value { columns, .. } => {
+            let Targets::Value { values, .. } = study.targets else {
+                return None;
+            };
+            let column = |column: usize| {
+                let cells = rows.iter().map(|&row| values[row * columns.len() + column]);
+                let known: Vec<f64> = cells.filter(|value| value.is_finite()).collect();
+                if matches!(study.metric, "mae" | "median_ae") {
+                    median(&known)
+                } else {
+                    mean(&known)
+                }
+            };
+            Some(Prediction::Value {
+                values: (0..columns.len()).map(column).collect::<Option<_>>()?,
+            })
+        }
+        Task::Points { .. } => points(study, rows),
+    }
+}
+
+/// The mean place of each point: as a share of the image where sizes are known, else in pixels.
+fn points(study: &Study, rows: &[usize]) -> Option<Prediction> {
+    let mut sums = vec![[0.0_f64; 3]; study.task.d_target() / 2];
+    for &row in rows {
+        let (target, mask) = study.task.encode(study.targets, row);
+        let size = study.sizes.map_or([1.0, 1.0], |sizes| sizes[row]);
+        for (p, sum) in sums
+            .iter_mut()
+            .enumerate()
+            .filter(|(p, _)| mask[2 * p] > 0.0)
+        {
+            sum[0] += f64::from(target[2 * p] / size[0]);
+            sum[1] += f64::from(target[2 * p + 1] / size[1]);
+            sum[2] += 1.0;
+        }
+    }
+    let xy = sums
+        .iter()
+        .map(|[x, y, n]| [(x / n.max(1.0)) as f32, (y / n.max(1.0)) as f32]);
+    Some(Prediction::Points { xy: xy.collect() })
+}
+
+/// A constant as the prediction of one row: points scaled to its image.
+fn place(study: &Study, row: usize, constant: &Prediction) -> Prediction {
+    match (constant, study.sizes) {
+        (Prediction::Points { xy }, Some(sizes)) => Prediction::Points {
+            xy: xy
+                .iter()
+                .map(|[x, y]| [x * sizes[row][0], y * sizes[row][1]])
+                .collect(),
+        },
+        _ => constant.clone(),
+    }
+}

@@ -1,0 +1,13 @@
+//! What can be known of a table before training, and what can be said of its metadata after: metrics, statistics,
+//! evidence, audits.
+//!
+//! Users want the crate `sidelight`, which re-exports every module of this one.
+//!
+//! In reading order, in which a module uses only those before it: [`check`] · [`metric`] · [`statistics`] ·
+//! [`evidence`] · [`mod@audit`].
+
+pub mod audit;
+pub mod check;
+pub mod evidence;
+pub mod metric;
+pub mod statistics;

@@ -1,0 +1,422 @@
+use serde_json::Value;
+
+use super::*;
+use proptest::prelude::*;
+use sidelight_data::config::{Normalizer, TargetScale};
+use sidelight_data::dataset::Targets;
+use sidelight_data::task::Prediction;
+
+/// Written by `tests/reference/metrics.py` with scikit-learn and scipy.
+fn reference() -> Value {
+    serde_json::from_str(include_str!("../../tests/reference/metrics.json")).expect("is JSON")
+}
+
+fn evaluation<'a>(
+    task: &'a Task,
+    targets: &'a Targets,
+    rows: &'a [usize],
+    predictions: &'a [Prediction],
+) -> Evaluation<'a> {
+    Evaluation {
+        task,
+        targets,
+        rows,
+        predictions,
+        sizes: None,
+    }
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value
+        .as_array()
+        .expect("is a list")
+        .iter()
+        .map(|x| x.as_f64().expect("is a number"))
+        .collect()
+}
+
+fn near(found: f64, expected: f64, what: &str) {
+    assert!(
+        (found - expected).abs() <= 1e-9 * expected.abs().max(1.0),
+        "{what}: {found}, expected {expected}"
+    );
+}
+
+fn agrees(metrics: &Metrics, expected: &Value) {
+    for (name, value) in expected.as_object().expect("is a map") {
+        let found = metrics
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is not there"));
+        near(found, value.as_f64().expect("is a number"), name);
+    }
+}
+
+/// Every metric is the plain one when nothing is reweighted.
+fn weighted_agrees(task: &Task, targets: &Targets, predictions: &[Prediction], metrics: &Metrics) {
+    let rows: Vec<usize> = (0..predictions.len()).collect();
+    for name in scoring(task.kind()).metrics {
+        let evaluation = evaluation(task, targets, &rows, predictions);
+        let weighted = WeightedMetric::new(name, &evaluation).expect("is known");
+        near(
+            weighted.value(None).expect("is defined"),
+            metrics.get(name).expect("is there"),
+            name,
+        );
+        // Weights of 2 change nothing, and a row of weight 0 is a row that is not there.
+        let twice = vec![2.0; rows.len()];
+        near(
+            weighted.value(Some(&twice)).expect("is defined"),
+            metrics.get(name).expect("is there"),
+            name,
+        );
+        let mut without = vec![1.0; rows.len()];
+        without[3] = 0.0;
+        let others: Vec<usize> = rows.iter().copied().filter(|&row| row != 3).collect();
+        let kept: Vec<Prediction> = others.iter().map(|&row| predictions[row].clone()).collect();
+        let expected = score(&self::evaluation(task, targets, &others, &kept))
+            .get(name)
+            .expect("is there");
+        near(
+            weighted.value(Some(&without)).expect("is defined"),
+            expected,
+            name,
+        );
+    }
+}
+
+fn class_case(case: &Value) -> (Task, Targets, Vec<Prediction>) {
+    let n_classes = case["n_classes"].as_u64().expect("is a number") as usize;
+    let names: Vec<String> = (0..n_classes).map(|class| format!("c{class}")).collect();
+    let index = numbers(&case["truth"])
+        .into_iter()
+        .map(|class| Some(class as u32))
+        .collect();
+    let task = Task::Class {
+        column: "k".into(),
+        names: names.clone(),
+        counts: vec![1; n_classes],
+    };
+    let predictions = numbers(&case["probabilities"])
+        .chunks(n_classes)
+        .map(|row| Prediction::Class {
+            probabilities: row.iter().map(|&p| p as f32).collect(),
+        })
+        .collect();
+    (task, Targets::Class { names, index }, predictions)
+}
+
+#[test]
+fn class_metrics_are_scikit_learns() {
+    for case in reference()["class"].as_array().expect("is a list") {
+        let (task, targets, predictions) = class_case(case);
+        let rows: Vec<usize> = (0..predictions.len()).collect();
+        let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
+        agrees(&metrics, &case["values"]);
+        for (class, (_, part)) in metrics.per_part.iter().enumerate() {
+            for name in ["recall", "precision", "f1"] {
+                let found = part
+                    .iter()
+                    .find(|(own, _)| own == name)
+                    .map_or(0.0, |(_, value)| *value);
+                near(found, numbers(&case[name])[class], name);
+            }
+        }
+        assert_eq!(
+            serde_json::to_value(&metrics.confusion).expect("is JSON"),
+            case["confusion"]
+        );
+        weighted_agrees(&task, &targets, &predictions, &metrics);
+    }
+}
+
+#[test]
+fn temperatures_are_the_minimum_that_scipy_finds() {
+    for case in reference()["class"].as_array().expect("is a list") {
+        let n_classes = case["n_classes"].as_u64().expect("is a number") as usize;
+        let truth: Vec<usize> = numbers(&case["truth"])
+            .into_iter()
+            .map(|class| class as usize)
+            .collect();
+        let found =
+            calibration::fit_temperature(&truth, &numbers(&case["probabilities"]), n_classes);
+        // scipy's bounded search is good to about the root of the machine precision.
+        assert!((found - case["temperature"].as_f64().expect("is a number")).abs() < 1e-6);
+    }
+    let case = &reference()["classes"];
+    let present = case["present"].as_array().expect("is a list");
+    let known = present.iter().zip(numbers(&case["probabilities"]));
+    let (truth, p): (Vec<bool>, Vec<f64>) = known
+        .filter_map(|(cell, p)| Some((cell.as_bool()?, p)))
+        .unzip();
+    let found = calibration::fit_binary_temperature(&truth, &p);
+    assert!((found - case["temperature"].as_f64().expect("is a number")).abs() < 1e-6);
+}
+
+#[test]
+fn a_temperature_makes_the_model_less_sure_and_does_not_change_its_mind() {
+    let tempered = calibration::temper(&[0.9, 0.1], 2.0);
+    assert!(
+        (tempered[0] - 0.75).abs() < 1e-12,
+        "sqrt(9) : 1 is 3 : 1, not {tempered:?}"
+    );
+    assert!((calibration::temper_binary(0.9, 2.0) - 0.75).abs() < 1e-9);
+    assert_eq!(calibration::fit_temperature(&[], &[], 2), 1.0);
+}
+
+#[test]
+fn label_metrics_are_scikit_learns() {
+    let case = &reference()["classes"];
+    let n_labels = case["n_labels"].as_u64().expect("is a number") as usize;
+    let names: Vec<String> = (0..n_labels).map(|label| format!("l{label}")).collect();
+    let present = case["present"]
+        .as_array()
+        .expect("is a list")
+        .iter()
+        .map(Value::as_bool)
+        .collect();
+    let task = Task::Classes {
+        names: names.clone(),
+        counts: vec![1; n_labels],
+        known: vec![1; n_labels],
+    };
+    let predictions: Vec<Prediction> = numbers(&case["probabilities"])
+        .chunks(n_labels)
+        .map(|row| Prediction::Classes {
+            probabilities: row.iter().map(|&p| p as f32).collect(),
+        })
+        .collect();
+    let targets = Targets::Classes { names, present };
+    let rows: Vec<usize> = (0..predictions.len()).collect();
+    let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
+    agrees(&metrics, &case["values"]);
+    weighted_agrees(&task, &targets, &predictions, &metrics);
+}
+
+fn value_task(n_columns: usize) -> Task {
+    Task::Value {
+        columns: (0..n_columns).map(|column| format!("y{column}")).collect(),
+        scale: TargetScale::Linear,
+        mean: vec![0.0; n_columns],
+        sd: vec![1.0; n_columns],
+        range: vec![[0.0, 1.0]; n_columns],
+    }
+}
+
+#[test]
+fn value_metrics_are_scikit_learns() {
+    let case = &reference()["value"];
+    let targets = Targets::Value {
+        names: vec!["y0".into(), "y1".into()],
+        values: numbers(&case["truth"]),
+    };
+    let predictions: Vec<Prediction> = numbers(&case["predicted"])
+        .chunks(2)
+        .map(|row| Prediction::Value {
+            values: row.to_vec(),
+        })
+        .collect();
+    let rows: Vec<usize> = (0..predictions.len()).collect();
+    let task = value_task(2);
+    let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
+    agrees(&metrics, &case["values"]);
+    near(
+        metrics.per_part[0].1[1].1,
+        case["first_column_mae"].as_f64().expect("is a number"),
+        "mae of y0",
+    );
+    weighted_agrees(&task, &targets, &predictions, &metrics);
+}
+
+#[test]
+fn missing_targets_count_for_nothing() {
+    let targets = Targets::Value {
+        names: vec!["y0".into()],
+        values: vec![1.0, f64::NAN, 3.0],
+    };
+    let predictions: Vec<Prediction> = [2.0, 99.0, 3.0]
+        .map(|y| Prediction::Value { values: vec![y] })
+        .to_vec();
+    let metrics = score(&evaluation(
+        &value_task(1),
+        &targets,
+        &[0, 1, 2],
+        &predictions,
+    ));
+    assert_eq!((metrics.n, metrics.get("mae")), (2, Some(0.5)));
+    let targets = Targets::Class {
+        names: vec!["c0".into(), "new".into()],
+        index: vec![Some(0), None, Some(1)],
+    };
+    let task = Task::Class {
+        column: "k".into(),
+        names: vec!["c0".into(), "c1".into()],
+        counts: vec![1, 1],
+    };
+    let predictions = vec![
+        Prediction::Class {
+            probabilities: vec![0.9, 0.1]
+        };
+        3
+    ];
+    let metrics = score(&evaluation(&task, &targets, &[0, 1, 2], &predictions));
+    assert_eq!(
+        (metrics.n, metrics.get("accuracy"), metrics.get("auroc")),
+        (1, Some(1.0), None)
+    );
+}
+
+#[test]
+fn a_median_halves_the_weight() {
+    let targets = Targets::Value {
+        names: vec!["y0".into()],
+        values: vec![0.0; 4],
+    };
+    let predictions = [4.0, 1.0, 2.0, 3.0].map(|y| Prediction::Value { values: vec![y] });
+    let task = value_task(1);
+    let evaluation = evaluation(&task, &targets, &[0, 1, 2, 3], &predictions);
+    let median = WeightedMetric::new("median_ae", &evaluation).expect("is known");
+    assert_eq!(median.value(None), Some(2.5));
+    assert_eq!(median.value(Some(&[3.0, 1.0, 1.0, 1.0])), Some(3.5));
+    assert_eq!(median.value(Some(&[0.0, 1.0, 1.0, 1.0])), Some(2.0));
+    assert_eq!(median.value(Some(&[0.0; 4])), None);
+}
+
+#[test]
+fn points_are_scored_in_pixels_and_by_the_diagonal() {
+    let task = Task::Points {
+        columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
+        symmetric: vec![],
+        normalizer: Normalizer::Diagonal,
+    };
+    let nan = f32::NAN;
+    let targets = Targets::Points {
+        n_points: 2,
+        xy: vec![[0.0, 0.0], [10.0, 0.0], [5.0, 5.0], [nan, nan]],
+    };
+    let predictions = vec![
+        Prediction::Points {
+            xy: vec![[3.0, 4.0], [10.0, 0.0]],
+        },
+        Prediction::Points {
+            xy: vec![[5.0, 15.0], [0.0, 0.0]],
+        },
+    ];
+    let sizes = [[60.0, 80.0], [30.0, 40.0]];
+    let metrics = score(&Evaluation {
+        sizes: Some(&sizes),
+        ..evaluation(&task, &targets, &[0, 1], &predictions)
+    });
+    assert_eq!(metrics.n, 2);
+    assert_eq!(metrics.get("mean_px"), Some(5.0)); // 5, 0, 10
+    near(
+        metrics.get("mean_nme").expect("is there"),
+        (0.05 + 0.0 + 0.2) / 3.0,
+        "mean_nme",
+    );
+    near(
+        metrics.get("pck@0.1").expect("is there"),
+        2.0 / 3.0,
+        "pck@0.1",
+    );
+    assert_eq!(
+        metrics.per_part[1].1[..2],
+        [("n".to_owned(), 1.0), ("mean_px".to_owned(), 0.0)]
+    );
+    let without_sizes = score(&evaluation(&task, &targets, &[0, 1], &predictions));
+    assert_eq!(
+        (without_sizes.get("mean_px"), without_sizes.get("mean_nme")),
+        (Some(5.0), None)
+    );
+    let weighted = WeightedMetric::new(
+        "mean_px",
+        &evaluation(&task, &targets, &[0, 1], &predictions),
+    )
+    .expect("is known");
+    assert_eq!(
+        (weighted.value(None), weighted.value(Some(&[1.0, 0.0]))),
+        (Some(5.0), Some(2.5))
+    );
+    assert_eq!(weighted.per_row(), Some(vec![Some(2.5), Some(10.0)]));
+}
+
+#[test]
+fn metrics_are_the_same_after_json_and_keep_their_order() {
+    let metrics = Metrics {
+        n: 3,
+        values: vec![("z".into(), 0.1), ("a".into(), 2.0)],
+        per_part: vec![("b".into(), vec![("n".into(), 3.0)]), ("a".into(), vec![])],
+        confusion: vec![vec![1, 2], vec![0, 0]],
+    };
+    let json = serde_json::to_string(&metrics).expect("is JSON");
+    let expected = r#"{"n":3,"values":{"z":0.1,"a":2.0},"per_part":{"b":{"n":3.0},"a":{}},"confusion":[[1,2],[0,0]]}"#;
+    assert_eq!(json, expected);
+    assert_eq!(
+        serde_json::from_str::<Metrics>(&json).expect("are metrics"),
+        metrics
+    );
+}
+
+#[test]
+fn every_metric_has_its_direction() {
+    assert_eq!(
+        (
+            better("mean_px"),
+            better("pck@0.1"),
+            better("log_loss"),
+            better("auroc")
+        ),
+        { (Better::Lower, Better::Higher, Better::Lower, Better::Higher) }
+    );
+    let kinds = [
+        TargetKind::Points,
+        TargetKind::Class,
+        TargetKind::Classes,
+        TargetKind::Value,
+    ];
+    for kind in kinds {
+        let scoring = scoring(kind);
+        let parts = scoring.part_metrics.iter();
+        let single = [&scoring.selection, &scoring.part_metric];
+        for name in scoring.metrics.iter().chain(parts).chain(single) {
+            let metric = Metric::named(name).unwrap_or_else(|| panic!("{name} is in the table"));
+            assert!(!metric.meaning().is_empty(), "{name}");
+        }
+    }
+    let names: std::collections::BTreeSet<&str> =
+        METRICS.iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), METRICS.len(), "one row a metric");
+    assert!(Metric::named("mae@3").is_none() && Metric::named("pck").is_none());
+    assert_eq!(better("median_ae"), Better::Lower);
+    assert!(Better::Lower.prefers(1.0, 2.0) && !Better::Lower.prefers(f64::NAN, 2.0));
+    assert!(Better::Higher.prefers(1.0, f64::NAN));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn the_order_of_rows_does_not_matter(
+        cells in prop::collection::vec((0u32..3, 0.0f32..1.0, 0.0f32..1.0), 2..30),
+        turn in 0usize..30,
+    ) {
+        let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+        let task = Task::Class { column: "k".into(), names: names.clone(), counts: vec![1; 3] };
+        let index = cells.iter().map(|cell| Some(cell.0)).collect();
+        let targets = Targets::Class { names, index };
+        let prediction = |&(_, p, q): &(u32, f32, f32)| {
+            let rest = 1.0 - p;
+            Prediction::Class { probabilities: vec![p, rest * q, rest * (1.0 - q)] }
+        };
+        let mut rows: Vec<usize> = (0..cells.len()).collect();
+        let of = |rows: &[usize]| {
+            let predictions: Vec<Prediction> = rows.iter().map(|&row| prediction(&cells[row])).collect();
+            score(&evaluation(&task, &targets, rows, &predictions))
+        };
+        let before = of(&rows);
+        rows.rotate_left(turn % cells.len());
+        let after = of(&rows);
+        prop_assert_eq!(&before.confusion, &after.confusion);
+        for ((name, a), (_, b)) in before.values.iter().zip(&after.values) {
+            prop_assert!((a - b).abs() < 1e-9, "{} {} {}", name, a, b);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A metric of rows that count more or less than once: what a bootstrap asks for thousands of times.
+
+use std::ops::Range;
+
+use super::calibration::{BINS, ece};
+use super::ranking::Ranking;
+use super::{Evaluation, Metric, scoring};
+
+/// One metric of one set of predictions, prepared so that weights can be tried quickly.
+///
+/// # Example
+///
+/// ```
+/// use sidelight_data::dataset::Targets;
+/// use sidelight_evidence::metric::{Evaluation, WeightedMetric};
+/// use sidelight_data::task::{Prediction, Task};
+/// # use sidelight_data::config::TargetScale;
+/// let task = Task::Value {
+///     columns: vec!["price".into()], scale: TargetScale::Linear,
+///     mean: vec![0.0], sd: vec![1.0], range: vec![[0.0, 9.0]],
+/// };
+/// let targets = Targets::Value { names: vec!["price".into()], values: vec![1.0, 2.0] };
+/// let predictions = [1.0, 5.0].map(|value| Prediction::Value { values: vec![value] });
+/// let evaluation = Evaluation {
+///     task: &task, targets: &targets, rows: &[0, 1], predictions: &predictions, sizes: None,
+/// };
+/// let mae = WeightedMetric::new("mae", &evaluation).unwrap();
+/// assert_eq!(mae.value(None), Some(1.5));
+/// assert_eq!(mae.value(Some(&[0.0, 1.0])), Some(3.0));
+/// ```
+#[derive(Debug, Clone)]
+pub struct WeightedMetric {
+    /// The metric is their mean, undefined ones left out.
+    terms: Vec<Term>,
+}
+
+impl WeightedMetric {
+    /// Prepares a metric of these predictions. `None`: the task has no such metric.
+    pub fn new(name: &str, evaluation: &Evaluation) -> Option<Self> {
+        let metric = Metric::named(name)?;
+        let listed = scoring(evaluation.task.kind()).metrics;
+        if !listed.contains(&name) && metric.threshold.is_none() {
+            return None;
+        }
+        let cells = evaluation.cells();
+        let of = metric.averaged().and_then(Metric::named).unwrap_or(metric);
+        let terms: Option<Vec<Term>> = match metric.averaged() {
+            Some(_) => metric
+                .columns(&cells)
+                .map(|part| of.term(&cells, part..part + 1))
+                .collect(),
+            None => Some(vec![of.term(&cells, metric.columns(&cells))?]),
+        };
+        Some(Self { terms: terms? })
+    }
+
+    /// The metric of one part of the task: recall of a class, AUROC of a label, `mean_px` of a
+    /// keypoint, `mae` of a column. `None`: no such part.
+    pub fn of_part(part: usize, evaluation: &Evaluation) -> Option<Self> {
+        let metric = Metric::named(scoring(evaluation.task.kind()).part_metric)?;
+        if part >= evaluation.task.part_names().len() {
+            return None;
+        }
+        let terms = vec![metric.term(&evaluation.cells(), part..part + 1)?];
+        Some(Self { terms })
+    }
+
+    /// Rows that count for something.
+    pub fn n_rows(&self) -> usize {
+        let mut rows: Vec<usize> = self.terms.iter().flat_map(Term::rows).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows.len()
+    }
+
+    /// The metric, row `i` counting `weights[i]` times (once without weights). `None` where it is
+    /// not defined, such as an AUROC of one class.
+    pub fn value(&self, weights: Option<&[f64]>) -> Option<f64> {
+        let (mut sum, mut n) = (0.0, 0.0);
+        for value in self.terms.iter().filter_map(|term| term.value(weights)) {
+            sum += value;
+            n += 1.0;
+        }
+        (n > 0.0).then(|| sum / n)
+    }
+
+    /// Each row's own contribution where the metric is one mean over rows (of errors, hits or
+    /// losses): `None` for a row without a target. `None` altogether for metrics of the whole.
+    pub fn per_row(&self) -> Option<Vec<Option<f64>>> {
+        let [Term::Ratio { over, under }] = &self.terms[..] else {
+            return None;
+        };
+        let rows = over.iter().zip(under);
+        Some(
+            rows.map(|(over, under)| (*under > 0.0).then(|| over / under))
+                .collect(),
+        )
+    }
+}
+
+/// A number that is computed from rows with weights.
+#[derive(Debug, Clone)]
+pub(super) enum Term {
+    /// `Σ w over / Σ w under`, one of each a row.
+    Ratio { over: Vec<f64>, under: Vec<f64> },
+    /// The root of such a ratio.
+    Root(Box<Self>),
+    /// An area under a curve; `rows[i]` is the row of the i-th score.
+    Area {
+        rows: Vec<usize>,
+        ranking: Ranking,
+        area: fn(&Ranking, Option<&[f64]>) -> Option<f64>,
+    },
+    /// `1 - Σ w e² / Σ w (y - ȳ)²`, over rows where `known` is 1 (elsewhere 0, as all else).
+    R2 {
+        squares: Vec<f64>,
+        truth: Vec<f64>,
+        known: Vec<f64>,
+    },
+    /// The value in the middle; values ascending, each with its row.
+    Median(Vec<(f64, usize)>),
+    /// The expected calibration error of confidences.
+    CalibrationError {
+        rows: Vec<usize>,
+        confidence: Vec<f64>,
+        correct: Vec<bool>,
+    },
+}
+
+impl Term {
+    /// A ratio from cells `[row][width]` of these columns: `cell` gives what one adds above and below the line.
+    pub(super) fn ratio(
+        n_cells: usize,
+        width: usize,
+        columns: Range<usize>,
+        cell: impl Fn(usize) -> Option<(f64, f64)>,
+    ) -> Self {
+        let of_row = |row: usize| {
+            let cells = columns
+                .clone()
+                .filter_map(|column| cell(row * width + column));
+            cells.fold((0.0, 0.0), |sum, cell| (sum.0 + cell.0, sum.1 + cell.1))
+        };
+        let (over, under) = (0..n_cells / width.max(1)).map(of_row).unzip();
+        Self::Ratio { over, under }
+    }
+
+    /// The median of cells as in [`Term::ratio`].
+    pub(super) fn median(
+        n_cells: usize,
+        width: usize,
+        columns: Range<usize>,
+        cell: impl Fn(usize) -> Option<f64>,
+    ) -> Self {
+        let rows = 0..n_cells / width.max(1);
+        let places = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
+        let known = places.filter_map(|(row, column)| Some((cell(row * width + column)?, row)));
+        let mut sorted: Vec<(f64, usize)> = known.collect();
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Self::Median(sorted)
+    }
+
+    pub(super) fn value(&self, weights: Option<&[f64]>) -> Option<f64> {
+        let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
+        let of = |rows: &[usize]| -> Option<Vec<f64>> {
+            weights.map(|weights| rows.iter().map(|&row| weights[row]).collect())
+        };
+        match self {
+            Self::Ratio { over, under } => {
+                let (mut above, mut below) = (0.0, 0.0);
+                for (row, (over, under)) in over.iter().zip(under).enumerate() {
+                    above += weight(row) * over;
+                    below += weight(row) * under;
+                }
+                (below > 0.0).then(|| above / below)
+            }
+            Self::Root(square) => square.value(weights).map(f64::sqrt),
+            Self::Area {
+                rows,
+                ranking,
+                area,
+            } => area(ranking, of(rows).as_deref()),
+            Self::R2 {
+                squares,
+                truth,
+                known,
+            } => {
+                let (mut n, mut sum) = (0.0, 0.0);
+                for (row, (truth, known)) in truth.iter().zip(known).enumerate() {
+                    n += weight(row) * known;
+                    sum += weight(row) * known * truth;
+                }
+                let mean = sum / n;
+                let (mut unexplained, mut total) = (0.0, 0.0);
+                for row in 0..truth.len() {
+                    unexplained += weight(row) * squares[row];
+                    total += weight(row) * known[row] * (truth[row] - mean).powi(2);
+                }
+                (total > 0.0).then(|| 1.0 - unexplained / total)
+            }
+            Self::Median(sorted) => {
+                let total: f64 = sorted.iter().map(|(_, row)| weight(*row)).sum();
+                let mut seen = 0.0;
+                let mut low = None;
+                for (value, row) in sorted {
+                    seen += weight(*row);
+                    if low.is_none() && 2.0 * seen >= total {
+                        low = Some(*value);
+                    }
+                    if 2.0 * seen > total {
+                        return low.map(|low| f64::midpoint(low, *value));
+                    }
+                }
+                None
+            }
+            Self::CalibrationError {
+                rows,
+                confidence,
+                correct,
+            } => ece(confidence, correct, of(rows).as_deref(), BINS),
+        }
+    }
+
+    /// Rows that count for something.
+    fn rows(&self) -> Vec<usize> {
+        let positive =
+            |of_row: &[f64]| (0..of_row.len()).filter(|&row| of_row[row] > 0.0).collect();
+        match self {
+            Self::Ratio { under: known, .. } | Self::R2 { known, .. } => positive(known),
+            Self::Root(square) => square.rows(),
+            Self::Area { rows, .. } | Self::CalibrationError { rows, .. } => rows.clone(),
+            Self::Median(sorted) => sorted.iter().map(|(_, row)| *row).collect(),
+        }
+    }
+}

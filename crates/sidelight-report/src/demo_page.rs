@@ -1,0 +1,236 @@
+//! The demo's report: the same held-out rows under each arm, side by side.
+
+use super::chart::{Bar, BarChart};
+use super::escape::escape;
+use super::metric_name::MetricName;
+use super::number::{count, number};
+use super::overlay::{Outcome, Thumbnail, metadata_table};
+use super::page::{self, Page};
+
+/// All that the demo's report says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DemoPage {
+    /// The result in one sentence, with its n.
+    pub lead: String,
+    /// What the data are and what the columns decide, in a paragraph.
+    pub story: String,
+    /// Name of the metric, as in `metrics.json`.
+    pub metric: String,
+    /// The arms, in the order of the pictures.
+    pub arms: Vec<DemoArm>,
+    /// Held-out rows.
+    pub rows: Vec<DemoRow>,
+    /// What was noticed and should be said.
+    pub remarks: Vec<String>,
+    /// Rows of each part, epochs, seconds, and so on.
+    pub facts: Vec<(String, String)>,
+    /// What it ran on; see [`page::machine`].
+    pub machine: Vec<(String, String)>,
+}
+
+/// One arm.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DemoArm {
+    /// `image`, `metadata`, `both`, `both, shuffled metadata`.
+    pub name: String,
+    /// What it reads, in a few words.
+    pub reads: String,
+    /// Held-out rows.
+    pub n: usize,
+    /// Mean of the metric over them.
+    pub mean: f64,
+    /// Smallest and largest mean over several seeds, where there were several.
+    pub spread: Option<[f64; 2]>,
+}
+
+/// One held-out row under every arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DemoRow {
+    /// `row 214`.
+    pub title: String,
+    /// Its picture, the same for all arms.
+    pub picture: Thumbnail,
+    /// Its metadata as read; `None`: missing.
+    pub metadata: Vec<(String, Option<String>)>,
+    /// One an arm; points in pixels of the picture.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl DemoPage {
+    /// The page.
+    pub fn html(&self) -> String {
+        let rows = match self.rows.is_empty() {
+            true => String::new(),
+            false => {
+                let key = "<p class=\"key\">Circle: true point. Cross: predicted point. No arm has seen these rows in training.</p>";
+                let rows = self
+                    .rows
+                    .iter()
+                    .enumerate()
+                    .map(|(at, row)| self.row_html(at, row));
+                format!("{key}{}", rows.collect::<String>())
+            }
+        };
+        Page::new(
+            "demo",
+            "Does the table tell the network which card is meant?",
+            &self.lead,
+        )
+        .section(
+            "The task",
+            page::paragraph(&self.story) + &page::facts(&self.facts),
+        )
+        .section("Each arm", self.arms_html())
+        .section("What was noticed", page::remarks(&self.remarks))
+        .section("The same rows under each arm", rows)
+        .section("Environment", page::facts(&self.machine))
+        .html()
+    }
+
+    fn arms_html(&self) -> String {
+        if self.arms.is_empty() {
+            return String::new();
+        }
+        let metric = MetricName::new(&self.metric);
+        let bars = self.arms.iter().map(|arm| Bar {
+            name: arm.name.clone(),
+            value: arm.mean,
+            interval: arm.spread,
+            note: String::new(),
+        });
+        let chart = BarChart {
+            label: metric.meaning.clone(),
+            bars: bars.collect(),
+        };
+        let caption = format!("On the held-out rows; {}.", metric.better.words());
+        page::beside(
+            &self.arms_table(&metric),
+            &page::figure(&chart.svg(), "The arms compared.", &caption),
+        )
+    }
+
+    fn arms_table(&self, metric: &MetricName) -> String {
+        let mut out = String::from(
+            "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">arm</th><th scope=\"col\">what it reads</th><th scope=\"col\" class=\"num\">n</th>",
+        );
+        put!(
+            &mut out,
+            "<th scope=\"col\" class=\"num\">{}</th>",
+            escape(&metric.name)
+        );
+        let with_spread = self.arms.iter().any(|arm| arm.spread.is_some());
+        if with_spread {
+            out.push_str("<th scope=\"col\" class=\"num\">over seeds</th>");
+        }
+        out.push_str("</tr></thead><tbody>");
+        for arm in &self.arms {
+            let class = if self.is_best(arm) {
+                " class=\"best\""
+            } else {
+                ""
+            };
+            put!(
+                &mut out,
+                "<tr{class}><th scope=\"row\">{}</th><td>{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td>",
+                escape(&arm.name),
+                escape(&arm.reads),
+                count(arm.n),
+                number(arm.mean)
+            );
+            if with_spread {
+                let words = |[low, high]: [f64; 2]| format!("{} to {}", number(low), number(high));
+                let spread = arm.spread.map_or_else(|| "–".to_owned(), words);
+                put!(&mut out, "<td class=\"num\">{spread}</td>");
+            }
+            out.push_str("</tr>");
+        }
+        out.push_str("</tbody></table></div>");
+        out
+    }
+
+    fn is_best(&self, arm: &DemoArm) -> bool {
+        self.arms.iter().all(|other| arm.mean <= other.mean)
+    }
+
+    fn row_html(&self, at: usize, row: &DemoRow) -> String {
+        let Thumbnail { width, height, uri } = &row.picture;
+        let id = format!("picture-{at}");
+        let mut out = String::new();
+        put!(
+            &mut out,
+            "<article class=\"row\"><div><h3>{}</h3>{}</div><div class=\"arms\">",
+            escape(&row.title),
+            metadata_table(&row.metadata)
+        );
+        for (nth, (arm, outcome)) in self.arms.iter().zip(&row.outcomes).enumerate() {
+            // The picture is in the page once; the other arms refer to it.
+            let image = match nth {
+                0 => format!(
+                    "<image id=\"{id}\" width=\"{width}\" height=\"{height}\" href=\"{uri}\"/>"
+                ),
+                _ => format!("<use href=\"#{id}\"/>"),
+            };
+            let name = format!("{}, {}", row.title, arm.name);
+            put!(
+                &mut out,
+                "<figure>{}<figcaption><b>{}</b><span>{}</span></figcaption></figure>",
+                outcome.over_image([*width, *height], &image, &name),
+                escape(&arm.name),
+                escape(&outcome.score())
+            );
+        }
+        out.push_str("</div></article>");
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PointMark;
+
+    fn page() -> DemoPage {
+        let arm = |name: &str, mean| DemoArm {
+            name: name.into(),
+            n: 100,
+            mean,
+            ..DemoArm::default()
+        };
+        let outcome = |x| {
+            Outcome::Points(vec![PointMark {
+                truth: Some([10.0, 10.0]),
+                prediction: Some([x, 10.0]),
+            }])
+        };
+        DemoPage {
+            metric: "mean_px".into(),
+            arms: vec![arm("image", 20.0), arm("both", 2.0)],
+            rows: vec![DemoRow {
+                title: "row 3".into(),
+                picture: Thumbnail {
+                    width: 64,
+                    height: 48,
+                    uri: "data:image/png;base64,AAAA".into(),
+                },
+                metadata: vec![("img_source".into(), None)],
+                outcomes: vec![outcome(30.0), outcome(11.0)],
+            }],
+            ..DemoPage::default()
+        }
+    }
+
+    #[test]
+    fn a_picture_is_in_the_page_once_however_many_arms() {
+        let html = page().html();
+        assert_eq!(html.matches("base64,AAAA").count(), 1);
+        assert_eq!(html.matches("href=\"#picture-0\"").count(), 1);
+        assert!(html.contains("error 20 px") && html.contains("error 1 px"));
+    }
+
+    #[test]
+    fn the_best_arm_stands_out_and_all_have_their_n() {
+        let html = page().html();
+        assert!(html.contains("<tr class=\"best\"><th scope=\"row\">both</th>"));
+        assert_eq!(html.matches("<td class=\"num\">100</td>").count(), 2);
+    }
+}

@@ -1,0 +1,287 @@
+//! A picture with what is true and what was predicted, and its row's metadata.
+//!
+//! Points lie over the picture (circle: true, cross: predicted, a line between); classes, labels
+//! and values stand beneath it. Truth and prediction differ by shape, never by colour alone.
+
+mod draw;
+mod outcome;
+mod thumbnail;
+
+use crate::escape::{breakable, escape};
+use crate::number::number;
+use sidelight_data::dataset::{Dataset, ImageSource, Metadata, MetadataColumn, MetadataValues};
+use sidelight_data::image::{Picture, decode};
+use sidelight_data::task::{Prediction, Task};
+use sidelight_data::write::TargetCell;
+
+pub use outcome::{LabelBar, Outcome, PointMark, ValueMark};
+pub use thumbnail::Thumbnail;
+
+/// Up to so many columns of metadata are shown with a picture, the rest can be unfolded.
+const COLUMNS_SHOWN: usize = 8;
+
+/// One row as a reader sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// `row 214`.
+    pub title: String,
+    /// The image's name.
+    pub image: String,
+    /// The picture; `None` where the model reads none or it could not be read.
+    pub picture: Option<Thumbnail>,
+    /// What is true and what was predicted; points in pixels of the picture.
+    pub outcome: Outcome,
+    /// How wrong it is, in words: `error 3.2 px`.
+    pub score: String,
+    /// The metadata as read; `None`: missing.
+    pub metadata: Vec<(String, Option<String>)>,
+}
+
+impl Card {
+    /// A row: `row` counts from 1, `outcome` has its points in pixels of the stored image.
+    pub fn new(
+        row: usize,
+        image: &str,
+        picture: Option<&Picture>,
+        outcome: Outcome,
+        metadata: Vec<(String, Option<String>)>,
+    ) -> Self {
+        // Said in pixels of the stored image, whatever the size it is shown at.
+        let score = outcome.score();
+        let thumbnail =
+            |picture: &Picture| Thumbnail::of(picture.width, picture.height, &picture.rgb);
+        Self {
+            title: format!("row {row}"),
+            image: image.to_owned(),
+            picture: picture.map(thumbnail),
+            outcome: match picture {
+                Some(picture) => outcome.moved(&picture.from_stored),
+                None => outcome,
+            },
+            score,
+            metadata,
+        }
+    }
+
+    /// A row of a data set with what is predicted for it; reads its image.
+    /// An image that cannot be read is left out: that it cannot was said where it mattered.
+    ///
+    /// # Panics
+    ///
+    /// Where targets or prediction are of another task.
+    pub fn of_row(
+        task: &Task,
+        dataset: &Dataset,
+        position: usize,
+        prediction: Option<&Prediction>,
+    ) -> Self {
+        let target = dataset
+            .targets
+            .as_ref()
+            .map(|targets| TargetCell { targets, position });
+        let image = &dataset.images[position];
+        let picture = decode(image, Some(thumbnail::LONGEST as usize)).ok();
+        Self::new(
+            dataset.rows[position] + 1,
+            &name_of(image),
+            picture.as_ref(),
+            Outcome::new(task, target, prediction),
+            as_read(&dataset.metadata, position),
+        )
+    }
+
+    /// The card as a figure.
+    pub fn html(&self) -> String {
+        let mut out = String::from("<figure class=\"card\">");
+        if let Some(picture) = &self.picture {
+            out.push_str(
+                &self
+                    .outcome
+                    .over(picture, &format!("{}, {}", self.title, self.image)),
+            );
+        }
+        put!(&mut out, "<figcaption><b>{}</b>", escape(&self.title));
+        if !self.score.is_empty() {
+            put!(
+                &mut out,
+                "<span class=\"score\">{}</span>",
+                escape(&self.score)
+            );
+        }
+        put!(
+            &mut out,
+            "<span class=\"file\">{}</span></figcaption>",
+            escape(&self.image)
+        );
+        out.push_str(&self.outcome.beneath());
+        out.push_str(&metadata_table(&self.metadata));
+        out.push_str("</figure>");
+        out
+    }
+}
+
+/// Cards side by side, as many as fit.
+pub fn cards(cards: &[Card]) -> String {
+    let all: String = cards.iter().map(Card::html).collect();
+    format!("<div class=\"cards\">{all}</div>")
+}
+
+/// A row's metadata as a small table; of many columns the later ones are folded away.
+pub fn metadata_table(metadata: &[(String, Option<String>)]) -> String {
+    let shown = match metadata.len() <= COLUMNS_SHOWN + 1 {
+        true => metadata.len(),
+        false => COLUMNS_SHOWN,
+    };
+    let mut out = rows_table(&metadata[..shown]);
+    if shown < metadata.len() {
+        let rest = &metadata[shown..];
+        put!(
+            &mut out,
+            "<details><summary>{} more columns</summary>{}</details>",
+            rest.len(),
+            rows_table(rest)
+        );
+    }
+    out
+}
+
+fn rows_table(rows: &[(String, Option<String>)]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("<table class=\"read\"><tbody>");
+    for (name, value) in rows {
+        put!(&mut out, "<tr><th scope=\"row\">{}</th>", breakable(name));
+        match value {
+            Some(value) => put!(&mut out, "<td>{}</td></tr>", escape(value)),
+            None => out.push_str("<td class=\"missing\">missing</td></tr>"),
+        }
+    }
+    out.push_str("</tbody></table>");
+    out
+}
+
+/// One row's metadata as text, as it was read and before it was encoded.
+///
+/// # Example
+///
+/// ```
+/// use sidelight_data::dataset::{Metadata, MetadataColumn, MetadataValues};
+/// use sidelight_report::overlay::as_read;
+/// let metadata = Metadata {
+///     columns: vec![MetadataColumn {
+///         name: "beds".into(),
+///         values: MetadataValues::Continuous(vec![Some(3.0), None]),
+///     }],
+///     n_rows: 2,
+/// };
+/// assert_eq!(as_read(&metadata, 0), [("beds".into(), Some("3".into()))]);
+/// assert_eq!(as_read(&metadata, 1), [("beds".into(), None)]);
+/// ```
+pub fn as_read(metadata: &Metadata, position: usize) -> Vec<(String, Option<String>)> {
+    metadata
+        .columns
+        .iter()
+        .map(|column| (column.name.clone(), cell_as_read(column, position)))
+        .collect()
+}
+
+fn cell_as_read(column: &MetadataColumn, position: usize) -> Option<String> {
+    match &column.values {
+        MetadataValues::Boolean(values) => {
+            values[position].map(|yes| (if yes { "yes" } else { "no" }).into())
+        }
+        MetadataValues::Continuous(values) => values[position].map(|value| value.to_string()),
+        MetadataValues::Categorical { names, codes } => {
+            codes[position].map(|code| names[code as usize].clone())
+        }
+        MetadataValues::Datetime(values) => values[position].map(moment),
+    }
+}
+
+/// The file's name, without the folders that all have in common; the name of an embedded image.
+pub(crate) fn name_of(image: &ImageSource) -> String {
+    match image {
+        ImageSource::Bytes { name, .. } => name.clone(),
+        ImageSource::Member(member) => member.name.clone(),
+        ImageSource::Path(path) => match path.file_name() {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => path.to_string_lossy().into_owned(),
+        },
+    }
+}
+
+/// Seconds since 1970 as a date, with the time where there is one.
+fn moment(seconds: f64) -> String {
+    match jiff::Timestamp::from_second(seconds as i64) {
+        Ok(moment) if seconds % 86_400.0 == 0.0 => moment.strftime("%Y-%m-%d").to_string(),
+        Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        // Beyond year 9999 there is no calendar to write it in.
+        Err(_) => number(seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_shown_as_a_person_would_write_it() {
+        let column = |values| MetadataColumn {
+            name: "c".into(),
+            values,
+        };
+        let read = |values| cell_as_read(&column(values), 0);
+        assert_eq!(
+            read(MetadataValues::Boolean(vec![Some(true)])).unwrap(),
+            "yes"
+        );
+        assert_eq!(
+            read(MetadataValues::Continuous(vec![Some(0.1)])).unwrap(),
+            "0.1"
+        );
+        assert_eq!(
+            read(MetadataValues::Datetime(vec![Some(86_400.0)])).unwrap(),
+            "1970-01-02"
+        );
+        assert_eq!(
+            read(MetadataValues::Datetime(vec![Some(86_461.0)])).unwrap(),
+            "1970-01-02 00:01:01"
+        );
+        let names = vec!["left".to_owned(), "right".to_owned()];
+        let codes = vec![Some(1)];
+        assert_eq!(
+            read(MetadataValues::Categorical { names, codes }).unwrap(),
+            "right"
+        );
+    }
+
+    #[test]
+    fn a_card_escapes_all_that_came_from_outside() {
+        let card = Card {
+            title: "row 1".into(),
+            image: "<i>.jpg".into(),
+            picture: None,
+            outcome: Outcome::Class {
+                names: vec!["<a>".into(), "b".into()],
+                probabilities: Some(vec![0.5, 0.5]),
+                truth: Some(0),
+            },
+            score: "<0.1".into(),
+            metadata: vec![("<key>".into(), Some("<value>".into())), ("x".into(), None)],
+        };
+        let html = card.html();
+        for text in ["<i>", "<a>", "<0.1", "<key>", "<value>"] {
+            assert!(!html.contains(text), "{text} in {html}");
+        }
+        assert!(html.contains("<td class=\"missing\">missing</td>"));
+    }
+
+    #[test]
+    fn of_many_columns_the_later_ones_are_folded_away() {
+        let metadata: Vec<_> = (0..20).map(|k| (format!("column {k}"), None)).collect();
+        let html = metadata_table(&metadata);
+        assert!(html.contains("<summary>12 more columns</summary>"));
+        assert!(!metadata_table(&metadata[..9]).contains("details"));
+    }
+}

@@ -1,0 +1,404 @@
+//! The run folder: which files there are, what they mean, written whole or not at all.
+//!
+//! | file | what | written |
+//! |---|---|---|
+//! | `config.toml` | the resolved configuration | at the start |
+//! | `log.jsonl` | what happened, step by step ([`LogLine`]) | as it happens |
+//! | `skipped.csv` | records that could not be read (`data.unreadable = "skip"`), where there are any | with checkpoints and epochs |
+//! | `checkpoint/` | all that a killed run needs to go on | now and then, gone at the end |
+//! | `model/` | weights, architecture, encoder, task; nothing in it is executed | at the end |
+//! | `predictions.csv` | validation rows: target, prediction, loss | at the end |
+//! | `report.html` | the same for people | at the end |
+//! | `metrics.json` | the scores ([`MetricsFile`]) | last: a folder that has it is a finished run |
+//!
+//! [`RunFolder`] writes one, [`Run`] opens one.
+
+mod folder;
+mod log;
+mod parts;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Arm, Config, TargetKind};
+use crate::error::{Error, Result};
+
+pub use crate::error::Found;
+pub use folder::{Existing, RunFolder};
+pub use log::{Log, LogLine, LogWriter, read_log};
+pub use parts::{
+    BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
+    bad_rows_path, parts_dir, read_bad_rows,
+};
+pub use sidelight_data::write::{
+    ColumnKind, Extra, FolderWriter, PredictionRow, PredictionsWriter, TableFormat, TableWriter,
+    TargetCell, Value, WholeFile, prediction_rows, recover_folder, write_whole,
+};
+
+/// The schema of `metrics.json` that this version writes, and the newest it reads.
+pub const METRICS_SCHEMA: u32 = 1;
+
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const MODEL: &str = "model";
+pub(crate) const LOG: &str = "log.jsonl";
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+pub(crate) const METRICS: &str = "metrics.json";
+pub(crate) const PREDICTIONS: &str = "predictions.csv";
+pub(crate) const REPORT: &str = "report.html";
+pub(crate) const SKIPPED: &str = "skipped.csv";
+
+/// A finished run on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The folder.
+    pub dir: PathBuf,
+}
+
+impl Run {
+    /// Opens a finished run, after looking whether it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] (no such folder), [`Error::NotARun`], [`Error::UnfinishedRun`],
+    /// [`Error::MetricsFile`], [`Error::SchemaTooNew`].
+    pub fn open(dir: &Path) -> Result<Self> {
+        fs::read_dir(dir).map_err(|source| Error::Read {
+            path: dir.to_path_buf(),
+            source,
+        })?;
+        let not_a_run = |missing| Error::NotARun {
+            path: dir.to_path_buf(),
+            missing,
+        };
+        if !dir.join(CONFIG).is_file() {
+            return Err(not_a_run(CONFIG));
+        }
+        if !dir.join(METRICS).is_file() {
+            return Err(Error::UnfinishedRun {
+                path: dir.to_path_buf(),
+            });
+        }
+        let run = Self {
+            dir: dir.to_path_buf(),
+        };
+        run.metrics()?;
+        match run.model_dir().is_dir() {
+            true => Ok(run),
+            false => Err(not_a_run(MODEL)),
+        }
+    }
+
+    /// The resolved configuration it was made with.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Config::read`].
+    pub fn config(&self) -> Result<Config> {
+        Config::read(&self.dir.join(CONFIG), &[])
+    }
+
+    /// Its scores.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::MetricsFile`], [`Error::SchemaTooNew`].
+    pub fn metrics(&self) -> Result<MetricsFile> {
+        MetricsFile::read(&self.dir.join(METRICS))
+    }
+
+    /// What happened in training.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_log`].
+    pub fn log(&self) -> Result<Log> {
+        read_log(&self.dir.join(LOG))
+    }
+
+    /// Where checkpoints of a run that is not finished are.
+    pub fn checkpoint_dir(&self) -> PathBuf {
+        self.dir.join(CHECKPOINT)
+    }
+
+    /// The folder with the model.
+    pub fn model_dir(&self) -> PathBuf {
+        self.dir.join(MODEL)
+    }
+
+    /// The table of validation rows with their predictions.
+    pub fn predictions_path(&self) -> PathBuf {
+        self.dir.join(PREDICTIONS)
+    }
+
+    /// The report.
+    pub fn report_path(&self) -> PathBuf {
+        self.dir.join(REPORT)
+    }
+}
+
+/// `metrics.json`.
+///
+/// # Example
+///
+/// ```
+/// use sidelight::config::{Arm, TargetKind};
+/// use sidelight::run::MetricsFile;
+/// let mut metrics = MetricsFile::new(TargetKind::Class, Arm::Both);
+/// metrics.metrics.push(("accuracy".into(), 0.5));
+/// assert_eq!(
+///     serde_json::to_string(&metrics)?,
+///     r#"{"schema":1,"task":"class","arm":"both","rows":{"train":0,"valid":0},"metrics":{"accuracy":0.5},"seconds":0.0,"images_per_second":0.0}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsFile {
+    /// [`METRICS_SCHEMA`].
+    pub schema: u32,
+    /// The kind of target.
+    pub task: TargetKind,
+    /// Which inputs the model read.
+    pub arm: Arm,
+    /// How many rows.
+    pub rows: RowCounts,
+    /// Scores over the validation rows, the main one first; not a number: `null`.
+    #[serde(with = "scores")]
+    pub metrics: Vec<(String, f64)>,
+    /// The same per class, point, label or column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub per_part: BTreeMap<String, BTreeMap<String, Option<f64>>>,
+    /// Seconds of training, over all sittings.
+    pub seconds: f64,
+    /// Rows a second in training, input included.
+    pub images_per_second: f64,
+}
+
+/// Rows of each part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RowCounts {
+    /// Learned from.
+    pub train: usize,
+    /// Watched; the metrics are over these.
+    pub valid: usize,
+}
+
+impl MetricsFile {
+    /// No scores yet.
+    pub fn new(task: TargetKind, arm: Arm) -> Self {
+        Self {
+            schema: METRICS_SCHEMA,
+            task,
+            arm,
+            rows: RowCounts::default(),
+            metrics: Vec::new(),
+            per_part: BTreeMap::new(),
+            seconds: 0.0,
+            images_per_second: 0.0,
+        }
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::MetricsFile`], [`Error::SchemaTooNew`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = |source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        };
+        let wrong = |source| Error::MetricsFile {
+            path: path.to_path_buf(),
+            source,
+        };
+        let text = fs::read(path).map_err(read)?;
+        // The schema first: a newer one may not parse as this one.
+        let SchemaOnly { schema: found } = serde_json::from_slice(&text).map_err(wrong)?;
+        if found > METRICS_SCHEMA {
+            let path = path.to_path_buf();
+            return Err(Error::SchemaTooNew {
+                path,
+                found,
+                known: METRICS_SCHEMA,
+            });
+        }
+        serde_json::from_slice(&text).map_err(wrong)
+    }
+
+    /// Writes one, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_whole(path, |file| {
+            serde_json::to_writer_pretty(&mut *file, self)?;
+            file.write_all(b"\n")
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct SchemaOnly {
+    schema: u32,
+}
+
+/// Numbers that may be infinite or undefined, which JSON has no word for: `null`.
+mod number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        match value.is_finite() {
+            true => to.serialize_f64(*value),
+            false => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+    }
+}
+
+/// Named numbers in their order, as a JSON object.
+mod scores {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::{Map, Value};
+
+    pub(super) fn serialize<S: Serializer>(
+        scores: &[(String, f64)],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let finite = |value: f64| value.is_finite().then_some(value);
+        to.collect_map(scores.iter().map(|(name, value)| (name, finite(*value))))
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(
+        from: D,
+    ) -> Result<Vec<(String, f64)>, D::Error> {
+        let map = Map::<String, Value>::deserialize(from)?;
+        Ok(map
+            .into_iter()
+            .map(|(name, value)| (name, value.as_f64().unwrap_or(f64::NAN)))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics() -> MetricsFile {
+        MetricsFile {
+            rows: RowCounts {
+                train: 428,
+                valid: 107,
+            },
+            metrics: vec![
+                ("mean_px".into(), 3.25),
+                ("mean_nme".into(), f64::NAN),
+                ("a_last".into(), 1.0),
+            ],
+            seconds: 61.5,
+            images_per_second: 80.25,
+            ..MetricsFile::new(TargetKind::Points, Arm::Both)
+        }
+    }
+
+    fn finished() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(CONFIG), "").unwrap();
+        fs::create_dir(folder.path().join(MODEL)).unwrap();
+        metrics().write(&folder.path().join(METRICS)).unwrap();
+        folder
+    }
+
+    #[test]
+    fn metrics_keep_their_order_and_say_null_for_what_is_undefined() {
+        let text = serde_json::to_string(&metrics()).unwrap();
+        insta::assert_snapshot!(text, @r#"{"schema":1,"task":"points","arm":"both","rows":{"train":428,"valid":107},"metrics":{"mean_px":3.25,"mean_nme":null,"a_last":1.0},"seconds":61.5,"images_per_second":80.25}"#);
+        let folder = finished();
+        let read = Run::open(folder.path()).unwrap().metrics().unwrap();
+        assert_eq!(read.metrics[0], ("mean_px".into(), 3.25));
+        assert!(read.metrics[1].1.is_nan());
+        assert_eq!(read.metrics[2].0, "a_last");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_a_run_is_said_to_lack_its_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = Run::open(folder.path()).unwrap_err();
+        let path = folder.path().display();
+        assert_eq!(
+            failed.to_string(),
+            format!("{path} is not a run: it has no `config.toml`")
+        );
+        assert!(failed.hint().unwrap().contains("sidelight train"));
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_is_named() {
+        let failed = Run::open(Path::new("no/such/run")).unwrap_err();
+        assert_eq!(failed.to_string(), "cannot read no/such/run");
+    }
+
+    #[test]
+    fn an_unfinished_run_is_refused_with_the_way_to_finish_it() {
+        let folder = finished();
+        fs::remove_file(folder.path().join(METRICS)).unwrap();
+        let failed = Run::open(folder.path()).unwrap_err();
+        assert!(matches!(failed, Error::UnfinishedRun { .. }), "{failed:?}");
+        assert!(failed.hint().unwrap().ends_with("--resume`"));
+    }
+
+    #[test]
+    fn a_run_without_its_model_is_refused() {
+        let folder = finished();
+        fs::remove_dir(folder.path().join(MODEL)).unwrap();
+        let failed = Run::open(folder.path()).unwrap_err();
+        assert!(
+            matches!(
+                failed,
+                Error::NotARun {
+                    missing: "model",
+                    ..
+                }
+            ),
+            "{failed:?}"
+        );
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_though_the_rest_cannot_be_parsed() {
+        let folder = finished();
+        fs::write(folder.path().join(METRICS), r#"{"schema":2,"scores":[]}"#).unwrap();
+        let failed = Run::open(folder.path()).unwrap_err();
+        assert!(
+            matches!(
+                failed,
+                Error::SchemaTooNew {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{failed:?}"
+        );
+        assert!(failed.hint().unwrap().contains("newer version"));
+    }
+
+    #[test]
+    fn metrics_that_are_not_json_are_named() {
+        let folder = finished();
+        fs::write(folder.path().join(METRICS), "{\"schema\":1,").unwrap();
+        let failed = Run::open(folder.path()).unwrap_err();
+        assert!(matches!(failed, Error::MetricsFile { .. }), "{failed:?}");
+        assert!(
+            failed
+                .to_string()
+                .ends_with("metrics.json is not a file of metrics")
+        );
+    }
+}

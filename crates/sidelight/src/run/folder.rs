@@ -1,0 +1,492 @@
+//! Writes a run folder: what may already be there, and what happens to it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{
+    CHECKPOINT, CONFIG, FolderWriter, LOG, LogWriter, METRICS, MODEL, MetricsFile, PREDICTIONS,
+    REPORT, Run, SKIPPED, recover_folder, write_whole,
+};
+use crate::error::{Error, Found, Result};
+use crate::write::{cannot_write, hidden_sibling, remove_folder_if_there};
+
+const LOCK: &str = ".lock";
+
+/// What to do with a run that is already in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Existing {
+    /// Stop with [`Error::OutputNotEmpty`].
+    #[default]
+    Refuse,
+    /// Go on with an unfinished run; where there is none yet, begin.
+    Resume,
+    /// Put a new run in its place. The old one is kept aside until the new one is finished.
+    Overwrite,
+}
+
+impl Found {
+    /// Looks into a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`] where the path is a file or cannot be looked into.
+    pub fn look(dir: &Path) -> Result<Self> {
+        let mut entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
+            Err(found) => return Err(cannot_write(dir, found)),
+        };
+        if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
+            return Ok(Self::FinishedRun);
+        }
+        if dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir() {
+            return Ok(Self::UnfinishedRun);
+        }
+        // A process that was killed before it began left its lock, and nothing to lose.
+        let locked = dir.join(LOCK).is_file();
+        let ours = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| {
+                entry.file_name() == LOCK || (locked && entry.file_name() == CONFIG)
+            })
+        };
+        match entries.all(ours) {
+            true => Ok(Self::Nothing),
+            false => Ok(Self::OtherFiles),
+        }
+    }
+}
+
+/// A run folder in the making.
+///
+/// `metrics.json` is written last, so a folder without it is not a finished run, whatever
+/// happened; what was logged and checkpointed stays, to go on from.
+///
+/// # Example
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let dir = folder.path().join("a");
+/// use sidelight::config::{Arm, TargetKind};
+/// use sidelight::run::{Existing, MetricsFile, Run, RunFolder};
+///
+/// let run = RunFolder::create(&dir, Existing::Refuse)?;
+/// run.write_config("[data]\ntable = \"metadata.csv\"\n")?;
+/// run.write_model(|model| std::fs::write(model.join("task.json"), "{}").map_err(|source| {
+///     sidelight::Error::Write { path: model.to_path_buf(), source }
+/// }))?;
+/// assert!(Run::open(&dir).is_err());
+/// run.finish(&MetricsFile::new(TargetKind::Class, Arm::Both))?;
+/// assert!(Run::open(&dir).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RunFolder {
+    dir: PathBuf,
+    resumed: bool,
+    /// Held as long as this lives, so that no second process writes here.
+    lock: File,
+}
+
+impl RunFolder {
+    /// Makes the folder (and those above it) and holds it, or says why not. Nothing is lost by a refusal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`Error::Write`].
+    pub fn create(dir: &Path, existing: Existing) -> Result<Self> {
+        let found = Found::look(dir)?;
+        let resumed = match (found, existing) {
+            (Found::Nothing, _) => false,
+            (Found::UnfinishedRun, Existing::Resume) => true,
+            (Found::FinishedRun | Found::UnfinishedRun, Existing::Overwrite) => {
+                drop(Self::hold(dir)?);
+                set_aside(dir, found).map_err(|source| cannot_write(dir, source))?;
+                false
+            }
+            _ => {
+                return Err(Error::OutputNotEmpty {
+                    path: dir.to_path_buf(),
+                    found,
+                });
+            }
+        };
+        fs::create_dir_all(dir).map_err(|source| cannot_write(dir, source))?;
+        let lock = Self::hold(dir)?;
+        let run = Self {
+            dir: dir.to_path_buf(),
+            resumed,
+            lock,
+        };
+        recover_folder(&run.checkpoint_dir())?;
+        run.clear_partials()
+            .map_err(|source| cannot_write(dir, source))?;
+        Ok(run)
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether an unfinished run is gone on with.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Where checkpoints go, each through a [`FolderWriter`]; removed by [`finish`](Self::finish).
+    pub fn checkpoint_dir(&self) -> PathBuf {
+        self.dir.join(CHECKPOINT)
+    }
+
+    /// Where `predictions.csv` goes, for a [`PredictionsWriter`](super::PredictionsWriter).
+    pub fn predictions_path(&self) -> PathBuf {
+        self.dir.join(PREDICTIONS)
+    }
+
+    /// A new log, or the old one as it was at this step (see [`LogWriter::resume`]).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`]; [`Error::Read`] and [`Error::LogLine`] where one is gone on with.
+    pub fn log(&self, total_step: usize) -> Result<LogWriter> {
+        let path = self.dir.join(LOG);
+        match total_step {
+            0 => LogWriter::create(&path),
+            at => LogWriter::resume(&path, at),
+        }
+    }
+
+    /// Records that could not be read and were passed over: `skipped.csv`.
+    pub fn skipped_path(&self) -> PathBuf {
+        self.dir.join(SKIPPED)
+    }
+
+    /// Writes `config.toml`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn write_config(&self, toml: &str) -> Result<()> {
+        self.write(CONFIG, toml)
+    }
+
+    /// Writes `report.html`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn write_report(&self, html: &str) -> Result<()> {
+        self.write(REPORT, html)
+    }
+
+    /// Writes `model/`: `save` is given a folder to fill.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`] and those of `save`.
+    pub fn write_model(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let writer = FolderWriter::create(&self.dir.join(MODEL))?;
+        save(writer.path())?;
+        writer.finish()
+    }
+
+    /// Writes `metrics.json`, which makes this a finished run, and clears what is no longer needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`]; [`Error::NotARun`] where configuration or model were not written.
+    pub fn finish(self, metrics: &MetricsFile) -> Result<Run> {
+        let Self { dir, lock, .. } = self;
+        let not_a_run = |missing| Error::NotARun {
+            path: dir.clone(),
+            missing,
+        };
+        if !dir.join(CONFIG).is_file() {
+            return Err(not_a_run(CONFIG));
+        }
+        if !dir.join(MODEL).is_dir() {
+            return Err(not_a_run(MODEL));
+        }
+        metrics.write(&dir.join(METRICS))?;
+        // The run is whole: what cannot be cleared now is untidy, not wrong.
+        let _ = fs::remove_dir_all(dir.join(CHECKPOINT));
+        if let Ok(replaced) = hidden_sibling(&dir, "replaced") {
+            let _ = remove_folder_if_there(&replaced);
+        }
+        drop(lock);
+        let _ = fs::remove_file(dir.join(LOCK));
+        Ok(Run { dir })
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        write_whole(&self.dir.join(name), |file| file.write_all(text.as_bytes()))
+    }
+
+    /// Clears files that a killed process left half written; nobody else writes here.
+    fn clear_partials(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type()?.is_file() && name.starts_with('.') && name.ends_with(".partial") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lock; the system releases it when the process ends, however it ends.
+    fn hold(dir: &Path) -> Result<File> {
+        let path = dir.join(LOCK);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|source| cannot_write(dir, source))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(Error::RunInUse {
+                path: dir.to_path_buf(),
+            }),
+            // Some network disks know no locks; a run there is only less guarded.
+            Err(TryLockError::Error(_)) | Ok(()) => Ok(file),
+        }
+    }
+}
+
+/// Moves a run out of the way. A finished one is kept until its successor is finished;
+/// an unfinished one that was itself a successor does not displace the finished one.
+fn set_aside(dir: &Path, found: Found) -> io::Result<()> {
+    let replaced = hidden_sibling(dir, "replaced")?;
+    if found == Found::UnfinishedRun && replaced.exists() {
+        return fs::remove_dir_all(dir);
+    }
+    remove_folder_if_there(&replaced)?;
+    fs::rename(dir, replaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Arm, TargetKind};
+
+    fn metrics() -> MetricsFile {
+        MetricsFile::new(TargetKind::Value, Arm::Image)
+    }
+
+    fn finish(run: RunFolder, config: &str) -> Run {
+        run.write_config(config).unwrap();
+        run.write_model(|_| Ok(())).unwrap();
+        run.finish(&metrics()).unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_finished_run_holds_its_files_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("deep/er/a");
+        let run = RunFolder::create(&dir, Existing::Refuse).unwrap();
+        run.log(0).unwrap();
+        let checkpoint = FolderWriter::create(&run.checkpoint_dir()).unwrap();
+        checkpoint.finish().unwrap();
+        run.write_report("<!doctype html>").unwrap();
+        finish(run, "");
+        let expected = [
+            "config.toml",
+            "log.jsonl",
+            "metrics.json",
+            "model",
+            "report.html",
+        ];
+        assert_eq!(names(&dir), expected);
+        assert_eq!(names(dir.parent().unwrap()), ["a"]);
+    }
+
+    #[test]
+    fn a_finished_run_is_not_replaced_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        finish(
+            RunFolder::create(&dir, Existing::Refuse).unwrap(),
+            "old = 1",
+        );
+        for existing in [Existing::Refuse, Existing::Resume] {
+            let failed = RunFolder::create(&dir, existing).unwrap_err();
+            assert_eq!(
+                failed.to_string(),
+                format!("{} already holds a finished run", dir.display())
+            );
+            assert!(failed.hint().unwrap().contains("--overwrite"));
+        }
+        assert_eq!(fs::read_to_string(dir.join(CONFIG)).unwrap(), "old = 1");
+        assert!(Run::open(&dir).is_ok());
+    }
+
+    #[test]
+    fn an_unfinished_run_is_gone_on_with_only_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        drop(
+            RunFolder::create(&dir, Existing::Refuse)
+                .unwrap()
+                .log(0)
+                .unwrap(),
+        );
+        let failed = RunFolder::create(&dir, Existing::Refuse).unwrap_err();
+        assert_eq!(
+            failed.to_string(),
+            format!("{} already holds an unfinished run", dir.display())
+        );
+        assert!(failed.hint().unwrap().starts_with("--resume"));
+        assert!(
+            RunFolder::create(&dir, Existing::Resume)
+                .unwrap()
+                .is_resumed()
+        );
+        assert!(dir.join(LOG).exists());
+    }
+
+    #[test]
+    fn resuming_where_nothing_is_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(&folder.path().join("a"), Existing::Resume).unwrap();
+        assert!(!run.is_resumed());
+    }
+
+    #[test]
+    fn files_that_are_not_a_run_are_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.tex"), "years of work").unwrap();
+        for existing in [Existing::Refuse, Existing::Resume, Existing::Overwrite] {
+            let failed = RunFolder::create(folder.path(), existing).unwrap_err();
+            assert!(
+                matches!(
+                    failed,
+                    Error::OutputNotEmpty {
+                        found: Found::OtherFiles,
+                        ..
+                    }
+                ),
+                "{failed:?}"
+            );
+        }
+        assert_eq!(names(folder.path()), ["thesis.tex"]);
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "").unwrap();
+        let failed = RunFolder::create(&path, Existing::Overwrite).unwrap_err();
+        assert_eq!(
+            failed.to_string(),
+            format!("cannot write {}", path.display())
+        );
+    }
+
+    #[test]
+    fn an_overwritten_run_is_kept_until_its_successor_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        finish(
+            RunFolder::create(&dir, Existing::Refuse).unwrap(),
+            "old = 1",
+        );
+        // Twice: a successor killed on its way must not displace the finished one.
+        for _ in 0..2 {
+            let run = RunFolder::create(&dir, Existing::Overwrite).unwrap();
+            run.log(0).unwrap();
+            drop(run);
+            let kept = folder.path().join(".a.replaced").join(CONFIG);
+            assert_eq!(fs::read_to_string(kept).unwrap(), "old = 1");
+        }
+        let run = RunFolder::create(&dir, Existing::Resume).unwrap();
+        finish(run, "new = 1");
+        assert_eq!(fs::read_to_string(dir.join(CONFIG)).unwrap(), "new = 1");
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn two_processes_cannot_write_one_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        let first = RunFolder::create(&dir, Existing::Refuse).unwrap();
+        first.log(0).unwrap();
+        for existing in [Existing::Resume, Existing::Overwrite] {
+            let failed = RunFolder::create(&dir, existing).unwrap_err();
+            assert!(matches!(failed, Error::RunInUse { .. }), "{failed:?}");
+        }
+        assert!(dir.join(LOG).exists());
+    }
+
+    #[test]
+    fn a_model_that_could_not_be_saved_leaves_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        let run = RunFolder::create(&dir, Existing::Refuse).unwrap();
+        let full = |model: &Path| {
+            fs::write(model.join("weights"), "half").unwrap();
+            Err(cannot_write(model, io::ErrorKind::StorageFull.into()))
+        };
+        run.write_model(full).unwrap_err();
+        assert_eq!(names(&dir), [LOCK]);
+        run.write_config("").unwrap();
+        let failed = run.finish(&metrics()).unwrap_err();
+        assert!(
+            matches!(
+                failed,
+                Error::NotARun {
+                    missing: "model",
+                    ..
+                }
+            ),
+            "{failed:?}"
+        );
+        assert!(!dir.join(METRICS).exists());
+    }
+
+    #[test]
+    fn a_process_killed_while_writing_leaves_nothing_to_see_and_nothing_in_the_way() {
+        let test = "run::folder::tests::a_process_killed_while_writing_leaves_nothing_to_see_and_nothing_in_the_way";
+        if let Some(dir) = std::env::var_os("SIDELIGHT_TEST_DIES_IN") {
+            let run = RunFolder::create(Path::new(&dir), Existing::Refuse).unwrap();
+            let _ = run.log(0).unwrap();
+            let _ = write_whole(&run.dir().join(CONFIG), |file| {
+                file.write_all(b"half of")?;
+                file.flush()?;
+                std::process::abort()
+            });
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        let killed = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env("SIDELIGHT_TEST_DIES_IN", &dir)
+            .output()
+            .unwrap();
+        assert!(!killed.status.success());
+        assert!(!dir.join(CONFIG).exists());
+        assert_eq!(names(&dir).len(), 3, "{:?}", names(&dir));
+        let run = RunFolder::create(&dir, Existing::Resume).unwrap();
+        assert!(run.is_resumed());
+        assert_eq!(names(&dir), [LOCK, LOG]);
+    }
+
+    #[test]
+    fn a_configuration_of_the_persons_own_is_not_taken_for_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(CONFIG), "mine = 1").unwrap();
+        assert_eq!(Found::look(folder.path()).unwrap(), Found::OtherFiles);
+        fs::write(folder.path().join(LOCK), "").unwrap();
+        assert_eq!(Found::look(folder.path()).unwrap(), Found::Nothing);
+    }
+}

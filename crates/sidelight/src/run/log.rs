@@ -1,0 +1,331 @@
+//! `log.jsonl`: what happened, one JSON object a line, written as it happens.
+//!
+//! Each line is flushed, so that a killed run has lost at most the line it was writing;
+//! reading tolerates that torn last line and nothing else.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::write::{cannot_write, write_whole};
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum LogLine {
+    /// What is about to be done.
+    Plan {
+        /// Rows learned from.
+        rows_train: usize,
+        /// Rows watched.
+        rows_valid: usize,
+        /// Optimiser steps in an epoch.
+        steps_per_epoch: usize,
+        /// Epochs in all, frozen ones included.
+        epochs: usize,
+        /// Trainable and frozen numbers of the network.
+        n_parameters: usize,
+    },
+    /// One optimiser step.
+    Step {
+        /// Epoch, the first being 1.
+        epoch: usize,
+        /// Optimiser steps since training began, this one included.
+        total_step: usize,
+        /// Mean loss over the step's rows.
+        #[serde(with = "super::number")]
+        loss: f64,
+        /// Learning rate of the head.
+        learning_rate: f64,
+        /// Rows a second.
+        images_per_second: f64,
+        /// Share of the step's time that was spent waiting for input, in [0, 1].
+        input_bound: f64,
+    },
+    /// The end of an epoch.
+    Epoch {
+        /// Epoch, the first being 1.
+        epoch: usize,
+        /// Optimiser steps since training began.
+        total_step: usize,
+        /// Training rows that it was made of, those before an interruption included; 0 in old logs.
+        #[serde(default)]
+        rows: usize,
+        /// Mean loss over the epoch's training rows, as augmented.
+        #[serde(with = "super::number")]
+        train_loss: f64,
+        /// Mean loss over the validation rows.
+        #[serde(with = "super::number")]
+        valid_loss: f64,
+        /// Name of the score that is watched.
+        score_name: String,
+        /// Its value over the validation rows.
+        #[serde(with = "super::number")]
+        score: f64,
+        /// Seconds the epoch took.
+        seconds: f64,
+        /// Whether this is the best epoch so far.
+        best: bool,
+    },
+    /// Something the person should know.
+    Remark {
+        /// What.
+        text: String,
+    },
+    /// Training went on from a checkpoint.
+    Resumed {
+        /// Optimiser steps that the checkpoint had behind it.
+        total_step: usize,
+    },
+    /// Training was asked to stop, saved and stopped.
+    Stopped {
+        /// Optimiser steps since training began.
+        total_step: usize,
+    },
+    /// Training is done.
+    Done {
+        /// Seconds of training, over all sittings.
+        seconds: f64,
+    },
+    /// An event of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+impl LogLine {
+    /// Optimiser steps that were behind this line when it was written, where it says so.
+    fn total_step(&self) -> Option<usize> {
+        match self {
+            Self::Step { total_step, .. }
+            | Self::Epoch { total_step, .. }
+            | Self::Resumed { total_step }
+            | Self::Stopped { total_step } => Some(*total_step),
+            _ => None,
+        }
+    }
+}
+
+/// A log as read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Log {
+    /// Its lines.
+    pub lines: Vec<LogLine>,
+    /// Whether the last line was cut off, as by a kill; it is not among `lines`.
+    pub torn: bool,
+}
+
+/// Reads a log; a last line without its end is tolerated and said.
+///
+/// # Errors
+///
+/// [`Error::Read`]; [`Error::LogLine`] for any whole line that is not one of ours.
+///
+/// # Example
+///
+/// ```
+/// use sidelight::run::{LogLine, LogWriter, read_log};
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("log.jsonl");
+/// let mut log = LogWriter::create(&path)?;
+/// log.write(&LogLine::Done { seconds: 12.5 })?;
+/// assert_eq!(read_log(&path)?.lines, [LogLine::Done { seconds: 12.5 }]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read_log(path: &Path) -> Result<Log> {
+    let bytes = fs::read(path).map_err(|source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let whole = bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let mut lines = Vec::new();
+    for (number, line) in bytes[..whole].split(|&byte| byte == b'\n').enumerate() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let parsed = serde_json::from_slice(line).map_err(|source| Error::LogLine {
+            path: path.to_path_buf(),
+            line: number + 1,
+            source,
+        })?;
+        lines.push(parsed);
+    }
+    Ok(Log {
+        lines,
+        torn: whole < bytes.len(),
+    })
+}
+
+/// Appends lines to a log.
+#[derive(Debug)]
+pub struct LogWriter {
+    path: PathBuf,
+    file: File,
+}
+
+impl LogWriter {
+    /// A new log; an old one of that name is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn create(path: &Path) -> Result<Self> {
+        write_whole(path, |_| Ok(()))?;
+        Self::append(path)
+    }
+
+    /// Goes on with a log at the step that a checkpoint had reached: what was logged after it
+    /// happened in a sitting that was lost, will happen again, and is taken out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::LogLine`], [`Error::Write`].
+    pub fn resume(path: &Path, total_step: usize) -> Result<Self> {
+        let kept = match path.exists() {
+            true => read_log(path)?.lines,
+            false => Vec::new(),
+        };
+        let after = kept
+            .iter()
+            .position(|line| line.total_step().is_some_and(|at| at > total_step))
+            .unwrap_or(kept.len());
+        write_whole(path, |file| {
+            kept[..after]
+                .iter()
+                .try_for_each(|line| write_line(file, line))
+        })?;
+        let mut log = Self::append(path)?;
+        log.write(&LogLine::Resumed { total_step })?;
+        Ok(log)
+    }
+
+    /// Writes one line and flushes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn write(&mut self, line: &LogLine) -> Result<()> {
+        write_line(&mut self.file, line).map_err(|source| cannot_write(&self.path, source))
+    }
+
+    fn append(path: &Path) -> Result<Self> {
+        let file = File::options()
+            .append(true)
+            .open(path)
+            .map_err(|source| cannot_write(path, source))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+        })
+    }
+}
+
+/// One write a line, so that lines never interleave and a kill tears the last one only.
+fn write_line(to: &mut (impl Write + ?Sized), line: &LogLine) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    to.write_all(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(total_step: usize, loss: f64) -> LogLine {
+        LogLine::Step {
+            epoch: 1,
+            total_step,
+            loss,
+            learning_rate: 1e-3,
+            images_per_second: 80.0,
+            input_bound: 0.1,
+        }
+    }
+
+    fn written(lines: &[LogLine]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let mut log = LogWriter::create(&path).unwrap();
+        for line in lines {
+            log.write(line).unwrap();
+        }
+        (folder, path)
+    }
+
+    #[test]
+    fn a_line_is_one_flat_json_object() {
+        let (_folder, path) = written(&[step(3, 0.25)]);
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "{\"event\":\"step\",\"epoch\":1,\"total_step\":3,\"loss\":0.25,\"learning_rate\":0.001,\
+             \"images_per_second\":80.0,\"input_bound\":0.1}\n"
+        );
+    }
+
+    #[test]
+    fn a_torn_last_line_is_tolerated_and_said() {
+        let (_folder, path) = written(&[step(1, 0.5), step(2, 0.4)]);
+        let whole = fs::read(&path).unwrap();
+        for cut in 1..whole.len() / 2 {
+            fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+            let log = read_log(&path).unwrap();
+            assert_eq!(
+                log,
+                Log {
+                    lines: vec![step(1, 0.5)],
+                    torn: true
+                },
+                "cut by {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_line_in_the_middle_is_named() {
+        let (_folder, path) = written(&[step(1, 0.5)]);
+        fs::write(&path, "{\"event\":\"done\",\"seconds\":1.0}\nnonsense\n").unwrap();
+        let failed = read_log(&path).unwrap_err();
+        assert!(
+            matches!(&failed, Error::LogLine { line: 2, .. }),
+            "{failed:?}"
+        );
+        assert_eq!(
+            failed.to_string(),
+            format!("{}, line 2: not a line of a log", path.display())
+        );
+    }
+
+    #[test]
+    fn a_diverged_loss_is_written_and_read() {
+        let (_folder, path) = written(&[step(1, f64::NAN)]);
+        let log = read_log(&path).unwrap();
+        assert!(matches!(log.lines[0], LogLine::Step { loss, .. } if loss.is_nan()));
+    }
+
+    #[test]
+    fn resuming_takes_out_what_will_happen_again() {
+        let (_folder, path) = written(&[step(1, 0.5), step(2, 0.4), step(3, 0.3)]);
+        let mut log = LogWriter::resume(&path, 2).unwrap();
+        log.write(&step(3, 0.3)).unwrap();
+        let expected = [
+            step(1, 0.5),
+            step(2, 0.4),
+            LogLine::Resumed { total_step: 2 },
+            step(3, 0.3),
+        ];
+        assert_eq!(read_log(&path).unwrap().lines, expected);
+    }
+
+    #[test]
+    fn an_event_of_a_newer_version_does_not_stop_the_reader() {
+        let (_folder, path) = written(&[]);
+        fs::write(&path, "{\"event\":\"teleported\",\"to\":\"mars\"}\n").unwrap();
+        assert_eq!(read_log(&path).unwrap().lines, [LogLine::Unknown]);
+    }
+}
