@@ -46,7 +46,7 @@ impl Augment {
     /// [`Error::Setting`]: a number outside its range.
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Self> {
         Ok(Self {
-            flip: config.flip.unwrap_or(kind != TargetKind::Points),
+            flip: config.flip.unwrap_or(kind != TargetKind::Keypoints),
             rotate: check("rotate", config.rotate, 0.0..=180.0)?,
             zoom: check("zoom", config.zoom, 0.0..=0.9)?,
             shift: check("shift", config.shift, 0.0..=1.0)?,
@@ -117,7 +117,7 @@ impl Hide {
     ///
     /// [`Error::Setting`]: a share outside [0, 1].
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Option<Self>> {
-        let default = if kind == TargetKind::Points {
+        let default = if kind == TargetKind::Keypoints {
             HIDE_METADATA
         } else {
             0.0
@@ -440,10 +440,10 @@ mod tests {
                     .is_flipped
             })
         };
-        assert!(!flips(TargetKind::Points, None));
-        assert!(flips(TargetKind::Points, Some(true)));
+        assert!(!flips(TargetKind::Keypoints, None));
+        assert!(flips(TargetKind::Keypoints, Some(true)));
         assert!(flips(TargetKind::Class, None));
-        assert!(!flips(TargetKind::Value, Some(false)));
+        assert!(!flips(TargetKind::Regression, Some(false)));
     }
 
     #[test]
@@ -547,8 +547,8 @@ mod tests {
     #[test]
     fn nothing_is_hidden_where_nothing_is_asked_for() {
         let of = |kind| Hide::new(&AugmentConfig::default(), kind).unwrap();
-        assert_eq!(of(TargetKind::Value), None);
-        assert_eq!(of(TargetKind::Points).map(|hide| hide.row), Some(0.5));
+        assert_eq!(of(TargetKind::Regression), None);
+        assert_eq!(of(TargetKind::Keypoints).map(|hide| hide.row), Some(0.5));
         let config = AugmentConfig {
             hide_column: 1.5,
             ..AugmentConfig::default()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::kind::{MetadataKind, Part, TargetKind};
+use crate::kind::{MetadataKind, Split, TargetKind};
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -570,7 +570,7 @@ pub enum Error {
         /// Two rows of the group, the first of the table being 1.
         rows: [usize; 2],
         /// Their parts.
-        parts: [Part; 2],
+        parts: [Split; 2],
     },
 
     /// A comparison lacks an arm that it cannot do without.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::SplitConfig;
-use crate::dataset::{Dataset, Part, Targets};
+use crate::dataset::{Dataset, Split, Targets};
 use crate::error::{Error, Result};
 use crate::random::{for_purpose, shuffle};
 
@@ -19,7 +19,7 @@ const QUANTILES: usize = 10;
 
 /// Positions of the rows of each part, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Split {
+pub struct SplitRows {
     /// Learned from.
     pub train: Vec<usize>,
     /// Watched.
@@ -43,18 +43,18 @@ pub struct Split {
 /// - [`Error::EmptyPart`]: a part that would be empty.
 /// - [`Error::GroupInTwoParts`]: the split column divides a group.
 /// - [`Error::Setting`]: a validation share that is not in (0, 1).
-pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<Split> {
-    let Some(parts) = dataset.parts.as_ref().filter(|_| config.column.is_some()) else {
+pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
+    let Some(parts) = dataset.splits.as_ref().filter(|_| config.column.is_some()) else {
         let all: Vec<usize> = (0..dataset.len()).collect();
         let (train, valid) = carve(dataset, &all, config)?;
-        return Ok(Split {
+        return Ok(SplitRows {
             train,
             valid,
-            ..Split::default()
+            ..SplitRows::default()
         });
     };
     check_groups(dataset, parts)?;
-    let of = |wanted: Part| -> Vec<usize> {
+    let of = |wanted: Split| -> Vec<usize> {
         parts
             .iter()
             .enumerate()
@@ -62,10 +62,10 @@ pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<Split> {
             .map(|(row, _)| row)
             .collect()
     };
-    let mut split = Split {
-        train: of(Part::Train),
-        valid: of(Part::Valid),
-        test: of(Part::Test),
+    let mut split = SplitRows {
+        train: of(Split::Train),
+        valid: of(Split::Valid),
+        test: of(Split::Test),
         remarks: Vec::new(),
     };
     if split.train.is_empty() {
@@ -423,14 +423,14 @@ fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
         return vec![vec![0]; rows.len()];
     };
     match targets {
-        Targets::Points { .. } => vec![vec![0]; rows.len()],
+        Targets::Keypoints { .. } => vec![vec![0]; rows.len()],
         Targets::Class { names, index } => {
             let without = names.len();
             rows.iter()
                 .map(|&row| vec![index[row].map_or(without, |class| class as usize)])
                 .collect()
         }
-        Targets::Classes { names, present } => {
+        Targets::Multilabel { names, present } => {
             let without = names.len();
             let labels = |row: &usize| {
                 let cells = &present[row * names.len()..(row + 1) * names.len()];
@@ -441,7 +441,7 @@ fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
             };
             rows.iter().map(labels).collect()
         }
-        Targets::Value { names, values } => {
+        Targets::Regression { names, values } => {
             let value = |row: usize| values[row * names.len()];
             let mut order: Vec<usize> = (0..rows.len())
                 .filter(|&i| value(rows[i]).is_finite())
@@ -458,7 +458,7 @@ fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
     }
 }
 
-fn check_groups(dataset: &Dataset, parts: &[Part]) -> Result<()> {
+fn check_groups(dataset: &Dataset, parts: &[Split]) -> Result<()> {
     let Some(groups) = &dataset.groups else {
         return Ok(());
     };
@@ -507,7 +507,7 @@ mod tests {
             },
             targets: Some(targets),
             groups,
-            parts: None,
+            splits: None,
             remarks: vec![],
         }
     }
@@ -569,7 +569,7 @@ mod tests {
     #[test]
     fn a_value_is_stratified_by_its_ranks() {
         let values: Vec<f64> = (0..100).map(|row| f64::from(row).exp()).collect();
-        let targets = Targets::Value {
+        let targets = Targets::Regression {
             names: vec!["y".into()],
             values,
         };
@@ -593,7 +593,7 @@ mod tests {
             .collect();
         let names = ["often", "rare", "twice"].map(String::from).to_vec();
         let data = dataset(
-            Targets::Classes {
+            Targets::Multilabel {
                 names,
                 present: present.clone(),
             },
@@ -645,9 +645,9 @@ mod tests {
     #[test]
     fn a_column_with_train_and_test_keeps_test_apart() {
         let mut data = dataset(classes(&[0; 20]), None, 20);
-        data.parts = Some(
+        data.splits = Some(
             (0..20)
-                .map(|row| if row < 15 { Part::Train } else { Part::Test })
+                .map(|row| if row < 15 { Split::Train } else { Split::Test })
                 .collect(),
         );
         let config = SplitConfig {
@@ -671,7 +671,7 @@ mod tests {
     #[test]
     fn a_group_in_two_parts_names_both_rows() {
         let mut data = dataset(classes(&[0; 3]), Some(vec![0, 1, 0]), 3);
-        data.parts = Some(vec![Part::Train, Part::Valid, Part::Test]);
+        data.splits = Some(vec![Split::Train, Split::Valid, Split::Test]);
         let config = SplitConfig {
             column: Some("split".into()),
             ..SplitConfig::default()

@@ -213,7 +213,7 @@ impl Audit {
 /// std::fs::write(folder.path().join("t.csv"), format!("file_name,price,price_in_cents,noise\n{rows}"))?;
 /// let text = r#"
 ///     data.table = "t.csv"
-///     target = { kind = "value", column = "price" }
+///     target = { kind = "regression", column = "price" }
 ///     metadata = { price_in_cents = "continuous", noise = "continuous" }
 ///     model.arm = "metadata"
 /// "#;
@@ -306,7 +306,7 @@ fn target_name(config: &Config) -> String {
     let names = config.target.names();
     match names.len() {
         1..=3 => names.join(", "),
-        n if config.target.kind == sidelight_data::config::TargetKind::Points => {
+        n if config.target.kind == sidelight_data::config::TargetKind::Keypoints => {
             format!("{} points", n / 2)
         }
         n => format!("{n} columns"),
@@ -417,7 +417,7 @@ fn measure(
 
 /// How far training and other rows differ in each column.
 fn compare_parts(dataset: &Dataset, columns: &mut [ColumnAudit]) {
-    let Some(parts) = &dataset.parts else { return };
+    let Some(parts) = &dataset.splits else { return };
     let values = || dataset.metadata.columns.iter().map(|column| &column.values);
     let whole = values().map(|values| shift::of_column(values, parts));
     let gaps = values().map(|values| shift::of_gaps(values, parts));

@@ -61,7 +61,7 @@ impl Report {
 /// std::fs::write(folder.path().join("t.csv"), "file_name,price,beds\n1.jpg,100,4\n2.jpg,200,lots\n")?;
 /// let text = r#"
 ///     data.table = "t.csv"
-///     target = { kind = "value", column = "price" }
+///     target = { kind = "regression", column = "price" }
 ///     metadata.beds = "continuous"
 /// "#;
 /// let config = Config::parse(text, &folder.path().join("t.toml"), &[])?;
@@ -316,7 +316,7 @@ fn targets(dataset: &Dataset, config: &Config, table: &Table, problems: &mut Vec
             });
         }
     }
-    if let Targets::Classes { names, present } = targets {
+    if let Targets::Multilabel { names, present } = targets {
         for (label, name) in names.iter().enumerate() {
             let known = present.iter().skip(label).step_by(names.len()).flatten();
             let (n_with, n_known) = known.fold((0, 0), |(with, known), present| {
@@ -352,7 +352,7 @@ fn empty_columns(dataset: &Dataset, findings: &Findings, problems: &mut Vec<Prob
 /// Groups that the split column divides. Whether there are any.
 fn groups(dataset: &Dataset, table: &Table, config: &Config, problems: &mut Vec<Problem>) -> bool {
     let (Some(groups), Some(parts), Some(column)) =
-        (&dataset.groups, &dataset.parts, &config.data.group)
+        (&dataset.groups, &dataset.splits, &config.data.group)
     else {
         return false;
     };

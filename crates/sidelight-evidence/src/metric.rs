@@ -91,8 +91,6 @@ pub(crate) struct Scoring {
     pub(crate) metrics: &'static [&'static str],
     /// What the best checkpoint is chosen by.
     selection: &'static str,
-    /// What the task consists of.
-    pub(crate) part: &'static str,
     /// The metrics of each part.
     part_metrics: &'static [&'static str],
     /// The one by which parts are compared.
@@ -106,10 +104,9 @@ pub(crate) fn scoring(kind: TargetKind) -> &'static Scoring {
     const ONE_CLASS: &[&str] = &["recall", "precision", "f1", "auroc", "average_precision"];
     const ONE_LABEL: &[&str] = &["auroc", "average_precision", "recall", "precision", "f1"];
     match kind {
-        TargetKind::Points => &Scoring {
+        TargetKind::Keypoints => &Scoring {
             metrics: KEYPOINTS,
             selection: "mean_px",
-            part: "point",
             part_metrics: KEYPOINTS,
             part_metric: "mean_px",
         },
@@ -125,11 +122,10 @@ pub(crate) fn scoring(kind: TargetKind) -> &'static Scoring {
                 "ece",
             ],
             selection: "log_loss",
-            part: "class",
             part_metrics: ONE_CLASS,
             part_metric: "recall",
         },
-        TargetKind::Classes => &Scoring {
+        TargetKind::Multilabel => &Scoring {
             metrics: &[
                 "auroc",
                 "micro_auroc",
@@ -142,14 +138,12 @@ pub(crate) fn scoring(kind: TargetKind) -> &'static Scoring {
                 "ece",
             ],
             selection: "log_loss",
-            part: "label",
             part_metrics: ONE_LABEL,
             part_metric: "auroc",
         },
-        TargetKind::Value => &Scoring {
+        TargetKind::Regression => &Scoring {
             metrics: NUMBERS,
             selection: "mae",
-            part: "column",
             part_metrics: NUMBERS,
             part_metric: "mae",
         },

@@ -143,7 +143,7 @@ fn marks(truth: &[[f32; 2]; 4], spread: f32, chance: &mut Chance) -> Outcome {
         truth: Some(*corner),
         prediction: Some(corner.map(|at| at + spread * chance.normal() as f32)),
     };
-    Outcome::Points(truth.iter().map(mark).collect())
+    Outcome::Keypoints(truth.iter().map(mark).collect())
 }
 
 fn card(row: usize, outcome: Outcome, picture: Thumbnail, chance: &mut Chance) -> Card {
@@ -229,10 +229,10 @@ fn metric(name: &str, value: f64, n: usize, baseline: f64) -> MetricRow {
     }
 }
 
-const CONFIG: &str = "[data]\ntable = \"metadata.csv\"\nimage = \"file_name\"\n\n[target]\nkind = \"points\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\", \"x2\", \"y2\", \"x3\", \"y3\"]\n\n[metadata]\nimg_source = \"categorical\"\nlabel_is_dirty = \"boolean\"\nshutter_capture_time = { kind = \"continuous\", scale = \"log\" }\n\n[train]\nepochs = 14\nsize = 128\n";
+const CONFIG: &str = "[data]\ntable = \"metadata.csv\"\nimage = \"file_name\"\n\n[target]\nkind = \"keypoints\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\", \"x2\", \"y2\", \"x3\", \"y3\"]\n\n[metadata]\nimg_source = \"categorical\"\nlabel_is_dirty = \"boolean\"\nshutter_capture_time = { kind = \"continuous\", scale = \"log\" }\n\n[train]\nepochs = 14\nsize = 128\n";
 
 fn run_of_points(chance: &mut Chance) -> RunPage {
-    let task = Task::Points {
+    let task = Task::Keypoints {
         columns: (0..4)
             .flat_map(|k| [format!("x{k}"), format!("y{k}")])
             .collect(),
@@ -247,7 +247,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         .chunks(4)
         .map(|row| {
             let spread = 1.5 + 2.0 * chance.normal().abs() as f32;
-            Some(Prediction::Points {
+            Some(Prediction::Keypoints {
                 xy: row
                     .iter()
                     .map(|xy| xy.map(|at| at + spread * chance.normal() as f32))
@@ -278,7 +278,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         metrics: vec![metric("mean_px", 3.36, n, 71.2), metric("mean_nme", 0.0084, n, 0.178), metric("pck@0.05", 0.981, n, 0.021), metric("pck@0.1", 0.995, n, 0.13)],
         curves: Curves::of(&log(14, "mean_px", 30.0, chance)),
         parts: Some(PartTable::of("point", &per_point)),
-        details: Detail::of(&task, &Targets::Points { n_points: 4, xy: truth }, &positions, &predictions),
+        details: Detail::of(&task, &Targets::Keypoints { n_points: 4, xy: truth }, &positions, &predictions),
         best: point_cards(8, 0.8, chance),
         worst: point_cards(8, 16.0, chance),
         remarks: vec![
@@ -370,7 +370,7 @@ fn run_of_classes(chance: &mut Chance) -> RunPage {
 }
 
 fn run_of_values(chance: &mut Chance) -> RunPage {
-    let task = Task::Value {
+    let task = Task::Regression {
         columns: vec!["price".into()],
         scale: TargetScale::Log,
         mean: vec![13.0],
@@ -384,7 +384,7 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
     let predictions: Vec<Option<Prediction>> = truth
         .iter()
         .map(|price| {
-            Some(Prediction::Value {
+            Some(Prediction::Regression {
                 values: vec![price * (0.25 * chance.normal()).exp()],
             })
         })
@@ -393,7 +393,7 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
         (from..from + 4)
             .map(|at| {
                 let (picture, _) = scene(chance);
-                let Some(Prediction::Value { values }) = &predictions[at] else {
+                let Some(Prediction::Regression { values }) = &predictions[at] else {
                     unreachable!()
                 };
                 let mark = ValueMark {
@@ -402,7 +402,7 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
                     prediction: Some(values[0]),
                     range: [48_000.0, 2_400_000.0],
                 };
-                card(at + 1, Outcome::Value(vec![mark]), picture, chance)
+                card(at + 1, Outcome::Regression(vec![mark]), picture, chance)
             })
             .collect()
     };
@@ -414,7 +414,7 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
         metrics: vec![metric("mae", 99_400.0, n, 251_000.0), metric("rmse", 163_000.0, n, 372_000.0), metric("r2", 0.771, n, 0.0)],
         best: value_cards(0, chance),
         worst: value_cards(50, chance),
-        details: Detail::of(&task, &Targets::Value { names: vec!["price".into()], values: truth.clone() }, &positions, &predictions),
+        details: Detail::of(&task, &Targets::Regression { names: vec!["price".into()], values: truth.clone() }, &positions, &predictions),
         ..RunPage::default()
     }
 }
@@ -454,7 +454,7 @@ fn show(chance: &mut Chance) -> ShowPage {
             target: target.collect(),
             card: card(
                 chance.below(900) + 1,
-                Outcome::Points(points),
+                Outcome::Keypoints(points),
                 picture,
                 chance,
             ),
@@ -487,7 +487,7 @@ fn demo(chance: &mut Chance) -> DemoPage {
                 truth: Some(*truth),
                 prediction: Some(at.map(|at| at + 3.0 * chance.normal() as f32)),
             };
-            Outcome::Points(truth.iter().zip(&corners).map(near).collect())
+            Outcome::Keypoints(truth.iter().zip(&corners).map(near).collect())
         };
         let middle = [[110.0, 80.0], [200.0, 82.0], [198.0, 155.0], [112.0, 152.0]];
         DemoRow {

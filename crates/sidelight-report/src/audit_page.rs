@@ -188,7 +188,7 @@ fn card(dataset: &Dataset, task: Option<&Task>, row: usize) -> Card {
     let targets = dataset.targets.as_ref();
     // Points are drawn, all else is said.
     let outcome = match (task, targets) {
-        (Some(task @ Task::Points { .. }), Some(targets)) => {
+        (Some(task @ Task::Keypoints { .. }), Some(targets)) => {
             let position = row;
             Outcome::new(task, Some(TargetCell { targets, position }), None)
         }
@@ -206,7 +206,7 @@ fn card(dataset: &Dataset, task: Option<&Task>, row: usize) -> Card {
 /// A target in words; labels as those that are present.
 fn told(targets: &Targets, row: usize, task: Option<&Task>) -> Vec<(String, Option<String>)> {
     match targets {
-        Targets::Points { .. } => Vec::new(),
+        Targets::Keypoints { .. } => Vec::new(),
         Targets::Class { names, index } => {
             let column = match task {
                 Some(Task::Class { column, .. }) => column.clone(),
@@ -217,7 +217,7 @@ fn told(targets: &Targets, row: usize, task: Option<&Task>) -> Vec<(String, Opti
                 index[row].map(|class| names[class as usize].clone()),
             )]
         }
-        Targets::Classes { names, present } => {
+        Targets::Multilabel { names, present } => {
             let cells = names.iter().zip(&present[row * names.len()..]);
             let labels: Vec<&str> = cells
                 .filter(|(_, present)| **present == Some(true))
@@ -225,7 +225,7 @@ fn told(targets: &Targets, row: usize, task: Option<&Task>) -> Vec<(String, Opti
                 .collect();
             vec![("labels".into(), Some(labels.join(", ")))]
         }
-        Targets::Value { names, values } => {
+        Targets::Regression { names, values } => {
             let cells = names.iter().zip(&values[row * names.len()..]);
             let known = |value: &f64| (!value.is_nan()).then(|| number(*value));
             cells

@@ -197,7 +197,7 @@ mod tests {
             ..DemoArm::default()
         };
         let outcome = |x| {
-            Outcome::Points(vec![PointMark {
+            Outcome::Keypoints(vec![PointMark {
                 truth: Some([10.0, 10.0]),
                 prediction: Some([x, 10.0]),
             }])

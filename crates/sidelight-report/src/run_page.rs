@@ -147,8 +147,8 @@ fn cards_html(cards: &[Card], which: &str) -> String {
     let rows = if n == 1 { "row" } else { "rows" };
     let mut key = format!("The {n} {rows} of the validation part with the {which} loss. ");
     key.push_str(match &cards[0].outcome {
-        Outcome::Points(_) => "Circle: true point. Cross: predicted point.",
-        Outcome::Value(_) => "Circle: true. Cross: predicted. The line spans the training rows.",
+        Outcome::Keypoints(_) => "Circle: true point. Cross: predicted point.",
+        Outcome::Regression(_) => "Circle: true. Cross: predicted. The line spans the training rows.",
         _ => "Circle: true.",
     });
     format!("<p class=\"key\">{key}</p>{}", overlay::cards(cards))

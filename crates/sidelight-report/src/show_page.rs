@@ -201,21 +201,17 @@ impl ShowRow {
 
 /// The target as the loss gets it.
 fn target_slots(batch: &HostBatch, at: usize, task: &Task) -> Vec<TargetSlot> {
-    let names = match task {
-        Task::Points { columns, .. } | Task::Value { columns, .. } => columns.clone(),
-        Task::Class { column, .. } => vec![column.clone()],
-        Task::Classes { names, .. } => names.clone(),
-    };
+    let names = task.target_names();
     if batch.targets.is_empty() {
         return Vec::new();
     }
     let from = at * names.len();
     let value = |nth: usize| (batch.mask[from + nth] > 0.0).then(|| batch.targets[from + nth]);
-    let slot = |(nth, name)| TargetSlot {
-        name,
+    let slot = |(nth, name): (usize, &String)| TargetSlot {
+        name: name.clone(),
         value: value(nth),
     };
-    names.into_iter().enumerate().map(slot).collect()
+    names.iter().enumerate().map(slot).collect()
 }
 
 /// Points as they lie on the input, from [-1, 1] of the square to its pixels; other targets as they were read.
@@ -228,7 +224,7 @@ fn input_outcome(
 ) -> Outcome {
     let pixel = |at: f32| (at + 1.0) / 2.0 * batch.size as f32;
     match task {
-        Task::Points { .. } => Outcome::Points(
+        Task::Keypoints { .. } => Outcome::Keypoints(
             target
                 .chunks_exact(2)
                 .map(|xy| PointMark {
@@ -319,7 +315,7 @@ mod tests {
 
     #[test]
     fn points_of_a_batch_lie_where_the_network_sees_them() {
-        let task = Task::Points {
+        let task = Task::Keypoints {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
@@ -332,12 +328,12 @@ mod tests {
                 columns: Vec::new(),
                 n_rows: 1,
             },
-            targets: Some(Targets::Points {
+            targets: Some(Targets::Keypoints {
                 n_points: 2,
                 xy: vec![[1.0, 1.0], [2.0, 2.0]],
             }),
             groups: None,
-            parts: None,
+            splits: None,
             remarks: Vec::new(),
         };
         let batch = HostBatch {
@@ -360,6 +356,6 @@ mod tests {
             truth,
             prediction: None,
         });
-        assert_eq!(outcome, Outcome::Points(vec![first, second]));
+        assert_eq!(outcome, Outcome::Keypoints(vec![first, second]));
     }
 }

@@ -103,7 +103,7 @@ impl Model {
     /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
     pub fn needs_image(&self) -> bool {
         let can_do_without = !reads_image(self.config.model.arm) || self.network.drops_image();
-        !can_do_without || matches!(self.task, Task::Points { .. })
+        !can_do_without || matches!(self.task, Task::Keypoints { .. })
     }
 
     /// Predicts every row of a data set, `train.batch` at a time.
@@ -314,7 +314,7 @@ pub(crate) fn score(
 /// Width and height of each row's image as stored, where errors are divided by its diagonal; read from the
 /// files' headers alone. NaN where an image cannot be read.
 pub(crate) fn image_sizes(task: &Task, dataset: &Dataset, rows: &[usize]) -> Option<Vec<[f32; 2]>> {
-    let Task::Points {
+    let Task::Keypoints {
         normalizer: Normalizer::Diagonal,
         ..
     } = task

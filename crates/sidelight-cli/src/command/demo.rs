@@ -424,7 +424,7 @@ fn shown(
     let picture = decode(&ImageSource::Path(data.join(&row.file_name)), None)?;
     let outcome = |Scored { predictions, .. }: &Scored| {
         let pairs = predictions.truth[at].iter().zip(&predictions.predicted[at]);
-        Outcome::Points(
+        Outcome::Keypoints(
             pairs
                 .map(|(&truth, &point)| PointMark {
                     truth: Some(truth),

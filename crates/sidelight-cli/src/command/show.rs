@@ -211,9 +211,9 @@ fn codes(source: &Source, batch: &HostBatch, at: usize) -> Vec<(String, u32)> {
 
 fn target(source: &Source, batch: &HostBatch, at: usize) -> Vec<TargetSlot> {
     let names = match &*source.task {
-        Task::Points { columns, .. } | Task::Value { columns, .. } => columns.clone(),
+        Task::Keypoints { columns, .. } | Task::Regression { columns, .. } => columns.clone(),
         Task::Class { column, .. } => vec![column.clone()],
-        Task::Classes { names, .. } => names.clone(),
+        Task::Multilabel { names, .. } => names.clone(),
     };
     let width = names.len();
     let values = batch.targets.iter().zip(&batch.mask).skip(at * width);
@@ -321,11 +321,11 @@ fn outcome(
     prediction: Option<&Prediction>,
 ) -> Outcome {
     let row = batch.rows[at];
-    if let Task::Points { columns, .. } = &*source.task {
+    if let Task::Keypoints { columns, .. } = &*source.task {
         let pixel = |number: f32| (number + 1.0) / 2.0 * batch.size as f32;
         let slots = target(source, batch, at);
         let predicted = match prediction {
-            Some(Prediction::Points { xy }) => Some(xy),
+            Some(Prediction::Keypoints { xy }) => Some(xy),
             _ => None,
         };
         let mark = |point: usize| PointMark {
@@ -338,7 +338,7 @@ fn outcome(
             },
             prediction: predicted.map(|xy| batch.to_input[at].apply(xy[point])),
         };
-        return Outcome::Points((0..columns.len() / 2).map(mark).collect());
+        return Outcome::Keypoints((0..columns.len() / 2).map(mark).collect());
     }
     let target = source.dataset.targets.as_ref().map(|targets| TargetCell {
         targets,
@@ -389,11 +389,11 @@ fn image(dataset: &Dataset, row: usize) -> String {
 /// A row's target in a few words.
 fn truth(targets: &Targets, row: usize) -> String {
     match targets {
-        Targets::Points { n_points, xy } => points(&xy[row * n_points..(row + 1) * n_points]),
+        Targets::Keypoints { n_points, xy } => points(&xy[row * n_points..(row + 1) * n_points]),
         Targets::Class { names, index } => {
             index[row].map_or_else(String::new, |class| names[class as usize].clone())
         }
-        Targets::Classes { names, present } => {
+        Targets::Multilabel { names, present } => {
             let present = &present[row * names.len()..(row + 1) * names.len()];
             let named = names
                 .iter()
@@ -404,7 +404,7 @@ fn truth(targets: &Targets, row: usize) -> String {
                 .collect::<Vec<_>>()
                 .join(", ")
         }
-        Targets::Value { names, values } => {
+        Targets::Regression { names, values } => {
             let values = &values[row * names.len()..(row + 1) * names.len()];
             values
                 .iter()
@@ -418,8 +418,8 @@ fn truth(targets: &Targets, row: usize) -> String {
 /// A prediction in a few words.
 fn said(task: &Task, prediction: &Prediction) -> String {
     match (task, prediction) {
-        (_, Prediction::Points { xy }) => points(xy),
-        (_, Prediction::Value { values }) => values
+        (_, Prediction::Keypoints { xy }) => points(xy),
+        (_, Prediction::Regression { values }) => values
             .iter()
             .map(|&value| significant(value))
             .collect::<Vec<_>>()
@@ -431,7 +431,7 @@ fn said(task: &Task, prediction: &Prediction) -> String {
                 .max_by(|a, b| a.1.total_cmp(b.1));
             likeliest.map_or_else(String::new, |(name, p)| format!("{name} ({p:.2})"))
         }
-        (Task::Classes { names, .. }, Prediction::Classes { probabilities }) => {
+        (Task::Multilabel { names, .. }, Prediction::Multilabel { probabilities }) => {
             let likely = names.iter().zip(probabilities).filter(|(_, p)| **p >= 0.5);
             likely
                 .map(|(name, p)| format!("{name} ({p:.2})"))

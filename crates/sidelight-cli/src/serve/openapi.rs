@@ -152,7 +152,7 @@ fn answer() -> Value {
             "prediction": {
                 "type": "object",
                 "properties": {
-                    "kind": {"enum": ["points", "class", "classes", "value"]},
+                    "kind": {"enum": ["keypoints", "class", "multilabel", "regression"]},
                     "points": {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}, "description": "pixels of the image as stored"},
                     "class": {"type": "string"},
                     "probability": {"type": ["number", "null"]},

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Gaps, Misread, expected, read as read_metadata};
-use super::{Dataset, ImageSource, Metadata, MetadataColumn, Part, PieceRows, Targets, target};
+use super::{Dataset, ImageSource, Metadata, MetadataColumn, Split, PieceRows, Targets, target};
 use crate::config::{Config, MetadataConfig, MetadataEntry};
 use crate::error::{Error, Result};
 use crate::random;
@@ -344,7 +344,7 @@ fn build(
         metadata,
         targets,
         groups,
-        parts,
+        splits: parts,
         remarks,
     };
     Ok((dataset, findings))
@@ -573,21 +573,21 @@ fn groups(column: &Column, gaps: Gaps<'_>, rows: &[usize], remarks: &mut Vec<Str
     numbers
 }
 
-fn part(text: &str) -> Option<Part> {
+fn part(text: &str) -> Option<Split> {
     schema::part_named(text).map(|part| match part {
-        "train" => Part::Train,
-        "valid" => Part::Valid,
-        _ => Part::Test,
+        "train" => Split::Train,
+        "valid" => Split::Valid,
+        _ => Split::Test,
     })
 }
 
-fn parts(column: &Column, gaps: Gaps<'_>, rows: &[usize], findings: &mut Findings) -> Vec<Part> {
+fn parts(column: &Column, gaps: Gaps<'_>, rows: &[usize], findings: &mut Findings) -> Vec<Split> {
     let mut misread = Misread::new(&column.name, "`train`, `valid` or `test`");
     let read = |row: &usize| {
         let text = gaps.read(column.cell(*row)).to_text().unwrap_or_default();
         part(&text).unwrap_or_else(|| {
             misread.push(*row, &text);
-            Part::Train
+            Split::Train
         })
     };
     let parts = rows.iter().map(read).collect();

@@ -198,7 +198,7 @@ pub(super) fn findings(
             });
         }
     }
-    if let (Some(targets), Some(parts)) = (&dataset.targets, &dataset.parts) {
+    if let (Some(targets), Some(parts)) = (&dataset.targets, &dataset.splits) {
         let shift = shift::of_target(targets, config.target.scale, parts);
         let moved = |shift: &Shift| shift.p <= advice::ALPHA && shift.distance >= advice::MOVED;
         found.extend(shift.filter(moved).map(Finding::TargetShifted));
@@ -211,7 +211,7 @@ pub(super) fn findings(
 
 /// Groups of which rows are in several parts: how many of how many.
 fn divided(dataset: &Dataset) -> (usize, usize) {
-    let (Some(groups), Some(parts)) = (&dataset.groups, &dataset.parts) else {
+    let (Some(groups), Some(parts)) = (&dataset.groups, &dataset.splits) else {
         return (0, 0);
     };
     let mut of_group = std::collections::BTreeMap::new();

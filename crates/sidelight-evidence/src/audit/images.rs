@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::Digest as _;
 
 use super::fingerprint::{Fingerprint, near_sets};
-use sidelight_data::dataset::{Dataset, ImageSource, Part};
+use sidelight_data::dataset::{Dataset, ImageSource, Split};
 use sidelight_data::error::{Error, Result};
 use sidelight_data::image::{self, Limits};
 
@@ -133,13 +133,13 @@ fn same_image(
     let targets = dataset.targets.as_ref();
     let differ_in_target = |[a, b]: &[usize; 2]| targets.is_some_and(|all| !all.same(*a, *b));
     let groups = dataset.groups.as_ref();
-    let parts = dataset.parts.as_ref();
+    let parts = dataset.splits.as_ref();
     SameImage {
         copies: copies.len(),
         conflict: copies.iter().any(differ_in_target),
         across_groups: groups.is_some_and(|groups| differ(&|row| groups[row])),
         across_parts: parts
-            .is_some_and(|parts| differ(&|row| u32::from(parts[row] == Part::Train))),
+            .is_some_and(|parts| differ(&|row| u32::from(parts[row] == Split::Train))),
         rows: rows.iter().map(|(row, _)| *row).collect(),
     }
 }

@@ -175,7 +175,7 @@ fn noise_is_kept_and_scores_about_0() {
         ],
     );
     let found = case.audit(
-        "target = { kind = \"value\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
+        "target = { kind = \"regression\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
          metadata = { number = \"continuous\", name = \"categorical\" }",
     );
     for column in &found.columns {
@@ -250,7 +250,7 @@ fn a_column_that_moved_between_parts_is_to_be_looked_at() {
         ],
     );
     let found = case.audit(
-        "target = { kind = \"value\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
+        "target = { kind = \"regression\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
          data.split.column = \"split\"\nmetadata = { age = \"continuous\", same = \"continuous\" }",
     );
     let age = column(&found, "age");

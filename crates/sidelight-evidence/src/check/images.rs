@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use sha2::Digest as _;
 
 use super::{OutsidePoint, Problem};
-use sidelight_data::dataset::{Dataset, Findings, ImageSource, Part, Targets};
+use sidelight_data::dataset::{Dataset, Findings, ImageSource, Split, Targets};
 use sidelight_data::error::Error;
 use sidelight_data::image::{self, Limits};
-use sidelight_data::split::Split;
+use sidelight_data::split::SplitRows;
 use sidelight_data::table::Table;
 
 /// What one image turned out to be.
@@ -29,7 +29,7 @@ pub(super) fn check(
     table: &Table,
     dataset: &Dataset,
     findings: &Findings,
-    split: Option<&Split>,
+    split: Option<&SplitRows>,
     progress: &(dyn Fn(usize, usize) + Sync),
     problems: &mut Vec<Problem>,
 ) -> usize {
@@ -128,7 +128,7 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
         Err(error) => return Seen::Bad(error),
     };
     let mut outside = Vec::new();
-    if let Some(Targets::Points { n_points, xy }) = &dataset.targets {
+    if let Some(Targets::Keypoints { n_points, xy }) = &dataset.targets {
         let to_stored = picture.from_stored.inverse();
         let corner = to_stored.apply([picture.width as f32, picture.height as f32]);
         let origin = to_stored.apply([0.0, 0.0]);
@@ -159,7 +159,7 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
 fn duplicates(
     table: &Table,
     dataset: &Dataset,
-    split: Option<&Split>,
+    split: Option<&SplitRows>,
     same: HashMap<[u8; 32], Vec<usize>>,
     problems: &mut Vec<Problem>,
 ) {
@@ -170,14 +170,14 @@ fn duplicates(
     sets.iter_mut().for_each(|rows| rows.sort_unstable());
     sets.sort();
     let mut in_training = vec![false; dataset.len()];
-    match (split, &dataset.parts) {
+    match (split, &dataset.splits) {
         (Some(split), _) => split.train.iter().for_each(|row| in_training[*row] = true),
         // A split that divides groups is still the one that was asked for.
         (None, Some(parts)) => {
             in_training
                 .iter_mut()
                 .zip(parts)
-                .for_each(|(in_training, part)| *in_training = *part == Part::Train);
+                .for_each(|(in_training, part)| *in_training = *part == Split::Train);
         }
         (None, None) => {}
     }

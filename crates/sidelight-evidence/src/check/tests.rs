@@ -114,7 +114,7 @@ fn points_outside_their_image_are_listed_with_its_size() {
     for (shade, name) in (1..).zip(["a.png", "b.png", "c.png", "d.png"]) {
         case.image(name, shade);
     }
-    let problems = case.problems("target = { kind = \"points\", columns = [\"x0..y1\"] }");
+    let problems = case.problems("target = { kind = \"keypoints\", columns = [\"x0..y1\"] }");
     assert_eq!(
         problems,
         [

@@ -320,7 +320,7 @@ impl<'a> Alone<'a> {
                 }
             }
         }
-        if !matches!(task, Task::Class { .. } | Task::Classes { .. }) {
+        if !matches!(task, Task::Class { .. } | Task::Multilabel { .. }) {
             standardize(&mut target, &mask, width);
         }
         let mut alone = Self {

@@ -92,14 +92,14 @@ impl Values {
     }
 
     fn case(&self) -> Case {
-        let task = Task::Value {
+        let task = Task::Regression {
             columns: vec!["y".into()],
             scale: TargetScale::Linear,
             mean: vec![0.0],
             sd: vec![1.0],
             range: vec![[-50.0, 50.0]],
         };
-        let targets = Targets::Value {
+        let targets = Targets::Regression {
             names: vec!["y".into()],
             values: self.truth.clone(),
         };
@@ -115,7 +115,7 @@ impl Values {
 }
 
 fn value(x: f64) -> Prediction {
-    Prediction::Value { values: vec![x] }
+    Prediction::Regression { values: vec![x] }
 }
 
 fn class_case(truth: &[usize], names: &[&str], metric: &'static str) -> Case {
@@ -728,17 +728,17 @@ fn seeds_are_averaged_and_counted_as_folds() {
     for (arm, second) in case.arms.iter_mut().zip(other.arms) {
         let moved = arm.predictions[0].clone();
         // The same truth is needed: shift the second seed's errors onto it.
-        let Targets::Value { values, .. } = &case.targets else {
+        let Targets::Regression { values, .. } = &case.targets else {
             panic!("values")
         };
-        let Targets::Value { values: theirs, .. } = &other.targets else {
+        let Targets::Regression { values: theirs, .. } = &other.targets else {
             panic!("values")
         };
         let shifted = second.predictions[0]
             .iter()
             .enumerate()
             .map(|(row, prediction)| {
-                let Some(Prediction::Value { values: predicted }) = prediction else {
+                let Some(Prediction::Regression { values: predicted }) = prediction else {
                     panic!("a value")
                 };
                 Some(value(predicted[0] - theirs[row] + values[row]))
@@ -915,14 +915,14 @@ fn a_fusion_that_loses_to_the_metadata_is_named_whichever_arm_is_best() {
     };
     let [image, metadata, vote, concat] = [0.9, 0.1, 0.2, 0.6].map(&mut arm);
     let n = truth.len();
-    let task = Task::Value {
+    let task = Task::Regression {
         columns: vec!["y".into()],
         scale: sidelight_data::config::TargetScale::Linear,
         mean: vec![0.0],
         sd: vec![1.0],
         range: vec![[-9.0, 9.0]],
     };
-    let targets = Targets::Value {
+    let targets = Targets::Regression {
         names: vec!["y".into()],
         values: truth.clone(),
     };

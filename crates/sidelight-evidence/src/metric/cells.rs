@@ -36,9 +36,9 @@ impl Evaluation<'_> {
             "one prediction a row"
         );
         match self.task {
-            Task::Points { normalizer, .. } => Cells::Keypoints(self.keypoints(*normalizer)),
-            Task::Class { .. } | Task::Classes { .. } => Cells::Classes(self.classes()),
-            Task::Value { .. } => Cells::Numbers(self.numbers()),
+            Task::Keypoints { normalizer, .. } => Cells::Keypoints(self.keypoints(*normalizer)),
+            Task::Class { .. } | Task::Multilabel { .. } => Cells::Classes(self.classes()),
+            Task::Regression { .. } => Cells::Numbers(self.numbers()),
         }
     }
 
@@ -61,7 +61,7 @@ impl Evaluation<'_> {
             let by = normalizer(by, &truth, size);
             for (p, point) in truth.iter().enumerate() {
                 let predicted = match prediction {
-                    Prediction::Points { xy } => xy[p].map(f64::from),
+                    Prediction::Keypoints { xy } => xy[p].map(f64::from),
                     _ => [f64::NAN; 2],
                 };
                 let px = point.map(|point| distance(point, predicted));
@@ -122,11 +122,11 @@ impl Evaluation<'_> {
         let nothing = vec![f64::NAN; n_columns];
         for (&row, prediction) in self.rows.iter().zip(self.predictions) {
             cells.truth.extend_from_slice(match self.targets {
-                Targets::Value { values, .. } => &values[row * n_columns..(row + 1) * n_columns],
+                Targets::Regression { values, .. } => &values[row * n_columns..(row + 1) * n_columns],
                 _ => &nothing,
             });
             cells.predicted.extend_from_slice(match prediction {
-                Prediction::Value { values } => values,
+                Prediction::Regression { values } => values,
                 _ => &nothing,
             });
         }

@@ -174,18 +174,18 @@ fn label_metrics_are_scikit_learns() {
         .iter()
         .map(Value::as_bool)
         .collect();
-    let task = Task::Classes {
+    let task = Task::Multilabel {
         names: names.clone(),
         counts: vec![1; n_labels],
         known: vec![1; n_labels],
     };
     let predictions: Vec<Prediction> = numbers(&case["probabilities"])
         .chunks(n_labels)
-        .map(|row| Prediction::Classes {
+        .map(|row| Prediction::Multilabel {
             probabilities: row.iter().map(|&p| p as f32).collect(),
         })
         .collect();
-    let targets = Targets::Classes { names, present };
+    let targets = Targets::Multilabel { names, present };
     let rows: Vec<usize> = (0..predictions.len()).collect();
     let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
     agrees(&metrics, &case["values"]);
@@ -193,7 +193,7 @@ fn label_metrics_are_scikit_learns() {
 }
 
 fn value_task(n_columns: usize) -> Task {
-    Task::Value {
+    Task::Regression {
         columns: (0..n_columns).map(|column| format!("y{column}")).collect(),
         scale: TargetScale::Linear,
         mean: vec![0.0; n_columns],
@@ -205,13 +205,13 @@ fn value_task(n_columns: usize) -> Task {
 #[test]
 fn value_metrics_are_scikit_learns() {
     let case = &reference()["value"];
-    let targets = Targets::Value {
+    let targets = Targets::Regression {
         names: vec!["y0".into(), "y1".into()],
         values: numbers(&case["truth"]),
     };
     let predictions: Vec<Prediction> = numbers(&case["predicted"])
         .chunks(2)
-        .map(|row| Prediction::Value {
+        .map(|row| Prediction::Regression {
             values: row.to_vec(),
         })
         .collect();
@@ -229,12 +229,12 @@ fn value_metrics_are_scikit_learns() {
 
 #[test]
 fn missing_targets_count_for_nothing() {
-    let targets = Targets::Value {
+    let targets = Targets::Regression {
         names: vec!["y0".into()],
         values: vec![1.0, f64::NAN, 3.0],
     };
     let predictions: Vec<Prediction> = [2.0, 99.0, 3.0]
-        .map(|y| Prediction::Value { values: vec![y] })
+        .map(|y| Prediction::Regression { values: vec![y] })
         .to_vec();
     let metrics = score(&evaluation(
         &value_task(1),
@@ -267,11 +267,11 @@ fn missing_targets_count_for_nothing() {
 
 #[test]
 fn a_median_halves_the_weight() {
-    let targets = Targets::Value {
+    let targets = Targets::Regression {
         names: vec!["y0".into()],
         values: vec![0.0; 4],
     };
-    let predictions = [4.0, 1.0, 2.0, 3.0].map(|y| Prediction::Value { values: vec![y] });
+    let predictions = [4.0, 1.0, 2.0, 3.0].map(|y| Prediction::Regression { values: vec![y] });
     let task = value_task(1);
     let evaluation = evaluation(&task, &targets, &[0, 1, 2, 3], &predictions);
     let median = WeightedMetric::new("median_ae", &evaluation).expect("is known");
@@ -283,21 +283,21 @@ fn a_median_halves_the_weight() {
 
 #[test]
 fn points_are_scored_in_pixels_and_by_the_diagonal() {
-    let task = Task::Points {
+    let task = Task::Keypoints {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![],
         normalizer: Normalizer::Diagonal,
     };
     let nan = f32::NAN;
-    let targets = Targets::Points {
+    let targets = Targets::Keypoints {
         n_points: 2,
         xy: vec![[0.0, 0.0], [10.0, 0.0], [5.0, 5.0], [nan, nan]],
     };
     let predictions = vec![
-        Prediction::Points {
+        Prediction::Keypoints {
             xy: vec![[3.0, 4.0], [10.0, 0.0]],
         },
-        Prediction::Points {
+        Prediction::Keypoints {
             xy: vec![[5.0, 15.0], [0.0, 0.0]],
         },
     ];
@@ -368,10 +368,10 @@ fn every_metric_has_its_direction() {
         { (Better::Lower, Better::Higher, Better::Lower, Better::Higher) }
     );
     let kinds = [
-        TargetKind::Points,
+        TargetKind::Keypoints,
         TargetKind::Class,
-        TargetKind::Classes,
-        TargetKind::Value,
+        TargetKind::Multilabel,
+        TargetKind::Regression,
     ];
     for kind in kinds {
         let scoring = scoring(kind);

@@ -15,12 +15,12 @@ use super::{Evaluation, Metric, scoring};
 /// use sidelight_evidence::metric::{Evaluation, WeightedMetric};
 /// use sidelight_data::task::{Prediction, Task};
 /// # use sidelight_data::config::TargetScale;
-/// let task = Task::Value {
+/// let task = Task::Regression {
 ///     columns: vec!["price".into()], scale: TargetScale::Linear,
 ///     mean: vec![0.0], sd: vec![1.0], range: vec![[0.0, 9.0]],
 /// };
-/// let targets = Targets::Value { names: vec!["price".into()], values: vec![1.0, 2.0] };
-/// let predictions = [1.0, 5.0].map(|value| Prediction::Value { values: vec![value] });
+/// let targets = Targets::Regression { names: vec!["price".into()], values: vec![1.0, 2.0] };
+/// let predictions = [1.0, 5.0].map(|value| Prediction::Regression { values: vec![value] });
 /// let evaluation = Evaluation {
 ///     task: &task, targets: &targets, rows: &[0, 1], predictions: &predictions, sizes: None,
 /// };

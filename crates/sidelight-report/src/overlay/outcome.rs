@@ -19,7 +19,7 @@ pub enum Outcome {
     #[default]
     Nothing,
     /// Points, in pixels of the picture they are shown on.
-    Points(Vec<PointMark>),
+    Keypoints(Vec<PointMark>),
     /// One of several classes.
     Class {
         /// The classes.
@@ -30,9 +30,9 @@ pub enum Outcome {
         truth: Option<usize>,
     },
     /// Any number of labels.
-    Classes(Vec<LabelBar>),
+    Multilabel(Vec<LabelBar>),
     /// Numbers in their own unit.
-    Value(Vec<ValueMark>),
+    Regression(Vec<ValueMark>),
 }
 
 /// A point.
@@ -83,10 +83,10 @@ impl Outcome {
             return Self::Nothing;
         }
         match task {
-            Task::Points { columns, .. } => points(columns.len() / 2, target, prediction),
+            Task::Keypoints { columns, .. } => points(columns.len() / 2, target, prediction),
             Task::Class { names, .. } => class(names, target, prediction),
-            Task::Classes { names, .. } => labels(names, target, prediction),
-            Task::Value { columns, range, .. } => values(columns, range, target, prediction),
+            Task::Multilabel { names, .. } => labels(names, target, prediction),
+            Task::Regression { columns, range, .. } => values(columns, range, target, prediction),
         }
     }
 
@@ -96,7 +96,7 @@ impl Outcome {
         let Affine([a, b, c, d, e, f]) = *to;
         let moved = |[x, y]: [f32; 2]| [a * x + b * y + c, d * x + e * y + f];
         match self {
-            Self::Points(points) => Self::Points(
+            Self::Keypoints(points) => Self::Keypoints(
                 points
                     .into_iter()
                     .map(|point| PointMark {
@@ -112,7 +112,7 @@ impl Outcome {
     /// How wrong it is, in words; empty where truth or prediction is unknown.
     pub fn score(&self) -> String {
         match self {
-            Self::Points(_) => match self.mean_distance() {
+            Self::Keypoints(_) => match self.mean_distance() {
                 Some(distance) => format!("error {} px", number(distance)),
                 None => String::new(),
             },
@@ -123,7 +123,7 @@ impl Outcome {
             } => {
                 format!("p(true) = {}", fixed(probabilities[*truth].into(), 2))
             }
-            Self::Value(marks) => match &marks[..] {
+            Self::Regression(marks) => match &marks[..] {
                 [
                     ValueMark {
                         truth: Some(truth),
@@ -141,7 +141,7 @@ impl Outcome {
 
     /// Mean distance of predicted from true points, pixels; `None` where there is no such pair.
     pub fn mean_distance(&self) -> Option<f64> {
-        let Self::Points(points) = self else {
+        let Self::Keypoints(points) = self else {
             return None;
         };
         let distance = |point: &PointMark| {
@@ -174,7 +174,7 @@ impl Outcome {
             "<svg class=\"picture\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">{image}",
             escape(&format!("{name}{}", self.words()))
         );
-        if let Self::Points(points) = self {
+        if let Self::Keypoints(points) = self {
             // Marks keep their size on the page whatever the picture's; many are drawn smaller.
             let crowd = if points.len() > CROWD { 0.6 } else { 1.0 };
             let unit = width.max(height) as f32 / 240.0 * crowd;
@@ -189,19 +189,19 @@ impl Outcome {
     /// What stands beneath the picture: bars of classes, numbers on their range.
     pub fn beneath(&self) -> String {
         match self {
-            Self::Nothing | Self::Points(_) => String::new(),
+            Self::Nothing | Self::Keypoints(_) => String::new(),
             Self::Class {
                 names,
                 probabilities,
                 truth,
             } => class_rows(names, probabilities.as_deref(), *truth),
-            Self::Classes(labels) => label_rows(labels),
-            Self::Value(marks) => marks.iter().map(value_row).collect(),
+            Self::Multilabel(labels) => label_rows(labels),
+            Self::Regression(marks) => marks.iter().map(value_row).collect(),
         }
     }
 
     fn words(&self) -> String {
-        let Self::Points(points) = self else {
+        let Self::Keypoints(points) = self else {
             return String::new();
         };
         let n_true = points.iter().filter(|point| point.truth.is_some()).count();
@@ -224,21 +224,21 @@ fn points(n: usize, target: Option<TargetCell<'_>>, prediction: Option<&Predicti
     let truth = |at: usize| match target {
         None => None,
         Some(TargetCell {
-            targets: Targets::Points { n_points, xy },
+            targets: Targets::Keypoints { n_points, xy },
             position,
         }) => known(xy[position * n_points + at]),
         Some(_) => panic!("a target of points"),
     };
     let predicted = |at: usize| match prediction {
         None => None,
-        Some(Prediction::Points { xy }) => known(xy[at]),
+        Some(Prediction::Keypoints { xy }) => known(xy[at]),
         Some(_) => panic!("a prediction of points"),
     };
     let mark = |at| PointMark {
         truth: truth(at),
         prediction: predicted(at),
     };
-    Outcome::Points((0..n).map(mark).collect())
+    Outcome::Keypoints((0..n).map(mark).collect())
 }
 
 fn class(
@@ -275,7 +275,7 @@ fn labels(
     let truth = |name: &String| match target? {
         TargetCell {
             targets:
-                Targets::Classes {
+                Targets::Multilabel {
                     names: found,
                     present,
                 },
@@ -287,7 +287,7 @@ fn labels(
         _ => panic!("a target of labels"),
     };
     let probability = |at: usize| match prediction? {
-        Prediction::Classes { probabilities } => Some(probabilities[at]),
+        Prediction::Multilabel { probabilities } => Some(probabilities[at]),
         _ => panic!("a prediction of labels"),
     };
     let bar = |(at, name): (usize, &String)| LabelBar {
@@ -295,7 +295,7 @@ fn labels(
         probability: probability(at),
         truth: truth(name),
     };
-    Outcome::Classes(names.iter().enumerate().map(bar).collect())
+    Outcome::Multilabel(names.iter().enumerate().map(bar).collect())
 }
 
 fn values(
@@ -307,13 +307,13 @@ fn values(
     let known = |value: f64| value.is_finite().then_some(value);
     let truth = |at: usize| match target? {
         TargetCell {
-            targets: Targets::Value { names, values },
+            targets: Targets::Regression { names, values },
             position,
         } => known(values[position * names.len() + at]),
         _ => panic!("a target of numbers"),
     };
     let predicted = |at: usize| match prediction? {
-        Prediction::Value { values } => known(values[at]),
+        Prediction::Regression { values } => known(values[at]),
         _ => panic!("a prediction of numbers"),
     };
     let mark = |(at, name): (usize, &String)| ValueMark {
@@ -322,7 +322,7 @@ fn values(
         prediction: predicted(at),
         range: range[at],
     };
-    Outcome::Value(columns.iter().enumerate().map(mark).collect())
+    Outcome::Regression(columns.iter().enumerate().map(mark).collect())
 }
 
 #[cfg(test)]
@@ -331,7 +331,7 @@ mod tests {
     use sidelight_data::config::Normalizer;
 
     fn task() -> Task {
-        Task::Points {
+        Task::Keypoints {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
@@ -339,7 +339,7 @@ mod tests {
     }
 
     fn outcome() -> Outcome {
-        let targets = Targets::Points {
+        let targets = Targets::Keypoints {
             n_points: 2,
             xy: vec![[1.0, 2.0], [f32::NAN, 3.0]],
         };
@@ -347,7 +347,7 @@ mod tests {
             targets: &targets,
             position: 0,
         };
-        let prediction = Prediction::Points {
+        let prediction = Prediction::Keypoints {
             xy: vec![[4.0, 6.0], [7.0, 8.0]],
         };
         Outcome::new(&task(), Some(target), Some(&prediction))
@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn points_follow_their_picture() {
         // A quarter turn of a picture that is 10 pixels high: (x, y) goes to (10 - y, x).
-        let Outcome::Points(points) = outcome().moved(&Affine([0.0, -1.0, 10.0, 1.0, 0.0, 0.0]))
+        let Outcome::Keypoints(points) = outcome().moved(&Affine([0.0, -1.0, 10.0, 1.0, 0.0, 0.0]))
         else {
             panic!("points stay points");
         };

@@ -51,15 +51,15 @@ impl Detail {
             })
             .collect();
         match task {
-            Task::Points { .. } => vec![Self::Errors(point_errors(&outcomes))],
+            Task::Keypoints { .. } => vec![Self::Errors(point_errors(&outcomes))],
             Task::Class { names, .. } => {
                 vec![
                     Self::Reliability(class_reliability(&outcomes)),
                     Self::Confusion(confusion(names, &outcomes)),
                 ]
             }
-            Task::Classes { .. } => vec![Self::Reliability(label_reliability(&outcomes))],
-            Task::Value { columns, scale, .. } => {
+            Task::Multilabel { .. } => vec![Self::Reliability(label_reliability(&outcomes))],
+            Task::Regression { columns, scale, .. } => {
                 let column = |at| Self::Scatter(scatter(&outcomes, at, *scale));
                 (0..columns.len()).map(column).collect()
             }
@@ -105,7 +105,7 @@ impl Detail {
 
 fn point_errors(outcomes: &[Outcome]) -> Histogram {
     let error = |outcome: &Outcome| match outcome {
-        Outcome::Points(_) => outcome.mean_distance(),
+        Outcome::Keypoints(_) => outcome.mean_distance(),
         _ => None,
     };
     Histogram {
@@ -143,7 +143,7 @@ fn class_reliability(outcomes: &[Outcome]) -> ReliabilityDiagram {
 
 fn label_reliability(outcomes: &[Outcome]) -> ReliabilityDiagram {
     let pairs = outcomes.iter().flat_map(|outcome| match outcome {
-        Outcome::Classes(labels) => {
+        Outcome::Multilabel(labels) => {
             let known = |label: &LabelBar| Some((f64::from(label.probability?), label.truth?));
             labels.iter().filter_map(known).collect()
         }
@@ -164,7 +164,7 @@ fn one_series(name: &str, pairs: impl Iterator<Item = (f64, bool)>) -> Reliabili
 
 fn scatter(outcomes: &[Outcome], column: usize, scale: TargetScale) -> ScatterPlot {
     let mark = |outcome: &Outcome| match outcome {
-        Outcome::Value(marks) => {
+        Outcome::Regression(marks) => {
             let mark = &marks[column];
             Some((mark.name.clone(), [mark.truth?, mark.prediction?]))
         }
@@ -189,19 +189,19 @@ mod tests {
 
     #[test]
     fn rows_without_prediction_or_truth_are_not_drawn() {
-        let task = Task::Value {
+        let task = Task::Regression {
             columns: vec!["price".into()],
             scale: TargetScale::Log,
             mean: vec![0.0],
             sd: vec![1.0],
             range: vec![[1.0, 2.0]],
         };
-        let targets = Targets::Value {
+        let targets = Targets::Regression {
             names: vec!["price".into()],
             values: vec![1.0, f64::NAN, 3.0],
         };
         let value = |value| {
-            Some(Prediction::Value {
+            Some(Prediction::Regression {
                 values: vec![value],
             })
         };

@@ -311,32 +311,9 @@ fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
 
 /// `(1 - weight) a + weight b`: of probabilities, of values in their own unit, of points in pixels.
 fn blend(a: &Prediction, b: &Prediction, weight: f64) -> Prediction {
-    let single =
-        |a: &f32, b: &f32| (f64::from(*a) + weight * (f64::from(*b) - f64::from(*a))) as f32;
-    let singles = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| single(a, b)).collect();
-    match (a, b) {
-        (Prediction::Class { probabilities: a }, Prediction::Class { probabilities: b }) => {
-            Prediction::Class {
-                probabilities: singles(a, b),
-            }
-        }
-        (Prediction::Classes { probabilities: a }, Prediction::Classes { probabilities: b }) => {
-            Prediction::Classes {
-                probabilities: singles(a, b),
-            }
-        }
-        (Prediction::Value { values: a }, Prediction::Value { values: b }) => Prediction::Value {
-            values: a.iter().zip(b).map(|(a, b)| a + weight * (b - a)).collect(),
-        },
-        (Prediction::Points { xy: a }, Prediction::Points { xy: b }) => Prediction::Points {
-            xy: a
-                .iter()
-                .zip(b)
-                .map(|(a, b)| [single(&a[0], &b[0]), single(&a[1], &b[1])])
-                .collect(),
-        },
-        _ => unreachable!("models of one comparison have one task"),
-    }
+    let numbers = a.numbers().into_iter().zip(b.numbers());
+    let blended: Vec<f64> = numbers.map(|(a, b)| a + weight * (b - a)).collect();
+    Prediction::from_numbers(a.kind(), &blended)
 }
 
 /// Share of the first fusion's gain over the image alone that is lost when a column is permuted among held-out rows:
@@ -389,10 +366,10 @@ mod tests {
             blend(&class([1.0, 0.0]), &class([0.5, 0.5]), 0.5),
             class([0.75, 0.25])
         );
-        let value = |x: f64| Prediction::Value { values: vec![x] };
+        let value = |x: f64| Prediction::Regression { values: vec![x] };
         assert_eq!(blend(&value(10.0), &value(20.0), 0.0), value(10.0));
         assert_eq!(blend(&value(10.0), &value(20.0), 1.0), value(20.0));
-        let points = |x: f32| Prediction::Points { xy: vec![[x, -x]] };
+        let points = |x: f32| Prediction::Keypoints { xy: vec![[x, -x]] };
         assert_eq!(blend(&points(4.0), &points(8.0), 0.25), points(5.0));
     }
 }

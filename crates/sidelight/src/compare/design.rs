@@ -124,7 +124,7 @@ impl Design {
             .metric
             .clone()
             .unwrap_or_else(|| main_metric(&task).0.to_owned());
-        let sizes = matches!(task, Task::Points { .. }).then(|| all_image_sizes(&dataset));
+        let sizes = matches!(task, Task::Keypoints { .. }).then(|| all_image_sizes(&dataset));
         let dealt = (0..options.seeds)
             .map(|seed| {
                 folds(

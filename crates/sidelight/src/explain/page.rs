@@ -68,7 +68,7 @@ impl ExplainedRow {
             image: quantity.to_owned(),
             picture: Some(heated(looked, preprocess)),
             outcome: match outcome {
-                Outcome::Points(_) => outcome.clone().moved(&looked.to_input),
+                Outcome::Keypoints(_) => outcome.clone().moved(&looked.to_input),
                 _ => Outcome::Nothing,
             },
             score: String::new(),

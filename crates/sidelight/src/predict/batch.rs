@@ -148,7 +148,7 @@ pub(crate) fn decode(
         .into_data_as::<f32>()
         .try_into_vec::<f32>()
         .expect("converted to f32 just now");
-    let is_points = matches!(task, Task::Points { .. });
+    let is_points = matches!(task, Task::Keypoints { .. });
     values
         .chunks_exact_mut(width)
         .zip(to_input)
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn points_go_back_to_pixels_of_the_stored_image() {
         let columns = ["x0", "y0"].map(String::from).to_vec();
-        let task = Task::Points {
+        let task = Task::Keypoints {
             columns,
             symmetric: vec![],
             normalizer: Normalizer::Diagonal,
@@ -190,7 +190,7 @@ mod tests {
         let in_input = to_input.apply(stored).map(|value| value / 50.0 * 2.0 - 1.0);
         let output = Tensor::<2>::from_floats([in_input], &Device::flex());
         let predictions = decode(&task, output, &[to_input], 50);
-        let Prediction::Points { xy } = &predictions[0] else {
+        let Prediction::Keypoints { xy } = &predictions[0] else {
             panic!("points")
         };
         assert!(

@@ -58,7 +58,7 @@ impl Predictor {
 
     /// Whether the image of a row that has one is looked at.
     pub fn reads_image(&self) -> bool {
-        reads_image(self.model.config.model.arm) || matches!(*self.task, Task::Points { .. })
+        reads_image(self.model.config.model.arm) || matches!(*self.task, Task::Keypoints { .. })
     }
 
     /// Whether the model reads metadata.

@@ -20,7 +20,7 @@ use crate::network::{ModelSpec, Network};
 use crate::predict::{image_sizes, preprocess, reads_image};
 use crate::ranks::{Ranks, agree, met_alone, same};
 use crate::run::{BadRowRecord, Existing, LogLine, LogWriter, Run, RunFolder};
-use crate::split::{Split, split};
+use crate::split::{SplitRows, split};
 use crate::table::Table;
 use crate::task::Task;
 use crate::tensor::Precision;
@@ -184,10 +184,10 @@ impl Session {
     pub fn of(
         config: &Config,
         dataset: Dataset,
-        divided: Split,
+        divided: SplitRows,
         device: &Device,
     ) -> Result<(Self, Vec<String>)> {
-        let Split {
+        let SplitRows {
             train,
             valid,
             remarks: said,
@@ -223,7 +223,7 @@ impl Session {
             d_dense: encoder.d_dense(),
             embeddings: encoder.embeddings(),
             size: settings.size,
-            spatial: matches!(task, Task::Points { .. }),
+            spatial: matches!(task, Task::Keypoints { .. }),
         };
         let mut network = Network::build(&config.model, &spec, settings.seed, device)?;
         network.precision = Precision::of(settings);
@@ -389,11 +389,11 @@ impl Session {
 fn first_outputs(feed: &Feed, weights: Weights) -> Result<Vec<f32>> {
     let task = &*feed.source.task;
     Ok(match task {
-        Task::Points { .. } => feed.mean_target()?,
+        Task::Keypoints { .. } => feed.mean_target()?,
         Task::Class { counts, .. } if weights == Weights::Even && feed.weights.is_none() => {
             counts.iter().map(|&n| (n as f32).ln()).collect()
         }
-        Task::Classes { counts, known, .. } if weights == Weights::Even => counts
+        Task::Multilabel { counts, known, .. } if weights == Weights::Even => counts
             .iter()
             .zip(known)
             // Half a row more on each side: never sure.
@@ -503,17 +503,17 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
         }
     }
     match &dataset.targets {
-        Some(Targets::Points { xy, .. }) => xy
+        Some(Targets::Keypoints { xy, .. }) => xy
             .iter()
             .flatten()
             .for_each(|value| hash.update(value.to_le_bytes())),
         Some(Targets::Class { index, .. }) => index
             .iter()
             .for_each(|value| hash.update(value.unwrap_or(u32::MAX).to_le_bytes())),
-        Some(Targets::Classes { present, .. }) => present
+        Some(Targets::Multilabel { present, .. }) => present
             .iter()
             .for_each(|value| hash.update([value.map_or(2, u8::from)])),
-        Some(Targets::Value { values, .. }) => values
+        Some(Targets::Regression { values, .. }) => values
             .iter()
             .for_each(|value| hash.update(value.to_le_bytes())),
         None => {}

@@ -138,19 +138,13 @@ fn page_of(
         LogLine::Remark { text } => Some(text.clone()),
         _ => None,
     });
-    let part = match task {
-        Task::Points { .. } => "point",
-        Task::Class { .. } => "class",
-        Task::Classes { .. } => "label",
-        Task::Value { .. } => "column",
-    };
     Ok(RunPage {
         title: folder.dir().display().to_string(),
         lead: lead(metrics, &baseline),
         facts: facts(session),
         metrics: metrics.values.iter().map(row).collect(),
         curves: Curves::of(&log),
-        parts: (!metrics.per_part.is_empty()).then(|| PartTable::of(part, &metrics.per_part)),
+        parts: (!metrics.per_part.is_empty()).then(|| PartTable::of(task.part(), &metrics.per_part)),
         details: Detail::of(task, targets, &feed.valid, &predicted.predictions),
         best: best.iter().map(card).collect(),
         worst: worst.iter().map(card).collect(),
@@ -253,45 +247,32 @@ fn without_looking(session: &Session, targets: &Targets) -> Metrics {
     let Session {
         task, feed, sizes, ..
     } = session;
-    let share = |n: usize, of: usize| if of == 0 { 0.5 } else { n as f32 / of as f32 };
-    let prediction = match task {
+    let share = |n: usize, of: usize| if of == 0 { 0.5 } else { n as f64 / of as f64 };
+    let numbers: Vec<f64> = match task {
         Task::Class { counts, .. } => {
             let all = counts.iter().sum();
-            Prediction::Class {
-                probabilities: counts.iter().map(|&n| share(n, all)).collect(),
-            }
+            counts.iter().map(|&n| share(n, all)).collect()
         }
-        Task::Classes { counts, known, .. } => Prediction::Classes {
-            probabilities: counts
-                .iter()
-                .zip(known)
-                .map(|(&n, &known)| share(n, known))
-                .collect(),
-        },
-        Task::Value { columns, .. } => task.decode(&vec![0.0; columns.len()]),
-        Task::Points { columns, .. } => {
-            let mut sums = vec![[0.0f64; 3]; columns.len() / 2];
+        Task::Multilabel { counts, known, .. } => {
+            let counts = counts.iter().zip(known);
+            counts.map(|(&n, &known)| share(n, known)).collect()
+        }
+        Task::Regression { columns, .. } => task.decode(&vec![0.0; columns.len()]).numbers(),
+        Task::Keypoints { columns, .. } => {
+            let mut sums = vec![[0.0f64; 2]; columns.len()];
             for &row in &feed.train {
                 let (xy, mask) = task.encode(targets, row);
-                for (sum, (xy, mask)) in sums
-                    .iter_mut()
-                    .zip(xy.chunks_exact(2).zip(mask.chunks_exact(2)))
-                {
-                    if mask[0] > 0.0 {
-                        *sum = [
-                            sum[0] + f64::from(xy[0]),
-                            sum[1] + f64::from(xy[1]),
-                            sum[2] + 1.0,
-                        ];
-                    }
+                for (sum, (at, mask)) in sums.iter_mut().zip(xy.iter().zip(mask)) {
+                    *sum = [
+                        sum[0] + f64::from(at * mask),
+                        sum[1] + f64::from(mask),
+                    ];
                 }
             }
-            let mean = |[x, y, n]: [f64; 3]| [x, y].map(|sum| (sum / n.max(1.0)) as f32);
-            Prediction::Points {
-                xy: sums.into_iter().map(mean).collect(),
-            }
+            sums.iter().map(|[sum, n]| sum / n.max(1.0)).collect()
         }
     };
+    let prediction = Prediction::from_numbers(task.kind(), &numbers);
     score(
         task,
         targets,
