@@ -64,7 +64,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             sd: [0.25; 3],
         },
         hide: None,
-        augment: Some(Augment::new(&AugmentConfig::default(), TargetKind::Regression)?),
+        augment: Some(Augment::new(
+            &AugmentConfig::default(),
+            TargetKind::Regression,
+        )?),
         reads_image: true,
         cache: None,
         seed: 0,

@@ -248,7 +248,13 @@ impl Task {
             (Self::Keypoints { .. }, Targets::Keypoints { n_points, xy }) => {
                 keypoints::encode(&xy[row * n_points..(row + 1) * n_points])
             }
-            (Self::Class { names, .. }, Targets::Class { names: found, index }) => {
+            (
+                Self::Class { names, .. },
+                Targets::Class {
+                    names: found,
+                    index,
+                },
+            ) => {
                 vec![class::encode(names, found, index[row])]
             }
             (
@@ -337,9 +343,13 @@ impl Task {
     /// Classes (or labels) in these targets that training did not have, and in how many of these rows.
     pub fn unseen(&self, targets: &Targets, rows: &[usize]) -> BTreeMap<String, usize> {
         match (self, targets) {
-            (Self::Class { names, .. }, Targets::Class { names: found, index }) => {
-                class::unseen(names, found, index, rows)
-            }
+            (
+                Self::Class { names, .. },
+                Targets::Class {
+                    names: found,
+                    index,
+                },
+            ) => class::unseen(names, found, index, rows),
             (
                 Self::Multilabel { names, .. },
                 Targets::Multilabel {
@@ -583,13 +593,17 @@ mod tests {
             },
             3,
         );
-        let task = Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0, 1, 2]).expect("fits");
+        let task =
+            Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0, 1, 2]).expect("fits");
         assert_eq!(
             task.encode(data.targets.as_ref().expect("has targets"), 0)
                 .0,
             [0.0]
         );
-        assert_eq!(task.decode(&[0.0]), Prediction::Regression { values: vec![7.3] });
+        assert_eq!(
+            task.decode(&[0.0]),
+            Prediction::Regression { values: vec![7.3] }
+        );
     }
 
     #[test]
@@ -682,15 +696,15 @@ mod tests {
     #[test]
     fn targets_of_another_kind_or_none_are_refused() {
         let mut data = dataset(class(&["a"], &[Some(0)]), 1);
-        let error =
-            Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0]).expect_err("another kind");
+        let error = Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0])
+            .expect_err("another kind");
         assert_eq!(
             error.to_string(),
             "expected targets of kind Value, found Class"
         );
         data.targets = None;
-        let error =
-            Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0]).expect_err("no targets");
+        let error = Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0])
+            .expect_err("no targets");
         assert_eq!(
             error.to_string(),
             "expected targets of kind Value, found none"
@@ -706,7 +720,8 @@ mod tests {
             },
             3,
         );
-        let task = Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0, 1, 2]).expect("fits");
+        let task =
+            Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0, 1, 2]).expect("fits");
         let json = serde_json::to_string(&task).expect("is JSON");
         assert_eq!(
             serde_json::from_str::<Task>(&json).expect("is a task"),

@@ -33,7 +33,6 @@ use sidelight_data::error::{Error, Result};
 use sidelight_data::schema::Reason;
 use sidelight_data::split;
 use sidelight_data::table::Table;
-use sidelight_data::task::Task;
 
 pub use advice::{Advice, Why};
 pub use finding::Finding;

@@ -168,6 +168,11 @@ pub fn better(metric: &str) -> Better {
     Metric::named(metric).map_or(Better::Higher, |metric| metric.better)
 }
 
+/// What a metric means, by its name; empty for one that is not in [`METRICS`].
+pub fn meaning(metric: &str) -> String {
+    Metric::named(metric).map_or_else(String::new, |metric| metric.meaning())
+}
+
 /// Scores predictions against targets.
 ///
 /// # Panics

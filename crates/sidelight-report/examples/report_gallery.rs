@@ -92,7 +92,7 @@ fn scene(chance: &mut Chance) -> (Thumbnail, [[[f32; 2]; 4]; 2]) {
             corner(-52.0, 36.0),
         ]
     });
-    (Thumbnail::of(width, height, &rgb), cards)
+    (Thumbnail::new(width, height, &rgb), cards)
 }
 
 fn paint(rgb: &mut [u8], center: [f32; 2], [cos, sin]: [f32; 2], half: [f32; 2], tone: f32) {

@@ -436,7 +436,7 @@ fn shown(
     let cells = row.metadata().map(|(name, cell)| (name.to_owned(), cell));
     Ok(report::DemoRow {
         title: format!("row {}", number + 1),
-        picture: Thumbnail::of(picture.width, picture.height, &picture.rgb),
+        picture: Thumbnail::new(picture.width, picture.height, &picture.rgb),
         metadata: cells.to_vec(),
         outcomes: scored.iter().map(outcome).collect(),
     })

@@ -9,7 +9,7 @@ use sidelight::image::decode;
 use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
 use sidelight::predict::{Model, Predictions};
 use sidelight::report::overlay::as_read;
-use sidelight::report::{Card, Outcome, PointMark, ShowPage, ShowRow, TargetSlot, Thumbnail};
+use sidelight::report::{Card, Outcome, ShowPage, ShowRow};
 use sidelight::run::{Run, TargetCell, write_whole};
 use sidelight::task::{Prediction, Task};
 use sidelight::tensor::Device;
@@ -180,51 +180,18 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
 
 /// The first row's encoding, number by number, and its target as it is learned.
 fn encoded(source: &Source, batch: &HostBatch) -> Table {
+    let row = ShowRow::new(batch, 0, source, None);
     let mut table = Table::new(["number", "value"]);
-    for (name, value) in slots(source, batch, 0) {
+    for (name, value) in row.slots {
         table.push([name.into(), f64::from(value).into()]);
     }
-    for (name, code) in codes(source, batch, 0) {
+    for (name, code) in row.codes {
         table.push([format!("{name}, embedded").into(), (code as usize).into()]);
     }
-    for TargetSlot { name, value } in target(source, batch, 0) {
+    for (name, value) in row.target {
         table.push([format!("target {name}").into(), value.map(f64::from).into()]);
     }
     table
-}
-
-fn slots(source: &Source, batch: &HostBatch, at: usize) -> Vec<(String, f32)> {
-    let names = source.encoder.slots();
-    let values = batch.dense.iter().skip(at * names.len()).copied();
-    names.into_iter().zip(values).collect()
-}
-
-fn codes(source: &Source, batch: &HostBatch, at: usize) -> Vec<(String, u32)> {
-    let embeddings = source.encoder.embeddings();
-    let codes = batch.codes.iter().skip(at * embeddings.len()).copied();
-    embeddings
-        .into_iter()
-        .map(|embedding| embedding.column)
-        .zip(codes)
-        .collect()
-}
-
-fn target(source: &Source, batch: &HostBatch, at: usize) -> Vec<TargetSlot> {
-    let names = match &*source.task {
-        Task::Keypoints { columns, .. } | Task::Regression { columns, .. } => columns.clone(),
-        Task::Class { column, .. } => vec![column.clone()],
-        Task::Multilabel { names, .. } => names.clone(),
-    };
-    let width = names.len();
-    let values = batch.targets.iter().zip(&batch.mask).skip(at * width);
-    names
-        .into_iter()
-        .zip(values)
-        .map(|(name, (&value, &mask))| TargetSlot {
-            name,
-            value: (mask > 0.0).then_some(value),
-        })
-        .collect()
 }
 
 fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
@@ -273,78 +240,9 @@ fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
 
 /// A row of the batch: the picture and the points as the network gets them.
 fn shown(subject: &Subject, batch: &HostBatch, at: usize) -> ShowRow {
-    let source = &subject.source;
-    let row = batch.rows[at];
-    let prediction = subject
-        .predictions
-        .as_ref()
-        .and_then(|predictions| predictions.predictions[row].as_ref());
-    let outcome = outcome(source, batch, at, prediction);
-    let target = target(source, batch, at);
-    ShowRow {
-        card: Card {
-            title: format!("row {}", source.dataset.rows[row] + 1),
-            image: image(&source.dataset, row),
-            picture: picture(source, batch, at),
-            score: outcome.score(),
-            outcome,
-            metadata: as_read(&source.dataset.metadata, row),
-        },
-        slots: slots(source, batch, at),
-        codes: codes(source, batch, at),
-        target,
-    }
-}
-
-/// The input square as a picture: the normalisation undone.
-fn picture(source: &Source, batch: &HostBatch, at: usize) -> Option<Thumbnail> {
-    let length = batch.size * batch.size * 3;
-    let pixels = batch
-        .images
-        .get(at * length..(at + 1) * length)
-        .filter(|pixels| !pixels.is_empty())?;
-    let (mean, sd) = (source.preprocess.mean, source.preprocess.sd);
-    let byte = |(i, &value): (usize, &f32)| {
-        ((value * sd[i % 3] + mean[i % 3]) * 255.0)
-            .round()
-            .clamp(0.0, 255.0) as u8
-    };
-    let rgb: Vec<u8> = pixels.iter().enumerate().map(byte).collect();
-    Some(Thumbnail::of(batch.size, batch.size, &rgb))
-}
-
-/// Points in pixels of the input square; all else as it is.
-fn outcome(
-    source: &Source,
-    batch: &HostBatch,
-    at: usize,
-    prediction: Option<&Prediction>,
-) -> Outcome {
-    let row = batch.rows[at];
-    if let Task::Keypoints { columns, .. } = &*source.task {
-        let pixel = |number: f32| (number + 1.0) / 2.0 * batch.size as f32;
-        let slots = target(source, batch, at);
-        let predicted = match prediction {
-            Some(Prediction::Keypoints { xy }) => Some(xy),
-            _ => None,
-        };
-        let mark = |point: usize| PointMark {
-            truth: match (
-                slots.get(2 * point).and_then(|x| x.value),
-                slots.get(2 * point + 1).and_then(|y| y.value),
-            ) {
-                (Some(x), Some(y)) => Some([pixel(x), pixel(y)]),
-                _ => None,
-            },
-            prediction: predicted.map(|xy| batch.to_input[at].apply(xy[point])),
-        };
-        return Outcome::Keypoints((0..columns.len() / 2).map(mark).collect());
-    }
-    let target = source.dataset.targets.as_ref().map(|targets| TargetCell {
-        targets,
-        position: row,
-    });
-    Outcome::new(&source.task, target, prediction)
+    let predictions = subject.predictions.as_ref();
+    let prediction = predictions.and_then(|all| all.predictions[batch.rows[at]].as_ref());
+    ShowRow::new(batch, at, &subject.source, prediction)
 }
 
 /// The rows with the largest losses, each on its own picture.

@@ -156,7 +156,8 @@ fn a_short_entry_grows_when_one_of_its_fields_is_set() {
 
 #[test]
 fn a_range_names_many_columns() {
-    let text = "data.table = \"t.csv\"\ntarget = { kind = \"keypoints\", columns = [\"x0..y188\"] }";
+    let text =
+        "data.table = \"t.csv\"\ntarget = { kind = \"keypoints\", columns = [\"x0..y188\"] }";
     let config = parse(text, &[]).unwrap();
     assert_eq!(config.target.columns.len(), 378);
     assert_eq!(config.target.columns[..3], ["x0", "y0", "x1"]);

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Gaps, Misread, expected, read as read_metadata};
-use super::{Dataset, ImageSource, Metadata, MetadataColumn, Split, PieceRows, Targets, target};
+use super::{Dataset, ImageSource, Metadata, MetadataColumn, PieceRows, Split, Targets, target};
 use crate::config::{Config, MetadataConfig, MetadataEntry};
 use crate::error::{Error, Result};
 use crate::random;

@@ -274,7 +274,10 @@ mod tests {
             ("z", &["1"]),
         ]);
         let target = target_of(&table, &wanted("a_x..b_y")).unwrap();
-        assert_eq!((target.kind, target.columns.len()), (TargetKind::Keypoints, 4));
+        assert_eq!(
+            (target.kind, target.columns.len()),
+            (TargetKind::Keypoints, 4)
+        );
     }
 
     #[test]

@@ -251,6 +251,7 @@ pub fn recover_folder(path: &Path) -> Result<()> {
     recover().map_err(|source| cannot_write(path, source))
 }
 
+/// The error for a file that could not be written.
 pub fn cannot_write(path: &Path, source: io::Error) -> Error {
     Error::Write {
         path: path.to_path_buf(),
@@ -263,6 +264,7 @@ pub fn hidden_sibling(path: &Path, ending: &str) -> io::Result<PathBuf> {
     Ok(folder_of(path).join(format!(".{}.{ending}", name_of(path)?)))
 }
 
+/// Removes a folder with all that is in it; none there is no error.
 pub fn remove_folder_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(found) if found.kind() != io::ErrorKind::NotFound => Err(found),

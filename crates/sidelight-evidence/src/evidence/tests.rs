@@ -34,8 +34,8 @@ struct Case {
 }
 
 impl Case {
-    fn weigh(&self) -> Evidence {
-        weigh(&Study {
+    fn evaluate(&self) -> Evidence {
+        evaluate(&Study {
             task: &self.task,
             targets: &self.targets,
             metric: self.metric,
@@ -160,7 +160,7 @@ fn metadata_that_decides_the_target_helps() {
         .with_arm("vote", Role::Vote, vote)
         .with_arm("concat", Role::Fusion, both)
         .with_arm("concat, shuffled", Role::Shuffled, shuffled)
-        .weigh();
+        .evaluate();
     assert_eq!(
         evidence.verdict.code,
         VerdictCode::Helps,
@@ -217,14 +217,14 @@ fn noise_case(seed: u64) -> Case {
 #[test]
 fn noise_columns_are_no_evidence_in_95_of_100_repeats() {
     let codes: Vec<VerdictCode> = (0..100)
-        .map(|seed| noise_case(seed).weigh().verdict.code)
+        .map(|seed| noise_case(seed).evaluate().verdict.code)
         .collect();
     let none = codes
         .iter()
         .filter(|code| **code == VerdictCode::NoEvidence)
         .count();
     assert!(none >= 95, "{none} of 100");
-    let evidence = noise_case(0).weigh();
+    let evidence = noise_case(0).evaluate();
     assert!(
         doubt(&evidence, |doubt| matches!(
             doubt,
@@ -250,7 +250,7 @@ fn a_fusion_that_is_worse_harms() {
         .case()
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Harms);
     assert!(
         evidence
@@ -278,7 +278,7 @@ fn a_leaked_target_column_is_spurious() {
         ..ColumnFact::default()
     };
     case.facts.columns = vec![fact("beds", 0.01, 0.3), fact("price_k", 0.99, 0.999)];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::HelpsButSpurious);
     assert!(
         evidence
@@ -288,7 +288,7 @@ fn a_leaked_target_column_is_spurious() {
     );
     // A column that carries the gain without being the target in disguise is a doubt only.
     case.facts.columns = vec![fact("beds", 0.01, 0.3), fact("area", 0.95, 0.7)];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     assert_eq!(
         evidence.verdict.doubts[0].sentence,
@@ -325,7 +325,7 @@ fn missingness_case() -> Case {
 
 #[test]
 fn missingness_that_is_the_label_is_spurious() {
-    let evidence = missingness_case().weigh();
+    let evidence = missingness_case().evaluate();
     assert_eq!(
         evidence.verdict.code,
         VerdictCode::HelpsButSpurious,
@@ -368,7 +368,7 @@ fn a_gain_that_lives_on_duplicate_images_is_spurious() {
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both);
     case.facts.duplicates = (0..30).map(|pair| [2 * pair, 2 * pair + 1]).collect();
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::HelpsButSpurious);
     let found = doubt(&evidence, |doubt| {
         matches!(doubt, Doubt::DuplicatesAcrossFolds { rows: 60, .. })
@@ -381,7 +381,7 @@ fn a_gain_that_lives_on_duplicate_images_is_spurious() {
     );
     // Duplicates in one fold are no doubt.
     case.facts.duplicates = vec![[0, 5], [1, 6]];
-    assert_eq!(case.weigh().verdict.code, VerdictCode::Helps);
+    assert_eq!(case.evaluate().verdict.code, VerdictCode::Helps);
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn metadata_of_other_rows_that_helps_as_well_is_spurious() {
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
         .with_arm("concat, shuffled", Role::Shuffled, shuffled)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::HelpsButSpurious);
     assert!(
         evidence
@@ -427,14 +427,14 @@ fn a_gain_between_sites_that_vanishes_within_them_is_spurious() {
     let mut case = class_case(&truth, &["healthy", "ill"], "auroc")
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both);
-    assert_eq!(case.weigh().verdict.code, VerdictCode::Helps);
+    assert_eq!(case.evaluate().verdict.code, VerdictCode::Helps);
     let of_row = site.iter().map(|&site| Some(site as u32)).collect();
     case.facts.strata = vec![Grouping {
         name: "hospital".into(),
         levels: vec!["A".into(), "B".into()],
         of_row,
     }];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(
         evidence.verdict.code,
         VerdictCode::HelpsButSpurious,
@@ -493,7 +493,7 @@ fn a_value_learned_by_site_vanishes_within_sites_and_one_learned_by_row_does_not
             levels: vec![],
             of_row,
         }];
-        assert_eq!(case.weigh().verdict.code, expected);
+        assert_eq!(case.evaluate().verdict.code, expected);
     }
 }
 
@@ -520,7 +520,7 @@ fn a_class_that_loses_while_the_mean_gains_is_named() {
     let evidence = class_case(&truth, &["common", "rare"], "accuracy")
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     let found = doubt(&evidence, |doubt| {
         matches!(doubt, Doubt::WorstPartDown { .. })
@@ -556,7 +556,7 @@ fn probabilities_that_became_too_sure_are_named() {
     let evidence = class_case(&truth, &["a", "b"], "auroc")
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     assert!(
         doubt(&evidence, |doubt| matches!(
@@ -586,7 +586,7 @@ fn metadata_that_does_as_well_alone_is_named() {
         .with_arm("image", Role::Image, image)
         .with_arm("metadata", Role::Metadata, metadata)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     assert!(
         evidence
@@ -616,7 +616,7 @@ fn few_units_are_named_however_many_rows_they_have() {
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both);
     case.units = (0..200).map(|row| row / 20).collect();
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!((evidence.rows, evidence.units), (200, 10));
     let found = doubt(&evidence, |doubt| {
         matches!(
@@ -666,7 +666,7 @@ fn identifiers_and_files_are_named() {
             ..ColumnFact::default()
         },
     ];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     let sentences: Vec<&str> = evidence
         .verdict
         .doubts
@@ -683,12 +683,12 @@ fn identifiers_and_files_are_named() {
     );
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     case.facts.columns[0].share_of_gain = Some(0.9);
-    assert_eq!(case.weigh().verdict.code, VerdictCode::HelpsButSpurious);
+    assert_eq!(case.evaluate().verdict.code, VerdictCode::HelpsButSpurious);
 }
 
 #[test]
 fn chance_is_made_where_it_is_not_given_and_ranks_as_chance() {
-    let evidence = missingness_case().weigh();
+    let evidence = missingness_case().evaluate();
     let chance = evidence
         .arms
         .iter()
@@ -698,7 +698,7 @@ fn chance_is_made_where_it_is_not_given_and_ranks_as_chance() {
     assert!((chance.pooled.expect("is defined") - std::f64::consts::LN_2).abs() < 0.001);
     let mut case = missingness_case();
     case.metric = "auroc";
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     let chance = evidence
         .arms
         .iter()
@@ -711,7 +711,7 @@ fn chance_is_made_where_it_is_not_given_and_ranks_as_chance() {
 fn rows_that_one_arm_could_not_read_are_left_out_for_all() {
     let mut case = noise_case(1);
     case.arms[0].predictions[0][7] = None;
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!((evidence.rows, evidence.units), (149, 149));
     assert!(
         evidence
@@ -746,7 +746,7 @@ fn seeds_are_averaged_and_counted_as_folds() {
         arm.predictions = vec![moved, shifted.collect()];
     }
     case.folds.push(case.folds[0].clone());
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!((evidence.seeds, evidence.arms[0].per_fold.len()), (2, 10));
     let folds: Vec<f64> = evidence.arms[0]
         .per_fold
@@ -779,7 +779,7 @@ fn subgroups_are_told_part_by_part() {
         levels,
         of_row,
     }];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     let told: Vec<(&str, usize)> = evidence
         .parts
         .iter()
@@ -810,7 +810,7 @@ fn what_cannot_be_compared_is_refused() {
             facts: &case.facts,
             how: Bootstrap::default(),
         };
-        weigh(&study).expect_err("is refused").to_string()
+        evaluate(&study).expect_err("is refused").to_string()
     };
     assert_eq!(
         refuse(&case),
@@ -832,7 +832,7 @@ fn what_cannot_be_compared_is_refused() {
 
 #[test]
 fn the_evidence_is_the_same_after_json_and_has_the_promised_fields() {
-    let evidence = missingness_case().weigh();
+    let evidence = missingness_case().evaluate();
     let json = serde_json::to_value(&evidence).expect("is JSON");
     assert_eq!(json["schema"], 1);
     assert_eq!(
@@ -855,12 +855,6 @@ fn the_evidence_is_the_same_after_json_and_has_the_promised_fields() {
         serde_json::from_value::<Evidence>(json).expect("is evidence"),
         evidence
     );
-}
-
-#[test]
-fn numbers_are_told_with_three_digits() {
-    let told = [0.081_23, -12.345, 123_456.0, 0.000_123_4, 0.5, 0.0].map(verdict::number);
-    assert_eq!(told, ["0.0812", "-12.3", "123456", "0.000123", "0.5", "0"]);
 }
 
 #[test]
@@ -893,7 +887,7 @@ fn a_reference_that_learned_nothing_is_named() {
         let evidence = class_case(&truth, &["rare", "common"], "accuracy")
             .with_arm("image", Role::Image, image.clone())
             .with_arm("concat", Role::Fusion, both)
-            .weigh();
+            .evaluate();
         assert_eq!(evidence.verdict.code, code, "{:#?}", evidence.verdict);
         let found = doubt(
             &evidence,
@@ -931,7 +925,7 @@ fn a_fusion_that_loses_to_the_metadata_is_named_whichever_arm_is_best() {
         .with_arm("metadata", Role::Metadata, metadata)
         .with_arm("vote", Role::Vote, vote)
         .with_arm("concat", Role::Fusion, concat)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.arm, "vote");
     let found = doubt(
         &evidence,

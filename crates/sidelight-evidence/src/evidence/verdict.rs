@@ -8,6 +8,7 @@ use crate::statistics::delong::delong;
 use crate::statistics::significance::{TTest, holm, mcnemar};
 use sidelight_data::config::TargetKind;
 use sidelight_data::error::{Error, Result};
+use sidelight_data::number::{count, number};
 
 /// The false-alarm rate that is accepted.
 pub(super) const ALPHA: f64 = 0.05;
@@ -224,10 +225,11 @@ fn sentence(
         number(a.min(b)),
         number(a.max(b))
     );
+    let rows = count(scored.rows.len());
     let units = if scored.n_units == scored.rows.len() {
-        format!("{} rows", scored.rows.len())
+        format!("{rows} rows")
     } else {
-        format!("{} rows in {} groups", scored.rows.len(), scored.n_units)
+        format!("{rows} rows in {} groups", count(scored.n_units))
     };
     let seeds = scored.study.folds.len();
     let repeats = format!(
@@ -281,19 +283,4 @@ fn sentence(
             "No evidence that metadata helps: adding it (`{arm}`) {change}, which may be chance {basis}{alone}."
         ),
     }
-}
-
-/// A number with three significant digits, as short as can be.
-pub(super) fn number(x: f64) -> String {
-    if x == 0.0 || !x.is_finite() {
-        return format!("{x}");
-    }
-    let digits = (2 - x.abs().log10().floor() as i32).clamp(0, 12) as usize;
-    let text = format!("{x:.digits$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    text.to_owned()
 }

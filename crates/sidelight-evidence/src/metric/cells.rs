@@ -122,7 +122,9 @@ impl Evaluation<'_> {
         let nothing = vec![f64::NAN; n_columns];
         for (&row, prediction) in self.rows.iter().zip(self.predictions) {
             cells.truth.extend_from_slice(match self.targets {
-                Targets::Regression { values, .. } => &values[row * n_columns..(row + 1) * n_columns],
+                Targets::Regression { values, .. } => {
+                    &values[row * n_columns..(row + 1) * n_columns]
+                }
                 _ => &nothing,
             });
             cells.predicted.extend_from_slice(match prediction {

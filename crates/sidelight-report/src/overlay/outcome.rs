@@ -1,13 +1,16 @@
 //! What is true and what was predicted for one row, drawn.
 
+use maud::{Markup, html};
+
 use super::Thumbnail;
-use super::draw::{class_rows, label_rows, put_point, value_row};
-use crate::escape::escape;
+use super::draw::{class_rows, label_rows, point, value_row};
 use crate::number::{fixed, number};
+use crate::page;
 use sidelight_data::dataset::Targets;
 use sidelight_data::image::Affine;
 use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
+use sidelight_evidence::statistics::mean;
 
 /// More points than this would hide the picture at their usual size.
 const CROWD: usize = 16;
@@ -82,6 +85,9 @@ impl Outcome {
         if target.is_none() && prediction.is_none() {
             return Self::Nothing;
         }
+        let same_kind = target.is_none_or(|target| target.targets.kind() == task.kind())
+            && prediction.is_none_or(|prediction| prediction.kind() == task.kind());
+        assert!(same_kind, "target and prediction of the task's kind");
         match task {
             Task::Keypoints { columns, .. } => points(columns.len() / 2, target, prediction),
             Task::Class { names, .. } => class(names, target, prediction),
@@ -112,10 +118,9 @@ impl Outcome {
     /// How wrong it is, in words; empty where truth or prediction is unknown.
     pub fn score(&self) -> String {
         match self {
-            Self::Keypoints(_) => match self.mean_distance() {
-                Some(distance) => format!("error {} px", number(distance)),
-                None => String::new(),
-            },
+            Self::Keypoints(_) => self.mean_distance().map_or_else(String::new, |distance| {
+                format!("error {} px", number(distance))
+            }),
             Self::Class {
                 probabilities: Some(probabilities),
                 truth: Some(truth),
@@ -146,57 +151,48 @@ impl Outcome {
         };
         let distance = |point: &PointMark| {
             let (truth, prediction) = point.truth.zip(point.prediction)?;
-            Some(f64::from(
-                (truth[0] - prediction[0]).hypot(truth[1] - prediction[1]),
-            ))
+            let distance = (truth[0] - prediction[0]).hypot(truth[1] - prediction[1]);
+            Some(f64::from(distance))
         };
-        let distances: Vec<f64> = points.iter().filter_map(distance).collect();
-        match distances.len() {
-            0 => None,
-            n => Some(distances.iter().sum::<f64>() / n as f64),
-        }
+        mean(&points.iter().filter_map(distance).collect::<Vec<f64>>())
     }
 
     /// The picture with the points over it.
-    pub fn over(&self, picture: &Thumbnail, name: &str) -> String {
-        let image = format!(
-            "<image width=\"{}\" height=\"{}\" href=\"{}\"/>",
-            picture.width, picture.height, picture.uri
-        );
+    pub fn over(&self, picture: &Thumbnail, name: &str) -> Markup {
+        let image = html! {
+            image width=(picture.width) height=(picture.height) href=(picture.uri) {}
+        };
         self.over_image([picture.width, picture.height], &image, name)
     }
 
     /// The same over an SVG element that draws the picture (one that is used several times, say).
-    pub fn over_image(&self, [width, height]: [usize; 2], image: &str, name: &str) -> String {
-        let mut out = String::new();
-        put!(
-            &mut out,
-            "<svg class=\"picture\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">{image}",
-            escape(&format!("{name}{}", self.words()))
-        );
-        if let Self::Keypoints(points) = self {
-            // Marks keep their size on the page whatever the picture's; many are drawn smaller.
-            let crowd = if points.len() > CROWD { 0.6 } else { 1.0 };
-            let unit = width.max(height) as f32 / 240.0 * crowd;
-            for (at, point) in points.iter().enumerate() {
-                put_point(&mut out, at, point, unit);
+    pub fn over_image(&self, [width, height]: [usize; 2], image: &Markup, name: &str) -> Markup {
+        let points: &[PointMark] = match self {
+            Self::Keypoints(points) => points,
+            _ => &[],
+        };
+        // Marks keep their size on the page whatever the picture's; many are drawn smaller.
+        let crowd = if points.len() > CROWD { 0.6 } else { 1.0 };
+        let unit = width.max(height) as f32 / 240.0 * crowd;
+        html! {
+            svg.picture viewBox={ "0 0 " (width) " " (height) } role="img" aria-label={ (name) (self.words()) } {
+                (image)
+                @for (at, mark) in points.iter().enumerate() { (point(at, mark, unit)) }
             }
         }
-        out.push_str("</svg>");
-        out
     }
 
     /// What stands beneath the picture: bars of classes, numbers on their range.
-    pub fn beneath(&self) -> String {
+    pub fn beneath(&self) -> Markup {
         match self {
-            Self::Nothing | Self::Keypoints(_) => String::new(),
+            Self::Nothing | Self::Keypoints(_) => Markup::default(),
             Self::Class {
                 names,
                 probabilities,
                 truth,
             } => class_rows(names, probabilities.as_deref(), *truth),
             Self::Multilabel(labels) => label_rows(labels),
-            Self::Regression(marks) => marks.iter().map(value_row).collect(),
+            Self::Regression(marks) => page::all(marks.iter().map(value_row)),
         }
     }
 
@@ -204,16 +200,12 @@ impl Outcome {
         let Self::Keypoints(points) = self else {
             return String::new();
         };
-        let n_true = points.iter().filter(|point| point.truth.is_some()).count();
-        let n_predicted = points
-            .iter()
-            .filter(|point| point.prediction.is_some())
-            .count();
-        let score = self.score();
-        let score = if score.is_empty() {
-            score
-        } else {
-            format!(", {score}")
+        let n = |is: fn(&&PointMark) -> bool| points.iter().filter(is).count();
+        let n_true = n(|point| point.truth.is_some());
+        let n_predicted = n(|point| point.prediction.is_some());
+        let score = match self.score() {
+            score if score.is_empty() => score,
+            score => format!(", {score}"),
         };
         format!(": {n_true} true points (circles), {n_predicted} predicted (crosses){score}")
     }
@@ -221,18 +213,13 @@ impl Outcome {
 
 fn points(n: usize, target: Option<TargetCell<'_>>, prediction: Option<&Prediction>) -> Outcome {
     let known = |xy: [f32; 2]| (xy[0].is_finite() && xy[1].is_finite()).then_some(xy);
-    let truth = |at: usize| match target {
-        None => None,
-        Some(TargetCell {
-            targets: Targets::Keypoints { n_points, xy },
-            position,
-        }) => known(xy[position * n_points + at]),
-        Some(_) => panic!("a target of points"),
+    let truth = |at: usize| match target?.targets {
+        Targets::Keypoints { n_points, xy } => known(xy[target?.position * n_points + at]),
+        _ => None,
     };
-    let predicted = |at: usize| match prediction {
-        None => None,
-        Some(Prediction::Keypoints { xy }) => known(xy[at]),
-        Some(_) => panic!("a prediction of points"),
+    let predicted = |at: usize| match prediction? {
+        Prediction::Keypoints { xy } => known(xy[at]),
+        _ => None,
     };
     let mark = |at| PointMark {
         truth: truth(at),
@@ -246,24 +233,20 @@ fn class(
     target: Option<TargetCell<'_>>,
     prediction: Option<&Prediction>,
 ) -> Outcome {
-    let truth = target.and_then(|TargetCell { targets, position }| match targets {
+    let truth = || match target?.targets {
         Targets::Class {
             names: found,
             index,
         } => {
-            let name = &found[index[position]? as usize];
+            let name = &found[index[target?.position]? as usize];
             names.iter().position(|known| known == name)
         }
-        _ => panic!("a target of one class"),
-    });
-    let probabilities = prediction.map(|prediction| match prediction {
-        Prediction::Class { probabilities } => probabilities.clone(),
-        _ => panic!("a prediction of one class"),
-    });
+        _ => None,
+    };
     Outcome::Class {
         names: names.to_vec(),
-        probabilities,
-        truth,
+        probabilities: prediction.map(|prediction| prediction.probabilities().to_vec()),
+        truth: truth(),
     }
 }
 
@@ -272,27 +255,19 @@ fn labels(
     target: Option<TargetCell<'_>>,
     prediction: Option<&Prediction>,
 ) -> Outcome {
-    let truth = |name: &String| match target? {
-        TargetCell {
-            targets:
-                Targets::Multilabel {
-                    names: found,
-                    present,
-                },
-            position,
+    let truth = |name: &String| match target?.targets {
+        Targets::Multilabel {
+            names: found,
+            present,
         } => {
             let at = found.iter().position(|known| known == name)?;
-            present[position * found.len() + at]
+            present[target?.position * found.len() + at]
         }
-        _ => panic!("a target of labels"),
-    };
-    let probability = |at: usize| match prediction? {
-        Prediction::Multilabel { probabilities } => Some(probabilities[at]),
-        _ => panic!("a prediction of labels"),
+        _ => None,
     };
     let bar = |(at, name): (usize, &String)| LabelBar {
         name: name.clone(),
-        probability: probability(at),
+        probability: prediction.map(|prediction| prediction.probabilities()[at]),
         truth: truth(name),
     };
     Outcome::Multilabel(names.iter().enumerate().map(bar).collect())
@@ -305,21 +280,15 @@ fn values(
     prediction: Option<&Prediction>,
 ) -> Outcome {
     let known = |value: f64| value.is_finite().then_some(value);
-    let truth = |at: usize| match target? {
-        TargetCell {
-            targets: Targets::Regression { names, values },
-            position,
-        } => known(values[position * names.len() + at]),
-        _ => panic!("a target of numbers"),
+    let truth = |at: usize| match target?.targets {
+        Targets::Regression { names, values } => known(values[target?.position * names.len() + at]),
+        _ => None,
     };
-    let predicted = |at: usize| match prediction? {
-        Prediction::Regression { values } => known(values[at]),
-        _ => panic!("a prediction of numbers"),
-    };
+    let predicted = prediction.map(Prediction::numbers);
     let mark = |(at, name): (usize, &String)| ValueMark {
         name: name.clone(),
         truth: truth(at),
-        prediction: predicted(at),
+        prediction: predicted.as_ref().and_then(|values| known(values[at])),
         range: range[at],
     };
     Outcome::Regression(columns.iter().enumerate().map(mark).collect())

@@ -1,10 +1,12 @@
 //! How a run learned: its log as curves.
 
-use super::super::chart::{LineChart, ScaleKind, Series, VerticalNote};
-use super::super::metric_name::MetricName;
-use super::super::number::{count, duration, n_is, number};
-use super::super::page::{self, Align};
+use maud::{Markup, html};
 use sidelight_data::write::{LogLine, RowCounts};
+use sidelight_evidence::metric::better;
+
+use crate::chart::{LineChart, ScaleKind, Series};
+use crate::number::{count, duration, n_is, number};
+use crate::page::{self, Align};
 
 /// Steps whose learning rate is drawn; more would not be seen.
 const STEPS_DRAWN: usize = 240;
@@ -26,7 +28,7 @@ pub struct Curves {
     pub learning_rate: Vec<[f64; 2]>,
     /// The epoch whose model was kept.
     pub best_epoch: Option<f64>,
-    /// Rows of each part, where the log says it.
+    /// Rows of each split, where the log says it.
     pub rows: Option<RowCounts>,
     /// Seconds of training.
     pub seconds: f64,
@@ -34,7 +36,7 @@ pub struct Curves {
 
 impl Curves {
     /// The curves that a log tells.
-    pub fn of(log: &[LogLine]) -> Self {
+    pub fn from_log(log: &[LogLine]) -> Self {
         let mut curves = Self::default();
         for line in log {
             match line {
@@ -83,22 +85,21 @@ impl Curves {
         curves
     }
 
-    pub(super) fn html(&self) -> String {
-        let mut figures = Vec::new();
-        if !self.train_loss.is_empty() {
-            figures.push(self.loss_figure());
-        }
+    pub(super) fn html(&self) -> Markup {
         // A score that is the loss itself has been drawn.
-        if !self.score.is_empty() && self.score_name != "loss" {
-            figures.push(self.score_figure());
+        let has_score = !self.score.is_empty() && self.score_name != "loss";
+        let figures = [
+            (!self.train_loss.is_empty()).then(|| self.loss_figure()),
+            has_score.then(|| self.score_figure()),
+            (self.learning_rate.len() > 1).then(|| self.rate_figure()),
+        ];
+        html! {
+            (page::standing_figures(figures.into_iter().flatten()))
+            (page::folded("Every epoch in numbers", &self.numbers()))
         }
-        if self.learning_rate.len() > 1 {
-            figures.push(self.rate_figure());
-        }
-        page::standing_figures(&figures) + &self.numbers()
     }
 
-    fn loss_figure(&self) -> String {
+    fn loss_figure(&self) -> Markup {
         let series = |name: &str, points: &[[f64; 2]]| Series {
             name: name.into(),
             points: points.to_vec(),
@@ -111,27 +112,23 @@ impl Curves {
                 series("validation", &self.valid_loss),
             ],
             y_scale: self.loss_scale(),
-            notes: self.notes(),
+            note: self.note(),
             ..LineChart::default()
         };
-        let mut caption = String::from("Mean over the rows of each part");
-        if let Some(rows) = self.rows {
-            put!(
-                &mut caption,
-                " (training {}, validation {})",
-                n_is(rows.train),
-                n_is(rows.valid)
-            );
-        }
-        caption.push_str("; training rows are augmented.");
-        if chart.y_scale == ScaleKind::Log {
-            caption.push_str(" Logarithmic axis.");
-        }
+        let rows = self.rows.map_or_else(String::new, |rows| {
+            let (train, valid) = (n_is(rows.train), n_is(rows.valid));
+            format!(" (training {train}, validation {valid})")
+        });
+        let axis = match chart.y_scale {
+            ScaleKind::Log => " Logarithmic axis.",
+            ScaleKind::Linear => "",
+        };
+        let caption =
+            format!("Mean over the rows of each split{rows}; training rows are augmented.{axis}");
         page::figure(&chart.svg(), "Loss.", &caption)
     }
 
-    fn score_figure(&self) -> String {
-        let metric = MetricName::new(&self.score_name);
+    fn score_figure(&self) -> Markup {
         let chart = LineChart {
             x_label: "epoch".into(),
             y_label: self.score_name.clone(),
@@ -139,17 +136,18 @@ impl Curves {
                 name: "validation".into(),
                 points: self.score.clone(),
             }],
-            notes: self.notes(),
+            note: self.note(),
             ..LineChart::default()
         };
         let n = self
             .rows
             .map_or_else(String::new, |rows| format!(", {}", n_is(rows.valid)));
-        let caption = format!("On the validation rows{n}; {}.", metric.better.words());
+        let direction = better(&self.score_name).words();
+        let caption = format!("On the validation rows{n}; {direction}.");
         page::figure(&chart.svg(), "Score.", &caption)
     }
 
-    fn rate_figure(&self) -> String {
+    fn rate_figure(&self) -> Markup {
         let every = self.learning_rate.len().div_ceil(STEPS_DRAWN).max(1);
         let points = self.learning_rate.iter().step_by(every).copied().collect();
         let chart = LineChart {
@@ -161,21 +159,13 @@ impl Curves {
             }],
             ..LineChart::default()
         };
-        let steps = self.learning_rate.len();
-        let caption = format!(
-            "Of the head, over {} steps in {}.",
-            count(steps),
-            duration(self.seconds)
-        );
+        let (steps, time) = (count(self.learning_rate.len()), duration(self.seconds));
+        let caption = format!("Of the head, over {steps} steps in {time}.");
         page::figure(&chart.svg(), "Learning rate.", &caption)
     }
 
-    fn notes(&self) -> Vec<VerticalNote> {
-        let note = |x| VerticalNote {
-            x,
-            text: format!("kept: epoch {x}"),
-        };
-        self.best_epoch.map(note).into_iter().collect()
+    fn note(&self) -> Option<(f64, String)> {
+        self.best_epoch.map(|x| (x, format!("kept: epoch {x}")))
     }
 
     fn loss_scale(&self) -> ScaleKind {
@@ -193,31 +183,22 @@ impl Curves {
         }
     }
 
-    fn numbers(&self) -> String {
-        let rows: Vec<Vec<String>> = self
-            .train_loss
-            .iter()
-            .zip(&self.valid_loss)
-            .zip(&self.score)
-            .map(|((train, valid), score)| {
-                vec![
-                    count(train[0] as usize),
-                    number(train[1]),
-                    number(valid[1]),
-                    number(score[1]),
-                ]
-            })
-            .collect();
-        if rows.is_empty() {
-            return String::new();
-        }
+    fn numbers(&self) -> Markup {
+        let epochs = self.train_loss.iter().zip(&self.valid_loss);
+        let row = |((train, valid), score): ((&[f64; 2], &[f64; 2]), &[f64; 2])| {
+            let losses = [train[1], valid[1], score[1]].map(number);
+            std::iter::once(count(train[0] as usize))
+                .chain(losses)
+                .collect()
+        };
+        let rows: Vec<Vec<String>> = epochs.zip(&self.score).map(row).collect();
         let columns = [
             ("epoch", Align::Number),
             ("training loss", Align::Number),
             ("validation loss", Align::Number),
             (self.score_name.as_str(), Align::Number),
         ];
-        page::folded("Every epoch in numbers", &page::table(&columns, &rows))
+        html! { @if !rows.is_empty() { (page::table(&columns, &rows)) } }
     }
 }
 
@@ -241,7 +222,7 @@ mod tests {
 
     #[test]
     fn curves_are_read_from_the_log() {
-        let curves = Curves::of(&[
+        let curves = Curves::from_log(&[
             epoch(1, 1.0, true),
             epoch(2, 0.5, true),
             epoch(3, 0.6, false),
@@ -249,10 +230,10 @@ mod tests {
         assert_eq!(curves.train_loss, [[1.0, 1.0], [2.0, 0.5], [3.0, 0.6]]);
         assert_eq!(curves.best_epoch, Some(2.0));
         assert_eq!(curves.seconds, 6.0);
-        assert!(curves.html().contains("kept: epoch 2"));
+        assert!(curves.html().into_string().contains("kept: epoch 2"));
         assert_eq!(curves.loss_scale(), ScaleKind::Linear);
         assert_eq!(
-            Curves::of(&[epoch(1, 100.0, true), epoch(2, 0.5, true)]).loss_scale(),
+            Curves::from_log(&[epoch(1, 100.0, true), epoch(2, 0.5, true)]).loss_scale(),
             ScaleKind::Log
         );
     }

@@ -10,7 +10,7 @@ use super::design::{Design, Job};
 use super::job::{Finished, SHARES};
 use super::shelf::{ANSWER, PREDICTIONS, REPORT, Shelf};
 use crate::error::Result;
-use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, weigh};
+use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, evaluate};
 use crate::metric::{better, selection_metric};
 use crate::run::{ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_whole};
 use crate::statistics::bootstrap::Bootstrap;
@@ -67,7 +67,7 @@ impl Answer {
         for fact in &mut facts.columns {
             fact.share_of_gain = share_of_gain(design, finished, &fact.column);
         }
-        let mut evidence = weigh(&Study {
+        let mut evidence = evaluate(&Study {
             task: &design.task,
             targets: design
                 .dataset
@@ -94,7 +94,8 @@ impl Answer {
     /// Writes `compare.json`, `out_of_fold.csv` and `report.html`.
     pub(super) fn write(&self, design: &Design, shelf: &Shelf) -> Result<()> {
         self.write_predictions(design, shelf)?;
-        let html = super::page::page(design, self, &shelf.dir().display().to_string())?.html();
+        let title = shelf.dir().display().to_string();
+        let html = super::page::page(design, self, &title)?.html();
         write_whole(&shelf.path(REPORT), |file| file.write_all(html.as_bytes()))?;
         let file = AnswerFile {
             evidence: &self.evidence,

@@ -58,7 +58,10 @@ pub(crate) fn gather(
     let mut numbers = Vec::with_capacity(own.predictions.len() * (2 + width));
     for (prediction, loss) in own.predictions.iter().zip(losses) {
         numbers.extend([f64::from(u8::from(prediction.is_some())), f64::from(loss)]);
-        let values = prediction.as_ref().map(Prediction::numbers).unwrap_or_default();
+        let values = prediction
+            .as_ref()
+            .map(Prediction::numbers)
+            .unwrap_or_default();
         numbers.extend(values.into_iter().chain(std::iter::repeat(0.0)).take(width));
     }
     let problems: Vec<(usize, String)> = own

@@ -9,8 +9,7 @@ use crate::image::decode;
 use crate::metric::Metrics;
 use crate::predict::{Predictions, reads_image, score};
 use crate::report::{
-    Card, Curves, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst,
-    number, overlay, page,
+    Card, Curves, Detail, Outcome, RunPage, best_and_worst, number, overlay, page,
 };
 use crate::run::{
     Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
@@ -124,14 +123,7 @@ fn page_of(
     } = session;
     let dataset = &feed.source.dataset;
     let targets = dataset.targets.as_ref().expect("a session has targets");
-    let baseline = without_looking(session, targets);
     let log = read_log(&folder.dir().join("log.jsonl"))?.lines;
-    let row = |(name, value): &(String, f64)| MetricRow {
-        name: name.clone(),
-        value: *value,
-        n: metrics.n,
-        baseline: baseline.get(name),
-    };
     let (best, worst) = best_and_worst(predicted.losses.as_deref().unwrap_or_default(), CARDS);
     let card = |at: &usize| card(session, &predicted.predictions[*at], feed.valid[*at]);
     let remarks = log.iter().filter_map(|line| match line {
@@ -140,40 +132,18 @@ fn page_of(
     });
     Ok(RunPage {
         title: folder.dir().display().to_string(),
-        lead: lead(metrics, &baseline),
         facts: facts(session),
-        metrics: metrics.values.iter().map(row).collect(),
-        curves: Curves::of(&log),
-        parts: (!metrics.per_part.is_empty()).then(|| PartTable::of(task.part(), &metrics.per_part)),
-        details: Detail::of(task, targets, &feed.valid, &predicted.predictions),
+        metrics: metrics.clone(),
+        baseline: score_without_input(session, targets),
+        part: task.part().to_owned(),
+        curves: Curves::from_log(&log),
+        details: Detail::new(task, targets, &feed.valid, &predicted.predictions),
         best: best.iter().map(card).collect(),
         worst: worst.iter().map(card).collect(),
         remarks: remarks.collect(),
         config: config.to_toml()?,
         machine: page::machine(),
     })
-}
-
-/// The main score in one sentence, beside that of a prediction that looks at nothing.
-fn lead(metrics: &Metrics, baseline: &Metrics) -> String {
-    let Some((name, value)) = metrics.values.first() else {
-        return format!("{} validation rows", metrics.n);
-    };
-    let without = match baseline.get(name) {
-        Some(baseline) => format!(" (without looking: {})", number::number(baseline)),
-        None => String::new(),
-    };
-    let meaning = MetricName::new(name).meaning;
-    let meaning = if meaning.is_empty() {
-        name.clone()
-    } else {
-        format!("{name}, {meaning}")
-    };
-    format!(
-        "{meaning}: {}{without}, over {} validation rows.",
-        number::number(*value),
-        number::count(metrics.n)
-    )
 }
 
 fn facts(session: &Session) -> Vec<(String, String)> {
@@ -206,7 +176,7 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         facts.push(("input", format!("{0} × {0} pixels", config.train.size)));
     }
     facts.extend([
-        ("numbers in the network", number::count(n_parameters)),
+        ("parameters", number::count(n_parameters)),
         ("training rows", number::count(feed.train.len())),
         ("validation rows", number::count(feed.valid.len())),
         ("epochs", plan.epochs().to_string()),
@@ -243,7 +213,7 @@ fn card(session: &Session, prediction: &Option<Prediction>, position: usize) -> 
 
 /// Scores of the one prediction that is best without looking at a row: the classes' shares, the mean value,
 /// the mean place of each point over the training rows.
-fn without_looking(session: &Session, targets: &Targets) -> Metrics {
+fn score_without_input(session: &Session, targets: &Targets) -> Metrics {
     let Session {
         task, feed, sizes, ..
     } = session;
@@ -263,10 +233,7 @@ fn without_looking(session: &Session, targets: &Targets) -> Metrics {
             for &row in &feed.train {
                 let (xy, mask) = task.encode(targets, row);
                 for (sum, (at, mask)) in sums.iter_mut().zip(xy.iter().zip(mask)) {
-                    *sum = [
-                        sum[0] + f64::from(at * mask),
-                        sum[1] + f64::from(mask),
-                    ];
+                    *sum = [sum[0] + f64::from(at * mask), sum[1] + f64::from(mask)];
                 }
             }
             sums.iter().map(|[sum, n]| sum / n.max(1.0)).collect()
