@@ -141,7 +141,7 @@ pub fn fetch(
         Some(path) => Ok(path),
         None if options.offline => Err(Error::HubOffline {
             name: name.to_string(),
-            url: url(name, &options.endpoint, name.revision(), FILES[0]),
+            url: address(name, &options.endpoint, name.revision(), FILES[0]),
             folder: name.folder(&options.cache),
         }),
         None => download::download(name, options, on_event),
@@ -165,7 +165,7 @@ fn cached(name: &HubName, cache: &Path) -> Option<PathBuf> {
 }
 
 /// Where a file of a repository is downloaded from.
-fn url(name: &HubName, endpoint: &str, revision: &str, file: &str) -> String {
+fn address(name: &HubName, endpoint: &str, revision: &str, file: &str) -> String {
     format!(
         "{}/{}/resolve/{revision}/{file}",
         endpoint.trim_end_matches('/'),

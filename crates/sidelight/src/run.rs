@@ -27,8 +27,9 @@ use crate::config::{Arm, Config, TargetKind};
 use crate::error::{Error, Result};
 
 pub use crate::error::Found;
+pub(crate) use folder::look;
 pub use folder::{Existing, RunFolder};
-pub use log::{Log, LogLine, LogWriter, read_log};
+pub use log::{Log, LogLine, LogWriter, curves, read_log};
 pub use parts::{
     BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
     bad_rows_path, parts_dir, read_bad_rows,

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use sidelight_data::config::{Config, MetadataKind, TargetKind, TargetScale};
+use sidelight_data::config::{Config, MetadataEntry, MetadataKind, TargetKind, TargetScale};
 use sidelight_data::dataset::Dataset;
-use sidelight_data::schema::{Reason, Role, Schema, Wishes, target_of};
+use sidelight_data::schema::{Disguise, Doubt, Reason, Role, Schema, Wishes, target_of};
 use sidelight_data::table::Table;
 
 /// The table of a data set; the tests say that they skip where none are given.

@@ -1,7 +1,6 @@
 //! How a run learned: its log as curves.
 
 use maud::{Markup, html};
-use sidelight_data::write::{LogLine, RowCounts};
 use sidelight_evidence::metric::better;
 
 use crate::chart::{LineChart, ScaleKind, Series};
@@ -28,63 +27,13 @@ pub struct Curves {
     pub learning_rate: Vec<[f64; 2]>,
     /// The epoch whose model was kept.
     pub best_epoch: Option<f64>,
-    /// Rows of each split, where the log says it.
-    pub rows: Option<RowCounts>,
+    /// Training and validation rows, where that is known.
+    pub n_rows: Option<[usize; 2]>,
     /// Seconds of training.
     pub seconds: f64,
 }
 
 impl Curves {
-    /// The curves that a log tells.
-    pub fn from_log(log: &[LogLine]) -> Self {
-        let mut curves = Self::default();
-        for line in log {
-            match line {
-                LogLine::Plan {
-                    rows_train,
-                    rows_valid,
-                    ..
-                } => {
-                    curves.rows = Some(RowCounts {
-                        train: *rows_train,
-                        valid: *rows_valid,
-                    });
-                }
-                LogLine::Step {
-                    total_step,
-                    learning_rate,
-                    ..
-                } => {
-                    curves
-                        .learning_rate
-                        .push([*total_step as f64, *learning_rate]);
-                }
-                LogLine::Epoch {
-                    epoch,
-                    train_loss,
-                    valid_loss,
-                    score_name,
-                    score,
-                    best,
-                    seconds,
-                    ..
-                } => {
-                    let epoch = *epoch as f64;
-                    curves.train_loss.push([epoch, *train_loss]);
-                    curves.valid_loss.push([epoch, *valid_loss]);
-                    curves.score.push([epoch, *score]);
-                    curves.score_name.clone_from(score_name);
-                    curves.seconds += seconds;
-                    if *best {
-                        curves.best_epoch = Some(epoch);
-                    }
-                }
-                _ => {}
-            }
-        }
-        curves
-    }
-
     pub(super) fn html(&self) -> Markup {
         // A score that is the loss itself has been drawn.
         let has_score = !self.score.is_empty() && self.score_name != "loss";
@@ -115,8 +64,8 @@ impl Curves {
             note: self.note(),
             ..LineChart::default()
         };
-        let rows = self.rows.map_or_else(String::new, |rows| {
-            let (train, valid) = (n_is(rows.train), n_is(rows.valid));
+        let rows = self.n_rows.map_or_else(String::new, |rows| {
+            let [train, valid] = rows.map(n_is);
             format!(" (training {train}, validation {valid})")
         });
         let axis = match chart.y_scale {
@@ -140,8 +89,8 @@ impl Curves {
             ..LineChart::default()
         };
         let n = self
-            .rows
-            .map_or_else(String::new, |rows| format!(", {}", n_is(rows.valid)));
+            .n_rows
+            .map_or_else(String::new, |[_, valid]| format!(", {}", n_is(valid)));
         let direction = better(&self.score_name).words();
         let caption = format!("On the validation rows{n}; {direction}.");
         page::figure(&chart.svg(), "Score.", &caption)
@@ -206,35 +155,19 @@ impl Curves {
 mod tests {
     use super::*;
 
-    fn epoch(epoch: usize, loss: f64, best: bool) -> LogLine {
-        LogLine::Epoch {
-            epoch,
-            total_step: epoch * 10,
-            rows: 0,
-            train_loss: loss,
-            valid_loss: loss * 1.1,
-            score_name: "mean_px".into(),
-            score: loss * 10.0,
-            seconds: 2.0,
-            best,
-        }
-    }
-
     #[test]
-    fn curves_are_read_from_the_log() {
-        let curves = Curves::from_log(&[
-            epoch(1, 1.0, true),
-            epoch(2, 0.5, true),
-            epoch(3, 0.6, false),
-        ]);
-        assert_eq!(curves.train_loss, [[1.0, 1.0], [2.0, 0.5], [3.0, 0.6]]);
-        assert_eq!(curves.best_epoch, Some(2.0));
-        assert_eq!(curves.seconds, 6.0);
-        assert!(curves.html().into_string().contains("kept: epoch 2"));
-        assert_eq!(curves.loss_scale(), ScaleKind::Linear);
-        assert_eq!(
-            Curves::from_log(&[epoch(1, 100.0, true), epoch(2, 0.5, true)]).loss_scale(),
-            ScaleKind::Log
-        );
+    fn a_wide_loss_is_drawn_on_a_logarithmic_axis() {
+        let of = |first: f64| Curves {
+            train_loss: vec![[1.0, first], [2.0, 0.5]],
+            valid_loss: vec![[1.0, first], [2.0, 0.5]],
+            ..Curves::default()
+        };
+        assert_eq!(of(1.0).loss_scale(), ScaleKind::Linear);
+        assert_eq!(of(100.0).loss_scale(), ScaleKind::Log);
+        let kept = Curves {
+            best_epoch: Some(2.0),
+            ..of(1.0)
+        };
+        assert!(kept.html().into_string().contains("kept: epoch 2"));
     }
 }

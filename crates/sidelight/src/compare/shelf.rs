@@ -8,7 +8,7 @@ use super::Earlier;
 use super::design::{Design, Job};
 use super::job::Finished;
 use crate::error::{Error, Found, Result};
-use crate::run::write_whole;
+use crate::run::{look, write_whole};
 
 pub(super) const ANSWER: &str = "compare.json";
 pub(super) const PREDICTIONS: &str = "out_of_fold.csv";
@@ -26,7 +26,7 @@ impl Shelf {
     /// Makes the folder, or goes on with the comparison in it.
     pub(super) fn open(dir: &Path, earlier: Earlier) -> Result<Self> {
         let is_ours = dir.join(JOBS).is_dir() || dir.join(ANSWER).is_file();
-        if !is_ours && Found::look(dir)? != Found::Nothing {
+        if !is_ours && look(dir)? != Found::Nothing {
             return Err(Error::OutputNotEmpty {
                 path: dir.to_path_buf(),
                 found: Found::OtherFiles,

@@ -12,7 +12,7 @@ use ureq::http::uri::Scheme;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use ureq::{Agent, Body, Proxy};
 
-use super::{FILES, HubEvent, HubName, HubOptions, url};
+use super::{FILES, HubEvent, HubName, HubOptions, address};
 use crate::config::check_hub_part;
 use crate::digest;
 use crate::error::{Error, Result};
@@ -148,7 +148,7 @@ impl<'a> Hub<'a> {
 
     /// What the hub says of a file; nothing where it has none of that name.
     fn look(&self, file: &'static str) -> Result<Option<Remote>> {
-        let url = url(self.name, self.endpoint, self.name.revision(), file);
+        let url = address(self.name, self.endpoint, self.name.revision(), file);
         let answer = self.ask(&Method::HEAD, &url, &[])?;
         let status = answer.response.status();
         if status == StatusCode::NOT_FOUND {
@@ -158,10 +158,10 @@ impl<'a> Hub<'a> {
             return Err(self.refusal(&answer));
         }
         let Said { commit, tag, size } = answer.said;
-        let commit = commit.unwrap_or_else(|| self.name.revision.clone());
+        let commit = commit.unwrap_or_else(|| self.name.revision().to_owned());
         Ok(Some(Remote {
             // The very commit, so that the bytes are those that were described.
-            url: url(self.name, self.endpoint, &commit, file),
+            url: address(self.name, self.endpoint, &commit, file),
             file,
             commit,
             tag,
@@ -195,7 +195,7 @@ impl<'a> Hub<'a> {
             check_sum(remote, &part)?;
             fs::rename(&part, &target).map_err(|source| cannot_write(&target, source))?;
         }
-        if self.name.revision != remote.commit {
+        if self.name.revision() != remote.commit {
             write_whole(
                 &folder.join("refs").join(self.name.revision()),
                 &remote.commit,

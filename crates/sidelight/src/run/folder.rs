@@ -25,35 +25,32 @@ pub enum Existing {
     Overwrite,
 }
 
-impl Found {
-    /// Looks into a folder.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Write`] where the path is a file or cannot be looked into.
-    pub fn look(dir: &Path) -> Result<Self> {
-        let mut entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
-            Err(found) => return Err(cannot_write(dir, found)),
-        };
-        if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
-            return Ok(Self::FinishedRun);
-        }
-        if dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir() {
-            return Ok(Self::UnfinishedRun);
-        }
-        // A process that was killed before it began left its lock, and nothing to lose.
-        let locked = dir.join(LOCK).is_file();
-        let ours = |entry: io::Result<fs::DirEntry>| {
-            entry.is_ok_and(|entry| {
-                entry.file_name() == LOCK || (locked && entry.file_name() == CONFIG)
-            })
-        };
-        match entries.all(ours) {
-            true => Ok(Self::Nothing),
-            false => Ok(Self::OtherFiles),
-        }
+/// Looks into a folder.
+///
+/// # Errors
+///
+/// [`Error::Write`] where the path is a file or cannot be looked into.
+pub(crate) fn look(dir: &Path) -> Result<Found> {
+    let mut entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(found) => return Err(cannot_write(dir, found)),
+    };
+    if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
+        return Ok(Found::FinishedRun);
+    }
+    if dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir() {
+        return Ok(Found::UnfinishedRun);
+    }
+    // A process that was killed before it began left its lock, and nothing to lose.
+    let locked = dir.join(LOCK).is_file();
+    let ours = |entry: io::Result<fs::DirEntry>| {
+        entry
+            .is_ok_and(|entry| entry.file_name() == LOCK || (locked && entry.file_name() == CONFIG))
+    };
+    match entries.all(ours) {
+        true => Ok(Found::Nothing),
+        false => Ok(Found::OtherFiles),
     }
 }
 
@@ -95,7 +92,7 @@ impl RunFolder {
     ///
     /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`Error::Write`].
     pub fn create(dir: &Path, existing: Existing) -> Result<Self> {
-        let found = Found::look(dir)?;
+        let found = look(dir)?;
         let resumed = match (found, existing) {
             (Found::Nothing, _) => false,
             (Found::UnfinishedRun, Existing::Resume) => true,
@@ -485,8 +482,8 @@ mod tests {
     fn a_configuration_of_the_persons_own_is_not_taken_for_ours() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(CONFIG), "mine = 1").unwrap();
-        assert_eq!(Found::look(folder.path()).unwrap(), Found::OtherFiles);
+        assert_eq!(look(folder.path()).unwrap(), Found::OtherFiles);
         fs::write(folder.path().join(LOCK), "").unwrap();
-        assert_eq!(Found::look(folder.path()).unwrap(), Found::Nothing);
+        assert_eq!(look(folder.path()).unwrap(), Found::Nothing);
     }
 }

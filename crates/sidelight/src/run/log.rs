@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::report::Curves;
 use crate::write::{cannot_write, write_whole};
 
 /// One line of the log.
@@ -116,6 +117,53 @@ pub struct Log {
     pub lines: Vec<LogLine>,
     /// Whether the last line was cut off, as by a kill; it is not among `lines`.
     pub torn: bool,
+}
+
+/// The curves that a log tells.
+pub fn curves(log: &[LogLine]) -> Curves {
+    let mut curves = Curves::default();
+    for line in log {
+        match line {
+            LogLine::Plan {
+                rows_train,
+                rows_valid,
+                ..
+            } => {
+                curves.n_rows = Some([*rows_train, *rows_valid]);
+            }
+            LogLine::Step {
+                total_step,
+                learning_rate,
+                ..
+            } => {
+                curves
+                    .learning_rate
+                    .push([*total_step as f64, *learning_rate]);
+            }
+            LogLine::Epoch {
+                epoch,
+                train_loss,
+                valid_loss,
+                score_name,
+                score,
+                best,
+                seconds,
+                ..
+            } => {
+                let epoch = *epoch as f64;
+                curves.train_loss.push([epoch, *train_loss]);
+                curves.valid_loss.push([epoch, *valid_loss]);
+                curves.score.push([epoch, *score]);
+                curves.score_name.clone_from(score_name);
+                curves.seconds += seconds;
+                if *best {
+                    curves.best_epoch = Some(epoch);
+                }
+            }
+            _ => {}
+        }
+    }
+    curves
 }
 
 /// Reads a log; a last line without its end is tolerated and said.
@@ -236,6 +284,30 @@ fn write_line(to: &mut (impl Write + ?Sized), line: &LogLine) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn curves_are_read_from_the_log() {
+        let epoch = |epoch: usize, loss: f64, best: bool| LogLine::Epoch {
+            epoch,
+            total_step: epoch * 10,
+            rows: 0,
+            train_loss: loss,
+            valid_loss: loss * 1.1,
+            score_name: "mean_px".into(),
+            score: loss * 10.0,
+            seconds: 2.0,
+            best,
+        };
+        let log = [
+            epoch(1, 1.0, true),
+            epoch(2, 0.5, true),
+            epoch(3, 0.6, false),
+        ];
+        let curves = curves(&log);
+        assert_eq!(curves.train_loss, [[1.0, 1.0], [2.0, 0.5], [3.0, 0.6]]);
+        assert_eq!(curves.best_epoch, Some(2.0));
+        assert_eq!(curves.seconds, 6.0);
+    }
 
     fn step(total_step: usize, loss: f64) -> LogLine {
         LogLine::Step {

@@ -9,7 +9,7 @@ use crate::image::decode;
 use crate::metric::Metrics;
 use crate::predict::{Predictions, reads_image, score};
 use crate::report::{
-    Card, Curves, Detail, Outcome, RunPage, best_and_worst, number, overlay, page,
+    Card, Detail, Outcome, RunPage, best_and_worst, number, overlay, page,
 };
 use crate::run::{
     Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
@@ -136,7 +136,7 @@ fn page_of(
         metrics: metrics.clone(),
         baseline: score_without_input(session, targets),
         part: task.part().to_owned(),
-        curves: Curves::from_log(&log),
+        curves: crate::run::curves(&log),
         details: Detail::new(task, targets, &feed.valid, &predicted.predictions),
         best: best.iter().map(card).collect(),
         worst: worst.iter().map(card).collect(),

@@ -3,22 +3,22 @@
 
 use std::path::Path;
 
-use sidelight::run::{LogLine, write_whole};
-use sidelight_data::config::{Normalizer, TargetScale};
-use sidelight_data::dataset::Targets;
-use sidelight_data::task::{Prediction, Task};
-use sidelight_report::chart::{ReliabilityBin, ReliabilitySeries};
-use sidelight_report::{
-    ArmRole, ArmRow, Card, ComparisonPage, Curves, DemoArm, DemoPage, DemoRow, Detail, Difference,
-    Doubt, MetricName, MetricRow, MissingnessCurve, Outcome, PartTable, PointMark,
-    ReliabilityCurve, RunPage, ShowPage, ShowRow, SubgroupChange, SubgroupTable, TargetSlot,
-    Thumbnail, ValueMark, Verdict, page,
+use sidelight::config::{Normalizer, TargetScale};
+use sidelight::dataset::Targets;
+use sidelight::report::chart::{ReliabilityBin, ReliabilitySeries};
+use sidelight::report::{
+    ArmRole, ArmRow, Card, ComparisonPage, DemoArm, DemoPage, DemoRow, Detail, Difference, Doubt,
+    MetricName, MetricRow, MissingnessCurve, Outcome, PartTable, PointMark, ReliabilityCurve,
+    RunPage, ShowPage, ShowRow, SubgroupChange, SubgroupTable, TargetSlot, Thumbnail, ValueMark,
+    Verdict, page,
 };
+use sidelight::run::{LogLine, curves, write_whole};
+use sidelight::task::{Prediction, Task};
 
-fn main() -> sidelight_data::Result<()> {
+fn main() -> sidelight::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "gallery".into());
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|source| sidelight_data::Error::Write {
+    std::fs::create_dir_all(folder).map_err(|source| sidelight::Error::Write {
         path: folder.to_path_buf(),
         source,
     })?;
@@ -276,7 +276,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         lead: "The four corners are found with a mean error of 3.36 px on 214 held-out rows; a guess at the mean position is 71.2 px off.".into(),
         facts: pairs(&[("task", "points (4)"), ("arm", "both"), ("backbone", "small_cnn, from scratch"), ("fusion", "concat"), ("rows, training", "856"), ("rows, validation", "214"), ("metadata columns", "3 (12 encoded numbers)"), ("input", "128 × 128 px, squish"), ("training", "9 min 34 s, 14 epochs"), ("speed", "84.1 images/s")]),
         metrics: vec![metric("mean_px", 3.36, n, 71.2), metric("mean_nme", 0.0084, n, 0.178), metric("pck@0.05", 0.981, n, 0.021), metric("pck@0.1", 0.995, n, 0.13)],
-        curves: Curves::of(&log(14, "mean_px", 30.0, chance)),
+        curves: curves(&log(14, "mean_px", 30.0, chance)),
         parts: Some(PartTable::of("point", &per_point)),
         details: Detail::of(&task, &Targets::Keypoints { n_points: 4, xy: truth }, &positions, &predictions),
         best: point_cards(8, 0.8, chance),
@@ -360,7 +360,7 @@ fn run_of_classes(chance: &mut Chance) -> RunPage {
         lead: "Accuracy 0.783 on 180 held-out rows of 94 patients; always saying the commonest class gives 0.500.".into(),
         facts: pairs(&[("task", "class `finding` (5)"), ("arm", "both"), ("backbone", "resnet18"), ("group", "patientid, never divided"), ("rows, training", "550"), ("rows, validation", "180")]),
         metrics: vec![metric("accuracy", 0.783, n, 0.5), metric("balanced_accuracy", 0.702, n, 0.2), metric("auroc", 0.914, n, 0.5), metric("log_loss", 0.641, n, 1.29)],
-        curves: Curves::of(&log(8, "accuracy", 1.0, chance)),
+        curves: curves(&log(8, "accuracy", 1.0, chance)),
         best: class_cards(0, chance),
         worst: class_cards(40, chance),
         details: Detail::of(&task, &targets, &positions, &predictions),
