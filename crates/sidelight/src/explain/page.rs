@@ -6,7 +6,7 @@ use super::{Curve, CurvePoint, Importance, Looked, MeanShare, Share};
 use crate::loader::Preprocess;
 use crate::report::chart::{Bar, BarChart, LineChart, Series};
 use crate::report::number::{count, n_is, number, percent, signed};
-use crate::report::overlay::{self, Card, Outcome, Thumbnail};
+use crate::report::overlay::{Card, Outcome, Thumbnail};
 use crate::report::page::{self, Page};
 
 /// Bars in the chart of importance.

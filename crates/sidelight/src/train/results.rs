@@ -8,9 +8,7 @@ use crate::error::Result;
 use crate::image::decode;
 use crate::metric::Metrics;
 use crate::predict::{Predictions, reads_image, score};
-use crate::report::{
-    Card, Detail, Outcome, RunPage, best_and_worst, number, overlay, page,
-};
+use crate::report::{Card, Detail, Outcome, RunPage, best_and_worst, number, overlay, page};
 use crate::run::{
     Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
     prediction_rows, read_log,

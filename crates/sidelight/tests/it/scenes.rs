@@ -54,7 +54,7 @@ pub(crate) fn dataset(
         },
         targets: Some(targets),
         groups: None,
-        parts: None,
+        splits: None,
         remarks: Vec::new(),
     }
 }
