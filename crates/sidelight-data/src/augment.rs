@@ -105,12 +105,12 @@ const HIDE_METADATA: f64 = 0.5;
 ///
 /// Neverova et al. 2015, "ModDrop", arXiv:1501.00102, section 4.2, for a whole modality.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hide {
+pub struct MetadataDropout {
     row: f64,
     column: f64,
 }
 
-impl Hide {
+impl MetadataDropout {
     /// As configured for a model of both; `None`: nothing is hidden.
     ///
     /// # Errors
@@ -524,7 +524,9 @@ mod tests {
                 hide_column,
                 ..AugmentConfig::default()
             };
-            let hide = Hide::new(&config, TargetKind::Class).unwrap().unwrap();
+            let hide = MetadataDropout::new(&config, TargetKind::Class)
+                .unwrap()
+                .unwrap();
             let (mut cells, mut whole) = (0, 0);
             for (row, (mut dense, mut codes)) in rows.clone().into_iter().enumerate() {
                 let mut random = for_row(1, 2, row as u64, Purpose::Hide);
@@ -546,14 +548,14 @@ mod tests {
 
     #[test]
     fn nothing_is_hidden_where_nothing_is_asked_for() {
-        let of = |kind| Hide::new(&AugmentConfig::default(), kind).unwrap();
+        let of = |kind| MetadataDropout::new(&AugmentConfig::default(), kind).unwrap();
         assert_eq!(of(TargetKind::Regression), None);
         assert_eq!(of(TargetKind::Keypoints).map(|hide| hide.row), Some(0.5));
         let config = AugmentConfig {
             hide_column: 1.5,
             ..AugmentConfig::default()
         };
-        let refused = Hide::new(&config, TargetKind::Class)
+        let refused = MetadataDropout::new(&config, TargetKind::Class)
             .unwrap_err()
             .to_string();
         assert_eq!(

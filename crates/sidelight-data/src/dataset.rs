@@ -1,6 +1,6 @@
 //! A table whose columns have meaning: images, metadata, targets, groups, parts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::config::{Config, TargetKind};
@@ -208,6 +208,34 @@ impl Dataset {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+    /// Every image once, in the order of its first row, with the rows that have it.
+    pub fn rows_by_image(&self) -> Vec<(&ImageSource, Vec<usize>)> {
+        let mut place: HashMap<&ImageSource, usize> = HashMap::new();
+        let mut images: Vec<(&ImageSource, Vec<usize>)> = Vec::new();
+        for (row, source) in self.images.iter().enumerate() {
+            let at = *place.entry(source).or_insert_with(|| {
+                images.push((source, Vec::new()));
+                images.len() - 1
+            });
+            images[at].1.push(row);
+        }
+        images
+    }
+
+    /// Groups of which rows are in several splits, each by its first row, and how many groups there are; nothing
+    /// without a column of either.
+    pub fn divided_groups(&self) -> (Vec<usize>, usize) {
+        let mut groups: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
+        if let (Some(of_row), Some(splits)) = (&self.groups, &self.splits) {
+            for (row, group) in of_row.iter().enumerate() {
+                let (first, is_divided) = groups.entry(*group).or_insert((row, false));
+                *is_divided |= splits[*first] != splits[row];
+            }
+        }
+        let divided = groups.values().filter(|(_, is_divided)| *is_divided);
+        (divided.map(|(first, _)| *first).collect(), groups.len())
+    }
+
     /// Which task the targets are.
     pub fn kind(&self) -> Option<TargetKind> {
         self.targets.as_ref().map(Targets::kind)

@@ -43,11 +43,7 @@ pub fn resolve(table: &Table, config: &Config) -> Result<(Config, Vec<String>)> 
     }
     let wishes = Wishes {
         target,
-        image: Some(image_column(table, &config.data.image)?.name.clone()),
-        group: config.data.group.clone(),
-        split: config.data.split.column.clone(),
-        ignore: config.data.ignore.clone(),
-        missing: config.data.missing.clone(),
+        ..Wishes::from_config(table, config)?
     };
     let schema = Schema::infer(table, &wishes)?;
     let mut resolved = config.clone();

@@ -37,7 +37,7 @@ use sidelight_data::table::Table;
 pub use advice::{Advice, Why};
 pub use finding::Finding;
 pub use images::SameImage;
-pub use power::{DEALS, Power};
+pub use power::{N_PERMUTATIONS, Power};
 
 use columns::Candidate;
 use power::{Cells, Trial};

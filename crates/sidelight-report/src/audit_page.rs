@@ -12,7 +12,7 @@ use sidelight_data::dataset::{Dataset, Targets};
 use sidelight_data::task::Task;
 use sidelight_data::write::TargetCell;
 use sidelight_evidence::audit::{
-    Advice, Audit, ColumnAudit, DEALS, FOLDS, Finding, Power, SameImage, fingerprint,
+    Advice, Audit, ColumnAudit, FOLDS, Finding, N_PERMUTATIONS, Power, SameImage, fingerprint,
 };
 
 /// Bars in the chart.
@@ -237,7 +237,7 @@ fn reading() -> Markup {
         ),
         "That it is missing: the same of the mere fact that a row lacks the column.".to_owned(),
         format!(
-            "p: how often any column stands out as far when columns are dealt out anew among independent units, {DEALS} \
+            "p: how often any column stands out as far when columns are shuffled among independent units, {N_PERMUTATIONS} \
              times, each column measured by how it strays by chance (Westfall and Young 1993). It is corrected for the number \
              of columns."
         ),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Targets;
-use super::metadata::{Gaps, Misread};
+use super::metadata::{Misread, MissingMarkers};
 use crate::config::{TargetConfig, TargetKind, TargetScale};
 use crate::schema;
 use crate::table::{Cell, Column};
@@ -12,7 +12,7 @@ use crate::table::{Cell, Column};
 pub(super) fn read(
     config: &TargetConfig,
     columns: &[&Column],
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
 ) -> Targets {
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
@@ -117,7 +117,7 @@ pub(super) fn read(
 /// Number columns; NaN: missing.
 fn numbers(
     columns: &[&Column],
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
     expected: &'static str,
     fits: impl Fn(f64) -> bool,
@@ -140,7 +140,7 @@ fn numbers(
 
 fn typed<T>(
     column: &Column,
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     wrong: &mut Misread,
     parse: impl Fn(Cell<'_>) -> Option<T>,
 ) -> Vec<Option<T>> {

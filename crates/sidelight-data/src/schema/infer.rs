@@ -5,7 +5,7 @@ use std::fmt;
 use super::disguise::{Disguise, Target, disguise};
 use super::scan::{Evidence, Scan, cut};
 use super::{boolean, datetime, name, part_named};
-use crate::config::{MetadataConfig, MetadataKind, TargetConfig, TargetKind};
+use crate::config::{Config, MetadataConfig, MetadataKind, TargetConfig, TargetKind};
 use crate::error::{Error, Result};
 use crate::table::{Cell, Column, Table, Values};
 
@@ -191,6 +191,23 @@ pub struct Wishes {
 }
 
 impl Wishes {
+    /// What a configuration says of the columns, its metadata aside.
+    ///
+    /// # Errors
+    ///
+    /// As [`image_column`](super::image_column).
+    pub fn from_config(table: &Table, config: &Config) -> Result<Self> {
+        let image = super::image_column(table, &config.data.image)?;
+        Ok(Self {
+            target: config.target.clone(),
+            image: Some(image.name.clone()),
+            group: config.data.group.clone(),
+            split: config.data.split.column.clone(),
+            ignore: config.data.ignore.clone(),
+            missing: config.data.missing.clone(),
+        })
+    }
+
     /// Only a target; all else found.
     pub fn new(target: TargetConfig) -> Self {
         let missing = crate::config::default_missing();

@@ -54,18 +54,10 @@ pub(super) fn candidates(
     with_images: bool,
 ) -> Result<(BTreeMap<String, Candidate>, Option<String>)> {
     let (resolved, _) = schema::resolve(table, config)?;
+    // What is ignored is looked at all the same.
     let wishes = Wishes {
-        target: config.target.clone(),
-        image: Some(
-            schema::image_column(table, &config.data.image)?
-                .name
-                .clone(),
-        ),
-        group: config.data.group.clone(),
-        split: config.data.split.column.clone(),
-        // What is ignored is looked at all the same.
         ignore: Vec::new(),
-        missing: config.data.missing.clone(),
+        ..Wishes::from_config(table, config)?
     };
     let schema = Schema::infer(table, &wishes)?;
     let mut found = BTreeMap::new();

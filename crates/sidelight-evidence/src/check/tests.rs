@@ -138,8 +138,8 @@ fn images_of_the_same_bytes_across_the_split_are_said() {
         "1 identical image in several rows (2 in all), 1 of them both in and outside training: rows 1 = 2"
     );
     assert_eq!(
-        report.problems[0].hint().unwrap(),
-        "the score counts what was learned by heart: leave one row of each, or give them one group"
+        report.problems[0].hint.as_deref().unwrap(),
+        "the score rewards memorising: leave one row of each, or give them one group"
     );
 }
 
@@ -162,13 +162,13 @@ fn a_column_that_is_the_target_in_disguise_is_said_used_or_not() {
     let report = case.check(&format!("{CLASS}metadata.finding = \"categorical\""));
     assert_eq!(report.problems[0].to_string(), line);
     assert_eq!(
-        report.problems[0].hint().unwrap(),
+        report.problems[0].hint.as_deref().unwrap(),
         "take `finding` out of [metadata], unless it is known before the target is"
     );
     let report = case.check(CLASS);
     assert_eq!(report.problems[0].to_string(), line);
     assert_eq!(
-        report.problems[0].hint().unwrap(),
+        report.problems[0].hint.as_deref().unwrap(),
         "`finding` is not used; leave it so"
     );
     assert_eq!(report.n_errors(), 0);

@@ -8,11 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ColumnFact, Facts, Grouping};
 use sidelight_data::config::{Config, MetadataConfig};
-use sidelight_data::dataset::{
-    Dataset, Fact, ImageSource, MetadataColumn, MetadataValues, image_facts,
-};
+use sidelight_data::dataset::{Dataset, Fact, MetadataColumn, MetadataValues, image_facts};
 use sidelight_data::image::{Limits, read};
-use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes, image_column};
+use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes};
 use sidelight_data::table::Table;
 use sidelight_data::task::Task;
 
@@ -85,12 +83,8 @@ impl Facts {
 /// What the columns would be if nobody had said; `None` where that cannot be told.
 fn inferred(table: &Table, config: &Config) -> Option<Schema> {
     let wishes = Wishes {
-        target: config.target.clone(),
-        image: Some(image_column(table, &config.data.image).ok()?.name.clone()),
-        group: config.data.group.clone(),
-        split: config.data.split.column.clone(),
         ignore: Vec::new(),
-        missing: config.data.missing.clone(),
+        ..Wishes::from_config(table, config).ok()?
     };
     Schema::infer(table, &wishes).ok()
 }
@@ -170,11 +164,8 @@ fn of_files(dataset: &Dataset, alone: Option<&Alone>) -> Vec<ColumnFact> {
 
 /// Pairs of rows whose images have the same bytes.
 fn duplicates(dataset: &Dataset) -> Vec<[usize; 2]> {
-    let mut rows_of: HashMap<&ImageSource, Vec<usize>> = HashMap::new();
-    for (row, source) in dataset.images.iter().enumerate() {
-        rows_of.entry(source).or_default().push(row);
-    }
-    let hashed: Vec<(Option<[u8; 32]>, Vec<usize>)> = rows_of
+    let hashed: Vec<(Option<[u8; 32]>, Vec<usize>)> = dataset
+        .rows_by_image()
         .into_par_iter()
         .map(|(source, rows)| {
             let bytes = read(source, &Limits::default());

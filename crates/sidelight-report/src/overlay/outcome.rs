@@ -331,7 +331,7 @@ mod tests {
             height: 120,
             uri: "data:,".into(),
         };
-        let svg = outcome.over(&picture, "row 1");
+        let svg = outcome.over(&picture, "row 1").into_string();
         insta::assert_snapshot!(svg.replace("><", ">\n<"), @r#"
         <svg class="picture" viewBox="0 0 240 120" role="img" aria-label="row 1: 1 true points (circles), 2 predicted (crosses), error 5 px">
         <image width="240" height="120" href="data:,"/>
@@ -379,7 +379,7 @@ mod tests {
             probabilities: Some(probabilities),
             truth: Some(8),
         }
-        .beneath();
+        .beneath().into_string();
         assert_eq!(html.matches("<tr>").count(), 5);
         assert_eq!(html.matches('○').count(), 1);
     }

@@ -215,7 +215,7 @@ fn manifest(
     Ok(Manifest::new(
         checksum.to_owned(),
         files.chain(listing.map(Ok)).collect::<Result<_>>()?,
-        TableFormat::of(out)?,
+        TableFormat::from_path(out)?,
         part_rows,
         format!(
             "{} looks, {} rows a batch, {}",

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 use sidelight_kernels::SimdPath;
 
-use crate::augment::{Augment, Hide};
+use crate::augment::{Augment, MetadataDropout};
 use crate::config::{self, Arm, Config, Sampling, ScaleRate};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::digest::hexadecimal;
@@ -242,7 +242,7 @@ impl Session {
         let n_rows = dataset.rows.last().map_or(0, |last| last + 1);
         let unreadable = (config.data.unreadable == config::Unreadable::Skip)
             .then(|| Unreadable::new(dataset.path.clone(), n_rows));
-        let shards = Shards::of(&dataset);
+        let shards = Shards::from_dataset(&dataset);
         let window = shards.as_ref().map_or(0, |_| config.data.shuffle_shards());
         check_room(shards.as_ref(), window)?;
         let memory = settings.memory << 20;
@@ -251,7 +251,7 @@ impl Session {
         let source = Source {
             preprocess,
             augment: Some(Augment::new(&config.augment, config.target.kind)?),
-            hide: Hide::new(&config.augment, config.target.kind)?
+            hide: MetadataDropout::new(&config.augment, config.target.kind)?
                 .filter(|_| config.model.arm == Arm::Both),
             dataset: Arc::new(dataset),
             metadata: Arc::new(encoded),
