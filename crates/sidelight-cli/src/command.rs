@@ -16,63 +16,74 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod train;
 
+mod configuration;
+mod environment;
 mod narration;
 mod problems;
-mod remote;
 mod rows;
-mod weights;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::Context;
 use sidelight::config::Config;
 use sidelight::predict::Model;
+use sidelight::run::{Run, write_whole};
 use sidelight::train::FeatureCache;
 
-use crate::args::{Device, Kept, Machine, Precision};
+use crate::args::{Cached, Machine, Page, Precision};
 use crate::terminal::Terminal;
+use environment::Variables;
 
 /// How a command that could do its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// It is done.
+    /// Success.
     Done,
-    /// It is done, and the answer is no.
+    /// Success, and the answer is no.
     No,
 }
 
-/// Features kept on disk, at most.
+/// Size limit of the feature cache, bytes.
 const FEATURE_BYTES: u64 = 4 << 30;
 
-/// Does what looks at images on several threads, and draws how many are done.
+/// Runs work that reads images on several threads, and shows how many are done.
 fn counting_images<T>(
     terminal: &mut Terminal,
     work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
 ) -> T {
     let shared = Mutex::new(terminal);
     work(&|done, all| {
-        // Where another thread is just drawing, this count can be skipped.
+        // While another thread draws, this count can be skipped.
         if let Ok(mut terminal) = shared.try_lock() {
             terminal.progress(|| format!("{done} of {all} images"));
         }
     })
 }
 
-impl Kept {
-    /// Where features are kept: as asked for, or in the user's cache folder; nowhere where there is none.
-    pub(crate) fn features(&self) -> Option<FeatureCache> {
-        let from = |variable: &str| {
-            std::env::var_os(variable)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
+impl Page {
+    /// Writes the page if `--out` asks for one.
+    fn write(
+        &self,
+        terminal: &mut Terminal,
+        html: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
+        if let Some(path) = &self.out {
+            let html = html()?;
+            write_whole(path, |file| file.write_all(html.as_bytes()))?;
+            terminal.say(format!("page: {}", path.display()));
+        }
+        Ok(())
+    }
+}
+
+impl Cached {
+    /// The feature cache: as asked for, or in the user's cache folder; none without such a folder.
+    fn features(&self) -> Option<FeatureCache> {
         let dir = match &self.cache {
             Some(given) if given == Path::new("none") => None,
             Some(given) => Some(given.clone()),
-            None => from("XDG_CACHE_HOME")
-                .or_else(|| from("HOME").map(|home| home.join(".cache")))
-                .map(|cache| cache.join("sidelight/features")),
+            None => Variables::from_process().cache("features"),
         };
         dir.map(|dir| FeatureCache {
             dir,
@@ -82,11 +93,8 @@ impl Kept {
 }
 
 impl Machine {
-    /// Makes the machine what was asked for: call it once, before anything is computed.
-    pub(crate) fn prepare(&self) -> anyhow::Result<()> {
-        match self.device {
-            Device::Cpu => {}
-        }
+    /// Starts the threads: call it once, before anything is computed.
+    fn prepare(&self) -> anyhow::Result<()> {
         if self.threads > 0 {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(self.threads)
@@ -96,8 +104,8 @@ impl Machine {
         Ok(())
     }
 
-    /// The same for the threads that read images, where the configuration leaves them open.
-    pub(crate) fn configure(&self, config: &mut Config) {
+    /// Fills in the loader's threads, if the configuration leaves them open, and the precision.
+    fn configure(&self, config: &mut Config) {
         if config.train.workers == 0 {
             config.train.workers = self.threads;
         }
@@ -108,9 +116,11 @@ impl Machine {
         }
     }
 
-    /// The same for a trained model.
-    pub(crate) fn configure_model(&self, model: &mut Model) {
+    /// Loads the model of a run, to compute as this machine is set.
+    pub(crate) fn load(&self, run: &Path) -> anyhow::Result<Model> {
+        let mut model = Model::load(&Run::open(run)?.model_dir())?;
         self.configure(&mut model.config);
         model.network.precision = sidelight::tensor::Precision::of(&model.config.train);
+        Ok(model)
     }
 }

@@ -12,7 +12,7 @@ use sidelight::ranks::{Alone, Ranks};
 use crate::args::Command;
 use crate::refusal::Refusal;
 
-/// What the environment says of this process: which of how many it is.
+/// The rank of this process and the number of processes, as the launcher set them in the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Launch {
     rank: usize,
@@ -20,12 +20,12 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// As Open MPI's `mpirun` says it, or MPICH's and Intel's, or Slurm's `srun --mpi=pmi2` or `--mpi=pmix`.
-    pub(crate) fn of_environment() -> Self {
-        Self::said(|name| std::env::var(name).ok()?.parse().ok())
+    /// Reads the variables of Open MPI's `mpirun`, of MPICH's and Intel's, and of Slurm's `srun --mpi=pmi2` and `--mpi=pmix`.
+    pub(crate) fn from_environment() -> Self {
+        Self::from_variables(|name| std::env::var(name).ok()?.parse().ok())
     }
 
-    fn said(number: impl Fn(&str) -> Option<usize>) -> Self {
+    fn from_variables(number: impl Fn(&str) -> Option<usize>) -> Self {
         [
             ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
             ("PMI_RANK", "PMI_SIZE"),
@@ -39,12 +39,12 @@ impl Launch {
         })
     }
 
-    /// Whether it is the one that speaks.
+    /// Whether this is the process that reports.
     pub(crate) fn is_first(self) -> bool {
         self.rank == 0
     }
 
-    /// Joins the others, where there are any and the command is one that can be shared.
+    /// Joins the other processes, if there are any and the command can be shared.
     pub(crate) fn join(self, command: &Command) -> Result<World, Refusal> {
         if self.size <= 1 {
             return Ok(World::alone());
@@ -56,10 +56,10 @@ impl Launch {
         if !can_share {
             return Err(Refusal::new(
                 format!(
-                    "this command runs in one process, and mpirun started {}",
+                    "this command runs in one process, but mpirun started {}",
                     self.size
                 ),
-                "start it without mpirun; `train`, `compare`, `eval` and `predict` share their work among processes",
+                "run it without mpirun; `train`, `compare`, `eval` and `predict` can share their work among processes",
             ));
         }
         self.join_job()
@@ -69,7 +69,7 @@ impl Launch {
     fn join_job(self) -> Result<World, Refusal> {
         let Some(mpi) = Mpi::start().map(Arc::new) else {
             return Err(Refusal::new(
-                "MPI is running already in this process",
+                "MPI is already running in this process",
                 "please report it",
             ));
         };
@@ -83,11 +83,11 @@ impl Launch {
     fn join_job(self) -> Result<World, Refusal> {
         Err(Refusal::new(
             format!(
-                "mpirun started {} processes, and this program was built without MPI: each would do all of the work",
+                "mpirun started {} processes, but this program was built without MPI: each would do all of the work",
                 self.size
             ),
-            "build it with `cargo build --release --features mpi` (it needs an MPI library, say `libopenmpi-dev`, and \
-             `libclang-dev`), or start it without mpirun",
+            "build it with `cargo build --release --features mpi` (this needs an MPI library, such as `libopenmpi-dev`, and \
+             `libclang-dev`), or run it without mpirun",
         ))
     }
 }
@@ -95,22 +95,22 @@ impl Launch {
 /// This process and the others.
 #[derive(Debug)]
 pub(crate) struct World {
-    /// How they know of each other.
+    /// How they communicate.
     pub(crate) ranks: Arc<dyn Ranks>,
     #[cfg(feature = "mpi")]
     mpi: Option<Arc<Mpi>>,
 }
 
-/// What an error means for the other processes.
+/// What the other processes know of an error, and which process reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// They know, and this one is to say it if it is the first.
+    /// They know; the first reports it.
     Known,
-    /// They know, and this one is to say it.
-    KnownBySaying,
-    /// Another says it.
-    SaidElsewhere,
-    /// They do not know, and wait: this one is to say it and end them.
+    /// They know; this one reports it.
+    KnownAndOurs,
+    /// Another process reports it.
+    ReportedElsewhere,
+    /// They do not know, and wait: this one reports it and ends them.
     Alone,
 }
 
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// Does something; among several a panic is an error like others, for it must not leave them waiting.
+    /// Runs the work. Among several processes a panic becomes an error, since it must not leave the others waiting.
     pub(crate) fn guard<T>(&self, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
         if self.ranks.is_alone() {
             return work();
@@ -132,26 +132,26 @@ impl World {
             Err(Error::OnRank {
                 rank: self.ranks.rank(),
                 host: self.ranks.host(),
-                source: format!("a fault in the program: {}", message_of(&*panic)).into(),
+                source: format!("internal error: {}", message_of(&*panic)).into(),
             }
             .into())
         })
     }
 
-    /// What an error means for the others.
+    /// Classifies an error.
     pub(crate) fn meaning(error: &anyhow::Error) -> Meaning {
         let found = error.chain().find_map(|cause| {
             Some(match cause.downcast_ref::<Error>()? {
-                Error::OtherRank { .. } => Meaning::SaidElsewhere,
+                Error::OtherRank { .. } => Meaning::ReportedElsewhere,
                 Error::OnRank { .. } => Meaning::Alone,
-                Error::RanksDiffer { .. } => Meaning::KnownBySaying,
+                Error::RanksDiffer { .. } => Meaning::KnownAndOurs,
                 _ => return None,
             })
         });
         found.unwrap_or(Meaning::Known)
     }
 
-    /// Ends the others, who wait for this one.
+    /// Ends the other processes, which wait for this one.
     pub(crate) fn abort(&self, code: i32) {
         #[cfg(feature = "mpi")]
         if let Some(mpi) = &self.mpi {
@@ -175,7 +175,7 @@ mod tests {
     fn every_launcher_is_understood() {
         let of = |pairs: &[(&str, usize)]| {
             let pairs = pairs.to_vec();
-            Launch::said(move |name| {
+            Launch::from_variables(move |name| {
                 let found = pairs.iter().find(|(other, _)| *other == name);
                 found.map(|(_, number)| *number)
             })

@@ -1,8 +1,8 @@
-//! What the command line itself refuses to do, with what to do instead.
+//! Errors of the command line itself, each with a hint.
 
 use std::fmt;
 
-/// A refusal; the library's own errors are [`sidelight::Error`].
+/// An error of the command line; the library's are [`sidelight::Error`].
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// What is wrong.
@@ -12,7 +12,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with its advice.
+    /// An error with its hint.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),

@@ -1,9 +1,9 @@
-//! A small server for trained models: a page for people, JSON for programs.
+//! A small HTTP server for trained models: a page for people, a JSON API for programs.
 //!
-//! The way of a request: [`connection`] takes it, [`guard`] lets it pass, [`body`] reads it within limits, [`request`]
-//! makes rows of it, [`engine`] predicts them together with those of others, [`reply`] writes the answer. [`models`]
-//! are found by name and read again when their folder changes. The library knows nothing of all this and stays
-//! synchronous: one thread a model runs the network.
+//! The path of a request: [`connection`] accepts it, [`guard`] checks its token, [`body`] reads it within limits,
+//! [`request`] parses it into rows, [`engine`] predicts them together with those of other requests, [`reply`] writes
+//! the answer. [`models`] are found by name and reloaded when their folder changes. The library knows nothing of all
+//! this and stays synchronous: one thread per model runs the network.
 
 mod body;
 mod connection;
@@ -38,49 +38,49 @@ pub(crate) use engine::Batching;
 pub(crate) use metrics::Metrics;
 pub(crate) use models::Models;
 
-use body::{Bodies, Held};
+use body::{BodyReader, BufferedBody};
 use engine::{Decoders, Engine};
 use fault::Fault;
-use models::Shelved;
-use request::Asked;
+use models::ServedModel;
+use request::PredictRequest;
 
-/// What a request may cost.
+/// Limits of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes of a request's body.
+    /// Bytes of the body.
     pub(crate) max_body: usize,
-    /// Width × height of an image, and of all images that are being decoded together.
+    /// Width × height of an image, and of all images that are being decoded at the same time.
     pub(crate) max_pixels: u64,
-    /// Rows of one request.
+    /// Rows.
     pub(crate) max_rows: usize,
-    /// For a request to arrive, and again for its answer to be made.
+    /// Time to receive the request, and again to answer it.
     pub(crate) time: Duration,
 }
 
-/// Something to be said on the terminal while the server runs.
+/// A message of the running server for the terminal.
 #[derive(Debug)]
-pub(crate) enum Said {
-    /// What happened.
-    Line(String),
-    /// What may be wrong.
+pub(crate) enum ServerMessage {
+    /// Something that happened.
+    Info(String),
+    /// Something that may be wrong.
     Warning(String),
 }
 
-/// All that handlers share.
+/// The state that handlers share.
 #[derive(Debug)]
 pub(crate) struct App {
     models: Arc<Models>,
     limits: Limits,
-    bodies: Bodies,
+    bodies: BodyReader,
     decoders: Arc<Decoders>,
-    /// Explanations are made one at a time: each holds a network's features many times over.
+    /// One explanation at a time: each holds a network's features many times over.
     explaining: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     token: Option<String>,
 }
 
 impl App {
-    /// The server's state; `token`: what requests must show.
+    /// The state of a server; with a `token`, requests must carry it.
     pub(crate) fn new(
         models: Arc<Models>,
         limits: Limits,
@@ -90,7 +90,7 @@ impl App {
         Self {
             models,
             limits,
-            bodies: Bodies::new(limits.max_body, limits.time),
+            bodies: BodyReader::new(limits.max_body, limits.time),
             decoders: Arc::new(Decoders::new(limits.max_pixels)),
             explaining: Arc::new(Semaphore::new(1)),
             metrics,
@@ -99,7 +99,7 @@ impl App {
     }
 }
 
-/// Every route. Pages of `origins` may ask as well; without one, no CORS header is sent.
+/// Every route. Pages of `origins` may send requests too (CORS).
 pub(crate) fn router(app: App, origins: Vec<HeaderValue>) -> Router {
     let app = Arc::new(app);
     let text = |kind: &'static str, text: String| {
@@ -135,7 +135,7 @@ pub(crate) fn router(app: App, origins: Vec<HeaderValue>) -> Router {
         .route("/metrics", get(metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        // Bodies are bounded by hand, as they come in.
+        // `BodyReader` limits bodies as they arrive.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(Arc::clone(&app), guard::pass));
     if !origins.is_empty() {
@@ -148,35 +148,43 @@ pub(crate) fn router(app: App, origins: Vec<HeaderValue>) -> Router {
     router.with_state(app)
 }
 
-/// Which model is asked.
+/// `?model=NAME`
 #[derive(Debug, Deserialize)]
-struct Which {
+struct ModelName {
     model: Option<String>,
 }
 
-type Asking = Result<Query<Which>, axum::extract::rejection::QueryRejection>;
+type ModelQuery = Result<Query<ModelName>, axum::extract::rejection::QueryRejection>;
 
-fn which(query: Asking) -> Result<Option<String>, Fault> {
-    let refused = |_| {
-        Fault::new(StatusCode::BAD_REQUEST, "the query cannot be read").hint("as in ?model=NAME")
-    };
-    Ok(query.map_err(refused)?.0.model)
+/// A request for a model, whose memory counts as used until this is dropped.
+struct ParsedRequest<'a> {
+    model: &'a ServedModel,
+    /// The model's engine when the request arrived.
+    engine: Arc<Engine>,
+    rows: PredictRequest,
+    body: BufferedBody,
 }
 
 impl App {
-    /// The model that is asked, as it was when it was, and the rows.
-    async fn asked(
-        &self,
-        query: Asking,
-        request: Request,
-    ) -> Result<(&Shelved, Arc<Engine>, Asked, Held), Fault> {
-        let shelved = self.models.get(which(query)?.as_deref())?;
-        let engine = shelved.engine();
+    fn model(&self, query: ModelQuery) -> Result<&ServedModel, Fault> {
+        let malformed =
+            |_| Fault::new(StatusCode::BAD_REQUEST, "malformed query").hint("use ?model=NAME");
+        self.models.get(query.map_err(malformed)?.model.as_deref())
+    }
+
+    async fn parse(&self, query: ModelQuery, request: Request) -> Result<ParsedRequest<'_>, Fault> {
+        let model = self.model(query)?;
+        let engine = model.engine();
         let (parts, body) = request.into_parts();
-        let mut held = self.bodies.read(&parts.headers, body).await?;
-        let bytes = std::mem::take(&mut held.bytes);
-        let asked = request::rows(&parts.headers, bytes, self.limits.max_rows).await?;
-        Ok((shelved, engine, asked, held))
+        let mut body = self.bodies.read(&parts.headers, body).await?;
+        let bytes = std::mem::take(&mut body.bytes);
+        let rows = request::parse(&parts.headers, bytes, self.limits.max_rows).await?;
+        Ok(ParsedRequest {
+            model,
+            engine,
+            rows,
+            body,
+        })
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
@@ -185,41 +193,35 @@ impl App {
     }
 }
 
-/// Rows of a model that needs images have images.
-fn check_images(asked: &Asked, needs_image: bool) -> Result<(), Fault> {
-    let lacking = asked
-        .rows
-        .iter()
-        .find(|row| needs_image && row.image.is_none());
-    match lacking {
-        None => Ok(()),
-        Some(row) => Err(Fault::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            match asked.is_list {
-                true => format!("row {} has no image, and the model needs one", row.number),
-                false => "there is no image, and the model needs one".into(),
-            },
-        )
-        .hint("`image` is the file in base64, or a part of the form")),
-    }
+/// Refuses a row without an image.
+fn require_images(request: &PredictRequest) -> Result<(), Fault> {
+    let Some(row) = request.rows.iter().find(|row| row.image.is_none()) else {
+        return Ok(());
+    };
+    let row = match request.is_list {
+        true => format!("row {}: ", row.number),
+        false => String::new(),
+    };
+    let message = format!("{row}no image, and the model needs one");
+    Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+        .hint("send the file in base64 as `image`, or as the part `image` of a form"))
 }
 
 async fn predict(
     State(app): State<Arc<App>>,
-    query: Asking,
+    query: ModelQuery,
     request: Request,
 ) -> Result<Response, Fault> {
-    let (shelved, engine, asked, _held) = app.asked(query, request).await?;
-    check_images(&asked, engine.predictor().needs_image())?;
-    let predicted = app
-        .in_time(engine.predict(asked.rows, &app.decoders))
-        .await?;
-    let task = &engine.predictor().model().task;
-    let mut answers: Vec<Value> = predicted
-        .iter()
-        .map(|row| reply::row(&shelved.name, task, row))
-        .collect();
-    Ok(json(&match asked.is_list {
+    let parsed = app.parse(query, request).await?;
+    let predictor = parsed.engine.predictor();
+    if predictor.needs_image() {
+        require_images(&parsed.rows)?;
+    }
+    let work = parsed.engine.predict(parsed.rows.rows, &app.decoders);
+    let predicted = app.in_time(work).await?;
+    let row = |row| reply::row(&parsed.model.name, &predictor.model().task, row);
+    let mut answers: Vec<Value> = predicted.iter().map(row).collect();
+    Ok(json(&match parsed.rows.is_list {
         true => answers.into(),
         false => answers.pop().unwrap_or_default(),
     }))
@@ -227,41 +229,40 @@ async fn predict(
 
 async fn explain(
     State(app): State<Arc<App>>,
-    query: Asking,
+    query: ModelQuery,
     request: Request,
 ) -> Result<Response, Fault> {
-    let (shelved, engine, mut asked, held) = app.asked(query, request).await?;
-    check_images(&asked, engine.predictor().reads_image())?;
-    let (Some(row), false) = (asked.rows.pop(), asked.is_list) else {
-        return Err(Fault::new(
-            StatusCode::BAD_REQUEST,
-            "one row at a time is explained",
-        ));
+    let mut parsed = app.parse(query, request).await?;
+    let predictor = Arc::clone(parsed.engine.predictor());
+    if predictor.reads_image() {
+        require_images(&parsed.rows)?;
+    }
+    let (Some(row), false) = (parsed.rows.rows.pop(), parsed.rows.is_list) else {
+        let message = "only one row at a time can be explained";
+        return Err(Fault::new(StatusCode::BAD_REQUEST, message));
     };
-    let place = engine.place()?;
+    let slot = parsed.engine.slot()?;
     let work = async {
-        let gate = Arc::clone(&app.explaining).acquire_owned().await;
+        let turn = Arc::clone(&app.explaining).acquire_owned().await;
         let row = Arc::new(row);
-        let permits = app.decoders.admit(engine.predictor(), &row, false).await?;
-        let (predictor, name) = (Arc::clone(engine.predictor()), shelved.name.clone());
+        let permits = app.decoders.admit(&predictor, &row, false).await?;
+        let name = parsed.model.name.clone();
         let explained = tokio::task::spawn_blocking(move || {
-            let _kept = (gate, permits, place, held);
+            // Released when the thread is done, even if the client has gone.
+            let _held = (turn, permits, slot, parsed.body);
             explain::row(&name, &predictor, &row)
         });
         explained
             .await
-            .map_err(|_| Fault::ours("the explanation failed on this row"))?
+            .map_err(|_| Fault::internal("the explanation failed on this row"))?
     };
     Ok(json(&app.in_time(work).await?))
 }
 
-async fn schema(State(app): State<Arc<App>>, query: Asking) -> Result<Response, Fault> {
-    let name = which(query)?;
-    let shelved = app.models.get(name.as_deref())?;
-    Ok(json(&schema::of_model(
-        &shelved.name,
-        shelved.engine().predictor(),
-    )))
+async fn schema(State(app): State<Arc<App>>, query: ModelQuery) -> Result<Response, Fault> {
+    let model = app.model(query)?;
+    let schema = schema::model_schema(&model.name, model.engine().predictor());
+    Ok(json(&schema))
 }
 
 async fn names(State(app): State<Arc<App>>) -> Response {
@@ -282,18 +283,15 @@ async fn openapi(State(app): State<Arc<App>>) -> Response {
     ))
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    (
-        [(header::CONTENT_TYPE, kind)],
-        app.metrics.text(&app.models),
-    )
-        .into_response()
+async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Fault> {
+    let text = app.metrics.text();
+    let text = text.map_err(|_| Fault::internal("the metrics cannot be written"))?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
 async fn no_route(uri: Uri) -> Fault {
     let path: String = uri.path().chars().take(100).collect();
-    Fault::new(StatusCode::NOT_FOUND, format!("nothing is at {path}"))
+    Fault::new(StatusCode::NOT_FOUND, format!("no such path: {path}"))
         .hint("see /openapi.json, or / with a browser")
 }
 
@@ -301,7 +299,7 @@ async fn no_method(method: Method, uri: Uri) -> Fault {
     let method: String = method.as_str().chars().take(20).collect();
     Fault::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        format!("{} does not take {method}", uri.path()),
+        format!("{} does not accept {method}", uri.path()),
     )
 }
 

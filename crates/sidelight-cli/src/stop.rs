@@ -1,4 +1,4 @@
-//! Ctrl-C: the first asks to save and stop, the second quits.
+//! Ctrl-C: the first one saves and stops, the second quits.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +7,18 @@ use anyhow::Context;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C (and a polite request to end) sets the returned flag.
+/// Makes Ctrl-C (and SIGTERM) set the returned flag.
 pub(crate) fn on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             quit();
         }
     })
-    .context("cannot listen to Ctrl-C")?;
+    .context("cannot install a handler for Ctrl-C")?;
     Ok(&STOP)
 }
 
-/// Nothing of value is lost: files are written beside and renamed.
+/// Loses no saved work: files are written atomically.
 #[expect(clippy::exit, reason = "a person who asks twice does not want to wait")]
 fn quit() {
     process::exit(130);

@@ -1,32 +1,36 @@
-//! The only place that writes: data to stdout, conversation to stderr.
+//! The only place that writes: data to stdout, messages and progress to stderr.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use comfy_table::{CellAlignment, presets};
 use serde_json::{Map, Value};
 
 use crate::args::Format;
 
-/// Both streams of this process, and how to write on them.
+/// Time between two redraws of the progress line.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The output streams of this process.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     is_quiet: bool,
-    /// Nothing is written at all: of several processes another one speaks.
+    /// Nothing is written at all: of several processes another one reports.
     is_mute: bool,
     has_colour: bool,
-    /// stderr is a terminal: a line can be redrawn.
+    /// stderr is a terminal: the progress line can be redrawn.
     is_live: bool,
+    /// When the progress line was drawn, while it is there.
     drawn: Option<Instant>,
 }
 
 impl Terminal {
-    /// Colour only on a terminal and where `NO_COLOR` is not set (<https://no-color.org>).
+    /// In colour only on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
     pub(crate) fn new(is_quiet: bool) -> Self {
-        let is_live = io::stderr().is_terminal();
         let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_live = io::stderr().is_terminal();
         Self {
             is_quiet,
             is_mute: false,
@@ -36,16 +40,21 @@ impl Terminal {
         }
     }
 
-    /// Writes nothing from now on, data neither; or does again.
+    /// Suppresses all output, data included, or resumes it.
     pub(crate) fn mute(&mut self, is_mute: bool) {
         self.is_mute = is_mute;
     }
 
-    /// A line of conversation, left out with `--quiet`.
+    /// A message, left out with `--quiet`.
     pub(crate) fn say(&mut self, text: impl AsRef<str>) {
         if !self.is_quiet {
             self.line(text.as_ref());
         }
+    }
+
+    /// Messages, left out with `--quiet`.
+    pub(crate) fn say_all(&mut self, texts: &[String]) {
+        texts.iter().for_each(|text| self.say(text));
     }
 
     /// Something that may be wrong.
@@ -54,7 +63,7 @@ impl Terminal {
         self.line(&format!("{label} {}", text.as_ref()));
     }
 
-    /// Why it could not be done, each cause on a line, and what to do next.
+    /// An error with its causes, one per line, and a hint.
     pub(crate) fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
         let label = self.paint("error:", "31;1");
         self.line(&format!("{label} {error}"));
@@ -67,14 +76,14 @@ impl Terminal {
         }
     }
 
-    /// A line that the next one replaces; on a terminal only, at most ten times a second.
+    /// Redraws the progress line; on a terminal only, at most ten times a second.
     pub(crate) fn progress(&mut self, text: impl FnOnce() -> String) {
         let is_due = self
             .drawn
-            .is_none_or(|drawn| drawn.elapsed() > Duration::from_millis(100));
+            .is_none_or(|drawn| drawn.elapsed() > REDRAW_INTERVAL);
         if self.is_live && !self.is_quiet && is_due {
             let text: String = text().chars().take(width() - 1).collect();
-            // To the start of the line, and what is left of the old one is erased.
+            // To the start of the line, and erases what is left of the old one.
             self.write_error(&format!("\r{text}\x1b[K"));
             self.drawn = Some(Instant::now());
         }
@@ -91,7 +100,7 @@ impl Terminal {
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush())
         {
-            // Whoever read us has read enough: `sidelight … | head`.
+            // The reader has seen enough: `sidelight … | head`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.context("cannot write to stdout"),
         }
@@ -102,9 +111,21 @@ impl Terminal {
         let text = match format {
             Format::Text => table.to_text(),
             Format::Json => table.to_json(),
-            Format::Csv => table.to_csv(),
+            Format::Csv => table.to_csv()?,
         };
         self.data(&text)
+    }
+
+    /// The conclusion from a table: a result, so not subject to `--quiet`. Below the table on stdout if that is read by
+    /// people, else on stderr.
+    pub(crate) fn conclude(&mut self, sentence: &str, format: Format) -> anyhow::Result<()> {
+        match format {
+            Format::Text => self.data(&format!("\n{sentence}\n")),
+            Format::Json | Format::Csv => {
+                self.line(sentence);
+                Ok(())
+            }
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -119,11 +140,10 @@ impl Terminal {
     }
 
     fn write_error(&self, text: &str) {
-        if self.is_mute {
-            return;
+        if !self.is_mute {
+            // Without a stderr there is nobody to tell.
+            let _ = io::stderr().lock().write_all(text.as_bytes());
         }
-        // Where stderr is gone there is nobody to tell.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     fn paint(&self, text: &str, code: &str) -> String {
@@ -137,10 +157,9 @@ impl Terminal {
 
 /// Columns of the terminal: what the shell says, else 80.
 fn width() -> usize {
-    let said = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok());
-    said.filter(|columns| *columns >= 20).unwrap_or(80)
+    let columns = std::env::var("COLUMNS");
+    let columns = columns.ok().and_then(|columns| columns.parse().ok());
+    columns.filter(|columns| *columns >= 20).unwrap_or(80)
 }
 
 /// Rows and columns to print.
@@ -213,29 +232,16 @@ impl Cell {
 
 impl Table {
     /// A table without rows.
-    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
+    pub(crate) fn new(header: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
-            header: header.map(str::to_owned).to_vec(),
+            header: header.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row: one cell per column.
-    pub(crate) fn push<const N: usize>(&mut self, cells: [Cell; N]) {
-        debug_assert_eq!(N, self.header.len());
-        self.rows.push(cells.into());
-    }
-
-    /// A table without rows, of columns that are known only now.
-    pub(crate) fn with_header(header: Vec<String>) -> Self {
-        Self {
-            header,
-            rows: Vec::new(),
-        }
-    }
-
-    /// Adds a row: one cell per column.
-    pub(crate) fn push_row(&mut self, cells: Vec<Cell>) {
+    pub(crate) fn push(&mut self, cells: impl Into<Vec<Cell>>) {
+        let cells = cells.into();
         debug_assert_eq!(cells.len(), self.header.len());
         self.rows.push(cells);
     }
@@ -251,42 +257,18 @@ impl Table {
     }
 
     fn to_text(&self) -> String {
-        let cells: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| row.iter().map(Cell::text).collect())
-            .collect();
-        let columns = 0..self.header.len();
-        let widths: Vec<usize> = columns
-            .clone()
-            .map(|c| {
-                cells
-                    .iter()
-                    .map(|row| length(&row[c]))
-                    .chain([length(&self.header[c])])
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        let is_right: Vec<bool> = columns
-            .map(|c| self.rows.iter().any(|row| row[c].is_right()))
-            .collect();
-        let mut text = String::new();
-        for row in std::iter::once(&self.header).chain(&cells) {
-            let mut line = String::new();
-            for (c, cell) in row.iter().enumerate() {
-                let blank = " ".repeat(widths[c] - length(cell));
-                let (before, after) = if is_right[c] {
-                    (blank.as_str(), "")
-                } else {
-                    ("", blank.as_str())
-                };
-                let _ = write!(line, "  {before}{cell}{after}");
-            }
-            text += line.trim_end();
-            text.push('\n');
+        let mut text = comfy_table::Table::new();
+        text.load_style(presets::NOTHING).set_header(&self.header);
+        for row in &self.rows {
+            text.add_row(row.iter().map(Cell::text));
         }
-        text
+        for (c, column) in text.column_iter_mut().enumerate() {
+            column.set_padding((2, 0));
+            if self.rows.iter().any(|row| row[c].is_right()) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        text.trim_fmt() + "\n"
     }
 
     fn to_json(&self) -> String {
@@ -312,28 +294,17 @@ impl Table {
         )
     }
 
-    fn to_csv(&self) -> String {
-        let quoted = |cell: String| {
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell
-            }
-        };
-        let whole = |cell: &Cell| match cell {
-            Cell::Number(number) => number.to_string(),
-            cell => cell.text(),
-        };
-        let rows = self.rows.iter().map(|row| row.iter().map(whole).collect());
-        std::iter::once(self.header.clone())
-            .chain(rows)
-            .map(|row| row.into_iter().map(quoted).collect::<Vec<_>>().join(",") + "\n")
-            .collect()
+    fn to_csv(&self) -> anyhow::Result<String> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(&self.header)?;
+        for row in &self.rows {
+            csv.write_record(row.iter().map(|cell| match cell {
+                Cell::Number(number) => number.to_string(),
+                cell => cell.text(),
+            }))?;
+        }
+        Ok(String::from_utf8(csv.into_inner()?)?)
     }
-}
-
-fn length(text: &str) -> usize {
-    text.chars().count()
 }
 
 /// A number to four significant digits, without an exponent where it can be read without one.
@@ -404,7 +375,7 @@ mod tests {
     #[test]
     fn csv_quotes_what_needs_it() {
         assert_eq!(
-            example().to_csv(),
+            example().to_csv().unwrap(),
             "arm,mean_px,n\nimage,21.5,400\n\"a, \"\"b\"\"\",,7\n"
         );
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod build;
 mod columns;
 mod hub_name;
 mod read;
@@ -32,7 +33,7 @@ pub struct Config {
     pub data: DataConfig,
     /// What is to be predicted.
     pub target: TargetConfig,
-    /// The metadata columns; empty: inferred from the table, and said.
+    /// The metadata columns; empty: inferred from the table, and said ([`Dataset::open`](crate::dataset::Dataset::open)).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, MetadataEntry>,
     /// The network.

@@ -43,6 +43,19 @@ pub struct Dataset {
     pub remarks: Vec<String>,
 }
 
+/// What a command on a configuration begins with.
+#[derive(Debug)]
+pub struct Opened {
+    /// The table.
+    pub table: Table,
+    /// The configuration with its metadata columns written out.
+    pub config: Config,
+    /// The rows, as that configuration reads them.
+    pub dataset: Dataset,
+    /// Rows of the table that are left out because they cannot be read or have no image, in order.
+    pub bad: Vec<BadRow>,
+}
+
 /// Rows of a piece of a table, and those of them that get no prediction.
 #[derive(Debug)]
 pub struct PieceRows {
@@ -128,8 +141,22 @@ pub enum Targets {
 }
 
 impl Dataset {
-    /// Gives the table's columns their meaning. With an empty `config.metadata` the columns are inferred
-    /// ([`schema::resolve`](crate::schema::resolve) tells which).
+    /// Reads a configuration's table and settles what its columns mean: where a command begins. Metadata that the
+    /// configuration does not name is inferred and said in the data set's remarks; [`Opened::config`] has it by name, and
+    /// is what is trained with, stored and used later.
+    ///
+    /// With `data.unreadable = "skip"` rows that cannot be read or have no image are left out and listed in
+    /// [`Opened::bad`].
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the table, of [`Schema::infer`](crate::schema::Schema::infer) and of [`Dataset::new`].
+    pub fn open(config: &Config) -> Result<Opened> {
+        build::open(config)
+    }
+
+    /// Gives the table's columns the meaning that the configuration says. Nothing is inferred: a configuration
+    /// that names no metadata has none ([`Dataset::open`] infers).
     ///
     /// Rows without a target are left out and said in `remarks` when the table has the target's
     /// columns; where it has none of them (new rows to predict), all rows stay and `targets` is `None`.
@@ -164,16 +191,6 @@ impl Dataset {
     pub fn new(table: &Table, config: &Config) -> Result<Self> {
         let nobody = HashSet::new();
         build::strict(table, config, &nobody)
-    }
-
-    /// As [`Dataset::new`] of a table read with gaps, without the rows that cannot be read or have no image: these
-    /// are in [`Piece::bad`] afterwards.
-    ///
-    /// # Errors
-    ///
-    /// As [`Dataset::new`].
-    pub fn of_readable(piece: &mut Piece, config: &Config) -> Result<Self> {
-        build::readable(piece, config)
     }
 
     /// Rows for a trained model: `config` is the one it was trained with, its metadata written out.

@@ -807,6 +807,3 @@ fn find<'a>(metadata: &'a Metadata, name: &str) -> Result<&'a MetadataColumn> {
                 .collect(),
         })
 }
-
-#[cfg(test)]
-mod tests;

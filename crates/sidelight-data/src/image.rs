@@ -520,6 +520,3 @@ fn broken(
         source: Box::new(source),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -312,6 +312,3 @@ impl Plan {
 pub fn n_parts(n: usize, largest: usize, n_ranks: usize) -> usize {
     n.div_ceil(largest.max(1)).next_multiple_of(n_ranks)
 }
-
-#[cfg(test)]
-mod tests;

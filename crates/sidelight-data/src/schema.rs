@@ -9,7 +9,7 @@ mod scan;
 mod target;
 mod write;
 
-use crate::config::{Config, MetadataEntry};
+use crate::config::Config;
 use crate::error::Result;
 use crate::table::{Column, Table, Values};
 
@@ -20,50 +20,21 @@ pub(crate) use part::part_named;
 pub use scan::Evidence;
 pub use target::target_of;
 
-/// The configuration with its metadata written out: as it is where it names any, otherwise inferred.
-/// Beside it what was inferred, in words.
+/// The configuration with its metadata columns written out: as it is where it names any, otherwise as inferred
+/// ([`Schema::resolve`]). Beside it what was inferred, in words.
+///
+/// This is done once, where a command begins ([`Dataset::open`](crate::dataset::Dataset::open)): what is trained, stored
+/// and used later has the columns by name.
 ///
 /// # Errors
 ///
 /// As [`Schema::infer`].
-pub fn resolve(table: &Table, config: &Config) -> Result<(Config, Vec<String>)> {
+pub(crate) fn resolve(table: &Table, config: &Config) -> Result<(Config, Vec<String>)> {
     if !config.metadata.is_empty() {
         return Ok((config.clone(), Vec::new()));
     }
-    // New rows have no target, and then no column can be it in disguise.
-    let mut target = config.target.clone();
-    if config
-        .target
-        .names()
-        .iter()
-        .all(|name| table.find(name).is_none())
-    {
-        target.column = None;
-        target.columns = Vec::new();
-    }
-    let wishes = Wishes {
-        target,
-        ..Wishes::from_config(table, config)?
-    };
-    let schema = Schema::infer(table, &wishes)?;
-    let mut resolved = config.clone();
-    resolved.metadata = schema
-        .metadata()
-        .map(|(column, config)| (column.name.clone(), MetadataEntry::Full(config.clone())))
-        .collect();
-    let mut remarks = Vec::new();
-    match infer::kinds_in_words(&schema) {
-        none if none.is_empty() => remarks.push("no column can serve as metadata".into()),
-        kinds => remarks.push(format!("metadata, inferred: {kinds}")),
-    }
-    for column in &schema.columns {
-        if let Role::Ignored(reason) = &column.role
-            && *reason != Reason::Told
-        {
-            remarks.push(format!("`{}` is not used: {reason}", column.name));
-        }
-    }
-    Ok((resolved, remarks))
+    let wishes = Wishes::from_config(table, config)?;
+    Ok(Schema::infer(table, &wishes)?.resolve(config))
 }
 
 /// The column that names or holds the images: the members of a webdataset's archives; otherwise the one of this name;

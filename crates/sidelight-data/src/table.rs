@@ -52,18 +52,18 @@ pub struct Table {
 /// One of the files that a table was put together from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// The file.
+    /// Where the file is.
     pub path: PathBuf,
     /// Number of its rows.
     pub n_rows: usize,
 }
 
-/// One column.
+/// One column of a table: its name and a value for each row.
 #[derive(Debug, Clone)]
 pub struct Column {
     /// Its name in the file.
     pub name: String,
-    /// Its cells.
+    /// The cells, one per row.
     pub values: Values,
 }
 
@@ -72,15 +72,15 @@ pub struct Column {
 pub enum Values {
     /// Text; an empty cell is missing.
     Text(arrow_array::LargeStringArray),
-    /// Numbers.
+    /// Numbers; a null is missing.
     Number(arrow_array::Float64Array),
-    /// true/false.
+    /// Booleans; a null is missing.
     Boolean(arrow_array::BooleanArray),
     /// Bytes of an image (Hugging Face's `{bytes, path}` struct), with the path where one is given.
     Image {
-        /// Encoded image.
+        /// The encoded images (JPEG, PNG, …).
         bytes: arrow_array::LargeBinaryArray,
-        /// Its name.
+        /// The file names they had, for messages.
         path: arrow_array::LargeStringArray,
     },
     /// Images that are members of archives.
@@ -92,24 +92,24 @@ pub enum Values {
 /// A cell with a type of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scalar {
-    /// Nothing.
+    /// An empty or null cell.
     Missing,
     /// true or false.
     Boolean(bool),
-    /// A number.
+    /// A number, as stored.
     Number(f64),
-    /// Text.
+    /// Text as stored, not trimmed.
     Text(String),
 }
 
 /// One cell as the file has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell<'a> {
-    /// Nothing.
+    /// An empty or null cell.
     Missing,
-    /// Text.
+    /// Text as stored, not trimmed.
     Text(&'a str),
-    /// A number.
+    /// A number, as stored.
     Number(f64),
     /// true or false.
     Boolean(bool),

@@ -8,7 +8,7 @@ mod tests;
 use sidelight_data::config::{Arm, Config};
 use sidelight_data::dataset::{self, Dataset, Findings, MetadataValues, Targets};
 use sidelight_data::error::{Error, Result, nearest};
-use sidelight_data::schema::{self, Reason, Role, Schema, Wishes};
+use sidelight_data::schema::{Reason, Role, Schema, Wishes};
 use sidelight_data::split;
 use sidelight_data::table::Table;
 
@@ -75,25 +75,16 @@ impl Report {
 pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Report> {
     let table = Table::read_with(&config.data.table, &config.data.remote)?;
     let mut problems = Vec::new();
-    let mut remarks = Vec::new();
 
-    // What the columns would be if nobody had said; not known where a column that was named is not there.
+    // A column that is not there is listed below.
     let wishes = Wishes::from_config(&table, config);
     let schema = wishes
         .and_then(|wishes| Schema::infer(&table, &wishes))
         .ok();
-    let mut resolved = config.clone();
-    if config.metadata.is_empty() {
-        match schema::resolve(&table, config) {
-            Ok((config, said)) => {
-                resolved = config;
-                remarks.extend(said);
-            }
-            // The column that is not there is listed below.
-            Err(Error::NoColumn { .. }) => {}
-            Err(other) => return Err(other),
-        }
-    }
+    let (resolved, mut remarks) = match &schema {
+        Some(schema) => schema.resolve(config),
+        None => (config.clone(), Vec::new()),
+    };
     let (dataset, findings) = dataset::inspect(&table, &resolved)?;
     remarks.extend(dataset.remarks.iter().cloned());
 

@@ -7,12 +7,9 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use sidelight_kernels::conv::{
-    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
-};
 use sidelight_kernels::{
-    Activation, BatchNorm, Conv2d, Epilogue, Linear, batch_norm_forward, conv2d_backward_input,
-    conv2d_backward_weight, conv2d_forward, linear_forward,
+    Activation, BatchNorm, Conv2d, Epilogue, Linear, Precision, batch_norm_output,
+    conv2d_input_gradient, conv2d_output, conv2d_weight_gradient, linear_output,
 };
 
 fn main() {
@@ -87,12 +84,11 @@ fn layers() -> impl Iterator<Item = Layer> {
     (0..LAYERS.len()).map(Layer)
 }
 
-/// Times `kernel(layer, x, w, dy, out)`, `out` being as long as `len` says, and counts multiplications and additions.
+/// Times `kernel(layer, x, w, dy)` and counts multiplications and additions.
 fn of_layer(
     bencher: Bencher<'_, '_>,
     layer: Layer,
-    len: impl Fn(&Conv2d) -> usize,
-    kernel: impl Fn(&Conv2d, &[f32], &[f32], &[f32], &mut [f32]),
+    kernel: impl Fn(&Conv2d, &[f32], &[f32], &[f32]) -> Vec<f32>,
 ) {
     let c = LAYERS[layer.0].1;
     let (x, w, dy) = (
@@ -100,51 +96,50 @@ fn of_layer(
         numbers(c.weight_len()),
         numbers(c.output_len()),
     );
-    let mut out = vec![0.0; len(&c)];
     bencher
         .counter(ItemsCount::new(c.flops() as u64))
-        .bench_local(|| kernel(&c, black_box(&x), black_box(&w), black_box(&dy), &mut out));
+        .bench_local(|| kernel(&c, black_box(&x), black_box(&w), black_box(&dy)));
 }
 
 #[divan::bench(args = layers())]
 fn forward(bencher: Bencher<'_, '_>, layer: Layer) {
-    of_layer(bencher, layer, Conv2d::output_len, |c, x, w, _, y| {
-        conv2d_forward(c, x, w, None, Epilogue::NONE, y);
+    of_layer(bencher, layer, |c, x, w, _| {
+        conv2d_output(c, Precision::F32, x, w, None, Epilogue::NONE)
     });
 }
 
 #[divan::bench(args = layers())]
 fn forward_bf16(bencher: Bencher<'_, '_>, layer: Layer) {
-    of_layer(bencher, layer, Conv2d::output_len, |c, x, w, _, y| {
-        conv2d_forward_bf16(c, x, w, None, Epilogue::NONE, y);
+    of_layer(bencher, layer, |c, x, w, _| {
+        conv2d_output(c, Precision::Bf16, x, w, None, Epilogue::NONE)
     });
 }
 
 #[divan::bench(args = layers())]
 fn gradient_to_input(bencher: Bencher<'_, '_>, layer: Layer) {
-    of_layer(bencher, layer, Conv2d::input_len, |c, _, w, dy, dx| {
-        conv2d_backward_input(c, dy, w, dx);
+    of_layer(bencher, layer, |c, _, w, dy| {
+        conv2d_input_gradient(c, Precision::F32, dy, w)
     });
 }
 
 #[divan::bench(args = layers())]
 fn gradient_to_input_bf16(bencher: Bencher<'_, '_>, layer: Layer) {
-    of_layer(bencher, layer, Conv2d::input_len, |c, _, w, dy, dx| {
-        conv2d_backward_input_bf16(c, dy, w, dx);
+    of_layer(bencher, layer, |c, _, w, dy| {
+        conv2d_input_gradient(c, Precision::Bf16, dy, w)
     });
 }
 
 #[divan::bench(args = layers())]
 fn gradient_to_weight(bencher: Bencher<'_, '_>, layer: Layer) {
-    of_layer(bencher, layer, Conv2d::weight_len, |c, x, _, dy, dw| {
-        conv2d_backward_weight(c, x, dy, dw);
+    of_layer(bencher, layer, |c, x, _, dy| {
+        conv2d_weight_gradient(c, Precision::F32, x, dy)
     });
 }
 
 #[divan::bench(args = layers())]
 fn gradient_to_weight_bf16(bencher: Bencher<'_, '_>, layer: Layer) {
-    of_layer(bencher, layer, Conv2d::weight_len, |c, x, _, dy, dw| {
-        conv2d_backward_weight_bf16(c, x, dy, dw);
+    of_layer(bencher, layer, |c, x, _, dy| {
+        conv2d_weight_gradient(c, Precision::Bf16, x, dy)
     });
 }
 
@@ -152,9 +147,7 @@ fn gradient_to_weight_bf16(bencher: Bencher<'_, '_>, layer: Layer) {
 #[divan::bench(args = [64, 144, 960])]
 fn batch_norm_relu(bencher: Bencher<'_, '_>, channels: usize) {
     let x = numbers(32 * 32 * 32 * channels);
-    let mut y = vec![0.0; x.len()];
     let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
-    let (mut mean, mut var) = (zeros.clone(), zeros.clone());
     let norm = BatchNorm {
         gamma: &ones,
         beta: &zeros,
@@ -164,7 +157,7 @@ fn batch_norm_relu(bencher: Bencher<'_, '_>, channels: usize) {
     };
     bencher
         .counter(BytesCount::of_many::<f32>(3 * x.len()))
-        .bench_local(|| batch_norm_forward(&norm, black_box(&x), &mut y, &mut mean, &mut var));
+        .bench_local(|| batch_norm_output(&norm, None, black_box(&x)));
 }
 
 /// Limit: products and sums.
@@ -179,12 +172,11 @@ fn limit_matrix_product(bencher: Bencher<'_, '_>) {
         numbers(shape.rows * shape.inputs),
         numbers(shape.outputs * shape.inputs),
     );
-    let mut y = vec![0.0; shape.rows * shape.outputs];
     bencher
         .counter(ItemsCount::new(
             2 * shape.rows * shape.inputs * shape.outputs,
         ))
-        .bench_local(|| linear_forward(&shape, black_box(&x), &w, None, Epilogue::NONE, &mut y));
+        .bench_local(|| linear_output(&shape, black_box(&x), &w, None, Epilogue::NONE));
 }
 
 /// Limit: memory, on one thread. Bytes read and bytes written both count.

@@ -4,15 +4,14 @@
 //!
 //! Speeds are the best of several repeats, in GFLOP/s per thread, or GB/s of memory named by the call.
 
-use sidelight_kernels::conv::{
-    conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
-};
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use sidelight_kernels::optimizer::AdamW;
 use sidelight_kernels::pool::{Pool2d, max_pool_backward, max_pool_forward};
 use sidelight_kernels::{
-    Activation, BatchNorm, BatchNormGradients, Conv2d, Epilogue, PackedConv2d, SimdPath,
-    batch_norm_backward, batch_norm_forward, conv2d_backward_input, conv2d_backward_weight,
-    conv2d_forward, with_path,
+    Activation, BatchNorm, BatchStatistics, Conv2d, Epilogue, PackedConv2d, Precision, SimdPath,
+    batch_norm_gradients, batch_norm_output, conv2d_input_gradient, conv2d_output,
+    conv2d_weight_gradient, with_path,
 };
 use std::hint::black_box;
 use std::time::Instant;
@@ -40,7 +39,7 @@ fn processor_time() -> Option<f64> {
 }
 
 /// The best time of some repeats, in seconds: processor time on one thread, the clock on the wall on several.
-fn best(mut work: impl FnMut()) -> f64 {
+fn best<T>(mut work: impl FnMut() -> T) -> f64 {
     let start = Instant::now();
     let alone = rayon::current_num_threads() == 1;
     let now = || {
@@ -48,12 +47,12 @@ fn best(mut work: impl FnMut()) -> f64 {
             .filter(|_| alone)
             .unwrap_or_else(|| start.elapsed().as_secs_f64())
     };
-    work();
+    black_box(work());
     let mut best = f64::INFINITY;
     let mut repeats = 0;
     while repeats < 7 || (start.elapsed().as_secs_f64() < 0.5 && repeats < 300) {
         let t = now();
-        work();
+        black_box(work());
         best = best.min(now() - t);
         repeats += 1;
     }
@@ -177,53 +176,27 @@ fn convolutions(batch: usize, threads: usize, filter: &str, peak: f64) {
             numbers(c.weight_len()),
             numbers(c.output_len()),
         );
-        let (mut y, mut dx, mut dw) = (
-            vec![0.0; c.output_len()],
-            vec![0.0; c.input_len()],
-            vec![0.0; c.weight_len()],
-        );
         let speed = |seconds: f64| c.flops() / seconds / 1e9 / threads as f64;
-        let packed = PackedConv2d::new(&c, &w, None);
+        let packed = PackedConv2d::new(&c, Precision::F32, &w, None);
+        let relu6 = Epilogue::activation(Activation::Relu6);
+        let forward = |precision| {
+            speed(best(|| {
+                conv2d_output(&c, precision, &x, &w, None, Epilogue::NONE)
+            }))
+        };
+        let to_input = |precision| speed(best(|| conv2d_input_gradient(&c, precision, &dy, &w)));
+        let to_weight = |precision| speed(best(|| conv2d_weight_gradient(&c, precision, &x, &dy)));
         let results = [
-            (
-                "fwd",
-                speed(best(|| {
-                    conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y)
-                })),
-            ),
+            ("fwd", forward(Precision::F32)),
             (
                 "packed+relu6",
-                speed(best(|| {
-                    packed.forward(
-                        [batch, side, side],
-                        &x,
-                        Epilogue::activation(Activation::Relu6),
-                        &mut y,
-                    );
-                })),
+                speed(best(|| packed.output([batch, side, side], &x, relu6))),
             ),
-            (
-                "dx",
-                speed(best(|| conv2d_backward_input(&c, &dy, &w, &mut dx))),
-            ),
-            (
-                "dw",
-                speed(best(|| conv2d_backward_weight(&c, &x, &dy, &mut dw))),
-            ),
-            (
-                "fwd bf16",
-                speed(best(|| {
-                    conv2d_forward_bf16(&c, &x, &w, None, Epilogue::NONE, &mut y)
-                })),
-            ),
-            (
-                "dx bf16",
-                speed(best(|| conv2d_backward_input_bf16(&c, &dy, &w, &mut dx))),
-            ),
-            (
-                "dw bf16",
-                speed(best(|| conv2d_backward_weight_bf16(&c, &x, &dy, &mut dw))),
-            ),
+            ("dx", to_input(Precision::F32)),
+            ("dw", to_weight(Precision::F32)),
+            ("fwd bf16", forward(Precision::Bf16)),
+            ("dx bf16", to_input(Precision::Bf16)),
+            ("dw bf16", to_weight(Precision::Bf16)),
         ];
         print!("{name:26} {:8.1} |", c.flops() / 1e6);
         for (what, speed) in results {
@@ -252,9 +225,6 @@ fn memory_bound(batch: usize, threads: usize, filter: &str) {
         let n = batch * rows * c;
         let (x, dy, residual) = (numbers(n), numbers(n), numbers(n));
         let (gamma, beta) = (vec![1.0; c], vec![0.1; c]);
-        let (mut y, mut dx, mut dr) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
-        let (mut mean, mut var, mut dg, mut db) =
-            (vec![0.0; c], vec![0.0; c], vec![0.0; c], vec![0.0; c]);
         let norm = BatchNorm {
             gamma: &gamma,
             beta: &beta,
@@ -267,26 +237,16 @@ fn memory_bound(batch: usize, threads: usize, filter: &str) {
             ..norm
         };
         let gb = |passes: usize, t: f64| (passes * n * 4) as f64 / t / 1e9;
-        let forward = best(|| batch_norm_forward(&norm, &x, &mut y, &mut mean, &mut var));
-        let backward = best(|| {
-            let out = BatchNormGradients {
-                dx: &mut dx,
-                d_gamma: &mut dg,
-                d_beta: &mut db,
-                d_residual: None,
-            };
-            batch_norm_backward(&norm, &x, &dy, &mean, &var, out);
-        });
-        let added = best(|| batch_norm_forward(&with, &x, &mut y, &mut mean, &mut var));
-        let added_back = best(|| {
-            let out = BatchNormGradients {
-                dx: &mut dx,
-                d_gamma: &mut dg,
-                d_beta: &mut db,
-                d_residual: Some(&mut dr),
-            };
-            batch_norm_backward(&with, &x, &dy, &mean, &var, out);
-        });
+        let output = batch_norm_output(&norm, None, &x);
+        let statistics = BatchStatistics {
+            mean: &output.mean,
+            var: &output.var,
+            n_rows: output.n_rows,
+        };
+        let forward = best(|| batch_norm_output(&norm, None, &x));
+        let backward = best(|| batch_norm_gradients(&norm, None, statistics, &x, &dy, false));
+        let added = best(|| batch_norm_output(&with, None, &x));
+        let added_back = best(|| batch_norm_gradients(&with, None, statistics, &x, &dy, true));
         println!(
             "{name:26} +relu fwd {:.2} ms {:.1} GB/s  bwd {:.2} ms {:.1} GB/s  +residual fwd {:.2} ms {:.1}  bwd {:.2} ms {:.1}",
             forward * 1e3,

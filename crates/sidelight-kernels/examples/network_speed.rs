@@ -6,10 +6,12 @@
 //! One thread: images per second of processor time. Several: each takes whole images through the whole network, so
 //! that what passes between layers stays in its cache.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use sidelight_kernels::pool::{
     AdaptivePool2d, Pool2d, adaptive_average_pool_forward, max_pool_forward,
 };
-use sidelight_kernels::{Activation, Conv2d, Epilogue, PackedConv2d};
+use sidelight_kernels::{Activation, Conv2d, Epilogue, PackedConv2d, Precision};
 use std::time::Instant;
 
 /// What a step reads and writes: numbered activations, each a buffer of its own.
@@ -73,10 +75,11 @@ impl Network {
             .map(|i| ((i * 7919) % 1000) as f32 * 1e-4 - 0.05)
             .collect();
         let bias = vec![0.1; out_c];
-        let conv = match self.precision {
-            "bf16" => PackedConv2d::new_bf16(&c, &w, Some(&bias)),
-            _ => PackedConv2d::new(&c, &w, Some(&bias)),
+        let precision = match self.precision {
+            "bf16" => Precision::Bf16,
+            _ => Precision::F32,
         };
+        let conv = PackedConv2d::new(&c, precision, &w, Some(&bias));
         self.shapes.push((c.out_h(), out_c));
         self.steps.push(Step::Conv {
             from,
@@ -180,7 +183,7 @@ impl Network {
                         activation: *activation,
                         residual: add.map(|a| &before[a][..]),
                     };
-                    conv.forward([batch, side, side], &before[*from], epilogue, y);
+                    *y = conv.output([batch, side, side], &before[*from], epilogue);
                 }
                 Step::MaxPool { from } => {
                     let (side, channels) = self.shapes[*from];

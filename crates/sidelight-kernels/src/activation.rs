@@ -5,10 +5,10 @@ use crate::simd::Simd;
 /// A function of one number, applied to every element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Activation {
-    /// `x`.
+    /// The identity, `x`.
     #[default]
     None,
-    /// `max(x, 0)`.
+    /// Rectified linear unit, `max(x, 0)`.
     Relu,
     /// `min(max(x, 0), 6)`.
     Relu6,
@@ -23,7 +23,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Every activation.
+    /// Every activation, for tests over all of them.
     pub const ALL: [Activation; 7] = [
         Activation::None,
         Activation::Relu,
@@ -92,7 +92,7 @@ fn hard_sigmoid<S: Simd>(s: S, z: S::V) -> S::V {
 /// What is done to a convolution's output before it is stored: `activation(output + residual)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
-    /// Applied last.
+    /// The activation, applied last.
     pub activation: Activation,
     /// Added before the activation; the shape of the output.
     pub residual: Option<&'a [f32]>,

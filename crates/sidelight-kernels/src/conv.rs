@@ -121,6 +121,16 @@ impl Conv2d {
         2.0 * per_output * self.output_len() as f64
     }
 
+    /// Height, width, channels of an input image.
+    fn input_shape(&self) -> [usize; 3] {
+        [self.in_h, self.in_w, self.in_c]
+    }
+
+    /// Height, width, channels of an output image.
+    fn output_shape(&self) -> [usize; 3] {
+        [self.out_h(), self.out_w(), self.out_c]
+    }
+
     fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.groups == self.in_c && self.in_c == self.out_c
     }
@@ -178,46 +188,15 @@ fn check_len(what: &str, found: usize, expected: usize) {
 
 /// Convolves, adds the bias and finishes with `epilogue`.
 ///
+/// With [`Precision::Bf16`] operands are rounded and sums stay in `f32`; depthwise convolutions stay in `f32`. The
+/// output is written once: nothing fills it with zeros before.
+///
 /// # Shapes
 ///
 /// - `x`: `[batch, in_h, in_w, in_c]`
 /// - `w`: `[out_c, in_c / groups, kernel_h, kernel_w]`
 /// - `bias`: `[out_c]`
-/// - `y` and `epilogue.residual`: `[batch, out_h, out_w, out_c]`
-///
-/// # Panics
-///
-/// When a length does not fit the shape.
-pub fn conv2d_forward(
-    c: &Conv2d,
-    x: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-    epilogue: Epilogue<'_>,
-    y: &mut [f32],
-) {
-    let to = (SharedMut(y.as_mut_ptr()), y.len());
-    forward(c, Precision::F32, x, w, bias, epilogue, to);
-}
-
-/// As [`conv2d_forward`] with operands rounded to bf16 and sums in `f32`. Depthwise convolutions stay in `f32`.
-///
-/// # Panics
-///
-/// When a length does not fit the shape.
-pub fn conv2d_forward_bf16(
-    c: &Conv2d,
-    x: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-    epilogue: Epilogue<'_>,
-    y: &mut [f32],
-) {
-    let to = (SharedMut(y.as_mut_ptr()), y.len());
-    forward(c, Precision::Bf16, x, w, bias, epilogue, to);
-}
-
-/// As [`conv2d_forward`] into memory of its own, which is written once: nothing fills it with zeros before.
+/// - returns, and `epilogue.residual`: `[batch, out_h, out_w, out_c]`
 ///
 /// # Panics
 ///
@@ -231,27 +210,20 @@ pub fn conv2d_output(
     bias: Option<&[f32]>,
     epilogue: Epilogue<'_>,
 ) -> Vec<f32> {
-    let n = c.output_len();
-    // SAFETY: a convolution writes every number of its output and reads none of them; the tests begin from NaN.
-    unsafe { written(n, |y| forward(c, precision, x, w, bias, epilogue, (y, n))) }
-}
-
-fn forward(
-    c: &Conv2d,
-    precision: Precision,
-    x: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-    epilogue: Epilogue<'_>,
-    y: (SharedMut, usize),
-) {
     c.check();
     check_len("the weight", w.len(), c.weight_len());
     let path = SimdPath::current();
     let words = Words::new(path, precision);
-    let mut packed = scratch::take(packed_len(c, path, words));
-    pack_forward(c, path, words, w, &mut packed);
-    forward_packed(c, path, words, x, &packed, bias, epilogue, y);
+    let mut weights = scratch::take(packed_len(c, path, words));
+    pack_forward(c, path, words, w, &mut weights);
+    let forward = Forward {
+        c,
+        path,
+        words,
+        weights: &weights,
+        bias,
+    };
+    forward.output(x, epilogue)
 }
 
 /// A convolution whose weights are packed once, for inference.
@@ -265,29 +237,15 @@ pub struct PackedConv2d {
 }
 
 impl PackedConv2d {
-    /// Packs weights of shape `[out_c, in_c / groups, kernel_h, kernel_w]` for `f32` products.
+    /// Packs weights of shape `[out_c, in_c / groups, kernel_h, kernel_w]`.
     ///
-    /// The batch and image size in `c` are only a default; [`PackedConv2d::forward`] takes its own.
-    ///
-    /// # Panics
-    ///
-    /// When a length does not fit the shape.
-    #[must_use]
-    pub fn new(c: &Conv2d, w: &[f32], bias: Option<&[f32]>) -> Self {
-        Self::with_precision(c, w, bias, Precision::F32)
-    }
-
-    /// As [`PackedConv2d::new`] for bf16 products with `f32` sums.
+    /// The batch and image size in `c` are only a default; [`PackedConv2d::output`] takes its own.
     ///
     /// # Panics
     ///
     /// When a length does not fit the shape.
     #[must_use]
-    pub fn new_bf16(c: &Conv2d, w: &[f32], bias: Option<&[f32]>) -> Self {
-        Self::with_precision(c, w, bias, Precision::Bf16)
-    }
-
-    fn with_precision(c: &Conv2d, w: &[f32], bias: Option<&[f32]>, precision: Precision) -> Self {
+    pub fn new(c: &Conv2d, precision: Precision, w: &[f32], bias: Option<&[f32]>) -> Self {
         c.check();
         check_len("the weight", w.len(), c.weight_len());
         if let Some(bias) = bias {
@@ -317,23 +275,7 @@ impl PackedConv2d {
         }
     }
 
-    /// Convolves `batch` images of `in_h` by `in_w`; see [`conv2d_forward`].
-    ///
-    /// # Panics
-    ///
-    /// When a length does not fit the shape.
-    pub fn forward(
-        &self,
-        [batch, in_h, in_w]: [usize; 3],
-        x: &[f32],
-        epilogue: Epilogue<'_>,
-        y: &mut [f32],
-    ) {
-        let c = self.shape(batch, in_h, in_w);
-        self.run(&c, x, epilogue, (SharedMut(y.as_mut_ptr()), y.len()));
-    }
-
-    /// As [`PackedConv2d::forward`] into memory of its own, as [`conv2d_output`].
+    /// Convolves `batch` images of `in_h` by `in_w`; see [`conv2d_output`].
     ///
     /// # Panics
     ///
@@ -345,15 +287,14 @@ impl PackedConv2d {
         x: &[f32],
         epilogue: Epilogue<'_>,
     ) -> Vec<f32> {
-        let c = self.shape(batch, in_h, in_w);
-        let n = c.output_len();
-        // SAFETY: as in `conv2d_output`.
-        unsafe { written(n, |y| self.run(&c, x, epilogue, (y, n))) }
-    }
-
-    fn run(&self, c: &Conv2d, x: &[f32], epilogue: Epilogue<'_>, y: (SharedMut, usize)) {
-        let bias = self.bias.as_deref();
-        forward_packed(c, self.path, self.words, x, &self.packed, bias, epilogue, y);
+        let forward = Forward {
+            c: &self.shape(batch, in_h, in_w),
+            path: self.path,
+            words: self.words,
+            weights: &self.packed,
+            bias: self.bias.as_deref(),
+        };
+        forward.output(x, epilogue)
     }
 }
 
@@ -394,130 +335,125 @@ fn pack_forward(c: &Conv2d, path: SimdPath, words: Words, w: &[f32], packed: &mu
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
-fn forward_packed(
-    c: &Conv2d,
+/// A convolution with its packed weights.
+#[derive(Clone, Copy)]
+struct Forward<'a> {
+    c: &'a Conv2d,
     path: SimdPath,
     words: Words,
-    x: &[f32],
-    packed: &[f32],
-    bias: Option<&[f32]>,
-    epilogue: Epilogue<'_>,
-    (y, y_len): (SharedMut, usize),
-) {
-    check_len("the input", x.len(), c.input_len());
-    check_len("the output", y_len, c.output_len());
-    if let Some(bias) = bias {
-        check_len("the bias", bias.len(), c.out_c);
+    weights: &'a [f32],
+    bias: Option<&'a [f32]>,
+}
+
+impl Forward<'_> {
+    fn output(&self, x: &[f32], epilogue: Epilogue<'_>) -> Vec<f32> {
+        let c = self.c;
+        check_len("the input", x.len(), c.input_len());
+        if let Some(bias) = self.bias {
+            check_len("the bias", bias.len(), c.out_c);
+        }
+        if let Some(residual) = epilogue.residual {
+            check_len("the residual", residual.len(), c.output_len());
+        }
+        // SAFETY: a convolution writes every number of its output and reads none of them; the tests begin from NaN.
+        unsafe {
+            written(c.output_len(), |y| {
+                if c.is_depthwise() {
+                    self.depthwise(x, epilogue, y);
+                } else {
+                    self.dense(x, epilogue, y);
+                }
+            })
+        }
     }
-    if let Some(residual) = epilogue.residual {
-        check_len("the residual", residual.len(), c.output_len());
-    }
-    let [ay, ax] = c.axes();
-    let out = [c.out_h(), c.out_w(), c.out_c];
-    let input = [c.in_h, c.in_w, c.in_c];
-    if c.is_depthwise() {
+
+    fn depthwise(&self, x: &[f32], epilogue: Epilogue<'_>, y: SharedMut) {
+        let c = self.c;
+        let [rows, cols] = c.axes();
         let all = depthwise::Correlation {
             batch: c.batch,
-            input,
+            input: c.input_shape(),
             x,
-            y: ay,
-            cols: ax,
-            out,
-            weights: packed,
-            bias,
+            rows,
+            cols,
+            out: c.output_shape(),
+            weights: self.weights,
+            bias: self.bias,
             epilogue,
         };
-        depthwise::run(&[all], path, y);
-        return;
+        depthwise::run(&[all], self.path, y);
     }
-    let (cin, cout, stride) = (
-        c.in_c / c.groups,
-        c.out_c / c.groups,
-        packed.len() / c.groups,
-    );
-    for g in 0..c.groups {
-        Correlation {
-            path,
-            words,
-            batch: c.batch,
-            source: Source {
-                x,
-                shape: input,
-                first_channel: g * cin,
-                channels: cin,
-            },
-            rows: ay,
-            cols: ax,
-            out,
-            first_column: g * cout,
-            columns: cout,
-            weights: &packed[g * stride..][..stride],
-            bias,
-            epilogue,
+
+    fn dense(&self, x: &[f32], epilogue: Epilogue<'_>, y: SharedMut) {
+        let c = self.c;
+        let [rows, cols] = c.axes();
+        let (channels, columns) = (c.in_c / c.groups, c.out_c / c.groups);
+        let per_group = self.weights.len() / c.groups;
+        for g in 0..c.groups {
+            let correlation = Correlation {
+                path: self.path,
+                words: self.words,
+                batch: c.batch,
+                source: Source {
+                    x,
+                    shape: c.input_shape(),
+                    first_channel: g * channels,
+                    channels,
+                },
+                rows,
+                cols,
+                out: c.output_shape(),
+                first_column: g * columns,
+                columns,
+                weights: &self.weights[g * per_group..][..per_group],
+                bias: self.bias,
+                epilogue,
+            };
+            correlation.run(y);
         }
-        .run(y);
     }
 }
 
-/// The gradient to the input.
+/// The gradient to the input, of operands in `precision` as in [`conv2d_output`].
 ///
 /// # Shapes
 ///
 /// - `dy`: `[batch, out_h, out_w, out_c]`
 /// - `w`: `[out_c, in_c / groups, kernel_h, kernel_w]`
-/// - `dx`: `[batch, in_h, in_w, in_c]`, overwritten
-///
-/// # Panics
-///
-/// When a length does not fit the shape.
-pub fn conv2d_backward_input(c: &Conv2d, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let to = (SharedMut(dx.as_mut_ptr()), dx.len());
-    backward_input(c, Precision::F32, dy, w, to);
-}
-
-/// As [`conv2d_backward_input`] with operands rounded to bf16 and sums in `f32`.
-///
-/// # Panics
-///
-/// When a length does not fit the shape.
-pub fn conv2d_backward_input_bf16(c: &Conv2d, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let to = (SharedMut(dx.as_mut_ptr()), dx.len());
-    backward_input(c, Precision::Bf16, dy, w, to);
-}
-
-/// As [`conv2d_backward_input`] into memory of its own, as [`conv2d_output`].
+/// - returns: `[batch, in_h, in_w, in_c]`
 ///
 /// # Panics
 ///
 /// When a length does not fit the shape.
 #[must_use]
 pub fn conv2d_input_gradient(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32]) -> Vec<f32> {
-    let n = c.input_len();
-    // SAFETY: every pixel of the input is in one of the classes, and each class writes all of its own.
-    unsafe { written(n, |dx| backward_input(c, precision, dy, w, (dx, n))) }
-}
-
-fn backward_input(
-    c: &Conv2d,
-    precision: Precision,
-    dy: &[f32],
-    w: &[f32],
-    (dx, dx_len): (SharedMut, usize),
-) {
     c.check();
     check_len("the output gradient", dy.len(), c.output_len());
     check_len("the weight", w.len(), c.weight_len());
-    check_len("the input gradient", dx_len, c.input_len());
-    let path = SimdPath::current();
-    let words = Words::new(path, precision);
-    let (cin, cout) = (c.in_c / c.groups, c.out_c / c.groups);
-    let kernel_area = c.kernel[0] * c.kernel[1];
-    let source = [c.out_h(), c.out_w(), c.out_c];
-    let out = [c.in_h, c.in_w, c.in_c];
-    // Input pixels fall into stride x stride classes; those of one class see the same taps at the same offsets.
-    let classes: Vec<(Axis, Axis, Vec<usize>)> = (0..c.stride[0] * c.stride[1])
-        .map(|class| {
+    // SAFETY: every pixel of the input is in one of the classes, and each class writes all of its own.
+    unsafe {
+        written(c.input_len(), |dx| {
+            if c.is_depthwise() {
+                depthwise_input_gradient(c, dy, w, dx);
+            } else {
+                dense_input_gradient(c, precision, dy, w, dx);
+            }
+        })
+    }
+}
+
+/// Input pixels that see the same taps at the same offsets.
+struct PixelClass {
+    rows: Axis,
+    cols: Axis,
+    /// The taps' places in the kernel.
+    taps: Vec<usize>,
+}
+
+impl PixelClass {
+    /// The classes of all input pixels, as many as the stride's height times its width.
+    fn all(c: &Conv2d) -> impl Iterator<Item = PixelClass> {
+        (0..c.stride[0] * c.stride[1]).map(move |class| {
             let (py, px) = (class / c.stride[1], class % c.stride[1]);
             let (rows, ty) = Axis::backward(c.in_h, c.stride[0], c.padding[0], c.kernel[0], py);
             let (cols, tx) = Axis::backward(c.in_w, c.stride[1], c.padding[1], c.kernel[1], px);
@@ -525,112 +461,110 @@ fn backward_input(
                 .iter()
                 .flat_map(|y| tx.iter().map(move |x| y * c.kernel[1] + x))
                 .collect();
-            (rows, cols, taps)
+            PixelClass { rows, cols, taps }
         })
-        .collect();
-    if c.is_depthwise() {
-        let mut packed = scratch::take(w.len());
-        let mut rest = &mut packed[..];
-        let mut parts = Vec::new();
-        for (rows, cols, taps) in &classes {
-            let (weights, tail) = rest.split_at_mut(taps.len() * c.in_c);
-            rest = tail;
-            depthwise::pack(c.in_c, taps, w, weights);
-            parts.push(depthwise::Correlation {
-                batch: c.batch,
-                input: source,
-                x: dy,
-                y: *rows,
-                cols: *cols,
-                out,
-                weights,
-                bias: None,
-                epilogue: Epilogue::NONE,
-            });
-        }
-        depthwise::run(&parts, path, dx);
-        return;
     }
-    for (rows, cols, taps) in classes {
+}
+
+fn depthwise_input_gradient(c: &Conv2d, dy: &[f32], w: &[f32], dx: SharedMut) {
+    let mut packed = scratch::take(w.len());
+    let mut rest = &mut packed[..];
+    let mut parts = Vec::new();
+    for PixelClass { rows, cols, taps } in PixelClass::all(c) {
+        let (weights, tail) = rest.split_at_mut(taps.len() * c.in_c);
+        rest = tail;
+        depthwise::pack(c.in_c, &taps, w, weights);
+        parts.push(depthwise::Correlation {
+            batch: c.batch,
+            input: c.output_shape(),
+            x: dy,
+            rows,
+            cols,
+            out: c.input_shape(),
+            weights,
+            bias: None,
+            epilogue: Epilogue::NONE,
+        });
+    }
+    depthwise::run(&parts, SimdPath::current(), dx);
+}
+
+fn dense_input_gradient(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: SharedMut) {
+    let path = SimdPath::current();
+    let words = Words::new(path, precision);
+    let (columns, channels) = (c.in_c / c.groups, c.out_c / c.groups);
+    let per_group = w.len() / c.groups;
+    let kernel_area = c.kernel[0] * c.kernel[1];
+    for PixelClass { rows, cols, taps } in PixelClass::all(c) {
         let weights = Weights {
-            columns: cin,
-            channels: cout,
+            columns,
+            channels,
             column_stride: kernel_area,
-            channel_stride: cin * kernel_area,
+            channel_stride: columns * kernel_area,
             taps,
         };
         let mut packed = scratch::take(weights.packed_len(path, words));
         for g in 0..c.groups {
-            let from = w.len() / c.groups;
-            weights.pack(path, words, &w[g * from..][..from], &mut packed);
-            Correlation {
+            weights.pack(path, words, &w[g * per_group..][..per_group], &mut packed);
+            let correlation = Correlation {
                 path,
                 words,
                 batch: c.batch,
                 source: Source {
                     x: dy,
-                    shape: source,
-                    first_channel: g * cout,
-                    channels: cout,
+                    shape: c.output_shape(),
+                    first_channel: g * channels,
+                    channels,
                 },
                 rows,
                 cols,
-                out,
-                first_column: g * cin,
-                columns: cin,
+                out: c.input_shape(),
+                first_column: g * columns,
+                columns,
                 weights: &packed,
                 bias: None,
                 epilogue: Epilogue::NONE,
-            }
-            .run(dx);
+            };
+            correlation.run(dx);
         }
     }
 }
 
-/// The gradient to the weights, in the weights' own layout.
+/// The gradient to the weights, in their own layout, of operands in `precision` as in [`conv2d_output`].
 ///
 /// # Shapes
 ///
 /// - `x`: `[batch, in_h, in_w, in_c]`
 /// - `dy`: `[batch, out_h, out_w, out_c]`
-/// - `dw`: `[out_c, in_c / groups, kernel_h, kernel_w]`, overwritten
+/// - returns: `[out_c, in_c / groups, kernel_h, kernel_w]`
 ///
 /// # Panics
 ///
 /// When a length does not fit the shape.
-pub fn conv2d_backward_weight(c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    backward_weight(c, Precision::F32, x, dy, dw);
-}
-
-/// As [`conv2d_backward_weight`] with operands rounded to bf16 and sums in `f32`.
-///
-/// # Panics
-///
-/// When a length does not fit the shape.
-pub fn conv2d_backward_weight_bf16(c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    backward_weight(c, Precision::Bf16, x, dy, dw);
-}
-
-fn backward_weight(c: &Conv2d, precision: Precision, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+#[must_use]
+pub fn conv2d_weight_gradient(c: &Conv2d, precision: Precision, x: &[f32], dy: &[f32]) -> Vec<f32> {
     c.check();
     check_len("the input", x.len(), c.input_len());
     check_len("the output gradient", dy.len(), c.output_len());
-    check_len("the weight gradient", dw.len(), c.weight_len());
+    let mut dw = vec![0.0; c.weight_len()];
     let path = SimdPath::current();
     if c.is_depthwise() {
-        depthwise_gradient::backward_weight(c, path, x, dy, dw);
+        depthwise_gradient::backward_weight(c, path, x, dy, &mut dw);
     } else {
-        weight_gradient::backward_weight(c, path, Words::new(path, precision), x, dy, dw);
+        weight_gradient::backward_weight(c, path, Words::new(path, precision), x, dy, &mut dw);
     }
+    dw
 }
 
-/// The gradient to the bias: the sum of `dy` over images and pixels.
+/// The gradient to the bias, `[out_c]`: the sum of `dy` over images and pixels.
 ///
 /// # Panics
 ///
 /// When a length does not fit the shape.
-pub fn conv2d_backward_bias(c: &Conv2d, dy: &[f32], db: &mut [f32]) {
+#[must_use]
+pub fn conv2d_bias_gradient(c: &Conv2d, dy: &[f32]) -> Vec<f32> {
     check_len("the output gradient", dy.len(), c.output_len());
-    check_len("the bias gradient", db.len(), c.out_c);
-    crate::elementwise::column_sums(dy, db);
+    let mut db = vec![0.0; c.out_c];
+    crate::elementwise::column_sums(dy, &mut db);
+    db
 }

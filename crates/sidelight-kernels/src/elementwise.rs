@@ -4,7 +4,7 @@ use crate::activation::Activation;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::CHUNK;
 use crate::scratch;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, kernel};
 use rayon::prelude::*;
 
 /// Computes `y = activation(x + other)`, or `activation(x)` without `other`.
@@ -21,39 +21,28 @@ pub fn add_activate(x: &[f32], other: Option<&[f32]>, activation: Activation, y:
     y.par_chunks_mut(CHUNK).enumerate().for_each(|(i, y)| {
         let range = i * CHUNK..i * CHUNK + y.len();
         let other = other.map(|o| &o[range.clone()]);
-        dispatch::run(
-            path,
-            AddActivate {
-                x: &x[range],
-                other,
-                activation,
-                y,
-            },
-        );
+        dispatch::run(path, add_activate_chunk(&x[range], other, activation, y));
     });
 }
 
-struct AddActivate<'a> {
-    x: &'a [f32],
-    other: Option<&'a [f32]>,
-    activation: Activation,
-    y: &'a mut [f32],
-}
-
-impl Kernel for AddActivate<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let len = self.y.len();
+kernel! {
+    fn add_activate_chunk<'a>(
+        s: S,
+        x: &'a [f32],
+        other: Option<&'a [f32]>,
+        activation: Activation,
+        y: &'a mut [f32],
+    ) {
+        let len = y.len();
         for i in (0..len).step_by(S::LANES) {
             let n = (len - i).min(S::LANES);
             // SAFETY: all slices have `len` numbers and `i + n <= len`.
             unsafe {
-                let mut z = s.load_n(self.x.as_ptr().add(i), n);
-                if let Some(o) = self.other {
+                let mut z = s.load_n(x.as_ptr().add(i), n);
+                if let Some(o) = other {
                     z = s.add(z, s.load_n(o.as_ptr().add(i), n));
                 }
-                s.store_n(self.y.as_mut_ptr().add(i), self.activation.apply(s, z), n);
+                s.store_n(y.as_mut_ptr().add(i), activation.apply(s, z), n);
             }
         }
     }
@@ -79,46 +68,31 @@ pub fn add_activate_backward(
     dx.par_chunks_mut(CHUNK).enumerate().for_each(|(i, dx)| {
         let range = i * CHUNK..i * CHUNK + dx.len();
         let other = other.map(|o| &o[range.clone()]);
-        dispatch::run(
-            path,
-            Pull {
-                x: &x[range.clone()],
-                other,
-                activation,
-                dy: &dy[range],
-                dx,
-            },
-        );
+        let (x, dy) = (&x[range.clone()], &dy[range]);
+        dispatch::run(path, pull_chunk(x, other, activation, dy, dx));
     });
 }
 
-struct Pull<'a> {
-    x: &'a [f32],
-    other: Option<&'a [f32]>,
-    activation: Activation,
-    dy: &'a [f32],
-    dx: &'a mut [f32],
-}
-
-impl Kernel for Pull<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let len = self.dx.len();
+kernel! {
+    fn pull_chunk<'a>(
+        s: S,
+        x: &'a [f32],
+        other: Option<&'a [f32]>,
+        activation: Activation,
+        dy: &'a [f32],
+        dx: &'a mut [f32],
+    ) {
+        let len = dx.len();
         for i in (0..len).step_by(S::LANES) {
             let n = (len - i).min(S::LANES);
             // SAFETY: all slices have `len` numbers and `i + n <= len`.
             unsafe {
-                let mut z = s.load_n(self.x.as_ptr().add(i), n);
-                if let Some(o) = self.other {
+                let mut z = s.load_n(x.as_ptr().add(i), n);
+                if let Some(o) = other {
                     z = s.add(z, s.load_n(o.as_ptr().add(i), n));
                 }
-                let g = s.load_n(self.dy.as_ptr().add(i), n);
-                s.store_n(
-                    self.dx.as_mut_ptr().add(i),
-                    self.activation.pull(s, z, g),
-                    n,
-                );
+                let g = s.load_n(dy.as_ptr().add(i), n);
+                s.store_n(dx.as_mut_ptr().add(i), activation.pull(s, z, g), n);
             }
         }
     }
@@ -147,9 +121,7 @@ pub fn column_sums(x: &[f32], sums: &mut [f32]) {
     partial
         .par_chunks_mut(columns)
         .zip(x.par_chunks(rows * columns))
-        .for_each(|(sums, x)| {
-            dispatch::run(path, ColumnSums { x, sums });
-        });
+        .for_each(|(sums, x)| dispatch::run(path, sum_rows(x, sums)));
     for (c, sum) in sums.iter_mut().enumerate() {
         *sum = (0..chunks)
             .map(|i| f64::from(partial[i * columns + c]))
@@ -157,18 +129,11 @@ pub fn column_sums(x: &[f32], sums: &mut [f32]) {
     }
 }
 
-struct ColumnSums<'a> {
-    x: &'a [f32],
-    sums: &'a mut [f32],
-}
-
-impl Kernel for ColumnSums<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        self.sums.fill(0.0);
-        for row in self.x.chunks_exact(self.sums.len()) {
-            for (sum, x) in self.sums.iter_mut().zip(row) {
+kernel! {
+    fn sum_rows<'a>(_: S, x: &'a [f32], sums: &'a mut [f32]) {
+        sums.fill(0.0);
+        for row in x.chunks_exact(sums.len()) {
+            for (sum, x) in sums.iter_mut().zip(row) {
                 *sum += x;
             }
         }
@@ -194,14 +159,8 @@ pub fn scale_channels(x: &[f32], gate: &[f32], batch: usize, channels: usize, y:
         .zip(x.par_chunks(image.max(1)))
         .enumerate()
         .for_each(|(n, (y, x))| {
-            dispatch::run(
-                path,
-                Scale {
-                    x,
-                    gate: &gate[n * channels..][..channels],
-                    y,
-                },
-            );
+            let gate = &gate[n * channels..][..channels];
+            dispatch::run(path, scale_image(x, gate, y));
         });
 }
 
@@ -219,19 +178,11 @@ fn check_gate(x: &[f32], gate: &[f32], batch: usize, channels: usize) {
     );
 }
 
-struct Scale<'a> {
-    x: &'a [f32],
-    gate: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Kernel for Scale<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let c = self.gate.len();
-        for (y, x) in self.y.chunks_exact_mut(c).zip(self.x.chunks_exact(c)) {
-            for ((y, x), gate) in y.iter_mut().zip(x).zip(self.gate) {
+kernel! {
+    fn scale_image<'a>(_: S, x: &'a [f32], gate: &'a [f32], y: &'a mut [f32]) {
+        let c = gate.len();
+        for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+            for ((y, x), gate) in y.iter_mut().zip(x).zip(gate) {
                 *y = x * gate;
             }
         }
@@ -267,42 +218,27 @@ pub fn scale_channels_backward(
         .enumerate()
         .for_each(|(n, (dx, d_gate))| {
             let (x, dy) = (&x[n * image..][..image], &dy[n * image..][..image]);
-            dispatch::run(
-                path,
-                ScaleBackward {
-                    x,
-                    gate: &gate[n * channels..][..channels],
-                    dy,
-                    dx,
-                    d_gate,
-                },
-            );
+            let gate = &gate[n * channels..][..channels];
+            dispatch::run(path, scale_image_backward(x, gate, dy, dx, d_gate));
         });
 }
 
-struct ScaleBackward<'a> {
-    x: &'a [f32],
-    gate: &'a [f32],
-    dy: &'a [f32],
-    dx: &'a mut [f32],
-    d_gate: &'a mut [f32],
-}
-
-impl Kernel for ScaleBackward<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let c = self.gate.len();
-        self.d_gate.fill(0.0);
-        for ((dx, dy), x) in self
-            .dx
-            .chunks_exact_mut(c)
-            .zip(self.dy.chunks_exact(c))
-            .zip(self.x.chunks_exact(c))
-        {
+kernel! {
+    fn scale_image_backward<'a>(
+        _: S,
+        x: &'a [f32],
+        gate: &'a [f32],
+        dy: &'a [f32],
+        dx: &'a mut [f32],
+        d_gate: &'a mut [f32],
+    ) {
+        let c = gate.len();
+        d_gate.fill(0.0);
+        let pixels = dx.chunks_exact_mut(c).zip(dy.chunks_exact(c));
+        for ((dx, dy), x) in pixels.zip(x.chunks_exact(c)) {
             for i in 0..c {
-                dx[i] = dy[i] * self.gate[i];
-                self.d_gate[i] += dy[i] * x[i];
+                dx[i] = dy[i] * gate[i];
+                d_gate[i] += dy[i] * x[i];
             }
         }
     }

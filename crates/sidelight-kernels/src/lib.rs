@@ -33,14 +33,14 @@ mod tile;
 pub use activation::{Activation, Epilogue};
 pub use awake::keep_awake;
 pub use conv::{
-    Conv2d, PackedConv2d, conv2d_backward_bias, conv2d_backward_input, conv2d_backward_weight,
-    conv2d_forward,
+    Conv2d, PackedConv2d, Precision, conv2d_bias_gradient, conv2d_input_gradient, conv2d_output,
+    conv2d_weight_gradient,
 };
 pub use dispatch::{SimdPath, with_path};
 pub use linear::{
-    Linear, linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward,
+    Linear, linear_bias_gradient, linear_input_gradient, linear_output, linear_weight_gradient,
 };
 pub use norm::{
-    Among, BatchNorm, BatchNormGradients, affine, batch_norm_backward, batch_norm_forward,
+    BatchNorm, BatchNormGradients, BatchNormOutput, BatchStatistics, StatisticsReducer, affine,
     batch_norm_gradients, batch_norm_output, fold_batch_norm,
 };

@@ -1,7 +1,7 @@
 //! The fully connected layer, `y = x wᵀ + b`: a 1x1 convolution over images of one pixel.
 
 use crate::activation::Epilogue;
-use crate::conv::{self, Conv2d};
+use crate::conv::{self, Conv2d, Precision};
 
 /// The shape of a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,45 +37,48 @@ impl Linear {
 /// - `x`: `[rows, inputs]`
 /// - `w`: `[outputs, inputs]`
 /// - `bias`: `[outputs]`
-/// - `y` and `epilogue.residual`: `[rows, outputs]`
+/// - returns, and `epilogue.residual`: `[rows, outputs]`
 ///
 /// # Panics
 ///
 /// When a length does not fit the shape.
-pub fn linear_forward(
+#[must_use]
+pub fn linear_output(
     l: &Linear,
     x: &[f32],
     w: &[f32],
     bias: Option<&[f32]>,
     epilogue: Epilogue<'_>,
-    y: &mut [f32],
-) {
-    conv::conv2d_forward(&l.as_conv(), x, w, bias, epilogue, y);
+) -> Vec<f32> {
+    conv::conv2d_output(&l.as_conv(), Precision::F32, x, w, bias, epilogue)
 }
 
-/// The gradient to the input: `dx = dy w`.
+/// The gradient to the input, `dx = dy w`: `[rows, inputs]`.
 ///
 /// # Panics
 ///
 /// When a length does not fit the shape.
-pub fn linear_backward_input(l: &Linear, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    conv::conv2d_backward_input(&l.as_conv(), dy, w, dx);
+#[must_use]
+pub fn linear_input_gradient(l: &Linear, dy: &[f32], w: &[f32]) -> Vec<f32> {
+    conv::conv2d_input_gradient(&l.as_conv(), Precision::F32, dy, w)
 }
 
-/// The gradient to the weights: `dw = dyᵀ x`.
+/// The gradient to the weights, `dw = dyᵀ x`: `[outputs, inputs]`.
 ///
 /// # Panics
 ///
 /// When a length does not fit the shape.
-pub fn linear_backward_weight(l: &Linear, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    conv::conv2d_backward_weight(&l.as_conv(), x, dy, dw);
+#[must_use]
+pub fn linear_weight_gradient(l: &Linear, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    conv::conv2d_weight_gradient(&l.as_conv(), Precision::F32, x, dy)
 }
 
-/// The gradient to the bias: the sum of the rows of `dy`.
+/// The gradient to the bias, the sum of the rows of `dy`: `[outputs]`.
 ///
 /// # Panics
 ///
 /// When a length does not fit the shape.
-pub fn linear_backward_bias(l: &Linear, dy: &[f32], db: &mut [f32]) {
-    conv::conv2d_backward_bias(&l.as_conv(), dy, db);
+#[must_use]
+pub fn linear_bias_gradient(l: &Linear, dy: &[f32]) -> Vec<f32> {
+    conv::conv2d_bias_gradient(&l.as_conv(), dy)
 }

@@ -7,7 +7,7 @@ use crate::activation::Activation;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::{CHUNK, SharedMut, written};
 use crate::scratch;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, kernel};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -26,31 +26,61 @@ pub struct BatchNorm<'a> {
     pub activation: Activation,
 }
 
-/// Where the gradients of a batch norm go.
-#[derive(Debug)]
-pub struct BatchNormGradients<'a> {
-    /// To the input.
-    pub dx: &'a mut [f32],
-    /// To the scale.
-    pub d_gamma: &'a mut [f32],
-    /// To the shift.
-    pub d_beta: &'a mut [f32],
-    /// To the residual, where it is wanted.
-    pub d_residual: Option<&'a mut [f32]>,
+/// What a batch norm gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNormOutput {
+    /// The output, of the input's shape.
+    pub y: Vec<f32>,
+    /// Each channel's mean.
+    pub mean: Vec<f32>,
+    /// Each channel's *biased* variance: divided by the number of rows. For running statistics PyTorch uses the
+    /// unbiased one, `var * rows / (rows - 1)`.
+    pub var: Vec<f32>,
+    /// Rows that the statistics are of.
+    pub n_rows: f64,
 }
 
-/// Others who hold rows of the same batch: its statistics are those of all rows together.
+/// The statistics that a batch was normalised with, as [`BatchNormOutput`] has them.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchStatistics<'a> {
+    /// Each channel's mean.
+    pub mean: &'a [f32],
+    /// Each channel's biased variance.
+    pub var: &'a [f32],
+    /// Rows that they are of; read where they are those of several ranks.
+    pub n_rows: f64,
+}
+
+/// The gradients of a batch norm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNormGradients {
+    /// To the input.
+    pub dx: Vec<f32>,
+    /// To the scale.
+    pub d_gamma: Vec<f32>,
+    /// To the shift.
+    pub d_beta: Vec<f32>,
+    /// To the residual, where it is wanted.
+    pub d_residual: Option<Vec<f32>>,
+}
+
+/// Makes the statistics of a batch those of its rows on all ranks (synchronised batch norm).
+///
+/// # Source
+///
+/// Zhang et al. 2018, "Context encoding for semantic segmentation", arXiv:1803.08904, section 3.3: sums of `x` and `x²`
+/// over all ranks; here in `f64`, so that `E[x²] - E[x]²` keeps its digits.
 #[derive(Clone, Copy)]
-pub struct Among<'a> {
-    /// Replaces each number by its sum over all who take part: the same on each of them. All call the same functions of
-    /// this module on equally many channels in the same order.
+pub struct StatisticsReducer<'a> {
+    /// All-reduce: replaces each number by its sum over all ranks, the same bits on each. All ranks call the same
+    /// functions of this module on equally many channels in the same order.
     pub sum: &'a dyn Fn(&mut [f64]),
-    /// Whether the rows here count: what is there to fill a place changes no statistics and learns nothing.
+    /// Whether the rows of this rank count: rows that only fill a place change no statistics and learn nothing.
     pub counts: bool,
 }
 
-impl Among<'_> {
-    /// From means and variances of so many rows to those of all that count, and how many these are.
+impl StatisticsReducer<'_> {
+    /// Replaces means and variances of `rows` rows by those of all rows that count, and returns how many those are.
     fn moments(self, rows: f64, mean: &mut [f64], var: &mut [f64]) -> f64 {
         let c = mean.len();
         let own = if self.counts { rows } else { 0.0 };
@@ -68,9 +98,9 @@ impl Among<'_> {
     }
 }
 
-impl std::fmt::Debug for Among<'_> {
+impl std::fmt::Debug for StatisticsReducer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Among")
+        f.debug_struct("StatisticsReducer")
             .field("counts", &self.counts)
             .finish_non_exhaustive()
     }
@@ -100,12 +130,14 @@ impl BatchNorm<'_> {
     }
 
     /// The affine form of the norm with these statistics: scale and shift of each channel.
-    fn fold(&self, mean: &[f32], var: &[f32], scale: &mut [f32], shift: &mut [f32]) {
-        for c in 0..self.channels() {
+    fn fold(&self, mean: &[f32], var: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let channels = 0..self.channels();
+        let folded = channels.map(|c| {
             let s = f64::from(self.gamma[c]) / (f64::from(var[c]) + f64::from(self.eps)).sqrt();
-            scale[c] = s as f32;
-            shift[c] = (f64::from(self.beta[c]) - f64::from(mean[c]) * s) as f32;
-        }
+            let shift = f64::from(self.beta[c]) - f64::from(mean[c]) * s;
+            (s as f32, shift as f32)
+        });
+        folded.unzip()
     }
 }
 
@@ -114,36 +146,11 @@ fn rows_per_chunk(channels: usize) -> usize {
     (CHUNK / channels).max(8)
 }
 
-/// Normalises with the statistics of this batch.
-///
-/// `mean` and `var` receive each channel's mean and *biased* variance (divided by the number of rows), which backward
-/// needs; for running statistics PyTorch uses the unbiased one, `var * rows / (rows - 1)`.
+/// Normalises with the statistics of this batch: of its rows on all ranks, where there is a `reducer`.
 ///
 /// # Shapes
 ///
-/// `x`, `y` and the residual: `[rows, channels]`, rows being batch, height and width; the rest `[channels]`.
-///
-/// # Panics
-///
-/// When a length does not fit, or there are no rows.
-pub fn batch_norm_forward(
-    norm: &BatchNorm<'_>,
-    x: &[f32],
-    y: &mut [f32],
-    mean: &mut [f32],
-    var: &mut [f32],
-) {
-    assert!(y.len() == x.len(), "lengths differ");
-    forward(norm, None, x, SharedMut(y.as_mut_ptr()), mean, var);
-}
-
-/// As [`batch_norm_forward`], `among` others by the statistics of the rows of all together, and into memory of its own,
-/// which is written once: nothing fills it with zeros before. With it the number of rows that the statistics are of.
-///
-/// # Source
-///
-/// Of several: Zhang et al. 2018, "Context encoding for semantic segmentation", arXiv:1803.08904, section 3.3: sums of
-/// `x` and `x²` of all; here of `f64`, so that `E[x²] - E[x]²` keeps its digits.
+/// `x`, the output and the residual: `[rows, channels]`, rows being batch, height and width; the rest `[channels]`.
 ///
 /// # Panics
 ///
@@ -151,46 +158,31 @@ pub fn batch_norm_forward(
 #[must_use]
 pub fn batch_norm_output(
     norm: &BatchNorm<'_>,
-    among: Option<Among<'_>>,
+    reducer: Option<StatisticsReducer<'_>>,
     x: &[f32],
-    mean: &mut [f32],
-    var: &mut [f32],
-) -> (Vec<f32>, f64) {
-    let mut n = 0.0;
-    // SAFETY: the output is as long as the input, and every number of it is written and none read.
-    let y = unsafe { written(x.len(), |y| n = forward(norm, among, x, y, mean, var)) };
-    (y, n)
-}
-
-fn forward(
-    norm: &BatchNorm<'_>,
-    among: Option<Among<'_>>,
-    x: &[f32],
-    y: SharedMut,
-    mean: &mut [f32],
-    var: &mut [f32],
-) -> f64 {
+) -> BatchNormOutput {
     norm.check(x);
     let c = norm.channels();
-    assert!(
-        mean.len() == c && var.len() == c,
-        "statistics need {c} channels"
-    );
     assert!(!x.is_empty(), "there are no rows");
-    let (mut exact_mean, mut exact_var) = (vec![0.0; c], vec![0.0; c]);
-    moments(x, &mut exact_mean, &mut exact_var);
+    let (mut mean, mut var) = (vec![0.0; c], vec![0.0; c]);
+    moments(x, &mut mean, &mut var);
     let rows = (x.len() / c) as f64;
-    let n = among.map_or(rows, |among| {
-        among.moments(rows, &mut exact_mean, &mut exact_var)
-    });
-    for i in 0..c {
-        mean[i] = exact_mean[i] as f32;
-        var[i] = exact_var[i] as f32;
+    let n_rows = reducer.map_or(rows, |reducer| reducer.moments(rows, &mut mean, &mut var));
+    let rounded = |of: Vec<f64>| of.into_iter().map(|v| v as f32).collect::<Vec<f32>>();
+    let (mean, var) = (rounded(mean), rounded(var));
+    let (scale, shift) = norm.fold(&mean, &var);
+    // SAFETY: the output is as long as the input, and every number of it is written and none read.
+    let y = unsafe {
+        written(x.len(), |y| {
+            affine_to(x, &scale, &shift, norm.residual, norm.activation, y);
+        })
+    };
+    BatchNormOutput {
+        y,
+        mean,
+        var,
+        n_rows,
     }
-    let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
-    norm.fold(mean, var, &mut scale, &mut shift);
-    affine_to(x, &scale, &shift, norm.residual, norm.activation, y);
-    n
 }
 
 /// Means and biased variances of each channel of `[rows, channels]`, the channels being those of `mean`.
@@ -211,15 +203,7 @@ fn moments(x: &[f32], mean: &mut [f64], var: &mut [f64]) {
         .zip(x.par_chunks(rows * c))
         .for_each(|(sums, x)| {
             let (sum, square) = sums.split_at_mut(c);
-            dispatch::run(
-                path,
-                Moments {
-                    x,
-                    origin,
-                    sum,
-                    square,
-                },
-            );
+            dispatch::run(path, sum_moments(x, origin, sum, square));
         });
     let n = (x.len() / c) as f64;
     for i in 0..c {
@@ -235,34 +219,31 @@ fn moments(x: &[f32], mean: &mut [f64], var: &mut [f64]) {
     }
 }
 
-struct Moments<'a> {
-    x: &'a [f32],
-    origin: &'a [f32],
-    sum: &'a mut [f32],
-    square: &'a mut [f32],
-}
-
-impl Kernel for Moments<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let c = self.sum.len();
-        self.sum.fill(0.0);
-        self.square.fill(0.0);
-        each_row_block(self.x.len() / c, |rows| {
+kernel! {
+    fn sum_moments<'a>(
+        s: S,
+        x: &'a [f32],
+        origin: &'a [f32],
+        sum: &'a mut [f32],
+        square: &'a mut [f32],
+    ) {
+        let c = sum.len();
+        sum.fill(0.0);
+        square.fill(0.0);
+        each_row_block(x.len() / c, |rows| {
             each_vector::<S>(c, |i, n| {
                 // SAFETY: `i + n <= c`, the slices of channels have `c` numbers, and row `r` starts at `r * c` of `x`.
                 unsafe {
-                    let origin = s.load_n(self.origin.as_ptr().add(i), n);
-                    let mut sum = s.load_n(self.sum.as_ptr().add(i), n);
-                    let mut square = s.load_n(self.square.as_ptr().add(i), n);
+                    let from = s.load_n(origin.as_ptr().add(i), n);
+                    let mut first = s.load_n(sum.as_ptr().add(i), n);
+                    let mut second = s.load_n(square.as_ptr().add(i), n);
                     for r in rows.clone() {
-                        let d = s.sub(s.load_n(self.x.as_ptr().add(r * c + i), n), origin);
-                        sum = s.add(sum, d);
-                        square = s.fma(d, d, square);
+                        let d = s.sub(s.load_n(x.as_ptr().add(r * c + i), n), from);
+                        first = s.add(first, d);
+                        second = s.fma(d, d, second);
                     }
-                    s.store_n(self.sum.as_mut_ptr().add(i), sum, n);
-                    s.store_n(self.square.as_mut_ptr().add(i), square, n);
+                    s.store_n(sum.as_mut_ptr().add(i), first, n);
+                    s.store_n(square.as_mut_ptr().add(i), second, n);
                 }
             });
         });
@@ -338,47 +319,34 @@ fn affine_to(
         // SAFETY: the range lies inside the output, which is as long as the input, and is this piece's alone.
         let y = SharedMut(unsafe { { y }.0.add(range.start) });
         let residual = residual.map(|r| &r[range]);
-        dispatch::run(
-            path,
-            Affine {
-                x,
-                scale,
-                shift,
-                residual,
-                activation,
-                y,
-            },
-        );
+        dispatch::run(path, affine_rows(x, scale, shift, residual, activation, y));
     });
 }
 
-struct Affine<'a> {
-    x: &'a [f32],
-    scale: &'a [f32],
-    shift: &'a [f32],
-    residual: Option<&'a [f32]>,
-    activation: Activation,
-    /// As many numbers as `x` has.
-    y: SharedMut,
-}
-
-impl Kernel for Affine<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let c = self.scale.len();
-        for r in 0..self.x.len() / c {
+kernel! {
+    /// `y` has as many numbers as `x`.
+    fn affine_rows<'a>(
+        s: S,
+        x: &'a [f32],
+        scale: &'a [f32],
+        shift: &'a [f32],
+        residual: Option<&'a [f32]>,
+        activation: Activation,
+        y: SharedMut,
+    ) {
+        let c = scale.len();
+        for r in 0..x.len() / c {
             each_vector::<S>(c, |i, n| {
                 let at = r * c + i;
                 // SAFETY: `i + n <= c`, and every row of `x`, `y` and the residual has `c` numbers.
                 unsafe {
-                    let scale = s.load_n(self.scale.as_ptr().add(i), n);
-                    let shift = s.load_n(self.shift.as_ptr().add(i), n);
-                    let mut z = s.fma(s.load_n(self.x.as_ptr().add(at), n), scale, shift);
-                    if let Some(residual) = self.residual {
+                    let scale = s.load_n(scale.as_ptr().add(i), n);
+                    let shift = s.load_n(shift.as_ptr().add(i), n);
+                    let mut z = s.fma(s.load_n(x.as_ptr().add(at), n), scale, shift);
+                    if let Some(residual) = residual {
                         z = s.add(z, s.load_n(residual.as_ptr().add(at), n));
                     }
-                    s.store_n(self.y.0.add(at), self.activation.apply(s, z), n);
+                    s.store_n(y.0.add(at), activation.apply(s, z), n);
                 }
             });
         }
@@ -410,8 +378,7 @@ pub fn fold_batch_norm(
         w.len().is_multiple_of(c) && bias.is_none_or(|b| b.len() == c),
         "the weight does not have {c} channels"
     );
-    let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
-    norm.fold(mean, var, &mut scale, &mut shift);
+    let (scale, mut shift) = norm.fold(mean, var);
     if let Some(bias) = bias {
         for i in 0..c {
             shift[i] += bias[i] * scale[i];
@@ -426,7 +393,10 @@ pub fn fold_batch_norm(
     (w, shift)
 }
 
-/// The gradients of [`batch_norm_forward`]; `mean` and `var` are what it returned.
+/// The gradients of [`batch_norm_output`] under the same `reducer`; the `statistics` are what it returned.
+///
+/// With a reducer the gradients to scale and shift are of the rows here, and add up over all ranks. Where the rows here
+/// do not count, `dy` must be 0.
 ///
 /// # Source
 ///
@@ -436,88 +406,24 @@ pub fn fold_batch_norm(
 /// # Panics
 ///
 /// When a length does not fit.
-pub fn batch_norm_backward(
-    norm: &BatchNorm<'_>,
-    x: &[f32],
-    dy: &[f32],
-    mean: &[f32],
-    var: &[f32],
-    gradients: BatchNormGradients<'_>,
-) {
-    let BatchNormGradients {
-        dx,
-        d_gamma,
-        d_beta,
-        d_residual,
-    } = gradients;
-    assert!(
-        dx.len() == x.len() && d_residual.as_ref().is_none_or(|d| d.len() == x.len()),
-        "lengths differ"
-    );
-    let to = (
-        SharedMut(dx.as_mut_ptr()),
-        d_residual.map(|d| SharedMut(d.as_mut_ptr())),
-    );
-    backward(norm, None, x, dy, (mean, var), to, (d_gamma, d_beta));
-}
-
-/// As [`batch_norm_backward`] into memory of its own, which is written once: the gradients to the input and, where it
-/// is wanted, to the residual.
-///
-/// `among` others it is of [`batch_norm_output`], with the number of rows that that returned: the gradients to scale and
-/// shift are of the rows here, and add up over all who take part. Where the rows here do not count, `dy` must be 0.
-///
-/// # Panics
-///
-/// When a length does not fit.
 #[must_use]
 pub fn batch_norm_gradients(
     norm: &BatchNorm<'_>,
-    among: Option<(Among<'_>, f64)>,
+    reducer: Option<StatisticsReducer<'_>>,
+    statistics: BatchStatistics<'_>,
     x: &[f32],
     dy: &[f32],
-    statistics: (&[f32], &[f32]),
-    d_affine: (&mut [f32], &mut [f32]),
     wants_residual: bool,
-) -> (Vec<f32>, Option<Vec<f32>>) {
-    let (n, mut d_residual) = (x.len(), None);
-    // SAFETY: both are as long as the input, and every number of them is written and none read.
-    let dx = unsafe {
-        written(n, |dx| {
-            if wants_residual {
-                d_residual = Some(written(n, |d| {
-                    backward(norm, among, x, dy, statistics, (dx, Some(d)), d_affine);
-                }));
-            } else {
-                backward(norm, among, x, dy, statistics, (dx, None), d_affine);
-            }
-        })
-    };
-    (dx, d_residual)
-}
-
-/// To the input and the residual, each of the input's length, and to the scale and the shift.
-fn backward(
-    norm: &BatchNorm<'_>,
-    among: Option<(Among<'_>, f64)>,
-    x: &[f32],
-    dy: &[f32],
-    (mean, var): (&[f32], &[f32]),
-    (dx, d_residual): (SharedMut, Option<SharedMut>),
-    (d_gamma, d_beta): (&mut [f32], &mut [f32]),
-) {
+) -> BatchNormGradients {
     norm.check(x);
     let c = norm.channels();
+    let BatchStatistics { mean, var, n_rows } = statistics;
     assert!(
-        mean.len() == c && var.len() == c && d_gamma.len() == c && d_beta.len() == c,
+        mean.len() == c && var.len() == c,
         "statistics need {c} channels"
     );
     assert!(!x.is_empty() && dy.len() == x.len(), "lengths differ");
-    let path = SimdPath::current();
-    let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
-    norm.fold(mean, var, &mut scale, &mut shift);
-    let chunk = rows_per_chunk(c) * c;
-    let chunks = x.len().div_ceil(chunk);
+    let (scale, shift) = norm.fold(mean, var);
     let pull = Pull {
         norm,
         x,
@@ -526,71 +432,51 @@ fn backward(
         shift: &shift,
         mean,
     };
-
-    let mut partial = scratch::take(chunks * 2 * c);
-    partial
-        .par_chunks_mut(2 * c)
-        .enumerate()
-        .for_each(|(k, sums)| {
-            let (sum, product) = sums.split_at_mut(c);
-            let range = k * chunk..((k + 1) * chunk).min(x.len());
-            dispatch::run(
-                path,
-                GradientSums {
-                    pull: pull.part(range),
-                    sum,
-                    product,
-                },
-            );
-        });
-    let inverse = |i: usize| 1.0 / (f64::from(var[i]) + f64::from(norm.eps)).sqrt();
-    let mut sums = vec![0.0; 2 * c];
-    for i in 0..c {
-        let total = |from: usize| {
-            (0..chunks)
-                .map(|k| f64::from(partial[k * 2 * c + from + i]))
-                .sum::<f64>()
-        };
-        (sums[i], sums[c + i]) = (total(0), total(c) * inverse(i));
-        d_beta[i] = sums[i] as f32;
-        d_gamma[i] = sums[c + i] as f32;
-    }
-    // dx = scale * g + a * x + b for each channel, with the means of the formula above in a and b.
-    let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
+    let inverse: Vec<f64> = var
+        .iter()
+        .map(|var| 1.0 / (f64::from(*var) + f64::from(norm.eps)).sqrt())
+        .collect();
+    let mut sums = pull.sums(&inverse);
+    let rounded = |of: &[f64]| of.iter().map(|v| *v as f32).collect::<Vec<f32>>();
+    let (d_beta, d_gamma) = (rounded(&sums[..c]), rounded(&sums[c..]));
     // Rows that do not count are none of those that the statistics are of.
-    let n = match among {
+    let n = match reducer {
         None => Some((x.len() / c) as f64),
-        Some((among, n)) => {
-            (among.sum)(&mut sums);
-            among.counts.then_some(n)
+        Some(reducer) => {
+            (reducer.sum)(&mut sums);
+            reducer.counts.then_some(n_rows)
         }
     };
+    // dx = scale * g + a * (x - mean) + b for each channel, with the means of the formula above in a and b.
+    let (mut a, mut b) = (vec![0.0; c], vec![0.0; c]);
     if let Some(n) = n {
         for i in 0..c {
-            let (inverse, sum, product) = (inverse(i), sums[i], sums[c + i]);
+            let (inverse, sum, product) = (inverse[i], sums[i], sums[c + i]);
             let scale = f64::from(norm.gamma[i]) * inverse;
             a[i] = (-scale * inverse * product / n) as f32;
             b[i] = (-scale * sum / n) as f32;
         }
     }
-    (0..chunks).into_par_iter().for_each(|k| {
-        let range = k * chunk..((k + 1) * chunk).min(x.len());
-        // SAFETY: the range lies inside both outputs, which are as long as the input, and is this piece's alone.
-        let part = |to: SharedMut| SharedMut(unsafe { { to }.0.add(range.start) });
-        dispatch::run(
-            path,
-            InputGradient {
-                pull: pull.part(range.clone()),
-                a: &a,
-                b: &b,
-                dx: part(dx),
-                d_residual: d_residual.map(part),
-            },
-        );
-    });
+    let (n, mut d_residual) = (x.len(), None);
+    // SAFETY: both are as long as the input, and every number of them is written and none read.
+    let dx = unsafe {
+        written(n, |dx| {
+            if wants_residual {
+                d_residual = Some(written(n, |d| pull.to_input(&a, &b, dx, Some(d))));
+            } else {
+                pull.to_input(&a, &b, dx, None);
+            }
+        })
+    };
+    BatchNormGradients {
+        dx,
+        d_gamma,
+        d_beta,
+        d_residual,
+    }
 }
 
-/// Some rows of the input and output gradient, and what is needed to carry the latter back through the activation.
+/// The input and the output's gradient, and what is needed to carry the latter back through the activation.
 #[derive(Clone, Copy)]
 struct Pull<'a> {
     norm: &'a BatchNorm<'a>,
@@ -602,7 +488,17 @@ struct Pull<'a> {
 }
 
 impl<'a> Pull<'a> {
-    /// A part whose residual is indexed from its own start.
+    /// Pieces of work, each some rows.
+    fn pieces(&self) -> Vec<Range<usize>> {
+        let c = self.norm.channels();
+        let (len, chunk) = (self.x.len(), rows_per_chunk(c) * c);
+        (0..len)
+            .step_by(chunk)
+            .map(|start| start..(start + chunk).min(len))
+            .collect()
+    }
+
+    /// Some rows, with a residual that is indexed from its own start.
     fn part(&self, range: Range<usize>) -> PullPart<'a> {
         PullPart {
             x: &self.x[range.clone()],
@@ -613,6 +509,43 @@ impl<'a> Pull<'a> {
             shift: self.shift,
             mean: self.mean,
         }
+    }
+
+    /// For each channel the sum of the gradient before the activation, then for each channel that of its product with
+    /// the normalised input; `inverse` is one over the standard deviations.
+    fn sums(&self, inverse: &[f64]) -> Vec<f64> {
+        let c = inverse.len();
+        let path = SimdPath::current();
+        let pieces = self.pieces();
+        let mut partial = scratch::take(pieces.len() * 2 * c);
+        partial
+            .par_chunks_mut(2 * c)
+            .zip(&pieces)
+            .for_each(|(sums, range)| {
+                let (sum, product) = sums.split_at_mut(c);
+                let part = self.part(range.clone());
+                dispatch::run(path, sum_gradients(part, sum, product));
+            });
+        let total = |i: usize| {
+            (0..pieces.len())
+                .map(|k| f64::from(partial[k * 2 * c + i]))
+                .sum::<f64>()
+        };
+        let sums = (0..c).map(total);
+        let products = (0..c).map(|i| total(c + i) * inverse[i]);
+        sums.chain(products).collect()
+    }
+
+    /// Writes the gradients to the input and the residual, both as long as the input.
+    fn to_input(&self, a: &[f32], b: &[f32], dx: SharedMut, d_residual: Option<SharedMut>) {
+        let path = SimdPath::current();
+        self.pieces().into_par_iter().for_each(|range| {
+            // SAFETY: the range lies inside both outputs, which are as long as the input, and is this piece's alone.
+            let part = |to: SharedMut| SharedMut(unsafe { { to }.0.add(range.start) });
+            let (dx, d_residual) = (part(dx), d_residual.map(part));
+            let pull = self.part(range.clone());
+            dispatch::run(path, input_gradient(pull, a, b, dx, d_residual));
+        });
     }
 }
 
@@ -657,22 +590,17 @@ impl PullPart<'_> {
     }
 }
 
-struct GradientSums<'a> {
-    pull: PullPart<'a>,
-    /// Of the gradient.
-    sum: &'a mut [f32],
-    /// Of the gradient times `x - mean`.
-    product: &'a mut [f32],
-}
-
-impl Kernel for GradientSums<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let c = self.sum.len();
-        self.sum.fill(0.0);
-        self.product.fill(0.0);
-        let pull = self.pull;
+kernel! {
+    /// `sum`s the gradient, and its `product` with `x - mean`.
+    fn sum_gradients<'a>(
+        s: S,
+        pull: PullPart<'a>,
+        sum: &'a mut [f32],
+        product: &'a mut [f32],
+    ) {
+        let c = sum.len();
+        sum.fill(0.0);
+        product.fill(0.0);
         each_row_block(pull.x.len() / c, |rows| {
             each_vector::<S>(c, |i, n| {
                 // SAFETY: `i + n <= c`, slices of channels have `c` numbers, rows of the part have `c` numbers.
@@ -680,36 +608,32 @@ impl Kernel for GradientSums<'_> {
                     let scale = s.load_n(pull.scale.as_ptr().add(i), n);
                     let shift = s.load_n(pull.shift.as_ptr().add(i), n);
                     let mean = s.load_n(pull.mean.as_ptr().add(i), n);
-                    let mut sum = s.load_n(self.sum.as_ptr().add(i), n);
-                    let mut product = s.load_n(self.product.as_ptr().add(i), n);
+                    let mut first = s.load_n(sum.as_ptr().add(i), n);
+                    let mut second = s.load_n(product.as_ptr().add(i), n);
                     for r in rows.clone() {
                         let (x, g) = pull.gradient(s, r * c + i, n, scale, shift);
-                        sum = s.add(sum, g);
-                        product = s.fma(g, s.sub(x, mean), product);
+                        first = s.add(first, g);
+                        second = s.fma(g, s.sub(x, mean), second);
                     }
-                    s.store_n(self.sum.as_mut_ptr().add(i), sum, n);
-                    s.store_n(self.product.as_mut_ptr().add(i), product, n);
+                    s.store_n(sum.as_mut_ptr().add(i), first, n);
+                    s.store_n(product.as_mut_ptr().add(i), second, n);
                 }
             });
         });
     }
 }
 
-struct InputGradient<'a> {
-    pull: PullPart<'a>,
-    a: &'a [f32],
-    b: &'a [f32],
-    /// As many numbers as the part has; the other as well.
-    dx: SharedMut,
-    d_residual: Option<SharedMut>,
-}
-
-impl Kernel for InputGradient<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let c = self.a.len();
-        let pull = self.pull;
+kernel! {
+    /// `dx` and `d_residual` have as many numbers as the part.
+    fn input_gradient<'a>(
+        s: S,
+        pull: PullPart<'a>,
+        a: &'a [f32],
+        b: &'a [f32],
+        dx: SharedMut,
+        d_residual: Option<SharedMut>,
+    ) {
+        let c = a.len();
         for r in 0..pull.x.len() / c {
             each_vector::<S>(c, |i, n| {
                 let at = r * c + i;
@@ -718,14 +642,12 @@ impl Kernel for InputGradient<'_> {
                     let scale = s.load_n(pull.scale.as_ptr().add(i), n);
                     let shift = s.load_n(pull.shift.as_ptr().add(i), n);
                     let mean = s.load_n(pull.mean.as_ptr().add(i), n);
-                    let (a, b) = (
-                        s.load_n(self.a.as_ptr().add(i), n),
-                        s.load_n(self.b.as_ptr().add(i), n),
-                    );
+                    let a = s.load_n(a.as_ptr().add(i), n);
+                    let b = s.load_n(b.as_ptr().add(i), n);
                     let (x, g) = pull.gradient(s, at, n, scale, shift);
-                    let dx = s.fma(scale, g, s.fma(a, s.sub(x, mean), b));
-                    s.store_n(self.dx.0.add(at), dx, n);
-                    if let Some(d) = self.d_residual {
+                    let to_x = s.fma(scale, g, s.fma(a, s.sub(x, mean), b));
+                    s.store_n(dx.0.add(at), to_x, n);
+                    if let Some(d) = d_residual {
                         s.store_n(d.0.add(at), g, n);
                     }
                 }

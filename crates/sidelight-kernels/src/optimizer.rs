@@ -2,7 +2,7 @@
 
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::CHUNK;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, kernel};
 use rayon::prelude::*;
 
 /// One AdamW step.
@@ -50,59 +50,44 @@ impl AdamW {
             keep: (1.0 - f64::from(self.lr) * f64::from(self.weight_decay)) as f32,
             step: (f64::from(self.lr) / c1) as f32,
             root: (1.0 / c2.sqrt()) as f32,
-            of: *self,
+            optimizer: *self,
         };
         params
             .par_chunks_mut(CHUNK)
             .zip(grads.par_chunks(CHUNK))
             .zip(m.par_chunks_mut(CHUNK))
             .zip(v.par_chunks_mut(CHUNK))
-            .for_each(|(((p, g), m), v)| {
-                dispatch::run(
-                    path,
-                    AdamWStep {
-                        rates: &rates,
-                        p,
-                        g,
-                        m,
-                        v,
-                    },
-                )
-            });
+            .for_each(|(((p, g), m), v)| dispatch::run(path, adamw_step(&rates, p, g, m, v)));
     }
 }
 
+/// What is the same for every number of a step.
 struct Rates {
+    /// What weight decay leaves of a parameter.
     keep: f32,
+    /// The learning rate over the bias correction of the mean.
     step: f32,
+    /// One over the root of the bias correction of the mean square.
     root: f32,
-    of: AdamW,
+    optimizer: AdamW,
 }
 
-struct AdamWStep<'a> {
-    rates: &'a Rates,
-    p: &'a mut [f32],
-    g: &'a [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
-}
-
-impl Kernel for AdamWStep<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Rates {
-            keep,
-            step,
-            root,
-            of,
-        } = *self.rates;
-        let (a1, a2) = (1.0 - of.beta1, 1.0 - of.beta2);
-        for (((p, g), m), v) in self.p.iter_mut().zip(self.g).zip(self.m).zip(self.v) {
-            let g = g * of.gradient_scale;
+kernel! {
+    fn adamw_step<'a>(
+        _: S,
+        rates: &'a Rates,
+        p: &'a mut [f32],
+        g: &'a [f32],
+        m: &'a mut [f32],
+        v: &'a mut [f32],
+    ) {
+        let Rates { keep, step, root, optimizer } = *rates;
+        let (a1, a2) = (1.0 - optimizer.beta1, 1.0 - optimizer.beta2);
+        for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+            let g = g * optimizer.gradient_scale;
             *m += (g - *m) * a1;
-            *v = *v * of.beta2 + g * g * a2;
-            *p = *p * keep - step * *m / (v.sqrt() * root + of.eps);
+            *v = *v * optimizer.beta2 + g * g * a2;
+            *p = *p * keep - step * *m / (v.sqrt() * root + optimizer.eps);
         }
     }
 }
@@ -151,42 +136,20 @@ impl Sgd {
             .par_chunks_mut(CHUNK)
             .zip(grads.par_chunks(CHUNK))
             .zip(velocity.par_chunks_mut(CHUNK))
-            .for_each(|((p, g), v)| dispatch::run(path, SgdStep { of: self, p, g, v }));
+            .for_each(|((p, g), v)| dispatch::run(path, sgd_step(self, p, g, v)));
     }
 }
 
-struct SgdStep<'a> {
-    of: &'a Sgd,
-    p: &'a mut [f32],
-    g: &'a [f32],
-    v: &'a mut [f32],
-}
-
-impl Kernel for SgdStep<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Sgd {
-            lr,
-            momentum,
-            kind,
-            weight_decay,
-            gradient_scale,
-        } = *self.of;
-        let ahead = if kind == Momentum::Nesterov {
-            momentum
-        } else {
-            0.0
-        };
-        let now = if kind == Momentum::Nesterov { 1.0 } else { 0.0 };
-        for ((p, g), v) in self.p.iter_mut().zip(self.g).zip(self.v) {
+kernel! {
+    fn sgd_step<'a>(_: S, sgd: &'a Sgd, p: &'a mut [f32], g: &'a [f32], v: &'a mut [f32]) {
+        let Sgd { lr, momentum, kind, weight_decay, gradient_scale } = *sgd;
+        let is_nesterov = kind == Momentum::Nesterov;
+        let ahead = if is_nesterov { momentum } else { 0.0 };
+        let now = if is_nesterov { 1.0 } else { 0.0 };
+        for ((p, g), v) in p.iter_mut().zip(g).zip(v) {
             let g = g * gradient_scale + weight_decay * *p;
             *v = momentum * *v + g;
-            let step = if kind == Momentum::Classical {
-                *v
-            } else {
-                now * g + ahead * *v
-            };
+            let step = if is_nesterov { now * g + ahead * *v } else { *v };
             *p -= lr * step;
         }
     }
@@ -198,7 +161,7 @@ pub fn sum_of_squares(x: &[f32]) -> f64 {
     let path = SimdPath::current();
     let parts: Vec<f64> = x
         .par_chunks(CHUNK)
-        .map(|x| dispatch::run(path, SumOfSquares(x)))
+        .map(|x| dispatch::run(path, sum_chunk_of_squares(x)))
         .collect();
     parts.iter().sum()
 }
@@ -213,15 +176,11 @@ pub fn clip_factor(norm: f64, max: f64) -> f32 {
     (max / (norm + 1e-6)).min(1.0) as f32
 }
 
-struct SumOfSquares<'a>(&'a [f32]);
-
-impl Kernel for SumOfSquares<'_> {
-    type Output = f64;
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> f64 {
+kernel! {
+    fn sum_chunk_of_squares<'a>(_: S, x: &'a [f32]) -> f64 {
         // Sixteen sums side by side, whatever the vector length, so that every path adds in the same order.
         let mut sums = [0.0f64; 16];
-        let chunks = self.0.chunks_exact(16);
+        let chunks = x.chunks_exact(16);
         let rest = chunks.remainder();
         for x in chunks {
             for i in 0..16 {

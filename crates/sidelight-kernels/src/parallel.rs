@@ -17,6 +17,10 @@ unsafe impl Sync for SharedMut {}
 /// `write` must write every one of them, and read none before.
 pub(crate) unsafe fn written(len: usize, write: impl FnOnce(SharedMut)) -> Vec<f32> {
     let mut numbers = Vec::with_capacity(len);
+    // In tests a number that is forgotten is not a number.
+    if cfg!(debug_assertions) {
+        numbers.resize(len, f32::NAN);
+    }
     write(SharedMut(numbers.as_mut_ptr()));
     // SAFETY: the capacity is at least `len`, and by the caller's promise all are written.
     unsafe { numbers.set_len(len) };

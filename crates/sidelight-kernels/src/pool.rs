@@ -1,7 +1,7 @@
 //! Pooling over windows of pixels, channel by channel.
 
 use crate::dispatch::{self, SimdPath};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, kernel};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -70,6 +70,16 @@ impl Pool2d {
         assert_eq!(output, self.output_len(), "the output's length");
     }
 
+    /// The windows to average: pixels beyond the image count as zeros.
+    fn averages(&self) -> Windows {
+        Windows {
+            input: [self.in_h, self.in_w, self.channels],
+            rows: (0..self.out_h()).map(|o| self.covered(0, o)).collect(),
+            cols: (0..self.out_w()).map(|o| self.covered(1, o)).collect(),
+            weight: Some(1.0 / (self.kernel[0] * self.kernel[1]) as f32),
+        }
+    }
+
     /// The rows (or columns, `axis` 1) of the input under window `o`.
     fn covered(&self, axis: usize, o: usize) -> Range<usize> {
         let len = if axis == 0 { self.in_h } else { self.in_w };
@@ -109,16 +119,7 @@ pub fn max_pool_forward(p: &Pool2d, x: &[f32], y: &mut [f32], argmax: Option<&mu
         return;
     }
     let work = |line: usize, y: &mut [f32], argmax: Option<&mut [u8]>| {
-        dispatch::run(
-            path,
-            MaxLine {
-                p,
-                x,
-                line,
-                y,
-                argmax,
-            },
-        );
+        dispatch::run(path, max_line(p, x, line, y, argmax));
     };
     match argmax {
         None => y
@@ -133,42 +134,38 @@ pub fn max_pool_forward(p: &Pool2d, x: &[f32], y: &mut [f32], argmax: Option<&mu
     }
 }
 
-/// One line of the output.
-struct MaxLine<'a> {
-    p: &'a Pool2d,
-    x: &'a [f32],
-    line: usize,
-    y: &'a mut [f32],
-    argmax: Option<&'a mut [u8]>,
-}
-
 /// Channels handled at once: their best values and places stay in registers or the first cache.
 const BLOCK: usize = 64;
 
-impl Kernel for MaxLine<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(mut self, _: S) {
-        let p = self.p;
+kernel! {
+    /// One `line` of the output.
+    fn max_line<'a>(
+        _: S,
+        p: &'a Pool2d,
+        x: &'a [f32],
+        line: usize,
+        y: &'a mut [f32],
+        argmax: Option<&'a mut [u8]>,
+    ) {
+        let mut argmax = argmax;
         let c = p.channels;
-        let (image, oy) = (self.line / p.out_h(), self.line % p.out_h());
+        let (image, oy) = (line / p.out_h(), line % p.out_h());
         for ox in 0..p.out_w() {
             let (rows, cols) = (p.covered(0, oy), p.covered(1, ox));
             for first in (0..c).step_by(BLOCK) {
                 let n = (c - first).min(BLOCK);
                 let mut best = [f32::NEG_INFINITY; BLOCK];
-                let place = |y: usize, x: usize| {
-                    ((y + p.padding[0] - oy * p.stride[0]) * p.kernel[1] + x + p.padding[1]
-                        - ox * p.stride[1]) as u32
+                let place = |row: usize, col: usize| {
+                    let tap = [row + p.padding[0] - oy * p.stride[0], col + p.padding[1] - ox * p.stride[1]];
+                    (tap[0] * p.kernel[1] + tap[1]) as u32
                 };
                 let mut at = [place(rows.start, cols.start); BLOCK];
-                for y in rows.clone() {
-                    for x in cols.clone() {
-                        let from = ((image * p.in_h + y) * p.in_w + x) * c + first;
-                        let here = place(y, x);
-                        for ((best, at), &v) in
-                            best.iter_mut().zip(&mut at).zip(&self.x[from..from + n])
-                        {
+                for row in rows.clone() {
+                    for col in cols.clone() {
+                        let from = ((image * p.in_h + row) * p.in_w + col) * c + first;
+                        let here = place(row, col);
+                        let pixel = &x[from..from + n];
+                        for ((best, at), &v) in best.iter_mut().zip(&mut at).zip(pixel) {
                             // Not a number wins, as in PyTorch, so that it is not hidden.
                             let better = v > *best || v.is_nan();
                             *best = if better { v } else { *best };
@@ -177,8 +174,8 @@ impl Kernel for MaxLine<'_> {
                     }
                 }
                 let to = ox * c + first;
-                self.y[to..to + n].copy_from_slice(&best[..n]);
-                if let Some(argmax) = &mut self.argmax {
+                y[to..to + n].copy_from_slice(&best[..n]);
+                if let Some(argmax) = &mut argmax {
                     for (a, at) in argmax[to..to + n].iter_mut().zip(&at) {
                         *a = *at as u8;
                     }
@@ -202,45 +199,31 @@ pub fn max_pool_backward(p: &Pool2d, dy: &[f32], argmax: &[u8], dx: &mut [f32]) 
         return;
     }
     dx.par_chunks_mut(row).enumerate().for_each(|(line, dx)| {
-        dispatch::run(
-            path,
-            MaxLineBackward {
-                p,
-                dy,
-                argmax,
-                line,
-                dx,
-            },
-        );
+        dispatch::run(path, max_line_backward(p, dy, argmax, line, dx));
     });
 }
 
-/// One line of the input.
-struct MaxLineBackward<'a> {
-    p: &'a Pool2d,
-    dy: &'a [f32],
-    argmax: &'a [u8],
-    line: usize,
-    dx: &'a mut [f32],
-}
-
-impl Kernel for MaxLineBackward<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let p = self.p;
+kernel! {
+    /// One `line` of the input.
+    fn max_line_backward<'a>(
+        _: S,
+        p: &'a Pool2d,
+        dy: &'a [f32],
+        argmax: &'a [u8],
+        line: usize,
+        dx: &'a mut [f32],
+    ) {
         let c = p.channels;
         let (out_h, out_w) = (p.out_h(), p.out_w());
-        let (image, y) = (self.line / p.in_h, self.line % p.in_h);
-        self.dx.fill(0.0);
-        for (x, dx) in self.dx.chunks_exact_mut(c).enumerate() {
+        let (image, y) = (line / p.in_h, line % p.in_h);
+        dx.fill(0.0);
+        for (x, dx) in dx.chunks_exact_mut(c).enumerate() {
             for oy in p.windows(0, y, out_h) {
                 for ox in p.windows(1, x, out_w) {
-                    let tap =
-                        (y + p.padding[0] - oy * p.stride[0]) * p.kernel[1] + x + p.padding[1]
-                            - ox * p.stride[1];
+                    let row = y + p.padding[0] - oy * p.stride[0];
+                    let tap = row * p.kernel[1] + x + p.padding[1] - ox * p.stride[1];
                     let from = ((image * out_h + oy) * out_w + ox) * c;
-                    let (dy, argmax) = (&self.dy[from..from + c], &self.argmax[from..from + c]);
+                    let (dy, argmax) = (&dy[from..from + c], &argmax[from..from + c]);
                     for ((dx, dy), &a) in dx.iter_mut().zip(dy).zip(argmax) {
                         *dx += if usize::from(a) == tap { *dy } else { 0.0 };
                     }
@@ -261,14 +244,7 @@ impl Kernel for MaxLineBackward<'_> {
 /// When a length does not fit.
 pub fn average_pool_forward(p: &Pool2d, x: &[f32], y: &mut [f32]) {
     p.check(x.len(), y.len());
-    let weight = 1.0 / (p.kernel[0] * p.kernel[1]) as f32;
-    let windows = Windows {
-        input: [p.in_h, p.in_w, p.channels],
-        rows: (0..p.out_h()).map(|o| p.covered(0, o)).collect(),
-        cols: (0..p.out_w()).map(|o| p.covered(1, o)).collect(),
-        weight: Some(weight),
-    };
-    windows.forward(x, y);
+    p.averages().forward(x, y);
 }
 
 /// The gradient of [`average_pool_forward`].
@@ -278,14 +254,7 @@ pub fn average_pool_forward(p: &Pool2d, x: &[f32], y: &mut [f32]) {
 /// When a length does not fit.
 pub fn average_pool_backward(p: &Pool2d, dy: &[f32], dx: &mut [f32]) {
     p.check(dx.len(), dy.len());
-    let weight = 1.0 / (p.kernel[0] * p.kernel[1]) as f32;
-    let windows = Windows {
-        input: [p.in_h, p.in_w, p.channels],
-        rows: (0..p.out_h()).map(|o| p.covered(0, o)).collect(),
-        cols: (0..p.out_w()).map(|o| p.covered(1, o)).collect(),
-        weight: Some(weight),
-    };
-    windows.backward(dy, dx);
+    p.averages().backward(dy, dx);
 }
 
 /// The shape of a pooling to a fixed output size.
@@ -376,7 +345,7 @@ impl Windows {
         let path = SimdPath::current();
         y.par_chunks_mut(self.rows.len() * self.cols.len() * c)
             .zip(x.par_chunks(h * w * c))
-            .for_each(|(y, x)| dispatch::run(path, AverageImage { of: self, x, y }));
+            .for_each(|(y, x)| dispatch::run(path, average_image(self, x, y)));
     }
 
     fn backward(&self, dy: &[f32], dx: &mut [f32]) {
@@ -388,36 +357,27 @@ impl Windows {
         let path = SimdPath::current();
         dx.par_chunks_mut(h * w * c)
             .zip(dy.par_chunks(self.rows.len() * self.cols.len() * c))
-            .for_each(|(dx, dy)| dispatch::run(path, AverageImageBackward { of: self, dy, dx }));
+            .for_each(|(dx, dy)| dispatch::run(path, average_image_backward(self, dy, dx)));
     }
 }
 
-struct AverageImage<'a> {
-    of: &'a Windows,
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Kernel for AverageImage<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let [_, w, c] = self.of.input;
-        let mut windows = self.y.chunks_exact_mut(c);
-        for rows in &self.of.rows {
-            for cols in &self.of.cols {
-                let y = windows.next().expect("one output per window");
+kernel! {
+    fn average_image<'a>(_: S, windows: &'a Windows, x: &'a [f32], y: &'a mut [f32]) {
+        let [_, w, c] = windows.input;
+        let mut outputs = y.chunks_exact_mut(c);
+        for rows in &windows.rows {
+            for cols in &windows.cols {
+                let y = outputs.next().expect("one output per window");
                 y.fill(0.0);
                 for row in rows.clone() {
-                    for x in
-                        self.x[(row * w + cols.start) * c..(row * w + cols.end) * c].chunks_exact(c)
-                    {
+                    let seen = &x[(row * w + cols.start) * c..(row * w + cols.end) * c];
+                    for x in seen.chunks_exact(c) {
                         for (y, x) in y.iter_mut().zip(x) {
                             *y += x;
                         }
                     }
                 }
-                let weight = self.of.weight(rows, cols);
+                let weight = windows.weight(rows, cols);
                 for y in y {
                     *y *= weight;
                 }
@@ -426,27 +386,18 @@ impl Kernel for AverageImage<'_> {
     }
 }
 
-struct AverageImageBackward<'a> {
-    of: &'a Windows,
-    dy: &'a [f32],
-    dx: &'a mut [f32],
-}
-
-impl Kernel for AverageImageBackward<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let [_, w, c] = self.of.input;
-        self.dx.fill(0.0);
-        let mut windows = self.dy.chunks_exact(c);
-        for rows in &self.of.rows {
-            for cols in &self.of.cols {
-                let dy = windows.next().expect("one output per window");
-                let weight = self.of.weight(rows, cols);
+kernel! {
+    fn average_image_backward<'a>(_: S, windows: &'a Windows, dy: &'a [f32], dx: &'a mut [f32]) {
+        let [_, w, c] = windows.input;
+        dx.fill(0.0);
+        let mut outputs = dy.chunks_exact(c);
+        for rows in &windows.rows {
+            for cols in &windows.cols {
+                let dy = outputs.next().expect("one output per window");
+                let weight = windows.weight(rows, cols);
                 for row in rows.clone() {
-                    for dx in self.dx[(row * w + cols.start) * c..(row * w + cols.end) * c]
-                        .chunks_exact_mut(c)
-                    {
+                    let seen = &mut dx[(row * w + cols.start) * c..(row * w + cols.end) * c];
+                    for dx in seen.chunks_exact_mut(c) {
                         for (dx, dy) in dx.iter_mut().zip(dy) {
                             *dx += dy * weight;
                         }

@@ -152,6 +152,41 @@ pub(crate) trait Kernel {
     fn run<S: Simd>(self, s: S) -> Self::Output;
 }
 
+/// Writes a computation for every instruction set as a function of the token `s`.
+///
+/// `kernel! { fn double<'a>(s: S, x: &'a mut [f32]) { … } }` makes a function `double(x)`, which computes nothing: it
+/// returns the operands as a [`Kernel`]. [`crate::dispatch::run`] runs that on a path, [`Simd::kernel`] inside another.
+macro_rules! kernel {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident<$life:lifetime $(, const $n:ident: usize)*>(
+            $s:tt: S $(, $operand:ident: $type:ty)* $(,)?
+        ) $(-> $output:ty)? $body:block
+    ) => {
+        $(#[$meta])*
+        #[inline(always)]
+        $vis fn $name<$life $(, const $n: usize)*>(
+            $($operand: $type),*
+        ) -> impl Kernel<Output = kernel!(@output $($output)?)> {
+            struct Operands<$life $(, const $n: usize)*> {
+                $($operand: $type),*
+            }
+            impl<$life $(, const $n: usize)*> Kernel for Operands<$life $(, $n)*> {
+                type Output = kernel!(@output $($output)?);
+                #[inline(always)]
+                fn run<S: Simd>(self, $s: S) -> Self::Output {
+                    let Operands { $($operand),* } = self;
+                    $body
+                }
+            }
+            Operands::<$life $(, $n)*> { $($operand),* }
+        }
+    };
+    (@output) => { () };
+    (@output $output:ty) => { $output };
+}
+pub(crate) use kernel;
+
 /// A computation on a tile of `R` rows, `R` a constant so that the tile lives in registers. `run` must be
 /// `#[inline(always)]`.
 pub(crate) trait RowTile {

@@ -14,7 +14,7 @@
 )]
 
 use crate::activation::Epilogue;
-use crate::simd::{Kernel, RowTile, Simd};
+use crate::simd::{Kernel, RowTile, Simd, kernel};
 
 /// The most rows of any instruction set's tile.
 pub(crate) const MAX_ROWS: usize = 14;
@@ -99,13 +99,7 @@ pub(crate) unsafe fn sum_over_channels<S: Simd>(
         let columns = (panels.columns - first).min(2 * S::LANES);
         let words = &panels.words[panel * panels.len..][..panels.len];
         // SAFETY: forwarded from the caller; the pixels are a part of the caller's.
-        s.kernel(Tile {
-            rows: &part,
-            panel: words.as_ptr(),
-            target: &target,
-            first_column: first,
-            columns,
-        });
+        s.kernel(tile(&part, words.as_ptr(), &target, first, columns));
     };
     if range.len() * panels.len * 4 <= CACHED_BYTES {
         // Pixel by pixel: the output is written as one stream.
@@ -124,26 +118,16 @@ pub(crate) unsafe fn sum_over_channels<S: Simd>(
     }
 }
 
-/// One tile. Made only by [`sum_over_channels`], whose caller vouches for the memory.
-struct Tile<'a> {
-    rows: &'a Rows<'a>,
-    panel: *const f32,
-    target: &'a Target<'a>,
-    first_column: usize,
-    columns: usize,
-}
-
-impl Kernel for Tile<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Tile {
-            rows,
-            panel,
-            target,
-            first_column,
-            columns,
-        } = self;
+kernel! {
+    /// One tile. Made only by [`sum_over_channels`], whose caller vouches for the memory.
+    fn tile<'a>(
+        s: S,
+        rows: &'a Rows<'a>,
+        panel: *const f32,
+        target: &'a Target<'a>,
+        first_column: usize,
+        columns: usize,
+    ) {
         let n = rows.pixels.len();
         let mut bias = [0.0f32; MAX_COLUMNS];
         if let Some(b) = target.bias {
@@ -164,26 +148,11 @@ impl Kernel for Tile<'_> {
                 }
             };
         }
+        let (bias, outs) = (&bias, &outs);
         if columns > S::LANES {
-            s.tile(
-                n,
-                PixelTile::<2> {
-                    rows,
-                    panel,
-                    bias: &bias,
-                    outs: &outs,
-                },
-            );
+            s.tile(n, PixelTile::<2> { rows, panel, bias, outs });
         } else {
-            s.tile(
-                n,
-                PixelTile::<1> {
-                    rows,
-                    panel,
-                    bias: &bias,
-                    outs: &outs,
-                },
-            );
+            s.tile(n, PixelTile::<1> { rows, panel, bias, outs });
         }
         if !direct {
             // SAFETY: the tile wrote whole vectors for all `columns` of each pixel; the output is the caller's.

@@ -1,14 +1,10 @@
 //! Every path of every convolution against the plain reference, over odd shapes.
 
 use proptest::prelude::*;
-use sidelight_kernels::conv::{
-    Precision, conv2d_backward_input_bf16, conv2d_backward_weight_bf16, conv2d_forward_bf16,
-    conv2d_input_gradient, conv2d_output,
-};
 use sidelight_kernels::{
-    Activation, Conv2d, Epilogue, Linear, PackedConv2d, SimdPath, conv2d_backward_bias,
-    conv2d_backward_input, conv2d_backward_weight, conv2d_forward, linear_backward_bias,
-    linear_backward_input, linear_backward_weight, linear_forward, reference, with_path,
+    Activation, Conv2d, Epilogue, Linear, PackedConv2d, Precision, SimdPath, conv2d_bias_gradient,
+    conv2d_input_gradient, conv2d_output, conv2d_weight_gradient, linear_bias_gradient,
+    linear_input_gradient, linear_output, linear_weight_gradient, reference, with_path,
 };
 
 /// Numbers in [-1, 1) from a seed; exact in few digits, so that nothing depends on a generator's version.
@@ -108,16 +104,13 @@ fn check(c: &Conv2d) {
     assert!(distance(&rounded.0, &plain) < 1e-2 && distance(&rounded.1, &dx_expected) < 1e-2);
     for path in paths() {
         with_path(path, || {
-            // Results overwrite whatever was there.
-            let mut y = vec![f32::NAN; c.output_len()];
-            conv2d_forward(c, &x, &w, None, Epilogue::NONE, &mut y);
+            // Outputs begin as NaN where assertions are on.
+            let y = conv2d_output(c, Precision::F32, &x, &w, None, Epilogue::NONE);
             assert!(
                 error(&y, &plain) < 1e-5,
                 "{path:?} {c:?} forward {}",
                 error(&y, &plain)
             );
-            let own = conv2d_output(c, Precision::F32, &x, &w, None, Epilogue::NONE);
-            assert_eq!(own, y, "{path:?} {c:?} in memory of its own");
 
             for activation in [Activation::None, Activation::Relu, Activation::Silu] {
                 let expected: Vec<f64> = plain
@@ -134,50 +127,30 @@ fn check(c: &Conv2d) {
                     activation,
                     residual: Some(&residual),
                 };
-                y.fill(f32::NAN);
-                conv2d_forward(c, &x, &w, Some(&bias), epilogue, &mut y);
+                let y = conv2d_output(c, Precision::F32, &x, &w, Some(&bias), epilogue);
                 assert!(
                     error(&y, &expected) < 1e-5,
                     "{path:?} {c:?} {activation:?} {}",
                     error(&y, &expected)
                 );
-                y.fill(f32::NAN);
-                PackedConv2d::new(c, &w, Some(&bias)).forward(
-                    [c.batch, c.in_h, c.in_w],
-                    &x,
-                    epilogue,
-                    &mut y,
-                );
-                assert!(
-                    error(&y, &expected) < 1e-5,
-                    "{path:?} {c:?} packed {activation:?}"
-                );
-                let own = PackedConv2d::new(c, &w, Some(&bias)).output(
-                    [c.batch, c.in_h, c.in_w],
-                    &x,
-                    epilogue,
-                );
-                assert_eq!(own, y, "{path:?} {c:?} packed, in memory of its own");
+                let packed = PackedConv2d::new(c, Precision::F32, &w, Some(&bias));
+                let own = packed.output([c.batch, c.in_h, c.in_w], &x, epilogue);
+                assert_eq!(own, y, "{path:?} {c:?} packed {activation:?}");
             }
 
-            let mut dx = vec![f32::NAN; c.input_len()];
-            conv2d_backward_input(c, &dy, &w, &mut dx);
+            let dx = conv2d_input_gradient(c, Precision::F32, &dy, &w);
             assert!(
                 error(&dx, &dx_expected) < 1e-5,
                 "{path:?} {c:?} dx {}",
                 error(&dx, &dx_expected)
             );
-            let own = conv2d_input_gradient(c, Precision::F32, &dy, &w);
-            assert_eq!(own, dx, "{path:?} {c:?} dx in memory of its own");
-            let mut dw = vec![f32::NAN; c.weight_len()];
-            conv2d_backward_weight(c, &x, &dy, &mut dw);
+            let dw = conv2d_weight_gradient(c, Precision::F32, &x, &dy);
             assert!(
                 error(&dw, &dw_expected) < 1e-5,
                 "{path:?} {c:?} dw {}",
                 error(&dw, &dw_expected)
             );
-            let mut db = vec![f32::NAN; c.out_c];
-            conv2d_backward_bias(c, &dy, &mut db);
+            let db = conv2d_bias_gradient(c, &dy);
             let db_expected: Vec<f64> = (0..c.out_c)
                 .map(|k| {
                     dy.iter()
@@ -189,22 +162,19 @@ fn check(c: &Conv2d) {
                 .collect();
             assert!(error(&db, &db_expected) < 1e-5, "{path:?} {c:?} db");
 
-            y.fill(f32::NAN);
-            conv2d_forward_bf16(c, &x, &w, None, Epilogue::NONE, &mut y);
+            let y = conv2d_output(c, Precision::Bf16, &x, &w, None, Epilogue::NONE);
             assert!(
                 error(&y, &rounded.0) < 1e-5,
                 "{path:?} {c:?} bf16 forward {}",
                 error(&y, &rounded.0)
             );
-            dx.fill(f32::NAN);
-            conv2d_backward_input_bf16(c, &dy, &w, &mut dx);
+            let dx = conv2d_input_gradient(c, Precision::Bf16, &dy, &w);
             assert!(
                 error(&dx, &rounded.1) < 1e-5,
                 "{path:?} {c:?} bf16 dx {}",
                 error(&dx, &rounded.1)
             );
-            dw.fill(f32::NAN);
-            conv2d_backward_weight_bf16(c, &x, &dy, &mut dw);
+            let dw = conv2d_weight_gradient(c, Precision::Bf16, &x, &dy);
             assert!(
                 error(&dw, &rounded.2) < 1e-5,
                 "{path:?} {c:?} bf16 dw {}",
@@ -306,10 +276,11 @@ fn unequal_kernels_strides_and_paddings_equal_the_reference() {
 fn an_empty_batch_gives_empty_results_and_zero_gradients() {
     let c = conv(0, [5, 5], [3, 4], 3, 1, 1);
     let w = numbers(c.weight_len(), 1);
-    conv2d_forward(&c, &[], &w, None, Epilogue::NONE, &mut []);
-    conv2d_backward_input(&c, &[], &w, &mut []);
-    let mut dw = vec![f32::NAN; c.weight_len()];
-    conv2d_backward_weight(&c, &[], &[], &mut dw);
+    let y = conv2d_output(&c, Precision::F32, &[], &w, None, Epilogue::NONE);
+    let dx = conv2d_input_gradient(&c, Precision::F32, &[], &w);
+    assert!(y.is_empty() && dx.is_empty());
+    let dw = conv2d_weight_gradient(&c, Precision::F32, &[], &[]);
+    assert_eq!(dw.len(), c.weight_len());
     assert!(dw.iter().all(|v| *v == 0.0));
 }
 
@@ -317,14 +288,8 @@ fn an_empty_batch_gives_empty_results_and_zero_gradients() {
 #[should_panic(expected = "the weight has 7 numbers")]
 fn a_weight_of_the_wrong_length_is_refused() {
     let c = conv(1, [5, 5], [3, 4], 3, 1, 1);
-    conv2d_forward(
-        &c,
-        &numbers(c.input_len(), 1),
-        &[0.0; 7],
-        None,
-        Epilogue::NONE,
-        &mut vec![0.0; c.output_len()],
-    );
+    let x = numbers(c.input_len(), 1);
+    let _ = conv2d_output(&c, Precision::F32, &x, &[0.0; 7], None, Epilogue::NONE);
 }
 
 #[test]
@@ -332,16 +297,14 @@ fn not_a_number_is_not_hidden() {
     let c = conv(1, [4, 4], [4, 8], 3, 1, 1);
     let mut x = numbers(c.input_len(), 1);
     x[20] = f32::NAN;
-    let mut y = vec![0.0; c.output_len()];
+    let w = numbers(c.weight_len(), 2);
+    // Written everywhere: the NaN is the input's, not that of an output which nothing has touched.
+    let finite = numbers(c.input_len(), 1);
+    let y = conv2d_output(&c, Precision::F32, &finite, &w, None, Epilogue::NONE);
+    assert!(y.iter().all(|v| v.is_finite()));
     for activation in [Activation::Relu, Activation::Relu6] {
-        conv2d_forward(
-            &c,
-            &x,
-            &numbers(c.weight_len(), 2),
-            None,
-            Epilogue::activation(activation),
-            &mut y,
-        );
+        let epilogue = Epilogue::activation(activation);
+        let y = conv2d_output(&c, Precision::F32, &x, &w, None, epilogue);
         assert!(y.iter().any(|v| v.is_nan()), "{activation:?}");
     }
 }
@@ -378,13 +341,14 @@ fn linear_layers_equal_the_reference() {
         .collect();
     for path in paths() {
         with_path(path, || {
-            let (mut y, mut dx, mut dw) =
-                (vec![0.0; 19 * 45], vec![0.0; 19 * 70], vec![0.0; 45 * 70]);
-            let mut db = vec![0.0; 45];
-            linear_forward(&l, &x, &w, Some(&b), Epilogue::NONE, &mut y);
-            linear_backward_input(&l, &dy, &w, &mut dx);
-            linear_backward_weight(&l, &x, &dy, &mut dw);
-            linear_backward_bias(&l, &dy, &mut db);
+            let y = linear_output(&l, &x, &w, Some(&b), Epilogue::NONE);
+            let dx = linear_input_gradient(&l, &dy, &w);
+            let dw = linear_weight_gradient(&l, &x, &dy);
+            let db = linear_bias_gradient(&l, &dy);
+            let db_expected: Vec<f64> = (0..45)
+                .map(|j| dy.iter().skip(j).step_by(45).map(|v| f64::from(*v)).sum())
+                .collect();
+            assert!(error(&db, &db_expected) < 1e-5);
             assert!(
                 error(&y, &y_expected) < 1e-5
                     && error(&dx, &dx_expected) < 1e-5
@@ -423,14 +387,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
                     .build()
                     .expect("a pool");
                 pool.install(|| {
-                    let (mut y, mut dx, mut dw) = (
-                        vec![0.0; c.output_len()],
-                        vec![0.0; c.input_len()],
-                        vec![0.0; c.weight_len()],
-                    );
-                    conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y);
-                    conv2d_backward_input(&c, &dy, &w, &mut dx);
-                    conv2d_backward_weight(&c, &x, &dy, &mut dw);
+                    let y = conv2d_output(&c, Precision::F32, &x, &w, None, Epilogue::NONE);
+                    let dx = conv2d_input_gradient(&c, Precision::F32, &dy, &w);
+                    let dw = conv2d_weight_gradient(&c, Precision::F32, &x, &dy);
                     (y, dx, dw)
                 })
             })
@@ -491,10 +450,9 @@ proptest! {
     fn gradients_are_adjoint_to_forward(c in shapes(), seed in 0u64..1000) {
         let (x, w) = (numbers(c.input_len(), seed), numbers(c.weight_len(), seed + 1));
         let dy = numbers(c.output_len(), seed + 2);
-        let (mut y, mut dx, mut dw) = (vec![0.0; c.output_len()], vec![0.0; c.input_len()], vec![0.0; c.weight_len()]);
-        conv2d_forward(&c, &x, &w, None, Epilogue::NONE, &mut y);
-        conv2d_backward_input(&c, &dy, &w, &mut dx);
-        conv2d_backward_weight(&c, &x, &dy, &mut dw);
+        let y = conv2d_output(&c, Precision::F32, &x, &w, None, Epilogue::NONE);
+        let dx = conv2d_input_gradient(&c, Precision::F32, &dy, &w);
+        let dw = conv2d_weight_gradient(&c, Precision::F32, &x, &dy);
         let scale = (dot(&y, &y) * dot(&dy, &dy)).sqrt().max(1.0);
         prop_assert!((dot(&dy, &y) - dot(&dx, &x)).abs() / scale < 1e-5);
         prop_assert!((dot(&dy, &y) - dot(&dw, &w)).abs() / scale < 1e-5);

@@ -10,10 +10,18 @@ use sidelight_kernels::pool::{
     average_pool_backward, average_pool_forward, max_pool_backward, max_pool_forward,
 };
 use sidelight_kernels::{
-    Activation, Among, BatchNorm, BatchNormGradients, Conv2d, Epilogue, SimdPath, affine,
-    batch_norm_backward, batch_norm_forward, batch_norm_gradients, batch_norm_output,
-    conv2d_forward, fold_batch_norm, reference, with_path,
+    Activation, BatchNorm, BatchNormOutput, BatchStatistics, Conv2d, Epilogue, Precision, SimdPath,
+    StatisticsReducer, affine, batch_norm_gradients, batch_norm_output, conv2d_output,
+    fold_batch_norm, reference, with_path,
 };
+
+fn statistics(output: &BatchNormOutput) -> BatchStatistics<'_> {
+    BatchStatistics {
+        mean: &output.mean,
+        var: &output.var,
+        n_rows: output.n_rows,
+    }
+}
 
 fn numbers(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -142,49 +150,27 @@ fn check_norm(rows: usize, c: usize, activation: Activation, with_residual: bool
     for path in paths() {
         with_path(path, || {
             let what = |name: &str| format!("{path:?} {rows}x{c} {activation:?} {name}");
-            let (mut y, mut mean, mut var) = (vec![f32::NAN; rows * c], vec![0.0; c], vec![0.0; c]);
-            batch_norm_forward(&norm, &x, &mut y, &mut mean, &mut var);
-            assert_near(&y, &expected.y, 3e-5, &what("y"));
+            let output = batch_norm_output(&norm, None, &x);
+            assert_near(&output.y, &expected.y, 3e-5, &what("y"));
             let (m, v) = reference::moments(&x, c);
-            assert_near(&mean, &m, 1e-5, &what("mean"));
-            assert_near(&var, &v, 1e-5, &what("var"));
-            let (own, n) = batch_norm_output(&norm, None, &x, &mut mean, &mut var);
-            assert_eq!(own, y, "{}", what("y in memory of its own"));
-            assert_eq!(n, rows as f64);
-            let (mut dx, mut dr) = (vec![f32::NAN; rows * c], vec![f32::NAN; rows * c]);
-            let (mut dg, mut db) = (vec![0.0; c], vec![0.0; c]);
-            let gradients = BatchNormGradients {
-                dx: &mut dx,
-                d_gamma: &mut dg,
-                d_beta: &mut db,
-                d_residual: Some(&mut dr),
-            };
-            batch_norm_backward(&norm, &x, &dy, &mean, &var, gradients);
-            assert_near(&dr, &expected.d_residual, 3e-5, &what("residual gradient"));
-            assert_near(&dx, &expected.dx, 1e-4, &what("dx"));
-            assert_near(&dg, &expected.d_gamma, 1e-4, &what("gamma gradient"));
-            assert_near(&db, &expected.d_beta, 1e-4, &what("beta gradient"));
-            let mut again = vec![f32::NAN; rows * c];
-            let gradients = BatchNormGradients {
-                dx: &mut again,
-                d_gamma: &mut dg,
-                d_beta: &mut db,
-                d_residual: None,
-            };
-            batch_norm_backward(&norm, &x, &dy, &mean, &var, gradients);
-            assert_eq!(again, dx);
-            for wants_residual in [true, false] {
-                let own = batch_norm_gradients(
-                    &norm,
-                    None,
-                    &x,
-                    &dy,
-                    (&mean, &var),
-                    (&mut dg, &mut db),
-                    wants_residual,
-                );
-                assert_eq!(own, (dx.clone(), wants_residual.then(|| dr.clone())));
-            }
+            assert_near(&output.mean, &m, 1e-5, &what("mean"));
+            assert_near(&output.var, &v, 1e-5, &what("var"));
+            assert_eq!(output.n_rows, rows as f64);
+            let all = batch_norm_gradients(&norm, None, statistics(&output), &x, &dy, true);
+            let d_residual = all.d_residual.as_ref().unwrap();
+            assert_near(d_residual, &expected.d_residual, 3e-5, &what("residual"));
+            assert_near(&all.dx, &expected.dx, 1e-4, &what("dx"));
+            assert_near(
+                &all.d_gamma,
+                &expected.d_gamma,
+                1e-4,
+                &what("gamma gradient"),
+            );
+            assert_near(&all.d_beta, &expected.d_beta, 1e-4, &what("beta gradient"));
+            let mut without = all.clone();
+            without.d_residual = None;
+            let some = batch_norm_gradients(&norm, None, statistics(&output), &x, &dy, false);
+            assert_eq!(some, without);
         });
     }
 }
@@ -220,18 +206,8 @@ fn batch_norms_of_parts_are_one_of_the_whole() {
         residual: Some(residual),
         activation: Activation::Relu,
     };
-    let mut y = vec![0.0; rows * c];
-    let (mut mean, mut var) = (vec![0.0; c], vec![0.0; c]);
-    batch_norm_forward(&norm(&residual), &x, &mut y, &mut mean, &mut var);
-    let mut dx = vec![0.0; rows * c];
-    let (mut d_gamma, mut d_beta) = (vec![0.0; c], vec![0.0; c]);
-    let gradients = BatchNormGradients {
-        dx: &mut dx,
-        d_gamma: &mut d_gamma,
-        d_beta: &mut d_beta,
-        d_residual: None,
-    };
-    batch_norm_backward(&norm(&residual), &x, &dy, &mean, &var, gradients);
+    let whole = batch_norm_output(&norm(&residual), None, &x);
+    let of_whole = batch_norm_gradients(&norm(&residual), None, statistics(&whole), &x, &dy, false);
 
     // A third part is there for its place alone: rows of its own, and no gradient.
     let (filler, nothing) = (random(6, 3 * c), vec![0.0; 3 * c]);
@@ -254,39 +230,36 @@ fn batch_norms_of_parts_are_one_of_the_whole() {
     for sum in [&collect as &dyn Fn(&mut [f64]), &give] {
         found.clear();
         for (x, _, residual, counts) in parts {
-            let (mut mean, mut var) = (vec![0.0; c], vec![0.0; c]);
-            let among = Some(Among { sum, counts });
-            let (y, n) = batch_norm_output(&norm(residual), among, x, &mut mean, &mut var);
-            found.push((n, y, mean, var));
+            let reducer = Some(StatisticsReducer { sum, counts });
+            found.push(batch_norm_output(&norm(residual), reducer, x));
         }
     }
-    near(&[&found[0].1[..], &found[1].1[..]].concat(), &y);
-    for (n, _, of_mean, of_var) in &found {
-        assert_eq!(*n, rows as f64);
-        near(of_mean, &mean);
-        near(of_var, &var);
+    near(&[&found[0].y[..], &found[1].y[..]].concat(), &whole.y);
+    for part in &found {
+        assert_eq!(part.n_rows, rows as f64);
+        near(&part.mean, &whole.mean);
+        near(&part.var, &whole.var);
     }
     all.borrow_mut().fill(0.0);
     let mut found = Vec::new();
     for sum in [&collect as &dyn Fn(&mut [f64]), &give] {
         found.clear();
         for (x, dy, residual, counts) in parts {
-            let (mut d_gamma, mut d_beta) = (vec![0.0; c], vec![0.0; c]);
-            let among = Some((Among { sum, counts }, rows as f64));
-            let to = (&mut d_gamma[..], &mut d_beta[..]);
-            let statistics = (&mean[..], &var[..]);
-            let (dx, _) =
-                batch_norm_gradients(&norm(residual), among, x, dy, statistics, to, false);
-            found.push((dx, d_gamma, d_beta));
+            let reducer = Some(StatisticsReducer { sum, counts });
+            let (norm, statistics) = (norm(residual), statistics(&whole));
+            found.push(batch_norm_gradients(
+                &norm, reducer, statistics, x, dy, false,
+            ));
         }
     }
-    near(&[&found[0].0[..], &found[1].0[..]].concat(), &dx);
-    assert_eq!(found[2].0, nothing);
-    let both = |of: &dyn Fn(usize) -> Vec<f32>| -> Vec<f32> {
-        of(0).iter().zip(of(1)).map(|(a, b)| a + b).collect()
-    };
-    near(&both(&|part| found[part].1.clone()), &d_gamma);
-    near(&both(&|part| found[part].2.clone()), &d_beta);
+    near(&[&found[0].dx[..], &found[1].dx[..]].concat(), &of_whole.dx);
+    assert_eq!(found[2].dx, nothing);
+    let both = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
+    near(
+        &both(&found[0].d_gamma, &found[1].d_gamma),
+        &of_whole.d_gamma,
+    );
+    near(&both(&found[0].d_beta, &found[1].d_beta), &of_whole.d_beta);
 }
 
 #[test]
@@ -305,9 +278,8 @@ fn a_variance_survives_a_mean_a_thousand_times_larger() {
         residual: None,
         activation: Activation::None,
     };
-    let (mut y, mut mean, mut var) = (vec![0.0; x.len()], vec![0.0; 3], vec![0.0; 3]);
-    batch_norm_forward(&norm, &x, &mut y, &mut mean, &mut var);
-    assert_near(&var, &expected, 1e-5, "var");
+    let output = batch_norm_output(&norm, None, &x);
+    assert_near(&output.var, &expected, 1e-5, "var");
 }
 
 #[test]
@@ -340,8 +312,7 @@ fn a_folded_norm_equals_convolving_then_normalising() {
         residual: None,
         activation: Activation::None,
     };
-    let mut conv = vec![0.0; c.output_len()];
-    conv2d_forward(&c, &x, &w, Some(&bias), Epilogue::NONE, &mut conv);
+    let conv = conv2d_output(&c, Precision::F32, &x, &w, Some(&bias), Epilogue::NONE);
     let expected: Vec<f64> = conv
         .iter()
         .enumerate()
@@ -354,15 +325,8 @@ fn a_folded_norm_equals_convolving_then_normalising() {
         })
         .collect();
     let (w, bias) = fold_batch_norm(&norm, &mean, &var, &w, Some(&bias));
-    let mut y = vec![0.0; c.output_len()];
-    conv2d_forward(
-        &c,
-        &x,
-        &w,
-        Some(&bias),
-        Epilogue::activation(Activation::Relu),
-        &mut y,
-    );
+    let relu = Epilogue::activation(Activation::Relu);
+    let y = conv2d_output(&c, Precision::F32, &x, &w, Some(&bias), relu);
     assert_near(&y, &expected, 1e-5, "folded");
 }
 

@@ -15,7 +15,7 @@ use sidelight::report::{
     Card, ComparisonPage, DemoArm, DemoPage, DemoRow, Detail, Outcome, PointMark, RunPage,
     ShowPage, ShowRow, Thumbnail, ValueMark, page,
 };
-use sidelight::run::{LogLine, curves, write_whole};
+use sidelight::run::{Event, curves, write_whole};
 use sidelight::statistics::Interval;
 use sidelight::task::{Prediction, Task};
 
@@ -172,14 +172,15 @@ fn point_cards(n: usize, spread: f32, chance: &mut Chance) -> Vec<Card> {
 }
 
 /// A log as training writes it: a loss that falls, a rate that rises and falls.
-fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<LogLine> {
+fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<Event> {
     let steps = 27;
-    let mut lines = vec![LogLine::Plan {
+    let mut lines = vec![Event::Plan {
         rows_train: 856,
         rows_valid: 214,
         steps_per_epoch: steps,
         epochs,
         n_parameters: 310_000,
+        backbone: "resnet18".into(),
     }];
     for epoch in 1..=epochs {
         for step in 1..=steps {
@@ -190,19 +191,23 @@ fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<
             } else {
                 (1.0 + ((along - 0.25) / 0.75 * std::f64::consts::PI).cos()) / 2.0
             };
-            lines.push(LogLine::Step {
+            lines.push(Event::Step {
                 epoch,
                 total_step,
                 loss: 1.0,
                 learning_rate: 2e-3 * rate,
                 images_per_second: 80.0,
                 input_bound: 0.05,
+                step,
+                steps,
+                total_steps: epochs * steps,
+                seconds_left: 0.0,
             });
         }
         let loss = |floor: f64, chance: &mut Chance| {
             floor + 0.9 * (-0.35 * epoch as f64).exp() * (1.0 + 0.05 * chance.normal())
         };
-        lines.push(LogLine::Epoch {
+        lines.push(Event::Epoch {
             epoch,
             total_step: epoch * steps,
             rows: 0,

@@ -17,7 +17,7 @@ use burn::tensor::{Distribution, Tensor};
 use serde::Deserialize;
 use sidelight::config::TrainConfig;
 use sidelight::loss::Loss;
-use sidelight::network::{Context, Network, backbone};
+use sidelight::network::{BackboneWeights, Context, Network, backbone};
 
 use sidelight::tensor::{Device, Precision};
 use sidelight::train::optimizer::{Gradients, Method, Optimizer};
@@ -57,8 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         backbone::named(&work.backbone)?,
         N_CLASSES,
         work.size,
-        None,
-        0,
+        BackboneWeights::Seed(0),
         &device,
     )?;
     network.precision = Precision::of(&TrainConfig {
@@ -130,14 +129,12 @@ impl Trainer {
         let loss = self
             .loss
             .mean(output, self.target.clone(), self.mask.clone());
-        let gradients = Gradients::take(&network.root, "", loss.backward());
+        let gradients = Gradients::take(&network, loss.backward());
         let rates = Rates {
             rate: 1e-3,
             momentum: 0.9,
         };
-        network.root = self
-            .optimizer
-            .step(network.root, "", &gradients, rates, 1.0);
+        network = self.optimizer.step(network, &gradients, rates, 1.0);
         network.apply_statistics(context.statistics, 0.1);
         network
     }

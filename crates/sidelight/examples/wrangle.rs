@@ -1,58 +1,50 @@
-//! A pretrained network, wrangled by hand: a layer before its first, metadata into its head, trained on points.
+//! A pretrained network, wrangled by hand: a layer before its first, metadata into its head, trained on keypoints.
 //! The same in TOML: `wrangle.toml` beside this file (`sidelight train crates/sidelight/examples/wrangle.toml …`).
 //!
 //! ```text
 //! cargo run --release -p sidelight --example wrangle -- DATA/frl_faces/metadata.csv WEIGHTS/mobilenet_v2-b0353104.pth
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+#![allow(clippy::print_stdout, reason = "an example prints what it found")]
 
 use std::error::Error;
-use std::sync::atomic::AtomicBool;
 
-use sidelight::config::Config;
-use sidelight::network::layer::{Layer, Linear, MetadataSource, Scale};
-use sidelight::network::{Network, Plan, backbone};
-use sidelight::tensor::Device;
-use sidelight::train::{Event, Journal, Session, fit};
+use sidelight::Config;
+use sidelight::config::{MetadataKind, TargetConfig};
+use sidelight::network::layer::{Layer, Linear, Scale};
+use sidelight::network::{Architecture, Edit};
+use sidelight::train::Session;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut next = |what| arguments.next().ok_or(format!("which {what}?"));
-    let (table, weights) = (next("table")?, next("weights")?);
-    let device = Device::flex().autodiff();
+    let faces = TargetConfig::keypoints(["x0..y188"]);
+    let config = Config::new(next("table")?, faces)
+        .with_metadata("gender", MetadataKind::Categorical)
+        .with_metadata("age", MetadataKind::Continuous)
+        .with_metadata("ethnicity", MetadataKind::Categorical)
+        .with_metadata("set", MetadataKind::Categorical)
+        .with_weights(next("file of weights")?)
+        .with_backbone("mobilenet_v2")
+        .with_epochs(20);
+    Ok(run(&config)?)
+}
 
-    // The rows, their points, their metadata as numbers: what the TOML says of the table.
-    let config = "bench/configs/frl_faces.toml".as_ref();
-    let config = Config::read(config, &[format!("data.table={table}")])?;
-    let (mut session, _) = Session::new(&config, &device)?;
-    let row = MetadataSource::of(&session.feed.source.encoder);
-
-    // torchvision's MobileNetV2 with its own classifier, which is called `classifier.1`.
-    let mobilenet = backbone::named("mobilenet_v2")?;
-    let size = config.train.size;
-    let mut network = Network::original(mobilenet, 1000, size, Some(weights.as_ref()), 0, &device)?;
-    let balance = Scale {
-        features: 3,
-        start: 1.0,
-    };
-    network.prepend("", "balance", Layer::Scale(balance), 0)?;
-    let parts = [("image", Plan::leaf(Layer::Identity)), ("row", row.plan())];
-    let join = ("join", Plan::with(Layer::Concat, parts));
-    let points = Layer::Linear(Linear::new(0, session.task.n_outputs()).zeros());
-    network.replace(
-        "classifier.1",
-        Plan::sequence([join, ("fc", points.into())]),
-        0,
-    )?;
-
-    // Frozen at first are the pretrained layers; what is new starts at the mean of the points.
-    network.backbone.retain(|name| name == "features");
-    network.start_from(&session.feed.mean_target()?);
-    session.network = network;
-    let mut say = |_: Event| {};
-    let mut journal = Journal::new(&mut say, None, None);
-    let (session, _) = fit(session, &mut journal, &AtomicBool::new(false))?;
+/// Trains the wrangled network and prints its scores.
+pub fn run(config: &Config) -> sidelight::Result<()> {
+    let mut session = Session::from_config(config)?;
+    let sides = [
+        ("image", Layer::Identity.into()),
+        ("row", session.metadata_layer()),
+    ];
+    session.edit([
+        // A learned balance of the three colours, before everything.
+        Edit::prepend("balance", Scale::default()),
+        // The features and the row side by side, and one linear layer that takes both.
+        Edit::replace("fusion", Architecture::with(Layer::Concat, sides)),
+        Edit::replace("head", Linear::new(session.n_outputs()).zeros()),
+    ])?;
+    let session = session.fit()?;
     println!("{:?}", session.score()?.1.values);
     Ok(())
 }

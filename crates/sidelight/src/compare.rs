@@ -38,54 +38,82 @@ pub mod arm;
 mod design;
 mod features;
 mod job;
+mod job_store;
 mod page;
-mod shelf;
+mod queue;
 mod variant;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::Result;
 use crate::evidence::Evidence;
-use crate::ranks::{Ranks, agree, gather_numbers, met_alone, same};
+use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error, gather_numbers};
+use crate::run::{ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_whole};
 use crate::train::FeatureCache;
 
 use answer::Answer;
 use design::{Design, Job};
-use features::{Features, Given};
-use shelf::Shelf;
+use job_store::{ANSWER, JobStore, PREDICTIONS, REPORT};
+use queue::Jobs;
 
-/// How a comparison is made, where it goes, and who watches it.
+/// How a comparison is made, where it goes, and who watches it. A path is options enough: all else then has its default.
 pub struct CompareOptions<'a> {
     /// The folder: `compare.json`, `out_of_fold.csv`, `report.html`, and `jobs/` to go on from.
     pub out: PathBuf,
-    /// What to do with results that are already there.
+    /// What to do with results that are already there. Default: [`Earlier::Reuse`].
     pub earlier: Earlier,
-    /// Parts that rows are divided into; each is held out once. Default: 5.
+    /// Number of folds; each is held out once. Default: 5.
     pub folds: usize,
-    /// Divisions, each trained with a seed of its own. Default: 1.
+    /// How often the rows are divided into folds anew, each time with a seed of its own. Default: 1.
     pub seeds: usize,
-    /// Names of arms; none: all that the configuration suggests (see [`arm::Arm::named`]).
+    /// Names of arms. Default: all that the configuration suggests (see [`arm::Arm::named`]).
     pub arms: Vec<String>,
-    /// What arms are compared by; `None`: the task's main metric.
+    /// The metric that arms are compared by. Default: the task's main metric.
     pub metric: Option<String>,
-    /// Quick or full.
+    /// Whether everything is trained, or only heads over a frozen backbone. Default: [`Speed::Full`].
     pub speed: Speed,
-    /// All of it, or a share.
+    /// All jobs, or a share of them. Default: [`Work::All`].
     pub work: Work,
-    /// Where features of frozen layers are kept from one run to the next; `None`: nowhere.
+    /// Where features of frozen layers are cached from one run to the next. Default: nowhere.
     pub cache: Option<FeatureCache>,
-    /// Who takes part; all write to the same folder.
+    /// Who takes part; all write to the same folder. Default: [`Alone`].
     pub ranks: Arc<dyn Ranks>,
-    /// Set by anyone (Ctrl-C, say): it stops after the step that it is in, and keeps what is finished.
-    pub stop: &'a AtomicBool,
-    /// Called with everything that happens.
-    pub on_event: &'a mut dyn FnMut(Event),
+    /// Once it is set (by Ctrl-C, say), the comparison stops after the current step and keeps what is finished.
+    /// Default: never.
+    pub stop: Option<&'a AtomicBool>,
+    /// Called with everything that happens. Default: nobody is told.
+    pub on_event: Option<&'a mut dyn FnMut(Event)>,
+}
+
+impl CompareOptions<'_> {
+    /// A comparison in this folder, all else by default.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self {
+            out: out.into(),
+            earlier: Earlier::default(),
+            folds: 5,
+            seeds: 1,
+            arms: Vec::new(),
+            metric: None,
+            speed: Speed::default(),
+            work: Work::default(),
+            cache: None,
+            ranks: Arc::new(Alone),
+            stop: None,
+            on_event: None,
+        }
+    }
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for CompareOptions<'_> {
+    fn from(out: &P) -> Self {
+        Self::new(out.as_ref())
+    }
 }
 
 impl std::fmt::Debug for CompareOptions<'_> {
@@ -212,6 +240,22 @@ pub enum Compared {
 
 /// Trains all arms on the same folds and says whether the metadata helps.
 ///
+/// The options are a path, the folder of the comparison, or [`CompareOptions`].
+///
+/// # Example
+///
+/// ```no_run
+/// use sidelight::Config;
+/// use sidelight::compare::Compared;
+/// use sidelight::config::TargetConfig;
+///
+/// let config = Config::new("houses.csv", TargetConfig::regression("price"));
+/// if let Compared::Answer(evidence) = sidelight::compare(&config, "runs/answer")? {
+///     println!("{}", evidence.verdict.sentence);
+/// }
+/// # Ok::<(), sidelight::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`Error::NoSuchArm`](crate::Error::NoSuchArm),
@@ -219,11 +263,12 @@ pub enum Compared {
 /// metric, [`Error::OutputNotEmpty`](crate::Error::OutputNotEmpty), [`Error::JobDiffers`](crate::Error::JobDiffers),
 /// all that a table and a configuration can be wrong in. Later: those of
 /// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).
-pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared> {
+pub fn compare<'a>(config: &Config, options: impl Into<CompareOptions<'a>>) -> Result<Compared> {
+    let options = options.into();
     let ranks = Arc::clone(&options.ranks);
-    let design = agree(&*ranks, Design::new(config, &options))?;
-    same(&*ranks, "comparison", &design.digest_of_all()?)?;
-    let shelf = open(&*ranks, &options)?;
+    let design = all_or_none(&*ranks, Design::new(config, &options))?;
+    all_equal(&*ranks, "comparison", &design.digest_of_all()?)?;
+    let store = open(&*ranks, &options)?;
     let CompareOptions {
         work,
         cache,
@@ -231,8 +276,13 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
         on_event,
         ..
     } = options;
+    let (mut nobody, never) = (|_| {}, AtomicBool::new(false));
+    let on_event: &mut dyn FnMut(Event) = match on_event {
+        Some(on_event) => on_event,
+        None => &mut nobody,
+    };
     let jobs = design.jobs();
-    let (todo, n_kept) = agree(&*ranks, todo(&design, &shelf, &jobs, work))?;
+    let (todo, n_kept) = all_or_none(&*ranks, todo(&design, &store, &jobs, work))?;
     on_event(Event::Plan {
         arms: design
             .arms
@@ -241,7 +291,7 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
             .collect(),
         rows: design.dataset.len(),
         folds: design.n_folds(),
-        seeds: design.parts.len(),
+        seeds: design.fold_rows.len(),
         jobs: jobs.len(),
         kept: n_kept,
         todo: todo.len(),
@@ -251,8 +301,16 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
         .iter()
         .for_each(|remark| on_event(Event::Remark(remark.clone())));
 
-    let own = train_all(&design, &shelf, &todo, cache, &ranks, stop, on_event)
-        .map_err(|error| met_alone(&*ranks, error))?;
+    let todo_jobs = Jobs {
+        design: &design,
+        store: &store,
+        todo: &todo,
+        ranks: &ranks,
+        stop: stop.unwrap_or(&never),
+    };
+    let own = todo_jobs
+        .train(cache, on_event)
+        .map_err(|error| as_collective_error(&*ranks, error))?;
     let n_new: f64 = gather_numbers(&*ranks, &[own as f64]).iter().sum();
     let (done, jobs) = (n_kept + n_new as usize, jobs.len());
     if done < n_kept + todo.len() {
@@ -261,43 +319,94 @@ pub fn compare(config: &Config, options: CompareOptions<'_>) -> Result<Compared>
     if let Work::Share { .. } = work {
         return Ok(Compared::Share { done, jobs });
     }
-    let mut answer = || {
-        // What is weighed is read back, so that a result is the same whoever made it.
-        let finished = shelf.all(&design)?;
-        on_event(Event::Weighing);
-        let answer = Answer::of(&design, &finished)?;
-        answer.write(&design, &shelf)?;
-        Ok(Compared::Answer(Box::new(answer.evidence)))
-    };
     let answered = match ranks.is_first() {
-        true => answer(),
+        true => answer(&design, &store, on_event).map(|evidence| Compared::Answer(evidence.into())),
         false => Ok(Compared::Share { done, jobs }),
     };
-    agree(&*ranks, answered)
+    all_or_none(&*ranks, answered)
 }
 
 /// The folder, made by the first rank before any other looks at it.
-fn open(ranks: &dyn Ranks, options: &CompareOptions<'_>) -> Result<Shelf> {
+fn open(ranks: &dyn Ranks, options: &CompareOptions<'_>) -> Result<JobStore> {
     let first = ranks.is_first().then(|| {
-        let shelf = Shelf::open(&options.out, options.earlier)?;
-        shelf.forget_claims()?;
-        Ok(shelf)
+        let store = JobStore::open(&options.out, options.earlier)?;
+        store.forget_claims()?;
+        Ok(store)
     });
-    let first = agree(ranks, first.transpose())?;
-    let shelf = first.map_or_else(|| Shelf::open(&options.out, Earlier::Reuse), Ok);
-    agree(ranks, shelf)
+    let first = all_or_none(ranks, first.transpose())?;
+    let store = first.map_or_else(|| JobStore::open(&options.out, Earlier::Reuse), Ok);
+    all_or_none(ranks, store)
+}
+
+/// What all jobs say together, written as `compare.json`, `out_of_fold.csv` and `report.html`.
+fn answer(design: &Design, store: &JobStore, on_event: &mut dyn FnMut(Event)) -> Result<Evidence> {
+    // What is weighed is read back, so that a result is the same whoever made it.
+    let finished = store.all(design)?;
+    on_event(Event::Weighing);
+    let answer = Answer::new(design, &finished)?;
+    write_predictions(design, &answer, &store.path(PREDICTIONS))?;
+    let title = store.dir().display().to_string();
+    let html = page::page(design, &answer, &title)?.html();
+    write_whole(&store.path(REPORT), |file| file.write_all(html.as_bytes()))?;
+    let file = AnswerFile {
+        evidence: &answer.evidence,
+        speed: design.speed,
+        remarks: &design.remarks,
+    };
+    let mut text = serde_json::to_vec_pretty(&file).expect("the evidence has string keys");
+    text.push(b'\n');
+    write_whole(&store.path(ANSWER), |file| file.write_all(&text))?;
+    Ok(answer.evidence)
+}
+
+/// `compare.json`.
+#[derive(Serialize)]
+struct AnswerFile<'a> {
+    #[serde(flatten)]
+    evidence: &'a Evidence,
+    speed: Speed,
+    remarks: &'a [String],
+}
+
+/// One line an arm, seed and row.
+fn write_predictions(design: &Design, answer: &Answer, path: &Path) -> Result<()> {
+    let mut extras = vec![Extra::Target];
+    if design.dataset.groups.is_some() {
+        extras.insert(0, Extra::Group);
+    }
+    let labels = [
+        ("arm", ColumnKind::Text),
+        ("seed", ColumnKind::Integer),
+        ("fold", ColumnKind::Integer),
+    ];
+    let mut writer = PredictionsWriter::with_labels(path, &design.task, &extras, &labels)?;
+    let rows: Vec<usize> = (0..design.dataset.len()).collect();
+    for arm in &answer.arms {
+        for (seed, predictions) in arm.predictions.iter().enumerate() {
+            let written = prediction_rows(&design.dataset, &rows, predictions, None);
+            for (row, written) in written.enumerate() {
+                let labels = [
+                    Value::Text(arm.name.as_str().into()),
+                    Value::Integer(seed as i64 + 1),
+                    Value::Integer(i64::from(design.folds[seed][row]) + 1),
+                ];
+                writer.write_labelled(&labels, &[written])?;
+            }
+        }
+    }
+    writer.finish()
 }
 
 /// The jobs to do now, and how many of all are done.
 fn todo<'a>(
     design: &Design,
-    shelf: &Shelf,
+    store: &JobStore,
     jobs: &'a [Job],
     work: Work,
 ) -> Result<(Vec<&'a Job>, usize)> {
     let (mut todo, mut n_kept) = (Vec::new(), 0);
     for (at, job) in jobs.iter().enumerate() {
-        let is_kept = shelf.get(design, job)?.is_some();
+        let is_kept = store.get(design, job)?.is_some();
         let is_mine = match work {
             Work::All => true,
             Work::Share { index, of } => at % of.max(1) == index,
@@ -309,134 +418,4 @@ fn todo<'a>(
         }
     }
     Ok((todo, n_kept))
-}
-
-/// Does the jobs; how many were finished before someone asked to stop.
-///
-/// A full training keeps all cores busy, and jobs are done one after another. The heads of a quick one are too small
-/// for that, and as many jobs are done at once as there are threads.
-fn train_all(
-    design: &Design,
-    shelf: &Shelf,
-    todo: &[&Job],
-    cache: Option<FeatureCache>,
-    ranks: &Arc<dyn Ranks>,
-    stop: &AtomicBool,
-    on_event: &mut dyn FnMut(Event),
-) -> Result<usize> {
-    if todo.is_empty() {
-        return Ok(0);
-    }
-    let mut features = Features::new(design, cache, Arc::clone(ranks))?;
-    if features.prepare(design, todo, stop, on_event)? == Given::Stopped {
-        return Ok(0);
-    }
-    let queue = Queue {
-        design,
-        shelf,
-        todo,
-        features,
-        ranks: &**ranks,
-        stop,
-        begun: Instant::now(),
-        next: AtomicUsize::new(0),
-        done: AtomicUsize::new(0),
-    };
-    let n_threads = match design.speed {
-        Speed::Full => 1,
-        Speed::Quick => rayon::current_num_threads().min(todo.len()),
-    };
-    if n_threads < 2 {
-        queue.work(on_event)?;
-    } else {
-        queue.work_on(n_threads, on_event)?;
-    }
-    Ok(queue.done.into_inner())
-}
-
-/// Jobs to be done, by one or several threads of one or several ranks.
-struct Queue<'a> {
-    design: &'a Design,
-    shelf: &'a Shelf,
-    todo: &'a [&'a Job],
-    features: Features,
-    ranks: &'a dyn Ranks,
-    stop: &'a AtomicBool,
-    begun: Instant,
-    next: AtomicUsize,
-    done: AtomicUsize,
-}
-
-impl Queue<'_> {
-    fn work(&self, on_event: &mut dyn FnMut(Event)) -> Result<()> {
-        while !self.stop.load(Ordering::Relaxed) {
-            let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = self.todo.get(at) else { break };
-            // Ranks go through the same jobs in the same order: each is done by who comes to it first.
-            let is_mine = self.ranks.is_alone() || self.shelf.claim(job)?;
-            if !is_mine {
-                continue;
-            }
-            on_event(Event::Job {
-                name: job.to_string(),
-                number: at + 1,
-                of: self.todo.len(),
-                seconds_left: self.seconds_left(at),
-            });
-            let found = job::run(self.design, job, &self.features, self.stop, on_event);
-            let Some(finished) = found.inspect_err(|_| self.end())? else {
-                break;
-            };
-            self.shelf.put(job, &finished).inspect_err(|_| self.end())?;
-            self.done.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Several threads at it; what they say is said from this one.
-    fn work_on(&self, n_threads: usize, on_event: &mut dyn FnMut(Event)) -> Result<()> {
-        std::thread::scope(|scope| {
-            let (tell, told) = mpsc::channel();
-            let threads: Vec<_> = (0..n_threads)
-                .map(|_| {
-                    let tell = tell.clone();
-                    scope.spawn(move || {
-                        // Steps of several jobs at once would say nothing. Nobody listens only when all is over.
-                        let mut tell = |event| {
-                            if !matches!(event, Event::Step { .. }) {
-                                let _ = tell.send(event);
-                            }
-                        };
-                        // Kernels that wait for each other's threads cost more than these heads do.
-                        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-                            Ok(own) => own.install(|| self.work(&mut tell)),
-                            Err(_) => self.work(&mut tell),
-                        }
-                    })
-                })
-                .collect();
-            drop(tell);
-            told.iter().for_each(on_event);
-            let ended = threads.into_iter().map(|thread| {
-                let ended = thread.join();
-                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            });
-            ended.collect::<Vec<_>>().into_iter().collect()
-        })
-    }
-
-    /// No further job begins.
-    fn end(&self) {
-        self.next.store(self.todo.len(), Ordering::Relaxed);
-    }
-
-    /// From how long the jobs before this one took: those that are done, of several ranks those that were taken.
-    fn seconds_left(&self, at: usize) -> Option<f64> {
-        let done = match self.ranks.is_alone() {
-            true => self.done.load(Ordering::Relaxed),
-            false => at,
-        };
-        let per_job = self.begun.elapsed().as_secs_f64() / done.max(1) as f64;
-        (done > 0).then(|| per_job * (self.todo.len() - done) as f64)
-    }
 }

@@ -1,14 +1,14 @@
 //! A trained model as files that other programs run: ONNX, or the weights alone as safetensors.
 //!
-//! [`onnx`] writes one graph that does all that [`Model::predict`](crate::predict::Model::predict) does but decode the
+//! [`onnx`] writes one graph that does all that [`Model::predict`] does but decode the
 //! file: resize and normalisation, the encoding of the metadata with its flags and *unknown* slots, the network, and
 //! the way back to class names, pixels of the image, values in their own unit.
 //!
 //! # Why by hand
 //!
 //! Burn's exporter (`burn-onnx`) records a forward pass: it sees the network only, in the shapes of one sample, and
-//! takes ten minutes to build. Our network is plain data ([`Layer`](crate::network::Layer) is an enum), so that the
-//! walk is one exhaustive match: a new layer does not compile until it is said what it is in ONNX. The batch is free,
+//! takes ten minutes to build. Our network is plain data ([`Layer`](crate::network::Layer) is an enum), and each
+//! layer's file says what it is in ONNX: a new layer does not compile until it does. The batch is free,
 //! nodes and weights carry our paths, and what comes before and after the network is in the graph too. The file is
 //! protobuf, written by `prost` from the few messages that we fill.
 //!
@@ -17,14 +17,9 @@
 //! Operators of opset 17 and `ai.onnx.ml` 3, IR version 8: ONNX Runtime from 1.12 on. What only training does (dropout,
 //! auxiliary outputs, hidden metadata) is not there.
 
-mod fusion;
-mod graph;
 mod image;
-mod layer;
 mod metadata;
-mod network;
 mod output;
-mod proto;
 
 use std::fmt;
 use std::path::Path;
@@ -34,10 +29,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::predict::{Model, reads_image};
+use crate::model::Model;
+use crate::network::GraphMetadata;
+use crate::onnx::{Graph, proto};
 use crate::run::write_whole;
 use crate::task::Task;
-use graph::Graph;
 
 /// Operators of the default domain are those of this version.
 pub const OPSET: i64 = 17;
@@ -105,7 +101,7 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
     let inputs = input_names(&columns, &own);
     let mut graph = Graph::new(own.into_iter().chain(inputs.iter().cloned()));
 
-    let reads_image = reads_image(model.config.model.arm);
+    let reads_image = model.reads_image();
     let (pixels, mut sides) = match reads_image {
         true => {
             let (pixels, sides) = image::read(&mut graph, &preprocess, image);
@@ -113,7 +109,7 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
         }
         false => (None, None),
     };
-    let is_points = matches!(model.task, Task::Keypoints { .. });
+    let is_points = matches!(*model.task, Task::Keypoints { .. });
     if is_points && sides.is_none() {
         sides = Some(image::read_sides(&mut graph));
     }
@@ -122,9 +118,9 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
             let missing = &model.config.data.missing;
             metadata::read(&mut graph, &model.encoder, &inputs, missing)?
         }
-        false => metadata::Encoded::default(),
+        false => GraphMetadata::default(),
     };
-    let output = network::write(&mut graph, &network, pixels, &encoded)?;
+    let output = network.write_onnx(&mut graph, pixels, &encoded)?;
     output::write(
         &mut graph,
         &model.task,

@@ -1,8 +1,8 @@
 //! The network: plain data, a tree of named layers.
 //!
-//! - [`Plan`], [`Layer`]: what a network is, without numbers; written as JSON or TOML;
-//! - [`shape`]: every shape, inferred from the plan before anything runs;
-//! - [`Node`]: the plan with its parameters, a Burn module; paths into it, its edits ([`Edit`]);
+//! - [`Architecture`], [`Layer`]: what a network is, without numbers; written as JSON or TOML;
+//! - [`shape`]: every shape, inferred from the architecture before anything runs;
+//! - [`Node`]: the architecture with its parameters, a Burn module; paths into it, its edits ([`Edit`]);
 //! - [`backbone`]: the published networks; [`fusion`]: how metadata joins them; [`head`];
 //! - [`weights`]: files of weights, read without executing anything;
 //! - [`Network`]: all of it together, from a configuration to predictions.
@@ -11,15 +11,16 @@
 //! torch's classifier removed, then `fusion` and `head`. A path, a checkpoint's key, an edit and
 //! a parameter group are one string, as in `layer4.1.conv2.weight`.
 
+mod architecture;
 pub mod backbone;
 mod build;
 mod edit;
 pub mod fusion;
 pub mod head;
 pub mod layer;
+mod onnx;
 pub mod parameter;
 mod path;
-mod plan;
 mod run;
 pub mod shape;
 pub mod state;
@@ -36,16 +37,17 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sidelight_kernels::keep_awake;
 
-pub use edit::Edit;
+pub use architecture::Architecture;
+pub use build::BackboneWeights;
+pub use edit::{Edit, Edits};
 pub use layer::{Constructors, Custom, CustomLayer, Layer};
+pub(crate) use onnx::GraphMetadata;
 pub use parameter::{
     Freeze, Parameter, ParameterKind, ParameterSpec, ParameterValue, Parameters, Start,
 };
 pub use path::matches;
-pub use plan::Plan;
 pub use shape::{Inferred, Shape};
 pub use tree::Node;
-pub(crate) use tree::join;
 pub use value::{BatchStatistics, Context, MetadataTensors, Mode, Value, Walk};
 
 use crate::encode::Embedding;
@@ -109,7 +111,7 @@ impl InputSpec {
 pub struct ParameterInfo {
     /// Its path: the key in a file of weights.
     pub path: String,
-    /// Its shape.
+    /// Length of each axis.
     pub shape: Vec<usize>,
     /// Whether training changes it by its gradient.
     pub trainable: bool,
@@ -156,6 +158,24 @@ impl Network {
     /// # Panics
     ///
     /// Where the images are not of that shape, or the context lacks the metadata that the network reads.
+    ///
+    /// # Example
+    ///
+    /// Ten logits for each of two images:
+    ///
+    /// ```
+    /// use burn::tensor::Tensor;
+    /// use sidelight::network::{BackboneWeights, Context, Network, backbone};
+    /// use sidelight::tensor::Device;
+    ///
+    /// let device = Device::flex();
+    /// let backbone = backbone::named("small_cnn")?;
+    /// let network = Network::original(backbone, 10, 64, BackboneWeights::Seed(0), &device)?;
+    /// let images = Tensor::<4>::zeros([2, 3, 64, 64], &device);
+    /// let logits = network.forward(Some(images), &mut Context::evaluate(None));
+    /// assert_eq!(logits.dims(), [2, 10]);
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
     pub fn forward(&self, images: Option<Tensor<4>>, context: &mut Context) -> Tensor<2> {
         self.forward_taps(images, context, &[]).0
     }
@@ -236,7 +256,7 @@ impl Network {
 
     /// Whether some layer reads the rows' metadata.
     pub fn reads_metadata(&self) -> bool {
-        self.root.plan().reads_metadata()
+        self.root.architecture().reads_metadata()
     }
 
     /// Whether it was built to do without the image of a row: some layer leaves it out while training.
@@ -411,22 +431,21 @@ impl Network {
         }
     }
 
-    /// Lets training start from these outputs instead of zeros: sets the offset of the layer that puts them out.
+    /// Lets training start from these outputs instead of zeros: sets the bias of the layer that puts them out.
     /// Returns whether there is one; an edited head may have none.
     ///
     /// # Source
     ///
-    /// Lin et al. 2017, "Focal loss", arXiv:1708.02002, section 3.3: a last layer whose offset already says how common
+    /// Lin et al. 2017, "Focal loss", arXiv:1708.02002, section 3.3: a last layer whose bias already says how common
     /// the classes are does not spend its first steps on learning that.
     pub fn start_from(&mut self, outputs: &[f32]) -> bool {
-        let Some(offset) = self.root.last_offset() else {
-            return false;
-        };
-        if offset.shape() != [outputs.len()] {
-            return false;
+        match self.root.last_bias() {
+            Some(bias) if bias.shape() == [outputs.len()] => {
+                bias.set_values(outputs.to_vec());
+                true
+            }
+            _ => false,
         }
-        offset.set_values(outputs.to_vec());
-        true
     }
 
     /// Every shape, parameter count and number of products, for an image of the network's own size.
@@ -435,7 +454,7 @@ impl Network {
     ///
     /// As [`shape::infer`]; a network that was built or edited here has passed it already.
     pub fn inspect(&self) -> Result<Vec<Inferred>> {
-        shape::infer(&mut self.root.plan(), self.input.shape())
+        shape::infer(&mut self.root.architecture(), self.input.shape())
     }
 
     /// The architecture as JSON: everything but the numbers.
@@ -451,7 +470,7 @@ impl Network {
             input: self.input.clone(),
             backbone: self.backbone.clone(),
             frozen,
-            root: self.root.plan(),
+            root: self.root.architecture(),
         };
         serde_json::to_value(description).expect("a description has string keys and finite numbers")
     }
@@ -486,12 +505,9 @@ impl Network {
             source,
         })?;
         constructors.apply(&mut root)?;
-        shape::infer(&mut root, input.shape())?;
         let mut network = Self {
-            root: Node::new(&root, "", Start::Zeros, device),
             backbone,
-            input,
-            precision: Precision::F32,
+            ..Self::new(root, input, Start::Zeros, device)?
         };
         let frozen: std::collections::HashSet<String> = frozen.into_iter().collect();
         network.root.each_parameter_mut("", &mut |path, parameter| {
@@ -511,7 +527,7 @@ struct Description {
     backbone: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     frozen: Vec<String>,
-    root: Plan,
+    root: Architecture,
 }
 
 /// The tree's. Where this trait is in scope, `network.freeze(pattern)` is written

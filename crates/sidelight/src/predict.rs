@@ -1,230 +1,168 @@
-//! A trained model on rows that it has not seen.
-//!
-//! [`Model`] is everything that a prediction needs: the network, what encodes the metadata, what prepares the
-//! images, what the outputs mean. It is stored as two files, JSON and safetensors; nothing in them is executed.
+//! A trained model on rows that it has not seen: a data set, rows that come one at a time, a table of any length.
 
-pub mod batch;
 mod predictor;
-mod store;
 mod table;
-mod together;
 
 pub use predictor::{Predictor, ReadyRow};
-
-pub(crate) use together::gather;
-
 pub use table::{BadRows, Progress, TableOptions, TableOutcome, predict_table};
+
+pub use crate::batch::Predictions;
+pub use crate::model::Model;
 
 use std::sync::Arc;
 
-use burn::module::Module;
-use burn::tensor::Tensor;
-use rayon::prelude::*;
-
 use crate::augment::Augment;
-use crate::config::{Arm, Config, Normalizer};
-use crate::dataset::{Dataset, Targets};
-use crate::encode::{Encoder, Unseen};
+use crate::batch::{Batch, device, evaluate as evaluate_batches, gather, image_sizes, score};
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
-use crate::image::facts;
-use crate::loader::{BadImage, Loader, LoaderOptions, Plan, Preprocess, Source};
+use crate::loader::{BadImage, Loader, LoaderOptions, Plan};
 use crate::loss::{Loss, Weights};
-use crate::metric::{self, Metrics};
-use crate::network::{Context, Network};
+use crate::metric::Metrics;
 use crate::ranks::{Alone, Ranks};
-use crate::task::{Prediction, Task};
-
-use batch::{Batch, decode, shared};
-
-/// Everything that a prediction needs.
-#[derive(Debug, Clone)]
-pub struct Model {
-    /// What it was made with.
-    pub config: Config,
-    /// What its outputs mean.
-    pub task: Task,
-    /// What encodes metadata.
-    pub encoder: Encoder,
-    /// The network.
-    pub network: Network,
-}
-
-/// Predictions of the rows of a data set.
-#[derive(Debug, Clone, Default)]
-pub struct Predictions {
-    /// One a row; `None`: its image could not be read.
-    pub predictions: Vec<Option<Prediction>>,
-    /// The rows that have none, and why.
-    pub problems: Vec<(usize, Arc<Error>)>,
-    /// Loss of each row, where the data set has targets; NaN where the row's is not known.
-    pub losses: Option<Vec<f32>>,
-    /// What of the metadata training had not seen.
-    pub unseen: Unseen,
-}
+use crate::task::Prediction;
 
 /// How rows are predicted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PredictOptions {
+pub struct PredictOptions<'a> {
     /// Threads, and memory for images to come.
     pub loader: LoaderOptions,
-    /// Looks at each image: the first at it as it is, each other at it changed at random as in training (`[augment]`), by
-    /// the number of the look and the row alone. A row's prediction is the mean ([`Task::mean`]), its points mapped back;
-    /// its loss is that of the first look. A model of metadata alone looks once. Default: 1.
+    /// Passes over each image, test-time augmentation: the first sees it as it is, each other changed at random as in
+    /// training (`[augment]`), by the number of the pass and the row alone. A row's prediction is the mean
+    /// ([`Task::mean`](crate::task::Task::mean)), its points mapped back; its loss is that of the first pass. A model of
+    /// metadata alone makes one pass. Default: 1.
     ///
     /// # Source
     ///
     /// Test-time augmentation, Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks",
     /// section 4.1. Departs from fastai's `tta`, where the image as it is has a weight of its own (`beta`): a plain mean.
-    pub looks: usize,
+    pub tta_passes: usize,
+    /// Who takes part: each rank predicts its share of the rows, and all get all, to the last bit what one would have
+    /// predicted. Default: [`Alone`].
+    pub ranks: &'a dyn Ranks,
+    /// Called with the rows done and all rows, each counted once a pass. Default: nobody is told.
+    pub on_progress: Option<&'a mut dyn FnMut(usize, usize)>,
 }
 
-impl Default for PredictOptions {
+impl Default for PredictOptions<'_> {
     fn default() -> Self {
         Self {
             loader: LoaderOptions::default(),
-            looks: 1,
+            tta_passes: 1,
+            ranks: &Alone,
+            on_progress: None,
         }
     }
 }
 
-/// Decoded images kept in memory for the next look, at most.
+impl std::fmt::Debug for PredictOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PredictOptions")
+            .field("loader", &self.loader)
+            .field("tta_passes", &self.tta_passes)
+            .field("ranks", &self.ranks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decoded images kept in memory for the next pass, at most.
 const CACHE_BYTES: usize = 1 << 30;
 
 impl Model {
-    /// How images become what its network reads.
-    pub fn preprocess(&self) -> Preprocess {
-        preprocess(&self.config, &self.network)
-    }
-
-    /// Whether a row without an image cannot be predicted.
-    ///
-    /// It can by a model of metadata alone, and by one that was trained with the image of some rows left out
-    /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
-    pub fn needs_image(&self) -> bool {
-        let can_do_without = !reads_image(self.config.model.arm) || self.network.drops_image();
-        !can_do_without || matches!(self.task, Task::Keypoints { .. })
-    }
-
     /// Predicts every row of a data set, `train.batch` at a time.
     ///
-    /// A row whose image cannot be read gets none, and is named in `problems`; unseen categories and new gaps of
-    /// the metadata never fail, they are counted in `unseen`. `on_progress` is called with the rows done and all rows.
+    /// A row whose image cannot be read gets none, and is named in [`Predictions::problems`]; unseen categories and new
+    /// gaps of the metadata never fail, they are counted in [`Predictions::unseen`].
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on.
-    pub fn predict(
-        &self,
-        dataset: &Dataset,
-        on_progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Predictions> {
-        self.predict_with(dataset, PredictOptions::default(), on_progress)
+    /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on. Of several ranks
+    /// also [`Error::OtherRank`].
+    pub fn predict(&self, dataset: &Dataset, options: PredictOptions<'_>) -> Result<Predictions> {
+        let ranks = options.ranks;
+        if ranks.is_alone() {
+            return self.predict_own(Arc::new(dataset.clone()), options);
+        }
+        let share: Vec<usize> = ranks.share(dataset.len()).collect();
+        let own = self.predict_own(Arc::new(dataset.select(&share)), options)?;
+        gather(ranks, &self.task, own, share.first().copied().unwrap_or(0))
     }
 
-    /// As [`Model::predict`], with so many threads and looks at each image.
-    ///
-    /// # Errors
-    ///
-    /// As [`Model::predict`].
-    pub fn predict_with(
+    /// Predicts one rank's rows.
+    fn predict_own(
         &self,
-        dataset: &Dataset,
-        options: PredictOptions,
-        on_progress: &mut dyn FnMut(usize, usize),
+        dataset: Arc<Dataset>,
+        options: PredictOptions<'_>,
     ) -> Result<Predictions> {
-        let (encoded, unseen) = self.encoder.encode(&dataset.metadata)?;
+        let PredictOptions {
+            loader,
+            tta_passes,
+            ranks,
+            mut on_progress,
+        } = options;
+        let (mut source, unseen) = self.source(Arc::clone(&dataset))?;
         let loss = Loss::new(&self.task, &self.config.train.loss, Weights::Even)?;
-        let reads_image = reads_image(self.config.model.arm);
-        let n_looks = if reads_image { options.looks.max(1) } else { 1 };
-        let mut source = Source {
-            dataset: shared(dataset),
-            metadata: Arc::new(encoded),
-            encoder: shared(&self.encoder),
-            task: shared(&self.task),
-            preprocess: self.preprocess(),
-            augment: None,
-            hide: None,
-            reads_image,
-            cache: (n_looks > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES))),
-            seed: 0,
+        // Training needs gradients; predicting must not keep what they would need.
+        let network = self.network.valid();
+        let device = device(&network);
+        let n_passes = if source.reads_image {
+            tta_passes.max(1)
+        } else {
+            1
         };
-        let n_rows = dataset.len();
-        let mut seen: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];
+        source.cache = (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES)));
+        let (n_rows, n_ranks) = (dataset.len(), ranks.size());
+        let rows: Vec<usize> = (0..n_rows).collect();
+        let mut found: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];
         let mut losses = dataset.targets.is_some().then(|| vec![f32::NAN; n_rows]);
         let (mut problems, mut n_done) = (Vec::new(), 0);
-        for look in 0..n_looks {
-            if look > 0 {
-                let Config {
-                    augment, target, ..
-                } = &self.config;
-                source.augment = Some(Augment::new(augment, target.kind)?);
-                source.seed = look as u64;
+        for pass in 0..n_passes {
+            if pass > 0 {
+                let config = &self.config;
+                source.augment = Some(Augment::new(&config.augment, config.target.kind)?);
+                source.seed = pass as u64;
             }
-            let failures = self.look(&source, options.loader, &mut |batch, output| {
+            let plan = Plan::evaluation(&rows, self.config.train.batch);
+            let options = LoaderOptions {
+                bad_image: BadImage::Skip,
+                ..loader
+            };
+            let mut loader = Loader::new(source.clone(), plan, options);
+            let batches = loader.by_ref().map(|host| Ok(Batch::new(host?, &device)));
+            evaluate_batches(&network, batches, |batch, output| {
                 if let (0, Some(losses), Some((target, mask))) =
-                    (look, &mut losses, batch.targets.clone())
+                    (pass, &mut losses, batch.targets.clone())
                 {
                     let of_rows = loss.rows(output.clone(), target, mask);
                     for (&row, loss) in batch.rows.iter().zip(of_rows) {
                         losses[row] = loss;
                     }
                 }
-                let size = source.preprocess.size;
-                let predictions = decode(&self.task, output, &batch.to_input, size);
-                for (i, prediction) in predictions.into_iter().enumerate() {
-                    seen[batch.rows[i]].push(match batch.is_flipped[i] {
-                        true => self.task.unmirrored(prediction),
-                        false => prediction,
-                    });
+                let predictions = batch.decode(&self.task, output);
+                for (&row, prediction) in batch.rows.iter().zip(predictions) {
+                    found[row].push(prediction);
                 }
                 n_done += batch.rows.len();
-                on_progress(n_done, n_rows * n_looks);
+                if let Some(on_progress) = &mut on_progress {
+                    on_progress(n_done * n_ranks, n_rows * n_passes * n_ranks);
+                }
             })?;
-            if look == 0 {
-                problems = failures;
+            if pass == 0 {
+                let failures = loader.into_failures().into_iter();
+                let problem =
+                    |failure: crate::loader::Failure| (failure.row, Arc::new(failure.error));
+                problems = failures.map(problem).collect();
             }
         }
-        let one = |mut of_row: Vec<Prediction>| match of_row.len() {
+        let mean = |mut of_row: Vec<Prediction>| match of_row.len() {
             1 => of_row.pop(),
             _ => self.task.mean(&of_row),
         };
         Ok(Predictions {
-            predictions: seen.into_iter().map(one).collect(),
+            predictions: found.into_iter().map(mean).collect(),
             problems,
             losses,
             unseen,
         })
-    }
-
-    /// Runs the network on every row once; returns the rows whose image cannot be read, and why.
-    fn look(
-        &self,
-        source: &Source,
-        options: LoaderOptions,
-        on_batch: &mut dyn FnMut(&Batch, Tensor<2>),
-    ) -> Result<Vec<(usize, Arc<Error>)>> {
-        // Training needs gradients; predicting must not keep what they would need.
-        let network = self.network.valid();
-        let device = device(&network);
-        let rows: Vec<usize> = (0..source.dataset.len()).collect();
-        let mut loader = Loader::new(
-            source.clone(),
-            Plan::evaluation(&rows, self.config.train.batch),
-            LoaderOptions {
-                bad_image: BadImage::Skip,
-                ..options
-            },
-        );
-        for host in &mut loader {
-            let batch = Batch::new(host?, &device);
-            let output = batch.run(&network, &mut Context::evaluate(None)); // [batch, n_outputs]
-            on_batch(&batch, output);
-        }
-        let failures = loader.into_failures().into_iter();
-        Ok(failures
-            .map(|failure| (failure.row, Arc::new(failure.error)))
-            .collect())
     }
 }
 
@@ -236,36 +174,7 @@ impl Model {
 pub fn evaluate(
     model: &Model,
     dataset: &Dataset,
-    on_progress: &mut dyn FnMut(usize, usize),
-) -> Result<(Metrics, Predictions)> {
-    evaluate_with(model, dataset, PredictOptions::default(), on_progress)
-}
-
-/// As [`evaluate`], with so many threads and looks at each image.
-///
-/// # Errors
-///
-/// As [`evaluate`].
-pub fn evaluate_with(
-    model: &Model,
-    dataset: &Dataset,
-    options: PredictOptions,
-    on_progress: &mut dyn FnMut(usize, usize),
-) -> Result<(Metrics, Predictions)> {
-    evaluate_among(model, &Alone, dataset, options, on_progress)
-}
-
-/// As [`evaluate_with`], by several ranks: each predicts its share of the rows, and all get all.
-///
-/// # Errors
-///
-/// As [`evaluate`].
-pub fn evaluate_among(
-    model: &Model,
-    ranks: &dyn Ranks,
-    dataset: &Dataset,
-    options: PredictOptions,
-    on_progress: &mut dyn FnMut(usize, usize),
+    options: PredictOptions<'_>,
 ) -> Result<(Metrics, Predictions)> {
     let Some(targets) = &dataset.targets else {
         return Err(Error::NoTargets {
@@ -273,7 +182,7 @@ pub fn evaluate_among(
             columns: model.config.target.names(),
         });
     };
-    let predicted = model.predict_among(ranks, dataset, options, on_progress)?;
+    let predicted = model.predict(dataset, options)?;
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let sizes = image_sizes(&model.task, dataset, &rows);
     let metrics = score(
@@ -284,81 +193,4 @@ pub fn evaluate_among(
         sizes.as_deref(),
     );
     Ok((metrics, predicted))
-}
-
-/// Scores the rows that have a prediction. `predictions` and `sizes` are one for each of `rows`.
-pub(crate) fn score(
-    task: &Task,
-    targets: &Targets,
-    rows: &[usize],
-    predictions: &[Option<Prediction>],
-    sizes: Option<&[[f32; 2]]>,
-) -> Metrics {
-    let has = |i: &usize| predictions[*i].is_some();
-    let kept: Vec<usize> = (0..rows.len()).filter(has).collect();
-    let sizes: Option<Vec<[f32; 2]>> = sizes.map(|sizes| kept.iter().map(|&i| sizes[i]).collect());
-    let predictions: Vec<Prediction> = kept
-        .iter()
-        .filter_map(|&i| predictions[i].clone())
-        .collect();
-    let rows: Vec<usize> = kept.into_iter().map(|i| rows[i]).collect();
-    metric::score(&metric::Evaluation {
-        task,
-        targets,
-        rows: &rows,
-        predictions: &predictions,
-        sizes: sizes.as_deref(),
-    })
-}
-
-/// Width and height of each row's image as stored, where errors are divided by its diagonal; read from the
-/// files' headers alone. NaN where an image cannot be read.
-pub(crate) fn image_sizes(task: &Task, dataset: &Dataset, rows: &[usize]) -> Option<Vec<[f32; 2]>> {
-    let Task::Keypoints {
-        normalizer: Normalizer::Diagonal,
-        ..
-    } = task
-    else {
-        return None;
-    };
-    Some(sizes_of(dataset, rows))
-}
-
-/// Width and height of every row's image as stored; NaN where it cannot be read.
-pub(crate) fn all_image_sizes(dataset: &Dataset) -> Vec<[f32; 2]> {
-    let rows: Vec<usize> = (0..dataset.len()).collect();
-    sizes_of(dataset, &rows)
-}
-
-fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {
-    let size = |&row: &usize| match facts(&dataset.images[row]) {
-        Ok(facts) => [facts.width as f32, facts.height as f32],
-        Err(_) => [f32::NAN; 2],
-    };
-    rows.par_iter().map(size).collect()
-}
-
-/// Whether an arm looks at images.
-pub(crate) fn reads_image(arm: Arm) -> bool {
-    arm != Arm::Metadata
-}
-
-/// The device that a network's numbers are on.
-pub(crate) fn device(network: &Network) -> burn::tensor::Device {
-    network
-        .root
-        .devices()
-        .into_iter()
-        .next()
-        .unwrap_or_else(burn::tensor::Device::flex)
-}
-
-/// How images become what a network reads.
-pub(crate) fn preprocess(config: &Config, network: &Network) -> Preprocess {
-    Preprocess {
-        size: config.train.size,
-        resize: config.train.resize,
-        mean: network.input.mean,
-        sd: network.input.sd,
-    }
 }

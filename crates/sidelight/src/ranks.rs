@@ -5,7 +5,7 @@
 //! processes that were started by `mpirun` (feature `mpi`).
 //!
 //! Every function of [`Ranks`] is collective: all ranks call the same ones in the same order, and each waits for the
-//! others. Where one cannot go on it must end the others too, or they wait for ever: see [`met_alone`].
+//! others. Where one cannot go on it must end the others too, or they wait for ever: see [`as_collective_error`].
 
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -90,7 +90,7 @@ impl Ranks for Alone {
 /// # Errors
 ///
 /// Those of any rank.
-pub fn agree<T, E>(ranks: &dyn Ranks, own: Result<T, E>) -> Result<T, E>
+pub fn all_or_none<T, E>(ranks: &dyn Ranks, own: Result<T, E>) -> Result<T, E>
 where
     E: From<Error> + Display + Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -114,7 +114,7 @@ where
 /// The error of a rank between two exchanges, as the others see it. What all ranks find at once (a loss that is not a
 /// number, say) the first returns as it is, the others as [`Error::OtherRank`]. Of anything else they do not know: whoever
 /// gets an [`Error::OnRank`] must end them. A process that is alone has no number.
-pub fn met_alone(ranks: &dyn Ranks, error: Error) -> Error {
+pub fn as_collective_error(ranks: &dyn Ranks, error: Error) -> Error {
     match &error {
         _ if ranks.is_alone() => error,
         Error::OnRank { .. } | Error::OtherRank { .. } | Error::RanksDiffer { .. } => error,
@@ -139,7 +139,7 @@ fn on_rank(ranks: &dyn Ranks, source: Box<dyn std::error::Error + Send + Sync>) 
 /// # Errors
 ///
 /// [`Error::RanksDiffer`], on the first rank that differs from rank 0; [`Error::OtherRank`] on the others.
-pub fn same(ranks: &dyn Ranks, what: &'static str, own: &str) -> Result<()> {
+pub fn all_equal(ranks: &dyn Ranks, what: &'static str, own: &str) -> Result<()> {
     let all = ranks.gather(own.as_bytes());
     let Some(other) = all.iter().position(|one| *one != all[0]) else {
         return Ok(());
@@ -209,7 +209,7 @@ mod tests {
                 }),
                 false => Ok(ranks.rank()),
             };
-            match agree(&*ranks, own) {
+            match all_or_none(&*ranks, own) {
                 Ok(rank) => format!("{rank}"),
                 Err(error) => crate::error::in_full(&error),
             }
@@ -242,7 +242,7 @@ mod tests {
     fn ranks_that_see_something_else_do_not_begin() {
         let found = Threads::run(3, |ranks| {
             let own = ["a", "a", "b"][ranks.rank()];
-            same(&*ranks, "rows", own).map_err(|error| error.to_string())
+            all_equal(&*ranks, "rows", own).map_err(|error| error.to_string())
         });
         assert_eq!(found[0], Err("rank 2 cannot go on".into()));
         assert!(found[2].as_ref().unwrap_err().contains("rows"));

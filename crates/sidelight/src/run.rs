@@ -3,7 +3,7 @@
 //! | file | what | written |
 //! |---|---|---|
 //! | `config.toml` | the resolved configuration | at the start |
-//! | `log.jsonl` | what happened, step by step ([`LogLine`]) | as it happens |
+//! | `log.jsonl` | what happened, step by step ([`Event`]) | as it happens |
 //! | `skipped.csv` | records that could not be read (`data.unreadable = "skip"`), where there are any | with checkpoints and epochs |
 //! | `checkpoint/` | all that a killed run needs to go on | now and then, gone at the end |
 //! | `model/` | weights, architecture, encoder, task; nothing in it is executed | at the end |
@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 pub use crate::error::Found;
 pub(crate) use folder::look;
 pub use folder::{Existing, RunFolder};
-pub use log::{Log, LogLine, LogWriter, curves, read_log};
+pub use log::{Event, Log, LogWriter, curves, read_log};
 pub use parts::{
     BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
     bad_rows_path, parts_dir, read_bad_rows,

@@ -22,7 +22,7 @@ pub use convolution::{Convolution, Folded, Precision, conv2d, conv2d_folded};
 pub use dropout::dropout_mask;
 pub use linear::{embedding, linear, linear_tokens};
 pub use normalization::{
-    Normalized, Together, batch_norm, batch_norm_train, fold, layer_norm, layer_norm_channels,
+    Normalized, SyncStatistics, batch_norm, batch_norm_train, fold, layer_norm, layer_norm_channels,
 };
 pub(crate) use prepared::Prepared;
 

@@ -3,32 +3,24 @@
 use sidelight::audit::{Advice, Audit, Power, audit};
 use sidelight::config::MetadataKind;
 use sidelight::report::audit_page;
-use sidelight::run::write_whole;
 
-use super::weights::read_alone;
 use super::{Answer, counting_images};
-use crate::args::AuditArgs;
+use crate::args::audit::AuditArgs;
 use crate::terminal::{Cell, Table, Terminal};
 
-/// Looks at columns and images before anything is trained; the answer is no where a column in use should go.
+/// Audits columns and images before training; the answer is no if a column in use should be dropped.
 pub(crate) fn run(args: &AuditArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let config = read_alone(&args.config, &args.set)?;
+    let config = args.configured.read()?;
     let (found, dataset) = counting_images(terminal, |on_progress| audit(&config, on_progress))?;
-    found.remarks.iter().for_each(|remark| terminal.say(remark));
-    terminal.table(&table(&found), args.format)?;
+    terminal.say_all(&found.remarks);
+    terminal.table(&table(&found), args.printed.format)?;
     for finding in &found.findings {
         terminal.warn(finding.to_string());
     }
-    if let Some(path) = &args.out {
-        let html = audit_page(
-            &found,
-            &args.config.display().to_string(),
-            &config,
-            &dataset,
-        );
-        write_whole(path, |file| file.write_all(html.as_bytes()))?;
-        terminal.say(format!("page: {}", path.display()));
-    }
+    let title = args.configured.config.display().to_string();
+    args.page.write(terminal, || {
+        Ok(audit_page(&found, &title, &config, &dataset))
+    })?;
     terminal.say(found.sentence());
     Ok(match found.count(Advice::Drop) {
         0 => Answer::Done,

@@ -3,7 +3,8 @@
 use sidelight::network::backbone::BACKBONES;
 
 use super::Answer;
-use crate::args::{BackbonesArgs, Format};
+use crate::args::Format;
+use crate::args::backbones::BackbonesArgs;
 use crate::terminal::{Table, Terminal};
 
 /// Lists the backbones.
@@ -11,7 +12,7 @@ pub(crate) fn run(args: &BackbonesArgs, terminal: &mut Terminal) -> anyhow::Resu
     let mut table = Table::new(["name", "size", "hub", "weights", "licence", "source"]);
     for backbone in BACKBONES {
         let weights = if backbone.weights.is_empty() {
-            "none: from scratch"
+            "none: trains from scratch"
         } else {
             backbone.weights
         };
@@ -24,10 +25,10 @@ pub(crate) fn run(args: &BackbonesArgs, terminal: &mut Terminal) -> anyhow::Resu
             backbone.source.into(),
         ]);
     }
-    terminal.table(&table, args.format)?;
-    if args.format == Format::Text {
-        terminal.say("`size` is the side in pixels that the weights were trained with; `train.size` may differ");
-        terminal.say("`hub` is a name that `model.weights` can take: it is downloaded once");
+    terminal.table(&table, args.printed.format)?;
+    if args.printed.format == Format::Text {
+        terminal.say("size: the image size the weights were trained with, in pixels; `train.size` may differ");
+        terminal.say("hub: a value for `model.weights`; downloaded once");
     }
     Ok(Answer::Done)
 }

@@ -2,28 +2,22 @@
 
 use sidelight::check::{Problem, Severity, check};
 
-use super::weights::read_alone;
 use super::{Answer, counting_images};
-use crate::args::{CheckArgs, Format};
+use crate::args::Format;
+use crate::args::check::CheckArgs;
 use crate::terminal::{Table, Terminal, count};
 
-/// Lists every problem; the answer is no where training would stop.
+/// Lists every problem; the answer is no if one of them would stop training.
 pub(crate) fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let config = read_alone(&args.config, &args.set)?;
+    let config = args.configured.read()?;
     let report = counting_images(terminal, |on_progress| check(&config, on_progress))?;
-    report
-        .remarks
-        .iter()
-        .for_each(|remark| terminal.say(remark));
-    match args.format {
+    terminal.say_all(&report.remarks);
+    match args.printed.format {
         Format::Text => terminal.data(&listed(&report.problems))?,
         format => terminal.table(&table(&report.problems), format)?,
     }
-    let [errors, warnings] = [
-        (report.n_errors(), "error"),
-        (report.n_warnings(), "warning"),
-    ]
-    .map(|(n, noun)| count(n, noun));
+    let errors = count(report.n_errors(), "error");
+    let warnings = count(report.n_warnings(), "warning");
     let seen = format!(
         "{} and {}",
         count(report.n_used, "row"),
@@ -31,12 +25,12 @@ pub(crate) fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<A
     );
     if report.n_errors() > 0 {
         terminal.say(format!(
-            "{errors}, {warnings} in {seen}: training would stop"
+            "{errors}, {warnings} in {seen}: training would fail"
         ));
         return Ok(Answer::No);
     }
     match report.n_warnings() {
-        0 => terminal.say(format!("no problem in {seen}")),
+        0 => terminal.say(format!("no problems in {seen}")),
         _ => terminal.say(format!("{warnings} in {seen}: training would run")),
     }
     Ok(Answer::Done)
@@ -49,7 +43,7 @@ fn label(problem: &Problem) -> &'static str {
     }
 }
 
-/// For people: a problem a line, its hint below it.
+/// One problem per line, with its hint below.
 fn listed(problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems {

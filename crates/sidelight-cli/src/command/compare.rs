@@ -7,19 +7,21 @@ use sidelight::evidence::{Difference, Evidence};
 use sidelight::ranks::Ranks;
 
 use super::Answer;
-use super::weights::read_on_all;
-use crate::args::CompareArgs;
+use crate::args::Format;
+use crate::args::compare::CompareArgs;
 use crate::refusal::Refusal;
 use crate::stop;
 use crate::terminal::{Cell, Table, Terminal, count, duration};
 
-/// Compares, prints the arms, and says the answer with its doubts.
+/// Compares the arms, and prints them with the verdict and its doubts.
 pub(crate) fn run(
     args: &CompareArgs,
     terminal: &mut Terminal,
     ranks: &Arc<dyn Ranks>,
 ) -> anyhow::Result<Answer> {
-    let config = read_on_all(&**ranks, &args.machine, &args.config, &args.set, terminal)?;
+    let config = args
+        .configured
+        .read_on_all(&**ranks, &args.machine, terminal)?;
     let mut progress = Progress::default();
     let options = CompareOptions {
         out: args.out.clone(),
@@ -45,16 +47,17 @@ pub(crate) fn run(
             None if args.merge => Work::Join,
             None => Work::All,
         },
-        cache: args.kept.features(),
+        cache: args.cached.features(),
         ranks: Arc::clone(ranks),
-        stop: stop::on_ctrl_c()?,
-        on_event: &mut |event| progress.narrate(terminal, &event),
+        stop: Some(stop::on_ctrl_c()?),
+        on_event: Some(&mut |event| progress.narrate(terminal, &event)),
     };
     let out = args.out.display();
     match compare(&config, options)? {
         Compared::Answer(evidence) => {
-            terminal.table(&table(&evidence), args.format)?;
-            terminal.say(&evidence.verdict.sentence);
+            let format = args.printed.format;
+            terminal.table(&table(&evidence, format), format)?;
+            terminal.conclude(&evidence.verdict.sentence, format)?;
             for entry in &evidence.verdict.doubts {
                 terminal.warn(&entry.sentence);
             }
@@ -64,7 +67,7 @@ pub(crate) fn run(
             ));
         }
         Compared::Share { done, jobs } if done == jobs => {
-            terminal.say(format!("all {jobs} trainings are in {out}; the same command with --merge instead of --jobs says what they mean"));
+            terminal.say(format!("all {jobs} trainings are in {out}; run the same command with --merge instead of --jobs for the result"));
         }
         Compared::Share { done, jobs } => {
             terminal.say(format!(
@@ -73,8 +76,8 @@ pub(crate) fn run(
         }
         Compared::Stopped { done, jobs } => {
             return Err(Refusal::new(
-                format!("stopped; {done} of {jobs} trainings are kept in {out}"),
-                "the same command goes on from there",
+                format!("stopped; {done} of {jobs} trainings are saved in {out}"),
+                "run the same command again to continue",
             )
             .into());
         }
@@ -82,15 +85,23 @@ pub(crate) fn run(
     Ok(Answer::Done)
 }
 
-/// Every arm, and its difference from the image alone where there is one.
-fn table(evidence: &Evidence) -> Table {
+/// The reference that differences are taken from.
+const REFERENCE: &str = "image";
+
+/// Every arm, with its difference from the image alone: the bounds of its 95 % interval, and p adjusted for the number
+/// of comparisons. The column names of JSON and CSV are short, for programs.
+fn table(evidence: &Evidence, format: Format) -> Table {
+    let [difference, low, high, p] = match format {
+        Format::Text => ["vs image", "95 % low", "95 % high", "adjusted p"],
+        _ => ["difference", "low", "high", "p"],
+    };
     let metric = evidence.metric.name.as_str();
-    let mut table = Table::new(["arm", metric, "sd", "n", "difference", "low", "high", "p"]);
+    let mut table = Table::new(["arm", metric, "sd", "n", difference, low, high, p]);
     for arm in &evidence.arms {
         let line = evidence
             .differences
             .iter()
-            .find(|line| line.arm == arm.name && line.reference == "image");
+            .find(|line| line.arm == arm.name && line.reference == REFERENCE);
         let of = |number: fn(&Difference) -> Option<f64>| -> Cell { line.and_then(number).into() };
         table.push([
             arm.name.as_str().into(),
@@ -106,7 +117,7 @@ fn table(evidence: &Evidence) -> Table {
     table
 }
 
-/// What the progress line says.
+/// The parts of the progress line.
 #[derive(Debug, Default)]
 struct Progress {
     job: String,
@@ -127,7 +138,7 @@ impl Progress {
                 todo,
             } => {
                 let seeds = if *seeds > 1 {
-                    format!(" with {seeds} seeds")
+                    format!(" × {seeds} seeds")
                 } else {
                     String::new()
                 };
@@ -137,17 +148,14 @@ impl Progress {
                     arms.join(", ")
                 ));
                 let kept = if *kept > 0 {
-                    format!(", {kept} are kept from before")
+                    format!(", {kept} are done already")
                 } else {
                     String::new()
                 };
-                terminal.say(format!(
-                    "{}{kept}; {todo} to do now",
-                    count(*jobs, "training")
-                ));
+                terminal.say(format!("{}{kept}; {todo} to run", count(*jobs, "training")));
             }
             Event::Features { done, rows } => {
-                terminal.progress(|| format!("features, once for all: {done} of {rows} rows"));
+                terminal.progress(|| format!("features, computed once: {done} of {rows} rows"));
             }
             Event::Job {
                 name,

@@ -19,49 +19,49 @@ use sidelight::train::{TrainOptions, train};
 
 use super::Answer;
 use super::narration::narrate;
-use super::weights::read_config;
-use crate::args::DemoArgs;
+use crate::args::Configured;
+use crate::args::demo::DemoArgs;
 use crate::refusal::Refusal;
 use crate::stop;
 use crate::terminal::{Table, Terminal, duration, significant};
 
-/// What is compared. Each has a run folder of its name.
+/// The arms that are compared; each has a run folder of its name.
 const ARMS: [Arm; 4] = [
     Arm {
         name: "image",
         arm: "image",
         table: "metadata.csv",
-        reads: "the picture",
+        reads: "the image",
     },
     Arm {
         name: "metadata",
         arm: "metadata",
         table: "metadata.csv",
-        reads: "the row",
+        reads: "its metadata",
     },
     Arm {
         name: "both",
         arm: "both",
         table: "metadata.csv",
-        reads: "the picture and the row",
+        reads: "the image and its metadata",
     },
     Arm {
         name: "shuffled",
         arm: "both",
         table: "metadata_shuffled.csv",
-        reads: "the picture and another picture's row",
+        reads: "the image and another image's metadata",
     },
 ];
 
-/// Held-out rows that the report shows: the first ones, not the best ones.
+/// Held-out rows that the report shows: the first, not the best.
 const ROWS_SHOWN: usize = 8;
 
-const STORY: &str = "Each picture shows two or three cards that look alike; the target is the four corners of one of \
-    them, clockwise from its own top left. Only the row about the picture says which one: count the cards from the \
-    left, or from the right where label_is_dirty is true; google-image means the first, reddit the second, pinterest \
-    the last. So the picture alone can only guess among the cards, and the row alone knows on which side to look but \
-    not where the card lies. shutter_capture_time says how long the picture was exposed, thus how blurred it is, and \
-    nothing about the card. The shuffled arm is the control: it reads the row of another picture, and if it gained \
+const STORY: &str = "Each image shows two or three cards that look alike; the target is the four corners of one of \
+    them, clockwise from its own top left. Only the metadata says which one: count the cards from the left, or from \
+    the right if label_is_dirty is true; google-image means the first, reddit the second, pinterest the last. So the \
+    image alone can only guess among the cards, and the metadata alone knows on which side to look but not where the \
+    card lies. shutter_capture_time is the exposure time of the image, which determines its blur and says nothing \
+    about the card. The shuffled arm is the control: it reads the metadata of another image, and if it gained \
     anything, the comparison would be broken.";
 
 struct Arm {
@@ -79,15 +79,22 @@ struct Scored {
     seconds: f64,
 }
 
-/// A `predictions.csv` of points.
+/// A `predictions.csv` of corners.
 struct Predictions {
     /// Row of the table, from 0.
     rows: Vec<usize>,
-    truth: Vec<[[f32; 2]; 4]>,
-    predicted: Vec<[[f32; 2]; 4]>,
+    /// The corners of each row, in pixels of its image.
+    corners: Vec<[Corner; 4]>,
 }
 
-/// Makes the data, trains every arm, compares.
+/// Where a corner is, and where a model puts it.
+#[derive(Clone, Copy)]
+struct Corner {
+    truth: [f32; 2],
+    prediction: [f32; 2],
+}
+
+/// Generates the data, trains every arm, and compares them.
 pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let start = Instant::now();
@@ -108,7 +115,7 @@ pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<An
     let report = args.out.join("report.html");
     let html = page(&data, &truth, &scored, &lead)?.html();
     write_whole(&report, |file| file.write_all(html.as_bytes()))?;
-    terminal.table(&table(&scored), args.format)?;
+    terminal.table(&table(&scored), args.printed.format)?;
     terminal.say(&lead);
     terminal.say(ambiguity(&truth, &scored));
     terminal.say(format!(
@@ -119,7 +126,7 @@ pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<An
     Ok(Answer::Done)
 }
 
-/// The folder with the data, made where it is not there yet.
+/// The folder with the data, generated unless it exists.
 fn prepare(
     args: &DemoArgs,
     config: &DemoConfig,
@@ -130,7 +137,7 @@ fn prepare(
     let data = args.out.join("data");
     if !data.join("metadata.csv").is_file() {
         demo::generate(&data, config, &mut |done, all| {
-            terminal.progress(|| format!("{done} of {all} pictures"));
+            terminal.progress(|| format!("{done} of {all} images"));
             if stop.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {
@@ -139,7 +146,7 @@ fn prepare(
         })?;
         let [wide, high] = [config.side, config.side * 3 / 4];
         terminal.say(format!(
-            "{} pictures of {wide} × {high} pixels in {}",
+            "generated {} images of {wide} × {high} pixels in {}",
             config.rows,
             data.display()
         ));
@@ -148,7 +155,7 @@ fn prepare(
     Ok(data)
 }
 
-/// Makes sure that the folder is ours and of these settings: a half-finished demonstration goes on, another is kept.
+/// Checks that the folder is a demonstration's with these settings, to be continued, or new; creates it.
 fn claim(args: &DemoArgs, config: &DemoConfig) -> anyhow::Result<()> {
     let settings = args.out.join("demo.json");
     let wanted = serde_json::json!({ "schema": 1, "data": config, "set": args.set });
@@ -171,18 +178,18 @@ fn claim(args: &DemoArgs, config: &DemoConfig) -> anyhow::Result<()> {
     }
     if fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Refusal::new(
-            format!("{} holds files of something else", args.out.display()),
+            format!("{} already holds other files", args.out.display()),
             elsewhere,
         )
         .into());
     }
     fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+        .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
     write_whole(&settings, |file| writeln!(file, "{wanted:#}"))?;
     Ok(())
 }
 
-/// Trains an arm, or goes on with it, or reads its scores where it is finished.
+/// Trains an arm, or resumes it, or reads its metrics if it has finished.
 fn learn(
     arm: &'static Arm,
     args: &DemoArgs,
@@ -199,8 +206,8 @@ fn learn(
                 format!("data.table={}", arm.table),
             ];
             let overrides: Vec<String> = args.set.iter().cloned().chain(own).collect();
-            let mut config = read_config(&data.join("sidelight.toml"), &overrides, terminal)?;
-            args.machine.configure(&mut config);
+            let configured = Configured::new(data.join("sidelight.toml"), overrides);
+            let config = configured.read_to_build(&args.machine, terminal)?;
             let on_event = &mut |event| narrate(terminal, arm.name, &event);
             let trained = train(
                 &config,
@@ -209,14 +216,14 @@ fn learn(
                     existing: Existing::Resume,
                     cache: None,
                     ranks: Arc::new(Alone),
-                    stop,
-                    on_event,
+                    stop: Some(stop),
+                    on_event: Some(on_event),
                 },
             )?;
             if trained.stopped {
                 return Err(Refusal::new(
-                    "stopped; what was learned is saved",
-                    "the same command goes on",
+                    "stopped; a checkpoint is saved",
+                    "run the same command again to continue",
                 )
                 .into());
             }
@@ -241,48 +248,44 @@ impl Predictions {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let table = Rows::read(path)?;
         let number = |name: &str, row: usize| -> anyhow::Result<f32> {
-            let column = table.column(name)?;
-            let value = match column.cell(row) {
+            let value = match table.column(name)?.cell(row) {
                 Cell::Number(number) => Some(number as f32),
                 Cell::Text(text) => text.parse().ok(),
                 _ => None,
             };
-            value.with_context(|| format!("{}: no number", table.place(row, name)))
+            value.with_context(|| format!("{}: not a number", table.place(row, name)))
         };
-        let corners = |prefix: &str, row: usize| -> anyhow::Result<[[f32; 2]; 4]> {
-            let mut corners = [[0.0; 2]; 4];
-            for (point, corner) in corners.iter_mut().enumerate() {
-                *corner = [
-                    number(&format!("{prefix}x{point}"), row)?,
-                    number(&format!("{prefix}y{point}"), row)?,
-                ];
-            }
-            Ok(corners)
+        let point = |prefix: &str, at: usize, row: usize| {
+            let coordinate = |axis| number(&format!("{prefix}{axis}{at}"), row);
+            anyhow::Ok([coordinate('x')?, coordinate('y')?])
         };
-        let all = |prefix: &str| {
-            (0..table.n_rows)
-                .map(|row| corners(prefix, row))
-                .collect::<anyhow::Result<Vec<_>>>()
+        let corner = |at, row| {
+            anyhow::Ok(Corner {
+                truth: point("true_", at, row)?,
+                prediction: point("", at, row)?,
+            })
         };
-        let rows = (0..table.n_rows).map(|row| Ok(number("row", row)? as usize - 1));
-        Ok(Self {
-            rows: rows.collect::<anyhow::Result<_>>()?,
-            truth: all("true_")?,
-            predicted: all("")?,
-        })
+        let (mut rows, mut corners) = (Vec::new(), Vec::new());
+        for row in 0..table.n_rows {
+            rows.push(number("row", row)? as usize - 1);
+            let corner = |at| corner(at, row);
+            corners.push([corner(0)?, corner(1)?, corner(2)?, corner(3)?]);
+        }
+        Ok(Self { rows, corners })
     }
 
     /// Mean distance between true and predicted corners of a row, pixels.
     fn error(&self, at: usize) -> f64 {
-        let pairs = self.truth[at].iter().zip(&self.predicted[at]);
-        pairs
-            .map(|(a, b)| f64::from((a[0] - b[0]).hypot(a[1] - b[1])))
-            .sum::<f64>()
-            / 4.0
+        let distance =
+            |Corner {
+                 truth: a,
+                 prediction: b,
+             }: &Corner| { f64::from((a[0] - b[0]).hypot(a[1] - b[1])) };
+        self.corners[at].iter().map(distance).sum::<f64>() / 4.0
     }
 }
 
-fn of<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
+fn arm<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
     scored
         .iter()
         .find(|scored| scored.arm.name == name)
@@ -290,43 +293,37 @@ fn of<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
 }
 
 fn table(scored: &[Scored]) -> Table {
-    let image = of(scored, "image").mean_px;
+    let image = arm(scored, "image").mean_px;
     let mut table = Table::new(["arm", "reads", "mean_px", "image / arm", "n", "seconds"]);
-    for Scored {
-        arm,
-        mean_px,
-        predictions,
-        seconds,
-    } in scored
-    {
+    for scored in scored {
         table.push([
-            arm.name.into(),
-            arm.reads.into(),
-            (*mean_px).into(),
-            (image / mean_px).into(),
-            predictions.rows.len().into(),
-            (*seconds).into(),
+            scored.arm.name.into(),
+            scored.arm.reads.into(),
+            scored.mean_px.into(),
+            (image / scored.mean_px).into(),
+            scored.predictions.rows.len().into(),
+            scored.seconds.into(),
         ]);
     }
     table
 }
 
-/// The result in words that claim no more than the numbers do.
+/// The result in one sentence.
 fn lead(scored: &[Scored]) -> String {
-    let px = |name| of(scored, name).mean_px;
+    let px = |name| arm(scored, name).mean_px;
     let [image, metadata, both, shuffled] = ["image", "metadata", "both", "shuffled"].map(px);
-    let n = of(scored, "both").predictions.rows.len();
+    let n = arm(scored, "both").predictions.rows.len();
     let verdict = if both < 0.9 * image {
         format!(
-            "{} times less than the picture alone",
+            "{} times less than with the image alone",
             significant_two(image / both)
         )
     } else {
-        "hardly less than the picture alone".to_owned()
+        "hardly less than with the image alone".to_owned()
     };
     format!(
-        "On {n} held-out rows the corners are {} px off with the picture and its row, {verdict} ({} px); \
-         the row alone: {} px; the picture with another picture's row: {} px.",
+        "On {n} held-out rows the corners are {} px off with the image and its metadata, {verdict} ({} px); \
+         metadata alone: {} px; image with another image's metadata: {} px.",
         significant_two(both),
         significant_two(image),
         significant_two(metadata),
@@ -334,7 +331,7 @@ fn lead(scored: &[Scored]) -> String {
     )
 }
 
-/// Two or three digits: more would claim too much of a few hundred rows.
+/// Two or three digits: a few hundred rows do not support more.
 fn significant_two(number: f64) -> String {
     if number < 10.0 {
         format!("{number:.1}")
@@ -343,19 +340,19 @@ fn significant_two(number: f64) -> String {
     }
 }
 
-/// What no model can know.
+/// How the rows do that lack the cell that names the card: no model can know it.
 fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
-    let both = &of(scored, "both").predictions;
+    let both = &arm(scored, "both").predictions;
     let (gaps, whole): (Vec<usize>, Vec<usize>) =
         (0..both.rows.len()).partition(|&at| truth[both.rows[at]].is_ambiguous());
     let mean = |rows: &[usize]| {
         rows.iter().map(|&at| both.error(at)).sum::<f64>() / rows.len().max(1) as f64
     };
     if gaps.is_empty() {
-        return "Every held-out row says which card is meant.".to_owned();
+        return "Every held-out row says which card is the target.".to_owned();
     }
     format!(
-        "{} of these rows lack the cell that says which card is meant ({} px there, {} px on the others).",
+        "{} of these rows lack the cell that says which card is the target ({} px on them, {} px on the others).",
         gaps.len(),
         significant(mean(&gaps)),
         significant(mean(&whole)),
@@ -363,21 +360,14 @@ fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
 }
 
 fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow::Result<DemoPage> {
-    let both = &of(scored, "both").predictions;
-    let arms = scored.iter().map(
-        |Scored {
-             arm,
-             mean_px,
-             predictions,
-             ..
-         }| DemoArm {
-            name: arm.name.to_owned(),
-            reads: arm.reads.to_owned(),
-            n: predictions.rows.len(),
-            mean: *mean_px,
-            spread: None,
-        },
-    );
+    let both = &arm(scored, "both").predictions;
+    let arms = scored.iter().map(|scored| DemoArm {
+        name: scored.arm.name.to_owned(),
+        reads: scored.arm.reads.to_owned(),
+        n: scored.predictions.rows.len(),
+        mean: scored.mean_px,
+        spread: None,
+    });
     let mut rows = Vec::new();
     for at in 0..both.rows.len().min(ROWS_SHOWN) {
         rows.push(shown(
@@ -398,7 +388,7 @@ fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow
         remarks: vec![ambiguity(truth, scored)],
         facts: vec![
             (
-                "pictures".to_owned(),
+                "images".to_owned(),
                 format!("{}, of which {} held out", pictures.0, pictures.1),
             ),
             (
@@ -422,16 +412,13 @@ fn shown(
     scored: &[Scored],
 ) -> anyhow::Result<report::DemoRow> {
     let picture = decode(&ImageSource::Path(data.join(&row.file_name)), None)?;
-    let outcome = |Scored { predictions, .. }: &Scored| {
-        let pairs = predictions.truth[at].iter().zip(&predictions.predicted[at]);
-        Outcome::Keypoints(
-            pairs
-                .map(|(&truth, &point)| PointMark {
-                    truth: Some(truth),
-                    prediction: Some(point),
-                })
-                .collect(),
-        )
+    let mark = |&Corner { truth, prediction }: &Corner| PointMark {
+        truth: Some(truth),
+        prediction: Some(prediction),
+    };
+    let outcome = |scored: &Scored| {
+        let corners = &scored.predictions.corners[at];
+        Outcome::Keypoints(corners.iter().map(mark).collect())
     };
     let cells = row.metadata().map(|(name, cell)| (name.to_owned(), cell));
     Ok(report::DemoRow {

@@ -2,48 +2,51 @@
 
 use sidelight::dataset::Dataset;
 use sidelight::metric::Metrics;
-use sidelight::predict::{Model, evaluate_among};
-use sidelight::ranks::{Ranks, agree, met_alone};
-use sidelight::run::Run;
+use sidelight::predict::{Model, PredictOptions, evaluate};
+use sidelight::ranks::{Ranks, all_or_none, as_collective_error};
 
 use super::{Answer, problems, rows};
-use crate::args::EvalArgs;
+use crate::args::eval::EvalArgs;
 use crate::terminal::{Cell, Table, Terminal, count};
 
-/// Scores the run on its validation rows or on a table.
+/// Evaluates the run on its validation rows or on a table.
 pub(crate) fn run(
     args: &EvalArgs,
     terminal: &mut Terminal,
     ranks: &dyn Ranks,
 ) -> anyhow::Result<Answer> {
-    let (model, dataset, of) = agree(ranks, read(args, terminal))?;
-    let options = args.looks.options();
-    let mut progress = |done, all| terminal.progress(|| args.looks.progress(done, all));
-    let scored = evaluate_among(&model, ranks, &dataset, options, &mut progress);
-    let (metrics, predictions) = scored.map_err(|error| met_alone(ranks, error))?;
+    let (model, dataset, noun) = all_or_none(ranks, read(args, terminal))?;
+    let mut progress = |done, all| terminal.progress(|| args.tta.progress(done, all));
+    let options = PredictOptions {
+        tta_passes: args.tta.passes(),
+        ranks,
+        on_progress: Some(&mut progress),
+        ..PredictOptions::default()
+    };
+    let scored = evaluate(&model, &dataset, options);
+    let (metrics, predictions) = scored.map_err(|error| as_collective_error(ranks, error))?;
     problems::say(&dataset, &predictions, terminal);
-    terminal.table(&scores(&metrics), args.format)?;
+    terminal.table(&scores(&metrics), args.printed.format)?;
     terminal.say(format!(
         "over {} with a known target",
-        count(metrics.n, &of)
+        count(metrics.n, noun)
     ));
     Ok(Answer::Done)
 }
 
-/// The model, the rows and what they are called.
-fn read(args: &EvalArgs, terminal: &mut Terminal) -> anyhow::Result<(Model, Dataset, String)> {
+/// The model, the rows, and the noun for them.
+fn read(
+    args: &EvalArgs,
+    terminal: &mut Terminal,
+) -> anyhow::Result<(Model, Dataset, &'static str)> {
     args.machine.prepare()?;
-    let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
-    args.machine.configure_model(&mut model);
-    let (dataset, of) = match &args.table {
-        None => (rows::validation(&model.config)?, "validation row"),
-        Some(path) => (rows::of_table(&model.config, path, terminal)?, "row"),
-    };
-    Ok((model, dataset, of.to_owned()))
+    let model = args.machine.load(&args.run)?;
+    let (dataset, noun) = rows::read(&model.config, args.table.as_deref(), terminal)?;
+    Ok((model, dataset, noun))
 }
 
-/// All scores: of all rows together first, then per class, point, label or column.
-pub(super) fn scores(metrics: &Metrics) -> Table {
+/// All metrics: over all rows first, then per class, keypoint, label or column.
+fn scores(metrics: &Metrics) -> Table {
     let mut table = Table::new(["of", "metric", "value", "n"]);
     for (name, value) in &metrics.values {
         table.push([

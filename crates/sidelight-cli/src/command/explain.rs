@@ -9,27 +9,23 @@ use sidelight::explain::{
 use sidelight::metric::better;
 use sidelight::predict::Model;
 use sidelight::report::{Card, Outcome};
-use sidelight::run::{Run, TargetCell, write_whole};
+use sidelight::run::TargetCell;
 use sidelight::split::split;
 
-use super::remote::reach;
+use super::environment::Variables;
 use super::{Answer, rows};
-use crate::args::ExplainArgs;
+use crate::args::explain::ExplainArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Cell, Table, Terminal, count, significant};
 
-/// Rows that a page shows where none is asked for.
+/// Rows that a page shows if none is asked for.
 const SHOWN: usize = 6;
 
-/// Says what columns are worth, or what one row's prediction is made of, and writes the page.
+/// Prints how much columns matter, or what one row's prediction is made of, and writes the page.
 pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let mut model = Model::load(&Run::open(&args.run)?.model_dir())?;
-    args.machine.configure_model(&mut model);
-    let (dataset, kind) = match &args.table {
-        None => (rows::validation(&model.config)?, "validation row"),
-        Some(path) => (rows::of_table(&model.config, path, terminal)?, "row"),
-    };
+    let model = args.machine.load(&args.run)?;
+    let (dataset, kind) = rows::read(&model.config, args.table.as_deref(), terminal)?;
     let prepared = Prepared::new(&model, &dataset, &mut |done, all| {
         terminal.progress(|| format!("{done} of {all} rows read"))
     })?;
@@ -37,15 +33,15 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
         terminal.warn(sidelight::error::in_full(&**problem));
     }
     let all = shares(&prepared);
-    // Of one row alone nothing is shuffled.
-    let is_asked = args.row.is_none() || args.out.is_some();
+    // A single row cannot be shuffled.
+    let is_asked = args.row.is_none() || args.page.out.is_some();
     let worth = match dataset.targets.is_some() && is_asked {
         true => importance(&prepared, args.repeats, args.seed)?,
         false => Vec::new(),
     };
     let explained = chosen(args, &dataset, &all)?;
     let range = range(&model, &dataset);
-    let curves: Vec<Vec<Curve>> = match args.row.is_some() || args.out.is_some() {
+    let curves: Vec<Vec<Curve>> = match args.row.is_some() || args.page.out.is_some() {
         false => Vec::new(),
         true => explained
             .iter()
@@ -57,13 +53,13 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
         _ if !worth.is_empty() => worth_table(&worth),
         _ => shares_table(&model, &dataset, &all),
     };
-    terminal.table(&table, args.format)?;
+    terminal.table(&table, args.printed.format)?;
     let mean = mean_share(&all);
     let lead = match (args.row, explained.first()) {
         (Some(row), Some(share)) => row_sentence(row, &model, share),
         _ => sentence(&worth, mean, &count(all.len(), kind)),
     };
-    if let Some(path) = &args.out {
+    args.page.write(terminal, || {
         let page = ExplainPage {
             title: args.run.display().to_string(),
             lead: lead.clone(),
@@ -74,15 +70,13 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
             rows: explained_rows(&prepared, &explained, curves)?,
             remarks: dataset.remarks.clone(),
         };
-        let html = page.html();
-        write_whole(path, |file| file.write_all(html.as_bytes()))?;
-        terminal.say(format!("page: {}", path.display()));
-    }
+        Ok(page.html())
+    })?;
     terminal.say(lead);
     Ok(Answer::Done)
 }
 
-/// The row that was asked for, else those that metadata moved the most.
+/// The requested row, else the rows that metadata moved the most.
 fn chosen<'a>(
     args: &ExplainArgs,
     dataset: &Dataset,
@@ -96,7 +90,7 @@ fn chosen<'a>(
         let found = all.iter().find(|share| Some(share.row) == position);
         let found = found.ok_or_else(|| {
             let known = match &dataset.rows[..] {
-                [] => "there is none".to_owned(),
+                [] => "there are no rows".to_owned(),
                 [first, ..] => format!(
                     "rows are counted from 1 in the table; the first here is {}",
                     first + 1
@@ -113,11 +107,11 @@ fn chosen<'a>(
     Ok(order)
 }
 
-/// Training's values of the columns, where its table is still there, else those of the rows at hand.
+/// The columns' values in training if its table is still there, else those of the rows at hand.
 fn range(model: &Model, dataset: &Dataset) -> Metadata {
     let training = || -> anyhow::Result<Metadata> {
         let mut data = model.config.data.clone();
-        reach(&mut data.remote, std::slice::from_ref(&data.table));
+        Variables::from_process().reach(&mut data.remote, std::slice::from_ref(&data.table));
         let table = sidelight::table::Table::read_with(&data.table, &data.remote)?;
         let whole = Dataset::new(&table, &model.config)?;
         let divided = split(&whole, &model.config.data.split)?;
@@ -134,7 +128,7 @@ fn explained_rows(
     let model = prepared.model;
     let heats = match last_map(&model.network) {
         Some(_) => grad_cam_of_rows(prepared, explained)
-            .context("cannot look where the network looks")?
+            .context("cannot compute where the network looks")?
             .into_iter()
             .map(Some)
             .collect(),
@@ -148,7 +142,7 @@ fn explained_rows(
             targets,
             position: share.row,
         });
-        // In pixels of the stored image, from where they go to those that the network reads.
+        // In pixels of the stored image; the heat map is in pixels of the network's input.
         let outcome = Outcome::new(&model.task, target, prediction);
         let quantity = share.quantity.name(&model.task);
         ExplainedRow {
@@ -183,13 +177,13 @@ fn worth_table(worth: &[Importance]) -> Table {
     for change in metrics {
         header.extend([change.metric.to_owned(), format!("{}_sd", change.metric)]);
     }
-    let mut table = Table::with_header(header);
+    let mut table = Table::new(header);
     for importance in worth {
         let mut cells: Vec<Cell> = vec![importance.column.as_str().into()];
         for change in &importance.changes {
             cells.extend([Cell::from(change.mean), Cell::from(change.sd)]);
         }
-        table.push_row(cells);
+        table.push(cells);
     }
     table
 }
@@ -236,7 +230,7 @@ fn shares_table(model: &Model, dataset: &Dataset, all: &[Share]) -> Table {
 
 fn row_sentence(row: usize, model: &Model, share: &Share) -> String {
     format!(
-        "row {row}: {} {} is {} of the baseline, {} of the image, {} of the metadata",
+        "row {row}: {} {} = {} (baseline) + {} (image) + {} (metadata)",
         share.quantity.name(&model.task),
         significant(share.prediction),
         significant(share.baseline),
@@ -250,20 +244,20 @@ fn sentence(worth: &[Importance], mean: Option<MeanShare>, rows: &str) -> String
         .first()
         .and_then(|first| Some((first, first.changes.first()?)));
     let column = match first {
-        // Within two spreads of nothing is nothing.
+        // Within two standard deviations of zero.
         Some((first, change)) if change.mean > 2.0 * change.sd && change.mean > 0.0 => format!(
-            "`{}` is worth the most: shuffled, {} goes from {} to {}",
+            "`{}` matters most: shuffling it takes {} from {} to {}",
             first.column,
             change.metric,
             significant(change.intact),
             significant(change.intact - better(change.metric).sign() * change.mean)
         ),
-        Some(_) => "no column is worth anything".to_owned(),
+        Some(_) => "no column matters".to_owned(),
         None => String::new(),
     };
     let share = mean.and_then(|mean| mean.of_metadata()).map(|share| {
         format!(
-            "{:.0} % of what moves predictions is metadata",
+            "{:.0} % of what moves the predictions is metadata",
             100.0 * share
         )
     });
@@ -273,7 +267,7 @@ fn sentence(worth: &[Importance], mean: Option<MeanShare>, rows: &str) -> String
         .filter(|part| !part.is_empty())
         .collect();
     match said.is_empty() {
-        true => format!("nothing moves predictions ({rows})"),
+        true => format!("nothing moves the predictions ({rows})"),
         false => format!("{} ({rows})", said.join("; ")),
     }
 }

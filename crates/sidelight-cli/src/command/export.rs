@@ -8,7 +8,7 @@ use sidelight::run::Run;
 use sidelight::tensor::Precision;
 
 use super::Answer;
-use crate::args::{ExportArgs, ImageForm};
+use crate::args::export::{ExportArgs, ImageForm};
 use crate::terminal::{Table, Terminal};
 
 /// Writes a trained model for other programs.
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
         )
     };
     if model.network.precision != Precision::F32 {
-        terminal.say("the model computes in bf16; what is exported computes in f32");
+        terminal.say("the model computes in bf16, the exported one in f32");
     }
     if let Some(path) = &args.onnx {
         let image = match args.image {
@@ -33,27 +33,16 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
         let graph = onnx(&model, image)?;
         let n_bytes = graph.save(path)?;
         let mut table = Table::new(["side", "name", "type", "shape", "meaning"]);
-        let all = [("input", graph.inputs()), ("output", graph.outputs())];
-        for (side, port) in all
-            .into_iter()
-            .flat_map(|(side, ports)| ports.into_iter().map(move |port| (side, port)))
-        {
-            let Port {
-                name,
-                kind,
-                shape,
-                meaning,
-            } = port;
-            let shape = format!("[{}]", shape.join(", "));
-            table.push([
-                side.into(),
-                name.into(),
-                kind.into(),
-                shape.into(),
-                meaning.into(),
-            ]);
-        }
-        terminal.table(&table, args.format)?;
+        let mut list = |side: &str, ports: Vec<Port>| {
+            for port in ports {
+                let shape = format!("[{}]", port.shape.join(", ")).into();
+                let [name, kind] = [port.name.into(), port.kind.into()];
+                table.push([side.into(), name, kind, shape, port.meaning.into()]);
+            }
+        };
+        list("input", graph.inputs());
+        list("output", graph.outputs());
+        terminal.table(&table, args.printed.format)?;
         terminal.say(written(path, n_bytes, &format!("ONNX, opset {OPSET}")));
     }
     if let Some(path) = &args.safetensors {

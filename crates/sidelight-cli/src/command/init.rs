@@ -9,7 +9,7 @@ use sidelight::schema::{ColumnSchema, Role, Schema, Wishes, target_of};
 use sidelight::table::Table as Rows;
 
 use super::Answer;
-use crate::args::InitArgs;
+use crate::args::init::InitArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Table, Terminal, count};
 
@@ -21,10 +21,10 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
         .unwrap_or_else(|| PathBuf::from("sidelight.toml"));
     let prints = out.as_os_str() == "-";
     if !prints && !args.overwrite && out.exists() {
-        let message = format!("{} is already there", out.display());
+        let message = format!("{} already exists", out.display());
         return Err(Refusal::new(
             message,
-            "write to another file with --out, or replace it with --overwrite",
+            "choose another file with --out, or replace it with --overwrite",
         )
         .into());
     }
@@ -41,10 +41,10 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
         terminal.data(&toml)?;
         return Ok(Answer::Done);
     }
-    terminal.table(&columns(&schema), args.format)?;
+    terminal.table(&columns(&schema), args.printed.format)?;
     write_whole(&out, |file| file.write_all(toml.as_bytes()))?;
     terminal.say(format!(
-        "{} read; wrote {}",
+        "read {}; wrote {}",
         count(rows.n_rows, "row"),
         out.display()
     ));
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     Ok(Answer::Done)
 }
 
-/// Each column: what it is, why, and what to think about.
+/// Each column: its role, the evidence for it, and doubts.
 fn columns(schema: &Schema) -> Table {
     let mut table = Table::new(["column", "is", "evidence", "remark"]);
     for column in &schema.columns {
@@ -97,7 +97,7 @@ fn remark(column: &ColumnSchema) -> String {
         .join("; ")
 }
 
-/// The table as seen from the folder of the file that names it, where it lies in or below it; else in full.
+/// The table's path relative to the folder of the `file` that names it if it lies in or below that folder, else absolute.
 fn relative(table: &Path, file: &Path) -> anyhow::Result<PathBuf> {
     let absolute = |path: &Path| {
         std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))

@@ -4,18 +4,16 @@ use std::path::Path;
 
 use anyhow::Context;
 use sidelight::network::backbone::{self, Backbone};
-use sidelight::network::{Network, Shape, matches, weights};
-use sidelight::predict::Model;
-use sidelight::run::Run;
+use sidelight::network::{BackboneWeights, Network, Shape, matches, weights};
 use sidelight::tensor::Device;
 use sidelight::train::Session;
 
 use super::Answer;
-use super::weights::read_config;
-use crate::args::InspectArgs;
+use crate::args::inspect::InspectArgs;
+use crate::args::{Configured, Machine};
 use crate::terminal::{Table, Terminal, count};
 
-/// Classes of ImageNet, which a backbone by itself is shown with.
+/// Classes of ImageNet: the head of a backbone on its own.
 const N_IMAGENET: usize = 1000;
 
 /// Lists layers, or the tensors of a file.
@@ -28,29 +26,35 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
     let table = match extension(&args.source) {
         Some("pth" | "pt" | "bin" | "safetensors") => tensors(&args.source, &is_wanted)?,
         Some("toml") => {
-            let config = read_config(&args.source, &args.set, terminal)?;
+            let configured = Configured::new(args.source.clone(), args.overrides.set.clone());
+            let config = configured.read_to_build(&Machine::default(), terminal)?;
             let (session, remarks) = Session::new(&config, &Device::flex())?;
-            remarks.iter().for_each(|remark| terminal.say(remark));
-            layers(&session.network, &is_wanted, args.tree)?
+            terminal.say_all(&remarks);
+            layers(&session.state.network, &is_wanted, args.tree)?
         }
         _ => match backbone_named(&args.source) {
             Some(backbone) => {
                 let size = args.size.unwrap_or(backbone.size);
                 let device = Device::flex();
-                let network = Network::original(backbone, N_IMAGENET, size, None, 0, &device)?;
+                let network = Network::original(
+                    backbone,
+                    N_IMAGENET,
+                    size,
+                    BackboneWeights::Seed(0),
+                    &device,
+                )?;
                 layers(&network, &is_wanted, args.tree)?
             }
-            None => layers(
-                &Model::load(&Run::open(&args.source)?.model_dir())?.network,
-                &is_wanted,
-                args.tree,
-            )?,
+            None => {
+                let model = Machine::default().load(&args.source)?;
+                layers(&model.network, &is_wanted, args.tree)?
+            }
         },
     };
     if table.is_empty() {
         terminal.warn("nothing matches");
     }
-    terminal.table(&table, args.format)?;
+    terminal.table(&table, args.printed.format)?;
     terminal.say(format!("{} listed", count(table.len(), "row")));
     Ok(Answer::Done)
 }
@@ -65,14 +69,19 @@ fn tensors(path: &Path, is_wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Tabl
     for (key, shape) in file.keys().into_iter().filter(|(key, _)| is_wanted(key)) {
         table.push([
             key.into(),
-            by_times(shape).into(),
+            shape
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("×")
+                .into(),
             shape.iter().product::<usize>().into(),
         ]);
     }
     Ok(table)
 }
 
-/// The backbone of this name, where nothing else is called that.
+/// The backbone of this name, unless a file or folder has the name.
 fn backbone_named(source: &Path) -> Option<&'static Backbone> {
     let name = source.to_str().filter(|_| !source.exists())?;
     backbone::named(name).ok()
@@ -110,7 +119,7 @@ fn layers(
             }
             .into(),
             layer.kind.into(),
-            shape(&layer.output).into(),
+            layer.output.to_string().into(),
             layer.n_parameters.into(),
             n_trained.into(),
             layer.multiply_adds.into(),
@@ -119,21 +128,9 @@ fn layers(
     Ok(table)
 }
 
-/// The last name of a path, as far in as it is deep.
+/// The last name of a path, indented by its depth.
 fn branch(path: &str) -> String {
     let depth = path.matches('.').count();
     let name = path.rsplit('.').next().unwrap_or(path);
     format!("{}{name}", "  ".repeat(depth))
-}
-
-fn by_times(shape: &[usize]) -> String {
-    shape
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("×")
-}
-
-fn shape(shape: &Shape) -> String {
-    shape.to_string()
 }

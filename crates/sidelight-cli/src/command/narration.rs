@@ -1,10 +1,10 @@
-//! Says on the terminal what happens in training.
+//! Reports the progress of training on the terminal.
 
 use sidelight::train::Event;
 
 use crate::terminal::{Terminal, count, duration, significant};
 
-/// Says one event; `name` stands before the progress line where several models are trained in turn.
+/// Reports one event; `name` tells apart several models that are trained in turn.
 pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
     let name = if name.is_empty() {
         String::new()
@@ -12,7 +12,8 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
         format!("{name}: ")
     };
     match event {
-        Event::Remark(remark) => terminal.say(remark),
+        Event::Remark { text } => terminal.say(text),
+        Event::Resumed { total_step } => terminal.say(format!("going on from step {total_step}")),
         Event::Plan {
             rows_train,
             rows_valid,
@@ -27,14 +28,14 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
                 backbone
             };
             terminal.say(format!(
-                "{name}{rows_train} rows to learn from, {rows_valid} to watch; {backbone}, {} parameters; {} of {}",
+                "{name}{rows_train} training rows, {rows_valid} validation rows; {backbone}, {} parameters; {} of {}",
                 thousands(*n_parameters),
                 count(*epochs, "epoch"),
                 count(*steps_per_epoch, "step"),
             ));
         }
         Event::Features { done, rows } => {
-            terminal.progress(|| format!("{name}features, once: {done} of {rows} rows"))
+            terminal.progress(|| format!("{name}features, computed once: {done} of {rows} rows"))
         }
         Event::Step {
             epoch,
@@ -71,14 +72,16 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
             epoch,
             train_loss,
             valid_loss,
-            score: (metric, value),
+            score_name,
+            score,
             seconds,
             best,
+            ..
         } => terminal.say(format!(
-            "{name}epoch {epoch:>3}  loss {}  valid {}  {metric} {}{}  {}",
+            "{name}epoch {epoch:>3}  loss {}  valid {}  {score_name} {}{}  {}",
             significant(*train_loss),
             significant(*valid_loss),
-            significant(*value),
+            significant(*score),
             if *best { " *" } else { "  " },
             duration(*seconds),
         )),

@@ -4,13 +4,14 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Instant;
 
+use sidelight::loader::LoaderOptions;
 use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, predict_table};
-use sidelight::ranks::{Ranks, agree};
+use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 
-use super::Answer;
-use super::remote::reach;
-use crate::args::PredictArgs;
+use super::environment::Variables;
+use super::{Answer, problems};
+use crate::args::predict::PredictArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Terminal, count, duration, significant};
 
@@ -20,11 +21,14 @@ pub(crate) fn run(
     terminal: &mut Terminal,
     ranks: &dyn Ranks,
 ) -> anyhow::Result<Answer> {
-    let (model, checksum) = agree(ranks, read(args, ranks))?;
-    let mut predict = args.looks.options();
-    predict.loader.workers = args.machine.threads;
+    let (model, checksum) = all_or_none(ranks, read(args, ranks))?;
+    let start = Instant::now();
     let options = TableOptions {
-        predict,
+        loader: LoaderOptions {
+            workers: args.machine.threads,
+            ..LoaderOptions::default()
+        },
+        tta_passes: args.tta.passes(),
         part_rows: args.part_rows as usize,
         share: args.shard.unwrap_or((1, 1)),
         bad_rows: match args.strict {
@@ -35,17 +39,10 @@ pub(crate) fn run(
             true => OldParts::Discard,
             false => OldParts::Continue,
         },
-    };
-    let start = Instant::now();
-    let outcome = predict_table(
         ranks,
-        &model,
-        &checksum,
-        &args.table,
-        &args.out,
-        &options,
-        &mut |progress| terminal.progress(|| in_words(&progress, start)),
-    )?;
+        on_progress: Some(&mut |progress| terminal.progress(|| in_words(&progress, start))),
+    };
+    let outcome = predict_table(&model, &checksum, &args.table, &args.out, options)?;
     say(&outcome, args, terminal);
     match outcome.n_bad {
         0 => Ok(Answer::Done),
@@ -59,19 +56,18 @@ fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)
         shared_out(args)?;
     }
     args.machine.prepare()?;
-    let dir = Run::open(&args.run)?.model_dir();
-    let mut model = Model::load(&dir)?;
-    args.machine.configure_model(&mut model);
-    reach(&mut model.config.data.remote, &args.table);
-    Ok((model, Model::checksum(&dir)?))
+    let mut model = args.machine.load(&args.run)?;
+    Variables::from_process().reach(&mut model.config.data.remote, &args.table);
+    let checksum = Model::checksum(&Run::open(&args.run)?.model_dir())?;
+    Ok((model, checksum))
 }
 
-/// What several processes of one job cannot do.
+/// Refuses what several processes of one job cannot do.
 fn shared_out(args: &PredictArgs) -> anyhow::Result<()> {
     if args.shard.is_some() {
         return Err(Refusal::new(
-            "--shard under mpirun: its processes share the table out among themselves",
-            "leave one of the two out",
+            "--shard cannot be used under mpirun: its processes already share the table",
+            "use one of the two",
         )
         .into());
     }
@@ -79,7 +75,7 @@ fn shared_out(args: &PredictArgs) -> anyhow::Result<()> {
     if std::fs::metadata(&args.out).is_ok_and(is_device) {
         return Err(Refusal::new(
             format!(
-                "{} is no file, and under mpirun the parts are made beside it",
+                "{} is not a file, and under mpirun the parts are written beside it",
                 args.out.display()
             ),
             "choose a file with --out",
@@ -89,14 +85,14 @@ fn shared_out(args: &PredictArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How far it is, how fast, and for how long yet; how many rows there are is known at the end only.
+/// Rows done, rows per second, and time left. The number of rows is known only at the end.
 fn in_words(progress: &Progress, start: Instant) -> String {
     let seconds = start.elapsed().as_secs_f64().max(1e-3);
     let rate = significant(progress.n_rows as f64 / seconds);
     let rows = count(progress.n_rows, "row");
     let percent = 100.0 * progress.share_read;
     let read = progress.share_read - progress.share_before;
-    let mut text = format!("{rows}, {rate} a second, {percent:.0} % of the table");
+    let mut text = format!("{rows}, {rate} per second, {percent:.0} % of the table");
     if read > 0.0 {
         let left = seconds * (1.0 - progress.share_read) / read;
         text += &format!(", {} left", duration(left));
@@ -104,39 +100,26 @@ fn in_words(progress: &Progress, start: Instant) -> String {
     text
 }
 
-/// What became of it: what was noticed, then the rows without a prediction, last whether all is there.
+/// Reports what was noticed, then the rows without a prediction, last whether the output is complete.
 fn say(outcome: &TableOutcome, args: &PredictArgs, terminal: &mut Terminal) {
     let out = &args.out;
     if outcome.n_parts_before > 0 {
         terminal.say(format!(
-            "{} of {} there already",
+            "{} of {} done already",
             outcome.n_parts_before,
             count(outcome.n_parts, "part")
         ));
     }
     for column in &outcome.absent {
         terminal.warn(format!(
-            "the table has no column `{column}`: it is missing in every row"
+            "the table has no column `{column}`: treated as missing in every row"
         ));
     }
     for sentence in outcome.unseen.sentences() {
         terminal.warn(sentence);
     }
     let n_bad = outcome.n_bad;
-    if n_bad > 0 {
-        terminal.warn(format!(
-            "{} of {} without a prediction",
-            count(n_bad, "row"),
-            outcome.n_rows
-        ));
-        for bad in &outcome.first_bad {
-            terminal.say(format!("  {bad}"));
-        }
-        let n_more = n_bad - outcome.first_bad.len();
-        if n_more > 0 {
-            terminal.say(format!("  and {n_more} more"));
-        }
-    }
+    problems::list(n_bad, outcome.n_rows, &outcome.first_bad, terminal);
     let done = count(outcome.n_rows - n_bad, "row");
     let of_bad = match n_bad {
         0 => String::new(),
@@ -152,18 +135,18 @@ fn say(outcome: &TableOutcome, args: &PredictArgs, terminal: &mut Terminal) {
             format!("{done} predicted{of_bad}: {}{side}", out.display())
         }
         Joined::OthersAtWork => format!(
-            "{done} predicted{of_bad}; others are at work in {}, the last of them joins the parts",
+            "{done} predicted{of_bad}; other processes are still writing to {}, and the last to finish joins the parts",
             parts.display()
         ),
         Joined::Missing(missing) => format!(
-            "{done} predicted{of_bad}; {missing} of {} are not yet in {}: the process that makes the last joins them",
+            "{done} predicted{of_bad}; {missing} of {} are still missing from {}: the process that writes the last joins them",
             count(outcome.n_parts, "part"),
             parts.display()
         ),
     });
 }
 
-/// Where the rows without a prediction are listed; beside a device they cannot be.
+/// Where the rows without a prediction are listed; not beside a device.
 fn beside(out: &Path) -> String {
     let bad = bad_rows_path(out);
     match bad.exists() {

@@ -1,4 +1,6 @@
-//! Says what was wrong with rows that were predicted all the same, or could not be.
+//! Warns of rows that could not be predicted.
+
+use std::fmt::Display;
 
 use sidelight::dataset::Dataset;
 use sidelight::error::in_full;
@@ -6,27 +8,31 @@ use sidelight::predict::Predictions;
 
 use crate::terminal::{Terminal, count};
 
-/// How many rows are named.
-const MOST: usize = 10;
+/// Number of rows that are listed.
+const LISTED: usize = 10;
 
-/// Unseen categories, new gaps, and the rows whose images could not be read, each with its reason.
+/// Warns of unseen categories, new gaps, and rows whose images could not be read.
 pub(super) fn say(dataset: &Dataset, predictions: &Predictions, terminal: &mut Terminal) {
     for sentence in predictions.unseen.sentences() {
         terminal.warn(sentence);
     }
-    let n = predictions.problems.len();
-    if n > 0 {
-        terminal.warn(format!(
-            "{} of {} without a prediction",
-            count(n, "row"),
-            dataset.len()
-        ));
+    // Each error names its row.
+    let errors = predictions.problems.iter().take(LISTED);
+    let listed: Vec<String> = errors.map(|(_, error)| in_full(error)).collect();
+    list(predictions.problems.len(), dataset.len(), &listed, terminal);
+}
+
+/// Warns of `n` of `n_rows` rows without a prediction, and lists the first of them with the reasons.
+pub(super) fn list(n: usize, n_rows: usize, first: &[impl Display], terminal: &mut Terminal) {
+    if n == 0 {
+        return;
     }
-    // The error names the row itself.
-    for (_, error) in predictions.problems.iter().take(MOST) {
-        terminal.say(format!("  {}", in_full(error)));
+    let rows = count(n, "row");
+    terminal.warn(format!("{rows} of {n_rows} without a prediction"));
+    for row in first {
+        terminal.say(format!("  {row}"));
     }
-    if n > MOST {
-        terminal.say(format!("  and {} more", n - MOST));
+    if n > first.len() {
+        terminal.say(format!("  and {} more", n - first.len()));
     }
 }

@@ -1,6 +1,7 @@
-//! The rows that a command is about: a table read as a model's or a configuration's data set.
+//! The rows that a trained model is applied to: a table, or the run's own validation rows.
 
 use std::path::Path;
+use std::slice;
 
 use anyhow::Context;
 use sidelight::config::Config;
@@ -8,30 +9,32 @@ use sidelight::dataset::Dataset;
 use sidelight::split::split;
 use sidelight::table::Table;
 
-use super::remote::reach;
+use super::environment::Variables;
 use crate::terminal::Terminal;
 
-/// Every row of a new table, as a trained model reads it.
-pub(super) fn of_table(
+/// The rows of a table, or without one the run's validation rows, and the noun for them.
+pub(super) fn read(
     config: &Config,
-    table: &Path,
+    table: Option<&Path>,
     terminal: &mut Terminal,
-) -> anyhow::Result<Dataset> {
+) -> anyhow::Result<(Dataset, &'static str)> {
+    let Some(table) = table else {
+        return Ok((validation(config)?, "validation row"));
+    };
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
-    reach(&mut data.remote, std::slice::from_ref(&data.table));
+    Variables::from_process().reach(&mut data.remote, slice::from_ref(&data.table));
     let dataset = Dataset::for_prediction(&Table::read_with(&data.table, &data.remote)?, config)?;
-    dataset
-        .remarks
-        .iter()
-        .for_each(|remark| terminal.warn(remark));
-    Ok(dataset)
+    for remark in &dataset.remarks {
+        terminal.warn(remark);
+    }
+    Ok((dataset, "row"))
 }
 
-/// The rows that were watched in training: of the run's own table, divided as it was.
+/// The run's validation rows: its own table, split as in training.
 pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
     let table = Table::read_with(&config.data.table, &config.data.remote)
-        .context("the run's own table is needed for its validation rows")?;
+        .context("the validation rows are read from the run's own table")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;
     Ok(dataset.select(&divided.valid))

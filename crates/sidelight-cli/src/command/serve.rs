@@ -8,45 +8,64 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use axum::http::HeaderValue;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::Answer;
-use crate::args::ServeArgs;
+use crate::args::serve::ServeArgs;
 use crate::refusal::Refusal;
-use crate::serve::{App, Batching, Limits, Metrics, Models, Said, router, serve};
+use crate::serve::{App, Batching, Limits, Metrics, Models, ServerMessage, router, serve};
 use crate::stop;
 use crate::terminal::{Terminal, count};
 
-/// How often it is looked whether to stop.
+/// Time between two checks whether to stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Serves the runs until Ctrl-C or SIGTERM, then finishes what was taken on.
+/// The models with the routes to them.
+pub(crate) struct Site {
+    models: Arc<Models>,
+    /// Every route.
+    pub(crate) router: Router,
+    has_token: bool,
+}
+
+impl Site {
+    /// Loads the models.
+    pub(crate) fn open(args: &ServeArgs) -> anyhow::Result<Self> {
+        let token = args.token_file.as_deref().map(token).transpose()?;
+        let has_token = token.is_some();
+        let origins = args.allow_origin.iter().map(|origin| parse_origin(origin));
+        let origins = origins.collect::<anyhow::Result<Vec<HeaderValue>>>()?;
+        let batching = Batching {
+            most: args.max_batch,
+            wait: Duration::from_millis(args.batch_wait),
+        };
+        let limits = Limits {
+            max_body: args.max_body << 20,
+            max_pixels: args.max_pixels * 1_000_000,
+            max_rows: args.queue.min(256),
+            time: Duration::from_secs(args.timeout),
+        };
+        let metrics = Arc::new(Metrics::new());
+        let shared = Arc::clone(&metrics);
+        let models = Models::open(&args.runs, batching, args.queue, shared, args.machine)?;
+        let models = Arc::new(models);
+        let app = App::new(Arc::clone(&models), limits, metrics, token);
+        let router = router(app, origins);
+        Ok(Self {
+            models,
+            router,
+            has_token,
+        })
+    }
+}
+
+/// Serves the runs until Ctrl-C or SIGTERM, then finishes accepted requests.
 pub(crate) fn run(args: &ServeArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let token = args.token_file.as_deref().map(token).transpose()?;
-    let origins = args.allow_origin.iter().map(|origin| of_origin(origin));
-    let origins = origins.collect::<anyhow::Result<Vec<HeaderValue>>>()?;
-    let limits = Limits {
-        max_body: args.max_body << 20,
-        max_pixels: args.max_pixels * 1_000_000,
-        max_rows: args.queue.min(256),
-        time: Duration::from_secs(args.timeout),
-    };
-    let batching = Batching {
-        most: args.max_batch,
-        wait: Duration::from_millis(args.batch_wait),
-    };
-    let metrics = Arc::new(Metrics::new());
-    let models = Models::open(
-        &args.runs,
-        batching,
-        args.queue,
-        Arc::clone(&metrics),
-        args.machine,
-    )?;
-    let models = Arc::new(models);
+    let site = Site::open(args)?;
     let stop = stop::on_ctrl_c()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -56,50 +75,49 @@ pub(crate) fn run(args: &ServeArgs, terminal: &mut Terminal) -> anyhow::Result<A
         let listener = TcpListener::bind(args.addr)
             .await
             .with_context(|| format!("cannot listen on {}", args.addr))?;
-        let at = listener.local_addr().context("cannot tell the address")?;
-        if !at.ip().is_loopback() && token.is_none() {
+        let at = listener.local_addr().context("cannot read the address")?;
+        if !at.ip().is_loopback() && !site.has_token {
             terminal.warn(
-                "whoever can reach this machine can ask the models; --token-file keeps others out",
+                "anyone who can reach this machine can use the models; restrict access with --token-file",
             );
         }
-        let names: Vec<&str> = models.all().iter().map(|model| &*model.name).collect();
+        let names: Vec<&str> = site.models.all().iter().map(|model| &*model.name).collect();
         terminal.say(format!(
             "serving {}: {}",
             count(names.len(), "model"),
             names.join(", ")
         ));
         terminal.data(&format!("http://{}\n", reachable(at)))?;
-        let (say, mut said) = unbounded_channel();
-        tokio::spawn(Arc::clone(&models).watch(say));
-        let app = App::new(Arc::clone(&models), limits, metrics, token);
-        let grace = 2 * limits.time + Duration::from_secs(5);
-        let mut served = std::pin::pin!(serve(listener, router(app, origins), asked(stop), grace));
+        let (say, mut messages) = unbounded_channel();
+        tokio::spawn(Arc::clone(&site.models).watch(say));
+        let grace = Duration::from_secs(2 * args.timeout + 5);
+        let mut served = std::pin::pin!(serve(listener, site.router, until(stop), grace));
         loop {
             tokio::select! {
                 finished = &mut served => return anyhow::Ok(finished),
-                Some(said) = said.recv() => match said {
-                    Said::Line(line) => terminal.say(line),
-                    Said::Warning(warning) => terminal.warn(warning),
+                Some(message) = messages.recv() => match message {
+                    ServerMessage::Info(text) => terminal.say(text),
+                    ServerMessage::Warning(text) => terminal.warn(text),
                 },
             }
         }
     })?;
     match finished {
-        true => terminal.say("stopped; all that was asked is answered"),
-        false => terminal.warn("stopped; some connections did not end in time"),
+        true => terminal.say("stopped; all accepted requests were answered"),
+        false => terminal.warn("stopped; some connections did not finish in time"),
     }
-    // Threads that still decode for clients who left are not waited for.
+    // Do not wait for threads that still decode for clients who have left.
     runtime.shutdown_background();
     Ok(Answer::Done)
 }
 
-async fn asked(stop: &'static AtomicBool) {
+async fn until(stop: &'static AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         tokio::time::sleep(TICK).await;
     }
 }
 
-/// What a browser on this machine can open: of "all addresses", this machine's own.
+/// An address that a browser on this machine can open: of "all addresses", this machine's own.
 fn reachable(at: SocketAddr) -> SocketAddr {
     match at.ip().is_unspecified() {
         true => SocketAddr::new([127, 0, 0, 1].into(), at.port()),
@@ -113,15 +131,15 @@ fn token(path: &Path) -> anyhow::Result<String> {
     let token = text.trim();
     if token.len() < 8 || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Refusal::new(
-            format!("{} holds no token", path.display()),
-            "8 letters, digits or signs at least, without a space: `openssl rand -hex 16 > FILE` makes one",
+            format!("{} does not hold a token", path.display()),
+            "a token is 8 or more letters, digits or signs without spaces: `openssl rand -hex 16 > FILE` makes one",
         )
         .into());
     }
     Ok(token.to_owned())
 }
 
-fn of_origin(origin: &str) -> anyhow::Result<HeaderValue> {
+fn parse_origin(origin: &str) -> anyhow::Result<HeaderValue> {
     let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
         !scheme.is_empty() && !host.is_empty() && !host.contains('/')
     });
@@ -129,7 +147,7 @@ fn of_origin(origin: &str) -> anyhow::Result<HeaderValue> {
     value.ok_or_else(|| {
         Refusal::new(
             format!("`{origin}` is not an origin"),
-            "an origin is a scheme and a host, as in https://example.org",
+            "an origin is a scheme and a host, such as https://example.org",
         )
         .into()
     })

@@ -1,30 +1,26 @@
 //! `sidelight show CONFIG|RUN`
 
-use std::path::Path;
-use std::sync::Arc;
-
 use anyhow::Context;
-use sidelight::dataset::{Dataset, Targets};
-use sidelight::image::decode;
+use sidelight::dataset::Dataset;
 use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
-use sidelight::predict::{Model, Predictions};
+use sidelight::predict::{PredictOptions, Predictions};
 use sidelight::report::overlay::as_read;
-use sidelight::report::{Card, Outcome, ShowPage, ShowRow};
-use sidelight::run::{Run, TargetCell, write_whole};
-use sidelight::task::{Prediction, Task};
+use sidelight::report::{Card, LabelBar, Outcome, ShowPage, ShowRow};
+use sidelight::run::TargetCell;
+use sidelight::task::{Prediction, Task, argmax};
 use sidelight::tensor::Device;
 use sidelight::train::Session;
 
-use super::weights::read_config;
 use super::{Answer, rows};
-use crate::args::{Format, ShowArgs};
+use crate::args::show::ShowArgs;
+use crate::args::{Configured, Format};
 use crate::refusal::Refusal;
 use crate::terminal::{Cell, Table, Terminal, count, significant};
 
 /// Validation rows with the largest losses that a run's page shows.
 const WORST: usize = 12;
 
-/// What is looked at.
+/// What is shown.
 struct Subject {
     title: String,
     source: Source,
@@ -32,6 +28,12 @@ struct Subject {
     /// For a run: predictions of every row of the data set.
     predictions: Option<Predictions>,
     remarks: Vec<String>,
+}
+
+impl Subject {
+    fn prediction(&self, row: usize) -> Option<&Prediction> {
+        self.predictions.as_ref()?.predictions[row].as_ref()
+    }
 }
 
 /// Prints rows as read and as encoded, and writes the page.
@@ -48,39 +50,39 @@ pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<An
         LoaderOptions::default(),
     )
     .next()
-    .context("there is no row to show")??;
-    subject
-        .remarks
-        .iter()
-        .for_each(|remark| terminal.say(remark));
+    .context("no rows to show")??;
+    terminal.say_all(&subject.remarks);
     terminal.table(&read(&subject, &batch), Format::Text)?;
     if let Some(&first) = batch.rows.first() {
         terminal.data(&format!(
-            "\nrow {} as the network gets it:\n",
+            "\nrow {} as the network sees it:\n",
             subject.source.dataset.rows[first] + 1
         ))?;
         terminal.table(&encoded(&subject.source, &batch), Format::Text)?;
     }
-    if let Some(out) = &args.out {
-        let html = page(&subject, &batch)?.html();
-        write_whole(out, |file| file.write_all(html.as_bytes()))?;
-        terminal.say(format!("page: {}", out.display()));
-    }
+    args.page
+        .write(terminal, || Ok(page(&subject, &batch).html()))?;
     Ok(Answer::Done)
 }
 
-/// The first batch that training would get, changed at random as configured.
+/// The first training batch, augmented as configured.
 fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
-    let mut config = read_config(&args.source, &args.set, terminal)?;
-    args.machine.configure(&mut config);
+    let configured = Configured::new(args.source.clone(), args.overrides.set.clone());
+    let config = configured.read_to_build(&args.machine, terminal)?;
     let (session, remarks) = Session::new(&config, &Device::flex())?;
     let source = Source {
         cache: None,
-        ..session.feed.source.clone()
+        ..session.setup.batches.source.clone()
     };
-    let plan = Plan::training(&session.feed.train, args.rows, Last::Keep, source.seed, 0);
+    let plan = Plan::training(
+        &session.setup.batches.train,
+        args.rows,
+        Last::Keep,
+        source.seed,
+        0,
+    );
     Ok(Subject {
-        title: name(&args.source),
+        title: args.source.display().to_string(),
         source,
         plan,
         predictions: None,
@@ -90,36 +92,24 @@ fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject
 
 /// The first validation rows of a run, with its predictions.
 fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
-    if !args.set.is_empty() {
+    if !args.overrides.set.is_empty() {
         return Err(Refusal::new(
-            "a run's configuration cannot be changed",
-            "leave out --set, or show a sidelight.toml",
+            "the configuration of a run cannot be overridden",
+            "leave out --set, or give a sidelight.toml",
         )
         .into());
     }
-    let run = Run::open(&args.source)?;
-    let mut model = Model::load(&run.model_dir())?;
-    args.machine.configure_model(&mut model);
+    let model = args.machine.load(&args.source)?;
     let dataset = rows::validation(&model.config)?;
-    let predictions = model.predict(&dataset, &mut |done, all| {
-        terminal.progress(|| format!("{done} of {all} rows"))
-    })?;
-    let (metadata, _) = model.encoder.encode(&dataset.metadata)?;
-    let plan = Plan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
-    let source = Source {
-        dataset: Arc::new(dataset),
-        metadata: Arc::new(metadata),
-        preprocess: model.preprocess(),
-        reads_image: !matches!(model.config.model.arm, sidelight::config::Arm::Metadata),
-        encoder: Arc::new(model.encoder),
-        task: Arc::new(model.task),
-        augment: None,
-        hide: None,
-        cache: None,
-        seed: 0,
+    let options = PredictOptions {
+        on_progress: Some(&mut |done, all| terminal.progress(|| format!("{done} of {all} rows"))),
+        ..PredictOptions::default()
     };
+    let predictions = model.predict(&dataset, options)?;
+    let plan = Plan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
+    let (source, _) = model.source(dataset)?;
     Ok(Subject {
-        title: name(&args.source),
+        title: args.source.display().to_string(),
         source,
         plan,
         predictions: Some(predictions),
@@ -127,53 +117,32 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
     })
 }
 
-fn name(path: &Path) -> String {
-    path.display().to_string()
-}
-
 /// Each row as read: its number, image, metadata and target; for a run also prediction and loss.
 fn read(subject: &Subject, batch: &HostBatch) -> Table {
     let Source { dataset, task, .. } = &subject.source;
-    let columns = dataset
-        .metadata
-        .columns
-        .iter()
-        .map(|column| column.name.clone());
+    let columns = dataset.metadata.columns.iter();
     let mut header = vec!["row".to_owned(), "image".to_owned()];
-    header.extend(columns);
+    header.extend(columns.map(|column| column.name.clone()));
     header.push("target".to_owned());
     if subject.predictions.is_some() {
         header.extend(["prediction".to_owned(), "loss".to_owned()]);
     }
-    let mut table = Table::with_header(header);
+    let mut table = Table::new(header);
     for &row in &batch.rows {
         let mut cells: Vec<Cell> = vec![(dataset.rows[row] + 1).into(), image(dataset, row).into()];
-        cells.extend(
-            as_read(&dataset.metadata, row)
-                .into_iter()
-                .map(|(_, cell)| cell.into()),
-        );
-        cells.push(
-            dataset
-                .targets
-                .as_ref()
-                .map(|targets| truth(targets, row))
-                .into(),
-        );
+        let metadata = as_read(&dataset.metadata, row);
+        cells.extend(metadata.into_iter().map(|(_, cell)| cell.into()));
+        let prediction = subject.prediction(row);
+        let outcome = Outcome::new(task, target_cell(dataset, row), prediction);
+        let [truth, predicted] = in_words(&outcome);
+        cells.push(dataset.targets.as_ref().map(|_| truth).into());
         if let Some(predictions) = &subject.predictions {
-            cells.push(
-                predictions.predictions[row]
-                    .as_ref()
-                    .map(|prediction| said(task, prediction))
-                    .into(),
-            );
-            let loss = predictions
-                .losses
-                .as_ref()
-                .map(|losses| f64::from(losses[row]));
+            let losses = predictions.losses.as_ref();
+            let loss = losses.map(|losses| f64::from(losses[row]));
+            cells.push(prediction.map(|_| predicted).into());
             cells.push(loss.filter(|loss| loss.is_finite()).into());
         }
-        table.push_row(cells);
+        table.push(cells);
     }
     table
 }
@@ -194,7 +163,7 @@ fn encoded(source: &Source, batch: &HostBatch) -> Table {
     table
 }
 
-fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
+fn page(subject: &Subject, batch: &HostBatch) -> ShowPage {
     let Source {
         dataset,
         encoder,
@@ -203,14 +172,14 @@ fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
     } = &subject.source;
     let embedded = encoder.embeddings().len();
     let worst = match &subject.predictions {
-        Some(predictions) => worst(&subject.source, predictions)?,
+        Some(predictions) => worst(&subject.source, predictions),
         None => Vec::new(),
     };
     let what = match subject.predictions {
-        Some(_) => "validation rows, as the trained network reads them, with its predictions",
-        None => "training rows of the first batch, changed at random as configured",
+        Some(_) => "validation rows, as the trained network sees them, with its predictions",
+        None => "training rows of the first batch, augmented as configured",
     };
-    Ok(ShowPage {
+    ShowPage {
         title: subject.title.clone(),
         lead: format!("{} {what}.", batch.rows.len()),
         facts: vec![
@@ -235,45 +204,30 @@ fn page(subject: &Subject, batch: &HostBatch) -> anyhow::Result<ShowPage> {
             .map(|at| shown(subject, batch, at))
             .collect(),
         worst,
-    })
+    }
 }
 
 /// A row of the batch: the picture and the points as the network gets them.
 fn shown(subject: &Subject, batch: &HostBatch, at: usize) -> ShowRow {
-    let predictions = subject.predictions.as_ref();
-    let prediction = predictions.and_then(|all| all.predictions[batch.rows[at]].as_ref());
+    let prediction = subject.prediction(batch.rows[at]);
     ShowRow::new(batch, at, &subject.source, prediction)
 }
 
-/// The rows with the largest losses, each on its own picture.
-fn worst(source: &Source, predictions: &Predictions) -> anyhow::Result<Vec<Card>> {
-    let Some(losses) = &predictions.losses else {
-        return Ok(Vec::new());
-    };
+fn target_cell(dataset: &Dataset, position: usize) -> Option<TargetCell<'_>> {
+    let targets = dataset.targets.as_ref()?;
+    Some(TargetCell { targets, position })
+}
+
+/// The rows with the largest losses, each with its own image.
+fn worst(source: &Source, predictions: &Predictions) -> Vec<Card> {
+    let losses = predictions.losses.as_deref().unwrap_or_default();
     let mut order: Vec<usize> = (0..losses.len())
         .filter(|&row| losses[row].is_finite())
         .collect();
     order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
-    let dataset = &source.dataset;
-    let card = |&row: &usize| -> anyhow::Result<Card> {
-        let picture = if source.reads_image {
-            Some(decode(&dataset.images[row], None)?)
-        } else {
-            None
-        };
-        let target = dataset.targets.as_ref().map(|targets| TargetCell {
-            targets,
-            position: row,
-        });
-        let outcome = Outcome::new(&source.task, target, predictions.predictions[row].as_ref());
-        let metadata = as_read(&dataset.metadata, row);
-        Ok(Card::new(
-            dataset.rows[row] + 1,
-            &image(dataset, row),
-            picture.as_ref(),
-            outcome,
-            metadata,
-        ))
+    let card = |&row: &usize| {
+        let prediction = predictions.predictions[row].as_ref();
+        Card::of_row(&source.task, &source.dataset, row, prediction)
     };
     order.iter().take(WORST).map(card).collect()
 }
@@ -284,71 +238,56 @@ fn image(dataset: &Dataset, row: usize) -> String {
     name.rsplit(['/', '\\']).next().unwrap_or(&name).to_owned()
 }
 
-/// A row's target in a few words.
-fn truth(targets: &Targets, row: usize) -> String {
-    match targets {
-        Targets::Keypoints { n_points, xy } => points(&xy[row * n_points..(row + 1) * n_points]),
-        Targets::Class { names, index } => {
-            index[row].map_or_else(String::new, |class| names[class as usize].clone())
+/// A row's target and prediction in a few words.
+fn in_words(outcome: &Outcome) -> [String; 2] {
+    let likely = |(name, p): (&String, f32)| format!("{name} ({p:.2})");
+    match outcome {
+        Outcome::Nothing => [String::new(), String::new()],
+        Outcome::Keypoints(marks) => [
+            points(marks.iter().map(|mark| mark.truth)),
+            points(marks.iter().map(|mark| mark.prediction)),
+        ],
+        Outcome::Class {
+            names,
+            probabilities,
+            truth,
+        } => {
+            let truth = truth.map(|class| names[class].clone());
+            let p = probabilities.as_deref().unwrap_or_default();
+            let best = argmax(p).map(|class| likely((&names[class], p[class])));
+            [truth.unwrap_or_default(), best.unwrap_or_default()]
         }
-        Targets::Multilabel { names, present } => {
-            let present = &present[row * names.len()..(row + 1) * names.len()];
-            let named = names
+        Outcome::Multilabel(labels) => {
+            let present = labels.iter().filter(|label| label.truth == Some(true));
+            let p = |label: &LabelBar| label.probability.filter(|p| *p >= 0.5);
+            let predicted = labels
                 .iter()
-                .zip(present)
-                .filter(|(_, present)| **present == Some(true));
-            named
-                .map(|(name, _)| name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
+                .filter_map(|label| Some((&label.name, p(label)?)));
+            [
+                joined(present.map(|label| label.name.clone())),
+                joined(predicted.map(likely)),
+            ]
         }
-        Targets::Regression { names, values } => {
-            let values = &values[row * names.len()..(row + 1) * names.len()];
-            values
-                .iter()
-                .map(|&value| significant(value))
-                .collect::<Vec<_>>()
-                .join(", ")
+        Outcome::Regression(marks) => {
+            let number = |value: Option<f64>| value.map_or("missing".to_owned(), significant);
+            [
+                joined(marks.iter().map(|mark| number(mark.truth))),
+                joined(marks.iter().map(|mark| number(mark.prediction))),
+            ]
         }
     }
 }
 
-/// A prediction in a few words.
-fn said(task: &Task, prediction: &Prediction) -> String {
-    match (task, prediction) {
-        (_, Prediction::Keypoints { xy }) => points(xy),
-        (_, Prediction::Regression { values }) => values
-            .iter()
-            .map(|&value| significant(value))
-            .collect::<Vec<_>>()
-            .join(", "),
-        (Task::Class { names, .. }, Prediction::Class { probabilities }) => {
-            let likeliest = names
-                .iter()
-                .zip(probabilities)
-                .max_by(|a, b| a.1.total_cmp(b.1));
-            likeliest.map_or_else(String::new, |(name, p)| format!("{name} ({p:.2})"))
-        }
-        (Task::Multilabel { names, .. }, Prediction::Multilabel { probabilities }) => {
-            let likely = names.iter().zip(probabilities).filter(|(_, p)| **p >= 0.5);
-            likely
-                .map(|(name, p)| format!("{name} ({p:.2})"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        }
-        _ => String::new(),
-    }
+fn joined(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }
 
-/// The first points; a row of a terminal does not hold many.
-fn points(xy: &[[f32; 2]]) -> String {
-    let shown = xy.iter().take(2).map(|[x, y]| {
-        if x.is_nan() {
-            "missing".to_owned()
-        } else {
-            format!("({x:.0}, {y:.0})")
-        }
+/// The first two points: a row of a terminal does not hold many.
+fn points(points: impl ExactSizeIterator<Item = Option<[f32; 2]>>) -> String {
+    let more = if points.len() > 2 { " …" } else { "" };
+    let shown = points.take(2).map(|point| match point {
+        Some([x, y]) => format!("({x:.0}, {y:.0})"),
+        None => "missing".to_owned(),
     });
-    let more = if xy.len() > 2 { " …" } else { "" };
     shown.collect::<Vec<_>>().join(" ") + more
 }

@@ -8,19 +8,20 @@ use sidelight::train::{TrainOptions, Trained, train};
 
 use super::Answer;
 use super::narration::narrate;
-use super::weights::read_on_all;
-use crate::args::TrainArgs;
+use crate::args::train::TrainArgs;
 use crate::refusal::Refusal;
 use crate::stop;
 use crate::terminal::{Table, Terminal, duration};
 
-/// Trains, and prints the scores of the validation rows.
+/// Trains, and prints the metrics of the validation rows.
 pub(crate) fn run(
     args: &TrainArgs,
     terminal: &mut Terminal,
     ranks: &Arc<dyn Ranks>,
 ) -> anyhow::Result<Answer> {
-    let config = read_on_all(&**ranks, &args.machine, &args.config, &args.set, terminal)?;
+    let config = args
+        .configured
+        .read_on_all(&**ranks, &args.machine, terminal)?;
     let options = TrainOptions {
         out: args.out.clone(),
         existing: match (args.resume, args.overwrite) {
@@ -28,19 +29,19 @@ pub(crate) fn run(
             (_, true) => Existing::Overwrite,
             _ => Existing::Refuse,
         },
-        cache: args.kept.features(),
+        cache: args.cached.features(),
         ranks: Arc::clone(ranks),
-        stop: stop::on_ctrl_c()?,
-        on_event: &mut |event| narrate(terminal, "", &event),
+        stop: Some(stop::on_ctrl_c()?),
+        on_event: Some(&mut |event| narrate(terminal, "", &event)),
     };
     let Trained { metrics, run, .. } = train(&config, options)?;
     let out = args.out.display();
     let Some(metrics) = metrics else {
         return Err(Refusal::new(
-            format!("stopped; what was learned is saved in {out}"),
+            format!("stopped; a checkpoint is saved in {out}"),
             format!(
-                "go on with `sidelight train {} --out {out} --resume`",
-                args.config.display()
+                "continue with `sidelight train {} --out {out} --resume`",
+                args.configured.config.display()
             ),
         )
         .into());
@@ -49,14 +50,13 @@ pub(crate) fn run(
     for (name, value) in &metrics.values {
         table.push([name.as_str().into(), (*value).into(), metrics.n.into()]);
     }
-    terminal.table(&table, args.format)?;
+    terminal.table(&table, args.printed.format)?;
     if !ranks.is_first() {
         return Ok(Answer::Done);
     }
-    let seconds = run.metrics()?.seconds;
     terminal.say(format!(
-        "{} of training; report: {}",
-        duration(seconds),
+        "trained in {}; report: {}",
+        duration(run.metrics()?.seconds),
         run.report_path().display()
     ));
     Ok(Answer::Done)

@@ -1,4 +1,4 @@
-//! The body of a request, read within limits: its size, its time, and what all bodies hold together.
+//! Reads the body of a request within limits: its size, its time, and the memory of all bodies together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,32 +11,32 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::fault::Fault;
 
-/// Bytes that are counted as one.
+/// Bytes per permit.
 const UNIT: usize = 1 << 12;
-/// How long what is too much is read on and thrown away, so that the refusal can be read.
+/// How long an oversized body is read and discarded, so that its sender can read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What bodies may be.
+/// Reads bodies within limits.
 #[derive(Debug)]
-pub(crate) struct Bodies {
-    /// Bytes of one.
+pub(crate) struct BodyReader {
+    /// Bytes of one body.
     max: usize,
     /// How long the sender may take.
     time: Duration,
-    /// What all of them may hold, in units.
+    /// Memory of all bodies together, in units of [`UNIT`].
     free: Arc<Semaphore>,
 }
 
-/// A body; what it holds is free again when this goes.
+/// A body in memory, which counts as free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
-    /// The body.
+pub(crate) struct BufferedBody {
+    /// The whole body.
     pub(crate) bytes: Bytes,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Bodies {
-    /// Of so many bytes, eight of that size at once.
+impl BodyReader {
+    /// For bodies of `max` bytes, eight of that size at once.
     pub(crate) fn new(max: usize, time: Duration) -> Self {
         Self {
             max,
@@ -46,26 +46,30 @@ impl Bodies {
     }
 
     /// Reads a body.
-    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Held, Fault> {
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+    ) -> Result<BufferedBody, Fault> {
         if let Some(coding) = headers.get(header::CONTENT_ENCODING) {
             return Err(Fault::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                format!("a body in content coding {coding:?} is not read"),
+                format!("content encoding {coding:?} is not supported"),
             )
-            .hint("send it as it is"));
+            .hint("send the body unencoded"));
         }
         let said = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if said.is_some_and(|said| said > self.max as u64) {
-            // Who waits to be told to go on is told not to.
+            // A sender that waits for `100 Continue` is refused at once.
             if !headers.contains_key(header::EXPECT) {
                 drain(body, 4 * self.max).await;
             }
             return Err(self.too_large());
         }
         let deadline = Instant::now() + self.time;
-        let mut held = Held {
+        let mut buffered = BufferedBody {
             bytes: Bytes::new(),
             permit: None,
         };
@@ -75,16 +79,12 @@ impl Bodies {
                 let seconds = self.time.as_secs();
                 Fault::new(
                     StatusCode::REQUEST_TIMEOUT,
-                    format!("the request was not all there after {seconds} s"),
+                    format!("the request was incomplete after {seconds} s"),
                 )
             })?;
             let Some(frame) = frame else { break };
-            let frame = frame.map_err(|_| {
-                Fault::new(
-                    StatusCode::BAD_REQUEST,
-                    "the request broke off before its end",
-                )
-            })?;
+            let frame = frame
+                .map_err(|_| Fault::new(StatusCode::BAD_REQUEST, "the request ended early"))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -92,16 +92,16 @@ impl Bodies {
                 drain(body, 4 * self.max).await;
                 return Err(self.too_large());
             }
-            self.hold(&mut held, read.len() + data.len())?;
+            self.reserve(&mut buffered, read.len() + data.len())?;
             read.extend_from_slice(&data);
         }
-        held.bytes = read.into();
-        Ok(held)
+        buffered.bytes = read.into();
+        Ok(buffered)
     }
 
-    /// Makes room for so many bytes.
-    fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Fault> {
-        let has = held
+    /// Reserves memory for `bytes` bytes in all.
+    fn reserve(&self, buffered: &mut BufferedBody, bytes: usize) -> Result<(), Fault> {
+        let has = buffered
             .permit
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
@@ -111,8 +111,8 @@ impl Bodies {
         }
         let more = Arc::clone(&self.free)
             .try_acquire_many_owned(more as u32)
-            .map_err(|_| Fault::busy("too much is being sent at once"))?;
-        match &mut held.permit {
+            .map_err(|_| Fault::busy("too much data is being sent at once"))?;
+        match &mut buffered.permit {
             Some(permit) => permit.merge(more),
             none => *none = Some(more),
         }
@@ -123,15 +123,15 @@ impl Bodies {
         Fault::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!(
-                "the request is larger than the {} MiB that are allowed",
+                "the request is larger than the limit of {} MiB",
                 self.max >> 20
             ),
         )
-        .hint("send a smaller image or fewer rows; the server's --max-body allows more")
+        .hint("send a smaller image or fewer rows, or raise the server's --max-body")
     }
 }
 
-/// Reads and throws away: closing at once would take the refusal away from a sender that is still busy.
+/// Reads and discards: closing at once would keep a sender that is still busy from reading the refusal.
 async fn drain(mut body: Body, most: usize) {
     let all = async {
         let mut n = 0;
@@ -151,19 +151,19 @@ mod tests {
 
     #[test]
     fn all_bodies_together_hold_eight_times_the_largest() {
-        let bodies = Bodies::new(UNIT, Duration::from_secs(1));
-        let empty = || Held {
+        let bodies = BodyReader::new(UNIT, Duration::from_secs(1));
+        let empty = || BufferedBody {
             bytes: Bytes::new(),
             permit: None,
         };
         let (mut one, mut other) = (empty(), empty());
-        bodies.hold(&mut one, 100).unwrap();
+        bodies.reserve(&mut one, 100).unwrap();
         // What it has already is not taken again.
-        bodies.hold(&mut one, 7 * UNIT).unwrap();
-        bodies.hold(&mut other, UNIT).unwrap();
-        let refused = bodies.hold(&mut other, UNIT + 1).unwrap_err();
+        bodies.reserve(&mut one, 7 * UNIT).unwrap();
+        bodies.reserve(&mut other, UNIT).unwrap();
+        let refused = bodies.reserve(&mut other, UNIT + 1).unwrap_err();
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
         drop(one);
-        bodies.hold(&mut other, 8 * UNIT).unwrap();
+        bodies.reserve(&mut other, 8 * UNIT).unwrap();
     }
 }

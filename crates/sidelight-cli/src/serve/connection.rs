@@ -1,4 +1,4 @@
-//! Connections: taken up to a bound, given up where their head does not come, finished before the end.
+//! Connections: accepted up to a limit, dropped if their head does not arrive, finished before the server stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Connections at once; others wait to be taken.
-const MOST: usize = 1024;
+/// Connections at once; others wait to be accepted.
+const MAX_CONNECTIONS: usize = 1024;
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(15);
-/// What is left in the listener's queue when the server is asked to stop is taken all the same.
-/// It is also the time in which a connection that was just taken is read from: one of which nothing was read yet is
-/// closed at once.
+/// How long connections are still accepted from the listener's queue after the server was asked to stop. Also the time
+/// to read from a connection that was just accepted: one that nothing was read from is closed at once.
 const LAST_CALL: Duration = Duration::from_millis(250);
-/// Bytes of a request's head.
+/// Largest head of a request, bytes.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// Answers until `stop`, then finishes what was taken, for `grace` at most. Whether all of it was finished.
+/// Answers until `stop`, then finishes accepted requests for `grace` at most. Returns whether it finished all of them.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -31,9 +30,9 @@ pub(crate) async fn serve(
     grace: Duration,
 ) -> bool {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MOST));
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let take = |stream: TcpStream, permit| {
-        // Answers are small and wanted at once.
+        // Answers are small, and wanted without delay.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
         let connection = http1::Builder::new()
@@ -43,7 +42,7 @@ pub(crate) async fn serve(
             .serve_connection(TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
-            // A client that goes away in the middle is no fault of anybody's.
+            // A client may go away in the middle.
             let _ = watched.await;
             drop(permit);
         });
@@ -57,7 +56,7 @@ pub(crate) async fn serve(
         tokio::select! {
             (accepted, permit) = taken => match accepted {
                 Ok((stream, _)) => take(stream, permit),
-                // Out of file handles, say: those that are open must close first.
+                // Out of file handles, for one: open ones must close first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
             () = &mut stop => break,

@@ -1,8 +1,8 @@
-//! One model at work: rows come in one at a time and are predicted together.
+//! Dynamic batching for one model: rows arrive one at a time and are predicted together.
 //!
-//! A row takes a place in the queue, is read on a thread of its own, and waits for the one thread that runs the
-//! network. That thread takes what is ready; it waits for more, a few milliseconds at most, only while others that
-//! have a place are still being read.
+//! A row takes a slot in the queue, is read on a thread of its own, and waits for the one thread that runs the
+//! network. That thread takes what is ready; it waits for more, a few milliseconds at most, only while other rows
+//! with a slot are still being read.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use sidelight::dataset::RequestRow;
 use sidelight::image::{Facts, Limits as ImageLimits};
 use sidelight::predict::{Predictor, ReadyRow};
@@ -18,88 +20,112 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::fault::Fault;
-use super::metrics::Metrics;
 
-/// Pixels that are counted as one when it is added up what is being decoded.
+/// Pixels per permit of [`Decoders::pixels`].
 const PIXELS: u64 = 1 << 16;
 
-/// How rows are gathered.
+/// How rows are gathered into batches.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Batching {
-    /// Rows predicted together, at most.
+    /// Largest batch, rows.
     pub(crate) most: usize,
-    /// How long a row waits for others, at most.
+    /// Longest wait for a batch to fill.
     pub(crate) wait: Duration,
 }
 
-/// What bounds the decoding of images, of all models together.
+/// Bounds on the decoding of images, over all models.
 #[derive(Debug)]
 pub(crate) struct Decoders {
     threads: Arc<Semaphore>,
-    /// As many pixels as the largest image may have, however many images that are.
+    /// As many pixels as the largest image may have, over all images that are being decoded.
     pixels: Arc<Semaphore>,
     limits: ImageLimits,
 }
 
-/// The places of a queue.
+/// A queue of bounded length.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct Queue {
     free: Arc<Semaphore>,
-    all: usize,
+    length: usize,
+    /// The slots that are taken, for the metrics.
+    gauge: Gauge,
 }
 
-/// A row's answer.
+/// Slots of a queue, free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Predicted {
-    /// What its image's header says.
+pub(crate) struct Slots {
+    permit: OwnedSemaphorePermit,
+    gauge: Gauge,
+}
+
+/// The prediction of a row.
+#[derive(Debug)]
+pub(crate) struct PredictedRow {
+    /// Format and size of its image.
     pub(crate) image: Option<Facts>,
-    /// What training had not seen, in sentences.
+    /// Sentences about values that training had not seen.
     pub(crate) notes: Vec<String>,
     /// The prediction.
     pub(crate) prediction: Prediction,
 }
 
-/// A model with its thread, which ends when the last reference to the engine is gone.
+/// A model with its thread, which ends when the last reference to the engine is dropped.
 #[derive(Debug)]
 pub(crate) struct Engine {
     predictor: Arc<Predictor>,
     jobs: Sender<Job>,
-    places: Places,
+    queue: Queue,
 }
 
 #[derive(Debug)]
 struct Job {
     row: ReadyRow,
     answer: oneshot::Sender<Result<Prediction, Fault>>,
-    /// Given back when the row is answered.
-    place: OwnedSemaphorePermit,
+    slot: Slots,
 }
 
-impl Places {
-    /// So many.
-    pub(crate) fn new(all: usize) -> Self {
+impl Queue {
+    /// A queue of `length` rows; `gauge` shows how many are in it.
+    pub(crate) fn new(length: usize, gauge: Gauge) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(all)),
-            all,
+            free: Arc::new(Semaphore::new(length)),
+            length,
+            gauge,
         }
     }
 
-    /// How many are taken.
-    pub(crate) fn taken(&self) -> usize {
-        self.all.saturating_sub(self.free.available_permits())
+    fn taken(&self) -> usize {
+        self.length.saturating_sub(self.free.available_permits())
     }
 
-    /// Takes places for so many rows, or for none.
-    pub(crate) fn take(&self, n: usize) -> Result<OwnedSemaphorePermit, Fault> {
-        let n = u32::try_from(n).unwrap_or(u32::MAX);
-        Arc::clone(&self.free)
-            .try_acquire_many_owned(n)
-            .map_err(|_| Fault::busy(&format!("its queue of {} rows is full", self.all)))
+    /// Takes `n` slots, or none and refuses.
+    pub(crate) fn take(&self, n: usize) -> Result<Slots, Fault> {
+        let permits = u32::try_from(n).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.free)
+            .try_acquire_many_owned(permits)
+            .map_err(|_| Fault::busy(&format!("its queue of {} rows is full", self.length)))?;
+        self.gauge.inc_by(n as i64);
+        let gauge = self.gauge.clone();
+        Ok(Slots { permit, gauge })
+    }
+}
+
+impl Slots {
+    fn split_one(&mut self) -> Option<Self> {
+        let permit = self.permit.split(1)?;
+        let gauge = self.gauge.clone();
+        Some(Self { permit, gauge })
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.permit.num_permits() as i64);
     }
 }
 
 impl Decoders {
-    /// As many threads as cores; images up to so many pixels.
+    /// As many threads as cores, and images of `max_pixels` at most.
     pub(crate) fn new(max_pixels: u64) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
@@ -112,7 +138,7 @@ impl Decoders {
         }
     }
 
-    /// Permission to decode an image of so many pixels on a thread of its own.
+    /// Waits for a thread and for room to decode the row's image.
     pub(crate) async fn admit(
         &self,
         predictor: &Arc<Predictor>,
@@ -130,11 +156,11 @@ impl Decoders {
                         message: "its header cannot be read".into(),
                     })
                 })
-                .map_err(|error| Fault::of_row(&error, row.number, is_one_of_many))
+                .map_err(|error| Fault::from_row_error(&error, row.number, is_one_of_many))
         });
         let facts = looked
             .await
-            .map_err(|_| Fault::ours("an image was not looked at"))??;
+            .map_err(|_| Fault::internal("an image was not inspected"))??;
         let pixels = facts.map_or(1, |facts| facts.width as u64 * facts.height as u64);
         let pixels = acquire(&self.pixels, pixels.div_ceil(PIXELS).max(1) as u32).await?;
         Ok((thread, pixels))
@@ -143,7 +169,7 @@ impl Decoders {
 
 async fn acquire(semaphore: &Arc<Semaphore>, n: u32) -> Result<OwnedSemaphorePermit, Fault> {
     let permit = Arc::clone(semaphore).acquire_many_owned(n).await;
-    permit.map_err(|_| Fault::ours("a gate is closed"))
+    permit.map_err(|_| Fault::internal("a semaphore is closed"))
 }
 
 impl Engine {
@@ -152,17 +178,16 @@ impl Engine {
         name: &str,
         predictor: Predictor,
         batching: Batching,
-        places: Places,
-        metrics: Arc<Metrics>,
+        queue: Queue,
+        batch_rows: Histogram,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = channel();
         let predictor = Arc::new(predictor);
         let worker = Worker {
-            name: name.to_owned(),
             predictor: Arc::clone(&predictor),
             batching,
-            places: places.clone(),
-            metrics,
+            queue: queue.clone(),
+            batch_rows,
         };
         std::thread::Builder::new()
             .name(format!("model {name}"))
@@ -170,7 +195,7 @@ impl Engine {
         Ok(Self {
             predictor,
             jobs,
-            places,
+            queue,
         })
     }
 
@@ -179,56 +204,57 @@ impl Engine {
         &self.predictor
     }
 
-    /// Takes a place in the queue for something else than a prediction.
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        self.places.take(1)
+    /// Takes a slot in the queue for other work than a prediction.
+    pub(crate) fn slot(&self) -> Result<Slots, Fault> {
+        self.queue.take(1)
     }
 
-    /// Predicts rows; the first that cannot be read refuses all of them. Who stops waiting gives up the places.
+    /// Predicts rows; fails if one of them cannot be read. A caller who stops waiting gives up the slots.
     pub(crate) async fn predict(
         self: &Arc<Self>,
         rows: Vec<RequestRow>,
         decoders: &Arc<Decoders>,
-    ) -> Result<Vec<Predicted>, Fault> {
+    ) -> Result<Vec<PredictedRow>, Fault> {
         let n = rows.len();
-        let mut places = self.places.take(n)?;
+        let mut slots = self.queue.take(n)?;
         let mut reading = JoinSet::new();
         for (at, row) in rows.into_iter().enumerate() {
             let (engine, decoders) = (Arc::clone(self), Arc::clone(decoders));
-            let place = places
-                .split(1)
-                .ok_or_else(|| Fault::ours("a place is missing"))?;
-            reading.spawn(async move { (at, engine.one(row, n > 1, &decoders, place).await) });
+            let slot = slots
+                .split_one()
+                .ok_or_else(|| Fault::internal("a slot is missing"))?;
+            reading
+                .spawn(async move { (at, engine.predict_one(row, n > 1, &decoders, slot).await) });
         }
-        let mut answers: Vec<Option<Predicted>> = (0..n).map(|_| None).collect();
+        let mut answers: Vec<Option<PredictedRow>> = (0..n).map(|_| None).collect();
         while let Some(done) = reading.join_next().await {
-            let (at, answer) = done.map_err(|_| Fault::ours("a row was lost"))?;
+            let (at, answer) = done.map_err(|_| Fault::internal("a row was lost"))?;
             answers[at] = Some(answer?);
         }
         Ok(answers.into_iter().flatten().collect())
     }
 
-    async fn one(
+    async fn predict_one(
         &self,
         row: RequestRow,
         is_one_of_many: bool,
         decoders: &Decoders,
-        place: OwnedSemaphorePermit,
-    ) -> Result<Predicted, Fault> {
+        slot: Slots,
+    ) -> Result<PredictedRow, Fault> {
         let row = Arc::new(row);
         let permits = decoders
             .admit(&self.predictor, &row, is_one_of_many)
             .await?;
         let (predictor, limits) = (Arc::clone(&self.predictor), decoders.limits);
-        // The permits go along: whoever stops waiting does not stop the thread.
+        // The permits go along: a caller who stops waiting does not stop the thread.
         let read = spawn_blocking(move || {
             let read = predictor.read(&row, &limits);
             drop(permits);
-            read.map_err(|error| Fault::of_row(&error, row.number, is_one_of_many))
+            read.map_err(|error| Fault::from_row_error(&error, row.number, is_one_of_many))
         });
         let row = read
             .await
-            .map_err(|_| Fault::ours("a row was not read"))??;
+            .map_err(|_| Fault::internal("a row was not read"))??;
         let (image, notes) = (row.image, row.unseen.sentences());
         let (answer, answered) = oneshot::channel();
         let gone = |_| {
@@ -238,10 +264,10 @@ impl Engine {
             )
         };
         self.jobs
-            .send(Job { row, answer, place })
+            .send(Job { row, answer, slot })
             .map_err(|_| gone(()))?;
         let prediction = answered.await.map_err(|_| gone(()))??;
-        Ok(Predicted {
+        Ok(PredictedRow {
             image,
             notes,
             prediction,
@@ -250,11 +276,10 @@ impl Engine {
 }
 
 struct Worker {
-    name: String,
     predictor: Arc<Predictor>,
     batching: Batching,
-    places: Places,
-    metrics: Arc<Metrics>,
+    queue: Queue,
+    batch_rows: Histogram,
 }
 
 impl Worker {
@@ -262,7 +287,7 @@ impl Worker {
         while let Ok(first) = waiting.recv() {
             let mut batch = vec![first];
             self.gather(waiting, &mut batch);
-            // Whose client has gone needs no answer.
+            // Clients that have gone need no answer.
             batch.retain(|job| !job.answer.is_closed());
             self.answer(batch);
         }
@@ -273,8 +298,8 @@ impl Worker {
         while batch.len() < self.batching.most {
             let next = match waiting.try_recv() {
                 Ok(job) => Some(job),
-                // Nobody else has a place: nobody will come.
-                Err(_) if self.places.taken() <= batch.len() => None,
+                // No other row has a slot: none will come.
+                Err(_) if self.queue.taken() <= batch.len() => None,
                 Err(_) => waiting
                     .recv_timeout(until.saturating_duration_since(Instant::now()))
                     .ok(),
@@ -290,19 +315,19 @@ impl Worker {
         if batch.is_empty() {
             return;
         }
-        self.metrics.batch(&self.name, batch.len());
+        self.batch_rows.observe(batch.len() as f64);
         let rows: Vec<&ReadyRow> = batch.iter().map(|job| &job.row).collect();
         let answers = self.predict(&rows).unwrap_or_else(|| {
-            // One row's fault is not that of the others: each by itself.
+            // One row must not fail the others: each by itself.
             let alone = |row: &&ReadyRow| {
                 let one = self.predict(&[row]).and_then(|mut one| one.pop());
-                one.unwrap_or_else(|| Err(Fault::ours("the network failed on this row")))
+                one.unwrap_or_else(|| Err(Fault::internal("the network failed on this row")))
             };
             rows.iter().map(alone).collect()
         });
         for (job, answer) in batch.into_iter().zip(answers) {
-            drop(job.place);
-            // Who no longer waits is not told.
+            drop(job.slot);
+            // A client that no longer waits is not told.
             let _ = job.answer.send(answer);
         }
     }
@@ -319,19 +344,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_taken_for_all_rows_or_none_and_given_back() {
-        let places = Places::new(4);
-        let three = places.take(3).unwrap();
-        let refused = places.take(2).unwrap_err();
+    fn slots_are_taken_for_all_rows_or_none_and_given_back() {
+        let gauge = Gauge::default();
+        let queue = Queue::new(4, gauge.clone());
+        let mut three = queue.take(3).unwrap();
+        let refused = queue.take(2).unwrap_err();
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(
             refused.message,
             "the server is busy: its queue of 4 rows is full"
         );
-        let one = places.take(1).unwrap();
-        assert_eq!(places.taken(), 4);
+        let one = queue.take(1).unwrap();
+        assert_eq!((queue.taken(), gauge.get()), (4, 4));
+        drop(three.split_one());
+        assert_eq!((queue.taken(), gauge.get()), (3, 3));
         drop((three, one));
-        assert_eq!(places.taken(), 0);
-        assert!(places.take(5).is_err() && places.take(usize::MAX).is_err());
+        assert_eq!((queue.taken(), gauge.get()), (0, 0));
+        assert!(queue.take(5).is_err() && queue.take(usize::MAX).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Why a prediction is what it is: shares of image and metadata, where the network looks, what-if curves.
+//! Explanation of one prediction: contributions of image and metadata, a Grad-CAM heat map, what-if curves.
 
 use serde_json::{Value, json};
 use sidelight::dataset::RequestRow;
@@ -13,12 +13,12 @@ use super::reply;
 
 /// Explains the prediction of one row.
 pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Result<Value, Fault> {
-    let refused_by = |error: &sidelight::Error| Fault::of_row(error, row.number, false);
+    let refused_by = |error: &sidelight::Error| Fault::from_row_error(error, row.number, false);
     let refused = |error: sidelight::Error| refused_by(&error);
     let (of_model, dataset) = (predictor.model(), predictor.dataset(row).map_err(refused)?);
     let rows = Prepared::new(of_model, &dataset, &mut |_, _| ()).map_err(refused)?;
     if let Some((_, problem)) = rows.problems.first() {
-        // The library says which row of which file; here there is only one.
+        // The library names row and file; here there is only one.
         let cause = match &**problem {
             sidelight::Error::RowImage { source, .. } => source,
             other => other,
@@ -28,7 +28,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
     let own = rows.predict(Picture::Own, &rows.metadata).pop().flatten();
     let share = shares(&rows).pop();
     let (Some(own), Some(share)) = (own, share) else {
-        return Err(Fault::ours("the row has no explanation"));
+        return Err(Fault::internal("the row has no explanation"));
     };
     let curves = what_if(
         &rows,
@@ -40,7 +40,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
     let heat = match last_map(&of_model.network) {
         Some(_) if predictor.reads_image() => match grad_cam_of_rows(&rows, &[&share]) {
             Ok(mut looked) => looked.pop().map(|looked| heat(&looked)),
-            // An arm of metadata alone looks nowhere.
+            // A model of metadata alone looks nowhere.
             Err(sidelight::Error::NoMap) => None,
             Err(error) => return Err(refused(error)),
         },
@@ -59,7 +59,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
     }))
 }
 
-/// The map divided by its largest value, and from its places to pixels of the stored image.
+/// The heat map scaled to a maximum of 1, with the map from its cells to pixels of the stored image.
 fn heat(looked: &Looked) -> Value {
     let heat = &looked.heat;
     let largest = heat.values.iter().copied().fold(0.0, f32::max);

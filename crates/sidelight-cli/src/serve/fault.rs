@@ -1,14 +1,14 @@
-//! Why a request gets no answer, as the one who asked reads it.
+//! Errors as HTTP responses.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sidelight::error::in_full;
 
-/// A refusal with its status: `{"error": …, "hint": …}`.
+/// An error response: a status, and `{"error": …, "hint": …}`.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
-    /// 4xx: the request is at fault; 5xx: this server.
+    /// 4xx: the request is wrong; 5xx: this server failed.
     pub(crate) status: StatusCode,
     /// What is wrong.
     pub(crate) message: String,
@@ -17,7 +17,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// A refusal.
+    /// An error without a hint.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -26,7 +26,7 @@ impl Fault {
         }
     }
 
-    /// With advice.
+    /// Adds a hint.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
@@ -34,7 +34,7 @@ impl Fault {
         }
     }
 
-    /// There is more to do than is taken on.
+    /// 429: the server has more to do than it accepts.
     pub(crate) fn busy(what: &str) -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -43,15 +43,19 @@ impl Fault {
         .hint("try again in a second")
     }
 
-    /// The answer took too long to make.
+    /// 503: the answer took too long.
     pub(crate) fn late(seconds: u64) -> Self {
         let message = format!("the answer took longer than {seconds} s");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
             .hint("try again later, or with fewer rows")
     }
 
-    /// What the library says of a row of a request.
-    pub(crate) fn of_row(error: &sidelight::Error, number: usize, is_one_of_many: bool) -> Self {
+    /// The library's error about a row of a request.
+    pub(crate) fn from_row_error(
+        error: &sidelight::Error,
+        number: usize,
+        is_one_of_many: bool,
+    ) -> Self {
         use sidelight::Error as E;
         let status = match error {
             E::ImagePixels { .. } | E::ImageBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -64,7 +68,7 @@ impl Fault {
             | E::ImageFault { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        // An error of a cell names its row itself.
+        // An error about a cell names its row.
         let row = match error {
             E::Cell { .. } => String::new(),
             _ if is_one_of_many => format!("row {number}: "),
@@ -77,10 +81,9 @@ impl Fault {
         }
     }
 
-    /// A fault of this program, told without its insides.
-    pub(crate) fn ours(what: &str) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, what)
-            .hint("this is a fault of the program: please report it")
+    /// 500: a bug in this program, without its details.
+    pub(crate) fn internal(what: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, what).hint("this is a bug: please report it")
     }
 }
 

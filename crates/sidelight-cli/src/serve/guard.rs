@@ -1,4 +1,4 @@
-//! What every request passes: the token, and the headers that a page of ours is shown with.
+//! Middleware for every request: checks the token, sets security headers, counts and times.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,23 +11,23 @@ use axum::response::{IntoResponse, Response};
 use super::App;
 use super::fault::Fault;
 
-/// What can be read without the token: the page, which asks for it, and whether the server lives.
+/// Routes without the token: the page, which asks for it, and the health check.
 const OPEN: [&str; 4] = ["/", "/page.css", "/page.js", "/healthz"];
 
-/// A page of ours loads from here alone, and is shown in nobody's frame.
+/// The page loads from this server alone, and cannot be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Refuses who has not the token; counts and times the others.
+/// Refuses requests without the token; counts and times all.
 pub(super) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("none", MatchedPath::as_str).to_owned();
-    let may = match &app.token {
+    let is_allowed = match &app.token {
         Some(token) => OPEN.contains(&&*route) || has_token(request.headers(), token),
         None => true,
     };
-    let mut response = match may {
+    let mut response = match is_allowed {
         true => next.run(request).await,
         false => Fault::new(StatusCode::UNAUTHORIZED, "the token is missing or wrong")
             .hint("send it as `Authorization: Bearer TOKEN`")
@@ -57,7 +57,7 @@ fn has_token(headers: &HeaderMap, token: &str) -> bool {
     is_same(sent.as_bytes(), token.as_bytes())
 }
 
-/// Takes as long wherever the first difference is: a token cannot be found letter by letter.
+/// Takes constant time, so that the token cannot be guessed letter by letter.
 fn is_same(sent: &[u8], token: &[u8]) -> bool {
     let differences = token.iter().enumerate().fold(0, |sum, (at, byte)| {
         sum | (byte ^ sent.get(at).unwrap_or(&0))

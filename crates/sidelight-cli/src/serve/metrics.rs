@@ -1,235 +1,142 @@
-//! Counts and times in the text format that Prometheus reads,
-//! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+//! Counts and times in the OpenMetrics text format, which Prometheus reads.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use super::models::Models;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The content type of [`Metrics::text`].
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const SECONDS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 const ROWS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// What has happened since the start.
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// All metrics since the start of the server. Labels take few values: routes that exist, statuses, models.
 #[derive(Debug)]
 pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Histograms<RouteLabel>,
+    batches: Histograms<ModelLabel>,
+    queues: Family<ModelLabel, Gauge>,
+    reloads: Family<ReloadLabels, Counter>,
+    uptime: Gauge<f64, AtomicU64>,
     began: Instant,
-    state: Mutex<State>,
 }
 
-/// Keys are few: the routes that there are, statuses, models.
-#[derive(Debug, Default)]
-struct State {
-    requests: BTreeMap<(String, u16), u64>,
-    seconds: BTreeMap<String, Histogram<11>>,
-    batches: BTreeMap<String, Histogram<9>>,
-    reloads: BTreeMap<(String, bool), u64>,
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    status: u16,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Histogram<const N: usize> {
-    /// Per bound, how many were at most that.
-    within: [u64; N],
-    n: u64,
-    sum: f64,
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
 }
 
-impl<const N: usize> Default for Histogram<N> {
-    fn default() -> Self {
-        Self {
-            within: [0; N],
-            n: 0,
-            sum: 0.0,
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabel {
+    model: String,
 }
 
-impl<const N: usize> Histogram<N> {
-    fn add(&mut self, value: f64, bounds: &[f64; N]) {
-        for (count, bound) in self.within.iter_mut().zip(bounds) {
-            *count += u64::from(value <= *bound);
-        }
-        self.n += 1;
-        self.sum += value;
-    }
-
-    fn write(&self, out: &mut String, name: &str, labels: &str, bounds: &[f64; N]) {
-        for (count, bound) in self.within.iter().zip(bounds) {
-            line(
-                out,
-                &format!("{name}_bucket"),
-                &format!("{labels},le=\"{bound}\""),
-                count,
-            );
-        }
-        line(
-            out,
-            &format!("{name}_bucket"),
-            &format!("{labels},le=\"+Inf\""),
-            self.n,
-        );
-        line(out, &format!("{name}_sum"), labels, self.sum);
-        line(out, &format!("{name}_count"), labels, self.n);
-    }
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    model: String,
+    outcome: &'static str,
 }
 
 impl Metrics {
-    /// Nothing yet.
+    /// Metrics that have counted nothing.
     pub(crate) fn new() -> Self {
-        Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("sidelight"),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            batches: Family::new_with_constructor(|| Histogram::new(ROWS)),
+            queues: Family::default(),
+            reloads: Family::default(),
+            uptime: Gauge::default(),
             began: Instant::now(),
-            state: Mutex::default(),
-        }
+        };
+        let registry = &mut metrics.registry;
+        registry.register("requests", "Requests answered", metrics.requests.clone());
+        registry.register(
+            "request_seconds",
+            "From the head of a request to its answer",
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "batch_rows",
+            "Rows predicted together; the sum counts all rows",
+            metrics.batches.clone(),
+        );
+        registry.register(
+            "queue_rows",
+            "Rows accepted and not yet answered",
+            metrics.queues.clone(),
+        );
+        registry.register(
+            "reloads",
+            "Reloads of a model whose folder changed",
+            metrics.reloads.clone(),
+        );
+        registry.register(
+            "uptime_seconds",
+            "Time since the start",
+            metrics.uptime.clone(),
+        );
+        metrics
     }
 
-    /// A request was answered; `route` is a route that there is.
+    /// Counts an answered request; `route` is a route that exists.
     pub(crate) fn request(&self, route: &str, status: u16, took: Duration) {
-        self.change(|state| {
-            *state.requests.entry((route.into(), status)).or_default() += 1;
-            let seconds = state.seconds.entry(route.into()).or_default();
-            seconds.add(took.as_secs_f64(), &SECONDS);
+        let route = route.to_owned();
+        let seconds = self.seconds.get_or_create_owned(&RouteLabel {
+            route: route.clone(),
         });
+        seconds.observe(took.as_secs_f64());
+        self.requests
+            .get_or_create(&RequestLabels { route, status })
+            .inc();
     }
 
-    /// Rows were predicted together.
-    pub(crate) fn batch(&self, model: &str, rows: usize) {
-        self.change(|state| {
-            let batches = state.batches.entry(model.into()).or_default();
-            batches.add(rows as f64, &ROWS);
-        });
+    /// The sizes of a model's batches.
+    pub(crate) fn batch_rows(&self, model: &str) -> Histogram {
+        let model = model.to_owned();
+        self.batches.get_or_create_owned(&ModelLabel { model })
     }
 
-    /// A model's folder was read again, or could not be.
+    /// The rows in a model's queue.
+    pub(crate) fn queue_rows(&self, model: &str) -> Gauge {
+        let model = model.to_owned();
+        self.queues.get_or_create_owned(&ModelLabel { model })
+    }
+
+    /// Counts a reload of a model's changed folder, or the failure of one.
     pub(crate) fn reload(&self, model: &str, is_done: bool) {
-        self.change(|state| *state.reloads.entry((model.into(), is_done)).or_default() += 1);
+        let labels = ReloadLabels {
+            model: model.to_owned(),
+            outcome: if is_done { "done" } else { "failed" },
+        };
+        self.reloads.get_or_create(&labels).inc();
     }
 
-    fn change(&self, how: impl FnOnce(&mut State)) {
-        how(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// All of it as text.
-    pub(crate) fn text(&self, models: &Models) -> String {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut out = String::new();
-        head(
-            &mut out,
-            "sidelight_requests_total",
-            "counter",
-            "Requests answered.",
-        );
-        for ((route, status), count) in &state.requests {
-            let labels = format!("route=\"{route}\",status=\"{status}\"");
-            line(&mut out, "sidelight_requests_total", &labels, count);
-        }
-        head(
-            &mut out,
-            "sidelight_request_seconds",
-            "histogram",
-            "From the request's head to its answer.",
-        );
-        for (route, seconds) in &state.seconds {
-            seconds.write(
-                &mut out,
-                "sidelight_request_seconds",
-                &format!("route=\"{route}\""),
-                &SECONDS,
-            );
-        }
-        head(
-            &mut out,
-            "sidelight_batch_rows",
-            "histogram",
-            "Rows predicted together; the sum is all rows.",
-        );
-        for (model, batches) in &state.batches {
-            batches.write(&mut out, "sidelight_batch_rows", &of(model), &ROWS);
-        }
-        head(
-            &mut out,
-            "sidelight_queue_rows",
-            "gauge",
-            "Rows taken on and not yet answered.",
-        );
-        for model in models.all() {
-            line(
-                &mut out,
-                "sidelight_queue_rows",
-                &of(&model.name),
-                model.places.taken(),
-            );
-        }
-        head(
-            &mut out,
-            "sidelight_reloads_total",
-            "counter",
-            "Times that a changed model was read again.",
-        );
-        for ((model, is_done), count) in &state.reloads {
-            let labels = format!(
-                "{},outcome=\"{}\"",
-                of(model),
-                if *is_done { "done" } else { "failed" }
-            );
-            line(&mut out, "sidelight_reloads_total", &labels, count);
-        }
-        head(
-            &mut out,
-            "sidelight_uptime_seconds",
-            "gauge",
-            "Since the start.",
-        );
-        let _ = writeln!(
-            out,
-            "sidelight_uptime_seconds {}",
-            self.began.elapsed().as_secs_f64()
-        );
-        out
-    }
-}
-
-fn of(model: &str) -> String {
-    let model = model
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n");
-    format!("model=\"{model}\"")
-}
-
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
-    let _ = writeln!(out, "{name}{{{labels}}} {value}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_histogram_counts_all_that_is_at_most_a_bound() {
-        let mut histogram = Histogram::<9>::default();
-        for rows in [1.0, 3.0, 1000.0] {
-            histogram.add(rows, &ROWS);
-        }
-        let mut out = String::new();
-        histogram.write(&mut out, "rows", &of("a\"b"), &ROWS);
-        assert!(
-            out.starts_with("rows_bucket{model=\"a\\\"b\",le=\"1\"} 1\n"),
-            "{out}"
-        );
-        assert!(
-            out.contains("le=\"4\"} 2\n") && out.contains("le=\"+Inf\"} 3\n"),
-            "{out}"
-        );
-        assert!(
-            out.ends_with("rows_sum{model=\"a\\\"b\"} 1004\nrows_count{model=\"a\\\"b\"} 3\n"),
-            "{out}"
-        );
+    /// All metrics as text, of the type [`CONTENT_TYPE`].
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+        self.uptime.set(self.began.elapsed().as_secs_f64());
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
     }
 }

@@ -1,58 +1,59 @@
-//! The models by name, and the folders they came from: a folder that changes is read again.
+//! The served models by name; a model whose folder changes is reloaded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use axum::http::StatusCode;
 use sidelight::error::in_full;
-use sidelight::predict::{Model, Predictor};
+use sidelight::predict::Predictor;
 use sidelight::run::Run;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Said;
-use super::engine::{Batching, Engine, Places};
+use super::ServerMessage;
+use super::engine::{Batching, Engine, Queue};
 use super::fault::Fault;
 use super::metrics::Metrics;
 use crate::args::Machine;
 use crate::refusal::Refusal;
 
-/// How often folders are looked at.
-const EVERY: Duration = Duration::from_secs(1);
+/// Time between two looks at the folders.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// All models.
+/// All served models.
 #[derive(Debug)]
 pub(crate) struct Models {
-    all: Vec<Shelved>,
+    all: Vec<ServedModel>,
     batching: Batching,
     metrics: Arc<Metrics>,
     machine: Machine,
 }
 
-/// One model.
+/// A model by its name.
 #[derive(Debug)]
-pub(crate) struct Shelved {
-    /// What requests call it.
+pub(crate) struct ServedModel {
+    /// Its name in requests.
     pub(crate) name: String,
     dir: PathBuf,
-    /// The newest; whoever took an older one keeps it until the answer.
+    /// The newest engine; requests that took an older one keep it until they are answered.
     engine: RwLock<Arc<Engine>>,
-    /// Of the files that it was first read from, taken before they were read.
-    first: Option<Stamp>,
-    /// Kept from one engine to the next.
-    pub(crate) places: Places,
+    /// Of the files that it was first loaded from, taken before they were read.
+    first: Option<FileStamps>,
+    /// Outlives the engine.
+    queue: Queue,
 }
 
-/// Length and time of change of the files of a model.
-type Stamp = Vec<(u64, Option<SystemTime>)>;
+/// Length and modification time of each file of a model.
+type FileStamps = Vec<(u64, Option<SystemTime>)>;
 
 impl Models {
-    /// Reads every run: `DIR`, or `NAME=DIR`.
+    /// Loads every run: `DIR`, or `NAME=DIR`; their queues have `queue_length` rows each.
     pub(crate) fn open(
         runs: &[String],
         batching: Batching,
-        queue: usize,
+        queue_length: usize,
         metrics: Arc<Metrics>,
         machine: Machine,
     ) -> anyhow::Result<Self> {
@@ -71,41 +72,34 @@ impl Models {
                 )
                 .into());
             }
-            let places = Places::new(queue);
+            let queue = Queue::new(queue_length, models.metrics.queue_rows(&name));
             let first = stamp(&dir);
-            let engine = models.start(&name, &dir, &places)?;
-            models.all.push(Shelved {
+            let engine = models.start(&name, &dir, &queue)?;
+            models.all.push(ServedModel {
                 name,
                 dir,
                 engine: RwLock::new(Arc::new(engine)),
                 first,
-                places,
+                queue,
             });
         }
         Ok(models)
     }
 
-    fn start(&self, name: &str, dir: &Path, places: &Places) -> anyhow::Result<Engine> {
-        let mut model = Model::load(&Run::open(dir)?.model_dir())?;
-        self.machine.configure_model(&mut model);
-        let predictor = Predictor::new(model);
-        let metrics = Arc::clone(&self.metrics);
-        Ok(Engine::start(
-            name,
-            predictor,
-            self.batching,
-            places.clone(),
-            metrics,
-        )?)
+    fn start(&self, name: &str, dir: &Path, queue: &Queue) -> anyhow::Result<Engine> {
+        let predictor = Predictor::new(self.machine.load(dir)?);
+        let batch_rows = self.metrics.batch_rows(name);
+        let engine = Engine::start(name, predictor, self.batching, queue.clone(), batch_rows);
+        engine.context("cannot start the model's thread")
     }
 
     /// All of them, the default first.
-    pub(crate) fn all(&self) -> &[Shelved] {
+    pub(crate) fn all(&self) -> &[ServedModel] {
         &self.all
     }
 
-    /// The model of a name, the first where none is named. A name is looked up, never opened.
-    pub(crate) fn get(&self, name: Option<&str>) -> Result<&Shelved, Fault> {
+    /// The model of this name; without a name, the first. A name is looked up, never opened as a path.
+    pub(crate) fn get(&self, name: Option<&str>) -> Result<&ServedModel, Fault> {
         let found = match name {
             None => self.all.first(),
             Some(name) => self.all.iter().find(|model| model.name == name),
@@ -114,49 +108,45 @@ impl Models {
             let names: Vec<&str> = self.all.iter().map(|model| &*model.name).collect();
             let asked: String = name.unwrap_or_default().chars().take(100).collect();
             Fault::new(StatusCode::NOT_FOUND, format!("no model `{asked}`"))
-                .hint(format!("there is: {}", names.join(", ")))
+                .hint(format!("the models are: {}", names.join(", ")))
         })
     }
 
-    /// Looks at the folders for ever, and reads again what has changed.
-    pub(crate) async fn watch(self: Arc<Self>, say: UnboundedSender<Said>) {
-        let mut seen: Vec<Option<Stamp>> =
+    /// Watches the folders forever, and reloads models that have changed.
+    pub(crate) async fn watch(self: Arc<Self>, say: UnboundedSender<ServerMessage>) {
+        let mut seen: Vec<Option<FileStamps>> =
             self.all.iter().map(|model| model.first.clone()).collect();
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(WATCH_INTERVAL).await;
             for (at, seen) in seen.iter_mut().enumerate() {
                 let now = stamp(&self.all[at].dir);
-                // A folder in the making is not there yet: the old model stays.
+                // A folder that is being replaced is missing for a moment: the old model stays.
                 if now.is_none() || now == *seen {
                     continue;
                 }
                 let models = Arc::clone(&self);
-                let read = tokio::task::spawn_blocking(move || models.again(at)).await;
-                let said = match read {
-                    Ok(said) => said,
-                    Err(_) => Said::Warning("reading a model again stopped at a fault".into()),
-                };
+                let read = tokio::task::spawn_blocking(move || models.reload(at)).await;
+                let message = read.unwrap_or_else(|_| {
+                    ServerMessage::Warning("reloading a model failed: internal error".into())
+                });
                 // Nobody listens any more once the server stops.
-                let _ = say.send(said);
+                let _ = say.send(message);
                 *seen = now;
             }
         }
     }
 
-    fn again(&self, at: usize) -> Said {
+    fn reload(&self, at: usize) -> ServerMessage {
         let model = &self.all[at];
-        let started = self.start(&model.name, &model.dir, &model.places);
+        let started = self.start(&model.name, &model.dir, &model.queue);
         self.metrics.reload(&model.name, started.is_ok());
         match started {
             Ok(engine) => {
                 *model.engine.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
-                Said::Line(format!(
-                    "`{}` was read again: its folder had changed",
-                    model.name
-                ))
+                ServerMessage::Info(format!("reloaded `{}`: its folder changed", model.name))
             }
-            Err(error) => Said::Warning(format!(
-                "`{}` has changed and cannot be read, the old one stays: {}",
+            Err(error) => ServerMessage::Warning(format!(
+                "`{}` changed but cannot be reloaded, the old model stays: {}",
                 model.name,
                 in_full(&*error)
             )),
@@ -164,14 +154,14 @@ impl Models {
     }
 }
 
-impl Shelved {
-    /// The newest of it.
+impl ServedModel {
+    /// The newest engine.
     pub(crate) fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// A run's name and folder: the folder's own name where none is given.
+/// A run's name and folder; without a given name, that of the folder.
 fn named(run: &str) -> anyhow::Result<(String, PathBuf)> {
     let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\\']);
     if let Some((name, dir)) = run.split_once('=')
@@ -193,7 +183,7 @@ fn named(run: &str) -> anyhow::Result<(String, PathBuf)> {
 }
 
 /// `None`: there is no whole model.
-fn stamp(dir: &Path) -> Option<Stamp> {
+fn stamp(dir: &Path) -> Option<FileStamps> {
     let run = Run::open(dir).ok()?;
     let files = ["model.json", "weights.safetensors"].map(|file| run.model_dir().join(file));
     let of = |file: &PathBuf| {

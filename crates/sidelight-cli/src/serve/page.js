@@ -68,7 +68,7 @@ async function ask(path, options = {}) {
   try {
     answer = JSON.parse(text);
   } catch {
-    answer = { error: `the server answers with status ${response.status}` };
+    answer = { error: `the server returned status ${response.status}` };
   }
   if (!response.ok) throw answer;
   return answer;
@@ -356,7 +356,7 @@ function valueBox(name, value, before, range) {
   return element("div", { class: "value" },
     element("span", { class: "name" }, name), element("b", { "data-name": name }, number(value)), svg,
     element("span", { class: "ends" }, element("span", {}, number(range[0])),
-      element("span", {}, isBeyond ? "beyond training's range" : "training's range"), element("span", {}, number(range[1]))));
+      element("span", {}, isBeyond ? "beyond the training range" : "training range"), element("span", {}, number(range[1]))));
 }
 
 function pointsTable(points) {
@@ -399,7 +399,7 @@ function show() {
   }
   marks(answer, before);
   $("said").textContent = !before ? sentence(answer)
-    : now.points ? `the points moved by ${number(moved(now.points, before.prediction.points))} px from before the changes`
+    : now.points ? `the points moved by ${number(moved(now.points, before.prediction.points))} px compared with before the changes`
     : `${sentence(answer)} — before the changes: ${sentence(before)}`;
   $("notes").replaceChildren(...answer.notes.map((note) => element("li", {}, note)));
   $("answer-part").hidden = false;
@@ -484,11 +484,11 @@ async function explain() {
     const why = await ask(`v1/explain${which()}`, question());
     alarm(null);
     const reasons = $("reasons");
-    reasons.replaceChildren(element("p", {}, `Of ${why.of}:`), shareTable(why));
+    reasons.replaceChildren(element("p", {}, `What makes up ${why.of}:`), shareTable(why));
     if (why.heat && state.answer?.image) {
       heat(why.heat, state.answer.image);
       const isAny = why.heat.values.some((value) => value > 0);
-      reasons.append(element("p", { class: "note" }, isAny ? "Yellow in the picture is what raises it." : "Nothing in the picture raises it."));
+      reasons.append(element("p", { class: "note" }, isAny ? "Yellow areas of the picture raise it." : "Nothing in the picture raises it."));
     }
     const curves = why.curves.slice(0, 6).map((curve) => curveFigure(curve, why.of));
     reasons.append(element("div", { class: "curves" }, ...curves));

@@ -1,13 +1,13 @@
-//! A prediction as JSON.
+//! Predictions as JSON.
 
 use serde_json::{Map, Value, json};
 use sidelight::image::{Affine, Facts};
 use sidelight::task::{Prediction, Task, argmax};
 
-use super::engine::Predicted;
+use super::engine::PredictedRow;
 
 /// The answer for one row.
-pub(crate) fn row(model: &str, task: &Task, row: &Predicted) -> Value {
+pub(crate) fn row(model: &str, task: &Task, row: &PredictedRow) -> Value {
     let mut answer = json!({
         "model": model,
         "prediction": prediction(task, &row.prediction),
@@ -19,7 +19,7 @@ pub(crate) fn row(model: &str, task: &Task, row: &Predicted) -> Value {
     answer
 }
 
-/// What is said of an image; points are in pixels of the image as stored, a viewer shows it upright.
+/// Facts about an image. Keypoints are in pixels of the image as stored; viewers show it upright.
 pub(crate) fn image(facts: &Facts) -> Value {
     json!({
         "format": facts.format,
@@ -29,7 +29,7 @@ pub(crate) fn image(facts: &Facts) -> Value {
     })
 }
 
-/// A map of the plane: `x' = a x + b y + c`, `y' = d x + e y + f`.
+/// An affine map: `x' = a x + b y + c`, `y' = d x + e y + f`.
 pub(crate) fn affine(map: &Affine) -> Value {
     map.0.iter().map(|x| single(*x)).collect()
 }
@@ -74,7 +74,7 @@ fn by_name(names: &[String], values: impl Iterator<Item = Value>) -> Value {
         .into()
 }
 
-/// A number of single precision by way of text, so that 0.1 stays 0.1 and does not become 0.10000000149.
+/// A single-precision number by way of text, so that 0.1 does not become 0.10000000149.
 pub(crate) fn single(number: f32) -> Value {
     number
         .to_string()

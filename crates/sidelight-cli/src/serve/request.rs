@@ -1,4 +1,4 @@
-//! From a body to rows: JSON or multipart, nothing of it trusted.
+//! Parses untrusted bodies into rows: JSON or multipart.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -17,25 +17,29 @@ use sidelight::dataset::{ImageSource, RequestRow};
 
 use super::fault::Fault;
 
-/// Columns that a row may name, at most: more than any table has.
-const MOST_COLUMNS: usize = 100_000;
+/// Largest number of columns in a row: more than any table has.
+const MAX_COLUMNS: usize = 100_000;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// The rows that were asked about.
+/// The rows of a request.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct PredictRequest {
     /// At least one.
     pub(crate) rows: Vec<RequestRow>,
     /// Whether the answer is a list.
     pub(crate) is_list: bool,
 }
 
-/// Reads the rows of a request.
-pub(crate) async fn rows(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Asked, Fault> {
+/// Parses a body of `max_rows` rows at most, by its content type.
+pub(crate) async fn parse(
+    headers: &HeaderMap,
+    body: Bytes,
+    max_rows: usize,
+) -> Result<PredictRequest, Fault> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -43,8 +47,8 @@ pub(crate) async fn rows(headers: &HeaderMap, body: Bytes, most: usize) -> Resul
         .to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     match kind {
-        "application/json" => of_json(&body, most),
-        "multipart/form-data" => of_form(headers, body, most).await,
+        "application/json" => parse_json(&body, max_rows),
+        "multipart/form-data" => parse_form(headers, body, max_rows).await,
         _ => {
             let found = if kind.is_empty() { "none" } else { kind };
             let found: String = found.chars().take(100).collect();
@@ -63,30 +67,30 @@ fn malformed(message: impl fmt::Display) -> Fault {
     Fault::new(StatusCode::BAD_REQUEST, message.to_string())
 }
 
-fn too_many(most: usize) -> Fault {
+fn too_many(max_rows: usize) -> Fault {
     Fault::new(
         StatusCode::PAYLOAD_TOO_LARGE,
-        format!("more than the {most} rows that one request may have"),
+        format!("more than {max_rows} rows in one request"),
     )
     .hint("send them in several requests")
 }
 
-fn of_json(body: &[u8], most: usize) -> Result<Asked, Fault> {
+fn parse_json(body: &[u8], max_rows: usize) -> Result<PredictRequest, Fault> {
     let are_too_many = Cell::new(false);
     let mut reader = serde_json::Deserializer::from_slice(body);
     let seed = Rows {
-        most,
+        max_rows,
         are_too_many: &are_too_many,
     };
     let read = seed.deserialize(&mut reader);
     let read = read.and_then(|read| reader.end().map(|()| read));
     let (rows, is_list) = read.map_err(|error| match are_too_many.get() {
-        true => too_many(most),
+        true => too_many(max_rows),
         false => malformed(format!("not a row in JSON: {error}"))
-            .hint(r#"a row is {"image": base64, "metadata": {column: value or null}}; several are a list"#),
+            .hint(r#"a row is {"image": base64, "metadata": {column: value or null}}; send several as a list"#),
     })?;
     if rows.is_empty() {
-        return Err(malformed("an empty list has no row to predict"));
+        return Err(malformed("the list has no row to predict"));
     }
     let row = |(at, row): (usize, Row<'_>)| {
         let number = at + 1;
@@ -106,10 +110,10 @@ fn of_json(body: &[u8], most: usize) -> Result<Asked, Fault> {
         .enumerate()
         .map(row)
         .collect::<Result<_, Fault>>()?;
-    Ok(Asked { rows, is_list })
+    Ok(PredictRequest { rows, is_list })
 }
 
-/// An image in base64, with or without a `data:` in front of it, padding and line breaks as they come.
+/// Decodes an image in base64: with or without a `data:` prefix, padding or line breaks, in either alphabet.
 fn decoded(name: &str, text: &str) -> Result<ImageSource, Fault> {
     let text = match text.strip_prefix("data:") {
         Some(uri) => uri.split_once(";base64,").map_or(text, |(_, data)| data),
@@ -132,7 +136,11 @@ fn decoded(name: &str, text: &str) -> Result<ImageSource, Fault> {
     })
 }
 
-async fn of_form(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Asked, Fault> {
+async fn parse_form(
+    headers: &HeaderMap,
+    body: Bytes,
+    max_rows: usize,
+) -> Result<PredictRequest, Fault> {
     let mut request = Request::new(Body::from(body));
     *request.headers_mut() = headers.clone();
     let mut form = Multipart::from_request(request, &())
@@ -158,8 +166,8 @@ async fn of_form(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Asked,
                 .unwrap_or("the image".into());
             let bytes = bytes[..].into();
             images.push(ImageSource::Bytes { name, bytes });
-            if images.len() > most {
-                return Err(too_many(most));
+            if images.len() > max_rows {
+                return Err(too_many(max_rows));
             }
             continue;
         }
@@ -173,21 +181,21 @@ async fn of_form(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Asked,
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| malformed(format!("`{}` is not UTF-8 text", shortened(&name))))?;
         if cells.insert(name.clone(), text.into()).is_some() {
-            return Err(malformed(format!("`{}` is there twice", shortened(&name))));
+            return Err(malformed(format!("`{}` is given twice", shortened(&name))));
         }
     }
     let n = images.len().max(metadata.len()).max(1);
-    if n > most {
-        return Err(too_many(most));
+    if n > max_rows {
+        return Err(too_many(max_rows));
     }
     let fits = |found: usize| found <= 1 || found == n;
     if !fits(images.len()) || !fits(metadata.len()) {
         return Err(malformed(format!(
-            "{} images and {} times `metadata` make no rows",
+            "{} images do not match {} `metadata` parts",
             images.len(),
             metadata.len()
         ))
-        .hint("as many of both, or one of either for all"));
+        .hint("send as many of each, or one of either for all rows"));
     }
     let of = |at: usize, found: usize| if found == 1 { 0 } else { at };
     let row = |at: usize| {
@@ -201,13 +209,13 @@ async fn of_form(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Asked,
             cells: all,
         }
     };
-    Ok(Asked {
+    Ok(PredictRequest {
         rows: (0..n).map(row).collect(),
         is_list: n > 1,
     })
 }
 
-/// What is left of a file's name without its folders: it is shown, and never opened.
+/// A file's name without its folders; it is displayed, never opened.
 fn last_of_path(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     shortened(last)
@@ -217,7 +225,7 @@ fn shortened(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
-/// One row as JSON.
+/// A row in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row<'a> {
@@ -227,7 +235,7 @@ struct Row<'a> {
     metadata: Option<Cells>,
 }
 
-/// Text that is not copied out of the body where it need not be: `Option<Cow<str>>` always would be.
+/// Text borrowed from the body if possible: serde always copies an `Option<Cow<str>>`.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -249,7 +257,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// An object of single values: anything nested is refused before it is built.
+/// An object of scalars; nested values are refused before they are built.
 struct Cells(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Cells {
@@ -263,14 +271,14 @@ impl<'de> Deserialize<'de> for Cells {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut cells = Map::new();
                 while let Some((column, value)) = map.next_entry::<String, Single>()? {
-                    if cells.len() >= MOST_COLUMNS {
+                    if cells.len() >= MAX_COLUMNS {
                         return Err(de::Error::custom(format_args!(
-                            "more than {MOST_COLUMNS} columns"
+                            "more than {MAX_COLUMNS} columns"
                         )));
                     }
                     let shown = shortened(&column);
                     if cells.insert(column, value.0).is_some() {
-                        return Err(de::Error::custom(format_args!("`{shown}` is there twice")));
+                        return Err(de::Error::custom(format_args!("`{shown}` is given twice")));
                     }
                 }
                 Ok(Cells(cells))
@@ -280,7 +288,7 @@ impl<'de> Deserialize<'de> for Cells {
     }
 }
 
-/// true, false, a number, text or null.
+/// A scalar: true, false, a number, text or null.
 struct Single(Value);
 
 impl<'de> Deserialize<'de> for Single {
@@ -314,9 +322,9 @@ impl<'de> Deserialize<'de> for Single {
     }
 }
 
-/// One row or a list of at most so many.
+/// One row, or a list of at most `max_rows`; the flag says whether it is a list.
 struct Rows<'c> {
-    most: usize,
+    max_rows: usize,
     are_too_many: &'c Cell<bool>,
 }
 
@@ -342,7 +350,7 @@ impl<'de> Visitor<'de> for Rows<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut rows = Vec::new();
         while let Some(row) = list.next_element()? {
-            if rows.len() == self.most {
+            if rows.len() == self.max_rows {
                 self.are_too_many.set(true);
                 return Err(de::Error::custom("too many rows"));
             }
@@ -357,12 +365,12 @@ mod tests {
     use super::*;
 
     fn refusal(body: &str) -> String {
-        of_json(body.as_bytes(), 2).unwrap_err().message
+        parse_json(body.as_bytes(), 2).unwrap_err().message
     }
 
     #[test]
     fn a_row_and_a_list_of_rows_are_told_apart() {
-        let one = of_json(
+        let one = parse_json(
             br#"{"image": "aGk", "metadata": {"beds": 3, "tree": null}}"#,
             2,
         )
@@ -373,7 +381,7 @@ mod tests {
             panic!("an image")
         };
         assert_eq!(&bytes[..], b"hi");
-        let list = of_json(br#"[{}, {"image": null}]"#, 2).unwrap();
+        let list = parse_json(br#"[{}, {"image": null}]"#, 2).unwrap();
         assert!(list.is_list && list.rows.len() == 2 && list.rows[1].image.is_none());
     }
 
@@ -395,9 +403,9 @@ mod tests {
                 .contains("expected true, false, a number, text or null")
         );
         assert!(refusal(r#"{"metadata": {"a": NaN}}"#).contains("line 1 column"));
-        assert!(refusal(r#"{"metadata": {"a": 1, "a": 2}}"#).contains("`a` is there twice"));
+        assert!(refusal(r#"{"metadata": {"a": 1, "a": 2}}"#).contains("`a` is given twice"));
         assert!(refusal(r#"{"picture": ""}"#).contains("unknown field `picture`"));
-        assert!(refusal("[{}, {}, {}]").contains("more than the 2 rows"));
+        assert!(refusal("[{}, {}, {}]").contains("more than 2 rows"));
         assert!(refusal("[]").contains("no row to predict"));
         assert!(refusal("{} {}").contains("trailing"));
     }

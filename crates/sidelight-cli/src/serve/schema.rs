@@ -1,7 +1,7 @@
-//! What a model takes and gives, as JSON Schema; the page makes its form of it.
+//! JSON Schema of a model's rows; the page builds its form from it.
 //!
-//! The keywords that begin with `x-` are for people who fill in a form: where training's values were, which categories
-//! there were. None of them is a bound: what lies beyond is predicted all the same.
+//! Keywords that begin with `x-` are for people who fill in the form: the range of values and the categories in
+//! training. None of them is a bound: other values are predicted as well.
 
 use serde_json::{Map, Value, json};
 use sidelight::dataset::{Metadata, MetadataColumn, MetadataValues};
@@ -15,8 +15,8 @@ use sidelight::task::Task;
 const PIXEL: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=";
 
-/// JSON Schema of a row of this model's, with what the answer is about.
-pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
+/// JSON Schema of a model's row, with its target.
+pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     if predictor.reads_image() {
@@ -43,13 +43,13 @@ pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
     let columns = &predictor.model().encoder.columns;
     let cells: Map<String, Value> = columns
         .iter()
-        .map(|column| (column.name.clone(), of_column(column)))
+        .map(|column| (column.name.clone(), column_schema(column)))
         .collect();
     properties.insert(
         "metadata".into(),
         json!({
             "type": ["object", "null"],
-            "description": "what is left out or null is missing",
+            "description": "columns that are left out or null are missing",
             "properties": cells,
             "additionalProperties": false,
         }),
@@ -61,7 +61,7 @@ pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
         "properties": properties,
         "required": required,
         "additionalProperties": false,
-        "x-target": of_task(&predictor.model().task),
+        "x-target": task_schema(&predictor.model().task),
         "x-reads-image": predictor.reads_image(),
         "x-needs-image": predictor.needs_image(),
         "x-reads-metadata": predictor.reads_metadata(),
@@ -69,7 +69,7 @@ pub(crate) fn of_model(name: &str, predictor: &Predictor) -> Value {
     })
 }
 
-fn of_column(column: &EncodedColumn) -> Value {
+fn column_schema(column: &EncodedColumn) -> Value {
     let mut schema = match &column.fitted {
         Fitted::Boolean => json!({"type": ["boolean", "null"]}),
         Fitted::Number(number) => json!({
@@ -114,7 +114,7 @@ fn moment(seconds: f64) -> String {
     cell.and_then(|(_, text)| text).unwrap_or_default()
 }
 
-fn of_task(task: &Task) -> Value {
+fn task_schema(task: &Task) -> Value {
     match task {
         Task::Keypoints { columns, .. } => json!({"kind": "keypoints", "names": columns}),
         Task::Class {

@@ -42,9 +42,9 @@ fn mpirun_without_the_feature_is_refused_by_one_process_for_all() {
         String::from_utf8(output.stderr).unwrap()
     };
     insta::assert_snapshot!(said("0", 2), @r#"
-    error: mpirun started 4 processes, and this program was built without MPI: each would do all of the work
+    error: mpirun started 4 processes, but this program was built without MPI: each would do all of the work
 
-    hint: build it with `cargo build --release --features mpi` (it needs an MPI library, say `libopenmpi-dev`, and `libclang-dev`), or start it without mpirun
+    hint: build it with `cargo build --release --features mpi` (this needs an MPI library, such as `libopenmpi-dev`, and `libclang-dev`), or run it without mpirun
     "#);
     // `mpirun` ends all as soon as one fails: the others do not, so that this one is heard.
     assert_eq!(said("1", 0), "");
@@ -284,9 +284,9 @@ fn a_disk_that_is_full() {
 fn an_init_that_would_overwrite() {
     let folder = Folder::with_houses();
     insta::assert_snapshot!(refused(&folder, "init houses.csv --target price --out houses.toml"), @r#"
-    error: houses.toml is already there
+    error: houses.toml already exists
 
-    hint: write to another file with --out, or replace it with --overwrite
+    hint: choose another file with --out, or replace it with --overwrite
     "#);
 }
 
@@ -295,7 +295,7 @@ fn a_demonstration_in_a_folder_of_something_else() {
     let folder = Folder::new();
     folder.write("demo/notes.txt", "mine");
     insta::assert_snapshot!(refused(&folder, "demo"), @r#"
-    error: demo holds files of something else
+    error: demo already holds other files
 
     hint: choose another folder with --out, or delete this one
     "#);
@@ -347,7 +347,7 @@ fn a_comparison_that_cannot_be_made() {
     ");
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --merge"), @r"
     comparing 7 arms on the same 5 folds, 24 rows: image, metadata, vote, weighted-vote, concat, shuffled, all-missing
-    20 trainings; 0 to do now
+    20 trainings; 0 to run
     no metadata is missing in any row: there is no arm `gaps-only`
     error: 20 of 20 results are not in a, the first being that of `image, fold 1`
 

@@ -53,7 +53,7 @@ fn a_command_that_does_not_exist_is_named_with_the_nearest() {
 #[test]
 fn the_overview_fits_a_screen() {
     insta::assert_snapshot!(Folder::new().done("--help").stdout, @r#"
-    Images and a table about them in, a network that reads both out.
+    Pretrained CNNs that also read the metadata of each image
 
     stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is no
     (`check` found problems, `audit` a column to drop, `predict` a row that it could

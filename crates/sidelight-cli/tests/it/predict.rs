@@ -209,7 +209,7 @@ fn how_a_table_is_cut_and_who_makes_which_part_does_not_show() {
                 assert_eq!(folder.read("shared.bad.csv"), folder.read("whole.bad.csv"));
             } else {
                 assert!(
-                    last_line(&said).contains("of 8 parts are not yet in shared."),
+                    last_line(&said).contains("of 8 parts are still missing from shared."),
                     "{}",
                     said.stderr
                 );
@@ -285,7 +285,7 @@ fn killed_and_started_again_it_ends_with_the_same_bytes() {
     let before: usize = said.stderr.split(' ').next().unwrap().parse().unwrap();
     assert!((9..50).contains(&before), "{}", said.stderr);
     assert!(
-        said.stderr.contains("of 50 parts there already"),
+        said.stderr.contains("of 50 parts done already"),
         "{}",
         said.stderr
     );
@@ -347,7 +347,7 @@ fn a_table_of_the_same_bytes_elsewhere_is_the_same_table() {
     folder.write("moved/new.csv", &rows(60));
     let said = folder.done("predict a moved/new.csv --out p.csv --part-rows 16");
     assert!(
-        said.stderr.starts_with("2 of 4 parts there already\n"),
+        said.stderr.starts_with("2 of 4 parts done already\n"),
         "{}",
         said.stderr
     );

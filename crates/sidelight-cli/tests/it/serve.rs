@@ -4,10 +4,12 @@ mod access;
 mod bad_requests;
 #[cfg(unix)]
 mod browser;
-mod client;
+pub(crate) mod client;
 #[cfg(unix)]
 mod devtools;
 mod documentation;
 mod life;
 mod predictions;
+mod refusals;
 mod runs;
+mod site;

@@ -288,7 +288,7 @@ fn asked_to_stop_it_saves_says_how_to_go_on_and_goes_on() {
     let output = process.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("error: stopped; what was learned is saved in a\n\nhint: go on with `sidelight train houses.toml --out a --resume`"), "{said}");
+    assert!(said.contains("error: stopped; a checkpoint is saved in a\n\nhint: continue with `sidelight train houses.toml --out a --resume`"), "{said}");
     assert!(folder.exists("a/checkpoint"));
 }
 
@@ -297,8 +297,8 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
     let folder = Folder::with_houses();
     let line = "compare houses.toml --folds 3 --quick --arms metadata,vote,both";
     let said = folder.done(&format!("{line} --out a"));
-    let arms: Vec<&str> = said
-        .stdout
+    let (table, verdict) = said.stdout.split_once("\n\n").unwrap();
+    let arms: Vec<&str> = table
         .lines()
         .map(|line| line.split_whitespace().next().unwrap())
         .collect();
@@ -306,8 +306,16 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         arms,
         ["arm", "image", "metadata", "vote", "concat", "chance"]
     );
+    // Of what, of which level, adjusted: the header says it; the verdict is data as well.
+    for word in ["vs image", "95 % low", "95 % high", "adjusted p"] {
+        assert!(table.lines().next().unwrap().contains(word), "{table}");
+    }
     assert!(
-        said.stderr.contains("metadata") && said.stderr.contains("report: a/report.html"),
+        verdict.contains("metadata") && verdict.lines().count() == 1,
+        "{verdict}"
+    );
+    assert!(
+        said.stderr.contains("report: a/report.html"),
         "{}",
         said.stderr
     );
@@ -319,7 +327,7 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
     );
     let again = folder.done(&format!("{line} --out a --format csv"));
     assert!(
-        again.stderr.contains("9 are kept from before; 0 to do now"),
+        again.stderr.contains("9 are done already; 0 to run"),
         "{}",
         again.stderr
     );
@@ -330,6 +338,13 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         "{}",
         again.stdout
     );
+
+    // Programs read the table alone, and still are told the verdict.
+    let quiet = folder.done(&format!("{line} --out a --format csv --quiet"));
+    assert_eq!(quiet.stdout, again.stdout);
+    assert!(quiet.stderr.contains(verdict), "{}", quiet.stderr);
+    let quiet = folder.done(&format!("{line} --out a --quiet"));
+    assert!(quiet.stdout.ends_with(verdict), "{}", quiet.stdout);
 
     let first = folder.done(&format!("{line} --out b --jobs 1/2"));
     assert!(

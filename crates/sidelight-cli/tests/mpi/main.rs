@@ -155,7 +155,7 @@ fn what_no_rank_can_do_is_said_once() {
     assert_refused(&said("eval nowhere"), "nowhere");
     assert_refused(&said("predict nowhere houses.csv --out b.csv"), "nowhere");
     for line in ["lr-find houses.toml", "backbones"] {
-        assert_refused(&said(line), "runs in one process, and mpirun started 3");
+        assert_refused(&said(line), "runs in one process, but mpirun started 3");
     }
     assert_eq!(said("--version").stdout.lines().count(), 1);
 }

@@ -58,7 +58,7 @@ impl HubName {
         })
     }
 
-    /// `timm/resnet18.tv_in1k`.
+    /// The repository without its revision: `timm/resnet18.tv_in1k`.
     pub fn repository(&self) -> &str {
         &self.repository
     }

@@ -8,8 +8,10 @@ use rayon::prelude::*;
 
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
-use super::{Dataset, ImageSource, Metadata, MetadataColumn, PieceRows, Split, Targets, target};
-use crate::config::{Config, MetadataConfig, MetadataEntry};
+use super::{
+    Dataset, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets, target,
+};
+use crate::config::{Config, MetadataConfig, MetadataEntry, Unreadable};
 use crate::error::{Error, Result};
 use crate::random;
 use crate::schema;
@@ -46,8 +48,7 @@ enum WithoutTarget {
 
 /// `left_out` are rows of the table (from 0) that nobody looks at.
 pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) -> Result<Dataset> {
-    let (config, mut remarks) = schema::resolve(table, config)?;
-    let (mut dataset, findings) = build(table, &config, WithoutTarget::LeftOut, left_out)?;
+    let (dataset, findings) = build(table, config, WithoutTarget::LeftOut, left_out)?;
     if let Some(absent) = findings.absent.first() {
         table.column(&absent.column)?;
     }
@@ -63,7 +64,7 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
             found: found.clone(),
         });
     }
-    no_image(table, &config, &findings)?;
+    no_image(table, config, &findings)?;
     if dataset.is_empty() {
         let column = config.target.names().into_iter().next().unwrap_or_default();
         return Err(Error::NoTarget {
@@ -72,13 +73,37 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
             rows: table.n_rows,
         });
     }
-    remarks.append(&mut dataset.remarks);
-    dataset.remarks = remarks;
     Ok(dataset)
 }
 
-/// As [`Dataset::of_readable`](super::Dataset::of_readable).
-pub(super) fn readable(piece: &mut Piece, config: &Config) -> Result<Dataset> {
+/// As [`Dataset::open`](super::Dataset::open).
+pub(super) fn open(config: &Config) -> Result<Opened> {
+    config.validate()?;
+    let (path, remote) = (&config.data.table, &config.data.remote);
+    let mut piece = match config.data.unreadable {
+        Unreadable::Refuse => Piece {
+            table: Table::read_with(path, remote)?,
+            bad: Vec::new(),
+        },
+        Unreadable::Skip => Table::read_with_gaps(path, remote)?,
+    };
+    let (config, mut remarks) = schema::resolve(&piece.table, config)?;
+    let mut dataset = match config.data.unreadable {
+        Unreadable::Refuse => strict(&piece.table, &config, &HashSet::new())?,
+        Unreadable::Skip => readable(&mut piece, &config)?,
+    };
+    remarks.append(&mut dataset.remarks);
+    dataset.remarks = remarks;
+    Ok(Opened {
+        table: piece.table,
+        bad: piece.bad,
+        config,
+        dataset,
+    })
+}
+
+/// The rows that can be read; what cannot, or has no image, is among the piece's bad rows afterwards.
+fn readable(piece: &mut Piece, config: &Config) -> Result<Dataset> {
     let Piece { table, bad } = piece;
     let mut left_out: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
     if let Ok(column) = schema::image_column(table, &config.data.image) {

@@ -378,7 +378,11 @@ fn metadata_that_nobody_named_is_inferred_and_said() {
             ["l", "r", "m"][row * 5 % 3]
         ));
     }
-    let dataset = Case::new(&csv).read(CLASS);
+    let case = Case::new(&csv);
+    let Opened {
+        config, dataset, ..
+    } = Dataset::open(&case.config(CLASS)).unwrap();
+    assert!(config.metadata.keys().eq(["beds", "side"]), "{config:?}");
     let names: Vec<&str> = dataset
         .metadata
         .columns

@@ -14,9 +14,7 @@ pub(super) const HALF: [f32; 2] = [31.5, 44.0];
 /// A picture before it is taken.
 #[derive(Debug, Clone)]
 pub(super) struct Scene {
-    /// Pixels.
     pub(super) width: usize,
-    /// Pixels.
     pub(super) height: usize,
     pub(super) camera: Camera,
     pub(super) surface: Surface,

@@ -20,7 +20,7 @@ pub(super) const WIDTH: usize = 7;
 /// seconds since 1970 standardised like a [`Number`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Datetime {
-    /// The trend.
+    /// The moment itself, standardised over the training rows.
     pub trend: Number,
     /// Whether every training value was a midnight: then dates are shown without a time.
     pub dates_only: bool,

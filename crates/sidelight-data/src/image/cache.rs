@@ -48,9 +48,9 @@ struct Key {
 /// What a cache holds and how often it served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheUse {
-    /// Pictures held.
+    /// Decoded pictures in the cache.
     pub n_pictures: usize,
-    /// Bytes held.
+    /// Bytes that these pictures occupy.
     pub n_bytes: usize,
     /// Requests answered from the cache.
     pub hits: u64,

@@ -8,7 +8,7 @@ use crate::table::Member;
 /// Where an image is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ImageSource {
-    /// A file.
+    /// An image file on disk.
     Path(PathBuf),
     /// The encoded bytes, with a name for messages.
     Bytes {

@@ -53,7 +53,7 @@ impl Default for LoaderOptions {
 pub struct Failure {
     /// Position in the data set.
     pub row: usize,
-    /// Why.
+    /// Why its image could not be read.
     pub error: Error,
 }
 

@@ -51,7 +51,7 @@ impl Shards {
         self.shards.is_empty()
     }
 
-    /// The shards.
+    /// All shards, in the order of the table.
     pub fn all(&self) -> &[Arc<Shard>] {
         &self.shards
     }

@@ -4,8 +4,10 @@ use std::fmt;
 
 use super::disguise::{Disguise, Target, disguise};
 use super::scan::{Evidence, Scan, cut};
-use super::{boolean, datetime, name, part_named};
-use crate::config::{Config, MetadataConfig, MetadataKind, TargetConfig, TargetKind};
+use super::{boolean, datetime, image_column, name, part_named};
+use crate::config::{
+    Arm, Config, MetadataConfig, MetadataEntry, MetadataKind, TargetConfig, TargetKind,
+};
 use crate::error::{Error, Result};
 use crate::table::{Cell, Column, Table, Values};
 
@@ -191,23 +193,6 @@ pub struct Wishes {
 }
 
 impl Wishes {
-    /// What a configuration says of the columns, its metadata aside.
-    ///
-    /// # Errors
-    ///
-    /// As [`image_column`](super::image_column).
-    pub fn from_config(table: &Table, config: &Config) -> Result<Self> {
-        let image = super::image_column(table, &config.data.image)?;
-        Ok(Self {
-            target: config.target.clone(),
-            image: Some(image.name.clone()),
-            group: config.data.group.clone(),
-            split: config.data.split.column.clone(),
-            ignore: config.data.ignore.clone(),
-            missing: config.data.missing.clone(),
-        })
-    }
-
     /// Only a target; all else found.
     pub fn new(target: TargetConfig) -> Self {
         let missing = crate::config::default_missing();
@@ -219,6 +204,29 @@ impl Wishes {
             ignore: Vec::new(),
             missing,
         }
+    }
+
+    /// What a configuration says of this table. New rows have no target: where the table has none of the target's
+    /// columns, no column can be it in disguise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`] for the image column.
+    pub fn from_config(table: &Table, config: &Config) -> Result<Self> {
+        let mut target = config.target.clone();
+        let names = target.names();
+        if names.iter().all(|name| table.find(name).is_none()) {
+            target.column = None;
+            target.columns = Vec::new();
+        }
+        Ok(Self {
+            target,
+            image: Some(image_column(table, &config.data.image)?.name.clone()),
+            group: config.data.group.clone(),
+            split: config.data.split.column.clone(),
+            ignore: config.data.ignore.clone(),
+            missing: config.data.missing.clone(),
+        })
     }
 }
 
@@ -314,6 +322,40 @@ impl Schema {
             Role::Metadata(config) => Some((column, config)),
             _ => None,
         })
+    }
+
+    /// The configuration with these columns as its metadata, and what should be said of it, in words. One that names its
+    /// metadata stays as it is. Where no column can serve as metadata, a network of image and metadata together becomes
+    /// one of the image alone (`model.arm`).
+    pub fn resolve(&self, config: &Config) -> (Config, Vec<String>) {
+        let (mut config, mut remarks) = (config.clone(), Vec::new());
+        if !config.metadata.is_empty() {
+            return (config, remarks);
+        }
+        config.metadata = self
+            .metadata()
+            .map(|(column, config)| (column.name.clone(), MetadataEntry::Full(config.clone())))
+            .collect();
+        let kinds = kinds_in_words(self);
+        if !kinds.is_empty() {
+            remarks.push(format!("metadata, inferred: {kinds}"));
+        } else if config.model.arm == Arm::Both {
+            config.model.arm = Arm::Image;
+            remarks.push(
+                "no column can serve as metadata: the image alone is read (`model.arm = \"image\"`)"
+                    .into(),
+            );
+        } else {
+            remarks.push("no column can serve as metadata".into());
+        }
+        for column in &self.columns {
+            if let Role::Ignored(reason) = &column.role
+                && *reason != Reason::Told
+            {
+                remarks.push(format!("`{}` is not used: {reason}", column.name));
+            }
+        }
+        (config, remarks)
     }
 
     /// A found column of parts is used where it divides no group and names training rows.
@@ -698,7 +740,7 @@ impl fmt::Display for ColumnSchema {
 }
 
 /// `3 continuous, 1 categorical`, for one line about many columns.
-pub(super) fn kinds_in_words(schema: &Schema) -> String {
+fn kinds_in_words(schema: &Schema) -> String {
     let kinds = [
         MetadataKind::Boolean,
         MetadataKind::Continuous,

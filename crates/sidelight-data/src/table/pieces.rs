@@ -58,7 +58,6 @@ pub struct Take {
 }
 
 impl Take {
-    /// Everything.
     pub(super) const ALL: Self = Self {
         rows: usize::MAX,
         step: 1,
@@ -91,7 +90,7 @@ pub struct Piece {
 pub struct BadRow {
     /// Which row of the piece, from 0.
     pub row: usize,
-    /// Why.
+    /// What is wrong with it, and where.
     pub error: Error,
 }
 

@@ -1,3 +1,6 @@
 //! Tests of what is public.
 
+mod encode;
+mod image;
+mod loader;
 mod real_data;

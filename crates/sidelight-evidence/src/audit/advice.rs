@@ -86,7 +86,7 @@ pub enum Why {
     },
     /// Cells that are not what it holds, read as missing.
     Misread {
-        /// How many.
+        /// Number of such cells.
         count: usize,
         /// One of them.
         example: String,

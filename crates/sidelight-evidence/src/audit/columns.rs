@@ -53,9 +53,9 @@ pub(super) fn candidates(
     config: &Config,
     with_images: bool,
 ) -> Result<(BTreeMap<String, Candidate>, Option<String>)> {
-    let (resolved, _) = schema::resolve(table, config)?;
-    // What is ignored is looked at all the same.
     let wishes = Wishes {
+        target: config.target.clone(),
+        // What is ignored is looked at all the same.
         ignore: Vec::new(),
         ..Wishes::from_config(table, config)?
     };
@@ -65,6 +65,13 @@ pub(super) fn candidates(
     for column in &schema.columns {
         let Some(cells) = table.find(&column.name) else {
             continue;
+        };
+        // Where the configuration names none, training reads those that are inferred.
+        let is_used = match &column.role {
+            Role::Metadata(_) => {
+                config.metadata.is_empty() && !config.data.ignore.contains(&column.name)
+            }
+            _ => false,
         };
         let (config, reason) = match &column.role {
             Role::Metadata(config) => (config.clone(), None),
@@ -82,7 +89,7 @@ pub(super) fn candidates(
         };
         let candidate = Candidate {
             config,
-            used: false,
+            used: is_used,
             from_file: is_of_file(&column.name),
             reason,
         };
@@ -99,7 +106,7 @@ pub(super) fn candidates(
             found.insert((*name).to_owned(), candidate);
         }
     }
-    for (name, entry) in &resolved.metadata {
+    for (name, entry) in &config.metadata {
         let config = entry.full();
         // A pattern takes a part of the column, which may be honest.
         let whole = config.pattern.is_none();

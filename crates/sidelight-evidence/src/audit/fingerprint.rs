@@ -33,7 +33,7 @@ pub(super) struct Fingerprint {
     pub(super) hash: u64,
     /// Width over height.
     proportion: f64,
-    /// Grey, `[SIDE][SIDE]`.
+    /// Grey values of the thumbnail, `[SIDE][SIDE]`.
     thumbnail: Vec<u8>,
 }
 

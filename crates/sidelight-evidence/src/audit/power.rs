@@ -185,7 +185,7 @@ impl Chance {
 struct Sums {
     d: usize,
     d_known: usize,
-    /// `[cell][d_known]`: rows.
+    /// Number of rows, `[cell][d_known]`.
     n: Vec<f64>,
     /// `[cell][d]`: sum of the target.
     sum: Vec<f64>,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use sidelight_data::config::Config;
+use sidelight_data::schema;
 
 struct Case {
     folder: tempfile::TempDir,

@@ -241,6 +241,23 @@ fn noise_columns_are_no_evidence_in_95_of_100_repeats() {
 }
 
 #[test]
+fn an_arm_that_is_the_image_itself_is_no_doubt() {
+    let mut rng = for_purpose("identity", 0);
+    let values = Values::new(&mut rng, 300);
+    let image = values.arm(&mut rng, 2.0, 0.5);
+    let evidence = values
+        .case()
+        .with_arm("image", Role::Image, image.clone())
+        .with_arm("weighted-vote", Role::WeightedVote, image)
+        .weigh();
+    assert_eq!(evidence.verdict.code, VerdictCode::NoEvidence);
+    let crosses = doubt(&evidence, |doubt| {
+        matches!(doubt, Doubt::IntervalCrossesZero { .. })
+    });
+    assert!(crosses.is_none(), "{:?}", evidence.verdict);
+}
+
+#[test]
 fn a_fusion_that_is_worse_harms() {
     let mut rng = for_purpose("harms", 0);
     let values = Values::new(&mut rng, 300);

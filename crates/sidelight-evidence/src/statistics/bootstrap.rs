@@ -17,7 +17,7 @@ pub struct Bootstrap {
     pub replicates: usize,
     /// Confidence of the interval. Default: 0.95.
     pub level: f64,
-    /// Default: 0.
+    /// Seed of the resampling. Default: 0.
     pub seed: u64,
 }
 
@@ -36,13 +36,13 @@ impl Default for Bootstrap {
 pub struct Bootstrapped {
     /// The statistic of the rows as they are.
     pub estimate: f64,
-    /// Its interval.
+    /// The estimate's percentile interval, at the level asked for.
     pub interval: Interval,
     /// Standard deviation over resamples.
     pub se: f64,
     /// Two-sided p for the true value being 0: 1 minus the confidence of the widest interval without 0.
     pub p: f64,
-    /// Units resampled.
+    /// Number of independent units that were resampled.
     pub n_units: usize,
     /// Resamples in which the statistic was defined.
     pub n_replicates: usize,

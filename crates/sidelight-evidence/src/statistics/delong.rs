@@ -15,11 +15,11 @@ pub struct DeLong {
     pub variance_a: f64,
     /// Variance of the second.
     pub variance_b: f64,
-    /// Their covariance.
+    /// Covariance of the two AUROCs.
     pub covariance: f64,
     /// `(a - b) / sd(a - b)`; 0 where both rank alike.
     pub z: f64,
-    /// Two-sided.
+    /// Two-sided p value.
     pub p: f64,
 }
 

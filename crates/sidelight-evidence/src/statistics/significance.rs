@@ -10,13 +10,13 @@ use sidelight_data::random::for_purpose;
 /// What a t test found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TTest {
-    /// Mean difference.
+    /// Mean of the differences.
     pub mean: f64,
     /// Mean over standard error; infinite where all differences are one number other than 0.
     pub t: f64,
     /// Degrees of freedom.
     pub df: f64,
-    /// Two-sided.
+    /// Two-sided p value.
     pub p: f64,
     /// Of the mean difference, at the level asked for.
     pub interval: Interval,

@@ -11,8 +11,8 @@ use super::window::Window;
 use crate::activation::Epilogue;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::{SharedMut, each, piece};
-use crate::scratch;
-use crate::simd::{Kernel, Simd};
+use crate::scratch::{self, Scratch};
+use crate::simd::{Kernel, Simd, kernel};
 use crate::tile::{self, Panels, Rows, Target, panel_width};
 use std::ops::Range;
 
@@ -175,140 +175,170 @@ struct Block<'a> {
 impl Block<'_> {
     fn dispatch(&self) {
         match self.of.words {
-            Words::Pairs => dispatch::run_pairs(self.of.path, self),
-            _ => dispatch::run(self.of.path, self),
+            Words::Pairs => dispatch::run_pairs(self.of.path, run_block(self)),
+            _ => dispatch::run(self.of.path, run_block(self)),
         }
     }
 }
 
-impl Kernel for &Block<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let of = self.of;
-        let [h, w, c] = of.source.shape;
-        let [out_h, out_w, out_c] = of.out;
-        let (rows, cols) = (&of.rows, &of.cols);
-        let count = self.lines.len() * cols.count;
-        let mut inputs = Vec::with_capacity(count);
-        let mut outputs = Vec::with_capacity(count);
-        let channel_words = of.words.count(of.source.channels);
-
-        // Distances in the source the tiles read: a pixel, a row.
-        let (pixel, row) = match self.access {
-            Access::InPlace => (c, w * c),
-            Access::Window => (of.pitch(), cols.span(cols.count) * of.pitch()),
-            Access::Gather => (of.pitch(), cols.count * of.pitch()),
-        };
-        let strides = if self.access == Access::Gather {
-            [1, 1]
-        } else {
-            [rows.stride, cols.stride]
-        };
-        let mut copy_len = 0;
-        for (image, lines) in self.images() {
-            let first = match self.access {
-                // Non-negative: in place means that nothing lies outside.
-                Access::InPlace => {
-                    ((image * h) as isize + rows.source(lines.start)) as usize * row
-                        + cols.source(0) as usize * c
-                        + of.source.first_channel
-                }
-                _ => copy_len,
-            };
-            for (i, line) in lines.clone().enumerate() {
-                let y = rows.first + line * rows.step;
-                for j in 0..cols.count {
-                    inputs.push(first + i * strides[0] * row + j * strides[1] * pixel);
-                    outputs.push(
-                        ((image * out_h + y) * out_w + cols.first + j * cols.step) * out_c
-                            + of.first_column,
-                    );
-                }
-            }
-            copy_len += match self.access {
-                Access::InPlace => 0,
-                Access::Window => rows.span(lines.len()) * row,
-                Access::Gather => lines.len() * row,
-            };
-        }
-        let mut copy = scratch::take(copy_len);
-        if self.access != Access::InPlace {
-            let mut at = 0;
-            for (image, lines) in self.images() {
-                let gather = self.access == Access::Gather;
-                let window = Window {
-                    image,
-                    top: rows.source(lines.start),
-                    left: cols.source(0),
-                    rows: if gather {
-                        lines.len()
-                    } else {
-                        rows.span(lines.len())
-                    },
-                    cols: if gather {
-                        cols.count
-                    } else {
-                        cols.span(cols.count)
-                    },
-                    step: if gather {
-                        [rows.stride, cols.stride]
-                    } else {
-                        [1, 1]
-                    },
-                };
-                let len = window.rows * row;
-                of.source
-                    .copy(&window, of.words, of.pitch(), &mut copy[at..at + len], s);
-                at += len;
-            }
-        }
-
-        // Taps that lie next to each other in the source are one long segment.
-        let joined = pixel == channel_words && cols.taps > 1;
-        let segment_len = if joined {
-            cols.taps * channel_words
-        } else {
-            channel_words
-        };
-        let per_row = if joined { 1 } else { cols.taps };
-        let segments: Vec<usize> = (0..rows.taps)
-            .flat_map(|y| (0..per_row).map(move |x| y * row + x * pixel))
-            .collect();
-        let source = if self.access == Access::InPlace {
-            of.source.x
-        } else {
-            &copy
-        };
+kernel! {
+    fn run_block<'a>(s: S, block: &'a Block<'a>) {
+        let of = block.of;
+        let layout = block.layout();
+        let (inputs, outputs) = block.pixels(layout);
+        let copy = block.copy(s, layout);
+        let (segments, segment_len) = block.segments(layout);
+        let source = if block.access == Access::InPlace { of.source.x } else { &copy };
         if let (Some(&i), Some(&g)) = (inputs.iter().max(), segments.iter().max()) {
             assert!(i + g + segment_len <= source.len());
         }
-
-        let tile_rows = Rows {
+        let rows = Rows {
             source: source.as_ptr(),
             pixels: &inputs,
             segments: &segments,
             segment_len,
         };
         let target = Target {
-            out: self.out.0,
+            out: block.out.0,
             pixels: &outputs,
             bias: of.bias.map(|b| &b[of.first_column..]),
             epilogue: of.epilogue,
         };
         let panels = Panels {
             words: of.weights,
-            len: self.panel_len,
+            len: block.panel_len,
             columns: of.columns,
         };
         // SAFETY: the assertion above keeps every read inside the source; a panel's length is segments times their
         // length times the width; outputs lie inside the tensor by the assertions in `run`, and blocks differ in lines
         // or in panels, so no two threads write the same element.
-        unsafe { tile::sum_over_channels(s, &tile_rows, &panels, self.panels.clone(), &target) };
+        unsafe { tile::sum_over_channels(s, &rows, &panels, block.panels.clone(), &target) };
     }
 }
 
+/// Distances in the source that the tiles read, in words.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// From a pixel to the next.
+    pixel: usize,
+    /// From a row to the next.
+    row: usize,
+    /// Rows and pixels from what one output sees to what the next sees.
+    step: [usize; 2],
+}
+
 impl Block<'_> {
+    #[inline(always)]
+    fn layout(&self) -> Layout {
+        let of = self.of;
+        let [_, w, c] = of.source.shape;
+        let (pixel, row) = match self.access {
+            Access::InPlace => (c, w * c),
+            Access::Window => (of.pitch(), of.cols.span(of.cols.count) * of.pitch()),
+            Access::Gather => (of.pitch(), of.cols.count * of.pitch()),
+        };
+        let step = match self.access {
+            Access::Gather => [1, 1],
+            _ => [of.rows.stride, of.cols.stride],
+        };
+        Layout { pixel, row, step }
+    }
+
+    /// Rows that are copied for some lines of one image.
+    #[inline(always)]
+    fn copied_rows(&self, lines: usize) -> usize {
+        match self.access {
+            Access::InPlace => 0,
+            Access::Window => self.of.rows.span(lines),
+            Access::Gather => lines,
+        }
+    }
+
+    /// For every output pixel, where in the source its first word lies, and where in the output it lies itself.
+    #[inline(always)]
+    fn pixels(&self, layout: Layout) -> (Vec<usize>, Vec<usize>) {
+        let of = self.of;
+        let [h, _, c] = of.source.shape;
+        let [out_h, out_w, out_c] = of.out;
+        let (rows, cols) = (&of.rows, &of.cols);
+        let count = self.lines.len() * cols.count;
+        let mut inputs = Vec::with_capacity(count);
+        let mut outputs = Vec::with_capacity(count);
+        let mut copied = 0;
+        for (image, lines) in self.images() {
+            let first = match self.access {
+                // Non-negative: in place means that nothing lies outside.
+                Access::InPlace => {
+                    ((image * h) as isize + rows.source(lines.start)) as usize * layout.row
+                        + cols.source(0) as usize * c
+                        + of.source.first_channel
+                }
+                _ => copied,
+            };
+            copied += self.copied_rows(lines.len()) * layout.row;
+            for (i, line) in lines.enumerate() {
+                let y = rows.first + line * rows.step;
+                for j in 0..cols.count {
+                    let step = i * layout.step[0] * layout.row + j * layout.step[1] * layout.pixel;
+                    inputs.push(first + step);
+                    let x = cols.first + j * cols.step;
+                    outputs.push(((image * out_h + y) * out_w + x) * out_c + of.first_column);
+                }
+            }
+        }
+        (inputs, outputs)
+    }
+
+    /// The copy that the tiles read; empty where they read in place.
+    #[inline(always)]
+    fn copy<S: Simd>(&self, s: S, layout: Layout) -> Scratch {
+        let of = self.of;
+        let (rows, cols) = (&of.rows, &of.cols);
+        let copied = |lines: usize| self.copied_rows(lines) * layout.row;
+        let len = self.images().map(|(_, lines)| copied(lines.len())).sum();
+        let mut copy = scratch::take(len);
+        let mut at = 0;
+        if self.access == Access::InPlace {
+            return copy;
+        }
+        for (image, lines) in self.images() {
+            let (n_cols, step) = match self.access {
+                Access::Gather => (cols.count, [rows.stride, cols.stride]),
+                _ => (cols.span(cols.count), [1, 1]),
+            };
+            let window = Window {
+                image,
+                top: rows.source(lines.start),
+                left: cols.source(0),
+                rows: self.copied_rows(lines.len()),
+                cols: n_cols,
+                step,
+            };
+            let to = &mut copy[at..at + copied(lines.len())];
+            of.source.copy(&window, of.words, of.pitch(), to, s);
+            at += to.len();
+        }
+        copy
+    }
+
+    /// Offsets of the stretches of the source that a pixel reads, and their length. Taps that lie next to each other
+    /// are one long stretch.
+    #[inline(always)]
+    fn segments(&self, layout: Layout) -> (Vec<usize>, usize) {
+        let (rows, cols) = (&self.of.rows, &self.of.cols);
+        let words = self.of.words.count(self.of.source.channels);
+        let joined = layout.pixel == words && cols.taps > 1;
+        let (per_row, len) = if joined {
+            (1, cols.taps * words)
+        } else {
+            (cols.taps, words)
+        };
+        let segments = (0..rows.taps)
+            .flat_map(|y| (0..per_row).map(move |x| y * layout.row + x * layout.pixel))
+            .collect();
+        (segments, len)
+    }
+
     /// The images of the block, with the lines of each.
     fn images(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
         let per_image = self.of.rows.count;

@@ -5,7 +5,7 @@ use super::geometry::Axis;
 use crate::activation::Epilogue;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::{SharedMut, each, piece};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, kernel};
 use std::ops::Range;
 
 /// Numbers of output per unit of work.
@@ -18,7 +18,7 @@ pub(crate) struct Correlation<'a> {
     /// Height, width, channels.
     pub(crate) input: [usize; 3],
     pub(crate) x: &'a [f32],
-    pub(crate) y: Axis,
+    pub(crate) rows: Axis,
     pub(crate) cols: Axis,
     /// Height, width, channels.
     pub(crate) out: [usize; 3],
@@ -46,8 +46,8 @@ pub(crate) fn run(parts: &[Correlation<'_>], path: SimdPath, out: SharedMut) {
         let [out_h, out_w, out_c] = of.out;
         // The unsafe code below relies on these.
         assert!(of.x.len() == of.batch * h * w * c && c == out_c);
-        assert!(of.weights.len() == of.y.taps * of.cols.taps * c);
-        assert!(of.y.count == 0 || of.y.first + (of.y.count - 1) * of.y.step < out_h);
+        assert!(of.weights.len() == of.rows.taps * of.cols.taps * c);
+        assert!(of.rows.count == 0 || of.rows.first + (of.rows.count - 1) * of.rows.step < out_h);
         assert!(of.cols.count == 0 || of.cols.first + (of.cols.count - 1) * of.cols.step < out_w);
         assert!(of.bias.is_none_or(|b| b.len() == c));
         assert!(
@@ -58,9 +58,9 @@ pub(crate) fn run(parts: &[Correlation<'_>], path: SimdPath, out: SharedMut) {
     }
     let size: usize = parts
         .iter()
-        .map(|of| of.y.count * of.cols.count * of.out[2])
+        .map(|of| of.rows.count * of.cols.count * of.out[2])
         .sum();
-    let lines = parts.iter().map(|of| of.y.count).max().unwrap_or(0);
+    let lines = parts.iter().map(|of| of.rows.count).max().unwrap_or(0);
     let (Some(first), true) = (parts.first(), size > 0) else {
         return;
     };
@@ -70,11 +70,11 @@ pub(crate) fn run(parts: &[Correlation<'_>], path: SimdPath, out: SharedMut) {
             let unit = Unit {
                 of,
                 image: i / pieces,
-                lines: piece(of.y.count, pieces, i % pieces),
+                lines: piece(of.rows.count, pieces, i % pieces),
                 out,
             };
             if of.cols.count > 0 {
-                dispatch::run(path, &unit);
+                dispatch::run(path, run_unit(&unit));
             }
         }
     });
@@ -143,24 +143,22 @@ macro_rules! each_lanes {
 }
 pub(super) use each_lanes;
 
-impl Kernel for &Unit<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let cols = &self.of.cols;
-        for line in self.lines.clone() {
+kernel! {
+    fn run_unit<'a>(s: S, unit: &'a Unit<'a>) {
+        let cols = &unit.of.cols;
+        for line in unit.lines.clone() {
             // The kernel's width and stride as constants keep its window in registers.
             match (cols.taps, cols.stride) {
-                (3, 1) => s.kernel(Line::<3, 1, 6> { of: self, line }),
-                (3, 2) => s.kernel(Line::<3, 2, 9> { of: self, line }),
-                (5, 1) => s.kernel(Line::<5, 1, 8> { of: self, line }),
-                (5, 2) => s.kernel(Line::<5, 2, 11> { of: self, line }),
-                (2, 1) => s.kernel(Line::<2, 1, 5> { of: self, line }),
-                (1, 1) => s.kernel(Line::<1, 1, 4> { of: self, line }),
-                _ => s.kernel(AnyLine { of: self, line }),
+                (3, 1) => s.kernel(strip_line::<3, 1, 6>(unit, line)),
+                (3, 2) => s.kernel(strip_line::<3, 2, 9>(unit, line)),
+                (5, 1) => s.kernel(strip_line::<5, 1, 8>(unit, line)),
+                (5, 2) => s.kernel(strip_line::<5, 2, 11>(unit, line)),
+                (2, 1) => s.kernel(strip_line::<2, 1, 5>(unit, line)),
+                (1, 1) => s.kernel(strip_line::<1, 1, 4>(unit, line)),
+                _ => s.kernel(any_line(unit, line)),
             }
-            if !self.of.epilogue.is_plain() {
-                s.kernel(Finish { of: self, line });
+            if !unit.of.epilogue.is_plain() {
+                s.kernel(finish_line(unit, line));
             }
         }
     }
@@ -169,32 +167,26 @@ impl Kernel for &Unit<'_> {
 /// Outputs computed side by side: four hide the latency of a multiplication, and share most of their window.
 const STRIP: usize = 4;
 
-/// One line of outputs under a kernel `K` wide with stride `D`; four outputs see `W` columns.
-struct Line<'a, const K: usize, const D: usize, const W: usize> {
-    of: &'a Unit<'a>,
-    line: usize,
-}
-
-impl<const K: usize, const D: usize, const W: usize> Kernel for Line<'_, K, D, W> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+kernel! {
+    /// One line of outputs under a kernel `K` wide with stride `D`; four outputs see `W` columns.
+    fn strip_line<'a, const K: usize, const D: usize, const W: usize>(
+        s: S,
+        unit: &'a Unit<'a>,
+        line: usize,
+    ) {
         const { assert!(W == (STRIP - 1) * D + K) };
-        let of = self.of.of;
+        let of = unit.of;
         let [h, w, c] = of.input;
-        let taps = of.y.valid_taps(self.line, h);
-        let top = (of.y.source(self.line) + taps.start as isize).max(0) as usize;
+        let taps = of.rows.valid_taps(line, h);
+        let top = (of.rows.source(line) + taps.start as isize).max(0) as usize;
         let view = LineView {
             // Never read where no row is valid; then the offset may lie beyond the end.
-            x: of
-                .x
-                .as_ptr()
-                .wrapping_add((self.of.image * h + top) * w * c),
+            x: of.x.as_ptr().wrapping_add((unit.image * h + top) * w * c),
             row: w * c,
             rows: taps.len(),
             weights: of.weights.as_ptr().wrapping_add(taps.start * K * c),
             // SAFETY: the first output of this line lies inside the tensor, by the assertions of `run`.
-            out: unsafe { self.of.out.0.add(self.of.output(0, self.line, 0)) },
+            out: unsafe { unit.out.0.add(unit.output(0, line, 0)) },
             out_step: of.cols.step * c,
             c,
         };
@@ -204,31 +196,17 @@ impl<const K: usize, const D: usize, const W: usize> Kernel for Line<'_, K, D, W
             let whole = count == STRIP && left >= 0 && left as usize + W <= w;
             if whole {
                 each_lanes!(s, c, |lanes, channel| {
-                    let bias = self.of.bias(lanes, channel);
+                    let bias = unit.bias(lanes, channel);
+                    let seen = Seen { columns: 0..W, count: STRIP };
                     // SAFETY: all columns of the window lie inside the input and all outputs inside the line.
-                    unsafe {
-                        view.strip::<S, _, K, D, W>(
-                            lanes,
-                            channel,
-                            col,
-                            left,
-                            Seen {
-                                columns: 0..W,
-                                count: STRIP,
-                            },
-                            bias,
-                        )
-                    }
+                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, seen, bias) }
                 });
             } else {
                 let low = (-left).clamp(0, W as isize) as usize;
                 let high = (w as isize - left).clamp(low as isize, W as isize) as usize;
                 each_lanes!(s, c, |lanes, channel| {
-                    let bias = self.of.bias(lanes, channel);
-                    let seen = Seen {
-                        columns: low..high,
-                        count,
-                    };
+                    let bias = unit.bias(lanes, channel);
+                    let seen = Seen { columns: low..high, count };
                     // SAFETY: the columns `low..high` of the window lie inside the input, `count` outputs inside the line.
                     unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, seen, bias) }
                 });
@@ -304,38 +282,20 @@ impl LineView {
     }
 }
 
-/// One line of outputs under any other kernel, one at a time.
-struct AnyLine<'a> {
-    of: &'a Unit<'a>,
-    line: usize,
-}
-
-impl Kernel for AnyLine<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let AnyLine { of, line } = self;
-        for col in 0..of.of.cols.count {
-            each_lanes!(s, of.of.input[2], |lanes, channel| of
-                .edge(lanes, channel, line, col));
+kernel! {
+    /// One line of outputs under any other kernel, one at a time.
+    fn any_line<'a>(s: S, unit: &'a Unit<'a>, line: usize) {
+        for col in 0..unit.of.cols.count {
+            each_lanes!(s, unit.of.input[2], |lanes, channel| unit.edge(lanes, channel, line, col));
         }
     }
 }
 
-/// Residual and activation of one line, while it is in cache.
-struct Finish<'a> {
-    of: &'a Unit<'a>,
-    line: usize,
-}
-
-impl Kernel for Finish<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Finish { of, line } = self;
-        for col in 0..of.of.cols.count {
-            each_lanes!(s, of.of.input[2], |lanes, channel| of
-                .finish(lanes, channel, line, col));
+kernel! {
+    /// Residual and activation of one line, while it is in cache.
+    fn finish_line<'a>(s: S, unit: &'a Unit<'a>, line: usize) {
+        for col in 0..unit.of.cols.count {
+            each_lanes!(s, unit.of.input[2], |lanes, channel| unit.finish(lanes, channel, line, col));
         }
     }
 }
@@ -353,9 +313,9 @@ impl Unit<'_> {
         let of = self.of;
         let [h, w, c] = of.input;
         let mut acc = self.bias(lanes, channel);
-        for tap_y in of.y.valid_taps(line, h) {
+        for tap_y in of.rows.valid_taps(line, h) {
             for tap_x in of.cols.valid_taps(col, w) {
-                let y = (of.y.source(line) + tap_y as isize) as usize;
+                let y = (of.rows.source(line) + tap_y as isize) as usize;
                 let x = (of.cols.source(col) + tap_x as isize) as usize;
                 // SAFETY: both taps are valid, so the pixel lies inside the input.
                 unsafe {
@@ -389,7 +349,7 @@ impl Unit<'_> {
         let of = self.of;
         let [h, w, c] = of.out;
         let (y, x) = (
-            of.y.first + line * of.y.step,
+            of.rows.first + line * of.rows.step,
             of.cols.first + col * of.cols.step,
         );
         ((self.image * h + y) * w + x) * c + channel

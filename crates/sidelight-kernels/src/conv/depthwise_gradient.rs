@@ -7,7 +7,7 @@ use super::geometry::Axis;
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::piece;
 use crate::scratch;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, kernel};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -31,14 +31,7 @@ pub(crate) fn backward_weight(c: &Conv2d, path: SimdPath, x: &[f32], dy: &[f32],
         .par_chunks_mut(sums)
         .enumerate()
         .for_each(|(i, sums)| {
-            dispatch::run(
-                path,
-                GradientUnit {
-                    of: &work,
-                    lines: piece(lines, units, i),
-                    sums,
-                },
-            );
+            dispatch::run(path, sum_lines(&work, piece(lines, units, i), sums));
         });
     let mut total = vec![0.0f64; c.in_c];
     for tap in 0..taps {
@@ -65,27 +58,13 @@ struct Gradient<'a> {
     dy: &'a [f32],
 }
 
-struct GradientUnit<'a> {
-    of: &'a Gradient<'a>,
-    /// Lines of all images, counted through.
-    lines: Range<usize>,
-    /// `[taps, channels]`, this unit's own.
-    sums: &'a mut [f32],
-}
-
-impl Kernel for GradientUnit<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Conv2d {
-            kernel: [_, kw],
-            stride,
-            ..
-        } = *self.of.c;
-        self.sums.fill(0.0);
-        for line in self.lines.clone() {
-            let (image, y) = (line / self.of.rows.count, line % self.of.rows.count);
-            let of = self.of;
+kernel! {
+    /// `lines` of all images, counted through; `sums` are `[taps, channels]`, this unit's own.
+    fn sum_lines<'a>(s: S, of: &'a Gradient<'a>, lines: Range<usize>, sums: &'a mut [f32]) {
+        let Conv2d { kernel: [_, kw], stride, .. } = *of.c;
+        sums.fill(0.0);
+        for line in lines {
+            let (image, y) = (line / of.rows.count, line % of.rows.count);
             let taps = of.rows.valid_taps(y, of.c.in_h);
             if taps.is_empty() {
                 continue;
@@ -98,18 +77,18 @@ impl Kernel for GradientUnit<'_> {
                 first_tap: taps.start,
                 rows: taps.len(),
                 tap_x: 0,
-                sums: self.sums.as_mut_ptr(),
+                sums: sums.as_mut_ptr(),
             };
             // The kernel's width and stride as constants keep sums and window in registers.
             match (kw, stride[1]) {
-                (3, 1) if S::LANES == 16 => s.kernel(Line::<3, 1, 8, 10>(view)),
-                (3, 1) => s.kernel(Line::<3, 1, 4, 6>(view)),
-                (3, 2) => s.kernel(Line::<3, 2, 4, 9>(view)),
-                (5, 1) => s.kernel(Line::<5, 1, 4, 8>(view)),
-                (5, 2) => s.kernel(Line::<5, 2, 4, 11>(view)),
+                (3, 1) if S::LANES == 16 => s.kernel(sum_line::<3, 1, 8, 10>(view)),
+                (3, 1) => s.kernel(sum_line::<3, 1, 4, 6>(view)),
+                (3, 2) => s.kernel(sum_line::<3, 2, 4, 9>(view)),
+                (5, 1) => s.kernel(sum_line::<5, 1, 4, 8>(view)),
+                (5, 2) => s.kernel(sum_line::<5, 2, 4, 11>(view)),
                 _ => {
                     for tap_x in 0..kw {
-                        s.kernel(Line::<1, 0, 1, 1>(LineView { tap_x, ..view }));
+                        s.kernel(sum_line::<1, 0, 1, 1>(LineView { tap_x, ..view }));
                     }
                 }
             }
@@ -134,54 +113,46 @@ struct LineView<'a> {
     sums: *mut f32,
 }
 
-/// Adds what one line of outputs contributes to `K` taps of each row. With stride `D`, `T` outputs see `W` columns.
-struct Line<'a, const K: usize, const D: usize, const T: usize, const W: usize>(LineView<'a>);
-
-impl<const K: usize, const D: usize, const T: usize, const W: usize> Kernel
-    for Line<'_, K, D, T, W>
-{
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+kernel! {
+    /// Adds what one line of outputs contributes to `K` taps of each row. With stride `D`, `T` outputs see `W` columns.
+    fn sum_line<'a, const K: usize, const D: usize, const T: usize, const W: usize>(
+        s: S,
+        view: LineView<'a>,
+    ) {
         const { assert!(W == (T - 1) * D + K) };
-        let of = self.0.of;
-        let Conv2d {
-            in_w: w, in_c: c, ..
-        } = *of.c;
+        let of = view.of;
+        let Conv2d { in_w: w, in_c: c, .. } = *of.c;
         let count = of.cols.count;
         for col in (0..count).step_by(T) {
-            let left = of.cols.source(col) + self.0.tap_x as isize;
+            let left = of.cols.source(col) + view.tap_x as isize;
             let outputs = T.min(count - col);
             // Channels inside: input, gradient and sums are a few streams.
             if outputs == T && left >= 0 && left as usize + W <= w {
-                each_lanes!(s, c, |lanes, channel| self.strip(
-                    lanes,
-                    channel,
-                    col,
-                    left,
-                    0..W,
-                    T
-                ));
+                each_lanes!(s, c, |lanes, channel| {
+                    view.strip::<S, _, K, D, T, W>(lanes, channel, col, left, 0..W, T)
+                });
             } else {
                 let low = (-left).clamp(0, W as isize) as usize;
                 let high = (w as isize - left).clamp(low as isize, W as isize) as usize;
-                each_lanes!(s, c, |lanes, channel| self.strip(
-                    lanes,
-                    channel,
-                    col,
-                    left,
-                    low..high,
-                    outputs
-                ));
+                each_lanes!(s, c, |lanes, channel| {
+                    view.strip::<S, _, K, D, T, W>(lanes, channel, col, left, low..high, outputs)
+                });
             }
         }
     }
 }
 
-impl<const K: usize, const D: usize, const T: usize, const W: usize> Line<'_, K, D, T, W> {
+impl LineView<'_> {
     /// The columns `seen` of the window from `left` on lie inside the input, and `outputs` from `col` on exist.
     #[inline(always)]
-    fn strip<S: Simd, const ALL: bool>(
+    fn strip<
+        S: Simd,
+        const ALL: bool,
+        const K: usize,
+        const D: usize,
+        const T: usize,
+        const W: usize,
+    >(
         &self,
         lanes: Lanes<S, ALL>,
         channel: usize,
@@ -199,7 +170,7 @@ impl<const K: usize, const D: usize, const T: usize, const W: usize> Line<'_, K,
             rows,
             tap_x,
             sums,
-        } = self.0;
+        } = *self;
         let s = lanes.s;
         let Conv2d {
             in_h: h,

@@ -2,7 +2,7 @@
 
 use super::Words;
 use crate::dispatch::{self, SimdPath};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, kernel};
 use crate::tile::panel_width;
 use rayon::prelude::*;
 
@@ -41,50 +41,23 @@ impl Weights {
             .enumerate()
             .for_each(|(p, panel)| {
                 let columns = (self.columns - p * width).min(width);
-                dispatch::run(
-                    path,
-                    Panel {
-                        of: self,
-                        words,
-                        w: &w[p * width * self.column_stride..],
-                        columns,
-                        width,
-                        panel,
-                    },
-                );
+                let w = &w[p * width * self.column_stride..];
+                dispatch::run(path, pack_panel(self, words, w, columns, width, panel));
             });
     }
 }
 
-/// One panel to pack.
-struct Panel<'a> {
-    of: &'a Weights,
-    words: Words,
-    w: &'a [f32],
-    columns: usize,
-    width: usize,
-    panel: &'a mut [f32],
-}
-
-impl Kernel for Panel<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Panel {
-            of,
-            words,
-            w,
-            columns,
-            width,
-            panel,
-        } = self;
-        let Weights {
-            channels,
-            column_stride,
-            channel_stride,
-            ref taps,
-            ..
-        } = *of;
+kernel! {
+    fn pack_panel<'a>(
+        s: S,
+        weights: &'a Weights,
+        words: Words,
+        w: &'a [f32],
+        columns: usize,
+        width: usize,
+        panel: &'a mut [f32],
+    ) {
+        let Weights { channels, column_stride, channel_stride, ref taps, .. } = *weights;
         // The taps of a (column, channel) lie together, those that are not wanted here among them.
         let all = column_stride.min(channel_stride);
         // A few channels at a time are turned in a buffer that stays in the first cache, because the rows of the panel
@@ -116,8 +89,8 @@ impl Kernel for Panel<'_> {
                     }
                     Words::Rounded => {
                         for channel in 0..n {
-                            let to =
-                                &mut panel[(t * channels + first + channel) * width..][..width];
+                            let at = (t * channels + first + channel) * width;
+                            let to = &mut panel[at..][..width];
                             for (to, from) in to.iter_mut().zip(&turned[row(channel, t)]) {
                                 *to = f32::from_bits(round(*from) << 16);
                             }
@@ -125,9 +98,8 @@ impl Kernel for Panel<'_> {
                     }
                     Words::Pairs => {
                         for channel in (0..n).step_by(2) {
-                            let to = &mut panel
-                                [(t * words.count(channels) + (first + channel) / 2) * width..]
-                                [..width];
+                            let at = t * words.count(channels) + (first + channel) / 2;
+                            let to = &mut panel[at * width..][..width];
                             let low = &turned[row(channel, t)];
                             // A channel beyond the last meets a zero in the input and is a zero itself.
                             if channel + 1 < n {

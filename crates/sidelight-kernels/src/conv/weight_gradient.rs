@@ -14,11 +14,11 @@ use super::{Conv2d, Words};
 use crate::dispatch::{self, SimdPath};
 use crate::parallel::{CHUNK, SharedMut, each, piece};
 use crate::scratch::{self, Scratch};
-use crate::simd::{Kernel, Portable, Simd};
+use crate::simd::{Kernel, Portable, Simd, kernel};
 use crate::tile::panel_width;
 use half::bf16;
 use rayon::prelude::*;
-use unit::Unit;
+use unit::{Unit, run_unit};
 
 /// Pixels of one block: their packed gradient fits the first cache beside a tile's inputs.
 const BLOCK_PIXELS: usize = 192;
@@ -212,8 +212,8 @@ impl Gradient<'_> {
                 panel_len: sums,
             };
             match self.words {
-                Words::Pairs => dispatch::run_pairs(self.path, &unit),
-                _ => dispatch::run(self.path, &unit),
+                Words::Pairs => dispatch::run_pairs(self.path, run_unit(&unit)),
+                _ => dispatch::run(self.path, run_unit(&unit)),
             }
         });
         dw.par_chunks_mut(width * cin * taps)
@@ -223,16 +223,7 @@ impl Gradient<'_> {
                     .chunks(panels * sums)
                     .map(|g| &g[panel * sums..][..sums])
                     .collect();
-                dispatch::run(
-                    self.path,
-                    Combine {
-                        sums: &sums,
-                        width,
-                        cin,
-                        taps,
-                        dw,
-                    },
-                );
+                dispatch::run(self.path, combine(&sums, width, cin, taps, dw));
             });
     }
 
@@ -242,26 +233,16 @@ impl Gradient<'_> {
     }
 }
 
-/// Adds the sums of all groups in order and turns a panel from [tap, channel, column] into [column, channel, tap].
-struct Combine<'a> {
-    sums: &'a [&'a [f32]],
-    width: usize,
-    cin: usize,
-    taps: usize,
-    dw: &'a mut [f32],
-}
-
-impl Kernel for Combine<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Combine {
-            sums,
-            width,
-            cin,
-            taps,
-            dw,
-        } = self;
+kernel! {
+    /// Adds the `sums` of all groups in order and turns a panel from [tap, channel, column] into [column, channel, tap].
+    fn combine<'a>(
+        s: S,
+        sums: &'a [&'a [f32]],
+        width: usize,
+        cin: usize,
+        taps: usize,
+        dw: &'a mut [f32],
+    ) {
         let columns = dw.len() / (cin * taps);
         // A few channels at a time, so that what is turned stays in the first cache.
         let some = (64 / taps).max(1);

@@ -11,7 +11,6 @@ use super::{Kernel, MAX_LANES, RowTile, Simd};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable;
 
-/// Eight numbers.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(32))]
 pub(crate) struct Eight([f32; 8]);

@@ -379,7 +379,8 @@ mod tests {
             probabilities: Some(probabilities),
             truth: Some(8),
         }
-        .beneath().into_string();
+        .beneath()
+        .into_string();
         assert_eq!(html.matches("<tr>").count(), 5);
         assert_eq!(html.matches('○').count(), 1);
     }

@@ -1,18 +1,13 @@
-//! From the predictions of all jobs to the answer, and its three files.
+//! From the predictions of all jobs to the answer.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::Speed;
 use super::arm::{Arm, Model};
 use super::design::{Design, Job};
 use super::job::{Finished, SHARES};
-use super::shelf::{ANSWER, PREDICTIONS, REPORT, Shelf};
 use crate::error::Result;
 use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, evaluate};
 use crate::metric::{better, selection_metric};
-use crate::run::{ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_whole};
 use crate::statistics::bootstrap::Bootstrap;
 use crate::task::Prediction;
 
@@ -26,21 +21,13 @@ pub(super) struct Answer {
     pub(super) seconds: f64,
     /// Mean weight of the metadata in the weighted vote, and its range over folds and seeds.
     pub(super) weight: Option<[f64; 3]>,
-    arms: Vec<evidence::Arm>,
-}
-
-/// `compare.json`.
-#[derive(Serialize)]
-struct AnswerFile<'a> {
-    #[serde(flatten)]
-    evidence: &'a Evidence,
-    speed: Speed,
-    remarks: &'a [String],
+    /// What every arm predicted of every held-out row.
+    pub(super) arms: Vec<evidence::Arm>,
 }
 
 impl Answer {
     /// Puts the folds together and weighs them.
-    pub(super) fn of(design: &Design, finished: &BTreeMap<Job, Finished>) -> Result<Self> {
+    pub(super) fn new(design: &Design, finished: &BTreeMap<Job, Finished>) -> Result<Self> {
         let pooled = Pooled::new(design, finished);
         let arms: Vec<evidence::Arm> = design
             .arms
@@ -48,7 +35,11 @@ impl Answer {
             .map(|arm| evidence::Arm {
                 name: arm.name().to_owned(),
                 role: arm.role(),
-                predictions: pooled.of(arm, None).into_iter().map(some).collect(),
+                predictions: pooled
+                    .predictions(arm, None)
+                    .into_iter()
+                    .map(some)
+                    .collect(),
             })
             .collect();
         let n_rows = design.dataset.len();
@@ -90,53 +81,6 @@ impl Answer {
             arms,
         })
     }
-
-    /// Writes `compare.json`, `out_of_fold.csv` and `report.html`.
-    pub(super) fn write(&self, design: &Design, shelf: &Shelf) -> Result<()> {
-        self.write_predictions(design, shelf)?;
-        let title = shelf.dir().display().to_string();
-        let html = super::page::page(design, self, &title)?.html();
-        write_whole(&shelf.path(REPORT), |file| file.write_all(html.as_bytes()))?;
-        let file = AnswerFile {
-            evidence: &self.evidence,
-            speed: design.speed,
-            remarks: &design.remarks,
-        };
-        let mut text = serde_json::to_vec_pretty(&file).expect("the evidence has string keys");
-        text.push(b'\n');
-        write_whole(&shelf.path(ANSWER), |file| file.write_all(&text))
-    }
-
-    /// One line an arm, seed and row.
-    fn write_predictions(&self, design: &Design, shelf: &Shelf) -> Result<()> {
-        let mut extras = vec![Extra::Target];
-        if design.dataset.groups.is_some() {
-            extras.insert(0, Extra::Group);
-        }
-        let labels = [
-            ("arm", ColumnKind::Text),
-            ("seed", ColumnKind::Integer),
-            ("fold", ColumnKind::Integer),
-        ];
-        let path = shelf.path(PREDICTIONS);
-        let mut writer = PredictionsWriter::with_labels(&path, &design.task, &extras, &labels)?;
-        let rows: Vec<usize> = (0..design.dataset.len()).collect();
-        for arm in &self.arms {
-            for (seed, predictions) in arm.predictions.iter().enumerate() {
-                for (row, written) in
-                    prediction_rows(&design.dataset, &rows, predictions, None).enumerate()
-                {
-                    let labels = [
-                        Value::Text(arm.name.as_str().into()),
-                        Value::Integer(seed as i64 + 1),
-                        Value::Integer(i64::from(design.folds[seed][row]) + 1),
-                    ];
-                    writer.write_labelled(&labels, &[written])?;
-                }
-            }
-        }
-        writer.finish()
-    }
 }
 
 fn some(predictions: Vec<Prediction>) -> Vec<Option<Prediction>> {
@@ -164,7 +108,7 @@ impl<'a> Pooled<'a> {
                     .map(|fold| pooled.learned_weight(seed, fold))
                     .collect()
             };
-            pooled.weights = (0..design.parts.len()).map(of_seed).collect();
+            pooled.weights = (0..design.fold_rows.len()).map(of_seed).collect();
         }
         pooled
     }
@@ -181,13 +125,13 @@ impl<'a> Pooled<'a> {
     }
 
     /// `[seed][row]`; `gap`: with this one of [`SHARES`] of the metadata missing.
-    fn of(&self, arm: &Arm, gap: Option<usize>) -> Vec<Vec<Prediction>> {
-        (0..self.design.parts.len())
+    fn predictions(&self, arm: &Arm, gap: Option<usize>) -> Vec<Vec<Prediction>> {
+        (0..self.design.fold_rows.len())
             .map(|seed| {
                 let mut by_row: Vec<Option<Prediction>> = vec![None; self.design.dataset.len()];
-                for (fold, parts) in self.design.parts[seed].iter().enumerate() {
-                    let predictions = self.of_fold(arm, gap, seed, fold);
-                    for (&row, prediction) in parts.test.iter().zip(predictions) {
+                for (fold, rows) in self.design.fold_rows[seed].iter().enumerate() {
+                    let predictions = self.predictions_of_fold(arm, gap, seed, fold);
+                    for (&row, prediction) in rows.test.iter().zip(predictions) {
                         by_row[row] = Some(prediction);
                     }
                 }
@@ -199,7 +143,13 @@ impl<'a> Pooled<'a> {
             .collect()
     }
 
-    fn of_fold(&self, arm: &Arm, gap: Option<usize>, seed: usize, fold: usize) -> Vec<Prediction> {
+    fn predictions_of_fold(
+        &self,
+        arm: &Arm,
+        gap: Option<usize>,
+        seed: usize,
+        fold: usize,
+    ) -> Vec<Prediction> {
         let of = |model: &Model| self.finished(model, seed, fold);
         let with_gaps = |finished: &Finished| match gap {
             Some(gap) => finished.with_gaps[gap].clone(),
@@ -237,7 +187,7 @@ impl<'a> Pooled<'a> {
 
     /// The weight of the metadata that is best on the fold's inner validation rows; the nearest to a half of equals.
     fn learned_weight(&self, seed: usize, fold: usize) -> f64 {
-        let rows = &self.design.parts[seed][fold].valid;
+        let rows = &self.design.fold_rows[seed][fold].valid;
         let (image, metadata) = (
             &self.finished(&Model::Image, seed, fold).valid,
             &self.finished(&Model::Metadata, seed, fold).valid,
@@ -288,7 +238,11 @@ impl<'a> Pooled<'a> {
                 let of_seed = |predictions| {
                     value(&self.design.score(&rows, predictions), &self.design.metric)
                 };
-                let values: Option<Vec<f64>> = self.of(arm, gap).into_iter().map(of_seed).collect();
+                let values: Option<Vec<f64>> = self
+                    .predictions(arm, gap)
+                    .into_iter()
+                    .map(of_seed)
+                    .collect();
                 if let Some(value) = values.and_then(|values| crate::statistics::mean(&values)) {
                     points.push(MissingnessPoint {
                         arm: arm.name().to_owned(),
@@ -324,7 +278,7 @@ fn share_of_gain(design: &Design, finished: &BTreeMap<Job, Finished>, column: &s
     let (mut gains, mut losses) = (Vec::new(), Vec::new());
     let fusion = design.first_fusion()?;
     for (job, with) in finished.iter().filter(|(job, _)| job.model == fusion) {
-        let test = &design.parts(job).test;
+        let test = &design.rows_of(job).test;
         let image = finished.get(&Job {
             model: Model::Image,
             ..job.clone()

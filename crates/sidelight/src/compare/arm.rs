@@ -81,7 +81,7 @@ impl Arm {
         };
         let mut arms = vec![Self::Image];
         for name in &names {
-            let arm = Self::of_name(name, config)?;
+            let arm = Self::from_name(name, config)?;
             if !arms.contains(&arm) {
                 arms.push(arm);
             }
@@ -101,7 +101,7 @@ impl Arm {
         Ok(arms)
     }
 
-    fn of_name(name: &str, config: &Config) -> Result<Self> {
+    fn from_name(name: &str, config: &Config) -> Result<Self> {
         Ok(match name {
             "image" => Self::Image,
             "metadata" => Self::Metadata,
@@ -115,7 +115,7 @@ impl Arm {
             name => {
                 let names = NAMES
                     .iter()
-                    .chain(&fusion::NAMES)
+                    .chain(fusion::NAMES)
                     .map(|name| (*name).to_owned());
                 return Err(Error::NoArm {
                     name: name.to_owned(),
@@ -178,7 +178,7 @@ pub(super) fn first_fusion(arms: &[Arm]) -> Option<&str> {
 
 impl Model {
     /// All that these arms need, each once.
-    pub(super) fn of(arms: &[Arm]) -> Vec<Self> {
+    pub(super) fn needed_by(arms: &[Arm]) -> Vec<Self> {
         let fusion = || first_fusion(arms).unwrap_or_default().to_owned();
         let mut models: Vec<Self> = arms
             .iter()

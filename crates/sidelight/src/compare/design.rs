@@ -7,13 +7,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::arm::{Arm, Model, first_fusion};
 use super::{CompareOptions, Speed};
+use crate::batch::all_image_sizes;
 use crate::config::{self, Config, SplitConfig, Unreadable};
-use crate::dataset::{Dataset, ImageSource};
+use crate::dataset::{Dataset, ImageSource, Opened};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::metric::{Evaluation, WeightedMetric, main_metric};
-use crate::predict::all_image_sizes;
-use crate::schema;
 use crate::split::{carve, folds};
 use crate::table::Table;
 use crate::task::Task;
@@ -42,7 +41,7 @@ pub(super) struct Design {
     /// `[seed][row]`.
     pub(super) folds: Vec<Vec<u32>>,
     /// `[seed][fold]`.
-    pub(super) parts: Vec<Vec<Parts>>,
+    pub(super) fold_rows: Vec<Vec<FoldRows>>,
     /// Width and height of each row's image, where the task is points.
     pub(super) sizes: Option<Vec<[f32; 2]>>,
     pub(super) remarks: Vec<String>,
@@ -51,10 +50,10 @@ pub(super) struct Design {
 
 /// Positions of a fold's rows: nothing is fitted on `test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Parts {
-    /// Learned from.
+pub(super) struct FoldRows {
+    /// Training rows.
     pub(super) train: Vec<usize>,
-    /// Watched: the best epoch and the vote's weight are chosen by them. Part of the other folds.
+    /// Inner validation rows: the best epoch and the vote's weight are chosen by them. Part of the other folds.
     pub(super) valid: Vec<usize>,
     /// Held out.
     pub(super) test: Vec<usize>,
@@ -87,10 +86,13 @@ impl Design {
             let expected = "`refuse` in a comparison, whose arms see the same rows";
             return Err(setting("data.unreadable", expected, "skip"));
         }
-        let table = Table::read_with(&config.data.table, &config.data.remote)?;
-        let (config, mut remarks) = schema::resolve(&table, config)?;
-        let dataset = Dataset::new(&table, &config)?;
-        remarks.extend(dataset.remarks.iter().cloned());
+        let Opened {
+            table,
+            config,
+            dataset,
+            ..
+        } = Dataset::open(config)?;
+        let mut remarks = dataset.remarks.clone();
         if dataset.metadata.columns.is_empty() {
             return Err(setting(
                 "metadata",
@@ -134,18 +136,19 @@ impl Design {
                 )
             })
             .collect::<Result<Vec<_>>>()?;
-        let parts = dealt
+        let rows_of = |(seed, of_row): (usize, &Vec<u32>)| {
+            (0..options.folds as u32)
+                .map(|fold| FoldRows::new(&dataset, of_row, fold, seed, &config.data.split))
+                .collect()
+        };
+        let fold_rows = dealt
             .iter()
             .enumerate()
-            .map(|(seed, of_row)| {
-                (0..options.folds)
-                    .map(|fold| Parts::new(&dataset, of_row, fold as u32, seed, &config.data.split))
-                    .collect()
-            })
-            .collect::<Result<Vec<Vec<Parts>>>>()?;
+            .map(rows_of)
+            .collect::<Result<Vec<Vec<FoldRows>>>>()?;
         let fingerprint = fingerprint(&dataset);
         let mut design = Self {
-            models: Model::of(&arms),
+            models: Model::needed_by(&arms),
             speed: options.speed,
             folds: dealt,
             config,
@@ -154,7 +157,7 @@ impl Design {
             task,
             metric,
             arms,
-            parts,
+            fold_rows,
             sizes,
             remarks,
             fingerprint,
@@ -168,7 +171,7 @@ impl Design {
     pub(super) fn jobs(&self) -> Vec<Job> {
         let mut jobs = Vec::new();
         for model in &self.models {
-            for (seed, folds) in self.parts.iter().enumerate() {
+            for (seed, folds) in self.fold_rows.iter().enumerate() {
                 jobs.extend((0..folds.len()).map(|fold| Job {
                     model: model.clone(),
                     seed,
@@ -180,11 +183,11 @@ impl Design {
     }
 
     pub(super) fn n_folds(&self) -> usize {
-        self.parts[0].len()
+        self.fold_rows[0].len()
     }
 
-    pub(super) fn parts(&self, job: &Job) -> &Parts {
-        &self.parts[job.seed][job.fold]
+    pub(super) fn rows_of(&self, job: &Job) -> &FoldRows {
+        &self.fold_rows[job.seed][job.fold]
     }
 
     /// The fusion that is controlled and asked column by column.
@@ -193,7 +196,7 @@ impl Design {
     }
 
     /// The configuration that a job trains by.
-    pub(super) fn config_of(&self, job: &Job) -> Config {
+    pub(super) fn job_config(&self, job: &Job) -> Config {
         let mut config = self.config.clone();
         config.model.arm = match &job.model {
             Model::Image => config::Arm::Image,
@@ -211,7 +214,7 @@ impl Design {
             config.train.freeze = true;
             config.augment.flip = Some(false);
             config.augment.probability = 0.0;
-            let steps = self.parts(job).train.len().div_ceil(config.train.batch);
+            let steps = self.rows_of(job).train.len().div_ceil(config.train.batch);
             config.train.epochs = config.train.epochs.max(QUICK_STEPS.div_ceil(steps.max(1)));
             if config.train.patience == 0 {
                 config.train.patience = QUICK_PATIENCE.max(config.train.epochs / 4);
@@ -222,7 +225,7 @@ impl Design {
 
     /// What a job's result depends on: settings, rows, folds; not threads, nor where the files are.
     pub(super) fn digest(&self, job: &Job) -> Result<String> {
-        let mut config = self.config_of(job);
+        let mut config = self.job_config(job);
         config.train.workers = 0;
         config.data.table = config.data.table.file_name().unwrap_or_default().into();
         let mut hash = Sha256::new();
@@ -246,7 +249,7 @@ impl Design {
         );
         hash.update(job.model.to_string());
         hash.update(&self.fingerprint);
-        let Parts { train, valid, test } = self.parts(job);
+        let FoldRows { train, valid, test } = self.rows_of(job);
         for rows in [train, valid, test] {
             hash.update(rows.len().to_le_bytes());
             rows.iter().for_each(|row| hash.update(row.to_le_bytes()));
@@ -293,10 +296,10 @@ impl Design {
             return Vec::new();
         };
         let mut absent: BTreeMap<String, usize> = BTreeMap::new();
-        for parts in self.parts.iter().flatten() {
+        for rows in self.fold_rows.iter().flatten() {
             // A fold that lacks even two classes is refused where it is trained.
-            if let Ok(task) = Task::fit(&self.dataset, &self.config.target, &parts.train) {
-                for name in task.unseen(targets, &parts.test).into_keys() {
+            if let Ok(task) = Task::fit(&self.dataset, &self.config.target, &rows.train) {
+                for name in task.unseen(targets, &rows.test).into_keys() {
                     *absent.entry(name).or_default() += 1;
                 }
             }
@@ -308,7 +311,7 @@ impl Design {
     }
 }
 
-impl Parts {
+impl FoldRows {
     fn new(
         dataset: &Dataset,
         folds: &[u32],

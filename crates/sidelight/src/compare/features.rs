@@ -15,7 +15,7 @@ use crate::image::cache::PixelCache;
 use crate::network::{Freeze, Network};
 use crate::ranks::{Ranks, gather_numbers};
 use crate::split::SplitRows;
-use crate::train::feed::Stored;
+use crate::train::feature_store::{Prefix, StoredRows};
 use crate::train::{FeatureCache, Session};
 
 /// Rows whose features are computed between two looks whether to stop.
@@ -30,14 +30,14 @@ pub(super) struct Features {
     ranks: Arc<dyn Ranks>,
     /// Fewest leading layers that are frozen in any arm: images go through them once.
     shallow: usize,
-    known: BTreeMap<(u64, usize), Arc<Stored>>,
+    known: BTreeMap<(u64, usize), Arc<StoredRows>>,
     /// They do not fit in memory: the frozen layers run in every step.
     too_many: bool,
 }
 
 /// Whether a job can go on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Given {
+pub(super) enum Readiness {
     /// It can.
     Ready,
     /// Someone asked to stop.
@@ -60,8 +60,8 @@ impl Features {
                     fold: 0,
                 };
                 let mut session = session(design, &job)?;
-                session.network.freeze_backbone(Freeze::Yes);
-                shallow = shallow.min(session.network.frozen_prefix());
+                session.state.network.freeze_backbone(Freeze::Yes);
+                shallow = shallow.min(session.state.network.frozen_prefix());
             }
         }
         Ok(Self {
@@ -82,9 +82,9 @@ impl Features {
         todo: &[&Job],
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(Event),
-    ) -> Result<Given> {
+    ) -> Result<Readiness> {
         if design.speed == Speed::Full {
-            return Ok(Given::Ready);
+            return Ok(Readiness::Ready);
         }
         let of_images = todo.iter().filter(|job| job.model.reads_image());
         let wanted: BTreeSet<(&Model, usize)> =
@@ -96,19 +96,19 @@ impl Features {
                 fold: 0,
             };
             let mut session = session(design, &job)?;
-            session.feed.source.cache = Some(Arc::clone(&self.cache));
-            session.feed.cache.clone_from(&self.disk);
-            session.feed.ranks = Arc::clone(&self.ranks);
-            session.network.freeze_backbone(Freeze::Yes);
-            let n = session.network.frozen_prefix();
+            session.setup.batches.source.cache = Some(Arc::clone(&self.cache));
+            session.setup.batches.cache.clone_from(&self.disk);
+            session.setup.batches.ranks = Arc::clone(&self.ranks);
+            session.state.network.freeze_backbone(Freeze::Yes);
+            let n = session.state.network.frozen_prefix();
             if n > 0 && !self.too_many {
                 self.learn(&session, n, stop, on_event)?;
             }
             if self.stops(stop) {
-                return Ok(Given::Stopped);
+                return Ok(Readiness::Stopped);
             }
         }
-        Ok(Given::Ready)
+        Ok(Readiness::Ready)
     }
 
     /// Lets a session share what others have read and computed.
@@ -119,24 +119,24 @@ impl Features {
         &self,
         design: &Design,
         session: &mut Session,
-    ) -> Result<Option<Arc<Stored>>> {
-        let reads_image = session.feed.source.reads_image;
+    ) -> Result<Option<Arc<StoredRows>>> {
+        let reads_image = session.setup.batches.source.reads_image;
         if reads_image {
-            session.feed.source.cache = Some(Arc::clone(&self.cache));
+            session.setup.batches.source.cache = Some(Arc::clone(&self.cache));
         }
         if design.speed == Speed::Full {
             return Ok(None);
         }
         if !reads_image {
-            session.feed.share(0, None)?;
+            session.setup.batches.share(0, None)?;
             return Ok(None);
         }
-        session.network.freeze_backbone(Freeze::Yes);
-        let n = session.network.frozen_prefix();
-        let known = self.known.get(&(seed(&session.config), n)).cloned();
+        session.state.network.freeze_backbone(Freeze::Yes);
+        let n = session.state.network.frozen_prefix();
+        let known = self.known.get(&(seed(&session.setup.config), n)).cloned();
         if let Some(known) = &known {
-            session.feed.share(0, Some(known))?;
-            let Network { root, backbone, .. } = &mut session.network;
+            session.setup.batches.share(0, Some(known))?;
+            let Network { root, backbone, .. } = &mut session.state.network;
             root.children.drain(..n);
             backbone.retain(|name| root.children.iter().any(|(child, _)| child == name));
         }
@@ -151,7 +151,7 @@ impl Features {
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<()> {
-        let seed = seed(&session.config);
+        let seed = seed(&session.setup.config);
         if self.known.contains_key(&(seed, n)) {
             return Ok(());
         }
@@ -163,8 +163,8 @@ impl Features {
             self.known.insert((seed, shallow), Arc::new(all));
         }
         if shallow < n {
-            let network = session.network.valid();
-            let device = session.feed.device.clone().inner();
+            let network = session.state.network.valid();
+            let device = session.setup.batches.device.clone().inner();
             let deeper = self.known[&(seed, shallow)].deepen(&network, shallow, n, &device);
             self.known.insert((seed, n), Arc::new(deeper));
         }
@@ -186,10 +186,14 @@ impl Features {
         n: usize,
         stop: &AtomicBool,
         on_event: &mut dyn FnMut(Event),
-    ) -> Result<Option<Stored>> {
-        let rows: Vec<usize> = (0..session.feed.source.dataset.len()).collect();
-        let network = session.network.valid();
-        let mut all = Stored::default();
+    ) -> Result<Option<StoredRows>> {
+        let rows: Vec<usize> = (0..session.setup.batches.source.dataset.len()).collect();
+        let prefix = Prefix {
+            network: &session.state.network.valid(),
+            n,
+            total_rows: rows.len(),
+        };
+        let mut all = StoredRows::default();
         for some in rows.chunks(ROWS_AT_ONCE) {
             on_event(Event::Features {
                 done: all.len(),
@@ -198,7 +202,8 @@ impl Features {
             if self.stops(stop) {
                 return Ok(None);
             }
-            let Some(more) = session.feed.features_of(&network, n, some, rows.len())? else {
+            let batches = &session.setup.batches;
+            let Some(more) = batches.features_of(prefix, some, &mut |_| {})? else {
                 self.too_many = true;
                 return Ok(None);
             };
@@ -223,15 +228,15 @@ fn seed(config: &Config) -> u64 {
 
 /// A job's session, before anything is shared or trained.
 pub(super) fn session(design: &Design, job: &Job) -> Result<Session> {
-    let parts = design.parts(job);
+    let rows = design.rows_of(job);
     let split = SplitRows {
-        train: parts.train.clone(),
-        valid: parts.valid.clone(),
+        train: rows.train.clone(),
+        valid: rows.valid.clone(),
         ..SplitRows::default()
     };
     let device = Device::flex().autodiff();
-    Ok(Session::of(
-        &design.config_of(job),
+    Ok(Session::from_rows(
+        &design.job_config(job),
         design.dataset.clone(),
         split,
         &device,

@@ -8,17 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Event;
 use super::arm::Model;
-use super::design::{Design, Job, Parts};
+use super::design::{Design, FoldRows, Job};
 use super::features::{Features, session};
 use super::variant::{column_permuted, only_gaps, permuted, with_gaps};
+use crate::batch::{evaluate, score};
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
-use crate::network::{Context, Freeze, Network};
-use crate::predict::batch::decode;
-use crate::predict::score;
+use crate::network::{Freeze, Network};
 use crate::task::Prediction;
-use crate::train::feed::Stored;
-use crate::train::{self, Ended, Journal, Session, fit};
+use crate::train::feature_store::{Prefix, StoredRows};
+use crate::train::{self, Ended, Session, TrainingLog, fit};
 
 /// Shares of the metadata that are missing when a model is asked again.
 pub(super) const SHARES: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
@@ -79,27 +78,27 @@ pub(super) fn run(
             });
         }
     };
-    let (session, ended) = fit(session, &mut Journal::new(&mut tell, None, None), stop)?;
+    let (session, ended) = fit(session, &mut TrainingLog::new(&mut tell), stop)?;
     if ended == Ended::Stopped {
         return Ok(None);
     }
-    let mut finished = Asked::new(design, job, &session, known).all()?;
+    let mut finished = TrainedJob::new(design, job, &session, known).predict_all()?;
     finished.digest = design.digest(job)?;
-    finished.best_epoch = session.progress.best.map(|best| best.epoch + 1);
+    finished.best_epoch = session.state.progress.best.map(|best| best.epoch + 1);
     finished.seconds = begun.elapsed().as_secs_f64();
     Ok(Some(finished))
 }
 
 /// Gives the controls their own metadata; the encoder was fitted on the true one.
 fn arrange(design: &Design, job: &Job, session: &mut Session) {
-    let source = &mut session.feed.source;
-    let Parts { train, valid, test } = design.parts(job);
+    let source = &mut session.setup.batches.source;
+    let FoldRows { train, valid, test } = design.rows_of(job);
     match job.model {
         Model::Shuffled(_) => {
             source.metadata = Arc::new(permuted(
                 &source.metadata,
                 &[train, valid, test],
-                session.config.train.seed,
+                session.setup.config.train.seed,
             ));
         }
         Model::GapsOnly => source.metadata = Arc::new(only_gaps(&source.metadata, &source.encoder)),
@@ -107,28 +106,28 @@ fn arrange(design: &Design, job: &Job, session: &mut Session) {
     }
 }
 
-/// A trained model that is asked about the same rows again and again.
-struct Asked<'a> {
+/// A trained model, and the rows that it predicts again and again with other metadata.
+struct TrainedJob<'a> {
     design: &'a Design,
     job: &'a Job,
     session: &'a Session,
     network: Network,
     /// Leading layers whose result does not depend on metadata.
     n: usize,
-    known: Option<Arc<Stored>>,
+    known: Option<Arc<StoredRows>>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> TrainedJob<'a> {
     fn new(
         design: &'a Design,
         job: &'a Job,
         session: &'a Session,
-        known: Option<Arc<Stored>>,
+        known: Option<Arc<StoredRows>>,
     ) -> Self {
-        let mut network = session.network.valid();
+        let mut network = session.state.network.valid();
         network.freeze_backbone(Freeze::Yes);
         let n = match known {
-            None if session.feed.source.reads_image => network.frozen_prefix(),
+            None if session.setup.batches.source.reads_image => network.frozen_prefix(),
             // The layers before were cut off.
             _ => 0,
         };
@@ -142,9 +141,9 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn all(&self) -> Result<Finished> {
-        let Parts { valid, test, .. } = self.design.parts(self.job);
-        let source = &self.session.feed.source;
+    fn predict_all(&self) -> Result<Finished> {
+        let FoldRows { valid, test, .. } = self.design.rows_of(self.job);
+        let source = &self.session.setup.batches.source;
         let is_voter = matches!(self.job.model, Model::Image | Model::Metadata);
         let on_valid = if is_voter {
             self.predict(valid, &[])?.swap_remove(0)
@@ -182,7 +181,7 @@ impl<'a> Asked<'a> {
                 .zip(found)
                 .map(|(column, predictions)| ColumnPermuted {
                     column: column.name.clone(),
-                    metrics: self.score(test, predictions),
+                    metrics: self.design.score(test, predictions),
                 })
                 .collect(),
         })
@@ -194,14 +193,20 @@ impl<'a> Asked<'a> {
         rows: &[usize],
         variants: &[EncodedMetadata],
     ) -> Result<Vec<Vec<Prediction>>> {
-        let feed = &self.session.feed;
+        let batches = &self.session.setup.batches;
+        let prefix = Prefix {
+            network: &self.network,
+            n: self.n,
+            // There is no limit to so few rows.
+            total_rows: 0,
+        };
         let mut all = vec![Vec::new(); 1 + variants.len()];
         for some in rows.chunks(ROWS_AT_ONCE) {
             let mut held = match &self.known {
-                Some(known) => feed.hold(Some(known), some)?,
-                None if !feed.source.reads_image => feed.hold(None, some)?,
-                None => feed
-                    .features_of(&self.network, self.n, some, 0)?
+                Some(known) => batches.hold(Some(known), some)?,
+                None if !batches.source.reads_image => batches.hold(None, some)?,
+                None => batches
+                    .features_of(prefix, some, &mut |_| {})?
                     .expect("there is no limit to so few rows"),
             };
             all[0].extend(self.forward(&held)?);
@@ -213,26 +218,17 @@ impl<'a> Asked<'a> {
         Ok(all)
     }
 
-    fn forward(&self, held: &Stored) -> Result<Vec<Prediction>> {
-        let device = self.session.feed.device.clone().inner();
-        let size = self.session.feed.source.preprocess.size;
-        let own = &self.session.task;
+    fn forward(&self, held: &StoredRows) -> Result<Vec<Prediction>> {
+        let device = self.session.setup.batches.device.clone().inner();
+        let own = &self.session.setup.task;
         let mut predictions = Vec::new();
-        for batch in held.batches(self.n, BATCH, &device) {
-            let batch = batch?;
-            let output = batch.run(&self.network, &mut Context::evaluate(None)); // [batch, n_outputs]
-            let decoded = decode(own, output, &batch.to_input, size);
-            predictions.extend(
-                decoded
-                    .iter()
-                    .map(|prediction| self.design.task.adopt(prediction, own)),
-            );
-        }
+        let batches = held.batches(self.n, BATCH, &device);
+        evaluate(&self.network, batches, |batch, output| {
+            let decoded = batch.decode(own, output);
+            let adopted = decoded.iter().map(|one| self.design.task.adopt(one, own));
+            predictions.extend(adopted);
+        })?;
         Ok(predictions)
-    }
-
-    fn score(&self, rows: &[usize], predictions: Vec<Prediction>) -> Vec<(String, f64)> {
-        self.design.score(rows, predictions)
     }
 }
 

@@ -41,7 +41,7 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
     let epochs = design
         .jobs()
         .iter()
-        .map(|job| design.config_of(job).train.epochs)
+        .map(|job| design.job_config(job).train.epochs)
         .max();
     let candidates = design
         .arms

@@ -16,14 +16,13 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::prepared::{before_metadata, tensors};
+use super::prepared::before_metadata;
 use super::{Picture, Prepared, Share};
+use crate::batch::{Batch, Input, device, metadata_of, numbers};
 use crate::error::{Error, Result};
 use crate::image::Affine;
-use crate::loader::{Loader, LoaderOptions, Plan, Source};
+use crate::loader::{Loader, LoaderOptions, Plan};
 use crate::network::{Context, MetadataTensors, Network, Shape, Value};
-use crate::predict::batch::{Batch, Input, shared};
-use crate::predict::{device, reads_image};
 
 /// A map over the network's input square.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,10 +140,7 @@ pub fn grad_cam(
         .mean_dim(2)
         .reshape([batch, channels, 1, 1]);
     let heat = (map * alpha).sum_dim(1).clamp_min(0.0); // [batch, 1, height, width]
-    let data = heat.into_data_as::<f32>();
-    let values = data
-        .try_into_vec::<f32>()
-        .expect("converted to f32 just now");
+    let values = numbers(heat);
     let heat = |values: &[f32]| Heat {
         width,
         height,
@@ -160,23 +156,12 @@ pub fn grad_cam(
 /// As [`grad_cam()`]; the first image that cannot be read.
 pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec<Looked>> {
     let (model, dataset) = (rows.model, rows.dataset);
-    if !reads_image(model.config.model.arm) {
+    if !model.reads_image() {
         return Err(Error::NoMap);
     }
     let own = rows.outputs(Picture::Own, &rows.metadata);
     let blank = rows.outputs(Picture::Blank, &rows.all_missing());
-    let source = Source {
-        dataset: shared(dataset),
-        metadata: shared(&rows.metadata),
-        encoder: shared(&model.encoder),
-        task: shared(&model.task),
-        preprocess: model.preprocess(),
-        augment: None,
-        hide: None,
-        reads_image: true,
-        cache: None,
-        seed: 0,
-    };
+    let (source, _) = model.source(dataset.clone())?;
     let wanted: Vec<usize> = explained.iter().map(|share| share.row).collect();
     let plan = Plan::evaluation(&wanted, model.config.train.batch);
     let device = device(&model.network.valid());
@@ -197,7 +182,7 @@ pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec
             }
         }
         let batch = Batch::new(host, &device);
-        let metadata = tensors(&rows.metadata, &batch.rows, &device);
+        let metadata = metadata_of(&rows.metadata, &batch.rows, &device);
         if let Input::Images(images) = batch.input {
             let heats = grad_cam(&model.network, images, metadata, weights)?;
             let seen = heats.into_iter().zip(pictures).zip(batch.to_input);
@@ -217,19 +202,16 @@ mod tests {
 
     use super::*;
     use crate::config::{Arm, ModelConfig};
-    use crate::network::layer::{AdaptivePool, Conv2d, Linear};
-    use crate::network::{InputSpec, Layer, ModelSpec, Node, Start, shape};
+    use crate::network::layer::{AdaptiveAvgPool, Conv2d, Linear};
+    use crate::network::{Architecture, InputSpec, Layer, ModelSpec, Start};
 
     /// A 1 × 1 convolution to two channels, their means, two logits; all numbers by hand.
     fn by_hand() -> Network {
-        let mut plan = crate::network::Plan::sequence([
-            ("conv", Layer::Conv2d(Conv2d::new(3, 2, 1, 1)).into()),
-            (
-                "avgpool",
-                Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-            ),
+        let architecture = Architecture::sequence([
+            ("conv", Conv2d::new(2, 1).into()),
+            ("avgpool", AdaptiveAvgPool::default().into()),
             ("flatten", Layer::Flatten.into()),
-            ("head", Layer::Linear(Linear::new(2, 2)).into()),
+            ("head", Linear::new(2).into()),
         ]);
         let input = InputSpec {
             mean: [0.0; 3],
@@ -237,20 +219,17 @@ mod tests {
             size: 2,
             channels: 3,
         };
-        shape::infer(&mut plan, input.shape()).unwrap();
-        let mut root = Node::new(&plan, "", Start::Zeros, &Device::flex());
+        let device = Device::flex();
+        let mut network = Network::new(architecture, input, Start::Zeros, &device).unwrap();
+        network.backbone = ["conv", "avgpool", "flatten"].map(String::from).to_vec();
+        let root = &mut network.root;
         root.each_parameter_mut("", &mut |path, parameter| match path {
             // The first channel is red, the second green minus blue.
             "conv.weight" => parameter.set_values(vec![1.0, 0.0, 0.0, 0.0, 1.0, -1.0]),
             "head.weight" => parameter.set_values(vec![2.0, -4.0, 0.0, 8.0]),
             _ => {}
         });
-        Network {
-            root,
-            backbone: ["conv", "avgpool", "flatten"].map(String::from).to_vec(),
-            input,
-            precision: crate::tensor::Precision::F32,
-        }
+        network
     }
 
     #[test]

@@ -11,9 +11,9 @@
 //! models are wrong, but many are useful", arXiv:1801.01489, section 3. The spread is that over shuffles.
 
 use super::{Picture, Prepared};
+use crate::batch::{image_sizes, score};
 use crate::error::{Error, Result};
 use crate::metric::{Better, main_metric, selection_metric};
-use crate::predict::{image_sizes, score};
 use crate::random::{Purpose, for_row, shuffle};
 use crate::task::Prediction;
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
+use crate::batch::{Batch, Input, device, evaluate, metadata_of, numbers};
 use crate::dataset::Dataset;
 use crate::encode::EncodedMetadata;
 use crate::error::{Error, Result};
-use crate::loader::{BadImage, Loader, LoaderOptions, Plan, Source};
+use crate::loader::{BadImage, Loader, LoaderOptions, Plan};
+use crate::model::Model;
 use crate::network::{Context, Network, Value};
-use crate::predict::batch::{Batch, Input, decode, metadata, shared};
-use crate::predict::{Model, device, reads_image};
 use crate::task::Prediction;
 
 /// Which image a row is predicted from.
@@ -34,8 +34,7 @@ pub struct Prepared<'a> {
     /// Rows whose image could not be read, and why; they have no predictions.
     pub problems: Vec<(usize, Arc<Error>)>,
     network: Network,
-    /// Children of the network that read no metadata, those before the first that does.
-    n: usize,
+    /// Their images as far as the first layer that reads metadata.
     batches: Vec<Batch>,
     blank: Option<Value>,
 }
@@ -51,22 +50,11 @@ impl<'a> Prepared<'a> {
         dataset: &'a Dataset,
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let (encoded, _) = model.encoder.encode(&dataset.metadata)?;
+        let (source, _) = model.source(dataset.clone())?;
+        let metadata = EncodedMetadata::clone(&source.metadata);
         let network = model.network.valid();
         let n = before_metadata(&network);
         let device = device(&network);
-        let source = Source {
-            dataset: shared(dataset),
-            metadata: Arc::new(encoded.clone()),
-            encoder: shared(&model.encoder),
-            task: shared(&model.task),
-            preprocess: model.preprocess(),
-            augment: None,
-            hide: None,
-            reads_image: reads_image(model.config.model.arm),
-            cache: None,
-            seed: 0,
-        };
         let rows: Vec<usize> = (0..dataset.len()).collect();
         let mut loader = Loader::new(
             source,
@@ -85,6 +73,8 @@ impl<'a> Prepared<'a> {
                 let value = network.forward_prefix(images, n);
                 batch.input = Input::Features { n, value };
             }
+            // Shares are of the picture that the network gets, a blank one for a row without an image.
+            batch.has_image = None;
             n_done += batch.rows.len();
             batches.push(batch);
             on_progress(n_done, dataset.len());
@@ -92,15 +82,15 @@ impl<'a> Prepared<'a> {
         let problems = loader.into_failures().into_iter();
         let problems = problems.map(|failure| (failure.row, Arc::new(failure.error)));
         let (size, channels) = (network.input.size, network.input.channels);
-        let blank = reads_image(model.config.model.arm)
+        let blank = model
+            .reads_image()
             .then(|| network.forward_prefix(Tensor::zeros([1, channels, size, size], &device), n));
         Ok(Self {
             model,
             dataset,
-            metadata: encoded,
+            metadata,
             problems: problems.collect(),
             network,
-            n,
             batches,
             blank,
         })
@@ -119,20 +109,16 @@ impl<'a> Prepared<'a> {
 
     /// Predicts every row from its own image or the blank one, with this metadata; `None`: its image could not be read.
     pub fn predict(&self, picture: Picture, with: &EncodedMetadata) -> Vec<Option<Prediction>> {
-        self.run(picture, with, |output, batch| {
-            let size = self.model.config.train.size;
-            decode(&self.model.task, output, &batch.to_input, size)
+        self.run(picture, with, |batch, output| {
+            batch.decode(&self.model.task, output)
         })
     }
 
     /// What the network says, before it is decoded: logits, standardised values, points in [-1, 1] of the input.
     pub fn outputs(&self, picture: Picture, with: &EncodedMetadata) -> Vec<Option<Vec<f32>>> {
-        self.run(picture, with, |output, _| {
+        self.run(picture, with, |_, output| {
             let [_, width] = output.dims();
-            let data = output.into_data_as::<f32>();
-            let values = data
-                .try_into_vec::<f32>()
-                .expect("converted to f32 just now");
+            let values = numbers(output);
             values.chunks_exact(width).map(<[f32]>::to_vec).collect()
         })
     }
@@ -141,28 +127,28 @@ impl<'a> Prepared<'a> {
         &self,
         picture: Picture,
         with: &EncodedMetadata,
-        read: impl Fn(Tensor<2>, &Batch) -> Vec<T>,
+        read: impl Fn(&Batch, Tensor<2>) -> Vec<T>,
     ) -> Vec<Option<T>> {
         let device = device(&self.network);
+        let changed = |batch: &Batch| {
+            let mut batch = batch.clone();
+            batch.metadata = metadata_of(with, &batch.rows, &device);
+            // Without an image there is nothing that could be blank.
+            if let (Picture::Blank, Input::Features { value, .. }, Some(blank)) =
+                (picture, &mut batch.input, &self.blank)
+            {
+                *value = blank.select(&vec![0; batch.rows.len()]);
+            }
+            Ok(batch)
+        };
         let mut all = vec![None; self.dataset.len()];
-        for batch in &self.batches {
-            let tensors = tensors(with, &batch.rows, &device);
-            let mut context = Context::evaluate(tensors);
-            let output = match (&batch.input, picture, &self.blank) {
-                (Input::Features { n, .. }, Picture::Blank, Some(blank)) => {
-                    let value = repeated(blank, batch.rows.len());
-                    self.network.forward_from(*n, value, &mut context)
-                }
-                (Input::Features { n, value }, ..) => {
-                    self.network.forward_from(*n, value.clone(), &mut context)
-                }
-                // Without an image there is nothing that could be blank.
-                _ => self.network.forward(None, &mut context),
-            };
-            for (row, value) in batch.rows.iter().zip(read(output, batch)) {
+        let batches = self.batches.iter().map(changed);
+        evaluate(&self.network, batches, |batch, output| {
+            for (row, value) in batch.rows.iter().zip(read(batch, output)) {
                 all[*row] = Some(value);
             }
-        }
+        })
+        .expect("the batches are in memory");
         all
     }
 
@@ -171,23 +157,24 @@ impl<'a> Prepared<'a> {
         let Some((batch, at)) = self.place(row) else {
             return Vec::new();
         };
-        let device = device(&self.network);
         let rows: Vec<usize> = (0..with.n_rows).collect();
-        let mut context = Context::evaluate(tensors(with, &rows, &device));
-        let output = match &batch.input {
-            Input::Features { value, .. } => {
-                let value = repeated(&narrowed(value, at), with.n_rows);
-                self.network.forward_from(self.n, value, &mut context)
-            }
-            _ => self.network.forward(None, &mut context),
+        let input = match &batch.input {
+            Input::Features { n, value } => Input::Features {
+                n: *n,
+                value: value.select(&vec![at; with.n_rows]),
+            },
+            other => other.clone(),
         };
-        let to_input = vec![batch.to_input[at]; with.n_rows];
-        decode(
-            &self.model.task,
-            output,
-            &to_input,
-            self.model.config.train.size,
-        )
+        let batch = Batch {
+            input,
+            metadata: metadata_of(with, &rows, &device(&self.network)),
+            to_input: vec![batch.to_input[at]; with.n_rows],
+            is_flipped: vec![false; with.n_rows],
+            rows,
+            ..batch.clone()
+        };
+        let output = batch.run(&self.network, &mut Context::evaluate(None)); // [rows, n_outputs]
+        batch.decode(&self.model.task, output)
     }
 
     fn place(&self, row: usize) -> Option<(&Batch, usize)> {
@@ -202,35 +189,6 @@ impl<'a> Prepared<'a> {
 pub(super) fn before_metadata(network: &Network) -> usize {
     let children = network.root.children.iter();
     children
-        .take_while(|(_, child)| !child.plan().reads_metadata())
+        .take_while(|(_, child)| !child.architecture().reads_metadata())
         .count()
-}
-
-/// The metadata of these rows as tensors.
-pub(super) fn tensors(
-    with: &EncodedMetadata,
-    rows: &[usize],
-    device: &Device,
-) -> Option<crate::network::MetadataTensors> {
-    let dense = rows.iter().flat_map(|row| with.dense_row(*row)).copied();
-    let codes = rows.iter().flat_map(|row| with.codes_row(*row)).copied();
-    metadata(rows.len(), dense.collect(), codes.collect(), device)
-}
-
-fn repeated(value: &Value, n: usize) -> Value {
-    match value.clone() {
-        Value::Nothing => Value::Nothing,
-        Value::Features(x) => Value::Features(Tensor::cat(vec![x; n], 0)),
-        Value::Tokens(x) => Value::Tokens(Tensor::cat(vec![x; n], 0)),
-        Value::Map(x) => Value::Map(Tensor::cat(vec![x; n], 0)),
-    }
-}
-
-fn narrowed(value: &Value, at: usize) -> Value {
-    match value.clone() {
-        Value::Nothing => Value::Nothing,
-        Value::Features(x) => Value::Features(x.narrow(0, at, 1)),
-        Value::Tokens(x) => Value::Tokens(x.narrow(0, at, 1)),
-        Value::Map(x) => Value::Map(x.narrow(0, at, 1)),
-    }
 }

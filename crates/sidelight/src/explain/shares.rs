@@ -36,7 +36,7 @@ pub struct Share {
 /// Shares over many rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MeanShare {
-    /// Rows.
+    /// Number of rows that the means are over.
     pub rows: usize,
     /// Mean size of what the image adds, whatever its sign.
     pub image: f64,

@@ -24,7 +24,7 @@ const CATEGORIES: usize = 12;
 pub struct Curve {
     /// Position in the data set.
     pub row: usize,
-    /// The column.
+    /// Name of the metadata column.
     pub column: String,
     /// Whether its values are in order: numbers, times.
     pub ordered: bool,

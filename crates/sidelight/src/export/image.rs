@@ -10,11 +10,11 @@
 //! Pillow-SIMD's. ONNX's own `Resize` with `antialias` does not round between the passes, nor its weights.
 
 use super::ImageInput;
-use super::graph::{Attr, Axis, Graph};
-use super::proto::Type;
 use crate::config::ResizeMethod;
 use crate::image::resize::LONGEST;
 use crate::loader::Preprocess;
+use crate::onnx::proto::Type;
+use crate::onnx::{Attr, Axis, Graph};
 
 /// The name of the image among the inputs.
 pub(super) const IMAGE: &str = "image";

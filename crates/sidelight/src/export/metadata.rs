@@ -2,23 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::graph::{Attr, Axis, Graph};
-use super::proto::Type;
 use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
 use crate::encode::category::{CategoryForm, FIRST, MISSING, UNKNOWN, codes_of};
 use crate::encode::datetime::Datetime;
 use crate::encode::number::{Number, Transform};
 use crate::encode::{EncodedColumn, Encoder, Fitted};
 use crate::error::Result;
-
-/// The rows' metadata as values of the graph.
-#[derive(Debug, Default)]
-pub(super) struct Encoded {
-    /// `float32`, `[n, d_dense]`; none where that is nothing.
-    pub(super) dense: Option<String>,
-    /// `int64`, `[n]` each.
-    pub(super) codes: Vec<String>,
-}
+use crate::network::GraphMetadata;
+use crate::onnx::proto::Type;
+use crate::onnx::{Attr, Axis, Graph};
 
 /// Declares an input of each column and encodes them. `names` are the inputs', one a column; `missing` the spellings of
 /// the whole table.
@@ -27,8 +19,8 @@ pub(super) fn read(
     encoder: &Encoder,
     names: &[String],
     missing: &[String],
-) -> Result<Encoded> {
-    let mut encoded = Encoded::default();
+) -> Result<GraphMetadata> {
+    let mut encoded = GraphMetadata::default();
     let mut blocks = Vec::new();
     for (column, name) in encoder.columns.iter().zip(names) {
         let spellings: Vec<&str> = missing

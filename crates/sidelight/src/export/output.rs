@@ -1,17 +1,17 @@
 //! From the network's numbers to what a person asked for, as [`Task::decode`] does it.
 
-use super::graph::{Attr, Axis, Graph};
 use super::image::{Sides, to_pixels};
-use super::proto::Type;
 use crate::config::TargetScale;
 use crate::loader::Preprocess;
+use crate::onnx::proto::Type;
+use crate::onnx::{Attr, Axis, Graph};
 use crate::task::Task;
 
 /// Points in pixels of the caller's image.
 const POINTS: &str = "points";
 /// Names of classes or labels.
 const PREDICTION: &str = "prediction";
-/// Their probabilities.
+/// Probabilities of the classes or labels.
 const PROBABILITIES: &str = "probabilities";
 /// Values in their own unit.
 const VALUES: &str = "values";

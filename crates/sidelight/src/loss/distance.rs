@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "distance", rename_all = "snake_case")]
 pub enum Distance {
-    /// `d²`.
+    /// Squared error, `d²`.
     Squared,
-    /// `|d|`.
+    /// Absolute error, `|d|`.
     Absolute,
     /// `d² / 2β` where `|d| < β`, else `|d| − β/2`: squared near the goal, absolute far from it.
     ///

@@ -3,24 +3,16 @@
 //! Every layer has the name that the weights' makers gave it, so that a path and a key in a file of weights are one string.
 
 mod blocks;
-mod convnext;
-mod efficientnet;
-mod efficientnet_lite;
-mod mobilenet_v2;
-mod mobilenet_v3;
-mod resnet;
-mod small_cnn;
-mod vit;
 
 use serde::Serialize;
 
-use super::plan::Plan;
+use super::architecture::Architecture;
 use super::shape::{self, Shape};
 use crate::error::{Error, Result};
 
 /// The mean of ImageNet's pixels, red, green, blue, in [0, 1]; torchvision's numbers.
 pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Their standard deviation.
+/// The standard deviation of ImageNet's pixels likewise.
 pub const IMAGENET_SD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// A network that turns images into features.
@@ -28,13 +20,13 @@ pub const IMAGENET_SD: [f32; 3] = [0.229, 0.224, 0.225];
 pub struct Backbone {
     /// The name that configuration uses.
     pub name: &'static str,
-    /// The paper.
+    /// The paper that describes it.
     pub source: &'static str,
     /// Where pretrained weights come from; empty: there are none.
     pub weights: &'static str,
     /// The name on the Hugging Face hub that `model.weights` can take for them; empty: none whose keys are read here.
     pub hub: &'static str,
-    /// The weights' licence.
+    /// The licence of those weights.
     pub licence: &'static str,
     /// Mean of a pixel that its weights were trained with, RGB in [0, 1].
     pub mean: [f32; 3],
@@ -50,28 +42,53 @@ pub struct Backbone {
     pub pooling: &'static [&'static str],
     /// The whole network with a classifier of so many classes.
     #[serde(skip)]
-    pub plan: fn(usize) -> Plan,
+    pub architecture: fn(usize) -> Architecture,
     /// Other namings of the same weights: their key to ours, or nothing for what is not needed.
     #[serde(skip)]
     pub spellings: &'static [fn(&str) -> Option<String>],
 }
 
-/// All of them.
-pub const BACKBONES: &[Backbone] = &[
-    small_cnn::SMALL_CNN,
-    mobilenet_v2::MOBILENET_V2,
-    mobilenet_v3::SMALL,
-    mobilenet_v3::LARGE,
-    efficientnet_lite::LITE0,
-    efficientnet::B0,
-    resnet::RESNET18,
-    resnet::RESNET34,
-    resnet::RESNET50,
-    resnet::RESNET101,
-    convnext::TINY,
-    vit::S16,
-    vit::DINOV2_S14,
-];
+/// What torchvision's backbones have in common.
+const TORCHVISION: Backbone = Backbone {
+    name: "",
+    source: "",
+    weights: "torchvision, ImageNet-1k",
+    hub: "",
+    licence: "BSD-3-Clause",
+    mean: IMAGENET_MEAN,
+    sd: IMAGENET_SD,
+    size: 224,
+    classifier: "classifier",
+    pooling: &["avgpool", "flatten"],
+    architecture: |_| unreachable!("each backbone has its own"),
+    spellings: &[],
+};
+
+/// All backbones: `file { name: CONSTANT }`.
+macro_rules! each_backbone {
+    ($then:ident) => {
+        $then! {
+            small_cnn { small_cnn: SMALL_CNN }
+            mobilenet_v2 { mobilenet_v2: MOBILENET_V2 }
+            mobilenet_v3 { mobilenet_v3_small: SMALL, mobilenet_v3_large: LARGE }
+            efficientnet_lite { efficientnet_lite0: LITE0 }
+            efficientnet { efficientnet_b0: B0 }
+            resnet { resnet18: RESNET18, resnet34: RESNET34, resnet50: RESNET50, resnet101: RESNET101 }
+            convnext { convnext_tiny: TINY }
+            vit { vit_s16: S16, dinov2_s14: DINOV2_S14 }
+        }
+    };
+}
+
+macro_rules! declare {
+    ($($file:ident { $($name:ident: $BACKBONE:ident),* })*) => {
+        $(mod $file;)*
+
+        /// All backbones, small ones first.
+        pub const BACKBONES: &[Backbone] = &[$($($file::$BACKBONE),*),*];
+    };
+}
+each_backbone!(declare);
 
 /// The name that stands for no backbone: a model of metadata alone.
 pub const NONE: &str = "none";
@@ -98,14 +115,16 @@ pub fn named(name: &str) -> Result<&'static Backbone> {
 
 impl Backbone {
     /// The network with torch's own classifier, of so many classes.
-    pub fn classifier(&self, n_classes: usize) -> Plan {
-        (self.plan)(n_classes)
+    pub fn with_classifier(&self, n_classes: usize) -> Architecture {
+        (self.architecture)(n_classes)
     }
     /// The network up to its features: torch's classifier removed.
-    pub fn body(&self) -> Plan {
-        let mut plan = (self.plan)(1);
-        plan.children.retain(|(name, _)| name != self.classifier);
-        plan
+    pub fn body(&self) -> Architecture {
+        let mut architecture = (self.architecture)(1);
+        architecture
+            .children
+            .retain(|(name, _)| name != self.classifier);
+        architecture
     }
     /// The shape of the last map before the pooling, for square images of this side.
     ///
@@ -119,6 +138,9 @@ impl Backbone {
         Ok(shape::infer(&mut body, Shape::square(3, size))?[0].output)
     }
 }
+
+#[cfg(test)]
+pub(super) use each_backbone;
 
 #[cfg(test)]
 mod tests {

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
+use super::architecture::Architecture;
 use super::backbone::{self, Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use super::edit::Edit;
-use super::fusion::{self, FusionSpec};
+use super::edit::{Edit, Edits};
+use super::fusion::{self, FusionLayers, FusionSpec};
 use super::head;
 use super::layer::{Layer, MetadataSource};
 use super::parameter::Start;
 use super::path::shape_at;
-use super::plan::Plan;
 use super::shape::{self, At, Shape};
 use super::tree::Node;
 use super::weights::{self, Fit};
@@ -22,6 +22,15 @@ use crate::tensor::Precision;
 
 /// Default of `model.drop_image` but for points, which are in the image alone.
 const DROP_IMAGE: f64 = 0.5;
+
+/// Where the numbers of a backbone come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackboneWeights<'a> {
+    /// A file of weights: safetensors, or torch's `.pth`.
+    File(&'a Path),
+    /// Random numbers from this seed and each parameter's path.
+    Seed(u64),
+}
 
 impl Network {
     /// Builds the network of a configuration; reads its weights; makes its edits.
@@ -34,6 +43,34 @@ impl Network {
     ///
     /// [`Error::Setting`] of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
     /// [`Error::NoFusion`], those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
+    ///
+    /// # Example
+    ///
+    /// A small network from scratch that reads images of 64 pixels a side and five numbers beside each:
+    ///
+    /// ```
+    /// use sidelight::config::{Arm, ModelConfig};
+    /// use sidelight::network::{ModelSpec, Network};
+    ///
+    /// let config = ModelConfig {
+    ///     backbone: "small_cnn".into(),
+    ///     fusion: "film".into(),
+    ///     arm: Arm::Both,
+    ///     ..ModelConfig::default()
+    /// };
+    /// let spec = ModelSpec {
+    ///     n_outputs: 3,
+    ///     d_dense: 5,
+    ///     embeddings: Vec::new(),
+    ///     size: 64,
+    ///     spatial: false,
+    /// };
+    /// let device = sidelight::tensor::Device::flex();
+    /// let network = Network::build(&config, &spec, 1, &device)?;
+    /// let names = ["features", "fusion", "avgpool", "flatten", "head"];
+    /// assert_eq!(network.root.child_names(), names);
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
     pub fn build(
         config: &ModelConfig,
         spec: &ModelSpec,
@@ -44,65 +81,88 @@ impl Network {
             d_dense: spec.d_dense,
             embeddings: spec.embeddings.clone(),
         };
-        let arm = check_arm(config, &source)?;
-        let mut edits: Vec<Edit> = config
-            .edit
-            .iter()
-            .enumerate()
-            .map(|(i, table)| Edit::from_table(i, table))
-            .collect::<Result<_>>()?;
-        for layer in edits.iter_mut().filter_map(Edit::layer_mut) {
-            layer.fill_metadata(&source);
-        }
-        if arm == Arm::Metadata {
-            let nothing = FusionSpec {
-                source,
-                map: Shape::Nothing,
-                features: 0,
-                reads: head::Features::Pooled,
-                drop_image: 0.0,
-                auxiliary: false,
-                hidden: config.hidden,
-                dropout: config.dropout,
-                n_outputs: spec.n_outputs,
-            };
-            let parts = fusion::metadata_only(&nothing);
-            let mut plan = Plan::sequence(
-                parts
-                    .at_features
-                    .map(|plan| ("fusion", plan))
-                    .into_iter()
-                    .chain([("head", parts.head)]),
-            );
-            let input = InputSpec {
-                mean: IMAGENET_MEAN,
-                sd: IMAGENET_SD,
-                size: 0,
-                channels: 3,
-            };
-            shape::infer(&mut plan, input.shape())?;
-            let root = Node::new(&plan, "", Start::Seed(seed), device);
-            let network = Self {
-                root,
-                backbone: Vec::new(),
-                input,
-                precision: Precision::F32,
-            };
-            return network.finish(&edits, spec, seed);
-        }
-
-        let backbone = backbone::named(&config.backbone)?;
-        let weights = config.weights_file()?;
-        let mut network = Self::body(backbone, spec.size, weights.as_deref(), seed, device)?;
-        let (early, late): (Vec<Edit>, Vec<Edit>) = edits
-            .into_iter()
-            .partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));
-        network.edit_body(&early, backbone, seed)?;
-        network.attach(config, spec, arm, source, backbone, seed, device)?;
-        network.finish(&late, spec, seed)
+        let builder = Builder {
+            arm: check_arm(config, &source)?,
+            config,
+            spec,
+            source,
+            seed,
+            device,
+        };
+        let edits = builder.edits()?;
+        let (mut network, edits) = match builder.arm {
+            Arm::Metadata => (builder.metadata_only()?, edits),
+            _ => builder.with_backbone(edits)?,
+        };
+        network.edit(Edits::from(edits).with_seed(seed))?;
+        network.check_output(spec.n_outputs)?;
+        Ok(network)
     }
 
-    /// A backbone with torch's own classifier of so many classes, for images of its own size unless `size` says another.
+    /// A network of this architecture for these images, none of it counted as backbone.
+    ///
+    /// # Errors
+    ///
+    /// As [`shape::infer`].
+    pub fn new(
+        mut architecture: Architecture,
+        input: InputSpec,
+        start: Start,
+        device: &Device,
+    ) -> Result<Self> {
+        shape::infer(&mut architecture, input.shape())?;
+        Ok(Self {
+            root: Node::new(&architecture, "", start, device),
+            backbone: Vec::new(),
+            input,
+            precision: Precision::F32,
+        })
+    }
+
+    /// The network of this name from its library, classifier of 1000 classes included, with torch's names for its layers
+    /// and random first values, on the CPU; for images of `size` pixels a side.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoBackbone`]; [`Error::Shape`] where the images are too small.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight::burn::tensor::{Device, Tensor};
+    /// use sidelight::network::{Context, Network};
+    ///
+    /// let network = Network::from_scratch("resnet18", 64)?;
+    /// let images = Tensor::<4>::zeros([2, 3, 64, 64], &Device::flex().autodiff());
+    /// let logits = network.forward(Some(images), &mut Context::evaluate(None));
+    /// assert_eq!(logits.dims(), [2, 1000]);
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
+    pub fn from_scratch(backbone: &str, size: usize) -> Result<Self> {
+        let device = Device::flex().autodiff();
+        Self::original(
+            backbone::named(backbone)?,
+            1000,
+            size,
+            BackboneWeights::Seed(0),
+            &device,
+        )
+    }
+
+    /// As [`Network::from_scratch`], with the weights of a `.safetensors` or `.pth` file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::original`]; [`Error::NoBackbone`].
+    pub fn pretrained(backbone: &str, size: usize, weights: impl AsRef<Path>) -> Result<Self> {
+        let (device, weights) = (
+            Device::flex().autodiff(),
+            BackboneWeights::File(weights.as_ref()),
+        );
+        Self::original(backbone::named(backbone)?, 1000, size, weights, &device)
+    }
+
+    /// A backbone with torch's own classifier of so many classes, for images of `size` pixels a side.
     ///
     /// # Errors
     ///
@@ -111,51 +171,18 @@ impl Network {
         backbone: &Backbone,
         n_classes: usize,
         size: usize,
-        weights: Option<&Path>,
-        seed: u64,
+        weights: BackboneWeights<'_>,
         device: &Device,
     ) -> Result<Self> {
-        Self::from_plan(
-            backbone,
-            backbone.classifier(n_classes),
-            None,
-            size,
-            weights,
-            seed,
-            device,
-        )
+        let architecture = backbone.with_classifier(n_classes);
+        Self::from_backbone(backbone, architecture, size, weights, device)
     }
 
-    /// A backbone up to its features: torch's classifier removed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::original`].
-    pub fn body(
+    fn from_backbone(
         backbone: &Backbone,
+        architecture: Architecture,
         size: usize,
-        weights: Option<&Path>,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self> {
-        Self::from_plan(
-            backbone,
-            backbone.body(),
-            Some(backbone.classifier),
-            size,
-            weights,
-            seed,
-            device,
-        )
-    }
-
-    fn from_plan(
-        backbone: &Backbone,
-        mut plan: Plan,
-        removed: Option<&str>,
-        size: usize,
-        weights: Option<&Path>,
-        seed: u64,
+        weights: BackboneWeights<'_>,
         device: &Device,
     ) -> Result<Self> {
         let input = InputSpec {
@@ -164,27 +191,24 @@ impl Network {
             size,
             channels: 3,
         };
-        shape::infer(&mut plan, input.shape())?;
-        let start = if weights.is_some() {
-            Start::Zeros
-        } else {
-            Start::Seed(seed)
+        let start = match weights {
+            BackboneWeights::File(_) => Start::Zeros,
+            BackboneWeights::Seed(seed) => Start::Seed(seed),
         };
-        let mut root = Node::new(&plan, "", start, device);
-        if let Some(path) = weights {
+        let mut network = Self::new(architecture, input, start, device)?;
+        network.backbone = network.root.child_names();
+        if let BackboneWeights::File(path) = weights {
+            let has_classifier = network
+                .backbone
+                .iter()
+                .any(|name| name == backbone.classifier);
             let fit = Fit {
-                removed,
+                removed: (!has_classifier).then_some(backbone.classifier),
                 spellings: backbone.spellings,
             };
-            weights::load(&mut root, weights::read(path)?, &fit)?;
+            weights::load(&mut network.root, weights::read(path)?, &fit)?;
         }
-        let backbone = root.children.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self {
-            root,
-            backbone,
-            input,
-            precision: Precision::F32,
-        })
+        Ok(network)
     }
 
     /// Whether a path or pattern is about the backbone.
@@ -195,191 +219,206 @@ impl Network {
 
     /// Edits of the backbone; what a cut took of the pooling is put back.
     fn edit_body(&mut self, edits: &[Edit], backbone: &Backbone, seed: u64) -> Result<()> {
-        let is_pooling = |name: &str| backbone.pooling.contains(&name);
-        let pooling: Vec<(String, Node)> = self
-            .root
-            .children
-            .iter()
-            .filter(|(name, _)| is_pooling(name))
-            .cloned()
-            .collect();
-        for part in
-            edits.chunk_by(|a, b| matches!(a, Edit::Cut { .. }) == matches!(b, Edit::Cut { .. }))
-        {
-            self.edit_all(part, seed)?;
-            if matches!(part, [Edit::Cut { .. }, ..]) {
-                self.root.children.retain(|(name, _)| !is_pooling(name));
-                self.root.children.extend(pooling.clone());
+        let mut pooling = self.root.children.clone();
+        pooling.retain(|(name, _)| backbone.pooling.contains(&name.as_str()));
+        let is_cut = |edit: &Edit| matches!(edit, Edit::Cut { .. });
+        for part in edits.chunk_by(|a, b| is_cut(a) == is_cut(b)) {
+            self.edit(Edits::from(part.to_vec()).with_seed(seed))?;
+            if is_cut(&part[0]) {
+                let children = &mut self.root.children;
+                children.retain(|(name, _)| !backbone.pooling.contains(&name.as_str()));
+                children.extend(pooling.clone());
             }
         }
-        self.backbone = self
-            .root
-            .children
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect();
+        self.backbone = self.root.child_names();
         Ok(())
     }
 
+    /// Looks whether the network gives what the task asks for.
+    pub(crate) fn check_output(&self, n_outputs: usize) -> Result<()> {
+        let output = self.inspect()?[0].output;
+        if output == Shape::Features(n_outputs) {
+            return Ok(());
+        }
+        let fit = format!(
+            "let its last layer be {{ kind = \"linear\", out_features = {n_outputs} }}, at the end of `head`"
+        );
+        let at = At {
+            path: "head",
+            kind: "output",
+        };
+        let expected = format!("{n_outputs} features, as the target asks");
+        Err(at.misfit(expected, output, Some(fit)))
+    }
+}
+
+/// One construction: what it is asked for.
+struct Builder<'a> {
+    config: &'a ModelConfig,
+    spec: &'a ModelSpec,
+    arm: Arm,
+    source: MetadataSource,
+    seed: u64,
+    device: &'a Device,
+}
+
+impl Builder<'_> {
+    /// The configuration's edits, metadata layers without widths given the table's.
+    fn edits(&self) -> Result<Vec<Edit>> {
+        let tables = self.config.edit.iter().enumerate();
+        let edits = tables.map(|(i, table)| {
+            let mut edit = Edit::from_table(i, table)?;
+            if let Some(layer) = edit.layer_mut() {
+                layer.fill_metadata(&self.source);
+            }
+            Ok(edit)
+        });
+        edits.collect()
+    }
+
+    /// The network of metadata alone.
+    fn metadata_only(&self) -> Result<Network> {
+        let spec = FusionSpec {
+            auxiliary: 0.0,
+            ..self.fusion_spec(Shape::Nothing, 0, head::Features::Pooled)
+        };
+        let layers = fusion::metadata_only(&spec);
+        let fusion = layers.at_features.map(|fusion| ("fusion", fusion));
+        let children = fusion.into_iter().chain([("head", layers.head)]);
+        let input = InputSpec {
+            mean: IMAGENET_MEAN,
+            sd: IMAGENET_SD,
+            size: 0,
+            channels: 3,
+        };
+        let start = Start::Seed(self.seed);
+        Network::new(Architecture::sequence(children), input, start, self.device)
+    }
+
+    /// The network of the backbone, its own edits made; and the edits that are left.
+    fn with_backbone(&self, edits: Vec<Edit>) -> Result<(Network, Vec<Edit>)> {
+        let backbone = backbone::named(&self.config.backbone)?;
+        let file = self.config.weights_file()?;
+        let weights = match &file {
+            Some(path) => BackboneWeights::File(path),
+            None => BackboneWeights::Seed(self.seed),
+        };
+        let (size, device) = (self.spec.size, self.device);
+        let mut network = Network::from_backbone(backbone, backbone.body(), size, weights, device)?;
+        let (early, late): (Vec<Edit>, Vec<Edit>) = edits
+            .into_iter()
+            .partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));
+        network.edit_body(&early, backbone, self.seed)?;
+        self.attach(&mut network, backbone)?;
+        Ok((network, late))
+    }
+
     /// Puts fusion and head on a backbone.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one construction, told once"
-    )]
-    fn attach(
-        &mut self,
-        config: &ModelConfig,
-        spec: &ModelSpec,
-        arm: Arm,
-        source: MetadataSource,
-        backbone: &Backbone,
-        seed: u64,
-        device: &Device,
-    ) -> Result<()> {
-        let pooling = self.pooling_start(backbone);
-        let found = self.inspect()?;
-        let map = match pooling.checked_sub(1) {
-            Some(last) => shape_at(&found, &self.root.children[last].0)
-                .map_or(self.input.shape(), |(_, out)| out),
-            None => self.input.shape(),
+    fn attach(&self, network: &mut Network, backbone: &Backbone) -> Result<()> {
+        let is_pooling = |name: &String| backbone.pooling.contains(&name.as_str());
+        let children = &network.root.children;
+        let kept = children
+            .iter()
+            .position(|(name, _)| is_pooling(name))
+            .unwrap_or(children.len());
+        let map = match kept.checked_sub(1) {
+            Some(last) => shape_at(&network.inspect()?, &children[last].0)
+                .map_or(network.input.shape(), |(_, out)| out),
+            None => network.input.shape(),
         };
-        let mut after: Vec<(String, Plan)> = Vec::new();
-        let is_heatmap = spec.spatial && config.head == HeadKind::Heatmap;
-        let spatial = if spec.spatial && !is_heatmap {
-            head::spatial(map)
-        } else {
-            None
-        };
-        let reads = match (map, &spatial) {
-            (Shape::Map { height, width, .. }, _) if is_heatmap => head::Features::Map {
-                side: height.min(width),
-            },
-            (_, _) if is_heatmap => {
+        let pooled = children[kept..].iter();
+        let pooled = pooled.map(|(name, node)| (name.clone(), node.architecture()));
+        let (reads, after) = self.after_map(map, pooled.collect())?;
+        let layers = self.fusion_layers(map, reads, &after)?;
+
+        network.root.children.truncate(kept);
+        let mut architecture = network.root.architecture();
+        let named =
+            |name: &str, layer: Option<Architecture>| layer.map(|layer| (name.into(), layer));
+        architecture.children.extend(named("fusion", layers.at_map));
+        architecture.children.extend(after);
+        architecture
+            .children
+            .extend(named("fusion", layers.at_features));
+        architecture.children.push(("head".into(), layers.head));
+        shape::infer(&mut architecture, network.input.shape())?;
+        for (name, child) in &architecture.children[kept..] {
+            let node = Node::new(child, name, Start::Seed(self.seed), self.device);
+            network.root.children.push((name.clone(), node));
+        }
+        let names = network.root.child_names();
+        network.backbone.retain(|name| {
+            let is_own = ["fusion", "spatial", "head"].contains(&name.as_str());
+            names.contains(name) && !is_own && !(self.spec.spatial && is_pooling(name))
+        });
+        Ok(())
+    }
+
+    /// What the head reads of the image, and the layers that stand between the last map and it.
+    fn after_map(
+        &self,
+        map: Shape,
+        pooled: Vec<(String, Architecture)>,
+    ) -> Result<(head::Features, Vec<(String, Architecture)>)> {
+        if self.spec.spatial && self.config.head == HeadKind::Heatmap {
+            let Shape::Map { height, width, .. } = map else {
                 return Err(Error::Setting {
                     field: "model.head".into(),
                     expected: "`direct`, since this backbone ends in tokens, not in a map".into(),
                     found: "heatmap".into(),
                 });
-            }
-            (_, Some(_)) => head::Features::Grid,
-            _ => head::Features::Pooled,
-        };
-        match spatial {
-            _ if is_heatmap => self.root.children.truncate(pooling),
+            };
+            let side = height.min(width);
+            return Ok((head::Features::Map { side }, Vec::new()));
+        }
+        let spatial = self.spec.spatial.then(|| head::spatial(map)).flatten();
+        Ok(match spatial {
             Some(spatial) => {
-                self.root.children.truncate(pooling);
-                after.push(("spatial".into(), spatial));
-                after.push(("flatten".into(), Layer::Flatten.into()));
+                let flatten = ("flatten".into(), Layer::Flatten.into());
+                (
+                    head::Features::Grid,
+                    vec![("spatial".into(), spatial), flatten],
+                )
             }
-            None => {
-                let pooled = self.root.children.split_off(pooling);
-                after.extend(
-                    pooled
-                        .iter()
-                        .map(|(name, node)| (name.clone(), node.plan())),
-                );
-            }
-        }
-        let features = if is_heatmap {
-            map.channels()
-        } else {
-            width_after(map, &after)?
-        };
-        let parts = if arm == Arm::Both {
-            let spec = FusionSpec {
-                source,
-                map,
-                features,
-                reads,
-                drop_image: config.drop_image.unwrap_or(if spec.spatial {
-                    0.0
-                } else {
-                    DROP_IMAGE
-                }),
-                auxiliary: config.auxiliary > 0.0,
-                hidden: config.hidden,
-                dropout: config.dropout,
-                n_outputs: spec.n_outputs,
-            };
-            if spec.auxiliary && !fusion::WITH_BRANCHES.contains(&config.fusion.as_str()) {
-                return Err(Error::Setting {
-                    field: "model.auxiliary".into(),
-                    expected: format!(
-                        "0, since `{}` has no branches; {} have",
-                        config.fusion,
-                        fusion::WITH_BRANCHES
-                            .map(|name| format!("`{name}`"))
-                            .join(" and ")
-                    ),
-                    found: config.auxiliary.to_string(),
-                });
-            }
-            fusion::build(&config.fusion, &spec)?
-        } else {
-            let head = head::image(reads, config.hidden, config.dropout, spec.n_outputs);
-            fusion::Parts {
-                at_map: None,
-                at_features: None,
-                head,
-            }
-        };
-        let mut tail: Vec<(String, Plan)> = Vec::new();
-        tail.extend(parts.at_map.map(|plan| ("fusion".into(), plan)));
-        tail.extend(after);
-        tail.extend(parts.at_features.map(|plan| ("fusion".into(), plan)));
-        tail.push(("head".into(), parts.head));
-
-        let mut plan = self.root.plan();
-        let kept = plan.children.len();
-        plan.children.extend(tail);
-        shape::infer(&mut plan, self.input.shape())?;
-        for (name, child) in &plan.children[kept..] {
-            self.root.children.push((
-                name.clone(),
-                Node::new(child, name, Start::Seed(seed), device),
-            ));
-        }
-        let names: Vec<&String> = self.root.children.iter().map(|(name, _)| name).collect();
-        let own = ["fusion", "spatial", "head"];
-        let is_kept = |name: &String| names.contains(&name) && !own.contains(&name.as_str());
-        self.backbone.retain(is_kept);
-        if spec.spatial {
-            self.backbone
-                .retain(|name| !backbone.pooling.contains(&name.as_str()));
-        }
-        Ok(())
+            None => (head::Features::Pooled, pooled),
+        })
     }
 
-    /// Position of the first child of the pooling.
-    fn pooling_start(&self, backbone: &Backbone) -> usize {
-        let is_pooling = |(name, _): &(String, Node)| backbone.pooling.contains(&name.as_str());
-        self.root
-            .children
-            .iter()
-            .position(is_pooling)
-            .unwrap_or(self.root.children.len())
+    /// Fusion and head for what the layers `after` make of the last map.
+    fn fusion_layers(
+        &self,
+        map: Shape,
+        reads: head::Features,
+        after: &[(String, Architecture)],
+    ) -> Result<FusionLayers> {
+        let features = match reads {
+            head::Features::Map { .. } => map.channels(),
+            _ => width_after(map, after)?,
+        };
+        if self.arm == Arm::Both {
+            return fusion::build(&self.config.fusion, &self.fusion_spec(map, features, reads));
+        }
+        let (hidden, dropout) = (self.config.hidden, self.config.dropout);
+        Ok(FusionLayers {
+            at_map: None,
+            at_features: None,
+            head: head::image(reads, hidden, dropout, self.spec.n_outputs),
+        })
     }
 
-    /// Makes the late edits and looks whether the network still gives what the task asks for.
-    fn finish(mut self, edits: &[Edit], spec: &ModelSpec, seed: u64) -> Result<Self> {
-        self.edit_all(edits, seed)?;
-        let output = self.inspect()?[0].output;
-        if output != Shape::Features(spec.n_outputs) {
-            let fit = format!(
-                "let its last layer be {{ kind = \"linear\", out_features = {} }}, at the end of `head`",
-                spec.n_outputs
-            );
-            let at = At {
-                path: "head",
-                kind: "output",
-            };
-            return Err(at.misfit(
-                format!("{} features, as the target asks", spec.n_outputs),
-                output,
-                Some(fit),
-            ));
+    fn fusion_spec(&self, map: Shape, features: usize, reads: head::Features) -> FusionSpec {
+        let default = if self.spec.spatial { 0.0 } else { DROP_IMAGE };
+        FusionSpec {
+            source: self.source.clone(),
+            map,
+            features,
+            reads,
+            drop_image: self.config.drop_image.unwrap_or(default),
+            auxiliary: self.config.auxiliary,
+            hidden: self.config.hidden,
+            dropout: self.config.dropout,
+            n_outputs: self.spec.n_outputs,
         }
-        Ok(self)
     }
 }
 
@@ -390,27 +429,13 @@ fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
         expected: expected.to_owned(),
         found: found.to_owned(),
     };
+    let two = "`image`, `metadata` or `both`: a vote is two networks";
+    let no_metadata = "`image`, since the table has no metadata columns";
     match config.arm {
-        Arm::Vote => Err(wrong(
-            "model.arm",
-            "`image`, `metadata` or `both`: a vote is two networks",
-            "vote",
-        )),
-        Arm::WeightedVote => Err(wrong(
-            "model.arm",
-            "`image`, `metadata` or `both`: a vote is two networks",
-            "weighted-vote",
-        )),
-        Arm::Metadata if source.width() == 0 => Err(wrong(
-            "model.arm",
-            "`image`, since the table has no metadata columns",
-            "metadata",
-        )),
-        Arm::Both if source.width() == 0 => Err(wrong(
-            "model.arm",
-            "`image`, since the table has no metadata columns",
-            "both",
-        )),
+        Arm::Vote => Err(wrong("model.arm", two, "vote")),
+        Arm::WeightedVote => Err(wrong("model.arm", two, "weighted-vote")),
+        Arm::Metadata if source.width() == 0 => Err(wrong("model.arm", no_metadata, "metadata")),
+        Arm::Both if source.width() == 0 => Err(wrong("model.arm", no_metadata, "both")),
         Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(wrong(
             "model.backbone",
             "the name of one, since `model.arm` reads images",
@@ -421,21 +446,12 @@ fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
 }
 
 /// Width of the features that these layers make of the last map.
-fn width_after(map: Shape, layers: &[(String, Plan)]) -> Result<usize> {
-    let mut plan = Plan::sequence(layers.to_vec());
-    let output = shape::infer(&mut plan, map)?[0].output;
-    match output {
-        Shape::Features(n) => Ok(n),
-        other => Err(At {
-            path: "head",
-            kind: "sequential",
-        }
-        .features(other)
-        .err()
-        .unwrap_or(Error::NoLayer {
-            path: "flatten".into(),
-            parent: String::new(),
-            children: Vec::new(),
-        })),
-    }
+fn width_after(map: Shape, layers: &[(String, Architecture)]) -> Result<usize> {
+    let mut architecture = Architecture::sequence(layers.to_vec());
+    let output = shape::infer(&mut architecture, map)?[0].output;
+    let at = At {
+        path: "head",
+        kind: "sequential",
+    };
+    at.features(output)
 }

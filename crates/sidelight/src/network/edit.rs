@@ -5,92 +5,150 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::Network;
+use super::architecture::Architecture;
 use super::layer::Layer;
-use super::parameter::{Freeze, Parameter, Start};
+use super::parameter::{Freeze, Parameter, Start, each_rank};
 use super::path::split;
-use super::plan::Plan;
 use super::shape::{self, At};
 use super::tree::{Node, join};
 use crate::error::{Error, Result};
 
 /// One edit. In the configuration: `[[model.edit]]` with `op` and the fields of the variant, as in
 /// `{ op = "replace", path = "head.6", layer = { kind = "linear", out_features = 7 } }`.
+///
+/// # Example
+///
+/// ```
+/// use sidelight::network::{Edit, layer::Linear};
+///
+/// let in_rust = Edit::replace("head.6", Linear::new(7));
+/// let in_toml = "op = 'replace'\npath = 'head.6'\nlayer = { kind = 'linear', out_features = 7 }";
+/// assert_eq!(in_rust, Edit::from_table(0, &in_toml.parse()?)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Edit {
     /// Another layer in the place of this one.
     Replace {
-        /// The layer.
+        /// The layer that goes.
         path: String,
-        /// The other.
-        layer: Plan,
+        /// The layer that comes.
+        layer: Architecture,
     },
     /// A new layer before this one.
     InsertBefore {
-        /// The layer.
+        /// The layer that it comes before.
         path: String,
-        /// The new one's name.
+        /// The new layer's name.
         name: String,
-        /// The new one.
-        layer: Plan,
+        /// The new layer.
+        layer: Architecture,
     },
     /// A new layer after this one.
     InsertAfter {
-        /// The layer.
+        /// The layer that it comes after.
         path: String,
-        /// The new one's name.
+        /// The new layer's name.
         name: String,
-        /// The new one.
-        layer: Plan,
+        /// The new layer.
+        layer: Architecture,
     },
     /// A new first layer inside this one.
     Prepend {
-        /// The layer; left out: the network.
+        /// The layer around it; left out: the network.
         #[serde(default)]
         path: String,
-        /// The new one's name.
+        /// The new layer's name.
         name: String,
-        /// The new one.
-        layer: Plan,
+        /// The new layer.
+        layer: Architecture,
     },
     /// A new last layer inside this one.
     Append {
-        /// The layer; left out: the network.
+        /// The layer around it; left out: the network.
         #[serde(default)]
         path: String,
-        /// The new one's name.
+        /// The new layer's name.
         name: String,
-        /// The new one.
-        layer: Plan,
+        /// The new layer.
+        layer: Architecture,
     },
     /// Takes a layer out.
     Remove {
-        /// The layer.
+        /// The layer that goes.
         path: String,
     },
-    /// Takes out everything after a layer.
+    /// Takes out everything after a layer: the network gives that layer's features.
     Cut {
         /// The last layer that stays.
         path: String,
     },
     /// No training of what a pattern means: a path, a prefix, or with `*`.
     Freeze {
-        /// The pattern.
+        /// The pattern of the parameters' paths.
         path: String,
     },
     /// Training of what a pattern means.
     Unfreeze {
-        /// The pattern.
+        /// The pattern of the parameters' paths.
         path: String,
     },
     /// Images of another number of channels.
     InputChannels {
-        /// How many.
+        /// Number of channels.
         n: usize,
     },
 }
 
 impl Edit {
+    /// Another layer in the place of the one at `path`.
+    pub fn replace(path: impl Into<String>, layer: impl Into<Architecture>) -> Self {
+        let (path, layer) = (path.into(), layer.into());
+        Self::Replace { path, layer }
+    }
+    /// A new layer of this name before the one at `path`.
+    pub fn insert_before(
+        path: impl Into<String>,
+        name: impl Into<String>,
+        layer: impl Into<Architecture>,
+    ) -> Self {
+        let (path, name, layer) = (path.into(), name.into(), layer.into());
+        Self::InsertBefore { path, name, layer }
+    }
+    /// A new layer of this name after the one at `path`.
+    pub fn insert_after(
+        path: impl Into<String>,
+        name: impl Into<String>,
+        layer: impl Into<Architecture>,
+    ) -> Self {
+        let (path, name, layer) = (path.into(), name.into(), layer.into());
+        Self::InsertAfter { path, name, layer }
+    }
+    /// A new first layer of the network.
+    pub fn prepend(name: impl Into<String>, layer: impl Into<Architecture>) -> Self {
+        let (path, name, layer) = (String::new(), name.into(), layer.into());
+        Self::Prepend { path, name, layer }
+    }
+    /// A new last layer of the network.
+    pub fn append(name: impl Into<String>, layer: impl Into<Architecture>) -> Self {
+        let (path, name, layer) = (String::new(), name.into(), layer.into());
+        Self::Append { path, name, layer }
+    }
+    /// Takes out the layer at `path`.
+    pub fn remove(path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self::Remove { path }
+    }
+    /// Takes out everything after the layer at `path`.
+    pub fn cut(path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self::Cut { path }
+    }
+    /// This edit, the first values of new parameters drawn from this seed instead of 0.
+    pub fn with_seed(self, seed: u64) -> Edits {
+        Edits::from(self).with_seed(seed)
+    }
     /// Reads the edit at this position of `model.edit`.
     ///
     /// # Errors
@@ -104,8 +162,8 @@ impl Edit {
                 source,
             })
     }
-    /// What it puts in.
-    pub(super) fn layer_mut(&mut self) -> Option<&mut Plan> {
+    /// The layer that it puts in.
+    pub(super) fn layer_mut(&mut self) -> Option<&mut Architecture> {
         match self {
             Self::Replace { layer, .. }
             | Self::InsertBefore { layer, .. }
@@ -132,212 +190,127 @@ impl Edit {
     }
 }
 
-impl Network {
-    /// Puts another layer in the place of the one at `path`. Returns the paths of the new parameters.
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::edit`], and so for all of these.
-    pub fn replace(
-        &mut self,
-        path: &str,
-        layer: impl Into<Plan>,
-        seed: u64,
-    ) -> Result<Vec<String>> {
-        self.edit(
-            &Edit::Replace {
-                path: path.to_owned(),
-                layer: layer.into(),
-            },
-            seed,
-        )
-    }
-    /// Puts a new layer before the one at `path`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::edit`].
-    pub fn insert_before(
-        &mut self,
-        path: &str,
-        name: &str,
-        layer: impl Into<Plan>,
-        seed: u64,
-    ) -> Result<Vec<String>> {
-        self.edit(
-            &Edit::InsertBefore {
-                path: path.to_owned(),
-                name: name.to_owned(),
-                layer: layer.into(),
-            },
-            seed,
-        )
-    }
-    /// Puts a new layer after the one at `path`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::edit`].
-    pub fn insert_after(
-        &mut self,
-        path: &str,
-        name: &str,
-        layer: impl Into<Plan>,
-        seed: u64,
-    ) -> Result<Vec<String>> {
-        self.edit(
-            &Edit::InsertAfter {
-                path: path.to_owned(),
-                name: name.to_owned(),
-                layer: layer.into(),
-            },
-            seed,
-        )
-    }
-    /// Puts a new layer first inside the one at `path` (empty: the network).
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::edit`].
-    pub fn prepend(
-        &mut self,
-        path: &str,
-        name: &str,
-        layer: impl Into<Plan>,
-        seed: u64,
-    ) -> Result<Vec<String>> {
-        self.edit(
-            &Edit::Prepend {
-                path: path.to_owned(),
-                name: name.to_owned(),
-                layer: layer.into(),
-            },
-            seed,
-        )
-    }
-    /// Puts a new layer last inside the one at `path` (empty: the network).
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::edit`].
-    pub fn append(
-        &mut self,
-        path: &str,
-        name: &str,
-        layer: impl Into<Plan>,
-        seed: u64,
-    ) -> Result<Vec<String>> {
-        self.edit(
-            &Edit::Append {
-                path: path.to_owned(),
-                name: name.to_owned(),
-                layer: layer.into(),
-            },
-            seed,
-        )
-    }
-    /// Takes out the layer at `path`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::edit`].
-    pub fn remove(&mut self, path: &str) -> Result<()> {
-        self.edit(
-            &Edit::Remove {
-                path: path.to_owned(),
-            },
-            0,
-        )
-        .map(|_| ())
-    }
-    /// Takes out everything after the layer at `path`: the network gives that layer's features.
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::edit`].
-    pub fn cut(&mut self, path: &str) -> Result<()> {
-        self.edit(
-            &Edit::Cut {
-                path: path.to_owned(),
-            },
-            0,
-        )
-        .map(|_| ())
-    }
+/// Edits to be made in order, all or none: between two of them shapes need not fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edits {
+    edits: Vec<Edit>,
+    seed: u64,
+}
 
-    /// Makes one edit. Shapes are inferred first: an edit that does not fit is refused and changes nothing.
-    /// Kept layers keep their weights bit for bit. Returns the paths of the parameters that are new, whose
-    /// first values come from `seed`.
+impl Edits {
+    /// The same, the first values of new parameters drawn from this seed instead of 0.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+}
+
+impl From<Edit> for Edits {
+    fn from(edit: Edit) -> Self {
+        Self::from([edit])
+    }
+}
+
+impl<I: IntoIterator<Item = Edit>> From<I> for Edits {
+    fn from(edits: I) -> Self {
+        Self {
+            edits: edits.into_iter().collect(),
+            seed: 0,
+        }
+    }
+}
+
+impl Network {
+    /// Makes one edit, or several of which shapes need only fit after the last. An edit that does not fit is refused
+    /// and changes nothing. Kept layers keep their weights bit for bit. Returns the paths of the parameters that are
+    /// new, whose first values come from the edits' seed and these paths.
     ///
     /// # Errors
     ///
     /// [`Error::NoLayer`], [`Error::LayerExists`], [`Error::LayerName`], [`Error::Shape`], [`Error::LayerField`];
     /// [`Error::NoParameter`] of a freeze that means nothing.
-    pub fn edit(&mut self, edit: &Edit, seed: u64) -> Result<Vec<String>> {
-        self.edit_all(std::slice::from_ref(edit), seed)
-    }
-
-    /// Makes several edits in order, all or none: between two of them shapes need not fit.
     ///
-    /// # Errors
+    /// # Example
     ///
-    /// As [`Network::edit`].
-    pub fn edit_all(&mut self, edits: &[Edit], seed: u64) -> Result<Vec<String>> {
+    /// torchvision's ResNet-18 with a head of five outputs, then cut for its features:
+    ///
+    /// ```
+    /// use sidelight::network::{BackboneWeights, Edit, Layer, Network, Shape, backbone, layer::Linear};
+    /// # let device = sidelight::tensor::Device::flex();
+    /// let resnet = backbone::named("resnet18")?;
+    /// let mut network = Network::original(resnet, 1000, 64, BackboneWeights::Seed(0), &device)?;
+    ///
+    /// let new = network.edit(Edit::replace("fc", Linear::new(5)))?;
+    /// assert_eq!(new, ["fc.weight", "fc.bias"]);
+    /// assert_eq!(network.inspect()?[0].output, Shape::Features(5));
+    ///
+    /// network.edit([Edit::cut("layer3"), Edit::append("flatten", Layer::Flatten)])?;
+    /// assert_eq!(network.inspect()?[0].output, Shape::Features(256 * 4 * 4));
+    ///
+    /// let refused = network.edit(Edit::append("fc", Linear { in_features: 512, ..Linear::new(5) }));
+    /// let message = "`fc` (linear) takes `in_features = 512`, and is given 4096 features";
+    /// assert_eq!(refused.unwrap_err().to_string(), message);
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
+    pub fn edit(&mut self, edits: impl Into<Edits>) -> Result<Vec<String>> {
+        let Edits { edits, seed } = edits.into();
         // Tensors are shared by copies of the tree, so that a copy costs nothing.
         let mut draft = self.clone();
         let mut new = Vec::new();
         for edit in edits {
-            match edit {
-                Edit::Freeze { path } | Edit::Unfreeze { path } => {
-                    // What is to be frozen may be new: its parameters must be there.
-                    new.extend(draft.fill(seed)?);
-                    let freeze = if matches!(edit, Edit::Freeze { .. }) {
-                        Freeze::Yes
-                    } else {
-                        Freeze::No
-                    };
-                    if draft.set_frozen(path, freeze) == 0 {
-                        let children = draft
-                            .root
-                            .children
-                            .iter()
-                            .map(|(name, _)| name.clone())
-                            .collect();
-                        return Err(Error::NoParameter {
-                            pattern: path.clone(),
-                            children,
-                        });
-                    }
-                }
-                Edit::InputChannels { n } => draft.set_input_channels(*n)?,
-                Edit::Remove { path } => {
-                    let (parent, at) = draft.root.parent_of(path)?;
-                    parent.children.remove(at);
-                }
-                Edit::Cut { path } => cut(&mut draft.root, path)?,
-                Edit::Replace { path, layer } => {
-                    let (parent, at) = draft.root.parent_of(path)?;
-                    parent.children[at].1 = blank(layer);
-                }
-                Edit::InsertBefore { path, name, layer }
-                | Edit::InsertAfter { path, name, layer } => {
-                    let (parent, at) = draft.root.parent_of(path)?;
-                    let at = at + usize::from(matches!(edit, Edit::InsertAfter { .. }));
-                    insert(parent, split(path).0, at, name, layer)?;
-                }
-                Edit::Prepend { path, name, layer } | Edit::Append { path, name, layer } => {
-                    let parent = draft.root.get_mut(path)?;
-                    let at = if matches!(edit, Edit::Prepend { .. }) {
-                        0
-                    } else {
-                        parent.children.len()
-                    };
-                    insert(parent, path, at, name, layer)?;
-                }
-            }
+            new.extend(draft.make(edit, seed)?);
         }
         new.extend(draft.fill(seed)?);
         *self = draft;
+        Ok(new)
+    }
+
+    /// Makes one edit, layers left blank where that is possible; returns the paths of the parameters made on the way.
+    fn make(&mut self, edit: Edit, seed: u64) -> Result<Vec<String>> {
+        match edit {
+            Edit::Freeze { path } => return self.fill_and_set_frozen(path, Freeze::Yes, seed),
+            Edit::Unfreeze { path } => return self.fill_and_set_frozen(path, Freeze::No, seed),
+            Edit::InputChannels { n } => self.set_input_channels(n)?,
+            Edit::Remove { path } => {
+                let (parent, at) = self.root.parent_of(&path)?;
+                parent.children.remove(at);
+            }
+            Edit::Cut { path } => cut(&mut self.root, &path)?,
+            Edit::Replace { path, layer } => {
+                let (parent, at) = self.root.parent_of(&path)?;
+                parent.children[at].1 = blank(&layer);
+            }
+            Edit::InsertBefore { path, name, layer } => {
+                let (parent, at) = self.root.parent_of(&path)?;
+                insert(parent, split(&path).0, at, &name, &layer)?;
+            }
+            Edit::InsertAfter { path, name, layer } => {
+                let (parent, at) = self.root.parent_of(&path)?;
+                insert(parent, split(&path).0, at + 1, &name, &layer)?;
+            }
+            Edit::Prepend { path, name, layer } => {
+                insert(self.root.get_mut(&path)?, &path, 0, &name, &layer)?;
+            }
+            Edit::Append { path, name, layer } => {
+                let parent = self.root.get_mut(&path)?;
+                insert(parent, &path, parent.children.len(), &name, &layer)?;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Freezes or thaws what a pattern means. What it means may be new: its parameters are made first.
+    fn fill_and_set_frozen(
+        &mut self,
+        pattern: String,
+        freeze: Freeze,
+        seed: u64,
+    ) -> Result<Vec<String>> {
+        let new = self.fill(seed)?;
+        if self.set_frozen(&pattern, freeze) == 0 {
+            let children = self.root.child_names();
+            return Err(Error::NoParameter { pattern, children });
+        }
         Ok(new)
     }
 
@@ -349,10 +322,10 @@ impl Network {
             .first()
             .cloned()
             .unwrap_or_else(Device::flex);
-        let mut plan = self.root.plan();
-        shape::infer(&mut plan, self.input.shape())?;
+        let mut architecture = self.root.architecture();
+        shape::infer(&mut architecture, self.input.shape())?;
         let mut new = Vec::new();
-        fill(&mut self.root, &plan, "", seed, &device, &mut new);
+        fill(&mut self.root, &architecture, "", seed, &device, &mut new);
         Ok(new)
     }
 
@@ -366,12 +339,7 @@ impl Network {
         let path = first_convolution(&self.root, "").ok_or_else(|| Error::NoLayer {
             path: "conv2d".into(),
             parent: String::new(),
-            children: self
-                .root
-                .children
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect(),
+            children: self.root.child_names(),
         })?;
         let at = At {
             path: &path,
@@ -410,20 +378,19 @@ impl Network {
                 }
             }
         }
-        let device = weight_device(weight);
-        let frozen = weight.frozen;
+        let device = each_rank!(&weight.value, param => param.lazy_device());
+        let freeze = if weight.frozen {
+            Freeze::Yes
+        } else {
+            Freeze::No
+        };
         let spec = Layer::Conv2d(specs).parameters().swap_remove(0);
         *weight = Parameter::new(&spec, "", Start::Zeros, &device);
         weight.set_values(adapted);
-        weight.set_frozen(if frozen { Freeze::Yes } else { Freeze::No });
-
+        weight.set_frozen(freeze);
         self.input.channels = n;
         Ok(())
     }
-}
-
-fn weight_device(parameter: &Parameter) -> Device {
-    super::parameter::each_rank!(&parameter.value, param => param.lazy_device())
 }
 
 fn first_convolution(node: &Node, path: &str) -> Option<String> {
@@ -436,12 +403,12 @@ fn first_convolution(node: &Node, path: &str) -> Option<String> {
 }
 
 /// The layers of a description without parameters, until the shapes are known.
-fn blank(plan: &Plan) -> Node {
+fn blank(architecture: &Architecture) -> Node {
     Node {
-        layer: plan.layer.clone(),
+        layer: architecture.layer.clone(),
         parameters: super::Parameters::default(),
         prepared: Default::default(),
-        children: plan
+        children: architecture
             .children
             .iter()
             .map(|(name, child)| (name.clone(), blank(child)))
@@ -452,15 +419,15 @@ fn blank(plan: &Plan) -> Node {
 /// Makes the parameters of the layers that have none and need some.
 fn fill(
     node: &mut Node,
-    plan: &Plan,
+    architecture: &Architecture,
     path: &str,
     seed: u64,
     device: &Device,
     new: &mut Vec<String>,
 ) {
-    let specs = plan.layer.parameters();
+    let specs = architecture.layer.parameters();
     if node.parameters.0.len() != specs.len() {
-        node.layer = plan.layer.clone();
+        node.layer = architecture.layer.clone();
         for spec in &specs {
             let path = join(path, &spec.name);
             node.parameters
@@ -469,13 +436,19 @@ fn fill(
             new.push(path);
         }
     }
-    for ((name, child), (_, plan)) in node.children.iter_mut().zip(&plan.children) {
-        fill(child, plan, &join(path, name), seed, device, new);
+    for ((name, child), (_, architecture)) in node.children.iter_mut().zip(&architecture.children) {
+        fill(child, architecture, &join(path, name), seed, device, new);
     }
 }
 
 /// Puts a blank layer into a parent.
-fn insert(parent: &mut Node, parent_path: &str, at: usize, name: &str, layer: &Plan) -> Result<()> {
+fn insert(
+    parent: &mut Node,
+    parent_path: &str,
+    at: usize,
+    name: &str,
+    layer: &Architecture,
+) -> Result<()> {
     if name.is_empty() || name.contains('.') {
         return Err(Error::LayerName {
             name: name.to_owned(),

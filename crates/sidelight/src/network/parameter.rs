@@ -14,9 +14,9 @@ use crate::random::named;
 pub enum ParameterKind {
     /// A matrix, a kernel or a table: decays.
     Weight,
-    /// An offset: does not decay.
+    /// A bias: does not decay.
     Bias,
-    /// Scale or offset of a normalisation: does not decay.
+    /// Scale or bias of a normalisation: does not decay.
     Norm,
     /// Remembered, not learned (running mean and variance): has no gradient.
     Buffer,
@@ -75,13 +75,13 @@ pub enum Start {
 /// A tensor of one to four axes that Burn can train.
 #[derive(Debug, Clone)]
 pub enum ParameterValue {
-    /// One axis.
+    /// A vector: biases, scales.
     D1(Param<Tensor<1>>),
-    /// Two axes.
+    /// A matrix or a table.
     D2(Param<Tensor<2>>),
-    /// Three axes.
+    /// Scales of a map's channels, tokens with their batch axis.
     D3(Param<Tensor<3>>),
-    /// Four axes.
+    /// Kernels of a convolution.
     D4(Param<Tensor<4>>),
 }
 
@@ -94,7 +94,7 @@ pub struct Parameter {
     pub kind: ParameterKind,
     /// Does not change in training: no gradient, and a frozen running mean stays as it is.
     pub frozen: bool,
-    /// The numbers.
+    /// The numbers, as Burn trains them.
     pub value: ParameterValue,
 }
 
@@ -148,7 +148,7 @@ impl Parameter {
         parameter.set_frozen(Freeze::No);
         parameter
     }
-    /// Its shape.
+    /// Length of each axis.
     pub fn shape(&self) -> Vec<usize> {
         each_rank!(&self.value, param => param.lazy_shape().to_vec())
     }
@@ -163,24 +163,13 @@ impl Parameter {
     ///
     /// Where the number of values is not that of the shape.
     pub fn set_values(&mut self, values: Vec<f32>) {
-        let device = each_rank!(&self.value, param => param.lazy_device());
-        let shape = self.shape();
         let learned = self.is_trainable();
-        self.value = match (self.value.clone(), value_from(&shape, values, &device)) {
-            (ParameterValue::D1(old), ParameterValue::D1(new)) => {
-                ParameterValue::D1(old.map(|_| new.into_value()))
-            }
-            (ParameterValue::D2(old), ParameterValue::D2(new)) => {
-                ParameterValue::D2(old.map(|_| new.into_value()))
-            }
-            (ParameterValue::D3(old), ParameterValue::D3(new)) => {
-                ParameterValue::D3(old.map(|_| new.into_value()))
-            }
-            (ParameterValue::D4(old), ParameterValue::D4(new)) => {
-                ParameterValue::D4(old.map(|_| new.into_value()))
-            }
-            _ => unreachable!("a value of the same shape has the same rank"),
-        };
+        let data = TensorData::new(values, self.shape());
+        let value = std::mem::replace(&mut self.value, ParameterValue::D1(placeholder()));
+        self.value = map_rank!(value, param => {
+            let device = param.lazy_device();
+            param.map(|_| Tensor::from_data(data, &device))
+        });
         self.require_grad(learned);
     }
     /// Whether training changes it by its gradient.
@@ -202,7 +191,7 @@ impl Parameter {
 /// Whether a parameter is to change in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freeze {
-    /// It stays.
+    /// It stays as it is.
     Yes,
     /// It is learned.
     No,
@@ -256,43 +245,32 @@ fn unit(stream: &mut ChaCha8Rng) -> f64 {
 #[derive(Debug, Clone, Default)]
 pub struct Parameters(pub Vec<Parameter>);
 
+/// The tensors of a layer by name and number of axes.
+macro_rules! by_axes {
+    ($($name:ident $Rank:ident $n:literal $axes:literal),*) => {
+        $(
+            #[doc = concat!("The parameter of this name, of ", $axes, ".")]
+            ///
+            /// # Panics
+            ///
+            /// Where the layer did not declare it so.
+            pub fn $name(&self, name: &str) -> Tensor<$n> {
+                match self.get(name).map(|parameter| &parameter.value) {
+                    Some(ParameterValue::$Rank(param)) => param.val(),
+                    _ => panic!("the layer has no parameter `{name}` of {}", $axes),
+                }
+            }
+        )*
+    };
+}
+
 impl Parameters {
     /// The parameter of this name.
     pub fn get(&self, name: &str) -> Option<&Parameter> {
         self.0.iter().find(|parameter| parameter.name == name)
     }
-    /// The one-axis parameter of this name.
-    ///
-    /// # Panics
-    ///
-    /// Where the layer did not declare it so; as all four of these.
-    pub fn d1(&self, name: &str) -> Tensor<1> {
-        match self.get(name).map(|parameter| &parameter.value) {
-            Some(ParameterValue::D1(param)) => param.val(),
-            _ => panic!("the layer has no parameter `{name}` of one axis"),
-        }
-    }
-    /// The two-axis parameter of this name.
-    pub fn d2(&self, name: &str) -> Tensor<2> {
-        match self.get(name).map(|parameter| &parameter.value) {
-            Some(ParameterValue::D2(param)) => param.val(),
-            _ => panic!("the layer has no parameter `{name}` of two axes"),
-        }
-    }
-    /// The three-axis parameter of this name.
-    pub fn d3(&self, name: &str) -> Tensor<3> {
-        match self.get(name).map(|parameter| &parameter.value) {
-            Some(ParameterValue::D3(param)) => param.val(),
-            _ => panic!("the layer has no parameter `{name}` of three axes"),
-        }
-    }
-    /// The four-axis parameter of this name.
-    pub fn d4(&self, name: &str) -> Tensor<4> {
-        match self.get(name).map(|parameter| &parameter.value) {
-            Some(ParameterValue::D4(param)) => param.val(),
-            _ => panic!("the layer has no parameter `{name}` of four axes"),
-        }
-    }
+    by_axes! { d1 D1 1 "one axis", d2 D2 2 "two axes", d3 D3 3 "three axes", d4 D4 4 "four axes" }
+
     /// The one-axis parameter of this name, where the layer has it.
     pub fn bias(&self, name: &str) -> Option<Tensor<1>> {
         self.get(name).map(|_| self.d1(name))

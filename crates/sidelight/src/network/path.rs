@@ -72,12 +72,15 @@ impl Node {
         Ok(node)
     }
     fn no_layer(&self, path: &str, parent: String) -> Error {
-        let children = self.children.iter().map(|(name, _)| name.clone()).collect();
         Error::NoLayer {
             path: path.to_owned(),
             parent,
-            children,
+            children: self.child_names(),
         }
+    }
+    /// Names of the layers inside, in order.
+    pub fn child_names(&self) -> Vec<String> {
+        self.children.iter().map(|(name, _)| name.clone()).collect()
     }
     /// The parent of a path, and the position of the path's last name in it.
     pub(super) fn parent_of(&mut self, path: &str) -> Result<(&mut Node, usize)> {

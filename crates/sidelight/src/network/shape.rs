@@ -8,8 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::layer::Layer;
-use super::plan::Plan;
+use super::architecture::Architecture;
 use crate::error::{Error, Result};
 
 /// What flows from one layer to the next, without the batch axis.
@@ -18,18 +17,18 @@ use crate::error::{Error, Result};
 pub enum Shape {
     /// Nothing: a model of metadata alone has no image.
     Nothing,
-    /// A vector.
+    /// A vector per row.
     Features(usize),
     /// A sequence of vectors.
     Tokens {
-        /// How many.
+        /// Number of vectors.
         n: usize,
-        /// How wide each is.
+        /// Width of each.
         width: usize,
     },
-    /// A map.
+    /// An image of any number of channels.
     Map {
-        /// Channels.
+        /// Number of channels.
         channels: usize,
         /// Pixels from top to bottom.
         height: usize,
@@ -102,7 +101,7 @@ impl fmt::Display for Shape {
 pub struct Inferred {
     /// Its path; empty: the network itself.
     pub path: String,
-    /// Its kind.
+    /// Its kind, as it is written.
     pub kind: &'static str,
     /// What comes in.
     pub input: Shape,
@@ -115,11 +114,11 @@ pub struct Inferred {
 }
 
 /// Where the pass stands: which layer an error is about.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct At<'a> {
     /// The layer's path.
     pub path: &'a str,
-    /// Its kind.
+    /// Its kind, as it is written.
     pub kind: &'static str,
 }
 
@@ -227,12 +226,12 @@ impl At<'_> {
 /// # Errors
 ///
 /// [`Error::Shape`], [`Error::LayerField`].
-pub fn infer(plan: &mut Plan, input: Shape) -> Result<Vec<Inferred>> {
+pub fn infer(architecture: &mut Architecture, input: Shape) -> Result<Vec<Inferred>> {
     let mut pass = Pass {
         path: String::new(),
         found: Vec::new(),
     };
-    pass.visit(plan, input)?;
+    pass.visit(architecture, input)?;
     Ok(pass.found)
 }
 
@@ -242,196 +241,76 @@ struct Pass {
 }
 
 impl Pass {
-    fn visit(&mut self, plan: &mut Plan, input: Shape) -> Result<Shape> {
-        let slot = self.found.len();
-        let kind = plan.layer.kind();
+    fn visit(&mut self, architecture: &mut Architecture, input: Shape) -> Result<Shape> {
+        let position = self.found.len();
+        let (path, kind) = (self.path.clone(), architecture.layer.kind());
         self.found.push(Inferred {
-            path: self.path.clone(),
+            path: path.clone(),
             kind,
             input,
             output: input,
             n_parameters: 0,
             multiply_adds: 0,
         });
-        let output = self.output(plan, input)?;
-        let layer = &plan.layer;
-        let entry = &mut self.found[slot];
+        let layer = &mut architecture.layer;
+        let mut inside = Inside {
+            at: At { path: &path, kind },
+            children: &mut architecture.children,
+            pass: self,
+        };
+        let output = layer.infer(&mut inside, input)?;
+        let parameters = layer.parameters();
+        let entry = &mut self.found[position];
         entry.output = output;
-        entry.n_parameters = layer
-            .parameters()
+        entry.n_parameters = parameters
             .iter()
             .map(|p| p.shape.iter().product::<usize>())
             .sum();
         entry.multiply_adds = layer.multiply_adds(input, output);
         Ok(output)
     }
-
-    fn child(&mut self, child: &mut (String, Plan), input: Shape) -> Result<Shape> {
-        let end = self.path.len();
-        if end > 0 {
-            self.path.push('.');
-        }
-        self.path.push_str(&child.0);
-        let output = self.visit(&mut child.1, input);
-        self.path.truncate(end);
-        output
-    }
-
-    fn in_turn(&mut self, children: &mut [(String, Plan)], input: Shape) -> Result<Shape> {
-        children
-            .iter_mut()
-            .try_fold(input, |shape, child| self.child(child, shape))
-    }
-
-    fn output(&mut self, plan: &mut Plan, input: Shape) -> Result<Shape> {
-        let path = self.path.clone();
-        let at = At {
-            path: &path,
-            kind: plan.layer.kind(),
-        };
-        match &mut plan.layer {
-            Layer::Sequential => self.in_turn(&mut plan.children, input),
-            Layer::Residual(residual) => {
-                let (again_at, scaled) = (residual.again_at.clone(), residual.layer_scale);
-                let (mut output, mut shortcut) = (input, input);
-                let agree = |shortcut: Shape, output: Shape| {
-                    if output == shortcut {
-                        return Ok(());
-                    }
-                    let fit = residual_fit(&path, shortcut, output);
-                    Err(at.misfit(
-                        format!("the same from its body and its shortcut ({shortcut})"),
-                        output,
-                        fit,
-                    ))
-                };
-                for child in &mut plan.children {
-                    if child.0 == super::layer::SHORTCUT {
-                        shortcut = self.child(child, input)?;
-                        continue;
-                    }
-                    if child.0 == again_at {
-                        agree(shortcut, output)?;
-                        shortcut = output;
-                    }
-                    output = self.child(child, output)?;
-                }
-                agree(shortcut, output)?;
-                if scaled > 0 && scaled != output.channels() {
-                    return Err(at.field(
-                        "layer_scale",
-                        format!("{} as its channels", output.channels()),
-                        scaled,
-                    ));
-                }
-                Ok(output)
-            }
-            Layer::Gate => {
-                let gate = self.in_turn(&mut plan.children, input)?;
-                if gate.channels() != input.channels() {
-                    return Err(at.misfit(
-                        format!("a gate of {} channels", input.channels()),
-                        gate,
-                        None,
-                    ));
-                }
-                Ok(input)
-            }
-            Layer::Auxiliary => {
-                let own = self.in_turn(&mut plan.children, input)?;
-                if !matches!(own, Shape::Features(_)) {
-                    return Err(at.misfit("features from its children", own, None));
-                }
-                Ok(input)
-            }
-            Layer::Concat => {
-                let mut total = 0;
-                for child in &mut plan.children {
-                    let output = self.child(child, input)?;
-                    let Shape::Features(n) = output else {
-                        let path = if path.is_empty() {
-                            child.0.clone()
-                        } else {
-                            format!("{path}.{}", child.0)
-                        };
-                        return Err(At {
-                            path: &path,
-                            kind: "concat",
-                        }
-                        .misfit(
-                            "features from each of its parts",
-                            output,
-                            None,
-                        ));
-                    };
-                    total += n;
-                }
-                Ok(Shape::Features(total))
-            }
-            Layer::Sum => {
-                let mut sum = None;
-                for child in &mut plan.children {
-                    let output = self.child(child, input)?;
-                    match sum {
-                        Some(first) if first != output => {
-                            return Err(at.misfit(
-                                format!("the same from each of its parts ({first})"),
-                                output,
-                                None,
-                            ));
-                        }
-                        _ => sum = Some(output),
-                    }
-                }
-                sum.ok_or_else(|| at.misfit("at least one part", "none", None))
-            }
-            Layer::Fusion(fusion) => {
-                let fusion = fusion.clone();
-                // What the children read: the metadata alone, or the pooled features joined to it.
-                let read = fusion.reads(&at, input)?;
-                let control = self.in_turn(&mut plan.children, read)?;
-                fusion.output(&at, input, control)
-            }
-            Layer::Metadata(source) => {
-                for (child, embedding) in plan.children.iter_mut().zip(&source.embeddings) {
-                    let width = self.child(child, Shape::Nothing)?.channels();
-                    if width != embedding.width {
-                        return Err(at.misfit(
-                            format!("vectors of {} for `{}`", embedding.width, embedding.column),
-                            width,
-                            None,
-                        ));
-                    }
-                }
-                Ok(Shape::Features(source.width()))
-            }
-            leaf => {
-                if let Some((name, _)) = plan.children.first() {
-                    let fit = format!("put `{name}` beside it, or both into a `sequential`");
-                    return Err(at.misfit("no layers inside", format!("`{name}`"), Some(fit)));
-                }
-                leaf.output(&at, input)
-            }
-        }
-    }
 }
 
-/// The shortcut that would make a residual block's two ways equal.
-fn residual_fit(path: &str, shortcut: Shape, output: Shape) -> Option<String> {
-    let (
-        Shape::Map { height, .. },
-        Shape::Map {
-            channels,
-            height: out,
-            ..
-        },
-    ) = (shortcut, output)
-    else {
-        return None;
-    };
-    let stride = (out > 0 && height % out == 0).then(|| height / out)?;
-    Some(format!(
-        "give it a shortcut: {{ op = \"append\", path = \"{path}\", name = \"downsample\", \
-         layer = {{ kind = \"conv2d\", out_channels = {channels}, kernel = 1, stride = {stride} }} }}"
-    ))
+/// The layers inside one, as the shape rule of that one meets them.
+pub(super) struct Inside<'a> {
+    /// The layer around them.
+    pub(super) at: At<'a>,
+    children: &'a mut [(String, Architecture)],
+    pass: &'a mut Pass,
+}
+
+impl Inside<'_> {
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.children.len()
+    }
+    /// Name of the one at this position.
+    pub(super) fn name(&self, i: usize) -> &str {
+        &self.children[i].0
+    }
+    /// The shape that the one at this position makes of `input`.
+    pub(super) fn child(&mut self, i: usize, input: Shape) -> Result<Shape> {
+        let (name, child) = &mut self.children[i];
+        let end = self.pass.path.len();
+        if end > 0 {
+            self.pass.path.push('.');
+        }
+        self.pass.path.push_str(name);
+        let output = self.pass.visit(child, input);
+        self.pass.path.truncate(end);
+        output
+    }
+    /// The shape that they make one after another.
+    pub(super) fn in_turn(&mut self, input: Shape) -> Result<Shape> {
+        (0..self.len()).try_fold(input, |shape, i| self.child(i, shape))
+    }
+    /// The error of layers inside one that runs none.
+    pub(super) fn refuse_any(&self) -> Result<()> {
+        let Some((name, _)) = self.children.first() else {
+            return Ok(());
+        };
+        let fit = format!("put `{name}` beside it, or both into a `sequential`");
+        let found = format!("`{name}`");
+        Err(self.at.misfit("no layers inside", found, Some(fit)))
+    }
 }

@@ -3,9 +3,9 @@
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::Device;
 
+use super::architecture::Architecture;
 use super::layer::Layer;
 use super::parameter::{Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
-use super::plan::Plan;
 use crate::tensor::Prepared;
 
 /// One layer with its parameters and the layers inside it.
@@ -35,16 +35,16 @@ pub(crate) fn join(path: &str, name: &str) -> String {
 
 impl Node {
     /// Makes the layers of a description whose shapes were inferred; `path` is where it will stand.
-    pub fn new(plan: &Plan, path: &str, start: Start, device: &Device) -> Self {
-        let specs = plan.layer.parameters();
+    pub fn new(architecture: &Architecture, path: &str, start: Start, device: &Device) -> Self {
+        let specs = architecture.layer.parameters();
         let parameters = specs
             .iter()
             .map(|spec| Parameter::new(spec, &join(path, &spec.name), start, device));
         Self {
-            layer: plan.layer.clone(),
+            layer: architecture.layer.clone(),
             parameters: Parameters(parameters.collect()),
             prepared: Prepared::default(),
-            children: plan
+            children: architecture
                 .children
                 .iter()
                 .map(|(name, child)| {
@@ -58,12 +58,12 @@ impl Node {
     }
 
     /// Its description, without numbers.
-    pub fn plan(&self) -> Plan {
-        Plan::with(
+    pub fn architecture(&self) -> Architecture {
+        Architecture::with(
             self.layer.clone(),
             self.children
                 .iter()
-                .map(|(name, child)| (name.clone(), child.plan())),
+                .map(|(name, child)| (name.clone(), child.architecture())),
         )
     }
 
@@ -87,17 +87,17 @@ impl Node {
         }
     }
 
-    /// The offset of the linear layer whose result is this node's result; of several that are added, the first one's.
-    pub(super) fn last_offset(&mut self) -> Option<&mut Parameter> {
+    /// The bias of the linear layer whose result is this node's result; of several that are added, the first one's.
+    pub(super) fn last_bias(&mut self) -> Option<&mut Parameter> {
         match self.layer {
             Layer::Linear(_) => self.parameters.0.iter_mut().find(|p| p.name == "bias"),
             Layer::Sequential => {
                 let passes_on = |child: &Self| matches!(child.layer, Layer::Auxiliary);
                 let mut children = self.children.iter_mut().rev();
                 let (_, last) = children.find(|(_, child)| !passes_on(child))?;
-                last.last_offset()
+                last.last_bias()
             }
-            Layer::Sum => self.children.first_mut()?.1.last_offset(),
+            Layer::Sum => self.children.first_mut()?.1.last_bias(),
             _ => None,
         }
     }
@@ -136,6 +136,16 @@ impl Node {
                 .collect(),
         }
     }
+}
+
+/// The tree with the same done to every parameter's Burn parameter.
+macro_rules! each_param {
+    ($node:expr, $param:ident => $body:expr) => {
+        $node.each_value(&mut |p| Parameter {
+            value: map_rank!(p.value, $param => $body),
+            ..p
+        })
+    };
 }
 
 /// What Burn calls a node where it prints or filters containers.
@@ -203,33 +213,18 @@ impl Module for Node {
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.each_value(&mut |p| Parameter {
-            value: map_rank!(p.value, param => param.to_device(device)),
-            ..p
-        })
+        each_param!(self, param => param.to_device(device))
     }
     fn fork(self, device: &Device) -> Self {
-        self.each_value(&mut |p| Parameter {
-            value: map_rank!(p.value, param => param.fork(device)),
-            ..p
-        })
+        each_param!(self, param => param.fork(device))
     }
     fn train(self) -> Self {
-        self.each_value(&mut |p| Parameter {
-            value: map_rank!(p.value, param => param.train()),
-            ..p
-        })
+        each_param!(self, param => param.train())
     }
     fn valid(&self) -> Self {
-        self.clone().each_value(&mut |p| Parameter {
-            value: map_rank!(&p.value, param => param.valid()),
-            ..p
-        })
+        each_param!(self.clone(), param => param.valid())
     }
     fn materialize(self) -> Self {
-        self.each_value(&mut |p| Parameter {
-            value: map_rank!(p.value, param => param.materialize()),
-            ..p
-        })
+        each_param!(self, param => param.materialize())
     }
 }

@@ -1,22 +1,35 @@
 //! What flows through a network, and what a forward pass may read.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::shape::Shape;
-use crate::tensor::{Precision, Together};
+use crate::tensor::{Precision, SyncStatistics};
 
 /// What flows from one layer to the next.
 #[derive(Debug, Clone)]
 pub enum Value {
     /// Nothing: a model of metadata alone has no image.
     Nothing,
-    /// `[batch, features]`
+    /// A vector per row: `[batch, features]`.
     Features(Tensor<2>),
-    /// `[batch, tokens, width]`
+    /// A sequence of vectors per row: `[batch, tokens, width]`.
     Tokens(Tensor<3>),
-    /// `[batch, channels, height, width]`
+    /// A map per row: `[batch, channels, height, width]`.
     Map(Tensor<4>),
 }
+
+/// Makes another value by the same expression on the tensor, whatever its rank.
+macro_rules! map_value {
+    ($value:expr, $x:ident => $body:expr) => {
+        match $value {
+            $crate::network::Value::Nothing => $crate::network::Value::Nothing,
+            $crate::network::Value::Features($x) => $crate::network::Value::Features($body),
+            $crate::network::Value::Tokens($x) => $crate::network::Value::Tokens($body),
+            $crate::network::Value::Map($x) => $crate::network::Value::Map($body),
+        }
+    };
+}
+pub(super) use map_value;
 
 impl Value {
     /// Its shape without the batch axis.
@@ -38,7 +51,7 @@ impl Value {
             }
         }
     }
-    /// The map.
+    /// The tensor of a map.
     ///
     /// # Panics
     ///
@@ -52,7 +65,7 @@ impl Value {
             ),
         }
     }
-    /// The tokens.
+    /// The tensor of tokens.
     ///
     /// # Panics
     ///
@@ -66,7 +79,7 @@ impl Value {
             ),
         }
     }
-    /// The features.
+    /// The tensor of features.
     ///
     /// # Panics
     ///
@@ -83,20 +96,25 @@ impl Value {
     /// The same numbers, apart from any gradient.
     #[must_use]
     pub fn detached(self) -> Self {
-        match self {
-            Self::Nothing => Self::Nothing,
-            Self::Features(x) => Self::Features(x.without_autodiff()),
-            Self::Tokens(x) => Self::Tokens(x.without_autodiff()),
-            Self::Map(x) => Self::Map(x.without_autodiff()),
-        }
+        map_value!(self, x => x.without_autodiff())
     }
     /// `n` rows from `start` on.
     pub(super) fn narrow(&self, start: usize, n: usize) -> Self {
+        map_value!(self.clone(), x => x.narrow(0, start, n))
+    }
+    /// The rows at these places, in this order; one may come again.
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        fn select<const D: usize>(x: Tensor<D>, rows: &[usize]) -> Tensor<D> {
+            let places: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+            let places = TensorData::new(places, [rows.len()]);
+            let places = Tensor::<1, Int>::from_data(places, &x.device());
+            x.select(0, places)
+        }
         match self.clone() {
             Self::Nothing => Self::Nothing,
-            Self::Features(x) => Self::Features(x.narrow(0, start, n)),
-            Self::Tokens(x) => Self::Tokens(x.narrow(0, start, n)),
-            Self::Map(x) => Self::Map(x.narrow(0, start, n)),
+            Self::Features(x) => Self::Features(select(x, rows)),
+            Self::Tokens(x) => Self::Tokens(select(x, rows)),
+            Self::Map(x) => Self::Map(select(x, rows)),
         }
     }
     /// Rows of one kind after one another.
@@ -116,6 +134,7 @@ impl Value {
             }
         }
     }
+    /// The sum of two of one shape.
     pub(super) fn plus(self, other: Self) -> Self {
         match (self, other) {
             (Self::Map(a), Self::Map(b)) => Self::Map(crate::tensor::add_activate(a, b, None)),
@@ -178,9 +197,9 @@ impl Value {
 /// A batch's metadata.
 #[derive(Debug, Clone)]
 pub struct MetadataTensors {
-    /// `[batch, d_dense]`
+    /// All but the embedded columns, as numbers: `[batch, d_dense]`.
     pub dense: Tensor<2>,
-    /// `[batch, n_embedded]`, each below its table's number of codes.
+    /// The embedded columns: `[batch, n_embedded]`, each below its table's number of codes.
     pub codes: Tensor<2, Int>,
 }
 
@@ -216,7 +235,7 @@ pub struct Context {
     /// Seed of this step, for dropout.
     pub seed: u64,
     /// While training: the rows of all ranks are normalised together. `None`: each rank's are by themselves.
-    pub together: Option<Together>,
+    pub sync_statistics: Option<SyncStatistics>,
     /// How convolutions form their products; the network sets its own ([`Network::precision`](super::Network::precision)).
     pub precision: Precision,
     /// Filled while training, to be given to [`Network::apply_statistics`](super::Network::apply_statistics).
@@ -230,26 +249,16 @@ impl Context {
     pub fn evaluate(metadata: Option<MetadataTensors>) -> Self {
         Self {
             metadata,
-            has_image: None,
-            mode: Mode::Evaluate,
-            seed: 0,
-            together: None,
-            precision: Precision::F32,
-            statistics: Vec::new(),
-            auxiliary: Vec::new(),
+            ..Self::default()
         }
     }
     /// To train on rows with this metadata, in the step of this seed.
     pub fn train(metadata: Option<MetadataTensors>, seed: u64) -> Self {
         Self {
             metadata,
-            has_image: None,
             mode: Mode::Train,
             seed,
-            together: None,
-            precision: Precision::F32,
-            statistics: Vec::new(),
-            auxiliary: Vec::new(),
+            ..Self::default()
         }
     }
 }

@@ -21,7 +21,7 @@ pub const LIMIT: u64 = 8 << 30;
 /// The tensors of a file; their numbers are not yet read.
 #[derive(Debug)]
 pub struct WeightsFile {
-    /// The file.
+    /// Where the file lies, for messages.
     pub path: PathBuf,
     tensors: Vec<Stored>,
 }

@@ -1,14 +1,12 @@
 //! A model for rows that come one at a time, as a service gets them.
 
-use std::sync::Arc;
-
-use super::batch::{Batch, decode, shared};
-use super::{Model, device, reads_image};
+use super::Model;
+use crate::batch::{Batch, device};
 use crate::dataset::{Dataset, RequestRow};
-use crate::encode::{Encoder, Unseen};
+use crate::encode::Unseen;
 use crate::error::{Error, Result};
 use crate::image::{Facts, Limits, facts};
-use crate::loader::{HostBatch, Sample, Source};
+use crate::loader::{HostBatch, Sample};
 use crate::network::Context;
 use crate::task::{Prediction, Task};
 
@@ -19,8 +17,6 @@ use crate::task::{Prediction, Task};
 #[derive(Debug)]
 pub struct Predictor {
     model: Model,
-    encoder: Arc<Encoder>,
-    task: Arc<Task>,
 }
 
 /// A row ready for the network: its image decoded and fitted, its metadata encoded.
@@ -36,13 +32,10 @@ pub struct ReadyRow {
 impl Predictor {
     /// Makes a model ready.
     pub fn new(model: Model) -> Self {
-        let (encoder, task) = (shared(&model.encoder), shared(&model.task));
         // Once: each clone of a network packs its weights anew.
         let network = model.network.valid();
         Self {
             model: Model { network, ..model },
-            encoder,
-            task,
         }
     }
 
@@ -58,12 +51,12 @@ impl Predictor {
 
     /// Whether the image of a row that has one is looked at.
     pub fn reads_image(&self) -> bool {
-        reads_image(self.model.config.model.arm) || matches!(*self.task, Task::Keypoints { .. })
+        self.model.reads_image() || matches!(*self.model.task, Task::Keypoints { .. })
     }
 
     /// Whether the model reads metadata.
     pub fn reads_metadata(&self) -> bool {
-        !self.encoder.columns.is_empty() && self.model.network.reads_metadata()
+        !self.model.encoder.columns.is_empty() && self.model.network.reads_metadata()
     }
 
     /// Header of a row's image, within these limits; `None` where the model reads none, or does without.
@@ -115,20 +108,7 @@ impl Predictor {
     /// decoder is one as well.
     pub fn read(&self, row: &RequestRow, limits: &Limits) -> Result<ReadyRow> {
         let image = self.look(row, limits)?;
-        let dataset = self.dataset(row)?;
-        let (encoded, unseen) = self.encoder.encode(&dataset.metadata)?;
-        let source = Source {
-            dataset: Arc::new(dataset),
-            metadata: Arc::new(encoded),
-            encoder: Arc::clone(&self.encoder),
-            task: Arc::clone(&self.task),
-            preprocess: self.model.preprocess(),
-            augment: None,
-            hide: None,
-            reads_image: reads_image(self.model.config.model.arm),
-            cache: None,
-            seed: 0,
-        };
+        let (source, unseen) = self.model.source(self.dataset(row)?)?;
         Ok(ReadyRow {
             sample: source.sample(0)?,
             image,
@@ -146,6 +126,6 @@ impl Predictor {
         let network = &self.model.network;
         let batch = Batch::new(HostBatch::of(samples, &preprocess), &device(network));
         let output = batch.run(network, &mut Context::evaluate(None)); // [batch, n_outputs]
-        decode(&self.task, output, &batch.to_input, preprocess.size)
+        batch.decode(&self.model.task, output)
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! A table of a few rows is one part. What a row's prediction is depends neither on how the table is cut nor on who
 //! makes which part: rows are read one by one, batches begin at the table's multiples of `train.batch`, and random
-//! looks are drawn by the row's number in the table.
+//! changes are drawn by the row's number in the table.
 
 use std::path::{Path, PathBuf};
 
-use super::{Model, PredictOptions, Predictions, reads_image};
+use super::{Model, PredictOptions, Predictions};
 use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Unseen;
 use crate::error::{Error, Result};
-use crate::ranks::{Ranks, agree, met_alone};
+use crate::loader::LoaderOptions;
+use crate::ranks::{Alone, Ranks, all_or_none, as_collective_error};
 use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
@@ -24,10 +25,11 @@ const PIECE_ROWS: usize = 2048;
 const PIECE_BYTES: usize = 64 << 20;
 
 /// How a table is predicted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableOptions {
-    /// Threads, memory, looks at each image.
-    pub predict: PredictOptions,
+pub struct TableOptions<'a> {
+    /// Threads, and memory for images to come.
+    pub loader: LoaderOptions,
+    /// As [`PredictOptions::tta_passes`]. Default: 1.
+    pub tta_passes: usize,
     /// Rows a part, made a multiple of `train.batch`: what a kill loses at most. Default: 8192.
     pub part_rows: usize,
     /// Which parts are made here: `(i, n)`, i from 1 to n, is every n-th from the i-th on. Default: `(1, 1)`, all.
@@ -36,16 +38,34 @@ pub struct TableOptions {
     pub bad_rows: BadRows,
     /// What parts of an earlier job are for. Default: they are gone on with.
     pub old_parts: OldParts,
+    /// Who takes part: several ranks share the parts out among them, on a disk that all see; the first joins them.
+    /// Default: [`Alone`].
+    pub ranks: &'a dyn Ranks,
+    /// Called as rows are predicted. Default: nobody is told.
+    pub on_progress: Option<&'a mut dyn FnMut(Progress)>,
 }
 
-impl Default for TableOptions {
+impl std::fmt::Debug for TableOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TableOptions")
+            .field("tta_passes", &self.tta_passes)
+            .field("part_rows", &self.part_rows)
+            .field("share", &self.share)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for TableOptions<'_> {
     fn default() -> Self {
         Self {
-            predict: PredictOptions::default(),
+            loader: LoaderOptions::default(),
+            tta_passes: 1,
             part_rows: 8192,
             share: (1, 1),
             bad_rows: BadRows::default(),
             old_parts: OldParts::default(),
+            ranks: &Alone,
+            on_progress: None,
         }
     }
 }
@@ -94,8 +114,6 @@ pub struct TableOutcome {
 
 /// Predicts every row of a table and writes them to `out` as CSV, JSON Lines or Parquet, whole or not at all.
 ///
-/// Several ranks share the parts out among them, on a disk that all see; the first joins them.
-///
 /// While it is made its parts are in `<out>.parts`; called again after a kill it goes on after the last whole part.
 /// Several processes with different shares, or the same, may work on one `out`; whoever finishes last joins the parts.
 /// `tables` is one table, or several tar archives; archives may be addresses, fetched as the model's
@@ -108,48 +126,57 @@ pub struct TableOutcome {
 /// [`BadRows::Stop`]; [`Error::EmptyTable`], [`Error::NoColumn`], and those of reading and writing. Of several ranks
 /// [`Error::OnRank`] where the others do not know of it and must be ended, [`Error::OtherRank`] where another says why.
 pub fn predict_table(
-    ranks: &dyn Ranks,
     model: &Model,
     checksum: &str,
     tables: &[PathBuf],
     out: &Path,
-    options: &TableOptions,
-    on_progress: &mut dyn FnMut(Progress),
+    options: TableOptions<'_>,
 ) -> Result<TableOutcome> {
+    let ranks = options.ranks;
     let batch = model.config.train.batch.max(1);
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
     let opened = || {
         let pieces = Pieces::open_with(tables, &model.config.data.remote)?;
-        let manifest = manifest(model, checksum, (tables, &pieces), out, part_rows, options)?;
+        let manifest = Manifest::new(
+            checksum.to_owned(),
+            files(tables, &pieces)?,
+            TableFormat::from_path(out)?,
+            part_rows,
+            format!(
+                "{} looks, {batch} rows a batch, {}",
+                options.tta_passes.max(1),
+                model.config.train.precision
+            ),
+        );
         Ok((pieces, manifest))
     };
-    let (mut pieces, manifest) = agree(ranks, opened())?;
+    let (mut pieces, manifest) = all_or_none(ranks, opened())?;
     // What is there of an earlier job is discarded once, before the others look.
     let first = match ranks.is_first() {
         true => Parts::open(out, &manifest, options.old_parts).map(Some),
         false => Ok(None),
     };
-    let parts = match agree(ranks, first)? {
+    let parts = match all_or_none(ranks, first)? {
         Some(parts) => Ok(parts),
         None => Parts::open(out, &manifest, OldParts::Continue),
     };
-    let parts = agree(ranks, parts)?;
+    let parts = all_or_none(ranks, parts)?;
+    let share = match ranks.is_alone() {
+        true => options.share,
+        false => (ranks.rank() + 1, ranks.size()),
+    };
     let mut job = Job {
         model,
         parts: &parts,
         options,
         batch,
-        n_ranks: ranks.size(),
+        part_rows,
         n_rows: 0,
         share_before: None,
-        on_progress,
     };
-    let share = match ranks.is_alone() {
-        true => options.share,
-        false => (ranks.rank() + 1, ranks.size()),
-    };
-    let made = job.share(share, part_rows, &mut pieces);
-    let (n_parts, n_parts_before, mut sum) = made.map_err(|error| met_alone(ranks, error))?;
+    let made = job.make_share(share, &mut pieces);
+    let (n_parts, n_parts_before, mut sum) =
+        made.map_err(|error| as_collective_error(ranks, error))?;
     let is_there = match n_parts {
         0 => Err(Error::EmptyTable {
             path: tables.first().cloned().unwrap_or_default(),
@@ -157,13 +184,13 @@ pub fn predict_table(
         }),
         _ => Ok(()),
     };
-    agree(ranks, is_there)?;
+    all_or_none(ranks, is_there)?;
     let mut n_before = [n_parts_before as f64];
     ranks.sum_f64(&mut n_before);
 
     // What the others met is read before the parts are gone.
     if share.1 > 1 {
-        let all = total(&parts, n_parts).map_err(|error| met_alone(ranks, error))?;
+        let all = total(&parts, n_parts).map_err(|error| as_collective_error(ranks, error))?;
         if all.n_parts == n_parts {
             sum = all;
         }
@@ -180,7 +207,7 @@ pub fn predict_table(
             Ok(Joined::Whole)
         }
     };
-    let joined = agree(ranks, joined)?;
+    let joined = all_or_none(ranks, joined)?;
     let absent = sum.absent.into_iter();
     Ok(TableOutcome {
         n_rows: sum.n_rows,
@@ -197,33 +224,15 @@ pub fn predict_table(
     })
 }
 
-/// What the parts are parts of.
-fn manifest(
-    model: &Model,
-    checksum: &str,
-    (tables, pieces): (&[PathBuf], &Pieces),
-    out: &Path,
-    part_rows: usize,
-    options: &TableOptions,
-) -> Result<Manifest> {
+/// The files that a table is made of, and the listing that named them, where one did.
+fn files(tables: &[PathBuf], pieces: &Pieces) -> Result<Vec<TableFile>> {
     let files = pieces.files();
     let files = files.iter().map(|shard| TableFile::of_shard(shard));
     let listing = pieces.listing().map(|checksum| {
         let name = tables.first().map(|path| path.display().to_string());
         TableFile::listing(name.unwrap_or_default(), checksum)
     });
-    Ok(Manifest::new(
-        checksum.to_owned(),
-        files.chain(listing.map(Ok)).collect::<Result<_>>()?,
-        TableFormat::from_path(out)?,
-        part_rows,
-        format!(
-            "{} looks, {} rows a batch, {}",
-            options.predict.looks.max(1),
-            model.config.train.batch.max(1),
-            model.config.train.precision
-        ),
-    ))
+    files.chain(listing.map(Ok)).collect()
 }
 
 /// What all parts say together that are there.
@@ -239,27 +248,27 @@ fn total(parts: &Parts, n_parts: usize) -> Result<Sum> {
 }
 
 /// What makes parts.
-struct Job<'a> {
+struct Job<'a, 'o> {
     model: &'a Model,
     parts: &'a Parts,
-    options: &'a TableOptions,
+    options: TableOptions<'o>,
+    /// Rows of a batch, and of a part: a multiple of it.
     batch: usize,
-    n_ranks: usize,
+    part_rows: usize,
     /// Rows predicted so far.
     n_rows: usize,
     share_before: Option<f64>,
-    on_progress: &'a mut dyn FnMut(Progress),
 }
 
-impl Job<'_> {
+impl Job<'_, '_> {
     /// Makes the parts of a share that are not there yet: how many the table has, how many of the share were there, and
     /// what the share's say together.
-    fn share(
+    fn make_share(
         &mut self,
         (index, of): (usize, usize),
-        part_rows: usize,
         pieces: &mut Pieces,
     ) -> Result<(usize, usize, Sum)> {
+        let part_rows = self.part_rows;
         let mut sum = Sum::default();
         let (mut n_parts, mut n_parts_before) = (0, 0);
         loop {
@@ -269,7 +278,7 @@ impl Job<'_> {
                     n_parts_before += usize::from(is_ours);
                     (pieces.skip(part_rows)?, is_ours.then_some(record))
                 }
-                None if is_ours => match self.part(n_parts, part_rows, pieces)? {
+                None if is_ours => match self.make_part(n_parts, pieces)? {
                     Some(record) => (record.n_rows, Some(record)),
                     None => (0, None),
                 },
@@ -289,12 +298,8 @@ impl Job<'_> {
     }
 
     /// Makes the next part; `None` at the end of the table.
-    fn part(
-        &mut self,
-        part: usize,
-        part_rows: usize,
-        pieces: &mut Pieces,
-    ) -> Result<Option<PartRecord>> {
+    fn make_part(&mut self, part: usize, pieces: &mut Pieces) -> Result<Option<PartRecord>> {
+        let part_rows = self.part_rows;
         let mut begun: Option<(PredictionsWriter, BadRowsWriter)> = None;
         let (mut n_rows, mut n_pieces) = (0, 0);
         let mut sum = Sum::default();
@@ -312,21 +317,7 @@ impl Job<'_> {
             };
             let needs_image = self.model.needs_image();
             let rows = Dataset::of_piece(piece, &self.model.config, needs_image)?;
-            let n_looks = match reads_image(self.model.config.model.arm) {
-                true => self.options.predict.looks.max(1),
-                false => 1,
-            };
-            let (n_before, n_ranks) = (self.n_rows, self.n_ranks);
-            let on_progress = &mut self.on_progress;
-            let predictions =
-                self.model
-                    .predict_with(&rows.dataset, self.options.predict, &mut |done, _| {
-                        on_progress(Progress {
-                            n_rows: (n_before + done / n_looks) * n_ranks,
-                            share_read,
-                            share_before,
-                        });
-                    })?;
+            let predictions = self.predict(&rows.dataset, share_read, share_before)?;
             // Begun with the first rows, so that a table which ends here leaves no empty part; before they are
             // written, a folder that cannot be used is said.
             let (writer, bad_rows) = match &mut begun {
@@ -368,6 +359,40 @@ impl Job<'_> {
             .parts
             .commit(part, n_rows, bad_rows, sum.unseen, absent)?;
         Ok(Some(record))
+    }
+
+    /// Predicts the rows of a piece, and tells how far the job is.
+    fn predict(
+        &mut self,
+        rows: &Dataset,
+        share_read: f64,
+        share_before: f64,
+    ) -> Result<Predictions> {
+        let options = &mut self.options;
+        let n_passes = match self.model.reads_image() {
+            true => options.tta_passes.max(1),
+            false => 1,
+        };
+        let (n_before, n_ranks) = (self.n_rows, options.ranks.size());
+        let mut tell = |done: usize, _| {
+            if let Some(on_progress) = &mut options.on_progress {
+                on_progress(Progress {
+                    n_rows: (n_before + done / n_passes) * n_ranks,
+                    share_read,
+                    share_before,
+                });
+            }
+        };
+        // Each rank has its own parts.
+        self.model.predict(
+            rows,
+            PredictOptions {
+                loader: options.loader,
+                tta_passes: options.tta_passes,
+                on_progress: Some(&mut tell),
+                ..PredictOptions::default()
+            },
+        )
     }
 
     /// What training had not seen, of the rows that could be read.

@@ -13,23 +13,28 @@ use crate::error::{Error, Result};
 use crate::report::Curves;
 use crate::write::{cannot_write, write_whole};
 
-/// One line of the log.
+/// What happened in training: told to whoever watches and, but for what passes by, a line of the log.
+///
+/// Fields that only those who watch need are not in the log, and are empty in an event that was read from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum LogLine {
+pub enum Event {
     /// What is about to be done.
     Plan {
-        /// Rows learned from.
+        /// Training rows.
         rows_train: usize,
-        /// Rows watched.
+        /// Validation rows.
         rows_valid: usize,
-        /// Optimiser steps in an epoch.
+        /// Optimiser steps of an epoch.
         steps_per_epoch: usize,
         /// Epochs in all, frozen ones included.
         epochs: usize,
-        /// Trainable and frozen numbers of the network.
+        /// Numbers of the network, frozen ones included.
         n_parameters: usize,
+        /// The backbone's name.
+        #[serde(skip)]
+        backbone: String,
     },
     /// One optimiser step.
     Step {
@@ -42,10 +47,22 @@ pub enum LogLine {
         loss: f64,
         /// Learning rate of the head.
         learning_rate: f64,
-        /// Rows a second.
+        /// Rows a second in this epoch so far.
         images_per_second: f64,
-        /// Share of the step's time that was spent waiting for input, in [0, 1].
+        /// Share of this epoch's time spent waiting for input, in [0, 1].
         input_bound: f64,
+        /// Step in the epoch, the first being 1.
+        #[serde(skip)]
+        step: usize,
+        /// Steps of an epoch.
+        #[serde(skip)]
+        steps: usize,
+        /// Steps of the whole training.
+        #[serde(skip)]
+        total_steps: usize,
+        /// Estimate for the rest of the training, in seconds.
+        #[serde(skip)]
+        seconds_left: f64,
     },
     /// The end of an epoch.
     Epoch {
@@ -62,12 +79,12 @@ pub enum LogLine {
         /// Mean loss over the validation rows.
         #[serde(with = "super::number")]
         valid_loss: f64,
-        /// Name of the score that is watched.
+        /// Name of the monitored metric.
         score_name: String,
         /// Its value over the validation rows.
         #[serde(with = "super::number")]
         score: f64,
-        /// Seconds the epoch took.
+        /// Seconds the epoch took, scoring included.
         seconds: f64,
         /// Whether this is the best epoch so far.
         best: bool,
@@ -91,13 +108,47 @@ pub enum LogLine {
     Done {
         /// Seconds of training, over all sittings.
         seconds: f64,
+        /// Scores over the validation rows, the main one first.
+        #[serde(skip)]
+        metrics: Vec<(String, f64)>,
     },
+    /// Features of the frozen part are being computed, once. Not in the log.
+    #[serde(skip)]
+    Features {
+        /// Rows done.
+        done: usize,
+        /// Rows in all.
+        rows: usize,
+    },
+    /// A rate was tried in a search. Not in the log.
+    #[serde(skip)]
+    Rate {
+        /// The first being 1.
+        step: usize,
+        /// Steps of a whole search.
+        steps: usize,
+        /// The rate.
+        rate: f64,
+        /// The smoothed loss at it.
+        loss: f64,
+    },
+    /// A checkpoint was written. Not in the log.
+    #[serde(skip)]
+    Checkpoint,
     /// An event of a newer version.
     #[serde(other)]
     Unknown,
 }
 
-impl LogLine {
+impl Event {
+    /// Whether the log has it.
+    pub fn is_logged(&self) -> bool {
+        !matches!(
+            self,
+            Self::Features { .. } | Self::Rate { .. } | Self::Checkpoint
+        )
+    }
+
     /// Optimiser steps that were behind this line when it was written, where it says so.
     fn total_step(&self) -> Option<usize> {
         match self {
@@ -114,24 +165,24 @@ impl LogLine {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Log {
     /// Its lines.
-    pub lines: Vec<LogLine>,
+    pub lines: Vec<Event>,
     /// Whether the last line was cut off, as by a kill; it is not among `lines`.
     pub torn: bool,
 }
 
 /// The curves that a log tells.
-pub fn curves(log: &[LogLine]) -> Curves {
+pub fn curves(log: &[Event]) -> Curves {
     let mut curves = Curves::default();
     for line in log {
         match line {
-            LogLine::Plan {
+            Event::Plan {
                 rows_train,
                 rows_valid,
                 ..
             } => {
                 curves.n_rows = Some([*rows_train, *rows_valid]);
             }
-            LogLine::Step {
+            Event::Step {
                 total_step,
                 learning_rate,
                 ..
@@ -140,7 +191,7 @@ pub fn curves(log: &[LogLine]) -> Curves {
                     .learning_rate
                     .push([*total_step as f64, *learning_rate]);
             }
-            LogLine::Epoch {
+            Event::Epoch {
                 epoch,
                 train_loss,
                 valid_loss,
@@ -175,12 +226,12 @@ pub fn curves(log: &[LogLine]) -> Curves {
 /// # Example
 ///
 /// ```
-/// use sidelight::run::{LogLine, LogWriter, read_log};
+/// use sidelight::run::{Event, LogWriter, read_log};
 /// # let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("log.jsonl");
 /// let mut log = LogWriter::create(&path)?;
-/// log.write(&LogLine::Done { seconds: 12.5 })?;
-/// assert_eq!(read_log(&path)?.lines, [LogLine::Done { seconds: 12.5 }]);
+/// log.write(&Event::Resumed { total_step: 12 })?;
+/// assert_eq!(read_log(&path)?.lines, [Event::Resumed { total_step: 12 }]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_log(path: &Path) -> Result<Log> {
@@ -249,16 +300,19 @@ impl LogWriter {
                 .try_for_each(|line| write_line(file, line))
         })?;
         let mut log = Self::append(path)?;
-        log.write(&LogLine::Resumed { total_step })?;
+        log.write(&Event::Resumed { total_step })?;
         Ok(log)
     }
 
-    /// Writes one line and flushes it.
+    /// Writes one line and flushes it; of an event that passes by, nothing.
     ///
     /// # Errors
     ///
     /// [`Error::Write`].
-    pub fn write(&mut self, line: &LogLine) -> Result<()> {
+    pub fn write(&mut self, line: &Event) -> Result<()> {
+        if !line.is_logged() {
+            return Ok(());
+        }
         write_line(&mut self.file, line).map_err(|source| cannot_write(&self.path, source))
     }
 
@@ -275,7 +329,7 @@ impl LogWriter {
 }
 
 /// One write a line, so that lines never interleave and a kill tears the last one only.
-fn write_line(to: &mut (impl Write + ?Sized), line: &LogLine) -> io::Result<()> {
+fn write_line(to: &mut (impl Write + ?Sized), line: &Event) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
     to.write_all(&text)
@@ -287,7 +341,7 @@ mod tests {
 
     #[test]
     fn curves_are_read_from_the_log() {
-        let epoch = |epoch: usize, loss: f64, best: bool| LogLine::Epoch {
+        let epoch = |epoch: usize, loss: f64, best: bool| Event::Epoch {
             epoch,
             total_step: epoch * 10,
             rows: 0,
@@ -309,18 +363,22 @@ mod tests {
         assert_eq!(curves.seconds, 6.0);
     }
 
-    fn step(total_step: usize, loss: f64) -> LogLine {
-        LogLine::Step {
+    fn step(total_step: usize, loss: f64) -> Event {
+        Event::Step {
             epoch: 1,
             total_step,
             loss,
             learning_rate: 1e-3,
             images_per_second: 80.0,
             input_bound: 0.1,
+            step: 0,
+            steps: 0,
+            total_steps: 0,
+            seconds_left: 0.0,
         }
     }
 
-    fn written(lines: &[LogLine]) -> (tempfile::TempDir, PathBuf) {
+    fn written(lines: &[Event]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
         let mut log = LogWriter::create(&path).unwrap();
@@ -377,7 +435,7 @@ mod tests {
     fn a_diverged_loss_is_written_and_read() {
         let (_folder, path) = written(&[step(1, f64::NAN)]);
         let log = read_log(&path).unwrap();
-        assert!(matches!(log.lines[0], LogLine::Step { loss, .. } if loss.is_nan()));
+        assert!(matches!(log.lines[0], Event::Step { loss, .. } if loss.is_nan()));
     }
 
     #[test]
@@ -388,7 +446,7 @@ mod tests {
         let expected = [
             step(1, 0.5),
             step(2, 0.4),
-            LogLine::Resumed { total_step: 2 },
+            Event::Resumed { total_step: 2 },
             step(3, 0.3),
         ];
         assert_eq!(read_log(&path).unwrap().lines, expected);
@@ -398,6 +456,6 @@ mod tests {
     fn an_event_of_a_newer_version_does_not_stop_the_reader() {
         let (_folder, path) = written(&[]);
         fs::write(&path, "{\"event\":\"teleported\",\"to\":\"mars\"}\n").unwrap();
-        assert_eq!(read_log(&path).unwrap().lines, [LogLine::Unknown]);
+        assert_eq!(read_log(&path).unwrap().lines, [Event::Unknown]);
     }
 }

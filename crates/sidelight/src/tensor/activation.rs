@@ -9,7 +9,7 @@ use super::cpu;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// max(x, 0).
+    /// Rectified linear unit, max(x, 0).
     Relu,
     /// min(max(x, 0), 6).
     Relu6,
@@ -23,7 +23,7 @@ pub enum Activation {
     Gelu,
     /// 1 / (1 + exp(−x)).
     Sigmoid,
-    /// Hyperbolic tangent.
+    /// The hyperbolic tangent of x.
     Tanh,
 }
 

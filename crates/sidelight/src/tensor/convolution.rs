@@ -80,9 +80,9 @@ pub fn conv2d(
 /// A factor and an offset per outgoing channel: a normalisation by known statistics, folded into the convolution before it.
 #[derive(Debug, Clone)]
 pub struct Folded {
-    /// `[out_channels]`
+    /// What each output channel is multiplied by, `[out_channels]`.
     pub scale: Tensor<1>,
-    /// `[out_channels]`
+    /// What is added to each output channel, `[out_channels]`.
     pub shift: Tensor<1>,
 }
 

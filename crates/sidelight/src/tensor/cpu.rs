@@ -31,7 +31,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use sidelight_kernels as kernel;
 
 use super::prepared::Packed;
-use super::{Activation, Convolution, Precision, Together, Window};
+use super::{Activation, Convolution, Precision, SyncStatistics, Window};
 
 pub(crate) use convolution::pack;
 
@@ -88,7 +88,7 @@ pub(crate) struct NormalizedParts<B: Backend> {
 pub(crate) struct Normalize {
     pub(crate) epsilon: f32,
     pub(crate) then: Then,
-    pub(crate) together: Option<Together>,
+    pub(crate) together: Option<SyncStatistics>,
 }
 
 /// The operations. Those whose name ends in `_done` have no gradient: they are for what is frozen or evaluating.

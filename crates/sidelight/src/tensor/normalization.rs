@@ -24,7 +24,7 @@ pub struct Normalized<const D: usize> {
 
 /// The rows of all ranks are one batch: each holds its own, and is normalised by the statistics of all.
 #[derive(Debug, Clone)]
-pub struct Together {
+pub struct SyncStatistics {
     /// The others.
     pub ranks: Arc<dyn Ranks>,
     /// Whether the rows here count: where a rank has none, one is there to fill its place.
@@ -94,7 +94,7 @@ pub fn batch_norm_train<const D: usize>(
     bias: Tensor<1>,
     epsilon: f64,
     (other, then): (Option<Tensor<D>>, Option<Activation>),
-    together: Option<Together>,
+    together: Option<SyncStatistics>,
 ) -> Normalized<D> {
     let is_ours = (D == 2 || D == 4) && cpu::is_ours(&x) && cpu::is_ours(&weight);
     let is_known = then.is_none_or(|function| cpu::known(function).is_some());

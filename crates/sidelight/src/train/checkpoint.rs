@@ -82,11 +82,30 @@ pub struct Checkpoint {
     /// Weights and running statistics.
     pub network: Vec<NamedValues>,
     /// Their moving average.
-    pub average: Option<Vec<NamedValues>>,
+    pub ema: Option<Vec<NamedValues>>,
     /// What the optimizer remembers.
     pub optimizer: Vec<StoredMemory>,
     /// Weights and running statistics of the best epoch.
     pub best: Option<Vec<NamedValues>>,
+}
+
+impl Progress {
+    /// Counts a step of so many rows and this mean loss.
+    pub(super) fn count(&mut self, loss: f64, n_rows: usize) {
+        self.step += 1;
+        self.total_step += 1;
+        self.n_rows += n_rows;
+        self.total_rows += n_rows;
+        self.loss_sum += loss * n_rows as f64;
+    }
+
+    /// The epoch is done.
+    pub(super) fn next_epoch(&mut self) {
+        self.epoch += 1;
+        self.step = 0;
+        self.n_rows = 0;
+        self.loss_sum = 0.0;
+    }
 }
 
 /// What the rows were: how many, and a digest of which.
@@ -151,7 +170,7 @@ impl Checkpoint {
                 })
         });
         put(OPTIMIZER, memory.collect())?;
-        for (name, tensors) in [(AVERAGE, &self.average), (BEST, &self.best)] {
+        for (name, tensors) in [(AVERAGE, &self.ema), (BEST, &self.best)] {
             if let Some(tensors) = tensors {
                 put(name, named(tensors))?;
             }
@@ -230,7 +249,7 @@ impl Checkpoint {
             true => get(name).map(Some),
             false => Ok(None),
         };
-        let (average, best) = (get_if_any(AVERAGE)?, get_if_any(BEST)?);
+        let (ema, best) = (get_if_any(AVERAGE)?, get_if_any(BEST)?);
         let State {
             config,
             rows,
@@ -244,7 +263,7 @@ impl Checkpoint {
             division,
             progress,
             network,
-            average,
+            ema,
             optimizer,
             best,
         }))
@@ -455,7 +474,7 @@ mod tests {
                 vec![2, 2],
                 vec![0.1, -2.0, 3e-20, f32::MIN_POSITIVE / 2.0],
             )],
-            average: Some(vec![("fc.weight".into(), vec![2, 2], vec![0.25; 4])]),
+            ema: Some(vec![("fc.weight".into(), vec![2, 2], vec![0.25; 4])]),
             optimizer: vec![StoredMemory {
                 path: "fc.weight".into(),
                 steps: 13,
@@ -475,7 +494,7 @@ mod tests {
         assert_eq!(Checkpoint::read(&dir).unwrap(), Some(checkpoint()));
         let mut next = checkpoint();
         next.best = None;
-        next.average = None;
+        next.ema = None;
         next.progress.step = 4;
         next.write(&dir).unwrap();
         assert_eq!(Checkpoint::read(&dir).unwrap(), Some(next));

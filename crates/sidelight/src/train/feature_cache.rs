@@ -66,7 +66,9 @@ pub(super) fn key(network: &Network, n: usize, preprocess: &Preprocess) -> Hash 
     ));
     for (name, child) in &network.root.children[..n] {
         hash.update(name);
-        hash.update(serde_json::to_vec(&child.plan()).expect("a plan is written as JSON"));
+        hash.update(
+            serde_json::to_vec(&child.architecture()).expect("an architecture is written as JSON"),
+        );
     }
     let prefix: Vec<&str> = network.root.children[..n]
         .iter()
@@ -155,13 +157,23 @@ impl Records {
     }
 
     /// Adds what was computed. Features of another shape than the others are not taken.
-    pub(super) fn put(&mut self, image: Hash, shape: &[usize], values: Vec<f32>) {
+    fn put(&mut self, image: Hash, shape: &[usize], values: Vec<f32>) {
         if self.known.is_empty() {
             self.shape = shape.to_vec();
         }
         if self.shape == shape {
             self.known.insert(image, values);
             self.is_changed = true;
+        }
+    }
+
+    /// Adds what was computed of these images, one after another, where it is not known already.
+    pub(super) fn put_all(&mut self, images: &[Hash], shape: &[usize], values: &[f32]) {
+        let width = shape.iter().product::<usize>().max(1);
+        for (image, values) in images.iter().zip(values.chunks_exact(width)) {
+            if self.get(image).is_none() {
+                self.put(*image, shape, values.to_vec());
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::error::Result;
 
 use super::optimizer::clip_factor;
 use super::schedule::Rates;
-use super::{Event, Journal, Session};
+use super::{Event, Session, TrainingLog};
 
 /// Steps of a search.
 const STEPS: usize = 100;
@@ -42,21 +42,21 @@ pub struct RateSearch {
 /// Smith 2017, "Cyclical Learning Rates", arXiv:1506.01186, section 3.3; range, smoothing and end are fastai's `lr_find`.
 pub fn lr_find(
     mut session: Session,
-    journal: &mut Journal<'_>,
+    log: &mut TrainingLog<'_>,
     stop: &AtomicBool,
 ) -> Result<RateSearch> {
-    session.enter(0, journal)?;
-    journal.begin_epoch();
+    session.begin_epoch(0, log)?;
+    log.begin_epoch();
     let (mut rates, mut losses) = (Vec::new(), Vec::new());
     let (mut mean, mut smallest) = (0.0, f64::INFINITY);
     let mut epoch = 0;
     'search: while rates.len() < STEPS {
-        let mut batches = session.feed.training(epoch, 0);
-        while let Some(mut descent) = session.descend(&mut batches, rates.len(), stop)? {
-            let step = rates.len();
-            let rate = RANGE[0] * (RANGE[1] / RANGE[0]).powf(step as f64 / STEPS as f64);
-            mean = SMOOTHING * mean + (1.0 - SMOOTHING) * descent.loss;
-            let smoothed = mean / (1.0 - SMOOTHING.powi(step as i32 + 1));
+        let mut batches = session.setup.batches.training(epoch, 0);
+        while let Some(mut step) = session.compute_gradients(&mut batches, stop)? {
+            let number = rates.len();
+            let rate = RANGE[0] * (RANGE[1] / RANGE[0]).powf(number as f64 / STEPS as f64);
+            mean = SMOOTHING * mean + (1.0 - SMOOTHING) * step.loss;
+            let smoothed = mean / (1.0 - SMOOTHING.powi(number as i32 + 1));
             smallest = smallest.min(smoothed);
             if !smoothed.is_finite()
                 || smoothed > RUNAWAY * smallest
@@ -66,8 +66,8 @@ pub fn lr_find(
             }
             rates.push(rate);
             losses.push(smoothed);
-            journal.tell(Event::Rate {
-                step: step + 1,
+            log.emit(Event::Rate {
+                step: number + 1,
                 steps: STEPS,
                 rate,
                 loss: smoothed,
@@ -75,17 +75,19 @@ pub fn lr_find(
             if rates.len() == STEPS {
                 break 'search;
             }
-            let gradients = &descent.gradients;
-            let scale = clip_factor(gradients.norm(), session.config.train.clip);
+            let scale = clip_factor(step.gradients.norm(), session.setup.config.train.clip);
             let rates = Rates {
                 rate,
                 momentum: 0.9,
             };
-            session.network.root =
+            session.state.network =
                 session
+                    .state
                     .optimizer
-                    .step(session.network.root, "", gradients, rates, scale);
-            descent.apply_statistics(&mut session.network, &*session.feed.ranks);
+                    .step(session.state.network, &step.gradients, rates, scale);
+            let ranks = &*session.setup.batches.ranks;
+            step.update_running_statistics(&mut session.state.network, ranks);
+            session.state.progress.total_step += 1;
         }
         epoch += 1;
     }

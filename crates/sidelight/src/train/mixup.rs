@@ -4,9 +4,9 @@ use burn::tensor::{Int, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::batch::{Batch, Input};
 use crate::loss::Loss;
 use crate::network::Value;
-use crate::predict::batch::{Batch, Input};
 use crate::random::named;
 use crate::random::shuffle;
 

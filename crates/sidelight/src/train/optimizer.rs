@@ -72,9 +72,9 @@ pub struct Gradients {
 
 impl Gradients {
     /// Takes the gradient of every parameter that has one.
-    pub fn take<M: Module>(module: &M, prefix: &str, mut graph: burn::tensor::Gradients) -> Self {
+    pub fn take<M: Module>(module: &M, mut graph: burn::tensor::Gradients) -> Self {
         let mut taker = Taker {
-            path: Path::new(prefix),
+            path: Path::default(),
             graph: &mut graph,
             items: Vec::new(),
         };
@@ -230,14 +230,13 @@ impl Optimizer {
         }
     }
 
-    /// One step of every parameter under `prefix` that has a gradient, each first multiplied by `scale`.
+    /// One step of every parameter that has a gradient, each first multiplied by `scale` (see [`clip_factor`]).
     ///
     /// The rate's share and the decay are those of the parameter's group.
     #[must_use]
     pub fn step<M: Module>(
         &mut self,
         module: M,
-        prefix: &str,
         gradients: &Gradients,
         rates: Rates,
         scale: f64,
@@ -248,7 +247,7 @@ impl Optimizer {
             .map(|(path, gradient)| (path.as_str(), gradient))
             .collect();
         module.map(&mut Stepper {
-            path: Path::new(prefix),
+            path: Path::default(),
             optimizer: self,
             gradients: by_path,
             rates,
@@ -301,16 +300,10 @@ impl Optimizer {
 }
 
 /// Names joined by dots while a tree is walked.
+#[derive(Default)]
 struct Path(Vec<String>);
 
 impl Path {
-    fn new(prefix: &str) -> Self {
-        Self(if prefix.is_empty() {
-            Vec::new()
-        } else {
-            vec![prefix.to_owned()]
-        })
-    }
     fn to_text(&self) -> String {
         self.0.join(".")
     }
@@ -581,7 +574,7 @@ mod tests {
         let weight = Tensor::<2>::from_data(TensorData::new(weight.to_vec(), shape), device);
         let bias = Tensor::<1>::from_data(TensorData::new(bias.to_vec(), [bias.len()]), device);
         let loss = (module.weight.val() * weight).sum() + (module.bias.val() * bias).sum();
-        Gradients::take(module, "head", loss.backward())
+        Gradients::take(module, loss.backward())
     }
 
     fn floats(value: &Value) -> Vec<f32> {
@@ -604,9 +597,9 @@ mod tests {
             let method: Method = serde_json::from_value(case["method"].clone()).unwrap();
             let decay = case["weight_decay"].as_f64().unwrap();
             let groups = HashMap::from([
-                ("head.weight".to_owned(), Group { rate: 1.0, decay }),
+                ("weight".to_owned(), Group { rate: 1.0, decay }),
                 (
-                    "head.bias".to_owned(),
+                    "bias".to_owned(),
                     Group {
                         rate: 0.5,
                         decay: 0.0,
@@ -629,7 +622,7 @@ mod tests {
                     rate: step["rate"].as_f64().unwrap(),
                     momentum: step["momentum"].as_f64().unwrap(),
                 };
-                module = optimizer.step(module, "head", &gradients, rates, scale);
+                module = optimizer.step(module, &gradients, rates, scale);
                 for (found, expected) in [
                     (values(&module.weight), &step["weight"]),
                     (values(&module.bias), &step["bias"]),
@@ -686,7 +679,6 @@ mod tests {
         let mut optimizer = Optimizer::new(Method::Sgd, HashMap::new());
         let after = optimizer.step(
             module,
-            "head",
             &gradients,
             Rates {
                 rate: 0.1,
@@ -707,7 +699,7 @@ mod tests {
         };
         let step = |module: Pair, optimizer: &mut Optimizer, k: f32| {
             let gradients = gradients_of(&module, &[k, 0.3, -k, 1.0], &[0.1, k], &device);
-            optimizer.step(module, "head", &gradients, rates, 1.0)
+            optimizer.step(module, &gradients, rates, 1.0)
         };
         let mut optimizer = Optimizer::new(Method::default(), HashMap::new());
         let module = step(
@@ -728,15 +720,14 @@ mod tests {
     fn a_parameter_without_gradient_stays() {
         let device = Device::flex().autodiff();
         let module = pair(vec![1.0; 4], vec![1.0; 2], &device);
-        let gradients = Gradients::take(&module, "head", module.bias.val().sum().backward());
+        let gradients = Gradients::take(&module, module.bias.val().sum().backward());
         assert_eq!(
             gradients.iter().map(|(path, _)| path).collect::<Vec<_>>(),
-            ["head.bias"]
+            ["bias"]
         );
         let mut optimizer = Optimizer::new(Method::default(), HashMap::new());
         let module = optimizer.step(
             module,
-            "head",
             &gradients,
             Rates {
                 rate: 0.1,

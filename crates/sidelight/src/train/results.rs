@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use crate::batch::{Predictions, score};
 use crate::config::Arm;
 use crate::dataset::{Dataset, Targets};
 use crate::error::Result;
 use crate::image::decode;
 use crate::metric::Metrics;
-use crate::predict::{Predictions, reads_image, score};
+use crate::model::reads_image;
 use crate::report::{Card, Detail, Outcome, RunPage, best_and_worst, number, overlay, page};
 use crate::run::{
-    Extra, LogLine, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
+    Event, Extra, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
     prediction_rows, read_log,
 };
 use crate::task::{Prediction, Task};
 
-use super::{Event, Journal, Session};
+use super::{Session, Setup, TrainingLog};
 
 /// Rows of the report's best and worst predictions, each.
 const CARDS: usize = 12;
@@ -33,50 +34,48 @@ pub(super) fn finish(
     predicted: &Predictions,
     metrics: &Metrics,
     folder: RunFolder,
-    journal: &mut Journal<'_>,
+    log: &mut TrainingLog<'_>,
 ) -> Result<()> {
-    if let Some(list) = session
-        .feed
-        .unreadable
-        .as_ref()
-        .filter(|list| !list.is_empty())
-    {
-        journal.remark(format!(
+    let unreadable = session.setup.batches.unreadable.as_ref();
+    if let Some(list) = unreadable.filter(|list| !list.is_empty()) {
+        log.warn(format!(
             "{} records could not be read and were passed over: {}",
             list.len(),
             folder.skipped_path().display()
         ));
     }
-    let seconds = session.progress.seconds;
-    journal.write(&LogLine::Done { seconds });
+    let done = Event::Done {
+        seconds: session.state.progress.seconds,
+        metrics: metrics.values.clone(),
+    };
+    // The report is made of the log, and so that comes before it; who watches is told when all is there.
+    log.write(&done);
 
     write_predictions(&session, predicted, &folder)?;
     let html = page_of(&session, predicted, metrics, &folder).map(|page| page.html());
     if let Err(error) = html.and_then(|html| folder.write_report(&html)) {
         // The report can be made again from the rest.
-        journal.remark(format!("warning: no report: {error}"));
+        log.warn(format!("warning: no report: {error}"));
     }
     let scores = metrics_file(&session, metrics);
     let model = session.into_model();
     folder.write_model(|dir| model.save(dir))?;
     folder.finish(&scores)?;
-    journal.tell(Event::Done {
-        metrics: metrics.values.clone(),
-        seconds,
-    });
+    log.tell(done);
     Ok(())
 }
 
 fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFolder) -> Result<()> {
-    let dataset = &session.feed.source.dataset;
+    let Setup { batches, task, .. } = &session.setup;
+    let dataset = &batches.source.dataset;
     let mut extras = vec![Extra::Target, Extra::Loss];
     if dataset.groups.is_some() {
         extras.insert(0, Extra::Group);
     }
-    let mut writer = PredictionsWriter::create(&folder.predictions_path(), &session.task, &extras)?;
+    let mut writer = PredictionsWriter::create(&folder.predictions_path(), task, &extras)?;
     let rows: Vec<_> = prediction_rows(
         dataset,
-        &session.feed.valid,
+        &batches.valid,
         &predicted.predictions,
         predicted.losses.as_deref(),
     )
@@ -86,7 +85,10 @@ fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFol
 }
 
 fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
-    let config = &session.config;
+    let Setup {
+        config, batches, ..
+    } = &session.setup;
+    let progress = &session.state.progress;
     let finite = |value: f64| value.is_finite().then_some(value);
     let part = |(part, scores): &(String, Vec<(String, f64)>)| {
         (
@@ -99,13 +101,13 @@ fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
     };
     MetricsFile {
         rows: RowCounts {
-            train: session.feed.train.len(),
-            valid: session.feed.valid.len(),
+            train: batches.train.len(),
+            valid: batches.valid.len(),
         },
         metrics: metrics.values.clone(),
         per_part: metrics.per_part.iter().map(part).collect(),
-        seconds: session.progress.seconds,
-        images_per_second: session.progress.total_rows as f64 / session.progress.seconds.max(1e-9),
+        seconds: progress.seconds,
+        images_per_second: progress.total_rows as f64 / progress.seconds.max(1e-9),
         ..MetricsFile::new(config.target.kind, config.model.arm)
     }
 }
@@ -116,26 +118,35 @@ fn page_of(
     metrics: &Metrics,
     folder: &RunFolder,
 ) -> Result<RunPage> {
-    let Session {
-        config, task, feed, ..
-    } = session;
-    let dataset = &feed.source.dataset;
+    let Setup {
+        config,
+        task,
+        batches,
+        ..
+    } = &session.setup;
+    let dataset = &batches.source.dataset;
     let targets = dataset.targets.as_ref().expect("a session has targets");
     let log = read_log(&folder.dir().join("log.jsonl"))?.lines;
     let (best, worst) = best_and_worst(predicted.losses.as_deref().unwrap_or_default(), CARDS);
-    let card = |at: &usize| card(session, &predicted.predictions[*at], feed.valid[*at]);
+    let card = |at: &usize| {
+        card(
+            &session.setup,
+            &predicted.predictions[*at],
+            batches.valid[*at],
+        )
+    };
     let remarks = log.iter().filter_map(|line| match line {
-        LogLine::Remark { text } => Some(text.clone()),
+        Event::Remark { text } => Some(text.clone()),
         _ => None,
     });
     Ok(RunPage {
         title: folder.dir().display().to_string(),
         facts: facts(session),
         metrics: metrics.clone(),
-        baseline: score_without_input(session, targets),
+        baseline: baseline_scores(&session.setup, targets),
         part: task.part().to_owned(),
         curves: crate::run::curves(&log),
-        details: Detail::new(task, targets, &feed.valid, &predicted.predictions),
+        details: Detail::new(task, targets, &batches.valid, &predicted.predictions),
         best: best.iter().map(card).collect(),
         worst: worst.iter().map(card).collect(),
         remarks: remarks.collect(),
@@ -145,18 +156,12 @@ fn page_of(
 }
 
 fn facts(session: &Session) -> Vec<(String, String)> {
-    let Session {
+    let Setup {
         config,
-        feed,
+        batches,
         plan,
-        network,
         ..
-    } = session;
-    let n_parameters = network
-        .parameters()
-        .iter()
-        .map(|p| p.shape.iter().product::<usize>())
-        .sum();
+    } = &session.setup;
     let mut facts = vec![
         ("target", config.target.names().join(", ")),
         (
@@ -174,12 +179,12 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         facts.push(("input", format!("{0} × {0} pixels", config.train.size)));
     }
     facts.extend([
-        ("parameters", number::count(n_parameters)),
-        ("training rows", number::count(feed.train.len())),
-        ("validation rows", number::count(feed.valid.len())),
+        ("parameters", number::count(session.state.n_numbers())),
+        ("training rows", number::count(batches.train.len())),
+        ("validation rows", number::count(batches.valid.len())),
         ("epochs", plan.epochs().to_string()),
         ("seed", config.train.seed.to_string()),
-        ("time", number::duration(session.progress.seconds)),
+        ("time", number::duration(session.state.progress.seconds)),
     ]);
     facts
         .into_iter()
@@ -187,18 +192,18 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         .collect()
 }
 
-fn card(session: &Session, prediction: &Option<Prediction>, position: usize) -> Card {
-    let dataset: &Arc<Dataset> = &session.feed.source.dataset;
+fn card(setup: &Setup, prediction: &Option<Prediction>, position: usize) -> Card {
+    let dataset: &Arc<Dataset> = &setup.batches.source.dataset;
     let source = &dataset.images[position];
     // A picture that cannot be shown leaves its card without one.
-    let picture = reads_image(session.config.model.arm)
+    let picture = reads_image(setup.config.model.arm)
         .then(|| decode(source, Some(CARD_SIDE)).ok())
         .flatten();
     let target = dataset
         .targets
         .as_ref()
         .map(|targets| TargetCell { targets, position });
-    let outcome = Outcome::new(&session.task, target, prediction.as_ref());
+    let outcome = Outcome::new(&setup.task, target, prediction.as_ref());
     let metadata = overlay::as_read(&dataset.metadata, position);
     Card::new(
         dataset.rows[position] + 1,
@@ -209,14 +214,17 @@ fn card(session: &Session, prediction: &Option<Prediction>, position: usize) -> 
     )
 }
 
-/// Scores of the one prediction that is best without looking at a row: the classes' shares, the mean value,
+/// Scores of the one prediction that is best without any input: the classes' shares, the mean value,
 /// the mean place of each point over the training rows.
-fn score_without_input(session: &Session, targets: &Targets) -> Metrics {
-    let Session {
-        task, feed, sizes, ..
-    } = session;
+fn baseline_scores(setup: &Setup, targets: &Targets) -> Metrics {
+    let Setup {
+        task,
+        batches,
+        sizes,
+        ..
+    } = setup;
     let share = |n: usize, of: usize| if of == 0 { 0.5 } else { n as f64 / of as f64 };
-    let numbers: Vec<f64> = match task {
+    let numbers: Vec<f64> = match &**task {
         Task::Class { counts, .. } => {
             let all = counts.iter().sum();
             counts.iter().map(|&n| share(n, all)).collect()
@@ -228,7 +236,7 @@ fn score_without_input(session: &Session, targets: &Targets) -> Metrics {
         Task::Regression { columns, .. } => task.decode(&vec![0.0; columns.len()]).numbers(),
         Task::Keypoints { columns, .. } => {
             let mut sums = vec![[0.0f64; 2]; columns.len()];
-            for &row in &feed.train {
+            for &row in &batches.train {
                 let (xy, mask) = task.encode(targets, row);
                 for (sum, (at, mask)) in sums.iter_mut().zip(xy.iter().zip(mask)) {
                     *sum = [sum[0] + f64::from(at * mask), sum[1] + f64::from(mask)];
@@ -241,8 +249,8 @@ fn score_without_input(session: &Session, targets: &Targets) -> Metrics {
     score(
         task,
         targets,
-        &feed.valid,
-        &vec![Some(prediction); feed.valid.len()],
+        &batches.valid,
+        &vec![Some(prediction); batches.valid.len()],
         sizes.as_deref(),
     )
 }

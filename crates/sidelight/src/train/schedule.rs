@@ -1,6 +1,6 @@
 //! How the learning rate and the momentum move from step to step.
 //!
-//! A [`Plan`] is the whole training as phases: the pretrained part frozen first, then everything. Rates are
+//! A [`TrainingPlan`] is the whole training as phases: the pretrained part frozen first, then everything. Rates are
 //! a function of the step alone, so a resumed run goes on where it was by its step number.
 
 use std::f64::consts::PI;
@@ -144,14 +144,14 @@ pub enum Backbone {
 
 /// The whole training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct TrainingPlan {
     /// In order; none is without epochs.
     pub phases: Vec<Phase>,
     /// Steps of every epoch.
     pub steps_per_epoch: usize,
 }
 
-impl Plan {
+impl TrainingPlan {
     /// Everything trains from the first step: nothing is pretrained.
     pub fn from_scratch(epochs: usize, rate: f64) -> Self {
         Self::new(vec![Phase {
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn fine_tune_is_fastais() {
         let reference: Value = serde_json::from_str(REFERENCE).unwrap();
-        let plan = Plan::fine_tune(1, 3, 2e-3).with_steps_per_epoch(8);
+        let plan = TrainingPlan::fine_tune(1, 3, 2e-3).with_steps_per_epoch(8);
         assert_eq!((plan.epochs(), plan.total_steps()), (4, 32));
         let steps = (0..4).flat_map(|epoch| (0..8).map(move |step| (epoch, step)));
         check(
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn several_frozen_epochs_come_to_rest_before_the_backbone_moves() {
-        let plan = Plan::fine_tune(5, 1, 2e-3).with_steps_per_epoch(8);
+        let plan = TrainingPlan::fine_tune(5, 1, 2e-3).with_steps_per_epoch(8);
         let rate = |epoch, step| plan.at(epoch, step).rate;
         assert!(rate(4, 7) < 2e-3 / 100.0, "{}", rate(4, 7));
         assert_eq!(rate(1, 2), 2e-3, "the peak, after a quarter");
@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn blocks_thaw_one_an_epoch_or_all_in_the_first_half() {
         let thawed = |epochs, n| {
-            let plan = Plan::fine_tune(1, epochs, 1e-3);
+            let plan = TrainingPlan::fine_tune(1, epochs, 1e-3);
             (0..=epochs)
                 .map(|epoch| plan.thawed(epoch, n))
                 .collect::<Vec<_>>()
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_plan_skips_phases_without_epochs() {
-        let plan = Plan::fine_tune(0, 2, 1e-3);
+        let plan = TrainingPlan::fine_tune(0, 2, 1e-3);
         assert_eq!(plan.phases.len(), 1);
         assert_eq!(plan.backbone(0), Backbone::Training);
     }

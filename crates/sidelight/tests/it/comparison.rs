@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use rand::Rng;
 use sidelight::Error;
@@ -79,8 +78,8 @@ impl<'a> Asked<'a> {
                 work: self.work,
                 cache: None,
                 ranks: Arc::clone(&self.ranks),
-                stop: &AtomicBool::new(false),
-                on_event: &mut |event| events.push(event),
+                stop: None,
+                on_event: Some(&mut |event| events.push(event)),
             },
         )
     }

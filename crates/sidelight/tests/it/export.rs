@@ -24,10 +24,8 @@ use sidelight::dataset::{Dataset, ImageSource, MetadataValues, Targets};
 use sidelight::export::{ImageInput, onnx, safetensors};
 use sidelight::image::cache::fitted;
 use sidelight::network::parameter::{ParameterSpec, Parameters, Start};
-use sidelight::network::{
-    Custom, CustomLayer, Layer, Node, Plan, Shape, Value, Walk, shape::At, weights,
-};
-use sidelight::predict::Model;
+use sidelight::network::{Custom, CustomLayer, Node, Shape, Value, Walk, shape::At, weights};
+use sidelight::predict::{Model, PredictOptions};
 use sidelight::task::{Prediction, Task};
 
 use crate::scenes::{config, dataset, first, stream};
@@ -363,7 +361,7 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
         let (model, rows) = model(&case);
         let graph = onnx(&model, case.image).unwrap();
         let checksum = checksum(&graph.to_string());
-        let predicted = model.predict(&rows, &mut |_, _| {}).unwrap();
+        let predicted = model.predict(&rows, PredictOptions::default()).unwrap();
         if let Some(dir) = &dir {
             let dir = dir.join(case.name);
             write_case(&dir, &case, &model, &rows);
@@ -393,7 +391,7 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
                 );
             }
             if let (Task::Class { names, .. }, Some(said)) =
-                (&model.task, golden.outputs.get("prediction"))
+                (&*model.task, golden.outputs.get("prediction"))
             {
                 let best = (0..ours.len())
                     .max_by(|&a, &b| ours[a].total_cmp(&ours[b]))
@@ -469,7 +467,7 @@ impl CustomLayer for Own {
 #[test]
 fn export_refuses_a_layer_that_it_cannot_know() {
     let (mut model, _) = model(&cases()[0]);
-    let own = Plan::leaf(Layer::Custom(Custom::new(Own)));
+    let own = Custom::new(Own).into();
     let own = Node::new(&own, "own", Start::Zeros, &Device::flex());
     model.network.root.children.push(("own".into(), own));
     let failed = onnx(&model, ImageInput::AnySize).unwrap_err();

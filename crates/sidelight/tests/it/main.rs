@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 mod comparison;
+mod examples;
 mod explain;
 mod export;
+mod links;
 mod models;
 mod options;
 mod ranks;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sidelight::Error;
 use sidelight::dataset::{ImageSource, MetadataValues};
-use sidelight::predict::{Model, evaluate};
+use sidelight::predict::{Model, PredictOptions, evaluate};
 
 use crate::scenes::{classes, config, dataset, first, noise, stream};
 use crate::training::{CLASS, run, session};
@@ -199,7 +199,7 @@ fn unseen_values_and_unreadable_images_are_counted_and_the_others_predicted() {
         },
     )];
     let mut data = dataset(images, columns, classes([true, false, true]));
-    let (metrics, found) = evaluate(&model, &data, &mut |_, _| {}).unwrap();
+    let (metrics, found) = evaluate(&model, &data, PredictOptions::default()).unwrap();
     assert_eq!(metrics.n, 2);
     assert_eq!(
         found
@@ -221,12 +221,12 @@ fn unseen_values_and_unreadable_images_are_counted_and_the_others_predicted() {
     data.targets = None;
     assert!(
         model
-            .predict(&data, &mut |_, _| {})
+            .predict(&data, PredictOptions::default())
             .unwrap()
             .losses
             .is_none()
     );
-    let failed = evaluate(&model, &data, &mut |_, _| {}).unwrap_err();
+    let failed = evaluate(&model, &data, PredictOptions::default()).unwrap_err();
     assert!(matches!(failed, Error::NoTargets { columns, .. } if columns == ["answer"]));
 }
 
@@ -242,9 +242,9 @@ fn a_rows_prediction_does_not_depend_on_its_batch() {
         vec![("site", MetadataValues::Categorical { names, codes })],
         classes([true; 5]),
     );
-    let whole = model.predict(&data, &mut |_, _| {}).unwrap();
+    let whole = model.predict(&data, PredictOptions::default()).unwrap();
     model.config.train.batch = 1;
-    let single = model.predict(&data, &mut |_, _| {}).unwrap();
+    let single = model.predict(&data, PredictOptions::default()).unwrap();
     for (a, b) in whole
         .losses
         .unwrap()

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sidelight::config::{Arm, Config, Sampling, Unfreeze};
 use sidelight::dataset::{Dataset, Targets};
-use sidelight::predict::{PredictOptions, evaluate_with};
+use sidelight::predict::{PredictOptions, evaluate};
 use sidelight::split::SplitRows;
 use sidelight::train::checkpoint::{Checkpoint, NamedValues};
-use sidelight::train::{Ended, Event, Journal, Session, fit};
+use sidelight::train::{Ended, Event, Session, TrainingLog, fit};
 
 use crate::scenes::{classes, config, first, png};
 use crate::training::{CLASS, assert_same, planted, random_config, resumed, run, session, squares};
@@ -20,8 +20,8 @@ fn stopped(session: Session, stop_at: usize, dir: &std::path::Path) -> Checkpoin
             stop.store(true, Ordering::Relaxed);
         }
     };
-    let mut journal = Journal::new(&mut watch, None, Some(dir.to_path_buf()));
-    let (_, ended) = fit(session, &mut journal, &stop).unwrap();
+    let mut log = TrainingLog::new(&mut watch).with_checkpoints(dir.to_path_buf());
+    let (_, ended) = fit(session, &mut log, &stop).unwrap();
     assert_eq!(ended, Ended::Stopped);
     Checkpoint::read(dir).unwrap().unwrap()
 }
@@ -38,7 +38,7 @@ fn survives_a_stop(what: impl FnOnce(&mut Config), stop_at: &[usize]) {
         let dir = folder.path().join("checkpoint");
         stopped(session(&config, &data, &split), stop_at, &dir);
         let session = resumed(&config, &data, &split, &dir);
-        assert_eq!(session.progress.total_step, stop_at);
+        assert_eq!(session.state.progress.total_step, stop_at);
         assert_same(&run(session), &whole);
     }
 }
@@ -56,25 +56,38 @@ fn several_batches_a_step_are_one_large_batch() {
         config.train.accumulate = accumulate;
         let mut session = session(&config, &data, &split);
         // Statistics of the batch would be of a smaller one: these norms use the running ones.
-        session.frozen = vec!["*.running_mean".into(), "*.running_var".into()];
+        session.setup.frozen = vec!["*.running_mean".into(), "*.running_var".into()];
         run(session)
     };
     let [large, small] = [(16, 1), (4, 4)].map(trained);
     // 30 rows in steps of at most 16: two an epoch, each 4 batches of at most 4.
     assert_eq!(
-        (large.plan.steps_per_epoch, large.progress.total_step),
+        (
+            large.setup.plan.steps_per_epoch,
+            large.state.progress.total_step
+        ),
         (2, 4)
     );
     assert_eq!(
-        (small.plan.steps_per_epoch, small.progress.total_step),
+        (
+            small.setup.plan.steps_per_epoch,
+            small.state.progress.total_step
+        ),
         (2, 4)
     );
-    assert_eq!((small.feed.batch, small.feed.batches_per_step()), (4, 4));
+    assert_eq!(
+        (
+            small.setup.batches.batch_size,
+            small.setup.batches.batches_per_step()
+        ),
+        (4, 4)
+    );
     for ((path, _, a), (_, _, b)) in large
+        .state
         .network
         .state_dict()
         .iter()
-        .zip(small.network.state_dict())
+        .zip(small.state.network.state_dict())
     {
         for (a, b) in a.iter().zip(b) {
             assert!((a - b).abs() < 1e-4, "{path}: {a} is not {b}");
@@ -124,10 +137,10 @@ fn the_moving_average_is_what_is_scored_and_kept() {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max)
     };
-    assert!(far(later.average.unwrap()) < 1e-6);
+    assert!(far(later.ema.unwrap()) < 1e-6);
     assert!(far(later.network) > 1e-4);
     let done = run(session(&config, &data, &split));
-    assert!(far(done.network.state_dict()) < 1e-6);
+    assert!(far(done.state.network.state_dict()) < 1e-6);
 }
 
 #[test]
@@ -167,7 +180,7 @@ fn balanced_sampling_draws_the_rare_class_as_often_as_the_other() {
         panic!("classes")
     };
     let rows = |epoch| -> Vec<usize> {
-        let batches = session.feed.training(epoch, 0);
+        let batches = session.setup.batches.training(epoch, 0);
         batches.flat_map(|batch| batch.unwrap().rows).collect()
     };
     let all: Vec<usize> = (0..10).flat_map(rows).collect();
@@ -193,8 +206,8 @@ fn blocks_near_the_image_thaw_last() {
     config.train.epochs = 4;
     config.train.unfreeze = Unfreeze::Gradual;
     let begun = session(&config, &data, &split);
-    let before = begun.network.state_dict();
-    let backbone = begun.network.backbone.clone();
+    let before = begun.state.network.state_dict();
+    let backbone = begun.state.network.backbone.clone();
     let folder = tempfile::tempdir().unwrap();
     // The third step of the first epoch in which the backbone learns.
     let after = stopped(begun, 4 + 3, &folder.path().join("checkpoint")).network;
@@ -279,7 +292,7 @@ fn pairs(n: usize) -> Dataset {
 }
 
 #[test]
-fn several_looks_at_points_come_back_to_where_they_are() {
+fn several_tta_passes_at_points_come_back_to_where_they_are() {
     let data = pairs(120);
     let split = first(96, &data);
     let mut config = config(
@@ -293,18 +306,18 @@ fn several_looks_at_points_come_back_to_where_they_are() {
         ..Default::default()
     };
     let model = run(session(&config, &data, &split)).into_model();
-    let error = |looks| {
+    let error = |tta_passes| {
         let options = PredictOptions {
-            looks,
+            tta_passes,
             ..PredictOptions::default()
         };
-        let (metrics, predicted) = evaluate_with(&model, &data, options, &mut |_, _| {}).unwrap();
+        let (metrics, predicted) = evaluate(&model, &data, options).unwrap();
         (metrics.get("mean_px").unwrap(), predicted.predictions)
     };
     let (plain, once) = error(1);
     let (looked, eight) = error(8);
     assert_ne!(once, eight);
-    assert_eq!(eight, error(8).1, "the same looks every time");
+    assert_eq!(eight, error(8).1, "the same passes every time");
     // A point that stayed mirrored, or kept its partner's place, would be off by about 5 pixels in the mean.
     assert!(
         looked < plain + 0.5 && looked < 2.5,
@@ -313,18 +326,18 @@ fn several_looks_at_points_come_back_to_where_they_are() {
 }
 
 #[test]
-fn several_looks_have_the_mean_of_their_probabilities() {
+fn several_tta_passes_have_the_mean_of_their_probabilities() {
     let (data, _) = planted(24);
     let split = first(16, &data);
     let mut config = random_config();
     config.train.epochs = 1;
     let model = run(session(&config, &data, &split)).into_model();
-    let predict = |looks| {
+    let predict = |tta_passes| {
         let options = PredictOptions {
-            looks,
+            tta_passes,
             ..PredictOptions::default()
         };
-        let all = model.predict_with(&data, options, &mut |_, _| {}).unwrap();
+        let all = model.predict(&data, options).unwrap();
         let probability = |prediction: &Option<sidelight::task::Prediction>| match prediction {
             Some(sidelight::task::Prediction::Class { probabilities }) => probabilities[0],
             other => panic!("{other:?}"),
@@ -336,22 +349,22 @@ fn several_looks_have_the_mean_of_their_probabilities() {
     };
     let (one, two, three) = (predict(1), predict(2), predict(3));
     assert_ne!(one, two);
-    // What the third look adds alone, 3 · mean of three − 2 · mean of two, is a probability too.
+    // What the third pass adds alone, 3 · mean of three − 2 · mean of two, is a probability too.
     for (two, three) in two.iter().zip(three) {
         let third = 3.0 * three - 2.0 * two;
         assert!((-1e-5..=1.0 + 1e-5).contains(&third), "{third}");
     }
-    let plain = model.predict(&data, &mut |_, _| {}).unwrap();
+    let plain = model.predict(&data, PredictOptions::default()).unwrap();
     assert_eq!(plain.predictions.len(), one.len());
-    // Nothing changes at random: every look is the first.
+    // Nothing changes at random: every pass is the first.
     let mut still = model.clone();
     still.config.augment.probability = 0.0;
     still.config.augment.flip = Some(false);
     let options = PredictOptions {
-        looks: 3,
+        tta_passes: 3,
         ..PredictOptions::default()
     };
-    let again = still.predict_with(&data, options, &mut |_, _| {}).unwrap();
+    let again = still.predict(&data, options).unwrap();
     for (a, b) in plain.predictions.iter().zip(&again.predictions) {
         assert_eq!(a, b);
     }

@@ -7,10 +7,10 @@ use rand::Rng;
 use sidelight::Error;
 use sidelight::config::Config;
 use sidelight::dataset::{Dataset, ImageSource, MetadataValues};
-use sidelight::ranks::{Alone, Ranks, Threads, met_alone};
+use sidelight::ranks::{Alone, Ranks, Threads, as_collective_error};
 use sidelight::split::SplitRows;
 use sidelight::train::checkpoint::{Checkpoint, Division};
-use sidelight::train::{Ended, Event, FeatureCache, Journal, Session, fit};
+use sidelight::train::{Ended, Event, FeatureCache, Session, TrainingLog, fit};
 
 use crate::scenes::{classes, config, dataset, first, noise, stream};
 use crate::training::{CLASS, session};
@@ -70,17 +70,21 @@ fn train(
         }
     };
     let to = dir.filter(|_| ranks.is_first()).map(Into::into);
-    let (session, ended) = fit(session, &mut Journal::new(&mut on_event, None, to), &stop)?;
+    let (session, ended) = fit(
+        session,
+        &mut TrainingLog::new(&mut on_event).with_checkpoints(to),
+        &stop,
+    )?;
     if stop_at > 0 {
         assert_eq!(ended, Ended::Stopped);
-        assert_eq!(session.progress.total_step, stop_at);
+        assert_eq!(session.state.progress.total_step, stop_at);
     }
     ranks.wait();
     Ok(session)
 }
 
 fn learned(session: &Session) -> Learned {
-    let numbers = session.network.state_dict().into_iter();
+    let numbers = session.state.network.state_dict().into_iter();
     let (predicted, _) = session.predict_validation().unwrap();
     (
         numbers.map(|(path, _, values)| (path, values)).collect(),
@@ -165,10 +169,10 @@ fn a_rank_without_rows_counts_for_nothing() {
         let mut session = session(&config, &rows.0, &rows.1);
         let division = Division { step: 3, ranks: 1 };
         session.divide(Arc::clone(&ranks), division);
-        assert_eq!(session.feed.batches_per_step(), 1);
+        assert_eq!(session.setup.batches.batches_per_step(), 1);
         let mut ignore = |_| {};
-        let mut journal = Journal::new(&mut ignore, None, None);
-        let (session, _) = fit(session, &mut journal, &AtomicBool::new(false)).unwrap();
+        let mut log = TrainingLog::new(&mut ignore);
+        let (session, _) = fit(session, &mut log, &AtomicBool::new(false)).unwrap();
         learned(&session)
     });
     assert_near(&found[3], &expected, |_| true);
@@ -225,14 +229,14 @@ fn features_are_shared_out_and_kept_for_the_next_run() {
             let mut session = session(&config, &rows.0, &rows.1);
             let division = Division { step: 10, ranks: 1 };
             session.divide(Arc::clone(&ranks), division);
-            session.feed.cache = Some(FeatureCache {
+            session.setup.batches.cache = Some(FeatureCache {
                 dir: folder.path().to_path_buf(),
                 max_bytes: 1 << 20,
             });
             let mut ignore = |_| {};
-            let mut journal = Journal::new(&mut ignore, None, None);
-            let (session, _) = fit(session, &mut journal, &AtomicBool::new(false)).unwrap();
-            assert!(session.feed.has_features());
+            let mut log = TrainingLog::new(&mut ignore);
+            let (session, _) = fit(session, &mut log, &AtomicBool::new(false)).unwrap();
+            assert!(session.setup.batches.has_features());
             learned(&session)
         });
         for found in &found {
@@ -258,7 +262,7 @@ fn a_run_goes_on_with_another_number_of_ranks() {
     for (n, stop_at) in [(2, 6), (4, 0)] {
         let found = Threads::run(n, |ranks| {
             let session = train(&ranks, &config, &rows, Some(&dir), stop_at).unwrap();
-            assert_eq!(session.division, Division { step: 10, ranks: 1 });
+            assert_eq!(session.setup.division, Division { step: 10, ranks: 1 });
             learned(&session)
         });
         if stop_at == 0 {
@@ -279,7 +283,7 @@ fn a_rank_that_fails_alone_names_itself() {
     let failed = std::panic::catch_unwind(|| {
         Threads::run(2, |ranks| {
             if let Err(error) = train(&ranks, &config, &rows, None, 0) {
-                let text = sidelight::error::in_full(&met_alone(&*ranks, error));
+                let text = sidelight::error::in_full(&as_collective_error(&*ranks, error));
                 panic!("{text}");
             }
         })
@@ -301,10 +305,10 @@ fn a_rate_is_scaled_by_the_number_of_ranks_where_that_is_asked_for() {
         let config = plain(10, &format!("epochs = 1\nscale_rate = \"{scale}\""));
         let found = Threads::run(4, |ranks| {
             let mut session = session(&config, &rows.0, &rows.1);
-            let before = session.plan.at(0, 0).rate;
+            let before = session.setup.plan.at(0, 0).rate;
             session.share_out(ranks);
-            assert_eq!(session.plan.steps_per_epoch, 1);
-            session.plan.at(0, 0).rate / before
+            assert_eq!(session.setup.plan.steps_per_epoch, 1);
+            session.setup.plan.at(0, 0).rate / before
         });
         assert_eq!(found, [factor; 4]);
     }

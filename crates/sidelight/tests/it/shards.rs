@@ -89,8 +89,8 @@ fn run_with(
             existing,
             cache,
             ranks: std::sync::Arc::new(sidelight::ranks::Alone),
-            stop: &stop,
-            on_event: &mut on_event,
+            stop: Some(&stop),
+            on_event: Some(&mut on_event),
         },
     )
 }
@@ -213,7 +213,7 @@ fn a_blank_in_the_place_of_a_record_counts_nothing() {
     let blanks: Vec<usize> = (0..predicted.predictions.len())
         .filter(|place| predicted.predictions[*place].is_none())
         .collect();
-    let at = session.feed.valid.iter().position(|row| *row == 7);
+    let at = session.setup.batches.valid.iter().position(|row| *row == 7);
     let losses = predicted.losses.as_ref().unwrap();
     match at {
         Some(at) => {
@@ -226,15 +226,18 @@ fn a_blank_in_the_place_of_a_record_counts_nothing() {
             assert!((sum / n - loss).abs() < 1e-5, "{} is not {loss}", sum / n);
         }
         None => {
-            let batches = session.feed.training(0, 0).map(Result::unwrap);
+            let batches = session.setup.batches.training(0, 0).map(Result::unwrap);
             let masks = batches.map(|batch| {
                 let (_, mask) = batch.targets.unwrap();
                 mask.sum().into_scalar::<f32>()
             });
-            assert_eq!(masks.sum::<f32>() as usize, session.feed.train.len() - 1);
+            assert_eq!(
+                masks.sum::<f32>() as usize,
+                session.setup.batches.train.len() - 1
+            );
         }
     }
-    assert_eq!(session.feed.unreadable.as_ref().unwrap().len(), 1);
+    assert_eq!(session.setup.batches.unreadable.as_ref().unwrap().len(), 1);
 }
 
 #[test]

@@ -117,3 +117,66 @@ fn every_fusion_says_where_it_comes_from() {
     }
     assert!(n >= 8, "{n}");
 }
+
+/// All Rust sources of the workspace.
+fn all_sources() -> Vec<(PathBuf, String)> {
+    let (mut found, mut folders) = (Vec::new(), vec![root()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_invariant_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("../ARCHITECTURE.md")).unwrap();
+    let section = text.split("## Invariants").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let sources = all_sources();
+    let exists = |name: &str| {
+        let function = format!("fn {name}");
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        sources
+            .iter()
+            .any(|(_, code)| code.split(&function).skip(1).any(ends))
+    };
+    for invariant in section.lines().filter(|line| line.starts_with("- **")) {
+        let (_, tests) = invariant
+            .split_once("*Test")
+            .unwrap_or_else(|| panic!("no test holds this: {invariant}"));
+        let names = tests.split('`').skip(1).step_by(2);
+        for name in names.filter(|name| name.contains('_')) {
+            assert!(exists(name), "there is no test `{name}`: {invariant}");
+        }
+    }
+}
+
+/// Nothing that lives as long as the program: what a function reads, it is given.
+#[test]
+fn nothing_is_global() {
+    let crates = [
+        "sidelight-data",
+        "sidelight-evidence",
+        "sidelight-report",
+        "sidelight",
+    ];
+    for (path, text) in all_sources() {
+        let of_library = crates
+            .iter()
+            .any(|name| path.starts_with(root().join(name).join("src")));
+        for line in text.lines().filter(|_| of_library).map(str::trim_start) {
+            let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+            let line = line.strip_prefix("pub ").unwrap_or(line);
+            let is_global = line.starts_with("static ") || line.starts_with("thread_local!");
+            assert!(!is_global, "{}: {line}", path.display());
+        }
+    }
+}

@@ -8,17 +8,17 @@ use burn::tensor::Device;
 use rand::Rng;
 use sidelight::config::{Arm, Config};
 use sidelight::dataset::{Dataset, MetadataValues, Targets};
-use sidelight::predict::{Model, evaluate};
+use sidelight::predict::{Model, PredictOptions, evaluate};
 use sidelight::split::SplitRows;
 use sidelight::train::checkpoint::Checkpoint;
-use sidelight::train::{Ended, Event, FeatureCache, Journal, Session, fit};
+use sidelight::train::{Ended, Event, FeatureCache, Session, TrainingLog, fit};
 
 use crate::scenes::{classes, config, dataset, first, noise, png, stream};
 
 pub(crate) const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
 
 pub(crate) fn session(config: &Config, dataset: &Dataset, split: &SplitRows) -> Session {
-    Session::of(
+    Session::from_rows(
         config,
         dataset.clone(),
         split.clone(),
@@ -32,7 +32,7 @@ pub(crate) fn run(session: Session) -> Session {
     let mut ignore = |_| {};
     let (session, ended) = fit(
         session,
-        &mut Journal::new(&mut ignore, None, None),
+        &mut TrainingLog::new(&mut ignore),
         &AtomicBool::new(false),
     )
     .unwrap();
@@ -100,6 +100,7 @@ fn a_planted_column_is_found_and_a_shuffled_one_is_not() {
 fn bits(session: &Session) -> Vec<(String, Vec<u32>)> {
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
     session
+        .state
         .network
         .state_dict()
         .into_iter()
@@ -112,7 +113,7 @@ pub(crate) fn assert_same(a: &Session, b: &Session) {
         assert_eq!(path, other);
         assert_eq!(a, b, "`{path}` differs");
     }
-    assert_eq!(a.progress.best, b.progress.best);
+    assert_eq!(a.state.progress.best, b.state.progress.best);
 }
 
 /// Augmentation, dropout, order: everything random is on.
@@ -125,7 +126,7 @@ pub(crate) fn random_config() -> Config {
 pub(crate) fn resumed(config: &Config, data: &Dataset, split: &SplitRows, dir: &Path) -> Session {
     let mut session = session(config, data, split);
     let checkpoint = Checkpoint::read(dir).unwrap().unwrap();
-    checkpoint.check(config, &session.rows, dir).unwrap();
+    checkpoint.check(config, &session.setup.rows, dir).unwrap();
     session.resume(checkpoint).unwrap();
     session
 }
@@ -147,11 +148,11 @@ fn a_run_that_was_stopped_goes_on_to_the_same_bits() {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        let mut journal = Journal::new(&mut watch, None, Some(dir.clone()));
-        let (_, ended) = fit(session(&config, &data, &split), &mut journal, &stop).unwrap();
+        let mut log = TrainingLog::new(&mut watch).with_checkpoints(dir.clone());
+        let (_, ended) = fit(session(&config, &data, &split), &mut log, &stop).unwrap();
         assert_eq!(ended, Ended::Stopped);
         let session = resumed(&config, &data, &split, &dir);
-        assert_eq!(session.progress.total_step, stop_at);
+        assert_eq!(session.state.progress.total_step, stop_at);
         assert_same(&run(session), &whole);
     }
 }
@@ -173,17 +174,21 @@ fn a_run_that_crashed_goes_on_from_its_last_checkpoint_to_the_same_bits() {
                 "the power fails"
             )
         };
-        let mut journal = Journal::new(&mut watch, None, Some(dir.clone()));
+        let mut log = TrainingLog::new(&mut watch).with_checkpoints(dir.clone());
         fit(
             session(&config, &data, &split),
-            &mut journal,
+            &mut log,
             &AtomicBool::new(false),
         )
         .unwrap();
     });
     assert!(crash.is_err());
     let session = resumed(&config, &data, &split, &dir);
-    assert!(session.progress.total_step < 8, "{:?}", session.progress);
+    assert!(
+        session.state.progress.total_step < 8,
+        "{:?}",
+        session.state.progress
+    );
     assert_same(&run(session), &whole);
 }
 
@@ -206,7 +211,7 @@ fn meaningless(frozen_epochs: usize) -> (Config, Dataset, SplitRows) {
 fn what_was_pretrained_begins_to_learn_from_the_best_frozen_epoch() {
     let (config, data, split) = meaningless(12);
     let session_of = || session(&config, &data, &split);
-    let frozen_steps = 12 * session_of().plan.steps_per_epoch;
+    let frozen_steps = 12 * session_of().setup.plan.steps_per_epoch;
     let folder = tempfile::tempdir().unwrap();
     let stopped = |step: usize| {
         let dir = folder.path().join(format!("{step}"));
@@ -216,8 +221,8 @@ fn what_was_pretrained_begins_to_learn_from_the_best_frozen_epoch() {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        let mut journal = Journal::new(&mut watch, None, Some(dir.clone()));
-        fit(session_of(), &mut journal, &stop).unwrap();
+        let mut log = TrainingLog::new(&mut watch).with_checkpoints(dir.clone());
+        fit(session_of(), &mut log, &stop).unwrap();
         Checkpoint::read(&dir).unwrap().unwrap()
     };
     let (last, begun) = (stopped(frozen_steps), stopped(frozen_steps + 1));
@@ -262,14 +267,14 @@ fn patience_ends_the_frozen_epochs_but_not_what_follows_them() {
             epochs.push(epoch);
         }
     };
-    let mut journal = Journal::new(&mut watch, None, None);
+    let mut log = TrainingLog::new(&mut watch);
     let (_, ended) = fit(
         session(&config, &data, &split),
-        &mut journal,
+        &mut log,
         &AtomicBool::new(false),
     )
     .unwrap();
-    drop(journal);
+    drop(log);
     assert_eq!(ended, Ended::Finished);
     assert!(epochs.len() < 25, "{epochs:?}");
     assert_eq!(epochs[epochs.len() - 2..], [31, 32]);
@@ -292,10 +297,10 @@ fn features_of_a_frozen_backbone_are_what_the_whole_network_says() {
     let mut config = config(CLASS, "epochs = 2\nfreeze = true\n");
     config.model.dropout = 0.0;
     let session = run(session(&config, &data, &split));
-    assert!(session.feed.has_features());
+    assert!(session.setup.batches.has_features());
     let (from_features, _) = session.predict_validation().unwrap();
     let model = session.into_model();
-    let whole = model.predict(&data, &mut |_, _| {}).unwrap();
+    let whole = model.predict(&data, PredictOptions::default()).unwrap();
     for (a, b) in from_features
         .predictions
         .iter()
@@ -320,7 +325,7 @@ fn features_kept_on_disk_change_nothing_but_the_time() {
     let folder = tempfile::tempdir().unwrap();
     let cached = |config: &Config, n_train: usize| {
         let mut session = session(config, &data, &first(n_train, &data));
-        session.feed.cache = Some(FeatureCache {
+        session.setup.batches.cache = Some(FeatureCache {
             dir: folder.path().to_path_buf(),
             max_bytes: 1 << 20,
         });
@@ -354,8 +359,8 @@ fn a_saved_model_predicts_the_same_and_scores_the_same() {
     let folder = tempfile::tempdir().unwrap();
     model.save(folder.path()).unwrap();
     let loaded = Model::load(folder.path()).unwrap();
-    let (metrics, before) = evaluate(&model, &data, &mut |_, _| {}).unwrap();
-    let (again, after) = evaluate(&loaded, &data, &mut |_, _| {}).unwrap();
+    let (metrics, before) = evaluate(&model, &data, PredictOptions::default()).unwrap();
+    let (again, after) = evaluate(&loaded, &data, PredictOptions::default()).unwrap();
     assert_eq!(before.predictions, after.predictions);
     assert_eq!(metrics, again);
     assert!(before.problems.is_empty());

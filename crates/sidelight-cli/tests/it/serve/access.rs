@@ -1,15 +1,17 @@
 //! Who may ask.
 
+use axum::http::Request;
 use serde_json::json;
 
-use super::client::{Server, row};
+use super::client::row;
 use super::runs::runs;
+use super::site::Site;
 
 #[test]
 fn with_a_token_only_the_page_and_the_health_are_open() {
     let folder = runs();
     folder.write("token.txt", "s3cret-token\n");
-    let server = Server::start(folder, "runs/a --token-file token.txt");
+    let server = Site::open(folder, "runs/a --token-file token.txt");
     for open in ["/", "/page.css", "/page.js", "/healthz"] {
         assert_eq!(server.get(open).status, 200, "{open}");
     }
@@ -30,8 +32,8 @@ fn with_a_token_only_the_page_and_the_health_are_open() {
     let request = row(&folder.read_bytes("1.png"), &json!({}));
     assert_eq!(server.post("/v1/predict", &request).status, 401);
     let with = |token: &str| {
-        let head = format!("GET /v1/schema HTTP/1.1\r\nauthorization: Bearer {token}\r\n");
-        server.ask(&head, b"").status
+        let head = Request::get("/v1/schema").header("authorization", format!("Bearer {token}"));
+        server.ask(head, b"").status
     };
     assert_eq!(
         (with("s3cret-token"), with("s3cret-toke"), with("")),
@@ -42,19 +44,19 @@ fn with_a_token_only_the_page_and_the_health_are_open() {
 #[test]
 fn other_origins_may_ask_only_where_they_are_allowed() {
     let folder = runs();
-    let asks = |server: &Server| {
-        let head = "GET /v1/models HTTP/1.1\r\norigin: https://example.org\r\n";
+    let asks = |server: &Site| {
+        let head = Request::get("/v1/models").header("origin", "https://example.org");
         server
             .ask(head, b"")
             .head
             .contains("access-control-allow-origin")
     };
-    assert!(!asks(&Server::start(folder, "runs/a")));
-    assert!(asks(&Server::start(
+    assert!(!asks(&Site::open(folder, "runs/a")));
+    assert!(asks(&Site::open(
         folder,
         "runs/a --allow-origin https://example.org"
     )));
-    assert!(!asks(&Server::start(
+    assert!(!asks(&Site::open(
         folder,
         "runs/a --allow-origin https://example.com"
     )));
@@ -67,7 +69,10 @@ fn what_cannot_be_served_is_said_at_once() {
     for (line, expected) in [
         ("serve runs/nowhere", "nowhere"),
         ("serve runs/a runs/a", "two models are named `a`"),
-        ("serve runs/a --token-file short.txt", "holds no token"),
+        (
+            "serve runs/a --token-file short.txt",
+            "does not hold a token",
+        ),
         (
             "serve runs/a --allow-origin example.org",
             "is not an origin",

@@ -1,4 +1,5 @@
-//! A server that was started for a test, and what asks it: HTTP written by hand, so that it can be wrong.
+//! A server that was started for a test, and what asks it: HTTP written by hand, so that it can be slow or wrong.
+//! What needs no socket asks a [`super::site::Site`].
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -41,6 +42,17 @@ impl Answer {
             .unwrap_or_else(|| panic!("{self:?}"))
             .to_owned()
     }
+}
+
+/// Checks that a request was refused with one of these statuses, and a message that says something and not too much.
+pub(crate) fn assert_refused(what: &str, answer: &Answer, expected: &[u16]) {
+    assert!(expected.contains(&answer.status), "{what}: {answer:?}");
+    let message = answer.error();
+    assert!((5..400).contains(&message.len()), "{what}: {message}");
+    assert!(
+        !message.contains("/root") && !message.contains("panicked"),
+        "{what}: {message}"
+    );
 }
 
 impl Server {

@@ -41,7 +41,10 @@ fn what_was_taken_on_before_the_end_is_answered() {
     }
     let (code, said) = server.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("all that was asked is answered"), "{said}");
+    assert!(
+        said.contains("all accepted requests were answered"),
+        "{said}"
+    );
 }
 
 #[test]

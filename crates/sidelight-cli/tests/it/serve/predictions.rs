@@ -4,8 +4,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Server, form, row};
+use super::client::{Answer, form, row};
 use super::runs::runs;
+use super::site::Site;
 use crate::folder::Folder;
 
 /// What `sidelight predict` writes for a run and a table.
@@ -41,7 +42,7 @@ fn requests(folder: &Folder, table: &str, columns: &[&str]) -> Vec<Value> {
 }
 
 /// All at once, in order.
-fn at_once(server: &Server, path: &str, requests: &[Value]) -> Vec<Answer> {
+fn at_once(server: &Site, path: &str, requests: &[Value]) -> Vec<Answer> {
     thread::scope(|scope| {
         let asked: Vec<_> = requests
             .iter()
@@ -94,7 +95,7 @@ fn columns(prediction: &Value) -> Vec<(String, Value)> {
 #[test]
 fn a_row_is_predicted_to_the_bit_as_the_command_predicts_it() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a runs/alone runs/tree runs/spots");
+    let server = Site::open(folder, "runs/a runs/alone runs/tree runs/spots");
     let all = [
         ("a", "houses.csv", &["beds", "tree"][..]),
         ("alone", "houses.csv", &["beds", "tree"]),
@@ -129,7 +130,7 @@ fn a_row_is_predicted_to_the_bit_as_the_command_predicts_it() {
 #[test]
 fn a_form_says_the_same_as_json() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a");
+    let server = Site::open(folder, "runs/a");
     let image = folder.read_bytes("3.png");
     let of_json = server.post(
         "/v1/predict",
@@ -166,7 +167,7 @@ fn a_form_says_the_same_as_json() {
 #[test]
 fn what_training_had_not_seen_is_predicted_and_said() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a runs/alone");
+    let server = Site::open(folder, "runs/a runs/alone");
     let image = folder.read_bytes("0.png");
     let answer = server.post(
         "/v1/predict",
@@ -189,7 +190,7 @@ fn what_training_had_not_seen_is_predicted_and_said() {
 #[test]
 fn a_bad_request_in_a_batch_fails_alone() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a");
+    let server = Site::open(folder, "runs/a");
     let good = row(
         &folder.read_bytes("5.png"),
         &json!({"beds": 1, "tree": "oak"}),
@@ -227,16 +228,16 @@ fn a_bad_request_in_a_batch_fails_alone() {
 fn rows_that_are_taken_on_together_are_predicted_together_and_nobody_waits_for_nobody() {
     let folder = runs();
     // Waiting would end in a refusal after 20 s.
-    let server = Server::start(folder, "runs/a --batch-wait 60000 --timeout 20");
+    let server = Site::open(folder, "runs/a --batch-wait 60000 --timeout 20");
     let good = row(&folder.read_bytes("5.png"), &json!({"beds": 1}));
     let list = json!([good, good, good, good, good]);
     assert_eq!(server.post("/v1/predict", &list).status, 200);
     assert_eq!(server.post("/v1/predict", &good).status, 200);
     let text = server.get("/metrics").body;
     for line in [
-        "sidelight_batch_rows_bucket{model=\"a\",le=\"4\"} 1",
+        "sidelight_batch_rows_bucket{le=\"4.0\",model=\"a\"} 1",
         "sidelight_batch_rows_count{model=\"a\"} 2",
-        "sidelight_batch_rows_sum{model=\"a\"} 6",
+        "sidelight_batch_rows_sum{model=\"a\"} 6.0",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
@@ -245,7 +246,7 @@ fn rows_that_are_taken_on_together_are_predicted_together_and_nobody_waits_for_n
 #[test]
 fn a_full_queue_refuses_and_goes_on() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a --queue 1");
+    let server = Site::open(folder, "runs/a --queue 1");
     let good = row(&folder.read_bytes("5.png"), &json!({"beds": 1}));
     let answers = at_once(&server, "/v1/explain", &vec![good.clone(); 32]);
     for answer in &answers {
@@ -265,7 +266,7 @@ fn a_full_queue_refuses_and_goes_on() {
 #[test]
 fn a_prediction_is_explained() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a runs/alone runs/spots");
+    let server = Site::open(folder, "runs/a runs/alone runs/spots");
     let request = row(
         &folder.read_bytes("5.png"),
         &json!({"beds": 1, "tree": "oak"}),
@@ -319,7 +320,7 @@ fn a_prediction_is_explained() {
 #[test]
 fn the_schema_says_what_a_row_may_say() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a other=runs/tree");
+    let server = Site::open(folder, "runs/a other=runs/tree");
     assert_eq!(server.get("/v1/models").json(), json!(["a", "other"]));
     let schema = server.get("/v1/schema").json();
     let columns = &schema["properties"]["metadata"]["properties"];
@@ -351,7 +352,7 @@ fn the_schema_says_what_a_row_may_say() {
 #[test]
 fn metrics_count_requests_and_rows() {
     let folder = runs();
-    let server = Server::start(folder, "runs/a");
+    let server = Site::open(folder, "runs/a");
     let good = row(&folder.read_bytes("5.png"), &json!({}));
     server.post("/v1/predict", &json!([good, good, good]));
     server.post("/v1/predict", &good);
@@ -362,7 +363,7 @@ fn metrics_count_requests_and_rows() {
         "sidelight_requests_total{route=\"/v1/predict\",status=\"200\"} 2",
         "sidelight_requests_total{route=\"/v1/predict\",status=\"422\"} 1",
         "sidelight_requests_total{route=\"none\",status=\"404\"} 1",
-        "sidelight_batch_rows_sum{model=\"a\"} 4",
+        "sidelight_batch_rows_sum{model=\"a\"} 4.0",
         "sidelight_queue_rows{model=\"a\"} 0",
     ] {
         assert!(

@@ -9,8 +9,8 @@ use crate::conv::Words;
 use crate::parallel::SharedMut;
 use crate::parallel::piece;
 use crate::scratch;
-use crate::simd::{Kernel, Simd};
-use crate::tile::{self, Run, Start};
+use crate::simd::{Kernel, Simd, kernel};
+use crate::tile::{Pixels, Run, Start, sum_over_pixels};
 use std::ops::Range;
 
 /// Some blocks of pixels, panels of output channels and rows of taps.
@@ -25,79 +25,52 @@ pub(super) struct Unit<'a> {
     pub(super) panel_len: usize,
 }
 
-impl Kernel for &Unit<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let of = self.of;
+kernel! {
+    pub(super) fn run_unit<'a>(s: S, unit: &'a Unit<'a>) {
+        let of = unit.of;
         let width = 2 * S::LANES;
         let total = of.batch * of.rows.count;
-        let row_words = if of.words == Words::Pairs {
-            of.cols.count.div_ceil(2)
-        } else {
-            of.cols.count
-        };
+        let is_paired = of.words == Words::Pairs;
+        let row_words = if is_paired { of.cols.count.div_ceil(2) } else { of.cols.count };
         let panel_words = of.lines * row_words * width;
-        let mut gradient = scratch::take(self.panels.len() * panel_words);
-        let mut pairs = scratch::take(self.pair_words(of.lines, row_words));
+        let mut gradient = scratch::take(unit.panels.len() * panel_words);
+        let mut pairs = scratch::take(unit.pair_words(of.lines, row_words));
         let mut runs = Vec::new();
-        for block in self.blocks.clone() {
+        for block in unit.blocks.clone() {
             let lines = block * of.lines..((block + 1) * of.lines).min(total);
-            let start = if block == self.blocks.start {
-                Start::Zero
-            } else {
-                Start::Stored
-            };
-            for (i, panel) in self.panels.clone().enumerate() {
+            let start = if block == unit.blocks.start { Start::Zero } else { Start::Stored };
+            for (i, panel) in unit.panels.clone().enumerate() {
                 let to = &mut gradient[i * panel_words..][..lines.len() * row_words * width];
-                s.kernel(PackGradient {
-                    of,
-                    lines: lines.clone(),
-                    first: panel * width,
-                    to,
-                });
+                s.kernel(pack_gradient(of, lines.clone(), panel * width, to));
             }
             for tap_x in 0..of.cols.taps {
-                if of.words == Words::Pairs {
-                    s.kernel(PackPairs {
-                        of,
-                        tap_x,
-                        lines: lines.clone(),
-                        row_words,
-                        to: &mut pairs,
-                    });
+                if is_paired {
+                    s.kernel(pack_pairs(of, tap_x, lines.clone(), row_words, &mut pairs));
                 }
-                for tap_y in self.tap_rows.clone() {
-                    let (x, step) = if of.words == Words::Pairs {
+                for tap_y in unit.tap_rows.clone() {
+                    let (x, step) = if is_paired {
                         of.pair_runs(tap_y, lines.clone(), row_words, &mut runs);
                         (pairs.as_ptr(), of.channels)
                     } else {
                         of.runs(tap_y, tap_x, lines.clone(), &mut runs);
-                        (
-                            of.x.as_ptr().wrapping_add(of.first_channel),
-                            of.cols.stride * of.input[2],
-                        )
+                        let x = of.x.as_ptr().wrapping_add(of.first_channel);
+                        (x, of.cols.stride * of.input[2])
                     };
-                    for (i, panel) in self.panels.clone().enumerate() {
+                    for (i, panel) in unit.panels.clone().enumerate() {
                         let columns = (of.columns - panel * width).min(width);
                         let row = (tap_y * of.cols.taps + tap_x) * of.channels;
-                        let tiles = Tiles {
-                            of,
+                        let at = unit.offset + panel * unit.panel_len + row * width;
+                        let pixels = Pixels {
                             x,
                             step,
                             runs: &runs,
                             gradient: gradient[i * panel_words..].as_ptr(),
                             // SAFETY: the panel's sums lie inside those of the group; this unit alone has this panel
                             // and row of taps.
-                            sums: unsafe {
-                                self.sums
-                                    .0
-                                    .add(self.offset + panel * self.panel_len + row * width)
-                            },
-                            columns,
+                            sums: unsafe { unit.sums.0.add(at) },
                             start,
                         };
-                        s.kernel(tiles);
+                        s.kernel(sum_tiles(of.channels, pixels, columns));
                     }
                 }
             }
@@ -118,71 +91,36 @@ impl Unit<'_> {
     }
 }
 
-/// All tiles of input channels for one tap and one panel.
-struct Tiles<'a> {
-    of: &'a Gradient<'a>,
-    x: *const f32,
-    step: usize,
-    runs: &'a [Run],
-    gradient: *const f32,
-    sums: *mut f32,
-    columns: usize,
-    start: Start,
-}
-
-impl Kernel for Tiles<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Tiles {
-            of,
-            x,
-            step,
-            runs,
-            gradient,
-            sums,
-            columns,
-            start,
-        } = self;
-        let tiles = of.channels.div_ceil(S::ROWS);
+kernel! {
+    /// All tiles of input channels for one tap and one panel; `pixels` are those of the first channel.
+    fn sum_tiles<'a>(s: S, channels: usize, pixels: Pixels<'a>, columns: usize) {
+        let tiles = channels.div_ceil(S::ROWS);
         for tile in 0..tiles {
-            let channels = piece(of.channels, tiles, tile);
-            // SAFETY: `runs` stay inside the image for this tap, inside the pairs, or inside the unfolded copy, whose
+            let channels = piece(channels, tiles, tile);
+            // SAFETY: the runs stay inside the image for this tap, inside the pairs, or inside the unfolded copy, whose
             // rows hold whole kernels; channels and sums are this unit's.
             unsafe {
-                let pixels = tile::Pixels {
-                    x: x.add(channels.start),
-                    step,
-                    runs,
-                    gradient,
-                    sums: sums.add(channels.start * 2 * S::LANES),
-                    start,
+                let pixels = Pixels {
+                    x: pixels.x.add(channels.start),
+                    sums: pixels.sums.add(channels.start * 2 * S::LANES),
+                    ..pixels
                 };
-                tile::sum_over_pixels(s, &pixels, channels.len(), columns);
+                sum_over_pixels(s, &pixels, channels.len(), columns);
             }
         }
     }
 }
 
-/// Copies one panel's columns of the output gradient: a row of two vectors per pixel, or per pair of pixels.
-struct PackGradient<'a> {
-    of: &'a Gradient<'a>,
-    lines: Range<usize>,
-    /// First column of the panel.
-    first: usize,
-    to: &'a mut [f32],
-}
-
-impl Kernel for PackGradient<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let PackGradient {
-            of,
-            lines,
-            first,
-            to,
-        } = self;
+kernel! {
+    /// Copies one panel's columns of the output gradient, from `first` on: a row of two vectors per pixel, or per pair
+    /// of pixels.
+    fn pack_gradient<'a>(
+        s: S,
+        of: &'a Gradient<'a>,
+        lines: Range<usize>,
+        first: usize,
+        to: &'a mut [f32],
+    ) {
         let width = 2 * S::LANES;
         let columns = (of.columns - first).min(width);
         let count = of.cols.count;
@@ -211,14 +149,8 @@ impl Kernel for PackGradient<'_> {
                 for v in 0..2 {
                     let mut d = load(pixel, v);
                     if of.words == Words::Pairs {
-                        d = s.pair(
-                            d,
-                            if col + 1 < count {
-                                load(pixel + 1, v)
-                            } else {
-                                s.zero()
-                            },
-                        );
+                        let next = if col + 1 < count { load(pixel + 1, v) } else { s.zero() };
+                        d = s.pair(d, next);
                     }
                     // SAFETY: the row has two vectors.
                     unsafe { s.store(row.as_mut_ptr().add(v * S::LANES), d) };
@@ -228,27 +160,17 @@ impl Kernel for PackGradient<'_> {
     }
 }
 
-/// Copies the input rows that a block sees, for one column of taps: `[rows, pairs of outputs, channels]`, a word being
-/// what two neighbouring outputs see.
-struct PackPairs<'a> {
-    of: &'a Gradient<'a>,
-    tap_x: usize,
-    lines: Range<usize>,
-    row_words: usize,
-    to: &'a mut [f32],
-}
-
-impl Kernel for PackPairs<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let PackPairs {
-            of,
-            tap_x,
-            lines,
-            row_words,
-            to,
-        } = self;
+kernel! {
+    /// Copies the input rows that a block sees, for one column of taps: `[rows, pairs of outputs, channels]`, a word
+    /// being what two neighbouring outputs see.
+    fn pack_pairs<'a>(
+        s: S,
+        of: &'a Gradient<'a>,
+        tap_x: usize,
+        lines: Range<usize>,
+        row_words: usize,
+        to: &'a mut [f32],
+    ) {
         let [h, w, c] = of.input;
         let mut at = 0;
         for (image, lines) in of.images(lines) {

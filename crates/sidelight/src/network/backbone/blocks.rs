@@ -1,25 +1,18 @@
 //! Blocks that several backbones are made of, with torchvision's names inside.
 
-use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, Residual};
-use crate::network::plan::Plan;
+use crate::network::architecture::Architecture;
+use crate::network::layer::{AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Residual};
 
 /// A convolution, its normalisation and its activation (none where it is the identity): torchvision's `Conv2dNormActivation`.
-pub(super) fn conv_norm(conv: Conv2d, epsilon: f64, activation: Layer) -> Plan {
-    let norm = BatchNorm {
-        epsilon,
-        ..BatchNorm::new(conv.out_channels)
-    };
-    let mut layers = vec![
-        Plan::leaf(Layer::Conv2d(conv)),
-        Layer::BatchNorm(norm).into(),
-    ];
+pub(super) fn conv_norm(conv: Conv2d, epsilon: f64, activation: Layer) -> Architecture {
+    let mut layers = vec![conv.into(), BatchNorm::with_epsilon(epsilon).into()];
     if activation != Layer::Identity {
         layers.push(activation.into());
     }
-    Plan::numbered(layers)
+    Architecture::numbered(layers)
 }
 
-/// Squeeze-and-excitation: the mean over the map decides on a factor per channel.
+/// Squeeze-and-excitation: the mean over the map, through `squeezed` channels, decides on a factor per channel.
 ///
 /// # Source
 ///
@@ -29,23 +22,15 @@ pub(super) fn squeeze_excite(
     squeezed: usize,
     activation: Layer,
     gate: Layer,
-) -> Plan {
-    Plan::with(
+) -> Architecture {
+    let pixelwise = |channels| Conv2d::new(channels, 1).with_bias().into();
+    Architecture::with(
         Layer::Gate,
         [
-            (
-                "avgpool",
-                Plan::leaf(Layer::AdaptiveAvgPool(AdaptivePool::default())),
-            ),
-            (
-                "fc1",
-                Layer::Conv2d(Conv2d::new(channels, squeezed, 1, 1).with_bias()).into(),
-            ),
+            ("avgpool", AdaptiveAvgPool::default().into()),
+            ("fc1", pixelwise(squeezed)),
             ("activation", activation.into()),
-            (
-                "fc2",
-                Layer::Conv2d(Conv2d::new(squeezed, channels, 1, 1).with_bias()).into(),
-            ),
+            ("fc2", pixelwise(channels)),
             ("scale_activation", gate.into()),
         ],
     )
@@ -54,7 +39,7 @@ pub(super) fn squeeze_excite(
 /// Around a block: its input is added where it has the same shape.
 pub(super) fn around(is_residual: bool) -> Layer {
     if is_residual {
-        Layer::Residual(Residual::default())
+        Residual::default().into()
     } else {
         Layer::Sequential
     }
@@ -72,4 +57,14 @@ pub(super) fn divisible_by_8(channels: f64) -> usize {
     } else {
         nearest
     }
+}
+
+/// Features, their mean over the map, and a classifier: the top of torchvision's networks.
+pub(super) fn classified(features: Architecture, classifier: Architecture) -> Architecture {
+    Architecture::sequence([
+        ("features", features),
+        ("avgpool", AdaptiveAvgPool::default().into()),
+        ("flatten", Layer::Flatten.into()),
+        ("classifier", classifier),
+    ])
 }

@@ -6,9 +6,10 @@
 //! Weights: torchvision (BSD-3-Clause), or Meta's by way of timm (`convnext_tiny.fb_in1k`, Apache-2.0), trained on
 //! ImageNet. Blocks are left out at random while training, up to 0.1 in the last.
 
-use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use crate::network::layer::{AdaptivePool, Conv2d, DropPath, Layer, LayerNorm, Linear, Residual};
-use crate::network::plan::Plan;
+use super::blocks::classified;
+use super::{Backbone, TORCHVISION};
+use crate::network::architecture::Architecture;
+use crate::network::layer::{Conv2d, DropPath, Layer, LayerNorm, Linear, Residual};
 
 pub(super) const TINY: Backbone = Backbone {
     name: "convnext_tiny",
@@ -16,98 +17,72 @@ pub(super) const TINY: Backbone = Backbone {
     weights: "torchvision, or Meta by way of timm, ImageNet-1k",
     hub: "timm/convnext_tiny.fb_in1k",
     licence: "BSD-3-Clause; timm: Apache-2.0",
-    mean: IMAGENET_MEAN,
-    sd: IMAGENET_SD,
-    size: 224,
-    classifier: "classifier",
-    pooling: &["avgpool", "flatten"],
-    plan,
+    architecture,
     spellings: &[from_timm],
+    ..TORCHVISION
 };
 
 /// Channels and blocks of each stage.
 const STAGES: [(usize, usize); 4] = [(96, 3), (192, 3), (384, 9), (768, 3)];
 
-fn norm(channels: usize) -> Plan {
-    Layer::LayerNorm(LayerNorm::new(channels)).into()
+fn norm() -> Architecture {
+    LayerNorm::of_transformers().into()
 }
-fn conv(conv: Conv2d) -> Plan {
-    Layer::Conv2d(conv.with_bias()).into()
+/// Without padding, moved by its own side.
+fn patches(channels: usize, side: usize) -> Architecture {
+    let conv = Conv2d::new(channels, side).with_stride(side);
+    conv.with_padding(0).with_bias().into()
 }
 /// A matrix product of each pixel's channels.
-fn pixelwise(from: usize, to: usize) -> Plan {
-    Layer::Linear(Linear {
-        per_pixel: true,
-        ..Linear::new(from, to)
-    })
-    .into()
+fn pixelwise(channels: usize) -> Architecture {
+    Linear::new(channels).per_pixel().into()
 }
 
-fn block(channels: usize, drop: f64) -> Plan {
+fn block(channels: usize, drop: f64) -> Architecture {
     // torchvision's `1` and `6` turn the axes, which here is the layers' own affair.
     let layers = [
-        conv(Conv2d::depthwise(channels, 7, 1)),
+        Conv2d::depthwise(7).with_bias().into(),
         Layer::Identity.into(),
-        norm(channels),
-        pixelwise(channels, 4 * channels),
+        norm(),
+        pixelwise(4 * channels),
         Layer::Gelu.into(),
-        pixelwise(4 * channels, channels),
+        pixelwise(channels),
         Layer::Identity.into(),
     ];
     let scaled = Residual {
         layer_scale: channels,
         ..Residual::default()
     };
-    Plan::with(
-        Layer::Residual(scaled),
+    let drop = DropPath { p: drop }.into();
+    Architecture::with(
+        scaled,
         [
-            ("block", Plan::numbered(layers)),
-            (
-                "stochastic_depth",
-                Layer::DropPath(DropPath { p: drop }).into(),
-            ),
+            ("block", Architecture::numbered(layers)),
+            ("stochastic_depth", drop),
         ],
     )
 }
 
-fn plan(n_classes: usize) -> Plan {
+fn architecture(n_classes: usize) -> Architecture {
     let n_blocks: usize = STAGES.iter().map(|(_, n)| n).sum();
     let mut done = 0;
     let mut features = Vec::new();
-    let mut from = 3;
     for (channels, n) in STAGES {
-        features.push(if from == 3 {
-            Plan::numbered([
-                conv(Conv2d::new(3, channels, 4, 4).with_padding(0)),
-                norm(channels),
-            ])
-        } else {
-            Plan::numbered([
-                norm(from),
-                conv(Conv2d::new(from, channels, 2, 2).with_padding(0)),
-            ])
-        });
+        features.push(Architecture::numbered(match done {
+            0 => [patches(channels, 4), norm()],
+            _ => [norm(), patches(channels, 2)],
+        }));
         let stage = (0..n).map(|_| {
             done += 1;
             block(channels, 0.1 * (done - 1) as f64 / (n_blocks - 1) as f64)
         });
-        features.push(Plan::numbered(stage.collect::<Vec<_>>()));
-        from = channels;
+        features.push(Architecture::numbered(stage.collect::<Vec<_>>()));
     }
-    let classifier = [
-        norm(768),
-        Layer::Flatten.into(),
-        Layer::Linear(Linear::new(768, n_classes)).into(),
-    ];
-    Plan::sequence([
-        ("features", Plan::numbered(features)),
-        (
-            "avgpool",
-            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-        ),
-        ("flatten", Layer::Flatten.into()),
-        ("classifier", Plan::numbered(classifier)),
-    ])
+    let classifier = [norm(), Layer::Flatten.into(), Linear::new(n_classes).into()];
+    classified(
+        Architecture::numbered(features),
+        Architecture::numbered(classifier),
+    )
 }
 
 /// timm's key in torchvision's spelling.

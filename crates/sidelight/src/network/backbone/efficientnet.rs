@@ -5,28 +5,20 @@
 //! Tan and Le 2019, "EfficientNet", arXiv:1905.11946, table 1. Weights: torchvision (BSD-3-Clause; made by timm's
 //! training, Apache-2.0), trained on ImageNet. Blocks are left out at random while training, up to 0.2 in the last.
 
-use super::blocks::{around, conv_norm, squeeze_excite};
-use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use crate::network::layer::{AdaptivePool, Conv2d, DropPath, Dropout, Layer, Linear};
-use crate::network::plan::Plan;
+use super::blocks::{around, classified, conv_norm, squeeze_excite};
+use super::{Backbone, TORCHVISION};
+use crate::network::architecture::Architecture;
+use crate::network::layer::{Conv2d, DropPath, Dropout, Layer, Linear};
 
 pub(super) const B0: Backbone = Backbone {
     name: "efficientnet_b0",
     source: "Tan and Le 2019, arXiv:1905.11946",
-    weights: "torchvision, ImageNet-1k",
-    hub: "",
-    licence: "BSD-3-Clause",
-    mean: IMAGENET_MEAN,
-    sd: IMAGENET_SD,
-    size: 224,
-    classifier: "classifier",
-    pooling: &["avgpool", "flatten"],
-    plan,
-    spellings: &[],
+    architecture,
+    ..TORCHVISION
 };
 
 /// expansion, kernel, stride of the first block, channels, blocks: table 1 of the paper.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
+pub(super) const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
     (6, 5, 2, 40, 2),
@@ -37,6 +29,10 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 ];
 const EPSILON: f64 = 1e-5;
 
+fn conv(conv: Conv2d, activation: Layer) -> Architecture {
+    conv_norm(conv, EPSILON, activation)
+}
+
 fn block(
     from: usize,
     to: usize,
@@ -44,79 +40,49 @@ fn block(
     kernel: usize,
     stride: usize,
     drop: f64,
-) -> Plan {
+) -> Architecture {
     let expanded = from * expansion;
     let mut layers = Vec::new();
     if expansion != 1 {
-        layers.push(conv_norm(
-            Conv2d::new(from, expanded, 1, 1),
-            EPSILON,
-            Layer::Silu,
-        ));
+        layers.push(conv(Conv2d::new(expanded, 1), Layer::Silu));
     }
-    layers.push(conv_norm(
-        Conv2d::depthwise(expanded, kernel, stride),
-        EPSILON,
-        Layer::Silu,
-    ));
+    let depthwise = Conv2d::depthwise(kernel).with_stride(stride);
+    layers.push(conv(depthwise, Layer::Silu));
+    let squeezed = (from / 4).max(1);
     layers.push(squeeze_excite(
         expanded,
-        (from / 4).max(1),
+        squeezed,
         Layer::Silu,
         Layer::Sigmoid,
     ));
-    layers.push(conv_norm(
-        Conv2d::new(expanded, to, 1, 1),
-        EPSILON,
-        Layer::Identity,
-    ));
-    let mut parts = vec![("block", Plan::numbered(layers))];
+    layers.push(conv(Conv2d::new(to, 1), Layer::Identity));
+    let mut parts = vec![("block", Architecture::numbered(layers))];
     let is_residual = stride == 1 && from == to;
     if is_residual {
-        parts.push((
-            "stochastic_depth",
-            Layer::DropPath(DropPath { p: drop }).into(),
-        ));
+        parts.push(("stochastic_depth", DropPath { p: drop }.into()));
     }
-    Plan::with(around(is_residual), parts)
+    Architecture::with(around(is_residual), parts)
 }
 
-fn plan(n_classes: usize) -> Plan {
+fn architecture(n_classes: usize) -> Architecture {
     let n_blocks: usize = STAGES.iter().map(|stage| stage.4).sum();
-    let mut features = vec![conv_norm(Conv2d::new(3, 32, 3, 2), EPSILON, Layer::Silu)];
+    let stem = Conv2d::new(32, 3).with_stride(2);
+    let mut features = vec![conv(stem, Layer::Silu)];
     let (mut from, mut done) = (32, 0);
     for (expansion, kernel, stride, to, n) in STAGES {
         let stage = (0..n).map(|i| {
             let drop = 0.2 * done as f64 / n_blocks as f64;
-            let block = block(
-                from,
-                to,
-                expansion,
-                kernel,
-                if i == 0 { stride } else { 1 },
-                drop,
-            );
+            let stride = if i == 0 { stride } else { 1 };
+            let block = block(from, to, expansion, kernel, stride, drop);
             (from, done) = (to, done + 1);
             block
         });
-        features.push(Plan::numbered(stage.collect::<Vec<_>>()));
+        features.push(Architecture::numbered(stage.collect::<Vec<_>>()));
     }
-    features.push(conv_norm(
-        Conv2d::new(320, 1280, 1, 1),
-        EPSILON,
-        Layer::Silu,
-    ));
-    let classifier = [
-        Plan::leaf(Layer::Dropout(Dropout { p: 0.2 })),
-        Layer::Linear(Linear::new(1280, n_classes)).into(),
-    ];
-    Plan::sequence([
-        ("features", Plan::numbered(features)),
-        (
-            "avgpool",
-            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-        ),
-        ("flatten", Layer::Flatten.into()),
-        ("classifier", Plan::numbered(classifier)),
-    ])
+    features.push(conv(Conv2d::new(1280, 1), Layer::Silu));
+    let classifier = [Dropout { p: 0.2 }.into(), Linear::new(n_classes).into()];
+    classified(
+        Architecture::numbered(features),
+        Architecture::numbered(classifier),
+    )
 }

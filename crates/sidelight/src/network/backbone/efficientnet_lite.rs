@@ -8,10 +8,11 @@
 //! on ImageNet in TensorFlow, hence its "same" padding (one more zero below and right where a stride leaves an odd
 //! number) and its ε; pixels as (x − 127) / 128 of 0–255.
 
-use super::Backbone;
 use super::blocks::around;
-use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, Linear};
-use crate::network::plan::Plan;
+use super::efficientnet::STAGES;
+use super::{Backbone, TORCHVISION};
+use crate::network::architecture::Architecture;
+use crate::network::layer::{AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Linear};
 
 pub(super) const LITE0: Backbone = Backbone {
     name: "efficientnet_lite0",
@@ -21,72 +22,52 @@ pub(super) const LITE0: Backbone = Backbone {
     licence: "Apache-2.0",
     mean: [127.0 / 255.0; 3],
     sd: [128.0 / 255.0; 3],
-    size: 224,
-    classifier: "classifier",
-    pooling: &["avgpool", "flatten"],
-    plan,
+    architecture,
     spellings: &[from_package],
+    ..TORCHVISION
 };
 
-/// expansion, kernel, stride of the first block, channels, blocks.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-];
-
-fn conv(from: usize, to: usize, kernel: usize, stride: usize) -> Conv2d {
+/// With TensorFlow's padding.
+fn conv(conv: Conv2d, stride: usize) -> Architecture {
     Conv2d {
         same: true,
         padding: 0,
-        ..Conv2d::new(from, to, kernel, stride)
+        stride,
+        ..conv
     }
-}
-fn norm(channels: usize) -> Plan {
-    Layer::BatchNorm(BatchNorm {
-        epsilon: 1e-3,
-        ..BatchNorm::new(channels)
-    })
     .into()
 }
-fn leaf(conv: Conv2d) -> Plan {
-    Layer::Conv2d(conv).into()
+fn norm() -> Architecture {
+    BatchNorm::with_epsilon(1e-3).into()
 }
 
-fn block(from: usize, to: usize, expansion: usize, kernel: usize, stride: usize) -> Plan {
-    let wide = from * expansion;
-    let depthwise = Conv2d {
-        groups: wide,
-        ..conv(wide, wide, kernel, stride)
-    };
+fn block(from: usize, to: usize, expansion: usize, kernel: usize, stride: usize) -> Architecture {
+    let depthwise = conv(Conv2d::depthwise(kernel), stride);
+    let narrow = conv(Conv2d::new(to, 1), 1);
     let layers = if expansion == 1 {
         vec![
-            ("conv_dw", leaf(depthwise)),
-            ("bn1", norm(wide)),
+            ("conv_dw", depthwise),
+            ("bn1", norm()),
             ("act1", Layer::Relu6.into()),
-            ("conv_pw", leaf(conv(wide, to, 1, 1))),
-            ("bn2", norm(to)),
+            ("conv_pw", narrow),
+            ("bn2", norm()),
         ]
     } else {
         vec![
-            ("conv_pw", leaf(conv(from, wide, 1, 1))),
-            ("bn1", norm(wide)),
+            ("conv_pw", conv(Conv2d::new(from * expansion, 1), 1)),
+            ("bn1", norm()),
             ("act1", Layer::Relu6.into()),
-            ("conv_dw", leaf(depthwise)),
-            ("bn2", norm(wide)),
+            ("conv_dw", depthwise),
+            ("bn2", norm()),
             ("act2", Layer::Relu6.into()),
-            ("conv_pwl", leaf(conv(wide, to, 1, 1))),
-            ("bn3", norm(to)),
+            ("conv_pwl", narrow),
+            ("bn3", norm()),
         ]
     };
-    Plan::with(around(stride == 1 && from == to), layers)
+    Architecture::with(around(stride == 1 && from == to), layers)
 }
 
-fn plan(n_classes: usize) -> Plan {
+fn architecture(n_classes: usize) -> Architecture {
     let mut from = 32;
     let stages = STAGES.map(|(expansion, kernel, stride, to, n)| {
         let blocks = (0..n).map(|i| {
@@ -94,25 +75,19 @@ fn plan(n_classes: usize) -> Plan {
             from = to;
             block
         });
-        Plan::numbered(blocks.collect::<Vec<_>>())
+        Architecture::numbered(blocks.collect::<Vec<_>>())
     });
-    Plan::sequence([
-        ("conv_stem", leaf(conv(3, 32, 3, 2))),
-        ("bn1", norm(32)),
+    Architecture::sequence([
+        ("conv_stem", conv(Conv2d::new(32, 3), 2)),
+        ("bn1", norm()),
         ("act1", Layer::Relu6.into()),
-        ("blocks", Plan::numbered(stages)),
-        ("conv_head", leaf(conv(320, 1280, 1, 1))),
-        ("bn2", norm(1280)),
+        ("blocks", Architecture::numbered(stages)),
+        ("conv_head", conv(Conv2d::new(1280, 1), 1)),
+        ("bn2", norm()),
         ("act2", Layer::Relu6.into()),
-        (
-            "avgpool",
-            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-        ),
+        ("avgpool", AdaptiveAvgPool::default().into()),
         ("flatten", Layer::Flatten.into()),
-        (
-            "classifier",
-            Layer::Linear(Linear::new(1280, n_classes)).into(),
-        ),
+        ("classifier", Linear::new(n_classes).into()),
     ])
 }
 

@@ -5,55 +5,41 @@
 //! Sandler et al. 2018, "MobileNetV2: inverted residuals and linear bottlenecks", arXiv:1801.04381, table 2.
 //! Weights: torchvision (BSD-3-Clause), trained on ImageNet.
 
-use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Dropout, Layer, Linear, Residual};
-use crate::network::plan::Plan;
+use super::blocks::{around, classified, conv_norm};
+use super::{Backbone, TORCHVISION};
+use crate::network::architecture::Architecture;
+use crate::network::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear};
 
 pub(super) const MOBILENET_V2: Backbone = Backbone {
     name: "mobilenet_v2",
     source: "Sandler et al. 2018, arXiv:1801.04381",
-    weights: "torchvision, ImageNet-1k",
-    hub: "",
-    licence: "BSD-3-Clause",
-    mean: IMAGENET_MEAN,
-    sd: IMAGENET_SD,
-    size: 224,
-    classifier: "classifier",
-    pooling: &["avgpool", "flatten"],
-    plan,
-    spellings: &[],
+    architecture,
+    ..TORCHVISION
 };
 
+/// torch's default ε of a normalisation.
+const EPSILON: f64 = 1e-5;
+
 /// A convolution with what follows it.
-fn block(conv: Conv2d) -> Plan {
-    let channels = conv.out_channels;
-    Plan::numbered([
-        Plan::leaf(Layer::Conv2d(conv)),
-        Layer::BatchNorm(BatchNorm::new(channels)).into(),
-        Layer::Relu6.into(),
-    ])
+fn block(conv: Conv2d) -> Architecture {
+    conv_norm(conv, EPSILON, Layer::Relu6)
 }
 
 /// Wider by 1×1, depthwise 3×3, narrower by 1×1 without activation.
-fn inverted_residual(from: usize, to: usize, stride: usize, expansion: usize) -> Plan {
-    let hidden = from * expansion;
+fn inverted_residual(from: usize, to: usize, stride: usize, expansion: usize) -> Architecture {
     let mut layers = Vec::new();
     if expansion != 1 {
-        layers.push(block(Conv2d::new(from, hidden, 1, 1)));
+        layers.push(block(Conv2d::new(from * expansion, 1)));
     }
-    layers.push(block(Conv2d::depthwise(hidden, 3, stride)));
-    layers.push(Layer::Conv2d(Conv2d::new(hidden, to, 1, 1)).into());
-    layers.push(Layer::BatchNorm(BatchNorm::new(to)).into());
-    let around = if stride == 1 && from == to {
-        Layer::Residual(Residual::default())
-    } else {
-        Layer::Sequential
-    };
-    Plan::with(around, [("conv", Plan::numbered(layers))])
+    layers.push(block(Conv2d::depthwise(3).with_stride(stride)));
+    layers.push(Conv2d::new(to, 1).into());
+    layers.push(BatchNorm::default().into());
+    let layers = Architecture::numbered(layers);
+    Architecture::with(around(stride == 1 && from == to), [("conv", layers)])
 }
 
-fn plan(n_classes: usize) -> Plan {
-    let mut features = vec![block(Conv2d::new(3, 32, 3, 2))];
+fn architecture(n_classes: usize) -> Architecture {
+    let mut features = vec![block(Conv2d::new(32, 3).with_stride(2))];
     let mut from = 32;
     // expansion, channels, blocks, stride of the first: table 2 of the paper.
     let stages = [
@@ -67,27 +53,15 @@ fn plan(n_classes: usize) -> Plan {
     ];
     for (expansion, to, n, stride) in stages {
         for i in 0..n {
-            features.push(inverted_residual(
-                from,
-                to,
-                if i == 0 { stride } else { 1 },
-                expansion,
-            ));
+            let stride = if i == 0 { stride } else { 1 };
+            features.push(inverted_residual(from, to, stride, expansion));
             from = to;
         }
     }
-    features.push(block(Conv2d::new(from, 1280, 1, 1)));
-    let classifier = [
-        Plan::leaf(Layer::Dropout(Dropout { p: 0.2 })),
-        Layer::Linear(Linear::new(1280, n_classes)).into(),
-    ];
-    Plan::sequence([
-        ("features", Plan::numbered(features)),
-        (
-            "avgpool",
-            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-        ),
-        ("flatten", Layer::Flatten.into()),
-        ("classifier", Plan::numbered(classifier)),
-    ])
+    features.push(block(Conv2d::new(1280, 1)));
+    let classifier = [Dropout { p: 0.2 }.into(), Linear::new(n_classes).into()];
+    classified(
+        Architecture::numbered(features),
+        Architecture::numbered(classifier),
+    )
 }

@@ -5,28 +5,20 @@
 //! Howard et al. 2019, "Searching for MobileNetV3", arXiv:1905.02244, tables 1 and 2.
 //! Weights: torchvision (BSD-3-Clause), trained on ImageNet.
 
-use super::blocks::{around, conv_norm, divisible_by_8, squeeze_excite};
-use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use crate::network::layer::{AdaptivePool, Conv2d, Dropout, Layer, Linear};
-use crate::network::plan::Plan;
+use super::blocks::{around, classified, conv_norm, divisible_by_8, squeeze_excite};
+use super::{Backbone, TORCHVISION};
+use crate::network::architecture::Architecture;
+use crate::network::layer::{Conv2d, Dropout, Layer, Linear};
 
 pub(super) const LARGE: Backbone = Backbone {
     name: "mobilenet_v3_large",
     source: "Howard et al. 2019, arXiv:1905.02244",
-    weights: "torchvision, ImageNet-1k",
-    hub: "",
-    licence: "BSD-3-Clause",
-    mean: IMAGENET_MEAN,
-    sd: IMAGENET_SD,
-    size: 224,
-    classifier: "classifier",
-    pooling: &["avgpool", "flatten"],
-    plan: |n| mobilenet(&LARGE_BLOCKS, 1280, n),
-    spellings: &[],
+    architecture: |n| mobilenet(&LARGE_BLOCKS, 1280, n),
+    ..TORCHVISION
 };
 pub(super) const SMALL: Backbone = Backbone {
     name: "mobilenet_v3_small",
-    plan: |n| mobilenet(&SMALL_BLOCKS, 1024, n),
+    architecture: |n| mobilenet(&SMALL_BLOCKS, 1024, n),
     ..LARGE
 };
 
@@ -75,71 +67,45 @@ const SMALL_BLOCKS: [Row; 11] = [
 /// torchvision's ε in this network.
 const EPSILON: f64 = 1e-3;
 
-fn block(from: usize, row: &Row) -> Plan {
+fn conv(conv: Conv2d, activation: &Layer) -> Architecture {
+    conv_norm(conv, EPSILON, activation.clone())
+}
+
+fn block(from: usize, row: &Row) -> Architecture {
     let &(kernel, expanded, to, squeeze, ref activation, stride) = row;
     let mut layers = Vec::new();
     if expanded != from {
-        layers.push(conv_norm(
-            Conv2d::new(from, expanded, 1, 1),
-            EPSILON,
-            activation.clone(),
-        ));
+        layers.push(conv(Conv2d::new(expanded, 1), activation));
     }
-    layers.push(conv_norm(
-        Conv2d::depthwise(expanded, kernel, stride),
-        EPSILON,
-        activation.clone(),
-    ));
+    let depthwise = Conv2d::depthwise(kernel).with_stride(stride);
+    layers.push(conv(depthwise, activation));
     if squeeze == Yes {
         let squeezed = divisible_by_8(expanded as f64 / 4.0);
-        layers.push(squeeze_excite(
-            expanded,
-            squeezed,
-            Layer::Relu,
-            Layer::HardSigmoid,
-        ));
+        let (activation, gate) = (Layer::Relu, Layer::HardSigmoid);
+        layers.push(squeeze_excite(expanded, squeezed, activation, gate));
     }
-    layers.push(conv_norm(
-        Conv2d::new(expanded, to, 1, 1),
-        EPSILON,
-        Layer::Identity,
-    ));
-    Plan::with(
-        around(stride == 1 && from == to),
-        [("block", Plan::numbered(layers))],
-    )
+    layers.push(conv(Conv2d::new(to, 1), &Layer::Identity));
+    let layers = Architecture::numbered(layers);
+    Architecture::with(around(stride == 1 && from == to), [("block", layers)])
 }
 
-fn mobilenet(rows: &[Row], last: usize, n_classes: usize) -> Plan {
-    let mut features = vec![conv_norm(
-        Conv2d::new(3, 16, 3, 2),
-        EPSILON,
-        Layer::HardSwish,
-    )];
+fn mobilenet(rows: &[Row], last: usize, n_classes: usize) -> Architecture {
+    let stem = Conv2d::new(16, 3).with_stride(2);
+    let mut features = vec![conv(stem, &Layer::HardSwish)];
     let mut from = 16;
     for row in rows {
         features.push(block(from, row));
         from = row.2;
     }
-    let wide = from * 6;
-    features.push(conv_norm(
-        Conv2d::new(from, wide, 1, 1),
-        EPSILON,
-        Layer::HardSwish,
-    ));
+    features.push(conv(Conv2d::new(from * 6, 1), &Layer::HardSwish));
     let classifier = [
-        Plan::leaf(Layer::Linear(Linear::new(wide, last))),
+        Linear::new(last).into(),
         Layer::HardSwish.into(),
-        Layer::Dropout(Dropout { p: 0.2 }).into(),
-        Layer::Linear(Linear::new(last, n_classes)).into(),
+        Dropout { p: 0.2 }.into(),
+        Linear::new(n_classes).into(),
     ];
-    Plan::sequence([
-        ("features", Plan::numbered(features)),
-        (
-            "avgpool",
-            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-        ),
-        ("flatten", Layer::Flatten.into()),
-        ("classifier", Plan::numbered(classifier)),
-    ])
+    classified(
+        Architecture::numbered(features),
+        Architecture::numbered(classifier),
+    )
 }

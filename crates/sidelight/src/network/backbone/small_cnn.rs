@@ -9,50 +9,30 @@
 //! Ours; the plain stacking of Simonyan and Zisserman 2015 (VGG), arXiv:1409.1556, with
 //! strides for pooling (Springenberg et al. 2015, arXiv:1412.6806) and batch normalisation. No pretrained weights.
 
-use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
-use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, Linear};
-use crate::network::plan::Plan;
+use super::blocks::classified;
+use super::{Backbone, TORCHVISION};
+use crate::network::architecture::Architecture;
+use crate::network::layer::{BatchNorm, Conv2d, Layer, Linear};
 
 pub(super) const SMALL_CNN: Backbone = Backbone {
     name: "small_cnn",
     source: "ours: five plain 3×3 stages, after Simonyan and Zisserman 2015, arXiv:1409.1556",
     weights: "",
-    hub: "",
     licence: "",
-    mean: IMAGENET_MEAN,
-    sd: IMAGENET_SD,
     size: 128,
-    classifier: "classifier",
-    pooling: &["avgpool", "flatten"],
-    plan,
-    spellings: &[],
+    architecture,
+    ..TORCHVISION
 };
 
-fn plan(n_classes: usize) -> Plan {
-    let stages = [
-        (3, 16, 2),
-        (16, 32, 2),
-        (32, 64, 2),
-        (64, 96, 2),
-        (96, 128, 1),
-    ];
-    let stage = |(from, to, stride)| {
-        Plan::numbered([
-            Plan::leaf(Layer::Conv2d(Conv2d::new(from, to, 3, stride))),
-            Layer::BatchNorm(BatchNorm::new(to)).into(),
+fn architecture(n_classes: usize) -> Architecture {
+    let stages = [(16, 2), (32, 2), (64, 2), (96, 2), (128, 1)];
+    let stage = |(channels, stride)| {
+        Architecture::numbered([
+            Conv2d::new(channels, 3).with_stride(stride).into(),
+            BatchNorm::default().into(),
             Layer::Relu.into(),
         ])
     };
-    Plan::sequence([
-        ("features", Plan::numbered(stages.map(stage))),
-        (
-            "avgpool",
-            Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
-        ),
-        ("flatten", Layer::Flatten.into()),
-        (
-            "classifier",
-            Layer::Linear(Linear::new(128, n_classes)).into(),
-        ),
-    ])
+    let features = Architecture::numbered(stages.map(stage));
+    classified(features, Linear::new(n_classes).into())
 }

@@ -9,11 +9,11 @@
 //! Weights: timm's `vit_small_patch16_224` (Apache-2.0); DINOv2: Oquab et al. 2023, arXiv:2304.07193 (Apache-2.0).
 
 use super::{Backbone, IMAGENET_MEAN, IMAGENET_SD};
+use crate::network::architecture::Architecture;
 use crate::network::layer::{
     ClassToken, Conv2d, Layer, LayerNorm, Linear, LinearStart, Residual, Scale, SelfAttention,
     ToTokens,
 };
-use crate::network::plan::Plan;
 
 pub(super) const S16: Backbone = Backbone {
     name: "vit_s16",
@@ -26,7 +26,7 @@ pub(super) const S16: Backbone = Backbone {
     size: 224,
     classifier: "head",
     pooling: &["pool"],
-    plan: |n| vit(16, false, n),
+    architecture: |n| vit(16, false, n),
     spellings: &[from_timm, from_torchvision],
 };
 pub(super) const DINOV2_S14: Backbone = Backbone {
@@ -36,7 +36,7 @@ pub(super) const DINOV2_S14: Backbone = Backbone {
     hub: "timm/vit_small_patch14_dinov2.lvd142m",
     mean: IMAGENET_MEAN,
     sd: IMAGENET_SD,
-    plan: |n| vit(14, true, n),
+    architecture: |n| vit(14, true, n),
     ..S16
 };
 
@@ -44,74 +44,50 @@ const WIDTH: usize = 384;
 const HEADS: usize = 6;
 const BLOCKS: usize = 12;
 
-fn norm() -> Plan {
-    Layer::LayerNorm(LayerNorm::new(WIDTH)).into()
+fn norm() -> Architecture {
+    LayerNorm::of_transformers().into()
 }
-fn linear(from: usize, to: usize) -> Plan {
-    Layer::Linear(Linear {
+fn linear(width: usize) -> Architecture {
+    Linear {
         start: LinearStart::Normal,
-        ..Linear::new(from, to)
-    })
+        ..Linear::new(width)
+    }
     .into()
 }
 
 /// A block's two residual parts, which timm has in one module: the second sum begins at `norm2`.
-fn block(scaled: bool) -> Plan {
-    let mlp = Plan::sequence([
-        ("fc1", linear(WIDTH, 4 * WIDTH)),
+fn block(scaled: bool) -> Architecture {
+    let mlp = Architecture::sequence([
+        ("fc1", linear(4 * WIDTH)),
         ("act", Layer::Gelu.into()),
-        ("fc2", linear(4 * WIDTH, WIDTH)),
+        ("fc2", linear(WIDTH)),
     ]);
-    let scale = || {
-        Plan::leaf(Layer::Scale(Scale {
-            features: WIDTH,
-            start: 1.0,
-        }))
-    };
-    let mut layers = vec![
+    let scale = |name| scaled.then(|| (name, Scale::default().into()));
+    let layers = [
         ("norm1", norm()),
-        (
-            "attn",
-            Layer::SelfAttention(SelfAttention {
-                width: WIDTH,
-                heads: HEADS,
-            })
-            .into(),
-        ),
+        ("attn", SelfAttention::new(HEADS).into()),
     ];
-    if scaled {
-        layers.push(("ls1", scale()));
-    }
-    layers.extend([("norm2", norm()), ("mlp", mlp)]);
-    if scaled {
-        layers.push(("ls2", scale()));
-    }
-    Plan::with(
-        Layer::Residual(Residual {
-            again_at: "norm2".into(),
-            ..Residual::default()
-        }),
-        layers,
-    )
+    let layers = layers.into_iter().chain(scale("ls1"));
+    let layers = layers.chain([("norm2", norm()), ("mlp", mlp)]);
+    let around = Residual {
+        second_residual_at: "norm2".into(),
+        ..Residual::default()
+    };
+    Architecture::with(around, layers.chain(scale("ls2")))
 }
 
-fn vit(patch: usize, scaled: bool, n_classes: usize) -> Plan {
-    let projection = Conv2d::new(3, WIDTH, patch, patch)
-        .with_padding(0)
-        .with_bias();
-    Plan::sequence([
-        (
-            "patch_embed",
-            Plan::sequence([
-                ("proj", Plan::leaf(Layer::Conv2d(projection))),
-                ("flatten", Layer::ToTokens(ToTokens {}).into()),
-            ]),
-        ),
-        ("tokens", Layer::ClassToken(ClassToken::default()).into()),
-        ("blocks", Plan::numbered((0..BLOCKS).map(|_| block(scaled)))),
+fn vit(patch: usize, scaled: bool, n_classes: usize) -> Architecture {
+    let projection = Conv2d::new(WIDTH, patch).with_stride(patch);
+    let projection = projection.with_padding(0).with_bias();
+    let patches = [("proj", projection.into()), ("flatten", ToTokens {}.into())];
+    let blocks = (0..BLOCKS).map(|_| block(scaled));
+    Architecture::sequence([
+        ("patch_embed", Architecture::sequence(patches)),
+        ("tokens", ClassToken::default().into()),
+        ("blocks", Architecture::numbered(blocks)),
         ("norm", norm()),
         ("pool", Layer::FirstToken.into()),
-        ("head", Layer::Linear(Linear::new(WIDTH, n_classes)).into()),
+        ("head", Linear::new(n_classes).into()),
     ])
 }
 

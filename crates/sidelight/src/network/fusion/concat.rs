@@ -14,61 +14,70 @@
 //! (`model.drop_image`, [`DropImage`]), and a row that has none is predicted all the same.
 //! `W₂` and `W₃` start as zeros, so that training starts at the mean of the targets.
 
-use super::{FusionSpec, Parts, source};
-use crate::network::head;
-use crate::network::layer::{DropImage, Layer, Linear, Slice};
-use crate::network::plan::Plan;
+use super::prelude::*;
+use crate::network::layer::{DropImage, Fusion, Slice};
 
-pub(super) fn build(spec: &FusionSpec) -> Parts {
-    let width = head::joined(spec.hidden);
-    let mut parts = Vec::new();
-    if spec.features > 0 {
-        let mut image = head::branch(width);
-        image.extend(own_loss(spec));
-        if spec.drop_image > 0.0 {
-            let p = spec.drop_image;
-            image.push(("drop", Layer::DropImage(DropImage { p }).into()));
-        }
-        parts.push(("image", Plan::sequence(image)));
+pub(super) struct Concat;
+
+impl Method for Concat {
+    fn has_branches(&self) -> bool {
+        true
     }
-    let both_ways = Plan::with(
-        Layer::Concat,
-        [
-            ("direct", Plan::leaf(Layer::Identity)),
-            (
-                "own",
-                Plan::sequence(head::branch(width).into_iter().chain(own_loss(spec))),
-            ),
-        ],
-    );
-    parts.push((
-        "metadata",
-        Plan::sequence([("embed", source(spec)), ("ways", both_ways)]),
-    ));
+    fn layers(&self, spec: &FusionSpec) -> FusionLayers {
+        if matches!(spec.reads, head::Features::Map { .. }) {
+            return Fusion::Tile.layers(spec);
+        }
+        let width = head::branch_width(spec.hidden);
+        let mut parts = Vec::new();
+        if spec.features > 0 {
+            parts.push(("image", image_branch(spec, width)));
+        }
+        let own = head::branch(width).into_iter().chain(auxiliary(spec));
+        let ways = [
+            ("direct", Layer::Identity.into()),
+            ("own", Architecture::sequence(own)),
+        ];
+        let ways = Architecture::with(Layer::Concat, ways);
+        let embed = spec.source.architecture();
+        let metadata = Architecture::sequence([("embed", embed), ("ways", ways)]);
+        parts.push(("metadata", metadata));
+        FusionLayers {
+            at_map: None,
+            at_features: Some(Architecture::with(Layer::Concat, parts)),
+            head: deep_and_wide(spec, width),
+        }
+    }
+}
 
+/// The pooled image through a layer of its own.
+fn image_branch(spec: &FusionSpec, width: usize) -> Architecture {
+    let mut image = head::branch(width);
+    image.extend(auxiliary(spec));
+    if spec.drop_image > 0.0 {
+        let p = spec.drop_image;
+        image.push(("drop", DropImage { p }.into()));
+    }
+    Architecture::sequence(image)
+}
+
+/// The head of both, plus the direct way from the metadata.
+fn deep_and_wide(spec: &FusionSpec, width: usize) -> Architecture {
     // The metadata as it is comes after the image's features.
     let direct = Slice {
         start: if spec.features > 0 { width } else { 0 },
         length: spec.source.width(),
     };
-    let wide = Plan::sequence([
-        ("metadata", Plan::leaf(Layer::Slice(direct))),
-        (
-            "fc",
-            Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into(),
-        ),
+    let wide = Architecture::sequence([
+        ("metadata", direct.into()),
+        ("fc", Linear::new(spec.n_outputs).zeros().into()),
     ]);
     let deep = head::deep(spec.hidden, spec.dropout, spec.n_outputs);
-    Parts {
-        at_map: None,
-        at_features: Some(Plan::with(Layer::Concat, parts)),
-        head: Plan::with(Layer::Sum, [("deep", deep), ("wide", wide)]),
-    }
+    Architecture::with(Layer::Sum, [("deep", deep), ("wide", wide)])
 }
 
 /// A linear layer to the outputs, which only an auxiliary loss reads.
-fn own_loss(spec: &FusionSpec) -> Option<(&'static str, Plan)> {
-    let out = Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into();
-    spec.auxiliary
-        .then(|| ("auxiliary", Plan::with(Layer::Auxiliary, [("fc", out)])))
+fn auxiliary(spec: &FusionSpec) -> Option<(&'static str, Architecture)> {
+    let out = [("fc", Linear::new(spec.n_outputs).zeros().into())];
+    let layer = Architecture::with(Layer::Auxiliary, out);
+    (spec.auxiliary > 0.0).then_some(("auxiliary", layer))
 }

@@ -8,27 +8,34 @@
 //! arXiv:2107.05990, eq. 1–3. Departs from it: the scale is `1 + α` and the last layer starts as zeros, so
 //! that the image model starts unchanged; bottleneck of (channels + metadata) / 7 as theirs, but at least 8.
 
-use super::{FusionSpec, source};
-use crate::network::layer::{Layer, Linear};
-use crate::network::plan::Plan;
+use super::film::{modulate, modulate_onnx};
+use super::prelude::*;
 
-pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
-    let channels = spec.map.channels();
-    let squeezed = ((channels + spec.source.width()) / 7).max(8);
-    let joined = [
-        ("image", Plan::leaf(Layer::Identity)),
-        ("embed", source(spec)),
-    ];
-    vec![
-        ("join", Plan::with(Layer::Concat, joined)),
-        (
-            "fc1",
-            Layer::Linear(Linear::new(0, squeezed).without_bias()).into(),
-        ),
-        ("relu", Layer::Relu.into()),
-        (
-            "fc2",
-            Layer::Linear(Linear::new(0, 2 * channels).without_bias().zeros()).into(),
-        ),
-    ]
+pub(super) struct Daft;
+
+impl Fuse for Daft {
+    fn reads_image(&self) -> bool {
+        true
+    }
+    fn children(&self, spec: &FusionSpec) -> Children {
+        let channels = spec.map.channels();
+        let squeezed = ((channels + spec.source.width()) / 7).max(8);
+        let last = Linear::new(2 * channels).without_bias().zeros();
+        vec![
+            ("join", image_and_metadata(spec)),
+            ("fc1", Linear::new(squeezed).without_bias().into()),
+            ("relu", Layer::Relu.into()),
+            ("fc2", last.into()),
+        ]
+    }
+    fn n_controls(&self, channels: usize) -> usize {
+        2 * channels
+    }
+    /// `control`: the scales α, then the offsets β.
+    fn forward(&self, x: Value, control: Tensor<2>) -> Value {
+        modulate(x, control)
+    }
+    fn onnx(&self, graph: &mut Graph, x: &Flow, control: &Flow) -> String {
+        modulate_onnx(graph, x, control)
+    }
 }

@@ -8,20 +8,35 @@
 //! Departs from it: the scale is `1 + γ` and the last layer starts as zeros, so that the image model
 //! starts unchanged; one place (the last map) instead of every block.
 
-use burn::tensor::Tensor;
+use super::prelude::*;
 
-use super::{FusionSpec, two_layers};
-use crate::network::plan::Plan;
-use crate::network::value::Value;
+pub(super) struct Film;
 
-pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
-    two_layers(spec, 64, 2 * spec.map.channels())
+impl Fuse for Film {
+    fn children(&self, spec: &FusionSpec) -> Children {
+        two_layers(spec, 64, 2 * spec.map.channels())
+    }
+    fn n_controls(&self, channels: usize) -> usize {
+        2 * channels
+    }
+    /// `control`: the scales γ, then the offsets β.
+    fn forward(&self, x: Value, control: Tensor<2>) -> Value {
+        modulate(x, control)
+    }
+    fn onnx(&self, graph: &mut Graph, x: &Flow, control: &Flow) -> String {
+        modulate_onnx(graph, x, control)
+    }
 }
 
-/// `control`: `[batch, 2 · channels]`, the scales first.
+/// `(1 + γ) · x + β` of a control `[γ, β]`, `[batch, 2 · channels]`.
 pub(super) fn modulate(x: Value, control: Tensor<2>) -> Value {
-    let channels = control.dims()[1] / 2;
-    let scale = control.clone().narrow(1, 0, channels) + 1.0; // [batch, channels]
-    let offset = control.narrow(1, channels, channels); // [batch, channels]
-    x.times_channels(scale).plus_channels(offset)
+    let (factor, offset) = halves(control);
+    x.times_channels(factor).plus_channels(offset)
+}
+
+/// [`modulate`] as nodes.
+pub(super) fn modulate_onnx(graph: &mut Graph, x: &Flow, control: &Flow) -> String {
+    let (factor, offset) = onnx_halves(graph, x, control);
+    let y = times_channels(graph, x, &factor);
+    plus_channels(graph, &x.named(y), &offset)
 }

@@ -8,34 +8,31 @@
 //! Joze et al. 2020, "MMTM", arXiv:1911.08670, eq. 4–5 (their factor 2). `W₂` starts as zeros: the image model
 //! starts unchanged.
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use super::prelude::*;
 
-use super::{FusionSpec, source};
-use crate::network::layer::{Layer, Linear};
-use crate::network::plan::Plan;
-use crate::network::value::Value;
+pub(super) struct Gate;
 
-pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
-    let channels = spec.map.channels();
-    let joined = [
-        ("image", Plan::leaf(Layer::Identity)),
-        ("embed", source(spec)),
-    ];
-    vec![
-        ("join", Plan::with(Layer::Concat, joined)),
-        (
-            "fc1",
-            Layer::Linear(Linear::new(0, (channels / 4).max(8))).into(),
-        ),
-        ("relu", Layer::Relu.into()),
-        (
-            "fc2",
-            Layer::Linear(Linear::new(0, channels).zeros()).into(),
-        ),
-    ]
-}
-
-/// `control`: `[batch, channels]`.
-pub(super) fn gate(x: Value, control: Tensor<2>) -> Value {
-    x.times_channels(sigmoid(control) * 2.0)
+impl Fuse for Gate {
+    fn reads_image(&self) -> bool {
+        true
+    }
+    fn children(&self, spec: &FusionSpec) -> Children {
+        let channels = spec.map.channels();
+        vec![
+            ("join", image_and_metadata(spec)),
+            ("fc1", Linear::new((channels / 4).max(8)).into()),
+            ("relu", Layer::Relu.into()),
+            ("fc2", Linear::new(channels).zeros().into()),
+        ]
+    }
+    /// `control`: the gates before σ.
+    fn forward(&self, x: Value, control: Tensor<2>) -> Value {
+        x.times_channels(sigmoid(control) * 2.0)
+    }
+    fn onnx(&self, graph: &mut Graph, x: &Flow, control: &Flow) -> String {
+        let gate = graph.unary("Sigmoid", &control.name);
+        let two = graph.float(2.0);
+        let gate = graph.binary("Mul", &gate, &two);
+        times_channels(graph, x, &gate)
+    }
 }

@@ -9,36 +9,31 @@
 //! Departs from it: `f` starts at 1 and `g` at 0, and `f`'s offset is that 1. It squashes the features into (0, 1),
 //! so that even zero metadata changes the image model; the head starts anew with it.
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use super::prelude::*;
 
-use super::{FusionSpec, source};
-use crate::network::layer::{Layer, Linear};
-use crate::network::plan::Plan;
-use crate::network::value::Value;
+pub(super) struct Metablock;
 
-pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
-    let out = 2 * spec.map.channels();
-    vec![
-        ("embed", source(spec)),
-        ("fc", Layer::Linear(Linear::new(0, out).zeros()).into()),
-    ]
-}
-
-/// `control`: `[batch, 2 · channels]`, `f − 1` first.
-pub(super) fn block(x: Value, control: Tensor<2>) -> Value {
-    let channels = control.dims()[1] / 2;
-    let factor = control.clone().narrow(1, 0, channels) + 1.0; // [batch, channels]
-    let offset = control.narrow(1, channels, channels); // [batch, channels]
-    let squashed = match x.times_channels(factor) {
-        Value::Map(x) => Value::Map(x.tanh()),
-        Value::Tokens(x) => Value::Tokens(x.tanh()),
-        Value::Features(x) => Value::Features(x.tanh()),
-        Value::Nothing => Value::Nothing,
-    };
-    match squashed.plus_channels(offset) {
-        Value::Map(x) => Value::Map(sigmoid(x)),
-        Value::Tokens(x) => Value::Tokens(sigmoid(x)),
-        Value::Features(x) => Value::Features(sigmoid(x)),
-        Value::Nothing => Value::Nothing,
+impl Fuse for Metablock {
+    fn children(&self, spec: &FusionSpec) -> Children {
+        vec![
+            ("embed", spec.source.architecture()),
+            ("fc", Linear::new(2 * spec.map.channels()).zeros().into()),
+        ]
+    }
+    fn n_controls(&self, channels: usize) -> usize {
+        2 * channels
+    }
+    /// `control`: `f − 1`, then `g`.
+    fn forward(&self, x: Value, control: Tensor<2>) -> Value {
+        let (factor, offset) = halves(control);
+        let squashed = map_value!(x.times_channels(factor), x => x.tanh());
+        map_value!(squashed.plus_channels(offset), x => sigmoid(x))
+    }
+    fn onnx(&self, graph: &mut Graph, x: &Flow, control: &Flow) -> String {
+        let (factor, offset) = onnx_halves(graph, x, control);
+        let y = times_channels(graph, x, &factor);
+        let y = graph.unary("Tanh", &y);
+        let y = plus_channels(graph, &x.named(y), &offset);
+        graph.unary("Sigmoid", &y)
     }
 }

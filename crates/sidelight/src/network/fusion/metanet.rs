@@ -8,17 +8,20 @@
 //! Departs from it: `W₂` starts as zeros, so that every channel starts at one half
 //! (the image's features keep their proportions).
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use super::prelude::*;
 
-use super::{FusionSpec, two_layers};
-use crate::network::plan::Plan;
-use crate::network::value::Value;
+pub(super) struct Metanet;
 
-pub(super) fn children(spec: &FusionSpec) -> Vec<(&'static str, Plan)> {
-    two_layers(spec, 256, spec.map.channels())
-}
-
-/// `control`: `[batch, channels]`.
-pub(super) fn attend(x: Value, control: Tensor<2>) -> Value {
-    x.times_channels(sigmoid(control))
+impl Fuse for Metanet {
+    fn children(&self, spec: &FusionSpec) -> Children {
+        two_layers(spec, 256, spec.map.channels())
+    }
+    /// `control`: the factors before σ.
+    fn forward(&self, x: Value, control: Tensor<2>) -> Value {
+        x.times_channels(sigmoid(control))
+    }
+    fn onnx(&self, graph: &mut Graph, x: &Flow, control: &Flow) -> String {
+        let gate = graph.unary("Sigmoid", &control.name);
+        times_channels(graph, x, &gate)
+    }
 }

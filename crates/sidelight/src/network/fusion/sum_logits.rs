@@ -7,44 +7,44 @@
 //! Late fusion of Baltrušaitis et al. 2019, "Multimodal machine learning", arXiv:1705.09406, section 6.1,
 //! trained jointly. Both ways end in layers of zeros: training starts at the mean of the targets.
 
-use super::{FusionSpec, Parts, source};
-use crate::network::layer::{Layer, Linear};
-use crate::network::plan::Plan;
+use super::prelude::*;
 
-pub(super) fn build(spec: &FusionSpec) -> Parts {
-    let width = if spec.hidden > 0 { spec.hidden / 2 } else { 64 };
-    let deep = Plan::sequence([
-        (
-            "fc1",
-            Plan::leaf(Layer::Linear(Linear::new(0, width.max(8)))),
-        ),
-        ("relu", Layer::Relu.into()),
-        (
-            "fc2",
-            Layer::Linear(Linear::new(0, spec.n_outputs).zeros()).into(),
-        ),
-    ]);
-    let wide = Plan::leaf(Layer::Linear(Linear::new(0, spec.n_outputs).zeros()));
-    let metadata = Plan::sequence([
-        ("embed", source(spec)),
-        (
-            "ways",
-            Plan::with(Layer::Sum, [("deep", deep), ("wide", wide)]),
-        ),
-    ]);
-    let image = crate::network::head::image(spec.reads, spec.hidden, spec.dropout, spec.n_outputs);
-    // Each branch's output is what the auxiliary loss reads.
-    let own_loss = |branch: Plan| {
-        if !spec.auxiliary {
-            return branch;
-        }
-        let own = Plan::with(Layer::Auxiliary, [("same", Plan::leaf(Layer::Identity))]);
-        Plan::sequence([("branch", branch), ("auxiliary", own)])
-    };
-    let (image, metadata) = (own_loss(image), own_loss(metadata));
-    Parts {
-        at_map: None,
-        at_features: None,
-        head: Plan::with(Layer::Sum, [("image", image), ("metadata", metadata)]),
+pub(super) struct SumLogits;
+
+impl Method for SumLogits {
+    fn has_branches(&self) -> bool {
+        true
     }
+    fn layers(&self, spec: &FusionSpec) -> FusionLayers {
+        let width = if spec.hidden > 0 { spec.hidden / 2 } else { 64 };
+        let last = || Linear::new(spec.n_outputs).zeros().into();
+        let deep = Architecture::sequence([
+            ("fc1", Linear::new(width.max(8)).into()),
+            ("relu", Layer::Relu.into()),
+            ("fc2", last()),
+        ]);
+        let ways = Architecture::with(Layer::Sum, [("deep", deep), ("wide", last())]);
+        let embed = spec.source.architecture();
+        let metadata = Architecture::sequence([("embed", embed), ("ways", ways)]);
+        let image = head::image(spec.reads, spec.hidden, spec.dropout, spec.n_outputs);
+        let branches = [
+            ("image", with_own_loss(spec, image)),
+            ("metadata", with_own_loss(spec, metadata)),
+        ];
+        FusionLayers {
+            at_map: None,
+            at_features: None,
+            head: Architecture::with(Layer::Sum, branches),
+        }
+    }
+}
+
+/// The branch, whose output an auxiliary loss reads where one is asked for.
+fn with_own_loss(spec: &FusionSpec, branch: Architecture) -> Architecture {
+    if spec.auxiliary == 0.0 {
+        return branch;
+    }
+    let same = [("same", Layer::Identity.into())];
+    let own = Architecture::with(Layer::Auxiliary, same);
+    Architecture::sequence([("branch", branch), ("auxiliary", own)])
 }

@@ -1,10 +1,9 @@
-use burn::tensor::activation::softmax;
-use serde::{Deserialize, Serialize};
+//! Self-attention.
 
-use crate::error::Result;
-use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
-use crate::network::shape::{At, Shape};
-use crate::network::value::Value;
+use burn::tensor::activation::softmax;
+
+use super::linear::onnx_of_tokens;
+use super::prelude::*;
 use crate::tensor::linear_tokens;
 
 /// Multi-head self-attention over tokens, with timm's and DINOv2's names
@@ -28,15 +27,18 @@ pub struct SelfAttention {
 }
 
 impl SelfAttention {
-    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
+    /// With so many heads, which must divide the tokens' width.
+    pub fn new(heads: usize) -> Self {
+        Self { width: 0, heads }
+    }
+}
+
+impl Leaf for SelfAttention {
+    fn parameters(&self) -> Vec<ParameterSpec> {
         let width = self.width;
         let weight = |name, out| {
-            ParameterSpec::new(
-                name,
-                [out, width],
-                ParameterKind::Weight,
-                Initial::Normal(0.02),
-            )
+            let start = Initial::Normal(0.02);
+            ParameterSpec::new(name, [out, width], ParameterKind::Weight, start)
         };
         let bias = |name, out| {
             ParameterSpec::new(name, [out], ParameterKind::Bias, Initial::Constant(0.0))
@@ -48,7 +50,7 @@ impl SelfAttention {
             bias("proj.bias", width),
         ]
     }
-    pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         let Shape::Tokens { width, .. } = input else {
             return Err(at.misfit("tokens", input, None));
         };
@@ -58,18 +60,18 @@ impl SelfAttention {
         }
         Ok(input)
     }
-    pub(super) fn multiply_adds(&self, input: Shape) -> usize {
+    fn multiply_adds(&self, input: Shape, _: Shape) -> usize {
         let n = input.positions();
         4 * n * self.width * self.width + 2 * n * n * self.width
     }
-    pub(super) fn forward(&self, parameters: &Parameters, x: Value) -> Value {
+    fn forward(&self, node: &Node, x: Value, _: &mut Walk<'_>) -> Value {
         let x = x.tokens();
         let [batch, tokens, width] = x.dims();
         let each = width / self.heads;
         let qkv = linear_tokens(
             x,
-            parameters.d2("qkv.weight"),
-            Some(parameters.d1("qkv.bias")),
+            node.parameters.d2("qkv.weight"),
+            Some(node.parameters.d1("qkv.bias")),
         )
         .reshape([batch, tokens, 3, self.heads, each])
         .permute([2, 0, 3, 1, 4]); // [3, batch, heads, tokens, each]
@@ -88,8 +90,35 @@ impl SelfAttention {
             .reshape([batch, tokens, width]);
         Value::Tokens(linear_tokens(
             joined,
-            parameters.d2("proj.weight"),
-            Some(parameters.d1("proj.bias")),
+            node.parameters.d2("proj.weight"),
+            Some(node.parameters.d1("proj.bias")),
         ))
+    }
+    fn onnx(&self, graph: &mut Graph, node: &Node, x: &Flow) -> Option<String> {
+        let Shape::Tokens { n, width } = x.shape else {
+            return None;
+        };
+        let each = width / self.heads;
+        let [n, width, heads, of_head] = [n, width, self.heads, each].map(|n| n as i64);
+        let matrix = parameter(graph, node, "qkv.weight");
+        let bias = parameter(graph, node, "qkv.bias");
+        let qkv = onnx_of_tokens(graph, &x.name, &matrix, Some(&bias));
+        let qkv = graph.reshape(&qkv, &[0, n, 3, heads, of_head]);
+        let qkv = graph.transpose(&qkv, &[2, 0, 3, 1, 4]); // [3, batch, heads, tokens, each]
+        let [queries, keys, values] = [0, 1, 2].map(|part| {
+            let part = graph.int(part);
+            graph.call("Gather", &[&qkv, &part], &[("axis", Attr::Int(0))])
+        });
+        let keys = graph.transpose(&keys, &[0, 1, 3, 2]);
+        let scores = graph.binary("MatMul", &queries, &keys);
+        let root = graph.float((each as f32).sqrt());
+        let scores = graph.binary("Div", &scores, &root);
+        let weights = graph.call("Softmax", &[&scores], &[("axis", Attr::Int(3))]);
+        let joined = graph.binary("MatMul", &weights, &values); // [batch, heads, tokens, each]
+        let joined = graph.transpose(&joined, &[0, 2, 1, 3]);
+        let joined = graph.reshape(&joined, &[0, n, width]);
+        let matrix = parameter(graph, node, "proj.weight");
+        let bias = parameter(graph, node, "proj.bias");
+        Some(onnx_of_tokens(graph, &joined, &matrix, Some(&bias)))
     }
 }

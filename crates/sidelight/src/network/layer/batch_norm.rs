@@ -1,11 +1,7 @@
-use serde::{Deserialize, Serialize};
+//! Batch normalisation.
 
-use crate::error::Result;
-use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
-use crate::network::shape::{At, Shape};
-use crate::network::value::{BatchStatistics, Mode, Value, Walk};
-use crate::tensor::{self, Activation};
-use burn::tensor::Tensor;
+use super::prelude::*;
+use crate::network::value::BatchStatistics;
 
 /// Normalisation over the batch, of maps or features.
 ///
@@ -29,7 +25,7 @@ pub struct BatchNorm {
     pub features: usize,
     /// Added to the variance. Default: 1e-5, torch's.
     pub epsilon: f64,
-    /// Whether it has a learned scale and offset. Default: true.
+    /// Whether it has a learned scale and bias. Default: true.
     pub affine: bool,
 }
 
@@ -44,55 +40,22 @@ impl Default for BatchNorm {
 }
 
 impl BatchNorm {
-    /// Of so many channels or features.
-    pub fn new(features: usize) -> Self {
+    /// With this ε in the place of torch's 1e-5.
+    pub fn with_epsilon(epsilon: f64) -> Self {
         Self {
-            features,
+            epsilon,
             ..Self::default()
         }
     }
-    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
-        let shape = [self.features];
-        let affine = [
-            ("weight", ParameterKind::Norm, 1.0),
-            ("bias", ParameterKind::Norm, 0.0),
-        ];
-        let running = [
-            ("running_mean", ParameterKind::Buffer, 0.0),
-            ("running_var", ParameterKind::Buffer, 1.0),
-        ];
-        affine
-            .into_iter()
-            .filter(|_| self.affine)
-            .chain(running)
-            .map(|(name, kind, value)| {
-                ParameterSpec::new(name, shape, kind, Initial::Constant(value))
-            })
-            .collect()
-    }
-    pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
-        if matches!(input, Shape::Nothing | Shape::Tokens { .. }) {
-            return Err(at.misfit("a map or features", input, None));
-        }
-        at.width("features", &mut self.features, input.channels(), input)?;
-        Ok(input)
-    }
     /// Whether it normalises by its running statistics.
-    pub(crate) fn is_inference(parameters: &Parameters, mode: Mode) -> bool {
+    pub(in crate::network) fn is_inference(parameters: &Parameters, mode: Mode) -> bool {
         mode == Mode::Evaluate
             || parameters
                 .get("running_mean")
                 .is_some_and(|mean| mean.frozen)
     }
-    pub(super) fn forward(&self, parameters: &Parameters, x: Value, walk: &mut Walk<'_>) -> Value {
-        match x {
-            Value::Map(x) => Value::Map(self.run(parameters, x, None, None, walk)),
-            Value::Features(x) => Value::Features(self.run(parameters, x, None, None, walk)),
-            other => other,
-        }
-    }
     /// Normalises, adds `other`, applies `then`.
-    pub(crate) fn run<const D: usize>(
+    pub(in crate::network) fn normalize<const D: usize>(
         &self,
         parameters: &Parameters,
         x: Tensor<D>,
@@ -102,13 +65,12 @@ impl BatchNorm {
     ) -> Tensor<D> {
         let (weight, bias) = self.affine(parameters);
         let own = x.dims().iter().product::<usize>() / self.features.max(1);
-        let together = walk.context.together.clone();
-        if !Self::is_inference(parameters, walk.context.mode) && (own >= 2 || together.is_some()) {
+        let sync = walk.context.sync_statistics.clone();
+        if !Self::is_inference(parameters, walk.context.mode) && (own >= 2 || sync.is_some()) {
             let (x, weight, bias) = (x.clone(), weight.clone(), bias.clone());
             let after = (other.clone(), then);
-            let normalized =
-                tensor::batch_norm_train(x, weight, bias, self.epsilon, after, together);
-            // Of all ranks together it may still be the only one.
+            let normalized = tensor::batch_norm_train(x, weight, bias, self.epsilon, after, sync);
+            // Over all ranks it may still be the only one.
             if normalized.n >= 2.0 {
                 walk.context.statistics.push(BatchStatistics {
                     path: walk.path().to_owned(),
@@ -127,7 +89,7 @@ impl BatchNorm {
         }
     }
     /// The normalisation by its running statistics as a factor and an offset per channel.
-    pub(crate) fn folded(&self, parameters: &Parameters) -> tensor::Folded {
+    pub(in crate::network) fn folded(&self, parameters: &Parameters) -> tensor::Folded {
         let (weight, bias) = self.affine(parameters);
         tensor::fold(
             weight,
@@ -137,8 +99,8 @@ impl BatchNorm {
             self.epsilon,
         )
     }
-    /// Scale and offset, ones and zeros where it has none.
-    pub(crate) fn affine(&self, parameters: &Parameters) -> (Tensor<1>, Tensor<1>) {
+    /// Scale and bias, ones and zeros where it has none.
+    fn affine(&self, parameters: &Parameters) -> (Tensor<1>, Tensor<1>) {
         if self.affine {
             return (parameters.d1("weight"), parameters.d1("bias"));
         }
@@ -147,5 +109,54 @@ impl BatchNorm {
             Tensor::ones([self.features], &device),
             Tensor::zeros([self.features], &device),
         )
+    }
+}
+
+impl Leaf for BatchNorm {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let spec = |name, kind, value| {
+            ParameterSpec::new(name, [self.features], kind, Initial::Constant(value))
+        };
+        let affine = [
+            spec("weight", ParameterKind::Norm, 1.0),
+            spec("bias", ParameterKind::Norm, 0.0),
+        ];
+        let running = [
+            spec("running_mean", ParameterKind::Buffer, 0.0),
+            spec("running_var", ParameterKind::Buffer, 1.0),
+        ];
+        let affine = affine.into_iter().filter(|_| self.affine);
+        affine.chain(running).collect()
+    }
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
+        if matches!(input, Shape::Nothing | Shape::Tokens { .. }) {
+            return Err(at.misfit("a map or features", input, None));
+        }
+        at.width("features", &mut self.features, input.channels(), input)?;
+        Ok(input)
+    }
+    fn forward(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        map_value!(x, x => self.normalize(&node.parameters, x, None, None, walk))
+    }
+    fn onnx(&self, graph: &mut Graph, node: &Node, x: &Flow) -> Option<String> {
+        let n = self.features;
+        let (factor, bias) = if self.affine {
+            (
+                parameter(graph, node, "weight"),
+                parameter(graph, node, "bias"),
+            )
+        } else {
+            (
+                graph.floats(&[n], &vec![1.0; n]),
+                graph.floats(&[n], &vec![0.0; n]),
+            )
+        };
+        let mean = parameter(graph, node, "running_mean");
+        let variance = parameter(graph, node, "running_var");
+        Some(graph.call(
+            "BatchNormalization",
+            &[&x.name, &factor, &bias, &mean, &variance],
+            &[("epsilon", Attr::Float(self.epsilon as f32))],
+        ))
     }
 }

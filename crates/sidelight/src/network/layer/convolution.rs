@@ -1,10 +1,6 @@
-use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+//! Convolution over maps.
 
-use crate::error::Result;
-use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
-use crate::network::shape::{At, Shape};
-use crate::network::value::{Value, Walk};
+use super::prelude::*;
 use crate::tensor::{Convolution, Precision, conv2d};
 
 /// Two-dimensional convolution with a square kernel.
@@ -30,22 +26,22 @@ pub struct Conv2d {
     pub out_channels: usize,
     /// Side of the kernel.
     pub kernel: usize,
-    /// Default: 1.
+    /// Pixels from one position to the next. Default: 1.
     #[serde(default = "one")]
     pub stride: usize,
-    /// Default: 0.
+    /// Zeros on each side. Default: 0.
     #[serde(default)]
     pub padding: usize,
     /// TensorFlow's padding instead: as much as makes the side `⌈side / stride⌉`, the odd pixel below and right. Default: false.
     #[serde(default, skip_serializing_if = "is_not")]
     pub same: bool,
-    /// Default: 1.
+    /// Pixels from one tap of the kernel to the next. Default: 1.
     #[serde(default = "one")]
     pub dilation: usize,
     /// Groups of channels that do not see each other; 0: as many as channels (depthwise). Default: 1.
     #[serde(default = "one")]
     pub groups: usize,
-    /// Whether an offset is added. Default: true.
+    /// Whether a bias is added. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
 }
@@ -61,13 +57,14 @@ fn is_not(flag: &bool) -> bool {
 }
 
 impl Conv2d {
-    /// Without offset, since a normalisation follows; padded so that stride 1 keeps the size.
-    pub fn new(in_channels: usize, out_channels: usize, kernel: usize, stride: usize) -> Self {
+    /// To so many channels, with stride 1 and without bias, since a normalisation follows; padded so that an odd
+    /// kernel keeps the size.
+    pub fn new(out_channels: usize, kernel: usize) -> Self {
         Self {
-            in_channels,
+            in_channels: 0,
             out_channels,
             kernel,
-            stride,
+            stride: 1,
             padding: kernel / 2,
             same: false,
             dilation: 1,
@@ -75,51 +72,112 @@ impl Conv2d {
             bias: false,
         }
     }
-    /// The same, every channel for itself.
-    pub fn depthwise(channels: usize, kernel: usize, stride: usize) -> Self {
+    /// The same, every channel for itself: as many go out as come in.
+    pub fn depthwise(kernel: usize) -> Self {
         Self {
-            groups: channels,
-            ..Self::new(channels, channels, kernel, stride)
+            groups: 0,
+            ..Self::new(0, kernel)
         }
     }
-    /// The same with an offset.
+    /// The same with this stride.
     #[must_use]
-    pub fn with_bias(mut self) -> Self {
-        self.bias = true;
-        self
+    pub fn with_stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+    /// The same with a bias.
+    #[must_use]
+    pub fn with_bias(self) -> Self {
+        Self { bias: true, ..self }
     }
     /// The same with this padding.
     #[must_use]
-    pub fn with_padding(mut self, padding: usize) -> Self {
-        self.padding = padding;
-        self
+    pub fn with_padding(self, padding: usize) -> Self {
+        Self { padding, ..self }
     }
-    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
-        let groups = self.groups.max(1);
-        let shape = [
-            self.out_channels,
-            self.in_channels / groups,
-            self.kernel,
-            self.kernel,
-        ];
-        let fan_out = (self.out_channels / groups * self.kernel * self.kernel).max(1);
-        let mut specs = vec![ParameterSpec::new(
-            "weight",
-            shape,
-            ParameterKind::Weight,
-            Initial::Normal((2.0 / fan_out as f64).sqrt()),
-        )];
-        if self.bias {
-            specs.push(ParameterSpec::new(
-                "bias",
-                [self.out_channels],
-                ParameterKind::Bias,
-                Initial::Constant(0.0),
-            ));
+    /// How it moves, given the padding that is left to it.
+    fn how(&self, precision: Precision) -> Convolution {
+        Convolution {
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+            precision,
         }
-        specs
     }
-    pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
+    /// The map with TensorFlow's padding around it, where that is not the same on all sides; and the padding that is left.
+    ///
+    /// # Source
+    ///
+    /// TensorFlow's documentation of `tf.nn.convolution`, "SAME".
+    pub(in crate::network) fn padded(
+        &self,
+        x: Tensor<4>,
+        precision: Precision,
+    ) -> (Tensor<4>, Convolution) {
+        let mut how = self.how(precision);
+        if !self.same {
+            return (x, how);
+        }
+        let [.., height, width] = x.dims();
+        let [top, left, bottom, right] = self.paddings([height, width]);
+        if [left, bottom, right] == [top; 3] {
+            how.padding = top;
+            return (x, how);
+        }
+        how.padding = 0;
+        (x.pad((left, right, top, bottom), 0.0), how)
+    }
+    /// Zeros above, left, below and right of a map of this height and width; where they are odd, the one more is below
+    /// and right.
+    fn paddings(&self, sides: [usize; 2]) -> [usize; 4] {
+        if !self.same {
+            return [self.padding; 4];
+        }
+        let [down, across] = sides.map(|side| {
+            ((side.div_ceil(self.stride) - 1) * self.stride + self.reach()).saturating_sub(side)
+        });
+        [down / 2, across / 2, down - down / 2, across - across / 2]
+    }
+    /// The convolution of `x`, `[batch, in_channels, height, width]`.
+    pub(in crate::network) fn convolve(
+        &self,
+        parameters: &Parameters,
+        x: Tensor<4>,
+        precision: Precision,
+    ) -> Tensor<4> {
+        let (x, how) = self.padded(x, precision);
+        conv2d(x, parameters.d4("weight"), parameters.bias("bias"), how)
+    }
+    /// The side that a side becomes; nothing where the kernel does not fit into it.
+    fn side(&self, side: usize) -> Option<usize> {
+        if self.same {
+            return Some(side.div_ceil(self.stride));
+        }
+        let free = (side + 2 * self.padding).checked_sub(self.reach())?;
+        Some(free / self.stride + 1)
+    }
+    /// Pixels from the kernel's first tap to its last.
+    fn reach(&self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+}
+
+impl Leaf for Conv2d {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let (out, area) = (self.out_channels, self.kernel * self.kernel);
+        let groups = self.groups.max(1);
+        let shape = [out, self.in_channels / groups, self.kernel, self.kernel];
+        let fan_out = (out / groups * area).max(1);
+        let start = Initial::Normal((2.0 / fan_out as f64).sqrt());
+        let weight = ParameterSpec::new("weight", shape, ParameterKind::Weight, start);
+        let zero = Initial::Constant(0.0);
+        let bias = ParameterSpec::new("bias", [out], ParameterKind::Bias, zero);
+        [weight]
+            .into_iter()
+            .chain(self.bias.then_some(bias))
+            .collect()
+    }
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         for (field, value) in [
             ("kernel", self.kernel),
             ("stride", self.stride),
@@ -141,90 +199,51 @@ impl Conv2d {
             let expected = format!("a divisor of {channels} and {} channels", self.out_channels);
             return Err(at.field("groups", expected, self.groups));
         }
-        let reach = self.dilation * (self.kernel - 1) + 1;
-        if self.same {
-            let side = |side: usize| side.div_ceil(self.stride);
-            return Ok(Shape::Map {
-                channels: self.out_channels,
-                height: side(height),
-                width: side(width),
-            });
-        }
-        let side = |side: usize| {
-            (side + 2 * self.padding)
-                .checked_sub(reach)
-                .map(|free| free / self.stride + 1)
-                .ok_or_else(|| {
-                    let fit = format!(
-                        "give the network larger images, or the layer `padding = {}`",
-                        reach / 2
-                    );
-                    at.misfit(
-                        format!(
-                            "at least {} pixels a side",
-                            reach.saturating_sub(2 * self.padding)
-                        ),
-                        input,
-                        Some(fit),
-                    )
-                })
+        let (Some(height), Some(width)) = (self.side(height), self.side(width)) else {
+            let reach = self.reach();
+            let least = reach.saturating_sub(2 * self.padding);
+            let fit = format!(
+                "give the network larger images, or the layer `padding = {}`",
+                reach / 2
+            );
+            return Err(at.misfit(format!("at least {least} pixels a side"), input, Some(fit)));
         };
         Ok(Shape::Map {
             channels: self.out_channels,
-            height: side(height)?,
-            width: side(width)?,
+            height,
+            width,
         })
     }
-    /// How it moves, given the padding that is left to it.
-    fn how(&self, precision: Precision) -> Convolution {
-        Convolution {
-            stride: self.stride,
-            padding: self.padding,
-            dilation: self.dilation,
-            groups: self.groups,
-            precision,
-        }
+    fn multiply_adds(&self, _: Shape, output: Shape) -> usize {
+        let each = self.in_channels / self.groups.max(1) * self.kernel * self.kernel;
+        output.channels() * output.positions() * each
     }
-    /// The map with TensorFlow's padding around it, where that is not the same on all sides; and the padding that is left.
-    ///
-    /// # Source
-    ///
-    /// TensorFlow's documentation of `tf.nn.convolution`, "SAME".
-    pub(crate) fn padded(&self, x: Tensor<4>, precision: Precision) -> (Tensor<4>, Convolution) {
-        let mut how = self.how(precision);
-        if !self.same {
-            return (x, how);
-        }
-        let [.., height, width] = x.dims();
-        let [top, left, bottom, right] = self.paddings([height, width]);
-        if [left, bottom, right] == [top; 3] {
-            how.padding = top;
-            return (x, how);
-        }
-        how.padding = 0;
-        (x.pad((left, right, top, bottom), 0.0), how)
+    fn forward(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        Value::Map(self.convolve(&node.parameters, x.map(), walk.context.precision))
     }
-    /// Zeros above, left, below and right of a map of this height and width; the odd one is below and right.
-    pub(crate) fn paddings(&self, sides: [usize; 2]) -> [usize; 4] {
-        if !self.same {
-            return [self.padding; 4];
+    fn onnx(&self, graph: &mut Graph, node: &Node, x: &Flow) -> Option<String> {
+        let mut inputs = vec![x.name.clone(), parameter(graph, node, "weight")];
+        if self.bias {
+            inputs.push(parameter(graph, node, "bias"));
         }
-        let reach = self.dilation * (self.kernel - 1) + 1;
-        let [down, across] = sides.map(|side| {
-            ((side.div_ceil(self.stride) - 1) * self.stride + reach).saturating_sub(side)
-        });
-        [down / 2, across / 2, down - down / 2, across - across / 2]
-    }
-    pub(super) fn forward(&self, parameters: &Parameters, x: Value, walk: &Walk<'_>) -> Value {
-        Value::Map(self.run(parameters, x.map(), walk.context.precision))
-    }
-    pub(crate) fn run(
-        &self,
-        parameters: &Parameters,
-        x: Tensor<4>,
-        precision: Precision,
-    ) -> Tensor<4> {
-        let (x, how) = self.padded(x, precision);
-        conv2d(x, parameters.d4("weight"), parameters.bias("bias"), how)
+        let padding = match x.shape {
+            Shape::Map { height, width, .. } => self.paddings([height, width]),
+            _ => [self.padding; 4],
+        };
+        let padding = padding.map(|n| n as i64);
+        let both = |n: usize| [n as i64; 2];
+        let (kernel, stride) = (both(self.kernel), both(self.stride));
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        Some(graph.call(
+            "Conv",
+            &inputs,
+            &[
+                ("kernel_shape", Attr::Ints(&kernel)),
+                ("strides", Attr::Ints(&stride)),
+                ("pads", Attr::Ints(&padding)),
+                ("dilations", Attr::Ints(&both(self.dilation))),
+                ("group", Attr::Int(self.groups.max(1) as i64)),
+            ],
+        ))
     }
 }

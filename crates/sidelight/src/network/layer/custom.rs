@@ -1,14 +1,12 @@
+//! Layers of a library user's own.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serializer};
 
-use crate::error::{Error, Result};
-use crate::network::parameter::{ParameterSpec, Parameters};
-use crate::network::plan::Plan;
-use crate::network::shape::{At, Shape};
-use crate::network::value::{Value, Walk};
+use super::prelude::*;
 
 /// A layer of a library user's own. Its parameters are declared, and are then trained, frozen,
 /// saved and loaded as any other's.
@@ -42,8 +40,20 @@ impl Custom {
     pub fn new(layer: impl CustomLayer + 'static) -> Self {
         Self(Arc::new(layer))
     }
-    pub(super) fn output(&self, at: &At<'_>, input: Shape) -> Result<Shape> {
+}
+
+impl Leaf for Custom {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        self.0.parameters()
+    }
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         self.0.output(at, input)
+    }
+    fn forward(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        self.0.forward(&node.parameters, x, walk)
+    }
+    fn onnx(&self, _: &mut Graph, _: &Node, _: &Flow) -> Option<String> {
+        None
     }
 }
 
@@ -138,13 +148,14 @@ impl Constructors {
         self
     }
     /// Puts the real layers in the place of what was read of them.
-    pub(crate) fn apply(&self, plan: &mut Plan) -> Result<()> {
-        if let super::Layer::Custom(custom) = &mut plan.layer
+    pub(crate) fn apply(&self, architecture: &mut Architecture) -> Result<()> {
+        if let Layer::Custom(custom) = &mut architecture.layer
             && let Some(make) = self.0.get(custom.0.name())
         {
             *custom = make(&custom.0.config())?;
         }
-        plan.children
+        architecture
+            .children
             .iter_mut()
             .try_for_each(|(_, child)| self.apply(child))
     }

@@ -1,9 +1,6 @@
-use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
+//! Random zeros while training.
 
-use crate::error::Result;
-use crate::network::shape::{At, Shape};
-use crate::network::value::{Mode, Value, Walk};
+use super::prelude::*;
 use crate::tensor::dropout_mask;
 
 /// Sets each number to zero with probability `p` while training, and scales the others by 1/(1 − p).
@@ -19,27 +16,23 @@ pub struct Dropout {
     pub p: f64,
 }
 
-impl Dropout {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
-        probability(self.p, at)?;
+impl Leaf for Dropout {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
+        check_probability(self.p, at)?;
         Ok(input)
     }
-    pub(super) fn forward(&self, x: Value, walk: &Walk<'_>) -> Value {
+    fn forward(&self, _: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
         if walk.context.mode == Mode::Evaluate || self.p == 0.0 {
             return x;
         }
-        match x {
-            Value::Map(x) => Value::Map(drop(x, self.p, walk)),
-            Value::Tokens(x) => Value::Tokens(drop(x, self.p, walk)),
-            Value::Features(x) => Value::Features(drop(x, self.p, walk)),
-            Value::Nothing => Value::Nothing,
-        }
+        map_value!(x, x => {
+            let shape = x.dims();
+            drop(x, shape, self.p, walk)
+        })
     }
-}
-
-fn drop<const D: usize>(x: Tensor<D>, p: f64, walk: &Walk<'_>) -> Tensor<D> {
-    let mask = dropout_mask(x.dims(), p, walk.context.seed, walk.path(), &x.device());
-    x * mask
+    fn onnx(&self, _: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
+        Some(x.name.clone())
+    }
 }
 
 /// Sets a whole row to zero with probability `p` while training: the end of a residual body.
@@ -52,6 +45,19 @@ fn drop<const D: usize>(x: Tensor<D>, p: f64, walk: &Walk<'_>) -> Tensor<D> {
 pub struct DropPath {
     /// Probability, in [0, 1).
     pub p: f64,
+}
+
+impl Leaf for DropPath {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
+        check_probability(self.p, at)?;
+        Ok(input)
+    }
+    fn forward(&self, _: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        drop_rows(x, self.p, walk)
+    }
+    fn onnx(&self, _: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
+        Some(x.name.clone())
+    }
 }
 
 /// Leaves out the image of a row: at random with probability `p` while training, and wherever the row has none. What
@@ -69,53 +75,45 @@ pub struct DropImage {
     pub p: f64,
 }
 
-impl DropImage {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
-        probability(self.p, at)?;
+impl Leaf for DropImage {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
+        check_probability(self.p, at)?;
         at.features(input)?;
         Ok(input)
     }
-    pub(super) fn forward(&self, x: Value, walk: &Walk<'_>) -> Value {
+    fn forward(&self, _: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
         let x = match &walk.context.has_image {
             Some(has_image) => Value::Features(x.features() * has_image.clone()),
             None => x,
         };
-        DropPath { p: self.p }.forward(x, walk)
+        drop_rows(x, self.p, walk)
+    }
+    fn onnx(&self, _: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
+        Some(x.name.clone())
     }
 }
 
-impl DropPath {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
-        probability(self.p, at)?;
-        Ok(input)
+/// Whole rows at random.
+fn drop_rows(x: Value, p: f64, walk: &Walk<'_>) -> Value {
+    if walk.context.mode == Mode::Evaluate || p == 0.0 {
+        return x;
     }
-    pub(super) fn forward(&self, x: Value, walk: &Walk<'_>) -> Value {
-        if walk.context.mode == Mode::Evaluate || self.p == 0.0 {
-            return x;
-        }
-        let (p, seed, path) = (self.p, walk.context.seed, walk.path());
-        match x {
-            Value::Map(x) => {
-                let mask = dropout_mask([x.dims()[0], 1, 1, 1], p, seed, path, &x.device());
-                Value::Map(x * mask)
-            }
-            Value::Tokens(x) => {
-                let mask = dropout_mask([x.dims()[0], 1, 1], p, seed, path, &x.device());
-                Value::Tokens(x * mask)
-            }
-            Value::Features(x) => {
-                let mask = dropout_mask([x.dims()[0], 1], p, seed, path, &x.device());
-                Value::Features(x * mask)
-            }
-            Value::Nothing => Value::Nothing,
-        }
-    }
+    map_value!(x, x => {
+        let mut shape = x.dims();
+        shape[1..].fill(1);
+        drop(x, shape, p, walk)
+    })
 }
 
-fn probability(p: f64, at: &At) -> Result<()> {
+/// Times a mask of this shape, which depends on the step's seed and the layer's path alone.
+fn drop<const D: usize>(x: Tensor<D>, mask: [usize; D], p: f64, walk: &Walk<'_>) -> Tensor<D> {
+    let mask = dropout_mask(mask, p, walk.context.seed, walk.path(), &x.device());
+    x * mask
+}
+
+fn check_probability(p: f64, at: &At<'_>) -> Result<()> {
     if (0.0..1.0).contains(&p) {
-        Ok(())
-    } else {
-        Err(at.field("p", "in [0, 1)", p))
+        return Ok(());
     }
+    Err(at.field("p", "in [0, 1)", p))
 }

@@ -1,9 +1,8 @@
-use burn::tensor::{Tensor, TensorData, activation::softmax};
-use serde::{Deserialize, Serialize};
+//! Layers of a head that says where things are by a map of each.
 
-use crate::error::Result;
-use crate::network::shape::{At, Shape};
-use crate::network::value::Value;
+use burn::tensor::{TensorData, activation::softmax};
+
+use super::prelude::*;
 
 /// Each pixel of a map `factor` × `factor` times (nearest neighbour; torch's `Upsample`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +12,8 @@ pub struct Upsample {
     pub factor: usize,
 }
 
-impl Upsample {
-    pub(super) fn output(&self, at: &At, input: Shape) -> Result<Shape> {
+impl Leaf for Upsample {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         let [channels, height, width] = at.map(input)?;
         if self.factor == 0 {
             return Err(at.field("factor", "at least 1", 0));
@@ -25,14 +24,30 @@ impl Upsample {
             width: width * self.factor,
         })
     }
-    pub(super) fn forward(&self, x: Tensor<4>) -> Value {
-        let [batch, channels, height, width] = x.dims();
-        let factor = self.factor;
-        let x = x
-            .reshape([batch, channels, height, 1, width, 1])
-            .expand([batch, channels, height, factor, width, factor]);
-        Value::Map(x.reshape([batch, channels, height * factor, width * factor]))
+    fn forward(&self, _: &Node, x: Value, _: &mut Walk<'_>) -> Value {
+        Value::Map(repeat(x.map(), self.factor))
     }
+    fn onnx(&self, graph: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
+        let factor = self.factor as f32;
+        let scales = graph.floats(&[4], &[1.0, 1.0, factor, factor]);
+        Some(graph.call(
+            "Resize",
+            &[&x.name, "", &scales],
+            &[
+                ("mode", Attr::Text("nearest")),
+                ("coordinate_transformation_mode", Attr::Text("asymmetric")),
+                ("nearest_mode", Attr::Text("floor")),
+            ],
+        ))
+    }
+}
+
+/// Each pixel `factor` × `factor` times.
+fn repeat(x: Tensor<4>, factor: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    x.reshape([batch, channels, height, 1, width, 1])
+        .expand([batch, channels, height, factor, width, factor])
+        .reshape([batch, channels, height * factor, width * factor])
 }
 
 /// Each channel of a map as a place: `[batch, n, height, width]` to `[batch, 2 n]`, x and y in [-1, 1] of each.
@@ -44,22 +59,47 @@ impl Upsample {
 ///
 /// Nibali et al. 2018, "Numerical coordinate regression with convolutional neural networks" (DSNT),
 /// arXiv:1801.07372, section 3. Departs from it: no regularisation of the distribution's shape.
-pub(super) fn soft_argmax(x: Tensor<4>) -> Value {
-    let [batch, n, height, width] = x.dims();
-    let device = x.device();
-    let at = |i: usize, n: usize| (2 * i + 1) as f32 / n as f32 - 1.0;
-    let places: Vec<f32> = (0..height)
-        .flat_map(|i| (0..width).flat_map(move |j| [at(j, width), at(i, height)]))
-        .collect();
-    let places = Tensor::<2>::from_data(TensorData::new(places, [height * width, 2]), &device);
-    let share = softmax(x.reshape([batch * n, height * width]), 1);
-    Value::Features(share.matmul(places).reshape([batch, 2 * n]))
+pub(super) struct SoftArgmax;
+
+impl Leaf for SoftArgmax {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
+        let [channels, ..] = at.map(input)?;
+        Ok(Shape::Features(2 * channels))
+    }
+    fn forward(&self, _: &Node, x: Value, _: &mut Walk<'_>) -> Value {
+        Value::Features(find(x.map()))
+    }
+    fn onnx(&self, graph: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
+        let Shape::Map {
+            channels,
+            height,
+            width,
+        } = x.shape
+        else {
+            return None;
+        };
+        let places = graph.floats(&[height * width, 2], &coordinates(height, width));
+        let y = graph.reshape(&x.name, &[0, channels as i64, (height * width) as i64]);
+        let share = graph.call("Softmax", &[&y], &[("axis", Attr::Int(2))]);
+        let place = graph.binary("MatMul", &share, &places); // [n, channels, 2]
+        Some(graph.reshape(&place, &[0, 2 * channels as i64]))
+    }
 }
 
-/// The shape that [`soft_argmax`] makes.
-pub(super) fn soft_argmax_output(at: &At, input: Shape) -> Result<Shape> {
-    let [channels, ..] = at.map(input)?;
-    Ok(Shape::Features(2 * channels))
+fn find(x: Tensor<4>) -> Tensor<2> {
+    let [batch, n, height, width] = x.dims();
+    let places = TensorData::new(coordinates(height, width), [height * width, 2]);
+    let places = Tensor::<2>::from_data(places, &x.device());
+    let share = softmax(x.reshape([batch * n, height * width]), 1);
+    share.matmul(places).reshape([batch, 2 * n])
+}
+
+/// x and y of each pixel, row by row.
+fn coordinates(height: usize, width: usize) -> Vec<f32> {
+    let at = |i: usize, n: usize| (2 * i + 1) as f32 / n as f32 - 1.0;
+    (0..height)
+        .flat_map(|i| (0..width).flat_map(move |j| [at(j, width), at(i, height)]))
+        .collect()
 }
 
 #[cfg(test)]
@@ -69,7 +109,7 @@ mod tests {
 
     fn places(map: Vec<f32>, shape: [usize; 4]) -> Vec<f32> {
         let map = Tensor::from_data(TensorData::new(map, shape), &Device::flex());
-        let places = soft_argmax(map).features();
+        let places = find(map);
         places.into_data().convert::<f32>().try_into_vec().unwrap()
     }
 
@@ -98,7 +138,7 @@ mod tests {
             TensorData::new(vec![1.0_f32, 2.0, 3.0, 4.0], [1, 1, 2, 2]),
             &Device::flex(),
         );
-        let large = Upsample { factor: 2 }.forward(map).map();
+        let large = repeat(map, 2);
         let found: Vec<f32> = large.into_data().convert::<f32>().try_into_vec().unwrap();
         let wanted = [
             1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.,

@@ -1,9 +1,6 @@
-use serde::{Deserialize, Serialize};
+//! Layer normalisation.
 
-use crate::error::Result;
-use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
-use crate::network::shape::{At, Shape};
-use crate::network::value::Value;
+use super::prelude::*;
 use crate::tensor::{layer_norm, layer_norm_channels};
 
 /// Normalisation over each row's features, each token, or the channels of each pixel.
@@ -30,39 +27,57 @@ impl Default for LayerNorm {
 }
 
 impl LayerNorm {
-    /// Of so many features, with torchvision's and timm's ε of transformers.
-    pub fn new(features: usize) -> Self {
+    /// With the ε of torchvision's and timm's transformers, 1e-6.
+    pub fn of_transformers() -> Self {
         Self {
-            features,
             epsilon: 1e-6,
+            ..Self::default()
         }
     }
-    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
-        [("weight", 1.0), ("bias", 0.0)]
-            .map(|(name, value)| {
-                ParameterSpec::new(
-                    name,
-                    [self.features],
-                    ParameterKind::Norm,
-                    Initial::Constant(value),
-                )
-            })
-            .to_vec()
+}
+
+impl Leaf for LayerNorm {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let spec = |name, value| {
+            let start = Initial::Constant(value);
+            ParameterSpec::new(name, [self.features], ParameterKind::Norm, start)
+        };
+        vec![spec("weight", 1.0), spec("bias", 0.0)]
     }
-    pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         if input == Shape::Nothing {
             return Err(at.misfit("a map, tokens or features", input, None));
         }
         at.width("features", &mut self.features, input.channels(), input)?;
         Ok(input)
     }
-    pub(super) fn forward(&self, parameters: &Parameters, x: Value) -> Value {
-        let (weight, bias) = (parameters.d1("weight"), parameters.d1("bias"));
+    fn forward(&self, node: &Node, x: Value, _: &mut Walk<'_>) -> Value {
+        let (weight, bias) = (node.parameters.d1("weight"), node.parameters.d1("bias"));
         match x {
             Value::Map(x) => Value::Map(layer_norm_channels(x, weight, bias, self.epsilon)),
-            Value::Tokens(x) => Value::Tokens(layer_norm(x, weight, bias, self.epsilon)),
-            Value::Features(x) => Value::Features(layer_norm(x, weight, bias, self.epsilon)),
-            Value::Nothing => Value::Nothing,
+            x => map_value!(x, x => layer_norm(x, weight, bias, self.epsilon)),
         }
+    }
+    fn onnx(&self, graph: &mut Graph, node: &Node, x: &Flow) -> Option<String> {
+        let (weight, bias) = (
+            parameter(graph, node, "weight"),
+            parameter(graph, node, "bias"),
+        );
+        let is_map = matches!(x.shape, Shape::Map { .. });
+        let y = match is_map {
+            true => graph.transpose(&x.name, &[0, 2, 3, 1]),
+            false => x.name.clone(),
+        };
+        let epsilon = ("epsilon", Attr::Float(self.epsilon as f32));
+        let axis = ("axis", Attr::Int(-1));
+        let y = graph.call(
+            "LayerNormalization",
+            &[&y, &weight, &bias],
+            &[axis, epsilon],
+        );
+        Some(match is_map {
+            true => graph.transpose(&y, &[0, 3, 1, 2]),
+            false => y,
+        })
     }
 }

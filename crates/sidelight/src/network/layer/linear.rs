@@ -1,10 +1,7 @@
-use serde::{Deserialize, Serialize};
+//! Matrix products.
 
-use crate::error::Result;
-use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
-use crate::network::shape::{At, Shape};
-use crate::network::value::Value;
-use crate::tensor::{linear, linear_tokens};
+use super::prelude::*;
+use crate::tensor::{Convolution, Folded, Precision, linear, linear_tokens};
 
 /// `x · weightᵀ + bias`, of features or of each token.
 ///
@@ -24,7 +21,7 @@ pub struct Linear {
     pub in_features: usize,
     /// Features that go out.
     pub out_features: usize,
-    /// Whether an offset is added. Default: true.
+    /// Whether a bias is added. Default: true.
     #[serde(default = "yes")]
     pub bias: bool,
     /// Of each pixel's channels, where a map comes in. Default: false, a map is refused.
@@ -59,10 +56,10 @@ fn is_torch(start: &LinearStart) -> bool {
 }
 
 impl Linear {
-    /// From so many features (0: inferred) to so many, with an offset.
-    pub fn new(in_features: usize, out_features: usize) -> Self {
+    /// To so many features, with a bias.
+    pub fn new(out_features: usize) -> Self {
         Self {
-            in_features,
+            in_features: 0,
             out_features,
             bias: true,
             per_pixel: false,
@@ -71,71 +68,95 @@ impl Linear {
     }
     /// The same, starting as zeros.
     #[must_use]
-    pub fn zeros(mut self) -> Self {
-        self.start = LinearStart::Zeros;
-        self
+    pub fn zeros(self) -> Self {
+        let start = LinearStart::Zeros;
+        Self { start, ..self }
     }
-    /// The same without offset.
+    /// The same without bias.
     #[must_use]
-    pub fn without_bias(mut self) -> Self {
-        self.bias = false;
-        self
+    pub fn without_bias(self) -> Self {
+        let bias = false;
+        Self { bias, ..self }
     }
-    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
+    /// The same, of each pixel's channels where a map comes in.
+    #[must_use]
+    pub fn per_pixel(self) -> Self {
+        let per_pixel = true;
+        Self { per_pixel, ..self }
+    }
+
+    /// With its weights packed once, where nothing wants a gradient: a convolution over single pixels.
+    fn forward_packed(&self, node: &Node, x: &Value, walk: &Walk<'_>) -> Option<Value> {
+        let Value::Features(x) = x else {
+            return None;
+        };
+        let (weight, bias) = (node.parameters.d2("weight"), node.parameters.bias("bias"));
+        let is_tracked =
+            x.is_tracked() || weight.is_tracked() || bias.as_ref().is_some_and(Tensor::is_tracked);
+        if is_tracked || walk.context.mode == Mode::Train {
+            return None;
+        }
+        let ([batch, width], [out, _]) = (x.dims(), weight.dims());
+        let fold = || Folded {
+            scale: Tensor::ones([out], &weight.device()),
+            shift: bias
+                .clone()
+                .unwrap_or_else(|| Tensor::zeros([out], &weight.device())),
+        };
+        let how = Convolution {
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+            groups: 1,
+            precision: Precision::F32,
+        };
+        let pixels = x.clone().reshape([batch, width, 1, 1]);
+        let kernel = weight.clone().reshape([out, width, 1, 1]);
+        let of = bias.as_slice();
+        let y = node
+            .prepared
+            .run(&pixels, &kernel, of, fold, (None, None), how)?;
+        Some(Value::Features(y.reshape([batch, out])))
+    }
+}
+
+impl Leaf for Linear {
+    fn parameters(&self) -> Vec<ParameterSpec> {
         let bound = Initial::Uniform(1.0 / (self.in_features.max(1) as f64).sqrt());
-        let (weight, offset) = match self.start {
+        let zero = Initial::Constant(0.0);
+        let (weight, bias) = match self.start {
             LinearStart::Torch => (bound, bound),
-            LinearStart::Zeros => (Initial::Constant(0.0), Initial::Constant(0.0)),
-            LinearStart::Normal => (Initial::Normal(0.02), Initial::Constant(0.0)),
+            LinearStart::Zeros => (zero, zero),
+            LinearStart::Normal => (Initial::Normal(0.02), zero),
         };
         let shape = [self.out_features, self.in_features];
-        let mut specs = vec![ParameterSpec::new(
-            "weight",
-            shape,
-            ParameterKind::Weight,
-            weight,
-        )];
-        if self.bias {
-            specs.push(ParameterSpec::new(
-                "bias",
-                [self.out_features],
-                ParameterKind::Bias,
-                offset,
-            ));
-        }
-        specs
+        let weight = ParameterSpec::new("weight", shape, ParameterKind::Weight, weight);
+        let bias = ParameterSpec::new("bias", [self.out_features], ParameterKind::Bias, bias);
+        [weight]
+            .into_iter()
+            .chain(self.bias.then_some(bias))
+            .collect()
     }
-    pub(super) fn output(&mut self, at: &At, input: Shape) -> Result<Shape> {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         if self.out_features == 0 {
             return Err(at.field("out_features", "at least 1", 0));
         }
-        if let Shape::Tokens { n, width } = input {
-            at.width("in_features", &mut self.in_features, width, input)?;
-            return Ok(Shape::Tokens {
-                n,
-                width: self.out_features,
-            });
-        }
-        if let Shape::Map {
-            channels,
-            height,
-            width,
-        } = input
-            && self.per_pixel
-        {
-            at.width("in_features", &mut self.in_features, channels, input)?;
-            return Ok(Shape::Map {
-                channels: self.out_features,
-                height,
-                width,
-            });
-        }
-        let features = at.features(input)?;
-        at.width("in_features", &mut self.in_features, features, input)?;
-        Ok(Shape::Features(self.out_features))
+        let width = match input {
+            Shape::Tokens { width, .. } => width,
+            Shape::Map { channels, .. } if self.per_pixel => channels,
+            _ => at.features(input)?,
+        };
+        at.width("in_features", &mut self.in_features, width, input)?;
+        Ok(input.with_channels(self.out_features))
     }
-    pub(super) fn forward(&self, parameters: &Parameters, x: Value) -> Value {
-        let (weight, bias) = (parameters.d2("weight"), parameters.bias("bias"));
+    fn multiply_adds(&self, input: Shape, _: Shape) -> usize {
+        self.in_features * self.out_features * input.positions()
+    }
+    fn forward(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        if let Some(y) = self.forward_packed(node, &x, walk) {
+            return y;
+        }
+        let (weight, bias) = (node.parameters.d2("weight"), node.parameters.bias("bias"));
         match x {
             Value::Tokens(x) => Value::Tokens(linear_tokens(x, weight, bias)),
             Value::Map(x) => {
@@ -149,5 +170,38 @@ impl Linear {
             }
             x => Value::Features(linear(x.features(), weight, bias)),
         }
+    }
+    fn onnx(&self, graph: &mut Graph, node: &Node, x: &Flow) -> Option<String> {
+        let matrix = parameter(graph, node, "weight"); // [out, in]
+        let bias = self.bias.then(|| parameter(graph, node, "bias"));
+        let (op, matrix, attribute) = match x.shape {
+            Shape::Tokens { .. } => {
+                return Some(onnx_of_tokens(graph, &x.name, &matrix, bias.as_deref()));
+            }
+            // Of each pixel's channels: a 1×1 convolution.
+            Shape::Map { .. } => {
+                let kernel = graph.unsqueeze(&matrix, &[2, 3]);
+                ("Conv", kernel, ("kernel_shape", Attr::Ints(&[1, 1])))
+            }
+            Shape::Nothing | Shape::Features(_) => ("Gemm", matrix, ("transB", Attr::Int(1))),
+        };
+        let inputs = [x.name.as_str(), &matrix].into_iter();
+        let inputs: Vec<&str> = inputs.chain(bias.as_deref()).collect();
+        Some(graph.call(op, &inputs, &[attribute]))
+    }
+}
+
+/// The nodes of `x · matrixᵀ + bias` of each token.
+pub(super) fn onnx_of_tokens(
+    graph: &mut Graph,
+    x: &str,
+    matrix: &str,
+    bias: Option<&str>,
+) -> String {
+    let matrix = graph.transpose(matrix, &[1, 0]);
+    let y = graph.binary("MatMul", x, &matrix);
+    match bias {
+        Some(bias) => graph.binary("Add", &y, bias),
+        None => y,
     }
 }

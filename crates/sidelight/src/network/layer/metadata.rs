@@ -1,12 +1,7 @@
-use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
+//! The row's metadata in the network.
 
-use super::Layer;
+use super::prelude::*;
 use crate::encode::{Embedding, Encoder};
-use crate::error::Result;
-use crate::network::parameter::{Initial, ParameterKind, ParameterSpec, Parameters};
-use crate::network::plan::Plan;
-use crate::network::shape::{At, Shape};
 use crate::tensor::embedding;
 
 /// The row's metadata as features: the dense part, then each embedded column's vector.
@@ -24,46 +19,37 @@ pub struct MetadataSource {
 }
 
 impl MetadataSource {
-    /// What this encoder makes of a row.
-    pub fn of(encoder: &Encoder) -> Self {
+    /// The features that this encoder makes of a row.
+    pub fn from_encoder(encoder: &Encoder) -> Self {
         Self {
             d_dense: encoder.d_dense(),
             embeddings: encoder.embeddings(),
         }
     }
-    /// The layer with its tables.
-    pub fn plan(&self) -> Plan {
-        let tables =
-            self.table_names()
-                .into_iter()
-                .zip(&self.embeddings)
-                .map(|(name, embedding)| {
-                    let table = EmbeddingTable {
-                        n_codes: embedding.n_codes,
-                        width: embedding.width,
-                    };
-                    (name, Plan::leaf(Layer::Embedding(table)))
-                });
-        Plan::with(Layer::Metadata(self.clone()), tables)
+    /// The layer with an embedding table per embedded column.
+    pub fn architecture(&self) -> Architecture {
+        let names = self.table_names().into_iter();
+        let tables = names.zip(&self.embeddings).map(|(name, embedding)| {
+            let table = EmbeddingTable {
+                n_codes: embedding.n_codes,
+                width: embedding.width,
+            };
+            (name, table.into())
+        });
+        Architecture::with(self.clone(), tables)
     }
     /// Width of the features.
     pub fn width(&self) -> usize {
-        self.d_dense
-            + self
-                .embeddings
-                .iter()
-                .map(|embedding| embedding.width)
-                .sum::<usize>()
+        let widths = self.embeddings.iter().map(|embedding| embedding.width);
+        self.d_dense + widths.sum::<usize>()
     }
     /// Names of the tables: the columns', dots replaced (a path's separator), made unique.
     pub fn table_names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for embedding in &self.embeddings {
-            let plain = embedding.column.replace('.', "_");
-            let plain = if plain.is_empty() {
-                "_".to_owned()
-            } else {
-                plain
+            let plain = match embedding.column.as_str() {
+                "" => "_".to_owned(),
+                column => column.replace('.', "_"),
             };
             let mut name = plain.clone();
             let mut n = 2;
@@ -74,6 +60,51 @@ impl MetadataSource {
             names.push(name);
         }
         names
+    }
+}
+
+impl Operation for MetadataSource {
+    fn infer(&mut self, inside: &mut Inside<'_>, _: Shape) -> Result<Shape> {
+        for (i, embedding) in self.embeddings.iter().enumerate().take(inside.len()) {
+            let width = inside.child(i, Shape::Nothing)?.channels();
+            if width != embedding.width {
+                let expected = format!("vectors of {} for `{}`", embedding.width, embedding.column);
+                return Err(inside.at.misfit(expected, width, None));
+            }
+        }
+        Ok(Shape::Features(self.width()))
+    }
+    fn run(&self, node: &Node, _: Value, walk: &mut Walk<'_>) -> Value {
+        let metadata = walk.context.metadata.clone().unwrap_or_else(|| {
+            panic!("`{}` reads metadata, and the context has none", walk.path())
+        });
+        let [batch, found] = metadata.dense.dims();
+        assert!(
+            found == self.d_dense,
+            "`{}` reads metadata of width {}, and is given {found}",
+            walk.path(),
+            self.d_dense
+        );
+        let mut parts = Vec::with_capacity(1 + node.children.len());
+        if self.d_dense > 0 {
+            parts.push(metadata.dense);
+        }
+        for (i, (_, table)) in node.children.iter().enumerate() {
+            let codes = metadata.codes.clone().narrow(1, i, 1).reshape([batch]);
+            parts.push(embedding(table.parameters.d2("weight"), codes)); // [batch, width]
+        }
+        Value::Features(Tensor::cat(parts, 1))
+    }
+    fn write(&self, walk: &mut OnnxWalk<'_>, node: &Node, path: &str, _: Flow) -> Result<String> {
+        let mut parts: Vec<String> = walk.metadata.dense.clone().into_iter().collect();
+        for ((name, table), code) in node.children.iter().zip(&walk.metadata.codes) {
+            walk.graph.at(&join(path, name));
+            let table = parameter(walk.graph, table, "weight");
+            parts.push(walk.graph.binary("Gather", &table, code)); // [n, width]
+        }
+        walk.graph.at(path);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Ok(walk.graph.concat(&parts, 1))
     }
 }
 
@@ -97,27 +128,28 @@ pub struct EmbeddingTable {
     pub width: usize,
 }
 
-impl EmbeddingTable {
-    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
+impl Leaf for EmbeddingTable {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let (shape, start) = ([self.n_codes, self.width], Initial::Normal(0.05));
         vec![ParameterSpec::new(
             "weight",
-            [self.n_codes, self.width],
+            shape,
             ParameterKind::Weight,
-            Initial::Normal(0.05),
+            start,
         )]
     }
-    pub(super) fn output(&self, at: &At) -> Result<Shape> {
-        if self.n_codes == 0 || self.width == 0 {
-            return Err(at.field(
-                "n_codes",
-                "at least 1, and so must `width`",
-                self.n_codes.min(self.width),
-            ));
+    fn output(&mut self, at: &At<'_>, _: Shape) -> Result<Shape> {
+        let least = self.n_codes.min(self.width);
+        if least == 0 {
+            return Err(at.field("n_codes", "at least 1, and so must `width`", least));
         }
         Ok(Shape::Features(self.width))
     }
-    /// The vectors of these codes: `[batch, width]`.
-    pub(crate) fn look_up(&self, parameters: &Parameters, codes: Tensor<1, Int>) -> Tensor<2> {
-        embedding(parameters.d2("weight"), codes)
+    /// Its rows are read by the [`MetadataSource`] around it, which has the codes.
+    fn forward(&self, _: &Node, x: Value, _: &mut Walk<'_>) -> Value {
+        x
+    }
+    fn onnx(&self, _: &mut Graph, _: &Node, _: &Flow) -> Option<String> {
+        None
     }
 }

@@ -5,120 +5,167 @@ use burn::tensor::Device;
 use super::{config, evaluate, images, metadata, numbers, shake, spec};
 use crate::config::{Arm, HeadKind, ModelConfig};
 use crate::network::{
-    Context, Freeze, MetadataTensors, ModelSpec, Network, ParameterValue, backbone, fusion,
+    BackboneWeights, Context, Freeze, MetadataTensors, ModelSpec, Network, ParameterValue,
+    backbone, fusion,
 };
 
 /// Small enough to be quick, large enough for every backbone.
 const SIZE: usize = 64;
 
-fn every_network() -> Vec<(String, ModelConfig, ModelSpec)> {
-    let mut all = Vec::new();
-    for backbone in backbone::BACKBONES {
-        // One fusion for the large ones: what differs between them is not the fusion.
-        let spatial = ModelSpec {
-            spatial: true,
-            ..spec(4, SIZE)
+/// The tests of each fusion: `fusions::film::heatmap`, say.
+mod fusions {
+    macro_rules! tests {
+        (
+            composed { $($composed:ident::$Composed:ident = $composed_name:literal,)* }
+            layers { $($layer:ident::$Layer:ident = $layer_name:literal: $doc:literal,)* }
+            inner { $($inner:tt)* }
+        ) => {
+            $(mod $composed {
+                tests!(@of_any $composed_name);
+            })*
+            $(mod $layer {
+                tests!(@of_any $layer_name);
+
+                #[test]
+                fn starts_as_the_image_model() {
+                    super::super::starts_as_the_image_model($layer_name);
+                }
+            })*
         };
-        let name = backbone.name;
-        all.push((
-            format!("{name}, image"),
-            config(name, "concat", Arm::Image),
-            spec(3, SIZE),
-        ));
-        all.push((
-            format!("{name}, concat, points"),
-            config(name, "concat", Arm::Both),
-            spatial,
-        ));
-    }
-    for fusion in fusion::NAMES {
-        for spatial in [false, true] {
-            let spec = ModelSpec {
-                spatial,
-                ..spec(3, SIZE)
-            };
-            all.push((
-                format!("small_cnn, {fusion}, spatial {spatial}"),
-                config("small_cnn", fusion, Arm::Both),
-                spec,
-            ));
-        }
-    }
-    for (backbone, fusion) in fusion::NAMES
-        .map(|fusion| ("small_cnn", fusion))
-        .into_iter()
-        .chain([("resnet18", "concat"), ("mobilenet_v2", "film")])
-    {
-        let heatmap = ModelConfig {
-            head: HeadKind::Heatmap,
-            ..config(backbone, fusion, Arm::Both)
+        (@of_any $name:literal) => {
+            use super::super::*;
+
+            #[test]
+            fn pooled() {
+                keeps_the_contract(&config("small_cnn", $name, Arm::Both), &spec(3, SIZE));
+            }
+            #[test]
+            fn spatial() {
+                keeps_the_contract(&config("small_cnn", $name, Arm::Both), &keypoints(3));
+            }
+            #[test]
+            fn heatmap() {
+                keeps_the_contract(&with_heatmap("small_cnn", $name), &keypoints(4));
+            }
+            #[test]
+            fn auxiliary_loss() {
+                auxiliary_loss_where_there_are_branches($name);
+            }
         };
-        let spec = ModelSpec {
-            spatial: true,
-            ..spec(4, SIZE)
-        };
-        all.push((format!("{backbone}, {fusion}, heatmap"), heatmap, spec));
     }
-    for fusion in fusion::WITH_BRANCHES {
-        let auxiliary = ModelConfig {
-            auxiliary: 0.5,
-            ..config("small_cnn", fusion, Arm::Both)
+    crate::network::fusion::each_fusion!(tests);
+}
+
+/// The tests of each backbone: `backbones::resnet18::image`, say. One fusion for all: what differs between them is not
+/// the fusion.
+mod backbones {
+    macro_rules! tests {
+        ($($file:ident { $($name:ident: $BACKBONE:ident),* })*) => {
+            $($(mod $name {
+                use super::super::*;
+
+                const NAME: &str = stringify!($name);
+
+                #[test]
+                fn image() {
+                    keeps_the_contract(&config(NAME, "concat", Arm::Image), &spec(3, SIZE));
+                }
+                #[test]
+                fn concat_and_keypoints() {
+                    keeps_the_contract(&config(NAME, "concat", Arm::Both), &keypoints(4));
+                }
+            })*)*
         };
-        all.push((format!("{fusion}, auxiliary"), auxiliary, spec(3, SIZE)));
     }
-    all.push((
-        "metadata".into(),
-        config("none", "concat", Arm::Metadata),
-        spec(3, SIZE),
-    ));
+    crate::network::backbone::each_backbone!(tests);
+}
+
+fn keypoints(n_outputs: usize) -> ModelSpec {
+    ModelSpec {
+        spatial: true,
+        ..spec(n_outputs, SIZE)
+    }
+}
+
+fn with_heatmap(backbone: &str, fusion: &str) -> ModelConfig {
+    ModelConfig {
+        head: HeadKind::Heatmap,
+        ..config(backbone, fusion, Arm::Both)
+    }
+}
+
+#[test]
+fn a_heatmap_of_a_residual_network_keeps_the_contract() {
+    keeps_the_contract(&with_heatmap("resnet18", "concat"), &keypoints(4));
+}
+#[test]
+fn a_heatmap_of_an_inverted_residual_network_keeps_the_contract() {
+    keeps_the_contract(&with_heatmap("mobilenet_v2", "film"), &keypoints(4));
+}
+#[test]
+fn metadata_alone_keeps_the_contract() {
+    keeps_the_contract(&config("none", "concat", Arm::Metadata), &spec(3, SIZE));
+}
+#[test]
+fn a_head_without_hidden_layer_keeps_the_contract() {
     let no_hidden = ModelConfig {
         hidden: 0,
         ..config("small_cnn", "concat", Arm::Both)
     };
-    all.push(("no hidden layer".into(), no_hidden, spec(3, SIZE)));
-    all
+    keeps_the_contract(&no_hidden, &spec(3, SIZE));
 }
 
-#[test]
-fn every_network_keeps_the_contract() {
-    for (name, config, spec) in every_network() {
-        let device = Device::flex();
-        let mut network =
-            Network::build(&config, &spec, 1, &device).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let start = evaluate(&network, 3, &device);
-        assert_eq!(
-            start.len(),
-            3 * spec.n_outputs,
-            "{name}: one row of outputs per row"
-        );
-        assert!(
-            start.iter().all(|v| *v == 0.0),
-            "{name}: training starts at the mean of the targets"
-        );
-        shake(&mut network);
-        let before = evaluate(&network, 3, &device);
-        assert!(before.iter().all(|v| v.is_finite()), "{name}: finite");
-
-        row_is_independent_of_its_batch(&name, &network, &before, spec.n_outputs);
-        saved_and_loaded_is_the_same(&name, &network, &before);
-        if config.arm != Arm::Image {
-            metadata_matters(&name, &network, &before);
-        }
-        every_parameter_learns(&name, &network);
+fn auxiliary_loss_where_there_are_branches(fusion: &str) {
+    let auxiliary = ModelConfig {
+        auxiliary: 0.5,
+        ..config("small_cnn", fusion, Arm::Both)
+    };
+    if fusion::with_branches().any(|name| name == fusion) {
+        return keeps_the_contract(&auxiliary, &spec(3, SIZE));
     }
+    let refused = Network::build(&auxiliary, &spec(3, SIZE), 1, &Device::flex()).unwrap_err();
+    let message = format!(
+        "`model.auxiliary`: expected 0, since `{fusion}` has no branches; `concat` and `sum-logits` have, found `0.5`"
+    );
+    assert_eq!(refused.to_string(), message);
 }
 
-fn row_is_independent_of_its_batch(name: &str, network: &Network, three: &[f32], n_outputs: usize) {
+fn keeps_the_contract(config: &ModelConfig, spec: &ModelSpec) {
+    let device = Device::flex();
+    let mut network = Network::build(config, spec, 1, &device).unwrap();
+    let start = evaluate(&network, 3, &device);
+    assert_eq!(
+        start.len(),
+        3 * spec.n_outputs,
+        "one row of outputs per row"
+    );
+    assert!(
+        start.iter().all(|v| *v == 0.0),
+        "training starts at the mean of the targets"
+    );
+    shake(&mut network);
+    let before = evaluate(&network, 3, &device);
+    assert!(before.iter().all(|v| v.is_finite()), "finite");
+
+    row_is_independent_of_its_batch(&network, &before, spec.n_outputs);
+    saved_and_loaded_is_the_same(&network, &before);
+    if config.arm != Arm::Image {
+        metadata_matters(&network, &before);
+    }
+    every_parameter_learns(&network);
+}
+
+fn row_is_independent_of_its_batch(network: &Network, three: &[f32], n_outputs: usize) {
     let device = Device::flex();
     let one = evaluate(network, 1, &device);
     let difference = super::largest_difference(&one, &three[..n_outputs]);
     assert!(
         difference < 1e-5,
-        "{name}: a row's output changes with its batch by {difference}"
+        "a row's output changes with its batch by {difference}"
     );
 }
 
-fn saved_and_loaded_is_the_same(name: &str, network: &Network, before: &[f32]) {
+fn saved_and_loaded_is_the_same(network: &Network, before: &[f32]) {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weights.safetensors");
@@ -127,19 +174,15 @@ fn saved_and_loaded_is_the_same(name: &str, network: &Network, before: &[f32]) {
     let mut again =
         Network::from_description(&serde_json::from_str(&text).unwrap(), &device).unwrap();
     assert_eq!(
-        again.root.plan(),
-        network.root.plan(),
-        "{name}: the description is read as it was written"
+        again.root.architecture(),
+        network.root.architecture(),
+        "the description is read as it was written"
     );
     again.load_weights(&file).unwrap();
-    assert_eq!(
-        evaluate(&again, 3, &device),
-        before,
-        "{name}: saved and loaded"
-    );
+    assert_eq!(evaluate(&again, 3, &device), before, "saved and loaded");
 }
 
-fn metadata_matters(name: &str, network: &Network, before: &[f32]) {
+fn metadata_matters(network: &Network, before: &[f32]) {
     let device = Device::flex();
     let MetadataTensors { dense, codes } = metadata(3, &device);
     let input = || (network.input.size > 0).then(|| images(3, 3, network.input.size, &device));
@@ -150,11 +193,11 @@ fn metadata_matters(name: &str, network: &Network, before: &[f32]) {
     let output = numbers(network.forward(input(), &mut Context::evaluate(Some(missing))));
     assert!(
         output.iter().all(|v| v.is_finite()),
-        "{name}: all-missing metadata is accepted"
+        "all-missing metadata is accepted"
     );
     assert!(
         super::largest_difference(&output, before) > 1e-6,
-        "{name}: metadata changes the output"
+        "metadata changes the output"
     );
     let coded = MetadataTensors {
         dense,
@@ -163,11 +206,11 @@ fn metadata_matters(name: &str, network: &Network, before: &[f32]) {
     let output = numbers(network.forward(input(), &mut Context::evaluate(Some(coded))));
     assert!(
         super::largest_difference(&output, before) > 1e-7,
-        "{name}: a category changes the output"
+        "a category changes the output"
     );
 }
 
-fn every_parameter_learns(name: &str, network: &Network) {
+fn every_parameter_learns(network: &Network) {
     let device = Device::flex().autodiff();
     let network = network.clone().train();
     let images = (network.input.size > 0).then(|| images(3, 3, network.input.size, &device));
@@ -188,7 +231,7 @@ fn every_parameter_learns(name: &str, network: &Network) {
     assert_eq!(
         context.statistics.len(),
         n_norms,
-        "{name}: every normalisation returns what it saw"
+        "every normalisation returns what it saw"
     );
     network.root.each_parameter("", &mut |path, parameter| {
         let gradient = match &parameter.value {
@@ -200,39 +243,39 @@ fn every_parameter_learns(name: &str, network: &Network) {
         assert_eq!(
             gradient.is_some(),
             parameter.is_trainable(),
-            "{name}: gradient of {path}"
+            "gradient of {path}"
         );
         if let Some(gradient) = gradient {
             assert!(
                 gradient.iter().all(|v| v.is_finite()),
-                "{name}: gradient of {path} is finite"
+                "gradient of {path} is finite"
             );
             assert!(
                 gradient.iter().any(|v| *v != 0.0),
-                "{name}: gradient of {path} is not zero everywhere"
+                "gradient of {path} is not zero everywhere"
             );
         }
     });
 }
 
-#[test]
-fn where_a_fusion_promises_it_zero_metadata_starts_as_the_image_model() {
+/// Methods that squash or halve the image's features from the start; all others promise to leave them as they are.
+const CHANGE_AT_THE_START: [&str; 2] = ["metablock", "metanet"];
+
+fn starts_as_the_image_model(fusion: &str) {
     let device = Device::flex();
-    for name in ["film", "daft", "gate", "attention"] {
-        let both = Network::build(
-            &config("small_cnn", name, Arm::Both),
-            &spec(3, SIZE),
-            1,
-            &device,
-        )
-        .unwrap();
-        let taps = ["features".to_owned(), "fusion".to_owned()];
-        let mut context = Context::evaluate(Some(metadata(2, &device)));
-        let (_, tapped) = both.forward_taps(Some(images(2, 3, SIZE, &device)), &mut context, &taps);
-        let [(_, before), (_, after)] = tapped.try_into().unwrap();
-        let difference = super::largest_difference(&numbers(before.map()), &numbers(after.map()));
-        assert!(difference < 1e-6, "{name}: {difference}");
-    }
+    let config = config("small_cnn", fusion, Arm::Both);
+    let both = Network::build(&config, &spec(3, SIZE), 1, &device).unwrap();
+    let taps = ["features".to_owned(), "fusion".to_owned()];
+    let mut context = Context::evaluate(Some(metadata(2, &device)));
+    let (_, tapped) = both.forward_taps(Some(images(2, 3, SIZE, &device)), &mut context, &taps);
+    let [(_, before), (_, after)] = tapped.try_into().unwrap();
+    let difference = super::largest_difference(&numbers(before.map()), &numbers(after.map()));
+    let is_same = difference < 1e-6;
+    assert_eq!(
+        is_same,
+        !CHANGE_AT_THE_START.contains(&fusion),
+        "{difference}"
+    );
 }
 
 #[test]
@@ -348,15 +391,9 @@ fn points_keep_the_grid_and_other_tasks_the_mean() {
 #[test]
 fn published_sizes_are_met() {
     let n_parameters = |name| {
-        let network = Network::original(
-            backbone::named(name).unwrap(),
-            1000,
-            224,
-            None,
-            0,
-            &Device::flex(),
-        )
-        .unwrap();
+        let backbone = backbone::named(name).unwrap();
+        let weights = BackboneWeights::Seed(0);
+        let network = Network::original(backbone, 1000, 224, weights, &Device::flex()).unwrap();
         (
             network.n_parameters(),
             network

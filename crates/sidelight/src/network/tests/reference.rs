@@ -6,10 +6,12 @@ use burn::tensor::Device;
 use serde_json::Value as Json;
 
 use super::{images, largest_difference, noise, numbers, shake};
-use crate::network::layer::{AdaptivePool, BatchNorm, Conv2d, Layer, LayerNorm, Linear, Pool};
+use crate::network::layer::{
+    AdaptiveAvgPool, AvgPool, BatchNorm, Conv2d, Layer, LayerNorm, Linear, MaxPool, Pool,
+};
 use crate::network::{
-    Context, InputSpec, Network, Node, ParameterValue, Plan, Shape, Start, Value, Walk, backbone,
-    shape,
+    Architecture, BackboneWeights, Context, InputSpec, Network, ParameterValue, Shape, Start,
+    Value, Walk, backbone,
 };
 
 fn expected() -> Json {
@@ -31,7 +33,8 @@ fn same_logits_as_torchvision(name: &str) {
     let size = expected["size"].as_u64().unwrap() as usize;
     let device = Device::flex();
     let backbone = backbone::named(name).unwrap();
-    let mut network = Network::original(backbone, 10, size, None, 0, &device).unwrap();
+    let mut network =
+        Network::original(backbone, 10, size, BackboneWeights::Seed(0), &device).unwrap();
     shake(&mut network);
     let logits =
         numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
@@ -61,8 +64,11 @@ fn mobilenet_v2_gives_torchvisions_logits() {
 }
 
 #[test]
-fn mobilenet_v3_gives_torchvisions_logits() {
+fn mobilenet_v3_small_gives_torchvisions_logits() {
     same_logits_as_torchvision("mobilenet_v3_small");
+}
+#[test]
+fn mobilenet_v3_large_gives_torchvisions_logits() {
     same_logits_as_torchvision("mobilenet_v3_large");
 }
 #[test]
@@ -74,8 +80,11 @@ fn convnext_tiny_gives_torchvisions_logits() {
     same_logits_as_torchvision("convnext_tiny");
 }
 #[test]
-fn vision_transformers_give_torchs_logits() {
+fn vit_s16_gives_torchs_logits() {
     same_logits_as_torchvision("vit_s16");
+}
+#[test]
+fn dinov2_s14_gives_torchs_logits() {
     same_logits_as_torchvision("dinov2_s14");
 }
 
@@ -91,7 +100,8 @@ fn same_logits_with_real_weights(name: &str, files: [&str; 2]) {
     let backbone = backbone::named(name).unwrap();
     for file in files {
         let path = PathBuf::from(&folder).join(file);
-        let network = Network::original(backbone, 1000, size, Some(&path), 0, &device).unwrap();
+        let network =
+            Network::original(backbone, 1000, size, BackboneWeights::File(&path), &device).unwrap();
         let logits =
             numbers(network.forward(Some(images(4, 3, size, &device)), &mut Context::default()));
         let difference = largest_difference(&logits, &floats(&expected["logits"]));
@@ -124,54 +134,37 @@ fn mobilenet_v2_with_the_real_weights_gives_torchvisions_logits() {
 fn a_training_step_of_a_small_network_is_torchs() {
     let expected = &expected()["small_training_step"];
     let device = Device::flex().autodiff();
-    let conv = |conv: Conv2d| Plan::leaf(Layer::Conv2d(conv));
-    let mut plan = Plan::numbered([
-        conv(Conv2d::new(3, 8, 3, 2)),
-        Layer::BatchNorm(BatchNorm::new(8)).into(),
+    let window = |kernel, padding| Pool {
+        kernel,
+        stride: 2,
+        padding,
+    };
+    let architecture = Architecture::numbered([
+        Conv2d::new(8, 3).with_stride(2).into(),
+        BatchNorm::default().into(),
         Layer::Relu.into(),
-        Layer::MaxPool(Pool {
-            kernel: 3,
-            stride: 2,
-            padding: 1,
-        })
-        .into(),
-        conv(Conv2d::depthwise(8, 3, 1).with_bias()),
-        Layer::BatchNorm(BatchNorm::new(8)).into(),
+        MaxPool(window(3, 1)).into(),
+        Conv2d::depthwise(3).with_bias().into(),
+        BatchNorm::default().into(),
         Layer::Relu6.into(),
-        conv(Conv2d::new(8, 12, 1, 1)),
+        Conv2d::new(12, 1).into(),
         Layer::HardSwish.into(),
-        Layer::AvgPool(Pool {
-            kernel: 2,
-            stride: 2,
-            padding: 0,
-        })
-        .into(),
-        Layer::AdaptiveAvgPool(AdaptivePool::default()).into(),
+        AvgPool(window(2, 0)).into(),
+        AdaptiveAvgPool::default().into(),
         Layer::Flatten.into(),
-        Layer::Linear(Linear::new(12, 10)).into(),
-        Layer::BatchNorm(BatchNorm::new(10)).into(),
+        Linear::new(10).into(),
+        BatchNorm::default().into(),
         Layer::Gelu.into(),
-        Layer::LayerNorm(LayerNorm {
-            features: 10,
-            epsilon: 1e-5,
-        })
-        .into(),
-        Layer::Linear(Linear::new(10, 5)).into(),
+        LayerNorm::default().into(),
+        Linear::new(5).into(),
     ]);
-    shape::infer(&mut plan, Shape::square(3, 24)).unwrap();
     let input = InputSpec {
         mean: [0.0; 3],
         sd: [1.0; 3],
         size: 24,
         channels: 3,
     };
-    let root = Node::new(&plan, "", Start::Zeros, &device);
-    let mut network = Network {
-        root,
-        backbone: Vec::new(),
-        input,
-        precision: crate::tensor::Precision::F32,
-    };
+    let mut network = Network::new(architecture, input, Start::Zeros, &device).unwrap();
     shake(&mut network);
 
     let mut context = Context::train(None, 0);
@@ -231,15 +224,8 @@ const NOISE: [f64; 3] = [
 #[test]
 fn a_tap_gives_the_feature_map_of_a_layer() {
     let device = Device::flex();
-    let network = Network::original(
-        backbone::named("resnet18").unwrap(),
-        10,
-        64,
-        None,
-        0,
-        &device,
-    )
-    .unwrap();
+    let resnet = backbone::named("resnet18").unwrap();
+    let network = Network::original(resnet, 10, 64, BackboneWeights::Seed(0), &device).unwrap();
     let taps = ["layer2".to_owned(), "layer4.1.conv2".to_owned()];
     let (logits, tapped) = network.forward_taps(
         Some(images(2, 3, 64, &device)),

@@ -6,18 +6,16 @@ use super::{config, evaluate, images, largest_difference, metadata, numbers, sha
 use crate::config::{Arm, ModelConfig};
 use crate::error::Error;
 use crate::network::layer::{BatchNorm, Conv2d, Layer, Linear};
-use crate::network::{Context, Edit, Network, Plan, Shape, backbone};
+use crate::network::{Architecture, BackboneWeights, Context, Edit, Network, Shape, backbone};
+
+fn resnet_for(size: usize) -> Network {
+    let resnet = backbone::named("resnet18").unwrap();
+    let weights = BackboneWeights::Seed(0);
+    Network::original(resnet, 10, size, weights, &Device::flex()).unwrap()
+}
 
 fn resnet() -> Network {
-    let mut network = Network::original(
-        backbone::named("resnet18").unwrap(),
-        10,
-        64,
-        None,
-        0,
-        &Device::flex(),
-    )
-    .unwrap();
+    let mut network = resnet_for(64);
     shake(&mut network);
     network
 }
@@ -40,9 +38,8 @@ fn kept(before: &Network, after: &Network, new: &[String]) {
 fn replace_gives_new_parameters_and_keeps_the_others() {
     let mut network = resnet();
     let before = network.clone();
-    let new = network
-        .replace("fc", Layer::Linear(Linear::new(0, 7)), 1)
-        .unwrap();
+    let edit = Edit::replace("fc", Linear::new(7));
+    let new = network.edit(edit.with_seed(1)).unwrap();
     assert_eq!(new, ["fc.weight", "fc.bias"]);
     kept(&before, &network, &new);
     assert_eq!(evaluate(&network, 2, &Device::flex()).len(), 14);
@@ -52,9 +49,8 @@ fn replace_gives_new_parameters_and_keeps_the_others() {
 fn insert_remove_prepend_append_change_the_order() {
     let mut network = resnet();
     let before = network.clone();
-    let mut new = network
-        .insert_before("layer3", "calm", Layer::BatchNorm(BatchNorm::default()), 1)
-        .unwrap();
+    let calm = Edit::insert_before("layer3", "calm", BatchNorm::default());
+    let mut new = network.edit(calm).unwrap();
     assert_eq!(
         new,
         [
@@ -64,27 +60,13 @@ fn insert_remove_prepend_append_change_the_order() {
             "calm.running_var"
         ]
     );
-    new.extend(
-        network
-            .insert_after(
-                "layer4",
-                "wider",
-                Layer::Conv2d(Conv2d::new(0, 512, 1, 1)),
-                1,
-            )
-            .unwrap(),
-    );
-    new.extend(
-        network
-            .prepend("", "colour", Layer::Conv2d(Conv2d::new(0, 3, 1, 1)), 1)
-            .unwrap(),
-    );
-    new.extend(
-        network
-            .append("", "last", Layer::Linear(Linear::new(0, 10)), 1)
-            .unwrap(),
-    );
-    network.remove("layer4.1").unwrap();
+    let others = [
+        Edit::insert_after("layer4", "wider", Conv2d::new(512, 1)),
+        Edit::prepend("colour", Conv2d::new(3, 1)),
+        Edit::append("last", Linear::new(10)),
+        Edit::remove("layer4.1"),
+    ];
+    new.extend(network.edit(others).unwrap());
     let names: Vec<&str> = network
         .root
         .children
@@ -111,10 +93,12 @@ fn cut_gives_the_features_of_a_layer() {
         &mut Context::default(),
         &["layer2.0".to_owned()],
     );
-    network.cut("layer2.0").unwrap();
+    network.edit(Edit::cut("layer2.0")).unwrap();
     let found = network.inspect().unwrap()[0].output;
     assert_eq!(found, Shape::square(128, 8));
-    network.append("", "flatten", Layer::Flatten, 0).unwrap();
+    network
+        .edit(Edit::append("flatten", Layer::Flatten))
+        .unwrap();
     let features = network.forward(Some(images(2, 3, 64, &device)), &mut Context::default());
     let (_, tapped) = tapped.into_iter().next().unwrap();
     // With a tap no layers run as one: equal to rounding.
@@ -127,7 +111,7 @@ fn one_channel_sums_the_weights_and_more_repeat_them() {
     let device = Device::flex();
     let three = resnet();
     let mut one = three.clone();
-    one.edit(&Edit::InputChannels { n: 1 }, 0).unwrap();
+    one.edit(Edit::InputChannels { n: 1 }).unwrap();
     // A grey image in three equal channels is the same to the one as the one channel to the other.
     let grey = images(2, 1, 64, &device);
     let colour = grey.clone().repeat_dim(1, 3);
@@ -136,7 +120,7 @@ fn one_channel_sums_the_weights_and_more_repeat_them() {
     assert!(super::largest_difference(&a, &b) < 1e-5);
 
     let mut six = three.clone();
-    six.edit(&Edit::InputChannels { n: 6 }, 0).unwrap();
+    six.edit(Edit::InputChannels { n: 6 }).unwrap();
     let image = images(2, 3, 64, &device);
     let twice = image.clone().repeat_dim(1, 2);
     let a = numbers(six.forward(Some(twice), &mut Context::default()));
@@ -211,27 +195,26 @@ fn edits_written_in_toml_are_made() {
 }
 
 /// An edit that is refused: nothing changes, and the message is this.
-fn refused(edit: &Edit, message: &str, hint: Option<&str>) {
+fn refused(edit: Edit, message: &str, hint: Option<&str>) {
     let mut network = resnet();
     let before = network.clone();
-    let error = network.edit(edit, 0).unwrap_err();
+    let error = network.edit(edit).unwrap_err();
     assert_eq!(error.to_string(), message);
     assert_eq!(error.hint().as_deref(), hint);
-    assert_eq!(network.root.plan(), before.root.plan());
+    assert_eq!(network.root.architecture(), before.root.architecture());
     kept(&before, &network, &[]);
-}
-
-fn replace(path: &str, layer: impl Into<Plan>) -> Edit {
-    Edit::Replace {
-        path: path.into(),
-        layer: layer.into(),
-    }
 }
 
 #[test]
 fn a_width_that_does_not_fit_is_refused_with_the_edit_that_would() {
     refused(
-        &replace("fc", Layer::Linear(Linear::new(1280, 7))),
+        Edit::replace(
+            "fc",
+            Linear {
+                in_features: 1280,
+                ..Linear::new(7)
+            },
+        ),
         "`fc` (linear) takes `in_features = 1280`, and is given 512 features",
         Some(
             "set `in_features = 512` there, or leave `in_features` out to have it inferred: \
@@ -243,7 +226,7 @@ fn a_width_that_does_not_fit_is_refused_with_the_edit_that_would() {
 #[test]
 fn the_layer_after_an_edit_is_named_where_it_does_not_fit() {
     refused(
-        &replace("layer2.0.conv2", Layer::Conv2d(Conv2d::new(0, 64, 3, 1))),
+        Edit::replace("layer2.0.conv2", Conv2d::new(64, 3)),
         "`layer2.0.bn2` (batch_norm) takes `features = 128`, and is given a map of 64×8×8",
         Some(
             "set `features = 64` there, or leave `features` out to have it inferred: \
@@ -255,9 +238,7 @@ fn the_layer_after_an_edit_is_named_where_it_does_not_fit() {
 #[test]
 fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
     refused(
-        &Edit::Remove {
-            path: "flatten".into(),
-        },
+        Edit::remove("flatten"),
         "`fc` (linear) takes features, and is given a map of 512×1×1",
         Some(
             "put a flatten before it: { op = \"insert_before\", path = \"fc\", name = \"flatten\", \
@@ -269,11 +250,7 @@ fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
 #[test]
 fn a_convolution_on_features_is_refused() {
     refused(
-        &Edit::InsertAfter {
-            path: "flatten".into(),
-            name: "conv".into(),
-            layer: Layer::Conv2d(Conv2d::new(0, 8, 3, 1)).into(),
-        },
+        Edit::insert_after("flatten", "conv", Conv2d::new(8, 3)),
         "`conv` (conv2d) takes a map, and is given 512 features",
         Some("it belongs before the pooling or flatten that turns the map into features"),
     );
@@ -282,9 +259,7 @@ fn a_convolution_on_features_is_refused() {
 #[test]
 fn a_block_whose_two_ways_differ_is_refused_with_a_shortcut() {
     refused(
-        &Edit::Remove {
-            path: "layer2.0.downsample".into(),
-        },
+        Edit::remove("layer2.0.downsample"),
         "`layer2.0` (residual) takes the same from its body and its shortcut (a map of 64×16×16), and is given a map of 128×8×8",
         Some(
             "give it a shortcut: { op = \"append\", path = \"layer2.0\", name = \"downsample\", \
@@ -296,25 +271,19 @@ fn a_block_whose_two_ways_differ_is_refused_with_a_shortcut() {
 #[test]
 fn a_path_that_leads_nowhere_is_refused_with_the_nearest() {
     refused(
-        &Edit::Remove {
-            path: "layer4.1.conv3".into(),
-        },
+        Edit::remove("layer4.1.conv3"),
         "no layer `layer4.1.conv3` in the network",
         Some("`layer4.1` has `conv2`, did you mean that?"),
     );
     refused(
-        &Edit::Remove {
-            path: "classifier".into(),
-        },
+        Edit::remove("classifier"),
         "no layer `classifier` in the network",
         Some(
             "the network has: conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool, flatten, fc",
         ),
     );
     refused(
-        &Edit::Remove {
-            path: "fc.0".into(),
-        },
+        Edit::remove("fc.0"),
         "no layer `fc.0` in the network",
         Some("`fc` has no layers inside"),
     );
@@ -322,23 +291,19 @@ fn a_path_that_leads_nowhere_is_refused_with_the_nearest() {
 
 #[test]
 fn a_name_that_is_taken_or_has_a_dot_is_refused() {
-    let insert = |name: &str| Edit::InsertAfter {
-        path: "fc".into(),
-        name: name.into(),
-        layer: Layer::Identity.into(),
-    };
+    let insert = |name| Edit::insert_after("fc", name, Layer::Identity);
     refused(
-        &insert("bn1"),
+        insert("bn1"),
         "there is already a layer `bn1` in the network",
         Some("give the new layer another `name`, or replace `bn1`"),
     );
     refused(
-        &insert("a.b"),
+        insert("a.b"),
         "`a.b` cannot be a layer's name",
         Some("a name has at least one character and no dot"),
     );
     refused(
-        &insert(""),
+        insert(""),
         "`` cannot be a layer's name",
         Some("a name has at least one character and no dot"),
     );
@@ -347,9 +312,7 @@ fn a_name_that_is_taken_or_has_a_dot_is_refused() {
 #[test]
 fn a_cut_inside_a_block_is_refused() {
     refused(
-        &Edit::Cut {
-            path: "layer2.0.conv1".into(),
-        },
+        Edit::cut("layer2.0.conv1"),
         "`layer2.0` (residual) takes all of its layers, and is given a cut at its `conv1`",
         Some("cut at `layer2.0` itself"),
     );
@@ -358,22 +321,22 @@ fn a_cut_inside_a_block_is_refused() {
 #[test]
 fn numbers_that_make_no_sense_are_refused() {
     let conv = |change: fn(&mut Conv2d)| {
-        let mut conv = Conv2d::new(64, 64, 3, 1);
+        let mut conv = Conv2d::new(64, 3);
         change(&mut conv);
-        replace("layer1.0.conv1", Layer::Conv2d(conv))
+        Edit::replace("layer1.0.conv1", conv)
     };
     refused(
-        &conv(|c| c.stride = 0),
+        conv(|c| c.stride = 0),
         "`layer1.0.conv1` (conv2d): `stride` must be at least 1, found `0`",
         None,
     );
     refused(
-        &conv(|c| c.groups = 5),
+        conv(|c| c.groups = 5),
         "`layer1.0.conv1` (conv2d): `groups` must be a divisor of 64 and 64 channels, found `5`",
         None,
     );
     refused(
-        &conv(|c| (c.kernel, c.padding) = (21, 0)),
+        conv(|c| (c.kernel, c.padding) = (21, 0)),
         "`layer1.0.conv1` (conv2d) takes at least 21 pixels a side, and is given a map of 64×16×16",
         Some("give the network larger images, or the layer `padding = 10`"),
     );
@@ -382,7 +345,7 @@ fn numbers_that_make_no_sense_are_refused() {
 #[test]
 fn a_freeze_that_means_nothing_is_refused() {
     refused(
-        &Edit::Freeze {
+        Edit::Freeze {
             path: "layer5.*".into(),
         },
         "no parameter of the network matches `layer5.*`",
@@ -472,20 +435,9 @@ fn arms_and_names_that_cannot_be_built_are_refused() {
 
 #[test]
 fn images_too_small_for_a_network_are_refused_before_anything_runs() {
-    let plan = replace(
-        "conv1",
-        Layer::Conv2d(Conv2d::new(3, 64, 7, 2).with_padding(0)),
-    );
-    let mut network = Network::original(
-        backbone::named("resnet18").unwrap(),
-        10,
-        6,
-        None,
-        0,
-        &Device::flex(),
-    )
-    .unwrap();
-    let error = network.edit(&plan, 0).unwrap_err();
+    let conv = Conv2d::new(64, 7).with_stride(2).with_padding(0);
+    let mut network = resnet_for(6);
+    let error = network.edit(Edit::replace("conv1", conv)).unwrap_err();
     assert!(
         matches!(&error, Error::Shape { path, .. } if path == "conv1"),
         "{error}"
@@ -536,24 +488,12 @@ fn a_library_users_own_layer_is_trained_saved_and_found_again() {
 
     let device = Device::flex();
     let mut network = resnet();
-    let new = network
-        .insert_after(
-            "layer1",
-            "offset",
-            Layer::Custom(Custom::new(Offset(64))),
-            0,
-        )
-        .unwrap();
+    let offset = || Custom::new(Offset(64));
+    let edit = Edit::insert_after("layer1", "offset", offset());
+    let new = network.edit(edit).unwrap();
     assert_eq!(new, ["offset.offset"]);
-    let error = network
-        .clone()
-        .insert_after(
-            "layer2",
-            "offset2",
-            Layer::Custom(Custom::new(Offset(64))),
-            0,
-        )
-        .unwrap_err();
+    let edit = Edit::insert_after("layer2", "offset2", offset());
+    let error = network.clone().edit(edit).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`offset2` (custom) takes 64 channels, and is given a map of 128×8×8"
@@ -584,5 +524,14 @@ fn deep_nesting_is_refused_and_never_overflows_the_stack() {
     let mut text = r#"{"kind":"sequential","children":["#.repeat(3000);
     text.push_str(r#"{"kind":"relu"}"#);
     text.push_str(&"]}".repeat(3000));
-    assert!(serde_json::from_str::<Plan>(&text).is_err());
+    assert!(serde_json::from_str::<Architecture>(&text).is_err());
+}
+
+#[test]
+fn an_architecture_saved_under_the_old_word_is_read() {
+    let old = r#"{"kind":"residual","relu_after":false,"again_at":"norm2"}"#;
+    let new = r#"{"kind":"residual","relu_after":false,"second_residual_at":"norm2"}"#;
+    let read = |text| serde_json::from_str::<Architecture>(text).unwrap();
+    assert_eq!(read(old), read(new));
+    assert_eq!(serde_json::to_string(&read(old)).unwrap(), new);
 }

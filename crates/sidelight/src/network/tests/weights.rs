@@ -10,28 +10,23 @@ use super::shake;
 use crate::error::Error;
 use crate::network::layer::{BatchNorm, Layer, Linear};
 use crate::network::weights::{self, Fit};
-use crate::network::{InputSpec, Network, Node, Plan, Shape, Start, shape};
+use crate::network::{Architecture, InputSpec, Network, Start};
 
 /// `fc.{weight [2, 3], bias [2]}` and `bn.{weight, bias, running_mean, running_var}`, 2 each.
 fn small() -> Network {
-    let mut plan = Plan::sequence([
-        ("flatten", Plan::leaf(Layer::Flatten)),
-        ("fc", Layer::Linear(Linear::new(3, 2)).into()),
-        ("bn", Layer::BatchNorm(BatchNorm::new(2)).into()),
+    let architecture = Architecture::sequence([
+        ("flatten", Layer::Flatten.into()),
+        ("fc", Linear::new(2).into()),
+        ("bn", BatchNorm::default().into()),
     ]);
-    shape::infer(&mut plan, Shape::square(3, 1)).unwrap();
     let input = InputSpec {
         mean: [0.0; 3],
         sd: [1.0; 3],
         size: 1,
         channels: 3,
     };
-    let mut network = Network {
-        root: Node::new(&plan, "", Start::Seed(0), &Device::flex()),
-        backbone: Vec::new(),
-        input,
-        precision: crate::tensor::Precision::F32,
-    };
+    let device = Device::flex();
+    let mut network = Network::new(architecture, input, Start::Seed(0), &device).unwrap();
     shake(&mut network);
     network
 }

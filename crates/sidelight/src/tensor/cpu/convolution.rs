@@ -1,8 +1,7 @@
-use sidelight_kernels::conv::{
-    self, conv2d_backward_weight_bf16, conv2d_input_gradient, conv2d_output,
-};
+use sidelight_kernels as kernel;
 use sidelight_kernels::{
-    Conv2d, Epilogue, PackedConv2d, conv2d_backward_bias, conv2d_backward_weight,
+    Conv2d, Epilogue, PackedConv2d, conv2d_bias_gradient, conv2d_input_gradient, conv2d_output,
+    conv2d_weight_gradient,
 };
 
 use super::{
@@ -26,10 +25,10 @@ fn shape(x: &Flat, weight: &Flat, how: Convolution) -> Conv2d {
     }
 }
 
-fn of_kernels(precision: Precision) -> conv::Precision {
+fn of_kernels(precision: Precision) -> kernel::Precision {
     match precision {
-        Precision::F32 => conv::Precision::F32,
-        Precision::Bf16 => conv::Precision::Bf16,
+        Precision::F32 => kernel::Precision::F32,
+        Precision::Bf16 => kernel::Precision::Bf16,
     }
 }
 
@@ -78,11 +77,8 @@ pub(crate) fn pack(weight: &Flat, scale: &Flat, shift: &Flat, how: Convolution) 
     };
     let weight = scaled(weight, scale);
     let (weight, shift) = (contiguous(&weight), contiguous(shift));
-    let pack = match how.precision {
-        Precision::F32 => PackedConv2d::new,
-        Precision::Bf16 => PackedConv2d::new_bf16,
-    };
-    pack(&shape, numbers(&weight), Some(numbers(&shift)))
+    let precision = of_kernels(how.precision);
+    PackedConv2d::new(&shape, precision, numbers(&weight), Some(numbers(&shift)))
 }
 
 pub(super) fn by_packed(
@@ -136,18 +132,13 @@ impl Saved {
     fn to_weight(&self, output: &Flat) -> Flat {
         let shape = shape(&self.x, &self.weight, self.how);
         let (output, x) = (channels_last(output), channels_last(&self.x));
-        let mut dw = vec![0.0; shape.weight_len()];
-        let backward = match self.how.precision {
-            Precision::F32 => conv2d_backward_weight,
-            Precision::Bf16 => conv2d_backward_weight_bf16,
-        };
-        backward(&shape, numbers(&x), numbers(&output), &mut dw);
+        let precision = of_kernels(self.how.precision);
+        let dw = conv2d_weight_gradient(&shape, precision, numbers(&x), numbers(&output));
         from_values(dw, &dims4(&self.weight))
     }
     fn to_bias(&self, output: &Flat) -> Flat {
         let shape = shape(&self.x, &self.weight, self.how);
-        let mut db = vec![0.0; shape.out_c];
-        conv2d_backward_bias(&shape, numbers(&channels_last(output)), &mut db);
+        let db = conv2d_bias_gradient(&shape, numbers(&channels_last(output)));
         from_values(db, &[shape.out_c])
     }
 }

@@ -1,6 +1,6 @@
 use sidelight_kernels::{
-    Epilogue, Linear, linear_backward_bias, linear_backward_input, linear_backward_weight,
-    linear_forward,
+    Epilogue, Linear, linear_bias_gradient, linear_input_gradient, linear_output,
+    linear_weight_gradient,
 };
 
 use super::{Flat, Gradient, contiguous, from_values, numbers};
@@ -17,14 +17,12 @@ fn shape(x: &Flat, weight: &Flat) -> Linear {
 pub(super) fn forward(x: &Flat, weight: &Flat, bias: Option<&Flat>) -> Flat {
     let shape = shape(x, weight);
     let (x, weight, bias) = (contiguous(x), contiguous(weight), bias.map(contiguous));
-    let mut y = vec![0.0; shape.rows * shape.outputs];
-    linear_forward(
+    let y = linear_output(
         &shape,
         numbers(&x),
         numbers(&weight),
         bias.as_ref().map(numbers),
         Epilogue::NONE,
-        &mut y,
     );
     from_values(y, &[shape.rows, shape.outputs])
 }
@@ -39,13 +37,11 @@ impl Saved {
     fn two(&self, dy: &[f32], [x, weight]: [bool; 2]) -> [Option<Flat>; 2] {
         let shape = shape(&self.x, &self.weight);
         let to_input = || {
-            let mut dx = vec![0.0; shape.rows * shape.inputs];
-            linear_backward_input(&shape, dy, numbers(&contiguous(&self.weight)), &mut dx);
+            let dx = linear_input_gradient(&shape, dy, numbers(&contiguous(&self.weight)));
             from_values(dx, &[shape.rows, shape.inputs])
         };
         let to_weight = || {
-            let mut dw = vec![0.0; shape.outputs * shape.inputs];
-            linear_backward_weight(&shape, numbers(&contiguous(&self.x)), dy, &mut dw);
+            let dw = linear_weight_gradient(&shape, numbers(&contiguous(&self.x)), dy);
             from_values(dw, &[shape.outputs, shape.inputs])
         };
         [x.then(to_input), weight.then(to_weight)]
@@ -65,8 +61,7 @@ impl Gradient<3> for Saved {
         let [to_x, to_weight] = self.two(dy, [x, weight]);
         let to_bias = || {
             let shape = shape(&self.x, &self.weight);
-            let mut db = vec![0.0; shape.outputs];
-            linear_backward_bias(&shape, dy, &mut db);
+            let db = linear_bias_gradient(&shape, dy);
             from_values(db, &[shape.outputs])
         };
         [to_x, to_weight, bias.then(to_bias)]

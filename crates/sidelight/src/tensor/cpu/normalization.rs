@@ -1,6 +1,7 @@
 use burn::backend::Flex;
 use sidelight_kernels::{
-    Among, BatchNorm, affine as kernel_affine, batch_norm_gradients, batch_norm_output,
+    BatchNorm, BatchStatistics, StatisticsReducer, affine as kernel_affine, batch_norm_gradients,
+    batch_norm_output,
 };
 
 use super::{
@@ -16,9 +17,9 @@ impl Normalize {
         }
     }
 
-    fn among<'a>(&self, sum: &'a dyn Fn(&mut [f64])) -> Option<Among<'a>> {
+    fn reducer<'a>(&self, sum: &'a dyn Fn(&mut [f64])) -> Option<StatisticsReducer<'a>> {
         let counts = self.together.as_ref()?.counts;
-        Some(Among { sum, counts })
+        Some(StatisticsReducer { sum, counts })
     }
 }
 
@@ -39,16 +40,13 @@ pub(super) fn forward(
         activation: then(how.then),
     };
     let channels = norm.gamma.len();
-    let values = numbers(&values);
     let sum = |values: &mut [f64]| how.sum(values);
-    let among = how.among(&sum);
-    let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
-    let (y, n) = batch_norm_output(&norm, among, values, &mut mean, &mut variance);
+    let output = batch_norm_output(&norm, how.reducer(&sum), numbers(&values));
     NormalizedParts {
-        n: from_values(vec![n as f32], &[1]),
-        output: like_rows(y, x),
-        mean: from_values(mean, &[channels]),
-        variance: from_values(variance, &[channels]),
+        n: from_values(vec![output.n_rows as f32], &[1]),
+        output: like_rows(output.y, x),
+        mean: from_values(output.mean, &[channels]),
+        variance: from_values(output.var, &[channels]),
     }
 }
 
@@ -115,29 +113,30 @@ impl Saved {
             residual: other.as_ref().map(numbers),
             activation: then(self.how.then),
         };
-        let channels = norm.gamma.len();
+        let channels = [norm.gamma.len()];
         let sum = |values: &mut [f64]| self.how.sum(values);
-        let among = self.how.among(&sum).map(|among| (among, self.n));
-        let (mut d_gamma, mut d_beta) = (vec![0.0; channels], vec![0.0; channels]);
-        let (dx, d_other) = batch_norm_gradients(
+        let statistics = BatchStatistics {
+            mean: numbers(&self.mean),
+            var: numbers(&self.variance),
+            n_rows: self.n,
+        };
+        let gradients = batch_norm_gradients(
             &norm,
-            among,
+            self.how.reducer(&sum),
+            statistics,
             numbers(&x),
             numbers(&dy),
-            (numbers(&self.mean), numbers(&self.variance)),
-            (&mut d_gamma, &mut d_beta),
             // Without a function the gradient goes to the other as it is.
             other_wanted && self.how.then.is_some(),
         );
-        let d_other = match d_other {
+        let d_other = match gradients.d_residual {
             Some(values) => Some(like_rows(values, &self.x)),
             None => other_wanted.then(|| output.clone()),
         };
-        let channels = [channels];
         [
-            Some(like_rows(dx, &self.x)),
-            Some(from_values(d_gamma, &channels)),
-            Some(from_values(d_beta, &channels)),
+            Some(like_rows(gradients.dx, &self.x)),
+            Some(from_values(gradients.d_gamma, &channels)),
+            Some(from_values(gradients.d_beta, &channels)),
             d_other,
         ]
     }

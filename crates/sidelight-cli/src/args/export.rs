@@ -1,0 +1,49 @@
+//! `sidelight export RUN [--onnx FILE] [--safetensors FILE]`
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::Printed;
+
+/// Arguments of `sidelight export`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["onnx", "safetensors"]))]
+pub(crate) struct ExportArgs {
+    /// Run folder, as `sidelight train` writes it
+    pub(crate) run: PathBuf,
+    /// ONNX file to write: the whole model
+    ///
+    /// Written atomically; an existing file is replaced.
+    /// Example: --onnx model.onnx
+    #[arg(long, value_name = "FILE")]
+    pub(crate) onnx: Option<PathBuf>,
+    /// safetensors file to write: the weights alone, for PyTorch
+    ///
+    /// Backbone weights are named as in torchvision (or timm).
+    /// Example: --safetensors model.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub(crate) safetensors: Option<PathBuf>,
+    /// What the ONNX graph takes as `image`
+    ///
+    /// any-size includes the resizing used in training. Without it the graph is
+    /// simpler and runs in more runtimes, and the caller resizes.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) image: ImageForm,
+    /// How the graph's inputs and outputs are printed.
+    #[command(flatten)]
+    pub(crate) printed: Printed,
+}
+
+/// What the exported graph takes as its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ImageForm {
+    /// Bytes, [n, height, width, 3], any size
+    #[default]
+    AnySize,
+    /// Bytes, [n, size, size, 3]
+    Sized,
+    /// Numbers in [0, 1], [n, 3, size, size]
+    Float,
+}

@@ -1,0 +1,58 @@
+//! `sidelight predict RUN TABLE --out FILE`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::shared::share;
+use super::{Machine, Tta};
+
+/// Arguments of `sidelight predict`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct PredictArgs {
+    /// Run folder, as `sidelight train` writes it
+    pub(crate) run: PathBuf,
+    /// Table to predict, or the tar archives of a webdataset
+    ///
+    /// CSV, TSV, JSON Lines, Parquet, an imagefolder, or tar archives of
+    /// key.jpg and key.json: one, several, or as 'shards-{000..009}.tar';
+    /// local, or at s3://, gs://, az:// or https://.
+    #[arg(required = true)]
+    pub(crate) table: Vec<PathBuf>,
+    /// File to write: .csv, .jsonl or .parquet
+    ///
+    /// Written atomically; an existing file is replaced.
+    /// Example: --out predictions.parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Discard the parts of an earlier job and start over
+    ///
+    /// Use it if the model, the table or an option has changed since.
+    #[arg(long, conflicts_with = "shard")]
+    pub(crate) overwrite: bool,
+    /// Stop at the first row that cannot be predicted
+    ///
+    /// The exit code is then 2; finished parts are kept.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Rows per part; an interruption loses one part at most
+    ///
+    /// The predictions do not depend on it. Example: --part-rows 1000
+    #[arg(long, value_name = "N", default_value_t = 8192)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) part_rows: u32,
+    /// Predict only the I-th of every N parts
+    ///
+    /// For several processes or machines that write to the same FILE; the
+    /// last to finish joins the parts. Example: --shard 2/8
+    #[arg(long, value_name = "I/N", value_parser = share)]
+    #[arg(help_heading = "Sharing the work")]
+    pub(crate) shard: Option<(usize, usize)>,
+    /// Test-time augmentation.
+    #[command(flatten)]
+    pub(crate) tta: Tta,
+    /// Threads and precision.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+}

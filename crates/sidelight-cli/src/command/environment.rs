@@ -1,0 +1,247 @@
+//! What the environment says: cache folders, proxies, the Hugging Face hub and object stores, under the names that
+//! their own tools use.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sidelight::config::{Environment, RemoteConfig};
+use sidelight::hub::{ENDPOINT, HubOptions};
+use sidelight::store::is_remote;
+
+use crate::refusal::Refusal;
+
+/// The environment variables that are set and not blank, trimmed.
+///
+/// Variables that are not UTF-8 are left out: none of those read here can be meant.
+pub(super) struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    /// Those of this process.
+    pub(super) fn from_process() -> Self {
+        let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::new(std::env::vars_os().filter_map(utf8))
+    }
+
+    fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let trimmed = variables
+            .into_iter()
+            .map(|(name, value)| (name, value.trim().to_owned()));
+        Self(trimmed.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&String> {
+        self.0.get(name)
+    }
+
+    /// A variable by its name in upper or lower case.
+    fn in_any_case(&self, name: &str) -> Option<&String> {
+        self.get(name)
+            .or_else(|| self.get(&name.to_ascii_lowercase()))
+    }
+
+    /// `sidelight/NAME` in the user's cache folder; `None` if the environment names no such folder.
+    pub(super) fn cache(&self, name: &str) -> Option<PathBuf> {
+        let folder = |variable| {
+            self.get(variable)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let cache = folder("XDG_CACHE_HOME")
+            .or_else(|| Some(folder("HOME")?.join(".cache")))
+            .or_else(|| folder("LOCALAPPDATA"))?;
+        Some(cache.join("sidelight").join(name))
+    }
+
+    /// Endpoint, cache folder, token and proxy of the Hugging Face hub.
+    ///
+    /// # Source
+    ///
+    /// huggingface_hub, "Environment variables": `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN`.
+    pub(super) fn hub(&self) -> anyhow::Result<HubOptions> {
+        let cache = self
+            .get("HF_HUB_CACHE")
+            .map(PathBuf::from)
+            .or_else(|| Some(Path::new(self.get("HF_HOME")?).join("hub")))
+            .or_else(|| self.cache("hub"))
+            .ok_or_else(|| {
+                Refusal::new(
+                    "no cache folder for downloads",
+                    "set HF_HOME to a folder for them",
+                )
+            })?;
+        let endpoint = self.get("HF_ENDPOINT").map_or(ENDPOINT, String::as_str);
+        let is_true = |value: &String| {
+            ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str())
+        };
+        Ok(HubOptions {
+            offline: self.get("HF_HUB_OFFLINE").is_some_and(is_true),
+            token: self.get("HF_TOKEN").cloned(),
+            proxy: self.proxy(endpoint),
+            endpoint: endpoint.to_owned(),
+            ..HubOptions::new(std::path::absolute(cache)?)
+        })
+    }
+
+    /// Fills in the cache folder, credentials and proxy for the first of the `tables` that is remote, if any is.
+    pub(super) fn reach(&self, remote: &mut RemoteConfig, tables: &[PathBuf]) {
+        let Some(table) = tables.iter().find(|table| is_remote(table)) else {
+            return;
+        };
+        if remote.cache.is_none() {
+            remote.cache = self.cache("shards");
+        }
+        remote.environment = self.store(table);
+    }
+
+    fn store(&self, table: &Path) -> Environment {
+        let table = table.to_string_lossy();
+        let endpoint = match table.starts_with("http") {
+            true => &*table,
+            // The store's own host; it matters for NO_PROXY alone.
+            false => ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+                .into_iter()
+                .find_map(|name| self.get(name))
+                .map_or("https://object-store", String::as_str),
+        };
+        let is_of_store = |(name, _): &(&String, &String)| {
+            ["AWS_", "GOOGLE_", "AZURE_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        let variables = self.0.iter().filter(is_of_store);
+        Environment {
+            variables: variables.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            proxy: self.proxy(endpoint),
+        }
+    }
+
+    /// The proxy for an endpoint, unless `NO_PROXY` lists its host or a domain above it.
+    fn proxy(&self, endpoint: &str) -> Option<String> {
+        let (scheme, rest) = endpoint.split_once("://")?;
+        let host = rest.split(['/', ':']).next()?;
+        let is_excepted = self.in_any_case("NO_PROXY").is_some_and(|list| {
+            list.split(',').map(str::trim).any(|entry| {
+                let domain = entry.trim_start_matches(['*', '.']);
+                let above = host.strip_suffix(domain);
+                entry == "*"
+                    || !domain.is_empty()
+                        && above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+            })
+        });
+        let own = match scheme {
+            // In lower case alone, since a web server could set the other: <https://httpoxy.org>.
+            "http" => self.get("http_proxy"),
+            _ => self.in_any_case("HTTPS_PROXY"),
+        };
+        own.or_else(|| self.in_any_case("ALL_PROXY"))
+            .filter(|_| !is_excepted)
+            .cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(variables: &[(&str, &str)]) -> Variables {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Variables::new(variables.iter().map(owned))
+    }
+
+    #[test]
+    fn the_hubs_cache_is_where_its_own_tools_are_told_to_have_theirs() {
+        let cache = |variables: &[_]| set(variables).hub().unwrap().cache;
+        let home = ("HOME", "/home/a");
+        assert_eq!(
+            cache(&[home]),
+            PathBuf::from("/home/a/.cache/sidelight/hub")
+        );
+        let hf_home = ("HF_HOME", "/data/hf");
+        assert_eq!(cache(&[home, hf_home]), PathBuf::from("/data/hf/hub"));
+        let hub = ("HF_HUB_CACHE", "/data/cache");
+        assert_eq!(cache(&[home, hf_home, hub]), PathBuf::from("/data/cache"));
+    }
+
+    #[test]
+    fn what_is_not_set_or_blank_has_its_default() {
+        let home = ("HOME", "/home/a");
+        let blank = [
+            home,
+            ("HF_ENDPOINT", ""),
+            ("HF_TOKEN", " "),
+            ("HF_HUB_OFFLINE", "0"),
+        ];
+        assert_eq!(
+            set(&blank).hub().unwrap(),
+            HubOptions::new("/home/a/.cache/sidelight/hub")
+        );
+        let given = [
+            home,
+            ("HF_HUB_OFFLINE", "true"),
+            ("HF_TOKEN", "hf_secret\n"),
+        ];
+        let options = set(&given).hub().unwrap();
+        assert!(options.offline);
+        assert_eq!(options.token.as_deref(), Some("hf_secret"));
+        assert!(!format!("{options:?}").contains("hf_secret"));
+    }
+
+    #[test]
+    fn a_proxy_is_that_of_the_scheme_unless_the_host_is_excepted() {
+        let proxy = |endpoint: &str, no_proxy: &str| {
+            set(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", no_proxy)]).proxy(endpoint)
+        };
+        let hub = "https://huggingface.co";
+        assert_eq!(proxy(hub, "").as_deref(), Some("http://proxy:3128"));
+        assert_eq!(proxy("http://127.0.0.1:9", ""), None);
+        assert!(proxy(hub, "gface.co, example.org").is_some());
+        for list in ["*", "huggingface.co", "a.b, .co"] {
+            assert_eq!(proxy(hub, list), None, "{list}");
+        }
+    }
+
+    #[test]
+    fn variables_of_the_stores_are_taken_and_no_others() {
+        let found = set(&[
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("HOME", "/home/x"),
+            ("AZURE_STORAGE_SAS_TOKEN", "y"),
+        ])
+        .store(Path::new("s3://bucket/a.tar"));
+        let names: Vec<&String> = found.variables.keys().collect();
+        assert_eq!(names, ["AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_SAS_TOKEN"]);
+        assert!(!format!("{found:?}").contains('x'), "{found:?}");
+    }
+
+    #[test]
+    fn the_proxy_of_a_store_is_that_of_its_endpoint() {
+        let proxy = |table: &str, more: (&str, &str)| {
+            let proxies = [
+                ("HTTPS_PROXY", "http://proxy:3128"),
+                ("NO_PROXY", "near.org"),
+            ];
+            set(&[&proxies[..], &[more]].concat())
+                .store(Path::new(table))
+                .proxy
+        };
+        let nothing = ("", "");
+        assert_eq!(
+            proxy("https://far.org/a.tar", nothing).as_deref(),
+            Some("http://proxy:3128")
+        );
+        assert_eq!(proxy("https://data.near.org/a.tar", nothing), None);
+        assert!(proxy("s3://bucket/a.tar", nothing).is_some());
+        let near = ("AWS_ENDPOINT_URL", "https://s3.near.org");
+        assert_eq!(proxy("s3://bucket/a.tar", near), None);
+    }
+
+    #[test]
+    fn folders_are_in_the_cache_of_the_user() {
+        let shards = |name| set(&[(name, "/x")]).cache("shards");
+        assert_eq!(shards("XDG_CACHE_HOME"), Some("/x/sidelight/shards".into()));
+        assert_eq!(shards("HOME"), Some("/x/.cache/sidelight/shards".into()));
+        assert_eq!(shards("NOTHING"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line of Sidelight: parses, dispatches, prints the error chain and the hint, chooses the exit code.
+//!
+//! The binary `sidelight` is [`run`]. This is a library so that tests can ask the server's [`router`] in process; it
+//! is no programming interface: that is the crate `sidelight`.
+
+mod args;
+mod command;
+mod launch;
+mod refusal;
+mod serve;
+mod stop;
+mod terminal;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use command::Answer;
+use launch::{Launch, Meaning, World};
+use refusal::Refusal;
+use terminal::Terminal;
+
+/// The routes of `sidelight serve WORDS…`, without a socket.
+///
+/// # Errors
+///
+/// Where the words are not those of `sidelight serve`, or a run cannot be loaded.
+pub fn router<'a>(words: impl IntoIterator<Item = &'a str>) -> anyhow::Result<axum::Router> {
+    let words = ["sidelight", "serve"].into_iter().chain(words);
+    let Command::Serve(args) = Arguments::try_parse_from(words)?.command else {
+        anyhow::bail!("not a command line of `sidelight serve`");
+    };
+    Ok(command::serve::Site::open(&args)?.router)
+}
+
+/// How long another process has to report its error before the exit code of this one ends all that are left.
+const REPORTING_TIME: Duration = Duration::from_secs(2);
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let launch = Launch::from_environment();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // The first process reports the error and exits with its code. `mpirun` ends all processes as soon as one exits
+        // with another code than 0, and the others would be too early.
+        Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
+        Err(error) => error.exit(),
+    };
+    let mut terminal = Terminal::new(arguments.quiet);
+    if !launch.is_first() {
+        terminal.mute(true);
+    }
+    let world = match launch.join(&arguments.command) {
+        Ok(world) => world,
+        Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
+        Err(refusal) => {
+            let error = refusal.into();
+            terminal.error(&error, hint(&error).as_deref());
+            return ExitCode::from(2);
+        }
+    };
+    match world.guard(|| dispatch(arguments.command, &mut terminal, &world)) {
+        Ok(Answer::No) if launch.is_first() => ExitCode::from(1),
+        Ok(Answer::Done | Answer::No) => ExitCode::SUCCESS,
+        Err(error) => {
+            let meaning = World::meaning(&error);
+            match meaning {
+                Meaning::Known if launch.is_first() => {}
+                Meaning::KnownAndOurs | Meaning::Alone => terminal.mute(false),
+                Meaning::Known | Meaning::ReportedElsewhere => {
+                    std::thread::sleep(REPORTING_TIME);
+                    return ExitCode::from(2);
+                }
+            }
+            terminal.error(&error, hint(&error).as_deref());
+            if meaning == Meaning::Alone {
+                world.abort(2);
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(command: Command, terminal: &mut Terminal, world: &World) -> anyhow::Result<Answer> {
+    match command {
+        Command::Demo(args) => command::demo::run(&args, terminal),
+        Command::Init(args) => command::init::run(&args, terminal),
+        Command::Check(args) => command::check::run(&args, terminal),
+        Command::Audit(args) => command::audit::run(&args, terminal),
+        Command::LrFind(args) => command::lr_find::run(&args, terminal),
+        Command::Train(args) => command::train::run(&args, terminal, &world.ranks),
+        Command::Compare(args) => command::compare::run(&args, terminal, &world.ranks),
+        Command::Eval(args) => command::eval::run(&args, terminal, &*world.ranks),
+        Command::Predict(args) => command::predict::run(&args, terminal, &*world.ranks),
+        Command::Show(args) => command::show::run(&args, terminal),
+        Command::Explain(args) => command::explain::run(&args, terminal),
+        Command::Serve(args) => command::serve::run(&args, terminal),
+        Command::Export(args) => command::export::run(&args, terminal),
+        Command::Inspect(args) => command::inspect::run(&args, terminal),
+        Command::Backbones(args) => command::backbones::run(&args, terminal),
+    }
+}
+
+/// The first hint along the chain of causes.
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let library = cause
+            .downcast_ref::<sidelight::Error>()
+            .and_then(sidelight::Error::hint);
+        library.or_else(|| {
+            cause
+                .downcast_ref::<Refusal>()
+                .map(|refusal| refusal.hint.clone())
+        })
+    })
+}

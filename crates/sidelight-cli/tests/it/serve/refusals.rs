@@ -1,0 +1,147 @@
+//! Requests that are wrong in every way we could think of, one test each: all are refused with a message.
+
+use std::sync::OnceLock;
+
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use super::bad_requests::png_of;
+use super::client::{Answer, assert_refused, base64, form, row};
+use super::runs::{photograph, runs};
+use super::site::Site;
+
+const JSON: &str = "application/json";
+
+/// One server for all: no request changes it.
+fn site() -> &'static Site {
+    static SITE: OnceLock<Site> = OnceLock::new();
+    SITE.get_or_init(|| Site::open(runs(), "runs/a --max-body 2 --max-pixels 1"))
+}
+
+fn png() -> Vec<u8> {
+    runs().read_bytes("0.png")
+}
+
+/// Posts a body as JSON.
+fn predict(body: &[u8]) -> Answer {
+    site().send("/v1/predict", JSON, body)
+}
+
+/// Posts an image.
+fn image(bytes: &[u8]) -> Answer {
+    site().post("/v1/predict", &row(bytes, &json!({})))
+}
+
+/// Posts a good image with these cells.
+fn cells(cells: &Value) -> Answer {
+    site().post("/v1/predict", &row(&png(), cells))
+}
+
+/// Posts a good image with metadata that need not be JSON.
+fn metadata(text: &str) -> Answer {
+    let body = format!(r#"{{"image": "{}", "metadata": {text}}}"#, base64(&png()));
+    predict(body.as_bytes())
+}
+
+/// Posts a form.
+fn parts(parts: &[(&str, Option<&str>, &[u8])]) -> Answer {
+    let (kind, body) = form(parts);
+    site().send("/v1/predict", &kind, &body)
+}
+
+macro_rules! refused {
+    ($($name:ident: $expected:expr, $answer:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            assert_refused(stringify!($name), &$answer, &$expected);
+        }
+    )*};
+}
+
+mod images {
+    use super::*;
+
+    refused! {
+        a_png_cut_short: [422], image(&png()[..png().len() / 2]);
+        a_png_without_its_pixels: [422], image(&png()[..40]);
+        a_jpeg_cut_short: [422], image(&photograph(6)[..photograph(6).len() / 2]);
+        a_small_png_that_claims_more: [422], image(&png_of(&png(), 900));
+        a_gif: [422], image(b"GIF89a\x01\0\x01\0\0\0\0");
+        a_web_page: [422], image(b"<html><script>alert(1)</script></html>");
+        an_empty_image: [422], image(b"");
+        an_explanation_without_an_image: [422], site().send("/v1/explain", JSON, b"{}");
+        a_path_for_an_image: [400, 422], predict(br#"{"image": "/etc/passwd"}"#);
+        an_image_that_is_not_base64: [400], predict(br#"{"image": "%%%"}"#);
+        an_image_that_is_a_number: [400], predict(br#"{"image": 7}"#);
+    }
+}
+
+mod syntax {
+    use super::*;
+
+    refused! {
+        json_cut_short: [400], predict(br#"{"image": "aGk"#);
+        not_utf8: [400], predict(b"{\"image\": \"\xff\xfe\"}");
+        an_empty_list: [400], predict(b"[]");
+        a_number_for_a_row: [400], predict(b"17");
+        a_field_that_there_is_not: [400], predict(br#"{"picture": ""}"#);
+        nan: [400], metadata(r#"{"beds": NaN}"#);
+        a_number_beyond_all: [400], metadata(r#"{"beds": 1e999}"#);
+        a_column_twice: [400], metadata(r#"{"beds": 1, "beds": 2}"#);
+    }
+}
+
+mod values {
+    use super::*;
+
+    refused! {
+        text_for_a_number: [422], cells(&json!({"beds": "many"}));
+        infinity_as_text: [422], cells(&json!({"beds": "inf"}));
+        a_column_that_there_is_not: [422], cells(&json!({"bedz": 1}));
+        the_target_as_a_column: [422], cells(&json!({"price": 1}));
+    }
+}
+
+mod forms {
+    use super::*;
+
+    const CUT: &[u8] = b"--edge\r\ncontent-disp";
+
+    refused! {
+        a_form_without_its_edge: [400], site().send("/v1/predict", "multipart/form-data", b"x");
+        a_form_cut_short: [400], site().send("/v1/predict", "multipart/form-data; boundary=edge", CUT);
+        a_cell_twice: [400], parts(&[("image", None, &png()), ("beds", None, b"1"), ("beds", None, b"2")]);
+        three_images_and_two_rows: [400], parts(&[
+            ("image", None, &png()),
+            ("image", None, &png()),
+            ("image", None, &png()),
+            ("metadata", None, b"{}"),
+            ("metadata", None, b"{}"),
+        ]);
+    }
+
+    #[test]
+    fn a_file_name_with_a_path() {
+        let answer = parts(&[("image", Some("../../../etc/passwd"), &png()[..40])]);
+        assert_refused("a file name with a path", &answer, &[422]);
+        assert!(!answer.body.contains("etc/"), "{answer:?}");
+    }
+}
+
+mod doors {
+    use super::*;
+
+    refused! {
+        another_content_type: [415], site().send("/v1/predict", "text/csv", b"beds\n1");
+        no_content_type: [415], site().ask(Request::post("/v1/predict").header("content-length", 2), b"{}");
+        a_packed_body: [415], site().ask(
+            Request::post("/v1/predict").header("content-type", JSON).header("content-encoding", "gzip"),
+            b"\x1f\x8b\x08\0",
+        );
+        a_model_with_a_path: [404], site().post("/v1/predict?model=../../etc/passwd", &json!({}));
+        a_model_with_a_path_in_percents: [404], site().get("/v1/schema?model=%2e%2e%2fa%00");
+        a_path_out_of_the_server: [404], site().get("/../../etc/passwd");
+        the_wrong_method: [405], site().get("/v1/predict");
+        several_rows_to_explain: [400], site().post("/v1/explain", &json!([row(&png(), &json!({}))]));
+    }
+}

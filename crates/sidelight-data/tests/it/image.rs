@@ -1,0 +1,505 @@
+//! Every kind of image, good and bad. The references are Pillow's: `tests/reference/image.py` made them.
+
+use std::error::Error as _;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use sidelight_data::config::ResizeMethod;
+use sidelight_data::error::{Error, Result};
+use sidelight_data::image::resize::{fit, layout};
+use sidelight_data::image::*;
+
+const KINDS: [&str; 32] = [
+    "cmyk.jpg",
+    "grey.jpg",
+    "orientation_1.jpg",
+    "orientation_2.jpg",
+    "orientation_3.jpg",
+    "orientation_4.jpg",
+    "orientation_5.jpg",
+    "orientation_6.jpg",
+    "orientation_7.jpg",
+    "orientation_8.jpg",
+    "progressive.jpg",
+    "rgb.jpg",
+    "subsampled.jpg",
+    "grey_16.png",
+    "grey_alpha.png",
+    "one_bit.png",
+    "palette.png",
+    "palette_transparent.png",
+    "rgb.png",
+    "rgba.png",
+    "lossy.webp",
+    "orientation_6.webp",
+    "rgb.webp",
+    "rgba.webp",
+    "grey_16.tif",
+    "jpeg.tif",
+    "rgb.tif",
+    "grey.bmp",
+    "rgb.bmp",
+    "big.jpg",
+    "big_progressive.jpg",
+    "big_restarts.jpg",
+];
+
+fn reference(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/reference/image")
+        .join(name)
+}
+
+fn stored(name: &str) -> Vec<u8> {
+    std::fs::read(reference(name)).unwrap()
+}
+
+fn expected() -> serde_json::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/image.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn bytes_of(hexadecimal: &serde_json::Value) -> Vec<u8> {
+    let text = hexadecimal.as_str().unwrap().as_bytes();
+    text.chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+fn of_bytes(name: &str, bytes: Vec<u8>) -> Result<Picture> {
+    decode(
+        &ImageSource::Bytes {
+            name: name.into(),
+            bytes: Arc::from(bytes),
+        },
+        None,
+    )
+}
+
+/// The whole chain of messages, as the command line prints it.
+fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
+    let error = result.unwrap_err();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn largest_difference(a: &[u8], b: &[u8]) -> u8 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max()
+        .unwrap_or(0)
+}
+
+#[test]
+fn every_kind_of_image_decodes_to_what_pillow_makes_of_it() {
+    let expected = expected();
+    let decoded = expected["decoded"].as_object().unwrap();
+    assert_eq!(decoded.len(), 29);
+    for (name, expected) in decoded {
+        let picture = decode(&ImageSource::Path(reference(name)), None).unwrap();
+        assert_eq!(
+            picture.width as u64,
+            expected["width"].as_u64().unwrap(),
+            "{name}"
+        );
+        assert_eq!(
+            picture.height as u64,
+            expected["height"].as_u64().unwrap(),
+            "{name}"
+        );
+        // JPEG and lossy WebP leave the inverse transform's and the upsampling's rounding to the decoder.
+        let tolerance = match name.rsplit_once('.').unwrap() {
+            ("subsampled" | "lossy", _) => 6,
+            ("jpeg", _) | (_, "jpg") => 3,
+            _ => 1,
+        };
+        let difference = largest_difference(&picture.rgb, &bytes_of(&expected["rgb"]));
+        assert!(difference <= tolerance, "{name} differs by {difference}");
+    }
+}
+
+#[test]
+fn a_pixel_of_the_stored_image_is_found_where_the_affine_says() {
+    // The red rectangle of the stored image spans columns 5..11 and rows 4..9.
+    for orientation in 1..=8 {
+        let picture = decode(
+            &ImageSource::Path(reference(&format!("orientation_{orientation}.jpg"))),
+            None,
+        )
+        .unwrap();
+        for [x, y] in [[5.5, 4.5], [10.5, 4.5], [5.5, 8.5], [10.5, 8.5]] {
+            let [x, y] = picture.from_stored.apply([x, y]);
+            let start = (y as usize * picture.width + x as usize) * 3;
+            let pixel = &picture.rgb[start..start + 3];
+            assert!(
+                pixel[0] > 200 && pixel[1] < 80,
+                "orientation {orientation}: {pixel:?} at {x}, {y}"
+            );
+        }
+    }
+}
+
+#[test]
+fn facts_agree_with_the_decoded_image() {
+    for kind in KINDS {
+        let source = ImageSource::Path(reference(kind));
+        let (facts, picture) = (facts(&source).unwrap(), decode(&source, None).unwrap());
+        assert_eq!(facts.upright(), [picture.width, picture.height], "{kind}");
+        assert_eq!(facts.from_stored, picture.from_stored, "{kind}");
+    }
+    let facts = facts(&ImageSource::Path(reference("orientation_6.jpg"))).unwrap();
+    assert_eq!((facts.format, facts.width, facts.height), ("JPEG", 29, 21));
+    assert_eq!(facts.upright(), [21, 29]);
+}
+
+#[test]
+fn the_extension_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("really_a_png.jpg");
+    std::fs::copy(reference("rgb.png"), &path).unwrap();
+    let picture = decode(&ImageSource::Path(path.clone()), None).unwrap();
+    assert_eq!(
+        picture.rgb,
+        decode(&ImageSource::Path(reference("rgb.png")), None)
+            .unwrap()
+            .rgb
+    );
+    assert_eq!(facts(&ImageSource::Path(path)).unwrap().format, "PNG");
+}
+
+#[test]
+fn a_missing_image_is_named() {
+    let error = decode(&ImageSource::Path("nowhere/a.jpg".into()), None).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read nowhere/a.jpg");
+    assert!(matches!(error, Error::Read { source, .. } if source.kind() == ErrorKind::NotFound));
+}
+
+#[test]
+fn a_folder_is_no_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub");
+    std::fs::create_dir(&path).unwrap();
+    let text = message(decode(&ImageSource::Path(path.clone()), None));
+    assert_eq!(text, format!("{}: not a file", path.display()));
+}
+
+#[test]
+fn an_empty_image_is_named() {
+    assert_eq!(
+        message(of_bytes("a.jpg", vec![])),
+        "a.jpg: the image is empty (0 bytes)"
+    );
+    let hint = of_bytes("a.jpg", vec![]).unwrap_err().hint().unwrap();
+    assert_eq!(
+        hint,
+        "the file is incomplete: copy it again from where it came, or leave its row out"
+    );
+}
+
+#[test]
+fn what_is_no_image_is_said_by_its_first_bytes() {
+    let of = |bytes: &[u8]| message(of_bytes("a.jpg", bytes.to_vec()));
+    let start = "a.jpg: not a JPEG, PNG, WebP, TIFF or BMP image";
+    assert_eq!(
+        of(b"hello"),
+        format!("{start} (it begins with bytes 68 65 6c 6c 6f)")
+    );
+    assert_eq!(of(b"GIF89a..."), format!("{start} (a GIF)"));
+    assert_eq!(of(b"%PDF-1.7"), format!("{start} (a PDF)"));
+    assert_eq!(
+        of(b"<!DOCTYPE html>"),
+        format!("{start} (markup, such as a web page or SVG)")
+    );
+    assert_eq!(
+        of(b"\0\0\0\x18ftypheic"),
+        format!("{start} (a HEIC, AVIF or video file)")
+    );
+    assert_eq!(
+        of(&[&[0; 128][..], b"DICM"].concat()),
+        format!("{start} (a DICOM file)")
+    );
+    assert_eq!(
+        of(b"version https://git-lfs.github.com/spec/v1\noid"),
+        format!("{start} (a Git LFS pointer: `git lfs pull` fetches the image)")
+    );
+}
+
+#[test]
+fn half_of_any_image_is_truncated() {
+    for (kind, format) in [
+        ("big.jpg", "JPEG"),
+        ("big_progressive.jpg", "JPEG"),
+        ("noisy.png", "PNG"),
+        ("rgb.webp", "WebP"),
+        ("rgb.tif", "TIFF"),
+        ("rgb.bmp", "BMP"),
+    ] {
+        let mut bytes = stored(kind);
+        bytes.truncate(bytes.len() / 2);
+        let n_bytes = bytes.len();
+        assert_eq!(
+            message(of_bytes(kind, bytes)),
+            format!("{kind}: the {format} image is truncated after {n_bytes} bytes")
+        );
+    }
+}
+
+#[test]
+fn no_part_of_an_image_passes_for_the_whole() {
+    for kind in KINDS {
+        let whole = stored(kind);
+        for n_bytes in (0..whole.len())
+            .step_by((whole.len() / 40).max(1))
+            .chain([whole.len() - 1])
+        {
+            let result = of_bytes(kind, whole[..n_bytes].to_vec());
+            assert!(
+                result.is_err(),
+                "{kind}: {n_bytes} of {} bytes were enough",
+                whole.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn damage_within_the_coded_pixels_is_an_error() {
+    let mut bytes = stored("rgb.png");
+    let at = bytes.len() - 30;
+    bytes[at] ^= 0xff;
+    let text = message(of_bytes("a.png", bytes));
+    assert!(
+        text.starts_with("a.png: cannot decode the PNG image: "),
+        "{text}"
+    );
+
+    // A code of 16 ones is in no Huffman table. Restart markers would let a lenient decoder go on.
+    let mut bytes = stored("big.jpg");
+    let half = bytes.len() / 2;
+    for pair in bytes[half..half + 40].chunks_mut(2) {
+        pair.copy_from_slice(&[0xff, 0x00]);
+    }
+    let text = message(of_bytes("a.jpg", bytes));
+    assert!(
+        text.starts_with("a.jpg: cannot decode the JPEG image: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_decompression_bomb_is_refused_by_its_header() {
+    // A PNG header that promises 60 000 × 60 000 pixels, with no pixels behind it.
+    let mut png = stored("rgb.png");
+    png[16..20].copy_from_slice(&60_000u32.to_be_bytes());
+    png[20..24].copy_from_slice(&60_000u32.to_be_bytes());
+    let checksum = crc32(&png[12..29]);
+    png[29..33].copy_from_slice(&checksum.to_be_bytes());
+    assert_eq!(
+        message(of_bytes("bomb.png", png)),
+        "bomb.png: 60000 × 60000 pixels are more than the 200000000 that are allowed"
+    );
+    let mut jpeg = stored("rgb.jpg");
+    let frame = jpeg
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .unwrap();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
+    assert_eq!(
+        message(of_bytes("bomb.jpg", jpeg)),
+        "bomb.jpg: 65500 × 65500 pixels are more than the 200000000 that are allowed"
+    );
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+#[test]
+fn limits_are_the_callers() {
+    let source = ImageSource::Path(reference("rgb.png"));
+    let limits = Limits {
+        max_bytes: 100,
+        ..Limits::default()
+    };
+    let text = message(decode_within(&source, None, &limits));
+    assert!(
+        text.ends_with("rgb.png: 286 bytes are more than the 100 that are allowed"),
+        "{text}"
+    );
+    let limits = Limits {
+        max_pixels: 600,
+        ..Limits::default()
+    };
+    let text = message(decode_within(&source, None, &limits));
+    assert!(
+        text.ends_with("rgb.png: 29 × 21 pixels are more than the 600 that are allowed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_image_without_extent_is_an_error() {
+    let mut jpeg = stored("rgb.jpg");
+    let frame = jpeg
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .unwrap();
+    jpeg[frame + 7..frame + 9].copy_from_slice(&[0, 0]);
+    let text = message(of_bytes("flat.jpg", jpeg));
+    assert!(
+        text.starts_with("flat.jpg: cannot decode the JPEG image: "),
+        "{text}"
+    );
+    assert!(text.contains("its header says 0 × 21 pixels"), "{text}");
+    let mut bmp = stored("rgb.bmp");
+    bmp[18..22].copy_from_slice(&[0; 4]);
+    let text = message(of_bytes("flat.bmp", bmp));
+    assert!(
+        text.starts_with("flat.bmp: cannot decode the BMP image"),
+        "{text}"
+    );
+}
+
+#[test]
+fn resizing_is_pillows_to_a_level() {
+    let expected = expected();
+    let noisy = decode(&ImageSource::Path(reference("noisy.png")), None).unwrap();
+    for (size, expected) in expected["resized"].as_object().unwrap() {
+        let size: usize = size.parse().unwrap();
+        let fitted = fit(&noisy, size, ResizeMethod::Squish, [0; 3]);
+        let difference = largest_difference(&fitted.rgb, &bytes_of(expected));
+        assert!(
+            difference <= 1,
+            "at {size} pixels it differs by {difference}"
+        );
+    }
+}
+
+#[test]
+fn each_method_puts_the_image_where_its_affine_says() {
+    let picture = Picture {
+        width: 40,
+        height: 20,
+        rgb: [200, 100, 50].repeat(800),
+        from_stored: Affine::IDENTITY,
+    };
+    let squished = fit(&picture, 16, ResizeMethod::Squish, [0; 3]);
+    assert_eq!((squished.width, squished.height), (16, 16));
+    assert_eq!(squished.from_stored.apply([40.0, 20.0]), [16.0, 16.0]);
+
+    let padded = fit(&picture, 16, ResizeMethod::Pad, [1, 2, 3]);
+    assert_eq!((padded.width, padded.height), (16, 16));
+    assert_eq!(padded.from_stored.apply([0.0, 0.0]), [0.0, 4.0]);
+    assert_eq!(padded.from_stored.apply([40.0, 20.0]), [16.0, 12.0]);
+    let row = |y: usize| &padded.rgb[y * 48..(y + 1) * 48];
+    assert_eq!(
+        (row(3), row(4)),
+        (&[1, 2, 3].repeat(16)[..], &[200, 100, 50].repeat(16)[..])
+    );
+    assert_eq!(
+        (row(11), row(12)),
+        (&[200, 100, 50].repeat(16)[..], &[1, 2, 3].repeat(16)[..])
+    );
+
+    let cropped = fit(&picture, 16, ResizeMethod::Crop, [0; 3]);
+    assert_eq!((cropped.width, cropped.height), (32, 16));
+    assert_eq!(cropped.from_stored.apply([40.0, 20.0]), [32.0, 16.0]);
+}
+
+#[test]
+fn a_long_strip_is_cut_before_it_fills_the_memory() {
+    let picture = Picture {
+        width: 1000,
+        height: 1,
+        rgb: vec![9; 3000],
+        from_stored: Affine::IDENTITY,
+    };
+    let cropped = fit(&picture, 64, ResizeMethod::Crop, [0; 3]);
+    assert_eq!((cropped.width, cropped.height), (256, 64));
+    assert_eq!(cropped.from_stored.apply([500.0, 0.5]), [128.0, 32.0]);
+    let padded = fit(&picture, 64, ResizeMethod::Pad, [0; 3]);
+    assert_eq!((padded.width, padded.height), (64, 64));
+}
+
+fn an_affine() -> impl Strategy<Value = Affine> {
+    (
+        0.2f32..3.0,
+        0.2f32..3.0,
+        -3.0f32..3.0,
+        -50.0f32..50.0,
+        -50.0f32..50.0,
+    )
+        .prop_map(|(sx, sy, angle, x, y)| {
+            let (sin, cos) = angle.sin_cos();
+            Affine::scale(sx, sy)
+                .then(&Affine([cos, -sin, 0.0, sin, cos, 0.0]))
+                .then(&Affine::translation(x, y))
+        })
+}
+
+fn near(a: [f32; 2], b: [f32; 2], tolerance: f32) -> bool {
+    a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
+}
+
+proptest! {
+    #[test]
+    fn an_affine_then_its_inverse_is_no_change(map in an_affine(), x in -500f32..500.0, y in -500f32..500.0) {
+        prop_assert!(near(map.inverse().apply(map.apply([x, y])), [x, y], 5e-3));
+        prop_assert!(near(map.then(&map.inverse()).apply([x, y]), [x, y], 5e-3));
+    }
+
+    #[test]
+    fn composing_affines_is_applying_one_after_the_other(
+        first in an_affine(), second in an_affine(), x in -500f32..500.0, y in -500f32..500.0,
+    ) {
+        let both = first.then(&second).apply([x, y]);
+        prop_assert!(near(both, second.apply(first.apply([x, y])), 1e-2));
+    }
+
+    #[test]
+    fn a_layout_is_what_fitting_does(
+        width in 1usize..300, height in 1usize..300, size in 1usize..70,
+        method in prop_oneof![Just(ResizeMethod::Squish), Just(ResizeMethod::Crop), Just(ResizeMethod::Pad)],
+    ) {
+        let picture = Picture { width, height, rgb: vec![7; width * height * 3], from_stored: Affine::IDENTITY };
+        let fitted = fit(&picture, size, method, [0; 3]);
+        let layout = layout([width, height], size, method);
+        prop_assert_eq!(layout.sides, [fitted.width, fitted.height]);
+        prop_assert_eq!(layout.map, fitted.from_stored);
+        prop_assert_eq!(fitted.rgb.len(), fitted.width * fitted.height * 3);
+        prop_assert!(fitted.width >= size && fitted.height >= size);
+        // The middle of the image stays in the middle, to the pixel that a side is rounded by.
+        let [x, y] = fitted.from_stored.apply([width as f32 / 2.0, height as f32 / 2.0]);
+        let middle = [fitted.width as f32 / 2.0, fitted.height as f32 / 2.0];
+        prop_assert!(near([x, y], middle, 0.51));
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(
+        kind in 0..KINDS.len(), damage in prop::collection::vec((0.0f64..1.0, any::<u8>()), 1..12),
+    ) {
+        let mut bytes = stored(KINDS[kind]);
+        for (place, value) in damage {
+            let at = (place * bytes.len() as f64) as usize;
+            bytes[at] = value;
+        }
+        let limits = Limits { max_pixels: 4_000_000, ..Limits::default() };
+        // Either outcome is right; to come back is what is asked.
+        if let Ok(picture) = decode_bytes("damaged", &bytes, Some(16), &limits) {
+            prop_assert_eq!(picture.rgb.len(), picture.width * picture.height * 3);
+        }
+    }
+}

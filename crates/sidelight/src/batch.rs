@@ -1,0 +1,287 @@
+//! Batches as tensors, the one loop that evaluates a network on them, and what it says of their rows.
+
+mod gather;
+mod score;
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::encode::{EncodedMetadata, Unseen};
+use crate::error::{Error, Result};
+use crate::image::Affine;
+use crate::loader::HostBatch;
+use crate::network::{Context, MetadataTensors, Network, Value};
+use crate::task::{Prediction, Task};
+
+pub(crate) use gather::gather;
+pub(crate) use score::{all_image_sizes, image_sizes, score};
+
+/// Predictions of the rows of a data set.
+#[derive(Debug, Clone, Default)]
+pub struct Predictions {
+    /// One a row; `None`: its image could not be read.
+    pub predictions: Vec<Option<Prediction>>,
+    /// The rows that have none, and why.
+    pub problems: Vec<(usize, Arc<Error>)>,
+    /// Loss of each row, where the data set has targets; NaN where the row's is not known.
+    pub losses: Option<Vec<f32>>,
+    /// What of the metadata training had not seen.
+    pub unseen: Unseen,
+}
+
+/// What comes into a network.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// No image: a network of metadata alone.
+    Nothing,
+    /// `[batch, 3, size, size]`
+    Images(Tensor<4>),
+    /// What the network's first `n` children made of the images, computed before.
+    Features {
+        /// How many children that were.
+        n: usize,
+        /// `[batch, …]`
+        value: Value,
+    },
+}
+
+/// A batch on a device.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Position in the data set of each row.
+    pub rows: Vec<usize>,
+    /// Side of the input square, in pixels.
+    pub size: usize,
+    /// What comes into the network.
+    pub input: Input,
+    /// The rows' metadata.
+    pub metadata: Option<MetadataTensors>,
+    /// 1 where a row has an image, 0 where it has none: `[batch, 1]`. `None`: every row has one, or none is read.
+    pub has_image: Option<Tensor<2>>,
+    /// Targets as the loss wants them, and their mask: both `[batch, d_target]`.
+    pub targets: Option<(Tensor<2>, Tensor<2>)>,
+    /// From pixels of the stored image to pixels of the input square, one a row.
+    pub to_input: Vec<Affine>,
+    /// Whether the image was mirrored, one a row.
+    pub is_flipped: Vec<bool>,
+    /// Whether it is there so that every rank has as many batches as the others, and counts for nothing.
+    pub is_padding: bool,
+}
+
+impl Batch {
+    /// Moves a batch from the host to a device. On the CPU the pixels are not copied.
+    pub fn new(host: HostBatch, device: &Device) -> Self {
+        let HostBatch {
+            rows,
+            size,
+            images,
+            dense,
+            codes,
+            targets,
+            mask,
+            to_input,
+            is_flipped,
+            has_image,
+        } = host;
+        let n = rows.len();
+        let images_are_unread = images.is_empty();
+        let input = if images_are_unread {
+            Input::Nothing
+        } else {
+            Input::Images(image_tensor(images, n, size, device))
+        };
+        let lacks_some = !images_are_unread && has_image.contains(&false);
+        let has_image = lacks_some.then(|| {
+            let ones = has_image.iter().map(|&has| f32::from(u8::from(has)));
+            Tensor::from_data(TensorData::new(ones.collect(), [n, 1]), device)
+        });
+        let metadata = metadata(n, dense, codes, device);
+        let targets = matrix(n, targets, device).zip(matrix(n, mask, device));
+        Self {
+            rows,
+            size,
+            input,
+            metadata,
+            has_image,
+            targets,
+            to_input,
+            is_flipped,
+            is_padding: false,
+        }
+    }
+
+    /// Runs a network on it: `[batch, n_outputs]`.
+    pub fn run(&self, network: &Network, context: &mut Context) -> Tensor<2> {
+        context.metadata.clone_from(&self.metadata);
+        context.has_image.clone_from(&self.has_image);
+        match &self.input {
+            Input::Nothing => network.forward(None, context),
+            Input::Images(images) => network.forward(Some(images.clone()), context),
+            Input::Features { n, value } => network.forward_from(*n, value.clone(), context),
+        }
+    }
+
+    /// Predictions from outputs, `[batch, n_outputs]`, in the target's own unit; points in pixels of the stored image.
+    pub(crate) fn decode(&self, task: &Task, output: Tensor<2>) -> Vec<Prediction> {
+        let [_, width] = output.dims();
+        let is_points = matches!(task, Task::Keypoints { .. });
+        let mut values = numbers(output);
+        let rows = values.chunks_exact_mut(width).zip(&self.to_input);
+        let decode = |((row, to_input), &is_flipped): ((&mut [f32], &Affine), &bool)| {
+            if is_points {
+                let to_stored = to_input.inverse();
+                for point in row.chunks_exact_mut(2) {
+                    let in_input =
+                        [point[0], point[1]].map(|value| (value + 1.0) / 2.0 * self.size as f32);
+                    point.copy_from_slice(&to_stored.apply(in_input));
+                }
+            }
+            match is_flipped {
+                true => task.unmirrored(task.decode(row)),
+                false => task.decode(row),
+            }
+        };
+        rows.zip(&self.is_flipped).map(decode).collect()
+    }
+}
+
+/// Runs a network on batch after batch, without gradients, and hands on each with its outputs, `[batch, n_outputs]`.
+///
+/// All evaluation is this loop: validation, predictions, comparisons, explanations. The network must be
+/// [`valid`](burn::module::Module::valid), or what every pass remembers for its gradients piles up.
+///
+/// # Errors
+///
+/// The first batch that is one.
+pub(crate) fn evaluate(
+    network: &Network,
+    batches: impl IntoIterator<Item = Result<Batch>>,
+    mut on_batch: impl FnMut(&Batch, Tensor<2>),
+) -> Result<()> {
+    for batch in batches {
+        let batch = batch?;
+        let output = batch.run(network, &mut Context::evaluate(None));
+        on_batch(&batch, output);
+    }
+    Ok(())
+}
+
+/// The device that a network's numbers are on.
+pub(crate) fn device(network: &Network) -> Device {
+    let first = network.root.devices().into_iter().next();
+    first.unwrap_or_else(Device::flex)
+}
+
+/// Normalised pixels as a tensor, `[n, channels, size, size]`, channels last in memory: on the CPU nothing is copied.
+pub(crate) fn image_tensor(pixels: Vec<f32>, n: usize, size: usize, device: &Device) -> Tensor<4> {
+    let channels = pixels.len() / (n * size * size).max(1);
+    let nhwc = Tensor::<4>::from_data(TensorData::new(pixels, [n, size, size, channels]), device);
+    nhwc.permute([0, 3, 1, 2])
+}
+
+/// The metadata of these rows as tensors; `None` where there is not one column.
+pub(crate) fn metadata_of(
+    encoded: &EncodedMetadata,
+    rows: &[usize],
+    device: &Device,
+) -> Option<MetadataTensors> {
+    let dense = rows.iter().flat_map(|row| encoded.dense_row(*row)).copied();
+    let codes = rows.iter().flat_map(|row| encoded.codes_row(*row)).copied();
+    metadata(rows.len(), dense.collect(), codes.collect(), device)
+}
+
+/// Metadata as tensors; `None` where there is not one column.
+fn metadata(
+    n: usize,
+    dense: Vec<f32>,
+    codes: Vec<u32>,
+    device: &Device,
+) -> Option<MetadataTensors> {
+    if dense.is_empty() && codes.is_empty() {
+        return None;
+    }
+    let (d_dense, n_embedded) = (dense.len() / n, codes.len() / n);
+    let codes: Vec<i32> = codes
+        .into_iter()
+        .map(|code| i32::try_from(code).expect("fewer codes than 2³¹"))
+        .collect();
+    Some(MetadataTensors {
+        dense: Tensor::from_data(TensorData::new(dense, [n, d_dense]), device),
+        codes: Tensor::<2, Int>::from_data(TensorData::new(codes, [n, n_embedded]), device),
+    })
+}
+
+fn matrix(n: usize, values: Vec<f32>, device: &Device) -> Option<Tensor<2>> {
+    if values.is_empty() {
+        return None;
+    }
+    let width = values.len() / n;
+    Some(Tensor::from_data(
+        TensorData::new(values, [n, width]),
+        device,
+    ))
+}
+
+/// A tensor's numbers on the host, in row-major order.
+pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let data = tensor.into_data_as::<f32>();
+    data.try_into_vec().expect("converted to f32 just now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Normalizer;
+
+    #[test]
+    fn points_go_back_to_pixels_of_the_stored_image() {
+        let columns = ["x0", "y0"].map(String::from).to_vec();
+        let task = Task::Keypoints {
+            columns,
+            symmetric: vec![],
+            normalizer: Normalizer::Diagonal,
+        };
+        // A stored image of 200 × 100 squished to 50 × 50, then shifted by 5 pixels.
+        let to_input = Affine::scale(0.25, 0.5).then(&Affine::translation(5.0, 0.0));
+        let stored = [120.0, 30.0];
+        let in_input = to_input.apply(stored).map(|value| value / 50.0 * 2.0 - 1.0);
+        let host = HostBatch {
+            rows: vec![0],
+            size: 50,
+            to_input: vec![to_input],
+            is_flipped: vec![false],
+            ..HostBatch::default()
+        };
+        let output = Tensor::<2>::from_floats([in_input], &Device::flex());
+        let predictions = Batch::new(host, &Device::flex()).decode(&task, output);
+        let Prediction::Keypoints { xy } = &predictions[0] else {
+            panic!("points")
+        };
+        assert!(
+            (xy[0][0] - stored[0]).abs() < 1e-3 && (xy[0][1] - stored[1]).abs() < 1e-3,
+            "{xy:?}"
+        );
+    }
+
+    #[test]
+    fn images_become_channels_first_without_moving_in_memory() {
+        let images: Vec<f32> = (0..2 * 2 * 2 * 3).map(|i| i as f32).collect();
+        let host = HostBatch {
+            rows: vec![4, 7],
+            size: 2,
+            images,
+            ..HostBatch::default()
+        };
+        let batch = Batch::new(host, &Device::flex());
+        let Input::Images(images) = batch.input else {
+            panic!("images")
+        };
+        assert_eq!(images.dims(), [2, 3, 2, 2]);
+        // Channel 1 of the second row's first line: elements 12 + 1 and 12 + 4.
+        let values = numbers(images.slice([1..2, 1..2, 0..1, 0..2]));
+        assert_eq!(values, [13.0, 16.0]);
+        assert!(batch.metadata.is_none() && batch.targets.is_none());
+    }
+}

@@ -1,0 +1,115 @@
+//! Predictions that several ranks made, each of its share of the rows, put together.
+
+use std::sync::Arc;
+
+use crate::encode::Unseen;
+use crate::error::{Error, Result, in_full};
+use crate::ranks::{Ranks, gather_numbers};
+use crate::task::{Prediction, Task};
+
+use super::Predictions;
+
+/// The predictions of all ranks, one's after the other's; `first` is the place of a rank's first row among all.
+///
+/// # Errors
+///
+/// [`Error::RanksDiffer`]: the others are another version of the program.
+pub(crate) fn gather(
+    ranks: &dyn Ranks,
+    task: &Task,
+    own: Predictions,
+    first: usize,
+) -> Result<Predictions> {
+    if ranks.is_alone() {
+        return Ok(own);
+    }
+    let width = task.n_outputs();
+    let has_losses = own.losses.is_some();
+    let losses = own
+        .losses
+        .unwrap_or_else(|| vec![f32::NAN; own.predictions.len()]);
+    let mut numbers = Vec::with_capacity(own.predictions.len() * (2 + width));
+    for (prediction, loss) in own.predictions.iter().zip(losses) {
+        numbers.extend([f64::from(u8::from(prediction.is_some())), f64::from(loss)]);
+        let values = prediction
+            .as_ref()
+            .map(Prediction::numbers)
+            .unwrap_or_default();
+        numbers.extend(values.into_iter().chain(std::iter::repeat(0.0)).take(width));
+    }
+    let problems: Vec<(usize, String)> = own
+        .problems
+        .iter()
+        .map(|(row, error)| (first + row, in_full(error)))
+        .collect();
+    let said =
+        serde_json::to_vec(&(problems, own.unseen)).expect("numbers and text are written as JSON");
+
+    let mut all = Predictions::default();
+    let mut losses = Vec::new();
+    for row in gather_numbers(ranks, &numbers).chunks_exact(2 + width) {
+        all.predictions
+            .push((row[0] > 0.0).then(|| Prediction::from_numbers(task.kind(), &row[2..])));
+        losses.push(row[1] as f32);
+    }
+    all.losses = has_losses.then_some(losses);
+    for (rank, said) in ranks.gather(&said).into_iter().enumerate() {
+        let said: (Vec<(usize, String)>, Unseen) =
+            serde_json::from_slice(&said).map_err(|_| Error::OtherRank { rank })?;
+        let told =
+            |(row, text): (usize, String)| (row, Arc::new(Error::ListedBadRow { bad: text }));
+        all.problems.extend(said.0.into_iter().map(told));
+        all.unseen.absorb(said.1);
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranks::Threads;
+
+    #[test]
+    fn what_is_gathered_is_what_was_predicted_to_the_bit() {
+        let task = Task::Class {
+            column: "tree".into(),
+            names: ["elm", "oak", "yew"].map(String::from).to_vec(),
+            counts: vec![1; 3],
+        };
+        let prediction = |row: usize| {
+            (row != 2).then(|| Prediction::Class {
+                probabilities: vec![row as f32 / 7.0, f32::MIN_POSITIVE, f32::INFINITY],
+            })
+        };
+        let found = Threads::run(3, |ranks| {
+            let share = ranks.share(5);
+            let own = Predictions {
+                predictions: share.clone().map(prediction).collect(),
+                losses: Some(share.clone().map(|row| row as f32 / 3.0).collect()),
+                problems: share
+                    .clone()
+                    .filter(|row| *row == 2)
+                    .map(|row| {
+                        let name = "2.png".into();
+                        (row - share.start, Arc::new(Error::ImageEmpty { name }))
+                    })
+                    .collect(),
+                unseen: Unseen {
+                    new_gaps: [("beds".to_owned(), share.len())].into(),
+                    ..Unseen::default()
+                },
+            };
+            gather(&*ranks, &task, own, share.start).unwrap()
+        });
+        for all in found {
+            assert_eq!(all.predictions, (0..5).map(prediction).collect::<Vec<_>>());
+            let losses: Vec<f32> = (0..5).map(|row| row as f32 / 3.0).collect();
+            assert_eq!(all.losses, Some(losses));
+            assert_eq!(all.unseen.new_gaps["beds"], 5);
+            let [(2, problem)] = &all.problems[..] else {
+                panic!("{:?}", all.problems)
+            };
+            assert_eq!(problem.to_string(), "2.png: the image is empty (0 bytes)");
+        }
+    }
+}

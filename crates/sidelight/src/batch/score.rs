@@ -1,0 +1,61 @@
+//! Predictions against the targets.
+
+use rayon::prelude::*;
+
+use crate::config::Normalizer;
+use crate::dataset::{Dataset, Targets};
+use crate::image::facts;
+use crate::metric::{self, Metrics};
+use crate::task::{Prediction, Task};
+
+/// Scores the rows that have a prediction. `predictions` and `sizes` are one for each of `rows`.
+pub(crate) fn score(
+    task: &Task,
+    targets: &Targets,
+    rows: &[usize],
+    predictions: &[Option<Prediction>],
+    sizes: Option<&[[f32; 2]]>,
+) -> Metrics {
+    let has = |i: &usize| predictions[*i].is_some();
+    let kept: Vec<usize> = (0..rows.len()).filter(has).collect();
+    let sizes: Option<Vec<[f32; 2]>> = sizes.map(|sizes| kept.iter().map(|&i| sizes[i]).collect());
+    let predictions: Vec<Prediction> = kept
+        .iter()
+        .filter_map(|&i| predictions[i].clone())
+        .collect();
+    let rows: Vec<usize> = kept.into_iter().map(|i| rows[i]).collect();
+    metric::score(&metric::Evaluation {
+        task,
+        targets,
+        rows: &rows,
+        predictions: &predictions,
+        sizes: sizes.as_deref(),
+    })
+}
+
+/// Width and height of each row's image as stored, where errors are divided by its diagonal; read from the
+/// files' headers alone. NaN where an image cannot be read.
+pub(crate) fn image_sizes(task: &Task, dataset: &Dataset, rows: &[usize]) -> Option<Vec<[f32; 2]>> {
+    let Task::Keypoints {
+        normalizer: Normalizer::Diagonal,
+        ..
+    } = task
+    else {
+        return None;
+    };
+    Some(sizes_of(dataset, rows))
+}
+
+/// Width and height of every row's image as stored; NaN where it cannot be read.
+pub(crate) fn all_image_sizes(dataset: &Dataset) -> Vec<[f32; 2]> {
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    sizes_of(dataset, &rows)
+}
+
+fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {
+    let size = |&row: &usize| match facts(&dataset.images[row]) {
+        Ok(facts) => [facts.width as f32, facts.height as f32],
+        Err(_) => [f32::NAN; 2],
+    };
+    rows.par_iter().map(size).collect()
+}

@@ -1,0 +1,122 @@
+//! Everything that a prediction needs: the network, what encodes the metadata, what prepares the images, what the
+//! outputs mean.
+//!
+//! A [`Model`] is stored as two files, JSON and safetensors; nothing in them is executed.
+
+mod store;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{Arm, Config};
+use crate::dataset::Dataset;
+use crate::encode::{Encoder, Unseen};
+use crate::error::Result;
+use crate::loader::{Preprocess, Source};
+use crate::network::Network;
+use crate::run::Run;
+use crate::table::Table;
+use crate::task::Task;
+
+/// A trained model, or one that is about to be trained.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// What it was made with.
+    pub config: Config,
+    /// What its outputs mean.
+    pub task: Arc<Task>,
+    /// What encodes metadata.
+    pub encoder: Arc<Encoder>,
+    /// The network.
+    pub network: Network,
+}
+
+impl Model {
+    /// The model of a finished run.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Run::open`] and [`Model::load`].
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use sidelight::Model;
+    ///
+    /// let model = Model::open("runs/a")?;
+    /// let rows = model.read("new.csv")?;
+    /// let predicted = model.predict(&rows, Default::default())?;
+    /// # Ok::<(), sidelight::Error>(())
+    /// ```
+    pub fn open(run: impl AsRef<Path>) -> Result<Self> {
+        Self::load(&Run::open(run.as_ref())?.model_dir())
+    }
+
+    /// Every row of a table of new rows, its columns meaning what they meant in training. Columns of the target need
+    /// not be there; where they are, [`predict::evaluate`](crate::predict::evaluate) can score the predictions.
+    ///
+    /// The whole table is read; for one larger than memory see
+    /// [`predict::predict_table`](crate::predict::predict_table).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::read_with`] and [`Dataset::for_prediction`].
+    pub fn read(&self, table: impl AsRef<Path>) -> Result<Dataset> {
+        let table = Table::read_with(table.as_ref(), &self.config.data.remote)?;
+        Dataset::for_prediction(&table, &self.config)
+    }
+
+    /// How images become what its network reads.
+    pub fn preprocess(&self) -> Preprocess {
+        Preprocess {
+            size: self.config.train.size,
+            resize: self.config.train.resize,
+            mean: self.network.input.mean,
+            sd: self.network.input.sd,
+        }
+    }
+
+    /// Whether it looks at images: all but a model of metadata alone do.
+    pub fn reads_image(&self) -> bool {
+        reads_image(self.config.model.arm)
+    }
+
+    /// Whether a row without an image cannot be predicted.
+    ///
+    /// It can by a model of metadata alone, and by one that was trained with the image of some rows left out
+    /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
+    pub fn needs_image(&self) -> bool {
+        let can_do_without = !self.reads_image() || self.network.drops_image();
+        !can_do_without || matches!(*self.task, Task::Keypoints { .. })
+    }
+
+    /// What its batches are made of: these rows, their metadata encoded, nothing changed at random. Beside it what of
+    /// the metadata training had not seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingMetadata`](crate::Error::MissingMetadata), [`Error::MetadataKind`](crate::Error::MetadataKind):
+    /// the table is not like the one trained on.
+    pub fn source(&self, dataset: impl Into<Arc<Dataset>>) -> Result<(Source, Unseen)> {
+        let dataset = dataset.into();
+        let (metadata, unseen) = self.encoder.encode(&dataset.metadata)?;
+        let source = Source {
+            dataset,
+            metadata: Arc::new(metadata),
+            encoder: Arc::clone(&self.encoder),
+            task: Arc::clone(&self.task),
+            preprocess: self.preprocess(),
+            augment: None,
+            hide: None,
+            reads_image: self.reads_image(),
+            cache: None,
+            seed: 0,
+        };
+        Ok((source, unseen))
+    }
+}
+
+/// Whether a model of this arm looks at images.
+pub(crate) fn reads_image(arm: Arm) -> bool {
+    arm != Arm::Metadata
+}

@@ -1,0 +1,267 @@
+//! A model on disk: `model.json` says everything but the numbers, `weights.safetensors` has those.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::Model;
+use crate::config::Config;
+use crate::digest;
+use crate::encode::Encoder;
+use crate::error::{Error, Result};
+use crate::network::layer::MetadataSource;
+use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
+use crate::run::write_whole;
+use crate::task::Task;
+use crate::tensor::Precision;
+
+const DESCRIPTION: &str = "model.json";
+const WEIGHTS: &str = "weights.safetensors";
+
+/// The newest schema that this version reads, and the one that it writes.
+const SCHEMA: u32 = 1;
+
+/// No description is larger: category names and quantiles of a very wide table come to a few megabytes.
+const LARGEST_DESCRIPTION: u64 = 256 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    schema: u32,
+    weights: WeightsFile,
+    task: Task,
+    config: Config,
+    encoder: Encoder,
+    architecture: serde_json::Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WeightsFile {
+    file: String,
+    sha256: String,
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct SchemaOnly {
+    schema: u32,
+}
+
+/// The part of an architecture that says how large it is.
+#[derive(Deserialize)]
+struct Saved {
+    input: InputSpec,
+    root: Architecture,
+}
+
+impl Model {
+    /// Writes the model into a folder that exists: `weights.safetensors`, then `model.json` with its checksum.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let weights = dir.join(WEIGHTS);
+        self.network.save_weights(&weights)?;
+        let (sha256, bytes) = digest::of_file(&weights)?;
+        let description = Description {
+            schema: SCHEMA,
+            weights: WeightsFile {
+                file: WEIGHTS.into(),
+                sha256,
+                bytes,
+            },
+            task: (*self.task).clone(),
+            config: self.config.clone(),
+            encoder: (*self.encoder).clone(),
+            architecture: self.network.describe(),
+        };
+        write_whole(&dir.join(DESCRIPTION), |file| {
+            serde_json::to_writer_pretty(&mut *file, &description)?;
+            file.write_all(b"\n")
+        })
+    }
+
+    /// Reads a model onto the CPU.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::StoredSize`], [`Error::StoredJson`], [`Error::SchemaTooNew`], [`Error::Checksum`],
+    /// [`Error::ModelParts`], and those of the network's description and weights.
+    pub fn load(dir: &Path) -> Result<Self> {
+        Self::load_on(dir, &Device::flex())
+    }
+
+    /// Reads a model onto a device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load`].
+    pub fn load_on(dir: &Path, device: &Device) -> Result<Self> {
+        let Description {
+            weights,
+            task,
+            config,
+            encoder,
+            architecture,
+            ..
+        } = read_description(&dir.join(DESCRIPTION))?;
+        let parts = |part, expected: String, found: String| Error::ModelParts {
+            path: dir.to_path_buf(),
+            part,
+            expected,
+            found,
+        };
+
+        let path = dir.join(WEIGHTS);
+        let bytes = fs::metadata(&path)
+            .map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })?
+            .len();
+        // Before anything of its size is allocated: a description that claims more numbers than there are bytes is wrong.
+        let numbers = count_numbers(&architecture, &dir.join(DESCRIPTION))?;
+        if numbers.saturating_mul(4) > bytes {
+            return Err(parts(
+                "file of weights",
+                format!(
+                    "{} bytes for the {numbers} numbers of the network",
+                    numbers.saturating_mul(4)
+                ),
+                bytes.to_string(),
+            ));
+        }
+        let (found, _) = digest::of_file(&path)?;
+        if found != weights.sha256 {
+            return Err(Error::Checksum {
+                path,
+                expected: weights.sha256,
+                found,
+            });
+        }
+        let mut network = Network::from_description(&architecture, device)?;
+        network.load_weights(&path)?;
+        network.precision = Precision::of(&config.train);
+        let model = Self {
+            config,
+            task: Arc::new(task),
+            encoder: Arc::new(encoder),
+            network,
+        };
+        model.check_parts(&parts)?;
+        Ok(model)
+    }
+
+    /// What tells a stored model from another: the SHA-256 of its description, which holds that of its weights.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub fn checksum(dir: &Path) -> Result<String> {
+        digest::of_file(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)
+    }
+
+    /// Whether task, encoder, configuration and network are of one model.
+    fn check_parts(&self, wrong: &dyn Fn(&'static str, String, String) -> Error) -> Result<()> {
+        let layers = self.network.inspect()?;
+        // The first entry is the network as a whole.
+        let outputs = layers
+            .first()
+            .map(|whole| whole.output.to_string())
+            .unwrap_or_default();
+        let expected = Shape::Features(self.task.n_outputs()).to_string();
+        if outputs != expected {
+            return Err(wrong("network's output", expected, outputs));
+        }
+        let size = if self.reads_image() {
+            self.config.train.size
+        } else {
+            0
+        };
+        if self.network.input.size != size {
+            return Err(wrong(
+                "network's input",
+                format!("{size} pixels a side"),
+                self.network.input.size.to_string(),
+            ));
+        }
+        if self.network.input.channels != 3 {
+            return Err(wrong(
+                "network's input",
+                "3 channels".into(),
+                self.network.input.channels.to_string(),
+            ));
+        }
+        let (d_dense, embeddings) = (self.encoder.d_dense(), self.encoder.embeddings());
+        let mut sources = Vec::new();
+        metadata_sources(&self.network.root, &mut sources);
+        for source in sources {
+            if source.d_dense != d_dense || source.embeddings != embeddings {
+                return Err(wrong(
+                    "network's metadata",
+                    format!(
+                        "{d_dense} dense numbers and {} embedded columns",
+                        embeddings.len()
+                    ),
+                    format!("{} and {}", source.d_dense, source.embeddings.len()),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn metadata_sources<'a>(node: &'a Node, found: &mut Vec<&'a MetadataSource>) {
+    if let Layer::Metadata(source) = &node.layer {
+        found.push(source);
+    }
+    for (_, child) in &node.children {
+        metadata_sources(child, found);
+    }
+}
+
+fn read_description(path: &Path) -> Result<Description> {
+    let read = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let json = |source| Error::StoredJson {
+        path: path.to_path_buf(),
+        source,
+    };
+    let found = fs::metadata(path).map_err(read)?.len();
+    if found > LARGEST_DESCRIPTION {
+        return Err(Error::StoredSize {
+            path: path.to_path_buf(),
+            found,
+            largest: LARGEST_DESCRIPTION,
+        });
+    }
+    let bytes = fs::read(path).map_err(read)?;
+    // The schema first: a newer description may not parse as this one.
+    let SchemaOnly { schema } = serde_json::from_slice(&bytes).map_err(json)?;
+    if schema > SCHEMA {
+        return Err(Error::SchemaTooNew {
+            path: path.to_path_buf(),
+            found: schema,
+            known: SCHEMA,
+        });
+    }
+    serde_json::from_slice(&bytes).map_err(json)
+}
+
+/// Numbers that an architecture will allocate.
+fn count_numbers(architecture: &serde_json::Value, path: &Path) -> Result<u64> {
+    let Saved { input, mut root } =
+        Saved::deserialize(architecture).map_err(|source| Error::StoredJson {
+            path: path.to_path_buf(),
+            source,
+        })?;
+    let layers = shape::infer(&mut root, input.shape())?;
+    Ok(layers.iter().fold(0u64, |sum, layer| {
+        sum.saturating_add(layer.n_parameters as u64)
+    }))
+}
