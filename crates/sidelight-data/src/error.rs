@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::kind::{MetadataKind, Part, TargetKind};
+use crate::kind::{MetadataKind, Split, TargetKind};
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -570,7 +570,7 @@ pub enum Error {
         /// Two rows of the group, the first of the table being 1.
         rows: [usize; 2],
         /// Their parts.
-        parts: [Part; 2],
+        parts: [Split; 2],
     },
 
     /// A comparison lacks an arm that it cannot do without.
@@ -1289,8 +1289,9 @@ impl Error {
                 Some(format!("use at most {n_units} folds: a {unit} is in one fold only"))
             }
             Self::Uncomparable { .. } => Some(
-                "points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; \
-                 classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2"
+                "keypoints: mean_px, median_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, \
+                 macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, \
+                 hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape"
                     .into(),
             ),
             Self::NoSuchArm { .. } => Some(

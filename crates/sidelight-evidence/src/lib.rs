@@ -10,4 +10,5 @@ pub mod audit;
 pub mod check;
 pub mod evidence;
 pub mod metric;
+mod scan;
 pub mod statistics;

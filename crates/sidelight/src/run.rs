@@ -314,7 +314,7 @@ mod tests {
             ],
             seconds: 61.5,
             images_per_second: 80.25,
-            ..MetricsFile::new(TargetKind::Points, Arm::Both)
+            ..MetricsFile::new(TargetKind::Keypoints, Arm::Both)
         }
     }
 
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn metrics_keep_their_order_and_say_null_for_what_is_undefined() {
         let text = serde_json::to_string(&metrics()).unwrap();
-        insta::assert_snapshot!(text, @r#"{"schema":1,"task":"points","arm":"both","rows":{"train":428,"valid":107},"metrics":{"mean_px":3.25,"mean_nme":null,"a_last":1.0},"seconds":61.5,"images_per_second":80.25}"#);
+        insta::assert_snapshot!(text, @r#"{"schema":1,"task":"keypoints","arm":"both","rows":{"train":428,"valid":107},"metrics":{"mean_px":3.25,"mean_nme":null,"a_last":1.0},"seconds":61.5,"images_per_second":80.25}"#);
         let folder = finished();
         let read = Run::open(folder.path()).unwrap().metrics().unwrap();
         assert_eq!(read.metrics[0], ("mean_px".into(), 3.25));

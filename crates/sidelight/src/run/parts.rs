@@ -303,7 +303,7 @@ impl Parts {
     /// [`Error::PartsDiffer`], [`Error::PartsFile`], [`Error::SchemaTooNew`], [`Error::OutputNotEmpty`] (a folder of
     /// something else), [`Error::OutputFormat`], [`Error::Write`].
     pub fn open(out: &Path, manifest: &Manifest, old: OldParts) -> Result<Self> {
-        let format = TableFormat::of(out)?;
+        let format = TableFormat::from_path(out)?;
         let is_device = fs::metadata(out).is_ok_and(|found| !found.is_file() && !found.is_dir());
         let (dir, temporary) = if is_device {
             let temporary = TempDir::new().map_err(|source| cannot_write(out, source))?;
