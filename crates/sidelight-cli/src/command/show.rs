@@ -7,7 +7,7 @@ use sidelight::predict::{PredictOptions, Predictions};
 use sidelight::report::overlay::as_read;
 use sidelight::report::{Card, LabelBar, Outcome, ShowPage, ShowRow};
 use sidelight::run::TargetCell;
-use sidelight::task::{Prediction, Task, argmax};
+use sidelight::task::{Prediction, argmax};
 use sidelight::tensor::Device;
 use sidelight::train::Session;
 

@@ -249,7 +249,7 @@ fn an_arm_that_is_the_image_itself_is_no_doubt() {
         .case()
         .with_arm("image", Role::Image, image.clone())
         .with_arm("weighted-vote", Role::WeightedVote, image)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::NoEvidence);
     let crosses = doubt(&evidence, |doubt| {
         matches!(doubt, Doubt::IntervalCrossesZero { .. })
