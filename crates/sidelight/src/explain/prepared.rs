@@ -16,6 +16,7 @@ use crate::task::Prediction;
 /// Which image a row is predicted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Picture {
+    /// Its own.
     Own,
     /// The baseline's: every pixel of the normalisation's mean colour, which is 0 to the network.
     Blank,
