@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use strum::EnumProperty as _;
 
-use crate::kind::{MetadataKind, Part, TargetKind};
+use crate::kind::{MetadataKind, Split, TargetKind};
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -488,7 +488,7 @@ pub enum Error {
     },
     /// The split column puts rows of one group into different parts.
     #[error(
-        "{}: rows {} and {} belong to the same group, but are in different parts ({} and {})",
+        "{}: rows {} and {} belong to the same group, but are in different splits ({} and {})",
         path.display(), rows[0], rows[1], parts[0], parts[1]
     )]
     #[strum(props(
@@ -500,7 +500,7 @@ pub enum Error {
         /// Two rows of the group, the first of the table being 1.
         rows: [usize; 2],
         /// Their parts.
-        parts: [Part; 2],
+        parts: [Split; 2],
     },
 
     // === images ===

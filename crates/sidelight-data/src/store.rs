@@ -430,7 +430,7 @@ impl Object {
                 max_bytes: self.store.options.max_bytes,
             });
         }
-        let _ = self.version.set(Version::of(head));
+        let _ = self.version.set(Version::from_meta(head));
         Ok(())
     }
 
@@ -478,7 +478,7 @@ impl Object {
             };
             let received = self.store.runtime.block_on(async {
                 let answer = self.bucket.get_opts(&self.location, options).await?;
-                let found = Version::of(&answer.meta);
+                let found = Version::from_meta(&answer.meta);
                 Ok::<_, object_store::Error>((found, answer.bytes().await?))
             });
             let (found, bytes) = received.map_err(|error| fault(address, &error))?;

@@ -11,6 +11,7 @@ pub mod check;
 pub mod error;
 pub mod evidence;
 pub mod metric;
+mod scan;
 pub mod statistics;
 
 pub use error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Does the metadata help? Every arm trained on the same folds and seeds, and what that says.
 //!
 //! [`compare`] divides the rows into folds (groups whole, classes in proportion), trains each model on the others,
-//! predicts the rows held out, and [weighs](crate::evidence::weigh) the predictions. No test row is ever fitted on:
+//! predicts the rows held out, and [evaluates](crate::evidence::evaluate) the predictions. No test row is ever fitted on:
 //! encoder, scale of the target, best epoch and the vote's weight come from the other folds, of which a part is set
 //! aside to choose by (group-safe as well).
 //!

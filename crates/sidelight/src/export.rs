@@ -109,7 +109,7 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
         }
         false => (None, None),
     };
-    let is_points = matches!(*model.task, Task::Points { .. });
+    let is_points = matches!(*model.task, Task::Keypoints { .. });
     if is_points && sides.is_none() {
         sides = Some(image::read_sides(&mut graph));
     }

@@ -91,14 +91,14 @@ impl fmt::Debug for HubOptions {
 pub enum HubEvent<'a> {
     /// A download begins, or goes on where an earlier one broke off.
     Begin {
-        /// From where.
+        /// Where it is downloaded from.
         url: &'a str,
         /// Bytes that are there already.
         done: u64,
         /// Bytes in all, where the hub says it.
         size: Option<u64>,
     },
-    /// Something arrived.
+    /// Part of the file has arrived.
     Bytes {
         /// Bytes that are there.
         done: u64,

@@ -148,7 +148,7 @@ impl Loss {
                     )),
                 }
             }
-            Task::Classes { counts, known, .. } => {
+            Task::Multilabel { counts, known, .. } => {
                 let positive_weights = match weights {
                     Weights::Even => Vec::new(),
                     Weights::InverseFrequency => counts
@@ -169,7 +169,7 @@ impl Loss {
                     _ => Err(wrong("`bce` or `focal` for labels")),
                 }
             }
-            Task::Points { .. } => match word {
+            Task::Keypoints { .. } => match word {
                 "" | "smooth_l1" => Ok(Distance::SmoothL1 {
                     beta: parameter(0.1, f32::MIN_POSITIVE..10.0)?,
                 }
@@ -187,7 +187,7 @@ impl Loss {
                 }
                 _ => Err(wrong("`smooth_l1`, `mse`, `l1` or `wing` for points")),
             },
-            Task::Value { .. } => match word {
+            Task::Regression { .. } => match word {
                 "" | "smooth_l1" => Ok(Distance::SmoothL1 {
                     beta: parameter(1.0, f32::MIN_POSITIVE..100.0)?,
                 }

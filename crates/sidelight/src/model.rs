@@ -27,7 +27,7 @@ pub struct Model {
     pub task: Arc<Task>,
     /// What encodes metadata.
     pub encoder: Arc<Encoder>,
-    /// The network.
+    /// The network: its layers and their weights.
     pub network: Network,
 }
 
@@ -87,7 +87,7 @@ impl Model {
     /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
     pub fn needs_image(&self) -> bool {
         let can_do_without = !self.reads_image() || self.network.drops_image();
-        !can_do_without || matches!(*self.task, Task::Points { .. })
+        !can_do_without || matches!(*self.task, Task::Keypoints { .. })
     }
 
     /// What its batches are made of: these rows, their metadata encoded, nothing changed at random. Beside it what of

@@ -34,7 +34,7 @@ pub trait Ranks: Debug + Send + Sync {
     /// Replaces each number by its sum over all ranks: the same bits on every rank, and in every run with as many.
     fn sum(&self, values: &mut [f32]);
 
-    /// As [`Ranks::sum`].
+    /// Replaces the values by their sums over all ranks, as [`Ranks::sum`] does, in f64.
     fn sum_f64(&self, values: &mut [f64]);
 
     /// What every rank gives, in the order of the ranks; the lengths may differ.

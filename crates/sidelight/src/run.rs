@@ -203,23 +203,10 @@ impl MetricsFile {
     ///
     /// [`DataError::Read`](crate::error::DataError::Read), [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn read(path: &Path) -> Result<Self> {
-        let read = cannot_read(path);
-        let wrong = |source| Error::MetricsFile {
-            path: path.to_path_buf(),
+        read_versioned(path, METRICS_SCHEMA, |path, source| Error::MetricsFile {
+            path,
             source,
-        };
-        let text = fs::read(path).map_err(read)?;
-        // The schema first: a newer one may not parse as this one.
-        let SchemaOnly { schema: found } = serde_json::from_slice(&text).map_err(wrong)?;
-        if found > METRICS_SCHEMA {
-            let path = path.to_path_buf();
-            return Err(Error::SchemaTooNew {
-                path,
-                found,
-                known: METRICS_SCHEMA,
-            });
-        }
-        serde_json::from_slice(&text).map_err(wrong)
+        })
     }
 
     /// Writes one, whole or not at all.
@@ -235,9 +222,32 @@ impl MetricsFile {
     }
 }
 
-#[derive(Deserialize)]
-struct SchemaOnly {
-    schema: u32,
+/// Reads JSON whose field `schema` says its version, up to a known one.
+///
+/// # Errors
+///
+/// [`DataError::Read`](crate::error::DataError::Read), [`Error::SchemaTooNew`], and `wrong` where it is no such JSON.
+pub(crate) fn read_versioned<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    known: u32,
+    wrong: impl Fn(PathBuf, serde_json::Error) -> Error,
+) -> Result<T> {
+    #[derive(Deserialize)]
+    struct SchemaOnly {
+        schema: u32,
+    }
+    let wrong = |source| wrong(path.to_path_buf(), source);
+    let bytes = fs::read(path).map_err(cannot_read(path))?;
+    // The schema first: a newer one may not parse as this one.
+    let SchemaOnly { schema: found } = serde_json::from_slice(&bytes).map_err(wrong)?;
+    if found > known {
+        return Err(Error::SchemaTooNew {
+            path: path.to_path_buf(),
+            found,
+            known,
+        });
+    }
+    serde_json::from_slice(&bytes).map_err(wrong)
 }
 
 /// Numbers that may be infinite or undefined, which JSON has no word for: `null`.
@@ -297,7 +307,7 @@ mod tests {
             ],
             seconds: 61.5,
             images_per_second: 80.25,
-            ..MetricsFile::new(TargetKind::Points, Arm::Both)
+            ..MetricsFile::new(TargetKind::Keypoints, Arm::Both)
         }
     }
 
@@ -312,7 +322,7 @@ mod tests {
     #[test]
     fn metrics_keep_their_order_and_say_null_for_what_is_undefined() {
         let text = serde_json::to_string(&metrics()).unwrap();
-        insta::assert_snapshot!(text, @r#"{"schema":1,"task":"points","arm":"both","rows":{"train":428,"valid":107},"metrics":{"mean_px":3.25,"mean_nme":null,"a_last":1.0},"seconds":61.5,"images_per_second":80.25}"#);
+        insta::assert_snapshot!(text, @r#"{"schema":1,"task":"keypoints","arm":"both","rows":{"train":428,"valid":107},"metrics":{"mean_px":3.25,"mean_nme":null,"a_last":1.0},"seconds":61.5,"images_per_second":80.25}"#);
         let folder = finished();
         let read = Run::open(folder.path()).unwrap().metrics().unwrap();
         assert_eq!(read.metrics[0], ("mean_px".into(), 3.25));

@@ -4,21 +4,28 @@
 //! fits encoder and task, builds the network, trains it, predicts the validation rows and writes the run folder.
 //! One seed gives one result, whatever the number of threads, and whether or not the run was interrupted.
 
+#[doc(hidden)]
 pub mod batch_source;
+#[doc(hidden)]
 pub mod checkpoint;
+#[doc(hidden)]
 pub mod ema;
 mod feature_cache;
+#[doc(hidden)]
 pub mod feature_store;
 mod layer_groups;
 pub mod lr_find;
 mod mixup;
+#[doc(hidden)]
 pub mod optimizer;
 mod results;
+#[doc(hidden)]
 pub mod schedule;
 mod session;
 mod setup;
 mod step_gradients;
 mod training_log;
+#[doc(hidden)]
 pub mod unreadable;
 
 use std::path::{Path, PathBuf};
@@ -110,7 +117,7 @@ impl std::fmt::Debug for TrainOptions<'_> {
 pub struct Trained {
     /// Scores over the validation rows; `None`: it was stopped before its end.
     pub metrics: Option<Metrics>,
-    /// Its folder.
+    /// The run folder: model, scores, log, report.
     pub run: Run,
     /// Whether it was asked to stop: it can be resumed.
     pub stopped: bool,

@@ -147,7 +147,7 @@ fn parquet_gives_the_same_predictions_however_it_is_cut() {
     }
     folder.write(
         "b.toml",
-        "[data]\ntable = \"table.csv\"\nimage = \"image\"\n[target]\nkind = \"value\"\ncolumn = \"price\"\n\
+        "[data]\ntable = \"table.csv\"\nimage = \"image\"\n[target]\nkind = \"regression\"\ncolumn = \"price\"\n\
          [metadata]\nrow = \"continuous\"\n[train]\nepochs = 1\nsize = 32\nbatch = 8\n",
     );
     folder.done("train b.toml --out b --quiet");

@@ -27,7 +27,8 @@ fn from_the_demonstrations_table_to_predictions() {
     assert!(said.stdout.contains("label_is_dirty"), "{}", said.stdout);
     let toml = folder.read("cards.toml");
     assert!(
-        toml.contains("table = \"demo/data/metadata.csv\"") && toml.contains("kind = \"points\""),
+        toml.contains("table = \"demo/data/metadata.csv\"")
+            && toml.contains("kind = \"keypoints\""),
         "{toml}"
     );
 

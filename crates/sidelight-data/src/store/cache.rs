@@ -41,7 +41,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    pub(super) fn of(meta: &ObjectMeta) -> Self {
+    pub(super) fn from_meta(meta: &ObjectMeta) -> Self {
         Self {
             size: meta.size,
             tag: meta.e_tag.clone(),

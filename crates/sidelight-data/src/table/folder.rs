@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::LargeStringArray;
 
-use super::pieces::Reading;
+use super::pieces::OnBadRow;
 use super::{Accumulator, Cell, Column, SourceFile, Table, Values, extension, unique_names};
 use crate::error::{Error, Result, cannot_read};
 
@@ -88,7 +88,7 @@ fn join(path: &Path, parts: &[&PathBuf]) -> Result<Table> {
         .into_iter()
         .map(|(name, cells)| Column {
             name,
-            values: cells.finish(Reading::Whole),
+            values: cells.finish(OnBadRow::Whole),
         })
         .collect();
     // A column of that name in the files is the person's own, and stays.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::pieces::{MAX_ROW_BYTES, Piece, Reading, RowLines, Rows, Take};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, RowLines, Rows, Take};
 use super::{Accumulator, Column, Table};
 use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
@@ -112,7 +112,7 @@ pub(super) fn object(text: &[u8], at: impl Fn() -> Place) -> Result<Map<String, 
 }
 
 impl Rows for Lines {
-    fn take(&mut self, first_row: usize, take: Take, reading: Reading) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut objects = Objects::default();
         let mut lines = RowLines::new(first_row + 1);
         let (mut n_bytes, mut bad) = (0, Vec::new());
@@ -125,7 +125,7 @@ impl Rows for Lines {
                 })
             });
             if let Err(error) = pushed {
-                reading.bad(row, error, &mut bad)?;
+                on_bad_row.bad(row, error, &mut bad)?;
                 objects.push_missing();
             }
             lines.push(self.number);
@@ -134,7 +134,12 @@ impl Rows for Lines {
         let n_rows = objects.n_rows;
         let table = Table {
             first_row,
-            ..Table::of_file(&self.path, objects.finish(reading), n_rows, lines.finish())
+            ..Table::of_file(
+                &self.path,
+                objects.finish(on_bad_row),
+                n_rows,
+                lines.finish(),
+            )
         };
         Ok(Piece { table, bad })
     }
@@ -206,7 +211,7 @@ impl Objects {
         self.n_rows += 1;
     }
 
-    pub(super) fn finish(self, reading: Reading) -> Vec<Column> {
+    pub(super) fn finish(self, on_bad_row: OnBadRow) -> Vec<Column> {
         let columns = self.columns.into_iter().zip(self.filled);
         columns
             .map(|((name, mut cells), filled)| {
@@ -215,7 +220,7 @@ impl Objects {
                 }
                 Column {
                     name,
-                    values: cells.finish(reading),
+                    values: cells.finish(on_bad_row),
                 }
             })
             .collect()

@@ -19,7 +19,7 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::pieces::{Piece, Reading, Rows, Take};
+use super::pieces::{OnBadRow, Piece, Rows, Take};
 use super::{Accumulator, Column, Table, unique_names};
 use crate::error::{Error, Result, cannot_read};
 use crate::store::Shard;
@@ -120,7 +120,7 @@ impl Batches {
 }
 
 impl Rows for Batches {
-    fn take(&mut self, first_row: usize, take: Take, reading: Reading) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut columns: Vec<_> = self.names.iter().map(|_| Accumulator::Empty(0)).collect();
         let (mut n_rows, mut n_bytes) = (0, 0);
         while !take.is_full(n_rows, n_bytes) {
@@ -146,7 +146,7 @@ impl Rows for Batches {
         let columns = self.names.iter().zip(columns);
         let columns = columns.map(|(name, cells)| Column {
             name: name.clone(),
-            values: cells.finish(reading),
+            values: cells.finish(on_bad_row),
         });
         let table = Table {
             first_row,

@@ -47,11 +47,11 @@ impl TableFormat {
     ///
     /// ```
     /// use sidelight_data::write::TableFormat;
-    /// assert_eq!(TableFormat::of("predictions.parquet".as_ref())?, TableFormat::Parquet);
-    /// assert!(TableFormat::of("predictions.xlsx".as_ref()).is_err());
+    /// assert_eq!(TableFormat::from_path("predictions.parquet".as_ref())?, TableFormat::Parquet);
+    /// assert!(TableFormat::from_path("predictions.xlsx".as_ref()).is_err());
     /// # Ok::<(), sidelight_data::Error>(())
     /// ```
-    pub fn of(path: &Path) -> Result<Self> {
+    pub fn from_path(path: &Path) -> Result<Self> {
         let ending = path
             .extension()
             .unwrap_or_default()
@@ -188,7 +188,7 @@ impl TableWriter {
     ///
     /// [`Error::OutputFormat`], [`Error::Write`].
     pub fn create(path: &Path, columns: &[(String, ColumnKind)]) -> Result<Self> {
-        let format = TableFormat::of(path)?;
+        let format = TableFormat::from_path(path)?;
         let file = WholeFile::create(path)?;
         let (names, kinds): (Vec<_>, Vec<_>) = columns.iter().cloned().unzip();
         let sink = Sink::open(format, file, &names, &kinds);
@@ -263,7 +263,7 @@ pub fn join_tables(
     columns: &[(String, ColumnKind)],
     tables: &[PathBuf],
 ) -> Result<()> {
-    let format = TableFormat::of(path)?;
+    let format = TableFormat::from_path(path)?;
     if format == TableFormat::Parquet {
         let mut writer = TableWriter::create(path, columns)?;
         for table in tables {

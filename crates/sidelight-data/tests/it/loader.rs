@@ -59,17 +59,17 @@ fn source(n_rows: usize) -> Source {
             .map(|row| ImageSource::Path(reference(IMAGES[row % IMAGES.len()])))
             .collect(),
         metadata,
-        targets: Some(Targets::Points {
+        targets: Some(Targets::Keypoints {
             n_points: 2,
             xy: (0..n_rows)
                 .flat_map(|row| [[4.0, 3.0], [second(row), 10.0]])
                 .collect(),
         }),
         groups: None,
-        parts: None,
+        splits: None,
         remarks: Vec::new(),
     };
-    let task = Task::Points {
+    let task = Task::Keypoints {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![[0, 1]],
         normalizer: Normalizer::Diagonal,
@@ -98,7 +98,7 @@ fn augmented(n_rows: usize) -> Source {
         flip: Some(true),
         ..AugmentConfig::default()
     };
-    let augment = Some(Augment::new(&config, TargetKind::Points).unwrap());
+    let augment = Some(Augment::new(&config, TargetKind::Keypoints).unwrap());
     Source {
         augment,
         ..source(n_rows)
@@ -381,7 +381,7 @@ fn a_point_outside_its_image_is_masked() {
     let mut source = source(3);
     let mut dataset = (*source.dataset).clone();
     // Row 0 is 29 × 21 pixels; row 1 is stored as 29 × 21 and turned upright.
-    dataset.targets = Some(Targets::Points {
+    dataset.targets = Some(Targets::Keypoints {
         n_points: 2,
         xy: vec![
             [29.0, 21.0],
@@ -407,7 +407,7 @@ fn a_point_cut_off_by_the_crop_is_masked() {
     source.preprocess.resize = ResizeMethod::Crop;
     let mut dataset = (*source.dataset).clone();
     // 29 × 21 pixels: the crop keeps columns 4 to 25.
-    dataset.targets = Some(Targets::Points {
+    dataset.targets = Some(Targets::Keypoints {
         n_points: 2,
         xy: vec![[2.0, 10.0], [14.5, 10.0]],
     });
@@ -423,7 +423,7 @@ fn a_mirrored_image_swaps_its_points_and_its_sides() {
         probability: 0.0,
         ..AugmentConfig::default()
     };
-    let augment = Some(Augment::new(&config, TargetKind::Points).unwrap());
+    let augment = Some(Augment::new(&config, TargetKind::Keypoints).unwrap());
     let plain = source(30);
     let source = Source {
         augment,

@@ -42,13 +42,13 @@ pub enum Arm {
 /// What one training makes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Model {
-    /// Reads images.
+    /// The image alone.
     Image,
-    /// Reads metadata.
+    /// The metadata alone.
     Metadata,
     /// Reads only which metadata is missing.
     GapsOnly,
-    /// Reads both.
+    /// Both in one network, joined by the fusion of this name.
     Fusion(String),
     /// Reads both, metadata permuted.
     Shuffled(String),
@@ -127,7 +127,7 @@ impl Arm {
         })
     }
 
-    /// Its name.
+    /// The name it has on the command line and in reports.
     pub fn name(&self) -> &str {
         match self {
             Self::Image => "image",

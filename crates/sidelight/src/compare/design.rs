@@ -12,8 +12,7 @@ use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource, Opened};
 use crate::digest::hexadecimal;
 use crate::error::{EvidenceError, Result, setting};
-use crate::metric::main_metric;
-use crate::metric::weighted::WeightedMetric;
+use crate::metric::{Evaluation, WeightedMetric, main_metric};
 use crate::split::{carve, folds};
 use crate::table::Table;
 use crate::task::Task;
@@ -123,7 +122,7 @@ impl Design {
             .metric
             .clone()
             .unwrap_or_else(|| main_metric(&task).0.to_owned());
-        let sizes = matches!(task, Task::Points { .. }).then(|| all_image_sizes(&dataset));
+        let sizes = matches!(task, Task::Keypoints { .. }).then(|| all_image_sizes(&dataset));
         let dealt = (0..options.seeds)
             .map(|seed| {
                 folds(
@@ -271,19 +270,19 @@ impl Design {
             .targets
             .as_ref()
             .expect("the task was fitted on them");
-        Ok(WeightedMetric::new(
-            &self.metric,
-            &self.task,
+        let evaluation = Evaluation {
+            task: &self.task,
             targets,
-            &rows,
-            &predictions,
-            self.sizes.as_deref(),
-        )
-        .map(|_| ())
-        .ok_or_else(|| EvidenceError::Uncomparable {
-            metric: self.metric.clone(),
-            arm: "image".into(),
-        })?)
+            rows: &rows,
+            predictions: &predictions,
+            sizes: self.sizes.as_deref(),
+        };
+        Ok(WeightedMetric::new(&self.metric, &evaluation)
+            .map(|_| ())
+            .ok_or_else(|| EvidenceError::Uncomparable {
+                metric: self.metric.clone(),
+                arm: "image".into(),
+            })?)
     }
 
     /// Classes that some fold is tested on and not trained with.

@@ -20,7 +20,7 @@ use crate::task::Prediction;
 /// What a column is worth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
-    /// The column.
+    /// Name of the metadata column.
     pub column: String,
     /// How each metric changes for the worse: the smoother one first (`log_loss` of classes and labels, `mae`,
     /// `mean_px`), then the one that a task is told by (`accuracy`, `auroc`), where it is another.
@@ -30,7 +30,7 @@ pub struct Importance {
 /// How a metric changes when a column is shuffled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The metric.
+    /// Name of the metric.
     pub metric: &'static str,
     /// With the column as it is.
     pub intact: f64,

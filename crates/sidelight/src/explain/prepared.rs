@@ -25,9 +25,9 @@ pub enum Picture {
 /// Rows of a data set, ready to be predicted many times with other metadata.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    /// The model.
+    /// The trained model that is explained.
     pub model: &'a Model,
-    /// The rows.
+    /// The rows that it is explained on.
     pub dataset: &'a Dataset,
     /// Their metadata as the network gets it.
     pub metadata: EncodedMetadata,

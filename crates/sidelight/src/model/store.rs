@@ -14,7 +14,7 @@ use crate::encode::Encoder;
 use crate::error::{Error, Result, cannot_read};
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
-use crate::run::write_whole;
+use crate::run::{read_versioned, write_whole};
 use crate::task::Task;
 use crate::tensor::Precision;
 
@@ -42,11 +42,6 @@ struct WeightsFile {
     file: String,
     sha256: String,
     bytes: u64,
-}
-
-#[derive(Deserialize)]
-struct SchemaOnly {
-    schema: u32,
 }
 
 /// The part of an architecture that says how large it is.
@@ -220,10 +215,6 @@ fn metadata_sources<'a>(node: &'a Node, found: &mut Vec<&'a MetadataSource>) {
 
 fn read_description(path: &Path) -> Result<Description> {
     let read = cannot_read(path);
-    let json = |source| Error::StoredJson {
-        path: path.to_path_buf(),
-        source,
-    };
     let found = fs::metadata(path).map_err(read)?.len();
     if found > LARGEST_DESCRIPTION {
         return Err(Error::StoredSize {
@@ -232,17 +223,10 @@ fn read_description(path: &Path) -> Result<Description> {
             largest: LARGEST_DESCRIPTION,
         });
     }
-    let bytes = fs::read(path).map_err(read)?;
-    // The schema first: a newer description may not parse as this one.
-    let SchemaOnly { schema } = serde_json::from_slice(&bytes).map_err(json)?;
-    if schema > SCHEMA {
-        return Err(Error::SchemaTooNew {
-            path: path.to_path_buf(),
-            found: schema,
-            known: SCHEMA,
-        });
-    }
-    serde_json::from_slice(&bytes).map_err(json)
+    read_versioned(path, SCHEMA, |path, source| Error::StoredJson {
+        path,
+        source,
+    })
 }
 
 /// Numbers that an architecture will allocate.

@@ -51,7 +51,7 @@ impl Predictor {
 
     /// Whether the image of a row that has one is looked at.
     pub fn reads_image(&self) -> bool {
-        self.model.reads_image() || matches!(*self.model.task, Task::Points { .. })
+        self.model.reads_image() || matches!(*self.model.task, Task::Keypoints { .. })
     }
 
     /// Whether the model reads metadata.

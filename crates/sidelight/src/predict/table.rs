@@ -140,7 +140,7 @@ pub fn predict_table(
         let manifest = Manifest::new(
             checksum.to_owned(),
             files(tables, &pieces)?,
-            TableFormat::of(out)?,
+            TableFormat::from_path(out)?,
             part_rows,
             format!(
                 "{} looks, {batch} rows a batch, {}",

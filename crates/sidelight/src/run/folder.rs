@@ -272,7 +272,7 @@ mod tests {
     use crate::config::{Arm, TargetKind};
 
     fn metrics() -> MetricsFile {
-        MetricsFile::new(TargetKind::Value, Arm::Image)
+        MetricsFile::new(TargetKind::Regression, Arm::Image)
     }
 
     fn finish(run: RunFolder, config: &str) -> Run {

@@ -22,9 +22,9 @@ use crate::write::write_whole;
 pub enum Event {
     /// What is about to be done.
     Plan {
-        /// Training rows.
+        /// Number of training rows.
         rows_train: usize,
-        /// Validation rows.
+        /// Number of validation rows.
         rows_valid: usize,
         /// Optimiser steps of an epoch.
         steps_per_epoch: usize,
@@ -91,7 +91,7 @@ pub enum Event {
     },
     /// Something the person should know.
     Remark {
-        /// What.
+        /// The sentence to show.
         text: String,
     },
     /// Training went on from a checkpoint.
@@ -115,7 +115,7 @@ pub enum Event {
     /// Features of the frozen part are being computed, once. Not in the log.
     #[serde(skip)]
     Features {
-        /// Rows done.
+        /// Rows whose features are computed.
         done: usize,
         /// Rows in all.
         rows: usize,
@@ -127,7 +127,7 @@ pub enum Event {
         step: usize,
         /// Steps of a whole search.
         steps: usize,
-        /// The rate.
+        /// The learning rate that was tried.
         rate: f64,
         /// The smoothed loss at it.
         loss: f64,
@@ -164,7 +164,7 @@ impl Event {
 /// A log as read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Log {
-    /// Its lines.
+    /// The events, in the order in which they were written.
     pub lines: Vec<Event>,
     /// Whether the last line was cut off, as by a kill; it is not among `lines`.
     pub torn: bool,

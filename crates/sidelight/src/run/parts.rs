@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::read_versioned;
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
 use crate::error::{
@@ -313,7 +314,7 @@ impl Parts {
     /// [`Error::PartsDiffer`], [`Error::PartsFile`], [`Error::SchemaTooNew`], [`Error::OutputNotEmpty`] (a folder of
     /// something else), [`DataError::OutputFormat`](crate::error::DataError::OutputFormat), [`DataError::Write`](crate::error::DataError::Write).
     pub fn open(out: &Path, manifest: &Manifest, old: OldParts) -> Result<Self> {
-        let format = TableFormat::of(out)?;
+        let format = TableFormat::from_path(out)?;
         let is_device = fs::metadata(out).is_ok_and(|found| !found.is_file() && !found.is_dir());
         let (dir, temporary) = if is_device {
             let temporary = TempDir::new().map_err(cannot_write(out))?;
@@ -685,25 +686,11 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     })?)
 }
 
-fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
-    #[derive(Deserialize)]
-    struct SchemaOnly {
-        schema: u32,
-    }
-    let file = |source| Error::PartsFile {
-        path: path.to_path_buf(),
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    read_versioned(path, SCHEMA, |path, source| Error::PartsFile {
+        path,
         source,
-    };
-    let bytes = fs::read(path).map_err(cannot_read(path))?;
-    let SchemaOnly { schema } = serde_json::from_slice(&bytes).map_err(file)?;
-    if schema > SCHEMA {
-        return Err(Error::SchemaTooNew {
-            path: path.to_path_buf(),
-            found: schema,
-            known: SCHEMA,
-        });
-    }
-    serde_json::from_slice(&bytes).map_err(file)
+    })
 }
 
 /// Passes what is written on to a digest.

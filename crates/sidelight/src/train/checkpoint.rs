@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, RemoteConfig};
 use crate::digest;
 use crate::error::{DataError, Error, Result, cannot_read};
-use crate::run::{FolderWriter, recover_folder, write_whole};
+use crate::run::{FolderWriter, read_versioned, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
 const STATE: &str = "state.json";
@@ -206,23 +206,8 @@ impl Checkpoint {
         if !dir.is_dir() {
             return Ok(None);
         }
-        let path = dir.join(STATE);
-        let bytes = fs::read(&path).map_err(cannot_read(&path))?;
-        let json = |source| Error::StoredJson {
-            path: path.clone(),
-            source,
-        };
-        let schema = serde_json::from_slice::<serde_json::Value>(&bytes).map_err(json)?["schema"]
-            .as_u64()
-            .unwrap_or(0);
-        if schema > u64::from(SCHEMA) {
-            return Err(Error::SchemaTooNew {
-                path,
-                found: u32::try_from(schema).unwrap_or(u32::MAX),
-                known: SCHEMA,
-            });
-        }
-        let state: State = serde_json::from_slice(&bytes).map_err(json)?;
+        let wrong = |path, source| Error::StoredJson { path, source };
+        let state: State = read_versioned(&dir.join(STATE), SCHEMA, wrong)?;
         let get = |name: &str| -> Result<Vec<NamedValues>> {
             let path = dir.join(name);
             let expected = state.files.get(name).cloned().unwrap_or_default();

@@ -27,7 +27,6 @@ const ENDING: &str = "features";
 /// A map of a million numbers is none that anyone keeps per image.
 const MOST_NUMBERS: usize = 1 << 22;
 
-/// A hash.
 pub(super) type Hash = [u8; 32];
 
 /// A folder of features, of bounded size: where it grows beyond it, the files that were not used for longest go.
