@@ -64,7 +64,7 @@
 //! [architecture]: https://github.com/sidelight/sidelight/blob/main/ARCHITECTURE.md
 
 #[doc(inline)]
-pub use sidelight_data::{config, dataset, error, table, task};
+pub use sidelight_data::{config, dataset, table, task};
 #[doc(inline)]
 pub use sidelight_evidence::{audit, check, evidence, metric};
 // What commands and other crates of this workspace need, and a program seldom does.
@@ -76,6 +76,7 @@ pub use sidelight_data::{
 pub use sidelight_evidence::statistics;
 #[doc(hidden)]
 pub use sidelight_report as report;
+pub mod error;
 #[doc(hidden)]
 pub mod hub;
 #[doc(hidden)]

@@ -16,6 +16,7 @@ use crate::task::Prediction;
 /// Which image a row is predicted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Picture {
+    /// Its own.
     Own,
     /// The baseline's: every pixel of the normalisation's mean colour, which is 0 to the network.
     Blank,
@@ -43,7 +44,7 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on.
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind): the table is not like the one trained on.
     pub fn new(
         model: &'a Model,
         dataset: &'a Dataset,
@@ -79,7 +80,7 @@ impl<'a> Prepared<'a> {
             on_progress(n_done, dataset.len());
         }
         let problems = loader.into_failures().into_iter();
-        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error)));
+        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error.into())));
         let (size, channels) = (network.input.size, network.input.channels);
         let blank = model
             .reads_image()

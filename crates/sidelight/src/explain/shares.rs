@@ -62,7 +62,7 @@ pub fn shares(rows: &Prepared<'_>) -> Vec<Share> {
     let share = |row: usize| {
         let (both, neither) = (both[row].as_ref()?, neither[row].as_ref()?);
         let (image, metadata) = (image[row].as_ref()?, metadata[row].as_ref()?);
-        let quantity = Quantity::of(both, neither);
+        let quantity = Quantity::from_predictions(both, neither);
         let [both, image, metadata, neither] =
             [both, image, metadata, neither].map(|prediction| quantity.read(prediction));
         Some(Share {

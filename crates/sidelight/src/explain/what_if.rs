@@ -13,6 +13,7 @@ use crate::encode::number::Transform;
 use crate::encode::{EncodedColumn, Encoder, Fitted};
 use crate::error::Result;
 use crate::report::overlay::as_read;
+use crate::task::Prediction;
 
 /// Points of a curve over a number.
 const POINTS: usize = 25;
@@ -82,32 +83,29 @@ pub fn what_if(
         };
         let tried = tried(column, &range.columns[known].values);
         let n = tried.values.len();
-        let mut with = rows.dataset.metadata.select(&vec![row; n + 1]);
-        // The last row stays as it is.
-        let own = rows.dataset.metadata.select(&[row]).columns[place]
-            .values
-            .clone();
-        with.columns[place] = MetadataColumn {
-            name: column.name.clone(),
-            values: followed_by(tried.values, own),
+        let own = rows.dataset.metadata.select(&[row]);
+        let mut with = rows.dataset.metadata.select(&vec![row; n]);
+        with.columns[place].values = tried.values;
+        let point = |(metadata, at, prediction): (&Metadata, usize, &Prediction)| CurvePoint {
+            value: as_read(metadata, at).swap_remove(place).1,
+            x: number(&metadata.columns[place].values, at),
+            y: quantity.read(prediction),
         };
-        let (encoded, _) = encoder.encode(&with)?;
-        let predictions = rows.predict_one(row, &encoded);
-        if predictions.len() < n + 1 {
+        let predict = |metadata: &Metadata| -> Result<Vec<CurvePoint>> {
+            let (encoded, _) = encoder.encode(metadata)?;
+            let predictions = rows.predict_one(row, &encoded);
+            let at = predictions.iter().enumerate();
+            Ok(at.map(|(at, one)| point((metadata, at, one))).collect())
+        };
+        let Some(own) = predict(&own)?.pop() else {
             continue;
-        }
-        let values = &with.columns[place].values;
-        let point = |at: usize| CurvePoint {
-            value: as_read(&with, at).swap_remove(place).1,
-            x: number(values, at),
-            y: quantity.read(&predictions[at]),
         };
         curves.push(Curve {
             row,
             column: column.name.clone(),
             ordered: tried.ordered,
-            points: (0..n).map(point).collect(),
-            own: point(n),
+            points: predict(&with)?,
+            own,
         });
     }
     curves.sort_by(|a, b| b.span().total_cmp(&a.span()));
@@ -207,50 +205,6 @@ fn tried(column: &EncodedColumn, range: &MetadataValues) -> Tried {
                 codes: vec![None],
             },
         },
-    }
-}
-
-/// The values tried and, as the last one, the row's own.
-fn followed_by(tried: MetadataValues, own: MetadataValues) -> MetadataValues {
-    match (tried, own) {
-        (MetadataValues::Boolean(mut values), MetadataValues::Boolean(own)) => {
-            values.extend(own);
-            MetadataValues::Boolean(values)
-        }
-        (MetadataValues::Continuous(mut values), MetadataValues::Continuous(own)) => {
-            values.extend(own);
-            MetadataValues::Continuous(values)
-        }
-        (MetadataValues::Datetime(mut values), MetadataValues::Datetime(own)) => {
-            values.extend(own);
-            MetadataValues::Datetime(values)
-        }
-        (
-            MetadataValues::Categorical {
-                mut names,
-                mut codes,
-            },
-            MetadataValues::Categorical {
-                names: other,
-                codes: own,
-            },
-        ) => {
-            for code in own {
-                codes.push(code.map(|code| {
-                    let name = &other[code as usize];
-                    names
-                        .iter()
-                        .position(|known| known == name)
-                        .unwrap_or_else(|| {
-                            names.push(name.clone());
-                            names.len() - 1
-                        }) as u32
-                }));
-            }
-            MetadataValues::Categorical { names, codes }
-        }
-        // Of another kind than training's, which encoding refuses.
-        (_, own) => own,
     }
 }
 
