@@ -19,7 +19,7 @@ mod regression;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
-    /// n keypoints.
+    /// Keypoints in pixels of the stored image.
     #[serde(alias = "points")]
     Keypoints {
         /// Columns, x and y of each point in turn.
@@ -31,7 +31,7 @@ pub enum Task {
     },
     /// One of several classes.
     Class {
-        /// The column.
+        /// Name of the target's column.
         column: String,
         /// Class names, in the order of the logits: as a person would sort them.
         names: Vec<String>,
@@ -48,10 +48,10 @@ pub enum Task {
         /// Training rows where it is known.
         known: Vec<usize>,
     },
-    /// Numbers.
+    /// One or several numbers, in their own unit.
     #[serde(alias = "value")]
     Regression {
-        /// The columns.
+        /// Names of the target's columns.
         columns: Vec<String>,
         /// Linear or logarithmic.
         scale: TargetScale,

@@ -51,7 +51,6 @@ impl Default for RemoteConfig {
 pub struct Environment {
     /// Variables by name.
     pub variables: BTreeMap<String, String>,
-    /// `http://host:port`
     pub proxy: Option<String>,
 }
 
