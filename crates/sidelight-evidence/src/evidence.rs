@@ -281,7 +281,7 @@ pub struct DoubtEntry {
 pub struct PartChange {
     /// `class`, `label`, `point`, `column`, or the subgroups' column.
     pub by: String,
-    /// Name of the subgroup.
+    /// Its name: a class, label, keypoint, column or value of the subgroups' column.
     pub part: String,
     /// The metric there.
     pub metric: String,
