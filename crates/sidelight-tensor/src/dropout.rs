@@ -1,9 +1,7 @@
-//! Random masks that depend on a seed and a name alone, never on a device or a number of threads.
+//! Random masks that depend on the random stream alone, never on a device or a number of threads.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
-
-use crate::random;
 
 /// A mask of 0 (with probability `p`) and 1/(1 − p), of this shape, on this device.
 ///
@@ -13,11 +11,9 @@ use crate::random;
 pub fn dropout_mask<const D: usize>(
     shape: [usize; D],
     p: f64,
-    seed: u64,
-    name: &str,
+    mut stream: impl Rng,
     device: &Device,
 ) -> Tensor<D> {
-    let mut stream = random::named(seed, name);
     // A draw is dropped below this bound: 32 random bits per number.
     let bound = (p.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
     let kept = if p < 1.0 {
