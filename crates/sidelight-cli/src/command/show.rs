@@ -1,6 +1,5 @@
 //! `sidelight show CONFIG|RUN`
 
-
 use anyhow::Context;
 use sidelight::dataset::Dataset;
 use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};

@@ -113,9 +113,12 @@ fn broken(page: &Path, link: &str) -> Option<String> {
     if !target.exists() {
         return Some(format!("{}: no file `{link}`", page.display()));
     }
-    let is_page = target.extension().is_some_and(|extension| extension == "md");
-    let is_known =
-        anchor.is_empty() || !is_page || anchors(&prose(&target)).iter().any(|known| known == anchor);
+    let is_page = target
+        .extension()
+        .is_some_and(|extension| extension == "md");
+    let is_known = anchor.is_empty()
+        || !is_page
+        || anchors(&prose(&target)).iter().any(|known| known == anchor);
     (!is_known).then(|| format!("{}: no heading `{link}`", page.display()))
 }
 
@@ -135,8 +138,14 @@ fn every_relative_link_and_anchor_leads_somewhere() {
 #[test]
 fn broken_links_are_found() {
     let page = root().join("README.md");
-    assert_eq!(links("[a](b.md#c \"t\") `[x](y)` <img src=\"p.png\">"), ["b.md#c", "p.png"]);
-    assert_eq!(anchors("# One, *two*!\n## A b\n## A b\n"), ["one-two", "a-b", "a-b-1"]);
+    assert_eq!(
+        links("[a](b.md#c \"t\") `[x](y)` <img src=\"p.png\">"),
+        ["b.md#c", "p.png"]
+    );
+    assert_eq!(
+        anchors("# One, *two*!\n## A b\n## A b\n"),
+        ["one-two", "a-b", "a-b-1"]
+    );
     assert_eq!(broken(&page, "LICENSE"), None);
     assert!(broken(&page, "docs/absent.md").unwrap().contains("no file"));
     assert!(broken(&page, "#absent").unwrap().contains("no heading"));
