@@ -65,7 +65,7 @@ def kinds(folder):
 table = "kinds.csv"
 image = "file_name"
 [target]
-kind = "classes"
+kind = "multilabel"
 columns = ["dear", "large"]
 [metadata]
 sold = "datetime"

@@ -81,7 +81,7 @@ def main():
     numbers = torch.tensor(np.stack([np.asarray(n, float) for n in numbers], 1) if numbers else np.zeros((len(data), 1)), dtype=torch.float32)
     codes = torch.tensor(np.stack([np.asarray(c, int) for c in codes], 1) if codes else np.zeros((len(data), 1), int))
     target, kind = data[config["target"]["column"]], config["target"]["kind"]
-    if kind == "value":
+    if kind in ("regression", "value"):
         y = np.log(target.to_numpy(float)); mean, sd = y[~held].mean(), y[~held].std()
         targets, n_out, loss = torch.tensor((y - mean) / sd, dtype=torch.float32)[:, None], 1, nn.MSELoss()
     else:
@@ -103,7 +103,7 @@ def main():
     model.eval()
     with torch.no_grad():
         out = torch.cat([model(*(t for t in b[:3])) for b in dls.valid])
-    if kind == "value":
+    if kind in ("regression", "value"):
         predicted, true = np.exp(out[:, 0].numpy() * sd + mean), target.to_numpy(float)[held]
         metrics = {"mae": mean_absolute_error(true, predicted), "rmse": float(np.sqrt(((true - predicted) ** 2).mean())), "r2": r2_score(true, predicted)}
     else:

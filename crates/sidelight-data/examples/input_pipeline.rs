@@ -47,10 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             metadata,
             targets: None,
             groups: None,
-            parts: None,
+            splits: None,
             remarks: Vec::new(),
         }),
-        task: Arc::new(Task::Value {
+        task: Arc::new(Task::Regression {
             columns: vec!["none".into()],
             scale: TargetScale::Linear,
             mean: vec![0.0],
@@ -64,7 +64,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             sd: [0.25; 3],
         },
         hide: None,
-        augment: Some(Augment::new(&AugmentConfig::default(), TargetKind::Value)?),
+        augment: Some(Augment::new(
+            &AugmentConfig::default(),
+            TargetKind::Regression,
+        )?),
         reads_image: true,
         cache: None,
         seed: 0,

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{AugmentConfig, TargetKind};
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Result, setting};
 use crate::image::{Affine, Picture};
 use crate::random::{below, uniform};
 
@@ -19,11 +19,11 @@ fn check(field: &str, value: f64, range: std::ops::RangeInclusive<f64>) -> Resul
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(Error::Setting {
-        field: format!("augment.{field}"),
-        expected: format!("a number from {} to {}", range.start(), range.end()),
-        found: value.to_string(),
-    })
+    Err(setting(
+        format!("augment.{field}"),
+        format!("a number from {} to {}", range.start(), range.end()),
+        value,
+    ))
 }
 
 /// Random changes, as the configuration wants them.
@@ -43,10 +43,10 @@ impl Augment {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`]: a number outside its range.
+    /// [`Error::Setting`](crate::Error::Setting): a number outside its range.
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Self> {
         Ok(Self {
-            flip: config.flip.unwrap_or(kind != TargetKind::Points),
+            flip: config.flip.unwrap_or(kind != TargetKind::Keypoints),
             rotate: check("rotate", config.rotate, 0.0..=180.0)?,
             zoom: check("zoom", config.zoom, 0.0..=0.9)?,
             shift: check("shift", config.shift, 0.0..=1.0)?,
@@ -105,19 +105,19 @@ const HIDE_METADATA: f64 = 0.5;
 ///
 /// Neverova et al. 2015, "ModDrop", arXiv:1501.00102, section 4.2, for a whole modality.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hide {
+pub struct MetadataDropout {
     row: f64,
     column: f64,
 }
 
-impl Hide {
+impl MetadataDropout {
     /// As configured for a model of both; `None`: nothing is hidden.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`]: a share outside [0, 1].
+    /// [`Error::Setting`](crate::Error::Setting): a share outside [0, 1].
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Option<Self>> {
-        let default = if kind == TargetKind::Points {
+        let default = if kind == TargetKind::Keypoints {
             HIDE_METADATA
         } else {
             0.0
@@ -440,10 +440,10 @@ mod tests {
                     .is_flipped
             })
         };
-        assert!(!flips(TargetKind::Points, None));
-        assert!(flips(TargetKind::Points, Some(true)));
+        assert!(!flips(TargetKind::Keypoints, None));
+        assert!(flips(TargetKind::Keypoints, Some(true)));
         assert!(flips(TargetKind::Class, None));
-        assert!(!flips(TargetKind::Value, Some(false)));
+        assert!(!flips(TargetKind::Regression, Some(false)));
     }
 
     #[test]
@@ -524,7 +524,9 @@ mod tests {
                 hide_column,
                 ..AugmentConfig::default()
             };
-            let hide = Hide::new(&config, TargetKind::Class).unwrap().unwrap();
+            let hide = MetadataDropout::new(&config, TargetKind::Class)
+                .unwrap()
+                .unwrap();
             let (mut cells, mut whole) = (0, 0);
             for (row, (mut dense, mut codes)) in rows.clone().into_iter().enumerate() {
                 let mut random = for_row(1, 2, row as u64, Purpose::Hide);
@@ -546,14 +548,14 @@ mod tests {
 
     #[test]
     fn nothing_is_hidden_where_nothing_is_asked_for() {
-        let of = |kind| Hide::new(&AugmentConfig::default(), kind).unwrap();
-        assert_eq!(of(TargetKind::Value), None);
-        assert_eq!(of(TargetKind::Points).map(|hide| hide.row), Some(0.5));
+        let of = |kind| MetadataDropout::new(&AugmentConfig::default(), kind).unwrap();
+        assert_eq!(of(TargetKind::Regression), None);
+        assert_eq!(of(TargetKind::Keypoints).map(|hide| hide.row), Some(0.5));
         let config = AugmentConfig {
             hide_column: 1.5,
             ..AugmentConfig::default()
         };
-        let refused = Hide::new(&config, TargetKind::Class)
+        let refused = MetadataDropout::new(&config, TargetKind::Class)
             .unwrap_err()
             .to_string();
         assert_eq!(

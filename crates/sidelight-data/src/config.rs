@@ -147,20 +147,20 @@ impl Default for SplitConfig {
 pub struct TargetConfig {
     /// Which of the four tasks.
     pub kind: TargetKind,
-    /// One column (`class`, `value`; `classes`: one cell lists them, separated by `;` or `|`).
+    /// One column (`class`, `regression`; `multilabel`: one cell lists them, separated by `;` or `|`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// Several columns (`points`: x0, y0, x1, y1, …; `classes`: one boolean each; `value`: several numbers).
+    /// Several columns (`keypoints`: x0, y0, x1, y1, …; `multilabel`: one boolean each; `regression`: several numbers).
     /// A range stands for all its columns: `["x0..y188"]`; [`Config::read`] writes it out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// `value`: the scale that it is learned on. Metrics are in the target's own unit.
+    /// `regression`: the scale that it is learned on. Metrics are in the target's own unit.
     #[serde(default, skip_serializing_if = "is_default")]
     pub scale: TargetScale,
-    /// `points`: pairs of point numbers that swap under a horizontal flip.
+    /// `keypoints`: pairs of point numbers that swap under a horizontal flip.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symmetric: Vec<[usize; 2]>,
-    /// `points`: what errors are divided by for `mean_nme` and PCK. Default: the image's diagonal.
+    /// `keypoints`: what errors are divided by for `mean_nme` and PCK. Default: the image's diagonal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalizer: Option<Normalizer>,
 }
@@ -459,7 +459,7 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "is_default")]
     pub sampling: Sampling,
     /// Rows are blended in pairs: α of the Beta(α, α) that their shares come from; 0.2 to 0.4 is usual (kinds `class` and
-    /// `classes` alone). Dense metadata is blended like the image; embedded columns are those of the row with the larger
+    /// `multilabel` alone). Dense metadata is blended like the image; embedded columns are those of the row with the larger
     /// share. 0: no blending. Default: 0.
     #[serde(skip_serializing_if = "is_default")]
     pub mixup: f64,

@@ -1,6 +1,6 @@
 //! A table whose columns have meaning: images, metadata, targets, groups, parts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::config::{Config, TargetKind};
@@ -16,7 +16,7 @@ mod target;
 mod tests;
 
 pub use crate::image::ImageSource;
-pub use crate::kind::Part;
+pub use crate::kind::Split;
 pub use build::{Absent, Findings, inspect};
 pub use fact::{Fact, image_facts};
 pub use metadata::Misread;
@@ -38,7 +38,7 @@ pub struct Dataset {
     /// Group number of each row, where there is a group column.
     pub groups: Option<Vec<u32>>,
     /// The part each row is said to belong to, where there is a split column.
-    pub parts: Option<Vec<Part>>,
+    pub splits: Option<Vec<Split>>,
     /// What was noticed while reading and should be said (rows without target left out, say).
     pub remarks: Vec<String>,
 }
@@ -111,7 +111,7 @@ pub enum MetadataValues {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
     /// n points a row.
-    Points {
+    Keypoints {
         /// Number of points.
         n_points: usize,
         /// `[row][point] = [x, y]`, pixels of the image as stored (before EXIF orientation); NaN: missing.
@@ -125,14 +125,14 @@ pub enum Targets {
         index: Vec<Option<u32>>,
     },
     /// Any number of labels a row.
-    Classes {
+    Multilabel {
         /// The labels that occur (one cell) or the columns, in order.
         names: Vec<String>,
         /// `[row][label]`; `None`: not known.
         present: Vec<Option<bool>>,
     },
     /// One or several numbers a row, in their own unit.
-    Value {
+    Regression {
         /// The columns.
         names: Vec<String>,
         /// `[row][column]`; NaN: missing.
@@ -179,7 +179,7 @@ impl Dataset {
     ///     folder.path().join("houses.toml"),
     ///     r#"
     ///     data.table = "houses.csv"
-    ///     target = { kind = "value", column = "price" }
+    ///     target = { kind = "regression", column = "price" }
     ///     metadata.beds = "continuous"
     ///     "#,
     /// )?;
@@ -225,14 +225,37 @@ impl Dataset {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+    /// Every image once, in the order of its first row, with the rows that have it.
+    pub fn rows_by_image(&self) -> Vec<(&ImageSource, Vec<usize>)> {
+        let mut place: HashMap<&ImageSource, usize> = HashMap::new();
+        let mut images: Vec<(&ImageSource, Vec<usize>)> = Vec::new();
+        for (row, source) in self.images.iter().enumerate() {
+            let at = *place.entry(source).or_insert_with(|| {
+                images.push((source, Vec::new()));
+                images.len() - 1
+            });
+            images[at].1.push(row);
+        }
+        images
+    }
+
+    /// Groups of which rows are in several splits, each by its first row, and how many groups there are; nothing
+    /// without a column of either.
+    pub fn divided_groups(&self) -> (Vec<usize>, usize) {
+        let mut groups: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
+        if let (Some(of_row), Some(splits)) = (&self.groups, &self.splits) {
+            for (row, group) in of_row.iter().enumerate() {
+                let (first, is_divided) = groups.entry(*group).or_insert((row, false));
+                *is_divided |= splits[*first] != splits[row];
+            }
+        }
+        let divided = groups.values().filter(|(_, is_divided)| *is_divided);
+        (divided.map(|(first, _)| *first).collect(), groups.len())
+    }
+
     /// Which task the targets are.
     pub fn kind(&self) -> Option<TargetKind> {
-        self.targets.as_ref().map(|targets| match targets {
-            Targets::Points { .. } => TargetKind::Points,
-            Targets::Class { .. } => TargetKind::Class,
-            Targets::Classes { .. } => TargetKind::Classes,
-            Targets::Value { .. } => TargetKind::Value,
-        })
+        self.targets.as_ref().map(Targets::kind)
     }
     /// The rows at these positions, in this order. Category and class names stay as they are.
     #[must_use]
@@ -244,7 +267,7 @@ impl Dataset {
             metadata: self.metadata.select(indices),
             targets: self.targets.as_ref().map(|targets| targets.select(indices)),
             groups: self.groups.as_ref().map(|groups| pick(groups, indices)),
-            parts: self.parts.as_ref().map(|parts| pick(parts, indices)),
+            splits: self.splits.as_ref().map(|splits| pick(splits, indices)),
             remarks: self.remarks.clone(),
         }
     }
@@ -305,7 +328,7 @@ impl Targets {
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
         match self {
-            Self::Points { n_points, xy } => Self::Points {
+            Self::Keypoints { n_points, xy } => Self::Keypoints {
                 n_points: *n_points,
                 xy: pick_wide(xy, indices, *n_points),
             },
@@ -313,24 +336,34 @@ impl Targets {
                 names: names.clone(),
                 index: pick(index, indices),
             },
-            Self::Classes { names, present } => Self::Classes {
+            Self::Multilabel { names, present } => Self::Multilabel {
                 names: names.clone(),
                 present: pick_wide(present, indices, names.len()),
             },
-            Self::Value { names, values } => Self::Value {
+            Self::Regression { names, values } => Self::Regression {
                 names: names.clone(),
                 values: pick_wide(values, indices, names.len()),
             },
         }
     }
 
+    /// Which kind of task they are of.
+    pub fn kind(&self) -> TargetKind {
+        match self {
+            Self::Keypoints { .. } => TargetKind::Keypoints,
+            Self::Class { .. } => TargetKind::Class,
+            Self::Multilabel { .. } => TargetKind::Multilabel,
+            Self::Regression { .. } => TargetKind::Regression,
+        }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
-            Self::Points { n_points, xy } => xy.len() / (*n_points).max(1),
+            Self::Keypoints { n_points, xy } => xy.len() / (*n_points).max(1),
             Self::Class { index, .. } => index.len(),
-            Self::Classes { names, present } => present.len() / names.len().max(1),
-            Self::Value { names, values } => values.len() / names.len().max(1),
+            Self::Multilabel { names, present } => present.len() / names.len().max(1),
+            Self::Regression { names, values } => values.len() / names.len().max(1),
         }
     }
 
@@ -339,41 +372,40 @@ impl Targets {
         self.len() == 0
     }
 
-    /// Whether two rows have the same target, what is missing in both included.
-    pub fn same(&self, a: usize, b: usize) -> bool {
+    /// The cells of a row as bits that are equal where they are; `None`: missing.
+    fn cells(&self, row: usize) -> Vec<Option<[u64; 2]>> {
         match self {
-            Self::Class { index, .. } => index[a] == index[b],
-            // NaN stands for missing, and is as missing as the other.
-            Self::Points { n_points, xy } => {
-                let point = |row: usize, point: usize| xy[row * n_points + point].map(f32::to_bits);
-                (0..*n_points).all(|at| point(a, at) == point(b, at))
+            Self::Class { index, .. } => vec![index[row].map(|class| [class.into(), 0])],
+            Self::Keypoints { n_points, xy } => {
+                let points = xy[row * n_points..][..*n_points].iter();
+                let bits = |point: &[f32; 2]| point.map(|at| u64::from(at.to_bits()));
+                points
+                    .map(|point| (!point[0].is_nan()).then(|| bits(point)))
+                    .collect()
             }
-            Self::Classes { names, present } => {
-                present[a * names.len()..][..names.len()]
-                    == present[b * names.len()..][..names.len()]
+            Self::Multilabel { names, present } => {
+                let labels = present[row * names.len()..][..names.len()].iter();
+                labels
+                    .map(|present| present.map(|present| [present.into(), 0]))
+                    .collect()
             }
-            Self::Value { names, values } => {
-                let value =
-                    |row: usize, column: usize| values[row * names.len() + column].to_bits();
-                (0..names.len()).all(|at| value(a, at) == value(b, at))
+            Self::Regression { names, values } => {
+                let columns = values[row * names.len()..][..names.len()].iter();
+                columns
+                    .map(|value| (!value.is_nan()).then(|| [value.to_bits(), 0]))
+                    .collect()
             }
         }
     }
 
+    /// Whether two rows have the same target, what is missing in both included.
+    pub fn same(&self, a: usize, b: usize) -> bool {
+        self.cells(a) == self.cells(b)
+    }
+
     /// Whether anything of this row's target is known.
     pub fn is_known(&self, row: usize) -> bool {
-        match self {
-            Self::Points { n_points, xy } => xy[row * n_points..][..*n_points]
-                .iter()
-                .any(|point| !point[0].is_nan()),
-            Self::Class { index, .. } => index[row].is_some(),
-            Self::Classes { names, present } => present[row * names.len()..][..names.len()]
-                .iter()
-                .any(Option::is_some),
-            Self::Value { names, values } => values[row * names.len()..][..names.len()]
-                .iter()
-                .any(|value| !value.is_nan()),
-        }
+        self.cells(row).iter().any(Option::is_some)
     }
 }
 

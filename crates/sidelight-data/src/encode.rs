@@ -235,7 +235,7 @@ fn counted(n: usize, one: &str, many: &str) -> String {
 
 /// What an encoded cell says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
+pub enum DecodedValue {
     /// No value.
     Missing,
     /// A category without a place of its own.
@@ -255,7 +255,7 @@ pub enum Reading {
     },
 }
 
-impl fmt::Display for Reading {
+impl fmt::Display for DecodedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("(missing)"),
@@ -395,18 +395,18 @@ impl EncodedColumn {
         }
     }
 
-    fn read(&self, dense: &[f32], codes: &[u32]) -> Reading {
+    fn read(&self, dense: &[f32], codes: &[u32]) -> DecodedValue {
         let Some((flag, values)) = dense.split_last() else {
             return self.read_category(dense, codes);
         };
         match &self.fitted {
             Fitted::Category(_) => self.read_category(dense, codes),
-            _ if *flag < 0.5 => Reading::Missing,
-            Fitted::Boolean => Reading::Boolean(values[0] > 0.0),
-            Fitted::Number(number) => Reading::Number(number.read(values)),
+            _ if *flag < 0.5 => DecodedValue::Missing,
+            Fitted::Boolean => DecodedValue::Boolean(values[0] > 0.0),
+            Fitted::Number(number) => DecodedValue::Number(number.read(values)),
             Fitted::Datetime(datetime) => {
                 let seconds = datetime.read(values);
-                Reading::Datetime {
+                DecodedValue::Datetime {
                     seconds,
                     text: datetime.text(seconds),
                 }
@@ -414,17 +414,19 @@ impl EncodedColumn {
         }
     }
 
-    fn read_category(&self, dense: &[f32], codes: &[u32]) -> Reading {
+    fn read_category(&self, dense: &[f32], codes: &[u32]) -> DecodedValue {
         let Fitted::Category(category) = &self.fitted else {
-            return Reading::Missing;
+            return DecodedValue::Missing;
         };
         match category.read(dense, codes) {
-            MISSING => Reading::Missing,
-            UNKNOWN => Reading::Unknown,
+            MISSING => DecodedValue::Missing,
+            UNKNOWN => DecodedValue::Unknown,
             code => category
                 .names
                 .get((code - category::FIRST) as usize)
-                .map_or(Reading::Unknown, |name| Reading::Category(name.clone())),
+                .map_or(DecodedValue::Unknown, |name| {
+                    DecodedValue::Category(name.clone())
+                }),
         }
     }
 }
@@ -613,8 +615,8 @@ impl Encoder {
     /// What was read, from what was encoded: one cell per column.
     ///
     /// Exact but for the precision of an `f32`; a periodic number comes back within its first
-    /// period, a category without a place of its own as [`Reading::Unknown`].
-    pub fn read(&self, dense: &[f32], codes: &[u32]) -> Vec<(String, Reading)> {
+    /// period, a category without a place of its own as [`DecodedValue::Unknown`].
+    pub fn read(&self, dense: &[f32], codes: &[u32]) -> Vec<(String, DecodedValue)> {
         let cells = self.columns.iter().zip(self.spans());
         cells
             .map(|(column, span)| {
@@ -629,7 +631,8 @@ impl Encoder {
     /// What was read, from what was encoded: one cell per column as text, `None` where missing,
     /// `(unknown)` for a category without a place of its own.
     pub fn decode(&self, dense: &[f32], codes: &[u32]) -> Vec<(String, Option<String>)> {
-        let text = |reading: Reading| (reading != Reading::Missing).then(|| reading.to_string());
+        let text =
+            |reading: DecodedValue| (reading != DecodedValue::Missing).then(|| reading.to_string());
         self.read(dense, codes)
             .into_iter()
             .map(|(name, reading)| (name, text(reading)))

@@ -1,10 +1,14 @@
-//! The few words that every other module speaks: kinds of metadata and of targets, and the parts of a division.
+//! The few words that every other module speaks: kinds of metadata and of targets, and the splits of a data set.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
 
 /// What a metadata column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum MetadataKind {
     /// true/false, yes/no, 1/0.
     Boolean,
@@ -17,27 +21,34 @@ pub enum MetadataKind {
 }
 
 /// The four tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum TargetKind {
-    /// n points in pixels of the stored image; some may be missing.
-    Points,
+    /// n points in pixels of the stored image; some may be missing. Also read as `points`.
+    #[serde(alias = "points")]
+    Keypoints,
     /// One of several classes.
     Class,
-    /// Any number of several labels.
-    Classes,
-    /// One or several numbers.
-    Value,
+    /// Any number of several labels. Also read as `classes`.
+    #[serde(alias = "classes")]
+    Multilabel,
+    /// One or several numbers. Also read as `value`.
+    #[serde(alias = "value")]
+    Regression,
 }
 
-/// A part of a division.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Which rows a row is of.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// Learned from.
+#[strum(serialize_all = "lowercase")]
+pub enum Split {
+    /// Training set.
     Train,
-    /// Watched during training: early stopping, the best checkpoint.
+    /// Validation set: early stopping and model selection.
     Valid,
-    /// Never looked at in training.
+    /// Test set: set aside, never seen in training.
     Test,
 }

@@ -3,7 +3,7 @@
 //! Users want the crate `sidelight`, which re-exports every module of this one. It is a crate of its own so that
 //! the compiler keeps Burn out of it, and so that a change to a network does not compile it again.
 //!
-//! In reading order, in which a module uses only those before it: [`kind`] · [`error`] · [`random`] · [`digest`] ·
+//! In reading order, in which a module uses only those before it: [`kind`] · [`number`] · [`error`] · [`random`] · [`digest`] ·
 //! [`store`] · [`table`] · [`config`] · [`schema`] · [`mod@image`] · [`dataset`] · [`split`] · [`encode`] · [`task`] ·
 //! [`augment`] · [`loader`] · [`write`](mod@write) · [`demo`].
 
@@ -17,6 +17,7 @@ pub mod error;
 pub mod image;
 pub mod kind;
 pub mod loader;
+pub mod number;
 pub mod random;
 pub mod schema;
 pub mod split;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Augment, Hide};
+use crate::augment::{Augment, MetadataDropout};
 use crate::config::ResizeMethod;
 use crate::dataset::Dataset;
 use crate::encode::{EncodedMetadata, Encoder};
@@ -90,7 +90,7 @@ pub struct Source {
     /// Random changes; `None` when evaluating.
     pub augment: Option<Augment>,
     /// Metadata that is hidden at random; `None` when evaluating.
-    pub hide: Option<Hide>,
+    pub hide: Option<MetadataDropout>,
     /// Whether images are read at all; an arm of metadata alone does not.
     pub reads_image: bool,
     /// Where fitted images are kept; `None`: decoded each time.

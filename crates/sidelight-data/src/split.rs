@@ -1,8 +1,8 @@
 //! Divides rows into parts or folds, never splitting a group.
 //!
-//! Rows are dealt by stratum: a class, a set of labels, or a tenth of the value's range of ranks
+//! Rows are assigned by stratum: a class, a set of labels, or a tenth of the value's range of ranks
 //! (of the first column where there are several); points have one stratum. Rows without a target
-//! are a stratum of their own. Where rows are in groups, whole groups are dealt, the largest and
+//! are a stratum of their own. Where rows are in groups, whole groups are assigned, the largest and
 //! the ones with the rarest classes first, each to the part that is then nearest to its due.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::SplitConfig;
-use crate::dataset::{Dataset, Part, Targets};
-use crate::error::{Error, Result};
+use crate::dataset::{Dataset, Split, Targets};
+use crate::error::{Error, Result, setting};
 use crate::random::{for_purpose, shuffle};
 
 /// Strata of a value: tenths of its ranks.
@@ -19,7 +19,7 @@ const QUANTILES: usize = 10;
 
 /// Positions of the rows of each part, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Split {
+pub struct SplitRows {
     /// Learned from.
     pub train: Vec<usize>,
     /// Watched.
@@ -43,18 +43,18 @@ pub struct Split {
 /// - [`Error::EmptyPart`]: a part that would be empty.
 /// - [`Error::GroupInTwoParts`]: the split column divides a group.
 /// - [`Error::Setting`]: a validation share that is not in (0, 1).
-pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<Split> {
-    let Some(parts) = dataset.parts.as_ref().filter(|_| config.column.is_some()) else {
+pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
+    let Some(parts) = dataset.splits.as_ref().filter(|_| config.column.is_some()) else {
         let all: Vec<usize> = (0..dataset.len()).collect();
         let (train, valid) = carve(dataset, &all, config)?;
-        return Ok(Split {
+        return Ok(SplitRows {
             train,
             valid,
-            ..Split::default()
+            ..SplitRows::default()
         });
     };
     check_groups(dataset, parts)?;
-    let of = |wanted: Part| -> Vec<usize> {
+    let of = |wanted: Split| -> Vec<usize> {
         parts
             .iter()
             .enumerate()
@@ -62,10 +62,10 @@ pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<Split> {
             .map(|(row, _)| row)
             .collect()
     };
-    let mut split = Split {
-        train: of(Part::Train),
-        valid: of(Part::Valid),
-        test: of(Part::Test),
+    let mut split = SplitRows {
+        train: of(Split::Train),
+        valid: of(Split::Valid),
+        test: of(Split::Test),
         remarks: Vec::new(),
     };
     if split.train.is_empty() {
@@ -102,11 +102,11 @@ pub fn carve(
     config: &SplitConfig,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
     if !(config.valid > 0.0 && config.valid < 1.0) {
-        return Err(Error::Setting {
-            field: "data.split.valid".into(),
-            expected: "a share above 0 and below 1".into(),
-            found: config.valid.to_string(),
-        });
+        return Err(setting(
+            "data.split.valid",
+            "a share above 0 and below 1",
+            config.valid,
+        ));
     }
     let strata = if config.stratify {
         strata(dataset, rows)
@@ -115,7 +115,7 @@ pub fn carve(
     };
     let mut rng = for_purpose("split", config.seed);
     let plan = Plan::new(dataset, rows, &strata);
-    let part_of_unit = plan.deal(&[1.0 - config.valid, config.valid], &mut rng);
+    let part_of_unit = plan.assign(&[1.0 - config.valid, config.valid], &mut rng);
     let (mut train, mut valid) = (Vec::new(), Vec::new());
     for (&row, &unit) in rows.iter().zip(&plan.unit_of_row) {
         if part_of_unit[unit] == 0 {
@@ -146,11 +146,7 @@ pub fn carve(
 /// [`Error::TooManyFolds`]: fewer groups (or rows) than folds; [`Error::Setting`]: fewer than two folds.
 pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
     if n_folds < 2 {
-        return Err(Error::Setting {
-            field: "folds".into(),
-            expected: "at least 2".into(),
-            found: n_folds.to_string(),
-        });
+        return Err(setting("folds", "at least 2", n_folds));
     }
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let strata = strata(dataset, &rows);
@@ -163,7 +159,7 @@ pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
             unit: plan.unit,
         });
     }
-    let fold_of_unit = plan.deal(&vec![1.0 / n_folds as f64; n_folds], &mut rng);
+    let fold_of_unit = plan.assign(&vec![1.0 / n_folds as f64; n_folds], &mut rng);
     Ok(plan
         .unit_of_row
         .iter()
@@ -171,7 +167,7 @@ pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
         .collect())
 }
 
-/// What is dealt out: rows, or groups where there are groups.
+/// What is assigned: rows, or groups where there are groups.
 struct Plan {
     unit: &'static str,
     unit_of_row: Vec<usize>,
@@ -231,16 +227,16 @@ impl Plan {
     }
 
     /// The part of each unit, parts being as large as these shares as nearly as can be.
-    fn deal(&self, shares: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
+    fn assign(&self, shares: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
         if self.plain {
-            self.deal_rows(shares, rng)
+            self.assign_rows(shares, rng)
         } else {
-            self.deal_units(shares, rng)
+            self.assign_units(shares, rng)
         }
     }
 
     /// Deals rows stratum by stratum: every part gets its share of each to within one row.
-    fn deal_rows(&self, shares: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
+    fn assign_rows(&self, shares: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
         let mut members: Vec<Vec<usize>> = vec![Vec::new(); self.totals.len()];
         for (idx, unit) in self.units.iter().enumerate() {
             members[unit.strata[0].0].push(idx);
@@ -268,7 +264,7 @@ impl Plan {
     ///
     /// The idea of scikit-learn's `StratifiedGroupKFold` and of Sechidis, Tsoumakas & Vlahavas 2011,
     /// "On the stratification of multi-label data" (rarest labels first), joined.
-    fn deal_units(&self, shares: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
+    fn assign_units(&self, shares: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
         let n_rows: f64 = self.units.iter().map(|unit| unit.n_rows).sum();
         let hardness = |idx: usize| {
             let unit = &self.units[idx];
@@ -281,26 +277,26 @@ impl Plan {
         let mut order: Vec<usize> = (0..self.units.len()).collect();
         shuffle(&mut order, rng);
         order.sort_by(|&a, &b| hardness(b).total_cmp(&hardness(a)));
-        let mut dealt = Dealt::new(shares.len(), self);
+        let mut assigned = Assigned::new(shares.len(), self);
         let mut part_of = vec![0; self.units.len()];
         for idx in order {
             let unit = &self.units[idx];
-            let cost = |part: usize| dealt.cost(part, unit, shares[part], &self.totals, n_rows);
+            let cost = |part: usize| assigned.cost(part, unit, shares[part], &self.totals, n_rows);
             // The first of equals: units were shuffled, so no part is favoured for what it holds.
             let part = (0..shares.len())
                 .min_by(|&a, &b| cost(a).total_cmp(&cost(b)))
                 .unwrap_or(0);
-            dealt.add(part, unit, 1.0);
+            assigned.add(part, unit, 1.0);
             part_of[idx] = part;
         }
-        self.repair(&mut part_of, &mut dealt);
+        self.repair(&mut part_of, &mut assigned);
         part_of
     }
 
     /// Gives a stratum that is absent from a part, though several units hold it, a unit there:
     /// the smallest one whose leaving takes no stratum away from its own part. Also fills empty parts.
-    fn repair(&self, part_of: &mut [usize], dealt: &mut Dealt) {
-        let n_parts = dealt.rows.len();
+    fn repair(&self, part_of: &mut [usize], assigned: &mut Assigned) {
+        let n_parts = assigned.rows.len();
         let mut holders: Vec<Vec<usize>> = vec![Vec::new(); self.totals.len()];
         for (idx, unit) in self.units.iter().enumerate() {
             for &(stratum, _) in &unit.strata {
@@ -314,7 +310,7 @@ impl Plan {
                 .map(Some)
                 .chain([None]);
             for stratum in absent.collect::<Vec<_>>() {
-                let present = stratum.map_or(dealt.rows[part], |s| dealt.strata[part][s]);
+                let present = stratum.map_or(assigned.rows[part], |s| assigned.strata[part][s]);
                 if present > 0.0 {
                     continue;
                 }
@@ -322,11 +318,10 @@ impl Plan {
                 let can_leave = |idx: usize| {
                     let (unit, from) = (&self.units[idx], part_of[idx]);
                     from != part
-                        && dealt.rows[from] > unit.n_rows
-                        && unit
-                            .strata
-                            .iter()
-                            .all(|&(s, n)| dealt.strata[from][s] > n || holders[s].len() < n_parts)
+                        && assigned.rows[from] > unit.n_rows
+                        && unit.strata.iter().all(|&(s, n)| {
+                            assigned.strata[from][s] > n || holders[s].len() < n_parts
+                        })
                 };
                 let smallest = candidates
                     .iter()
@@ -334,8 +329,8 @@ impl Plan {
                     .filter(|&idx| can_leave(idx))
                     .min_by(|&a, &b| self.units[a].n_rows.total_cmp(&self.units[b].n_rows));
                 if let Some(idx) = smallest {
-                    dealt.add(part_of[idx], &self.units[idx], -1.0);
-                    dealt.add(part, &self.units[idx], 1.0);
+                    assigned.add(part_of[idx], &self.units[idx], -1.0);
+                    assigned.add(part, &self.units[idx], 1.0);
                     part_of[idx] = part;
                 }
             }
@@ -344,12 +339,12 @@ impl Plan {
 }
 
 /// What each part holds so far.
-struct Dealt {
+struct Assigned {
     rows: Vec<f64>,
     strata: Vec<Vec<f64>>,
 }
 
-impl Dealt {
+impl Assigned {
     fn new(n_parts: usize, plan: &Plan) -> Self {
         Self {
             rows: vec![0.0; n_parts],
@@ -423,14 +418,14 @@ fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
         return vec![vec![0]; rows.len()];
     };
     match targets {
-        Targets::Points { .. } => vec![vec![0]; rows.len()],
+        Targets::Keypoints { .. } => vec![vec![0]; rows.len()],
         Targets::Class { names, index } => {
             let without = names.len();
             rows.iter()
                 .map(|&row| vec![index[row].map_or(without, |class| class as usize)])
                 .collect()
         }
-        Targets::Classes { names, present } => {
+        Targets::Multilabel { names, present } => {
             let without = names.len();
             let labels = |row: &usize| {
                 let cells = &present[row * names.len()..(row + 1) * names.len()];
@@ -441,7 +436,7 @@ fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
             };
             rows.iter().map(labels).collect()
         }
-        Targets::Value { names, values } => {
+        Targets::Regression { names, values } => {
             let value = |row: usize| values[row * names.len()];
             let mut order: Vec<usize> = (0..rows.len())
                 .filter(|&i| value(rows[i]).is_finite())
@@ -458,7 +453,7 @@ fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
     }
 }
 
-fn check_groups(dataset: &Dataset, parts: &[Part]) -> Result<()> {
+fn check_groups(dataset: &Dataset, parts: &[Split]) -> Result<()> {
     let Some(groups) = &dataset.groups else {
         return Ok(());
     };
@@ -507,7 +502,7 @@ mod tests {
             },
             targets: Some(targets),
             groups,
-            parts: None,
+            splits: None,
             remarks: vec![],
         }
     }
@@ -569,7 +564,7 @@ mod tests {
     #[test]
     fn a_value_is_stratified_by_its_ranks() {
         let values: Vec<f64> = (0..100).map(|row| f64::from(row).exp()).collect();
-        let targets = Targets::Value {
+        let targets = Targets::Regression {
             names: vec!["y".into()],
             values,
         };
@@ -593,7 +588,7 @@ mod tests {
             .collect();
         let names = ["often", "rare", "twice"].map(String::from).to_vec();
         let data = dataset(
-            Targets::Classes {
+            Targets::Multilabel {
                 names,
                 present: present.clone(),
             },
@@ -645,9 +640,9 @@ mod tests {
     #[test]
     fn a_column_with_train_and_test_keeps_test_apart() {
         let mut data = dataset(classes(&[0; 20]), None, 20);
-        data.parts = Some(
+        data.splits = Some(
             (0..20)
-                .map(|row| if row < 15 { Part::Train } else { Part::Test })
+                .map(|row| if row < 15 { Split::Train } else { Split::Test })
                 .collect(),
         );
         let config = SplitConfig {
@@ -671,7 +666,7 @@ mod tests {
     #[test]
     fn a_group_in_two_parts_names_both_rows() {
         let mut data = dataset(classes(&[0; 3]), Some(vec![0, 1, 0]), 3);
-        data.parts = Some(vec![Part::Train, Part::Valid, Part::Test]);
+        data.splits = Some(vec![Split::Train, Split::Valid, Split::Test]);
         let config = SplitConfig {
             column: Some("split".into()),
             ..SplitConfig::default()
@@ -679,7 +674,7 @@ mod tests {
         let error = split(&data, &config).expect_err("group 0 is divided");
         assert_eq!(
             error.to_string(),
-            "table.csv, row 1 is in the Train part and row 3, of the same group, in the Test part"
+            "table.csv: rows 1 and 3 belong to the same group, but are in different splits (train and test)"
         );
     }
 

@@ -38,7 +38,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::error::{Error, ObjectFault, Result};
+use crate::error::{Error, ObjectFault, Result, cannot_read, cannot_write};
 use ahead::Ahead;
 use cache::{Cache, Version};
 use connect::Connector;
@@ -236,10 +236,7 @@ impl Store {
             .worker_threads(1)
             .enable_time()
             .build()
-            .map_err(|source| Error::Read {
-                path: options.cache.clone(),
-                source,
-            })?;
+            .map_err(cannot_read(&options.cache))?;
         Ok(Arc::new(Self {
             options,
             runtime,
@@ -433,7 +430,7 @@ impl Object {
                 max_bytes: self.store.options.max_bytes,
             });
         }
-        let _ = self.version.set(Version::of(head));
+        let _ = self.version.set(Version::from_meta(head));
         Ok(())
     }
 
@@ -481,7 +478,7 @@ impl Object {
             };
             let received = self.store.runtime.block_on(async {
                 let answer = self.bucket.get_opts(&self.location, options).await?;
-                let found = Version::of(&answer.meta);
+                let found = Version::from_meta(&answer.meta);
                 Ok::<_, object_store::Error>((found, answer.bytes().await?))
             });
             let (found, bytes) = received.map_err(|error| fault(address, &error))?;
@@ -492,10 +489,8 @@ impl Object {
                 let reason = format!("{} bytes came, not {}", bytes.len(), end - start);
                 return Err(broken(ObjectFault::Other, &reason));
             }
-            out.write_all(&bytes).map_err(|source| Error::Write {
-                path: self.store.cache.path(address),
-                source,
-            })?;
+            out.write_all(&bytes)
+                .map_err(cannot_write(&self.store.cache.path(address)))?;
             start = end;
         }
         Ok(())

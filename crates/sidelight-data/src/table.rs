@@ -22,7 +22,7 @@ mod tests;
 mod webdataset;
 
 use accumulate::Accumulator;
-use pieces::Reading;
+use pieces::OnBadRow;
 
 pub use pieces::{BadRow, MAX_ROW_BYTES, Piece, Pieces, Take};
 pub use webdataset::{Member, Sample};
@@ -151,7 +151,7 @@ impl Table {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Self> {
-        Ok(Self::all_of(path, &RemoteConfig::default(), Reading::Whole)?.table)
+        Ok(Self::all_of(path, &RemoteConfig::default(), OnBadRow::Whole)?.table)
     }
 
     /// As [`Table::read`]; tar archives may also be addresses in an object store or on an HTTP server.
@@ -160,7 +160,7 @@ impl Table {
     ///
     /// As [`Table::read`]; those of [`Store::shards`](crate::store::Store::shards).
     pub fn read_with(path: &Path, remote: &RemoteConfig) -> Result<Self> {
-        Ok(Self::all_of(path, remote, Reading::Whole)?.table)
+        Ok(Self::all_of(path, remote, OnBadRow::Whole)?.table)
     }
 
     /// As [`Table::read_with`], but a row that cannot be read is noted and keeps its place without cells. Of an archive that
@@ -170,17 +170,17 @@ impl Table {
     ///
     /// As [`Pieces::next`].
     pub fn read_with_gaps(path: &Path, remote: &RemoteConfig) -> Result<Piece> {
-        Self::all_of(path, remote, Reading::WholeWithGaps)
+        Self::all_of(path, remote, OnBadRow::WholeWithGaps)
     }
 
-    fn all_of(path: &Path, remote: &RemoteConfig, reading: Reading) -> Result<Piece> {
+    fn all_of(path: &Path, remote: &RemoteConfig, on_bad_row: OnBadRow) -> Result<Piece> {
         if path.is_dir() && webdataset::archives(path, remote)?.is_none() {
             let table = folder::read(path)?;
             let bad = Vec::new();
             return Ok(Piece { table, bad });
         }
         let mut rows = pieces::open(path, remote)?;
-        let piece = rows.take(0, Take::ALL, reading)?;
+        let piece = rows.take(0, Take::ALL, on_bad_row)?;
         let table = &piece.table;
         if table.n_rows == 0 || table.columns.is_empty() {
             return Err(Error::EmptyTable {

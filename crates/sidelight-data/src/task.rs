@@ -1,4 +1,6 @@
 //! From targets to what the network learns, and from what it puts out to predictions in the target's own unit.
+//!
+//! There are four kinds of task, each a file: [`keypoints`], [`class`], [`multilabel`], [`regression`].
 
 use std::collections::BTreeMap;
 
@@ -6,17 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Normalizer, TargetConfig, TargetKind, TargetScale};
 use crate::dataset::{Dataset, Targets};
-use crate::encode::category::{codes_of, natural_order};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 
-mod mean;
+mod class;
+mod keypoints;
+mod multilabel;
+mod regression;
 
 /// A task, fitted on training rows: class names, scale of values; stored in the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
-    /// n points.
-    Points {
+    /// n keypoints.
+    #[serde(alias = "points")]
+    Keypoints {
         /// Columns, x and y of each point in turn.
         columns: Vec<String>,
         /// Pairs that swap under a flip.
@@ -34,7 +39,8 @@ pub enum Task {
         counts: Vec<usize>,
     },
     /// Any number of labels.
-    Classes {
+    #[serde(alias = "classes")]
+    Multilabel {
         /// Labels, in the order of the logits.
         names: Vec<String>,
         /// Training rows with each label.
@@ -43,7 +49,8 @@ pub enum Task {
         known: Vec<usize>,
     },
     /// Numbers.
-    Value {
+    #[serde(alias = "value")]
+    Regression {
         /// The columns.
         columns: Vec<String>,
         /// Linear or logarithmic.
@@ -62,7 +69,8 @@ pub enum Task {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Prediction {
     /// Pixels of the image as stored.
-    Points {
+    #[serde(alias = "points")]
+    Keypoints {
         /// One `[x, y]` a point.
         xy: Vec<[f32; 2]>,
     },
@@ -72,19 +80,72 @@ pub enum Prediction {
         probabilities: Vec<f32>,
     },
     /// Probabilities, each in [0, 1].
-    Classes {
+    #[serde(alias = "classes")]
+    Multilabel {
         /// One a label.
         probabilities: Vec<f32>,
     },
     /// Numbers in their own unit.
-    Value {
+    #[serde(alias = "value")]
+    Regression {
         /// One a column.
         values: Vec<f64>,
     },
 }
 
+impl Prediction {
+    /// Which kind of task it is of.
+    pub fn kind(&self) -> TargetKind {
+        match self {
+            Self::Keypoints { .. } => TargetKind::Keypoints,
+            Self::Class { .. } => TargetKind::Class,
+            Self::Multilabel { .. } => TargetKind::Multilabel,
+            Self::Regression { .. } => TargetKind::Regression,
+        }
+    }
+
+    /// Probabilities of classes or labels; empty for other kinds.
+    pub fn probabilities(&self) -> &[f32] {
+        match self {
+            Self::Class { probabilities } | Self::Multilabel { probabilities } => probabilities,
+            Self::Keypoints { .. } | Self::Regression { .. } => &[],
+        }
+    }
+
+    /// Its numbers, as many as the network has outputs: probabilities, values, x and y of each point in turn.
+    pub fn numbers(&self) -> Vec<f64> {
+        let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect();
+        match self {
+            Self::Keypoints { xy } => wide(xy.as_flattened()),
+            Self::Class { probabilities } | Self::Multilabel { probabilities } => {
+                wide(probabilities)
+            }
+            Self::Regression { values } => values.clone(),
+        }
+    }
+
+    /// The prediction of which [`numbers`](Self::numbers) are these.
+    pub fn from_numbers(kind: TargetKind, numbers: &[f64]) -> Self {
+        let narrow: Vec<f32> = numbers.iter().map(|&value| value as f32).collect();
+        match kind {
+            TargetKind::Keypoints => Self::Keypoints {
+                xy: narrow.as_chunks::<2>().0.to_vec(),
+            },
+            TargetKind::Class => Self::Class {
+                probabilities: narrow,
+            },
+            TargetKind::Multilabel => Self::Multilabel {
+                probabilities: narrow,
+            },
+            TargetKind::Regression => Self::Regression {
+                values: numbers.to_vec(),
+            },
+        }
+    }
+}
+
 /// The most probable class, the first of equals; `None` of no probability.
-pub fn likeliest(probabilities: &[f32]) -> Option<usize> {
+pub fn argmax(probabilities: &[f32]) -> Option<usize> {
     let order = |&a: &usize, &b: &usize| {
         let by_size = probabilities[a].total_cmp(&probabilities[b]);
         by_size.then(b.cmp(&a))
@@ -109,71 +170,60 @@ impl Task {
             expected: config.kind,
             found: dataset.kind(),
         };
-        let targets = dataset.targets.as_ref().ok_or_else(wrong_kind)?;
-        match (config.kind, targets) {
-            (TargetKind::Points, Targets::Points { n_points, xy }) => {
-                let known = |&row: &usize| is_known(&xy[row * n_points..(row + 1) * n_points]);
-                if !rows.iter().any(known) {
-                    let column = config.names().join(", ");
-                    return Err(Error::NoTargetValues {
-                        column,
-                        n_rows: rows.len(),
-                    });
-                }
-                fit_points(config, *n_points)
+        match dataset.targets.as_ref().ok_or_else(wrong_kind)? {
+            targets if targets.kind() != config.kind => Err(wrong_kind()),
+            Targets::Keypoints { n_points, xy } => keypoints::fit(config, *n_points, xy, rows),
+            Targets::Class { names, index } => class::fit(config, names, index, rows),
+            Targets::Multilabel { names, present } => multilabel::fit(config, names, present, rows),
+            Targets::Regression { names, values } => {
+                regression::fit(dataset, config.scale, names, values, rows)
             }
-            (TargetKind::Class, Targets::Class { names, index }) => {
-                let mut counts = vec![0; names.len()];
-                rows.iter()
-                    .filter_map(|&row| index[row])
-                    .for_each(|class| counts[class as usize] += 1);
-                let mut found: Vec<(String, usize)> = names
-                    .iter()
-                    .cloned()
-                    .zip(counts)
-                    .filter(|(_, count)| *count > 0)
-                    .collect();
-                found.sort_by(|a, b| natural_order(&a.0, &b.0));
-                let (names, counts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-                let column = config.names().join(", ");
-                if names.len() < 2 {
-                    return Err(Error::TooFewClasses {
-                        column,
-                        n_rows: rows.len(),
-                        names,
-                    });
-                }
-                Ok(Self::Class {
-                    column,
-                    names,
-                    counts,
-                })
-            }
-            (TargetKind::Classes, Targets::Classes { names, present }) => {
-                fit_classes(config, names, present, rows)
-            }
-            (TargetKind::Value, Targets::Value { names, values }) => {
-                fit_values(dataset, config.scale, names, values, rows)
-            }
-            _ => Err(wrong_kind()),
         }
     }
 
-    /// Which of the four tasks.
+    /// Which of the four kinds.
     pub fn kind(&self) -> TargetKind {
         match self {
-            Self::Points { .. } => TargetKind::Points,
+            Self::Keypoints { .. } => TargetKind::Keypoints,
             Self::Class { .. } => TargetKind::Class,
-            Self::Classes { .. } => TargetKind::Classes,
-            Self::Value { .. } => TargetKind::Value,
+            Self::Multilabel { .. } => TargetKind::Multilabel,
+            Self::Regression { .. } => TargetKind::Regression,
         }
     }
 
-    /// Names of the classes, labels or columns; `x` and `y` columns for points.
+    /// Names of the network's outputs: classes, labels or columns; `x` and `y` columns of keypoints.
     pub fn names(&self) -> &[String] {
         match self {
-            Self::Points { columns, .. } | Self::Value { columns, .. } => columns,
-            Self::Class { names, .. } | Self::Classes { names, .. } => names,
+            Self::Keypoints { columns, .. } | Self::Regression { columns, .. } => columns,
+            Self::Class { names, .. } | Self::Multilabel { names, .. } => names,
+        }
+    }
+
+    /// Names of the target's columns in a table: of classes the one column, else as [`names`](Self::names).
+    pub fn target_names(&self) -> &[String] {
+        match self {
+            Self::Class { column, .. } => std::slice::from_ref(column),
+            _ => self.names(),
+        }
+    }
+
+    /// What the task consists of, and is scored by one by one: `point`, `class`, `label` or `column`.
+    pub fn part(&self) -> &'static str {
+        match self {
+            Self::Keypoints { .. } => "point",
+            Self::Class { .. } => "class",
+            Self::Multilabel { .. } => "label",
+            Self::Regression { .. } => "column",
+        }
+    }
+
+    /// Names of the parts: classes, labels, columns; `point 0` … for keypoints.
+    pub fn part_names(&self) -> Vec<String> {
+        match self {
+            Self::Keypoints { columns, .. } => (0..columns.len() / 2)
+                .map(|point| format!("point {point}"))
+                .collect(),
+            _ => self.names().to_vec(),
         }
     }
 
@@ -184,10 +234,7 @@ impl Task {
 
     /// Width of an encoded target: 1 for `class` (its index), else `n_outputs`.
     pub fn d_target(&self) -> usize {
-        match self {
-            Self::Class { .. } => 1,
-            _ => self.n_outputs(),
-        }
+        self.target_names().len()
     }
 
     /// The target of a row as the loss wants it, and a mask (0: missing, counts for nothing); both `d_target` wide.
@@ -198,54 +245,36 @@ impl Task {
     pub fn encode(&self, targets: &Targets, row: usize) -> (Vec<f32>, Vec<f32>) {
         let width = self.d_target();
         let cells: Vec<Option<f32>> = match (self, targets) {
-            (Self::Points { .. }, Targets::Points { n_points, xy }) => {
-                let points = &xy[row * n_points..(row + 1) * n_points];
-                // A point with one coordinate is no point.
-                let both = points
-                    .iter()
-                    .map(|[x, y]| (x.is_finite() && y.is_finite()).then_some([*x, *y]));
-                both.flat_map(|point| [point.map(|p| p[0]), point.map(|p| p[1])])
-                    .collect()
+            (Self::Keypoints { .. }, Targets::Keypoints { n_points, xy }) => {
+                keypoints::encode(&xy[row * n_points..(row + 1) * n_points])
             }
             (
                 Self::Class { names, .. },
                 Targets::Class {
-                    names: theirs,
+                    names: found,
                     index,
                 },
             ) => {
-                let class = index[row].and_then(|class| position(names, theirs, class as usize));
-                vec![class.map(|class| class as f32)]
+                vec![class::encode(names, found, index[row])]
             }
             (
-                Self::Classes { names, .. },
-                Targets::Classes {
-                    names: theirs,
+                Self::Multilabel { names, .. },
+                Targets::Multilabel {
+                    names: found,
                     present,
                 },
             ) => {
-                let cells = &present[row * theirs.len()..(row + 1) * theirs.len()];
-                let label = |(i, name): (usize, &String)| label_cell(i, name, theirs, cells);
-                names
-                    .iter()
-                    .enumerate()
-                    .map(label)
-                    .map(|cell| cell.map(f32::from))
-                    .collect()
+                let cells = &present[row * found.len()..(row + 1) * found.len()];
+                multilabel::encode(names, found, cells)
             }
             (
-                Self::Value {
+                Self::Regression {
                     scale, mean, sd, ..
                 },
-                Targets::Value { names, values },
+                Targets::Regression { names, values },
             ) => {
                 let values = &values[row * names.len()..(row + 1) * names.len()];
-                let standardized = values.iter().zip(mean.iter().zip(sd));
-                let cell = |(&value, (mean, sd)): (&f64, (&f64, &f64))| {
-                    let scaled = forward(*scale, value);
-                    scaled.is_finite().then_some(((scaled - mean) / sd) as f32)
-                };
-                standardized.map(cell).collect()
+                regression::encode(*scale, mean, sd, values)
             }
             _ => vec![None; width],
         };
@@ -261,32 +290,20 @@ impl Task {
     /// A row's network output (logits; points in [-1, 1] already mapped back to pixels by the caller) as a prediction.
     pub fn decode(&self, output: &[f32]) -> Prediction {
         match self {
-            Self::Points { .. } => Prediction::Points {
-                xy: output.chunks_exact(2).map(|xy| [xy[0], xy[1]]).collect(),
+            Self::Keypoints { .. } => Prediction::Keypoints {
+                xy: output.as_chunks::<2>().0.to_vec(),
             },
             Self::Class { .. } => Prediction::Class {
                 probabilities: softmax(output),
             },
-            Self::Classes { .. } => {
-                let sigmoid = |&logit: &f32| (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32;
-                Prediction::Classes {
-                    probabilities: output.iter().map(sigmoid).collect(),
-                }
-            }
-            Self::Value {
+            Self::Multilabel { .. } => Prediction::Multilabel {
+                probabilities: multilabel::sigmoid(output),
+            },
+            Self::Regression {
                 scale, mean, sd, ..
-            } => {
-                let own_unit = |(&z, (mean, sd)): (&f32, (&f64, &f64))| {
-                    backward(*scale, f64::from(z) * sd + mean)
-                };
-                Prediction::Value {
-                    values: output
-                        .iter()
-                        .zip(mean.iter().zip(sd))
-                        .map(own_unit)
-                        .collect(),
-                }
-            }
+            } => Prediction::Regression {
+                values: regression::decode(*scale, mean, sd, output),
+            },
         }
     }
 
@@ -314,8 +331,8 @@ impl Task {
                     probabilities: adopted.into_iter().map(share).collect(),
                 }
             }
-            Prediction::Classes { probabilities } if self.names() != from.names() => {
-                Prediction::Classes {
+            Prediction::Multilabel { probabilities } if self.names() != from.names() => {
+                Prediction::Multilabel {
                     probabilities: by_name(probabilities),
                 }
             }
@@ -325,43 +342,56 @@ impl Task {
 
     /// Classes (or labels) in these targets that training did not have, and in how many of these rows.
     pub fn unseen(&self, targets: &Targets, rows: &[usize]) -> BTreeMap<String, usize> {
-        let mut unseen = BTreeMap::new();
-        let mut count = |name: &String| *unseen.entry(name.clone()).or_default() += 1;
         match (self, targets) {
             (
                 Self::Class { names, .. },
                 Targets::Class {
-                    names: theirs,
+                    names: found,
                     index,
                 },
-            ) => {
-                let own = codes_of(names, theirs.iter().map(String::as_str));
-                let classes = rows
-                    .iter()
-                    .filter_map(|&row| index[row])
-                    .map(|class| class as usize);
-                classes
-                    .filter(|&class| own[class].is_none())
-                    .for_each(|class| count(&theirs[class]));
-            }
+            ) => class::unseen(names, found, index, rows),
             (
-                Self::Classes { names, .. },
-                Targets::Classes {
-                    names: theirs,
+                Self::Multilabel { names, .. },
+                Targets::Multilabel {
+                    names: found,
                     present,
                 },
-            ) => {
-                let own = codes_of(names, theirs.iter().map(String::as_str));
-                for &row in rows {
-                    let cells = &present[row * theirs.len()..(row + 1) * theirs.len()];
-                    let new =
-                        (0..theirs.len()).filter(|&i| cells[i] == Some(true) && own[i].is_none());
-                    new.for_each(|i| count(&theirs[i]));
-                }
-            }
-            _ => {}
+            ) => multilabel::unseen(names, found, present, rows),
+            _ => BTreeMap::new(),
         }
-        unseen
+    }
+
+    /// What a prediction for a mirrored image says of the image itself, its points mapped back already: those of a
+    /// symmetric pair swap, for in a mirrored image the left one is where the right one was.
+    #[must_use]
+    pub fn unmirrored(&self, mut prediction: Prediction) -> Prediction {
+        if let (Self::Keypoints { symmetric, .. }, Prediction::Keypoints { xy }) =
+            (self, &mut prediction)
+        {
+            for &[first, second] in symmetric {
+                xy.swap(first, second);
+            }
+        }
+        prediction
+    }
+
+    /// The mean of predictions of this task, of an image that was looked at more than once: of probabilities, of points
+    /// in pixels, of values on the scale that they are learned on (their logarithms, on a log scale). `None` of none.
+    pub fn mean(&self, predictions: &[Prediction]) -> Option<Prediction> {
+        let scale = match self {
+            Self::Regression { scale, .. } => *scale,
+            _ => TargetScale::Linear,
+        };
+        let all: Vec<Vec<f64>> = predictions.iter().map(Prediction::numbers).collect();
+        let mean = |at: usize| {
+            let sum: f64 = all
+                .iter()
+                .map(|numbers| regression::forward(scale, numbers[at]))
+                .sum();
+            regression::backward(scale, sum / all.len() as f64)
+        };
+        let numbers: Vec<f64> = (0..all.first()?.len()).map(mean).collect();
+        Some(Prediction::from_numbers(self.kind(), &numbers))
     }
 }
 
@@ -377,168 +407,6 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
         .into_iter()
         .map(|power| (power / total) as f32)
         .collect()
-}
-
-fn fit_points(config: &TargetConfig, n_points: usize) -> Result<Task> {
-    let normalizer = config.normalizer.unwrap_or(Normalizer::Diagonal);
-    let check = |field: &str, pair: [usize; 2]| {
-        let wrong = |found: String, expected: String| {
-            Err(Error::Setting {
-                field: field.into(),
-                expected,
-                found,
-            })
-        };
-        match pair.iter().find(|point| **point >= n_points) {
-            Some(point) => wrong(
-                point.to_string(),
-                format!("point numbers from 0 to {}", n_points - 1),
-            ),
-            None if pair[0] == pair[1] => wrong(format!("{pair:?}"), "two different points".into()),
-            None => Ok(()),
-        }
-    };
-    for pair in &config.symmetric {
-        check("target.symmetric", *pair)?;
-    }
-    if let Normalizer::Between(pair) = normalizer {
-        check("target.normalizer", pair)?;
-    }
-    Ok(Task::Points {
-        columns: config.names(),
-        symmetric: config.symmetric.clone(),
-        normalizer,
-    })
-}
-
-fn fit_classes(
-    config: &TargetConfig,
-    names: &[String],
-    present: &[Option<bool>],
-    rows: &[usize],
-) -> Result<Task> {
-    let cells = |label: usize| {
-        rows.iter()
-            .map(move |&row| present[row * names.len() + label])
-    };
-    let mut found: Vec<(String, usize, usize)> = names
-        .iter()
-        .enumerate()
-        .map(|(label, name)| {
-            let with = cells(label).filter(|cell| *cell == Some(true)).count();
-            (name.clone(), with, cells(label).flatten().count())
-        })
-        .filter(|(_, with, _)| *with > 0)
-        .collect();
-    // Columns keep the person's order; labels found in cells are sorted.
-    if config.columns.is_empty() {
-        found.sort_by(|a, b| natural_order(&a.0, &b.0));
-    }
-    if found.is_empty() {
-        let column = config.names().join(", ");
-        return Err(Error::TooFewClasses {
-            column,
-            n_rows: rows.len(),
-            names: vec![],
-        });
-    }
-    Ok(Task::Classes {
-        names: found.iter().map(|label| label.0.clone()).collect(),
-        counts: found.iter().map(|label| label.1).collect(),
-        known: found.iter().map(|label| label.2).collect(),
-    })
-}
-
-fn fit_values(
-    dataset: &Dataset,
-    scale: TargetScale,
-    names: &[String],
-    values: &[f64],
-    rows: &[usize],
-) -> Result<Task> {
-    let (mut mean, mut sd, mut range) = (Vec::new(), Vec::new(), Vec::new());
-    for (column_idx, name) in names.iter().enumerate() {
-        let mut known = Vec::new();
-        for &row in rows {
-            let value = values[row * names.len() + column_idx];
-            if scale == TargetScale::Log && value <= 0.0 {
-                let at = Place::file(&dataset.path)
-                    .with_row(dataset.rows[row] + 1)
-                    .with_column(name);
-                return Err(Error::LogOfTarget { at, found: value });
-            }
-            known.extend(Some(value).filter(|value| value.is_finite()));
-        }
-        if known.is_empty() {
-            return Err(Error::NoTargetValues {
-                column: name.clone(),
-                n_rows: rows.len(),
-            });
-        }
-        let bounds = known
-            .iter()
-            .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], &x| {
-                [low.min(x), high.max(x)]
-            });
-        let scaled: Vec<f64> = known.iter().map(|&value| forward(scale, value)).collect();
-        let (column_mean, column_sd) = crate::encode::number::mean_and_sd(&scaled);
-        mean.push(column_mean);
-        sd.push(if column_sd > 0.0 { column_sd } else { 1.0 });
-        range.push(bounds);
-    }
-    Ok(Task::Value {
-        columns: names.to_vec(),
-        scale,
-        mean,
-        sd,
-        range,
-    })
-}
-
-fn is_known(points: &[[f32; 2]]) -> bool {
-    points.iter().any(|[x, y]| x.is_finite() && y.is_finite())
-}
-
-/// The place of class `idx` of `theirs` among `names`. Mostly both are the same list.
-fn position(names: &[String], theirs: &[String], idx: usize) -> Option<usize> {
-    let name = theirs.get(idx)?;
-    if names.get(idx) == Some(name) {
-        return Some(idx);
-    }
-    names
-        .iter()
-        .position(|own| own == name)
-        .or_else(|| codes_of(names, [name.as_str()].into_iter())[0])
-}
-
-/// Whether a row has a label. A label that their table never mentions is absent from every row
-/// of which anything is known (a cell that lists labels lists all of them).
-fn label_cell(i: usize, name: &String, theirs: &[String], cells: &[Option<bool>]) -> Option<bool> {
-    let place = if theirs.get(i) == Some(name) {
-        Some(i)
-    } else {
-        theirs.iter().position(|other| other == name)
-    };
-    match place {
-        Some(place) => cells[place],
-        None => cells.iter().any(Option::is_some).then_some(false),
-    }
-}
-
-fn forward(scale: TargetScale, value: f64) -> f64 {
-    match scale {
-        TargetScale::Linear => value,
-        // Of a value at or below 0 outside training there is no logarithm: NaN, and masked.
-        TargetScale::Log if value > 0.0 => value.ln(),
-        TargetScale::Log => f64::NAN,
-    }
-}
-
-fn backward(scale: TargetScale, scaled: f64) -> f64 {
-    match scale {
-        TargetScale::Linear => scaled,
-        TargetScale::Log => scaled.exp().min(f64::MAX),
-    }
 }
 
 #[cfg(test)]
@@ -557,7 +425,7 @@ mod tests {
             },
             targets: Some(targets),
             groups: None,
-            parts: None,
+            splits: None,
             remarks: vec![],
         }
     }
@@ -665,7 +533,7 @@ mod tests {
             Task::fit(&data, &config(TargetKind::Class, &["k"]), &[0, 1]).expect_err("one class");
         assert_eq!(
             error.to_string(),
-            "target `k`: expected two classes or more in 2 training rows, found a"
+            "target `k`: expected at least two classes in 2 training rows, found a"
         );
     }
 
@@ -673,7 +541,7 @@ mod tests {
     fn values_are_standardised_on_their_scale_and_come_back_in_their_unit() {
         let values = vec![1.0, 10.0, 100.0, f64::NAN];
         let data = dataset(
-            Targets::Value {
+            Targets::Regression {
                 names: vec!["price".into()],
                 values,
             },
@@ -681,24 +549,24 @@ mod tests {
         );
         let config = TargetConfig {
             scale: TargetScale::Log,
-            ..config(TargetKind::Value, &["price"])
+            ..config(TargetKind::Regression, &["price"])
         };
         let task = Task::fit(&data, &config, &[0, 1, 2, 3]).expect("fits");
         let targets = data.targets.as_ref().expect("has targets");
         let (z, mask) = task.encode(targets, 2);
         assert!((z[0] - 1.5f32.sqrt()).abs() < 1e-6 && mask == [1.0]);
         assert_eq!(task.encode(targets, 3), (vec![0.0], vec![0.0]));
-        let Prediction::Value { values } = task.decode(&z) else {
+        let Prediction::Regression { values } = task.decode(&z) else {
             panic!("a value")
         };
         assert!((values[0] - 100.0).abs() < 1e-4);
-        assert!(matches!(task, Task::Value { range, .. } if range == [[1.0, 100.0]]));
+        assert!(matches!(task, Task::Regression { range, .. } if range == [[1.0, 100.0]]));
     }
 
     #[test]
     fn the_logarithm_of_zero_is_refused_with_its_place() {
         let data = dataset(
-            Targets::Value {
+            Targets::Regression {
                 names: vec!["price".into()],
                 values: vec![1.0, 0.0],
             },
@@ -706,7 +574,7 @@ mod tests {
         );
         let config = TargetConfig {
             scale: TargetScale::Log,
-            ..config(TargetKind::Value, &["price"])
+            ..config(TargetKind::Regression, &["price"])
         };
         let error = Task::fit(&data, &config, &[0, 1]).expect_err("0 has no logarithm");
         assert_eq!(
@@ -719,28 +587,32 @@ mod tests {
     #[test]
     fn a_constant_value_is_learned_as_zero() {
         let data = dataset(
-            Targets::Value {
+            Targets::Regression {
                 names: vec!["y".into()],
                 values: vec![7.3; 3],
             },
             3,
         );
-        let task = Task::fit(&data, &config(TargetKind::Value, &["y"]), &[0, 1, 2]).expect("fits");
+        let task =
+            Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0, 1, 2]).expect("fits");
         assert_eq!(
             task.encode(data.targets.as_ref().expect("has targets"), 0)
                 .0,
             [0.0]
         );
-        assert_eq!(task.decode(&[0.0]), Prediction::Value { values: vec![7.3] });
+        assert_eq!(
+            task.decode(&[0.0]),
+            Prediction::Regression { values: vec![7.3] }
+        );
     }
 
     #[test]
     fn a_half_known_point_is_missing() {
         let xy = vec![[1.0, 2.0], [f32::NAN, 5.0]];
-        let data = dataset(Targets::Points { n_points: 2, xy }, 1);
+        let data = dataset(Targets::Keypoints { n_points: 2, xy }, 1);
         let task = Task::fit(
             &data,
-            &config(TargetKind::Points, &["x0", "y0", "x1", "y1"]),
+            &config(TargetKind::Keypoints, &["x0", "y0", "x1", "y1"]),
             &[0],
         )
         .expect("fits");
@@ -752,7 +624,7 @@ mod tests {
         assert_eq!((task.n_outputs(), task.d_target()), (4, 4));
         assert_eq!(
             task.decode(&[1.0, 2.0, 3.0, 4.0]),
-            Prediction::Points {
+            Prediction::Keypoints {
                 xy: vec![[1.0, 2.0], [3.0, 4.0]]
             }
         );
@@ -761,7 +633,7 @@ mod tests {
     #[test]
     fn a_pair_of_points_that_are_not_there_is_refused() {
         let data = dataset(
-            Targets::Points {
+            Targets::Keypoints {
                 n_points: 1,
                 xy: vec![[1.0, 2.0]],
             },
@@ -769,7 +641,7 @@ mod tests {
         );
         let config = TargetConfig {
             symmetric: vec![[0, 1]],
-            ..config(TargetKind::Points, &["x0", "y0"])
+            ..config(TargetKind::Keypoints, &["x0", "y0"])
         };
         let error = Task::fit(&data, &config, &[0]).expect_err("there is no point 1");
         assert_eq!(
@@ -789,21 +661,21 @@ mod tests {
             Some(true),
             None,
         ];
-        let data = dataset(Targets::Classes { names, present }, 2);
+        let data = dataset(Targets::Multilabel { names, present }, 2);
         let listed = TargetConfig {
             column: Some("labels".into()),
-            ..config(TargetKind::Classes, &[])
+            ..config(TargetKind::Multilabel, &[])
         };
         let task = Task::fit(&data, &listed, &[0, 1]).expect("fits");
         assert_eq!(
             task,
-            Task::Classes {
+            Task::Multilabel {
                 names: vec!["a".into(), "b".into()],
                 counts: vec![1, 2],
                 known: vec![2, 2]
             }
         );
-        let theirs = Targets::Classes {
+        let theirs = Targets::Multilabel {
             names: vec!["b".into(), "z".into()],
             present: vec![Some(true), Some(true), None, None],
         };
@@ -815,7 +687,7 @@ mod tests {
         );
         assert_eq!(
             task.decode(&[0.0, 0.0]),
-            Prediction::Classes {
+            Prediction::Multilabel {
                 probabilities: vec![0.5, 0.5]
             }
         );
@@ -824,35 +696,94 @@ mod tests {
     #[test]
     fn targets_of_another_kind_or_none_are_refused() {
         let mut data = dataset(class(&["a"], &[Some(0)]), 1);
-        let error =
-            Task::fit(&data, &config(TargetKind::Value, &["y"]), &[0]).expect_err("another kind");
+        let error = Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0])
+            .expect_err("another kind");
         assert_eq!(
             error.to_string(),
-            "expected targets of kind Value, found Class"
+            "expected a target of kind regression, found class"
         );
         data.targets = None;
-        let error =
-            Task::fit(&data, &config(TargetKind::Value, &["y"]), &[0]).expect_err("no targets");
+        let error = Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0])
+            .expect_err("no targets");
         assert_eq!(
             error.to_string(),
-            "expected targets of kind Value, found none"
+            "expected a target of kind regression, found none"
         );
     }
 
     #[test]
     fn a_task_is_the_same_after_json() {
         let data = dataset(
-            Targets::Value {
+            Targets::Regression {
                 names: vec!["y".into()],
                 values: vec![0.1, 0.2, 0.7],
             },
             3,
         );
-        let task = Task::fit(&data, &config(TargetKind::Value, &["y"]), &[0, 1, 2]).expect("fits");
+        let task =
+            Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0, 1, 2]).expect("fits");
         let json = serde_json::to_string(&task).expect("is JSON");
         assert_eq!(
             serde_json::from_str::<Task>(&json).expect("is a task"),
             task
         );
+    }
+
+    #[test]
+    fn probabilities_points_and_values_have_their_means() {
+        let classes = Task::Class {
+            column: "kind".into(),
+            names: vec!["a".into(), "b".into()],
+            counts: vec![1, 1],
+        };
+        let class = |p: [f32; 2]| Prediction::Class {
+            probabilities: p.to_vec(),
+        };
+        let three = [class([1.0, 0.0]), class([0.5, 0.5]), class([0.0, 1.0])];
+        assert_eq!(classes.mean(&three), Some(class([0.5, 0.5])));
+        assert_eq!(classes.mean(&[]), None);
+
+        let points = pair();
+        let at = |xy: Vec<[f32; 2]>| Prediction::Keypoints { xy };
+        let two = [
+            at(vec![[0.0, 2.0], [8.0, 8.0]]),
+            at(vec![[4.0, 4.0], [8.0, 0.0]]),
+        ];
+        assert_eq!(points.mean(&two), Some(at(vec![[2.0, 3.0], [8.0, 4.0]])));
+
+        // In logarithms: the mean of 1 and 100 is 10.
+        let value = |scale| Task::Regression {
+            columns: vec!["price".into()],
+            scale,
+            mean: vec![3.0],
+            sd: vec![2.0],
+            range: vec![[1.0, 100.0]],
+        };
+        let of = |x: f64| Prediction::Regression { values: vec![x] };
+        let mean = |scale| match value(scale).mean(&[of(1.0), of(100.0)]) {
+            Some(Prediction::Regression { values }) => values[0],
+            other => panic!("{other:?}"),
+        };
+        assert!((mean(TargetScale::Log) - 10.0).abs() < 1e-9);
+        assert_eq!(mean(TargetScale::Linear), 50.5);
+    }
+
+    fn pair() -> Task {
+        Task::Keypoints {
+            columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
+            symmetric: vec![[0, 1]],
+            normalizer: Normalizer::Diagonal,
+        }
+    }
+
+    #[test]
+    fn points_of_a_pair_swap_back() {
+        let seen = Prediction::Keypoints {
+            xy: vec![[1.0, 2.0], [3.0, 4.0]],
+        };
+        let Prediction::Keypoints { xy } = pair().unmirrored(seen) else {
+            panic!("points")
+        };
+        assert_eq!(xy, [[3.0, 4.0], [1.0, 2.0]]);
     }
 }

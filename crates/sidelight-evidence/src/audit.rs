@@ -37,7 +37,7 @@ use sidelight_data::table::Table;
 pub use advice::{Advice, Why};
 pub use finding::Finding;
 pub use images::SameImage;
-pub use power::{DEALS, Power};
+pub use power::{N_PERMUTATIONS, Power};
 
 use columns::Candidate;
 use power::{Cells, Trial};
@@ -212,7 +212,7 @@ impl Audit {
 /// std::fs::write(folder.path().join("t.csv"), format!("file_name,price,price_in_cents,noise\n{rows}"))?;
 /// let text = r#"
 ///     data.table = "t.csv"
-///     target = { kind = "value", column = "price" }
+///     target = { kind = "regression", column = "price" }
 ///     metadata = { price_in_cents = "continuous", noise = "continuous" }
 ///     model.arm = "metadata"
 /// "#;
@@ -305,7 +305,7 @@ fn target_name(config: &Config) -> String {
     let names = config.target.names();
     match names.len() {
         1..=3 => names.join(", "),
-        n if config.target.kind == sidelight_data::config::TargetKind::Points => {
+        n if config.target.kind == sidelight_data::config::TargetKind::Keypoints => {
             format!("{} points", n / 2)
         }
         n => format!("{n} columns"),
@@ -416,7 +416,7 @@ fn measure(
 
 /// How far training and other rows differ in each column.
 fn compare_parts(dataset: &Dataset, columns: &mut [ColumnAudit]) {
-    let Some(parts) = &dataset.parts else { return };
+    let Some(parts) = &dataset.splits else { return };
     let values = || dataset.metadata.columns.iter().map(|column| &column.values);
     let whole = values().map(|values| shift::of_column(values, parts));
     let gaps = values().map(|values| shift::of_gaps(values, parts));

@@ -7,12 +7,13 @@ mod tests;
 
 use sidelight_data::config::{Arm, Config};
 use sidelight_data::dataset::{self, Dataset, Findings, MetadataValues, Targets};
-use sidelight_data::error::{Error, Result};
+use sidelight_data::error::{Error, Result, nearest};
 use sidelight_data::schema::{Reason, Role, Schema, Wishes};
 use sidelight_data::split;
 use sidelight_data::table::Table;
 
-pub use problem::{OutsidePoint, Problem, Severity};
+use problem::listed;
+pub use problem::{Problem, ProblemKind, Severity};
 
 /// What a check found.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Report {
 /// std::fs::write(folder.path().join("t.csv"), "file_name,price,beds\n1.jpg,100,4\n2.jpg,200,lots\n")?;
 /// let text = r#"
 ///     data.table = "t.csv"
-///     target = { kind = "value", column = "price" }
+///     target = { kind = "regression", column = "price" }
 ///     metadata.beds = "continuous"
 /// "#;
 /// let config = Config::parse(text, &folder.path().join("t.toml"), &[])?;
@@ -115,8 +116,9 @@ pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Resul
                 Some(split)
             }
             Err(Error::GroupInTwoParts { .. }) if divided => None,
-            Err(source) => {
-                problems.push(Problem::NoSplit { source });
+            Err(error) => {
+                let sentence = error.to_string();
+                problems.push(Problem::from_error(ProblemKind::NoSplit, sentence, &error));
                 None
             }
         };
@@ -142,10 +144,13 @@ pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Resul
 }
 
 fn weights(config: &Config, problems: &mut Vec<Problem>) {
-    if config.model.weights_are_a_file() && !std::path::Path::new(&config.model.weights).is_file() {
-        problems.push(Problem::NoWeights {
-            path: config.model.weights.clone().into(),
-        });
+    let path = &config.model.weights;
+    if config.model.weights_are_a_file() && !std::path::Path::new(path).is_file() {
+        problems.push(Problem::new(
+            ProblemKind::NoWeights,
+            format!("`model.weights`: no file {path}"),
+            "a path is relative to the folder of the configuration",
+        ));
     }
 }
 
@@ -168,37 +173,41 @@ fn columns(table: &Table, config: &Config, findings: &Findings, problems: &mut V
         .filter(|name| table.find(name).is_none());
     absent.extend(ignored.map(|name| ("data.ignore".to_owned(), name.clone())));
     for (field, name) in absent {
-        problems.push(Problem::UnknownColumn {
-            path: table.path.clone(),
-            field,
-            name,
-            columns: table.names(),
-        });
+        problems.push(Problem::new(
+            ProblemKind::UnknownColumn,
+            format!("`{field}`: no column `{name}` in {}", table.path.display()),
+            match nearest(&name, &table.names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the table has: {}", table.names().join(", ")),
+            },
+        ));
     }
     for misread in &findings.misread {
-        let first = misread
-            .first
-            .iter()
-            .map(|(row, found)| (table.row_place(*row), found.clone()))
-            .collect();
-        problems.push(Problem::Cells {
-            column: misread.column.clone(),
-            expected: misread.expected,
-            count: misread.count,
-            first,
-        });
+        let (column, count) = (&misread.column, misread.count);
+        let mut found: Vec<&str> = misread.first.iter().map(|(_, found)| &**found).collect();
+        found.dedup();
+        let first = misread.first.iter();
+        let first = first.map(|(row, found)| format!("`{found}` in {}", table.row_place(*row)));
+        let are = if count == 1 { "cell is" } else { "cells are" };
+        problems.push(Problem::new(
+            ProblemKind::Cells,
+            format!(
+                "column `{column}`: {count} {are} not {}: {}",
+                misread.expected,
+                listed(first, count)
+            ),
+            format!("if they mean \"missing\", add {found:?} to `missing` of `{column}`, or give it another kind"),
+        ));
     }
-    if !findings.no_image.is_empty() {
-        let first = findings
-            .no_image
-            .iter()
-            .take(3)
-            .map(|row| table.row_place(*row))
-            .collect();
-        problems.push(Problem::NoImageName {
-            count: findings.no_image.len(),
-            first,
-        });
+    let count = findings.no_image.len();
+    if count > 0 {
+        let rows = if count == 1 { "row names" } else { "rows name" };
+        let first = findings.no_image.iter().map(|row| table.row_place(*row));
+        problems.push(Problem::new(
+            ProblemKind::NoImageName,
+            format!("{count} {rows} no image: {}", listed(first, count)),
+            "leave these rows out of the table",
+        ));
     }
 }
 
@@ -223,27 +232,36 @@ fn disguises(
             && entries
                 .filter(|(_, entry)| entry.pattern.is_none())
                 .any(|(name, entry)| entry.from.as_ref().unwrap_or(name) == &column.name);
-        let name = column.name.clone();
+        let name = &column.name;
+        let misread = || {
+            findings
+                .misread
+                .iter()
+                .any(|misread| misread.column == *name)
+        };
         match reason {
-            Reason::Target(disguise) => {
-                problems.push(Problem::TargetInDisguise {
-                    column: name,
-                    disguise: disguise.clone(),
-                    used,
-                });
-            }
+            Reason::Target(disguise) => problems.push(Problem::new(
+                ProblemKind::TargetInDisguise,
+                format!("column `{name}`: {disguise}"),
+                match used {
+                    true => format!(
+                        "take `{name}` out of [metadata], unless it is known before the target is"
+                    ),
+                    false => format!("`{name}` is not used; leave it so"),
+                },
+            )),
             // Where cells do not read as what the column is said to be, that is the thing to say.
-            Reason::Identifier | Reason::Subject | Reason::Constant
-                if used
-                    && findings
-                        .misread
-                        .iter()
-                        .all(|misread| misread.column != name) =>
-            {
-                problems.push(Problem::Doubtful {
-                    column: name,
-                    reason: reason.clone(),
-                });
+            Reason::Identifier | Reason::Subject | Reason::Constant if used && !misread() => {
+                problems.push(Problem::new(
+                    ProblemKind::DoubtfulColumn,
+                    format!("metadata `{name}`: {reason}"),
+                    match reason {
+                        Reason::Subject => {
+                            format!("take it out of [metadata] and set `data.group = {name:?}`")
+                        }
+                        _ => "take it out of [metadata]".into(),
+                    },
+                ));
             }
             _ => {}
         }
@@ -253,59 +271,70 @@ fn disguises(
 /// Classes that cannot be learned, and tables without targets.
 fn targets(dataset: &Dataset, config: &Config, table: &Table, problems: &mut Vec<Problem>) {
     let column = config.target.names().into_iter().next().unwrap_or_default();
-    let Some(targets) = &dataset.targets else {
-        return;
-    };
-    if dataset.is_empty() {
-        problems.push(Problem::NoTarget {
-            column,
-            rows: table.n_rows,
+    match &dataset.targets {
+        Some(_) if dataset.is_empty() => problems.push(Problem::new(
+            ProblemKind::NoTarget,
+            format!("target `{column}`: empty in all {} rows", table.n_rows),
+            "is this the right target column?",
+        )),
+        Some(Targets::Class { names, index }) => classes(&column, names, index, problems),
+        Some(Targets::Multilabel { names, present }) => labels(names, present, problems),
+        _ => {}
+    }
+}
+
+fn classes(column: &str, names: &[String], index: &[Option<u32>], problems: &mut Vec<Problem>) {
+    let mut counts = vec![0; names.len()];
+    for class in index.iter().flatten() {
+        counts[*class as usize] += 1;
+    }
+    let counted = || names.iter().zip(&counts);
+    let present: Vec<&String> = counted()
+        .filter(|(_, n)| **n > 0)
+        .map(|(name, _)| name)
+        .collect();
+    if let [only] = present[..] {
+        problems.push(Problem::new(
+            ProblemKind::OneClass,
+            format!("column `{column}`: `{only}` is the only class"),
+            "is this the right target column?",
+        ));
+    }
+    let rare: Vec<String> = counted()
+        .filter(|(_, n)| **n == 1)
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    if !rare.is_empty() {
+        let have = if rare.len() == 1 {
+            "class has"
+        } else {
+            "classes have"
+        };
+        problems.push(Problem::new(
+            ProblemKind::ClassesOfOneRow,
+            format!(
+                "column `{column}`: {} {have} one row only: {}",
+                rare.len(),
+                listed(&rare, rare.len())
+            ),
+            "a class needs two rows to be learned and scored",
+        ));
+    }
+}
+
+fn labels(names: &[String], present: &[Option<bool>], problems: &mut Vec<Problem>) {
+    for (label, name) in names.iter().enumerate() {
+        let known = present.iter().skip(label).step_by(names.len()).flatten();
+        let (n_with, n_known) = known.fold((0, 0), |(with, known), present| {
+            (with + usize::from(*present), known + 1)
         });
-        return;
-    }
-    if let Targets::Class { names, index } = targets {
-        let mut counts = vec![0; names.len()];
-        for class in index.iter().flatten() {
-            counts[*class as usize] += 1;
-        }
-        let present: Vec<&String> = names
-            .iter()
-            .zip(&counts)
-            .filter(|(_, count)| **count > 0)
-            .map(|(name, _)| name)
-            .collect();
-        if let [only] = present[..] {
-            problems.push(Problem::OneClass {
-                column: column.clone(),
-                class: only.clone(),
-            });
-        }
-        let rare: Vec<String> = names
-            .iter()
-            .zip(&counts)
-            .filter(|(_, count)| **count == 1)
-            .map(|(name, _)| name.clone())
-            .collect();
-        if !rare.is_empty() {
-            problems.push(Problem::ClassesOfOneRow {
-                column,
-                classes: rare,
-            });
-        }
-    }
-    if let Targets::Classes { names, present } = targets {
-        for (label, name) in names.iter().enumerate() {
-            let known = present.iter().skip(label).step_by(names.len()).flatten();
-            let (n_with, n_known) = known.fold((0, 0), |(with, known), present| {
-                (with + usize::from(*present), known + 1)
-            });
-            if n_with == 0 || n_with == n_known {
-                problems.push(Problem::OneSidedLabel {
-                    label: name.clone(),
-                    present: n_with > 0,
-                    rows: n_known,
-                });
-            }
+        if n_with == 0 || n_with == n_known {
+            let has = if n_with > 0 { "every" } else { "no" };
+            problems.push(Problem::new(
+                ProblemKind::OneSidedLabel,
+                format!("label `{name}`: {has} row has it, of the {n_known} where it is known"),
+                "leave the label out: there is nothing to learn",
+            ));
         }
     }
 }
@@ -318,49 +347,38 @@ fn empty_columns(dataset: &Dataset, findings: &Findings, problems: &mut Vec<Prob
         }
         let values: &MetadataValues = &column.values;
         if !values.is_empty() && values.n_missing() == values.len() {
-            problems.push(Problem::EmptyColumn {
-                column: column.name.clone(),
-                rows: values.len(),
-            });
+            problems.push(Problem::new(
+                ProblemKind::EmptyColumn,
+                format!(
+                    "metadata `{}`: missing in all {} rows",
+                    column.name,
+                    values.len()
+                ),
+                "take it out of [metadata]: it can say nothing",
+            ));
         }
     }
 }
 
 /// Groups that the split column divides. Whether there are any.
 fn groups(dataset: &Dataset, table: &Table, config: &Config, problems: &mut Vec<Problem>) -> bool {
-    let (Some(groups), Some(parts), Some(column)) =
-        (&dataset.groups, &dataset.parts, &config.data.group)
-    else {
+    let (divided, n_groups) = dataset.divided_groups();
+    let (Some(column), false) = (&config.data.group, divided.is_empty()) else {
         return false;
     };
-    let n_groups = groups.iter().max().map_or(0, |last| *last as usize + 1);
-    let mut first_row = vec![None; n_groups];
-    let mut divided = vec![false; n_groups];
-    for (row, (group, part)) in groups.iter().zip(parts).enumerate() {
-        let group = *group as usize;
-        match first_row[group] {
-            None => first_row[group] = Some((row, *part)),
-            Some((_, first)) => divided[group] |= first != *part,
-        }
-    }
-    let names: Vec<String> = (0..n_groups)
-        .filter(|group| divided[*group])
-        .filter_map(|group| {
-            let (row, _) = first_row[group]?;
-            let cell = table.find(column)?.cell(dataset.rows[row]);
-            Some(cell.to_text()?.trim().to_owned())
-        })
-        .collect();
-    if names.is_empty() {
-        return false;
-    }
-    let n_divided = names.len();
-    let first = names.into_iter().take(3).collect();
-    problems.push(Problem::GroupsInTwoParts {
-        column: column.clone(),
-        n_divided,
-        n_groups,
-        first,
-    });
+    let name = |row: &usize| {
+        let cell = table.find(column)?.cell(dataset.rows[*row]);
+        Some(format!("`{}`", cell.to_text()?.trim()))
+    };
+    let n_divided = divided.len();
+    let are = if n_divided == 1 { "is" } else { "are" };
+    problems.push(Problem::new(
+        ProblemKind::DividedGroups,
+        format!(
+            "{n_divided} of {n_groups} values of group `{column}` {are} in several parts of the split column: {}",
+            listed(divided.iter().filter_map(name), n_divided)
+        ),
+        "scores on such a split are too optimistic: leave `data.split.column` out, and the group is kept whole",
+    ));
     true
 }

@@ -19,14 +19,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::metric::Better;
 use crate::statistics::Interval;
 use crate::statistics::bootstrap::Bootstrap;
 use sidelight_data::dataset::Targets;
-use sidelight_data::error::{Error, Result};
 use sidelight_data::task::{Prediction, Task};
 
 mod chance;
+mod doubt;
 mod doubts;
 mod facts;
 mod measure;
@@ -34,6 +35,7 @@ mod parts;
 mod verdict;
 mod within;
 
+pub use doubt::Doubt;
 use measure::Scored;
 
 /// Everything that was predicted, and what else is known of rows and columns.
@@ -43,7 +45,7 @@ pub struct Study<'a> {
     pub task: &'a Task,
     /// The truth, one a row.
     pub targets: &'a Targets,
-    /// What the arms are compared by: one that [`crate::metric::weighted::WeightedMetric`] knows.
+    /// What the arms are compared by: one of the task's.
     pub metric: &'a str,
     /// The independent unit of each row: its group, or a number of its own.
     pub units: &'a [u32],
@@ -149,7 +151,7 @@ pub struct Evidence {
     /// 1.
     pub schema: u32,
     /// What arms are compared by.
-    pub metric: MetricName,
+    pub metric: ComparedMetric,
     /// Rows that every arm predicted.
     pub rows: usize,
     /// Independent units among them.
@@ -173,9 +175,9 @@ pub struct Evidence {
     pub missingness: Vec<MissingnessPoint>,
 }
 
-/// A metric by name.
+/// What arms are compared by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MetricName {
+pub struct ComparedMetric {
     /// As in `metrics.json`.
     pub name: String,
     /// Whether more is better.
@@ -274,136 +276,6 @@ pub struct DoubtEntry {
     pub spurious: bool,
 }
 
-/// What speaks against believing a result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "code", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Doubt {
-    /// Fewer independent units than an interval can be believed for.
-    TooFewUnits {
-        /// Units there are.
-        units: usize,
-        /// Of one class only, if it is that class that is rare.
-        class: Option<String>,
-    },
-    /// The metadata alone is as good as both, or better: what is the image for?
-    MetadataAloneDoesAsWell {
-        /// The metric of the metadata alone.
-        metadata: f64,
-        /// The metric of the best arm with both.
-        both: f64,
-        /// Whether the metadata alone is better beyond chance.
-        better: bool,
-    },
-    /// The image alone, with which all is compared, is no better than a constant guess.
-    ImageNoBetterThanChance {
-        /// The metric of the image alone.
-        image: f64,
-        /// The metric of chance.
-        chance: f64,
-        /// Whether the best arm with metadata is beyond chance.
-        both_better: bool,
-    },
-    /// A fusion, not the best arm, is worse than the metadata alone.
-    FusionBelowMetadata {
-        /// The fusion.
-        arm: String,
-        /// The metric of the metadata alone.
-        metadata: f64,
-        /// The metric of the fusion.
-        fusion: f64,
-    },
-    /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
-    OneColumnCarriesItAll {
-        /// The column.
-        column: String,
-        /// Share of the gain lost without it.
-        share_of_gain: Option<f64>,
-        /// What it can do alone, 0 chance, 1 perfect.
-        alone: Option<f64>,
-    },
-    /// Which values are missing tells the target, whatever the values say.
-    MissingnessAlonePredictsTarget {
-        /// The metric of the gaps alone.
-        gaps: f64,
-        /// The metric of chance.
-        chance: f64,
-        /// Share of what the metadata alone achieves over chance.
-        share: Option<f64>,
-    },
-    /// Between strata the arm is better, within them it is not: it has learned the stratum.
-    GainVanishesWithin {
-        /// What the rows were divided by.
-        strata: String,
-        /// Gain over all rows.
-        overall: f64,
-        /// Gain within strata, same measure.
-        within: f64,
-        /// The measure.
-        measure: String,
-    },
-    /// Metadata of other rows "helps" as well.
-    ShuffledControlGains {
-        /// Its gain over the image alone.
-        gain: f64,
-        /// Share of the gain that true metadata brings.
-        share: f64,
-    },
-    /// Better on the whole, worse for one class, label or point.
-    WorstPartDown {
-        /// Which.
-        part: String,
-        /// The metric there.
-        metric: String,
-        /// With the image alone.
-        from: f64,
-        /// With metadata.
-        to: f64,
-    },
-    /// Probabilities can be believed less than those of the image alone.
-    CalibrationWorse {
-        /// Expected calibration error with the image alone.
-        from: f64,
-        /// With metadata.
-        to: f64,
-    },
-    /// The same image is learned from and tested on.
-    DuplicatesAcrossFolds {
-        /// Rows concerned.
-        rows: usize,
-        /// The gain without them; absent where it is not defined.
-        gain_without: Option<f64>,
-    },
-    /// A column names the row, so it can only be remembered, not generalised.
-    IdentifierLikeColumn {
-        /// The column.
-        column: String,
-        /// Share of the gain lost without it.
-        share_of_gain: Option<f64>,
-    },
-    /// The file, not the scene, tells the target: how it was saved, by which device, how large.
-    FilePredictsTarget {
-        /// The column.
-        column: String,
-        /// What it can do alone, 0 chance, 1 perfect.
-        alone: f64,
-        /// Whether the arms read it.
-        used: bool,
-    },
-    /// The difference may be chance.
-    IntervalCrossesZero {
-        /// Lower end of the difference.
-        low: f64,
-        /// Upper end.
-        high: f64,
-    },
-    /// The rows say yes, but from fold to fold the difference varies too much.
-    FoldsDisagree {
-        /// Of the corrected resampled t.
-        p: f64,
-    },
-}
-
 /// The change of one part of the rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartChange {
@@ -462,7 +334,7 @@ pub struct MissingnessPoint {
 /// # Panics
 ///
 /// When arms, folds and units do not have one entry per row and seed.
-pub fn weigh(study: &Study) -> Result<Evidence> {
+pub fn evaluate(study: &Study) -> Result<Evidence> {
     let scored = Scored::new(study)?;
     let (claims, mut differences) = verdict::claims(&scored)?;
     let best = verdict::best(&claims);
@@ -473,7 +345,7 @@ pub fn weigh(study: &Study) -> Result<Evidence> {
     let verdict = verdict::decide(&scored, best, doubts);
     Ok(Evidence {
         schema: 1,
-        metric: MetricName {
+        metric: ComparedMetric {
             name: study.metric.into(),
             higher_is_better: scored.better == Better::Higher,
         },

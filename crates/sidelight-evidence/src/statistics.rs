@@ -31,6 +31,19 @@ pub struct Interval {
     pub high: f64,
 }
 
+/// Mean; `None` of nothing.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Median, the mean of the two middle values of an even number; `None` of nothing.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    (n > 0).then(|| f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]))
+}
+
 impl Interval {
     /// Whether a value is inside, the ends included.
     pub fn contains(&self, value: f64) -> bool {

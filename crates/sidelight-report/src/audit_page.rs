@@ -1,16 +1,18 @@
 //! The audit as a page of its own.
 
+use maud::{Markup, html};
+
 use crate::chart::{Bar, BarChart};
-use crate::escape::{breakable, prose};
 use crate::number::{count, fixed, number, p_value, percent};
 use crate::overlay::{self, Card, Outcome, name_of};
-use crate::page::{self, Page};
+use crate::page::{self, Align, Page};
+use crate::text::{breakable, prose};
 use sidelight_data::config::Config;
 use sidelight_data::dataset::{Dataset, Targets};
 use sidelight_data::task::Task;
 use sidelight_data::write::TargetCell;
 use sidelight_evidence::audit::{
-    Advice, Audit, ColumnAudit, DEALS, FOLDS, Finding, Power, SameImage, fingerprint,
+    Advice, Audit, ColumnAudit, FOLDS, Finding, N_PERMUTATIONS, Power, SameImage, fingerprint,
 };
 
 /// Bars in the chart.
@@ -27,10 +29,10 @@ pub fn audit_page(audit: &Audit, title: &str, config: &Config, dataset: &Dataset
     let task = Task::fit(dataset, &config.target, &all).ok();
     let (used, others): (Vec<_>, Vec<_>) = audit.columns.iter().partition(|column| column.used);
     let findings: Vec<String> = audit.findings.iter().map(Finding::to_string).collect();
-    let images = page::remarks(&findings) + &same_images(audit, dataset, task.as_ref());
+    let images = html! { (page::remarks(&findings)) (same_images(audit, dataset, task.as_ref())) };
     Page::new("audit", title, &audit.sentence())
         .section("What was looked at", page::facts(&facts(audit)))
-        .section("Columns in use", columns(&used) + &chart(&used))
+        .section("Columns in use", html! { (columns(&used)) (chart(&used)) })
         .section("Rows and images", images)
         .section("Columns not in use", columns(&others))
         .section("How to read this", reading())
@@ -54,9 +56,9 @@ fn facts(audit: &Audit) -> Vec<(String, String)> {
 }
 
 /// The table; what no column has is left out.
-fn columns(columns: &[&ColumnAudit]) -> String {
+fn columns(columns: &[&ColumnAudit]) -> Markup {
     if columns.is_empty() {
-        return String::new();
+        return Markup::default();
     }
     let score = |power: Option<Power>| power.map(|power| fixed(power.score, 3));
     let p = |power: Option<Power>| power.map(|power| p_value(power.p));
@@ -75,39 +77,28 @@ fn columns(columns: &[&ColumnAudit]) -> String {
             column.shift.map(|shift| fixed(shift.distance, 2))
         }),
     ];
-    let numbers: Vec<&(&str, Read<'_>)> = all
-        .iter()
-        .filter(|(_, read)| columns.iter().any(|column| read(column).is_some()))
-        .collect();
-    let mut out = String::from(
-        "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">column</th><th scope=\"col\">advice</th>",
-    );
-    for (name, _) in &numbers {
-        put!(&mut out, "<th scope=\"col\" class=\"num\">{name}</th>");
-    }
-    out.push_str("<th scope=\"col\">why</th></tr></thead><tbody>");
-    for column in columns {
+    let known = |read: Read<'_>| columns.iter().any(|column| read(column).is_some());
+    let numbers: Vec<(&str, Read<'_>)> = all.into_iter().filter(|(_, read)| known(*read)).collect();
+    let mut headings = vec![("column", Align::Text), ("advice", Align::Text)];
+    headings.extend(numbers.iter().map(|(name, _)| (*name, Align::Number)));
+    headings.push(("why", Align::Text));
+    let row = |column: &&ColumnAudit| {
         let advice = match column.advice {
-            Advice::Keep => "keep",
-            Advice::LookAt => "<b>look\u{a0}at</b>",
-            Advice::Drop => "<b>drop</b>",
+            Advice::Keep => html! { "keep" },
+            Advice::LookAt => html! { b { "look\u{a0}at" } },
+            Advice::Drop => html! { b { "drop" } },
         };
-        put!(
-            &mut out,
-            "<tr><th scope=\"row\">{}</th><td>{advice}</td>",
-            breakable(&column.name)
-        );
-        for (_, read) in &numbers {
-            let cell = read(column).unwrap_or_default();
-            put!(&mut out, "<td class=\"num\">{cell}</td>");
-        }
-        put!(&mut out, "<td>{}</td></tr>", prose(&column.reason()));
-    }
-    out.push_str("</tbody></table></div>");
-    out
+        let numbers = numbers.iter();
+        let numbers = numbers.map(|(_, read)| html! { (read(column).unwrap_or_default()) });
+        let mut cells = vec![breakable(&column.name), advice];
+        cells.extend(numbers);
+        cells.push(prose(&column.reason()));
+        cells
+    };
+    page::table(&headings, &columns.iter().map(row).collect::<Vec<_>>())
 }
 
-fn chart(columns: &[&ColumnAudit]) -> String {
+fn chart(columns: &[&ColumnAudit]) -> Markup {
     let mut known: Vec<(&ColumnAudit, Power)> = columns
         .iter()
         .filter_map(|column| Some((*column, column.alone?)))
@@ -117,7 +108,7 @@ fn chart(columns: &[&ColumnAudit]) -> String {
     known.truncate(BARS);
     // Bars of nothing say nothing.
     if known.first().is_none_or(|(_, power)| power.score <= 0.0) {
-        return String::new();
+        return Markup::default();
     }
     let bar = |(column, power): &(&ColumnAudit, Power)| Bar {
         name: column.name.clone(),
@@ -134,7 +125,7 @@ fn chart(columns: &[&ColumnAudit]) -> String {
         n => format!(" {n} weaker columns are left out."),
     };
     let caption = format!("On held-out rows, without the image or any other column.{rest}");
-    page::figures(&[page::figure(
+    page::figures([page::figure(
         &bars.svg(),
         "What each column predicts alone.",
         &caption,
@@ -142,7 +133,7 @@ fn chart(columns: &[&ColumnAudit]) -> String {
 }
 
 /// The first sets of rows with the same image, conflicts first.
-fn same_images(audit: &Audit, dataset: &Dataset, task: Option<&Task>) -> String {
+fn same_images(audit: &Audit, dataset: &Dataset, task: Option<&Task>) -> Markup {
     let mut sets: Vec<&SameImage> = audit.same_images.iter().collect();
     sets.sort_by_key(|same| {
         (
@@ -152,33 +143,35 @@ fn same_images(audit: &Audit, dataset: &Dataset, task: Option<&Task>) -> String 
             same.is_exact(),
         )
     });
-    let mut out = String::new();
-    for same in sets.iter().take(SETS) {
-        let mut facts = vec![match same.is_exact() {
-            true => "The same file",
-            false => "Nearly the same picture",
-        }];
-        facts.extend(same.conflict.then_some("different targets"));
-        facts.extend(same.across_groups.then_some("in several groups"));
-        facts.extend(same.across_parts.then_some("in training and other rows"));
-        let left_out = match same.rows.len().saturating_sub(ROWS) {
-            0 => String::new(),
-            n => format!("; {n} more rows"),
-        };
+    let shown = |same: &SameImage| {
         let card = |row: &usize| card(dataset, task, *row);
         let cards: Vec<Card> = same.rows.iter().take(ROWS).map(card).collect();
-        put!(
-            &mut out,
-            "<h3>{}{left_out}</h3>{}",
-            facts.join(", "),
-            overlay::cards(&cards)
-        );
+        html! { h3 { (heading(same)) } (overlay::cards(&cards)) }
+    };
+    let rest = match sets.len().saturating_sub(SETS) {
+        0 => String::new(),
+        1 => "Another set of rows shares an image.".to_owned(),
+        n => format!("{n} more sets of rows share an image."),
+    };
+    html! {
+        @for same in sets.iter().take(SETS) { (shown(same)) }
+        (page::paragraph(&rest))
     }
-    match audit.same_images.len().saturating_sub(SETS) {
-        0 => out,
-        1 => out + &page::paragraph("Another set of rows shares an image."),
-        n => out + &page::paragraph(&format!("{n} more sets of rows share an image.")),
-    }
+}
+
+fn heading(same: &SameImage) -> String {
+    let mut facts = vec![match same.is_exact() {
+        true => "The same file",
+        false => "Nearly the same picture",
+    }];
+    facts.extend(same.conflict.then_some("different targets"));
+    facts.extend(same.across_groups.then_some("in several groups"));
+    facts.extend(same.across_parts.then_some("in training and other rows"));
+    let left_out = match same.rows.len().saturating_sub(ROWS) {
+        0 => String::new(),
+        n => format!("; {n} more rows"),
+    };
+    facts.join(", ") + &left_out
 }
 
 /// A row with its image and target; columns would be too many.
@@ -187,7 +180,7 @@ fn card(dataset: &Dataset, task: Option<&Task>, row: usize) -> Card {
     let targets = dataset.targets.as_ref();
     // Points are drawn, all else is said.
     let outcome = match (task, targets) {
-        (Some(task @ Task::Points { .. }), Some(targets)) => {
+        (Some(task @ Task::Keypoints { .. }), Some(targets)) => {
             let position = row;
             Outcome::new(task, Some(TargetCell { targets, position }), None)
         }
@@ -205,7 +198,7 @@ fn card(dataset: &Dataset, task: Option<&Task>, row: usize) -> Card {
 /// A target in words; labels as those that are present.
 fn told(targets: &Targets, row: usize, task: Option<&Task>) -> Vec<(String, Option<String>)> {
     match targets {
-        Targets::Points { .. } => Vec::new(),
+        Targets::Keypoints { .. } => Vec::new(),
         Targets::Class { names, index } => {
             let column = match task {
                 Some(Task::Class { column, .. }) => column.clone(),
@@ -216,7 +209,7 @@ fn told(targets: &Targets, row: usize, task: Option<&Task>) -> Vec<(String, Opti
                 index[row].map(|class| names[class as usize].clone()),
             )]
         }
-        Targets::Classes { names, present } => {
+        Targets::Multilabel { names, present } => {
             let cells = names.iter().zip(&present[row * names.len()..]);
             let labels: Vec<&str> = cells
                 .filter(|(_, present)| **present == Some(true))
@@ -224,7 +217,7 @@ fn told(targets: &Targets, row: usize, task: Option<&Task>) -> Vec<(String, Opti
                 .collect();
             vec![("labels".into(), Some(labels.join(", ")))]
         }
-        Targets::Value { names, values } => {
+        Targets::Regression { names, values } => {
             let cells = names.iter().zip(&values[row * names.len()..]);
             let known = |value: &f64| (!value.is_nan()).then(|| number(*value));
             cells
@@ -234,7 +227,7 @@ fn told(targets: &Targets, row: usize, task: Option<&Task>) -> Vec<(String, Opti
     }
 }
 
-fn reading() -> String {
+fn reading() -> Markup {
     let said = [
         format!(
             "Alone: what a small learner makes of the column by itself, on held-out rows of {FOLDS} folds that keep \
@@ -244,7 +237,7 @@ fn reading() -> String {
         ),
         "That it is missing: the same of the mere fact that a row lacks the column.".to_owned(),
         format!(
-            "p: how often any column stands out as far when columns are dealt out anew among independent units, {DEALS} \
+            "p: how often any column stands out as far when columns are shuffled among independent units, {N_PERMUTATIONS} \
              times, each column measured by how it strays by chance (Westfall and Young 1993). It is corrected for the number \
              of columns."
         ),

@@ -1,541 +1,442 @@
 //! A comparison's report: does the metadata help, how sure is that, and what speaks against it.
 
-use super::chart::{
-    DotPlot, DotRow, Interval, IntervalPlot, LineChart, ReliabilityDiagram, ReliabilitySeries,
-    Series,
+use maud::{Markup, html};
+use sidelight_evidence::evidence::{
+    ArmScore, Calibration, Difference, Evidence, MissingnessPoint, PartChange, Role, Verdict,
 };
-use super::escape::{escape, prose};
-use super::metric_name::MetricName;
-use super::number::{count, decimals, fixed, n_is, p_value, signed_fixed};
-use super::page::{self, Align, Page};
+use sidelight_evidence::metric::better;
+
+use crate::chart::{
+    DotPlot, DotRow, Interval, IntervalPlot, LineChart, ReliabilityDiagram, Series,
+};
+use crate::number::{count, decimals, fixed, n_is, p_value, signed_fixed};
+use crate::page::{self, Align, Page};
+use crate::text::{prose, sentence_case};
+
+/// Rows of one table of parts, at most.
+const MOST_PARTS: usize = 24;
 
 /// All that the report of a comparison says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ComparisonPage {
+pub struct ComparisonPage<'a> {
     /// The configuration, as the person named it.
-    pub title: String,
+    pub title: &'a str,
     /// The answer.
-    pub verdict: Verdict,
-    /// What is compared.
-    pub metric: MetricName,
+    pub evidence: &'a Evidence,
     /// Rows, folds, seeds, the unit that is independent, quick or full.
     pub design: Vec<(String, String)>,
-    /// The arms and the controls.
-    pub arms: Vec<ArmRow>,
-    /// Paired differences.
-    pub differences: Vec<Difference>,
-    /// Whether each arm's probabilities mean what they say; empty where there are none.
-    pub reliability: Vec<ReliabilityCurve>,
-    /// The metric as metadata goes missing.
-    pub missingness: Vec<MissingnessCurve>,
-    /// Where the change comes from.
-    pub subgroups: Vec<SubgroupTable>,
     /// What was noticed and should be said.
-    pub remarks: Vec<String>,
+    pub remarks: &'a [String],
     /// The resolved configuration, TOML.
     pub config: String,
     /// What it ran on; see [`page::machine`].
     pub machine: Vec<(String, String)>,
 }
 
-/// The answer.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Verdict {
-    /// `helps`, `no_evidence`, `harms`, `helps_but_spurious`.
-    pub code: String,
-    /// A sentence that a person can repeat.
-    pub sentence: String,
-    /// What speaks against it.
-    pub doubts: Vec<Doubt>,
-}
-
-/// Something that speaks against the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Doubt {
-    /// In a few words: `few independent units`.
-    pub title: String,
-    /// With the numbers.
-    pub detail: String,
-}
-
-/// Whether an arm is one that could be used or one that keeps the others honest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ArmRole {
-    /// One that could be used.
-    #[default]
-    Arm,
-    /// One that keeps the others honest: shuffled, missing, flags only.
-    Control,
-}
-
-/// One arm.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ArmRow {
-    /// Its name.
-    pub name: String,
-    /// What it is for.
-    pub role: ArmRole,
-    /// Rows behind the mean (out of fold).
-    pub n: usize,
-    /// Mean of the metric over folds and seeds.
-    pub mean: f64,
-    /// Standard deviation over folds and seeds.
-    pub sd: f64,
-    /// One a fold (and seed).
-    pub per_fold: Vec<f64>,
-    /// Expected calibration error, where there are probabilities.
-    pub ece: Option<f64>,
-}
-
-/// A paired difference between two arms.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Difference {
-    /// The arm.
-    pub arm: String,
-    /// What it is compared with.
-    pub reference: String,
-    /// Arm minus reference.
-    pub delta: f64,
-    /// The 95 % interval; `None`: the method gives none.
-    pub interval: Option<[f64; 2]>,
-    /// p-value, adjusted as `method` says.
-    pub p: Option<f64>,
-    /// How interval and p-value were made.
-    pub method: String,
-    /// Rows behind it.
-    pub n: usize,
-    /// Independent units behind it: groups, or rows.
-    pub units: usize,
-}
-
-/// The reliability of an arm's probabilities.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReliabilityCurve {
-    /// Its bins.
-    pub series: ReliabilitySeries,
-    /// Expected calibration error.
-    pub ece: f64,
-}
-
-/// A metric as metadata goes missing.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct MissingnessCurve {
-    /// The arm.
-    pub arm: String,
-    /// `[share of cells missing in percent, metric]`.
-    pub points: Vec<[f64; 2]>,
-    /// Rows behind each point.
-    pub n: usize,
-}
-
-/// The change within each value of a column.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct SubgroupTable {
-    /// The column, or `class`.
-    pub column: String,
-    /// The metric of its rows.
-    pub metric: String,
-    /// The arm that is compared with the image alone.
-    pub arm: String,
-    /// Its values.
-    pub rows: Vec<SubgroupChange>,
-}
-
-/// The change within one subgroup.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct SubgroupChange {
-    /// The value.
-    pub name: String,
-    /// Rows.
-    pub n: usize,
-    /// The metric of the image-only arm.
-    pub image: f64,
-    /// The metric of the fused arm.
-    pub fused: f64,
-    /// Fused minus image.
-    pub delta: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
-
-impl ComparisonPage {
+impl ComparisonPage<'_> {
     /// The page.
     pub fn html(&self) -> String {
-        Page::new("comparison", &self.title, "")
-            .section("Does the metadata help?", self.verdict.html())
+        Page::new("comparison", self.title, "")
+            .section("Does the metadata help?", verdict(&self.evidence.verdict))
             .section("How it was compared", page::facts(&self.design))
-            .section("The arms", self.arms_html())
-            .section("Differences", self.differences_html())
-            .section("Where the change comes from", self.subgroups_html())
-            .section("Robustness and calibration", self.robustness_html())
-            .section("What was noticed", page::remarks(&self.remarks))
+            .section("The arms", self.arms())
+            .section("Differences", self.differences())
+            .section("Where the change comes from", self.parts())
+            .section("Robustness and calibration", self.robustness())
+            .section("What was noticed", page::remarks(self.remarks))
             .section("Configuration", page::listing(&self.config))
             .section("Environment", page::facts(&self.machine))
             .html()
     }
 
-    fn arms_html(&self) -> String {
-        if self.arms.is_empty() {
-            return String::new();
-        }
-        let rows = self.arms.iter().map(|arm| DotRow {
-            name: arm.name.clone(),
-            values: arm.per_fold.clone(),
-            mean: arm.mean,
-        });
-        let plot = DotPlot {
-            label: self.metric_label(),
-            rows: rows.collect(),
-        };
-        let caption =
-            "One mark a fold and seed, a line at their mean. All arms see the same folds.";
-        let meaning = page::paragraph(&self.metric_sentence());
-        meaning
-            + &page::beside(
-                &self.arms_table(),
-                &page::figure(&plot.svg(), "Folds.", caption),
-            )
+    fn metric(&self) -> &str {
+        &self.evidence.metric.name
     }
 
     fn metric_label(&self) -> String {
-        format!("{} ({})", self.metric.name, self.metric.better.words())
+        format!("{} ({})", self.metric(), better(self.metric()).words())
     }
 
-    fn metric_sentence(&self) -> String {
-        match self.metric.meaning.is_empty() {
-            true => format!("{}: {}.", self.metric.name, self.metric.better.words()),
-            false => {
-                format!(
-                    "{}: {}; {}.",
-                    self.metric.name,
-                    self.metric.meaning,
-                    self.metric.better.words()
-                )
+    fn arms(&self) -> Markup {
+        let arms = &self.evidence.arms;
+        if arms.is_empty() {
+            return Markup::default();
+        }
+        let row = |arm: &ArmScore| DotRow {
+            name: arm.name.clone(),
+            values: arm.per_fold.iter().flatten().copied().collect(),
+            mean: arm.mean.unwrap_or(f64::NAN),
+        };
+        let plot = DotPlot {
+            label: self.metric_label(),
+            rows: arms.iter().map(row).collect(),
+        };
+        let caption =
+            "One mark per fold and seed, a line at their mean. All arms see the same folds.";
+        let figure = page::figure(&plot.svg(), "Folds.", caption);
+        let metric = format!("{}: {}.", self.metric(), page::described(self.metric()));
+        html! { (page::paragraph(&metric)) (page::beside(&self.arms_table(), &figure)) }
+    }
+
+    fn arms_table(&self) -> Markup {
+        let arms = &self.evidence.arms;
+        let decimals = decimals(arms.iter().filter_map(|arm| arm.mean));
+        let mut columns = vec![
+            ("arm", Align::Text),
+            (self.metric(), Align::Number),
+            ("sd over folds", Align::Number),
+            ("folds", Align::Number),
+            ("n", Align::Number),
+        ];
+        if !self.evidence.calibration.is_empty() {
+            columns.push(("calibration error", Align::Number));
+        }
+        let value = |value: Option<f64>, decimals| {
+            value.map_or_else(|| "–".to_owned(), |value| fixed(value, decimals))
+        };
+        let row = |arm: &ArmScore| {
+            let mut calibration = self.evidence.calibration.iter();
+            let ece = calibration.find(|curve| curve.arm == arm.name);
+            let cells = [
+                arm.name.clone(),
+                value(arm.mean, decimals),
+                value(arm.sd, decimals),
+                count(arm.per_fold.iter().flatten().count()),
+                count(arm.n),
+                value(ece.map(|curve| curve.ece), 3),
+            ];
+            page::row(&columns, is_control(arm).then_some("control"), &cells)
+        };
+        let (controls, others): (Vec<&ArmScore>, Vec<&ArmScore>) =
+            arms.iter().partition(|arm| is_control(arm));
+        let rows = html! {
+            @for arm in others { (row(arm)) }
+            @if !controls.is_empty() {
+                tr.part-head { th colspan=(columns.len()) scope="colgroup" { "controls" } }
             }
-        }
+            @for arm in &controls { (row(arm)) }
+        };
+        page::table_of_rows(&columns, &rows)
     }
 
-    fn arms_table(&self) -> String {
-        let with_ece = self.arms.iter().any(|arm| arm.ece.is_some());
-        let decimals = decimals(self.arms.iter().map(|arm| arm.mean));
-        let mut out =
-            String::from("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">arm</th>");
-        put!(
-            &mut out,
-            "<th scope=\"col\" class=\"num\">{}</th><th scope=\"col\" class=\"num\">sd over folds</th><th scope=\"col\" class=\"num\">folds</th><th scope=\"col\" class=\"num\">n</th>",
-            escape(&self.metric.name)
-        );
-        if with_ece {
-            out.push_str("<th scope=\"col\" class=\"num\">calibration error</th>");
-        }
-        out.push_str("</tr></thead><tbody>");
-        let of_role = |role| self.arms.iter().filter(move |arm| arm.role == role);
-        of_role(ArmRole::Arm).for_each(|arm| put_arm(&mut out, arm, decimals, with_ece));
-        if of_role(ArmRole::Control).next().is_some() {
-            put!(
-                &mut out,
-                "<tr class=\"part-head\"><th colspan=\"{}\" scope=\"colgroup\">controls</th></tr>",
-                5 + usize::from(with_ece)
-            );
-        }
-        of_role(ArmRole::Control).for_each(|arm| put_arm(&mut out, arm, decimals, with_ece));
-        out.push_str("</tbody></table></div>");
-        out
-    }
-
-    fn differences_html(&self) -> String {
-        if self.differences.is_empty() {
-            return String::new();
+    fn differences(&self) -> Markup {
+        let differences = &self.evidence.differences;
+        if differences.is_empty() {
+            return Markup::default();
         }
         // Other methods' answers to the same question stand in the table only.
         let mut rows: Vec<Interval> = Vec::new();
-        for difference in &self.differences {
-            let name = format!("{} − {}", difference.arm, difference.reference);
-            if let Some([low, high]) = difference.interval
+        for line in differences {
+            let name = format!("{} − {}", line.arm, line.reference);
+            if let Some((low, high)) = line.low.zip(line.high)
                 && rows.iter().all(|row| row.name != name)
             {
                 rows.push(Interval {
                     name,
-                    delta: difference.delta,
+                    delta: line.delta,
                     low,
                     high,
-                    n: difference.n,
+                    n: self.evidence.rows,
                 });
             }
         }
         let plot = IntervalPlot {
-            label: format!("difference in {}", self.metric.name),
-            better: self.metric.better,
+            label: format!("difference in {}", self.metric()),
+            better: better(self.metric()),
             rows,
         };
-        let caption = "Paired on the same rows. A filled square: the interval does not hold zero.";
-        page::wide_figure(&plot.svg(), "Differences with 95 % intervals.", caption)
-            + &page::folded(
-                "The same in numbers, with p-values and methods",
-                &self.differences_table(),
-            )
+        let caption = "Paired on the same rows. A filled square: the interval excludes zero.";
+        let figure = page::wide_figure(&plot.svg(), "Differences with 95 % intervals.", caption);
+        let numbers = page::folded(
+            "The same in numbers, with p-values and methods",
+            &self.differences_table(),
+        );
+        html! { (figure) (numbers) }
     }
 
-    fn differences_table(&self) -> String {
+    fn differences_table(&self) -> Markup {
         let columns = [
             ("arm", Align::Text),
             ("compared with", Align::Text),
             ("difference", Align::Number),
-            ("95 % interval", Align::Number),
+            ("95 % interval", Align::Number),
             ("p", Align::Number),
             ("n", Align::Number),
             ("units", Align::Number),
             ("method", Align::Text),
         ];
-        let all = self
-            .differences
-            .iter()
-            .flat_map(|row| std::iter::once(row.delta).chain(row.interval.into_iter().flatten()));
+        let lines = self.evidence.differences.iter();
+        let all = lines.clone().flat_map(|line| {
+            [Some(line.delta), line.low, line.high]
+                .into_iter()
+                .flatten()
+        });
         let decimals = decimals(all);
         let signed = |value| signed_fixed(value, decimals);
-        let row = |difference: &Difference| {
+        let row = |line: &Difference| {
+            let interval = line.low.zip(line.high).map_or_else(
+                || "–".to_owned(),
+                |(low, high)| format!("{} to {}", signed(low), signed(high)),
+            );
+            let decides = match line.p_adjusted {
+                Some(_) => ", p that decides (Holm)",
+                None => "",
+            };
             vec![
-                difference.arm.clone(),
-                difference.reference.clone(),
-                signed(difference.delta),
-                difference.interval.map_or_else(
-                    || "–".into(),
-                    |[low, high]| format!("{} to {}", signed(low), signed(high)),
-                ),
-                difference.p.map_or_else(|| "–".into(), p_value),
-                count(difference.n),
-                count(difference.units),
-                difference.method.clone(),
+                line.arm.clone(),
+                line.reference.clone(),
+                signed(line.delta),
+                interval,
+                p_value(line.p_adjusted.unwrap_or(line.p)),
+                count(self.evidence.rows),
+                count(self.evidence.units),
+                format!("{}{decides}", line.method),
             ]
         };
-        let rows: Vec<Vec<String>> = self.differences.iter().map(row).collect();
-        page::table(&columns, &rows)
+        page::table(&columns, &lines.map(row).collect::<Vec<_>>())
     }
 
-    fn robustness_html(&self) -> String {
-        let mut figures = Vec::new();
-        if !self.missingness.is_empty() {
-            figures.push(self.missingness_figure());
+    /// One drawing and one table for each way to divide the rows.
+    fn parts(&self) -> Markup {
+        let mut tables: Vec<(&str, Vec<&PartChange>)> = Vec::new();
+        for part in &self.evidence.parts {
+            match tables.iter_mut().find(|(by, _)| *by == part.by) {
+                Some((_, rows)) => rows.push(part),
+                None => tables.push((&part.by, vec![part])),
+            }
         }
-        if !self.reliability.is_empty() {
-            figures.push(self.reliability_figure());
-        }
-        page::figures(&figures)
+        page::all(tables.into_iter().map(|(by, rows)| self.part(by, rows)))
     }
 
-    fn reliability_figure(&self) -> String {
-        let series = self
-            .reliability
+    fn part(&self, by: &str, mut rows: Vec<&PartChange>) -> Markup {
+        let n = rows.len();
+        let mut title = by.to_owned();
+        // Of many parts those that change most; all of them are in `compare.json`.
+        if n > MOST_PARTS {
+            rows.sort_by(|a, b| b.delta.abs().total_cmp(&a.delta.abs()));
+            rows.truncate(MOST_PARTS);
+            rows.sort_by(|a, b| a.delta.total_cmp(&b.delta));
+            title = format!("{by}, the {MOST_PARTS} of {n} that change most");
+        }
+        let (metric, arm) = (&rows[0].metric, &self.evidence.verdict.arm);
+        let interval = |part: &&PartChange| Interval {
+            name: part.part.clone(),
+            delta: part.delta,
+            low: part.interval.map_or(f64::NAN, |interval| interval.low),
+            high: part.interval.map_or(f64::NAN, |interval| interval.high),
+            n: part.n,
+        };
+        let plot = IntervalPlot {
+            label: format!("change in {metric}, image to {arm}"),
+            better: better(metric),
+            rows: rows.iter().map(interval).collect(),
+        };
+        let columns = [
+            (&*title, Align::Text),
+            ("n", Align::Number),
+            ("image", Align::Number),
+            (arm, Align::Number),
+            ("change", Align::Number),
+        ];
+        let both = rows
             .iter()
-            .map(|curve| curve.series.clone())
-            .collect();
-        let errors: Vec<String> = self
-            .reliability
-            .iter()
-            .map(|curve| {
-                let n: usize = curve.series.bins.iter().map(|bin| bin.n).sum();
-                format!(
-                    "{} {} ({})",
-                    curve.series.name,
-                    fixed(curve.ece, 3),
-                    n_is(n)
-                )
-            })
-            .collect();
-        let caption = format!(
-            "On the dotted line probabilities mean what they say; whiskers are 95 % intervals. Expected calibration error: {}.",
-            errors.join(", ")
-        );
-        page::figure(
-            &ReliabilityDiagram { series }.svg(),
-            "Reliability.",
-            &caption,
+            .flat_map(|part| [part.image, part.with_metadata]);
+        let decimals = decimals(both);
+        let row = |part: &&PartChange| {
+            vec![
+                part.part.clone(),
+                count(part.n),
+                fixed(part.image, decimals),
+                fixed(part.with_metadata, decimals),
+                signed_fixed(part.delta, decimals),
+            ]
+        };
+        let table = page::table(&columns, &rows.iter().map(row).collect::<Vec<_>>());
+        let caption = "Change within each subgroup, with its rows.";
+        html! {
+            (page::wide_figure(&plot.svg(), &format!("By {title}."), caption))
+            (page::folded("The same in numbers", &table))
+        }
+    }
+
+    fn robustness(&self) -> Markup {
+        page::figures(
+            [self.missingness(), self.reliability()]
+                .into_iter()
+                .flatten(),
         )
     }
 
-    fn missingness_figure(&self) -> String {
-        let series = self.missingness.iter().map(|curve| Series {
-            name: curve.arm.clone(),
-            points: curve.points.clone(),
-        });
+    fn reliability(&self) -> Option<Markup> {
+        let curves = self.evidence.calibration.iter();
+        let curves: Vec<&Calibration> = curves.filter(|curve| self.is_shown(&curve.arm)).collect();
+        let diagram = ReliabilityDiagram {
+            series: curves
+                .iter()
+                .map(|curve| (curve.arm.clone(), curve.bins.clone()))
+                .collect(),
+        };
+        let error = |curve: &&Calibration| {
+            let n = curve.bins.iter().map(|bin| bin.n).sum();
+            format!("{} {} ({})", curve.arm, fixed(curve.ece, 3), n_is(n))
+        };
+        let errors: Vec<String> = curves.iter().map(error).collect();
+        let caption = format!(
+            "On the dotted line probabilities mean what they say; whiskers are 95 % intervals. Expected calibration \
+             error: {}.",
+            errors.join(", ")
+        );
+        (!curves.is_empty()).then(|| page::figure(&diagram.svg(), "Reliability.", &caption))
+    }
+
+    /// The reference, the arm that the verdict is about, and the metadata alone: more curves would hide each other.
+    fn is_shown(&self, arm: &str) -> bool {
+        arm == self.evidence.verdict.arm || ["image", "metadata"].contains(&arm)
+    }
+
+    fn missingness(&self) -> Option<Markup> {
+        let mut curves: Vec<Vec<&MissingnessPoint>> = Vec::new();
+        for point in &self.evidence.missingness {
+            match curves.iter_mut().find(|curve| curve[0].arm == point.arm) {
+                Some(curve) => curve.push(point),
+                None => curves.push(vec![point]),
+            }
+        }
+        let series = |curve: &Vec<&MissingnessPoint>| Series {
+            name: curve[0].arm.clone(),
+            points: curve
+                .iter()
+                .map(|point| [100.0 * point.share, point.value])
+                .collect(),
+        };
         let chart = LineChart {
             x_label: "metadata missing, %".into(),
             y_label: self.metric_label(),
-            series: series.collect(),
+            series: curves.iter().map(series).collect(),
             ..LineChart::default()
         };
-        let n: Vec<String> = self
-            .missingness
-            .iter()
-            .map(|curve| format!("{} {}", curve.arm, n_is(curve.n)))
-            .collect();
+        let n = curves.iter();
+        let n = n.map(|curve| format!("{} {}", curve[0].arm, n_is(curve[0].n)));
         let caption = format!(
             "Cells of the test rows made missing at random, the models unchanged; {}.",
-            n.join(", ")
+            n.collect::<Vec<_>>().join(", ")
         );
-        page::figure(&chart.svg(), "When metadata is missing.", &caption)
-    }
-
-    fn subgroups_html(&self) -> String {
-        self.subgroups
-            .iter()
-            .map(|table| self.subgroup_html(table))
-            .collect()
-    }
-
-    fn subgroup_html(&self, table: &SubgroupTable) -> String {
-        let interval = |row: &SubgroupChange| Interval {
-            name: row.name.clone(),
-            delta: row.delta,
-            low: row.low,
-            high: row.high,
-            n: row.n,
-        };
-        let metric = MetricName::of(&table.metric);
-        let plot = IntervalPlot {
-            label: format!("change in {}, image to {}", metric.name, table.arm),
-            better: metric.better,
-            rows: table.rows.iter().map(interval).collect(),
-        };
-        let columns = [
-            (table.column.as_str(), Align::Text),
-            ("n", Align::Number),
-            ("image", Align::Number),
-            (table.arm.as_str(), Align::Number),
-            ("change", Align::Number),
-        ];
-        let decimals = decimals(table.rows.iter().flat_map(|row| [row.image, row.fused]));
-        let number = |value| fixed(value, decimals);
-        let signed = |value| signed_fixed(value, decimals);
-        let row = |row: &SubgroupChange| {
-            vec![
-                row.name.clone(),
-                count(row.n),
-                number(row.image),
-                number(row.fused),
-                signed(row.delta),
-            ]
-        };
-        let rows: Vec<Vec<String>> = table.rows.iter().map(row).collect();
-        let title = format!("By {}.", table.column);
-        page::wide_figure(
-            &plot.svg(),
-            &title,
-            "Change within each subgroup, with its rows.",
-        ) + &page::folded("The same in numbers", &page::table(&columns, &rows))
+        let title = "When metadata is missing.";
+        (!curves.is_empty()).then(|| page::figure(&chart.svg(), title, &caption))
     }
 }
 
-fn put_arm(out: &mut String, arm: &ArmRow, decimals: usize, with_ece: bool) {
-    let class = if arm.role == ArmRole::Control {
-        " class=\"control\""
-    } else {
-        ""
-    };
-    put!(
-        out,
-        "<tr{class}><th scope=\"row\">{}</th><td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td>",
-        escape(&arm.name),
-        fixed(arm.mean, decimals),
-        fixed(arm.sd, decimals),
-        count(arm.per_fold.len()),
-        count(arm.n)
-    );
-    if with_ece {
-        put!(
-            out,
-            "<td class=\"num\">{}</td>",
-            arm.ece.map_or_else(|| "–".to_owned(), |ece| fixed(ece, 3))
-        );
-    }
-    out.push_str("</tr>");
+/// Whether an arm only keeps the others honest.
+fn is_control(arm: &ArmScore) -> bool {
+    matches!(
+        arm.role,
+        Role::Chance | Role::Shuffled | Role::AllMissing | Role::GapsOnly
+    )
 }
 
-impl Verdict {
-    fn html(&self) -> String {
-        let mut out = String::new();
-        put!(
-            &mut out,
-            "<div class=\"verdict\"><p>{}</p><span class=\"code\">verdict: <code>{}</code></span></div>",
-            prose(&self.sentence),
-            escape(&self.code)
-        );
-        if !self.doubts.is_empty() {
-            out.push_str("<h3>Doubts</h3><ul class=\"doubts\">");
-            for doubt in &self.doubts {
-                put!(
-                    &mut out,
-                    "<li><b>{}.</b> {}</li>",
-                    prose(&doubt.title),
-                    prose(&doubt.detail)
-                );
-            }
-            out.push_str("</ul>");
+fn verdict(verdict: &Verdict) -> Markup {
+    let stop = |sentence: &str| if sentence.ends_with('?') { "" } else { "." };
+    html! {
+        div.verdict {
+            p { (prose(&verdict.sentence)) }
+            span.code { "verdict: " code { (verdict.code.as_str()) } }
         }
-        out
+        @if !verdict.doubts.is_empty() {
+            h3 { "Doubts" }
+            ul.doubts {
+                @for entry in &verdict.doubts {
+                    li {
+                        b { (entry.doubt.title()) "." }
+                        " " (prose(&sentence_case(&entry.sentence))) (stop(&entry.sentence))
+                    }
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sidelight_evidence::evidence::{ComparedMetric, Doubt, DoubtEntry, VerdictCode};
 
-    fn page() -> ComparisonPage {
-        let arm = |name: &str, role| ArmRow {
+    fn evidence() -> Evidence {
+        let arm = |name: &str, role| ArmScore {
             name: name.into(),
             role,
             n: 535,
-            mean: 0.4,
-            sd: 0.02,
-            per_fold: vec![0.38, 0.42],
-            ece: None,
+            mean: Some(0.4),
+            sd: Some(0.02),
+            pooled: Some(0.4),
+            per_fold: vec![Some(0.38), None, Some(0.42)],
         };
-        ComparisonPage {
-            title: "houses.toml".into(),
+        let doubt = Doubt::MetadataAloneDoesAsWell {
+            metadata: 0.3,
+            both: 0.4,
+            better: true,
+        };
+        Evidence {
+            schema: 1,
+            metric: ComparedMetric {
+                name: "mae".into(),
+                higher_is_better: false,
+            },
+            rows: 535,
+            units: 12,
+            folds: 2,
+            seeds: 1,
             verdict: Verdict {
-                code: "helps".into(),
+                code: VerdictCode::Helps,
                 sentence: "Metadata helps & <more>.".into(),
-                doubts: vec![Doubt {
-                    title: "Few units".into(),
-                    detail: "Only 12 groups.".into(),
+                arm: "both".into(),
+                doubts: vec![DoubtEntry {
+                    sentence: doubt.sentence("mae"),
+                    doubt,
+                    spurious: false,
                 }],
             },
-            metric: MetricName::of("mae"),
-            design: Vec::new(),
-            arms: vec![arm("shuffled", ArmRole::Control), arm("both", ArmRole::Arm)],
+            arms: vec![arm("shuffled", Role::Shuffled), arm("both", Role::Fusion)],
             differences: vec![Difference {
                 arm: "both".into(),
                 reference: "image".into(),
                 delta: -0.08,
-                interval: Some([-0.1, -0.06]),
-                p: Some(1e-6),
+                low: Some(-0.1),
+                high: Some(-0.06),
+                p: 1e-6,
+                p_adjusted: None,
                 method: "bootstrap".into(),
-                n: 535,
-                units: 12,
             }],
-            reliability: Vec::new(),
+            parts: Vec::new(),
+            calibration: Vec::new(),
             missingness: Vec::new(),
-            subgroups: Vec::new(),
-            remarks: Vec::new(),
+        }
+    }
+
+    fn html() -> String {
+        ComparisonPage {
+            title: "houses.toml",
+            evidence: &evidence(),
+            design: Vec::new(),
+            remarks: &[],
             config: String::new(),
             machine: Vec::new(),
         }
+        .html()
     }
 
     #[test]
     fn the_answer_comes_first_with_its_doubts() {
-        let html = page().html();
+        let html = html();
         let answer = html.find("Metadata helps &amp; &lt;more&gt;.").unwrap();
-        assert!(answer < html.find("Few units.").unwrap());
+        let doubt = "<b>Metadata alone does better.</b> The metadata alone does better: mae";
+        assert!(answer < html.find(doubt).unwrap(), "{html}");
         assert!(answer < html.find("<table").unwrap());
         assert!(html.contains("<code>helps</code>"));
     }
 
     #[test]
     fn controls_stand_below_the_arms_whatever_their_order() {
-        let html = page().html();
+        let html = html();
         let table = &html[html.find("<table").unwrap()..];
         assert!(table.find(">both<").unwrap() < table.find(">controls<").unwrap());
         assert!(table.find(">controls<").unwrap() < table.find(">shuffled<").unwrap());
@@ -543,7 +444,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_has_no_section() {
-        let html = page().html();
+        let html = html();
         assert!(!html.contains("Robustness") && !html.contains("Where the change"));
     }
 }

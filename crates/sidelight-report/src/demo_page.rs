@@ -1,11 +1,12 @@
 //! The demo's report: the same held-out rows under each arm, side by side.
 
-use super::chart::{Bar, BarChart};
-use super::escape::escape;
-use super::metric_name::MetricName;
-use super::number::{count, number};
-use super::overlay::{Outcome, Thumbnail, metadata_table};
-use super::page::{self, Page};
+use maud::{Markup, html};
+use sidelight_evidence::metric::{better, meaning};
+
+use crate::chart::{Bar, BarChart};
+use crate::number::{count, number};
+use crate::overlay::{Outcome, Thumbnail, metadata_table};
+use crate::page::{self, Align, Page};
 
 /// All that the demo's report says.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,39 +60,29 @@ pub struct DemoRow {
 impl DemoPage {
     /// The page.
     pub fn html(&self) -> String {
-        let rows = match self.rows.is_empty() {
-            true => String::new(),
-            false => {
-                let key = "<p class=\"key\">Circle: true point. Cross: predicted point. No arm has seen these rows in training.</p>";
-                let rows = self
-                    .rows
-                    .iter()
-                    .enumerate()
-                    .map(|(at, row)| self.row_html(at, row));
-                format!("{key}{}", rows.collect::<String>())
+        let task = html! { (page::paragraph(&self.story)) (page::facts(&self.facts)) };
+        let rows = html! {
+            @if !self.rows.is_empty() {
+                p.key {
+                    "Circle: true point. Cross: predicted point. No arm has seen these rows in training."
+                }
+                @for (at, row) in self.rows.iter().enumerate() { (self.row_html(at, row)) }
             }
         };
-        Page::new(
-            "demo",
-            "Does the table tell the network which card is meant?",
-            &self.lead,
-        )
-        .section(
-            "The task",
-            page::paragraph(&self.story) + &page::facts(&self.facts),
-        )
-        .section("Each arm", self.arms_html())
-        .section("What was noticed", page::remarks(&self.remarks))
-        .section("The same rows under each arm", rows)
-        .section("Environment", page::facts(&self.machine))
-        .html()
+        let title = "Does the table tell the network which card is meant?";
+        Page::new("demo", title, &self.lead)
+            .section("The task", task)
+            .section("Each arm", self.arms_html())
+            .section("What was noticed", page::remarks(&self.remarks))
+            .section("The same rows under each arm", rows)
+            .section("Environment", page::facts(&self.machine))
+            .html()
     }
 
-    fn arms_html(&self) -> String {
+    fn arms_html(&self) -> Markup {
         if self.arms.is_empty() {
-            return String::new();
+            return Markup::default();
         }
-        let metric = MetricName::of(&self.metric);
         let bars = self.arms.iter().map(|arm| Bar {
             name: arm.name.clone(),
             value: arm.mean,
@@ -99,88 +90,65 @@ impl DemoPage {
             note: String::new(),
         });
         let chart = BarChart {
-            label: metric.meaning.clone(),
+            label: meaning(&self.metric),
             bars: bars.collect(),
         };
-        let caption = format!("On the held-out rows; {}.", metric.better.words());
+        let caption = format!("On the held-out rows; {}.", better(&self.metric).words());
         page::beside(
-            &self.arms_table(&metric),
+            &self.arms_table(),
             &page::figure(&chart.svg(), "The arms compared.", &caption),
         )
     }
 
-    fn arms_table(&self, metric: &MetricName) -> String {
-        let mut out = String::from(
-            "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">arm</th><th scope=\"col\">what it reads</th><th scope=\"col\" class=\"num\">n</th>",
-        );
-        put!(
-            &mut out,
-            "<th scope=\"col\" class=\"num\">{}</th>",
-            escape(&metric.name)
-        );
-        let with_spread = self.arms.iter().any(|arm| arm.spread.is_some());
-        if with_spread {
-            out.push_str("<th scope=\"col\" class=\"num\">over seeds</th>");
+    fn arms_table(&self) -> Markup {
+        let mut columns = vec![
+            ("arm", Align::Text),
+            ("what it reads", Align::Text),
+            ("n", Align::Number),
+            (&*self.metric, Align::Number),
+        ];
+        if self.arms.iter().any(|arm| arm.spread.is_some()) {
+            columns.push(("over seeds", Align::Number));
         }
-        out.push_str("</tr></thead><tbody>");
-        for arm in &self.arms {
-            let class = if self.is_best(arm) {
-                " class=\"best\""
-            } else {
-                ""
-            };
-            put!(
-                &mut out,
-                "<tr{class}><th scope=\"row\">{}</th><td>{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td>",
-                escape(&arm.name),
-                escape(&arm.reads),
-                count(arm.n),
-                number(arm.mean)
-            );
-            if with_spread {
-                let words = |[low, high]: [f64; 2]| format!("{} to {}", number(low), number(high));
-                let spread = arm.spread.map_or_else(|| "–".to_owned(), words);
-                put!(&mut out, "<td class=\"num\">{spread}</td>");
-            }
-            out.push_str("</tr>");
-        }
-        out.push_str("</tbody></table></div>");
-        out
+        let words = |[low, high]: [f64; 2]| format!("{} to {}", number(low), number(high));
+        let row = |arm: &DemoArm| {
+            let spread = arm.spread.map_or_else(|| "–".to_owned(), words);
+            let (n, mean) = (count(arm.n), number(arm.mean));
+            let class = self.is_best(arm).then_some("best");
+            let cells = [arm.name.clone(), arm.reads.clone(), n, mean, spread];
+            page::row(&columns, class, &cells)
+        };
+        page::table_of_rows(&columns, &page::all(self.arms.iter().map(row)))
     }
 
     fn is_best(&self, arm: &DemoArm) -> bool {
         self.arms.iter().all(|other| arm.mean <= other.mean)
     }
 
-    fn row_html(&self, at: usize, row: &DemoRow) -> String {
+    fn row_html(&self, at: usize, row: &DemoRow) -> Markup {
         let Thumbnail { width, height, uri } = &row.picture;
         let id = format!("picture-{at}");
-        let mut out = String::new();
-        put!(
-            &mut out,
-            "<article class=\"row\"><div><h3>{}</h3>{}</div><div class=\"arms\">",
-            escape(&row.title),
-            metadata_table(&row.metadata)
-        );
-        for (nth, (arm, outcome)) in self.arms.iter().zip(&row.outcomes).enumerate() {
-            // The picture is in the page once; the other arms refer to it.
-            let image = match nth {
-                0 => format!(
-                    "<image id=\"{id}\" width=\"{width}\" height=\"{height}\" href=\"{uri}\"/>"
-                ),
-                _ => format!("<use href=\"#{id}\"/>"),
-            };
+        // The picture is in the page once; the other arms refer to it.
+        let first = html! { image id=(id) width=(width) height=(height) href=(uri) {} };
+        let again = html! { use href={ "#" (id) } {} };
+        let drawing = |nth: usize, arm: &DemoArm, outcome: &Outcome| {
+            let image = if nth == 0 { &first } else { &again };
             let name = format!("{}, {}", row.title, arm.name);
-            put!(
-                &mut out,
-                "<figure>{}<figcaption><b>{}</b><span>{}</span></figcaption></figure>",
-                outcome.over_image([*width, *height], &image, &name),
-                escape(&arm.name),
-                escape(&outcome.score())
-            );
+            outcome.over_image([*width, *height], image, &name)
+        };
+        html! {
+            article.row {
+                div { h3 { (row.title) } (metadata_table(&row.metadata)) }
+                div.arms {
+                    @for (nth, (arm, outcome)) in self.arms.iter().zip(&row.outcomes).enumerate() {
+                        figure {
+                            (drawing(nth, arm, outcome))
+                            figcaption { b { (arm.name) } span { (outcome.score()) } }
+                        }
+                    }
+                }
+            }
         }
-        out.push_str("</div></article>");
-        out
     }
 }
 
@@ -197,7 +165,7 @@ mod tests {
             ..DemoArm::default()
         };
         let outcome = |x| {
-            Outcome::Points(vec![PointMark {
+            Outcome::Keypoints(vec![PointMark {
                 truth: Some([10.0, 10.0]),
                 prediction: Some([x, 10.0]),
             }])

@@ -7,8 +7,11 @@ mod draw;
 mod outcome;
 mod thumbnail;
 
-use crate::escape::{breakable, escape};
+use maud::{Markup, html};
+
 use crate::number::number;
+use crate::page::folded;
+use crate::text::breakable;
 use sidelight_data::dataset::{Dataset, ImageSource, Metadata, MetadataColumn, MetadataValues};
 use sidelight_data::image::{Picture, decode};
 use sidelight_data::task::{Prediction, Task};
@@ -49,7 +52,7 @@ impl Card {
         // Said in pixels of the stored image, whatever the size it is shown at.
         let score = outcome.score();
         let thumbnail =
-            |picture: &Picture| Thumbnail::of(picture.width, picture.height, &picture.rgb);
+            |picture: &Picture| Thumbnail::new(picture.width, picture.height, &picture.rgb);
         Self {
             title: format!("row {row}"),
             image: image.to_owned(),
@@ -91,74 +94,57 @@ impl Card {
     }
 
     /// The card as a figure.
-    pub fn html(&self) -> String {
-        let mut out = String::from("<figure class=\"card\">");
-        if let Some(picture) = &self.picture {
-            out.push_str(
-                &self
-                    .outcome
-                    .over(picture, &format!("{}, {}", self.title, self.image)),
-            );
+    pub fn html(&self) -> Markup {
+        let name = format!("{}, {}", self.title, self.image);
+        html! {
+            figure.card {
+                @if let Some(picture) = &self.picture { (self.outcome.over(picture, &name)) }
+                figcaption {
+                    b { (self.title) }
+                    @if !self.score.is_empty() { span.score { (self.score) } }
+                    span.file { (self.image) }
+                }
+                (self.outcome.beneath())
+                (metadata_table(&self.metadata))
+            }
         }
-        put!(&mut out, "<figcaption><b>{}</b>", escape(&self.title));
-        if !self.score.is_empty() {
-            put!(
-                &mut out,
-                "<span class=\"score\">{}</span>",
-                escape(&self.score)
-            );
-        }
-        put!(
-            &mut out,
-            "<span class=\"file\">{}</span></figcaption>",
-            escape(&self.image)
-        );
-        out.push_str(&self.outcome.beneath());
-        out.push_str(&metadata_table(&self.metadata));
-        out.push_str("</figure>");
-        out
     }
 }
 
 /// Cards side by side, as many as fit.
-pub fn cards(cards: &[Card]) -> String {
-    let all: String = cards.iter().map(Card::html).collect();
-    format!("<div class=\"cards\">{all}</div>")
+pub fn cards(cards: &[Card]) -> Markup {
+    html! { div.cards { @for card in cards { (card.html()) } } }
 }
 
 /// A row's metadata as a small table; of many columns the later ones are folded away.
-pub fn metadata_table(metadata: &[(String, Option<String>)]) -> String {
+pub fn metadata_table(metadata: &[(String, Option<String>)]) -> Markup {
     let shown = match metadata.len() <= COLUMNS_SHOWN + 1 {
         true => metadata.len(),
         false => COLUMNS_SHOWN,
     };
-    let mut out = rows_table(&metadata[..shown]);
-    if shown < metadata.len() {
-        let rest = &metadata[shown..];
-        put!(
-            &mut out,
-            "<details><summary>{} more columns</summary>{}</details>",
-            rest.len(),
-            rows_table(rest)
-        );
+    let (shown, rest) = metadata.split_at(shown);
+    html! {
+        (rows_table(shown))
+        (folded(&format!("{} more columns", rest.len()), &rows_table(rest)))
     }
-    out
 }
 
-fn rows_table(rows: &[(String, Option<String>)]) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let mut out = String::from("<table class=\"read\"><tbody>");
-    for (name, value) in rows {
-        put!(&mut out, "<tr><th scope=\"row\">{}</th>", breakable(name));
-        match value {
-            Some(value) => put!(&mut out, "<td>{}</td></tr>", escape(value)),
-            None => out.push_str("<td class=\"missing\">missing</td></tr>"),
+fn rows_table(rows: &[(String, Option<String>)]) -> Markup {
+    html! {
+        @if !rows.is_empty() {
+            table.read { tbody {
+                @for (name, value) in rows {
+                    tr {
+                        th scope="row" { (breakable(name)) }
+                        @match value {
+                            Some(value) => { td { (value) } }
+                            None => { td.missing { "missing" } }
+                        }
+                    }
+                }
+            } }
         }
     }
-    out.push_str("</tbody></table>");
-    out
 }
 
 /// One row's metadata as text, as it was read and before it was encoded.
@@ -270,7 +256,7 @@ mod tests {
             score: "<0.1".into(),
             metadata: vec![("<key>".into(), Some("<value>".into())), ("x".into(), None)],
         };
-        let html = card.html();
+        let html = card.html().into_string();
         for text in ["<i>", "<a>", "<0.1", "<key>", "<value>"] {
             assert!(!html.contains(text), "{text} in {html}");
         }
@@ -280,8 +266,12 @@ mod tests {
     #[test]
     fn of_many_columns_the_later_ones_are_folded_away() {
         let metadata: Vec<_> = (0..20).map(|k| (format!("column {k}"), None)).collect();
-        let html = metadata_table(&metadata);
+        let html = metadata_table(&metadata).into_string();
         assert!(html.contains("<summary>12 more columns</summary>"));
-        assert!(!metadata_table(&metadata[..9]).contains("details"));
+        assert!(
+            !metadata_table(&metadata[..9])
+                .into_string()
+                .contains("details")
+        );
     }
 }

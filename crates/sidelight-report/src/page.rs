@@ -1,6 +1,9 @@
 //! The frame of a page: head, style, sections, figures and tables.
 
-use super::escape::{escape, prose};
+use maud::{Markup, PreEscaped, Render, html};
+use sidelight_evidence::metric::Metric;
+
+use crate::text::{prose, without_controls};
 
 /// Everything a page may load: nothing but what is written in it.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
@@ -8,7 +11,7 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 pub const STYLE: &str = include_str!("page.css");
 
 /// A page in the making.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     /// What kind of page it is: `Run report`.
     pub kind: String,
@@ -16,17 +19,8 @@ pub struct Page {
     pub title: String,
     /// The one sentence a reader should take away.
     pub lead: String,
-    /// Its sections, in order.
-    pub sections: Vec<Section>,
-}
-
-/// A part of a page with a heading and a place in the table of contents.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Section {
-    /// Its heading.
-    pub title: String,
-    /// Its content, HTML.
-    pub html: String,
+    /// Its sections, in order: heading and content.
+    pub sections: Vec<(String, Markup)>,
 }
 
 impl Page {
@@ -40,122 +34,106 @@ impl Page {
         }
     }
 
-    /// Adds a section; one without content is left out.
+    /// Adds a section with a heading and a place in the table of contents; one without content is left out.
     #[must_use]
-    pub fn section(mut self, title: &str, html: String) -> Self {
-        if !html.is_empty() {
-            self.sections.push(Section {
-                title: title.into(),
-                html,
-            });
+    pub fn section(mut self, title: &str, html: Markup) -> Self {
+        if !html.0.is_empty() {
+            self.sections.push((title.into(), html));
         }
         self
     }
 
     /// The whole document.
     pub fn html(&self) -> String {
-        let mut out =
-            String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-        put!(
-            &mut out,
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <meta name=\"generator\" content=\"sidelight {}\">\n\
-             <title>{} – {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n",
-            env!("CARGO_PKG_VERSION"),
-            escape(&self.title),
-            escape(&self.kind)
-        );
-        self.put_head(&mut out);
-        out.push_str("<main>\n");
-        for (n, section) in self.sections.iter().enumerate() {
-            put!(
-                &mut out,
-                "<section id=\"s{0}\" aria-labelledby=\"h{0}\">\n<h2 id=\"h{0}\">{1}</h2>\n{2}\n</section>\n",
-                n + 1,
-                escape(&section.title),
-                section.html
-            );
-        }
-        out.push_str("</main>\n</body>\n</html>\n");
-        out
+        let page = html! {
+            (PreEscaped("<!doctype html>\n"))
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="generator" content={ "sidelight " (env!("CARGO_PKG_VERSION")) };
+                    title { (self.title) " – " (self.kind) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    (self.head())
+                    main {
+                        @for (n, (title, html)) in (1..).zip(&self.sections) {
+                            section id={ "s" (n) } aria-labelledby={ "h" (n) } {
+                                h2 id={ "h" (n) } { (title) }
+                                (html)
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        without_controls(&page.0).into_owned()
     }
 
-    fn put_head(&self, out: &mut String) {
-        put!(
-            out,
-            "<header>\n<p class=\"kind\"><b>Sidelight</b> {}</p>\n<h1>{}</h1>\n",
-            escape(&self.kind),
-            escape(&self.title)
-        );
-        if !self.lead.is_empty() {
-            put!(out, "<p class=\"lead\">{}</p>\n", prose(&self.lead));
-        }
-        if self.sections.len() > 2 {
-            out.push_str("<nav aria-label=\"Contents\"><ul>");
-            for (n, section) in self.sections.iter().enumerate() {
-                put!(
-                    out,
-                    "<li><a href=\"#s{}\">{}</a></li>",
-                    n + 1,
-                    escape(&section.title)
-                );
+    fn head(&self) -> Markup {
+        html! {
+            header {
+                p.kind { b { "Sidelight" } " " (self.kind) }
+                h1 { (self.title) }
+                @if !self.lead.is_empty() { p.lead { (prose(&self.lead)) } }
+                @if self.sections.len() > 2 {
+                    nav aria-label="Contents" { ul {
+                        @for (n, (title, _)) in (1..).zip(&self.sections) {
+                            li { a href={ "#s" (n) } { (title) } }
+                        }
+                    } }
+                }
             }
-            out.push_str("</ul></nav>\n");
         }
-        out.push_str("</header>\n");
     }
+}
+
+/// Several pieces of markup as one.
+pub fn all(pieces: impl IntoIterator<Item = Markup>) -> Markup {
+    PreEscaped(pieces.into_iter().map(PreEscaped::into_string).collect())
 }
 
 /// A drawing with its caption: a title and a sentence.
-pub fn figure(drawing: &str, title: &str, caption: &str) -> String {
-    figure_of_class("", drawing, title, caption)
+pub fn figure(drawing: &Markup, title: &str, caption: &str) -> Markup {
+    html! {
+        figure {
+            figcaption { b { (title) } " " (caption) }
+            div.scroll { (drawing) }
+        }
+    }
 }
 
-/// The same over the whole width; on a narrow display it can be moved sideways.
-pub fn wide_figure(drawing: &str, title: &str, caption: &str) -> String {
-    figure_of_class(" class=\"wide\"", drawing, title, caption)
-}
-
-fn figure_of_class(class: &str, drawing: &str, title: &str, caption: &str) -> String {
-    let mut out = String::new();
-    // What can be moved sideways must be reachable by keyboard.
-    let focus = if class.is_empty() {
-        ""
-    } else {
-        " tabindex=\"0\""
-    };
-    put!(
-        &mut out,
-        "<figure{class}><figcaption><b>{}</b> {}</figcaption><div class=\"scroll\"{focus}>{drawing}</div></figure>",
-        escape(title),
-        escape(caption)
-    );
-    out
+/// The same over the whole width; on a narrow display it can be moved sideways, by keyboard too.
+pub fn wide_figure(drawing: &Markup, title: &str, caption: &str) -> Markup {
+    html! {
+        figure.wide {
+            figcaption { b { (title) } " " (caption) }
+            div.scroll tabindex="0" { (drawing) }
+        }
+    }
 }
 
 /// Figures side by side, as many as fit.
-pub fn figures(figures: &[String]) -> String {
+pub fn figures(figures: impl IntoIterator<Item = Markup>) -> Markup {
     figures_of_class("figures", figures)
 }
 
 /// The same, standing on one line: for axes that are to be compared.
-pub fn standing_figures(figures: &[String]) -> String {
+pub fn standing_figures(figures: impl IntoIterator<Item = Markup>) -> Markup {
     figures_of_class("figures standing", figures)
 }
 
-fn figures_of_class(class: &str, figures: &[String]) -> String {
-    let all = figures.concat();
-    match all.is_empty() {
-        true => all,
-        false => format!("<div class=\"{class}\">{all}</div>"),
-    }
+fn figures_of_class(class: &str, figures: impl IntoIterator<Item = Markup>) -> Markup {
+    let all = all(figures);
+    html! { @if !all.0.is_empty() { div class=(class) { (all) } } }
 }
 
 /// A table with a drawing beside it, or below where there is no room.
-pub fn beside(table: &str, figure: &str) -> String {
-    format!("<div class=\"beside\">{table}{figure}</div>")
+pub fn beside(table: &Markup, figure: &Markup) -> Markup {
+    html! { div.beside { (table) (figure) } }
 }
 
 /// What is in a column of a table.
@@ -167,97 +145,85 @@ pub enum Align {
     Number,
 }
 
-/// A table with a heading for each column and, in each row, a heading first. Everything is escaped.
-pub fn table(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
-    let mut out = String::from("<div class=\"scroll\"><table><thead><tr>");
-    let class = |align: Align| match align {
-        Align::Text => "",
-        Align::Number => " class=\"num\"",
-    };
-    for (name, align) in columns {
-        put!(
-            &mut out,
-            "<th scope=\"col\"{}>{}</th>",
-            class(*align),
-            escape(name)
-        );
+impl Align {
+    fn class(self) -> Option<&'static str> {
+        (self == Self::Number).then_some("num")
     }
-    out.push_str("</tr></thead><tbody>");
-    for row in rows {
-        out.push_str("<tr>");
-        for (at, (cell, (_, align))) in row.iter().zip(columns).enumerate() {
-            match at {
-                0 => put!(
-                    &mut out,
-                    "<th scope=\"row\"{}>{}</th>",
-                    class(*align),
-                    escape(cell)
-                ),
-                _ => put!(&mut out, "<td{}>{}</td>", class(*align), escape(cell)),
+}
+
+/// A table with a heading for each column and, in each row, a heading first.
+pub fn table<C: Render>(columns: &[(&str, Align)], rows: &[Vec<C>]) -> Markup {
+    let rows = rows.iter().map(|cells| row(columns, None, cells));
+    table_of_rows(columns, &all(rows))
+}
+
+/// The same of rows that were made by [`row`].
+pub fn table_of_rows(columns: &[(&str, Align)], rows: &Markup) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                @for (name, align) in columns { th scope="col" class=[align.class()] { (name) } }
+            } }
+            tbody { (rows) }
+        } }
+    }
+}
+
+/// One row of a table of these columns.
+pub fn row<C: Render>(columns: &[(&str, Align)], class: Option<&str>, cells: &[C]) -> Markup {
+    html! {
+        tr class=[class] {
+            @for (at, (cell, (_, align))) in cells.iter().zip(columns).enumerate() {
+                @if at == 0 {
+                    th scope="row" class=[align.class()] { (cell) }
+                } @else {
+                    td class=[align.class()] { (cell) }
+                }
             }
         }
-        out.push_str("</tr>");
     }
-    out.push_str("</tbody></table></div>");
-    out
 }
 
 /// Names and what they are, in columns; nothing for none.
-pub fn facts(facts: &[(String, String)]) -> String {
-    if facts.is_empty() {
-        return String::new();
+pub fn facts(facts: &[(String, String)]) -> Markup {
+    html! {
+        @if !facts.is_empty() {
+            dl.facts {
+                @for (name, value) in facts { div { dt { (name) } dd { (prose(value)) } } }
+            }
+        }
     }
-    let mut out = String::from("<dl class=\"facts\">");
-    for (name, value) in facts {
-        put!(
-            &mut out,
-            "<div><dt>{}</dt><dd>{}</dd></div>",
-            escape(name),
-            prose(value)
-        );
-    }
-    out.push_str("</dl>");
-    out
 }
 
 /// Sentences, one below the other; nothing for none.
-pub fn remarks(remarks: &[String]) -> String {
-    if remarks.is_empty() {
-        return String::new();
+pub fn remarks<S: AsRef<str>>(remarks: &[S]) -> Markup {
+    html! {
+        @if !remarks.is_empty() {
+            ul.remarks { @for remark in remarks { li { (prose(remark.as_ref())) } } }
+        }
     }
-    let mut out = String::from("<ul class=\"remarks\">");
-    for remark in remarks {
-        put!(&mut out, "<li>{}</li>", prose(remark));
-    }
-    out.push_str("</ul>");
-    out
 }
 
 /// Text as it is in its file; nothing for none.
-pub fn listing(text: &str) -> String {
-    match text.trim().is_empty() {
-        true => String::new(),
-        false => format!("<pre tabindex=\"0\">{}</pre>", escape(text.trim_end())),
-    }
+pub fn listing(text: &str) -> Markup {
+    html! { @if !text.trim().is_empty() { pre tabindex="0" { (text.trim_end()) } } }
 }
 
 /// Something that is there for who wants it.
-pub fn folded(summary: &str, html: &str) -> String {
-    match html.is_empty() {
-        true => String::new(),
-        false => format!(
-            "<details><summary>{}</summary>{html}</details>",
-            escape(summary)
-        ),
-    }
+pub fn folded(summary: &str, html: &Markup) -> Markup {
+    html! { @if !html.0.is_empty() { details { summary { (summary) } (html) } } }
 }
 
 /// A sentence or two.
-pub fn paragraph(text: &str) -> String {
-    match text.is_empty() {
-        true => String::new(),
-        false => format!("<p>{}</p>", prose(text)),
-    }
+pub fn paragraph(text: &str) -> Markup {
+    html! { @if !text.is_empty() { p { (prose(text)) } } }
+}
+
+/// A metric in words: what it means and which way it improves; empty for one that is not in the table of metrics.
+pub(crate) fn described(metric: &str) -> String {
+    Metric::named(metric).map_or_else(String::new, |metric| {
+        format!("{}; {}", metric.meaning(), metric.better.words())
+    })
 }
 
 /// What the program ran on: its version, system, processor and cores.
@@ -284,7 +250,7 @@ mod tests {
     fn a_page_is_a_whole_document_that_loads_nothing() {
         let html = Page::new("Run report", "runs/<a>", "It & that.")
             .section("One", paragraph("first"))
-            .section("Empty", String::new())
+            .section("Empty", Markup::default())
             .section("Two & three", paragraph("<second>"))
             .html();
         assert!(html.starts_with("<!doctype html>"));
@@ -301,8 +267,9 @@ mod tests {
     fn a_table_escapes_its_cells_and_headings() {
         let html = table(
             &[("<h>", Align::Text), ("n", Align::Number)],
-            &[vec!["<c>".into(), "1".into()]],
-        );
+            &[vec!["<c>", "1"]],
+        )
+        .into_string();
         assert!(
             html.contains("<th scope=\"col\">&lt;h&gt;</th><th scope=\"col\" class=\"num\">n</th>")
         );
@@ -311,10 +278,15 @@ mod tests {
 
     #[test]
     fn nothing_makes_no_markup() {
-        assert_eq!(
-            facts(&[]) + &remarks(&[]) + &listing(" \n") + &folded("x", "") + &paragraph(""),
-            ""
-        );
-        assert_eq!(figures(&[]), "");
+        let nothing: [&str; 0] = [];
+        let none = [
+            facts(&[]),
+            remarks(&nothing),
+            listing(" \n"),
+            folded("x", &Markup::default()),
+            paragraph(""),
+            figures([]),
+        ];
+        assert_eq!(all(none).into_string(), "");
     }
 }

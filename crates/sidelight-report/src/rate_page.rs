@@ -1,6 +1,6 @@
 //! The page of a search for a learning rate.
 
-use super::chart::{LineChart, ScaleKind, Series, VerticalNote};
+use super::chart::{LineChart, ScaleKind, Series};
 use super::number::number;
 use super::page::{self, Page};
 
@@ -36,13 +36,7 @@ pub fn rate_page(title: &str, rates: &[f64], losses: &[f64], suggestion: Option<
                 .map(|(rate, loss)| [*rate, *loss])
                 .collect(),
         }],
-        notes: suggestion
-            .map(|x| VerticalNote {
-                x,
-                text: "suggested".into(),
-            })
-            .into_iter()
-            .collect(),
+        note: suggestion.map(|x| (x, "suggested".into())),
         ..LineChart::default()
     };
     let curve = page::figure(

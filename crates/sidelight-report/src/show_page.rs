@@ -1,14 +1,14 @@
 //! What the model is given, row by row; for a run also what it makes of it.
 
-use super::escape::{breakable, escape};
-use super::number::{count, fixed};
-use super::overlay::{self, Card, Outcome, PointMark, Thumbnail, as_read, name_of};
-use super::page::{self, Page};
-use sidelight_data::dataset::Dataset;
-use sidelight_data::encode::Encoder;
-use sidelight_data::loader::HostBatch;
-use sidelight_data::task::Task;
+use maud::{Markup, html};
+use sidelight_data::loader::{HostBatch, Source};
+use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
+
+use crate::number::{count, fixed};
+use crate::overlay::{self, Card, Outcome, PointMark, Thumbnail, as_read, name_of};
+use crate::page::{self, Page};
+use crate::text::breakable;
 
 /// All that `sidelight show` says.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -36,239 +36,172 @@ pub struct ShowRow {
     pub slots: Vec<(String, f32)>,
     /// Embedded columns and their code.
     pub codes: Vec<(String, u32)>,
-    /// The target as the loss gets it.
-    pub target: Vec<TargetSlot>,
-}
-
-/// One number of an encoded target.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TargetSlot {
-    /// What it is.
-    pub name: String,
-    /// The number; `None`: masked, counts for nothing.
-    pub value: Option<f32>,
+    /// The target as the loss gets it, number by number; `None`: masked, counts for nothing.
+    pub target: Vec<(String, Option<f32>)>,
 }
 
 impl ShowPage {
     /// The page.
     pub fn html(&self) -> String {
-        let worst = match self.worst.len() {
-            0 => String::new(),
-            n => format!(
-                "<p class=\"key\">The {n} validation rows with the largest loss. Circle: true. Cross: predicted.</p>{}",
-                overlay::cards(&self.worst)
-            ),
+        let worst = html! {
+            @if !self.worst.is_empty() {
+                p.key {
+                    "The " (self.worst.len()) " validation rows with the largest loss. Circle: true. Cross: predicted."
+                }
+                (overlay::cards(&self.worst))
+            }
         };
         Page::new("batch", &self.title, &self.lead)
             .section("What is shown", page::facts(&self.facts))
             .section("What was noticed", page::remarks(&self.remarks))
-            .section("Rows", self.rows.iter().map(ShowRow::html).collect())
+            .section("Rows", page::all(self.rows.iter().map(ShowRow::html)))
             .section("Worst predictions", worst)
             .html()
     }
 }
 
-/// What the network's input was normalised with: `(pixel - mean) / sd`, RGB in [0, 1].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Normalization {
-    /// Of each channel.
-    pub mean: [f32; 3],
-    /// Of each channel.
-    pub sd: [f32; 3],
-}
-
 impl ShowRow {
-    /// The row at this place of a batch.
+    /// The row at this place of a batch of `source`, with what is predicted for it.
     ///
     /// # Panics
     ///
-    /// Where batch, data set, task and encoder do not belong together.
-    pub fn of_batch(
+    /// Where batch, source and prediction do not belong together.
+    pub fn new(
         batch: &HostBatch,
         at: usize,
-        dataset: &Dataset,
-        task: &Task,
-        encoder: &Encoder,
-        input: Normalization,
+        source: &Source,
+        prediction: Option<&Prediction>,
     ) -> Self {
         let position = batch.rows[at];
-        let target = target_slots(batch, at, task);
-        let side = batch.size * batch.size * 3;
-        let picture = match batch.images.is_empty() {
-            true => None,
-            false => {
-                let pixels = &batch.images[at * side..][..side];
-                Some(Thumbnail::of_input(
-                    batch.size, pixels, input.mean, input.sd,
-                ))
-            }
+        let (dataset, encoder) = (&source.dataset, &source.encoder);
+        let target = target_slots(batch, at, &source.task);
+        let cell = dataset
+            .targets
+            .as_ref()
+            .map(|targets| TargetCell { targets, position });
+        let outcome = match &*source.task {
+            Task::Keypoints { .. } => points(batch, at, &target, prediction),
+            task => Outcome::new(task, cell, prediction),
         };
         let card = Card {
             title: format!("row {}", dataset.rows[position] + 1),
             image: name_of(&dataset.images[position]),
-            picture,
-            outcome: input_outcome(batch, &target, dataset, position, task),
-            score: String::new(),
+            picture: picture(batch, at, source),
+            score: outcome.score(),
+            outcome,
             metadata: as_read(&dataset.metadata, position),
         };
-        let d_dense = encoder.d_dense();
-        let embeddings = encoder.embeddings();
-        let dense = batch.dense[at * d_dense..][..d_dense].iter().copied();
-        let codes = batch.codes[at * embeddings.len()..][..embeddings.len()]
-            .iter()
-            .copied();
+        let embedded = encoder.embeddings().into_iter();
+        let embedded: Vec<String> = embedded.map(|embedding| embedding.column).collect();
+        let dense = batch.dense.iter().skip(at * encoder.d_dense()).copied();
+        let codes = batch.codes.iter().skip(at * embedded.len()).copied();
         Self {
             card,
             slots: encoder.slots().into_iter().zip(dense).collect(),
-            codes: embeddings
-                .into_iter()
-                .map(|embedding| embedding.column)
-                .zip(codes)
-                .collect(),
+            codes: embedded.into_iter().zip(codes).collect(),
             target,
         }
     }
 
-    fn html(&self) -> String {
-        let mut out = String::from("<article class=\"row\">");
+    fn html(&self) -> Markup {
         let picture = Card {
             metadata: Vec::new(),
             ..self.card.clone()
         };
-        out.push_str(&picture.html());
-        out.push_str("<div class=\"read-in\">");
-        let read = overlay::metadata_table(&self.card.metadata);
-        put_block(&mut out, "Metadata as read", &read);
-        put_block(
-            &mut out,
-            &format!("Encoded, {} numbers", count(self.slots.len())),
-            &self.slots_html(),
-        );
-        put_block(&mut out, "Target as learned", &self.target_html());
-        out.push_str("</div></article>");
-        out
-    }
-
-    fn slots_html(&self) -> String {
-        if self.slots.is_empty() && self.codes.is_empty() {
-            return String::new();
-        }
-        let mut out = String::from("<ul class=\"slots\">");
-        for (name, value) in &self.slots {
-            let class = if *value == 0.0 { " class=\"off\"" } else { "" };
-            let shown = plain(*value);
-            put!(
-                &mut out,
-                "<li{class}><span>{}</span><span class=\"num\">{shown}</span></li>",
-                breakable(name)
-            );
-        }
-        for (name, code) in &self.codes {
-            put!(
-                &mut out,
-                "<li><span>{}</span><span class=\"num\">code {code}</span></li>",
-                breakable(name)
-            );
-        }
-        out.push_str("</ul>");
-        out
-    }
-
-    fn target_html(&self) -> String {
-        if self.target.is_empty() {
-            return String::new();
-        }
-        let mut out = String::from("<ul class=\"slots\">");
-        for slot in &self.target {
-            match slot.value {
-                Some(value) => put!(
-                    &mut out,
-                    "<li><span>{}</span><span class=\"num\">{}</span></li>",
-                    escape(&slot.name),
-                    plain(value)
-                ),
-                None => put!(
-                    &mut out,
-                    "<li class=\"off\"><span>{}</span><span class=\"missing\">masked</span></li>",
-                    escape(&slot.name)
-                ),
+        let encoded = format!("Encoded, {} numbers", count(self.slots.len()));
+        html! {
+            article.row {
+                (picture.html())
+                div.read-in {
+                    (block("Metadata as read", &overlay::metadata_table(&self.card.metadata)))
+                    (block(&encoded, &self.slots_html()))
+                    (block("Target as learned", &self.target_html()))
+                }
             }
         }
-        out.push_str("</ul>");
-        out
     }
+
+    fn slots_html(&self) -> Markup {
+        let slots = self.slots.iter();
+        let slots = slots.map(|(name, value)| slot(name, *value == 0.0, &plain(*value)));
+        let codes = self.codes.iter();
+        let codes = codes.map(|(name, code)| slot(name, false, &format!("code {code}")));
+        list(slots.chain(codes))
+    }
+
+    fn target_html(&self) -> Markup {
+        list(self.target.iter().map(|(name, value)| match value {
+            Some(value) => slot(name, false, &plain(*value)),
+            None => html! { li.off { span { (name) } span.missing { "masked" } } },
+        }))
+    }
+}
+
+fn block(title: &str, html: &Markup) -> Markup {
+    html! { @if !html.0.is_empty() { div { h3 { (title) } (html) } } }
+}
+
+fn list(slots: impl Iterator<Item = Markup>) -> Markup {
+    let slots = page::all(slots);
+    html! { @if !slots.0.is_empty() { ul.slots { (slots) } } }
+}
+
+fn slot(name: &str, is_off: bool, value: &str) -> Markup {
+    html! { li.off[is_off] { span { (breakable(name)) } span.num { (value) } } }
+}
+
+/// The input square as a picture; none for a model that reads no image.
+fn picture(batch: &HostBatch, at: usize, source: &Source) -> Option<Thumbnail> {
+    let length = batch.size * batch.size * 3;
+    let pixels = batch.images.get(at * length..(at + 1) * length)?;
+    let input = &source.preprocess;
+    let picture = || Thumbnail::from_input(batch.size, pixels, input.mean, input.sd);
+    (!pixels.is_empty()).then(picture)
 }
 
 /// The target as the loss gets it.
-fn target_slots(batch: &HostBatch, at: usize, task: &Task) -> Vec<TargetSlot> {
-    let names = match task {
-        Task::Points { columns, .. } | Task::Value { columns, .. } => columns.clone(),
-        Task::Class { column, .. } => vec![column.clone()],
-        Task::Classes { names, .. } => names.clone(),
+fn target_slots(batch: &HostBatch, at: usize, task: &Task) -> Vec<(String, Option<f32>)> {
+    let names = task.target_names();
+    let values = batch.targets.iter().zip(&batch.mask);
+    let values = values.skip(at * names.len());
+    let slot = |(name, (value, mask)): (&String, (&f32, &f32))| {
+        (name.clone(), (*mask > 0.0).then_some(*value))
     };
-    if batch.targets.is_empty() {
-        return Vec::new();
-    }
-    let from = at * names.len();
-    let value = |nth: usize| (batch.mask[from + nth] > 0.0).then(|| batch.targets[from + nth]);
-    let slot = |(nth, name)| TargetSlot {
-        name,
-        value: value(nth),
-    };
-    names.into_iter().enumerate().map(slot).collect()
+    names.iter().zip(values).map(slot).collect()
 }
 
-/// Points as they lie on the input, from [-1, 1] of the square to its pixels; other targets as they were read.
-fn input_outcome(
+/// Points as they lie on the input, from [-1, 1] of the square to its pixels.
+fn points(
     batch: &HostBatch,
-    target: &[TargetSlot],
-    dataset: &Dataset,
-    position: usize,
-    task: &Task,
+    at: usize,
+    target: &[(String, Option<f32>)],
+    prediction: Option<&Prediction>,
 ) -> Outcome {
     let pixel = |at: f32| (at + 1.0) / 2.0 * batch.size as f32;
-    match task {
-        Task::Points { .. } => Outcome::Points(
-            target
-                .chunks_exact(2)
-                .map(|xy| PointMark {
-                    truth: xy[0]
-                        .value
-                        .zip(xy[1].value)
-                        .map(|(x, y)| [pixel(x), pixel(y)]),
-                    prediction: None,
-                })
-                .collect(),
-        ),
-        _ => {
-            let cell = dataset
-                .targets
-                .as_ref()
-                .map(|targets| TargetCell { targets, position });
-            Outcome::new(task, cell, None)
+    let predicted = match prediction {
+        Some(Prediction::Keypoints { xy }) => xy.as_slice(),
+        _ => &[],
+    };
+    let mark = |(point, xy): (usize, &[(String, Option<f32>)])| {
+        let truth = xy[0].1.zip(xy[1].1);
+        PointMark {
+            truth: truth.map(|(x, y)| [pixel(x), pixel(y)]),
+            prediction: predicted.get(point).map(|xy| batch.to_input[at].apply(*xy)),
         }
-    }
-}
-
-fn put_block(out: &mut String, title: &str, html: &str) {
-    if !html.is_empty() {
-        put!(out, "<div><h3>{}</h3>{html}</div>", escape(title));
-    }
+    };
+    Outcome::Keypoints(target.chunks_exact(2).enumerate().map(mark).collect())
 }
 
 /// Flags as 0 and 1, other numbers with three decimals.
 fn plain(value: f32) -> String {
-    match value.fract() == 0.0 {
-        true => fixed(value.into(), 0),
-        false => fixed(value.into(), 3),
-    }
+    let decimals = if value.fract() == 0.0 { 0 } else { 3 };
+    fixed(value.into(), decimals)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use sidelight_data::config::Normalizer;
-    use sidelight_data::dataset::{ImageSource, Metadata, Targets};
 
     #[test]
     fn a_row_shows_what_was_read_what_was_encoded_and_what_is_learned() {
@@ -288,16 +221,7 @@ mod tests {
                 ("source = <b>".into(), 0.0),
             ],
             codes: vec![("zipcode".into(), 17)],
-            target: vec![
-                TargetSlot {
-                    name: "x0".into(),
-                    value: Some(0.5),
-                },
-                TargetSlot {
-                    name: "y0".into(),
-                    value: None,
-                },
-            ],
+            target: vec![("x0".into(), Some(0.5)), ("y0".into(), None)],
         };
         let html = ShowPage {
             title: "a.toml".into(),
@@ -319,26 +243,10 @@ mod tests {
 
     #[test]
     fn points_of_a_batch_lie_where_the_network_sees_them() {
-        let task = Task::Points {
+        let task = Task::Keypoints {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
-        };
-        let dataset = Dataset {
-            path: "table.csv".into(),
-            rows: vec![4],
-            images: vec![ImageSource::Path("images/a.jpg".into())],
-            metadata: Metadata {
-                columns: Vec::new(),
-                n_rows: 1,
-            },
-            targets: Some(Targets::Points {
-                n_points: 2,
-                xy: vec![[1.0, 1.0], [2.0, 2.0]],
-            }),
-            groups: None,
-            parts: None,
-            remarks: Vec::new(),
         };
         let batch = HostBatch {
             rows: vec![0],
@@ -348,18 +256,12 @@ mod tests {
             ..HostBatch::default()
         };
         let target = target_slots(&batch, 0, &task);
-        assert_eq!(
-            target[3],
-            TargetSlot {
-                name: "y1".into(),
-                value: None
-            }
-        );
-        let outcome = input_outcome(&batch, &target, &dataset, 0, &task);
+        assert_eq!(target[3], ("y1".into(), None));
+        let outcome = points(&batch, 0, &target, None);
         let [first, second] = [Some([0.0, 4.0]), None].map(|truth| PointMark {
             truth,
             prediction: None,
         });
-        assert_eq!(outcome, Outcome::Points(vec![first, second]));
+        assert_eq!(outcome, Outcome::Keypoints(vec![first, second]));
     }
 }

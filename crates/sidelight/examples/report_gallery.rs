@@ -5,23 +5,24 @@ use std::path::Path;
 
 use sidelight::config::{Normalizer, TargetScale};
 use sidelight::dataset::Targets;
-use sidelight::report::chart::{ReliabilityBin, ReliabilitySeries};
+use sidelight::evidence::{
+    ArmScore, Calibration, ComparedMetric, Difference, Doubt, DoubtEntry, Evidence,
+    MissingnessPoint, PartChange, Role, Verdict, VerdictCode,
+};
+use sidelight::metric::Metrics;
+use sidelight::metric::calibration::Bin;
 use sidelight::report::{
-    ArmRole, ArmRow, Card, ComparisonPage, DemoArm, DemoPage, DemoRow, Detail, Difference, Doubt,
-    MetricName, MetricRow, MissingnessCurve, Outcome, PartTable, PointMark, ReliabilityCurve,
-    RunPage, ShowPage, ShowRow, SubgroupChange, SubgroupTable, TargetSlot, Thumbnail, ValueMark,
-    Verdict, page,
+    Card, ComparisonPage, DemoArm, DemoPage, DemoRow, Detail, Outcome, PointMark, RunPage,
+    ShowPage, ShowRow, Thumbnail, ValueMark, page,
 };
 use sidelight::run::{Event, curves, write_whole};
+use sidelight::statistics::Interval;
 use sidelight::task::{Prediction, Task};
 
 fn main() -> sidelight::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "gallery".into());
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|source| sidelight::Error::Write {
-        path: folder.to_path_buf(),
-        source,
-    })?;
+    std::fs::create_dir_all(folder).map_err(sidelight::error::cannot_write(folder))?;
     let mut chance = Chance(7);
     let pages = [
         ("run_points.html", run_of_points(&mut chance).html()),
@@ -29,7 +30,7 @@ fn main() -> sidelight::Result<()> {
         ("run_value.html", run_of_values(&mut chance).html()),
         ("show.html", show(&mut chance).html()),
         ("demo.html", demo(&mut chance).html()),
-        ("comparison.html", comparison(&mut chance).html()),
+        ("comparison.html", comparison(&mut chance)),
     ];
     for (name, html) in pages {
         write_whole(&folder.join(name), |file| file.write_all(html.as_bytes()))?;
@@ -92,7 +93,7 @@ fn scene(chance: &mut Chance) -> (Thumbnail, [[[f32; 2]; 4]; 2]) {
             corner(-52.0, 36.0),
         ]
     });
-    (Thumbnail::of(width, height, &rgb), cards)
+    (Thumbnail::new(width, height, &rgb), cards)
 }
 
 fn paint(rgb: &mut [u8], center: [f32; 2], [cos, sin]: [f32; 2], half: [f32; 2], tone: f32) {
@@ -143,7 +144,7 @@ fn marks(truth: &[[f32; 2]; 4], spread: f32, chance: &mut Chance) -> Outcome {
         truth: Some(*corner),
         prediction: Some(corner.map(|at| at + spread * chance.normal() as f32)),
     };
-    Outcome::Points(truth.iter().map(mark).collect())
+    Outcome::Keypoints(truth.iter().map(mark).collect())
 }
 
 fn card(row: usize, outcome: Outcome, picture: Thumbnail, chance: &mut Chance) -> Card {
@@ -225,19 +226,20 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn metric(name: &str, value: f64, n: usize, baseline: f64) -> MetricRow {
-    MetricRow {
-        name: name.into(),
-        value,
+fn metrics<const N: usize>(n: usize, values: [(&str, f64); N]) -> Metrics {
+    Metrics {
         n,
-        baseline: Some(baseline),
+        values: values
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec(),
+        ..Metrics::default()
     }
 }
 
-const CONFIG: &str = "[data]\ntable = \"metadata.csv\"\nimage = \"file_name\"\n\n[target]\nkind = \"points\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\", \"x2\", \"y2\", \"x3\", \"y3\"]\n\n[metadata]\nimg_source = \"categorical\"\nlabel_is_dirty = \"boolean\"\nshutter_capture_time = { kind = \"continuous\", scale = \"log\" }\n\n[train]\nepochs = 14\nsize = 128\n";
+const CONFIG: &str = "[data]\ntable = \"metadata.csv\"\nimage = \"file_name\"\n\n[target]\nkind = \"keypoints\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\", \"x2\", \"y2\", \"x3\", \"y3\"]\n\n[metadata]\nimg_source = \"categorical\"\nlabel_is_dirty = \"boolean\"\nshutter_capture_time = { kind = \"continuous\", scale = \"log\" }\n\n[train]\nepochs = 14\nsize = 128\n";
 
 fn run_of_points(chance: &mut Chance) -> RunPage {
-    let task = Task::Points {
+    let task = Task::Keypoints {
         columns: (0..4)
             .flat_map(|k| [format!("x{k}"), format!("y{k}")])
             .collect(),
@@ -252,7 +254,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         .chunks(4)
         .map(|row| {
             let spread = 1.5 + 2.0 * chance.normal().abs() as f32;
-            Some(Prediction::Points {
+            Some(Prediction::Keypoints {
                 xy: row
                     .iter()
                     .map(|xy| xy.map(|at| at + spread * chance.normal() as f32))
@@ -278,12 +280,12 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
             .to_vec();
     RunPage {
         title: "runs/cards-both".into(),
-        lead: "The four corners are found with a mean error of 3.36 px on 214 held-out rows; a guess at the mean position is 71.2 px off.".into(),
         facts: pairs(&[("task", "points (4)"), ("arm", "both"), ("backbone", "small_cnn, from scratch"), ("fusion", "concat"), ("rows, training", "856"), ("rows, validation", "214"), ("metadata columns", "3 (12 encoded numbers)"), ("input", "128 × 128 px, squish"), ("training", "9 min 34 s, 14 epochs"), ("speed", "84.1 images/s")]),
-        metrics: vec![metric("mean_px", 3.36, n, 71.2), metric("mean_nme", 0.0084, n, 0.178), metric("pck@0.05", 0.981, n, 0.021), metric("pck@0.1", 0.995, n, 0.13)],
+        metrics: Metrics { per_part: per_point, ..metrics(n, [("mean_px", 3.36), ("mean_nme", 0.0084), ("pck@0.05", 0.981), ("pck@0.1", 0.995)]) },
+        baseline: metrics(n, [("mean_px", 71.2), ("mean_nme", 0.178), ("pck@0.05", 0.021), ("pck@0.1", 0.13)]),
+        part: "point".into(),
         curves: curves(&log(14, "mean_px", 30.0, chance)),
-        parts: Some(PartTable::of("point", &per_point)),
-        details: Detail::of(&task, &Targets::Points { n_points: 4, xy: truth }, &positions, &predictions),
+        details: Detail::new(&task, &Targets::Keypoints { n_points: 4, xy: truth }, &positions, &predictions),
         best: point_cards(8, 0.8, chance),
         worst: point_cards(8, 16.0, chance),
         remarks: vec![
@@ -362,20 +364,43 @@ fn run_of_classes(chance: &mut Chance) -> RunPage {
     };
     RunPage {
         title: "runs/covid".into(),
-        lead: "Accuracy 0.783 on 180 held-out rows of 94 patients; always saying the commonest class gives 0.500.".into(),
-        facts: pairs(&[("task", "class `finding` (5)"), ("arm", "both"), ("backbone", "resnet18"), ("group", "patientid, never divided"), ("rows, training", "550"), ("rows, validation", "180")]),
-        metrics: vec![metric("accuracy", 0.783, n, 0.5), metric("balanced_accuracy", 0.702, n, 0.2), metric("auroc", 0.914, n, 0.5), metric("log_loss", 0.641, n, 1.29)],
+        facts: pairs(&[
+            ("task", "class `finding` (5)"),
+            ("arm", "both"),
+            ("backbone", "resnet18"),
+            ("group", "patientid, never divided"),
+            ("rows, training", "550"),
+            ("rows, validation", "180"),
+        ]),
+        metrics: metrics(
+            n,
+            [
+                ("accuracy", 0.783),
+                ("balanced_accuracy", 0.702),
+                ("auroc", 0.914),
+                ("log_loss", 0.641),
+            ],
+        ),
+        baseline: metrics(
+            n,
+            [
+                ("accuracy", 0.5),
+                ("balanced_accuracy", 0.2),
+                ("auroc", 0.5),
+                ("log_loss", 1.29),
+            ],
+        ),
         curves: curves(&log(8, "accuracy", 1.0, chance)),
         best: class_cards(0, chance),
         worst: class_cards(40, chance),
-        details: Detail::of(&task, &targets, &positions, &predictions),
+        details: Detail::new(&task, &targets, &positions, &predictions),
         machine: page::machine(),
         ..RunPage::default()
     }
 }
 
 fn run_of_values(chance: &mut Chance) -> RunPage {
-    let task = Task::Value {
+    let task = Task::Regression {
         columns: vec!["price".into()],
         scale: TargetScale::Log,
         mean: vec![13.0],
@@ -389,7 +414,7 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
     let predictions: Vec<Option<Prediction>> = truth
         .iter()
         .map(|price| {
-            Some(Prediction::Value {
+            Some(Prediction::Regression {
                 values: vec![price * (0.25 * chance.normal()).exp()],
             })
         })
@@ -398,7 +423,7 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
         (from..from + 4)
             .map(|at| {
                 let (picture, _) = scene(chance);
-                let Some(Prediction::Value { values }) = &predictions[at] else {
+                let Some(Prediction::Regression { values }) = &predictions[at] else {
                     unreachable!()
                 };
                 let mark = ValueMark {
@@ -407,19 +432,32 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
                     prediction: Some(values[0]),
                     range: [48_000.0, 2_400_000.0],
                 };
-                card(at + 1, Outcome::Value(vec![mark]), picture, chance)
+                card(at + 1, Outcome::Regression(vec![mark]), picture, chance)
             })
             .collect()
     };
     let positions: Vec<usize> = (0..n).collect();
     RunPage {
         title: "runs/houses".into(),
-        lead: "Prices are met within 99 400 on average (107 held-out rows); the mean price is 251 000 off.".into(),
-        facts: pairs(&[("task", "value `price`, log"), ("arm", "both"), ("rows, training", "428"), ("rows, validation", "107")]),
-        metrics: vec![metric("mae", 99_400.0, n, 251_000.0), metric("rmse", 163_000.0, n, 372_000.0), metric("r2", 0.771, n, 0.0)],
+        facts: pairs(&[
+            ("task", "value `price`, log"),
+            ("arm", "both"),
+            ("rows, training", "428"),
+            ("rows, validation", "107"),
+        ]),
+        metrics: metrics(n, [("mae", 99_400.0), ("rmse", 163_000.0), ("r2", 0.771)]),
+        baseline: metrics(n, [("mae", 251_000.0), ("rmse", 372_000.0), ("r2", 0.0)]),
         best: value_cards(0, chance),
         worst: value_cards(50, chance),
-        details: Detail::of(&task, &Targets::Value { names: vec!["price".into()], values: truth.clone() }, &positions, &predictions),
+        details: Detail::new(
+            &task,
+            &Targets::Regression {
+                names: vec!["price".into()],
+                values: truth.clone(),
+            },
+            &positions,
+            &predictions,
+        ),
         ..RunPage::default()
     }
 }
@@ -434,14 +472,10 @@ fn show(chance: &mut Chance) -> ShowPage {
                 prediction: None,
             })
             .collect();
-        let target = cards[0]
-            .iter()
-            .flatten()
-            .enumerate()
-            .map(|(k, at)| TargetSlot {
-                name: format!("{}{}", ["x", "y"][k % 2], k / 2),
-                value: (k < 6).then_some(at / 160.0 - 1.0),
-            });
+        let target = cards[0].iter().flatten().enumerate().map(|(k, at)| {
+            let name = format!("{}{}", ["x", "y"][k % 2], k / 2);
+            (name, (k < 6).then_some(at / 160.0 - 1.0))
+        });
         let slot = |name: &str, value: f32| (name.to_owned(), value);
         ShowRow {
             slots: vec![
@@ -459,7 +493,7 @@ fn show(chance: &mut Chance) -> ShowPage {
             target: target.collect(),
             card: card(
                 chance.below(900) + 1,
-                Outcome::Points(points),
+                Outcome::Keypoints(points),
                 picture,
                 chance,
             ),
@@ -492,7 +526,7 @@ fn demo(chance: &mut Chance) -> DemoPage {
                 truth: Some(*truth),
                 prediction: Some(at.map(|at| at + 3.0 * chance.normal() as f32)),
             };
-            Outcome::Points(truth.iter().zip(&corners).map(near).collect())
+            Outcome::Keypoints(truth.iter().zip(&corners).map(near).collect())
         };
         let middle = [[110.0, 80.0], [200.0, 82.0], [198.0, 155.0], [112.0, 152.0]];
         DemoRow {
@@ -524,87 +558,129 @@ fn demo(chance: &mut Chance) -> DemoPage {
     }
 }
 
-fn comparison(chance: &mut Chance) -> ComparisonPage {
-    let mut arm = |name: &str, mean: f64, role| ArmRow {
+fn comparison(chance: &mut Chance) -> String {
+    let evidence = evidence(chance);
+    ComparisonPage {
+        title: "houses.toml",
+        evidence: &evidence,
+        design: pairs(&[
+            ("rows", "535"),
+            ("independent units", "535 rows (no group column)"),
+            ("folds × seeds", "5 × 1"),
+            ("mode", "full: backbone fine-tuned"),
+            ("early stopping", "on an inner split of each fold"),
+            ("interval", "bootstrap over rows, 10 000 resamples"),
+            ("adjusted for", "2 fusions (Holm)"),
+        ]),
+        remarks: &["No duplicate images between folds.".into()],
+        config: CONFIG.into(),
+        machine: page::machine(),
+    }
+    .html()
+}
+
+fn evidence(chance: &mut Chance) -> Evidence {
+    let mut arm = |name: &str, mean: f64, role| ArmScore {
         name: name.into(),
         role,
         n: 535,
-        mean,
-        sd: 0.019,
-        per_fold: (0..5).map(|_| mean + 0.019 * chance.normal()).collect(),
-        ece: Some(0.02 + 0.05 * chance.share()),
+        mean: Some(mean),
+        sd: Some(0.019),
+        pooled: Some(mean),
+        per_fold: (0..5)
+            .map(|_| Some(mean + 0.019 * chance.normal()))
+            .collect(),
     };
     let arms = vec![
-        arm("image", 0.412, ArmRole::Arm),
-        arm("metadata", 0.366, ArmRole::Arm),
-        arm("vote", 0.358, ArmRole::Arm),
-        arm("weighted vote", 0.351, ArmRole::Arm),
-        arm("concat", 0.331, ArmRole::Arm),
-        arm("film", 0.338, ArmRole::Arm),
-        arm("concat, shuffled metadata", 0.415, ArmRole::Control),
-        arm("concat, all metadata missing", 0.437, ArmRole::Control),
-        arm("concat, flags only", 0.409, ArmRole::Control),
+        arm("image", 0.412, Role::Image),
+        arm("metadata", 0.366, Role::Metadata),
+        arm("vote", 0.358, Role::Vote),
+        arm("weighted vote", 0.351, Role::WeightedVote),
+        arm("concat", 0.331, Role::Fusion),
+        arm("film", 0.338, Role::Fusion),
+        arm("concat, shuffled metadata", 0.415, Role::Shuffled),
+        arm("concat, all metadata missing", 0.437, Role::AllMissing),
+        arm("concat, flags only", 0.409, Role::GapsOnly),
     ];
     let difference = |arm: &str, reference: &str, delta: f64, half: f64, p: f64| Difference {
         arm: arm.into(),
         reference: reference.into(),
         delta,
-        interval: Some([delta - half, delta + half]),
-        p: Some(p),
-        method: "bootstrap over rows; corrected resampled t; Holm".into(),
-        n: 535,
-        units: 535,
+        low: Some(delta - half),
+        high: Some(delta + half),
+        p,
+        p_adjusted: Some(2.0 * p),
+        method: "cluster bootstrap".into(),
     };
-    let bins = |bend: f64, chance: &mut Chance| -> Vec<ReliabilityBin> {
-        (0..10)
+    let curve = |arm: &str, bend: f64, ece: f64, chance: &mut Chance| Calibration {
+        arm: arm.into(),
+        ece,
+        temperature: 1.0,
+        bins: (0..10)
             .map(|k| {
                 let p = (f64::from(k) + 0.5) / 10.0;
-                ReliabilityBin {
-                    predicted: p,
-                    observed: (p + bend * (p - 0.5)).clamp(0.02, 0.98),
+                Bin {
+                    confidence: p,
+                    accuracy: (p + bend * (p - 0.5)).clamp(0.02, 0.98),
                     n: 12 + chance.below(90),
                 }
             })
-            .collect()
-    };
-    let curve = |name: &str, bend: f64, ece: f64, chance: &mut Chance| ReliabilityCurve {
-        series: ReliabilitySeries {
-            name: name.into(),
-            bins: bins(bend, chance),
-        },
-        ece,
-    };
-    let missing = |arm: &str, from: f64, to: f64| MissingnessCurve {
-        arm: arm.into(),
-        points: (0..=10)
-            .map(|k| {
-                let share = f64::from(k) / 10.0;
-                [share * 100.0, from + (to - from) * share.powf(1.6)]
-            })
             .collect(),
-        n: 535,
     };
-    let change = |name: &str, n: usize, image: f64, delta: f64, half: f64| SubgroupChange {
-        name: name.into(),
+    let missing = |arm: &str, from: f64, to: f64| {
+        let arm = arm.to_owned();
+        (0..=10).map(move |k| MissingnessPoint {
+            arm: arm.clone(),
+            share: f64::from(k) / 10.0,
+            value: from + (to - from) * (f64::from(k) / 10.0).powf(1.6),
+            n: 535,
+        })
+    };
+    let change = |part: &str, n: usize, image: f64, delta: f64, half: f64| PartChange {
+        by: "zipcode".into(),
+        part: part.into(),
+        metric: "mae".into(),
         n,
         image,
-        fused: image + delta,
+        with_metadata: image + delta,
         delta,
-        low: delta - half,
-        high: delta + half,
+        interval: Some(Interval {
+            low: delta - half,
+            high: delta + half,
+        }),
     };
-    ComparisonPage {
-        title: "houses.toml".into(),
-        verdict: Verdict {
-            code: "helps".into(),
-            sentence: "Metadata helps: adding it (concat) lowers the mean absolute error by 0.081, from 0.412 to 0.331 (95 % interval of the difference 0.058 to 0.104, 535 rows, 5 folds).".into(),
-            doubts: vec![
-                Doubt { title: "One column carries most of it".into(), detail: "Without `area` the gain is 0.019 (−0.002 to 0.040).".into() },
-                Doubt { title: "Metadata alone is close".into(), detail: "It reaches 0.366; the picture adds 0.035 (0.012 to 0.058).".into() },
-            ],
+    let doubts = [
+        Doubt::OneColumnCarriesItAll {
+            column: "area".into(),
+            share_of_gain: Some(0.81),
+            alone: Some(0.4),
         },
-        metric: MetricName::of("mae"),
-        design: pairs(&[("rows", "535"), ("independent units", "535 rows (no group column)"), ("folds × seeds", "5 × 1"), ("mode", "full: backbone fine-tuned"), ("early stopping", "on an inner split of each fold"), ("interval", "bootstrap over rows, 10 000 resamples"), ("adjusted for", "2 fusions (Holm)")]),
+        Doubt::MetadataAloneDoesAsWell {
+            metadata: 0.331,
+            both: 0.366,
+            better: true,
+        },
+        Doubt::OneColumnCarriesItAll {
+            column: "price <usd>".into(),
+            share_of_gain: None,
+            alone: Some(1.0),
+        },
+    ];
+    let entry = |doubt: Doubt| DoubtEntry {
+        sentence: doubt.sentence("mae"),
+        doubt,
+        spurious: false,
+    };
+    Evidence {
+        schema: 1,
+        metric: ComparedMetric {
+            name: "mae".into(),
+            higher_is_better: false,
+        },
+        rows: 535,
+        units: 535,
+        folds: 5,
+        seeds: 1,
         arms,
         differences: vec![
             difference("concat", "image", -0.081, 0.023, 1e-7),
@@ -614,16 +690,17 @@ fn comparison(chance: &mut Chance) -> ComparisonPage {
             difference("concat, shuffled metadata", "image", 0.003, 0.015, 0.71),
             difference("concat, flags only", "image", -0.003, 0.017, 0.75),
         ],
-        reliability: vec![curve("image", -0.35, 0.071, chance), curve("concat", -0.08, 0.024, chance)],
-        missingness: vec![missing("image", 0.412, 0.412), missing("concat", 0.331, 0.437), missing("film", 0.338, 0.421), missing("metadata", 0.366, 0.58)],
-        subgroups: vec![SubgroupTable {
-            column: "zipcode".into(),
-            metric: "mae".into(),
+        verdict: Verdict {
+            code: VerdictCode::Helps,
+            sentence: "Metadata helps: adding it (`concat`) lowers mae by 0.0810 against the image alone (95 % interval 0.0580 to 0.104; 535 rows, 5 folds).".into(),
             arm: "concat".into(),
-            rows: vec![change("85255", 62, 0.45, -0.12, 0.06), change("92276", 118, 0.31, -0.07, 0.035), change("92880", 204, 0.42, -0.09, 0.028), change("93446", 91, 0.44, -0.05, 0.045), change("<other>", 60, 0.43, 0.012, 0.07)],
-        }],
-        remarks: vec!["No duplicate images between folds.".into()],
-        config: CONFIG.into(),
-        machine: page::machine(),
+            doubts: doubts.map(entry).to_vec(),
+        },
+        parts: vec![change("85255", 62, 0.45, -0.12, 0.06), change("92276", 118, 0.31, -0.07, 0.035), change("92880", 204, 0.42, -0.09, 0.028), change("93446", 91, 0.44, -0.05, 0.045), change("<other>", 60, 0.43, 0.012, 0.07)],
+        calibration: vec![curve("image", -0.35, 0.071, chance), curve("concat", -0.08, 0.024, chance)],
+        missingness: [("image", 0.412, 0.412), ("concat", 0.331, 0.437), ("film", 0.338, 0.421), ("metadata", 0.366, 0.58)]
+            .into_iter()
+            .flat_map(|(arm, from, to)| missing(arm, from, to))
+            .collect(),
     }
 }

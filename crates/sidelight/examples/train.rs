@@ -26,8 +26,8 @@ pub fn run(table: &Path, out: &Path) -> sidelight::Result<()> {
         .with_epochs(3);
 
     let trained = sidelight::train(&config, out)?;
-    if let Some(metrics) = trained.metrics {
-        println!("validation: {metrics:?}");
+    for (metric, value) in trained.metrics.iter().flat_map(|metrics| &metrics.values) {
+        println!("{metric} of the validation rows: {value:.3}");
     }
     println!("report: {}", trained.run.report_path().display());
     Ok(())

@@ -42,7 +42,7 @@ pub enum Input {
     Features {
         /// How many children that were.
         n: usize,
-        /// `[batch, …]`
+        /// The features, `[batch, …]`.
         value: Value,
     },
 }
@@ -126,7 +126,7 @@ impl Batch {
     /// Predictions from outputs, `[batch, n_outputs]`, in the target's own unit; points in pixels of the stored image.
     pub(crate) fn decode(&self, task: &Task, output: Tensor<2>) -> Vec<Prediction> {
         let [_, width] = output.dims();
-        let is_points = matches!(task, Task::Points { .. });
+        let is_points = matches!(task, Task::Keypoints { .. });
         let mut values = numbers(output);
         let rows = values.chunks_exact_mut(width).zip(&self.to_input);
         let decode = |((row, to_input), &is_flipped): ((&mut [f32], &Affine), &bool)| {
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn points_go_back_to_pixels_of_the_stored_image() {
         let columns = ["x0", "y0"].map(String::from).to_vec();
-        let task = Task::Points {
+        let task = Task::Keypoints {
             columns,
             symmetric: vec![],
             normalizer: Normalizer::Diagonal,
@@ -256,7 +256,7 @@ mod tests {
         };
         let output = Tensor::<2>::from_floats([in_input], &Device::flex());
         let predictions = Batch::new(host, &Device::flex()).decode(&task, output);
-        let Prediction::Points { xy } = &predictions[0] else {
+        let Prediction::Keypoints { xy } = &predictions[0] else {
             panic!("points")
         };
         assert!(

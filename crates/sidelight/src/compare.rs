@@ -1,7 +1,7 @@
 //! Does the metadata help? Every arm trained on the same folds and seeds, and what that says.
 //!
 //! [`compare`] divides the rows into folds (groups whole, classes in proportion), trains each model on the others,
-//! predicts the rows held out, and [weighs](crate::evidence::weigh) the predictions. No test row is ever fitted on:
+//! predicts the rows held out, and [evaluates](crate::evidence::evaluate) the predictions. No test row is ever fitted on:
 //! encoder, scale of the target, best epoch and the vote's weight come from the other folds, of which a part is set
 //! aside to choose by (group-safe as well).
 //!
@@ -258,8 +258,8 @@ pub enum Compared {
 ///
 /// # Errors
 ///
-/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`Error::NoSuchArm`](crate::Error::NoSuchArm),
-/// [`Error::TooManyFolds`](crate::Error::TooManyFolds), [`Error::Uncomparable`](crate::Error::Uncomparable) for the
+/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm),
+/// [`DataError::TooManyFolds`](crate::error::DataError::TooManyFolds), [`EvidenceError::Uncomparable`](crate::error::EvidenceError::Uncomparable) for the
 /// metric, [`Error::OutputNotEmpty`](crate::Error::OutputNotEmpty), [`Error::JobDiffers`](crate::Error::JobDiffers),
 /// all that a table and a configuration can be wrong in. Later: those of
 /// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).
@@ -331,7 +331,7 @@ fn open(ranks: &dyn Ranks, options: &CompareOptions<'_>) -> Result<JobStore> {
     let first = ranks.is_first().then(|| {
         let store = JobStore::open(&options.out, options.earlier)?;
         store.forget_claims()?;
-        Ok(store)
+        Ok::<_, crate::Error>(store)
     });
     let first = all_or_none(ranks, first.transpose())?;
     let store = first.map_or_else(|| JobStore::open(&options.out, Earlier::Reuse), Ok);
@@ -394,7 +394,7 @@ fn write_predictions(design: &Design, answer: &Answer, path: &Path) -> Result<()
             }
         }
     }
-    writer.finish()
+    Ok(writer.finish()?)
 }
 
 /// The jobs to do now, and how many of all are done.

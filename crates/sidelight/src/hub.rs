@@ -91,14 +91,14 @@ impl fmt::Debug for HubOptions {
 pub enum HubEvent<'a> {
     /// A download begins, or goes on where an earlier one broke off.
     Begin {
-        /// From where.
+        /// Where it is downloaded from.
         url: &'a str,
         /// Bytes that are there already.
         done: u64,
         /// Bytes in all, where the hub says it.
         size: Option<u64>,
     },
-    /// Something arrived.
+    /// Part of the file has arrived.
     Bytes {
         /// Bytes that are there.
         done: u64,
@@ -112,7 +112,7 @@ pub enum HubEvent<'a> {
 ///
 /// # Errors
 ///
-/// As [`fetch`]; [`Error::HubName`].
+/// As [`fetch`]; [`DataError::HubName`](crate::error::DataError::HubName).
 pub fn fetch_weights(
     config: &mut ModelConfig,
     options: &HubOptions,
@@ -131,7 +131,7 @@ pub fn fetch_weights(
 ///
 /// [`Error::HubOffline`]; [`Error::HubUnreachable`], [`Error::HubNotFound`], [`Error::HubRefused`],
 /// [`Error::HubAnswer`], [`Error::HubSize`], [`Error::HubBroken`], [`Error::HubChecksum`];
-/// [`Error::Write`] where the cache cannot be written; [`Error::Setting`] of an endpoint, a token or a proxy that is none.
+/// [`DataError::Write`](crate::error::DataError::Write) where the cache cannot be written; [`DataError::Setting`](crate::error::DataError::Setting) of an endpoint, a token or a proxy that is none.
 pub fn fetch(
     name: &HubName,
     options: &HubOptions,

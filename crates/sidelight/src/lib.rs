@@ -63,16 +63,27 @@
 //! [examples]: https://github.com/sidelight/sidelight/tree/main/crates/sidelight/examples
 //! [architecture]: https://github.com/sidelight/sidelight/blob/main/ARCHITECTURE.md
 
+#[doc(inline)]
+pub use sidelight_data::{config, dataset, table, task};
+#[doc(inline)]
+pub use sidelight_evidence::{audit, check, evidence, metric};
+// What commands and other crates of this workspace need, and a program seldom does.
+#[doc(hidden)]
 pub use sidelight_data::{
-    augment, config, dataset, demo, digest, encode, error, image, kind, loader, random, schema,
-    split, store, table, task, write,
+    augment, demo, digest, encode, image, kind, loader, random, schema, split, store, write,
 };
-pub use sidelight_evidence::{audit, check, evidence, metric, statistics};
+#[doc(hidden)]
+pub use sidelight_evidence::statistics;
+#[doc(hidden)]
 pub use sidelight_report as report;
+pub mod error;
+#[doc(hidden)]
 pub mod hub;
+#[doc(hidden)]
 pub mod ranks;
 pub mod run;
 // — Burn begins here —
+#[doc(hidden)]
 pub mod batch;
 pub mod compare;
 pub mod explain;
@@ -82,15 +93,22 @@ pub mod model;
 pub mod network;
 mod onnx;
 pub mod predict;
+#[doc(hidden)]
 pub mod tensor;
 pub mod train;
 
+#[doc(no_inline)]
 pub use burn;
 
+#[doc(inline)]
 pub use compare::compare;
+#[doc(inline)]
 pub use config::Config;
+#[doc(inline)]
 pub use error::{Error, Place, Result};
+#[doc(inline)]
 pub use model::Model;
+#[doc(inline)]
 pub use train::train;
 
 /// The program of the README.

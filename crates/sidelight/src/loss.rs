@@ -11,7 +11,7 @@ mod distance;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::task::Task;
 
 pub use distance::Distance;
@@ -88,7 +88,7 @@ impl Loss {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another name, or a number after the colon that does not fit.
+    /// [`DataError::Setting`](crate::error::DataError::Setting) for another name, or a number after the colon that does not fit.
     ///
     /// # Example
     ///
@@ -107,11 +107,7 @@ impl Loss {
             Some((word, number)) => (word, Some(number)),
             None => (name, None),
         };
-        let wrong = |expected: &str| Error::Setting {
-            field: "train.loss".into(),
-            expected: expected.into(),
-            found: name.into(),
-        };
+        let wrong = |expected: &str| Error::from(setting("train.loss", expected, name));
         let parameter = |default: f32, range: std::ops::Range<f32>| match number {
             None => Ok(default),
             Some(text) => text
@@ -152,7 +148,7 @@ impl Loss {
                     )),
                 }
             }
-            Task::Classes { counts, known, .. } => {
+            Task::Multilabel { counts, known, .. } => {
                 let positive_weights = match weights {
                     Weights::Even => Vec::new(),
                     Weights::InverseFrequency => counts
@@ -173,7 +169,7 @@ impl Loss {
                     _ => Err(wrong("`bce` or `focal` for labels")),
                 }
             }
-            Task::Points { .. } => match word {
+            Task::Keypoints { .. } => match word {
                 "" | "smooth_l1" => Ok(Distance::SmoothL1 {
                     beta: parameter(0.1, f32::MIN_POSITIVE..10.0)?,
                 }
@@ -191,7 +187,7 @@ impl Loss {
                 }
                 _ => Err(wrong("`smooth_l1`, `mse`, `l1` or `wing` for points")),
             },
-            Task::Value { .. } => match word {
+            Task::Regression { .. } => match word {
                 "" | "smooth_l1" => Ok(Distance::SmoothL1 {
                     beta: parameter(1.0, f32::MIN_POSITIVE..100.0)?,
                 }
@@ -506,7 +502,7 @@ mod tests {
         for name in ["mse", "focal:x", "label_smoothing:1", "cross_entropy:2"] {
             let error = Loss::new(&classes(), name, Weights::Even).unwrap_err();
             assert!(
-                matches!(&error, Error::Setting { field, found, .. } if field == "train.loss" && found == name),
+                matches!(&error, Error::Data(crate::error::DataError::Setting { field, found, .. }) if field == "train.loss" && found == name),
                 "{error}"
             );
         }

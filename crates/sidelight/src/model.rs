@@ -27,7 +27,7 @@ pub struct Model {
     pub task: Arc<Task>,
     /// What encodes metadata.
     pub encoder: Arc<Encoder>,
-    /// The network.
+    /// The network: its layers and their weights.
     pub network: Network,
 }
 
@@ -63,7 +63,7 @@ impl Model {
     /// Those of [`Table::read_with`] and [`Dataset::for_prediction`].
     pub fn read(&self, table: impl AsRef<Path>) -> Result<Dataset> {
         let table = Table::read_with(table.as_ref(), &self.config.data.remote)?;
-        Dataset::for_prediction(&table, &self.config)
+        Ok(Dataset::for_prediction(&table, &self.config)?)
     }
 
     /// How images become what its network reads.
@@ -87,7 +87,7 @@ impl Model {
     /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
     pub fn needs_image(&self) -> bool {
         let can_do_without = !self.reads_image() || self.network.drops_image();
-        !can_do_without || matches!(*self.task, Task::Points { .. })
+        !can_do_without || matches!(*self.task, Task::Keypoints { .. })
     }
 
     /// What its batches are made of: these rows, their metadata encoded, nothing changed at random. Beside it what of
@@ -95,7 +95,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`](crate::Error::MissingMetadata), [`Error::MetadataKind`](crate::Error::MetadataKind):
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind):
     /// the table is not like the one trained on.
     pub fn source(&self, dataset: impl Into<Arc<Dataset>>) -> Result<(Source, Unseen)> {
         let dataset = dataset.into();

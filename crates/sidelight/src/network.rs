@@ -16,6 +16,7 @@ pub mod backbone;
 mod build;
 mod edit;
 pub mod fusion;
+#[doc(hidden)]
 pub mod head;
 pub mod layer;
 mod onnx;
@@ -23,6 +24,7 @@ pub mod parameter;
 mod path;
 mod run;
 pub mod shape;
+#[doc(hidden)]
 pub mod state;
 mod tree;
 mod value;

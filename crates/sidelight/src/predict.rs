@@ -75,7 +75,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on. Of several ranks
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind): the table is not like the one trained on. Of several ranks
     /// also [`Error::OtherRank`].
     pub fn predict(&self, dataset: &Dataset, options: PredictOptions<'_>) -> Result<Predictions> {
         let ranks = options.ranks;
@@ -149,7 +149,7 @@ impl Model {
             if pass == 0 {
                 let failures = loader.into_failures().into_iter();
                 let problem =
-                    |failure: crate::loader::Failure| (failure.row, Arc::new(failure.error));
+                    |failure: crate::loader::Failure| (failure.row, Arc::new(failure.error.into()));
                 problems = failures.map(problem).collect();
             }
         }

@@ -34,7 +34,7 @@ pub trait Ranks: Debug + Send + Sync {
     /// Replaces each number by its sum over all ranks: the same bits on every rank, and in every run with as many.
     fn sum(&self, values: &mut [f32]);
 
-    /// As [`Ranks::sum`].
+    /// Replaces the values by their sums over all ranks, as [`Ranks::sum`] does, in f64.
     fn sum_f64(&self, values: &mut [f64]);
 
     /// What every rank gives, in the order of the ranks; the lengths may differ.
@@ -204,9 +204,9 @@ mod tests {
     fn outcome(failing: &[usize]) -> Vec<String> {
         Threads::run(3, |ranks| {
             let own = match failing.contains(&ranks.rank()) {
-                true => Err(Error::ImageEmpty {
+                true => Err(Error::from(crate::error::DataError::ImageEmpty {
                     name: format!("{}.png", ranks.rank()),
-                }),
+                })),
                 false => Ok(ranks.rank()),
             };
             match all_or_none(&*ranks, own) {
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn what_one_cannot_do_none_does_and_one_says_it() {
         assert_eq!(outcome(&[]), ["0", "1", "2"]);
-        let others = "rank 1 cannot go on";
+        let others = "rank 1 cannot continue";
         let found = outcome(&[1, 2]);
         assert_eq!([&found[0], &found[2]], [others; 2]);
         assert!(
@@ -235,7 +235,7 @@ mod tests {
         // What all met is said without a number, once.
         let found = outcome(&[0, 1, 2]);
         assert_eq!(found[0], "0.png: the image is empty (0 bytes)");
-        assert_eq!([&found[1], &found[2]], ["rank 0 cannot go on"; 2]);
+        assert_eq!([&found[1], &found[2]], ["rank 0 cannot continue"; 2]);
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
             let own = ["a", "a", "b"][ranks.rank()];
             all_equal(&*ranks, "rows", own).map_err(|error| error.to_string())
         });
-        assert_eq!(found[0], Err("rank 2 cannot go on".into()));
+        assert_eq!(found[0], Err("rank 2 cannot continue".into()));
         assert!(found[2].as_ref().unwrap_err().contains("rows"));
     }
 }

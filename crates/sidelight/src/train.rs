@@ -4,21 +4,28 @@
 //! fits encoder and task, builds the network, trains it, predicts the validation rows and writes the run folder.
 //! One seed gives one result, whatever the number of threads, and whether or not the run was interrupted.
 
+#[doc(hidden)]
 pub mod batch_source;
+#[doc(hidden)]
 pub mod checkpoint;
+#[doc(hidden)]
 pub mod ema;
 mod feature_cache;
+#[doc(hidden)]
 pub mod feature_store;
 mod layer_groups;
 pub mod lr_find;
 mod mixup;
+#[doc(hidden)]
 pub mod optimizer;
 mod results;
+#[doc(hidden)]
 pub mod schedule;
 mod session;
 mod setup;
 mod step_gradients;
 mod training_log;
+#[doc(hidden)]
 pub mod unreadable;
 
 use std::path::{Path, PathBuf};
@@ -110,7 +117,7 @@ impl std::fmt::Debug for TrainOptions<'_> {
 pub struct Trained {
     /// Scores over the validation rows; `None`: it was stopped before its end.
     pub metrics: Option<Metrics>,
-    /// Its folder.
+    /// The run folder: model, scores, log, report.
     pub run: Run,
     /// Whether it was asked to stop: it can be resumed.
     pub stopped: bool,
@@ -218,7 +225,7 @@ pub fn fit(
 /// # Errors
 ///
 /// Everything that can be wrong with configuration, table, images and weights, before the first step where it can
-/// be known; [`Error::Diverged`](crate::Error::Diverged); [`Error::Write`](crate::Error::Write) where the results cannot
+/// be known; [`Error::Diverged`](crate::Error::Diverged); [`DataError::Write`](crate::error::DataError::Write) where the results cannot
 /// be written. What is only a loss of comfort (a checkpoint, the log, the report) is said as a remark. Of several ranks:
 /// [`Error::OnRank`](crate::Error::OnRank) where the others do not know of it and must be ended;
 /// [`Error::OtherRank`](crate::Error::OtherRank) where another says what it is;

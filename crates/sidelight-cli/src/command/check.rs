@@ -48,7 +48,7 @@ fn listed(problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems {
         text += &format!("{:<8} {problem}\n", label(problem));
-        if let Some(hint) = problem.hint() {
+        if let Some(hint) = &problem.hint {
             text += &format!("{:<8} hint: {hint}\n", "");
         }
     }
@@ -61,7 +61,7 @@ fn table(problems: &[Problem]) -> Table {
         table.push([
             label(problem).into(),
             problem.to_string().into(),
-            problem.hint().into(),
+            problem.hint.clone().into(),
         ]);
     }
     table

@@ -418,12 +418,12 @@ fn shown(
     };
     let outcome = |scored: &Scored| {
         let corners = &scored.predictions.corners[at];
-        Outcome::Points(corners.iter().map(mark).collect())
+        Outcome::Keypoints(corners.iter().map(mark).collect())
     };
     let cells = row.metadata().map(|(name, cell)| (name.to_owned(), cell));
     Ok(report::DemoRow {
         title: format!("row {}", number + 1),
-        picture: Thumbnail::of(picture.width, picture.height, &picture.rgb),
+        picture: Thumbnail::new(picture.width, picture.height, &picture.rgb),
         metadata: cells.to_vec(),
         outcomes: scored.iter().map(outcome).collect(),
     })

@@ -5,11 +5,9 @@ use sidelight::dataset::Dataset;
 use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
 use sidelight::predict::{PredictOptions, Predictions};
 use sidelight::report::overlay::as_read;
-use sidelight::report::{
-    Card, LabelBar, Outcome, PointMark, ShowPage, ShowRow, TargetSlot, Thumbnail,
-};
+use sidelight::report::{Card, LabelBar, Outcome, ShowPage, ShowRow};
 use sidelight::run::TargetCell;
-use sidelight::task::{Prediction, Task, likeliest};
+use sidelight::task::{Prediction, argmax};
 use sidelight::tensor::Device;
 use sidelight::train::Session;
 
@@ -151,51 +149,18 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
 
 /// The first row's encoding, number by number, and its target as it is learned.
 fn encoded(source: &Source, batch: &HostBatch) -> Table {
+    let row = ShowRow::new(batch, 0, source, None);
     let mut table = Table::new(["number", "value"]);
-    for (name, value) in slots(source, batch, 0) {
+    for (name, value) in row.slots {
         table.push([name.into(), f64::from(value).into()]);
     }
-    for (name, code) in codes(source, batch, 0) {
+    for (name, code) in row.codes {
         table.push([format!("{name}, embedded").into(), (code as usize).into()]);
     }
-    for TargetSlot { name, value } in target(source, batch, 0) {
+    for (name, value) in row.target {
         table.push([format!("target {name}").into(), value.map(f64::from).into()]);
     }
     table
-}
-
-fn slots(source: &Source, batch: &HostBatch, at: usize) -> Vec<(String, f32)> {
-    let names = source.encoder.slots();
-    let values = batch.dense.iter().skip(at * names.len()).copied();
-    names.into_iter().zip(values).collect()
-}
-
-fn codes(source: &Source, batch: &HostBatch, at: usize) -> Vec<(String, u32)> {
-    let embeddings = source.encoder.embeddings();
-    let codes = batch.codes.iter().skip(at * embeddings.len()).copied();
-    embeddings
-        .into_iter()
-        .map(|embedding| embedding.column)
-        .zip(codes)
-        .collect()
-}
-
-fn target(source: &Source, batch: &HostBatch, at: usize) -> Vec<TargetSlot> {
-    let names = match &*source.task {
-        Task::Points { columns, .. } | Task::Value { columns, .. } => columns.clone(),
-        Task::Class { column, .. } => vec![column.clone()],
-        Task::Classes { names, .. } => names.clone(),
-    };
-    let width = names.len();
-    let values = batch.targets.iter().zip(&batch.mask).skip(at * width);
-    names
-        .into_iter()
-        .zip(values)
-        .map(|(name, (&value, &mask))| TargetSlot {
-            name,
-            value: (mask > 0.0).then_some(value),
-        })
-        .collect()
 }
 
 fn page(subject: &Subject, batch: &HostBatch) -> ShowPage {
@@ -244,71 +209,8 @@ fn page(subject: &Subject, batch: &HostBatch) -> ShowPage {
 
 /// A row of the batch: the picture and the points as the network gets them.
 fn shown(subject: &Subject, batch: &HostBatch, at: usize) -> ShowRow {
-    let source = &subject.source;
-    let row = batch.rows[at];
-    let outcome = outcome(source, batch, at, subject.prediction(row));
-    let target = target(source, batch, at);
-    ShowRow {
-        card: Card {
-            title: format!("row {}", source.dataset.rows[row] + 1),
-            image: image(&source.dataset, row),
-            picture: picture(source, batch, at),
-            score: outcome.score(),
-            outcome,
-            metadata: as_read(&source.dataset.metadata, row),
-        },
-        slots: slots(source, batch, at),
-        codes: codes(source, batch, at),
-        target,
-    }
-}
-
-/// The input square as a picture: the normalisation undone.
-fn picture(source: &Source, batch: &HostBatch, at: usize) -> Option<Thumbnail> {
-    let length = batch.size * batch.size * 3;
-    let pixels = batch
-        .images
-        .get(at * length..(at + 1) * length)
-        .filter(|pixels| !pixels.is_empty())?;
-    let (mean, sd) = (source.preprocess.mean, source.preprocess.sd);
-    let byte = |(i, &value): (usize, &f32)| {
-        ((value * sd[i % 3] + mean[i % 3]) * 255.0)
-            .round()
-            .clamp(0.0, 255.0) as u8
-    };
-    let rgb: Vec<u8> = pixels.iter().enumerate().map(byte).collect();
-    Some(Thumbnail::of(batch.size, batch.size, &rgb))
-}
-
-/// Points in pixels of the input square; all else as it is.
-fn outcome(
-    source: &Source,
-    batch: &HostBatch,
-    at: usize,
-    prediction: Option<&Prediction>,
-) -> Outcome {
-    let row = batch.rows[at];
-    if let Task::Points { columns, .. } = &*source.task {
-        let pixel = |number: f32| (number + 1.0) / 2.0 * batch.size as f32;
-        let slots = target(source, batch, at);
-        let predicted = match prediction {
-            Some(Prediction::Points { xy }) => Some(xy),
-            _ => None,
-        };
-        let mark = |point: usize| PointMark {
-            truth: match (
-                slots.get(2 * point).and_then(|x| x.value),
-                slots.get(2 * point + 1).and_then(|y| y.value),
-            ) {
-                (Some(x), Some(y)) => Some([pixel(x), pixel(y)]),
-                _ => None,
-            },
-            prediction: predicted.map(|xy| batch.to_input[at].apply(xy[point])),
-        };
-        return Outcome::Points((0..columns.len() / 2).map(mark).collect());
-    }
-    let target = target_cell(&source.dataset, row);
-    Outcome::new(&source.task, target, prediction)
+    let prediction = subject.prediction(batch.rows[at]);
+    ShowRow::new(batch, at, &subject.source, prediction)
 }
 
 fn target_cell(dataset: &Dataset, position: usize) -> Option<TargetCell<'_>> {
@@ -341,7 +243,7 @@ fn in_words(outcome: &Outcome) -> [String; 2] {
     let likely = |(name, p): (&String, f32)| format!("{name} ({p:.2})");
     match outcome {
         Outcome::Nothing => [String::new(), String::new()],
-        Outcome::Points(marks) => [
+        Outcome::Keypoints(marks) => [
             points(marks.iter().map(|mark| mark.truth)),
             points(marks.iter().map(|mark| mark.prediction)),
         ],
@@ -352,10 +254,10 @@ fn in_words(outcome: &Outcome) -> [String; 2] {
         } => {
             let truth = truth.map(|class| names[class].clone());
             let p = probabilities.as_deref().unwrap_or_default();
-            let best = likeliest(p).map(|class| likely((&names[class], p[class])));
+            let best = argmax(p).map(|class| likely((&names[class], p[class])));
             [truth.unwrap_or_default(), best.unwrap_or_default()]
         }
-        Outcome::Classes(labels) => {
+        Outcome::Multilabel(labels) => {
             let present = labels.iter().filter(|label| label.truth == Some(true));
             let p = |label: &LabelBar| label.probability.filter(|p| *p >= 0.5);
             let predicted = labels
@@ -366,7 +268,7 @@ fn in_words(outcome: &Outcome) -> [String; 2] {
                 joined(predicted.map(likely)),
             ]
         }
-        Outcome::Value(marks) => {
+        Outcome::Regression(marks) => {
             let number = |value: Option<f64>| value.map_or("missing".to_owned(), significant);
             [
                 joined(marks.iter().map(|mark| number(mark.truth))),

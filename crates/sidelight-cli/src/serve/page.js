@@ -264,7 +264,7 @@ function build(schema) {
     $("fields").append(element("details", {}, element("summary", {}, `${boxes.length - SHOWN} more columns`), rest));
   }
   $("said").textContent = "";
-  document.body.classList.toggle("has-points", target.kind === "points");
+  document.body.classList.toggle("has-points", target.kind === "keypoints");
   $("ask").hidden = false;
 }
 
@@ -375,8 +375,8 @@ function moved(now, before) {
 function sentence(answer) {
   const { kind, values, probability, points } = answer.prediction;
   if (kind === "class") return `${answer.prediction.class}, ${percent(probability)}`;
-  if (kind === "value") return Object.entries(values).map(([name, value]) => `${name} ${number(value)}`).join(", ");
-  if (kind === "points") return `${points.length} points, in the picture`;
+  if (kind === "regression") return Object.entries(values).map(([name, value]) => `${name} ${number(value)}`).join(", ");
+  if (kind === "keypoints") return `${points.length} points, in the picture`;
   const likely = Object.entries(answer.prediction.probabilities).filter(([, p]) => p >= 0.5);
   return likely.length ? likely.map(([name, p]) => `${name} ${percent(p)}`).join(", ") : "no label is likelier than not";
 }
@@ -388,7 +388,7 @@ function show() {
   const now = answer.prediction;
   const box = $("answer");
   box.replaceChildren();
-  if (now.kind === "value") {
+  if (now.kind === "regression") {
     target.names.forEach((name, at) =>
       box.append(valueBox(name, now.values[name], before?.prediction.values[name], target.training_range[at])));
   } else if (now.probabilities) {

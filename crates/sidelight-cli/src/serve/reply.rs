@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sidelight::image::{Affine, Facts};
-use sidelight::task::{Prediction, Task, likeliest};
+use sidelight::task::{Prediction, Task, argmax};
 
 use super::engine::PredictedRow;
 
@@ -38,15 +38,15 @@ pub(crate) fn affine(map: &Affine) -> Value {
 pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
     let names = task.names();
     match prediction {
-        Prediction::Points { xy } => {
+        Prediction::Keypoints { xy } => {
             let points: Vec<Value> = xy
                 .iter()
                 .map(|xy| xy.map(single).into_iter().collect())
                 .collect();
-            json!({"kind": "points", "points": points})
+            json!({"kind": "keypoints", "points": points})
         }
         Prediction::Class { probabilities } => {
-            let best = likeliest(probabilities).unwrap_or_default();
+            let best = argmax(probabilities).unwrap_or_default();
             json!({
                 "kind": "class",
                 "class": names.get(best),
@@ -54,12 +54,12 @@ pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
                 "probabilities": by_name(names, probabilities.iter().map(|p| single(*p))),
             })
         }
-        Prediction::Classes { probabilities } => json!({
-            "kind": "classes",
+        Prediction::Multilabel { probabilities } => json!({
+            "kind": "multilabel",
             "probabilities": by_name(names, probabilities.iter().map(|p| single(*p))),
         }),
-        Prediction::Value { values } => json!({
-            "kind": "value",
+        Prediction::Regression { values } => json!({
+            "kind": "regression",
             "values": by_name(names, values.iter().map(|value| Value::from(*value))),
         }),
     }

@@ -116,7 +116,7 @@ fn moment(seconds: f64) -> String {
 
 fn task_schema(task: &Task) -> Value {
     match task {
-        Task::Points { columns, .. } => json!({"kind": "points", "names": columns}),
+        Task::Keypoints { columns, .. } => json!({"kind": "keypoints", "names": columns}),
         Task::Class {
             column,
             names,
@@ -124,11 +124,11 @@ fn task_schema(task: &Task) -> Value {
         } => {
             json!({"kind": "class", "column": column, "names": names, "counts": counts})
         }
-        Task::Classes { names, counts, .. } => {
-            json!({"kind": "classes", "names": names, "counts": counts})
+        Task::Multilabel { names, counts, .. } => {
+            json!({"kind": "multilabel", "names": names, "counts": counts})
         }
-        Task::Value { columns, range, .. } => {
-            json!({"kind": "value", "names": columns, "training_range": range})
+        Task::Regression { columns, range, .. } => {
+            json!({"kind": "regression", "names": columns, "training_range": range})
         }
     }
 }

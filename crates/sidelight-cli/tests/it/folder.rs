@@ -131,7 +131,7 @@ const HOUSES: &str = r#"[data]
 table = "houses.csv"
 
 [target]
-kind = "value"
+kind = "regression"
 column = "price"
 
 [metadata]

@@ -27,7 +27,8 @@ fn from_the_demonstrations_table_to_predictions() {
     assert!(said.stdout.contains("label_is_dirty"), "{}", said.stdout);
     let toml = folder.read("cards.toml");
     assert!(
-        toml.contains("table = \"demo/data/metadata.csv\"") && toml.contains("kind = \"points\""),
+        toml.contains("table = \"demo/data/metadata.csv\"")
+            && toml.contains("kind = \"keypoints\""),
         "{toml}"
     );
 
@@ -361,7 +362,7 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
     assert_eq!(said.code, 2);
     assert!(
         said.stderr
-            .contains("was made with other settings or other rows\n\nhint: "),
+            .contains("was made with different settings or rows\n\nhint: "),
         "{}",
         said.stderr
     );

@@ -195,7 +195,7 @@ impl TargetConfig {
     /// Keypoints, from the columns of their coordinates in pixels of the stored image: x0, y0, x1, y1, …
     /// A range stands for all its columns: `["x0..y67"]`.
     pub fn keypoints<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
-        Self::of_columns(TargetKind::Points, columns)
+        Self::of_columns(TargetKind::Keypoints, columns)
     }
 
     /// One of several classes, from the column that names it.
@@ -205,12 +205,12 @@ impl TargetConfig {
 
     /// Any number of several labels, from one boolean column for each.
     pub fn multilabel<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
-        Self::of_columns(TargetKind::Classes, columns)
+        Self::of_columns(TargetKind::Multilabel, columns)
     }
 
     /// A number, from its column. For several numbers set `columns` in its place.
     pub fn regression(column: impl Into<String>) -> Self {
-        Self::of_column(TargetKind::Value, column)
+        Self::of_column(TargetKind::Regression, column)
     }
 
     fn of_column(kind: TargetKind, column: impl Into<String>) -> Self {

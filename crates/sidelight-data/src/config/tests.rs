@@ -10,7 +10,7 @@ const HOUSES: &str = r#"
 table = "houses.csv"
 
 [target]
-kind = "value"
+kind = "regression"
 column = "price"
 
 [metadata]
@@ -156,7 +156,8 @@ fn a_short_entry_grows_when_one_of_its_fields_is_set() {
 
 #[test]
 fn a_range_names_many_columns() {
-    let text = "data.table = \"t.csv\"\ntarget = { kind = \"points\", columns = [\"x0..y188\"] }";
+    let text =
+        "data.table = \"t.csv\"\ntarget = { kind = \"keypoints\", columns = [\"x0..y188\"] }";
     let config = parse(text, &[]).unwrap();
     assert_eq!(config.target.columns.len(), 378);
     assert_eq!(config.target.columns[..3], ["x0", "y0", "x1"]);
@@ -187,7 +188,7 @@ fn what_is_written_reads_back_equal_from_any_folder() {
 
 #[test]
 fn many_target_columns_are_written_as_the_range_they_are() {
-    let text = "data.table = \"t.csv\"\ntarget = { kind = \"points\", columns = [\"x0..y9\"], normalizer = { between = [0, 1] } }";
+    let text = "data.table = \"t.csv\"\ntarget = { kind = \"keypoints\", columns = [\"x0..y9\"], normalizer = { between = [0, 1] } }";
     let config = parse(text, &[]).unwrap();
     let written = config.to_toml().unwrap();
     assert!(written.contains("\"x0..y9\""), "{written}");
@@ -241,11 +242,14 @@ fn an_unknown_choice_is_refused_with_the_nearest_one() {
     );
     assert_eq!(
         message,
-        "home/houses.toml, line 10: `metadata.beds`: no choice `continous`"
+        "home/houses.toml, line 10: `metadata.beds`: unknown value `continous`"
     );
     assert_eq!(hint, "did you mean `continuous`?");
     let (message, hint) = refusal(HOUSES, &["model.arm=all"]);
-    assert_eq!(message, "home/houses.toml: `model.arm`: no choice `all`");
+    assert_eq!(
+        message,
+        "home/houses.toml: `model.arm`: unknown value `all`"
+    );
     assert_eq!(
         hint,
         "it can be: image, metadata, both, vote, weighted-vote"
@@ -411,44 +415,44 @@ fn values_out_of_their_range_are_refused() {
 fn columns_that_do_not_fit_the_targets_kind_are_refused() {
     for (target, message) in [
         (
-            "{ kind = \"points\", columns = [\"x0\", \"y0\", \"x1\"] }",
+            "{ kind = \"keypoints\", columns = [\"x0\", \"y0\", \"x1\"] }",
             "`target.columns`: expected an even number of columns (x0, y0, x1, y1, …), found `3: x0, y0, x1`",
         ),
         (
             "{ kind = \"class\", columns = [\"a\", \"b\"] }",
-            "`target.columns`: expected one column (kind `classes` takes one boolean column per label), found `2: a, b`",
+            "`target.columns`: expected one column (kind `multilabel` takes one boolean column per label), found `2: a, b`",
         ),
         (
             "{ kind = \"class\" }",
             "`target.column`: expected the name of the column to predict, found `nothing`",
         ),
         (
-            "{ kind = \"value\", column = \"a\", columns = [\"b\"] }",
+            "{ kind = \"regression\", column = \"a\", columns = [\"b\"] }",
             "`target`: expected `column` or `columns`, not both, found `a, b`",
         ),
         (
-            "{ kind = \"value\", columns = [\"a\", \"a\"] }",
+            "{ kind = \"regression\", columns = [\"a\", \"a\"] }",
             "`target.columns`: expected each column once, found `a`",
         ),
         (
             "{ kind = \"class\", column = \"a\", scale = \"log\" }",
-            "`target.scale`: expected kind `value` (a scale is for numbers), found `log`",
+            "`target.scale`: expected kind `regression` (a scale is for numbers), found `log`",
         ),
         (
-            "{ kind = \"points\", columns = [\"x0..y1\"], symmetric = [[0, 2]] }",
+            "{ kind = \"keypoints\", columns = [\"x0..y1\"], symmetric = [[0, 2]] }",
             "`target.symmetric`: expected pairs of two of the points 0 to 1, found `[0, 2]`",
         ),
         (
-            "{ kind = \"points\", columns = [\"x0..y2\"], symmetric = [[0, 1], [1, 2]] }",
+            "{ kind = \"keypoints\", columns = [\"x0..y2\"], symmetric = [[0, 1], [1, 2]] }",
             "`target.symmetric`: expected each point in one pair, found `1`",
         ),
         (
-            "{ kind = \"points\", columns = [\"x0..y1\"], normalizer = { between = [0, 5] } }",
+            "{ kind = \"keypoints\", columns = [\"x0..y1\"], normalizer = { between = [0, 5] } }",
             "`target.normalizer`: expected two different points of 0 to 1, found `[0, 5]`",
         ),
         (
             "{ kind = \"class\", column = \"a\", normalizer = \"diagonal\" }",
-            "`target.normalizer`: expected kind `points`, found `diagonal`",
+            "`target.normalizer`: expected kind `keypoints`, found `diagonal`",
         ),
     ] {
         let text = format!("data.table = \"t.csv\"\ntarget = {target}\n");

@@ -1,24 +1,15 @@
 //! Whether every value of a [`Config`] is one that it can take, before anything is opened.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
 use super::{
     CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
     RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
-use crate::error::{Error, Result};
+use crate::error::{Result, setting};
 
 /// 64 TiB: more is a slip of the pen, and would not fit in what counts bytes.
 const MOST_MEMORY: usize = 64 << 20;
-
-fn setting(field: impl Into<String>, expected: impl Into<String>, found: impl Display) -> Error {
-    Error::Setting {
-        field: field.into(),
-        expected: expected.into(),
-        found: found.to_string(),
-    }
-}
 
 /// An error unless the value is in the range; NaN is in none.
 fn within(field: &str, value: f64, fits: impl Fn(f64) -> bool, expected: &str) -> Result<()> {
@@ -34,7 +25,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] or [`Error::HubName`], the first in the order of the file.
+    /// [`Error::Setting`](crate::Error::Setting) or [`Error::HubName`](crate::Error::HubName), the first in the order of the file.
     pub fn validate(&self) -> Result<()> {
         within(
             "data.split.valid",
@@ -72,7 +63,7 @@ impl Config {
             |x| (0.0..1.0).contains(&x),
             "a share from 0 to below 1",
         )?;
-        if self.model.head == HeadKind::Heatmap && self.target.kind != TargetKind::Points {
+        if self.model.head == HeadKind::Heatmap && self.target.kind != TargetKind::Keypoints {
             return Err(setting(
                 "model.head",
                 "`direct`, since the target is not points",
@@ -215,11 +206,11 @@ impl Config {
             |x| (0.0..=100.0).contains(&x),
             "a number from 0 (no blending) to 100",
         )?;
-        let has_classes = matches!(kind, TargetKind::Class | TargetKind::Classes);
+        let has_classes = matches!(kind, TargetKind::Class | TargetKind::Multilabel);
         if train.mixup > 0.0 && !has_classes {
             return Err(setting(
                 "train.mixup",
-                "0, since the target is neither `class` nor `classes`",
+                "0, since the target is neither `class` nor `multilabel`",
                 train.mixup,
             ));
         }
@@ -292,7 +283,7 @@ impl TargetConfig {
                     "nothing",
                 ));
             }
-            (TargetKind::Points, n) if n % 2 == 1 => {
+            (TargetKind::Keypoints, n) if n % 2 == 1 => {
                 let expected = "an even number of columns (x0, y0, x1, y1, …)";
                 return Err(setting(
                     "target.columns",
@@ -301,7 +292,7 @@ impl TargetConfig {
                 ));
             }
             (TargetKind::Class, n) if n > 1 => {
-                let expected = "one column (kind `classes` takes one boolean column per label)";
+                let expected = "one column (kind `multilabel` takes one boolean column per label)";
                 return Err(setting(
                     "target.columns",
                     expected,
@@ -314,19 +305,19 @@ impl TargetConfig {
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             return Err(setting("target.columns", "each column once", twice));
         }
-        if self.scale == TargetScale::Log && self.kind != TargetKind::Value {
+        if self.scale == TargetScale::Log && self.kind != TargetKind::Regression {
             return Err(setting(
                 "target.scale",
-                "kind `value` (a scale is for numbers)",
+                "kind `regression` (a scale is for numbers)",
                 "log",
             ));
         }
         let n_points = names.len() / 2;
         for pair in &self.symmetric {
-            if self.kind != TargetKind::Points {
+            if self.kind != TargetKind::Keypoints {
                 return Err(setting(
                     "target.symmetric",
-                    "kind `points`",
+                    "kind `keypoints`",
                     format_args!("{pair:?}"),
                 ));
             }
@@ -349,10 +340,10 @@ impl TargetConfig {
             return Err(setting("target.symmetric", "each point in one pair", twice));
         }
         if let Some(normalizer) = self.normalizer {
-            if self.kind != TargetKind::Points {
+            if self.kind != TargetKind::Keypoints {
                 return Err(setting(
                     "target.normalizer",
-                    "kind `points`",
+                    "kind `keypoints`",
                     format_args!("{normalizer:?}").to_string().to_lowercase(),
                 ));
             }

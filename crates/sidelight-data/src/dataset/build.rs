@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::fact::{Fact, image_facts, is_computed};
-use super::metadata::{Gaps, Misread, expected, read as read_metadata};
+use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
-    Dataset, ImageSource, Metadata, MetadataColumn, Opened, Part, PieceRows, Targets, target,
+    Dataset, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets, target,
 };
 use crate::config::{Config, MetadataConfig, MetadataEntry, Unreadable};
 use crate::error::{Error, Result};
@@ -281,7 +281,7 @@ fn build(
 ) -> Result<(Dataset, Findings)> {
     let mut findings = Findings::default();
     let mut remarks = Vec::new();
-    let gaps = Gaps {
+    let gaps = MissingMarkers {
         table: &config.data.missing,
         column: &[],
     };
@@ -326,7 +326,7 @@ fn build(
         // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
         None => vec![ImageSource::Path(PathBuf::new()); rows.len()],
     };
-    let reading = Reading {
+    let reading = ColumnReader {
         table,
         config,
         image_column,
@@ -369,7 +369,7 @@ fn build(
         metadata,
         targets,
         groups,
-        parts,
+        splits: parts,
         remarks,
     };
     Ok((dataset, findings))
@@ -379,7 +379,7 @@ fn build(
 fn read_targets(
     table: &Table,
     config: &Config,
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     findings: &mut Findings,
 ) -> Option<Targets> {
     let names = config.target.names();
@@ -461,7 +461,7 @@ enum Source<'a> {
 }
 
 /// What metadata is read from, and how.
-struct Reading<'a> {
+struct ColumnReader<'a> {
     table: &'a Table,
     config: &'a Config,
     image_column: Option<&'a Column>,
@@ -469,7 +469,7 @@ struct Reading<'a> {
     without_target: WithoutTarget,
 }
 
-impl Reading<'_> {
+impl ColumnReader<'_> {
     fn columns(&self, images: &[ImageSource], findings: &mut Findings) -> Result<Metadata> {
         let Self {
             table,
@@ -527,7 +527,7 @@ impl Reading<'_> {
             if without_target == WithoutTarget::Unread {
                 misread = misread.all();
             }
-            let gaps = Gaps {
+            let gaps = MissingMarkers {
                 table: &config.data.missing,
                 column: &config_of.missing,
             };
@@ -571,7 +571,12 @@ fn text_for_pattern<'a>(column: &'a Column, row: usize, config: &MetadataConfig)
 }
 
 /// Group numbers in order of first appearance; a row without a group is one of its own.
-fn groups(column: &Column, gaps: Gaps<'_>, rows: &[usize], remarks: &mut Vec<String>) -> Vec<u32> {
+fn groups(
+    column: &Column,
+    gaps: MissingMarkers<'_>,
+    rows: &[usize],
+    remarks: &mut Vec<String>,
+) -> Vec<u32> {
     let mut number_of: HashMap<String, u32> = HashMap::new();
     let (mut next, mut n_alone) = (0, 0);
     let mut new = || {
@@ -598,21 +603,26 @@ fn groups(column: &Column, gaps: Gaps<'_>, rows: &[usize], remarks: &mut Vec<Str
     numbers
 }
 
-fn part(text: &str) -> Option<Part> {
+fn part(text: &str) -> Option<Split> {
     schema::part_named(text).map(|part| match part {
-        "train" => Part::Train,
-        "valid" => Part::Valid,
-        _ => Part::Test,
+        "train" => Split::Train,
+        "valid" => Split::Valid,
+        _ => Split::Test,
     })
 }
 
-fn parts(column: &Column, gaps: Gaps<'_>, rows: &[usize], findings: &mut Findings) -> Vec<Part> {
+fn parts(
+    column: &Column,
+    gaps: MissingMarkers<'_>,
+    rows: &[usize],
+    findings: &mut Findings,
+) -> Vec<Split> {
     let mut misread = Misread::new(&column.name, "`train`, `valid` or `test`");
     let read = |row: &usize| {
         let text = gaps.read(column.cell(*row)).to_text().unwrap_or_default();
         part(&text).unwrap_or_else(|| {
             misread.push(*row, &text);
-            Part::Train
+            Split::Train
         })
     };
     let parts = rows.iter().map(read).collect();

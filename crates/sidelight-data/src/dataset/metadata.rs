@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Fact, Metadata, MetadataColumn, MetadataValues};
 use crate::config::{MetadataConfig, MetadataKind};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, setting};
 use crate::schema;
 use crate::table::Cell;
 
@@ -53,14 +53,14 @@ impl Misread {
 
 /// Spellings of "missing".
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Gaps<'a> {
+pub(super) struct MissingMarkers<'a> {
     /// Of the whole table.
     pub(super) table: &'a [String],
     /// Of this column.
     pub(super) column: &'a [String],
 }
 
-impl Gaps<'_> {
+impl MissingMarkers<'_> {
     /// The cell, or missing where it is spelt so.
     pub(super) fn read<'a>(&self, cell: Cell<'a>) -> Cell<'a> {
         match cell {
@@ -95,17 +95,16 @@ pub(super) fn expected(kind: MetadataKind) -> &'static str {
 /// `cells` yields the table's row and the cell.
 pub(super) fn read<'a>(
     config: &MetadataConfig,
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     cells: impl Iterator<Item = (usize, Cell<'a>)>,
     misread: &mut Misread,
 ) -> Result<MetadataValues> {
     let pattern = match &config.pattern {
         None => None,
-        Some(pattern) => Some(regex::Regex::new(pattern).map_err(|_| Error::Setting {
-            field: "pattern".into(),
-            expected: "a regular expression".into(),
-            found: pattern.clone(),
-        })?),
+        Some(pattern) => Some(
+            regex::Regex::new(pattern)
+                .map_err(|_| setting("pattern", "a regular expression", pattern.clone()))?,
+        ),
     };
     // The pattern works on text, whatever the file's type; what it captures is text.
     let cells = cells.map(|(row, cell)| (row, Captured::new(cell, pattern.as_ref())));
@@ -161,7 +160,7 @@ impl<'a> Captured<'a> {
 
 fn typed<'a, T>(
     cells: impl Iterator<Item = (usize, Captured<'a>)>,
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     misread: &mut Misread,
     parse: impl Fn(Cell<'_>) -> Option<T>,
 ) -> Vec<Option<T>> {
@@ -180,7 +179,7 @@ fn typed<'a, T>(
 
 fn categories<'a>(
     cells: impl Iterator<Item = (usize, Captured<'a>)>,
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     misread: &mut Misread,
 ) -> MetadataValues {
     let mut names: Vec<String> = Vec::new();
@@ -295,7 +294,7 @@ pub(super) fn from_cells(
             let cell = fact.map_or_else(|| json_cell(cells.get(source)), Fact::cell);
             (row, cell)
         });
-        let gaps = Gaps {
+        let gaps = MissingMarkers {
             table: gaps,
             column: &config.missing,
         };

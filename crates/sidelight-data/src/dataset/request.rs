@@ -83,7 +83,7 @@ impl Dataset {
             metadata,
             targets: None,
             groups: None,
-            parts: None,
+            splits: None,
             remarks: Vec::new(),
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Targets;
-use super::metadata::{Gaps, Misread};
+use super::metadata::{Misread, MissingMarkers};
 use crate::config::{TargetConfig, TargetKind, TargetScale};
 use crate::schema;
 use crate::table::{Cell, Column};
@@ -12,12 +12,12 @@ use crate::table::{Cell, Column};
 pub(super) fn read(
     config: &TargetConfig,
     columns: &[&Column],
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
 ) -> Targets {
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     match config.kind {
-        TargetKind::Points => {
+        TargetKind::Keypoints => {
             let columns = numbers(columns, gaps, misread, "a number (pixels)", |_| true);
             let n_points = columns.len() / 2;
             let n_rows = columns.first().map_or(0, Vec::len);
@@ -33,9 +33,9 @@ pub(super) fn read(
                         }),
                 );
             }
-            Targets::Points { n_points, xy }
+            Targets::Keypoints { n_points, xy }
         }
-        TargetKind::Value => {
+        TargetKind::Regression => {
             let log = config.scale == TargetScale::Log;
             let expected = if log {
                 "a number above 0 (its logarithm is learned)"
@@ -49,7 +49,7 @@ pub(super) fn read(
             let values = (0..n_rows)
                 .flat_map(|row| columns.iter().map(move |column| column[row]))
                 .collect();
-            Targets::Value { names, values }
+            Targets::Regression { names, values }
         }
         TargetKind::Class => {
             let texts: Vec<Option<String>> = columns.first().map_or_else(Vec::new, |column| {
@@ -76,7 +76,7 @@ pub(super) fn read(
             }
         }
         // One column of truth values is one label; one column of anything else lists the labels.
-        TargetKind::Classes if columns.len() > 1 || config.column.is_none() => {
+        TargetKind::Multilabel if columns.len() > 1 || config.column.is_none() => {
             let mut by_column: Vec<Vec<Option<bool>>> = Vec::new();
             for column in columns {
                 let mut wrong = Misread::new(&column.name, "true or false");
@@ -87,9 +87,9 @@ pub(super) fn read(
             let present = (0..n_rows)
                 .flat_map(|row| by_column.iter().map(move |column| column[row]))
                 .collect();
-            Targets::Classes { names, present }
+            Targets::Multilabel { names, present }
         }
-        TargetKind::Classes => {
+        TargetKind::Multilabel => {
             let cells: Vec<Option<Vec<String>>> = columns.first().map_or_else(Vec::new, |column| {
                 (0..column.len())
                     .map(|row| {
@@ -109,7 +109,7 @@ pub(super) fn read(
                         .map(|name| cell.as_ref().map(|labels| labels.contains(name))),
                 );
             }
-            Targets::Classes { names, present }
+            Targets::Multilabel { names, present }
         }
     }
 }
@@ -117,7 +117,7 @@ pub(super) fn read(
 /// Number columns; NaN: missing.
 fn numbers(
     columns: &[&Column],
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
     expected: &'static str,
     fits: impl Fn(f64) -> bool,
@@ -140,7 +140,7 @@ fn numbers(
 
 fn typed<T>(
     column: &Column,
-    gaps: Gaps<'_>,
+    gaps: MissingMarkers<'_>,
     wrong: &mut Misread,
     parse: impl Fn(Cell<'_>) -> Option<T>,
 ) -> Vec<Option<T>> {

@@ -114,8 +114,8 @@ fn a_number_that_stands_for_missing_is_missing_in_its_column_only() {
 #[test]
 fn points_have_gaps_and_values_may_be_several() {
     let case = Case::new("file_name,x0,y0,x1,y1\na,1,2,3,4\nb,5,6,7,\nc,,,,\n");
-    let dataset = case.read("target = { kind = \"points\", columns = [\"x0..y1\"] }");
-    let Some(Targets::Points { n_points: 2, xy }) = &dataset.targets else {
+    let dataset = case.read("target = { kind = \"keypoints\", columns = [\"x0..y1\"] }");
+    let Some(Targets::Keypoints { n_points: 2, xy }) = &dataset.targets else {
         panic!("{:?}", dataset.targets)
     };
     assert_eq!(xy[..3], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
@@ -129,8 +129,8 @@ fn points_have_gaps_and_values_may_be_several() {
         dataset.remarks
     );
 
-    let dataset = case.read("target = { kind = \"value\", columns = [\"x0\", \"y1\"] }");
-    let Some(Targets::Value { names, values }) = &dataset.targets else {
+    let dataset = case.read("target = { kind = \"regression\", columns = [\"x0\", \"y1\"] }");
+    let Some(Targets::Regression { names, values }) = &dataset.targets else {
         panic!("{:?}", dataset.targets)
     };
     assert_eq!((names.len(), &values[..3]), (2, &[1.0, 4.0, 5.0][..]));
@@ -142,15 +142,15 @@ fn labels_are_one_cell_or_a_column_each() {
     let case = Case::new(
         "file_name,tags,cat,dog\na,cat; dog,1,yes\nb,dog|bird,0,\nc,,,\nd,\"[\"\"cat\"\"]\",t,f\n",
     );
-    let dataset = case.read("target = { kind = \"classes\", column = \"tags\" }");
-    let Some(Targets::Classes { names, present }) = &dataset.targets else {
+    let dataset = case.read("target = { kind = \"multilabel\", column = \"tags\" }");
+    let Some(Targets::Multilabel { names, present }) = &dataset.targets else {
         panic!("{:?}", dataset.targets)
     };
     assert_eq!(names, &["bird", "cat", "dog"]);
     let expected = [false, true, true, true, false, true, false, true, false].map(Some);
     assert_eq!(present, &expected);
-    let dataset = case.read("target = { kind = \"classes\", columns = [\"cat\", \"dog\"] }");
-    let Some(Targets::Classes { names, present }) = &dataset.targets else {
+    let dataset = case.read("target = { kind = \"multilabel\", columns = [\"cat\", \"dog\"] }");
+    let Some(Targets::Multilabel { names, present }) = &dataset.targets else {
         panic!("{:?}", dataset.targets)
     };
     assert_eq!(names, &["cat", "dog"]);
@@ -190,8 +190,8 @@ fn groups_parts_and_samples_follow_the_configuration() {
     let groups = dataset.groups.as_ref().unwrap();
     assert_eq!(groups[..9], [0, 1, 2, 3, 0, 1, 2, 4, 0]);
     assert_eq!(
-        dataset.parts.as_ref().unwrap()[..3],
-        [Part::Train, Part::Valid, Part::Test]
+        dataset.splits.as_ref().unwrap()[..3],
+        [Split::Train, Split::Valid, Split::Test]
     );
     assert!(
         dataset
@@ -215,20 +215,20 @@ fn selecting_rows_selects_everything_of_them() {
     let case =
         Case::new("file_name,x0,y0,who,split,n\na,1,2,p,train,1\nb,3,4,q,test,2\nc,5,6,p,train,\n");
     let dataset = case.read(
-        "target = { kind = \"points\", columns = [\"x0\", \"y0\"] }\ndata.group = \"who\"\ndata.split.column = \"split\"\nmetadata.n = \"continuous\"",
+        "target = { kind = \"keypoints\", columns = [\"x0\", \"y0\"] }\ndata.group = \"who\"\ndata.split.column = \"split\"\nmetadata.n = \"continuous\"",
     );
     let selected = dataset.select(&[2, 0, 2]);
     assert_eq!(selected.rows, [2, 0, 2]);
     assert_eq!(selected.images[1], dataset.images[0]);
     assert_eq!(
         selected.targets,
-        Some(Targets::Points {
+        Some(Targets::Keypoints {
             n_points: 1,
             xy: vec![[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]
         })
     );
     assert_eq!(selected.groups, Some(vec![0, 0, 0]));
-    assert_eq!(selected.parts, Some(vec![Part::Train; 3]));
+    assert_eq!(selected.splits, Some(vec![Split::Train; 3]));
     assert_eq!(
         values(&selected, "n"),
         &MetadataValues::Continuous(vec![None, Some(1.0), None])
@@ -543,27 +543,27 @@ fn a_cell_that_is_not_what_its_column_holds_is_named() {
 fn targets_that_are_not_what_they_should_be_are_named() {
     let case = Case::new("file_name,y,x0,y0\na.jpg,-1,1,2\nb.jpg,ten,1,b\nc.jpg,0,,\n");
     assert_eq!(
-        case.refusal("target = { kind = \"value\", column = \"y\" }")
+        case.refusal("target = { kind = \"regression\", column = \"y\" }")
             .0,
         "t.csv, row 2 (line 3), column `y`: expected a number, found `ten`"
     );
     assert_eq!(
-        case.refusal("target = { kind = \"value\", column = \"y\", scale = \"log\" }")
+        case.refusal("target = { kind = \"regression\", column = \"y\", scale = \"log\" }")
             .0,
         "t.csv, row 1 (line 2), column `y`: expected a number above 0 (its logarithm is learned), found `-1`"
     );
     assert_eq!(
-        case.refusal("target = { kind = \"points\", columns = [\"x0\", \"y0\"] }")
+        case.refusal("target = { kind = \"keypoints\", columns = [\"x0\", \"y0\"] }")
             .0,
         "t.csv, row 2 (line 3), column `y0`: expected a number (pixels), found `b`"
     );
     assert_eq!(
-        case.refusal("target = { kind = \"classes\", columns = [\"y\"] }")
+        case.refusal("target = { kind = \"multilabel\", columns = [\"y\"] }")
             .0,
         "t.csv, row 1 (line 2), column `y`: expected true or false, found `-1`"
     );
     let (message, hint) =
-        case.refusal("target = { kind = \"points\", columns = [\"x0\", \"Y0\"] }");
+        case.refusal("target = { kind = \"keypoints\", columns = [\"x0\", \"Y0\"] }");
     assert_eq!(message, "no column `Y0` in t.csv");
     assert_eq!(hint, "did you mean `y0`?");
 }
@@ -621,7 +621,7 @@ fn embedded_images_are_their_bytes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/table.parquet");
     let table = Table::read(&path).unwrap();
     let text = format!(
-        "data.table = {path:?}\ntarget = {{ kind = \"value\", column = \"uint16\" }}\nmetadata.int8 = \"continuous\""
+        "data.table = {path:?}\ntarget = {{ kind = \"regression\", column = \"uint16\" }}\nmetadata.int8 = \"continuous\""
     );
     let config = Config::parse(&text, Path::new("t.toml"), &[]).unwrap();
     // The third row has neither bytes nor a path.

@@ -106,7 +106,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         };
         let change = draw([picture.width, picture.height]);
         (change.render(&picture, size), change, picture.from_stored)
-    } else if matches!(*source.task, Task::Points { .. }) {
+    } else if matches!(*source.task, Task::Keypoints { .. }) {
         // Metadata alone predicts points in the same square as the other arms, and so needs the image's size.
         let facts = facts(image)?;
         let layout = layout(facts.upright(), size, resize);
@@ -129,7 +129,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         Some(targets) => source.task.encode(targets, row),
         None => (Vec::new(), Vec::new()),
     };
-    if let Task::Points { symmetric, .. } = &*source.task {
+    if let Task::Keypoints { symmetric, .. } = &*source.task {
         place_points(&mut targets, &mut mask, &to_input, size);
         if change.is_flipped && !targets.is_empty() {
             swap_symmetric(&mut targets, &mut mask, symmetric);

@@ -24,7 +24,7 @@ pub struct Shards {
 impl Shards {
     /// The shards of a data set; `None` where its images are not in archives. A row without an image goes with the row
     /// before it.
-    pub fn of(dataset: &Dataset) -> Option<Self> {
+    pub fn from_dataset(dataset: &Dataset) -> Option<Self> {
         let mut number: HashMap<&Shard, u32> = HashMap::new();
         let mut shards = Vec::new();
         let mut last = 0;

@@ -96,7 +96,7 @@ const LEAST_ROWS: usize = 20;
 pub(super) fn disguise(column: &Scan<'_>, numeric: bool, target: &Target<'_>) -> Option<Disguise> {
     let name = || target.name.clone();
     match target.kind {
-        TargetKind::Class | TargetKind::Classes => {
+        TargetKind::Class | TargetKind::Multilabel => {
             let of_column = Mapping::new(&column.codes, &target.scan.codes)?;
             let of_target = Mapping::new(&target.scan.codes, &column.codes)?;
             // A guess that the commonest class makes nearly as well is no proof.
@@ -142,7 +142,7 @@ pub(super) fn disguise(column: &Scan<'_>, numeric: bool, target: &Target<'_>) ->
             }
             None
         }
-        TargetKind::Value | TargetKind::Points => {
+        TargetKind::Regression | TargetKind::Keypoints => {
             let correlation = if numeric {
                 rank_correlation(&column.number_rows(), &target.numbers)?
             } else {
@@ -375,13 +375,13 @@ mod tests {
         let price = |row: usize| (1000 + row * row * 17).to_string();
         let in_thousands = |row: usize| ((1000 + row * row * 17) as f64 / 1000.0).ln().to_string();
         assert!(
-            matches!(found(in_thousands, price, TargetKind::Value, true), Some(Disguise::SameOrder { correlation, .. }) if correlation > 0.9999)
+            matches!(found(in_thousands, price, TargetKind::Regression, true), Some(Disguise::SameOrder { correlation, .. }) if correlation > 0.9999)
         );
         assert_eq!(
             found(
                 |row| (row * 7 % 13).to_string(),
                 price,
-                TargetKind::Value,
+                TargetKind::Regression,
                 true
             ),
             None

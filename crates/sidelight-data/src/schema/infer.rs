@@ -462,8 +462,8 @@ fn scan_targets<'a>(table: &'a Table, wishes: &Wishes) -> Vec<Target<'a>> {
         let scan = Scan::new(column, &wishes.missing);
         let kind = wishes.target.kind;
         let numbers = match kind {
-            TargetKind::Points | TargetKind::Value => scan.number_rows(),
-            TargetKind::Class | TargetKind::Classes => Vec::new(),
+            TargetKind::Keypoints | TargetKind::Regression => scan.number_rows(),
+            TargetKind::Class | TargetKind::Multilabel => Vec::new(),
         };
         targets.push(Target {
             name,

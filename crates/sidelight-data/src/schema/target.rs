@@ -6,7 +6,7 @@ use super::boolean;
 use super::infer::is_skewed;
 use super::scan::Scan;
 use crate::config::{TargetConfig, TargetKind, TargetScale, default_missing, expand_range};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::table::{Cell, Column, Table};
 
 /// The target's configuration from the names, ranges or patterns that a person gave.
@@ -45,7 +45,7 @@ pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
             log = wants_log(&scan);
             kind_of_one(&scan)
         }
-        _ if are_points(&names) => TargetKind::Points,
+        _ if are_points(&names) => TargetKind::Keypoints,
         columns => {
             let scans: Vec<Scan<'_>> = columns
                 .iter()
@@ -57,10 +57,10 @@ pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
                     .all(|scan| scan.names.iter().all(|name| test(name)))
             };
             if all(&|name| boolean(Cell::Text(name)).is_some()) {
-                TargetKind::Classes
+                TargetKind::Multilabel
             } else if all(&|name| super::number(Cell::Text(name)).is_some()) {
                 log = scans.iter().all(wants_log);
-                TargetKind::Value
+                TargetKind::Regression
             } else {
                 let expected =
                     "columns that are coordinates (x0, y0, …), all true or false, or all numbers";
@@ -68,7 +68,7 @@ pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
             }
         }
     };
-    if log && config.kind == TargetKind::Value {
+    if log && config.kind == TargetKind::Regression {
         config.scale = TargetScale::Log;
     }
     match <[String; 1]>::try_from(names) {
@@ -79,11 +79,7 @@ pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
 }
 
 fn not_a_target(expected: &str, found: &str) -> Error {
-    Error::Setting {
-        field: "target".into(),
-        expected: expected.into(),
-        found: found.to_owned(),
-    }
+    setting("target", expected, found)
 }
 
 /// Patterns written out to names of columns.
@@ -191,7 +187,7 @@ fn kind_of_one(scan: &Scan<'_>) -> TargetKind {
         // Twenty whole numbers may be grades; a fraction is measured.
         let many = numbers.len() > 20 || (!whole && numbers.len() > 10);
         return if many {
-            TargetKind::Value
+            TargetKind::Regression
         } else {
             TargetKind::Class
         };
@@ -213,7 +209,7 @@ fn kind_of_one(scan: &Scan<'_>) -> TargetKind {
         .flat_map(|name| super::labels(name))
         .collect();
     if labels.len() < scan.n_present() / 2 + 2 {
-        TargetKind::Classes
+        TargetKind::Multilabel
     } else {
         TargetKind::Class
     }
@@ -259,7 +255,7 @@ mod tests {
         ]);
         for text in ["x0..y1", "x*,y*", "x0,y0,x1,y1", "x0, y0, x1..y1"] {
             let target = target_of(&table, &wanted(text)).unwrap();
-            assert_eq!(target.kind, TargetKind::Points, "{text}");
+            assert_eq!(target.kind, TargetKind::Keypoints, "{text}");
             assert_eq!(target.columns, ["x0", "y0", "x1", "y1"], "{text}");
         }
     }
@@ -274,7 +270,10 @@ mod tests {
             ("z", &["1"]),
         ]);
         let target = target_of(&table, &wanted("a_x..b_y")).unwrap();
-        assert_eq!((target.kind, target.columns.len()), (TargetKind::Points, 4));
+        assert_eq!(
+            (target.kind, target.columns.len()),
+            (TargetKind::Keypoints, 4)
+        );
     }
 
     #[test]
@@ -301,9 +300,9 @@ mod tests {
             ("words", &words),
         ]);
         for (name, kind, scale) in [
-            ("many", TargetKind::Value, TargetScale::Log),
+            ("many", TargetKind::Regression, TargetScale::Log),
             ("few", TargetKind::Class, TargetScale::Linear),
-            ("lists", TargetKind::Classes, TargetScale::Linear),
+            ("lists", TargetKind::Multilabel, TargetScale::Linear),
             ("words", TargetKind::Class, TargetScale::Linear),
         ] {
             let target = target_of(&table, &wanted(name)).unwrap();

@@ -119,7 +119,7 @@ impl Schema {
                 .map(|name| string(name))
                 .collect();
             let n = target.columns.len();
-            let what = if target.kind == TargetKind::Points {
+            let what = if target.kind == TargetKind::Keypoints {
                 format!("{} points", n / 2)
             } else {
                 format!("{n} columns")
@@ -132,7 +132,7 @@ impl Schema {
             .and_then(|name| self.column(name))
             .and_then(|column| column.evidence.range);
         match (target.kind, target.scale) {
-            (TargetKind::Value, TargetScale::Log) => {
+            (TargetKind::Regression, TargetScale::Log) => {
                 let over = range
                     .map(|[a, b]| format!(" over a factor of {}", short((b / a).round())))
                     .unwrap_or_default();
@@ -141,10 +141,10 @@ impl Schema {
                     "scale = \"log\"  # positive and skewed{over}: errors count in proportion; or \"linear\""
                 )?;
             }
-            (TargetKind::Value, TargetScale::Linear) => {
+            (TargetKind::Regression, TargetScale::Linear) => {
                 writeln!(out, "# scale = \"log\"  # for positive, skewed values")?
             }
-            (TargetKind::Points, _) => {
+            (TargetKind::Keypoints, _) => {
                 writeln!(
                     out,
                     "# symmetric = [[0, 1]]  # points that swap when the image is mirrored (`augment.flip`)"

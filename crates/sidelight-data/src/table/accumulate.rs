@@ -5,7 +5,7 @@ use arrow_array::builder::{
     BooleanBuilder, Float64Builder, LargeBinaryBuilder, LargeStringBuilder,
 };
 
-use super::pieces::Reading;
+use super::pieces::OnBadRow;
 use super::{Scalar, Values};
 
 /// A column that is being read. It starts without a type; a cell that does not fit makes it mixed.
@@ -131,7 +131,7 @@ impl Accumulator {
     }
 
     /// The column; one of mixed types is text where it is whole.
-    pub(super) fn finish(self, reading: Reading) -> Values {
+    pub(super) fn finish(self, on_bad_row: OnBadRow) -> Values {
         match self {
             Self::Empty(n) => {
                 let mut cells = LargeStringBuilder::new();
@@ -145,7 +145,7 @@ impl Accumulator {
                 path: path.finish(),
             },
             Self::Text(mut cells) => Values::Text(cells.finish()),
-            Self::Mixed(cells) if reading == Reading::Piece => Values::Mixed(cells),
+            Self::Mixed(cells) if on_bad_row == OnBadRow::Piece => Values::Mixed(cells),
             Self::Mixed(cells) => {
                 Values::Text(cells.iter().map(|cell| cell.cell().to_text()).collect())
             }
@@ -197,7 +197,7 @@ mod tests {
         column.push_text("50+");
         let column = Column {
             name: "age".into(),
-            values: column.finish(Reading::Whole),
+            values: column.finish(OnBadRow::Whole),
         };
         let cells: Vec<_> = (0..column.len()).map(|row| column.cell(row)).collect();
         assert_eq!(
@@ -219,7 +219,7 @@ mod tests {
         column.push_integer(9_007_199_254_740_993);
         let column = Column {
             name: "id".into(),
-            values: column.finish(Reading::Whole),
+            values: column.finish(OnBadRow::Whole),
         };
         assert_eq!(column.cell(1), Cell::Text("9007199254740993"));
     }

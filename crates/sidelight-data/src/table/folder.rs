@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::LargeStringArray;
 
-use super::pieces::Reading;
+use super::pieces::OnBadRow;
 use super::{Accumulator, Cell, Column, SourceFile, Table, Values, extension, unique_names};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 
 /// The metadata files that are looked for, in this order.
 const METADATA: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
@@ -88,7 +88,7 @@ fn join(path: &Path, parts: &[&PathBuf]) -> Result<Table> {
         .into_iter()
         .map(|(name, cells)| Column {
             name,
-            values: cells.finish(Reading::Whole),
+            values: cells.finish(OnBadRow::Whole),
         })
         .collect();
     // A column of that name in the files is the person's own, and stays.
@@ -182,10 +182,7 @@ fn file_name(path: &Path) -> String {
 
 /// Names in a folder, sorted: the system's order differs from machine to machine. Hidden ones are left out.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot_read = |source| Error::Read {
-        path: folder.to_path_buf(),
-        source,
-    };
+    let cannot_read = cannot_read(folder);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot_read)? {
         paths.push(entry.map_err(cannot_read)?.path());

@@ -140,7 +140,7 @@ impl Pieces {
     ///
     /// What ends the reading: [`Error::Read`], [`Error::RowBytes`], [`Error::Parquet`]. A row that cannot be read does not.
     pub fn next(&mut self, take: Take) -> Result<Option<Piece>> {
-        let mut piece = self.rows.take(self.next_row, take, Reading::Piece)?;
+        let mut piece = self.rows.take(self.next_row, take, OnBadRow::Piece)?;
         self.next_row += piece.table.n_rows;
         if let Some(root) = &self.root {
             piece.table.root.clone_from(root);
@@ -178,7 +178,7 @@ impl Pieces {
 
 /// What is done with a row that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum OnBadRow {
     /// The whole table: the first such row is the error, and a column of mixed types is text.
     Whole,
     /// The whole table, but such a row is noted.
@@ -187,7 +187,7 @@ pub(super) enum Reading {
     Piece,
 }
 
-impl Reading {
+impl OnBadRow {
     /// The error, or a note of it.
     pub(super) fn bad(self, row: usize, error: Error, bad: &mut Vec<BadRow>) -> Result<()> {
         match self {
@@ -203,7 +203,7 @@ impl Reading {
 /// A reader of one format.
 pub(super) trait Rows: fmt::Debug {
     /// The next rows, which begin with this one (from 0); a table without rows at the end.
-    fn take(&mut self, first_row: usize, take: Take, reading: Reading) -> Result<Piece>;
+    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece>;
     /// Passes over so many rows or as many as there are; returns how many.
     fn skip(&mut self, first_row: usize, n_rows: usize) -> Result<usize>;
     /// How much was read, in [0, 1].
@@ -291,7 +291,7 @@ impl Held {
 }
 
 impl Rows for Held {
-    fn take(&mut self, _: usize, take: Take, _: Reading) -> Result<Piece> {
+    fn take(&mut self, _: usize, take: Take, _: OnBadRow) -> Result<Piece> {
         let n_rows = take.rows.min(self.table.n_rows - self.next);
         let table = self.table.slice(self.next, n_rows);
         self.next += n_rows;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::jsonl::{Objects, object};
-use super::pieces::{MAX_ROW_BYTES, Piece, Reading, Rows, Take};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, Rows, Take};
 use super::tar::{Archive, Entry};
 use super::{Column, Table, Values, extension, folder};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::{ReadAhead, RemoteConfig, Shard, is_remote};
 
 /// Names of the columns that a sample has beside the keys of its JSON.
@@ -62,10 +62,7 @@ impl Member {
             file.seek(SeekFrom::Start(self.offset))?;
             file.read_exact(&mut bytes)
         };
-        read().map_err(|source| Error::Read {
-            path: self.archive.path().to_path_buf(),
-            source,
-        })?;
+        read().map_err(cannot_read(self.archive.path()))?;
         Ok(bytes)
     }
 }
@@ -375,7 +372,7 @@ fn divided(name: &str) -> Option<(&str, &str)> {
 }
 
 impl Rows for Samples {
-    fn take(&mut self, first_row: usize, take: Take, reading: Reading) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut objects = Objects::default();
         let (mut images, mut samples) = (Vec::new(), Vec::new());
         let (mut n_bytes, mut bad) = (0, Vec::new());
@@ -395,7 +392,7 @@ impl Rows for Samples {
                 None => self.cells(&archive, &files, &at),
             };
             if let Err(error) = pushed.and_then(|cells| objects.push(cells, at)) {
-                reading.bad(row, error, &mut bad)?;
+                on_bad_row.bad(row, error, &mut bad)?;
                 objects.push_missing();
             }
             images.push(files.image.map(|entry| {
@@ -417,7 +414,7 @@ impl Rows for Samples {
             },
             Column::text(KEY, keys),
         ];
-        columns.extend(objects.finish(reading));
+        columns.extend(objects.finish(on_bad_row));
         let path = self
             .archives
             .first()

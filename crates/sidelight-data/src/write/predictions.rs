@@ -2,10 +2,10 @@
 //!
 //! | task | target columns | prediction columns |
 //! |---|---|---|
-//! | `points` | `true_x0`, `true_y0`, … | `x0`, `y0`, … |
+//! | `keypoints` | `true_x0`, `true_y0`, … | `x0`, `y0`, … |
 //! | `class` | `true_<column>` | `prediction`, `probability`, `p(<class>)` … |
-//! | `classes` | `true_<label>` … (1, 0) | `p(<label>)` … |
-//! | `value` | `true_<column>` … | `<column>` … |
+//! | `multilabel` | `true_<label>` … (1, 0) | `p(<label>)` … |
+//! | `regression` | `true_<column>` … | `<column>` … |
 //!
 //! `row` (the first data row of the table is 1) and `image` come first; a row whose image could
 //! not be read keeps its place with its predictions missing.
@@ -15,7 +15,8 @@ use std::path::Path;
 use super::table::{ColumnKind, TableWriter, Value};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::error::Result;
-use crate::task::{Prediction, Task, likeliest};
+use crate::kind::TargetKind;
+use crate::task::{Prediction, Task, argmax};
 
 /// A column beside `row`, `image` and the predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,7 +236,7 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
     if extras.contains(&Extra::Target) {
         let kind = target_kind(task);
         columns.extend(
-            target_names(task)
+            task.target_names()
                 .iter()
                 .map(|name| (format!("true_{name}"), kind)),
         );
@@ -263,33 +264,21 @@ fn made_different(columns: &mut [(String, ColumnKind)]) {
     }
 }
 
-fn target_names(task: &Task) -> Vec<String> {
-    match task {
-        Task::Points { columns, .. } | Task::Value { columns, .. } => columns.clone(),
-        Task::Class { column, .. } => vec![column.clone()],
-        Task::Classes { names, .. } => names.clone(),
-    }
-}
-
 fn target_kind(task: &Task) -> ColumnKind {
     match task {
-        Task::Points { .. } => ColumnKind::Single,
+        Task::Keypoints { .. } => ColumnKind::Single,
         Task::Class { .. } => ColumnKind::Text,
-        Task::Classes { .. } => ColumnKind::Integer,
-        Task::Value { .. } => ColumnKind::Number,
+        Task::Multilabel { .. } => ColumnKind::Integer,
+        Task::Regression { .. } => ColumnKind::Number,
     }
 }
 
 fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
     let probability = |name: &String| (format!("p({name})"), ColumnKind::Single);
     match task {
-        Task::Points { columns, .. } => columns
+        Task::Keypoints { columns, .. } | Task::Regression { columns, .. } => columns
             .iter()
-            .map(|name| (name.clone(), ColumnKind::Single))
-            .collect(),
-        Task::Value { columns, .. } => columns
-            .iter()
-            .map(|name| (name.clone(), ColumnKind::Number))
+            .map(|name| (name.clone(), target_kind(task)))
             .collect(),
         Task::Class { names, .. } => [
             ("prediction".to_owned(), ColumnKind::Text),
@@ -298,7 +287,7 @@ fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
         .into_iter()
         .chain(names.iter().map(probability))
         .collect(),
-        Task::Classes { names, .. } => names.iter().map(probability).collect(),
+        Task::Multilabel { names, .. } => names.iter().map(probability).collect(),
     }
 }
 
@@ -331,33 +320,36 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
 }
 
 fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec<Value<'a>>) {
-    match (task, prediction) {
-        (Task::Points { .. }, Prediction::Points { xy }) => {
+    assert_eq!(
+        prediction.kind(),
+        task.kind(),
+        "a prediction of another task"
+    );
+    match prediction {
+        Prediction::Keypoints { xy } => {
             cells.extend(xy.iter().flatten().map(|&at| Value::Single(at)));
         }
-        (Task::Value { .. }, Prediction::Value { values }) => {
+        Prediction::Regression { values } => {
             cells.extend(values.iter().map(|&value| Value::Number(value)));
         }
-        (Task::Classes { .. }, Prediction::Classes { probabilities }) => {
+        Prediction::Class { probabilities } | Prediction::Multilabel { probabilities } => {
+            if task.kind() == TargetKind::Class {
+                let best = argmax(probabilities).expect("a task has at least two classes");
+                cells.push(Value::Text(task.names()[best].as_str().into()));
+                cells.push(Value::Single(probabilities[best]));
+            }
             cells.extend(probabilities.iter().map(|&p| Value::Single(p)));
         }
-        (Task::Class { names, .. }, Prediction::Class { probabilities }) => {
-            let best = likeliest(probabilities).expect("a task has at least two classes");
-            cells.push(Value::Text(names[best].as_str().into()));
-            cells.push(Value::Single(probabilities[best]));
-            cells.extend(probabilities.iter().map(|&p| Value::Single(p)));
-        }
-        _ => panic!("a prediction of another task: {prediction:?}"),
     }
 }
 
 fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a>> {
-    let n = target_names(task).len();
+    let n = task.d_target();
     let Some(TargetCell { targets, position }) = target else {
         return vec![Value::Missing; n];
     };
     match targets {
-        Targets::Points { n_points, xy } => xy[position * n_points..][..*n_points]
+        Targets::Keypoints { n_points, xy } => xy[position * n_points..][..*n_points]
             .iter()
             .flatten()
             .map(|&at| Value::Single(at))
@@ -366,11 +358,11 @@ fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a
             Some(index) => Value::Text(names[index as usize].as_str().into()),
             None => Value::Missing,
         }],
-        Targets::Classes { names, present } => {
+        Targets::Multilabel { names, present } => {
             let row = &present[position * names.len()..][..names.len()];
             label_cells(task, names, row)
         }
-        Targets::Value { names, values } => values[position * names.len()..][..names.len()]
+        Targets::Regression { names, values } => values[position * names.len()..][..names.len()]
             .iter()
             .map(|&value| Value::Number(value))
             .collect(),
@@ -380,7 +372,7 @@ fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a
 /// The labels of the table in the order of the task's: a table may name them in another order, or lack some.
 fn label_cells(task: &Task, names: &[String], row: &[Option<bool>]) -> Vec<Value<'static>> {
     let found = |label: &String| names.iter().position(|name| name == label);
-    target_names(task)
+    task.target_names()
         .iter()
         .map(|label| match found(label).and_then(|at| row[at]) {
             Some(present) => Value::Integer(present.into()),
@@ -397,7 +389,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn points() -> Task {
-        Task::Points {
+        Task::Keypoints {
             columns: ["x0", "y0"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
@@ -405,7 +397,7 @@ mod tests {
     }
 
     fn value(column: &str) -> Task {
-        Task::Value {
+        Task::Regression {
             columns: vec![column.into()],
             scale: TargetScale::Linear,
             mean: vec![0.0],
@@ -432,16 +424,16 @@ mod tests {
                 .map(|name| ImageSource::Path(name.into()))
                 .to_vec(),
             metadata: Metadata::default(),
-            targets: Some(Targets::Points {
+            targets: Some(Targets::Keypoints {
                 n_points: 1,
                 xy: vec![[1.0, 2.5], [f32::NAN, f32::NAN]],
             }),
             groups: Some(vec![7, 8]),
-            parts: None,
+            splits: None,
             remarks: Vec::new(),
         };
         let predictions = [
-            Some(Prediction::Points {
+            Some(Prediction::Keypoints {
                 xy: vec![[1.5, 2.0]],
             }),
             None,
@@ -487,12 +479,12 @@ mod tests {
 
     #[test]
     fn labels_are_matched_by_name() {
-        let task = Task::Classes {
+        let task = Task::Multilabel {
             names: ["cat", "dog", "owl"].map(String::from).to_vec(),
             counts: vec![1; 3],
             known: vec![1; 3],
         };
-        let targets = Targets::Classes {
+        let targets = Targets::Multilabel {
             names: ["dog", "cat"].map(String::from).to_vec(),
             present: vec![Some(true), None],
         };

@@ -18,8 +18,8 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use super::whole::{WholeFile, cannot_write};
-use crate::error::{Error, Result};
+use super::whole::WholeFile;
+use crate::error::{Error, Result, cannot_read, cannot_write};
 
 /// Rows that are gathered before Parquet encodes them.
 const ROWS_PER_BATCH: usize = 8192;
@@ -47,11 +47,11 @@ impl TableFormat {
     ///
     /// ```
     /// use sidelight_data::write::TableFormat;
-    /// assert_eq!(TableFormat::of("predictions.parquet".as_ref())?, TableFormat::Parquet);
-    /// assert!(TableFormat::of("predictions.xlsx".as_ref()).is_err());
+    /// assert_eq!(TableFormat::from_path("predictions.parquet".as_ref())?, TableFormat::Parquet);
+    /// assert!(TableFormat::from_path("predictions.xlsx".as_ref()).is_err());
     /// # Ok::<(), sidelight_data::Error>(())
     /// ```
-    pub fn of(path: &Path) -> Result<Self> {
+    pub fn from_path(path: &Path) -> Result<Self> {
         let ending = path
             .extension()
             .unwrap_or_default()
@@ -188,11 +188,11 @@ impl TableWriter {
     ///
     /// [`Error::OutputFormat`], [`Error::Write`].
     pub fn create(path: &Path, columns: &[(String, ColumnKind)]) -> Result<Self> {
-        let format = TableFormat::of(path)?;
+        let format = TableFormat::from_path(path)?;
         let file = WholeFile::create(path)?;
         let (names, kinds): (Vec<_>, Vec<_>) = columns.iter().cloned().unzip();
         let sink = Sink::open(format, file, &names, &kinds);
-        let sink = sink.map_err(|source| cannot_write(path, source))?;
+        let sink = sink.map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             kinds,
@@ -230,7 +230,7 @@ impl TableWriter {
             Sink::Jsonl(file) => write_json(file, &self.names, row),
             Sink::Parquet(parquet) => parquet.write(row),
         };
-        written.map_err(|source| cannot_write(&self.path, source))
+        written.map_err(cannot_write(&self.path))
     }
 
     /// Puts the table in its place.
@@ -247,8 +247,7 @@ impl TableWriter {
             Sink::Jsonl(file) => Ok(file),
             Sink::Parquet(parquet) => parquet.finish(),
         };
-        file.map_err(|source| cannot_write(&self.path, source))?
-            .finish()
+        file.map_err(cannot_write(&self.path))?.finish()
     }
 }
 
@@ -264,7 +263,7 @@ pub fn join_tables(
     columns: &[(String, ColumnKind)],
     tables: &[PathBuf],
 ) -> Result<()> {
-    let format = TableFormat::of(path)?;
+    let format = TableFormat::from_path(path)?;
     if format == TableFormat::Parquet {
         let mut writer = TableWriter::create(path, columns)?;
         for table in tables {
@@ -276,16 +275,11 @@ pub fn join_tables(
         TableFormat::Csv => csv_header(columns),
         _ => Ok(Vec::new()),
     };
-    let header = header.map_err(|source| cannot_write(path, source))?;
+    let header = header.map_err(cannot_write(path))?;
     let mut joined = WholeFile::create(path)?;
-    joined
-        .write_all(&header)
-        .map_err(|source| cannot_write(path, source))?;
+    joined.write_all(&header).map_err(cannot_write(path))?;
     for table in tables {
-        let cannot_read = |source| Error::Read {
-            path: table.clone(),
-            source,
-        };
+        let cannot_read = cannot_read(&table);
         let mut file = File::open(table).map_err(cannot_read)?;
         let mut found = vec![0; header.len()];
         file.read_exact(&mut found).map_err(cannot_read)?;
@@ -294,7 +288,7 @@ pub fn join_tables(
                 path: table.clone(),
             });
         }
-        io::copy(&mut file, &mut joined).map_err(|source| cannot_write(path, source))?;
+        io::copy(&mut file, &mut joined).map_err(cannot_write(path))?;
     }
     joined.finish()
 }
@@ -315,10 +309,7 @@ impl TableWriter {
             path: table.to_path_buf(),
             source,
         };
-        let file = File::open(table).map_err(|source| Error::Read {
-            path: table.to_path_buf(),
-            source,
-        })?;
+        let file = File::open(table).map_err(cannot_read(table))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
             .map_err(not_parquet)?;

@@ -195,7 +195,7 @@ fn a_column_that_is_gone_or_changed_its_kind_is_named() {
     let error = encoder.encode(&changed).expect_err("area is boolean now");
     assert_eq!(
         error.to_string(),
-        "metadata column `area`: expected Continuous values, found Boolean ones"
+        "metadata column `area`: expected continuous values, found boolean values"
     );
     let error = Encoder::fit(
         &without,
@@ -396,20 +396,20 @@ fn check_reading(
     values: &MetadataValues,
     fitted: &EncodedColumn,
     row: usize,
-    reading: &Reading,
+    reading: &DecodedValue,
 ) -> std::result::Result<(), TestCaseError> {
     let known = fitted.known > 0;
     match (values, reading) {
         (MetadataValues::Boolean(v), reading) => {
             let expected = v[row]
                 .filter(|_| known)
-                .map_or(Reading::Missing, Reading::Boolean);
+                .map_or(DecodedValue::Missing, DecodedValue::Boolean);
             prop_assert_eq!(reading, &expected);
         }
-        (MetadataValues::Continuous(v) | MetadataValues::Datetime(v), Reading::Missing) => {
+        (MetadataValues::Continuous(v) | MetadataValues::Datetime(v), DecodedValue::Missing) => {
             prop_assert!(v[row].is_none() || !known);
         }
-        (MetadataValues::Continuous(v), Reading::Number(x)) => {
+        (MetadataValues::Continuous(v), DecodedValue::Number(x)) => {
             let value = v[row].expect("was read, so it was there");
             let error = match fitted.config.scale {
                 NumberScale::Periodic => {
@@ -423,16 +423,16 @@ fn check_reading(
                 "{value} was read as {x}"
             );
         }
-        (MetadataValues::Datetime(v), Reading::Datetime { seconds, .. }) => {
+        (MetadataValues::Datetime(v), DecodedValue::Datetime { seconds, .. }) => {
             prop_assert_eq!(v[row], Some(*seconds))
         }
         (MetadataValues::Categorical { names, codes }, reading) => {
             match (codes[row].filter(|_| known), reading) {
-                (None, reading) => prop_assert_eq!(reading, &Reading::Missing),
-                (Some(code), Reading::Category(name)) => {
+                (None, reading) => prop_assert_eq!(reading, &DecodedValue::Missing),
+                (Some(code), DecodedValue::Category(name)) => {
                     prop_assert_eq!(name, &category::canonical(&names[code as usize]))
                 }
-                (Some(_), reading) => prop_assert_eq!(reading, &Reading::Unknown),
+                (Some(_), reading) => prop_assert_eq!(reading, &DecodedValue::Unknown),
             }
         }
         (_, reading) => prop_assert!(false, "{reading:?}"),

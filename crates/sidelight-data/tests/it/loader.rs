@@ -59,17 +59,17 @@ fn source(n_rows: usize) -> Source {
             .map(|row| ImageSource::Path(reference(IMAGES[row % IMAGES.len()])))
             .collect(),
         metadata,
-        targets: Some(Targets::Points {
+        targets: Some(Targets::Keypoints {
             n_points: 2,
             xy: (0..n_rows)
                 .flat_map(|row| [[4.0, 3.0], [second(row), 10.0]])
                 .collect(),
         }),
         groups: None,
-        parts: None,
+        splits: None,
         remarks: Vec::new(),
     };
-    let task = Task::Points {
+    let task = Task::Keypoints {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![[0, 1]],
         normalizer: Normalizer::Diagonal,
@@ -98,7 +98,7 @@ fn augmented(n_rows: usize) -> Source {
         flip: Some(true),
         ..AugmentConfig::default()
     };
-    let augment = Some(Augment::new(&config, TargetKind::Points).unwrap());
+    let augment = Some(Augment::new(&config, TargetKind::Keypoints).unwrap());
     Source {
         augment,
         ..source(n_rows)
@@ -381,7 +381,7 @@ fn a_point_outside_its_image_is_masked() {
     let mut source = source(3);
     let mut dataset = (*source.dataset).clone();
     // Row 0 is 29 × 21 pixels; row 1 is stored as 29 × 21 and turned upright.
-    dataset.targets = Some(Targets::Points {
+    dataset.targets = Some(Targets::Keypoints {
         n_points: 2,
         xy: vec![
             [29.0, 21.0],
@@ -407,7 +407,7 @@ fn a_point_cut_off_by_the_crop_is_masked() {
     source.preprocess.resize = ResizeMethod::Crop;
     let mut dataset = (*source.dataset).clone();
     // 29 × 21 pixels: the crop keeps columns 4 to 25.
-    dataset.targets = Some(Targets::Points {
+    dataset.targets = Some(Targets::Keypoints {
         n_points: 2,
         xy: vec![[2.0, 10.0], [14.5, 10.0]],
     });
@@ -423,7 +423,7 @@ fn a_mirrored_image_swaps_its_points_and_its_sides() {
         probability: 0.0,
         ..AugmentConfig::default()
     };
-    let augment = Some(Augment::new(&config, TargetKind::Points).unwrap());
+    let augment = Some(Augment::new(&config, TargetKind::Keypoints).unwrap());
     let plain = source(30);
     let source = Source {
         augment,
@@ -534,7 +534,7 @@ fn a_bad_image_stops_the_epoch_and_is_named_with_its_row() {
         let error = loader.next().unwrap().unwrap_err();
         assert_eq!(
             message(&error),
-            "rows.csv, row 6: its image cannot be used: x.jpg: the image is empty (0 bytes)"
+            "rows.csv, row 6: cannot use its image: x.jpg: the image is empty (0 bytes)"
         );
         assert!(error.hint().unwrap().starts_with("the file is incomplete"));
         assert!(loader.next().is_none());
@@ -567,7 +567,7 @@ fn a_bad_image_may_be_left_out_and_remembered() {
     let first = loader.into_failures().remove(0);
     assert!(
         message(&first.error)
-            .starts_with("rows.csv, row 6: its image cannot be used: cannot read nowhere.jpg")
+            .starts_with("rows.csv, row 6: cannot use its image: cannot read nowhere.jpg")
     );
 }
 
@@ -583,7 +583,7 @@ fn a_fault_in_the_program_is_an_error_and_not_a_hang() {
     let error = loader.next().unwrap().unwrap_err();
     assert_eq!(
         message(&error),
-        "rows.csv, row 8: its image cannot be used: row 8: reading it stopped at a fault in the program: \
+        "rows.csv, row 8: cannot use its image: row 8: internal error while reading the image: \
          index out of bounds: the len is 2 but the index is 7"
     );
     assert!(loader.next().is_none());

@@ -60,7 +60,7 @@ fn houses_zipcode_is_a_name_and_the_price_wants_a_logarithm() {
     }
     assert_eq!(
         (schema.target.kind, schema.target.scale),
-        (TargetKind::Value, TargetScale::Log)
+        (TargetKind::Regression, TargetScale::Log)
     );
     let zipcode = schema.column("zipcode").unwrap();
     assert_eq!(
@@ -208,7 +208,7 @@ fn frl_faces_name_378_columns_in_one_word() {
     let schema = infer(&table, "x0..y188");
     assert_eq!(
         (schema.target.kind, schema.target.columns.len()),
-        (TargetKind::Points, 378)
+        (TargetKind::Keypoints, 378)
     );
     assert_eq!(
         target_of(&table, &["x*".into(), "y*".into()])
@@ -267,7 +267,7 @@ fn lungs_are_points_with_a_group_that_looks_like_a_number() {
     assert_eq!(reason(&schema, "patientid"), &Reason::Subject);
     assert_eq!(
         (schema.target.kind, schema.target.columns.len()),
-        (TargetKind::Points, 8)
+        (TargetKind::Keypoints, 8)
     );
     assert_eq!(kind(&schema, "covid19"), MetadataKind::Boolean);
     reads_back(&table, &schema);

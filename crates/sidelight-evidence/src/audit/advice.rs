@@ -135,12 +135,12 @@ impl fmt::Display for Why {
             ),
             Self::Missingness(power) => write!(
                 f,
-                "that it is missing tells the target ({:.2} of 1): why is it missing?",
+                "whether it is missing predicts the target ({:.2} of 1): why is it missing?",
                 power.score
             ),
             Self::File(power) => write!(
                 f,
-                "the file tells the target ({:.2} of 1), which the network may learn instead of the scene",
+                "the file predicts the target ({:.2} of 1), which the network may learn instead of the scene",
                 power.score
             ),
             Self::Shifted { distance } => {
@@ -151,12 +151,12 @@ impl fmt::Display for Why {
             }
             Self::GapsShifted { distance } => write!(
                 f,
-                "missing more often in one part than in the other (by {:.0} %)",
+                "missing more often in one split than in the other (by {:.0} %)",
                 100.0 * distance
             ),
             Self::MostlyOnce { share } => write!(
                 f,
-                "{:.0} % of rows have a value of their own: it can only be learned by heart",
+                "{:.0} % of rows have a value of their own: it can only be memorised",
                 100.0 * share
             ),
             Self::MostlyMissing { share } => write!(f, "missing in {:.1} % of rows", 100.0 * share),
@@ -171,7 +171,7 @@ impl fmt::Display for Why {
                 ),
             },
             Self::Predicts(_) => write!(f, "predicts the target alone"),
-            Self::Nothing => write!(f, "nothing alone; it may still help beside the image"),
+            Self::Nothing => write!(f, "nothing alone; it may still help alongside the image"),
         }
     }
 }

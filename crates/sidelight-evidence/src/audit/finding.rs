@@ -99,22 +99,22 @@ impl fmt::Display for Finding {
             ),
             Self::Conflicts { images: n } => write!(
                 f,
-                "{} to the last byte the same in rows of different targets: one of them is wrong, or the target cannot be seen",
+                "{} to the last byte the same in rows of different targets: one of them is wrong, or the target is not visible",
                 images(n)
             ),
             Self::SameAcrossGroups { images: n, column } => write!(
                 f,
-                "{} in rows of several values of `{column}`: they can be learned from and tested on",
+                "{} in rows of several values of `{column}`: they can end up in both training and test",
                 images(n)
             ),
             Self::SameAcrossParts { images: n, column } => write!(
                 f,
-                "{} both in training rows and in others by `{column}`: the score counts what was learned by heart",
+                "{} both in training rows and in others by `{column}`: the score rewards memorising",
                 images(n)
             ),
             Self::NoGroup { rows } => write!(
                 f,
-                "no `data.group` keeps these {rows} rows together: they may be learned from and tested on"
+                "no `data.group` keeps these {rows} rows together: they may end up in both training and test"
             ),
             Self::GroupsDivided {
                 group,
@@ -123,11 +123,11 @@ impl fmt::Display for Finding {
                 groups,
             } => write!(
                 f,
-                "{divided} of {groups} values of `{group}` are in several parts of `{column}`: scores on that division flatter"
+                "{divided} of {groups} values of `{group}` are in several parts of `{column}`: scores on that split are too optimistic"
             ),
             Self::GapsTogether(power) => write!(
                 f,
-                "which columns a row lacks, taken together, tells the target ({:.2} of 1, p {:.3}): why are they missing?",
+                "which columns are missing, taken together, predicts the target ({:.2} of 1, p {:.3}): why are they missing?",
                 power.score, power.p
             ),
             Self::TargetShifted(shift) => write!(
@@ -136,7 +136,10 @@ impl fmt::Display for Finding {
                 shift.distance
             ),
             Self::FewUnits { units } => {
-                write!(f, "{units} independent units only: no figure here is sure")
+                write!(
+                    f,
+                    "only {units} independent units: no figure here is reliable"
+                )
             }
         }
     }
@@ -188,17 +191,17 @@ pub(super) fn findings(
         _ => {}
     }
     if let (Some(group), Some(column)) = (group, column) {
-        let (divided, groups) = divided(dataset);
-        if divided > 0 {
+        let (divided, groups) = dataset.divided_groups();
+        if !divided.is_empty() {
             found.push(Finding::GroupsDivided {
                 group,
                 column,
-                divided,
+                divided: divided.len(),
                 groups,
             });
         }
     }
-    if let (Some(targets), Some(parts)) = (&dataset.targets, &dataset.parts) {
+    if let (Some(targets), Some(parts)) = (&dataset.targets, &dataset.splits) {
         let shift = shift::of_target(targets, config.target.scale, parts);
         let moved = |shift: &Shift| shift.p <= advice::ALPHA && shift.distance >= advice::MOVED;
         found.extend(shift.filter(moved).map(Finding::TargetShifted));
@@ -207,18 +210,4 @@ pub(super) fn findings(
         found.push(Finding::FewUnits { units });
     }
     found
-}
-
-/// Groups of which rows are in several parts: how many of how many.
-fn divided(dataset: &Dataset) -> (usize, usize) {
-    let (Some(groups), Some(parts)) = (&dataset.groups, &dataset.parts) else {
-        return (0, 0);
-    };
-    let mut of_group = std::collections::BTreeMap::new();
-    for (group, part) in groups.iter().zip(parts) {
-        let (first, is_divided) = of_group.entry(group).or_insert((part, false));
-        *is_divided |= *first != part;
-    }
-    let divided = of_group.values().filter(|(_, is_divided)| *is_divided);
-    (divided.count(), of_group.len())
 }

@@ -1,14 +1,11 @@
 //! Every image once: its fingerprint, and with it the sets of images that are the same.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rayon::prelude::*;
 use serde::Serialize;
 use sha2::Digest as _;
 
 use super::fingerprint::{Fingerprint, near_sets};
-use sidelight_data::dataset::{Dataset, ImageSource, Part};
+use crate::scan::scan;
+use sidelight_data::dataset::{Dataset, ImageSource, Split};
 use sidelight_data::error::{Error, Result};
 use sidelight_data::image::{self, Limits};
 
@@ -47,24 +44,8 @@ pub(super) struct Seen {
 
 /// Reads every image of a data set, on all cores, however many rows have it.
 pub(super) fn look(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) -> Seen {
-    let mut place: HashMap<&ImageSource, usize> = HashMap::new();
-    let mut images: Vec<(&ImageSource, Vec<usize>)> = Vec::new();
-    for (row, source) in dataset.images.iter().enumerate() {
-        let at = *place.entry(source).or_insert_with(|| {
-            images.push((source, Vec::new()));
-            images.len() - 1
-        });
-        images[at].1.push(row);
-    }
-    let n_done = AtomicUsize::new(0);
-    let prints: Vec<Result<Fingerprint>> = images
-        .par_iter()
-        .map(|(source, _)| {
-            let print = fingerprint(source);
-            progress(n_done.fetch_add(1, Ordering::Relaxed) + 1, images.len());
-            print
-        })
-        .collect();
+    let images = dataset.rows_by_image();
+    let prints = scan(&images, progress, |source, _| fingerprint(source));
     let mut seen = Seen::default();
     let (mut readable, mut rows_of) = (Vec::new(), Vec::new());
     for (print, (_, rows)) in prints.into_iter().zip(images) {
@@ -133,13 +114,13 @@ fn same_image(
     let targets = dataset.targets.as_ref();
     let differ_in_target = |[a, b]: &[usize; 2]| targets.is_some_and(|all| !all.same(*a, *b));
     let groups = dataset.groups.as_ref();
-    let parts = dataset.parts.as_ref();
+    let parts = dataset.splits.as_ref();
     SameImage {
         copies: copies.len(),
         conflict: copies.iter().any(differ_in_target),
         across_groups: groups.is_some_and(|groups| differ(&|row| groups[row])),
         across_parts: parts
-            .is_some_and(|parts| differ(&|row| u32::from(parts[row] == Part::Train))),
+            .is_some_and(|parts| differ(&|row| u32::from(parts[row] == Split::Train))),
         rows: rows.iter().map(|(row, _)| *row).collect(),
     }
 }

@@ -20,10 +20,10 @@
 //!
 //! # Chance
 //!
-//! The column's cells are dealt out anew among the units (groups keep theirs together, so that what persons share
-//! cannot pass for a finding) and scored again, many times; all columns are dealt alike. Scores are standardised by
-//! the mean and standard deviation of the column's own deals, since a column of many cells strays further by chance
-//! than a flag. The p value of a column is the share of deals in which *any* column stands out as far, which
+//! The column's cells are permuted among the units (groups keep theirs together, so that what persons share
+//! cannot pass for a finding) and scored again, many times; all columns are permuted alike. Scores are standardised by
+//! the mean and standard deviation over the column's own permutations, since a column of many cells strays further by
+//! chance than a flag. The p value of a column is the share of permutations in which *any* column stands out as far, which
 //! corrects for the number of columns looked at.
 //!
 //! # Source
@@ -38,8 +38,8 @@ use rayon::prelude::*;
 use super::signal::Signal;
 use sidelight_data::random::{for_purpose, shuffle};
 
-/// Deals; the smallest p value is 1 / (DEALS + 1).
-pub const DEALS: usize = 199;
+/// Permutations; the smallest p value is 1 / (N_PERMUTATIONS + 1).
+pub const N_PERMUTATIONS: usize = 199;
 
 /// A column as cells.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +65,7 @@ pub(super) struct Trial<'a> {
     pub(super) signal: &'a Signal,
     /// The fold of each row.
     pub(super) folds: &'a [u32],
-    /// Rows that are dealt together, in order.
+    /// Rows that are permuted together, in order.
     pub(super) units: Vec<Vec<usize>>,
     pub(super) seed: u64,
 }
@@ -101,19 +101,19 @@ impl<'a> Trial<'a> {
             score(self.signal, cells, donors, self.folds, n_folds)
         };
         let scores: Vec<f64> = columns.par_iter().map(|cells| score(cells, None)).collect();
-        // [deal][column]
-        let dealt: Vec<Vec<f64>> = (0..DEALS)
+        // [permutation][column]
+        let permuted: Vec<Vec<f64>> = (0..N_PERMUTATIONS)
             .into_par_iter()
-            .map(|deal| {
-                let donors = self.donors(deal);
+            .map(|nth| {
+                let donors = self.donors(nth);
                 let scores = columns.iter().map(|cells| score(cells, Some(&donors)));
                 scores.collect()
             })
             .collect();
         let chance: Vec<Chance> = (0..columns.len())
-            .map(|column| Chance::of(dealt.iter().map(|scores| scores[column])))
+            .map(|column| Chance::from_scores(permuted.iter().map(|scores| scores[column])))
             .collect();
-        let furthest: Vec<f64> = dealt
+        let furthest: Vec<f64> = permuted
             .iter()
             .map(|scores| {
                 let far = scores
@@ -128,7 +128,7 @@ impl<'a> Trial<'a> {
             let as_far = furthest.iter().filter(|other| **other >= far).count();
             Power {
                 score,
-                p: (as_far + 1) as f64 / (DEALS + 1) as f64,
+                p: (as_far + 1) as f64 / (N_PERMUTATIONS + 1) as f64,
             }
         };
         scores.into_iter().zip(&chance).map(power).collect()
@@ -136,11 +136,11 @@ impl<'a> Trial<'a> {
 
     /// The row that each row takes its cell from: units trade places, their rows in order, and begin again where
     /// the other has more.
-    fn donors(&self, deal: usize) -> Vec<usize> {
+    fn donors(&self, nth: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.units.len()).collect();
         shuffle(
             &mut order,
-            &mut for_purpose(&format!("audit deal {deal}"), self.seed),
+            &mut for_purpose(&format!("audit deal {nth}"), self.seed),
         );
         let mut donors = vec![0; self.folds.len()];
         for (unit, donor) in self.units.iter().zip(order) {
@@ -160,7 +160,7 @@ struct Chance {
 }
 
 impl Chance {
-    fn of(scores: impl Iterator<Item = f64> + Clone) -> Self {
+    fn from_scores(scores: impl Iterator<Item = f64> + Clone) -> Self {
         let n = scores.clone().count() as f64;
         let mean = scores.clone().sum::<f64>() / n;
         let variance = scores.map(|score| (score - mean).powi(2)).sum::<f64>() / n;
@@ -172,7 +172,7 @@ impl Chance {
 
     /// How far a score stands out, in standard deviations.
     fn far(&self, score: f64) -> f64 {
-        // A column that scores the same whatever it is dealt says nothing, but for rounding.
+        // A column that scores the same however it is permuted says nothing, but for rounding.
         match score - self.mean {
             above if above.abs() < 1e-9 => 0.0,
             above => above / self.sd.max(1e-9),

@@ -3,11 +3,11 @@
 use super::cells::missing;
 use crate::statistics::two_sample::{Shift, category_shift, kolmogorov_smirnov};
 use sidelight_data::config::TargetScale;
-use sidelight_data::dataset::{MetadataValues, Part, Targets};
+use sidelight_data::dataset::{MetadataValues, Split, Targets};
 
 /// Shift of a column: categories and truth values by total variation, missing being one of them; numbers and
 /// times by Kolmogorov and Smirnov's distance of the known ones. `None`: nothing to compare.
-pub(super) fn of_column(values: &MetadataValues, parts: &[Part]) -> Option<Shift> {
+pub(super) fn of_column(values: &MetadataValues, parts: &[Split]) -> Option<Shift> {
     match values {
         MetadataValues::Boolean(values) => {
             let code = |value: &Option<bool>| value.map_or(2, usize::from);
@@ -24,18 +24,18 @@ pub(super) fn of_column(values: &MetadataValues, parts: &[Part]) -> Option<Shift
 }
 
 /// Shift of whether a column is missing.
-pub(super) fn of_gaps(values: &MetadataValues, parts: &[Part]) -> Option<Shift> {
+pub(super) fn of_gaps(values: &MetadataValues, parts: &[Split]) -> Option<Shift> {
     categories(missing(values).into_iter().map(usize::from), 2, parts)
 }
 
 /// Shift of the target: the class, or the value of its first column. `None` for labels and points.
-pub(super) fn of_target(targets: &Targets, scale: TargetScale, parts: &[Part]) -> Option<Shift> {
+pub(super) fn of_target(targets: &Targets, scale: TargetScale, parts: &[Split]) -> Option<Shift> {
     match targets {
         Targets::Class { names, index } => {
             let code = |class: &Option<u32>| class.map_or(names.len(), |class| class as usize);
             categories(index.iter().map(code), names.len() + 1, parts)
         }
-        Targets::Value { names, values } => {
+        Targets::Regression { names, values } => {
             let first = values.iter().step_by(names.len());
             let learned = |value: &f64| match scale {
                 TargetScale::Linear => *value,
@@ -44,22 +44,22 @@ pub(super) fn of_target(targets: &Targets, scale: TargetScale, parts: &[Part]) -
             let known = |value: f64| (!value.is_nan()).then_some(value);
             numbers(first.map(learned).map(known), parts)
         }
-        Targets::Classes { .. } | Targets::Points { .. } => None,
+        Targets::Multilabel { .. } | Targets::Keypoints { .. } => None,
     }
 }
 
-fn categories(codes: impl Iterator<Item = usize>, n: usize, parts: &[Part]) -> Option<Shift> {
+fn categories(codes: impl Iterator<Item = usize>, n: usize, parts: &[Split]) -> Option<Shift> {
     let mut counts = [vec![0; n], vec![0; n]];
     for (code, part) in codes.zip(parts) {
-        counts[usize::from(*part != Part::Train)][code] += 1;
+        counts[usize::from(*part != Split::Train)][code] += 1;
     }
     category_shift(&counts[0], &counts[1])
 }
 
-fn numbers(values: impl Iterator<Item = Option<f64>>, parts: &[Part]) -> Option<Shift> {
+fn numbers(values: impl Iterator<Item = Option<f64>>, parts: &[Split]) -> Option<Shift> {
     let mut samples = [Vec::new(), Vec::new()];
     for (value, part) in values.zip(parts) {
-        samples[usize::from(*part != Part::Train)].extend(value);
+        samples[usize::from(*part != Split::Train)].extend(value);
     }
     kolmogorov_smirnov(&samples[0], &samples[1])
 }
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_column_that_is_known_in_one_part_only_has_shifted() {
-        let parts: Vec<Part> = (0..40)
-            .map(|row| if row < 20 { Part::Train } else { Part::Test })
+        let parts: Vec<Split> = (0..40)
+            .map(|row| if row < 20 { Split::Train } else { Split::Test })
             .collect();
         let values = (0..40).map(|row| (row < 20).then_some(row % 2 == 0));
         let values = MetadataValues::Boolean(values.collect());

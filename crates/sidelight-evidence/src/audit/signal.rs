@@ -21,12 +21,12 @@ impl Signal {
                 n: names.len(),
                 index: index.clone(),
             },
-            Targets::Classes { names, present } => {
+            Targets::Multilabel { names, present } => {
                 let cell =
                     |cell: &Option<bool>| cell.map_or(f64::NAN, |yes| f64::from(u8::from(yes)));
                 Self::dense(names.len(), present.iter().map(cell).collect())
             }
-            Targets::Value { names, values } => {
+            Targets::Regression { names, values } => {
                 let learned = |value: &f64| match scale {
                     TargetScale::Linear => *value,
                     TargetScale::Log => value.ln(),
@@ -35,7 +35,7 @@ impl Signal {
                 standardise(&mut values, names.len());
                 Self::dense(names.len(), values)
             }
-            Targets::Points { n_points, xy } => {
+            Targets::Keypoints { n_points, xy } => {
                 let share = |(at, point): (usize, &[f32; 2])| match sizes[at / (*n_points).max(1)] {
                     Some([width, height]) => {
                         [f64::from(point[0]) / width, f64::from(point[1]) / height]
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn values_are_standardised_on_the_scale_they_are_learned_on() {
-        let targets = Targets::Value {
+        let targets = Targets::Regression {
             names: vec!["price".into()],
             values: vec![1.0, f64::NAN, 1.0_f64.exp().powi(2)],
         };
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn points_are_shares_of_their_image() {
-        let targets = Targets::Points {
+        let targets = Targets::Keypoints {
             n_points: 1,
             xy: vec![[50.0, 20.0], [1.0, 1.0]],
         };

@@ -175,7 +175,7 @@ fn noise_is_kept_and_scores_about_0() {
         ],
     );
     let found = case.audit(
-        "target = { kind = \"value\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
+        "target = { kind = \"regression\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
          metadata = { number = \"continuous\", name = \"categorical\" }",
     );
     for column in &found.columns {
@@ -250,7 +250,7 @@ fn a_column_that_moved_between_parts_is_to_be_looked_at() {
         ],
     );
     let found = case.audit(
-        "target = { kind = \"value\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
+        "target = { kind = \"regression\", column = \"y\" }\nmodel.arm = \"metadata\"\n\
          data.split.column = \"split\"\nmetadata = { age = \"continuous\", same = \"continuous\" }",
     );
     let age = column(&found, "age");
@@ -310,10 +310,10 @@ fn images_that_occur_twice_are_found_with_their_conflicts_groups_and_parts() {
     let said: Vec<String> = found.findings.iter().map(Finding::to_string).collect();
     insta::assert_snapshot!(said.join("\n"), @r"
     2 images in 4 rows that share them: 1 to the last byte, 1 nearly the same
-    1 image to the last byte the same in rows of different targets: one of them is wrong, or the target cannot be seen
-    1 image both in training rows and in others by `split`: the score counts what was learned by heart
-    2 images in rows of several values of `person`: they can be learned from and tested on
-    4 independent units only: no figure here is sure
+    1 image to the last byte the same in rows of different targets: one of them is wrong, or the target is not visible
+    1 image both in training rows and in others by `split`: the score rewards memorising
+    2 images in rows of several values of `person`: they can end up in both training and test
+    only 4 independent units: no figure here is reliable
     ");
 }
 

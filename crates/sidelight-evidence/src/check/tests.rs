@@ -115,7 +115,7 @@ fn points_outside_their_image_are_listed_with_its_size() {
     for (shade, name) in (1..).zip(["a.png", "b.png", "c.png", "d.png"]) {
         case.image(name, shade);
     }
-    let problems = case.problems("target = { kind = \"points\", columns = [\"x0..y1\"] }");
+    let problems = case.problems("target = { kind = \"keypoints\", columns = [\"x0..y1\"] }");
     assert_eq!(
         problems,
         [
@@ -139,8 +139,8 @@ fn images_of_the_same_bytes_across_the_split_are_said() {
         "1 identical image in several rows (2 in all), 1 of them both in and outside training: rows 1 = 2"
     );
     assert_eq!(
-        report.problems[0].hint().unwrap(),
-        "the score counts what was learned by heart: leave one row of each, or give them one group"
+        report.problems[0].hint.as_deref().unwrap(),
+        "the score rewards memorising: leave one row of each, or give them one group"
     );
 }
 
@@ -163,13 +163,13 @@ fn a_column_that_is_the_target_in_disguise_is_said_used_or_not() {
     let report = case.check(&format!("{CLASS}metadata.finding = \"categorical\""));
     assert_eq!(report.problems[0].to_string(), line);
     assert_eq!(
-        report.problems[0].hint().unwrap(),
+        report.problems[0].hint.as_deref().unwrap(),
         "take `finding` out of [metadata], unless it is known before the target is"
     );
     let report = case.check(CLASS);
     assert_eq!(report.problems[0].to_string(), line);
     assert_eq!(
-        report.problems[0].hint().unwrap(),
+        report.problems[0].hint.as_deref().unwrap(),
         "`finding` is not used; leave it so"
     );
     assert_eq!(report.n_errors(), 0);

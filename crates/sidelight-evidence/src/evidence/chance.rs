@@ -1,7 +1,7 @@
 //! What can be said of a row without looking at it.
 
 use super::Study;
-use crate::metric::value::{mean, median};
+use crate::statistics::{mean, median};
 use sidelight_data::dataset::Targets;
 use sidelight_data::task::{Prediction, Task};
 
@@ -45,48 +45,40 @@ fn constant(study: &Study, rows: &[usize]) -> Option<Prediction> {
             rows.iter().filter_map(of_row).collect()
         })
         .collect();
-    match study.task {
+    let numbers: Vec<f64> = match study.task {
         Task::Class { names, .. } => {
             let share = |class: usize| {
-                let of_class = known[0]
-                    .iter()
-                    .filter(|target| **target as usize == class)
-                    .count();
-                of_class as f32 / known[0].len().max(1) as f32
+                let targets = known[0].iter();
+                let of_class = targets.filter(|target| **target as usize == class).count();
+                of_class as f64 / known[0].len().max(1) as f64
             };
-            Some(Prediction::Class {
-                probabilities: (0..names.len()).map(share).collect(),
-            })
+            (0..names.len()).map(share).collect()
         }
-        Task::Classes { .. } => {
-            let shares = known.iter().map(|cells| mean(cells).unwrap_or(0.5) as f32);
-            Some(Prediction::Classes {
-                probabilities: shares.collect(),
-            })
+        Task::Multilabel { .. } => {
+            let shares = known.iter().map(|cells| mean(cells).unwrap_or(0.5));
+            shares.collect()
         }
-        Task::Value { columns, .. } => {
-            let Targets::Value { values, .. } = study.targets else {
+        Task::Regression { columns, .. } => {
+            let Targets::Regression { values, .. } = study.targets else {
                 return None;
             };
             let column = |column: usize| {
                 let cells = rows.iter().map(|&row| values[row * columns.len() + column]);
                 let known: Vec<f64> = cells.filter(|value| value.is_finite()).collect();
-                if study.metric == "mae" {
-                    median(&known)
-                } else {
-                    mean(&known)
+                match study.metric {
+                    "mae" | "median_ae" => median(&known),
+                    _ => mean(&known),
                 }
             };
-            Some(Prediction::Value {
-                values: (0..columns.len()).map(column).collect::<Option<_>>()?,
-            })
+            (0..columns.len()).map(column).collect::<Option<_>>()?
         }
-        Task::Points { .. } => points(study, rows),
-    }
+        Task::Keypoints { .. } => points(study, rows),
+    };
+    Some(Prediction::from_numbers(study.task.kind(), &numbers))
 }
 
 /// The mean place of each point: as a share of the image where sizes are known, else in pixels.
-fn points(study: &Study, rows: &[usize]) -> Option<Prediction> {
+fn points(study: &Study, rows: &[usize]) -> Vec<f64> {
     let mut sums = vec![[0.0_f64; 3]; study.task.d_target() / 2];
     for &row in rows {
         let (target, mask) = study.task.encode(study.targets, row);
@@ -101,16 +93,14 @@ fn points(study: &Study, rows: &[usize]) -> Option<Prediction> {
             sum[2] += 1.0;
         }
     }
-    let xy = sums
-        .iter()
-        .map(|[x, y, n]| [(x / n.max(1.0)) as f32, (y / n.max(1.0)) as f32]);
-    Some(Prediction::Points { xy: xy.collect() })
+    let place = |&[x, y, n]: &[f64; 3]| [x / n.max(1.0), y / n.max(1.0)];
+    sums.iter().flat_map(place).collect()
 }
 
 /// A constant as the prediction of one row: points scaled to its image.
 fn place(study: &Study, row: usize, constant: &Prediction) -> Prediction {
     match (constant, study.sizes) {
-        (Prediction::Points { xy }, Some(sizes)) => Prediction::Points {
+        (Prediction::Keypoints { xy }, Some(sizes)) => Prediction::Keypoints {
             xy: xy
                 .iter()
                 .map(|[x, y]| [x * sizes[row][0], y * sizes[row][1]])

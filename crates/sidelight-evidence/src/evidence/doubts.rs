@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::measure::{Scored, ScoredArm};
-use super::parts::Confidence;
-use super::verdict::{ALPHA, Claim, number};
+use super::doubt::PERFECT;
+use super::measure::{Scored, ScoredArm, mean_over_seeds};
+use super::verdict::{ALPHA, Claim};
 use super::within::Within;
 use super::{ColumnFact, Difference, Doubt, DoubtEntry, Grouping, PartChange, Role};
-use crate::metric::class_truth;
 use crate::statistics::bootstrap::numbered;
-use sidelight_data::task::{Prediction, Task};
+use sidelight_data::task::Task;
 
 /// Below so many independent units an interval is not to be believed.
 const MIN_UNITS: usize = 30;
@@ -19,8 +18,6 @@ const MIN_CLASS_UNITS: usize = 10;
 const ALL: f64 = 0.8;
 /// A share of the gain that explains it.
 const MOST: f64 = 0.5;
-/// What a column that is the target in disguise can do alone.
-const PERFECT: f64 = 0.98;
 /// What a column of the file can do alone before it is worth a word.
 const NOTABLE: f64 = 0.1;
 /// A gain within strata below this share of the overall gain has vanished.
@@ -55,7 +52,7 @@ pub(super) fn doubts(
     found.extend(uncertain(best));
     // A gain that is not there cannot be spurious.
     let entry = |(doubt, spurious): (Doubt, bool)| DoubtEntry {
-        sentence: sentence(&doubt, scored.study.metric),
+        sentence: doubt.sentence(scored.study.metric),
         doubt,
         spurious: spurious && best.helps(),
     };
@@ -174,7 +171,7 @@ fn vanishes(scored: &Scored, best: &Claim, strata: &Grouping) -> Option<(Doubt, 
         let measure = with.first()?.measure();
         let value = |seeds: &[Within], weights: &[f64]| {
             let values: Option<Vec<f64>> = seeds.iter().map(|seed| seed.value(weights)).collect();
-            values.and_then(|values| crate::metric::value::mean(&values))
+            values.and_then(|values| crate::statistics::mean(&values))
         };
         let difference = |weights: &[f64]| Some(value(&with, weights)? - value(&without, weights)?);
         Some((measure, scored.bootstrap_of(difference, scored.study.how)?))
@@ -316,23 +313,17 @@ fn worst_part(scored: &Scored, best: &Claim, parts: &[PartChange]) -> Option<(Do
 }
 
 fn calibration(scored: &Scored, best: &Claim) -> Option<(Doubt, bool)> {
-    let of = |predictions: &[Vec<Prediction>]| -> Option<Vec<Confidence>> {
-        predictions
-            .iter()
-            .map(|seed| Confidence::new(scored, seed))
-            .collect()
+    let (with, without) = (
+        scored.metrics("ece", &best.arm.predictions)?,
+        scored.metrics("ece", &scored.image().predictions)?,
+    );
+    let difference = |weights: &[f64]| {
+        Some(mean_over_seeds(&with, Some(weights))? - mean_over_seeds(&without, Some(weights))?)
     };
-    let (with, without) = (of(&best.arm.predictions)?, of(&scored.image().predictions)?);
-    let ece = |seeds: &[Confidence], weights: Option<&[f64]>| {
-        let values: Option<Vec<f64>> = seeds.iter().map(|seed| seed.ece(weights)).collect();
-        values.and_then(|values| crate::metric::value::mean(&values))
-    };
-    let difference =
-        |weights: &[f64]| Some(ece(&with, Some(weights))? - ece(&without, Some(weights))?);
     let found = scored.bootstrap_of(difference, scored.study.how)?;
     let doubt = Doubt::CalibrationWorse {
-        from: ece(&without, None)?,
-        to: ece(&with, None)?,
+        from: mean_over_seeds(&without, None)?,
+        to: mean_over_seeds(&with, None)?,
     };
     (found.interval.low > 0.0).then_some((doubt, false))
 }
@@ -350,14 +341,9 @@ fn too_few(scored: &Scored) -> Option<(Doubt, bool)> {
     let Task::Class { names, .. } = scored.study.task else {
         return None;
     };
-    let known = class_truth(
-        scored.study.task,
-        scored.study.targets,
-        &scored.rows,
-        scored.image().predictions.first()?,
-    );
+    let first = scored.image().predictions.first()?;
     let mut units: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    for (&i, &class) in known.kept.iter().zip(&known.truth) {
+    for (i, class) in scored.evaluation(first).classes().classes() {
         units.entry(class).or_default().push(scored.units[i]);
     }
     let (class, units) = units
@@ -373,8 +359,8 @@ fn too_few(scored: &Scored) -> Option<(Doubt, bool)> {
 
 fn uncertain(best: &Claim) -> Option<(Doubt, bool)> {
     let interval = best.rows.interval;
-    // An arm that is the image itself (a vote that gives the metadata no weight) differs from it nowhere, for certain.
-    if (interval.low, interval.high) == (0.0, 0.0) {
+    // An arm that is the image (a vote that gave the metadata no weight) leaves nothing to doubt.
+    if interval.low == 0.0 && interval.high == 0.0 {
         return None;
     }
     if interval.contains(0.0) {
@@ -388,159 +374,4 @@ fn uncertain(best: &Claim) -> Option<(Doubt, bool)> {
     }
     let p = best.folds.map(|folds| folds.p).filter(|p| *p >= ALPHA)?;
     Some((Doubt::FoldsDisagree { p }, false))
-}
-
-/// A doubt for a person, without a full stop.
-fn sentence(doubt: &Doubt, metric: &str) -> String {
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    match doubt {
-        Doubt::TooFewUnits { units, class: None } => {
-            format!(
-                "there are only {units} independent units, too few for an interval to be believed"
-            )
-        }
-        Doubt::TooFewUnits {
-            units,
-            class: Some(class),
-        } => {
-            format!("class `{class}` has only {units} independent units")
-        }
-        Doubt::MetadataAloneDoesAsWell {
-            metadata,
-            both,
-            better,
-        } => format!(
-            "the metadata alone does {}: {metric} {} without the image, {} with it",
-            if *better { "better" } else { "as well" },
-            number(*metadata),
-            number(*both)
-        ),
-        Doubt::FusionBelowMetadata {
-            arm,
-            metadata,
-            fusion,
-        } => format!(
-            "`{arm}` falls below the metadata alone: {metric} {} against {}",
-            number(*fusion),
-            number(*metadata)
-        ),
-        Doubt::ImageNoBetterThanChance {
-            image,
-            chance,
-            both_better,
-        } => format!(
-            "the image alone is no better than a constant guess ({metric} {} against {}){}",
-            number(*image),
-            number(*chance),
-            if *both_better {
-                ""
-            } else {
-                ", and neither is the image with metadata"
-            }
-        ),
-        Doubt::OneColumnCarriesItAll {
-            column,
-            alone: Some(alone),
-            ..
-        } if *alone >= PERFECT => {
-            format!(
-                "column `{column}` alone predicts the target perfectly: is it the target in disguise?"
-            )
-        }
-        Doubt::OneColumnCarriesItAll {
-            column,
-            share_of_gain,
-            ..
-        } => {
-            let share = share_of_gain.map_or("all".into(), percent);
-            format!("column `{column}` alone carries {share} of the gain")
-        }
-        Doubt::MissingnessAlonePredictsTarget {
-            gaps,
-            chance,
-            share,
-        } => format!(
-            "which values are missing predicts the target, whatever they say ({metric} {} against {} by chance{})",
-            number(*gaps),
-            number(*chance),
-            share.map_or(String::new(), |share| format!(
-                "; {} of what the metadata can do alone",
-                percent(share)
-            ))
-        ),
-        Doubt::GainVanishesWithin {
-            strata,
-            overall,
-            within,
-            measure,
-        } => format!(
-            "within one value of `{strata}` the gain vanishes ({measure}: {} over all rows, {} within): \
-             it is `{strata}` that was learned",
-            number(*overall),
-            number(*within)
-        ),
-        Doubt::ShuffledControlGains { gain, share } => format!(
-            "metadata of other rows helps as well (by {}, {} of the gain)",
-            number(*gain),
-            percent(*share)
-        ),
-        Doubt::WorstPartDown {
-            part,
-            metric,
-            from,
-            to,
-        } => {
-            format!(
-                "better on the whole, but {part} is worse: {metric} {} to {}",
-                number(*from),
-                number(*to)
-            )
-        }
-        Doubt::CalibrationWorse { from, to } => format!(
-            "its probabilities can be believed less: calibration error {} to {}",
-            number(*from),
-            number(*to)
-        ),
-        Doubt::DuplicatesAcrossFolds { rows, gain_without } => format!(
-            "{rows} rows have an image that is also in another fold{}",
-            gain_without.map_or(String::new(), |gain| format!(
-                "; without them the gain is {}",
-                number(gain)
-            ))
-        ),
-        Doubt::IdentifierLikeColumn {
-            column,
-            share_of_gain,
-        } => format!(
-            "column `{column}` looks like an identifier{}",
-            share_of_gain.map_or(String::new(), |share| format!(
-                " and carries {} of the gain",
-                percent(share)
-            ))
-        ),
-        Doubt::FilePredictsTarget {
-            column,
-            alone,
-            used,
-        } => format!(
-            "`{column}`, a property of the file, predicts the target ({} of the way from chance to perfect){}",
-            percent(*alone),
-            if *used {
-                ", and the arms read it"
-            } else {
-                "; the images may carry the same trace"
-            }
-        ),
-        Doubt::IntervalCrossesZero { low, high } => format!(
-            "the interval of the difference crosses zero ({} to {})",
-            number(*low),
-            number(*high)
-        ),
-        Doubt::FoldsDisagree { p } => {
-            format!(
-                "from fold to fold the difference varies much (corrected t: p = {})",
-                number(*p)
-            )
-        }
-    }
 }

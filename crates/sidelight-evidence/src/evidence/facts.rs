@@ -8,9 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ColumnFact, Facts, Grouping};
 use sidelight_data::config::{Config, MetadataConfig};
-use sidelight_data::dataset::{
-    Dataset, Fact, ImageSource, MetadataColumn, MetadataValues, image_facts,
-};
+use sidelight_data::dataset::{Dataset, Fact, MetadataColumn, MetadataValues, image_facts};
 use sidelight_data::image::{Limits, read};
 use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes};
 use sidelight_data::table::Table;
@@ -166,11 +164,8 @@ fn of_files(dataset: &Dataset, alone: Option<&Alone>) -> Vec<ColumnFact> {
 
 /// Pairs of rows whose images have the same bytes.
 fn duplicates(dataset: &Dataset) -> Vec<[usize; 2]> {
-    let mut rows_of: HashMap<&ImageSource, Vec<usize>> = HashMap::new();
-    for (row, source) in dataset.images.iter().enumerate() {
-        rows_of.entry(source).or_default().push(row);
-    }
-    let hashed: Vec<(Option<[u8; 32]>, Vec<usize>)> = rows_of
+    let hashed: Vec<(Option<[u8; 32]>, Vec<usize>)> = dataset
+        .rows_by_image()
         .into_par_iter()
         .map(|(source, rows)| {
             let bytes = read(source, &Limits::default());
@@ -316,7 +311,7 @@ impl<'a> Alone<'a> {
                 }
             }
         }
-        if !matches!(task, Task::Class { .. } | Task::Classes { .. }) {
+        if !matches!(task, Task::Class { .. } | Task::Multilabel { .. }) {
             standardize(&mut target, &mask, width);
         }
         let mut alone = Self {

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Arm, ArmScore, Difference, Role, Study, chance, no_arm};
-use crate::metric::weighted::WeightedMetric;
-use crate::metric::{Better, better};
+use crate::error::{Error, Result};
+use crate::metric::{Better, Evaluation, WeightedMetric, better};
 use crate::statistics::bootstrap::{Bootstrap, Bootstrapped, cluster_bootstrap, numbered};
 use crate::statistics::significance::{TTest, corrected_resampled_t};
-use sidelight_data::error::{Error, Result};
 use sidelight_data::task::Prediction;
 
 /// A study, its rows and metrics prepared.
@@ -44,7 +43,7 @@ impl ScoredArm {
 /// The mean over seeds of a metric; `None` where one is not defined.
 pub(super) fn mean_over_seeds(metrics: &[WeightedMetric], weights: Option<&[f64]>) -> Option<f64> {
     let values: Option<Vec<f64>> = metrics.iter().map(|metric| metric.value(weights)).collect();
-    values.and_then(|values| crate::metric::value::mean(&values))
+    values.and_then(|values| crate::statistics::mean(&values))
 }
 
 impl<'a> Scored<'a> {
@@ -142,18 +141,21 @@ impl<'a> Scored<'a> {
         metric: &str,
         predictions: &[Vec<Prediction>],
     ) -> Option<Vec<WeightedMetric>> {
-        let of_seed = |predictions: &Vec<Prediction>| {
-            let Study { task, targets, .. } = *self.study;
-            WeightedMetric::new(
-                metric,
-                task,
-                targets,
-                &self.rows,
-                predictions,
-                self.sizes.as_deref(),
-            )
-        };
-        predictions.iter().map(of_seed).collect()
+        predictions
+            .iter()
+            .map(|seed| WeightedMetric::new(metric, &self.evaluation(seed)))
+            .collect()
+    }
+
+    /// Predictions of the common rows beside their targets.
+    pub(super) fn evaluation<'s>(&'s self, predictions: &'s [Prediction]) -> Evaluation<'s> {
+        Evaluation {
+            task: self.study.task,
+            targets: self.study.targets,
+            rows: &self.rows,
+            predictions,
+            sizes: self.sizes.as_deref(),
+        }
     }
 
     pub(super) fn first(&self, role: Role) -> Option<&ScoredArm> {
@@ -218,7 +220,7 @@ impl<'a> Scored<'a> {
     pub(super) fn arm_score(&self, arm: &ScoredArm) -> ArmScore {
         let per_fold = self.per_fold(arm);
         let known: Vec<f64> = per_fold.iter().flatten().copied().collect();
-        let mean = crate::metric::value::mean(&known);
+        let mean = crate::statistics::mean(&known);
         let sd = mean.filter(|_| known.len() > 1).map(|mean| {
             (known.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (known.len() - 1) as f64)
                 .sqrt()

@@ -2,11 +2,11 @@
 
 use super::measure::{Scored, ScoredArm, mean_over_seeds};
 use super::{Calibration, Grouping, PartChange};
-use crate::metric::calibration::{self, BINS, ece_weighted};
-use crate::metric::weighted::WeightedMetric;
-use crate::metric::{class_truth, label_truth};
+use crate::metric::calibration::{self, BINS};
+use crate::metric::{WeightedMetric, scoring};
 use crate::statistics::bootstrap::{Bootstrap, Bootstrapped};
-use sidelight_data::task::{Prediction, Task};
+use crate::statistics::mean;
+use sidelight_data::config::TargetKind;
 
 /// Fewest rows that a change is told of.
 const MIN_ROWS: usize = 5;
@@ -24,34 +24,19 @@ pub(super) fn changes(scored: &Scored, arm: &ScoredArm) -> Vec<PartChange> {
 
 /// Classes, labels, points or columns: what the task itself consists of.
 fn own_parts(scored: &Scored, arm: &ScoredArm) -> Vec<PartChange> {
-    let (by, metric) = match scored.study.task {
-        Task::Points { .. } => ("point", "mean_px"),
-        Task::Class { .. } => ("class", "recall"),
-        Task::Classes { .. } => ("label", "auroc"),
-        Task::Value { .. } => ("column", "mae"),
-    };
-    let names: Vec<String> = match scored.study.task {
-        Task::Points { columns, .. } => (0..columns.len() / 2)
-            .map(|p| format!("point {p}"))
-            .collect(),
-        task => task.names().to_vec(),
-    };
+    let task = scored.study.task;
+    let (by, metric) = (task.part(), scoring(task.kind()).part_metric);
+    let names = task.part_names();
     if names.len() > MAX_PARTS || (names.len() == 1 && by != "label") {
         return Vec::new();
     }
     let level = 1.0 - (1.0 - scored.study.how.level) / names.len() as f64;
     let change = |(part, name): (usize, &String)| {
         let of = |arm: &ScoredArm| -> Option<Vec<WeightedMetric>> {
-            let of_seed = |predictions: &Vec<Prediction>| {
-                WeightedMetric::of_part(
-                    part,
-                    scored.study.task,
-                    scored.study.targets,
-                    &scored.rows,
-                    predictions,
-                )
-            };
-            arm.predictions.iter().map(of_seed).collect()
+            let seeds = arm.predictions.iter();
+            seeds
+                .map(|seed| WeightedMetric::of_part(part, &scored.evaluation(seed)))
+                .collect()
         };
         let ones = vec![1.0; scored.rows.len()];
         let (with, without) = (of(arm)?, of(scored.image())?);
@@ -159,57 +144,6 @@ fn part_change(
     }
 }
 
-/// Confidence and correctness of each row (or label cell) that has a target.
-pub(super) struct Confidence {
-    rows: Vec<usize>,
-    confidence: Vec<f64>,
-    correct: Vec<bool>,
-}
-
-impl Confidence {
-    /// `None` for points and values.
-    pub(super) fn new(scored: &Scored, predictions: &[Prediction]) -> Option<Self> {
-        let (task, targets) = (scored.study.task, scored.study.targets);
-        match task {
-            Task::Class { names, .. } => {
-                let known = class_truth(task, targets, &scored.rows, predictions);
-                let (confidence, correct) =
-                    calibration::top_label(&known.truth, &known.probabilities, names.len());
-                Some(Self {
-                    rows: known.kept,
-                    confidence,
-                    correct,
-                })
-            }
-            Task::Classes { names, .. } => {
-                let cells = label_truth(task, targets, &scored.rows, predictions);
-                let known = cells.present.iter().zip(&cells.probabilities).enumerate();
-                let mut found = Self {
-                    rows: vec![],
-                    confidence: vec![],
-                    correct: vec![],
-                };
-                for (at, (present, p)) in known {
-                    if let Some(present) = present {
-                        found.rows.push(at / names.len());
-                        found.confidence.push(*p);
-                        found.correct.push(*present);
-                    }
-                }
-                Some(found)
-            }
-            Task::Points { .. } | Task::Value { .. } => None,
-        }
-    }
-
-    /// Expected calibration error, row `i` counting `weights[i]` times.
-    pub(super) fn ece(&self, weights: Option<&[f64]>) -> Option<f64> {
-        let own: Option<Vec<f64>> =
-            weights.map(|weights| self.rows.iter().map(|&row| weights[row]).collect());
-        ece_weighted(&self.confidence, &self.correct, own.as_deref(), BINS)
-    }
-}
-
 /// Every arm's calibration, for classes and labels.
 pub(super) fn calibration(scored: &Scored) -> Vec<Calibration> {
     scored
@@ -220,37 +154,30 @@ pub(super) fn calibration(scored: &Scored) -> Vec<Calibration> {
 }
 
 fn of_arm(scored: &Scored, arm: &ScoredArm) -> Option<Calibration> {
-    let seeds: Vec<Confidence> = arm
-        .predictions
-        .iter()
-        .map(|predictions| Confidence::new(scored, predictions))
-        .collect::<Option<_>>()?;
-    let ece: Vec<f64> = seeds.iter().filter_map(|seed| seed.ece(None)).collect();
+    let ece = scored.metrics("ece", &arm.predictions)?;
+    let ece: Vec<f64> = ece.iter().filter_map(|seed| seed.value(None)).collect();
     let (mut confidence, mut correct) = (Vec::new(), Vec::new());
-    for seed in seeds {
-        confidence.extend(seed.confidence);
-        correct.extend(seed.correct);
-    }
-    let temperature = match scored.study.task {
-        Task::Class { names, .. } => {
-            let (mut truth, mut probabilities) = (Vec::new(), Vec::new());
-            for predictions in &arm.predictions {
-                let known = class_truth(
-                    scored.study.task,
-                    scored.study.targets,
-                    &scored.rows,
-                    predictions,
-                );
-                truth.extend(known.truth);
-                probabilities.extend(known.probabilities);
-            }
-            calibration::fit_temperature(&truth, &probabilities, names.len())
+    // Class and probabilities of rows of one of several classes.
+    let (mut truth, mut probabilities) = (Vec::new(), Vec::new());
+    for predictions in &arm.predictions {
+        let cells = scored.evaluation(predictions).classes();
+        for (_, p, is) in cells.confidence() {
+            confidence.push(p);
+            correct.push(is);
         }
+        for (row, class) in cells.classes() {
+            truth.push(class);
+            probabilities.extend_from_slice(&cells.p[cells.row(row)]);
+        }
+    }
+    let task = scored.study.task;
+    let temperature = match task.kind() {
+        TargetKind::Class => calibration::fit_temperature(&truth, &probabilities, task.n_outputs()),
         _ => calibration::fit_binary_temperature(&correct, &confidence),
     };
     Some(Calibration {
         arm: arm.name.clone(),
-        ece: crate::metric::value::mean(&ece)?,
+        ece: mean(&ece)?,
         temperature,
         bins: calibration::reliability(&confidence, &correct, BINS),
     })

@@ -34,8 +34,8 @@ struct Case {
 }
 
 impl Case {
-    fn weigh(&self) -> Evidence {
-        weigh(&Study {
+    fn evaluate(&self) -> Evidence {
+        evaluate(&Study {
             task: &self.task,
             targets: &self.targets,
             metric: self.metric,
@@ -92,14 +92,14 @@ impl Values {
     }
 
     fn case(&self) -> Case {
-        let task = Task::Value {
+        let task = Task::Regression {
             columns: vec!["y".into()],
             scale: TargetScale::Linear,
             mean: vec![0.0],
             sd: vec![1.0],
             range: vec![[-50.0, 50.0]],
         };
-        let targets = Targets::Value {
+        let targets = Targets::Regression {
             names: vec!["y".into()],
             values: self.truth.clone(),
         };
@@ -115,7 +115,7 @@ impl Values {
 }
 
 fn value(x: f64) -> Prediction {
-    Prediction::Value { values: vec![x] }
+    Prediction::Regression { values: vec![x] }
 }
 
 fn class_case(truth: &[usize], names: &[&str], metric: &'static str) -> Case {
@@ -160,7 +160,7 @@ fn metadata_that_decides_the_target_helps() {
         .with_arm("vote", Role::Vote, vote)
         .with_arm("concat", Role::Fusion, both)
         .with_arm("concat, shuffled", Role::Shuffled, shuffled)
-        .weigh();
+        .evaluate();
     assert_eq!(
         evidence.verdict.code,
         VerdictCode::Helps,
@@ -217,14 +217,14 @@ fn noise_case(seed: u64) -> Case {
 #[test]
 fn noise_columns_are_no_evidence_in_95_of_100_repeats() {
     let codes: Vec<VerdictCode> = (0..100)
-        .map(|seed| noise_case(seed).weigh().verdict.code)
+        .map(|seed| noise_case(seed).evaluate().verdict.code)
         .collect();
     let none = codes
         .iter()
         .filter(|code| **code == VerdictCode::NoEvidence)
         .count();
     assert!(none >= 95, "{none} of 100");
-    let evidence = noise_case(0).weigh();
+    let evidence = noise_case(0).evaluate();
     assert!(
         doubt(&evidence, |doubt| matches!(
             doubt,
@@ -249,7 +249,7 @@ fn an_arm_that_is_the_image_itself_is_no_doubt() {
         .case()
         .with_arm("image", Role::Image, image.clone())
         .with_arm("weighted-vote", Role::WeightedVote, image)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::NoEvidence);
     let crosses = doubt(&evidence, |doubt| {
         matches!(doubt, Doubt::IntervalCrossesZero { .. })
@@ -267,7 +267,7 @@ fn a_fusion_that_is_worse_harms() {
         .case()
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Harms);
     assert!(
         evidence
@@ -295,7 +295,7 @@ fn a_leaked_target_column_is_spurious() {
         ..ColumnFact::default()
     };
     case.facts.columns = vec![fact("beds", 0.01, 0.3), fact("price_k", 0.99, 0.999)];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::HelpsButSpurious);
     assert!(
         evidence
@@ -305,7 +305,7 @@ fn a_leaked_target_column_is_spurious() {
     );
     // A column that carries the gain without being the target in disguise is a doubt only.
     case.facts.columns = vec![fact("beds", 0.01, 0.3), fact("area", 0.95, 0.7)];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     assert_eq!(
         evidence.verdict.doubts[0].sentence,
@@ -342,7 +342,7 @@ fn missingness_case() -> Case {
 
 #[test]
 fn missingness_that_is_the_label_is_spurious() {
-    let evidence = missingness_case().weigh();
+    let evidence = missingness_case().evaluate();
     assert_eq!(
         evidence.verdict.code,
         VerdictCode::HelpsButSpurious,
@@ -385,7 +385,7 @@ fn a_gain_that_lives_on_duplicate_images_is_spurious() {
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both);
     case.facts.duplicates = (0..30).map(|pair| [2 * pair, 2 * pair + 1]).collect();
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::HelpsButSpurious);
     let found = doubt(&evidence, |doubt| {
         matches!(doubt, Doubt::DuplicatesAcrossFolds { rows: 60, .. })
@@ -398,7 +398,7 @@ fn a_gain_that_lives_on_duplicate_images_is_spurious() {
     );
     // Duplicates in one fold are no doubt.
     case.facts.duplicates = vec![[0, 5], [1, 6]];
-    assert_eq!(case.weigh().verdict.code, VerdictCode::Helps);
+    assert_eq!(case.evaluate().verdict.code, VerdictCode::Helps);
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn metadata_of_other_rows_that_helps_as_well_is_spurious() {
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
         .with_arm("concat, shuffled", Role::Shuffled, shuffled)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::HelpsButSpurious);
     assert!(
         evidence
@@ -444,14 +444,14 @@ fn a_gain_between_sites_that_vanishes_within_them_is_spurious() {
     let mut case = class_case(&truth, &["healthy", "ill"], "auroc")
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both);
-    assert_eq!(case.weigh().verdict.code, VerdictCode::Helps);
+    assert_eq!(case.evaluate().verdict.code, VerdictCode::Helps);
     let of_row = site.iter().map(|&site| Some(site as u32)).collect();
     case.facts.strata = vec![Grouping {
         name: "hospital".into(),
         levels: vec!["A".into(), "B".into()],
         of_row,
     }];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!(
         evidence.verdict.code,
         VerdictCode::HelpsButSpurious,
@@ -510,7 +510,7 @@ fn a_value_learned_by_site_vanishes_within_sites_and_one_learned_by_row_does_not
             levels: vec![],
             of_row,
         }];
-        assert_eq!(case.weigh().verdict.code, expected);
+        assert_eq!(case.evaluate().verdict.code, expected);
     }
 }
 
@@ -537,7 +537,7 @@ fn a_class_that_loses_while_the_mean_gains_is_named() {
     let evidence = class_case(&truth, &["common", "rare"], "accuracy")
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     let found = doubt(&evidence, |doubt| {
         matches!(doubt, Doubt::WorstPartDown { .. })
@@ -573,7 +573,7 @@ fn probabilities_that_became_too_sure_are_named() {
     let evidence = class_case(&truth, &["a", "b"], "auroc")
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     assert!(
         doubt(&evidence, |doubt| matches!(
@@ -603,7 +603,7 @@ fn metadata_that_does_as_well_alone_is_named() {
         .with_arm("image", Role::Image, image)
         .with_arm("metadata", Role::Metadata, metadata)
         .with_arm("concat", Role::Fusion, both)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     assert!(
         evidence
@@ -633,7 +633,7 @@ fn few_units_are_named_however_many_rows_they_have() {
         .with_arm("image", Role::Image, image)
         .with_arm("concat", Role::Fusion, both);
     case.units = (0..200).map(|row| row / 20).collect();
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!((evidence.rows, evidence.units), (200, 10));
     let found = doubt(&evidence, |doubt| {
         matches!(
@@ -683,7 +683,7 @@ fn identifiers_and_files_are_named() {
             ..ColumnFact::default()
         },
     ];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     let sentences: Vec<&str> = evidence
         .verdict
         .doubts
@@ -700,12 +700,12 @@ fn identifiers_and_files_are_named() {
     );
     assert_eq!(evidence.verdict.code, VerdictCode::Helps);
     case.facts.columns[0].share_of_gain = Some(0.9);
-    assert_eq!(case.weigh().verdict.code, VerdictCode::HelpsButSpurious);
+    assert_eq!(case.evaluate().verdict.code, VerdictCode::HelpsButSpurious);
 }
 
 #[test]
 fn chance_is_made_where_it_is_not_given_and_ranks_as_chance() {
-    let evidence = missingness_case().weigh();
+    let evidence = missingness_case().evaluate();
     let chance = evidence
         .arms
         .iter()
@@ -715,7 +715,7 @@ fn chance_is_made_where_it_is_not_given_and_ranks_as_chance() {
     assert!((chance.pooled.expect("is defined") - std::f64::consts::LN_2).abs() < 0.001);
     let mut case = missingness_case();
     case.metric = "auroc";
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     let chance = evidence
         .arms
         .iter()
@@ -728,7 +728,7 @@ fn chance_is_made_where_it_is_not_given_and_ranks_as_chance() {
 fn rows_that_one_arm_could_not_read_are_left_out_for_all() {
     let mut case = noise_case(1);
     case.arms[0].predictions[0][7] = None;
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!((evidence.rows, evidence.units), (149, 149));
     assert!(
         evidence
@@ -745,17 +745,17 @@ fn seeds_are_averaged_and_counted_as_folds() {
     for (arm, second) in case.arms.iter_mut().zip(other.arms) {
         let moved = arm.predictions[0].clone();
         // The same truth is needed: shift the second seed's errors onto it.
-        let Targets::Value { values, .. } = &case.targets else {
+        let Targets::Regression { values, .. } = &case.targets else {
             panic!("values")
         };
-        let Targets::Value { values: theirs, .. } = &other.targets else {
+        let Targets::Regression { values: theirs, .. } = &other.targets else {
             panic!("values")
         };
         let shifted = second.predictions[0]
             .iter()
             .enumerate()
             .map(|(row, prediction)| {
-                let Some(Prediction::Value { values: predicted }) = prediction else {
+                let Some(Prediction::Regression { values: predicted }) = prediction else {
                     panic!("a value")
                 };
                 Some(value(predicted[0] - theirs[row] + values[row]))
@@ -763,7 +763,7 @@ fn seeds_are_averaged_and_counted_as_folds() {
         arm.predictions = vec![moved, shifted.collect()];
     }
     case.folds.push(case.folds[0].clone());
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     assert_eq!((evidence.seeds, evidence.arms[0].per_fold.len()), (2, 10));
     let folds: Vec<f64> = evidence.arms[0]
         .per_fold
@@ -796,7 +796,7 @@ fn subgroups_are_told_part_by_part() {
         levels,
         of_row,
     }];
-    let evidence = case.weigh();
+    let evidence = case.evaluate();
     let told: Vec<(&str, usize)> = evidence
         .parts
         .iter()
@@ -827,7 +827,7 @@ fn what_cannot_be_compared_is_refused() {
             facts: &case.facts,
             how: Bootstrap::default(),
         };
-        weigh(&study).expect_err("is refused").to_string()
+        evaluate(&study).expect_err("is refused").to_string()
     };
     assert_eq!(
         refuse(&case),
@@ -843,13 +843,13 @@ fn what_cannot_be_compared_is_refused() {
     case.metric = "auroc";
     assert_eq!(
         refuse(&case),
-        "arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or not defined for these rows"
+        "arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or is undefined for these rows"
     );
 }
 
 #[test]
 fn the_evidence_is_the_same_after_json_and_has_the_promised_fields() {
-    let evidence = missingness_case().weigh();
+    let evidence = missingness_case().evaluate();
     let json = serde_json::to_value(&evidence).expect("is JSON");
     assert_eq!(json["schema"], 1);
     assert_eq!(
@@ -872,12 +872,6 @@ fn the_evidence_is_the_same_after_json_and_has_the_promised_fields() {
         serde_json::from_value::<Evidence>(json).expect("is evidence"),
         evidence
     );
-}
-
-#[test]
-fn numbers_are_told_with_three_digits() {
-    let told = [0.081_23, -12.345, 123_456.0, 0.000_123_4, 0.5, 0.0].map(verdict::number);
-    assert_eq!(told, ["0.0812", "-12.3", "123456", "0.000123", "0.5", "0"]);
 }
 
 #[test]
@@ -910,7 +904,7 @@ fn a_reference_that_learned_nothing_is_named() {
         let evidence = class_case(&truth, &["rare", "common"], "accuracy")
             .with_arm("image", Role::Image, image.clone())
             .with_arm("concat", Role::Fusion, both)
-            .weigh();
+            .evaluate();
         assert_eq!(evidence.verdict.code, code, "{:#?}", evidence.verdict);
         let found = doubt(
             &evidence,
@@ -932,14 +926,14 @@ fn a_fusion_that_loses_to_the_metadata_is_named_whichever_arm_is_best() {
     };
     let [image, metadata, vote, concat] = [0.9, 0.1, 0.2, 0.6].map(&mut arm);
     let n = truth.len();
-    let task = Task::Value {
+    let task = Task::Regression {
         columns: vec!["y".into()],
         scale: sidelight_data::config::TargetScale::Linear,
         mean: vec![0.0],
         sd: vec![1.0],
         range: vec![[-9.0, 9.0]],
     };
-    let targets = Targets::Value {
+    let targets = Targets::Regression {
         names: vec!["y".into()],
         values: truth.clone(),
     };
@@ -948,7 +942,7 @@ fn a_fusion_that_loses_to_the_metadata_is_named_whichever_arm_is_best() {
         .with_arm("metadata", Role::Metadata, metadata)
         .with_arm("vote", Role::Vote, vote)
         .with_arm("concat", Role::Fusion, concat)
-        .weigh();
+        .evaluate();
     assert_eq!(evidence.verdict.arm, "vote");
     let found = doubt(
         &evidence,

@@ -2,12 +2,13 @@
 
 use super::measure::{BOOTSTRAP, CORRECTED_T, Scored, ScoredArm};
 use super::{Difference, DoubtEntry, Role, Verdict, VerdictCode, no_arm};
-use crate::metric::class_truth;
+use crate::error::{Error, Result};
+use crate::metric::ClassCells;
 use crate::statistics::bootstrap::Bootstrapped;
 use crate::statistics::delong::delong;
 use crate::statistics::significance::{TTest, holm, mcnemar};
-use sidelight_data::error::{Error, Result};
-use sidelight_data::task::Task;
+use sidelight_data::config::TargetKind;
+use sidelight_data::number::{count, number};
 
 /// The false-alarm rate that is accepted.
 pub(super) const ALPHA: f64 = 0.05;
@@ -120,44 +121,29 @@ fn lines(scored: &Scored, claim: &Claim) -> Vec<Difference> {
 
 /// The classical test of the metric, where there is one: DeLong for two classes' AUROC, McNemar for accuracy.
 fn independent_rows(scored: &Scored, claim: &Claim) -> Option<(&'static str, f64, f64)> {
-    let Task::Class { names, .. } = scored.study.task else {
+    if scored.study.task.kind() != TargetKind::Class {
         return None;
-    };
-    let of = |arm: &ScoredArm| {
-        class_truth(
-            scored.study.task,
-            scored.study.targets,
-            &scored.rows,
-            &arm.predictions[0],
-        )
-    };
+    }
+    let of = |arm: &ScoredArm| scored.evaluation(&arm.predictions[0]).classes();
     let (with, without) = (of(claim.arm), of(scored.image()));
     match scored.study.metric {
-        "auroc" if names.len() == 2 => {
-            let positive: Vec<bool> = with.truth.iter().map(|&class| class == 1).collect();
-            let second = |p: &[f64]| -> Vec<f64> { p.iter().skip(1).step_by(2).copied().collect() };
-            let found = delong(
-                &positive,
-                &second(&with.probabilities),
-                &second(&without.probabilities),
-            )?;
+        "auroc" if with.n_classes == 2 => {
+            let second = |cells: &ClassCells| -> (Vec<bool>, Vec<f64>) {
+                cells.known(1..2).map(|(_, is, p)| (is, p)).unzip()
+            };
+            let (positive, a) = second(&with);
+            let found = delong(&positive, &a, &second(&without).1)?;
             Some(("DeLong", found.auroc_a - found.auroc_b, found.p))
         }
         "accuracy" => {
-            let right = |truth: &[usize], probabilities: &[f64]| -> Vec<bool> {
-                let predicted = crate::metric::class::most_probable(probabilities, names.len());
-                truth
-                    .iter()
-                    .zip(predicted)
-                    .map(|(truth, predicted)| *truth == predicted)
+            let right = |cells: &ClassCells| -> Vec<bool> {
+                let rows = cells.classes();
+                rows.map(|(row, class)| cells.predicted_class(row) == Some(class))
                     .collect()
             };
-            let found = mcnemar(
-                &right(&with.truth, &with.probabilities),
-                &right(&without.truth, &without.probabilities),
-            );
-            let delta =
-                (found.only_a as f64 - found.only_b as f64) / with.truth.len().max(1) as f64;
+            let (with, without) = (right(&with), right(&without));
+            let found = mcnemar(&with, &without);
+            let delta = (found.only_a as f64 - found.only_b as f64) / with.len().max(1) as f64;
             Some(("McNemar (mid-p)", delta, found.p_mid))
         }
         _ => None,
@@ -239,10 +225,11 @@ fn sentence(
         number(a.min(b)),
         number(a.max(b))
     );
+    let rows = count(scored.rows.len());
     let units = if scored.n_units == scored.rows.len() {
-        format!("{} rows", scored.rows.len())
+        format!("{rows} rows")
     } else {
-        format!("{} rows in {} groups", scored.rows.len(), scored.n_units)
+        format!("{rows} rows in {} groups", count(scored.n_units))
     };
     let seeds = scored.study.folds.len();
     let repeats = format!(
@@ -296,19 +283,4 @@ fn sentence(
             "No evidence that metadata helps: adding it (`{arm}`) {change}, which may be chance {basis}{alone}."
         ),
     }
-}
-
-/// A number with three significant digits, as short as can be.
-pub(super) fn number(x: f64) -> String {
-    if x == 0.0 || !x.is_finite() {
-        return format!("{x}");
-    }
-    let digits = (2 - x.abs().log10().floor() as i32).clamp(0, 12) as usize;
-    let text = format!("{x:.digits$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    text.to_owned()
 }

@@ -2,9 +2,9 @@
 
 use super::Grouping;
 use super::measure::{Scored, ScoredArm};
+use crate::metric::Cells;
 use crate::metric::ranking::Ranking;
-use crate::metric::{class_truth, label_truth, value_truth};
-use sidelight_data::task::{Prediction, Task};
+use sidelight_data::task::Prediction;
 
 /// A measure within strata, of one arm, that can be reweighted. More is better.
 pub(super) enum Within {
@@ -33,64 +33,39 @@ impl Within {
         predictions: &[Prediction],
         strata: &[Option<usize>],
     ) -> Option<Self> {
-        let (task, targets) = (scored.study.task, scored.study.targets);
         let n_strata = strata.iter().flatten().max().map_or(0, |last| last + 1);
+        let evaluation = scored.evaluation(predictions);
         // Rows, truth and score of one class or label, divided by stratum.
-        let ranked = |cells: Vec<(usize, bool, f64)>| -> Vec<(Vec<usize>, Ranking)> {
-            let mut divided = vec![(Vec::new(), Vec::new(), Vec::new()); n_strata];
-            for (row, positive, score) in cells {
-                if let Some(stratum) = strata[row] {
-                    divided[stratum].0.push(row);
-                    divided[stratum].1.push(positive);
-                    divided[stratum].2.push(score);
+        let ranked =
+            |cells: &mut dyn Iterator<Item = (usize, bool, f64)>| -> Vec<(Vec<usize>, Ranking)> {
+                let mut divided = vec![(Vec::new(), Vec::new(), Vec::new()); n_strata];
+                for (row, positive, score) in cells {
+                    if let Some(stratum) = strata[row] {
+                        divided[stratum].0.push(row);
+                        divided[stratum].1.push(positive);
+                        divided[stratum].2.push(score);
+                    }
                 }
+                divided
+                    .into_iter()
+                    .map(|(rows, truth, scores)| (rows, Ranking::new(&truth, &scores)))
+                    .collect()
+            };
+        match evaluation.cells() {
+            Cells::Keypoints(_) => None,
+            Cells::Classes(cells) => {
+                let of_class = |class: usize| ranked(&mut cells.known(class..class + 1));
+                Some(Self::Ranked(cells.curves().map(of_class).collect()))
             }
-            divided
-                .into_iter()
-                .map(|(rows, truth, scores)| (rows, Ranking::new(&truth, &scores)))
-                .collect()
-        };
-        match task {
-            Task::Points { .. } => None,
-            Task::Class { names, .. } => {
-                let known = class_truth(task, targets, &scored.rows, predictions);
-                let first = if names.len() == 2 { 1 } else { 0 };
-                let of_class = |class: usize| {
-                    let cell = |i: usize| {
-                        (
-                            known.kept[i],
-                            known.truth[i] == class,
-                            known.probabilities[i * names.len() + class],
-                        )
-                    };
-                    ranked((0..known.kept.len()).map(cell).collect())
-                };
-                Some(Self::Ranked((first..names.len()).map(of_class).collect()))
-            }
-            Task::Classes { names, .. } => {
-                let cells = label_truth(task, targets, &scored.rows, predictions);
-                let of_label = |label: usize| {
-                    let cell = |row: usize| {
-                        let at = row * names.len() + label;
-                        Some((row, cells.present[at]?, cells.probabilities[at]))
-                    };
-                    ranked((0..scored.rows.len()).filter_map(cell).collect())
-                };
-                Some(Self::Ranked((0..names.len()).map(of_label).collect()))
-            }
-            Task::Value { columns, .. } => {
-                let numbers = value_truth(task, targets, &scored.rows, predictions);
+            Cells::Numbers(cells) => {
                 let column = |column: usize| {
                     let cell = |row: usize| {
-                        let at = row * columns.len() + column;
-                        let error = numbers.truth[at] - numbers.predicted[at];
-                        strata[row]
-                            .filter(|_| numbers.truth[at].is_finite())
-                            .map(|stratum| (error, stratum))
+                        let (truth, predicted) = cells.pair(row * cells.n_columns + column)?;
+                        Some((truth - predicted, strata[row]?))
                     };
                     (0..scored.rows.len()).map(cell).collect()
                 };
-                Some(Self::Centred((0..columns.len()).map(column).collect()))
+                Some(Self::Centred((0..cells.n_columns).map(column).collect()))
             }
         }
     }
@@ -115,7 +90,7 @@ impl Within {
                 .filter_map(|cells| centred_value(cells, weights))
                 .collect(),
         };
-        crate::metric::value::mean(&values)
+        crate::statistics::mean(&values)
     }
 }
 

@@ -2,27 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::value::mean;
-
 /// Bins of a reliability diagram, and of [`ece`].
 pub const BINS: usize = 15;
-
-/// The probability of the most probable class of each row, and whether that class is right.
-pub fn top_label(
-    truth: &[usize],
-    probabilities: &[f64],
-    n_classes: usize,
-) -> (Vec<f64>, Vec<bool>) {
-    let predicted = super::class::most_probable(probabilities, n_classes);
-    let rows = truth.iter().zip(predicted).enumerate();
-    rows.map(|(row, (&truth, predicted))| {
-        (
-            probabilities[row * n_classes + predicted],
-            truth == predicted,
-        )
-    })
-    .unzip()
-}
 
 /// One bar of a reliability diagram.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -58,20 +39,15 @@ pub fn reliability(confidence: &[f64], correct: &[bool], n_bins: usize) -> Vec<B
     bins
 }
 
-/// Expected calibration error: the mean distance of confidence and accuracy over bins, weighed
-/// by their rows; `None` without rows. For labels, `confidence` is the probability of presence
-/// and `correct` the presence.
+/// Expected calibration error: the mean distance of confidence and accuracy over bins, weighted by their rows,
+/// entry `i` counting `weights[i]` times (once without weights); `None` without rows. For labels, `confidence` is the
+/// probability of presence and `correct` the presence.
 ///
 /// # Source
 ///
 /// Guo, Pleiss, Sun & Weinberger 2017, "On Calibration of Modern Neural Networks",
 /// arXiv:1706.04599, eq. 3, with their 15 bins.
-pub fn ece(confidence: &[f64], correct: &[bool], n_bins: usize) -> Option<f64> {
-    ece_weighted(confidence, correct, None, n_bins)
-}
-
-/// [`ece`], entry `i` counting `weights[i]` times.
-pub fn ece_weighted(
+pub fn ece(
     confidence: &[f64],
     correct: &[bool],
     weights: Option<&[f64]>,
@@ -89,43 +65,6 @@ pub fn ece_weighted(
 
 fn bin_of(confidence: f64, n_bins: usize) -> usize {
     ((confidence * n_bins as f64).ceil() as usize).clamp(1, n_bins) - 1
-}
-
-/// Brier score: for two classes the mean of `(p₁ - y)²`, in [0, 1]; for more the mean over rows of
-/// the sum over classes, in [0, 2], as scikit-learn has both. `None` without rows.
-///
-/// # Source
-///
-/// Brier 1950, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1).
-pub fn brier(truth: &[usize], probabilities: &[f64], n_classes: usize) -> Option<f64> {
-    let rows = truth
-        .iter()
-        .zip(probabilities.chunks_exact(n_classes.max(1)));
-    let of_row = |(&truth, row): (&usize, &[f64])| brier_of_row(truth, row);
-    mean(&rows.map(of_row).collect::<Vec<_>>())
-}
-
-/// One row's part of [`brier`].
-pub fn brier_of_row(truth: usize, probabilities: &[f64]) -> f64 {
-    let squares = probabilities
-        .iter()
-        .enumerate()
-        .map(|(class, p)| (p - f64::from(u8::from(class == truth))).powi(2));
-    if probabilities.len() == 2 {
-        squares.skip(1).sum()
-    } else {
-        squares.sum()
-    }
-}
-
-/// Brier score of label cells: mean of `(p - y)²`; `None` without cells.
-pub fn binary_brier(truth: &[bool], probabilities: &[f64]) -> Option<f64> {
-    let cells = truth.iter().zip(probabilities);
-    mean(
-        &cells
-            .map(|(&truth, p)| (p - f64::from(u8::from(truth))).powi(2))
-            .collect::<Vec<_>>(),
-    )
 }
 
 /// The temperature by which logits are divided so that the log loss is least: above 1 the model

@@ -27,53 +27,7 @@ pub fn auroc(positive: &[bool], scores: &[f64]) -> Option<f64> {
 /// scikit-learn's `average_precision_score`; Boyd, Eng & Page 2013, "Area under the
 /// Precision-Recall Curve: Point Estimates and Confidence Intervals", ECML PKDD.
 pub fn average_precision(positive: &[bool], scores: &[f64]) -> Option<f64> {
-    let ranking = Ranking::new(positive, scores);
-    let total = positive.iter().filter(|positive| **positive).count();
-    let (mut above, mut positives_above, mut area) = (0, 0, 0.0);
-    for ties in ranking.ties().rev() {
-        let positives = ties.iter().filter(|&&(_, positive)| positive).count();
-        above += ties.len();
-        positives_above += positives;
-        area += positives as f64 * positives_above as f64 / above as f64;
-    }
-    (total > 0).then(|| area / total as f64)
-}
-
-/// [`auroc`] of each class against the rest, `[row][class]` probabilities.
-pub fn auroc_per_class(
-    truth: &[usize],
-    probabilities: &[f64],
-    n_classes: usize,
-) -> Vec<Option<f64>> {
-    one_against_rest(truth, probabilities, n_classes, auroc)
-}
-
-/// [`average_precision`] of each class against the rest, `[row][class]` probabilities.
-pub fn average_precision_per_class(
-    truth: &[usize],
-    probabilities: &[f64],
-    n_classes: usize,
-) -> Vec<Option<f64>> {
-    one_against_rest(truth, probabilities, n_classes, average_precision)
-}
-
-fn one_against_rest(
-    truth: &[usize],
-    probabilities: &[f64],
-    n_classes: usize,
-    metric: impl Fn(&[bool], &[f64]) -> Option<f64>,
-) -> Vec<Option<f64>> {
-    let of_class = |class: usize| {
-        let positive: Vec<bool> = truth.iter().map(|&truth| truth == class).collect();
-        let scores: Vec<f64> = probabilities
-            .iter()
-            .skip(class)
-            .step_by(n_classes)
-            .copied()
-            .collect();
-        metric(&positive, &scores)
-    };
-    (0..n_classes).map(of_class).collect()
+    Ranking::new(positive, scores).average_precision(None)
 }
 
 /// Scores in order, so that an AUROC of reweighted rows needs no sorting.
@@ -113,6 +67,25 @@ impl Ranking {
     pub fn auroc(&self, weights: Option<&[f64]>) -> Option<f64> {
         let (wins, pairs) = self.wins(weights);
         (pairs > 0.0).then(|| wins / pairs)
+    }
+
+    /// The average precision, each row counting `weights[row]` times (once without weights).
+    /// `None` unless positives weigh something.
+    pub fn average_precision(&self, weights: Option<&[f64]>) -> Option<f64> {
+        let (mut above, mut positives_above, mut area) = (0.0, 0.0, 0.0);
+        for ties in self.ties().rev() {
+            let mut positives = 0.0;
+            for &(row, positive) in ties {
+                let weight = weights.map_or(1.0, |weights| weights[row]);
+                above += weight;
+                positives += if positive { weight } else { 0.0 };
+            }
+            positives_above += positives;
+            if positives > 0.0 {
+                area += positives * positives_above / above;
+            }
+        }
+        (positives_above > 0.0).then(|| area / positives_above)
     }
 
     /// Pairs of a positive and a negative that are in order (ties half), and all such pairs.

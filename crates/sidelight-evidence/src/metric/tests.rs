@@ -1,13 +1,29 @@
 use serde_json::Value;
 
-use super::weighted::WeightedMetric;
 use super::*;
 use proptest::prelude::*;
-use sidelight_data::config::TargetScale;
+use sidelight_data::config::{Normalizer, TargetScale};
+use sidelight_data::dataset::Targets;
+use sidelight_data::task::Prediction;
 
 /// Written by `tests/reference/metrics.py` with scikit-learn and scipy.
 fn reference() -> Value {
     serde_json::from_str(include_str!("../../tests/reference/metrics.json")).expect("is JSON")
+}
+
+fn evaluation<'a>(
+    task: &'a Task,
+    targets: &'a Targets,
+    rows: &'a [usize],
+    predictions: &'a [Prediction],
+) -> Evaluation<'a> {
+    Evaluation {
+        task,
+        targets,
+        rows,
+        predictions,
+        sizes: None,
+    }
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -35,18 +51,12 @@ fn agrees(metrics: &Metrics, expected: &Value) {
     }
 }
 
-/// Every metric that can be reweighted is the plain one when nothing is reweighted.
-fn weighted_agrees(
-    task: &Task,
-    targets: &Targets,
-    predictions: &[Prediction],
-    names: &[&str],
-    metrics: &Metrics,
-) {
+/// Every metric is the plain one when nothing is reweighted.
+fn weighted_agrees(task: &Task, targets: &Targets, predictions: &[Prediction], metrics: &Metrics) {
     let rows: Vec<usize> = (0..predictions.len()).collect();
-    for name in names {
-        let weighted =
-            WeightedMetric::new(name, task, targets, &rows, predictions, None).expect("is known");
+    for name in scoring(task.kind()).metrics {
+        let evaluation = evaluation(task, targets, &rows, predictions);
+        let weighted = WeightedMetric::new(name, &evaluation).expect("is known");
         near(
             weighted.value(None).expect("is defined"),
             metrics.get(name).expect("is there"),
@@ -63,7 +73,7 @@ fn weighted_agrees(
         without[3] = 0.0;
         let others: Vec<usize> = rows.iter().copied().filter(|&row| row != 3).collect();
         let kept: Vec<Prediction> = others.iter().map(|&row| predictions[row].clone()).collect();
-        let expected = score(task, targets, &others, &kept, None)
+        let expected = score(&self::evaluation(task, targets, &others, &kept))
             .get(name)
             .expect("is there");
         near(
@@ -100,7 +110,7 @@ fn class_metrics_are_scikit_learns() {
     for case in reference()["class"].as_array().expect("is a list") {
         let (task, targets, predictions) = class_case(case);
         let rows: Vec<usize> = (0..predictions.len()).collect();
-        let metrics = score(&task, &targets, &rows, &predictions, None);
+        let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
         agrees(&metrics, &case["values"]);
         for (class, (_, part)) in metrics.per_part.iter().enumerate() {
             for name in ["recall", "precision", "f1"] {
@@ -115,14 +125,7 @@ fn class_metrics_are_scikit_learns() {
             serde_json::to_value(&metrics.confusion).expect("is JSON"),
             case["confusion"]
         );
-        let names = [
-            "accuracy",
-            "balanced_accuracy",
-            "auroc",
-            "log_loss",
-            "brier",
-        ];
-        weighted_agrees(&task, &targets, &predictions, &names, &metrics);
+        weighted_agrees(&task, &targets, &predictions, &metrics);
     }
 }
 
@@ -171,32 +174,26 @@ fn label_metrics_are_scikit_learns() {
         .iter()
         .map(Value::as_bool)
         .collect();
-    let task = Task::Classes {
+    let task = Task::Multilabel {
         names: names.clone(),
         counts: vec![1; n_labels],
         known: vec![1; n_labels],
     };
     let predictions: Vec<Prediction> = numbers(&case["probabilities"])
         .chunks(n_labels)
-        .map(|row| Prediction::Classes {
+        .map(|row| Prediction::Multilabel {
             probabilities: row.iter().map(|&p| p as f32).collect(),
         })
         .collect();
-    let targets = Targets::Classes { names, present };
+    let targets = Targets::Multilabel { names, present };
     let rows: Vec<usize> = (0..predictions.len()).collect();
-    let metrics = score(&task, &targets, &rows, &predictions, None);
+    let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
     agrees(&metrics, &case["values"]);
-    weighted_agrees(
-        &task,
-        &targets,
-        &predictions,
-        &["auroc", "hamming_accuracy", "log_loss", "brier"],
-        &metrics,
-    );
+    weighted_agrees(&task, &targets, &predictions, &metrics);
 }
 
 fn value_task(n_columns: usize) -> Task {
-    Task::Value {
+    Task::Regression {
         columns: (0..n_columns).map(|column| format!("y{column}")).collect(),
         scale: TargetScale::Linear,
         mean: vec![0.0; n_columns],
@@ -208,44 +205,43 @@ fn value_task(n_columns: usize) -> Task {
 #[test]
 fn value_metrics_are_scikit_learns() {
     let case = &reference()["value"];
-    let targets = Targets::Value {
+    let targets = Targets::Regression {
         names: vec!["y0".into(), "y1".into()],
         values: numbers(&case["truth"]),
     };
     let predictions: Vec<Prediction> = numbers(&case["predicted"])
         .chunks(2)
-        .map(|row| Prediction::Value {
+        .map(|row| Prediction::Regression {
             values: row.to_vec(),
         })
         .collect();
     let rows: Vec<usize> = (0..predictions.len()).collect();
     let task = value_task(2);
-    let metrics = score(&task, &targets, &rows, &predictions, None);
+    let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
     agrees(&metrics, &case["values"]);
     near(
         metrics.per_part[0].1[1].1,
         case["first_column_mae"].as_f64().expect("is a number"),
         "mae of y0",
     );
-    weighted_agrees(
-        &task,
-        &targets,
-        &predictions,
-        &["mae", "rmse", "r2"],
-        &metrics,
-    );
+    weighted_agrees(&task, &targets, &predictions, &metrics);
 }
 
 #[test]
 fn missing_targets_count_for_nothing() {
-    let targets = Targets::Value {
+    let targets = Targets::Regression {
         names: vec!["y0".into()],
         values: vec![1.0, f64::NAN, 3.0],
     };
     let predictions: Vec<Prediction> = [2.0, 99.0, 3.0]
-        .map(|y| Prediction::Value { values: vec![y] })
+        .map(|y| Prediction::Regression { values: vec![y] })
         .to_vec();
-    let metrics = score(&value_task(1), &targets, &[0, 1, 2], &predictions, None);
+    let metrics = score(&evaluation(
+        &value_task(1),
+        &targets,
+        &[0, 1, 2],
+        &predictions,
+    ));
     assert_eq!((metrics.n, metrics.get("mae")), (2, Some(0.5)));
     let targets = Targets::Class {
         names: vec!["c0".into(), "new".into()],
@@ -262,7 +258,7 @@ fn missing_targets_count_for_nothing() {
         };
         3
     ];
-    let metrics = score(&task, &targets, &[0, 1, 2], &predictions, None);
+    let metrics = score(&evaluation(&task, &targets, &[0, 1, 2], &predictions));
     assert_eq!(
         (metrics.n, metrics.get("accuracy"), metrics.get("auroc")),
         (1, Some(1.0), None)
@@ -270,27 +266,46 @@ fn missing_targets_count_for_nothing() {
 }
 
 #[test]
+fn a_median_halves_the_weight() {
+    let targets = Targets::Regression {
+        names: vec!["y0".into()],
+        values: vec![0.0; 4],
+    };
+    let predictions = [4.0, 1.0, 2.0, 3.0].map(|y| Prediction::Regression { values: vec![y] });
+    let task = value_task(1);
+    let evaluation = evaluation(&task, &targets, &[0, 1, 2, 3], &predictions);
+    let median = WeightedMetric::new("median_ae", &evaluation).expect("is known");
+    assert_eq!(median.value(None), Some(2.5));
+    assert_eq!(median.value(Some(&[3.0, 1.0, 1.0, 1.0])), Some(3.5));
+    assert_eq!(median.value(Some(&[0.0, 1.0, 1.0, 1.0])), Some(2.0));
+    assert_eq!(median.value(Some(&[0.0; 4])), None);
+}
+
+#[test]
 fn points_are_scored_in_pixels_and_by_the_diagonal() {
-    let task = Task::Points {
+    let task = Task::Keypoints {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![],
         normalizer: Normalizer::Diagonal,
     };
     let nan = f32::NAN;
-    let targets = Targets::Points {
+    let targets = Targets::Keypoints {
         n_points: 2,
         xy: vec![[0.0, 0.0], [10.0, 0.0], [5.0, 5.0], [nan, nan]],
     };
     let predictions = vec![
-        Prediction::Points {
+        Prediction::Keypoints {
             xy: vec![[3.0, 4.0], [10.0, 0.0]],
         },
-        Prediction::Points {
+        Prediction::Keypoints {
             xy: vec![[5.0, 15.0], [0.0, 0.0]],
         },
     ];
     let sizes = [[60.0, 80.0], [30.0, 40.0]];
-    let metrics = score(&task, &targets, &[0, 1], &predictions, Some(&sizes));
+    let metrics = score(&Evaluation {
+        sizes: Some(&sizes),
+        ..evaluation(&task, &targets, &[0, 1], &predictions)
+    });
     assert_eq!(metrics.n, 2);
     assert_eq!(metrics.get("mean_px"), Some(5.0)); // 5, 0, 10
     near(
@@ -307,13 +322,16 @@ fn points_are_scored_in_pixels_and_by_the_diagonal() {
         metrics.per_part[1].1[..2],
         [("n".to_owned(), 1.0), ("mean_px".to_owned(), 0.0)]
     );
-    let without_sizes = score(&task, &targets, &[0, 1], &predictions, None);
+    let without_sizes = score(&evaluation(&task, &targets, &[0, 1], &predictions));
     assert_eq!(
         (without_sizes.get("mean_px"), without_sizes.get("mean_nme")),
         (Some(5.0), None)
     );
-    let weighted = WeightedMetric::new("mean_px", &task, &targets, &[0, 1], &predictions, None)
-        .expect("is known");
+    let weighted = WeightedMetric::new(
+        "mean_px",
+        &evaluation(&task, &targets, &[0, 1], &predictions),
+    )
+    .expect("is known");
     assert_eq!(
         (weighted.value(None), weighted.value(Some(&[1.0, 0.0]))),
         (Some(5.0), Some(2.5))
@@ -349,6 +367,26 @@ fn every_metric_has_its_direction() {
         ),
         { (Better::Lower, Better::Higher, Better::Lower, Better::Higher) }
     );
+    let kinds = [
+        TargetKind::Keypoints,
+        TargetKind::Class,
+        TargetKind::Multilabel,
+        TargetKind::Regression,
+    ];
+    for kind in kinds {
+        let scoring = scoring(kind);
+        let parts = scoring.part_metrics.iter();
+        let single = [&scoring.selection, &scoring.part_metric];
+        for name in scoring.metrics.iter().chain(parts).chain(single) {
+            let metric = Metric::named(name).unwrap_or_else(|| panic!("{name} is in the table"));
+            assert!(!metric.meaning().is_empty(), "{name}");
+        }
+    }
+    let names: std::collections::BTreeSet<&str> =
+        METRICS.iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), METRICS.len(), "one row a metric");
+    assert!(Metric::named("mae@3").is_none() && Metric::named("pck").is_none());
+    assert_eq!(better("median_ae"), Better::Lower);
     assert!(Better::Lower.prefers(1.0, 2.0) && !Better::Lower.prefers(f64::NAN, 2.0));
     assert!(Better::Higher.prefers(1.0, f64::NAN));
 }
@@ -371,7 +409,7 @@ proptest! {
         let mut rows: Vec<usize> = (0..cells.len()).collect();
         let of = |rows: &[usize]| {
             let predictions: Vec<Prediction> = rows.iter().map(|&row| prediction(&cells[row])).collect();
-            score(&task, &targets, rows, &predictions, None)
+            score(&evaluation(&task, &targets, rows, &predictions))
         };
         let before = of(&rows);
         rows.rotate_left(turn % cells.len());

@@ -1,12 +1,15 @@
 //! Horizontal bars, each with its name, value and n; optionally with an interval.
 
-use super::frame::{Anchor, Px, close, open, rule, text, text_width};
+use maud::{Markup, html};
+
+use super::plot::{Anchor, Plot, Px, widest};
 use super::scale::{Scale, ScaleKind};
-use crate::escape::{escape, shortened};
 use crate::number::number;
+use crate::text::shortened;
 
 const WIDTH: f64 = 400.0;
 const ROW: f64 = 22.0;
+const TOP: f64 = 20.0;
 
 /// Bars that begin at 0.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -30,95 +33,61 @@ pub struct Bar {
     pub note: String,
 }
 
+impl Bar {
+    fn short_name(&self) -> String {
+        shortened(&self.name, 26)
+    }
+
+    /// The value and its note.
+    fn behind(&self) -> String {
+        match self.note.is_empty() {
+            true => number(self.value),
+            false => format!("{}  {}", number(self.value), self.note),
+        }
+    }
+}
+
 impl BarChart {
     /// The drawing.
-    pub fn svg(&self) -> String {
-        let left = self
-            .bars
-            .iter()
-            .map(|bar| text_width(&name(bar)))
-            .fold(30.0, f64::max)
-            + 8.0;
-        let right = self
-            .bars
-            .iter()
-            .map(|bar| text_width(&behind(bar)))
-            .fold(30.0, f64::max)
-            + 10.0;
-        let scale = Scale::over(ScaleKind::Linear, self.ends()).onto(left, WIDTH - right);
-        let height = 20.0 + self.bars.len() as f64 * ROW + 4.0;
-        let mut out = String::new();
-        open(&mut out, WIDTH, height, &self.description());
-        text(&mut out, left, 11.0, Anchor::Start, "dim", &self.label);
+    pub fn svg(&self) -> Markup {
+        let left = widest(self.bars.iter().map(Bar::short_name), 30.0) + 8.0;
+        let right = widest(self.bars.iter().map(Bar::behind), 30.0) + 10.0;
+        let ends = self.bars.iter().flat_map(|bar| {
+            let interval = bar.interval.into_iter().flatten();
+            [0.0, bar.value].into_iter().chain(interval)
+        });
+        let x = Scale::over(ScaleKind::Linear, ends).onto(left, WIDTH - right);
+        let bottom = TOP + self.bars.len() as f64 * ROW;
+        let y = Scale::over(ScaleKind::Linear, []).onto(bottom, TOP);
+        let mut plot = Plot::new(WIDTH, x, y);
+        plot.text([left, 11.0], Anchor::Start, "dim", &self.label);
+        let zero = x.at(0.0).unwrap_or(left);
         for (n, bar) in self.bars.iter().enumerate() {
-            put_bar(&mut out, &scale, 20.0 + n as f64 * ROW, bar);
+            put_bar(&mut plot, zero, TOP + (n as f64 + 0.5) * ROW, bar);
         }
-        let zero = scale.at(0.0).unwrap_or(left);
-        rule(&mut out, "axis", [zero, 18.0], [zero, height - 4.0]);
-        close(&mut out);
-        out
+        plot.rule("axis", [zero, TOP - 2.0], [zero, bottom]);
+        let bars = self.bars.iter();
+        let bars: String = bars
+            .map(|bar| format!(" {}: {}.", bar.name, bar.behind()))
+            .collect();
+        let description = format!("Bar chart of {}.{bars}", self.label);
+        plot.svg(bottom + 4.0, &description)
     }
+}
 
-    fn ends(&self) -> impl Iterator<Item = f64> {
-        let ends = |bar: &Bar| {
-            [0.0, bar.value]
-                .into_iter()
-                .chain(bar.interval.into_iter().flatten())
-        };
-        self.bars.iter().flat_map(ends)
-    }
-
-    fn description(&self) -> String {
-        let mut words = format!("Bar chart of {}.", self.label);
-        for bar in &self.bars {
-            put!(&mut words, " {}: {}.", bar.name, behind(bar));
+fn put_bar(plot: &mut Plot, zero: f64, y: f64, bar: &Bar) {
+    let (left, right, base) = (plot.left() - 8.0, plot.right() + 8.0, y + 3.8);
+    plot.text([left, base], Anchor::End, "", &bar.short_name());
+    let end = plot.x.at(bar.value).unwrap_or(zero);
+    plot.put(&html! {
+        rect.bar x=(Px(zero.min(end))) y=(Px(y - 6.5)) width=(Px((end - zero).abs())) height="13" {
+            title { (bar.name) ": " (bar.behind()) }
         }
-        words
+    });
+    if let Some(ends) = bar.interval {
+        plot.whisker(ends.map(|end| plot.x.at(end).unwrap_or(zero)), y);
     }
-}
-
-fn name(bar: &Bar) -> String {
-    shortened(&bar.name, 26)
-}
-
-fn behind(bar: &Bar) -> String {
-    match bar.note.is_empty() {
-        true => number(bar.value),
-        false => format!("{}  {}", number(bar.value), bar.note),
-    }
-}
-
-fn put_bar(out: &mut String, scale: &Scale, top: f64, bar: &Bar) {
-    let middle = top + ROW / 2.0;
-    let base = middle + 3.8;
-    let zero = scale.at(0.0).unwrap_or(scale.range[0]);
-    text(out, scale.range[0] - 8.0, base, Anchor::End, "", &name(bar));
-    let end = scale.at(bar.value).unwrap_or(zero);
-    put!(
-        out,
-        "<rect class=\"bar\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"13\"><title>{}: {}</title></rect>",
-        Px(zero.min(end)),
-        Px(middle - 6.5),
-        Px((end - zero).abs()),
-        escape(&bar.name),
-        escape(&behind(bar))
-    );
-    if let Some([low, high]) = bar
-        .interval
-        .map(|ends| ends.map(|end| scale.at(end).unwrap_or(zero)))
-    {
-        rule(out, "whisker", [low, middle], [high, middle]);
-        rule(out, "whisker", [low, middle - 3.5], [low, middle + 3.5]);
-        rule(out, "whisker", [high, middle - 3.5], [high, middle + 3.5]);
-    }
-    text(
-        out,
-        scale.range[1] + 8.0,
-        base,
-        Anchor::Start,
-        "num",
-        &behind(bar),
-    );
+    plot.text([right, base], Anchor::Start, "num", &bar.behind());
 }
 
 #[cfg(test)]
@@ -144,7 +113,8 @@ mod tests {
             label: "importance".into(),
             bars,
         }
-        .svg();
+        .svg()
+        .into_string();
         insta::assert_snapshot!(svg.replace("><", ">\n<"), @r#"
         <svg class="chart" viewBox="0 0 400 68" style="max-width:432px" role="img" aria-label="Bar chart of importance. age: 2  n = 8. &lt;sex&gt;: −1.">
         <text x="38.5" y="11" class="dim">importance</text>

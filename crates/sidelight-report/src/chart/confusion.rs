@@ -1,7 +1,10 @@
 //! Which classes are taken for which, as a table that can be read aloud.
 
-use crate::escape::{escape, shortened};
+use maud::{Markup, html};
+
 use crate::number::{count, percent};
+use crate::page::{Align, table};
+use crate::text::shortened;
 
 /// Up to so many classes the whole matrix is shown, beyond only what is confused most.
 const WHOLE: usize = 14;
@@ -22,7 +25,7 @@ impl ConfusionMatrix {
     /// # Panics
     ///
     /// Where a class is beyond the names.
-    pub fn of(names: &[String], pairs: impl IntoIterator<Item = (usize, usize)>) -> Self {
+    pub fn from_pairs(names: &[String], pairs: impl IntoIterator<Item = (usize, usize)>) -> Self {
         let mut counts = vec![vec![0; names.len()]; names.len()];
         for (truth, predicted) in pairs {
             counts[truth][predicted] += 1;
@@ -39,102 +42,84 @@ impl ConfusionMatrix {
     }
 
     /// A table: the matrix, shaded by the share of its row, or the pairs that are confused most.
-    pub fn html(&self) -> String {
+    pub fn html(&self) -> Markup {
         match self.names.len() <= WHOLE {
             true => self.matrix(),
             false => self.pairs(),
         }
     }
 
-    fn matrix(&self) -> String {
-        let mut out = String::from(
-            "<div class=\"scroll\"><table class=\"confusion\"><thead><tr><th scope=\"col\">true ↓ \u{2003} predicted →</th>",
-        );
-        for name in &self.names {
-            put!(
-                &mut out,
-                "<th scope=\"col\" title=\"{}\">{}</th>",
-                escape(name),
-                short(name)
-            );
+    fn matrix(&self) -> Markup {
+        html! {
+            div.scroll { table.confusion {
+                thead { tr {
+                    th scope="col" { "true ↓ \u{2003} predicted →" }
+                    @for name in &self.names {
+                        th scope="col" title=(name) { (shortened(name, 14)) }
+                    }
+                    th scope="col" { "n" }
+                    th scope="col" { "right" }
+                } }
+                tbody {
+                    @for (truth, row) in self.counts.iter().enumerate() { (self.row(truth, row)) }
+                }
+            } }
         }
-        out.push_str("<th scope=\"col\">n</th><th scope=\"col\">right</th></tr></thead><tbody>");
-        for (truth, row) in self.counts.iter().enumerate() {
-            self.put_row(&mut out, truth, row);
-        }
-        out.push_str("</tbody></table></div>");
-        out
     }
 
-    fn put_row(&self, out: &mut String, truth: usize, row: &[usize]) {
+    fn row(&self, truth: usize, row: &[usize]) -> Markup {
         let n: usize = row.iter().sum();
         let name = &self.names[truth];
-        put!(
-            out,
-            "<tr><th scope=\"row\" title=\"{}\">{}</th>",
-            escape(name),
-            short(name)
-        );
-        for (predicted, cell) in row.iter().enumerate() {
-            let share = *cell as f64 / n.max(1) as f64;
-            let class = if predicted == truth { "right" } else { "wrong" };
-            match cell {
-                0 => out.push_str("<td class=\"zero\">·</td>"),
-                // Shaded by share; the text stays legible because the shade is never full.
-                cell => put!(
-                    out,
-                    "<td class=\"{class}\" style=\"--share:{}%\">{}</td>",
-                    (share * 60.0).round(),
-                    count(*cell)
-                ),
-            }
-        }
         let right = match n {
             0 => "–".to_owned(),
             n => percent(row[truth] as f64 / n as f64),
         };
-        put!(
-            out,
-            "<td class=\"num\">{}</td><td class=\"num\">{right}</td></tr>",
-            count(n)
-        );
+        // Shaded by share; the text stays legible because the shade is never full.
+        let shade = |cell: usize| (60.0 * cell as f64 / n as f64).round();
+        html! {
+            tr {
+                th scope="row" title=(name) { (shortened(name, 14)) }
+                @for (predicted, &cell) in row.iter().enumerate() {
+                    @if cell == 0 {
+                        td.zero { "·" }
+                    } @else {
+                        td class=(if predicted == truth { "right" } else { "wrong" })
+                            style={ "--share:" (shade(cell)) "%" } { (count(cell)) }
+                    }
+                }
+                td.num { (count(n)) }
+                td.num { (right) }
+            }
+        }
     }
 
-    fn pairs(&self) -> String {
+    fn pairs(&self) -> Markup {
         let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
         for (truth, row) in self.counts.iter().enumerate() {
-            let wrong = row
-                .iter()
-                .enumerate()
-                .filter(|(predicted, n)| *predicted != truth && **n > 0);
+            let cells = row.iter().enumerate();
+            let wrong = cells.filter(|(predicted, n)| *predicted != truth && **n > 0);
             pairs.extend(wrong.map(|(predicted, n)| (truth, predicted, *n)));
         }
-        pairs.sort_by_key(|(_, _, n)| std::cmp::Reverse(*n));
-        let mut out = String::from(
-            "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">true</th><th scope=\"col\">taken for</th><th scope=\"col\" class=\"num\">rows</th><th scope=\"col\" class=\"num\">of the class</th></tr></thead><tbody>",
-        );
-        for (truth, predicted, n) in pairs.iter().take(MOST_CONFUSED) {
-            let of: usize = self.counts[*truth].iter().sum();
-            put!(
-                &mut out,
-                "<tr><td>{}</td><td>{}</td><td class=\"num\">{}</td><td class=\"num\">{} of {}</td></tr>",
-                escape(&self.names[*truth]),
-                escape(&self.names[*predicted]),
-                count(*n),
-                percent(*n as f64 / of.max(1) as f64),
-                count(of)
-            );
-        }
         if pairs.is_empty() {
-            out.push_str("<tr><td colspan=\"4\">no row was taken for another class</td></tr>");
+            return html! { p { "No row was taken for another class." } };
         }
-        out.push_str("</tbody></table></div>");
-        out
+        pairs.sort_by_key(|(_, _, n)| std::cmp::Reverse(*n));
+        let cells = |&(truth, predicted, n): &(usize, usize, usize)| {
+            let of: usize = self.counts[truth].iter().sum();
+            let share = format!("{} of {}", percent(n as f64 / of.max(1) as f64), count(of));
+            let names = [truth, predicted].map(|class| self.names[class].clone());
+            let [truth, predicted] = names;
+            vec![truth, predicted, count(n), share]
+        };
+        let columns = [
+            ("true", Align::Text),
+            ("taken for", Align::Text),
+            ("rows", Align::Number),
+            ("of the class", Align::Number),
+        ];
+        let rows: Vec<Vec<String>> = pairs.iter().take(MOST_CONFUSED).map(cells).collect();
+        table(&columns, &rows)
     }
-}
-
-fn short(name: &str) -> String {
-    escape(&shortened(name, 14)).to_string()
 }
 
 #[cfg(test)]
@@ -147,9 +132,9 @@ mod tests {
 
     #[test]
     fn a_matrix_is_a_table_with_every_count_and_its_n() {
-        let matrix = ConfusionMatrix::of(&names(2), [(0, 0), (0, 0), (0, 1), (1, 1)]);
+        let matrix = ConfusionMatrix::from_pairs(&names(2), [(0, 0), (0, 0), (0, 1), (1, 1)]);
         assert_eq!(matrix.n(), 4);
-        insta::assert_snapshot!(matrix.html().replace("><", ">\n<"), @r#"
+        insta::assert_snapshot!(matrix.html().into_string().replace("><", ">\n<"), @r#"
         <div class="scroll">
         <table class="confusion">
         <thead>
@@ -184,14 +169,15 @@ mod tests {
 
     #[test]
     fn of_many_classes_only_the_confused_are_shown() {
-        let matrix = ConfusionMatrix::of(&names(99), [(0, 0), (3, 98), (3, 98), (5, 6)]);
-        let html = matrix.html();
+        let matrix = ConfusionMatrix::from_pairs(&names(99), [(0, 0), (3, 98), (3, 98), (5, 6)]);
+        let html = matrix.html().into_string();
         assert_eq!(html.matches("<tr>").count(), 3);
         assert!(html.find("&lt;98&gt;").unwrap() < html.find("&lt;6&gt;").unwrap());
         assert!(
-            ConfusionMatrix::of(&names(99), [(0, 0)])
+            ConfusionMatrix::from_pairs(&names(99), [(0, 0)])
                 .html()
-                .contains("no row was taken")
+                .into_string()
+                .contains("No row was taken")
         );
     }
 }

@@ -1,13 +1,16 @@
 //! A row of dots for each arm, one a fold, with their mean.
 
-use super::frame::{Anchor, close, open, put_marker, rule, text, text_width};
+use maud::Markup;
+
+use super::plot::{Anchor, Plot, widest};
 use super::scale::{Scale, ScaleKind};
-use crate::escape::shortened;
 use crate::number::number;
+use crate::text::shortened;
 
 const WIDTH: f64 = 400.0;
 const NAME: usize = 30;
 const ROW: f64 = 24.0;
+const TOP: f64 = 6.0;
 
 /// Rows of dots on one axis.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,86 +34,52 @@ pub struct DotRow {
 
 impl DotPlot {
     /// The drawing.
-    pub fn svg(&self) -> String {
-        let left = self
-            .rows
+    pub fn svg(&self) -> Markup {
+        let names = self.rows.iter().map(|row| shortened(&row.name, NAME));
+        let left = widest(names, 30.0) + 18.0;
+        let all = self.rows.iter();
+        let all = all.flat_map(|row| row.values.iter().copied().chain([row.mean]));
+        let x = Scale::over(ScaleKind::Linear, all).rounded(5);
+        let bottom = TOP + self.rows.len() as f64 * ROW;
+        let y = Scale::over(ScaleKind::Linear, []).onto(bottom, TOP);
+        let mut plot = Plot::new(WIDTH, x.onto(left, WIDTH - 12.0), y);
+        let ticks = plot.x.ticks(5);
+        for x in ticks
             .iter()
-            .map(|row| text_width(&shortened(&row.name, NAME)))
-            .fold(30.0, f64::max);
-        let all = self
-            .rows
-            .iter()
-            .flat_map(|row| row.values.iter().copied().chain([row.mean]));
-        let scale = Scale::over(ScaleKind::Linear, all)
-            .rounded(5)
-            .onto(left + 18.0, WIDTH - 12.0);
-        let bottom = 6.0 + self.rows.len() as f64 * ROW;
-        let mut out = String::new();
-        open(&mut out, WIDTH, bottom + 38.0, &self.description());
-        put_axis(&mut out, &scale, bottom, &self.label);
-        for (at, row) in self.rows.iter().enumerate() {
-            put_row(&mut out, &scale, 6.0 + (at as f64 + 0.5) * ROW, at, row);
+            .filter_map(|(value, _)| plot.x.at(*value))
+            .collect::<Vec<f64>>()
+        {
+            plot.rule("grid", [x, 2.0], [x, bottom]);
         }
-        close(&mut out);
-        out
+        plot.x_axis(&ticks, &self.label);
+        for (at, row) in self.rows.iter().enumerate() {
+            put_row(&mut plot, TOP + (at as f64 + 0.5) * ROW, at, row);
+        }
+        plot.svg(bottom + 38.0, &self.description())
     }
 
     fn description(&self) -> String {
         let mut words = format!("Dot plot of {} for each fold.", self.label);
         for row in &self.rows {
             let values: Vec<String> = row.values.iter().map(|value| number(*value)).collect();
-            put!(
-                &mut words,
-                " {}: mean {}, folds {}.",
-                row.name,
-                number(row.mean),
-                values.join(", ")
-            );
+            let (mean, values) = (number(row.mean), values.join(", "));
+            words += &format!(" {}: mean {mean}, folds {values}.", row.name);
         }
         words
     }
 }
 
-fn put_axis(out: &mut String, scale: &Scale, bottom: f64, label: &str) {
-    let [left, right] = scale.range;
-    for (value, tick) in scale.ticks(5) {
-        let Some(x) = scale.at(value) else { continue };
-        rule(out, "grid", [x, 2.0], [x, bottom]);
-        text(out, x, bottom + 15.0, Anchor::Middle, "tick", &tick);
-    }
-    rule(out, "axis", [left, bottom], [right, bottom]);
-    text(
-        out,
-        (left + right) / 2.0,
-        bottom + 31.0,
-        Anchor::Middle,
-        "dim",
-        label,
-    );
-}
-
-fn put_row(out: &mut String, scale: &Scale, y: f64, at: usize, row: &DotRow) {
-    text(
-        out,
-        scale.range[0] - 12.0,
-        y + 3.8,
-        Anchor::End,
-        "",
-        &shortened(&row.name, NAME),
-    );
+fn put_row(plot: &mut Plot, y: f64, at: usize, row: &DotRow) {
+    let name = [plot.left() - 12.0, y + 3.8];
+    plot.text(name, Anchor::End, "", &shortened(&row.name, NAME));
     for (fold, value) in row.values.iter().enumerate() {
-        if let Some(x) = scale.at(*value) {
-            put_marker(
-                out,
-                at,
-                x,
-                y,
-                &format!("{}, fold {}: {}", row.name, fold + 1, number(*value)),
-            );
+        if let Some(x) = plot.x.at(*value) {
+            let tooltip = format!("{}, fold {}: {}", row.name, fold + 1, number(*value));
+            plot.mark(at, [x, y], &tooltip);
         }
     }
-    if let Some(x) = scale.at(row.mean) {
-        rule(out, "mean", [x, y - 8.5], [x, y + 8.5]);
+    if let Some(x) = plot.x.at(row.mean) {
+        plot.rule("mean", [x, y - 8.5], [x, y + 8.5]);
     }
 }
 
@@ -129,7 +98,8 @@ mod tests {
             label: "MAE".into(),
             rows,
         }
-        .svg();
+        .svg()
+        .into_string();
         assert_eq!(svg.matches("class=\"mark").count(), 2);
         assert_eq!(svg.matches("class=\"mean").count(), 1);
     }

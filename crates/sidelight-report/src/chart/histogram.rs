@@ -1,8 +1,11 @@
 //! How often each size of error occurs.
 
-use super::frame::{Anchor, Frame, Px, close, label_room, open, rule, text};
+use maud::{Markup, html};
+
+use super::plot::{Plot, Px, label_room};
 use super::scale::{Scale, ScaleKind};
 use crate::number::{count, number};
+use sidelight_evidence::statistics::median;
 
 const WIDTH: f64 = 340.0;
 const PLOT_HEIGHT: f64 = 150.0;
@@ -19,78 +22,53 @@ pub struct Histogram {
 impl Histogram {
     /// Values that can be shown.
     pub fn n(&self) -> usize {
-        self.values.iter().filter(|value| value.is_finite()).count()
+        self.finite().count()
     }
 
     /// The drawing, with a line at the median.
-    pub fn svg(&self) -> String {
+    pub fn svg(&self) -> Markup {
         let (edges, counts) = self.bins();
-        let frame = frame(&edges, &counts);
-        let mut out = String::new();
+        let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
+        let y = Scale::over(ScaleKind::Linear, [0.0, most]).rounded(4);
+        let y = y.onto(34.0 + PLOT_HEIGHT, 34.0);
+        let rows = y.whole_ticks(4);
+        let x = Scale::over(ScaleKind::Linear, edges.iter().copied());
+        let mut plot = Plot::new(WIDTH, x.onto(label_room(&rows), WIDTH - 12.0), y);
+        plot.y_axis(&rows, "rows");
+        for (bin, n) in edges.windows(2).zip(&counts) {
+            put_bin(&mut plot, bin, *n);
+        }
+        plot.x_axis(&plot.x.ticks(6), &self.label);
         let median = self.median();
+        plot.note(median, &format!("median {}", number(median)));
         let description = format!(
             "Histogram of {}, n = {}, median {}.",
             self.label,
             count(self.n()),
             number(median)
         );
-        open(&mut out, WIDTH, PLOT_HEIGHT + 72.0, &description);
-        text(&mut out, 0.0, 11.0, Anchor::Start, "dim", "rows");
-        frame.y_axis(&mut out, &frame.y.whole_ticks(4));
-        for (bin, n) in edges.windows(2).zip(&counts) {
-            put_bin(&mut out, &frame, bin, *n);
-        }
-        frame.x_axis(&mut out, &frame.x.ticks(6), &self.label);
-        if let Some(x) = frame.x.at(median) {
-            rule(
-                &mut out,
-                "note",
-                [x, frame.top() - 4.0],
-                [x, frame.bottom()],
-            );
-            let words = format!("median {}", number(median));
-            let near_the_end = x > frame.right() - 60.0;
-            let anchor = if near_the_end {
-                Anchor::End
-            } else {
-                Anchor::Start
-            };
-            text(&mut out, x, frame.top() - 7.0, anchor, "dim", &words);
-        }
-        close(&mut out);
-        out
+        plot.svg(PLOT_HEIGHT + 72.0, &description)
     }
 
-    fn sorted(&self) -> Vec<f64> {
-        let mut sorted: Vec<f64> = self
-            .values
+    fn finite(&self) -> impl Iterator<Item = f64> {
+        self.values
             .iter()
             .copied()
             .filter(|value| value.is_finite())
-            .collect();
-        sorted.sort_by(f64::total_cmp);
-        sorted
     }
 
     fn median(&self) -> f64 {
-        let sorted = self.sorted();
-        match sorted.len() {
-            0 => f64::NAN,
-            n => (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0,
-        }
+        median(&self.finite().collect::<Vec<f64>>()).unwrap_or(f64::NAN)
     }
 
     /// About √n bins, between 8 and 30, at round edges.
     fn bins(&self) -> (Vec<f64>, Vec<usize>) {
         let n_wanted = (self.n() as f64).sqrt().clamp(8.0, 30.0) as usize;
-        let scale = Scale::over(ScaleKind::Linear, self.values.iter().copied()).rounded(n_wanted);
-        let ticks: Vec<f64> = scale
-            .ticks(n_wanted)
-            .into_iter()
-            .map(|(tick, _)| tick)
-            .collect();
+        let scale = Scale::over(ScaleKind::Linear, self.finite()).rounded(n_wanted);
+        let ticks = scale.ticks(n_wanted).into_iter();
+        let ticks: Vec<f64> = ticks.map(|(tick, _)| tick).collect();
         let mut counts = vec![0; ticks.len().saturating_sub(1)];
-        for value in self.sorted() {
+        for value in self.finite() {
             let above = ticks.partition_point(|edge| *edge <= value);
             let last = counts.len() - 1;
             counts[above.saturating_sub(1).min(last)] += 1;
@@ -99,31 +77,15 @@ impl Histogram {
     }
 }
 
-fn frame(edges: &[f64], counts: &[usize]) -> Frame {
-    let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
-    let y = Scale::over(ScaleKind::Linear, [0.0, most])
-        .rounded(4)
-        .onto(34.0 + PLOT_HEIGHT, 34.0);
-    let x = Scale::over(ScaleKind::Linear, edges.iter().copied());
-    Frame {
-        x: x.onto(label_room(&y.whole_ticks(4)), WIDTH - 12.0),
-        y,
-    }
-}
-
-fn put_bin(out: &mut String, frame: &Frame, bin: &[f64], n: usize) {
-    let [from, to] = [bin[0], bin[1]].map(|edge| frame.x.at(edge).unwrap_or(frame.left()));
-    let top = frame.y.at(n as f64).unwrap_or(frame.bottom());
-    put!(
-        out,
-        "<rect class=\"bar\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{} to {}: {n}</title></rect>",
-        Px(from + 0.5),
-        Px(top),
-        Px((to - from - 1.0).max(0.5)),
-        Px(frame.bottom() - top),
-        number(bin[0]),
-        number(bin[1])
-    );
+fn put_bin(plot: &mut Plot, bin: &[f64], n: usize) {
+    let [from, to] = [bin[0], bin[1]].map(|edge| plot.x.at(edge).unwrap_or(plot.left()));
+    let top = plot.y.at(n as f64).unwrap_or(plot.bottom());
+    let (width, height) = ((to - from - 1.0).max(0.5), plot.bottom() - top);
+    plot.put(&html! {
+        rect.bar x=(Px(from + 0.5)) y=(Px(top)) width=(Px(width)) height=(Px(height)) {
+            title { (number(bin[0])) " to " (number(bin[1])) ": " (n) }
+        }
+    });
 }
 
 #[cfg(test)]
@@ -156,7 +118,7 @@ mod tests {
                 values,
             };
             assert_eq!(histogram.bins().1.iter().sum::<usize>(), n);
-            assert!(histogram.svg().ends_with("</svg>"));
+            assert!(histogram.svg().into_string().ends_with("</svg>"));
         }
     }
 }

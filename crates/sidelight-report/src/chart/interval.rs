@@ -2,15 +2,17 @@
 //!
 //! A filled square: the interval does not hold zero. A hollow one: it does.
 
-use super::frame::{Anchor, Px, close, open, rule, text, text_width};
+use maud::{Markup, html};
+use sidelight_evidence::metric::Better;
+
+use super::plot::{Anchor, Plot, Px, text_width, widest};
 use super::scale::{Scale, ScaleKind};
-use crate::escape::{escape, shortened};
-use crate::metric_name::Better;
 use crate::number::{count, decimals, signed_fixed};
+use crate::text::shortened;
 
 const WIDTH: f64 = 720.0;
 const NAME: usize = 40;
-const NUMBERS: &str = "difference (95 % interval)";
+const NUMBERS: &str = "difference (95 % interval)";
 const ROW: f64 = 24.0;
 const HEAD: f64 = 34.0;
 
@@ -40,13 +42,6 @@ pub struct Interval {
     pub n: usize,
 }
 
-/// Where things are, and how numbers are written.
-struct Layout {
-    scale: Scale,
-    plot_end: f64,
-    decimals: usize,
-}
-
 impl Interval {
     /// Whether zero is inside (or an end is not known).
     pub fn holds_zero(&self) -> bool {
@@ -61,145 +56,67 @@ impl Interval {
 }
 
 impl IntervalPlot {
-    /// Decimals of all numbers in the drawing.
-    fn decimals(&self) -> usize {
-        decimals(
-            self.rows
-                .iter()
-                .flat_map(|row| [row.delta, row.low, row.high]),
-        )
-    }
-
-    /// The drawing.
-    pub fn svg(&self) -> String {
-        let layout = self.layout();
+    /// The drawing: names take what they need on the left, numbers on the right, the plot what is between.
+    pub fn svg(&self) -> Markup {
+        let all = || {
+            let rows = self.rows.iter();
+            rows.flat_map(|row| [row.delta, row.low, row.high])
+        };
+        let decimals = decimals(all());
+        let numbers: Vec<String> = self.rows.iter().map(|row| row.numbers(decimals)).collect();
+        let names = self.rows.iter().map(|row| shortened(&row.name, NAME));
+        let left = widest(names, 60.0) + 22.0;
+        let right = WIDTH - widest(&numbers, text_width(NUMBERS)) - 62.0;
         let bottom = HEAD + self.rows.len() as f64 * ROW;
-        let mut out = String::new();
-        open(&mut out, WIDTH, bottom + 38.0, &self.description());
-        self.put_head(&mut out, &layout);
-        put_axis(&mut out, &layout.scale, bottom, &self.label);
-        for (at, row) in self.rows.iter().enumerate() {
-            put_row(&mut out, &layout, HEAD + (at as f64 + 0.5) * ROW, row);
+        let x = Scale::over(ScaleKind::Linear, all().chain([0.0])).onto(left, right - 16.0);
+        let y = Scale::over(ScaleKind::Linear, []).onto(bottom, HEAD);
+        let mut plot = Plot::new(WIDTH, x, y);
+        self.put_head(&mut plot, right);
+        plot.x_axis(&x.ticks(4), &self.label);
+        let mut words = format!("Differences in {}, {}.", self.label, self.better.words());
+        for (at, (row, numbers)) in self.rows.iter().zip(&numbers).enumerate() {
+            let y = HEAD + (at as f64 + 0.5) * ROW;
+            put_row(&mut plot, y, row, numbers);
+            plot.text([right, y + 3.8], Anchor::Start, "num", numbers);
+            words += &format!(" {}: {numbers}, n = {}.", row.name, row.n);
         }
-        close(&mut out);
-        out
+        plot.svg(bottom + 38.0, &words)
     }
 
-    /// Names take what they need on the left, numbers on the right, the plot what is between.
-    fn layout(&self) -> Layout {
-        let decimals = self.decimals();
-        let widest = |widths: &mut dyn Iterator<Item = f64>| widths.fold(60.0, f64::max);
-        let names = self
-            .rows
-            .iter()
-            .map(|row| text_width(&shortened(&row.name, NAME)));
-        let numbers = self
-            .rows
-            .iter()
-            .map(|row| text_width(&row.numbers(decimals)));
-        let left = widest(&mut { names }) + 14.0;
-        let plot_end = WIDTH - widest(&mut { numbers }).max(text_width(NUMBERS)) - 62.0;
-        let ends = self
-            .rows
-            .iter()
-            .flat_map(|row| [0.0, row.delta, row.low, row.high]);
-        let scale = Scale::over(ScaleKind::Linear, ends).onto(left + 8.0, plot_end - 16.0);
-        Layout {
-            scale,
-            plot_end,
-            decimals,
-        }
-    }
-
-    fn put_head(&self, out: &mut String, layout: &Layout) {
-        let Layout {
-            scale, plot_end, ..
-        } = layout;
-        let zero = scale.at(0.0).unwrap_or(scale.range[0]);
+    fn put_head(&self, plot: &mut Plot, numbers: f64) {
+        let zero = plot.x.at(0.0).unwrap_or(plot.left());
         let (left, right) = match self.better {
             Better::Lower => ("← better", "worse →"),
             Better::Higher => ("← worse", "better →"),
         };
-        if zero - scale.range[0] > 46.0 {
-            text(out, zero - 6.0, 24.0, Anchor::End, "dim", left);
+        if zero - plot.left() > 46.0 {
+            plot.text([zero - 6.0, 24.0], Anchor::End, "dim", left);
         }
-        if scale.range[1] - zero > 46.0 {
-            text(out, zero + 6.0, 24.0, Anchor::Start, "dim", right);
+        if plot.right() - zero > 46.0 {
+            plot.text([zero + 6.0, 24.0], Anchor::Start, "dim", right);
         }
-        text(out, *plot_end, 24.0, Anchor::Start, "dim", NUMBERS);
-        text(out, WIDTH, 24.0, Anchor::End, "dim", "n");
-        rule(out, "axis", [0.0, HEAD - 3.0], [WIDTH, HEAD - 3.0]);
-    }
-
-    fn description(&self) -> String {
-        let mut words = format!("Differences in {}, {}.", self.label, self.better.words());
-        for row in &self.rows {
-            put!(
-                &mut words,
-                " {}: {}, n = {}.",
-                row.name,
-                row.numbers(self.decimals()),
-                row.n
-            );
-        }
-        words
+        plot.text([numbers, 24.0], Anchor::Start, "dim", NUMBERS);
+        plot.text([WIDTH, 24.0], Anchor::End, "dim", "n");
+        plot.rule("axis", [0.0, HEAD - 3.0], [WIDTH, HEAD - 3.0]);
+        plot.rule("zero", [zero, HEAD - 3.0], [zero, plot.bottom()]);
     }
 }
 
-fn put_axis(out: &mut String, scale: &Scale, bottom: f64, label: &str) {
-    let [left, right] = scale.range;
-    rule(out, "axis", [left - 8.0, bottom], [right + 12.0, bottom]);
-    for (value, tick) in scale.ticks(4) {
-        let Some(x) = scale.at(value) else { continue };
-        rule(out, "axis", [x, bottom], [x, bottom + 4.0]);
-        text(out, x, bottom + 15.0, Anchor::Middle, "tick", &tick);
+fn put_row(plot: &mut Plot, y: f64, row: &Interval, numbers: &str) {
+    let base = y + 3.8;
+    plot.text([0.0, base], Anchor::Start, "", &shortened(&row.name, NAME));
+    if let [Some(low), Some(high)] = [row.low, row.high].map(|end| plot.x.at(end)) {
+        plot.whisker([low, high], y);
     }
-    if let Some(zero) = scale.at(0.0) {
-        rule(out, "zero", [zero, HEAD - 3.0], [zero, bottom]);
-    }
-    text(
-        out,
-        (left + right) / 2.0,
-        bottom + 31.0,
-        Anchor::Middle,
-        "dim",
-        label,
-    );
-}
-
-fn put_row(out: &mut String, layout: &Layout, y: f64, row: &Interval) {
-    let Layout {
-        scale,
-        plot_end,
-        decimals,
-    } = layout;
-    let numbers = row.numbers(*decimals);
-    text(
-        out,
-        0.0,
-        y + 3.8,
-        Anchor::Start,
-        "",
-        &shortened(&row.name, NAME),
-    );
-    if let Some((low, high)) = scale.at(row.low).zip(scale.at(row.high)) {
-        rule(out, "whisker", [low, y], [high, y]);
-        rule(out, "whisker", [low, y - 4.0], [low, y + 4.0]);
-        rule(out, "whisker", [high, y - 4.0], [high, y + 4.0]);
-    }
-    if let Some(x) = scale.at(row.delta) {
+    if let Some(x) = plot.x.at(row.delta) {
         let class = if row.holds_zero() { "hollow" } else { "solid" };
-        put!(
-            out,
-            "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"9\" height=\"9\"><title>{}: {}</title></rect>",
-            Px(x - 4.5),
-            Px(y - 4.5),
-            escape(&row.name),
-            numbers
-        );
+        plot.put(&html! {
+            rect class=(class) x=(Px(x - 4.5)) y=(Px(y - 4.5)) width="9" height="9" {
+                title { (row.name) ": " (numbers) }
+            }
+        });
     }
-    text(out, *plot_end, y + 3.8, Anchor::Start, "num", &numbers);
-    text(out, WIDTH, y + 3.8, Anchor::End, "num", &count(row.n));
+    plot.text([WIDTH, base], Anchor::End, "num", &count(row.n));
 }
 
 #[cfg(test)]
@@ -226,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_difference_whose_interval_holds_zero_is_hollow() {
-        let svg = plot().svg();
+        let svg = plot().svg().into_string();
         assert_eq!(svg.matches("class=\"solid\"").count(), 1);
         assert_eq!(svg.matches("class=\"hollow\"").count(), 1);
     }
@@ -244,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_number_is_said_in_words_with_its_n() {
-        assert!(plot().svg().contains(
+        assert!(plot().svg().into_string().contains(
             "Differences in MAE, lower is better. both − image: −0.080 (−0.100 to −0.060), n = 535."
         ));
     }

@@ -1,10 +1,9 @@
 //! Lines over a common axis: losses over epochs, a score over the share of missing metadata.
 
-use super::frame::{
-    Anchor, Frame, Px, close, colour, dash, label_room, legend, open, put_marker, rule, text,
-};
+use maud::Markup;
+
+use super::plot::{Plot, label_room, legend_height};
 use super::scale::{Scale, ScaleKind};
-use crate::escape::escape;
 use crate::number::number;
 
 const WIDTH: f64 = 340.0;
@@ -25,7 +24,7 @@ const MARKED: usize = 24;
 ///     series: vec![Series { name: "training".into(), points: vec![[1.0, 0.9], [2.0, 0.4]] }],
 ///     ..LineChart::default()
 /// };
-/// assert!(chart.svg().starts_with("<svg"));
+/// assert!(chart.svg().into_string().starts_with("<svg"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LineChart {
@@ -39,8 +38,8 @@ pub struct LineChart {
     pub x_scale: ScaleKind,
     /// Scale of the y axis.
     pub y_scale: ScaleKind,
-    /// Places on the x axis to be pointed out.
-    pub notes: Vec<VerticalNote>,
+    /// A place on the x axis to be pointed out, and what it is.
+    pub note: Option<(f64, String)>,
 }
 
 /// One line.
@@ -52,123 +51,59 @@ pub struct Series {
     pub points: Vec<[f64; 2]>,
 }
 
-/// A place on the x axis to be pointed out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VerticalNote {
-    /// Where.
-    pub x: f64,
-    /// What.
-    pub text: String,
-}
-
 impl LineChart {
     /// The drawing.
-    pub fn svg(&self) -> String {
-        let mut head = String::new();
-        text(&mut head, 0.0, 11.0, Anchor::Start, "dim", &self.y_label);
-        let names: Vec<&str> = self
-            .series
-            .iter()
-            .map(|series| series.name.as_str())
-            .collect();
+    pub fn svg(&self) -> Markup {
+        let names: Vec<&str> = self.series.iter().map(|series| &*series.name).collect();
         let mut top = 24.0;
         if names.len() > 1 {
-            top += legend(&mut head, &names, WIDTH, 20.0) + 6.0;
+            top += legend_height(&names, WIDTH) + 6.0;
         }
-        if !self.notes.is_empty() {
+        if self.note.is_some() {
             top += 14.0;
         }
-        let frame = self.frame(top);
-        let mut out = String::new();
-        open(
-            &mut out,
-            WIDTH,
-            top + PLOT_HEIGHT + 38.0,
-            &self.description(),
-        );
-        out.push_str(&head);
-        frame.y_axis(&mut out, &frame.y.ticks(4));
-        frame.x_axis(&mut out, &self.x_ticks(&frame.x), &self.x_label);
-        self.put_notes(&mut out, &frame);
-        for (n, series) in self.series.iter().enumerate() {
-            self.put_series(&mut out, &frame, n, series);
+        let mut plot = self.plot(top);
+        plot.y_axis(&plot.y.ticks(4), &self.y_label);
+        plot.x_axis(&self.x_ticks(&plot.x), &self.x_label);
+        if names.len() > 1 {
+            plot.legend(&names, 20.0);
         }
-        close(&mut out);
-        out
+        if let Some((x, words)) = &self.note {
+            plot.note(*x, words);
+        }
+        for (n, series) in self.series.iter().enumerate() {
+            self.put_series(&mut plot, n, series);
+        }
+        plot.svg(top + PLOT_HEIGHT + 38.0, &self.description())
     }
 
-    fn frame(&self, top: f64) -> Frame {
+    fn plot(&self, top: f64) -> Plot {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let bottom = top + PLOT_HEIGHT;
         let y = Scale::over(self.y_scale, points().map(|point| point[1])).rounded(4);
-        let y = y.onto(bottom, top);
+        let y = y.onto(top + PLOT_HEIGHT, top);
         let x = Scale::over(self.x_scale, points().map(|point| point[0]));
-        Frame {
-            x: x.onto(label_room(&y.ticks(4)), WIDTH - 10.0),
-            y,
-        }
+        Plot::new(WIDTH, x.onto(label_room(&y.ticks(4)), WIDTH - 10.0), y)
     }
 
     fn x_ticks(&self, scale: &Scale) -> Vec<(f64, String)> {
-        let whole = self
-            .series
-            .iter()
-            .flat_map(|series| &series.points)
-            .all(|point| point[0].fract() == 0.0);
-        match whole {
+        let mut points = self.series.iter().flat_map(|series| &series.points);
+        match points.all(|point| point[0].fract() == 0.0) {
             true => scale.whole_ticks(6),
             false => scale.ticks(6),
         }
     }
 
-    fn put_notes(&self, out: &mut String, frame: &Frame) {
-        for note in &self.notes {
-            let Some(x) = frame.x.at(note.x) else {
-                continue;
-            };
-            rule(out, "note", [x, frame.top() - 4.0], [x, frame.bottom()]);
-            let anchor = match (x - frame.left()) / (frame.right() - frame.left()) {
-                share if share < 0.25 => Anchor::Start,
-                share if share > 0.75 => Anchor::End,
-                _ => Anchor::Middle,
-            };
-            text(out, x, frame.top() - 7.0, anchor, "dim", &note.text);
-        }
-    }
-
-    fn put_series(&self, out: &mut String, frame: &Frame, n: usize, series: &Series) {
-        let mut path = String::new();
-        let mut pen_is_down = false;
-        for point in &series.points {
-            let Some((x, y)) = frame.x.at(point[0]).zip(frame.y.at(point[1])) else {
-                pen_is_down = false;
-                continue;
-            };
-            let step = if pen_is_down { 'L' } else { 'M' };
-            put!(&mut path, "{step}{} {}", Px(x), Px(y));
-            pen_is_down = true;
-        }
-        put!(
-            out,
-            "<path class=\"line {}\" stroke-dasharray=\"{}\" d=\"{path}\"><title>{}</title></path>",
-            colour(n),
-            dash(n),
-            escape(&series.name)
-        );
+    fn put_series(&self, plot: &mut Plot, n: usize, series: &Series) {
+        plot.line(n, series.points.iter().copied(), &series.name);
         let every = series.points.len().div_ceil(MARKED).max(1);
         if every > 1 && self.series.len() == 1 {
             return;
         }
         for point in series.points.iter().step_by(every) {
-            if let Some((x, y)) = frame.x.at(point[0]).zip(frame.y.at(point[1])) {
+            if let Some(place) = plot.at(*point) {
                 let [at, value] = point.map(number);
-                put_marker(
-                    out,
-                    n,
-                    x,
-                    y,
-                    &format!("{}, {} {at}: {value}", series.name, self.x_label),
-                );
+                let tooltip = format!("{}, {} {at}: {value}", series.name, self.x_label);
+                plot.mark(n, place, &tooltip);
             }
         }
     }
@@ -176,12 +111,11 @@ impl LineChart {
     fn description(&self) -> String {
         let mut words = format!("Line chart of {} against {}.", self.y_label, self.x_label);
         for series in &self.series {
-            let known = |point: &&[f64; 2]| point[1].is_finite();
-            let first = series.points.iter().find(known);
-            let last = series.points.iter().rfind(known);
-            if let (Some(first), Some(last)) = (first, last) {
+            let mut known = series.points.iter().filter(|point| point[1].is_finite());
+            if let Some(first) = known.next() {
+                let last = known.next_back().unwrap_or(first);
                 let [from, to] = [first[1], last[1]].map(number);
-                put!(&mut words, " {}: from {from} to {to}.", series.name);
+                words += &format!(" {}: from {from} to {to}.", series.name);
             }
         }
         words
@@ -212,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_small_chart_is_drawn_as_it_always_was() {
-        insta::assert_snapshot!(chart().svg().replace("><", ">\n<"), @r#"
+        insta::assert_snapshot!(chart().svg().into_string().replace("><", ">\n<"), @r#"
         <svg class="chart" viewBox="0 0 340 240" style="max-width:367.2px" role="img" aria-label="Line chart of loss against epoch. train: from 1 to 0. &lt;valid&gt;: from 0.800 to 0.400.">
         <text x="0" y="11" class="dim">loss</text>
         <path class="line c1" stroke-dasharray="" d="M0 28h24"/>
@@ -268,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_gap_breaks_the_line() {
-        let svg = chart().svg();
+        let svg = chart().svg().into_string();
         let valid = svg.split("<path class=\"line c2\"").last().unwrap();
         let path = valid
             .split("d=\"")
@@ -283,11 +217,11 @@ mod tests {
 
     #[test]
     fn names_are_escaped_everywhere() {
-        assert!(!chart().svg().contains("<valid>"));
+        assert!(!chart().svg().into_string().contains("<valid>"));
     }
 
     #[test]
     fn a_chart_of_nothing_is_still_a_chart() {
-        assert!(LineChart::default().svg().ends_with("</svg>"));
+        assert!(LineChart::default().svg().into_string().ends_with("</svg>"));
     }
 }

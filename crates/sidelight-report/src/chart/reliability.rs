@@ -1,6 +1,10 @@
 //! Whether probabilities mean what they say: share that came true against probability given.
 
-use super::frame::{Anchor, Frame, Px, close, colour, dash, legend, open, put_marker, rule, text};
+use maud::{Markup, html};
+use sidelight_evidence::metric::calibration::Bin;
+use sidelight_evidence::statistics::significance::wilson;
+
+use super::plot::{Plot, Px, colour, legend_height};
 use super::scale::{Scale, ScaleKind};
 use crate::number::{count, fixed, percent};
 
@@ -10,177 +14,84 @@ const SIDE: f64 = 276.0;
 /// One or several sets of probabilities, binned.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReliabilityDiagram {
-    /// One an arm.
-    pub series: Vec<ReliabilitySeries>,
-}
-
-/// The bins of one arm.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReliabilitySeries {
-    /// Its name.
-    pub name: String,
-    /// Those that hold any row, by ascending probability.
-    pub bins: Vec<ReliabilityBin>,
-}
-
-/// Rows that were given about the same probability.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct ReliabilityBin {
-    /// Mean probability given, in [0, 1].
-    pub predicted: f64,
-    /// Share that came true, in [0, 1].
-    pub observed: f64,
-    /// Rows.
-    pub n: usize,
-}
-
-impl ReliabilityBin {
-    /// Sorts pairs of a probability and whether it came true into bins of equal width; empty bins are left out.
-    ///
-    /// ```
-    /// use sidelight_report::chart::ReliabilityBin;
-    /// let bins = ReliabilityBin::of([(0.1, false), (0.2, true), (1.0, true)], 2);
-    /// assert_eq!(bins.len(), 2);
-    /// assert_eq!((bins[0].observed, bins[0].n), (0.5, 2));
-    /// ```
-    pub fn of(pairs: impl IntoIterator<Item = (f64, bool)>, n_bins: usize) -> Vec<Self> {
-        let mut sums = vec![(0.0, 0, 0); n_bins];
-        for (probability, came_true) in pairs {
-            let bin = ((probability * n_bins as f64) as usize).min(n_bins - 1);
-            let (sum, n_true, n) = &mut sums[bin];
-            (*sum, *n_true, *n) = (*sum + probability, *n_true + usize::from(came_true), *n + 1);
-        }
-        let bin = |(sum, n_true, n): (f64, usize, usize)| {
-            let mean = |total: f64| total / n as f64;
-            Self {
-                predicted: mean(sum),
-                observed: mean(n_true as f64),
-                n,
-            }
-        };
-        sums.into_iter()
-            .filter(|(_, _, n)| *n > 0)
-            .map(bin)
-            .collect()
-    }
-
-    /// An interval of 95 % for the share.
-    ///
-    /// # Source
-    ///
-    /// E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    /// Journal of the American Statistical Association 22, 1927.
-    pub fn interval(&self) -> [f64; 2] {
-        let (n, p, z) = (self.n as f64, self.observed, 1.959_963_984_540_054_f64);
-        let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
-        let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-        [middle - half, middle + half]
-    }
+    /// Name and bins of each arm; bins without a row are not drawn.
+    pub series: Vec<(String, Vec<Bin>)>,
 }
 
 impl ReliabilityDiagram {
+    /// Rows in all.
+    pub fn n(&self) -> usize {
+        self.series.iter().map(|(_, bins)| n_rows(bins)).sum()
+    }
+
     /// The drawing: the closer to the dashed diagonal, the better; whiskers are 95 % intervals of the share.
-    pub fn svg(&self) -> String {
-        let mut head = String::new();
-        text(
-            &mut head,
-            0.0,
-            11.0,
-            Anchor::Start,
-            "dim",
-            "share that came true",
-        );
-        let names: Vec<&str> = self
-            .series
-            .iter()
-            .map(|series| series.name.as_str())
-            .collect();
+    pub fn svg(&self) -> Markup {
+        let names: Vec<&str> = self.series.iter().map(|(name, _)| &**name).collect();
         let top = match names.len() > 1 {
-            true => 30.0 + legend(&mut head, &names, WIDTH, 20.0),
+            true => 30.0 + legend_height(&names, WIDTH),
             false => 24.0,
         };
-        let unit = Scale {
-            kind: ScaleKind::Linear,
-            domain: [0.0, 1.0],
-            range: [0.0, 1.0],
-        };
-        let frame = Frame {
-            x: unit.onto(34.0, WIDTH - 12.0),
-            y: unit.onto(top + SIDE, top),
-        };
-        let mut out = String::new();
-        open(&mut out, WIDTH, top + SIDE + 38.0, &self.description());
-        out.push_str(&head);
-        frame.y_axis(&mut out, &frame.y.ticks(5));
-        frame.x_axis(&mut out, &frame.x.ticks(5), "probability given");
-        rule(
-            &mut out,
-            "note",
-            [frame.left(), frame.bottom()],
-            [frame.right(), frame.top()],
-        );
-        for (n, series) in self.series.iter().enumerate() {
-            put_series(&mut out, &frame, n, series);
+        let unit = Scale::over(ScaleKind::Linear, [0.0, 1.0]);
+        let y = unit.onto(top + SIDE, top);
+        let mut plot = Plot::new(WIDTH, unit.onto(34.0, WIDTH - 12.0), y);
+        plot.y_axis(&y.ticks(5), "share that came true");
+        plot.x_axis(&unit.ticks(5), "probability given");
+        if names.len() > 1 {
+            plot.legend(&names, 20.0);
         }
-        close(&mut out);
-        out
+        plot.diagonal();
+        for (n, (name, bins)) in self.series.iter().enumerate() {
+            put_series(&mut plot, n, name, bins);
+        }
+        plot.svg(top + SIDE + 38.0, &self.description())
     }
 
     fn description(&self) -> String {
         let mut words =
             String::from("Reliability diagram: share that came true against probability given.");
-        for series in &self.series {
-            let n: usize = series.bins.iter().map(|bin| bin.n).sum();
-            put!(&mut words, " {}, n = {}:", series.name, count(n));
-            for bin in &series.bins {
-                put!(
-                    &mut words,
-                    " {} gave {},",
-                    fixed(bin.predicted, 2),
-                    fixed(bin.observed, 2)
-                );
+        for (name, bins) in &self.series {
+            words += &format!(" {name}, n = {}:", count(n_rows(bins)));
+            for bin in filled(bins) {
+                let (given, found) = (fixed(bin.confidence, 2), fixed(bin.accuracy, 2));
+                words += &format!(" {given} gave {found},");
             }
         }
         words
     }
 }
 
-fn put_series(out: &mut String, frame: &Frame, n: usize, series: &ReliabilitySeries) {
-    let mut path = String::new();
-    let mut marks = String::new();
-    for bin in &series.bins {
-        let Some((x, y)) = frame.x.at(bin.predicted).zip(frame.y.at(bin.observed)) else {
+fn n_rows(bins: &[Bin]) -> usize {
+    bins.iter().map(|bin| bin.n).sum()
+}
+
+fn filled(bins: &[Bin]) -> impl Iterator<Item = &Bin> {
+    bins.iter().filter(|bin| bin.n > 0)
+}
+
+fn put_series(plot: &mut Plot, n: usize, name: &str, bins: &[Bin]) {
+    let points = filled(bins).map(|bin| [bin.confidence, bin.accuracy]);
+    plot.line(n, points, name);
+    for bin in filled(bins) {
+        let Some([x, y]) = plot.at([bin.confidence, bin.accuracy]) else {
             continue;
         };
-        let step = if path.is_empty() { 'M' } else { 'L' };
-        put!(&mut path, "{step}{} {}", Px(x), Px(y));
-        if let [Some(low), Some(high)] = bin.interval().map(|end| frame.y.at(end)) {
+        let came_true = (bin.accuracy * bin.n as f64).round() as usize;
+        let interval = wilson(came_true, bin.n, 0.95);
+        if let [Some(low), Some(high)] = [interval.low, interval.high].map(|end| plot.y.at(end)) {
             // Arms stand side by side, so that their whiskers do not hide each other.
             let x = x + (n as f64 - 0.5) * 2.0;
-            put!(
-                &mut marks,
-                "<path class=\"thin {}\" d=\"M{} {}V{}\"/>",
-                colour(n),
-                Px(x),
-                Px(low),
-                Px(high)
-            );
+            plot.put(&html! {
+                path class={ "thin " (colour(n)) } d={ "M" (Px(x)) " " (Px(low)) "V" (Px(high)) } {}
+            });
         }
         let words = format!(
-            "{}: given {}, came true {}, n = {}",
-            series.name,
-            percent(bin.predicted),
-            percent(bin.observed),
+            "{name}: given {}, came true {}, n = {}",
+            percent(bin.confidence),
+            percent(bin.accuracy),
             count(bin.n)
         );
-        put_marker(&mut marks, n, x, y, &words);
+        plot.mark(n, [x, y], &words);
     }
-    put!(
-        out,
-        "<path class=\"line {}\" stroke-dasharray=\"{}\" d=\"{path}\"/>{marks}",
-        colour(n),
-        dash(n)
-    );
 }
 
 #[cfg(test)]
@@ -188,37 +99,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_is_wilsons() {
-        // statsmodels.stats.proportion.proportion_confint(3, 10, method="wilson")
-        let [low, high] = ReliabilityBin {
-            predicted: 0.5,
-            observed: 0.3,
-            n: 10,
-        }
-        .interval();
-        assert!((low - 0.107_791_267_406_301).abs() < 1e-9, "{low}");
-        assert!((high - 0.603_221_852_538_855).abs() < 1e-9, "{high}");
-    }
-
-    #[test]
     fn every_bin_has_its_marker_and_its_n() {
-        let bins = vec![
-            ReliabilityBin {
-                predicted: 0.1,
-                observed: 0.2,
-                n: 30,
-            },
-            ReliabilityBin {
-                predicted: 0.9,
-                observed: 0.8,
-                n: 20,
-            },
-        ];
-        let series = vec![ReliabilitySeries {
-            name: "both".into(),
-            bins,
-        }];
-        let svg = ReliabilityDiagram { series }.svg();
+        let bin = |confidence, accuracy, n| Bin {
+            n,
+            confidence,
+            accuracy,
+        };
+        let bins = vec![bin(0.1, 0.2, 30), bin(0.0, 0.0, 0), bin(0.9, 0.8, 20)];
+        let diagram = ReliabilityDiagram {
+            series: vec![("both".into(), bins)],
+        };
+        assert_eq!(diagram.n(), 50);
+        let svg = diagram.svg().into_string();
         assert_eq!(svg.matches("class=\"mark").count(), 2);
         assert!(svg.contains("n = 30") && svg.contains("n = 20") && svg.contains("n = 50"));
     }

@@ -1,16 +1,15 @@
 //! Predicted against true, with the line where both are equal.
 
-use super::frame::{Anchor, Frame, Px, close, label_room, open, rule, text};
+use maud::{Markup, html};
+
+use super::plot::{Anchor, Plot, Px, label_room};
 use super::scale::{Scale, ScaleKind};
-use crate::escape::escape;
-use crate::number::{count, number};
+use crate::number::count;
 
 const WIDTH: f64 = 340.0;
 const SIDE: f64 = 276.0;
 /// More points than this only make the file larger: every k-th is shown, and it is said.
 const MOST: usize = 1500;
-/// Up to so many points, each has its tooltip.
-const NAMED: usize = 400;
 
 /// A point for every row.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,8 +18,6 @@ pub struct ScatterPlot {
     pub label: String,
     /// `[true, predicted]`; what is not finite is left out.
     pub points: Vec<[f64; 2]>,
-    /// A name for each point's tooltip (`row 214`), or none at all.
-    pub names: Vec<String>,
     /// Scale of both axes.
     pub scale: ScaleKind,
 }
@@ -28,85 +25,36 @@ pub struct ScatterPlot {
 impl ScatterPlot {
     /// Points that can be shown.
     pub fn n(&self) -> usize {
-        self.points
-            .iter()
-            .filter(|point| point.iter().all(|value| value.is_finite()))
-            .count()
+        let finite = |point: &&[f64; 2]| point.iter().all(|value| value.is_finite());
+        self.points.iter().filter(finite).count()
     }
 
     /// The drawing.
-    pub fn svg(&self) -> String {
+    pub fn svg(&self) -> Markup {
+        let scale = Scale::over(self.scale, self.points.iter().flatten().copied()).rounded(5);
+        let y = scale.onto(22.0 + SIDE, 22.0);
+        let ticks = y.ticks(5);
+        let mut plot = Plot::new(WIDTH, scale.onto(label_room(&ticks), WIDTH - 14.0), y);
+        plot.y_axis(&ticks, &format!("predicted {}", self.label));
+        plot.x_axis(&ticks, &format!("true {}", self.label));
+        plot.diagonal();
         let every = self.points.len().div_ceil(MOST).max(1);
-        let frame = self.frame();
-        let mut out = String::new();
+        for point in self.points.iter().step_by(every) {
+            if let Some([x, y]) = plot.at(*point) {
+                plot.put(&html! { circle.cloud cx=(Px(x)) cy=(Px(y)) r="2.6" {} });
+            }
+        }
+        if every > 1 {
+            let shown = format!("one in {every} of {} rows", count(self.points.len()));
+            let corner = [plot.right(), plot.top() + 10.0];
+            plot.text(corner, Anchor::End, "dim", &shown);
+        }
         let description = format!(
             "Scatter plot of predicted against true {}, {} rows.",
             self.label,
             count(self.n())
         );
-        open(&mut out, WIDTH, SIDE + 62.0, &description);
-        text(
-            &mut out,
-            0.0,
-            11.0,
-            Anchor::Start,
-            "dim",
-            &format!("predicted {}", self.label),
-        );
-        frame.y_axis(&mut out, &frame.y.ticks(5));
-        frame.x_axis(&mut out, &frame.x.ticks(5), &format!("true {}", self.label));
-        rule(
-            &mut out,
-            "note",
-            [frame.left(), frame.bottom()],
-            [frame.right(), frame.top()],
-        );
-        for (at, point) in self.points.iter().enumerate().step_by(every) {
-            self.put_point(&mut out, &frame, at, point);
-        }
-        if every > 1 {
-            let shown = format!("every {every}th of {} rows", count(self.points.len()));
-            text(
-                &mut out,
-                frame.right(),
-                frame.top() + 10.0,
-                Anchor::End,
-                "dim",
-                &shown,
-            );
-        }
-        close(&mut out);
-        out
-    }
-
-    fn frame(&self) -> Frame {
-        let all = Scale::over(self.scale, self.points.iter().flatten().copied()).rounded(5);
-        let y = all.onto(22.0 + SIDE, 22.0);
-        let x = all.onto(label_room(&y.ticks(5)), WIDTH - 14.0);
-        Frame { x, y }
-    }
-
-    fn put_point(&self, out: &mut String, frame: &Frame, at: usize, point: &[f64; 2]) {
-        let Some((x, y)) = frame.x.at(point[0]).zip(frame.y.at(point[1])) else {
-            return;
-        };
-        put!(
-            out,
-            "<circle class=\"cloud\" cx=\"{}\" cy=\"{}\" r=\"2.6\"",
-            Px(x),
-            Px(y)
-        );
-        match self.names.get(at).filter(|_| self.points.len() <= NAMED) {
-            None => out.push_str("/>"),
-            Some(name) => {
-                let [truth, predicted] = point.map(number);
-                put!(
-                    out,
-                    "><title>{}: true {truth}, predicted {predicted}</title></circle>",
-                    escape(name)
-                );
-            }
-        }
+        plot.svg(SIDE + 62.0, &description)
     }
 }
 
@@ -122,9 +70,10 @@ mod tests {
             points,
             ..ScatterPlot::default()
         }
-        .svg();
+        .svg()
+        .into_string();
         assert_eq!(svg.matches("<circle").count(), 1334);
-        assert!(svg.contains("every 3th of 4000 rows"));
+        assert!(svg.contains("one in 3 of 4000 rows"));
     }
 
     #[test]
@@ -135,6 +84,6 @@ mod tests {
             ..ScatterPlot::default()
         };
         assert_eq!(plot.n(), 1);
-        assert_eq!(plot.svg().matches("<circle").count(), 1);
+        assert_eq!(plot.svg().into_string().matches("<circle").count(), 1);
     }
 }

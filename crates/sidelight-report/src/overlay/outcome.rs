@@ -1,13 +1,16 @@
 //! What is true and what was predicted for one row, drawn.
 
+use maud::{Markup, html};
+
 use super::Thumbnail;
-use super::draw::{class_rows, label_rows, put_point, value_row};
-use crate::escape::escape;
+use super::draw::{class_rows, label_rows, point, value_row};
 use crate::number::{fixed, number};
+use crate::page;
 use sidelight_data::dataset::Targets;
 use sidelight_data::image::Affine;
 use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
+use sidelight_evidence::statistics::mean;
 
 /// More points than this would hide the picture at their usual size.
 const CROWD: usize = 16;
@@ -19,7 +22,7 @@ pub enum Outcome {
     #[default]
     Nothing,
     /// Points, in pixels of the picture they are shown on.
-    Points(Vec<PointMark>),
+    Keypoints(Vec<PointMark>),
     /// One of several classes.
     Class {
         /// The classes.
@@ -30,9 +33,9 @@ pub enum Outcome {
         truth: Option<usize>,
     },
     /// Any number of labels.
-    Classes(Vec<LabelBar>),
+    Multilabel(Vec<LabelBar>),
     /// Numbers in their own unit.
-    Value(Vec<ValueMark>),
+    Regression(Vec<ValueMark>),
 }
 
 /// A point.
@@ -82,11 +85,14 @@ impl Outcome {
         if target.is_none() && prediction.is_none() {
             return Self::Nothing;
         }
+        let same_kind = target.is_none_or(|target| target.targets.kind() == task.kind())
+            && prediction.is_none_or(|prediction| prediction.kind() == task.kind());
+        assert!(same_kind, "target and prediction of the task's kind");
         match task {
-            Task::Points { columns, .. } => points(columns.len() / 2, target, prediction),
+            Task::Keypoints { columns, .. } => points(columns.len() / 2, target, prediction),
             Task::Class { names, .. } => class(names, target, prediction),
-            Task::Classes { names, .. } => labels(names, target, prediction),
-            Task::Value { columns, range, .. } => values(columns, range, target, prediction),
+            Task::Multilabel { names, .. } => labels(names, target, prediction),
+            Task::Regression { columns, range, .. } => values(columns, range, target, prediction),
         }
     }
 
@@ -96,7 +102,7 @@ impl Outcome {
         let Affine([a, b, c, d, e, f]) = *to;
         let moved = |[x, y]: [f32; 2]| [a * x + b * y + c, d * x + e * y + f];
         match self {
-            Self::Points(points) => Self::Points(
+            Self::Keypoints(points) => Self::Keypoints(
                 points
                     .into_iter()
                     .map(|point| PointMark {
@@ -112,10 +118,9 @@ impl Outcome {
     /// How wrong it is, in words; empty where truth or prediction is unknown.
     pub fn score(&self) -> String {
         match self {
-            Self::Points(_) => match self.mean_distance() {
-                Some(distance) => format!("error {} px", number(distance)),
-                None => String::new(),
-            },
+            Self::Keypoints(_) => self.mean_distance().map_or_else(String::new, |distance| {
+                format!("error {} px", number(distance))
+            }),
             Self::Class {
                 probabilities: Some(probabilities),
                 truth: Some(truth),
@@ -123,7 +128,7 @@ impl Outcome {
             } => {
                 format!("p(true) = {}", fixed(probabilities[*truth].into(), 2))
             }
-            Self::Value(marks) => match &marks[..] {
+            Self::Regression(marks) => match &marks[..] {
                 [
                     ValueMark {
                         truth: Some(truth),
@@ -141,79 +146,66 @@ impl Outcome {
 
     /// Mean distance of predicted from true points, pixels; `None` where there is no such pair.
     pub fn mean_distance(&self) -> Option<f64> {
-        let Self::Points(points) = self else {
+        let Self::Keypoints(points) = self else {
             return None;
         };
         let distance = |point: &PointMark| {
             let (truth, prediction) = point.truth.zip(point.prediction)?;
-            Some(f64::from(
-                (truth[0] - prediction[0]).hypot(truth[1] - prediction[1]),
-            ))
+            let distance = (truth[0] - prediction[0]).hypot(truth[1] - prediction[1]);
+            Some(f64::from(distance))
         };
-        let distances: Vec<f64> = points.iter().filter_map(distance).collect();
-        match distances.len() {
-            0 => None,
-            n => Some(distances.iter().sum::<f64>() / n as f64),
-        }
+        mean(&points.iter().filter_map(distance).collect::<Vec<f64>>())
     }
 
     /// The picture with the points over it.
-    pub fn over(&self, picture: &Thumbnail, name: &str) -> String {
-        let image = format!(
-            "<image width=\"{}\" height=\"{}\" href=\"{}\"/>",
-            picture.width, picture.height, picture.uri
-        );
+    pub fn over(&self, picture: &Thumbnail, name: &str) -> Markup {
+        let image = html! {
+            image width=(picture.width) height=(picture.height) href=(picture.uri) {}
+        };
         self.over_image([picture.width, picture.height], &image, name)
     }
 
     /// The same over an SVG element that draws the picture (one that is used several times, say).
-    pub fn over_image(&self, [width, height]: [usize; 2], image: &str, name: &str) -> String {
-        let mut out = String::new();
-        put!(
-            &mut out,
-            "<svg class=\"picture\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">{image}",
-            escape(&format!("{name}{}", self.words()))
-        );
-        if let Self::Points(points) = self {
-            // Marks keep their size on the page whatever the picture's; many are drawn smaller.
-            let crowd = if points.len() > CROWD { 0.6 } else { 1.0 };
-            let unit = width.max(height) as f32 / 240.0 * crowd;
-            for (at, point) in points.iter().enumerate() {
-                put_point(&mut out, at, point, unit);
+    pub fn over_image(&self, [width, height]: [usize; 2], image: &Markup, name: &str) -> Markup {
+        let points: &[PointMark] = match self {
+            Self::Keypoints(points) => points,
+            _ => &[],
+        };
+        // Marks keep their size on the page whatever the picture's; many are drawn smaller.
+        let crowd = if points.len() > CROWD { 0.6 } else { 1.0 };
+        let unit = width.max(height) as f32 / 240.0 * crowd;
+        html! {
+            svg.picture viewBox={ "0 0 " (width) " " (height) } role="img" aria-label={ (name) (self.words()) } {
+                (image)
+                @for (at, mark) in points.iter().enumerate() { (point(at, mark, unit)) }
             }
         }
-        out.push_str("</svg>");
-        out
     }
 
     /// What stands beneath the picture: bars of classes, numbers on their range.
-    pub fn beneath(&self) -> String {
+    pub fn beneath(&self) -> Markup {
         match self {
-            Self::Nothing | Self::Points(_) => String::new(),
+            Self::Nothing | Self::Keypoints(_) => Markup::default(),
             Self::Class {
                 names,
                 probabilities,
                 truth,
             } => class_rows(names, probabilities.as_deref(), *truth),
-            Self::Classes(labels) => label_rows(labels),
-            Self::Value(marks) => marks.iter().map(value_row).collect(),
+            Self::Multilabel(labels) => label_rows(labels),
+            Self::Regression(marks) => page::all(marks.iter().map(value_row)),
         }
     }
 
     fn words(&self) -> String {
-        let Self::Points(points) = self else {
+        let Self::Keypoints(points) = self else {
             return String::new();
         };
-        let n_true = points.iter().filter(|point| point.truth.is_some()).count();
-        let n_predicted = points
-            .iter()
-            .filter(|point| point.prediction.is_some())
-            .count();
-        let score = self.score();
-        let score = if score.is_empty() {
-            score
-        } else {
-            format!(", {score}")
+        let n = |is: fn(&&PointMark) -> bool| points.iter().filter(is).count();
+        let n_true = n(|point| point.truth.is_some());
+        let n_predicted = n(|point| point.prediction.is_some());
+        let score = match self.score() {
+            score if score.is_empty() => score,
+            score => format!(", {score}"),
         };
         format!(": {n_true} true points (circles), {n_predicted} predicted (crosses){score}")
     }
@@ -221,24 +213,19 @@ impl Outcome {
 
 fn points(n: usize, target: Option<TargetCell<'_>>, prediction: Option<&Prediction>) -> Outcome {
     let known = |xy: [f32; 2]| (xy[0].is_finite() && xy[1].is_finite()).then_some(xy);
-    let truth = |at: usize| match target {
-        None => None,
-        Some(TargetCell {
-            targets: Targets::Points { n_points, xy },
-            position,
-        }) => known(xy[position * n_points + at]),
-        Some(_) => panic!("a target of points"),
+    let truth = |at: usize| match target?.targets {
+        Targets::Keypoints { n_points, xy } => known(xy[target?.position * n_points + at]),
+        _ => None,
     };
-    let predicted = |at: usize| match prediction {
-        None => None,
-        Some(Prediction::Points { xy }) => known(xy[at]),
-        Some(_) => panic!("a prediction of points"),
+    let predicted = |at: usize| match prediction? {
+        Prediction::Keypoints { xy } => known(xy[at]),
+        _ => None,
     };
     let mark = |at| PointMark {
         truth: truth(at),
         prediction: predicted(at),
     };
-    Outcome::Points((0..n).map(mark).collect())
+    Outcome::Keypoints((0..n).map(mark).collect())
 }
 
 fn class(
@@ -246,24 +233,20 @@ fn class(
     target: Option<TargetCell<'_>>,
     prediction: Option<&Prediction>,
 ) -> Outcome {
-    let truth = target.and_then(|TargetCell { targets, position }| match targets {
+    let truth = || match target?.targets {
         Targets::Class {
             names: found,
             index,
         } => {
-            let name = &found[index[position]? as usize];
+            let name = &found[index[target?.position]? as usize];
             names.iter().position(|known| known == name)
         }
-        _ => panic!("a target of one class"),
-    });
-    let probabilities = prediction.map(|prediction| match prediction {
-        Prediction::Class { probabilities } => probabilities.clone(),
-        _ => panic!("a prediction of one class"),
-    });
+        _ => None,
+    };
     Outcome::Class {
         names: names.to_vec(),
-        probabilities,
-        truth,
+        probabilities: prediction.map(|prediction| prediction.probabilities().to_vec()),
+        truth: truth(),
     }
 }
 
@@ -272,30 +255,22 @@ fn labels(
     target: Option<TargetCell<'_>>,
     prediction: Option<&Prediction>,
 ) -> Outcome {
-    let truth = |name: &String| match target? {
-        TargetCell {
-            targets:
-                Targets::Classes {
-                    names: found,
-                    present,
-                },
-            position,
+    let truth = |name: &String| match target?.targets {
+        Targets::Multilabel {
+            names: found,
+            present,
         } => {
             let at = found.iter().position(|known| known == name)?;
-            present[position * found.len() + at]
+            present[target?.position * found.len() + at]
         }
-        _ => panic!("a target of labels"),
-    };
-    let probability = |at: usize| match prediction? {
-        Prediction::Classes { probabilities } => Some(probabilities[at]),
-        _ => panic!("a prediction of labels"),
+        _ => None,
     };
     let bar = |(at, name): (usize, &String)| LabelBar {
         name: name.clone(),
-        probability: probability(at),
+        probability: prediction.map(|prediction| prediction.probabilities()[at]),
         truth: truth(name),
     };
-    Outcome::Classes(names.iter().enumerate().map(bar).collect())
+    Outcome::Multilabel(names.iter().enumerate().map(bar).collect())
 }
 
 fn values(
@@ -305,24 +280,18 @@ fn values(
     prediction: Option<&Prediction>,
 ) -> Outcome {
     let known = |value: f64| value.is_finite().then_some(value);
-    let truth = |at: usize| match target? {
-        TargetCell {
-            targets: Targets::Value { names, values },
-            position,
-        } => known(values[position * names.len() + at]),
-        _ => panic!("a target of numbers"),
+    let truth = |at: usize| match target?.targets {
+        Targets::Regression { names, values } => known(values[target?.position * names.len() + at]),
+        _ => None,
     };
-    let predicted = |at: usize| match prediction? {
-        Prediction::Value { values } => known(values[at]),
-        _ => panic!("a prediction of numbers"),
-    };
+    let predicted = prediction.map(Prediction::numbers);
     let mark = |(at, name): (usize, &String)| ValueMark {
         name: name.clone(),
         truth: truth(at),
-        prediction: predicted(at),
+        prediction: predicted.as_ref().and_then(|values| known(values[at])),
         range: range[at],
     };
-    Outcome::Value(columns.iter().enumerate().map(mark).collect())
+    Outcome::Regression(columns.iter().enumerate().map(mark).collect())
 }
 
 #[cfg(test)]
@@ -331,7 +300,7 @@ mod tests {
     use sidelight_data::config::Normalizer;
 
     fn task() -> Task {
-        Task::Points {
+        Task::Keypoints {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
@@ -339,7 +308,7 @@ mod tests {
     }
 
     fn outcome() -> Outcome {
-        let targets = Targets::Points {
+        let targets = Targets::Keypoints {
             n_points: 2,
             xy: vec![[1.0, 2.0], [f32::NAN, 3.0]],
         };
@@ -347,7 +316,7 @@ mod tests {
             targets: &targets,
             position: 0,
         };
-        let prediction = Prediction::Points {
+        let prediction = Prediction::Keypoints {
             xy: vec![[4.0, 6.0], [7.0, 8.0]],
         };
         Outcome::new(&task(), Some(target), Some(&prediction))
@@ -362,7 +331,7 @@ mod tests {
             height: 120,
             uri: "data:,".into(),
         };
-        let svg = outcome.over(&picture, "row 1");
+        let svg = outcome.over(&picture, "row 1").into_string();
         insta::assert_snapshot!(svg.replace("><", ">\n<"), @r#"
         <svg class="picture" viewBox="0 0 240 120" role="img" aria-label="row 1: 1 true points (circles), 2 predicted (crosses), error 5 px">
         <image width="240" height="120" href="data:,"/>
@@ -387,7 +356,7 @@ mod tests {
     #[test]
     fn points_follow_their_picture() {
         // A quarter turn of a picture that is 10 pixels high: (x, y) goes to (10 - y, x).
-        let Outcome::Points(points) = outcome().moved(&Affine([0.0, -1.0, 10.0, 1.0, 0.0, 0.0]))
+        let Outcome::Keypoints(points) = outcome().moved(&Affine([0.0, -1.0, 10.0, 1.0, 0.0, 0.0]))
         else {
             panic!("points stay points");
         };
@@ -410,7 +379,8 @@ mod tests {
             probabilities: Some(probabilities),
             truth: Some(8),
         }
-        .beneath();
+        .beneath()
+        .into_string();
         assert_eq!(html.matches("<tr>").count(), 5);
         assert_eq!(html.matches('○').count(), 1);
     }

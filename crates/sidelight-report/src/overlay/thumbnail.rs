@@ -29,7 +29,7 @@ impl Thumbnail {
     /// # Panics
     ///
     /// Where a side is 0 or `rgb` is not `height · width · 3` long.
-    pub fn of(width: usize, height: usize, rgb: &[u8]) -> Self {
+    pub fn new(width: usize, height: usize, rgb: &[u8]) -> Self {
         assert!(
             width > 0 && height > 0,
             "a picture of {width} × {height} pixels"
@@ -59,13 +59,13 @@ impl Thumbnail {
     /// # Panics
     ///
     /// Where `pixels` is not `size · size · 3` long.
-    pub fn of_input(size: usize, pixels: &[f32], mean: [f32; 3], sd: [f32; 3]) -> Self {
+    pub fn from_input(size: usize, pixels: &[f32], mean: [f32; 3], sd: [f32; 3]) -> Self {
         let colour = |(at, pixel): (usize, &f32)| {
             let share = pixel * sd[at % 3] + mean[at % 3];
             (share * 255.0).round().clamp(0.0, 255.0) as u8
         };
         let rgb: Vec<u8> = pixels.iter().enumerate().map(colour).collect();
-        Self::of(size, size, &rgb)
+        Self::new(size, size, &rgb)
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_large_picture_is_scaled_and_keeps_its_shape_and_colour() {
         let rgb = [200, 100, 50].repeat(1000 * 500);
-        let thumbnail = Thumbnail::of(1000, 500, &rgb);
+        let thumbnail = Thumbnail::new(1000, 500, &rgb);
         assert_eq!((thumbnail.width, thumbnail.height), (1000, 500));
         assert!(thumbnail.uri.starts_with("data:image/jpeg;base64,"));
         let picture = decoded(&thumbnail);
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_small_picture_is_kept_to_the_last_bit() {
         let rgb: Vec<u8> = (0..8 * 4 * 3).map(|k| k as u8).collect();
-        let thumbnail = Thumbnail::of(8, 4, &rgb);
+        let thumbnail = Thumbnail::new(8, 4, &rgb);
         assert!(thumbnail.uri.starts_with("data:image/png"));
         assert_eq!(decoded(&thumbnail).into_raw(), rgb);
     }
@@ -126,14 +126,14 @@ mod tests {
             |(at, value): (usize, &u8)| (f32::from(*value) / 255.0 - mean[at % 3]) / sd[at % 3];
         let pixels: Vec<f32> = rgb.iter().enumerate().map(normal).collect();
         assert_eq!(
-            decoded(&Thumbnail::of_input(4, &pixels, mean, sd)).into_raw(),
+            decoded(&Thumbnail::from_input(4, &pixels, mean, sd)).into_raw(),
             rgb
         );
     }
 
     #[test]
     fn a_very_long_picture_keeps_at_least_one_pixel() {
-        let thumbnail = Thumbnail::of(5000, 2, &[0; 5000 * 2 * 3]);
+        let thumbnail = Thumbnail::new(5000, 2, &[0; 5000 * 2 * 3]);
         assert_eq!(decoded(&thumbnail).dimensions(), (320, 1));
     }
 }

@@ -1,9 +1,11 @@
 //! How a run learned: its log as curves.
 
-use super::super::chart::{LineChart, ScaleKind, Series, VerticalNote};
-use super::super::metric_name::MetricName;
-use super::super::number::{count, duration, n_is, number};
-use super::super::page::{self, Align};
+use maud::{Markup, html};
+use sidelight_evidence::metric::better;
+
+use crate::chart::{LineChart, ScaleKind, Series};
+use crate::number::{count, duration, n_is, number};
+use crate::page::{self, Align};
 
 /// Steps whose learning rate is drawn; more would not be seen.
 const STEPS_DRAWN: usize = 240;
@@ -32,22 +34,21 @@ pub struct Curves {
 }
 
 impl Curves {
-    pub(super) fn html(&self) -> String {
-        let mut figures = Vec::new();
-        if !self.train_loss.is_empty() {
-            figures.push(self.loss_figure());
-        }
+    pub(super) fn html(&self) -> Markup {
         // A score that is the loss itself has been drawn.
-        if !self.score.is_empty() && self.score_name != "loss" {
-            figures.push(self.score_figure());
+        let has_score = !self.score.is_empty() && self.score_name != "loss";
+        let figures = [
+            (!self.train_loss.is_empty()).then(|| self.loss_figure()),
+            has_score.then(|| self.score_figure()),
+            (self.learning_rate.len() > 1).then(|| self.rate_figure()),
+        ];
+        html! {
+            (page::standing_figures(figures.into_iter().flatten()))
+            (page::folded("Every epoch in numbers", &self.numbers()))
         }
-        if self.learning_rate.len() > 1 {
-            figures.push(self.rate_figure());
-        }
-        page::standing_figures(&figures) + &self.numbers()
     }
 
-    fn loss_figure(&self) -> String {
+    fn loss_figure(&self) -> Markup {
         let series = |name: &str, points: &[[f64; 2]]| Series {
             name: name.into(),
             points: points.to_vec(),
@@ -60,27 +61,23 @@ impl Curves {
                 series("validation", &self.valid_loss),
             ],
             y_scale: self.loss_scale(),
-            notes: self.notes(),
+            note: self.note(),
             ..LineChart::default()
         };
-        let mut caption = String::from("Mean over the rows of each part");
-        if let Some([train, valid]) = self.n_rows {
-            put!(
-                &mut caption,
-                " (training {}, validation {})",
-                n_is(train),
-                n_is(valid)
-            );
-        }
-        caption.push_str("; training rows are augmented.");
-        if chart.y_scale == ScaleKind::Log {
-            caption.push_str(" Logarithmic axis.");
-        }
+        let rows = self.n_rows.map_or_else(String::new, |rows| {
+            let [train, valid] = rows.map(n_is);
+            format!(" (training {train}, validation {valid})")
+        });
+        let axis = match chart.y_scale {
+            ScaleKind::Log => " Logarithmic axis.",
+            ScaleKind::Linear => "",
+        };
+        let caption =
+            format!("Mean over the rows of each split{rows}; training rows are augmented.{axis}");
         page::figure(&chart.svg(), "Loss.", &caption)
     }
 
-    fn score_figure(&self) -> String {
-        let metric = MetricName::of(&self.score_name);
+    fn score_figure(&self) -> Markup {
         let chart = LineChart {
             x_label: "epoch".into(),
             y_label: self.score_name.clone(),
@@ -88,17 +85,18 @@ impl Curves {
                 name: "validation".into(),
                 points: self.score.clone(),
             }],
-            notes: self.notes(),
+            note: self.note(),
             ..LineChart::default()
         };
         let n = self
             .n_rows
             .map_or_else(String::new, |[_, valid]| format!(", {}", n_is(valid)));
-        let caption = format!("On the validation rows{n}; {}.", metric.better.words());
+        let direction = better(&self.score_name).words();
+        let caption = format!("On the validation rows{n}; {direction}.");
         page::figure(&chart.svg(), "Score.", &caption)
     }
 
-    fn rate_figure(&self) -> String {
+    fn rate_figure(&self) -> Markup {
         let every = self.learning_rate.len().div_ceil(STEPS_DRAWN).max(1);
         let points = self.learning_rate.iter().step_by(every).copied().collect();
         let chart = LineChart {
@@ -110,21 +108,13 @@ impl Curves {
             }],
             ..LineChart::default()
         };
-        let steps = self.learning_rate.len();
-        let caption = format!(
-            "Of the head, over {} steps in {}.",
-            count(steps),
-            duration(self.seconds)
-        );
+        let (steps, time) = (count(self.learning_rate.len()), duration(self.seconds));
+        let caption = format!("Of the head, over {steps} steps in {time}.");
         page::figure(&chart.svg(), "Learning rate.", &caption)
     }
 
-    fn notes(&self) -> Vec<VerticalNote> {
-        let note = |x| VerticalNote {
-            x,
-            text: format!("kept: epoch {x}"),
-        };
-        self.best_epoch.map(note).into_iter().collect()
+    fn note(&self) -> Option<(f64, String)> {
+        self.best_epoch.map(|x| (x, format!("kept: epoch {x}")))
     }
 
     fn loss_scale(&self) -> ScaleKind {
@@ -142,31 +132,22 @@ impl Curves {
         }
     }
 
-    fn numbers(&self) -> String {
-        let rows: Vec<Vec<String>> = self
-            .train_loss
-            .iter()
-            .zip(&self.valid_loss)
-            .zip(&self.score)
-            .map(|((train, valid), score)| {
-                vec![
-                    count(train[0] as usize),
-                    number(train[1]),
-                    number(valid[1]),
-                    number(score[1]),
-                ]
-            })
-            .collect();
-        if rows.is_empty() {
-            return String::new();
-        }
+    fn numbers(&self) -> Markup {
+        let epochs = self.train_loss.iter().zip(&self.valid_loss);
+        let row = |((train, valid), score): ((&[f64; 2], &[f64; 2]), &[f64; 2])| {
+            let losses = [train[1], valid[1], score[1]].map(number);
+            std::iter::once(count(train[0] as usize))
+                .chain(losses)
+                .collect()
+        };
+        let rows: Vec<Vec<String>> = epochs.zip(&self.score).map(row).collect();
         let columns = [
             ("epoch", Align::Number),
             ("training loss", Align::Number),
             ("validation loss", Align::Number),
             (self.score_name.as_str(), Align::Number),
         ];
-        page::folded("Every epoch in numbers", &page::table(&columns, &rows))
+        html! { @if !rows.is_empty() { (page::table(&columns, &rows)) } }
     }
 }
 
@@ -187,6 +168,6 @@ mod tests {
             best_epoch: Some(2.0),
             ..of(1.0)
         };
-        assert!(kept.html().contains("kept: epoch 2"));
+        assert!(kept.html().into_string().contains("kept: epoch 2"));
     }
 }

@@ -1,16 +1,16 @@
 //! Predicted against true: the drawings that suit each task.
 
-use super::super::chart::{
-    ConfusionMatrix, Histogram, ReliabilityBin, ReliabilityDiagram, ReliabilitySeries, ScaleKind,
-    ScatterPlot,
-};
-use super::super::number::n_is;
-use super::super::overlay::{LabelBar, Outcome};
-use super::super::page;
+use maud::Markup;
+
+use crate::chart::{ConfusionMatrix, Histogram, ReliabilityDiagram, ScaleKind, ScatterPlot};
+use crate::number::n_is;
+use crate::overlay::{LabelBar, Outcome};
+use crate::page;
 use sidelight_data::config::TargetScale;
 use sidelight_data::dataset::Targets;
-use sidelight_data::task::{Prediction, Task, likeliest};
+use sidelight_data::task::{Prediction, Task, argmax};
 use sidelight_data::write::TargetCell;
+use sidelight_evidence::metric::calibration::reliability;
 
 /// Bins of a reliability diagram.
 const BINS: usize = 10;
@@ -36,7 +36,7 @@ impl Detail {
     /// # Panics
     ///
     /// Where targets or predictions are of another task.
-    pub fn of(
+    pub fn new(
         task: &Task,
         targets: &Targets,
         positions: &[usize],
@@ -51,61 +51,55 @@ impl Detail {
             })
             .collect();
         match task {
-            Task::Points { .. } => vec![Self::Errors(point_errors(&outcomes))],
+            Task::Keypoints { .. } => vec![Self::Errors(point_errors(&outcomes))],
             Task::Class { names, .. } => {
                 vec![
                     Self::Reliability(class_reliability(&outcomes)),
                     Self::Confusion(confusion(names, &outcomes)),
                 ]
             }
-            Task::Classes { .. } => vec![Self::Reliability(label_reliability(&outcomes))],
-            Task::Value { columns, scale, .. } => {
+            Task::Multilabel { .. } => vec![Self::Reliability(label_reliability(&outcomes))],
+            Task::Regression { columns, scale, .. } => {
                 let column = |at| Self::Scatter(scatter(&outcomes, at, *scale));
                 (0..columns.len()).map(column).collect()
             }
         }
     }
 
-    pub(super) fn html(&self) -> String {
-        match self {
-            Self::Confusion(matrix) => {
-                let caption = format!(
-                    "Rows of each class and what they were taken for, {}.",
-                    n_is(matrix.n())
-                );
-                page::figure(&matrix.html(), "Confusion.", &caption)
-            }
-            Self::Scatter(plot) => {
-                let caption = format!(
-                    "One point a row, {}; on the dotted line both are equal.",
-                    n_is(plot.n())
-                );
-                page::figure(&plot.svg(), "Predicted against true.", &caption)
-            }
-            Self::Errors(histogram) => {
-                let caption = format!("One count a row, {}.", n_is(histogram.n()));
-                page::figure(&histogram.svg(), "Size of the error.", &caption)
-            }
-            Self::Reliability(diagram) => {
-                let n = diagram
-                    .series
-                    .iter()
-                    .flat_map(|series| &series.bins)
-                    .map(|bin| bin.n)
-                    .sum();
-                let caption = format!(
-                    "On the dotted line probabilities mean what they say; whiskers are 95 % intervals, {}.",
-                    n_is(n)
-                );
-                page::figure(&diagram.svg(), "Calibration.", &caption)
-            }
-        }
+    pub(super) fn html(&self) -> Markup {
+        let (drawing, title, caption, n) = match self {
+            Self::Confusion(matrix) => (
+                matrix.html(),
+                "Confusion.",
+                "Rows of each class and what they were taken for",
+                matrix.n(),
+            ),
+            Self::Scatter(plot) => (
+                plot.svg(),
+                "Predicted against true.",
+                "One point per row; on the dotted line both are equal",
+                plot.n(),
+            ),
+            Self::Errors(histogram) => (
+                histogram.svg(),
+                "Size of the error.",
+                "One count per row",
+                histogram.n(),
+            ),
+            Self::Reliability(diagram) => (
+                diagram.svg(),
+                "Calibration.",
+                "On the dotted line probabilities mean what they say; whiskers are 95 % intervals",
+                diagram.n(),
+            ),
+        };
+        page::figure(&drawing, title, &format!("{caption}; {}.", n_is(n)))
     }
 }
 
 fn point_errors(outcomes: &[Outcome]) -> Histogram {
     let error = |outcome: &Outcome| match outcome {
-        Outcome::Points(_) => outcome.mean_distance(),
+        Outcome::Keypoints(_) => outcome.mean_distance(),
         _ => None,
     };
     Histogram {
@@ -122,7 +116,7 @@ fn decisions(outcomes: &[Outcome]) -> impl Iterator<Item = (usize, usize, f32)> 
             truth: Some(truth),
             ..
         } => {
-            let best = likeliest(probabilities)?;
+            let best = argmax(probabilities)?;
             Some((*truth, best, probabilities[best]))
         }
         _ => None,
@@ -130,7 +124,7 @@ fn decisions(outcomes: &[Outcome]) -> impl Iterator<Item = (usize, usize, f32)> 
 }
 
 fn confusion(names: &[String], outcomes: &[Outcome]) -> ConfusionMatrix {
-    ConfusionMatrix::of(
+    ConfusionMatrix::from_pairs(
         names,
         decisions(outcomes).map(|(truth, predicted, _)| (truth, predicted)),
     )
@@ -143,7 +137,7 @@ fn class_reliability(outcomes: &[Outcome]) -> ReliabilityDiagram {
 
 fn label_reliability(outcomes: &[Outcome]) -> ReliabilityDiagram {
     let pairs = outcomes.iter().flat_map(|outcome| match outcome {
-        Outcome::Classes(labels) => {
+        Outcome::Multilabel(labels) => {
             let known = |label: &LabelBar| Some((f64::from(label.probability?), label.truth?));
             labels.iter().filter_map(known).collect()
         }
@@ -153,18 +147,15 @@ fn label_reliability(outcomes: &[Outcome]) -> ReliabilityDiagram {
 }
 
 fn one_series(name: &str, pairs: impl Iterator<Item = (f64, bool)>) -> ReliabilityDiagram {
-    let bins = ReliabilityBin::of(pairs, BINS);
+    let (given, came_true): (Vec<f64>, Vec<bool>) = pairs.unzip();
     ReliabilityDiagram {
-        series: vec![ReliabilitySeries {
-            name: name.into(),
-            bins,
-        }],
+        series: vec![(name.into(), reliability(&given, &came_true, BINS))],
     }
 }
 
 fn scatter(outcomes: &[Outcome], column: usize, scale: TargetScale) -> ScatterPlot {
     let mark = |outcome: &Outcome| match outcome {
-        Outcome::Value(marks) => {
+        Outcome::Regression(marks) => {
             let mark = &marks[column];
             Some((mark.name.clone(), [mark.truth?, mark.prediction?]))
         }
@@ -178,7 +169,6 @@ fn scatter(outcomes: &[Outcome], column: usize, scale: TargetScale) -> ScatterPl
     ScatterPlot {
         label: names.into_iter().next().unwrap_or_default(),
         points,
-        names: Vec::new(),
         scale,
     }
 }
@@ -189,23 +179,23 @@ mod tests {
 
     #[test]
     fn rows_without_prediction_or_truth_are_not_drawn() {
-        let task = Task::Value {
+        let task = Task::Regression {
             columns: vec!["price".into()],
             scale: TargetScale::Log,
             mean: vec![0.0],
             sd: vec![1.0],
             range: vec![[1.0, 2.0]],
         };
-        let targets = Targets::Value {
+        let targets = Targets::Regression {
             names: vec!["price".into()],
             values: vec![1.0, f64::NAN, 3.0],
         };
         let value = |value| {
-            Some(Prediction::Value {
+            Some(Prediction::Regression {
                 values: vec![value],
             })
         };
-        let details = Detail::of(&task, &targets, &[0, 1, 2], &[value(1.5), value(2.0), None]);
+        let details = Detail::new(&task, &targets, &[0, 1, 2], &[value(1.5), value(2.0), None]);
         let [Detail::Scatter(plot)] = &details[..] else {
             panic!("{details:?}")
         };
@@ -232,12 +222,11 @@ mod tests {
                 probabilities: vec![p, 1.0 - p],
             })
         };
-        let details = Detail::of(&task, &targets, &[0, 1, 2], &[p(0.9), p(0.8), p(0.5)]);
+        let details = Detail::new(&task, &targets, &[0, 1, 2], &[p(0.9), p(0.8), p(0.5)]);
         let [Detail::Reliability(diagram), Detail::Confusion(matrix)] = &details[..] else {
             panic!("{details:?}")
         };
         assert_eq!(matrix.counts, [[1, 0], [1, 0]]);
-        let n: usize = diagram.series[0].bins.iter().map(|bin| bin.n).sum();
-        assert_eq!(n, 2);
+        assert_eq!(diagram.n(), 2);
     }
 }

@@ -31,7 +31,10 @@ pub(crate) fn gather(
     let mut numbers = Vec::with_capacity(own.predictions.len() * (2 + width));
     for (prediction, loss) in own.predictions.iter().zip(losses) {
         numbers.extend([f64::from(u8::from(prediction.is_some())), f64::from(loss)]);
-        let values = prediction.as_ref().map(to_numbers).unwrap_or_default();
+        let values = prediction
+            .as_ref()
+            .map(Prediction::numbers)
+            .unwrap_or_default();
         numbers.extend(values.into_iter().chain(std::iter::repeat(0.0)).take(width));
     }
     let problems: Vec<(usize, String)> = own
@@ -46,7 +49,7 @@ pub(crate) fn gather(
     let mut losses = Vec::new();
     for row in gather_numbers(ranks, &numbers).chunks_exact(2 + width) {
         all.predictions
-            .push((row[0] > 0.0).then(|| from_numbers(task, &row[2..])));
+            .push((row[0] > 0.0).then(|| Prediction::from_numbers(task.kind(), &row[2..])));
         losses.push(row[1] as f32);
     }
     all.losses = has_losses.then_some(losses);
@@ -59,41 +62,6 @@ pub(crate) fn gather(
         all.unseen.absorb(said.1);
     }
     Ok(all)
-}
-
-/// As many as the network has outputs.
-fn to_numbers(prediction: &Prediction) -> Vec<f64> {
-    let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect();
-    match prediction {
-        Prediction::Points { xy } => wide(xy.as_flattened()),
-        Prediction::Class { probabilities } | Prediction::Classes { probabilities } => {
-            wide(probabilities)
-        }
-        Prediction::Value { values } => values.clone(),
-    }
-}
-
-fn from_numbers(task: &Task, numbers: &[f64]) -> Prediction {
-    let narrow = || {
-        numbers
-            .iter()
-            .map(|&value| value as f32)
-            .collect::<Vec<_>>()
-    };
-    match task {
-        Task::Points { .. } => Prediction::Points {
-            xy: narrow().as_chunks::<2>().0.to_vec(),
-        },
-        Task::Class { .. } => Prediction::Class {
-            probabilities: narrow(),
-        },
-        Task::Classes { .. } => Prediction::Classes {
-            probabilities: narrow(),
-        },
-        Task::Value { .. } => Prediction::Value {
-            values: numbers.to_vec(),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -123,7 +91,10 @@ mod tests {
                     .filter(|row| *row == 2)
                     .map(|row| {
                         let name = "2.png".into();
-                        (row - share.start, Arc::new(Error::ImageEmpty { name }))
+                        (
+                            row - share.start,
+                            Arc::new(crate::error::DataError::ImageEmpty { name }.into()),
+                        )
                     })
                     .collect(),
                 unseen: Unseen {

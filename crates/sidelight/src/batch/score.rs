@@ -24,13 +24,19 @@ pub(crate) fn score(
         .filter_map(|&i| predictions[i].clone())
         .collect();
     let rows: Vec<usize> = kept.into_iter().map(|i| rows[i]).collect();
-    metric::score(task, targets, &rows, &predictions, sizes.as_deref())
+    metric::score(&metric::Evaluation {
+        task,
+        targets,
+        rows: &rows,
+        predictions: &predictions,
+        sizes: sizes.as_deref(),
+    })
 }
 
 /// Width and height of each row's image as stored, where errors are divided by its diagonal; read from the
 /// files' headers alone. NaN where an image cannot be read.
 pub(crate) fn image_sizes(task: &Task, dataset: &Dataset, rows: &[usize]) -> Option<Vec<[f32; 2]>> {
-    let Task::Points {
+    let Task::Keypoints {
         normalizer: Normalizer::Diagonal,
         ..
     } = task

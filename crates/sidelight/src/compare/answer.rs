@@ -6,7 +6,7 @@ use super::arm::{Arm, Model};
 use super::design::{Design, Job};
 use super::job::{Finished, SHARES};
 use crate::error::Result;
-use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, weigh};
+use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, evaluate};
 use crate::metric::{better, selection_metric};
 use crate::statistics::bootstrap::Bootstrap;
 use crate::task::Prediction;
@@ -58,7 +58,7 @@ impl Answer {
         for fact in &mut facts.columns {
             fact.share_of_gain = share_of_gain(design, finished, &fact.column);
         }
-        let mut evidence = weigh(&Study {
+        let mut evidence = evaluate(&Study {
             task: &design.task,
             targets: design
                 .dataset
@@ -215,7 +215,7 @@ impl<'a> Pooled<'a> {
 
     fn weight_range(&self) -> Option<[f64; 3]> {
         let all: Vec<f64> = self.weights.iter().flatten().copied().collect();
-        let mean = crate::metric::value::mean(&all)?;
+        let mean = crate::statistics::mean(&all)?;
         let (low, high) = all.iter().fold((1.0, 0.0), |(low, high): (f64, f64), w| {
             (low.min(*w), high.max(*w))
         });
@@ -243,7 +243,7 @@ impl<'a> Pooled<'a> {
                     .into_iter()
                     .map(of_seed)
                     .collect();
-                if let Some(value) = values.and_then(|values| crate::metric::value::mean(&values)) {
+                if let Some(value) = values.and_then(|values| crate::statistics::mean(&values)) {
                     points.push(MissingnessPoint {
                         arm: arm.name().to_owned(),
                         share,
@@ -266,32 +266,9 @@ fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
 
 /// `(1 - weight) a + weight b`: of probabilities, of values in their own unit, of points in pixels.
 fn blend(a: &Prediction, b: &Prediction, weight: f64) -> Prediction {
-    let single =
-        |a: &f32, b: &f32| (f64::from(*a) + weight * (f64::from(*b) - f64::from(*a))) as f32;
-    let singles = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| single(a, b)).collect();
-    match (a, b) {
-        (Prediction::Class { probabilities: a }, Prediction::Class { probabilities: b }) => {
-            Prediction::Class {
-                probabilities: singles(a, b),
-            }
-        }
-        (Prediction::Classes { probabilities: a }, Prediction::Classes { probabilities: b }) => {
-            Prediction::Classes {
-                probabilities: singles(a, b),
-            }
-        }
-        (Prediction::Value { values: a }, Prediction::Value { values: b }) => Prediction::Value {
-            values: a.iter().zip(b).map(|(a, b)| a + weight * (b - a)).collect(),
-        },
-        (Prediction::Points { xy: a }, Prediction::Points { xy: b }) => Prediction::Points {
-            xy: a
-                .iter()
-                .zip(b)
-                .map(|(a, b)| [single(&a[0], &b[0]), single(&a[1], &b[1])])
-                .collect(),
-        },
-        _ => unreachable!("models of one comparison have one task"),
-    }
+    let numbers = a.numbers().into_iter().zip(b.numbers());
+    let blended: Vec<f64> = numbers.map(|(a, b)| a + weight * (b - a)).collect();
+    Prediction::from_numbers(a.kind(), &blended)
 }
 
 /// Share of the first fusion's gain over the image alone that is lost when a column is permuted among held-out rows:
@@ -323,12 +300,12 @@ fn share_of_gain(design: &Design, finished: &BTreeMap<Job, Finished>, column: &s
         losses.push(sign * (with - without));
     }
     let n = gains.len() as f64;
-    let gain = crate::metric::value::mean(&gains)?;
+    let gain = crate::statistics::mean(&gains)?;
     let variance = gains.iter().map(|x| (x - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     if gain <= 0.0 || gain < 2.0 * (variance / n).sqrt() {
         return None;
     }
-    Some((crate::metric::value::mean(&losses)? / gain).clamp(0.0, 1.0))
+    Some((crate::statistics::mean(&losses)? / gain).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -344,10 +321,10 @@ mod tests {
             blend(&class([1.0, 0.0]), &class([0.5, 0.5]), 0.5),
             class([0.75, 0.25])
         );
-        let value = |x: f64| Prediction::Value { values: vec![x] };
+        let value = |x: f64| Prediction::Regression { values: vec![x] };
         assert_eq!(blend(&value(10.0), &value(20.0), 0.0), value(10.0));
         assert_eq!(blend(&value(10.0), &value(20.0), 1.0), value(20.0));
-        let points = |x: f32| Prediction::Points { xy: vec![[x, -x]] };
+        let points = |x: f32| Prediction::Keypoints { xy: vec![[x, -x]] };
         assert_eq!(blend(&points(4.0), &points(8.0), 0.25), points(5.0));
     }
 }

@@ -11,9 +11,8 @@ use crate::batch::all_image_sizes;
 use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource, Opened};
 use crate::digest::hexadecimal;
-use crate::error::{Error, Result};
-use crate::metric::main_metric;
-use crate::metric::weighted::WeightedMetric;
+use crate::error::{EvidenceError, Result, setting};
+use crate::metric::{Evaluation, WeightedMetric, main_metric};
 use crate::split::{carve, folds};
 use crate::table::Table;
 use crate::task::Task;
@@ -85,7 +84,7 @@ impl Design {
         if config.data.unreadable == Unreadable::Skip {
             // Arms and folds must be of the same rows.
             let expected = "`refuse` in a comparison, whose arms see the same rows";
-            return Err(setting("data.unreadable", expected, "skip"));
+            return Err(setting("data.unreadable", expected, "skip").into());
         }
         let Opened {
             table,
@@ -95,14 +94,10 @@ impl Design {
         } = Dataset::open(config)?;
         let mut remarks = dataset.remarks.clone();
         if dataset.metadata.columns.is_empty() {
-            return Err(setting(
-                "metadata",
-                "at least one column to compare with",
-                "none",
-            ));
+            return Err(setting("metadata", "at least one column to compare with", "none").into());
         }
         if options.seeds == 0 {
-            return Err(setting("seeds", "at least 1", "0"));
+            return Err(setting("seeds", "at least 1", "0").into());
         }
         if arms.contains(&Arm::GapsOnly)
             && dataset
@@ -127,7 +122,7 @@ impl Design {
             .metric
             .clone()
             .unwrap_or_else(|| main_metric(&task).0.to_owned());
-        let sizes = matches!(task, Task::Points { .. }).then(|| all_image_sizes(&dataset));
+        let sizes = matches!(task, Task::Keypoints { .. }).then(|| all_image_sizes(&dataset));
         let dealt = (0..options.seeds)
             .map(|seed| {
                 folds(
@@ -136,7 +131,7 @@ impl Design {
                     config.data.split.seed + seed as u64,
                 )
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let rows_of = |(seed, of_row): (usize, &Vec<u32>)| {
             (0..options.folds as u32)
                 .map(|fold| FoldRows::new(&dataset, of_row, fold, seed, &config.data.split))
@@ -244,9 +239,8 @@ impl Design {
         }
         hash.update(VERSION);
         hash.update(
-            toml::to_string(&config).map_err(|error| {
-                setting("config", "values that TOML can hold", &error.to_string())
-            })?,
+            toml::to_string(&config)
+                .map_err(|error| setting("config", "values that TOML can hold", error))?,
         );
         hash.update(job.model.to_string());
         hash.update(&self.fingerprint);
@@ -276,19 +270,19 @@ impl Design {
             .targets
             .as_ref()
             .expect("the task was fitted on them");
-        WeightedMetric::new(
-            &self.metric,
-            &self.task,
+        let evaluation = Evaluation {
+            task: &self.task,
             targets,
-            &rows,
-            &predictions,
-            self.sizes.as_deref(),
-        )
-        .map(|_| ())
-        .ok_or_else(|| Error::Uncomparable {
-            metric: self.metric.clone(),
-            arm: "image".into(),
-        })
+            rows: &rows,
+            predictions: &predictions,
+            sizes: self.sizes.as_deref(),
+        };
+        Ok(WeightedMetric::new(&self.metric, &evaluation)
+            .map(|_| ())
+            .ok_or_else(|| EvidenceError::Uncomparable {
+                metric: self.metric.clone(),
+                arm: "image".into(),
+            })?)
     }
 
     /// Classes that some fold is tested on and not trained with.
@@ -329,14 +323,6 @@ impl FoldRows {
         };
         let (train, valid) = carve(dataset, &others, &inner)?;
         Ok(Self { train, valid, test })
-    }
-}
-
-fn setting(field: &str, expected: &str, found: &str) -> Error {
-    Error::Setting {
-        field: field.into(),
-        expected: expected.into(),
-        found: found.into(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::image::cache::PixelCache;
 use crate::network::{Freeze, Network};
 use crate::ranks::{Ranks, gather_numbers};
-use crate::split::Split;
+use crate::split::SplitRows;
 use crate::train::feature_store::{Prefix, StoredRows};
 use crate::train::{FeatureCache, Session};
 
@@ -229,10 +229,10 @@ fn seed(config: &Config) -> u64 {
 /// A job's session, before anything is shared or trained.
 pub(super) fn session(design: &Design, job: &Job) -> Result<Session> {
     let rows = design.rows_of(job);
-    let split = Split {
+    let split = SplitRows {
         train: rows.train.clone(),
         valid: rows.valid.clone(),
-        ..Split::default()
+        ..SplitRows::default()
     };
     let device = Device::flex().autodiff();
     Ok(Session::from_rows(

@@ -29,7 +29,6 @@ const BATCH: usize = 64;
 /// What a job found; a file under `jobs/`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Finished {
-    /// 1.
     pub(super) schema: u32,
     /// What it depends on: see [`Design::digest`].
     pub(super) digest: String,

@@ -1,13 +1,13 @@
 //! The explanation as a page of its own.
 
-use super::{Curve, Importance, Looked, MeanShare, Share};
+use maud::{Markup, html};
+
+use super::{Curve, CurvePoint, Importance, Looked, MeanShare, Share};
 use crate::loader::Preprocess;
-use crate::report::chart::{Bar, BarChart, LineChart, Series, VerticalNote};
-use crate::report::escape;
+use crate::report::chart::{Bar, BarChart, LineChart, Series};
 use crate::report::number::{count, n_is, number, percent, signed};
-use crate::report::overlay::{Card, Outcome};
+use crate::report::overlay::{Card, Outcome, Thumbnail};
 use crate::report::page::{self, Page};
-use crate::report::{Thumbnail, overlay};
 
 /// Bars in the chart of importance.
 const BARS: usize = 24;
@@ -68,7 +68,7 @@ impl ExplainedRow {
             image: quantity.to_owned(),
             picture: Some(heated(looked, preprocess)),
             outcome: match outcome {
-                Outcome::Points(_) => outcome.clone().moved(&looked.to_input),
+                Outcome::Keypoints(_) => outcome.clone().moved(&looked.to_input),
                 _ => Outcome::Nothing,
             },
             score: String::new(),
@@ -89,68 +89,65 @@ fn heated(looked: &Looked, preprocess: Preprocess) -> Thumbnail {
             rgb.push((255.0 * (grey + share * (hot - grey))).round() as u8);
         }
     }
-    Thumbnail::of(size, size, &rgb)
+    Thumbnail::new(size, size, &rgb)
 }
 
 impl ExplainPage {
     /// The page.
     pub fn html(&self) -> String {
-        let rows: String = self.rows.iter().map(row_html).collect();
         Page::new("explanation", &self.title, &self.lead)
             .section("What was explained", page::facts(&self.facts))
             .section("What each column is worth", self.importance_html())
             .section("Image and metadata", self.mean_html())
-            .section("Rows", rows)
+            .section("Rows", page::all(self.rows.iter().map(row_html)))
             .section("How to read this", reading())
             .section("What was noticed", page::remarks(&self.remarks))
             .html()
     }
 
-    fn importance_html(&self) -> String {
-        let Some(first) = self.importance.first() else {
-            return String::new();
-        };
-        let figure = |nth: usize| {
-            let change = first.changes.get(nth)?;
-            let bar = |importance: &Importance| {
-                let change = importance.changes.get(nth)?;
-                let ends = [change.mean - change.sd, change.mean + change.sd];
-                Some(Bar {
-                    name: importance.column.clone(),
-                    value: change.mean,
-                    interval: Some(ends),
-                    note: format!("± {}", number(change.sd)),
-                })
-            };
-            let bars = BarChart {
-                label: format!(
-                    "how much worse {} is with the column shuffled",
-                    change.metric
-                ),
-                bars: self.importance.iter().take(BARS).filter_map(bar).collect(),
-            };
-            let rest = match self.importance.len().saturating_sub(BARS) {
-                0 => String::new(),
-                n => format!(" {n} columns of less are left out."),
-            };
-            let caption = format!(
-                "With all columns it is {}, {}.{rest}",
-                number(change.intact),
-                n_is(self.n)
-            );
-            Some(page::figure(&bars.svg(), change.metric, &caption))
-        };
-        let figures: Vec<String> = (0..first.changes.len()).filter_map(figure).collect();
-        page::figures(&figures)
+    /// A chart for each metric.
+    fn importance_html(&self) -> Markup {
+        let n_metrics = self
+            .importance
+            .first()
+            .map_or(0, |first| first.changes.len());
+        page::figures((0..n_metrics).filter_map(|nth| self.importance_figure(nth)))
     }
 
-    fn mean_html(&self) -> String {
-        let Some(mean) = self.mean else {
-            return String::new();
+    fn importance_figure(&self, nth: usize) -> Option<Markup> {
+        let change = self.importance.first()?.changes.get(nth)?;
+        let bar = |importance: &Importance| {
+            let change = importance.changes.get(nth)?;
+            Some(Bar {
+                name: importance.column.clone(),
+                value: change.mean,
+                interval: Some([change.mean - change.sd, change.mean + change.sd]),
+                note: format!("± {}", number(change.sd)),
+            })
         };
-        let share = mean.of_metadata().map_or(String::new(), |share| {
+        let bars = BarChart {
+            label: format!(
+                "how much worse {} is with the column shuffled",
+                change.metric
+            ),
+            bars: self.importance.iter().take(BARS).filter_map(bar).collect(),
+        };
+        let rest = match self.importance.len().saturating_sub(BARS) {
+            0 => String::new(),
+            n => format!(" {n} columns that matter less are left out."),
+        };
+        let (intact, n) = (number(change.intact), n_is(self.n));
+        let caption = format!("With all columns it is {intact}, {n}.{rest}");
+        Some(page::figure(&bars.svg(), change.metric, &caption))
+    }
+
+    fn mean_html(&self) -> Markup {
+        let Some(mean) = self.mean else {
+            return Markup::default();
+        };
+        let share = mean.of_metadata().map_or_else(String::new, |share| {
             format!(
-                "Of what moves predictions away from the baseline {} is metadata, over {} rows.",
+                "Metadata makes up {} of what moves predictions away from the baseline, over {} rows.",
                 percent((share * 1000.0).round() / 1000.0),
                 count(mean.rows)
             )
@@ -164,15 +161,12 @@ impl ExplainPage {
             label: "mean size of the share".into(),
             bars: vec![bar("image", mean.image), bar("metadata", mean.metadata)],
         };
-        page::figures(&[page::figure(
-            &bars.svg(),
-            "Both parts of predictions.",
-            &share,
-        )])
+        let title = "Both parts of predictions.";
+        page::figures([page::figure(&bars.svg(), title, &share)])
     }
 }
 
-fn row_html(row: &ExplainedRow) -> String {
+fn row_html(row: &ExplainedRow) -> Markup {
     let share = &row.share;
     let facts = [
         ("baseline", number(share.baseline)),
@@ -181,95 +175,77 @@ fn row_html(row: &ExplainedRow) -> String {
         ("prediction", number(share.prediction)),
     ]
     .map(|(name, value)| (name.to_owned(), value));
-    let cards: Vec<Card> = std::iter::once(&row.card)
-        .chain(&row.heat)
-        .cloned()
-        .collect();
-    let curves: Vec<String> = row
-        .curves
-        .iter()
-        .take(CURVES)
-        .map(|curve| curve_html(curve, &row.quantity))
-        .collect();
-    format!(
-        "<article class=\"explained\"><h3>{}: {}</h3>{}{}{}</article>",
-        escape(&row.card.title),
-        escape(&row.quantity),
-        page::facts(&facts),
-        overlay::cards(&cards),
-        page::figures(&curves)
-    )
+    let curves = row.curves.iter().take(CURVES);
+    let curves = curves.map(|curve| curve_html(curve, &row.quantity));
+    html! {
+        article.explained {
+            h3 { (row.card.title) ": " (row.quantity) }
+            (page::facts(&facts))
+            div.cards {
+                (row.card.html())
+                @if let Some(heat) = &row.heat { (heat.html()) }
+            }
+            (page::figures(curves))
+        }
+    }
 }
 
-fn curve_html(curve: &Curve, quantity: &str) -> String {
+fn curve_html(curve: &Curve, quantity: &str) -> Markup {
     let own = curve.own.value.as_deref().unwrap_or("missing");
     let missing = curve.points.iter().find(|point| point.value.is_none());
-    let caption = format!(
-        "here {own}{}",
-        missing.map_or(String::new(), |point| format!(
-            "; were it missing: {}",
-            number(point.y)
-        ))
-    );
-    let known = || curve.points.iter().filter(|point| point.value.is_some());
-    let drawing = if curve.ordered && known().count() > 2 {
-        let points = known().filter_map(|point| Some([point.x?, point.y]));
+    let missing = missing.map_or_else(String::new, |point| {
+        format!("; were it missing: {}", number(point.y))
+    });
+    let known = curve.points.iter().filter(|point| point.value.is_some());
+    let drawing = if curve.ordered && known.clone().count() > 2 {
         LineChart {
             x_label: curve.column.clone(),
             y_label: quantity.to_owned(),
             series: vec![Series {
                 name: curve.column.clone(),
-                points: points.collect(),
+                points: known
+                    .filter_map(|point| Some([point.x?, point.y]))
+                    .collect(),
             }],
-            notes: curve
-                .own
-                .x
-                .map(|x| VerticalNote {
-                    x,
-                    text: "this row".into(),
-                })
-                .into_iter()
-                .collect(),
+            note: curve.own.x.map(|x| (x, "this row".into())),
             ..LineChart::default()
         }
         .svg()
     } else {
-        let bar = |point: &super::CurvePoint| Bar {
+        let is_own = |point: &CurvePoint| point.value == curve.own.value;
+        let bar = |point: &CurvePoint| Bar {
             name: point.value.clone().unwrap_or_else(|| "(missing)".into()),
             value: point.y,
             interval: None,
-            note: match point.value == curve.own.value {
-                true => "this row".into(),
-                false => String::new(),
+            note: if is_own(point) {
+                "this row".into()
+            } else {
+                String::new()
             },
         };
         // A rare category of its own is not among those tried.
-        let is_tried = |point: &super::CurvePoint| point.value == curve.own.value;
-        let own = (!curve.points.iter().any(is_tried)).then_some(&curve.own);
+        let own = (!curve.points.iter().any(is_own)).then_some(&curve.own);
         BarChart {
             label: quantity.to_owned(),
             bars: curve.points.iter().chain(own).map(bar).collect(),
         }
         .svg()
     };
-    page::figure(&drawing, &curve.column, &caption)
+    page::figure(&drawing, &curve.column, &format!("here {own}{missing}"))
 }
 
-fn reading() -> String {
-    page::remarks(
-        &[
-            "What a column is worth: how much the metric loses on held-out rows when the column's cells are shuffled \
-             among them (Breiman 2001; Fisher, Rudin and Dominici 2019); whiskers are one standard deviation over \
-             shuffles. What two columns both say is worth nothing in either.",
-            "Image and metadata: Shapley values of two players (Shapley 1953; Lundberg and Lee 2017). The baseline is \
-             an image of the mean colour with all metadata missing; baseline + image + metadata = prediction. Of \
-             points it is how far they are from the baseline's, in pixels.",
-            "What raises it: Grad-CAM (Selvaraju et al. 2017) at the backbone's last map, through the fusion. Yellow \
-             raises the logit of the class or label, the value, or the displacement of the points. It is coarse, and \
-             what lowers the number is not shown.",
-            "Curves: the same image and row with one column varied over training's values. They show what the model \
-             does, not what would happen.",
-        ]
-        .map(str::to_owned),
-    )
+fn reading() -> Markup {
+    page::remarks(&[
+        "What a column is worth: how much the metric loses on held-out rows when the column's cells are shuffled \
+         among them (Breiman 2001; Fisher, Rudin and Dominici 2019); whiskers are one standard deviation over \
+         shuffles. What two columns both say is worth nothing in either.",
+        "Image and metadata: Shapley values of two players (Shapley 1953; Lundberg and Lee 2017). The baseline is \
+         an image of the mean colour with all metadata missing; baseline + image + metadata = prediction. Of \
+         points it is how far they are from the baseline's, in pixels.",
+        "What raises it: Grad-CAM (Selvaraju et al. 2017) at the backbone's last map, through the fusion. Yellow \
+         raises the logit of the class or label, the value, or the displacement of the points. It is coarse, and \
+         what lowers the number is not shown.",
+        "Curves: the same image and row with one column varied over training's values. They show what the model \
+         does, not what would happen.",
+    ])
 }

@@ -25,9 +25,9 @@ pub enum Picture {
 /// Rows of a data set, ready to be predicted many times with other metadata.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    /// The model.
+    /// The trained model that is explained.
     pub model: &'a Model,
-    /// The rows.
+    /// The rows that it is explained on.
     pub dataset: &'a Dataset,
     /// Their metadata as the network gets it.
     pub metadata: EncodedMetadata,
@@ -44,7 +44,7 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on.
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind): the table is not like the one trained on.
     pub fn new(
         model: &'a Model,
         dataset: &'a Dataset,
@@ -80,7 +80,7 @@ impl<'a> Prepared<'a> {
             on_progress(n_done, dataset.len());
         }
         let problems = loader.into_failures().into_iter();
-        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error)));
+        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error.into())));
         let (size, channels) = (network.input.size, network.input.channels);
         let blank = model
             .reads_image()

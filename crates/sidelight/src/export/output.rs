@@ -34,7 +34,7 @@ pub(super) fn write(
     let row = [Axis::Any("n"), Axis::Of(n)];
     graph.at("decode");
     match task {
-        Task::Points { .. } => {
+        Task::Keypoints { .. } => {
             let sides = sides.expect("the sides are declared where points are asked for");
             let points = to_pixels(graph, output, sides, preprocess, n / 2);
             let shape = [Axis::Any("n"), Axis::Of(n / 2), Axis::Of(2)];
@@ -60,7 +60,7 @@ pub(super) fn write(
             let doc = "of each class, in the order of `names`; they sum to 1";
             graph.output(PROBABILITIES, &probabilities, Type::Float, &row, doc);
         }
-        Task::Classes { names, .. } => {
+        Task::Multilabel { names, .. } => {
             let probabilities = graph.unary("Sigmoid", output);
             let threshold = graph.float(THRESHOLD);
             let is_there = graph.binary("GreaterOrEqual", &probabilities, &threshold);
@@ -72,7 +72,7 @@ pub(super) fn write(
             let doc = "of each label, in the order of `names`";
             graph.output(PROBABILITIES, &probabilities, Type::Float, &row, doc);
         }
-        Task::Value {
+        Task::Regression {
             scale, mean, sd, ..
         } => {
             let z = graph.cast(output, Type::Double);

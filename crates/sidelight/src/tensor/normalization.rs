@@ -14,7 +14,7 @@ use crate::ranks::Ranks;
 pub struct Normalized<const D: usize> {
     /// As the input.
     pub output: Tensor<D>,
-    /// `[channels]`, detached.
+    /// Mean of each channel, `[channels]`, detached.
     pub mean: Tensor<1>,
     /// `[channels]`, divided by n − 1 (as torch keeps it in `running_var`), detached.
     pub variance: Tensor<1>,
@@ -25,7 +25,7 @@ pub struct Normalized<const D: usize> {
 /// The rows of all ranks are one batch: each holds its own, and is normalised by the statistics of all.
 #[derive(Debug, Clone)]
 pub struct SyncStatistics {
-    /// The others.
+    /// All ranks whose rows are normalised together.
     pub ranks: Arc<dyn Ranks>,
     /// Whether the rows here count: where a rank has none, one is there to fill its place.
     pub counts: bool,

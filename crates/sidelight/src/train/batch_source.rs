@@ -244,7 +244,7 @@ impl BatchSource {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`](crate::Error::Write).
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub(crate) fn write_unreadable(&self) -> Result<()> {
         let Some(list) = &self.unreadable else {
             return Ok(());
@@ -276,7 +276,7 @@ impl Iterator for Reader<'_> {
         for failure in self.loader.take_failures() {
             let list = self.batches.unreadable.as_ref()?;
             let number = dataset.rows[failure.row] + 1;
-            let mut record = BadRowRecord::new(number, &failure.error);
+            let mut record = BadRowRecord::of_data(number, &failure.error);
             if let ImageSource::Member(member) = &dataset.images[failure.row] {
                 record.at = member.place(number);
             }
@@ -284,7 +284,7 @@ impl Iterator for Reader<'_> {
                 return Some(Err(error));
             }
         }
-        Some(batch)
+        Some(batch.map_err(Into::into))
     }
 }
 

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use sidelight_kernels::SimdPath;
 
 use crate::digest::hexadecimal;
-use crate::error::Result;
+use crate::error::{Result, cannot_write};
 use crate::loader::Preprocess;
 use crate::network::Network;
 use crate::run::write_whole;
@@ -27,7 +27,6 @@ const ENDING: &str = "features";
 /// A map of a million numbers is none that anyone keeps per image.
 const MOST_NUMBERS: usize = 1 << 22;
 
-/// A hash.
 pub(super) type Hash = [u8; 32];
 
 /// A folder of features, of bounded size: where it grows beyond it, the files that were not used for longest go.
@@ -116,10 +115,7 @@ impl FeatureCache {
         if !records.is_changed || records.n_bytes() > self.max_bytes {
             return Ok(());
         }
-        fs::create_dir_all(&self.dir).map_err(|source| crate::Error::Write {
-            path: self.dir.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&self.dir).map_err(cannot_write(&self.dir))?;
         write_whole(&records.path, |file| records.write(file))?;
         self.evict(&records.path);
         Ok(())

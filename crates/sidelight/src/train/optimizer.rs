@@ -210,7 +210,7 @@ enum Buffers {
 /// A parameter's memory as numbers, for checkpoints.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredMemory {
-    /// The parameter.
+    /// Path of the parameter.
     pub path: String,
     /// Steps taken so far.
     pub steps: u32,

@@ -9,10 +9,7 @@ use crate::error::Result;
 use crate::image::decode;
 use crate::metric::Metrics;
 use crate::model::reads_image;
-use crate::report::{
-    Card, Detail, MetricName, MetricRow, Outcome, PartTable, RunPage, best_and_worst, number,
-    overlay, page,
-};
+use crate::report::{Card, Detail, Outcome, RunPage, best_and_worst, number, overlay, page};
 use crate::run::{
     Event, Extra, MetricsFile, PredictionsWriter, RowCounts, RunFolder, TargetCell,
     prediction_rows, read_log,
@@ -31,7 +28,7 @@ const CARD_SIDE: usize = 320;
 ///
 /// # Errors
 ///
-/// [`Error::Write`](crate::Error::Write).
+/// [`DataError::Write`](crate::error::DataError::Write).
 pub(super) fn finish(
     session: Session,
     predicted: &Predictions,
@@ -84,7 +81,7 @@ fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFol
     )
     .collect();
     writer.write(&rows)?;
-    writer.finish()
+    Ok(writer.finish()?)
 }
 
 fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
@@ -129,14 +126,7 @@ fn page_of(
     } = &session.setup;
     let dataset = &batches.source.dataset;
     let targets = dataset.targets.as_ref().expect("a session has targets");
-    let baseline = baseline_scores(&session.setup, targets);
     let log = read_log(&folder.dir().join("log.jsonl"))?.lines;
-    let row = |(name, value): &(String, f64)| MetricRow {
-        name: name.clone(),
-        value: *value,
-        n: metrics.n,
-        baseline: baseline.get(name),
-    };
     let (best, worst) = best_and_worst(predicted.losses.as_deref().unwrap_or_default(), CARDS);
     let card = |at: &usize| {
         card(
@@ -149,48 +139,20 @@ fn page_of(
         Event::Remark { text } => Some(text.clone()),
         _ => None,
     });
-    let part = match &**task {
-        Task::Points { .. } => "point",
-        Task::Class { .. } => "class",
-        Task::Classes { .. } => "label",
-        Task::Value { .. } => "column",
-    };
     Ok(RunPage {
         title: folder.dir().display().to_string(),
-        lead: lead(metrics, &baseline),
         facts: facts(session),
-        metrics: metrics.values.iter().map(row).collect(),
+        metrics: metrics.clone(),
+        baseline: baseline_scores(&session.setup, targets),
+        part: task.part().to_owned(),
         curves: crate::run::curves(&log),
-        parts: (!metrics.per_part.is_empty()).then(|| PartTable::of(part, &metrics.per_part)),
-        details: Detail::of(task, targets, &batches.valid, &predicted.predictions),
+        details: Detail::new(task, targets, &batches.valid, &predicted.predictions),
         best: best.iter().map(card).collect(),
         worst: worst.iter().map(card).collect(),
         remarks: remarks.collect(),
         config: config.to_toml()?,
         machine: page::machine(),
     })
-}
-
-/// The main score in one sentence, beside that of a prediction that looks at nothing.
-fn lead(metrics: &Metrics, baseline: &Metrics) -> String {
-    let Some((name, value)) = metrics.values.first() else {
-        return format!("{} validation rows", metrics.n);
-    };
-    let without = match baseline.get(name) {
-        Some(baseline) => format!(" (baseline without input: {})", number::number(baseline)),
-        None => String::new(),
-    };
-    let meaning = MetricName::of(name).meaning;
-    let meaning = if meaning.is_empty() {
-        name.clone()
-    } else {
-        format!("{name}, {meaning}")
-    };
-    format!(
-        "{meaning}: {}{without}, over {} validation rows.",
-        number::number(*value),
-        number::count(metrics.n)
-    )
 }
 
 fn facts(session: &Session) -> Vec<(String, String)> {
@@ -261,45 +223,29 @@ fn baseline_scores(setup: &Setup, targets: &Targets) -> Metrics {
         sizes,
         ..
     } = setup;
-    let share = |n: usize, of: usize| if of == 0 { 0.5 } else { n as f32 / of as f32 };
-    let prediction = match &**task {
+    let share = |n: usize, of: usize| if of == 0 { 0.5 } else { n as f64 / of as f64 };
+    let numbers: Vec<f64> = match &**task {
         Task::Class { counts, .. } => {
             let all = counts.iter().sum();
-            Prediction::Class {
-                probabilities: counts.iter().map(|&n| share(n, all)).collect(),
-            }
+            counts.iter().map(|&n| share(n, all)).collect()
         }
-        Task::Classes { counts, known, .. } => Prediction::Classes {
-            probabilities: counts
-                .iter()
-                .zip(known)
-                .map(|(&n, &known)| share(n, known))
-                .collect(),
-        },
-        Task::Value { columns, .. } => task.decode(&vec![0.0; columns.len()]),
-        Task::Points { columns, .. } => {
-            let mut sums = vec![[0.0f64; 3]; columns.len() / 2];
+        Task::Multilabel { counts, known, .. } => {
+            let counts = counts.iter().zip(known);
+            counts.map(|(&n, &known)| share(n, known)).collect()
+        }
+        Task::Regression { columns, .. } => task.decode(&vec![0.0; columns.len()]).numbers(),
+        Task::Keypoints { columns, .. } => {
+            let mut sums = vec![[0.0f64; 2]; columns.len()];
             for &row in &batches.train {
                 let (xy, mask) = task.encode(targets, row);
-                for (sum, (xy, mask)) in sums
-                    .iter_mut()
-                    .zip(xy.chunks_exact(2).zip(mask.chunks_exact(2)))
-                {
-                    if mask[0] > 0.0 {
-                        *sum = [
-                            sum[0] + f64::from(xy[0]),
-                            sum[1] + f64::from(xy[1]),
-                            sum[2] + 1.0,
-                        ];
-                    }
+                for (sum, (at, mask)) in sums.iter_mut().zip(xy.iter().zip(mask)) {
+                    *sum = [sum[0] + f64::from(at * mask), sum[1] + f64::from(mask)];
                 }
             }
-            let mean = |[x, y, n]: [f64; 3]| [x, y].map(|sum| (sum / n.max(1.0)) as f32);
-            Prediction::Points {
-                xy: sums.into_iter().map(mean).collect(),
-            }
+            sums.iter().map(|[sum, n]| sum / n.max(1.0)).collect()
         }
     };
+    let prediction = Prediction::from_numbers(task.kind(), &numbers);
     score(
         task,
         targets,

@@ -40,7 +40,7 @@ pub enum Schedule {
     ///
     /// Smith & Topin 2018, "Super-Convergence", arXiv:1708.07120; the shape and numbers are fastai's `fit_one_cycle`.
     OneCycle {
-        /// Highest rate.
+        /// Highest learning rate of the schedule.
         peak: f64,
         /// Share of the steps that it rises, in (0, 1).
         rise: f64,
@@ -53,14 +53,14 @@ pub enum Schedule {
     ///
     /// Loshchilov & Hutter 2017, "SGDR", arXiv:1608.03983, eq. 5; the warm-up as in Goyal et al. 2017, arXiv:1706.02677.
     WarmupCosine {
-        /// Highest rate.
+        /// Highest learning rate of the schedule.
         peak: f64,
         /// Share of the steps that it rises, in [0, 1).
         warmup: f64,
     },
     /// The same rate throughout; momentum stays at 0.9.
     Constant {
-        /// The rate.
+        /// The learning rate throughout.
         rate: f64,
     },
 }
@@ -124,11 +124,11 @@ fn cosine(start: f64, end: f64, part: f64) -> f64 {
 /// Some epochs under one schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
-    /// How many.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Whether the pretrained part stands still.
+    /// Whether the backbone is frozen or trains.
     pub backbone: Backbone,
-    /// Its rates.
+    /// How the learning rate runs over its steps.
     pub schedule: Schedule,
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use crate::augment::{Augment, Hide};
+use crate::augment::{Augment, MetadataDropout};
 use crate::batch::image_sizes;
 use crate::config::{Arm, Config, Sampling, Unreadable as OnUnreadable};
 use crate::dataset::{Dataset, ImageSource, Opened, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{DataError, Error, Result};
 use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
@@ -19,7 +19,7 @@ use crate::model::Model;
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, Edits, ModelSpec, Network};
 use crate::run::BadRowRecord;
-use crate::split::{Split, split};
+use crate::split::{SplitRows, split};
 use crate::task::Task;
 use crate::tensor::Precision;
 
@@ -64,7 +64,7 @@ impl Session {
     pub fn from_rows(
         config: &Config,
         dataset: Dataset,
-        rows: Split,
+        rows: SplitRows,
         device: &Device,
     ) -> Result<(Self, Vec<String>)> {
         if rows.train.len() < 2 {
@@ -213,7 +213,7 @@ fn build(config: &Config, dataset: &Dataset, rows: &[usize], device: &Device) ->
         d_dense: encoder.d_dense(),
         embeddings: encoder.embeddings(),
         size: config.train.size,
-        spatial: matches!(task, Task::Points { .. }),
+        spatial: matches!(task, Task::Keypoints { .. }),
     };
     let mut network = Network::build(&config.model, &spec, config.train.seed, device)?;
     network.precision = Precision::of(&config.train);
@@ -233,7 +233,7 @@ fn augmented(source: Source, config: &Config, n_images: usize) -> Result<Source>
         && is_worth_keeping(n_images, source.preprocess.size, cache_bytes);
     Ok(Source {
         augment: Some(Augment::new(&config.augment, config.target.kind)?),
-        hide: Hide::new(&config.augment, config.target.kind)?
+        hide: MetadataDropout::new(&config.augment, config.target.kind)?
             .filter(|_| config.model.arm == Arm::Both),
         cache: keeps_images.then(|| Arc::new(PixelCache::new(cache_bytes))),
         seed: config.train.seed,
@@ -244,17 +244,17 @@ fn augmented(source: Source, config: &Config, n_images: usize) -> Result<Source>
 /// The rows of one process, how they become batches, and what becomes of those that cannot be read.
 fn batch_source(
     source: Source,
-    rows: Split,
+    rows: SplitRows,
     config: &Config,
     device: &Device,
 ) -> Result<BatchSource> {
     let n_rows = source.dataset.rows.last().map_or(0, |last| last + 1);
     let unreadable = (config.data.unreadable == OnUnreadable::Skip)
         .then(|| Unreadable::new(source.dataset.path.clone(), n_rows));
-    let shards = Shards::of(&source.dataset);
+    let shards = Shards::from_dataset(&source.dataset);
     let window = shards.as_ref().map_or(0, |_| config.data.shuffle_shards());
     check_room(shards.as_ref(), window)?;
-    let Split { train, valid, .. } = rows;
+    let SplitRows { train, valid, .. } = rows;
     let mut batches = BatchSource::new(source, train, valid, &config.train, device.clone());
     batches.shards = shards;
     batches.window = window;
@@ -276,11 +276,11 @@ fn memory(config: &Config) -> usize {
 fn first_outputs(batches: &BatchSource, weights: Weights) -> Result<Vec<f32>> {
     let task = &*batches.source.task;
     Ok(match task {
-        Task::Points { .. } => batches.mean_target()?,
+        Task::Keypoints { .. } => batches.mean_target()?,
         Task::Class { counts, .. } if weights == Weights::Even && batches.weights.is_none() => {
             counts.iter().map(|&n| (n as f32).ln()).collect()
         }
-        Task::Classes { counts, known, .. } if weights == Weights::Even => counts
+        Task::Multilabel { counts, known, .. } if weights == Weights::Even => counts
             .iter()
             .zip(known)
             // Half a row more on each side: never sure.
@@ -302,12 +302,12 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
         .all()
         .iter()
         .map(|shard| shard.n_bytes())
-        .collect::<Result<_>>()?;
+        .collect::<Result<_, _>>()?;
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let at_once = if window == 0 { sizes.len() } else { window + 1 };
     let needed: u64 = sizes.iter().take(at_once).sum();
     if needed > store.max_bytes() {
-        return Err(Error::Setting {
+        return Err(DataError::Setting {
             field: "data.remote.cache_size".into(),
             expected: format!(
                 "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
@@ -315,7 +315,7 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
                 at_once.min(sizes.len()),
             ),
             found: (store.max_bytes() >> 20).to_string(),
-        });
+        }.into());
     }
     Ok(())
 }
@@ -391,17 +391,17 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
         }
     }
     match &dataset.targets {
-        Some(Targets::Points { xy, .. }) => xy
+        Some(Targets::Keypoints { xy, .. }) => xy
             .iter()
             .flatten()
             .for_each(|value| hash.update(value.to_le_bytes())),
         Some(Targets::Class { index, .. }) => index
             .iter()
             .for_each(|value| hash.update(value.unwrap_or(u32::MAX).to_le_bytes())),
-        Some(Targets::Classes { present, .. }) => present
+        Some(Targets::Multilabel { present, .. }) => present
             .iter()
             .for_each(|value| hash.update([value.map_or(2, u8::from)])),
-        Some(Targets::Value { values, .. }) => values
+        Some(Targets::Regression { values, .. }) => values
             .iter()
             .for_each(|value| hash.update(value.to_le_bytes())),
         None => {}

@@ -33,10 +33,10 @@ use crate::training::session;
 
 const N_ROWS: usize = 8;
 const N_TRAIN: usize = 40;
-const POINTS: &str = "kind = \"points\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\"]";
+const POINTS: &str = "kind = \"keypoints\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\"]";
 const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
-const CLASSES: &str = "kind = \"classes\"\ncolumns = [\"red\", \"round\"]";
-const VALUE: &str = "kind = \"value\"\ncolumns = [\"price\", \"rent\"]\nscale = \"log\"";
+const CLASSES: &str = "kind = \"multilabel\"\ncolumns = [\"red\", \"round\"]";
+const VALUE: &str = "kind = \"regression\"\ncolumns = [\"price\", \"rent\"]\nscale = \"log\"";
 
 /// What to build, and how its image comes in.
 struct Case {
@@ -224,7 +224,7 @@ fn table(n: usize, target: &str) -> Dataset {
         ("image", MetadataValues::Continuous(image)),
     ];
     let targets = match target {
-        POINTS => Targets::Points {
+        POINTS => Targets::Keypoints {
             n_points: 2,
             xy: (0..2 * n)
                 .map(|i| [(i % 9) as f32, (i % 7) as f32])
@@ -234,11 +234,11 @@ fn table(n: usize, target: &str) -> Dataset {
             names: names(&["elm", "oak", "ash"]),
             index: (0..n).map(|row| Some((row % 3) as u32)).collect(),
         },
-        CLASSES => Targets::Classes {
+        CLASSES => Targets::Multilabel {
             names: names(&["red", "round"]),
             present: (0..2 * n).map(|i| Some(i % 3 == 0)).collect(),
         },
-        _ => Targets::Value {
+        _ => Targets::Regression {
             names: names(&["price", "rent"]),
             values: (0..2 * n).map(|i| 1e5 + 1e4 * (i % 11) as f64).collect(),
         },
@@ -343,11 +343,11 @@ fn checksum(text: &str) -> String {
 fn numbers(prediction: &Prediction) -> (&'static str, Vec<f64>) {
     let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
     match prediction {
-        Prediction::Points { xy } => ("points", wide(&xy.concat())),
-        Prediction::Class { probabilities } | Prediction::Classes { probabilities } => {
+        Prediction::Keypoints { xy } => ("points", wide(&xy.concat())),
+        Prediction::Class { probabilities } | Prediction::Multilabel { probabilities } => {
             ("probabilities", wide(probabilities))
         }
-        Prediction::Value { values } => ("values", values.clone()),
+        Prediction::Regression { values } => ("values", values.clone()),
     }
 }
 
@@ -472,7 +472,7 @@ fn export_refuses_a_layer_that_it_cannot_know() {
     model.network.root.children.push(("own".into(), own));
     let failed = onnx(&model, ImageInput::AnySize).unwrap_err();
     assert!(matches!(&failed, Error::NoOnnx { path, layer } if path == "own" && layer == "custom"));
-    assert!(failed.hint().unwrap().contains("--safetensors"));
+    assert!(failed.hint().unwrap().contains("export the weights alone"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sidelight::config::{Arm, Config, Sampling, Unfreeze};
 use sidelight::dataset::{Dataset, Targets};
 use sidelight::predict::{PredictOptions, evaluate};
-use sidelight::split::Split;
+use sidelight::split::SplitRows;
 use sidelight::train::checkpoint::{Checkpoint, NamedValues};
 use sidelight::train::{Ended, Event, Session, TrainingLog, fit};
 
@@ -163,7 +163,7 @@ fn a_planted_column_is_found_in_blended_rows_too() {
 }
 
 /// Every eighth row is of the rare class.
-fn skewed(n: usize) -> (Dataset, Split) {
+fn skewed(n: usize) -> (Dataset, SplitRows) {
     let (mut data, _) = planted(n);
     data.targets = Some(classes((0..n).map(|row| row % 8 == 0)));
     let split = first(n - 10, &data);
@@ -260,7 +260,7 @@ fn all_options_together_go_on_to_the_same_bits() {
 /// Two squares, the left one being point 0.
 fn pairs(n: usize) -> Dataset {
     let mut data = squares(n);
-    let Some(Targets::Points { xy, .. }) = &data.targets else {
+    let Some(Targets::Keypoints { xy, .. }) = &data.targets else {
         panic!("points")
     };
     let place = |row: usize| xy[row].map(|x| x as usize - 2);
@@ -284,7 +284,7 @@ fn pairs(n: usize) -> Dataset {
         })
         .collect();
     let middle = |[x, y]: [usize; 2]| [x as f32 + 2.0, y as f32 + 2.0];
-    data.targets = Some(Targets::Points {
+    data.targets = Some(Targets::Keypoints {
         n_points: 2,
         xy: pairs.into_iter().flatten().map(middle).collect(),
     });
@@ -296,7 +296,7 @@ fn several_tta_passes_at_points_come_back_to_where_they_are() {
     let data = pairs(120);
     let split = first(96, &data);
     let mut config = config(
-        "kind = \"points\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\"]\nsymmetric = [[0, 1]]",
+        "kind = \"keypoints\"\ncolumns = [\"x0\", \"y0\", \"x1\", \"y1\"]\nsymmetric = [[0, 1]]",
         "epochs = 25\nlearning_rate = 0.01\n",
     );
     config.model.arm = Arm::Image;

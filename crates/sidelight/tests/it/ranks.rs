@@ -8,7 +8,7 @@ use sidelight::Error;
 use sidelight::config::Config;
 use sidelight::dataset::{Dataset, ImageSource, MetadataValues};
 use sidelight::ranks::{Alone, Ranks, Threads, as_collective_error};
-use sidelight::split::Split;
+use sidelight::split::SplitRows;
 use sidelight::train::checkpoint::{Checkpoint, Division};
 use sidelight::train::{Ended, Event, FeatureCache, Session, TrainingLog, fit};
 
@@ -19,7 +19,7 @@ use crate::training::{CLASS, session};
 type Learned = (Vec<(String, Vec<f32>)>, Vec<f32>);
 
 /// Rows of images without a meaning and a column that has one, some of them unknown.
-fn rows(n: usize) -> (Dataset, Split) {
+fn rows(n: usize) -> (Dataset, SplitRows) {
     let mut random = stream(11);
     let truth: Vec<bool> = (0..n)
         .map(|_| random.next_u32().is_multiple_of(3))
@@ -49,7 +49,7 @@ fn plain(batch: usize, more: &str) -> Config {
 fn train(
     ranks: &Arc<dyn Ranks>,
     config: &Config,
-    (data, split): &(Dataset, Split),
+    (data, split): &(Dataset, SplitRows),
     dir: Option<&std::path::Path>,
     stop_at: usize,
 ) -> Result<Session, Error> {
@@ -93,7 +93,7 @@ fn learned(session: &Session) -> Learned {
 }
 
 /// What so many ranks learn; the same on each.
-fn among(n: usize, config: &Config, rows: &(Dataset, Split)) -> Learned {
+fn among(n: usize, config: &Config, rows: &(Dataset, SplitRows)) -> Learned {
     let mut all = Threads::run(n, |ranks| {
         learned(&train(&ranks, config, rows, None, 0).unwrap())
     });
@@ -103,7 +103,7 @@ fn among(n: usize, config: &Config, rows: &(Dataset, Split)) -> Learned {
     all.swap_remove(0)
 }
 
-fn alone(config: &Config, rows: &(Dataset, Split)) -> Learned {
+fn alone(config: &Config, rows: &(Dataset, SplitRows)) -> Learned {
     let ranks: Arc<dyn Ranks> = Arc::new(Alone);
     learned(&train(&ranks, config, rows, None, 0).unwrap())
 }

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sidelight::config::Config;
 use sidelight::dataset::{Dataset, ImageSource, Metadata, MetadataColumn, MetadataValues, Targets};
-use sidelight::split::Split;
+use sidelight::split::SplitRows;
 
 /// A random stream.
 pub(crate) fn stream(seed: u64) -> ChaCha8Rng {
@@ -54,7 +54,7 @@ pub(crate) fn dataset(
         },
         targets: Some(targets),
         groups: None,
-        parts: None,
+        splits: None,
         remarks: Vec::new(),
     }
 }
@@ -68,8 +68,8 @@ pub(crate) fn classes(index: impl IntoIterator<Item = bool>) -> Targets {
 }
 
 /// The first `n_train` rows to learn from, the others to watch.
-pub(crate) fn first(n_train: usize, dataset: &Dataset) -> Split {
-    Split {
+pub(crate) fn first(n_train: usize, dataset: &Dataset) -> SplitRows {
+    SplitRows {
         train: (0..n_train).collect(),
         valid: (n_train..dataset.len()).collect(),
         test: Vec::new(),

@@ -9,7 +9,7 @@ use rand::Rng;
 use sidelight::config::{Arm, Config};
 use sidelight::dataset::{Dataset, MetadataValues, Targets};
 use sidelight::predict::{Model, PredictOptions, evaluate};
-use sidelight::split::Split;
+use sidelight::split::SplitRows;
 use sidelight::train::checkpoint::Checkpoint;
 use sidelight::train::{Ended, Event, FeatureCache, Session, TrainingLog, fit};
 
@@ -17,7 +17,7 @@ use crate::scenes::{classes, config, dataset, first, noise, png, stream};
 
 pub(crate) const CLASS: &str = "kind = \"class\"\ncolumn = \"answer\"";
 
-pub(crate) fn session(config: &Config, dataset: &Dataset, split: &Split) -> Session {
+pub(crate) fn session(config: &Config, dataset: &Dataset, split: &SplitRows) -> Session {
     Session::from_rows(
         config,
         dataset.clone(),
@@ -46,7 +46,7 @@ fn sixteen_rows_are_learnt_by_heart() {
     let images = (0..16).map(|row| noise(row, &mut random)).collect();
     let data = dataset(images, vec![], classes((0..16).map(|row| row % 3 == 0)));
     let rows: Vec<usize> = (0..16).collect();
-    let split = Split {
+    let split = SplitRows {
         train: rows.clone(),
         valid: rows,
         test: Vec::new(),
@@ -123,7 +123,7 @@ pub(crate) fn random_config() -> Config {
     config
 }
 
-pub(crate) fn resumed(config: &Config, data: &Dataset, split: &Split, dir: &Path) -> Session {
+pub(crate) fn resumed(config: &Config, data: &Dataset, split: &SplitRows, dir: &Path) -> Session {
     let mut session = session(config, data, split);
     let checkpoint = Checkpoint::read(dir).unwrap().unwrap();
     checkpoint.check(config, &session.setup.rows, dir).unwrap();
@@ -193,7 +193,7 @@ fn a_run_that_crashed_goes_on_from_its_last_checkpoint_to_the_same_bits() {
 }
 
 /// Rows without a meaning: whatever is learned of them is learned by heart, and soon the watched rows suffer.
-fn meaningless(frozen_epochs: usize) -> (Config, Dataset, Split) {
+fn meaningless(frozen_epochs: usize) -> (Config, Dataset, SplitRows) {
     let mut random = stream(9);
     let images = (0..40).map(|row| noise(row, &mut random)).collect();
     let data = dataset(images, vec![], classes((0..40).map(|row| row % 2 == 0)));
@@ -383,7 +383,7 @@ pub(crate) fn squares(n: usize) -> Dataset {
             })
         })
         .collect();
-    dataset(images, vec![], Targets::Points { n_points: 1, xy })
+    dataset(images, vec![], Targets::Keypoints { n_points: 1, xy })
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn a_square_is_found_to_a_pixel_or_two() {
     let data = squares(120);
     let split = first(96, &data);
     let mut config = config(
-        "kind = \"points\"\ncolumns = [\"x\", \"y\"]",
+        "kind = \"keypoints\"\ncolumns = [\"x\", \"y\"]",
         "epochs = 20\nlearning_rate = 0.01\n",
     );
     config.model.arm = Arm::Image;

@@ -58,7 +58,7 @@ fn at_once(server: &Site, path: &str, requests: &[Value]) -> Vec<Answer> {
 /// The numbers of an answer under the columns' names of a table of predictions.
 fn columns(prediction: &Value) -> Vec<(String, Value)> {
     match prediction["kind"].as_str().unwrap() {
-        "value" => {
+        "regression" => {
             let values = prediction["values"].as_object().unwrap();
             values
                 .iter()

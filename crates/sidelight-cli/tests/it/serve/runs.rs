@@ -57,7 +57,7 @@ const SPOTS: &str = r#"[data]
 table = "spots.csv"
 
 [target]
-kind = "points"
+kind = "keypoints"
 columns = ["x0", "y0", "x1", "y1"]
 
 [metadata]

@@ -65,7 +65,7 @@ fn what_is_no_row_of_a_csv_keeps_its_place_and_says_why() {
         [
             "t.csv, row 1 (line 2): a=Text(\"1\") b=Text(\"2\") ",
             "t.csv, row 2 (line 3):  t.csv, row 2 (line 3): 1 cells where the header has 2",
-            "t.csv, row 3 (line 5):  t.csv, row 3 (line 5), column `b`: not UTF-8 text",
+            "t.csv, row 3 (line 5):  t.csv, row 3 (line 5), column `b`: not valid UTF-8",
             "t.csv, row 4 (line 6): a=Text(\"7\") b=Text(\"8\") ",
             "t.csv, row 5 (line 7): a=Text(\"9\") b=Text(\"10\\n11\") ",
         ]
@@ -85,7 +85,7 @@ fn what_is_no_row_of_json_lines_keeps_its_place_and_says_why() {
     assert_eq!(rows[0], "t.jsonl, row 1 (line 1): a=Number(1.0) ");
     assert!(rows[1].ends_with("found a list"), "{}", rows[1]);
     assert!(
-        rows[2].ends_with("t.jsonl, row 3 (line 4): not JSON"),
+        rows[2].ends_with("t.jsonl, row 3 (line 4): not valid JSON"),
         "{}",
         rows[2]
     );
@@ -204,9 +204,9 @@ fn several_tables_that_are_no_archives_are_refused() {
     let (_folder, path) = file("t.csv", "a\n1\n");
     let error = Pieces::open(&[path.clone(), path]).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .ends_with("t.csv is not a tar archive, and only those are read several as one table"),
+        error.to_string().ends_with(
+            "t.csv is not a tar archive; only tar archives can be read together as one table"
+        ),
         "{error}"
     );
 }

@@ -46,17 +46,6 @@ pub fn normalizer(
     by.filter(|by| by.is_finite() && *by > 0.0)
 }
 
-/// Percentage of correct keypoints, as a share: errors (already normalised) of at most `threshold`.
-/// `None` without errors. An error that is NaN is not correct.
-///
-/// # Source
-///
-/// Yang & Ramanan 2013, "Articulated Human Detection with Flexible Mixtures of Parts", TPAMI 35(12).
-pub fn pck(errors: &[f64], threshold: f64) -> Option<f64> {
-    let correct = errors.iter().filter(|error| **error <= threshold).count();
-    (!errors.is_empty()).then(|| correct as f64 / errors.len() as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,11 +69,5 @@ mod tests {
             Some(50.0)
         );
         assert_eq!(normalizer(Normalizer::Diagonal, &truth, None), None);
-    }
-
-    #[test]
-    fn pck_counts_errors_up_to_and_including_the_threshold() {
-        assert_eq!(pck(&[0.05, 0.1, 0.2, f64::NAN], 0.1), Some(0.5));
-        assert_eq!(pck(&[], 0.1), None);
     }
 }

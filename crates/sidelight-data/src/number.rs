@@ -9,7 +9,7 @@ const THIN: char = '\u{202F}';
 /// # Example
 ///
 /// ```
-/// use sidelight_report::number::number;
+/// use sidelight_data::number::number;
 /// assert_eq!(number(0.33149), "0.331");
 /// assert_eq!(number(-12.34), "−12.3");
 /// assert_eq!(number(535.0), "535");
@@ -53,7 +53,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 /// whose numbers should stand digit under digit.
 ///
 /// ```
-/// use sidelight_report::number::{decimals, fixed};
+/// use sidelight_data::number::{decimals, fixed};
 /// let shown = decimals([0.412, 0.0191]);
 /// assert_eq!(fixed(0.0191, shown), "0.019");
 /// ```
@@ -77,7 +77,7 @@ pub fn signed_fixed(value: f64, decimals: usize) -> String {
 /// With its sign, plus included: for differences.
 ///
 /// ```
-/// use sidelight_report::number::signed;
+/// use sidelight_data::number::signed;
 /// assert_eq!(signed(0.081), "+0.0810");
 /// assert_eq!(signed(-3.0), "−3");
 /// ```
@@ -96,7 +96,7 @@ pub fn count(n: usize) -> String {
 /// How many stand behind a number: `n = 535`, never broken over two lines.
 ///
 /// ```
-/// assert_eq!(sidelight_report::number::n_is(535), "n\u{a0}=\u{a0}535");
+/// assert_eq!(sidelight_data::number::n_is(535), "n\u{a0}=\u{a0}535");
 /// ```
 pub fn n_is(n: usize) -> String {
     format!("n\u{a0}=\u{a0}{}", count(n))
@@ -105,7 +105,7 @@ pub fn n_is(n: usize) -> String {
 /// A share in [0, 1] as a percentage.
 ///
 /// ```
-/// use sidelight_report::number::percent;
+/// use sidelight_data::number::percent;
 /// assert_eq!(percent(0.983), "98.3\u{202F}%");
 /// assert_eq!(percent(1.0), "100\u{202F}%");
 /// ```
@@ -115,10 +115,15 @@ pub fn percent(share: f64) -> String {
     format!("{}{THIN}%", fixed(hundred, decimals))
 }
 
+/// A share in [0, 1] as a percentage without decimals.
+pub fn whole_percent(share: f64) -> String {
+    format!("{}{THIN}%", fixed(share * 100.0, 0))
+}
+
 /// A p-value: never 0, since no test can say so.
 ///
 /// ```
-/// use sidelight_report::number::p_value;
+/// use sidelight_data::number::p_value;
 /// assert_eq!(p_value(0.0312), "0.031");
 /// assert_eq!(p_value(1e-9), "< 0.001");
 /// ```
@@ -132,7 +137,7 @@ pub fn p_value(p: f64) -> String {
 /// A duration in the units one would say it in.
 ///
 /// ```
-/// use sidelight_report::number::duration;
+/// use sidelight_data::number::duration;
 /// assert_eq!(duration(61.4), "1 min 1 s");
 /// assert_eq!(duration(0.42), "0.420 s");
 /// ```
@@ -199,6 +204,20 @@ mod tests {
     fn rounding_up_to_the_next_power_does_not_add_a_digit() {
         assert_eq!(number(0.99999), "1.00");
         assert_eq!(number(99.96), "100");
+    }
+
+    #[test]
+    fn numbers_are_told_with_three_digits() {
+        let told = [0.081_23, -12.345, 123_456.0, 0.000_123_4, 0.5, 0.0].map(number);
+        let expected = [
+            "0.0812",
+            "−12.3",
+            "123\u{202F}456",
+            "0.000123",
+            "0.500",
+            "0",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -1,0 +1,312 @@
+//! Doubts: what each is, its title and its sentence.
+
+use serde::{Deserialize, Serialize};
+
+use sidelight_data::number::{number, whole_percent};
+
+/// What a column that is the target in disguise can do alone.
+pub(super) const PERFECT: f64 = 0.98;
+
+/// What speaks against believing a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Doubt {
+    /// Fewer independent units than an interval can be believed for.
+    TooFewUnits {
+        /// Units there are.
+        units: usize,
+        /// Of one class only, if it is that class that is rare.
+        class: Option<String>,
+    },
+    /// The metadata alone is as good as both, or better: what is the image for?
+    MetadataAloneDoesAsWell {
+        /// The metric of the metadata alone.
+        metadata: f64,
+        /// The metric of the best arm with both.
+        both: f64,
+        /// Whether the metadata alone is better beyond chance.
+        better: bool,
+    },
+    /// The image alone, with which all is compared, is no better than a constant guess.
+    ImageNoBetterThanChance {
+        /// The metric of the image alone.
+        image: f64,
+        /// The metric of chance.
+        chance: f64,
+        /// Whether the best arm with metadata is beyond chance.
+        both_better: bool,
+    },
+    /// A fusion, not the best arm, is worse than the metadata alone.
+    FusionBelowMetadata {
+        /// The fusion.
+        arm: String,
+        /// The metric of the metadata alone.
+        metadata: f64,
+        /// The metric of the fusion.
+        fusion: f64,
+    },
+    /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
+    OneColumnCarriesItAll {
+        /// The column.
+        column: String,
+        /// Share of the gain lost without it.
+        share_of_gain: Option<f64>,
+        /// What it can do alone, 0 chance, 1 perfect.
+        alone: Option<f64>,
+    },
+    /// Which values are missing tells the target, whatever the values say.
+    MissingnessAlonePredictsTarget {
+        /// The metric of the gaps alone.
+        gaps: f64,
+        /// The metric of chance.
+        chance: f64,
+        /// Share of what the metadata alone achieves over chance.
+        share: Option<f64>,
+    },
+    /// Between strata the arm is better, within them it is not: it has learned the stratum.
+    GainVanishesWithin {
+        /// What the rows were divided by.
+        strata: String,
+        /// Gain over all rows.
+        overall: f64,
+        /// Gain within strata, same measure.
+        within: f64,
+        /// The measure.
+        measure: String,
+    },
+    /// Metadata of other rows "helps" as well.
+    ShuffledControlGains {
+        /// Its gain over the image alone.
+        gain: f64,
+        /// Share of the gain that true metadata brings.
+        share: f64,
+    },
+    /// Better on the whole, worse for one class, label or point.
+    WorstPartDown {
+        /// Which.
+        part: String,
+        /// The metric there.
+        metric: String,
+        /// With the image alone.
+        from: f64,
+        /// With metadata.
+        to: f64,
+    },
+    /// Probabilities can be believed less than those of the image alone.
+    CalibrationWorse {
+        /// Expected calibration error with the image alone.
+        from: f64,
+        /// With metadata.
+        to: f64,
+    },
+    /// The same image is learned from and tested on.
+    DuplicatesAcrossFolds {
+        /// Rows concerned.
+        rows: usize,
+        /// The gain without them; absent where it is not defined.
+        gain_without: Option<f64>,
+    },
+    /// A column names the row, so it can only be remembered, not generalised.
+    IdentifierLikeColumn {
+        /// The column.
+        column: String,
+        /// Share of the gain lost without it.
+        share_of_gain: Option<f64>,
+    },
+    /// The file, not the scene, tells the target: how it was saved, by which device, how large.
+    FilePredictsTarget {
+        /// The column.
+        column: String,
+        /// What it can do alone, 0 chance, 1 perfect.
+        alone: f64,
+        /// Whether the arms read it.
+        used: bool,
+    },
+    /// The difference may be chance.
+    IntervalCrossesZero {
+        /// Lower end of the difference.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// The rows say yes, but from fold to fold the difference varies too much.
+    FoldsDisagree {
+        /// Of the corrected resampled t.
+        p: f64,
+    },
+}
+
+impl Doubt {
+    /// In a few words.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::TooFewUnits { class: None, .. } => "Too few independent units",
+            Self::TooFewUnits { class: Some(_), .. } => "Too few independent units of a class",
+            Self::MetadataAloneDoesAsWell { better: true, .. } => "Metadata alone does better",
+            Self::MetadataAloneDoesAsWell { better: false, .. } => "Metadata alone does as well",
+            Self::ImageNoBetterThanChance { .. } => "Image no better than chance",
+            Self::FusionBelowMetadata { .. } => "Fusion worse than metadata alone",
+            Self::OneColumnCarriesItAll { alone, .. } if is_perfect(*alone) => {
+                "A column gives the target away"
+            }
+            Self::OneColumnCarriesItAll { .. } => "One column accounts for the gain",
+            Self::MissingnessAlonePredictsTarget { .. } => "Missingness predicts the target",
+            Self::GainVanishesWithin { .. } => "Gain vanishes within strata",
+            Self::ShuffledControlGains { .. } => "Shuffled metadata helps too",
+            Self::WorstPartDown { .. } => "Worse for some rows",
+            Self::CalibrationWorse { .. } => "Calibration gets worse",
+            Self::DuplicatesAcrossFolds { .. } => "Duplicates across folds",
+            Self::IdentifierLikeColumn { .. } => "Column looks like an identifier",
+            Self::FilePredictsTarget { .. } => "File properties predict the target",
+            Self::IntervalCrossesZero { .. } => "Interval includes zero",
+            Self::FoldsDisagree { .. } => "Folds disagree",
+        }
+    }
+
+    /// For a person, without a full stop; `metric` is what arms are compared by.
+    pub fn sentence(&self, metric: &str) -> String {
+        let n = |value: &f64| number(*value);
+        match self {
+            Self::TooFewUnits { units, class: None } => {
+                format!("only {units} independent units: too few to trust an interval")
+            }
+            Self::TooFewUnits {
+                units,
+                class: Some(class),
+            } => format!("class `{class}` has only {units} independent units"),
+            Self::MetadataAloneDoesAsWell {
+                metadata,
+                both,
+                better,
+            } => format!(
+                "the metadata alone does {}: {metric} {} without the image, {} with it",
+                if *better { "better" } else { "as well" },
+                n(metadata),
+                n(both)
+            ),
+            Self::FusionBelowMetadata {
+                arm,
+                metadata,
+                fusion,
+            } => format!(
+                "`{arm}` does worse than the metadata alone: {metric} {} versus {}",
+                n(fusion),
+                n(metadata)
+            ),
+            Self::ImageNoBetterThanChance {
+                image,
+                chance,
+                both_better,
+            } => format!(
+                "the image alone is no better than a constant guess ({metric} {} versus {}){}",
+                n(image),
+                n(chance),
+                if *both_better {
+                    ""
+                } else {
+                    ", and neither is the image with metadata"
+                }
+            ),
+            Self::OneColumnCarriesItAll { column, alone, .. } if is_perfect(*alone) => format!(
+                "column `{column}` alone predicts the target perfectly: is it the target in disguise?"
+            ),
+            Self::OneColumnCarriesItAll {
+                column,
+                share_of_gain,
+                ..
+            } => {
+                let share = share_of_gain.map_or_else(|| "all".into(), whole_percent);
+                format!("column `{column}` alone accounts for {share} of the gain")
+            }
+            Self::MissingnessAlonePredictsTarget {
+                gaps,
+                chance,
+                share,
+            } => format!(
+                "which values are missing predicts the target, whatever the values are ({metric} {} versus {} by \
+                 chance{})",
+                n(gaps),
+                n(chance),
+                share.map_or(String::new(), |share| format!(
+                    "; {} of what the metadata achieves alone",
+                    whole_percent(share)
+                ))
+            ),
+            Self::GainVanishesWithin {
+                strata,
+                overall,
+                within,
+                measure,
+            } => format!(
+                "within one value of `{strata}` the gain vanishes ({measure}: {} over all rows, {} within): \
+                 the model learned `{strata}`",
+                n(overall),
+                n(within)
+            ),
+            Self::ShuffledControlGains { gain, share } => format!(
+                "metadata of other rows helps as well (by {}, {} of the gain)",
+                n(gain),
+                whole_percent(*share)
+            ),
+            Self::WorstPartDown {
+                part,
+                metric,
+                from,
+                to,
+            } => format!(
+                "better overall, but {part} gets worse: {metric} from {} to {}",
+                n(from),
+                n(to)
+            ),
+            Self::CalibrationWorse { from, to } => format!(
+                "its probabilities are less reliable: calibration error from {} to {}",
+                n(from),
+                n(to)
+            ),
+            Self::DuplicatesAcrossFolds { rows, gain_without } => format!(
+                "{rows} rows have an image that is also in another fold{}",
+                gain_without.map_or(String::new(), |gain| format!(
+                    "; without them the gain is {}",
+                    number(gain)
+                ))
+            ),
+            Self::IdentifierLikeColumn {
+                column,
+                share_of_gain,
+            } => format!(
+                "column `{column}` looks like an identifier{}",
+                share_of_gain.map_or(String::new(), |share| format!(
+                    " and accounts for {} of the gain",
+                    whole_percent(share)
+                ))
+            ),
+            Self::FilePredictsTarget {
+                column,
+                alone,
+                used,
+            } => format!(
+                "`{column}`, a property of the file, predicts the target ({} of the way from chance to perfect){}",
+                whole_percent(*alone),
+                if *used {
+                    ", and the arms read it"
+                } else {
+                    "; the images may carry the same trace"
+                }
+            ),
+            Self::IntervalCrossesZero { low, high } => format!(
+                "the interval of the difference includes zero ({} to {})",
+                n(low),
+                n(high)
+            ),
+            Self::FoldsDisagree { p } => format!(
+                "the difference varies a lot from fold to fold (corrected t: p = {})",
+                n(p)
+            ),
+        }
+    }
+}
+
+fn is_perfect(alone: Option<f64>) -> bool {
+    alone.is_some_and(|alone| alone >= PERFECT)
+}
