@@ -166,6 +166,7 @@ fn nothing_is_global() {
         "sidelight-data",
         "sidelight-evidence",
         "sidelight-report",
+        "sidelight-tensor",
         "sidelight",
     ];
     for (path, text) in all_sources() {
