@@ -51,6 +51,7 @@ impl Default for RemoteConfig {
 pub struct Environment {
     /// Variables by name.
     pub variables: BTreeMap<String, String>,
+    /// Address of the proxy that all requests go through.
     pub proxy: Option<String>,
 }
 
