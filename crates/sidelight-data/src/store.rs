@@ -65,7 +65,7 @@ pub struct Options {
     pub patience: Duration,
     /// What the environment would say: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, …; in any case.
     pub settings: Vec<(String, String)>,
-    /// `http://host:port`
+    /// The proxy that requests go through, as `http://host:port`.
     pub proxy: Option<String>,
 }
 
@@ -149,7 +149,7 @@ impl Hash for Shard {
 }
 
 impl Shard {
-    /// A file.
+    /// An archive on disk, which is never fetched.
     pub fn file(path: PathBuf) -> Self {
         Self { path, object: None }
     }

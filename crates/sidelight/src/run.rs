@@ -53,7 +53,7 @@ pub(crate) const SKIPPED: &str = "skipped.csv";
 /// A finished run on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// The folder.
+    /// The run folder.
     pub dir: PathBuf,
 }
 
@@ -130,7 +130,7 @@ impl Run {
         self.dir.join(PREDICTIONS)
     }
 
-    /// The report.
+    /// The report, `report.html`.
     pub fn report_path(&self) -> PathBuf {
         self.dir.join(REPORT)
     }
@@ -153,7 +153,7 @@ impl Run {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsFile {
-    /// [`METRICS_SCHEMA`].
+    /// Version of the file's schema, [`METRICS_SCHEMA`].
     pub schema: u32,
     /// The kind of target.
     pub task: TargetKind,
@@ -176,7 +176,7 @@ pub struct MetricsFile {
 /// Rows of each part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RowCounts {
-    /// Learned from.
+    /// Number of training rows.
     pub train: usize,
     /// Watched; the metrics are over these.
     pub valid: usize,
