@@ -730,6 +730,27 @@ mod tests {
     }
 
     #[test]
+    fn kinds_are_read_by_their_old_names_too() {
+        let old = [
+            r#"{"kind":"points","xy":[[1.0,2.0]]}"#,
+            r#"{"kind":"class","probabilities":[1.0]}"#,
+            r#"{"kind":"classes","probabilities":[0.5]}"#,
+            r#"{"kind":"value","values":[3.0]}"#,
+        ];
+        let new = ["keypoints", "class", "multilabel", "regression"];
+        for (old, new) in old.into_iter().zip(new) {
+            let prediction: Prediction = serde_json::from_str(old).expect("is a prediction");
+            let json = serde_json::to_value(&prediction).expect("is JSON");
+            assert_eq!(json["kind"], new);
+            let kind: TargetKind = serde_json::from_value(json["kind"].clone()).expect("a kind");
+            assert_eq!(kind, prediction.kind());
+        }
+        let task = r#"{"kind":"classes","names":["a"],"counts":[1],"known":[2]}"#;
+        let task: Task = serde_json::from_str(task).expect("is a task");
+        assert_eq!(task.kind(), TargetKind::Multilabel);
+    }
+
+    #[test]
     fn probabilities_points_and_values_have_their_means() {
         let classes = Task::Class {
             column: "kind".into(),
