@@ -5,6 +5,7 @@
 
 mod args;
 mod command;
+mod hint;
 mod launch;
 mod refusal;
 mod serve;
@@ -19,7 +20,6 @@ use clap::Parser;
 use args::{Arguments, Command};
 use command::Answer;
 use launch::{Launch, Meaning, World};
-use refusal::Refusal;
 use terminal::Terminal;
 
 /// The routes of `sidelight serve WORDS…`, without a socket.
@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
         Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
         Err(refusal) => {
             let error = refusal.into();
-            terminal.error(&error, hint(&error).as_deref());
+            terminal.error(&error, hint::of_chain(&error).as_deref());
             return ExitCode::from(2);
         }
     };
@@ -74,7 +74,7 @@ pub fn run() -> ExitCode {
                     return ExitCode::from(2);
                 }
             }
-            terminal.error(&error, hint(&error).as_deref());
+            terminal.error(&error, hint::of_chain(&error).as_deref());
             if meaning == Meaning::Alone {
                 world.abort(2);
             }
@@ -101,18 +101,4 @@ fn dispatch(command: Command, terminal: &mut Terminal, world: &World) -> anyhow:
         Command::Inspect(args) => command::inspect::run(&args, terminal),
         Command::Backbones(args) => command::backbones::run(&args, terminal),
     }
-}
-
-/// The first hint along the chain of causes.
-fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let library = cause
-            .downcast_ref::<sidelight::Error>()
-            .and_then(sidelight::Error::hint);
-        library.or_else(|| {
-            cause
-                .downcast_ref::<Refusal>()
-                .map(|refusal| refusal.hint.clone())
-        })
-    })
 }

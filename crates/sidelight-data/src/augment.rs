@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{AugmentConfig, TargetKind};
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Result, setting};
 use crate::image::{Affine, Picture};
 use crate::random::{below, uniform};
 
@@ -19,11 +19,11 @@ fn check(field: &str, value: f64, range: std::ops::RangeInclusive<f64>) -> Resul
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(Error::Setting {
-        field: format!("augment.{field}"),
-        expected: format!("a number from {} to {}", range.start(), range.end()),
-        found: value.to_string(),
-    })
+    Err(setting(
+        format!("augment.{field}"),
+        format!("a number from {} to {}", range.start(), range.end()),
+        value,
+    ))
 }
 
 /// Random changes, as the configuration wants them.
@@ -43,7 +43,7 @@ impl Augment {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`]: a number outside its range.
+    /// [`Error::Setting`](crate::Error::Setting): a number outside its range.
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Self> {
         Ok(Self {
             flip: config.flip.unwrap_or(kind != TargetKind::Keypoints),
@@ -115,7 +115,7 @@ impl MetadataDropout {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`]: a share outside [0, 1].
+    /// [`Error::Setting`](crate::Error::Setting): a share outside [0, 1].
     pub fn new(config: &AugmentConfig, kind: TargetKind) -> Result<Option<Self>> {
         let default = if kind == TargetKind::Keypoints {
             HIDE_METADATA
@@ -529,7 +529,7 @@ mod tests {
                 .unwrap();
             let (mut cells, mut whole) = (0, 0);
             for (row, (mut dense, mut codes)) in rows.clone().into_iter().enumerate() {
-                let mut random = for_row(1, 2, row as u64, Purpose::Hide);
+                let mut random = for_row(1, 2, row as u64, Purpose::MetadataDropout);
                 hide.apply(&mut random, &encoder, &mut dense, &mut codes);
                 let missing = encoder.decode(&dense, &codes);
                 cells += missing.iter().filter(|(_, cell)| cell.is_none()).count();

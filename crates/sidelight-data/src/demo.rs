@@ -28,7 +28,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_write, setting};
 use crate::random;
 use scene::Scene;
 
@@ -235,10 +235,7 @@ pub fn generate(
 ) -> Result<Vec<DemoRow>> {
     check(config)?;
     let images = dir.join("images");
-    std::fs::create_dir_all(&images).map_err(|source| Error::Write {
-        path: images.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&images).map_err(cannot_write(&images))?;
     let indices: Vec<usize> = (0..config.rows).collect();
     let mut rows = Vec::with_capacity(config.rows);
     for chunk in indices.chunks(32) {
@@ -254,10 +251,7 @@ pub fn generate(
         }
     }
     let settings = dir.join("sidelight.toml");
-    std::fs::write(&settings, TOML).map_err(|source| Error::Write {
-        path: settings,
-        source,
-    })?;
+    std::fs::write(&settings, TOML).map_err(cannot_write(&settings))?;
     // The table comes last: where it is, the pictures are.
     write_table(&dir.join("metadata.csv"), &rows)?;
     Ok(rows)
@@ -276,17 +270,10 @@ pub fn rows(config: &DemoConfig) -> Result<Vec<DemoRow>> {
 }
 
 fn check(config: &DemoConfig) -> Result<()> {
-    let setting = |field: &str, expected: &str, found: usize| {
-        Err(Error::Setting {
-            field: field.to_owned(),
-            expected: expected.to_owned(),
-            found: found.to_string(),
-        })
-    };
     match config {
-        DemoConfig { rows: 0..10, .. } => setting("rows", "at least 10", config.rows),
+        DemoConfig { rows: 0..10, .. } => Err(setting("rows", "at least 10", config.rows)),
         DemoConfig { side: 0..32, .. } | DemoConfig { side: 2049.., .. } => {
-            setting("side", "32 to 2048 pixels", config.side)
+            Err(setting("side", "32 to 2048 pixels", config.side))
         }
         _ => Ok(()),
     }
@@ -317,7 +304,7 @@ fn photograph(dir: &Path, config: &DemoConfig, index: usize) -> Result<DemoRow> 
         )
         .expect("a vector can grow, and the side is at most 2048 pixels");
     let path = dir.join(&row.file_name);
-    std::fs::write(&path, jpeg).map_err(|source| Error::Write { path, source })?;
+    std::fs::write(&path, jpeg).map_err(cannot_write(&path))?;
     Ok(row)
 }
 
@@ -353,10 +340,7 @@ fn write_table(path: &Path, rows: &[DemoRow]) -> Result<()> {
     let beside = path.with_extension("csv.part");
     std::fs::write(&beside, text)
         .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|source| Error::Write {
-            path: path.to_path_buf(),
-            source,
-        })
+        .map_err(cannot_write(path))
 }
 
 /// The control: a copy of a CSV beside it in which the cells of some columns were dealt to other rows,
@@ -431,10 +415,7 @@ pub fn shuffle_columns(table: &Path, columns: &[&str], seed: u64) -> Result<Path
     for line in std::iter::once(&header).chain(&lines) {
         writer.write_record(line).map_err(unwritable)?;
     }
-    writer.flush().map_err(|source| Error::Write {
-        path: path.clone(),
-        source,
-    })?;
+    writer.flush().map_err(cannot_write(&path))?;
     Ok(path)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, cannot_read};
 
 /// Two digits a byte.
 pub fn hexadecimal(bytes: &[u8]) -> String {
@@ -17,12 +17,9 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
 ///
 /// # Errors
 ///
-/// [`Error::Read`].
+/// [`Error::Read`](crate::Error::Read).
 pub fn of_file(path: &Path) -> Result<(String, u64)> {
-    let cannot_read = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let cannot_read = cannot_read(path);
     let mut file = File::open(path).map_err(cannot_read)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -17,18 +17,18 @@ use std::path::Path;
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 
 pub use source::ImageSource;
 
 /// A decoded image, EXIF orientation applied: RGB, 8 bits, rows top to bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// Pixels.
+    /// Width of the picture in pixels.
     pub width: usize,
-    /// Pixels.
+    /// Height of the picture in pixels.
     pub height: usize,
-    /// `[height][width][3]`.
+    /// The pixels, `[height][width][3]`.
     pub rgb: Vec<u8>,
     /// From pixels of the image as stored to pixels here (orientation, reduced-scale decoding).
     pub from_stored: Affine,
@@ -316,10 +316,7 @@ pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]
 
 /// At most `most` bytes of a file, and how long it is.
 fn read_file(path: &Path, limits: &Limits, most: u64) -> Result<(Vec<u8>, u64)> {
-    let failed = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let failed = cannot_read(path);
     let name = || path.display().to_string();
     // Before opening: opening a pipe would wait forever.
     let found = std::fs::metadata(path).map_err(failed)?;

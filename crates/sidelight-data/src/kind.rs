@@ -1,14 +1,18 @@
 //! The few words that every other module speaks: kinds of metadata and of targets, and the splits of a data set.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
 
 /// What a metadata column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum MetadataKind {
     /// true/false, yes/no, 1/0.
     Boolean,
-    /// A number.
+    /// A number, scaled as configured.
     Continuous,
     /// One of several names, number-looking ones included.
     Categorical,
@@ -17,8 +21,9 @@ pub enum MetadataKind {
 }
 
 /// The four tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum TargetKind {
     /// n points in pixels of the stored image; some may be missing. Also read as `points`.
     #[serde(alias = "points")]
@@ -34,10 +39,13 @@ pub enum TargetKind {
 }
 
 /// Which rows a row is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Split {
-    /// Training set.
+    /// Training set: what the model is fitted on.
     Train,
     /// Validation set: early stopping and model selection.
     Valid,

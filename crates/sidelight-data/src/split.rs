@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::SplitConfig;
 use crate::dataset::{Dataset, Split, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::random::{for_purpose, shuffle};
 
 /// Strata of a value: tenths of its ranks.
@@ -20,9 +20,9 @@ const QUANTILES: usize = 10;
 /// Positions of the rows of each part, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SplitRows {
-    /// Learned from.
+    /// Rows of the training set, in ascending order.
     pub train: Vec<usize>,
-    /// Watched.
+    /// Rows of the validation set, in ascending order.
     pub valid: Vec<usize>,
     /// Set aside (only where a split column says so).
     pub test: Vec<usize>,
@@ -102,11 +102,11 @@ pub fn carve(
     config: &SplitConfig,
 ) -> Result<(Vec<usize>, Vec<usize>)> {
     if !(config.valid > 0.0 && config.valid < 1.0) {
-        return Err(Error::Setting {
-            field: "data.split.valid".into(),
-            expected: "a share above 0 and below 1".into(),
-            found: config.valid.to_string(),
-        });
+        return Err(setting(
+            "data.split.valid",
+            "a share above 0 and below 1",
+            config.valid,
+        ));
     }
     let strata = if config.stratify {
         strata(dataset, rows)
@@ -114,7 +114,7 @@ pub fn carve(
         vec![vec![0]; rows.len()]
     };
     let mut rng = for_purpose("split", config.seed);
-    let plan = Plan::new(dataset, rows, &strata);
+    let plan = SplitPlan::new(dataset, rows, &strata);
     let part_of_unit = plan.assign(&[1.0 - config.valid, config.valid], &mut rng);
     let (mut train, mut valid) = (Vec::new(), Vec::new());
     for (&row, &unit) in rows.iter().zip(&plan.unit_of_row) {
@@ -146,16 +146,12 @@ pub fn carve(
 /// [`Error::TooManyFolds`]: fewer groups (or rows) than folds; [`Error::Setting`]: fewer than two folds.
 pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
     if n_folds < 2 {
-        return Err(Error::Setting {
-            field: "folds".into(),
-            expected: "at least 2".into(),
-            found: n_folds.to_string(),
-        });
+        return Err(setting("folds", "at least 2", n_folds));
     }
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let strata = strata(dataset, &rows);
     let mut rng = for_purpose("folds", seed);
-    let plan = Plan::new(dataset, &rows, &strata);
+    let plan = SplitPlan::new(dataset, &rows, &strata);
     if plan.units.len() < n_folds {
         return Err(Error::TooManyFolds {
             n_folds,
@@ -172,7 +168,7 @@ pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
 }
 
 /// What is assigned: rows, or groups where there are groups.
-struct Plan {
+struct SplitPlan {
     unit: &'static str,
     unit_of_row: Vec<usize>,
     units: Vec<Unit>,
@@ -188,7 +184,7 @@ struct Unit {
     strata: Vec<(usize, f64)>,
 }
 
-impl Plan {
+impl SplitPlan {
     fn new(dataset: &Dataset, rows: &[usize], strata: &[Vec<usize>]) -> Self {
         let mut number: BTreeMap<u32, usize> = BTreeMap::new();
         let (unit, unit_of_row): (_, Vec<usize>) = match &dataset.groups {
@@ -349,7 +345,7 @@ struct Assigned {
 }
 
 impl Assigned {
-    fn new(n_parts: usize, plan: &Plan) -> Self {
+    fn new(n_parts: usize, plan: &SplitPlan) -> Self {
         Self {
             rows: vec![0.0; n_parts],
             strata: vec![vec![0.0; plan.totals.len()]; n_parts],
@@ -678,7 +674,7 @@ mod tests {
         let error = split(&data, &config).expect_err("group 0 is divided");
         assert_eq!(
             error.to_string(),
-            "table.csv, row 1 is in the Train part and row 3, of the same group, in the Test part"
+            "table.csv: rows 1 and 3 belong to the same group, but are in different splits (train and test)"
         );
     }
 

@@ -38,7 +38,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::error::{Error, ObjectFault, Result};
+use crate::error::{Error, ObjectFault, Result, cannot_read, cannot_write};
 use ahead::Ahead;
 use cache::{Cache, Version};
 use connect::Connector;
@@ -65,7 +65,7 @@ pub struct Options {
     pub patience: Duration,
     /// What the environment would say: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, …; in any case.
     pub settings: Vec<(String, String)>,
-    /// `http://host:port`
+    /// The proxy that requests go through, as `http://host:port`.
     pub proxy: Option<String>,
 }
 
@@ -149,7 +149,7 @@ impl Hash for Shard {
 }
 
 impl Shard {
-    /// A file.
+    /// An archive on disk, which is never fetched.
     pub fn file(path: PathBuf) -> Self {
         Self { path, object: None }
     }
@@ -236,10 +236,7 @@ impl Store {
             .worker_threads(1)
             .enable_time()
             .build()
-            .map_err(|source| Error::Read {
-                path: options.cache.clone(),
-                source,
-            })?;
+            .map_err(cannot_read(&options.cache))?;
         Ok(Arc::new(Self {
             options,
             runtime,
@@ -492,10 +489,8 @@ impl Object {
                 let reason = format!("{} bytes came, not {}", bytes.len(), end - start);
                 return Err(broken(ObjectFault::Other, &reason));
             }
-            out.write_all(&bytes).map_err(|source| Error::Write {
-                path: self.store.cache.path(address),
-                source,
-            })?;
+            out.write_all(&bytes)
+                .map_err(cannot_write(&self.store.cache.path(address)))?;
             start = end;
         }
         Ok(())

@@ -19,7 +19,7 @@ mod regression;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
-    /// n keypoints.
+    /// Keypoints in pixels of the stored image.
     #[serde(alias = "points")]
     Keypoints {
         /// Columns, x and y of each point in turn.
@@ -31,7 +31,7 @@ pub enum Task {
     },
     /// One of several classes.
     Class {
-        /// The column.
+        /// Name of the target's column.
         column: String,
         /// Class names, in the order of the logits: as a person would sort them.
         names: Vec<String>,
@@ -48,10 +48,10 @@ pub enum Task {
         /// Training rows where it is known.
         known: Vec<usize>,
     },
-    /// Numbers.
+    /// One or several numbers, in their own unit.
     #[serde(alias = "value")]
     Regression {
-        /// The columns.
+        /// Names of the target's columns.
         columns: Vec<String>,
         /// Linear or logarithmic.
         scale: TargetScale,
@@ -533,7 +533,7 @@ mod tests {
             Task::fit(&data, &config(TargetKind::Class, &["k"]), &[0, 1]).expect_err("one class");
         assert_eq!(
             error.to_string(),
-            "target `k`: expected two classes or more in 2 training rows, found a"
+            "target `k`: expected at least two classes in 2 training rows, found a"
         );
     }
 
@@ -700,14 +700,14 @@ mod tests {
             .expect_err("another kind");
         assert_eq!(
             error.to_string(),
-            "expected targets of kind Value, found Class"
+            "expected a target of kind regression, found class"
         );
         data.targets = None;
         let error = Task::fit(&data, &config(TargetKind::Regression, &["y"]), &[0])
             .expect_err("no targets");
         assert_eq!(
             error.to_string(),
-            "expected targets of kind Value, found none"
+            "expected a target of kind regression, found none"
         );
     }
 

@@ -8,6 +8,5 @@ mod whole;
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
 pub use whole::{
-    FolderWriter, WholeFile, cannot_write, hidden_sibling, recover_folder, remove_folder_if_there,
-    write_whole,
+    FolderWriter, WholeFile, hidden_sibling, recover_folder, remove_folder_if_there, write_whole,
 };

@@ -3,12 +3,15 @@
 //!
 //! Users want the crate `sidelight`, which re-exports every module of this one.
 //!
-//! In reading order, in which a module uses only those before it: [`check`] · [`metric`] · [`statistics`] ·
+//! In reading order, in which a module uses only those before it: [`error`] · [`check`] · [`metric`] · [`statistics`] ·
 //! [`evidence`] · [`mod@audit`].
 
 pub mod audit;
 pub mod check;
+pub mod error;
 pub mod evidence;
 pub mod metric;
 mod scan;
 pub mod statistics;
+
+pub use error::{Error, Result};

@@ -22,10 +22,7 @@ use sidelight::task::{Prediction, Task};
 fn main() -> sidelight::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "gallery".into());
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder).map_err(|source| sidelight::Error::Write {
-        path: folder.to_path_buf(),
-        source,
-    })?;
+    std::fs::create_dir_all(folder).map_err(sidelight::error::cannot_write(folder))?;
     let mut chance = Chance(7);
     let pages = [
         ("run_points.html", run_of_points(&mut chance).html()),

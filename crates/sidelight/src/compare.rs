@@ -181,7 +181,7 @@ pub enum Event {
         rows: usize,
         /// Folds of each seed.
         folds: usize,
-        /// Seeds.
+        /// Number of seeds, each with folds of its own.
         seeds: usize,
         /// Trainings in all.
         jobs: usize,
@@ -192,7 +192,7 @@ pub enum Event {
     },
     /// Features of the frozen part are being computed, once for all.
     Features {
-        /// Rows done.
+        /// Rows whose features are computed.
         done: usize,
         /// Rows in all.
         rows: usize,
@@ -226,14 +226,14 @@ pub enum Compared {
     Share {
         /// Jobs whose results are there.
         done: usize,
-        /// All jobs.
+        /// Number of all jobs of the comparison.
         jobs: usize,
     },
     /// It was asked to stop; what is finished is kept.
     Stopped {
         /// Jobs whose results are there.
         done: usize,
-        /// All jobs.
+        /// Number of all jobs of the comparison.
         jobs: usize,
     },
 }
@@ -258,8 +258,8 @@ pub enum Compared {
 ///
 /// # Errors
 ///
-/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`Error::NoSuchArm`](crate::Error::NoSuchArm),
-/// [`Error::TooManyFolds`](crate::Error::TooManyFolds), [`Error::Uncomparable`](crate::Error::Uncomparable) for the
+/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm),
+/// [`DataError::TooManyFolds`](crate::error::DataError::TooManyFolds), [`EvidenceError::Uncomparable`](crate::error::EvidenceError::Uncomparable) for the
 /// metric, [`Error::OutputNotEmpty`](crate::Error::OutputNotEmpty), [`Error::JobDiffers`](crate::Error::JobDiffers),
 /// all that a table and a configuration can be wrong in. Later: those of
 /// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).
@@ -331,7 +331,7 @@ fn open(ranks: &dyn Ranks, options: &CompareOptions<'_>) -> Result<JobStore> {
     let first = ranks.is_first().then(|| {
         let store = JobStore::open(&options.out, options.earlier)?;
         store.forget_claims()?;
-        Ok(store)
+        Ok::<_, crate::Error>(store)
     });
     let first = all_or_none(ranks, first.transpose())?;
     let store = first.map_or_else(|| JobStore::open(&options.out, Earlier::Reuse), Ok);
@@ -394,7 +394,7 @@ fn write_predictions(design: &Design, answer: &Answer, path: &Path) -> Result<()
             }
         }
     }
-    writer.finish()
+    Ok(writer.finish()?)
 }
 
 /// The jobs to do now, and how many of all are done.

@@ -204,7 +204,7 @@ impl Onnx {
     ///
     /// # Errors
     ///
-    /// [`Error::OnnxSize`] above 2 GiB, [`Error::Write`].
+    /// [`Error::OnnxSize`] above 2 GiB, [`DataError::Write`](crate::error::DataError::Write).
     pub fn save(&self, path: &Path) -> Result<usize> {
         let n_bytes = self.model.encoded_len();
         if n_bytes > MOST_BYTES {
@@ -268,7 +268,7 @@ fn port(info: &proto::ValueInfo) -> Port {
 ///
 /// # Errors
 ///
-/// [`Error::Write`].
+/// [`DataError::Write`](crate::error::DataError::Write).
 pub fn safetensors(model: &Model, path: &Path) -> Result<usize> {
     let header = [
         ("format", "pt".to_owned()),

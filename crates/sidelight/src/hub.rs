@@ -112,7 +112,7 @@ pub enum HubEvent<'a> {
 ///
 /// # Errors
 ///
-/// As [`fetch`]; [`Error::HubName`].
+/// As [`fetch`]; [`DataError::HubName`](crate::error::DataError::HubName).
 pub fn fetch_weights(
     config: &mut ModelConfig,
     options: &HubOptions,
@@ -131,7 +131,7 @@ pub fn fetch_weights(
 ///
 /// [`Error::HubOffline`]; [`Error::HubUnreachable`], [`Error::HubNotFound`], [`Error::HubRefused`],
 /// [`Error::HubAnswer`], [`Error::HubSize`], [`Error::HubBroken`], [`Error::HubChecksum`];
-/// [`Error::Write`] where the cache cannot be written; [`Error::Setting`] of an endpoint, a token or a proxy that is none.
+/// [`DataError::Write`](crate::error::DataError::Write) where the cache cannot be written; [`DataError::Setting`](crate::error::DataError::Setting) of an endpoint, a token or a proxy that is none.
 pub fn fetch(
     name: &HubName,
     options: &HubOptions,

@@ -11,12 +11,12 @@ mod distance;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::task::Task;
 
 pub use distance::Distance;
 
-/// What training makes small.
+/// A training loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Loss {
@@ -55,7 +55,7 @@ pub enum Loss {
     },
     /// Distance of each number (a coordinate, a standardised value), divided by how many are known.
     Distance {
-        /// Which one.
+        /// The distance that errors are measured by.
         distance: Distance,
     },
 }
@@ -88,7 +88,7 @@ impl Loss {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for another name, or a number after the colon that does not fit.
+    /// [`DataError::Setting`](crate::error::DataError::Setting) for another name, or a number after the colon that does not fit.
     ///
     /// # Example
     ///
@@ -107,11 +107,7 @@ impl Loss {
             Some((word, number)) => (word, Some(number)),
             None => (name, None),
         };
-        let wrong = |expected: &str| Error::Setting {
-            field: "train.loss".into(),
-            expected: expected.into(),
-            found: name.into(),
-        };
+        let wrong = |expected: &str| Error::from(setting("train.loss", expected, name));
         let parameter = |default: f32, range: std::ops::Range<f32>| match number {
             None => Ok(default),
             Some(text) => text
@@ -506,7 +502,7 @@ mod tests {
         for name in ["mse", "focal:x", "label_smoothing:1", "cross_entropy:2"] {
             let error = Loss::new(&classes(), name, Weights::Even).unwrap_err();
             assert!(
-                matches!(&error, Error::Setting { field, found, .. } if field == "train.loss" && found == name),
+                matches!(&error, Error::Data(crate::error::DataError::Setting { field, found, .. }) if field == "train.loss" && found == name),
                 "{error}"
             );
         }

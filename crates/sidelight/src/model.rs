@@ -63,7 +63,7 @@ impl Model {
     /// Those of [`Table::read_with`] and [`Dataset::for_prediction`].
     pub fn read(&self, table: impl AsRef<Path>) -> Result<Dataset> {
         let table = Table::read_with(table.as_ref(), &self.config.data.remote)?;
-        Dataset::for_prediction(&table, &self.config)
+        Ok(Dataset::for_prediction(&table, &self.config)?)
     }
 
     /// How images become what its network reads.
@@ -95,7 +95,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`](crate::Error::MissingMetadata), [`Error::MetadataKind`](crate::Error::MetadataKind):
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind):
     /// the table is not like the one trained on.
     pub fn source(&self, dataset: impl Into<Arc<Dataset>>) -> Result<(Source, Unseen)> {
         let dataset = dataset.into();

@@ -16,7 +16,7 @@ use crate::batch::{Batch, device, evaluate as evaluate_batches, gather, image_si
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
-use crate::loader::{BadImage, Loader, LoaderOptions, Plan};
+use crate::loader::{BadImage, BatchPlan, Loader, LoaderOptions};
 use crate::loss::{Loss, Weights};
 use crate::metric::Metrics;
 use crate::ranks::{Alone, Ranks};
@@ -75,7 +75,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on. Of several ranks
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind): the table is not like the one trained on. Of several ranks
     /// also [`Error::OtherRank`].
     pub fn predict(&self, dataset: &Dataset, options: PredictOptions<'_>) -> Result<Predictions> {
         let ranks = options.ranks;
@@ -121,7 +121,7 @@ impl Model {
                 source.augment = Some(Augment::new(&config.augment, config.target.kind)?);
                 source.seed = pass as u64;
             }
-            let plan = Plan::evaluation(&rows, self.config.train.batch);
+            let plan = BatchPlan::evaluation(&rows, self.config.train.batch);
             let options = LoaderOptions {
                 bad_image: BadImage::Skip,
                 ..loader
@@ -149,7 +149,7 @@ impl Model {
             if pass == 0 {
                 let failures = loader.into_failures().into_iter();
                 let problem =
-                    |failure: crate::loader::Failure| (failure.row, Arc::new(failure.error));
+                    |failure: crate::loader::Failure| (failure.row, Arc::new(failure.error.into()));
                 problems = failures.map(problem).collect();
             }
         }

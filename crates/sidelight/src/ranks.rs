@@ -5,23 +5,24 @@
 //! processes that were started by `mpirun` (feature `mpi`).
 //!
 //! Every function of [`Ranks`] is collective: all ranks call the same ones in the same order, and each waits for the
-//! others. Where one cannot go on it must end the others too, or they wait for ever: see [`as_collective_error`].
+//! others. Where one cannot go on it must end the others too, or they wait forever: see [`as_collective_error`].
 
 #[cfg(feature = "mpi")]
 mod mpi;
 mod threads;
 
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::tensor::AllReduce;
 
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 pub use threads::Threads;
 
 /// How a rank knows of the others.
-pub trait Ranks: Debug + Send + Sync {
+pub trait Ranks: AllReduce {
     /// Its number, from 0.
     fn rank(&self) -> usize;
 
@@ -30,12 +31,6 @@ pub trait Ranks: Debug + Send + Sync {
 
     /// The machine that it runs on.
     fn host(&self) -> String;
-
-    /// Replaces each number by its sum over all ranks: the same bits on every rank, and in every run with as many.
-    fn sum(&self, values: &mut [f32]);
-
-    /// Replaces the values by their sums over all ranks, as [`Ranks::sum`] does, in f64.
-    fn sum_f64(&self, values: &mut [f64]);
 
     /// What every rank gives, in the order of the ranks; the lengths may differ.
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>>;
@@ -65,6 +60,11 @@ pub trait Ranks: Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Alone;
 
+impl AllReduce for Alone {
+    fn sum(&self, _: &mut [f32]) {}
+    fn sum_f64(&self, _: &mut [f64]) {}
+}
+
 impl Ranks for Alone {
     fn rank(&self) -> usize {
         0
@@ -75,8 +75,6 @@ impl Ranks for Alone {
     fn host(&self) -> String {
         "this machine".into()
     }
-    fn sum(&self, _: &mut [f32]) {}
-    fn sum_f64(&self, _: &mut [f64]) {}
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
         vec![own.to_vec()]
     }
@@ -204,9 +202,9 @@ mod tests {
     fn outcome(failing: &[usize]) -> Vec<String> {
         Threads::run(3, |ranks| {
             let own = match failing.contains(&ranks.rank()) {
-                true => Err(Error::ImageEmpty {
+                true => Err(Error::from(crate::error::DataError::ImageEmpty {
                     name: format!("{}.png", ranks.rank()),
-                }),
+                })),
                 false => Ok(ranks.rank()),
             };
             match all_or_none(&*ranks, own) {
@@ -219,7 +217,7 @@ mod tests {
     #[test]
     fn what_one_cannot_do_none_does_and_one_says_it() {
         assert_eq!(outcome(&[]), ["0", "1", "2"]);
-        let others = "rank 1 cannot go on";
+        let others = "rank 1 cannot continue";
         let found = outcome(&[1, 2]);
         assert_eq!([&found[0], &found[2]], [others; 2]);
         assert!(
@@ -235,7 +233,7 @@ mod tests {
         // What all met is said without a number, once.
         let found = outcome(&[0, 1, 2]);
         assert_eq!(found[0], "0.png: the image is empty (0 bytes)");
-        assert_eq!([&found[1], &found[2]], ["rank 0 cannot go on"; 2]);
+        assert_eq!([&found[1], &found[2]], ["rank 0 cannot continue"; 2]);
     }
 
     #[test]
@@ -244,7 +242,7 @@ mod tests {
             let own = ["a", "a", "b"][ranks.rank()];
             all_equal(&*ranks, "rows", own).map_err(|error| error.to_string())
         });
-        assert_eq!(found[0], Err("rank 2 cannot go on".into()));
+        assert_eq!(found[0], Err("rank 2 cannot continue".into()));
         assert!(found[2].as_ref().unwrap_err().contains("rows"));
     }
 }

@@ -24,10 +24,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Arm, Config, TargetKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 
-pub use crate::error::Found;
-pub(crate) use folder::look;
+pub use crate::error::FolderContent;
 pub use folder::{Existing, RunFolder};
 pub use log::{Event, Log, LogWriter, curves, read_log};
 pub use parts::{
@@ -54,7 +53,7 @@ pub(crate) const SKIPPED: &str = "skipped.csv";
 /// A finished run on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// The folder.
+    /// The run folder.
     pub dir: PathBuf,
 }
 
@@ -63,13 +62,10 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`] (no such folder), [`Error::NotARun`], [`Error::UnfinishedRun`],
+    /// [`DataError::Read`](crate::error::DataError::Read) (no such folder), [`Error::NotARun`], [`Error::UnfinishedRun`],
     /// [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn open(dir: &Path) -> Result<Self> {
-        fs::read_dir(dir).map_err(|source| Error::Read {
-            path: dir.to_path_buf(),
-            source,
-        })?;
+        fs::read_dir(dir).map_err(cannot_read(dir))?;
         let not_a_run = |missing| Error::NotARun {
             path: dir.to_path_buf(),
             missing,
@@ -98,14 +94,14 @@ impl Run {
     ///
     /// Those of [`Config::read`].
     pub fn config(&self) -> Result<Config> {
-        Config::read(&self.dir.join(CONFIG), &[])
+        Ok(Config::read(&self.dir.join(CONFIG), &[])?)
     }
 
     /// Its scores.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::MetricsFile`], [`Error::SchemaTooNew`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn metrics(&self) -> Result<MetricsFile> {
         MetricsFile::read(&self.dir.join(METRICS))
     }
@@ -134,7 +130,7 @@ impl Run {
         self.dir.join(PREDICTIONS)
     }
 
-    /// The report.
+    /// The report, `report.html`.
     pub fn report_path(&self) -> PathBuf {
         self.dir.join(REPORT)
     }
@@ -157,7 +153,7 @@ impl Run {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsFile {
-    /// [`METRICS_SCHEMA`].
+    /// Version of the file's schema, [`METRICS_SCHEMA`].
     pub schema: u32,
     /// The kind of target.
     pub task: TargetKind,
@@ -180,7 +176,7 @@ pub struct MetricsFile {
 /// Rows of each part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RowCounts {
-    /// Learned from.
+    /// Number of training rows.
     pub train: usize,
     /// Watched; the metrics are over these.
     pub valid: usize,
@@ -205,7 +201,7 @@ impl MetricsFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::MetricsFile`], [`Error::SchemaTooNew`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::MetricsFile`], [`Error::SchemaTooNew`].
     pub fn read(path: &Path) -> Result<Self> {
         read_versioned(path, METRICS_SCHEMA, |path, source| Error::MetricsFile {
             path,
@@ -217,12 +213,12 @@ impl MetricsFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_whole(path, |file| {
+        Ok(write_whole(path, |file| {
             serde_json::to_writer_pretty(&mut *file, self)?;
             file.write_all(b"\n")
-        })
+        })?)
     }
 }
 
@@ -230,7 +226,7 @@ impl MetricsFile {
 ///
 /// # Errors
 ///
-/// [`Error::Read`], [`Error::SchemaTooNew`], and `wrong` where it is no such JSON.
+/// [`DataError::Read`](crate::error::DataError::Read), [`Error::SchemaTooNew`], and `wrong` where it is no such JSON.
 pub(crate) fn read_versioned<T: serde::de::DeserializeOwned>(
     path: &Path,
     known: u32,
@@ -241,10 +237,7 @@ pub(crate) fn read_versioned<T: serde::de::DeserializeOwned>(
         schema: u32,
     }
     let wrong = |source| wrong(path.to_path_buf(), source);
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(cannot_read(path))?;
     // The schema first: a newer one may not parse as this one.
     let SchemaOnly { schema: found } = serde_json::from_slice(&bytes).map_err(wrong)?;
     if found > known {
@@ -346,7 +339,7 @@ mod tests {
             failed.to_string(),
             format!("{path} is not a run: it has no `config.toml`")
         );
-        assert!(failed.hint().unwrap().contains("sidelight train"));
+        assert!(failed.hint().unwrap().contains("training writes"));
     }
 
     #[test]
@@ -361,7 +354,7 @@ mod tests {
         fs::remove_file(folder.path().join(METRICS)).unwrap();
         let failed = Run::open(folder.path()).unwrap_err();
         assert!(matches!(failed, Error::UnfinishedRun { .. }), "{failed:?}");
-        assert!(failed.hint().unwrap().ends_with("--resume`"));
+        assert!(failed.hint().unwrap().starts_with("resume"));
     }
 
     #[test]
@@ -409,7 +402,7 @@ mod tests {
         assert!(
             failed
                 .to_string()
-                .ends_with("metrics.json is not a file of metrics")
+                .ends_with("metrics.json is not a valid metrics file")
         );
     }
 }

@@ -225,7 +225,7 @@ pub fn fit(
 /// # Errors
 ///
 /// Everything that can be wrong with configuration, table, images and weights, before the first step where it can
-/// be known; [`Error::Diverged`](crate::Error::Diverged); [`Error::Write`](crate::Error::Write) where the results cannot
+/// be known; [`Error::Diverged`](crate::Error::Diverged); [`DataError::Write`](crate::error::DataError::Write) where the results cannot
 /// be written. What is only a loss of comfort (a checkpoint, the log, the report) is said as a remark. Of several ranks:
 /// [`Error::OnRank`](crate::Error::OnRank) where the others do not know of it and must be ended;
 /// [`Error::OtherRank`](crate::Error::OtherRank) where another says what it is;

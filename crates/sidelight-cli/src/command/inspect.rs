@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use sidelight::network::backbone::{self, Backbone};
-use sidelight::network::{BackboneWeights, Network, Shape, matches, weights};
+use sidelight::network::{BackboneWeights, Network, matches, weights};
 use sidelight::tensor::Device;
 use sidelight::train::Session;
 

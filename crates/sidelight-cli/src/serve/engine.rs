@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use sidelight::dataset::RequestRow;
+use sidelight::error::DataError;
 use sidelight::image::{Facts, Limits as ImageLimits};
 use sidelight::predict::{Predictor, ReadyRow};
 use sidelight::task::Prediction;
@@ -151,10 +152,11 @@ impl Decoders {
             let looked = catch_unwind(AssertUnwindSafe(|| predictor.look(&row, &limits)));
             looked
                 .unwrap_or_else(|_| {
-                    Err(sidelight::Error::ImageFault {
+                    Err(DataError::ImageFault {
                         name: "the image".into(),
                         message: "its header cannot be read".into(),
-                    })
+                    }
+                    .into())
                 })
                 .map_err(|error| Fault::from_row_error(&error, row.number, is_one_of_many))
         });

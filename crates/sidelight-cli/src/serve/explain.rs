@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sidelight::dataset::RequestRow;
+use sidelight::error::{DataError, Error};
 use sidelight::explain::{
     Curve, CurvePoint, Looked, Picture, Prepared, grad_cam_of_rows, last_map, shares,
     training_range, what_if,
@@ -13,17 +14,17 @@ use super::reply;
 
 /// Explains the prediction of one row.
 pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Result<Value, Fault> {
-    let refused_by = |error: &sidelight::Error| Fault::from_row_error(error, row.number, false);
-    let refused = |error: sidelight::Error| refused_by(&error);
+    let refused = |error: sidelight::Error| Fault::from_row_error(&error, row.number, false);
     let (of_model, dataset) = (predictor.model(), predictor.dataset(row).map_err(refused)?);
     let rows = Prepared::new(of_model, &dataset, &mut |_, _| ()).map_err(refused)?;
     if let Some((_, problem)) = rows.problems.first() {
         // The library names row and file; here there is only one.
-        let cause = match &**problem {
-            sidelight::Error::RowImage { source, .. } => source,
-            other => other,
-        };
-        return Err(refused_by(cause));
+        return Err(match &**problem {
+            Error::Data(DataError::RowImage { source, .. }) => {
+                Fault::from_data_error(source, row.number, false)
+            }
+            other => Fault::from_row_error(other, row.number, false),
+        });
     }
     let own = rows.predict(Picture::Own, &rows.metadata).pop().flatten();
     let share = shares(&rows).pop();

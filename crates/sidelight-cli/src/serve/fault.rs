@@ -3,7 +3,9 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use sidelight::error::in_full;
+use sidelight::error::{DataError, in_full};
+
+use crate::hint;
 
 /// An error response: a status, and `{"error": …, "hint": …}`.
 #[derive(Debug, Clone)]
@@ -56,7 +58,19 @@ impl Fault {
         number: usize,
         is_one_of_many: bool,
     ) -> Self {
-        use sidelight::Error as E;
+        match error {
+            sidelight::Error::Data(error) => Self::from_data_error(error, number, is_one_of_many),
+            other => Self {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                message: in_row(number, is_one_of_many, other),
+                hint: hint::of(other),
+            },
+        }
+    }
+
+    /// The error about the cells or the image of a row of a request.
+    pub(crate) fn from_data_error(error: &DataError, number: usize, is_one_of_many: bool) -> Self {
+        use DataError as E;
         let status = match error {
             E::ImagePixels { .. } | E::ImageBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             E::NoColumn { .. }
@@ -69,15 +83,11 @@ impl Fault {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         // An error about a cell names its row.
-        let row = match error {
-            E::Cell { .. } => String::new(),
-            _ if is_one_of_many => format!("row {number}: "),
-            _ => String::new(),
-        };
+        let is_named = matches!(error, E::Cell { .. });
         Self {
             status,
-            message: format!("{row}{}", in_full(error)),
-            hint: error.hint(),
+            message: in_row(number, is_one_of_many && !is_named, error),
+            hint: hint::of_data(error),
         }
     }
 
@@ -85,6 +95,14 @@ impl Fault {
     pub(crate) fn internal(what: &str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, what).hint("this is a bug: please report it")
     }
+}
+
+fn in_row(number: usize, is_one_of_many: bool, error: &dyn std::error::Error) -> String {
+    let row = match is_one_of_many {
+        true => format!("row {number}: "),
+        false => String::new(),
+    };
+    row + &in_full(error)
 }
 
 impl IntoResponse for Fault {

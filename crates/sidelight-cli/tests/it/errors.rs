@@ -87,7 +87,7 @@ fn an_unknown_field_of_the_configuration() {
 fn a_value_that_a_field_cannot_take() {
     let folder = Folder::with_houses();
     insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --set model.arm=bth"), @r#"
-    error: houses.toml: `model.arm`: no choice `bth`
+    error: houses.toml: `model.arm`: unknown value `bth`
 
     hint: did you mean `both`?
     "#);
@@ -128,7 +128,7 @@ fn an_image_that_is_not_there() {
     let folder = Folder::with_houses();
     fs::remove_file(folder.path().join("3.png")).unwrap();
     insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --quiet"), @r#"
-    error: houses.csv, row 4: its image cannot be used
+    error: houses.csv, row 4: cannot use its image
       caused by: cannot read 3.png
       caused by: No such file or directory (os error 2)
     "#);
@@ -140,10 +140,10 @@ fn an_image_that_is_cut_short() {
     let whole = folder.read_bytes("3.png");
     folder.write_bytes("3.png", &whole[..whole.len() / 2]);
     insta::assert_snapshot!(refused(&folder, "train houses.toml --out a --quiet"), @r#"
-    error: houses.csv, row 4: its image cannot be used
+    error: houses.csv, row 4: cannot use its image
       caused by: 3.png: the PNG image is truncated after 134 bytes
 
-    hint: the file is incomplete: copy it again from where it came, or leave its row out
+    hint: the file is incomplete: copy it again from its source, or leave its row out
     "#);
 }
 
@@ -341,7 +341,7 @@ fn a_comparison_that_cannot_be_made() {
     hint: use at most 24 folds: a row is in one fold only
     ");
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --metric auroc"), @r"
-    error: arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or not defined for these rows
+    error: arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or is undefined for these rows
 
     hint: points: mean_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, brier; classes: auroc, hamming_accuracy, log_loss, brier; value: mae, rmse, r2
     ");
@@ -349,7 +349,7 @@ fn a_comparison_that_cannot_be_made() {
     comparing 7 arms on the same 5 folds, 24 rows: image, metadata, vote, weighted-vote, concat, shuffled, all-missing
     20 trainings; 0 to run
     no metadata is missing in any row: there is no arm `gaps-only`
-    error: 20 of 20 results are not in a, the first being that of `image, fold 1`
+    error: 20 of 20 results are missing from a; the first is that of `image, fold 1`
 
     hint: run the same command without --merge: it makes what is missing and joins all
     ");

@@ -115,7 +115,7 @@ fn offline_and_not_in_the_cache_it_is_said_what_to_do() {
     assert_eq!(code, 2);
     let own = format!("{}/", folder.path().display());
     insta::assert_snapshot!(said.replace(&own, ""), @r#"
-    error: the weights `our/cards` are not in hf/hub/models--our--cards, and nothing is downloaded offline
+    error: the weights `our/cards` are not in hf/hub/models--our--cards, and nothing is downloaded in offline mode
 
     hint: where there is a network, download https://hub.example/our/cards/resolve/main/model.safetensors and set `model.weights` to the file; or copy hf/hub/models--our--cards from there (offline is what HF_HUB_OFFLINE asks for)
     "#);
@@ -127,7 +127,7 @@ fn a_name_that_is_neither_a_file_nor_on_the_hub() {
     let said = Folder::with_houses().run("check houses.toml --set model.weights=imagenet");
     assert_eq!(said.code, 2);
     insta::assert_snapshot!(said.stderr, @r#"
-    error: `imagenet` is not the name of weights on the hub: expected one `/`, found 0
+    error: `imagenet` is not a valid Hugging Face repository name: expected one `/`, found 0
 
     hint: `model.weights` is `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`
     "#);

@@ -311,7 +311,7 @@ fn parts_of_another_model_table_or_options_are_refused() {
         assert_eq!(said.code, 2, "{}", said.stderr);
         assert!(
             said.stderr.starts_with(&format!(
-                "error: p.csv.parts holds parts of predictions that were begun with another {what}: "
+                "error: the predictions in p.csv.parts were begun with a different {what}: "
             )),
             "{}",
             said.stderr
@@ -362,7 +362,7 @@ fn a_part_that_is_damaged_is_made_again() {
     let said = folder.run(line);
     assert_eq!(said.code, 2, "{}", said.stderr);
     assert!(
-        said.stderr.contains("error: p.csv.parts/00002.csv is damaged, and was removed\n\nhint: the same command makes that part again"),
+        said.stderr.contains("error: p.csv.parts/00002.csv is damaged and was removed\n\nhint: the same command makes that part again"),
         "{}",
         said.stderr
     );
@@ -374,7 +374,10 @@ fn a_part_that_is_damaged_is_made_again() {
     folder.write("q.csv.parts/manifest.json", "{\"schema\": 1}");
     let said = folder.run("predict a new.csv --out q.csv");
     assert!(
-        said.code == 2 && said.stderr.contains("is not a file of parts"),
+        said.code == 2
+            && said
+                .stderr
+                .contains("is not a valid file of partial predictions"),
         "{}",
         said.stderr
     );

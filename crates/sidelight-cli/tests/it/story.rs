@@ -362,7 +362,7 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
     assert_eq!(said.code, 2);
     assert!(
         said.stderr
-            .contains("was made with other settings or other rows\n\nhint: "),
+            .contains("was made with different settings or rows\n\nhint: "),
         "{}",
         said.stderr
     );

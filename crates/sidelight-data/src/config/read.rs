@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize as _;
 
 use super::{Config, collapse_range, expand_ranges};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read, setting};
 use crate::store::is_remote;
 
 impl Config {
@@ -20,10 +20,7 @@ impl Config {
     /// [`Error::Read`]; [`Error::Config`] and [`Error::UnknownField`], with the line;
     /// [`Error::Override`]; [`Error::Setting`] and [`Error::HubName`] where a value is none that its field can have.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let bytes = std::fs::read(path).map_err(cannot_read(path))?;
         let text = String::from_utf8(bytes).map_err(|error| Error::Config {
             path: path.to_path_buf(),
             line: Some(1 + line_breaks(&error.as_bytes()[..error.utf8_error().valid_up_to()])),
@@ -78,12 +75,7 @@ impl Config {
     ///
     /// [`Error::Read`] where the current folder cannot be told.
     pub fn absolute(&self) -> Result<Self> {
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|source| Error::Read {
-                path: path.to_path_buf(),
-                source,
-            })
-        };
+        let absolute = |path: &Path| std::path::absolute(path).map_err(cannot_read(path));
         let mut config = self.clone();
         if !is_remote(&config.data.table) {
             config.data.table = absolute(&config.data.table)?;
@@ -109,11 +101,8 @@ impl Config {
     pub fn to_toml(&self) -> Result<String> {
         let mut config = self.absolute()?;
         config.target.columns = collapse_range(&config.target.columns);
-        toml::to_string_pretty(&config).map_err(|error| Error::Setting {
-            field: "config".into(),
-            expected: "values that TOML can hold".into(),
-            found: error.to_string(),
-        })
+        toml::to_string_pretty(&config)
+            .map_err(|error| setting("config", "values that TOML can hold", error))
     }
 }
 
@@ -132,10 +121,8 @@ fn apply(table: &mut toml::Table, text: &str) -> Result<()> {
         .and_then(|mut parsed| parsed.remove("value"))
         .unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let (last, parents) = path.split_last().ok_or_else(malformed)?;
-    let wrong = |depth: usize, expected: String, found: &toml::Value| Error::Setting {
-        field: path[..depth].join("."),
-        expected,
-        found: found.to_string(),
+    let wrong = |depth: usize, expected: String, found: &toml::Value| {
+        setting(path[..depth].join("."), expected, found)
     };
     let Some((first, between)) = parents.split_first() else {
         table.insert(last.clone(), value);

@@ -262,11 +262,14 @@ fn an_unknown_choice_is_refused_with_the_nearest_one() {
     );
     assert_eq!(
         message,
-        "home/houses.toml, line 10: `metadata.beds`: no choice `continous`"
+        "home/houses.toml, line 10: `metadata.beds`: unknown value `continous`"
     );
     assert_eq!(hint, "did you mean `continuous`?");
     let (message, hint) = refusal(HOUSES, &["model.arm=all"]);
-    assert_eq!(message, "home/houses.toml: `model.arm`: no choice `all`");
+    assert_eq!(
+        message,
+        "home/houses.toml: `model.arm`: unknown value `all`"
+    );
     assert_eq!(
         hint,
         "it can be: image, metadata, both, vote, weighted-vote"

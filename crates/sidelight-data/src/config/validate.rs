@@ -1,24 +1,15 @@
 //! Whether every value of a [`Config`] is one that it can take, before anything is opened.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
 use super::{
     CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
     RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
-use crate::error::{Error, Result};
+use crate::error::{Result, setting};
 
 /// 64 TiB: more is a slip of the pen, and would not fit in what counts bytes.
 const MOST_MEMORY: usize = 64 << 20;
-
-fn setting(field: impl Into<String>, expected: impl Into<String>, found: impl Display) -> Error {
-    Error::Setting {
-        field: field.into(),
-        expected: expected.into(),
-        found: found.to_string(),
-    }
-}
 
 /// An error unless the value is in the range; NaN is in none.
 fn within(field: &str, value: f64, fits: impl Fn(f64) -> bool, expected: &str) -> Result<()> {
@@ -34,7 +25,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] or [`Error::HubName`], the first in the order of the file.
+    /// [`Error::Setting`](crate::Error::Setting) or [`Error::HubName`](crate::Error::HubName), the first in the order of the file.
     pub fn validate(&self) -> Result<()> {
         within(
             "data.split.valid",

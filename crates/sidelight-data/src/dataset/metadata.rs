@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Fact, Metadata, MetadataColumn, MetadataValues};
 use crate::config::{MetadataConfig, MetadataKind};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, setting};
 use crate::schema;
 use crate::table::Cell;
 
@@ -101,11 +101,10 @@ pub(super) fn read<'a>(
 ) -> Result<MetadataValues> {
     let pattern = match &config.pattern {
         None => None,
-        Some(pattern) => Some(regex::Regex::new(pattern).map_err(|_| Error::Setting {
-            field: "pattern".into(),
-            expected: "a regular expression".into(),
-            found: pattern.clone(),
-        })?),
+        Some(pattern) => Some(
+            regex::Regex::new(pattern)
+                .map_err(|_| setting("pattern", "a regular expression", pattern.clone()))?,
+        ),
     };
     // The pattern works on text, whatever the file's type; what it captures is text.
     let cells = cells.map(|(row, cell)| (row, Captured::new(cell, pattern.as_ref())));

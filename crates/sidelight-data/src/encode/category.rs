@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CategoryEncoding, MetadataConfig};
-use crate::error::{Error, Result};
+use crate::error::{Result, setting};
 
 /// The code of a missing category.
 pub const MISSING: u32 = 0;
@@ -59,7 +59,7 @@ impl Category {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when a name is in two flip pairs (flipping twice would not give back the row).
+    /// [`Error::Setting`](crate::Error::Setting) when a name is in two flip pairs (flipping twice would not give back the row).
     pub(super) fn fit<'a>(
         column: &str,
         config: &MetadataConfig,
@@ -78,11 +78,11 @@ impl Category {
         let paired: Vec<&String> = pairs.iter().flatten().collect();
         for (i, name) in paired.iter().enumerate() {
             if paired[..i].contains(name) {
-                return Err(Error::Setting {
-                    field: format!("metadata.{column}.flip"),
-                    expected: "each name in one pair at most".into(),
-                    found: format!("{name} twice"),
-                });
+                return Err(setting(
+                    format!("metadata.{column}.flip"),
+                    "each name in one pair at most",
+                    format!("{name} twice"),
+                ));
             }
         }
         let n_rare = counts

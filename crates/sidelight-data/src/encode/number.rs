@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::config::{MetadataConfig, NumberScale};
-use crate::error::{Error, Result};
+use crate::error::{Result, setting};
 
 /// Most knots that a quantile scale keeps.
 const MAX_KNOTS: usize = 256;
@@ -31,7 +31,7 @@ pub struct Number {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "scale", rename_all = "lowercase")]
 pub enum Transform {
-    /// Nothing.
+    /// Leaves the number as it is.
     Linear,
     /// `sign(x) ln(1 + |x| / unit)`.
     Log {
@@ -58,7 +58,7 @@ impl Number {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when the scale is periodic and the period is not a number above 0.
+    /// [`Error::Setting`](crate::Error::Setting) when the scale is periodic and the period is not a number above 0.
     pub(super) fn fit(column: &str, config: &MetadataConfig, values: &[f64]) -> Result<Self> {
         let transform = match config.scale {
             NumberScale::Linear => Transform::Linear,
@@ -69,13 +69,13 @@ impl Number {
             NumberScale::Periodic => {
                 let period = config.period.unwrap_or(f64::NAN);
                 if !(period.is_finite() && period > 0.0) {
-                    return Err(Error::Setting {
-                        field: format!("metadata.{column}.period"),
-                        expected: "a number above 0, in the column's unit".into(),
-                        found: config
+                    return Err(setting(
+                        format!("metadata.{column}.period"),
+                        "a number above 0, in the column's unit",
+                        config
                             .period
                             .map_or("nothing".into(), |found| found.to_string()),
-                    });
+                    ));
                 }
                 Transform::Periodic { period }
             }
@@ -371,7 +371,7 @@ mod tests {
             };
             let error = Number::fit("angle", &config, &[1.0]).expect_err("no period");
             assert!(
-                matches!(error, Error::Setting { field, .. } if field == "metadata.angle.period")
+                matches!(error, crate::Error::Setting { field, .. } if field == "metadata.angle.period")
             );
         }
     }

@@ -6,7 +6,7 @@ use super::boolean;
 use super::infer::is_skewed;
 use super::scan::Scan;
 use crate::config::{TargetConfig, TargetKind, TargetScale, default_missing, expand_range};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::table::{Cell, Column, Table};
 
 /// The target's configuration from the names, ranges or patterns that a person gave.
@@ -79,11 +79,7 @@ pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
 }
 
 fn not_a_target(expected: &str, found: &str) -> Error {
-    Error::Setting {
-        field: "target".into(),
-        expected: expected.into(),
-        found: found.to_owned(),
-    }
+    setting("target", expected, found)
 }
 
 /// Patterns written out to names of columns.

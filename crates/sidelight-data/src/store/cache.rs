@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::digest::{self, hexadecimal};
-use crate::error::{Error, Result};
+use crate::error::{Result, cannot_write};
 
 /// What is left of a process that was killed while it fetched goes after so long.
 const STALE: Duration = Duration::from_secs(3600);
@@ -66,10 +66,7 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(dir: PathBuf, max_bytes: u64) -> Result<Self> {
-        fs::create_dir_all(&dir).map_err(|source| Error::Write {
-            path: dir.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&dir).map_err(cannot_write(&dir))?;
         Ok(Self {
             dir,
             max_bytes,
@@ -90,10 +87,7 @@ impl Cache {
         fetch: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
     ) -> Result<()> {
         let path = self.path(address);
-        let failed = |source: io::Error| Error::Write {
-            path: path.clone(),
-            source,
-        };
+        let failed = cannot_write(&path);
         let lock = self.dir.join(format!("{LOCK}{}", name(address)));
         let lock = File::create(lock).map_err(failed)?;
         lock.lock().map_err(failed)?;

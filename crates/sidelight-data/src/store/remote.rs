@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Options, Store};
-use crate::error::{Error, Result};
+use crate::error::{Result, setting};
 
 /// `[data.remote]`. The result of a training does not depend on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Default for RemoteConfig {
 pub struct Environment {
     /// Variables by name.
     pub variables: BTreeMap<String, String>,
-    /// `http://host:port`
+    /// Address of the proxy that all requests go through.
     pub proxy: Option<String>,
 }
 
@@ -67,12 +67,14 @@ impl RemoteConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where no folder is named; [`Error::Write`].
+    /// [`Error::Setting`](crate::Error::Setting) where no folder is named; [`Error::Write`](crate::Error::Write).
     pub fn store(&self) -> Result<Arc<Store>> {
-        let cache = self.cache.clone().ok_or_else(|| Error::Setting {
-            field: "data.remote.cache".into(),
-            expected: "a folder that shards are kept in".into(),
-            found: "nothing".into(),
+        let cache = self.cache.clone().ok_or_else(|| {
+            setting(
+                "data.remote.cache",
+                "a folder that shards are kept in",
+                "nothing",
+            )
         })?;
         let owned = |(name, value): (&String, &String)| (name.clone(), value.clone());
         let variables = self.environment.variables.iter().map(owned);

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use arrow_array::builder::LargeStringBuilder;
 
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, RowLines, Rows, Take};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows};
 use super::{Column, Table, Values, unique_names};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
 
 /// The records of a file, one after another.
@@ -32,10 +32,7 @@ pub(super) struct Records {
 impl Records {
     /// Opens the file and reads its header; `separator` holds unless it is a comma that the header does not have.
     pub(super) fn open(path: &Path, separator: u8) -> Result<Self> {
-        let cannot_read = |source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        };
+        let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         let n_bytes = file.metadata().map_err(cannot_read)?.len();
         let mut file = BufReader::with_capacity(1 << 18, file);
@@ -172,7 +169,7 @@ impl Records {
 }
 
 impl Rows for Records {
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut builders: Vec<_> = self
             .names
             .iter()

@@ -6,7 +6,7 @@ use arrow_array::LargeStringArray;
 
 use super::pieces::OnBadRow;
 use super::{Accumulator, Cell, Column, SourceFile, Table, Values, extension, unique_names};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 
 /// The metadata files that are looked for, in this order.
 const METADATA: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
@@ -182,10 +182,7 @@ fn file_name(path: &Path) -> String {
 
 /// Names in a folder, sorted: the system's order differs from machine to machine. Hidden ones are left out.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot_read = |source| Error::Read {
-        path: folder.to_path_buf(),
-        source,
-    };
+    let cannot_read = cannot_read(folder);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot_read)? {
         paths.push(entry.map_err(cannot_read)?.path());

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, RowLines, Rows, Take};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows};
 use super::{Accumulator, Column, Table};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
 
 /// The most columns that rows can name: one with new keys in each row would fill the memory with gaps.
@@ -31,10 +31,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let cannot_read = |source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        };
+        let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -51,10 +48,7 @@ impl Lines {
     fn advance(&mut self) -> Result<bool> {
         loop {
             self.line.clear();
-            let is_there = self.read_line().map_err(|source| Error::Read {
-                path: self.path.clone(),
-                source,
-            })?;
+            let is_there = self.read_line().map_err(cannot_read(&self.path))?;
             if !is_there {
                 return Ok(false);
             }
@@ -118,7 +112,7 @@ pub(super) fn object(text: &[u8], at: impl Fn() -> Place) -> Result<Map<String, 
 }
 
 impl Rows for Lines {
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut objects = Objects::default();
         let mut lines = RowLines::new(first_row + 1);
         let (mut n_bytes, mut bad) = (0, Vec::new());

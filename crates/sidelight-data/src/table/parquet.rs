@@ -19,9 +19,9 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::pieces::{OnBadRow, Piece, Rows, Take};
+use super::pieces::{OnBadRow, Piece, ReadLimit, Rows};
 use super::{Accumulator, Column, Table, unique_names};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 use crate::store::Shard;
 
 /// The row groups of a file, decoded a batch at a time.
@@ -50,10 +50,7 @@ impl std::fmt::Debug for Batches {
 
 impl Batches {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let cannot_read = |source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        };
+        let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         let metadata = ArrowReaderMetadata::load(&file, Default::default());
         let metadata = metadata.map_err(|source| Error::Parquet {
@@ -109,10 +106,7 @@ impl Batches {
         let reader = match &mut self.reader {
             Some(reader) => reader,
             none => {
-                let file = self.file.try_clone().map_err(|source| Error::Read {
-                    path: self.path.clone(),
-                    source,
-                })?;
+                let file = self.file.try_clone().map_err(cannot_read(&self.path))?;
                 let metadata = self.metadata.clone();
                 let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
                     .with_batch_size(self.batch_rows)
@@ -126,7 +120,7 @@ impl Batches {
 }
 
 impl Rows for Batches {
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut columns: Vec<_> = self.names.iter().map(|_| Accumulator::Empty(0)).collect();
         let (mut n_rows, mut n_bytes) = (0, 0);
         while !take.is_full(n_rows, n_bytes) {

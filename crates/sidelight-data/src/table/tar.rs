@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ::tar::{EntryType, Header, PaxExtensions};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 use crate::store::Shard;
 
 const BLOCK: u64 = 512;
@@ -48,10 +48,7 @@ impl Archive {
             }
             Ok(found.len())
         };
-        let n_bytes = look().map_err(|source| Error::Read {
-            path: shard.path().to_path_buf(),
-            source,
-        })?;
+        let n_bytes = look().map_err(cannot_read(shard.path()))?;
         Ok(Self {
             shard: Arc::clone(shard),
             file: BufReader::with_capacity(1 << 16, file),

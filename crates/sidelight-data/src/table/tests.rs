@@ -343,7 +343,7 @@ fn a_table_that_is_not_there_is_named() {
 #[test]
 fn a_file_of_another_kind_is_refused() {
     let (message, hint) = refusal("t.xlsx", "PK");
-    assert_eq!(message, "t.xlsx is no table that can be read");
+    assert_eq!(message, "unsupported table format: t.xlsx");
     assert_eq!(
         hint,
         "the name must end in .csv, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
@@ -384,7 +384,7 @@ fn two_columns_of_one_name_are_refused() {
     let (message, hint) = refusal("t.csv", "a,b, a\n1,2,3\n");
     assert_eq!(
         message,
-        "t.csv: two columns are named `a` (the 1. and the 3.)"
+        "t.csv: duplicate column name `a` (columns 1 and 3)"
     );
     assert_eq!(hint, "rename one of them in the header");
 }
@@ -394,27 +394,27 @@ fn text_that_is_not_utf8_is_named_by_its_cell() {
     let (message, hint) = refusal("t.csv", b"a,town\n1,Bonn\n2,K\xf6ln\n");
     assert_eq!(
         message,
-        "t.csv, row 2 (line 3), column `town`: not UTF-8 text"
+        "t.csv, row 2 (line 3), column `town`: not valid UTF-8"
     );
     assert_eq!(hint, "save the table as UTF-8");
     assert_eq!(
         refusal("t.csv", b"K\xf6ln,b\n1,2\n").0,
-        "t.csv, line 1: not UTF-8 text"
+        "t.csv, line 1: not valid UTF-8"
     );
     assert_eq!(
         refusal("t.csv", b"\xff\xfea\0,\0b\0").0,
-        "t.csv: not UTF-8 text"
+        "t.csv: not valid UTF-8"
     );
     assert_eq!(
         refusal("t.jsonl", b"{\"a\": 1}\n{\"a\": \"\xf6\"}\n").0,
-        "t.jsonl, row 2 (line 2): not UTF-8 text"
+        "t.jsonl, row 2 (line 2): not valid UTF-8"
     );
 }
 
 #[test]
 fn a_line_that_is_no_json_object_is_named() {
     let (message, _) = refusal("t.jsonl", "{\"a\": 1}\n\n{\"a\": }\n");
-    assert_eq!(message, "t.jsonl, row 2 (line 3): not JSON");
+    assert_eq!(message, "t.jsonl, row 2 (line 3): not valid JSON");
     let (message, hint) = refusal("t.jsonl", "[{\"a\": 1}]\n");
     assert_eq!(
         message,
@@ -452,7 +452,7 @@ fn a_folder_of_nothing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let message = Table::read(folder.path()).unwrap_err().to_string();
     let expected =
-        "holds neither metadata.csv, .jsonl or .parquet nor tar archives nor folders of images";
+        "contains no metadata.csv, .jsonl or .parquet, no tar archives and no folders of images";
     assert_eq!(message, format!("{} {expected}", folder.path().display()));
 }
 

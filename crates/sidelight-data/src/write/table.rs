@@ -18,8 +18,8 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use super::whole::{WholeFile, cannot_write};
-use crate::error::{Error, Result};
+use super::whole::WholeFile;
+use crate::error::{Error, Result, cannot_read, cannot_write};
 
 /// Rows that are gathered before Parquet encodes them.
 const ROWS_PER_BATCH: usize = 8192;
@@ -83,28 +83,28 @@ impl TableFormat {
 /// What a column of results holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Whole numbers.
+    /// Integers of 64 bits.
     Integer,
     /// Numbers of double precision.
     Number,
     /// Numbers of single precision, as networks put them out.
     Single,
-    /// Text.
+    /// UTF-8 text.
     Text,
 }
 
 /// One cell of results; it must be of its column's kind. Numbers that are not finite are written as missing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
-    /// Nothing.
+    /// An empty cell.
     Missing,
-    /// For [`ColumnKind::Integer`].
+    /// A cell of a [`ColumnKind::Integer`].
     Integer(i64),
-    /// For [`ColumnKind::Number`].
+    /// A cell of a [`ColumnKind::Number`].
     Number(f64),
-    /// For [`ColumnKind::Single`].
+    /// A cell of a [`ColumnKind::Single`].
     Single(f32),
-    /// For [`ColumnKind::Text`].
+    /// A cell of a [`ColumnKind::Text`].
     Text(Cow<'a, str>),
 }
 
@@ -192,7 +192,7 @@ impl TableWriter {
         let file = WholeFile::create(path)?;
         let (names, kinds): (Vec<_>, Vec<_>) = columns.iter().cloned().unzip();
         let sink = Sink::open(format, file, &names, &kinds);
-        let sink = sink.map_err(|source| cannot_write(path, source))?;
+        let sink = sink.map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             kinds,
@@ -230,7 +230,7 @@ impl TableWriter {
             Sink::Jsonl(file) => write_json(file, &self.names, row),
             Sink::Parquet(parquet) => parquet.write(row),
         };
-        written.map_err(|source| cannot_write(&self.path, source))
+        written.map_err(cannot_write(&self.path))
     }
 
     /// Puts the table in its place.
@@ -247,8 +247,7 @@ impl TableWriter {
             Sink::Jsonl(file) => Ok(file),
             Sink::Parquet(parquet) => parquet.finish(),
         };
-        file.map_err(|source| cannot_write(&self.path, source))?
-            .finish()
+        file.map_err(cannot_write(&self.path))?.finish()
     }
 }
 
@@ -276,16 +275,11 @@ pub fn join_tables(
         TableFormat::Csv => csv_header(columns),
         _ => Ok(Vec::new()),
     };
-    let header = header.map_err(|source| cannot_write(path, source))?;
+    let header = header.map_err(cannot_write(path))?;
     let mut joined = WholeFile::create(path)?;
-    joined
-        .write_all(&header)
-        .map_err(|source| cannot_write(path, source))?;
+    joined.write_all(&header).map_err(cannot_write(path))?;
     for table in tables {
-        let cannot_read = |source| Error::Read {
-            path: table.clone(),
-            source,
-        };
+        let cannot_read = cannot_read(&table);
         let mut file = File::open(table).map_err(cannot_read)?;
         let mut found = vec![0; header.len()];
         file.read_exact(&mut found).map_err(cannot_read)?;
@@ -294,7 +288,7 @@ pub fn join_tables(
                 path: table.clone(),
             });
         }
-        io::copy(&mut file, &mut joined).map_err(|source| cannot_write(path, source))?;
+        io::copy(&mut file, &mut joined).map_err(cannot_write(path))?;
     }
     joined.finish()
 }
@@ -315,10 +309,7 @@ impl TableWriter {
             path: table.to_path_buf(),
             source,
         };
-        let file = File::open(table).map_err(|source| Error::Read {
-            path: table.to_path_buf(),
-            source,
-        })?;
+        let file = File::open(table).map_err(cannot_read(table))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
             .map_err(not_parquet)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, cannot_write};
 
 /// Writes a file whole or not at all.
 ///
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Error::Write`] with the path as given and what the system said (disk full, no permission);
+/// [`Error::Write`](crate::Error::Write) with the path as given and what the system said (disk full, no permission);
 /// whatever was there before is untouched.
 ///
 /// # Example
@@ -36,7 +36,7 @@ pub fn write_whole(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let mut file = WholeFile::create(path)?;
-    write(&mut file).map_err(|source| cannot_write(path, source))?;
+    write(&mut file).map_err(cannot_write(path))?;
     file.finish()
 }
 
@@ -64,9 +64,9 @@ impl WholeFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] if its folder does not exist or cannot be written to.
+    /// [`Error::Write`](crate::Error::Write) if its folder does not exist or cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
-        let place = Place::open(path).map_err(|source| cannot_write(path, source))?;
+        let place = Place::open(path).map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             place,
@@ -77,12 +77,10 @@ impl WholeFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; whatever was there before is untouched.
+    /// [`Error::Write`](crate::Error::Write); whatever was there before is untouched.
     pub fn finish(self) -> Result<()> {
         let Self { path, place } = self;
-        place
-            .finish()
-            .map_err(|source| Error::Write { path, source })
+        place.finish().map_err(cannot_write(&path))
     }
 }
 
@@ -174,7 +172,7 @@ impl FolderWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] if the parent folder does not exist or cannot be written to.
+    /// [`Error::Write`](crate::Error::Write) if the parent folder does not exist or cannot be written to.
     pub fn create(path: &Path) -> Result<Self> {
         recover_folder(path)?;
         let begin = || {
@@ -186,7 +184,7 @@ impl FolderWriter {
                 partial,
             })
         };
-        begin().map_err(|source| cannot_write(path, source))
+        begin().map_err(cannot_write(path))
     }
 
     /// Where to put the files meanwhile.
@@ -198,10 +196,9 @@ impl FolderWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; what was there before stays.
+    /// [`Error::Write`](crate::Error::Write); what was there before stays.
     pub fn finish(self) -> Result<()> {
-        self.replace()
-            .map_err(|source| cannot_write(&self.target, source))
+        self.replace().map_err(cannot_write(&self.target))
     }
 
     fn replace(&self) -> io::Result<()> {
@@ -239,7 +236,7 @@ impl Drop for FolderWriter {
 ///
 /// # Errors
 ///
-/// [`Error::Write`] if it is there but cannot be renamed.
+/// [`Error::Write`](crate::Error::Write) if it is there but cannot be renamed.
 pub fn recover_folder(path: &Path) -> Result<()> {
     let recover = || {
         let old = hidden_sibling(path, "old")?;
@@ -248,15 +245,7 @@ pub fn recover_folder(path: &Path) -> Result<()> {
             _ => Ok(()),
         }
     };
-    recover().map_err(|source| cannot_write(path, source))
-}
-
-/// The error for a file that could not be written.
-pub fn cannot_write(path: &Path, source: io::Error) -> Error {
-    Error::Write {
-        path: path.to_path_buf(),
-        source,
-    }
+    recover().map_err(cannot_write(path))
 }
 
 /// `runs/a` → `runs/.a.partial`.
@@ -391,7 +380,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let failed = write_whole(folder.path(), |_| Ok(())).unwrap_err();
         assert!(
-            matches!(failed, Error::Write { source, .. } if source.kind() == io::ErrorKind::IsADirectory)
+            matches!(failed, crate::Error::Write { source, .. } if source.kind() == io::ErrorKind::IsADirectory)
         );
         assert!(folder.path().is_dir());
     }

@@ -195,7 +195,7 @@ fn a_column_that_is_gone_or_changed_its_kind_is_named() {
     let error = encoder.encode(&changed).expect_err("area is boolean now");
     assert_eq!(
         error.to_string(),
-        "metadata column `area`: expected Continuous values, found Boolean ones"
+        "metadata column `area`: expected continuous values, found boolean values"
     );
     let error = Encoder::fit(
         &without,

@@ -201,7 +201,7 @@ fn an_empty_image_is_named() {
     let hint = of_bytes("a.jpg", vec![]).unwrap_err().hint().unwrap();
     assert_eq!(
         hint,
-        "the file is incomplete: copy it again from where it came, or leave its row out"
+        "the file is incomplete: copy it again from its source, or leave its row out"
     );
 }
 
@@ -305,7 +305,7 @@ fn a_decompression_bomb_is_refused_by_its_header() {
     png[29..33].copy_from_slice(&checksum.to_be_bytes());
     assert_eq!(
         message(of_bytes("bomb.png", png)),
-        "bomb.png: 60000 × 60000 pixels are more than the 200000000 that are allowed"
+        "bomb.png: 60000 × 60000 pixels exceed the limit of 200000000"
     );
     let mut jpeg = stored("rgb.jpg");
     let frame = jpeg
@@ -315,7 +315,7 @@ fn a_decompression_bomb_is_refused_by_its_header() {
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
     assert_eq!(
         message(of_bytes("bomb.jpg", jpeg)),
-        "bomb.jpg: 65500 × 65500 pixels are more than the 200000000 that are allowed"
+        "bomb.jpg: 65500 × 65500 pixels exceed the limit of 200000000"
     );
 }
 
@@ -336,7 +336,7 @@ fn limits_are_the_callers() {
     };
     let text = message(decode_within(&source, None, &limits));
     assert!(
-        text.ends_with("rgb.png: 286 bytes are more than the 100 that are allowed"),
+        text.ends_with("rgb.png: 286 bytes exceed the limit of 100"),
         "{text}"
     );
     let limits = Limits {
@@ -345,7 +345,7 @@ fn limits_are_the_callers() {
     };
     let text = message(decode_within(&source, None, &limits));
     assert!(
-        text.ends_with("rgb.png: 29 × 21 pixels are more than the 600 that are allowed"),
+        text.ends_with("rgb.png: 29 × 21 pixels exceed the limit of 600"),
         "{text}"
     );
 }

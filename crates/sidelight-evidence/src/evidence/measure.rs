@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Arm, ArmScore, Difference, Role, Study, chance, no_arm};
+use crate::error::{Error, Result};
 use crate::metric::{Better, Evaluation, WeightedMetric, better};
 use crate::statistics::bootstrap::{Bootstrap, Bootstrapped, cluster_bootstrap, numbered};
 use crate::statistics::significance::{TTest, corrected_resampled_t};
-use sidelight_data::error::{Error, Result};
 use sidelight_data::task::Prediction;
 
 /// A study, its rows and metrics prepared.

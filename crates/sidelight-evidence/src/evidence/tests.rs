@@ -843,7 +843,7 @@ fn what_cannot_be_compared_is_refused() {
     case.metric = "auroc";
     assert_eq!(
         refuse(&case),
-        "arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or not defined for these rows"
+        "arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or is undefined for these rows"
     );
 }
 

@@ -2,12 +2,12 @@
 
 use super::measure::{BOOTSTRAP, CORRECTED_T, Scored, ScoredArm};
 use super::{Difference, DoubtEntry, Role, Verdict, VerdictCode, no_arm};
+use crate::error::{Error, Result};
 use crate::metric::ClassCells;
 use crate::statistics::bootstrap::Bootstrapped;
 use crate::statistics::delong::delong;
 use crate::statistics::significance::{TTest, holm, mcnemar};
 use sidelight_data::config::TargetKind;
-use sidelight_data::error::{Error, Result};
 use sidelight_data::number::{count, number};
 
 /// The false-alarm rate that is accepted.

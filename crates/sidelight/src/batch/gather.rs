@@ -91,7 +91,10 @@ mod tests {
                     .filter(|row| *row == 2)
                     .map(|row| {
                         let name = "2.png".into();
-                        (row - share.start, Arc::new(Error::ImageEmpty { name }))
+                        (
+                            row - share.start,
+                            Arc::new(crate::error::DataError::ImageEmpty { name }.into()),
+                        )
                     })
                     .collect(),
                 unseen: Unseen {

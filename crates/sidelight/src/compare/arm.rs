@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, EvidenceError, Result};
 use crate::evidence::Role;
 use crate::network::fusion;
 
@@ -63,7 +63,7 @@ impl Arm {
     /// # Errors
     ///
     /// - [`Error::NoArm`]: there is no such arm.
-    /// - [`Error::NoSuchArm`]: none of them includes metadata, or a control of a fusion without a fusion.
+    /// - [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm): none of them includes metadata, or a control of a fusion without a fusion.
     pub fn named(names: &[String], config: &Config) -> Result<Vec<Self>> {
         let all = [
             "metadata",
@@ -87,15 +87,17 @@ impl Arm {
             }
         }
         if !arms.iter().any(|arm| arm.role().is_candidate()) {
-            return Err(Error::NoSuchArm {
+            return Err(EvidenceError::NoSuchArm {
                 role: "image and metadata together",
-            });
+            }
+            .into());
         }
         let needs_fusion = |arm: &Self| matches!(arm, Self::Shuffled | Self::AllMissing);
         if arms.iter().any(needs_fusion) && first_fusion(&arms).is_none() {
-            return Err(Error::NoSuchArm {
+            return Err(EvidenceError::NoSuchArm {
                 role: "the fusion that is to be controlled",
-            });
+            }
+            .into());
         }
         arms.sort_by_key(Self::place);
         Ok(arms)

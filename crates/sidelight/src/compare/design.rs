@@ -11,7 +11,7 @@ use crate::batch::all_image_sizes;
 use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource, Opened};
 use crate::digest::hexadecimal;
-use crate::error::{Error, Result};
+use crate::error::{EvidenceError, Result, setting};
 use crate::metric::{Evaluation, WeightedMetric, main_metric};
 use crate::split::{carve, folds};
 use crate::table::Table;
@@ -51,11 +51,9 @@ pub(super) struct Design {
 /// Positions of a fold's rows: nothing is fitted on `test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FoldRows {
-    /// Training rows.
     pub(super) train: Vec<usize>,
     /// Inner validation rows: the best epoch and the vote's weight are chosen by them. Part of the other folds.
     pub(super) valid: Vec<usize>,
-    /// Held out.
     pub(super) test: Vec<usize>,
 }
 
@@ -84,7 +82,7 @@ impl Design {
         if config.data.unreadable == Unreadable::Skip {
             // Arms and folds must be of the same rows.
             let expected = "`refuse` in a comparison, whose arms see the same rows";
-            return Err(setting("data.unreadable", expected, "skip"));
+            return Err(setting("data.unreadable", expected, "skip").into());
         }
         let Opened {
             table,
@@ -94,14 +92,10 @@ impl Design {
         } = Dataset::open(config)?;
         let mut remarks = dataset.remarks.clone();
         if dataset.metadata.columns.is_empty() {
-            return Err(setting(
-                "metadata",
-                "at least one column to compare with",
-                "none",
-            ));
+            return Err(setting("metadata", "at least one column to compare with", "none").into());
         }
         if options.seeds == 0 {
-            return Err(setting("seeds", "at least 1", "0"));
+            return Err(setting("seeds", "at least 1", "0").into());
         }
         if arms.contains(&Arm::GapsOnly)
             && dataset
@@ -135,7 +129,7 @@ impl Design {
                     config.data.split.seed + seed as u64,
                 )
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let rows_of = |(seed, of_row): (usize, &Vec<u32>)| {
             (0..options.folds as u32)
                 .map(|fold| FoldRows::new(&dataset, of_row, fold, seed, &config.data.split))
@@ -243,9 +237,8 @@ impl Design {
         }
         hash.update(VERSION);
         hash.update(
-            toml::to_string(&config).map_err(|error| {
-                setting("config", "values that TOML can hold", &error.to_string())
-            })?,
+            toml::to_string(&config)
+                .map_err(|error| setting("config", "values that TOML can hold", error))?,
         );
         hash.update(job.model.to_string());
         hash.update(&self.fingerprint);
@@ -282,12 +275,12 @@ impl Design {
             predictions: &predictions,
             sizes: self.sizes.as_deref(),
         };
-        WeightedMetric::new(&self.metric, &evaluation)
+        Ok(WeightedMetric::new(&self.metric, &evaluation)
             .map(|_| ())
-            .ok_or_else(|| Error::Uncomparable {
+            .ok_or_else(|| EvidenceError::Uncomparable {
                 metric: self.metric.clone(),
                 arm: "image".into(),
-            })
+            })?)
     }
 
     /// Classes that some fold is tested on and not trained with.
@@ -328,14 +321,6 @@ impl FoldRows {
         };
         let (train, valid) = carve(dataset, &others, &inner)?;
         Ok(Self { train, valid, test })
-    }
-}
-
-fn setting(field: &str, expected: &str, found: &str) -> Error {
-    Error::Setting {
-        field: field.into(),
-        expected: expected.into(),
-        found: found.into(),
     }
 }
 

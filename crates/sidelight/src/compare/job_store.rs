@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::Earlier;
 use super::design::{Design, Job};
 use super::job::Finished;
-use crate::error::{Error, Found, Result};
-use crate::run::{look, write_whole};
+use crate::error::{DataError, Error, FolderContent, Result, cannot_write};
+use crate::run::write_whole;
 
 pub(super) const ANSWER: &str = "compare.json";
 pub(super) const PREDICTIONS: &str = "out_of_fold.csv";
@@ -26,10 +26,10 @@ impl JobStore {
     /// Makes the folder, or goes on with the comparison in it.
     pub(super) fn open(dir: &Path, earlier: Earlier) -> Result<Self> {
         let is_ours = dir.join(JOBS).is_dir() || dir.join(ANSWER).is_file();
-        if !is_ours && look(dir)? != Found::Nothing {
+        if !is_ours && FolderContent::look(dir)? != FolderContent::Nothing {
             return Err(Error::OutputNotEmpty {
                 path: dir.to_path_buf(),
-                found: Found::OtherFiles,
+                found: FolderContent::OtherFiles,
             });
         }
         let store = Self {
@@ -39,7 +39,7 @@ impl JobStore {
             store.clear()?;
         }
         let jobs = dir.join(JOBS);
-        fs::create_dir_all(&jobs).map_err(|source| Error::Write { path: jobs, source })?;
+        fs::create_dir_all(&jobs).map_err(cannot_write(&jobs))?;
         Ok(store)
     }
 
@@ -47,7 +47,7 @@ impl JobStore {
     fn clear(&self) -> Result<()> {
         let gone = |result: std::io::Result<()>, path: PathBuf| match result {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Write { path, source })
+                Err(cannot_write(&path)(source))
             }
             _ => Ok(()),
         };
@@ -67,7 +67,7 @@ impl JobStore {
         match fs::File::create_new(&path) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            Err(source) => Err(Error::Write { path, source }),
+            Err(source) => Err(DataError::Write { path, source }.into()),
         }
     }
 
@@ -81,10 +81,7 @@ impl JobStore {
             }
             fs::create_dir_all(&path)
         };
-        begin().map_err(|source| Error::Write {
-            path: path.clone(),
-            source,
-        })
+        Ok(begin().map_err(cannot_write(&path))?)
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -99,13 +96,13 @@ impl JobStore {
     ///
     /// # Errors
     ///
-    /// [`Error::JobDiffers`] where it is of other settings or rows; [`Error::JobFile`], [`Error::Read`].
+    /// [`Error::JobDiffers`] where it is of other settings or rows; [`Error::JobFile`], [`DataError::Read`](crate::error::DataError::Read).
     pub(super) fn get(&self, design: &Design, job: &Job) -> Result<Option<Finished>> {
         let path = self.path_of(job);
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Read { path, source }),
+            Err(source) => return Err(DataError::Read { path, source }.into()),
         };
         let finished: Finished =
             serde_json::from_slice(&text).map_err(|source| Error::JobFile {
@@ -122,7 +119,9 @@ impl JobStore {
     pub(super) fn put(&self, job: &Job, finished: &Finished) -> Result<()> {
         let text =
             serde_json::to_vec(finished).expect("a result has string keys and finite numbers");
-        write_whole(&self.path_of(job), |file| file.write_all(&text))
+        Ok(write_whole(&self.path_of(job), |file| {
+            file.write_all(&text)
+        })?)
     }
 
     /// The results of all jobs.

@@ -12,7 +12,7 @@
 
 use super::{Picture, Prepared};
 use crate::batch::{image_sizes, score};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::metric::{Better, main_metric, selection_metric};
 use crate::random::{Purpose, for_row, shuffle};
 use crate::task::Prediction;
@@ -46,14 +46,10 @@ pub struct Change {
 ///
 /// # Errors
 ///
-/// [`Error::NoTargets`]: rows without targets cannot be scored; [`Error::Setting`]: no repeats.
+/// [`Error::NoTargets`]: rows without targets cannot be scored; [`DataError::Setting`](crate::error::DataError::Setting): no repeats.
 pub fn importance(rows: &Prepared<'_>, repeats: usize, seed: u64) -> Result<Vec<Importance>> {
     if repeats == 0 {
-        return Err(Error::Setting {
-            field: "repeats".into(),
-            expected: "at least 1".into(),
-            found: "0".into(),
-        });
+        return Err(setting("repeats", "at least 1", "0").into());
     }
     let (model, dataset) = (rows.model, rows.dataset);
     let Some(targets) = &dataset.targets else {

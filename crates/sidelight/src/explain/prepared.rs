@@ -8,7 +8,7 @@ use crate::batch::{Batch, Input, device, evaluate, metadata_of, numbers};
 use crate::dataset::Dataset;
 use crate::encode::EncodedMetadata;
 use crate::error::{Error, Result};
-use crate::loader::{BadImage, Loader, LoaderOptions, Plan};
+use crate::loader::{BadImage, BatchPlan, Loader, LoaderOptions};
 use crate::model::Model;
 use crate::network::{Context, Network, Value};
 use crate::task::Prediction;
@@ -44,7 +44,7 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::MissingMetadata`], [`Error::MetadataKind`]: the table is not like the one trained on.
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind): the table is not like the one trained on.
     pub fn new(
         model: &'a Model,
         dataset: &'a Dataset,
@@ -58,7 +58,7 @@ impl<'a> Prepared<'a> {
         let rows: Vec<usize> = (0..dataset.len()).collect();
         let mut loader = Loader::new(
             source,
-            Plan::evaluation(&rows, model.config.train.batch),
+            BatchPlan::evaluation(&rows, model.config.train.batch),
             LoaderOptions {
                 workers: model.config.train.workers,
                 bad_image: BadImage::Skip,
@@ -80,7 +80,7 @@ impl<'a> Prepared<'a> {
             on_progress(n_done, dataset.len());
         }
         let problems = loader.into_failures().into_iter();
-        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error)));
+        let problems = problems.map(|failure| (failure.row, Arc::new(failure.error.into())));
         let (size, channels) = (network.input.size, network.input.channels);
         let blank = model
             .reads_image()

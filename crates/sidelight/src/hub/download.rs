@@ -15,7 +15,7 @@ use ureq::{Agent, Body, Proxy};
 use super::{FILES, HubEvent, HubName, HubOptions, address};
 use crate::config::check_hub_part;
 use crate::digest;
-use crate::error::{Error, Result};
+use crate::error::{DataError, Error, Result, cannot_write, setting};
 
 /// Redirects that are followed; the hub needs one or two.
 const MAX_REDIRECTS: usize = 8;
@@ -94,11 +94,6 @@ struct Said {
 
 impl<'a> Hub<'a> {
     fn new(name: &'a HubName, options: &'a HubOptions) -> Result<Self> {
-        let setting = |field: &str, expected: &str, found: &str| Error::Setting {
-            field: field.into(),
-            expected: expected.into(),
-            found: found.into(),
-        };
         let endpoint = options.endpoint.trim_end_matches('/');
         let home = endpoint.parse().ok().and_then(|url| Origin::of(&url));
         let home = home.ok_or_else(|| {
@@ -193,7 +188,7 @@ impl<'a> Hub<'a> {
             make_parent(&target)?;
             self.receive(remote, &part, on_event)?;
             check_sum(remote, &part)?;
-            fs::rename(&part, &target).map_err(|source| cannot_write(&target, source))?;
+            fs::rename(&part, &target).map_err(cannot_write(&target))?;
         }
         if self.name.revision() != remote.commit {
             write_whole(
@@ -216,7 +211,7 @@ impl<'a> Hub<'a> {
             .truncate(false)
             .write(true)
             .open(part)
-            .map_err(|source| cannot_write(part, source))?;
+            .map_err(cannot_write(part))?;
         if remote.tag.is_none() {
             // Nobody knows what it is the beginning of.
             cut(&file, part, 0)?;
@@ -242,7 +237,7 @@ impl<'a> Hub<'a> {
                 return Err(failed);
             }
         }
-        file.sync_all().map_err(|source| cannot_write(part, source))
+        Ok(file.sync_all().map_err(cannot_write(part))?)
     }
 
     /// One connection: what is missing of the file, as far as it comes.
@@ -287,7 +282,7 @@ impl<'a> Hub<'a> {
             _ => return Err(self.refusal(&answer)),
         }
         file.seek(SeekFrom::Start(done))
-            .map_err(|source| cannot_write(part, source))?;
+            .map_err(cannot_write(part))?;
         on_event(HubEvent::Begin {
             url: &remote.url,
             done,
@@ -309,8 +304,7 @@ impl<'a> Hub<'a> {
             done += n as u64;
             // More than was announced is as wrong as more than is allowed.
             self.check_size(remote, done)?;
-            file.write_all(&buffer[..n])
-                .map_err(|source| cannot_write(part, source))?;
+            file.write_all(&buffer[..n]).map_err(cannot_write(part))?;
             on_event(HubEvent::Bytes { done, size });
         }
     }
@@ -331,7 +325,7 @@ impl<'a> Hub<'a> {
 
     /// Asks, and goes where the answer leads; HEAD not beyond the hub.
     fn ask(&self, method: &Method, url: &str, headers: &[(HeaderName, String)]) -> Result<Answer> {
-        let mut at: Uri = url.parse().map_err(|_| Error::Setting {
+        let mut at: Uri = url.parse().map_err(|_| DataError::Setting {
             field: "hub.endpoint".into(),
             expected: "a URL, as in `https://huggingface.co`".into(),
             found: self.endpoint.into(),
@@ -549,7 +543,7 @@ fn hold(path: &Path) -> Result<File> {
         .truncate(false)
         .write(true)
         .open(path)
-        .map_err(|source| cannot_write(path, source))?;
+        .map_err(cannot_write(path))?;
     // Some network disks know no locks; two downloads at once there end in a wrong checksum, and are refused.
     let _ = file.lock();
     Ok(file)
@@ -557,7 +551,7 @@ fn hold(path: &Path) -> Result<File> {
 
 /// A small file, whole or not at all.
 fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let fail = |source| cannot_write(path, source);
+    let fail = cannot_write(path);
     make_parent(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
@@ -568,28 +562,20 @@ fn write_whole(path: &Path, text: &str) -> Result<()> {
 
 fn make_parent(path: &Path) -> Result<()> {
     match path.parent() {
-        Some(folder) => fs::create_dir_all(folder).map_err(|source| cannot_write(folder, source)),
+        Some(folder) => Ok(fs::create_dir_all(folder).map_err(cannot_write(folder))?),
         None => Ok(()),
     }
 }
 
 fn length(file: &File, part: &Path) -> Result<u64> {
     let metadata = file.metadata();
-    Ok(metadata.map_err(|source| cannot_write(part, source))?.len())
+    Ok(metadata.map_err(cannot_write(part))?.len())
 }
 
 fn cut(file: &File, part: &Path, length: u64) -> Result<()> {
-    file.set_len(length)
-        .map_err(|source| cannot_write(part, source))
+    Ok(file.set_len(length).map_err(cannot_write(part))?)
 }
 
 fn remove(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(|source| cannot_write(path, source))
-}
-
-fn cannot_write(path: &Path, source: io::Error) -> Error {
-    Error::Write {
-        path: path.to_path_buf(),
-        source,
-    }
+    Ok(fs::remove_file(path).map_err(cannot_write(path))?)
 }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::DataError;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -305,7 +306,7 @@ fn a_download_that_broke_off_for_good_goes_on_the_next_time() {
     );
     assert!(
         said.ends_with(
-            "broke off after 3000 of 800000 bytes\nthe same command goes on where it broke off"
+            "broke off after 3000 of 800000 bytes\nthe same command resumes the download"
         ),
         "{said}"
     );
@@ -397,7 +398,7 @@ fn what_is_not_open_to_all_asks_for_a_token_or_for_a_better_one() {
             ),
             "{error}"
         );
-        assert!(said.starts_with(&format!("HUB does not give out `our/net` (HTTP {status})")));
+        assert!(said.starts_with(&format!("HUB denies access to `our/net` (HTTP {status})")));
         assert!(
             said.contains("set HF_TOKEN to one from HUB/settings/tokens"),
             "{said}"
@@ -620,7 +621,7 @@ fn an_endpoint_and_a_token_that_are_none_are_refused() {
         };
         let error = quietly(&options).unwrap_err();
         assert!(
-            matches!(&error, Error::Setting { field, .. } if field == "hub.endpoint"),
+            matches!(&error, Error::Data(DataError::Setting { field, .. }) if field == "hub.endpoint"),
             "{error}"
         );
     }
@@ -630,7 +631,7 @@ fn an_endpoint_and_a_token_that_are_none_are_refused() {
     };
     let error = quietly(&token).unwrap_err();
     assert!(
-        matches!(&error, Error::Setting { field, .. } if field == "hub.token"),
+        matches!(&error, Error::Data(DataError::Setting { field, .. }) if field == "hub.token"),
         "{error}"
     );
     assert!(!error.to_string().contains("elsewhere"));
@@ -673,13 +674,16 @@ fn names_that_are_none_are_refused_with_the_reason() {
     ] {
         let error = HubName::parse(text).unwrap_err();
         assert!(
-            matches!(&error, Error::HubName { reason: found, .. } if found == reason),
+            matches!(&error, DataError::HubName { reason: found, .. } if found == reason),
             "{error}"
         );
         assert!(error.hint().unwrap().contains("`timm/resnet18.tv_in1k`"));
     }
     let long = format!("timm/{}", "a".repeat(97));
-    assert!(matches!(HubName::parse(&long), Err(Error::HubName { .. })));
+    assert!(matches!(
+        HubName::parse(&long),
+        Err(DataError::HubName { .. })
+    ));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::Model;
 use crate::config::Config;
 use crate::digest;
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
 use crate::run::{read_versioned, write_whole};
@@ -56,7 +56,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn save(&self, dir: &Path) -> Result<()> {
         let weights = dir.join(WEIGHTS);
         self.network.save_weights(&weights)?;
@@ -73,17 +73,17 @@ impl Model {
             encoder: (*self.encoder).clone(),
             architecture: self.network.describe(),
         };
-        write_whole(&dir.join(DESCRIPTION), |file| {
+        Ok(write_whole(&dir.join(DESCRIPTION), |file| {
             serde_json::to_writer_pretty(&mut *file, &description)?;
             file.write_all(b"\n")
-        })
+        })?)
     }
 
     /// Reads a model onto the CPU.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::StoredSize`], [`Error::StoredJson`], [`Error::SchemaTooNew`], [`Error::Checksum`],
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::StoredSize`], [`Error::StoredJson`], [`Error::SchemaTooNew`], [`Error::Checksum`],
     /// [`Error::ModelParts`], and those of the network's description and weights.
     pub fn load(dir: &Path) -> Result<Self> {
         Self::load_on(dir, &Device::flex())
@@ -111,12 +111,7 @@ impl Model {
         };
 
         let path = dir.join(WEIGHTS);
-        let bytes = fs::metadata(&path)
-            .map_err(|source| Error::Read {
-                path: path.clone(),
-                source,
-            })?
-            .len();
+        let bytes = fs::metadata(&path).map_err(cannot_read(&path))?.len();
         // Before anything of its size is allocated: a description that claims more numbers than there are bytes is wrong.
         let numbers = count_numbers(&architecture, &dir.join(DESCRIPTION))?;
         if numbers.saturating_mul(4) > bytes {
@@ -139,7 +134,7 @@ impl Model {
         }
         let mut network = Network::from_description(&architecture, device)?;
         network.load_weights(&path)?;
-        network.precision = Precision::of(&config.train);
+        network.precision = Precision::from_name(&config.train.precision);
         let model = Self {
             config,
             task: Arc::new(task),
@@ -154,9 +149,9 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// [`DataError::Read`](crate::error::DataError::Read).
     pub fn checksum(dir: &Path) -> Result<String> {
-        digest::of_file(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)
+        Ok(digest::of_file(&dir.join(DESCRIPTION)).map(|(sha256, _)| sha256)?)
     }
 
     /// Whether task, encoder, configuration and network are of one model.
@@ -219,10 +214,7 @@ fn metadata_sources<'a>(node: &'a Node, found: &mut Vec<&'a MetadataSource>) {
 }
 
 fn read_description(path: &Path) -> Result<Description> {
-    let read = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let read = cannot_read(path);
     let found = fs::metadata(path).map_err(read)?.len();
     if found > LARGEST_DESCRIPTION {
         return Err(Error::StoredSize {

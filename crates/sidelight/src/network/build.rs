@@ -17,7 +17,7 @@ use super::tree::Node;
 use super::weights::{self, Fit};
 use super::{InputSpec, ModelSpec, Network};
 use crate::config::{Arm, HeadKind, ModelConfig};
-use crate::error::{Error, Result};
+use crate::error::{DataError, Result};
 use crate::tensor::Precision;
 
 /// Default of `model.drop_image` but for points, which are in the image alone.
@@ -41,7 +41,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
+    /// [`DataError::Setting`](crate::error::DataError::Setting) of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
     /// [`Error::NoFusion`], those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
     ///
     /// # Example
@@ -362,11 +362,12 @@ impl Builder<'_> {
     ) -> Result<(head::Features, Vec<(String, Architecture)>)> {
         if self.spec.spatial && self.config.head == HeadKind::Heatmap {
             let Shape::Map { height, width, .. } = map else {
-                return Err(Error::Setting {
+                return Err(DataError::Setting {
                     field: "model.head".into(),
                     expected: "`direct`, since this backbone ends in tokens, not in a map".into(),
                     found: "heatmap".into(),
-                });
+                }
+                .into());
             };
             let side = height.min(width);
             return Ok((head::Features::Map { side }, Vec::new()));
@@ -424,7 +425,7 @@ impl Builder<'_> {
 
 /// Looks whether the arm is one network and has something to read.
 fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
-    let wrong = |field: &str, expected: &str, found: &str| Error::Setting {
+    let wrong = |field: &str, expected: &str, found: &str| DataError::Setting {
         field: field.to_owned(),
         expected: expected.to_owned(),
         found: found.to_owned(),
@@ -432,15 +433,18 @@ fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
     let two = "`image`, `metadata` or `both`: a vote is two networks";
     let no_metadata = "`image`, since the table has no metadata columns";
     match config.arm {
-        Arm::Vote => Err(wrong("model.arm", two, "vote")),
-        Arm::WeightedVote => Err(wrong("model.arm", two, "weighted-vote")),
-        Arm::Metadata if source.width() == 0 => Err(wrong("model.arm", no_metadata, "metadata")),
-        Arm::Both if source.width() == 0 => Err(wrong("model.arm", no_metadata, "both")),
+        Arm::Vote => Err(wrong("model.arm", two, "vote").into()),
+        Arm::WeightedVote => Err(wrong("model.arm", two, "weighted-vote").into()),
+        Arm::Metadata if source.width() == 0 => {
+            Err(wrong("model.arm", no_metadata, "metadata").into())
+        }
+        Arm::Both if source.width() == 0 => Err(wrong("model.arm", no_metadata, "both").into()),
         Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(wrong(
             "model.backbone",
             "the name of one, since `model.arm` reads images",
             backbone::NONE,
-        )),
+        )
+        .into()),
         arm => Ok(arm),
     }
 }

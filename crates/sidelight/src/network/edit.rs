@@ -248,7 +248,7 @@ impl Network {
     /// assert_eq!(network.inspect()?[0].output, Shape::Features(256 * 4 * 4));
     ///
     /// let refused = network.edit(Edit::append("fc", Linear { in_features: 512, ..Linear::new(5) }));
-    /// let message = "`fc` (linear) takes `in_features = 512`, and is given 4096 features";
+    /// let message = "`fc` (linear) expects `in_features = 512`, but gets 4096 features";
     /// assert_eq!(refused.unwrap_err().to_string(), message);
     /// # Ok::<(), sidelight::Error>(())
     /// ```

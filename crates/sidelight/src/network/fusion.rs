@@ -15,7 +15,7 @@ use super::layer::{Layer, Linear, MetadataSource};
 use super::onnx::Flow;
 use super::shape::{At, Shape};
 use super::value::Value;
-use crate::error::{Error, Result};
+use crate::error::{DataError, Error, Result};
 use crate::onnx::Graph;
 
 /// What the file of a method begins with.
@@ -199,7 +199,7 @@ pub struct FusionLayers {
 ///
 /// # Errors
 ///
-/// [`Error::NoFusion`]; [`Error::Setting`] of an auxiliary loss where the method has no branches.
+/// [`Error::NoFusion`]; [`DataError::Setting`](crate::error::DataError::Setting) of an auxiliary loss where the method has no branches.
 pub fn build(name: &str, spec: &FusionSpec) -> Result<FusionLayers> {
     let mut methods = NAMES.iter().zip(METHODS);
     let Some((_, method)) = methods.find(|(known, _)| **known == name) else {
@@ -210,14 +210,15 @@ pub fn build(name: &str, spec: &FusionSpec) -> Result<FusionLayers> {
     };
     if spec.auxiliary > 0.0 && !method.has_branches() {
         let names: Vec<String> = with_branches().map(|name| format!("`{name}`")).collect();
-        return Err(Error::Setting {
+        return Err(DataError::Setting {
             field: "model.auxiliary".into(),
             expected: format!(
                 "0, since `{name}` has no branches; {} have",
                 names.join(" and ")
             ),
             found: spec.auxiliary.to_string(),
-        });
+        }
+        .into());
     }
     Ok(method.layers(spec))
 }

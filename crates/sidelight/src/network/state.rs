@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::Network;
 use super::weights;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_write};
 use crate::run::write_whole;
 
 /// A named tensor: path, shape, values in row-major order.
@@ -68,7 +68,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn save_weights(&self, path: &Path) -> Result<()> {
         self.write_weights(path, None).map(|_| ())
     }
@@ -79,10 +79,7 @@ impl Network {
         path: &Path,
         header: Option<HashMap<String, String>>,
     ) -> Result<usize> {
-        let write = |source| Error::Write {
-            path: path.to_path_buf(),
-            source,
-        };
+        let write = cannot_write(path);
         let state: Vec<(String, Vec<usize>, Vec<u8>)> = self
             .state_dict()
             .into_iter()

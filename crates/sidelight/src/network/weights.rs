@@ -13,7 +13,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use super::tree::Node;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read};
 
 /// Files above this are not read: 8 GiB, twice the largest network that anyone would train here.
 pub const LIMIT: u64 = 8 << 30;
@@ -81,14 +81,9 @@ impl WeightsFile {
 ///
 /// # Errors
 ///
-/// [`Error::Read`], [`Error::WeightsFile`], [`Error::WeightsSize`].
+/// [`DataError::Read`](crate::error::DataError::Read), [`Error::WeightsFile`], [`Error::WeightsSize`].
 pub fn read(path: &Path) -> Result<WeightsFile> {
-    let bytes = std::fs::metadata(path)
-        .map_err(|source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        })?
-        .len();
+    let bytes = std::fs::metadata(path).map_err(cannot_read(path))?.len();
     if bytes > LIMIT {
         return Err(Error::WeightsSize {
             path: path.to_path_buf(),
@@ -122,10 +117,7 @@ fn broken(path: &Path, reason: impl Into<String>) -> Error {
 /// By its first bytes where they say it, else by its name.
 fn is_safetensors(path: &Path) -> Result<bool> {
     let mut start = [0_u8; 9];
-    let fail = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let fail = cannot_read(path);
     let mut file = std::fs::File::open(path).map_err(fail)?;
     let mut n = 0;
     while n < start.len() {
@@ -145,10 +137,7 @@ fn is_safetensors(path: &Path) -> Result<bool> {
 }
 
 fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
-    let bytes = Arc::new(std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?);
+    let bytes = Arc::new(std::fs::read(path).map_err(cannot_read(path))?);
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| broken(path, format!("not whole safetensors: {error}")))?;
     let base = bytes.as_ptr().addr();

@@ -4,7 +4,7 @@ use super::Model;
 use crate::batch::{Batch, device};
 use crate::dataset::{Dataset, RequestRow};
 use crate::encode::Unseen;
-use crate::error::{Error, Result};
+use crate::error::{DataError, Result};
 use crate::image::{Facts, Limits, facts};
 use crate::loader::{HostBatch, Sample};
 use crate::network::Context;
@@ -39,12 +39,12 @@ impl Predictor {
         }
     }
 
-    /// The model.
+    /// The model that rows are predicted by.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// As [`Model::needs_image`].
+    /// Whether a row without an image cannot be predicted, as [`Model::needs_image`] says.
     pub fn needs_image(&self) -> bool {
         self.model.needs_image()
     }
@@ -65,7 +65,7 @@ impl Predictor {
     ///
     /// # Errors
     ///
-    /// Those of [`facts`], [`Error::ImagePixels`], [`Error::ImageEmpty`] where there is none.
+    /// Those of [`facts`], [`DataError::ImagePixels`](crate::error::DataError::ImagePixels), [`DataError::ImageEmpty`](crate::error::DataError::ImageEmpty) where there is none.
     pub fn look(&self, row: &RequestRow, limits: &Limits) -> Result<Option<Facts>> {
         if !self.reads_image() {
             return Ok(None);
@@ -74,19 +74,21 @@ impl Predictor {
             if !self.needs_image() {
                 return Ok(None);
             }
-            return Err(Error::ImageEmpty {
+            return Err(DataError::ImageEmpty {
                 name: format!("row {}", row.number),
-            });
+            }
+            .into());
         };
         let found = facts(image)?;
         let (width, height) = (found.width, found.height);
         if width as u64 * height as u64 > limits.max_pixels {
-            return Err(Error::ImagePixels {
+            return Err(DataError::ImagePixels {
                 name: crate::image::name(image),
                 width,
                 height,
                 max_pixels: limits.max_pixels,
-            });
+            }
+            .into());
         }
         Ok(Some(found))
     }
@@ -97,7 +99,7 @@ impl Predictor {
     ///
     /// Those of [`Dataset::of_request`].
     pub fn dataset(&self, row: &RequestRow) -> Result<Dataset> {
-        Dataset::of_request(row, &self.model.config)
+        Ok(Dataset::of_request(row, &self.model.config)?)
     }
 
     /// Reads a row: decodes its image, encodes its metadata.

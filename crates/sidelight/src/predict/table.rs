@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use super::{Model, PredictOptions, Predictions};
 use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Unseen;
-use crate::error::{Error, Result};
+use crate::error::{DataError, Error, Result};
 use crate::loader::LoaderOptions;
 use crate::ranks::{Alone, Ranks, all_or_none, as_collective_error};
 use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
 };
-use crate::table::{Pieces, Take};
+use crate::table::{Pieces, ReadLimit};
 
 /// Rows read at once, at most.
 const PIECE_ROWS: usize = 2048;
@@ -123,7 +123,7 @@ pub struct TableOutcome {
 /// # Errors
 ///
 /// [`Error::PartsDiffer`] where parts are there of another model, table or other options; [`Error::BadRow`] with
-/// [`BadRows::Stop`]; [`Error::EmptyTable`], [`Error::NoColumn`], and those of reading and writing. Of several ranks
+/// [`BadRows::Stop`]; [`DataError::EmptyTable`](crate::error::DataError::EmptyTable), [`DataError::NoColumn`](crate::error::DataError::NoColumn), and those of reading and writing. Of several ranks
 /// [`Error::OnRank`] where the others do not know of it and must be ended, [`Error::OtherRank`] where another says why.
 pub fn predict_table(
     model: &Model,
@@ -148,7 +148,7 @@ pub fn predict_table(
                 model.config.train.precision
             ),
         );
-        Ok((pieces, manifest))
+        Ok::<_, Error>((pieces, manifest))
     };
     let (mut pieces, manifest) = all_or_none(ranks, opened())?;
     // What is there of an earlier job is discarded once, before the others look.
@@ -178,10 +178,10 @@ pub fn predict_table(
     let (n_parts, n_parts_before, mut sum) =
         made.map_err(|error| as_collective_error(ranks, error))?;
     let is_there = match n_parts {
-        0 => Err(Error::EmptyTable {
+        0 => Err(Error::from(DataError::EmptyTable {
             path: tables.first().cloned().unwrap_or_default(),
             what: "row",
-        }),
+        })),
         _ => Ok(()),
     };
     all_or_none(ranks, is_there)?;
@@ -307,7 +307,7 @@ impl Job<'_, '_> {
             let share_read = pieces.share_read();
             let share_before = *self.share_before.get_or_insert(share_read);
             let largest = PIECE_ROWS.next_multiple_of(self.batch);
-            let take = Take {
+            let take = ReadLimit {
                 rows: largest.min(part_rows - n_rows),
                 step: self.batch,
                 bytes: PIECE_BYTES,
@@ -450,7 +450,7 @@ fn write(
     for bad in bad {
         table[bad.row - 1 - first_row].problem = Some(bad.reason.clone());
     }
-    writer.write(&table)
+    Ok(writer.write(&table)?)
 }
 
 /// What parts say together.

@@ -8,8 +8,8 @@ use super::{
     CHECKPOINT, CONFIG, FolderWriter, LOG, LogWriter, METRICS, MODEL, MetricsFile, PREDICTIONS,
     REPORT, Run, SKIPPED, recover_folder, write_whole,
 };
-use crate::error::{Error, Found, Result};
-use crate::write::{cannot_write, hidden_sibling, remove_folder_if_there};
+use crate::error::{Error, FolderContent, Result, cannot_write};
+use crate::write::{hidden_sibling, remove_folder_if_there};
 
 const LOCK: &str = ".lock";
 
@@ -25,32 +25,35 @@ pub enum Existing {
     Overwrite,
 }
 
-/// Looks into a folder.
-///
-/// # Errors
-///
-/// [`Error::Write`] where the path is a file or cannot be looked into.
-pub(crate) fn look(dir: &Path) -> Result<Found> {
-    let mut entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(found) => return Err(cannot_write(dir, found)),
-    };
-    if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
-        return Ok(Found::FinishedRun);
-    }
-    if dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir() {
-        return Ok(Found::UnfinishedRun);
-    }
-    // A process that was killed before it began left its lock, and nothing to lose.
-    let locked = dir.join(LOCK).is_file();
-    let ours = |entry: io::Result<fs::DirEntry>| {
-        entry
-            .is_ok_and(|entry| entry.file_name() == LOCK || (locked && entry.file_name() == CONFIG))
-    };
-    match entries.all(ours) {
-        true => Ok(Found::Nothing),
-        false => Ok(Found::OtherFiles),
+impl FolderContent {
+    /// Looks into a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Write`](crate::error::DataError::Write) where the path is a file or cannot be looked into.
+    pub fn look(dir: &Path) -> Result<Self> {
+        let mut entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
+            Err(found) => return Err(cannot_write(dir)(found).into()),
+        };
+        if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
+            return Ok(Self::FinishedRun);
+        }
+        if dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir() {
+            return Ok(Self::UnfinishedRun);
+        }
+        // A process that was killed before it began left its lock, and nothing to lose.
+        let locked = dir.join(LOCK).is_file();
+        let ours = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| {
+                entry.file_name() == LOCK || (locked && entry.file_name() == CONFIG)
+            })
+        };
+        match entries.all(ours) {
+            true => Ok(Self::Nothing),
+            false => Ok(Self::OtherFiles),
+        }
     }
 }
 
@@ -90,15 +93,15 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`Error::Write`].
+    /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`DataError::Write`](crate::error::DataError::Write).
     pub fn create(dir: &Path, existing: Existing) -> Result<Self> {
-        let found = look(dir)?;
+        let found = FolderContent::look(dir)?;
         let resumed = match (found, existing) {
-            (Found::Nothing, _) => false,
-            (Found::UnfinishedRun, Existing::Resume) => true,
-            (Found::FinishedRun | Found::UnfinishedRun, Existing::Overwrite) => {
+            (FolderContent::Nothing, _) => false,
+            (FolderContent::UnfinishedRun, Existing::Resume) => true,
+            (FolderContent::FinishedRun | FolderContent::UnfinishedRun, Existing::Overwrite) => {
                 drop(Self::hold(dir)?);
-                set_aside(dir, found).map_err(|source| cannot_write(dir, source))?;
+                set_aside(dir, found).map_err(cannot_write(dir))?;
                 false
             }
             _ => {
@@ -108,7 +111,7 @@ impl RunFolder {
                 });
             }
         };
-        fs::create_dir_all(dir).map_err(|source| cannot_write(dir, source))?;
+        fs::create_dir_all(dir).map_err(cannot_write(dir))?;
         let lock = Self::hold(dir)?;
         let run = Self {
             dir: dir.to_path_buf(),
@@ -116,12 +119,11 @@ impl RunFolder {
             lock,
         };
         recover_folder(&run.checkpoint_dir())?;
-        run.clear_partials()
-            .map_err(|source| cannot_write(dir, source))?;
+        run.clear_partials().map_err(cannot_write(dir))?;
         Ok(run)
     }
 
-    /// The folder.
+    /// The run folder that is being written.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -145,7 +147,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; [`Error::Read`] and [`Error::LogLine`] where one is gone on with.
+    /// [`DataError::Write`](crate::error::DataError::Write); [`DataError::Read`](crate::error::DataError::Read) and [`Error::LogLine`] where one is gone on with.
     pub fn log(&self, total_step: usize) -> Result<LogWriter> {
         let path = self.dir.join(LOG);
         match total_step {
@@ -163,7 +165,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write_config(&self, toml: &str) -> Result<()> {
         self.write(CONFIG, toml)
     }
@@ -172,7 +174,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write_report(&self, html: &str) -> Result<()> {
         self.write(REPORT, html)
     }
@@ -181,18 +183,18 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] and those of `save`.
+    /// [`DataError::Write`](crate::error::DataError::Write) and those of `save`.
     pub fn write_model(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let writer = FolderWriter::create(&self.dir.join(MODEL))?;
         save(writer.path())?;
-        writer.finish()
+        Ok(writer.finish()?)
     }
 
     /// Writes `metrics.json`, which makes this a finished run, and clears what is no longer needed.
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]; [`Error::NotARun`] where configuration or model were not written.
+    /// [`DataError::Write`](crate::error::DataError::Write); [`Error::NotARun`] where configuration or model were not written.
     pub fn finish(self, metrics: &MetricsFile) -> Result<Run> {
         let Self { dir, lock, .. } = self;
         let not_a_run = |missing| Error::NotARun {
@@ -217,7 +219,9 @@ impl RunFolder {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        write_whole(&self.dir.join(name), |file| file.write_all(text.as_bytes()))
+        Ok(write_whole(&self.dir.join(name), |file| {
+            file.write_all(text.as_bytes())
+        })?)
     }
 
     /// Clears files that a killed process left half written; nobody else writes here.
@@ -240,7 +244,7 @@ impl RunFolder {
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(|source| cannot_write(dir, source))?;
+            .map_err(cannot_write(dir))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(Error::RunInUse {
                 path: dir.to_path_buf(),
@@ -253,9 +257,9 @@ impl RunFolder {
 
 /// Moves a run out of the way. A finished one is kept until its successor is finished;
 /// an unfinished one that was itself a successor does not displace the finished one.
-fn set_aside(dir: &Path, found: Found) -> io::Result<()> {
+fn set_aside(dir: &Path, found: FolderContent) -> io::Result<()> {
     let replaced = hidden_sibling(dir, "replaced")?;
-    if found == Found::UnfinishedRun && replaced.exists() {
+    if found == FolderContent::UnfinishedRun && replaced.exists() {
         return fs::remove_dir_all(dir);
     }
     remove_folder_if_there(&replaced)?;
@@ -321,7 +325,7 @@ mod tests {
                 failed.to_string(),
                 format!("{} already holds a finished run", dir.display())
             );
-            assert!(failed.hint().unwrap().contains("--overwrite"));
+            assert!(failed.hint().unwrap().starts_with("replace"));
         }
         assert_eq!(fs::read_to_string(dir.join(CONFIG)).unwrap(), "old = 1");
         assert!(Run::open(&dir).is_ok());
@@ -342,7 +346,7 @@ mod tests {
             failed.to_string(),
             format!("{} already holds an unfinished run", dir.display())
         );
-        assert!(failed.hint().unwrap().starts_with("--resume"));
+        assert!(failed.hint().unwrap().starts_with("resume"));
         assert!(
             RunFolder::create(&dir, Existing::Resume)
                 .unwrap()
@@ -368,7 +372,7 @@ mod tests {
                 matches!(
                     failed,
                     Error::OutputNotEmpty {
-                        found: Found::OtherFiles,
+                        found: FolderContent::OtherFiles,
                         ..
                     }
                 ),
@@ -432,7 +436,7 @@ mod tests {
         let run = RunFolder::create(&dir, Existing::Refuse).unwrap();
         let full = |model: &Path| {
             fs::write(model.join("weights"), "half").unwrap();
-            Err(cannot_write(model, io::ErrorKind::StorageFull.into()))
+            Err(cannot_write(model)(io::ErrorKind::StorageFull.into()).into())
         };
         run.write_model(full).unwrap_err();
         assert_eq!(names(&dir), [LOCK]);
@@ -482,8 +486,14 @@ mod tests {
     fn a_configuration_of_the_persons_own_is_not_taken_for_ours() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(CONFIG), "mine = 1").unwrap();
-        assert_eq!(look(folder.path()).unwrap(), Found::OtherFiles);
+        assert_eq!(
+            FolderContent::look(folder.path()).unwrap(),
+            FolderContent::OtherFiles
+        );
         fs::write(folder.path().join(LOCK), "").unwrap();
-        assert_eq!(look(folder.path()).unwrap(), Found::Nothing);
+        assert_eq!(
+            FolderContent::look(folder.path()).unwrap(),
+            FolderContent::Nothing
+        );
     }
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, cannot_read, cannot_write};
 use crate::report::Curves;
-use crate::write::{cannot_write, write_whole};
+use crate::write::write_whole;
 
 /// What happened in training: told to whoever watches and, but for what passes by, a line of the log.
 ///
@@ -221,7 +221,7 @@ pub fn curves(log: &[Event]) -> Curves {
 ///
 /// # Errors
 ///
-/// [`Error::Read`]; [`Error::LogLine`] for any whole line that is not one of ours.
+/// [`DataError::Read`](crate::error::DataError::Read); [`Error::LogLine`] for any whole line that is not one of ours.
 ///
 /// # Example
 ///
@@ -235,10 +235,7 @@ pub fn curves(log: &[Event]) -> Curves {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_log(path: &Path) -> Result<Log> {
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(cannot_read(path))?;
     let whole = bytes
         .iter()
         .rposition(|&byte| byte == b'\n')
@@ -273,7 +270,7 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn create(path: &Path) -> Result<Self> {
         write_whole(path, |_| Ok(()))?;
         Self::append(path)
@@ -284,7 +281,7 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::LogLine`], [`Error::Write`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::LogLine`], [`DataError::Write`](crate::error::DataError::Write).
     pub fn resume(path: &Path, total_step: usize) -> Result<Self> {
         let kept = match path.exists() {
             true => read_log(path)?.lines,
@@ -308,19 +305,19 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&mut self, line: &Event) -> Result<()> {
         if !line.is_logged() {
             return Ok(());
         }
-        write_line(&mut self.file, line).map_err(|source| cannot_write(&self.path, source))
+        Ok(write_line(&mut self.file, line).map_err(cannot_write(&self.path))?)
     }
 
     fn append(path: &Path) -> Result<Self> {
         let file = File::options()
             .append(true)
             .open(path)
-            .map_err(|source| cannot_write(path, source))?;
+            .map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
@@ -427,7 +424,7 @@ mod tests {
         );
         assert_eq!(
             failed.to_string(),
-            format!("{}, line 2: not a line of a log", path.display())
+            format!("{}, line 2: not a valid log line", path.display())
         );
     }
 

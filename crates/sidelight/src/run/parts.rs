@@ -21,11 +21,13 @@ use tempfile::TempDir;
 use super::read_versioned;
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
-use crate::error::{Error, Found, Place, Result, in_full};
+use crate::error::{
+    DataError, Error, FolderContent, Place, Result, cannot_read, cannot_write, in_full,
+};
 use crate::store::{Shard, is_remote};
 use crate::table::{BadRow, Table};
 use crate::write::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
-use crate::write::{cannot_write, hidden_sibling, remove_folder_if_there, write_whole};
+use crate::write::{hidden_sibling, remove_folder_if_there, write_whole};
 
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = ".lock";
@@ -59,7 +61,7 @@ pub struct Manifest {
 pub struct TableFile {
     /// Its name, without its folder: a table may be elsewhere on another machine.
     pub name: String,
-    /// Its size.
+    /// Size of the file in bytes.
     pub bytes: u64,
     /// SHA-256 of the first and the last MiB.
     pub ends: String,
@@ -72,7 +74,7 @@ impl TableFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// [`DataError::Read`](crate::error::DataError::Read).
     pub fn of_shard(shard: &Shard) -> Result<Self> {
         if !is_remote(shard.path()) {
             return Self::of(shard.path());
@@ -89,7 +91,7 @@ impl TableFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`].
+    /// [`DataError::Read`](crate::error::DataError::Read).
     pub fn of(path: &Path) -> Result<Self> {
         let look = || {
             let mut file = File::open(path)?;
@@ -118,10 +120,7 @@ impl TableFile {
                 },
             })
         };
-        look().map_err(|source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        })
+        Ok(look().map_err(cannot_read(path))?)
     }
 }
 
@@ -200,7 +199,7 @@ impl Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartRecord {
     schema: u32,
-    /// Its rows.
+    /// Number of rows in the part.
     pub n_rows: usize,
     /// Those without a prediction.
     pub n_bad: usize,
@@ -221,14 +220,14 @@ pub struct BadRowRecord {
     pub row: usize,
     /// Where it is.
     pub at: Place,
-    /// Why.
+    /// Why the row has no prediction.
     pub reason: String,
 }
 
 impl BadRowRecord {
     /// Of a row of a table or piece. An error that does not say where it is (an archive that broke off) is put there.
     pub fn of_row(bad: &BadRow, table: &Table) -> Self {
-        let mut record = Self::new(table.first_row + bad.row + 1, &bad.error);
+        let mut record = Self::of_data(table.first_row + bad.row + 1, &bad.error);
         if bad.error.place().is_none() {
             record.at = table.row_place(bad.row);
         }
@@ -237,13 +236,25 @@ impl BadRowRecord {
 
     /// Of the row with this number (from 1). The reason is the error and its causes, without the place.
     pub fn new(row: usize, error: &Error) -> Self {
+        match error {
+            Error::Data(error) => Self::of_data(row, error),
+            other => Self::with_reason(row, other, other.place()),
+        }
+    }
+
+    /// The same of an error met while the row was read.
+    pub fn of_data(row: usize, error: &DataError) -> Self {
         // Of a row whose image cannot be used the image's own error says all.
         let inner = match error {
-            Error::RowImage { source, .. } => source,
+            DataError::RowImage { source, .. } => source,
             error => error,
         };
-        let reason = in_full(inner);
-        let at = error.place().cloned().unwrap_or_else(|| Place {
+        Self::with_reason(row, inner, error.place())
+    }
+
+    fn with_reason(row: usize, error: &dyn std::error::Error, at: Option<&Place>) -> Self {
+        let reason = in_full(error);
+        let at = at.cloned().unwrap_or_else(|| Place {
             row: Some(row),
             ..Place::file("")
         });
@@ -291,7 +302,7 @@ pub enum OldParts {
     /// Go on with them, where they are of the same manifest.
     #[default]
     Continue,
-    /// Delete them.
+    /// Delete the old parts and begin anew.
     Discard,
 }
 
@@ -301,19 +312,19 @@ impl Parts {
     /// # Errors
     ///
     /// [`Error::PartsDiffer`], [`Error::PartsFile`], [`Error::SchemaTooNew`], [`Error::OutputNotEmpty`] (a folder of
-    /// something else), [`Error::OutputFormat`], [`Error::Write`].
+    /// something else), [`DataError::OutputFormat`](crate::error::DataError::OutputFormat), [`DataError::Write`](crate::error::DataError::Write).
     pub fn open(out: &Path, manifest: &Manifest, old: OldParts) -> Result<Self> {
         let format = TableFormat::from_path(out)?;
         let is_device = fs::metadata(out).is_ok_and(|found| !found.is_file() && !found.is_dir());
         let (dir, temporary) = if is_device {
-            let temporary = TempDir::new().map_err(|source| cannot_write(out, source))?;
+            let temporary = TempDir::new().map_err(cannot_write(out))?;
             (temporary.path().join("parts"), Some(temporary))
         } else {
             // Said now, not after hours of work.
             if out.is_dir() {
                 let kind = std::io::ErrorKind::IsADirectory;
                 let source = std::io::Error::new(kind, "there is a folder of that name");
-                return Err(cannot_write(out, source));
+                return Err(cannot_write(out)(source).into());
             }
             (parts_dir(out), None)
         };
@@ -324,7 +335,7 @@ impl Parts {
             // Not the folders above: a slip in their name should not be made real.
             match fs::create_dir(&dir) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(|source| cannot_write(out, source))?,
+                made => made.map_err(cannot_write(out))?,
             }
             let lock = dir.join(LOCK);
             let mut options = File::options();
@@ -332,7 +343,7 @@ impl Parts {
             let lock_file = match options.open(&lock) {
                 // Another process has just joined the parts and removed the folder.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(|source| cannot_write(&dir, source))?,
+                opened => opened.map_err(cannot_write(&dir))?,
             };
             // Where a disk knows no locks, parts are only less guarded. Alone only where the parts are to be begun: those
             // who make parts hold the lock as long as that takes.
@@ -368,13 +379,12 @@ impl Parts {
     fn agree(&self, manifest: &Manifest) -> Result<()> {
         let path = self.dir.join(MANIFEST);
         if !path.exists() {
-            let entries =
-                fs::read_dir(&self.dir).map_err(|source| cannot_write(&self.dir, source))?;
+            let entries = fs::read_dir(&self.dir).map_err(cannot_write(&self.dir))?;
             let is_ours = |name: std::ffi::OsString| name.to_string_lossy().starts_with('.');
             if entries.flatten().any(|entry| !is_ours(entry.file_name())) {
                 return Err(Error::OutputNotEmpty {
                     path: self.dir.clone(),
-                    found: Found::OtherFiles,
+                    found: FolderContent::OtherFiles,
                 });
             }
             return write_json(&path, manifest);
@@ -414,7 +424,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`], [`Error::Read`].
+    /// [`DataError::Write`](crate::error::DataError::Write), [`DataError::Read`](crate::error::DataError::Read).
     pub fn commit(
         &self,
         part: usize,
@@ -446,7 +456,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`Error::PartsFile`], [`Error::SchemaTooNew`], [`Error::Read`].
+    /// [`Error::PartsFile`], [`Error::SchemaTooNew`], [`DataError::Read`](crate::error::DataError::Read).
     pub fn record(&self, part: usize) -> Result<Option<PartRecord>> {
         let path = self.record_path(part);
         match path.exists() {
@@ -460,7 +470,7 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`Error::PartDamaged`], [`Error::Write`], [`Error::Read`].
+    /// [`DataError::PartDamaged`](crate::error::DataError::PartDamaged), [`DataError::Write`](crate::error::DataError::Write), [`DataError::Read`](crate::error::DataError::Read).
     pub fn join(&self, n_parts: usize, columns: &[(String, ColumnKind)]) -> Result<Joined> {
         let _ = self.lock.unlock();
         if let Err(TryLockError::WouldBlock) = self.lock.try_lock() {
@@ -513,7 +523,7 @@ impl Parts {
             if found.ok().as_ref() != Some(expected) {
                 remove_file_if_there(&self.record_path(part))?;
                 remove_file_if_there(&path)?;
-                return Err(Error::PartDamaged { path });
+                return Err(DataError::PartDamaged { path }.into());
             }
         }
         Ok(())
@@ -544,7 +554,7 @@ impl BadRowsWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&mut self, bad: &BadRowRecord) -> Result<()> {
         let table = match &mut self.table {
             Some(table) => table,
@@ -575,10 +585,10 @@ impl BadRowsWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn finish(self) -> Result<()> {
         match self.table {
-            Some(table) => table.finish(),
+            Some(table) => Ok(table.finish()?),
             None => remove_file_if_there(&self.path),
         }
     }
@@ -645,7 +655,7 @@ pub fn bad_rows_path(out: &Path) -> PathBuf {
 
 /// Removes a folder of parts, which is gone at once: first it is renamed. One of something else stays.
 fn discard(dir: &Path) -> Result<()> {
-    let aside = hidden_sibling(dir, "discarded").map_err(|source| cannot_write(dir, source))?;
+    let aside = hidden_sibling(dir, "discarded").map_err(cannot_write(dir))?;
     let discard = || {
         remove_folder_if_there(&aside)?;
         if dir.join(MANIFEST).exists() {
@@ -657,23 +667,23 @@ fn discard(dir: &Path) -> Result<()> {
         }
         Ok(())
     };
-    discard().map_err(|source| cannot_write(dir, source))
+    Ok(discard().map_err(cannot_write(dir))?)
 }
 
 fn remove_file_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(found) if found.kind() != std::io::ErrorKind::NotFound => {
-            Err(cannot_write(path, found))
+            Err(cannot_write(path)(found).into())
         }
         _ => Ok(()),
     }
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    write_whole(path, |file| {
+    Ok(write_whole(path, |file| {
         serde_json::to_writer_pretty(&mut *file, value)?;
         file.write_all(b"\n")
-    })
+    })?)
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -813,25 +823,25 @@ mod tests {
             line: Some(4),
             ..Place::file("t.csv").with_row(3)
         };
-        let ragged = Error::Ragged {
+        let ragged = DataError::Ragged {
             at: at.clone(),
             expected: 2,
             found: 1,
             spans_lines: false,
         };
-        let bad = BadRowRecord::new(3, &ragged);
+        let bad = BadRowRecord::of_data(3, &ragged);
         assert_eq!(bad.reason, "1 cells where the header has 2");
         assert_eq!(
             bad.to_string(),
             "t.csv, row 3 (line 4): 1 cells where the header has 2"
         );
-        let image = Error::RowImage {
+        let image = DataError::RowImage {
             at: at.with_column("image"),
-            source: Box::new(Error::ImageEmpty {
+            source: Box::new(DataError::ImageEmpty {
                 name: "a.jpg".into(),
             }),
         };
-        let bad = BadRowRecord::new(3, &image);
+        let bad = BadRowRecord::of_data(3, &image);
         assert_eq!(bad.reason, "a.jpg: the image is empty (0 bytes)");
         assert_eq!(bad.at.column.as_deref(), Some("image"));
     }

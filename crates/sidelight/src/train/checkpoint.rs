@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, RemoteConfig};
 use crate::digest;
-use crate::error::{Error, Result};
+use crate::error::{DataError, Error, Result, cannot_read};
 use crate::run::{FolderWriter, read_versioned, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
@@ -53,7 +53,7 @@ pub struct Progress {
 /// An epoch and its score.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// From 0.
+    /// The current epoch, from 0.
     pub epoch: usize,
     /// Score over the validation rows.
     pub score: f64,
@@ -68,7 +68,7 @@ pub struct Division {
     pub ranks: usize,
 }
 
-/// Everything.
+/// Everything that a run needs to resume, bit for bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// What the run was begun with.
@@ -111,9 +111,9 @@ impl Progress {
 /// What the rows were: how many, and a digest of which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowsDigest {
-    /// Learned from.
+    /// Number of training rows.
     pub train: usize,
-    /// Watched.
+    /// Number of validation rows.
     pub valid: usize,
     /// SHA-256 over rows, images and targets.
     pub sha256: String,
@@ -136,14 +136,14 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`]: disk full, no permission.
+    /// [`DataError::Write`](crate::error::DataError::Write): disk full, no permission.
     pub fn write(&self, dir: &Path) -> Result<()> {
         let folder = FolderWriter::create(dir)?;
         let mut files = BTreeMap::new();
         let mut put = |name: &str, tensors: Vec<(String, Numbers<'_>)>| -> Result<()> {
             let path = folder.path().join(name);
             safetensors::serialize_to_file(tensors, None, &path).map_err(|source| {
-                Error::Write {
+                DataError::Write {
                     path: path.clone(),
                     source: match source {
                         safetensors::SafeTensorError::IoError(source) => source,
@@ -192,14 +192,14 @@ impl Checkpoint {
         write_whole(&folder.path().join(STATE), |file| {
             Ok(serde_json::to_writer_pretty(file, &state)?)
         })?;
-        folder.finish()
+        Ok(folder.finish()?)
     }
 
     /// Reads the checkpoint of a run folder; `None` where there is none.
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::StoredJson`], [`Error::Checksum`], [`Error::StoredTensors`], [`Error::SchemaTooNew`].
+    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::StoredJson`], [`Error::Checksum`], [`Error::StoredTensors`], [`Error::SchemaTooNew`].
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         // A kill between the two renames that put a checkpoint in its place leaves the old one aside.
         recover_folder(dir)?;
@@ -368,10 +368,7 @@ fn named(tensors: &[NamedValues]) -> Vec<(String, Numbers<'_>)> {
 }
 
 fn read_tensors(path: &Path) -> Result<Vec<NamedValues>> {
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(cannot_read(path))?;
     let wrong = |source| Error::StoredTensors {
         path: path.to_path_buf(),
         expected: "safetensors".into(),
@@ -544,7 +541,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             failed.to_string(),
-            "run: the run was begun with `train.epochs = 10`, now it is `7`"
+            "run: the run was started with `train.epochs = 10`, now it is `7`"
         );
         let rows = RowsDigest {
             sha256: "cd".into(),

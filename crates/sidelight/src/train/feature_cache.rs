@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use sidelight_kernels::SimdPath;
 
 use crate::digest::hexadecimal;
-use crate::error::Result;
+use crate::error::{Result, cannot_write};
 use crate::loader::Preprocess;
 use crate::network::Network;
 use crate::run::write_whole;
@@ -115,10 +115,7 @@ impl FeatureCache {
         if !records.is_changed || records.n_bytes() > self.max_bytes {
             return Ok(());
         }
-        fs::create_dir_all(&self.dir).map_err(|source| crate::Error::Write {
-            path: self.dir.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&self.dir).map_err(cannot_write(&self.dir))?;
         write_whole(&records.path, |file| records.write(file))?;
         self.evict(&records.path);
         Ok(())

@@ -28,7 +28,7 @@ const CARD_SIDE: usize = 320;
 ///
 /// # Errors
 ///
-/// [`Error::Write`](crate::Error::Write).
+/// [`DataError::Write`](crate::error::DataError::Write).
 pub(super) fn finish(
     session: Session,
     predicted: &Predictions,
@@ -81,7 +81,7 @@ fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFol
     )
     .collect();
     writer.write(&rows)?;
-    writer.finish()
+    Ok(writer.finish()?)
 }
 
 fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {

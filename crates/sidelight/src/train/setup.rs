@@ -11,7 +11,7 @@ use crate::config::{Arm, Config, Sampling, Unreadable as OnUnreadable};
 use crate::dataset::{Dataset, ImageSource, Opened, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{DataError, Error, Result};
 use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
@@ -216,7 +216,7 @@ fn build(config: &Config, dataset: &Dataset, rows: &[usize], device: &Device) ->
         spatial: matches!(task, Task::Keypoints { .. }),
     };
     let mut network = Network::build(&config.model, &spec, config.train.seed, device)?;
-    network.precision = Precision::of(&config.train);
+    network.precision = Precision::from_name(&config.train.precision);
     Ok(Model {
         config: config.clone(),
         task: Arc::new(task),
@@ -302,12 +302,12 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
         .all()
         .iter()
         .map(|shard| shard.n_bytes())
-        .collect::<Result<_>>()?;
+        .collect::<Result<_, _>>()?;
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let at_once = if window == 0 { sizes.len() } else { window + 1 };
     let needed: u64 = sizes.iter().take(at_once).sum();
     if needed > store.max_bytes() {
-        return Err(Error::Setting {
+        return Err(DataError::Setting {
             field: "data.remote.cache_size".into(),
             expected: format!(
                 "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
@@ -315,7 +315,7 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
                 at_once.min(sizes.len()),
             ),
             found: (store.max_bytes() >> 20).to_string(),
-        });
+        }.into());
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl Unreadable {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`].
+    /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&self) -> Result<()> {
         let mut list = self.list();
         let Some(path) = list.path.clone() else {

@@ -10,6 +10,7 @@ use sidelight::Error;
 use sidelight::compare::{CompareOptions, Compared, Earlier, Event, Speed, Work, compare};
 use sidelight::config::Config;
 use sidelight::dataset::ImageSource;
+use sidelight::error::EvidenceError;
 use sidelight::evidence::{Doubt, Evidence, Role, VerdictCode};
 use sidelight::ranks::{Alone, Ranks, Threads};
 use tempfile::TempDir;
@@ -518,11 +519,11 @@ fn what_cannot_be_compared_is_refused_before_anything_is_trained() {
     );
     assert!(matches!(
         with(&["metadata"]).refused(&config),
-        Error::NoSuchArm { .. }
+        Error::Evidence(EvidenceError::NoSuchArm { .. })
     ));
     assert!(matches!(
         with(&["vote", "shuffled"]).refused(&config),
-        Error::NoSuchArm { .. }
+        Error::Evidence(EvidenceError::NoSuchArm { .. })
     ));
     assert!(!out.exists());
     fs::create_dir(&out).unwrap();

@@ -472,7 +472,7 @@ fn export_refuses_a_layer_that_it_cannot_know() {
     model.network.root.children.push(("own".into(), own));
     let failed = onnx(&model, ImageInput::AnySize).unwrap_err();
     assert!(matches!(&failed, Error::NoOnnx { path, layer } if path == "own" && layer == "custom"));
-    assert!(failed.hint().unwrap().contains("--safetensors"));
+    assert!(failed.hint().unwrap().contains("export the weights alone"));
 }
 
 #[test]

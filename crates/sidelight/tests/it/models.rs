@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sidelight::Error;
 use sidelight::dataset::{ImageSource, MetadataValues};
+use sidelight::error::DataError;
 use sidelight::predict::{Model, PredictOptions, evaluate};
 
 use crate::scenes::{classes, config, dataset, first, noise, stream};
@@ -61,7 +62,7 @@ fn a_model_holds_two_files_and_nothing_to_execute() {
 fn a_missing_file_is_named() {
     let failed = after(|dir| fs::remove_file(dir.join("weights.safetensors")).unwrap());
     assert!(
-        matches!(&failed, Error::Read { path, .. } if path.ends_with("weights.safetensors")),
+        matches!(&failed, Error::Data(DataError::Read { path, .. }) if path.ends_with("weights.safetensors")),
         "{failed}"
     );
     let failed = Model::load(Path::new("no/such/model")).unwrap_err();

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use sidelight::config::Config;
 use sidelight::dataset::ImageSource;
-use sidelight::error::Error;
+use sidelight::error::{DataError, Error};
 use sidelight::run::{Existing, Run, read_bad_rows};
 use sidelight::train::{Event, FeatureCache, Session, TrainOptions, Trained, train};
 
@@ -139,7 +139,10 @@ fn records_that_cannot_be_read_are_passed_over_and_named() {
     archives(path, 6, 10, &damaged);
     let refused = config(path, &[]);
     let error = run(&refused, &path.join("refused"), Existing::Refuse, 0).unwrap_err();
-    assert!(matches!(error, Error::Json { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Data(DataError::Json { .. })),
+        "{error}"
+    );
 
     let config = config(path, &["data.unreadable=skip"]);
     let trained = run(&config, &path.join("whole"), Existing::Refuse, 0).unwrap();

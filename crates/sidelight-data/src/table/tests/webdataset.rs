@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::super::{Cell, MAX_ROW_BYTES, Pieces, Table, Take, Values};
+use super::super::{Cell, MAX_ROW_BYTES, Pieces, ReadLimit, Table, Values};
 use super::cells;
 
 /// An archive of these files.
@@ -64,7 +64,7 @@ impl Shards {
 fn bad(path: &Path, rows: usize) -> (usize, Vec<String>) {
     let mut pieces = Pieces::open(&[path.to_path_buf()]).unwrap();
     let (mut n_rows, mut bad) = (0, Vec::new());
-    while let Some(piece) = pieces.next(Take::rows(rows)).unwrap() {
+    while let Some(piece) = pieces.next(ReadLimit::rows(rows)).unwrap() {
         n_rows += piece.table.n_rows;
         bad.extend(
             piece
@@ -147,7 +147,7 @@ fn archives_are_named_by_braces_by_folder_or_one_by_one() {
     ]);
     let keys = |paths: &[PathBuf]| {
         let mut pieces = Pieces::open(paths).unwrap();
-        let piece = pieces.next(Take::rows(9)).unwrap().unwrap();
+        let piece = pieces.next(ReadLimit::rows(9)).unwrap().unwrap();
         let keys = cells(&piece.table, "__key__");
         keys.iter()
             .map(|cell| cell.to_text().unwrap().into_owned())
@@ -198,10 +198,10 @@ fn a_bad_sample_keeps_its_place_and_the_next_are_read() {
     let (n_rows, bad) = shards.bad("s.tar");
     assert_eq!(n_rows, 5);
     insta::assert_snapshot!(bad.join("\n"), @r#"
-    s.tar, row 1, sample `0`: s.tar, row 1, sample `0`: not JSON
+    s.tar, row 1, sample `0`: s.tar, row 1, sample `0`: not valid JSON
     s.tar, row 2, sample `1`: s.tar, row 2, sample `1`: expected an object (`{"file_name": …}`), found a list
-    s.tar, row 3, sample `2`: s.tar, row 3, sample `2`: `2.json` has 16777217 bytes, more than the 16777216 that are read
-    s.tar, row 4, sample `3`: s.tar, row 4, sample `3`, column `cls`: not UTF-8 text
+    s.tar, row 3, sample `2`: s.tar, row 3, sample `2`: `2.json` has 16777217 bytes; the limit is 16777216
+    s.tar, row 4, sample `3`: s.tar, row 4, sample `3`, column `cls`: not valid UTF-8
     "#);
 }
 
@@ -242,7 +242,7 @@ fn an_archive_that_is_cut_short_is_named_with_its_offset_and_the_next_is_read() 
     );
     assert_eq!(
         error.hint().unwrap(),
-        "copy the archive again from where it came"
+        "copy the archive again from its source"
     );
 }
 

@@ -215,7 +215,7 @@ fn a_width_that_does_not_fit_is_refused_with_the_edit_that_would() {
                 ..Linear::new(7)
             },
         ),
-        "`fc` (linear) takes `in_features = 1280`, and is given 512 features",
+        "`fc` (linear) expects `in_features = 1280`, but gets 512 features",
         Some(
             "set `in_features = 512` there, or leave `in_features` out to have it inferred: \
              { op = \"replace\", path = \"fc\", layer = { kind = \"linear\", in_features = 512, … } }",
@@ -227,7 +227,7 @@ fn a_width_that_does_not_fit_is_refused_with_the_edit_that_would() {
 fn the_layer_after_an_edit_is_named_where_it_does_not_fit() {
     refused(
         Edit::replace("layer2.0.conv2", Conv2d::new(64, 3)),
-        "`layer2.0.bn2` (batch_norm) takes `features = 128`, and is given a map of 64×8×8",
+        "`layer2.0.bn2` (batch_norm) expects `features = 128`, but gets a map of 64×8×8",
         Some(
             "set `features = 64` there, or leave `features` out to have it inferred: \
              { op = \"replace\", path = \"layer2.0.bn2\", layer = { kind = \"batch_norm\", features = 64, … } }",
@@ -239,7 +239,7 @@ fn the_layer_after_an_edit_is_named_where_it_does_not_fit() {
 fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
     refused(
         Edit::remove("flatten"),
-        "`fc` (linear) takes features, and is given a map of 512×1×1",
+        "`fc` (linear) expects features, but gets a map of 512×1×1",
         Some(
             "put a flatten before it: { op = \"insert_before\", path = \"fc\", name = \"flatten\", \
              layer = { kind = \"flatten\" } }",
@@ -251,7 +251,7 @@ fn a_linear_layer_on_a_map_is_refused_with_a_flatten() {
 fn a_convolution_on_features_is_refused() {
     refused(
         Edit::insert_after("flatten", "conv", Conv2d::new(8, 3)),
-        "`conv` (conv2d) takes a map, and is given 512 features",
+        "`conv` (conv2d) expects a map, but gets 512 features",
         Some("it belongs before the pooling or flatten that turns the map into features"),
     );
 }
@@ -260,7 +260,7 @@ fn a_convolution_on_features_is_refused() {
 fn a_block_whose_two_ways_differ_is_refused_with_a_shortcut() {
     refused(
         Edit::remove("layer2.0.downsample"),
-        "`layer2.0` (residual) takes the same from its body and its shortcut (a map of 64×16×16), and is given a map of 128×8×8",
+        "`layer2.0` (residual) expects the same from its body and its shortcut (a map of 64×16×16), but gets a map of 128×8×8",
         Some(
             "give it a shortcut: { op = \"append\", path = \"layer2.0\", name = \"downsample\", \
              layer = { kind = \"conv2d\", out_channels = 128, kernel = 1, stride = 2 } }",
@@ -313,7 +313,7 @@ fn a_name_that_is_taken_or_has_a_dot_is_refused() {
 fn a_cut_inside_a_block_is_refused() {
     refused(
         Edit::cut("layer2.0.conv1"),
-        "`layer2.0` (residual) takes all of its layers, and is given a cut at its `conv1`",
+        "`layer2.0` (residual) expects all of its layers, but gets a cut at its `conv1`",
         Some("cut at `layer2.0` itself"),
     );
 }
@@ -337,7 +337,7 @@ fn numbers_that_make_no_sense_are_refused() {
     );
     refused(
         conv(|c| (c.kernel, c.padding) = (21, 0)),
-        "`layer1.0.conv1` (conv2d) takes at least 21 pixels a side, and is given a map of 64×16×16",
+        "`layer1.0.conv1` (conv2d) expects at least 21 pixels a side, but gets a map of 64×16×16",
         Some("give the network larger images, or the layer `padding = 10`"),
     );
 }
@@ -383,7 +383,7 @@ fn a_network_that_no_longer_gives_what_the_target_asks_is_refused() {
     let error = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`head` (output) takes 3 features, as the target asks, and is given 9 features"
+        "`head` (output) expects 3 features, as the target asks, but gets 9 features"
     );
 }
 
@@ -444,7 +444,7 @@ fn images_too_small_for_a_network_are_refused_before_anything_runs() {
     );
     assert_eq!(
         error.to_string(),
-        "`conv1` (conv2d) takes at least 7 pixels a side, and is given a map of 3×6×6"
+        "`conv1` (conv2d) expects at least 7 pixels a side, but gets a map of 3×6×6"
     );
 }
 
@@ -496,14 +496,14 @@ fn a_library_users_own_layer_is_trained_saved_and_found_again() {
     let error = network.clone().edit(edit).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`offset2` (custom) takes 64 channels, and is given a map of 128×8×8"
+        "`offset2` (custom) expects 64 channels, but gets a map of 128×8×8"
     );
 
     let description = network.describe();
     let error = Network::from_description(&description, &device).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`offset` is a custom layer `offset`, which is not known here"
+        "`offset` is the custom layer `offset`, which is not known here"
     );
     let constructors = Constructors::default().with("offset", |config| {
         Ok(Custom::new(Offset(config.as_u64().unwrap_or(0) as usize)))
