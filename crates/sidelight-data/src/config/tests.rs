@@ -40,7 +40,10 @@ fn kinds_of_targets_have_their_old_names_too() {
         let text = |kind: &str| {
             format!("data.table = \"t.csv\"\ntarget = {{ kind = \"{kind}\", {columns} }}")
         };
-        let (old, new) = (parse(&text(old), &[]).unwrap(), parse(&text(new), &[]).unwrap());
+        let (old, new) = (
+            parse(&text(old), &[]).unwrap(),
+            parse(&text(new), &[]).unwrap(),
+        );
         assert_eq!(old, new);
         assert_eq!(old.to_toml().unwrap(), new.to_toml().unwrap());
     }
