@@ -120,7 +120,8 @@ impl Machine {
     pub(crate) fn load(&self, run: &Path) -> anyhow::Result<Model> {
         let mut model = Model::load(&Run::open(run)?.model_dir())?;
         self.configure(&mut model.config);
-        model.network.precision = sidelight::tensor::Precision::of(&model.config.train);
+        model.network.precision =
+            sidelight::tensor::Precision::from_name(&model.config.train.precision);
         Ok(model)
     }
 }

@@ -79,7 +79,7 @@ impl Hash for Shard {
 }
 
 impl Shard {
-    /// A file.
+    /// An archive on disk, which is never fetched.
     pub fn file(path: PathBuf) -> Self {
         Self { path, object: None }
     }
@@ -98,7 +98,7 @@ impl Shard {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`], [`Error::Object`].
+    /// [`Error::Read`](crate::Error::Read), [`Error::Object`](crate::Error::Object).
     pub fn n_bytes(&self) -> Result<u64> {
         match &self.object {
             Some(object) => object.n_bytes(&self.path),
@@ -117,7 +117,7 @@ impl Shard {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`]; [`Error::Object`], [`Error::ObjectTooLarge`], [`Error::Write`] where it is fetched.
+    /// [`Error::Read`](crate::Error::Read); [`Error::Object`](crate::Error::Object), [`Error::ObjectTooLarge`](crate::Error::ObjectTooLarge), [`Error::Write`](crate::Error::Write) where it is fetched.
     pub fn open(&self) -> Result<File> {
         match &self.object {
             Some(object) => object.open(&self.path),

@@ -25,7 +25,7 @@ const COLUMNS_SHOWN: usize = 8;
 /// One row as a reader sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
-    /// `row 214`.
+    /// Title of the card, as in `row 214`.
     pub title: String,
     /// The image's name.
     pub image: String,

@@ -41,7 +41,7 @@ pub struct ShowRow {
 }
 
 impl ShowPage {
-    /// The page.
+    /// The page as one self-contained HTML document.
     pub fn html(&self) -> String {
         let worst = html! {
             @if !self.worst.is_empty() {

@@ -15,7 +15,6 @@ use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
 use serde::Deserialize;
-use sidelight::config::TrainConfig;
 use sidelight::loss::Loss;
 use sidelight::network::{BackboneWeights, Context, Network, backbone};
 
@@ -60,10 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         BackboneWeights::Seed(0),
         &device,
     )?;
-    network.precision = Precision::of(&TrainConfig {
-        precision: work.precision.clone(),
-        ..TrainConfig::default()
-    });
+    network.precision = Precision::from_name(&work.precision);
     // As a loader's batch lies in memory: channels last.
     let images = Tensor::<4>::random(
         [work.batch, work.size, work.size, 3],

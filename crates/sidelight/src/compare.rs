@@ -182,7 +182,7 @@ pub enum Event {
         rows: usize,
         /// Folds of each seed.
         folds: usize,
-        /// Seeds.
+        /// Number of seeds, each with folds of its own.
         seeds: usize,
         /// Trainings in all.
         jobs: usize,
@@ -193,7 +193,7 @@ pub enum Event {
     },
     /// Features of the frozen part are being computed, once for all.
     Features {
-        /// Rows done.
+        /// Rows whose features are computed.
         done: usize,
         /// Rows in all.
         rows: usize,
@@ -227,14 +227,14 @@ pub enum Compared {
     Share {
         /// Jobs whose results are there.
         done: usize,
-        /// All jobs.
+        /// Number of all jobs of the comparison.
         jobs: usize,
     },
     /// It was asked to stop; what is finished is kept.
     Stopped {
         /// Jobs whose results are there.
         done: usize,
-        /// All jobs.
+        /// Number of all jobs of the comparison.
         jobs: usize,
     },
 }

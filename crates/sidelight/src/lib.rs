@@ -57,8 +57,8 @@
 //! # The modules
 //!
 //! They are the pipeline, in reading order; a module uses only those above it. [`ARCHITECTURE.md`][architecture] is the map.
-//! Burn begins at [`tensor`]. What comes before works on slices, vectors and plain structs, in crates of its own
-//! (`sidelight-data`, `sidelight-evidence`, `sidelight-report`), so that the compiler enforces it.
+//! Burn begins at [`tensor`] (`sidelight-tensor`). What comes before works on slices, vectors and plain structs, in
+//! crates of its own (`sidelight-data`, `sidelight-evidence`, `sidelight-report`), so that the compiler enforces it.
 //!
 //! [examples]: https://github.com/sidelight/sidelight/tree/main/crates/sidelight/examples
 //! [architecture]: https://github.com/sidelight/sidelight/blob/main/ARCHITECTURE.md
@@ -77,25 +77,25 @@ pub use sidelight_evidence::statistics;
 #[cfg(feature = "report")]
 #[doc(hidden)]
 pub use sidelight_report as report;
-pub mod error;
-#[doc(hidden)]
-pub mod hub;
-#[doc(hidden)]
-pub mod ranks;
-pub mod run;
 // — Burn begins here —
+#[doc(hidden)]
+pub use sidelight_tensor as tensor;
 #[doc(hidden)]
 pub mod batch;
 pub mod compare;
+pub mod error;
 pub mod explain;
 pub mod export;
+#[doc(hidden)]
+pub mod hub;
 pub mod loss;
 pub mod model;
 pub mod network;
 mod onnx;
 pub mod predict;
 #[doc(hidden)]
-pub mod tensor;
+pub mod ranks;
+pub mod run;
 pub mod train;
 
 #[doc(no_inline)]

@@ -5,23 +5,24 @@
 //! processes that were started by `mpirun` (feature `mpi`).
 //!
 //! Every function of [`Ranks`] is collective: all ranks call the same ones in the same order, and each waits for the
-//! others. Where one cannot go on it must end the others too, or they wait for ever: see [`as_collective_error`].
+//! others. Where one cannot go on it must end the others too, or they wait forever: see [`as_collective_error`].
 
 #[cfg(feature = "mpi")]
 mod mpi;
 mod threads;
 
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::tensor::AllReduce;
 
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 pub use threads::Threads;
 
 /// How a rank knows of the others.
-pub trait Ranks: Debug + Send + Sync {
+pub trait Ranks: AllReduce {
     /// Its number, from 0.
     fn rank(&self) -> usize;
 
@@ -30,12 +31,6 @@ pub trait Ranks: Debug + Send + Sync {
 
     /// The machine that it runs on.
     fn host(&self) -> String;
-
-    /// Replaces each number by its sum over all ranks: the same bits on every rank, and in every run with as many.
-    fn sum(&self, values: &mut [f32]);
-
-    /// Replaces the values by their sums over all ranks, as [`Ranks::sum`] does, in f64.
-    fn sum_f64(&self, values: &mut [f64]);
 
     /// What every rank gives, in the order of the ranks; the lengths may differ.
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>>;
@@ -65,6 +60,11 @@ pub trait Ranks: Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Alone;
 
+impl AllReduce for Alone {
+    fn sum(&self, _: &mut [f32]) {}
+    fn sum_f64(&self, _: &mut [f64]) {}
+}
+
 impl Ranks for Alone {
     fn rank(&self) -> usize {
         0
@@ -75,8 +75,6 @@ impl Ranks for Alone {
     fn host(&self) -> String {
         "this machine".into()
     }
-    fn sum(&self, _: &mut [f32]) {}
-    fn sum_f64(&self, _: &mut [f64]) {}
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
         vec![own.to_vec()]
     }

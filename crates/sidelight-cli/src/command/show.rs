@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use sidelight::dataset::Dataset;
-use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
+use sidelight::loader::{BatchPlan, HostBatch, Last, Loader, LoaderOptions, Source};
 use sidelight::predict::{PredictOptions, Predictions};
 use sidelight::report::{Card, LabelBar, Outcome, ShowPage, ShowRow};
 use sidelight::run::TargetCell;
@@ -23,7 +23,7 @@ const WORST: usize = 12;
 struct Subject {
     title: String,
     source: Source,
-    plan: Plan,
+    plan: BatchPlan,
     /// For a run: predictions of every row of the data set.
     predictions: Option<Predictions>,
     remarks: Vec<String>,
@@ -73,7 +73,7 @@ fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject
         cache: None,
         ..session.setup.batches.source.clone()
     };
-    let plan = Plan::training(
+    let plan = BatchPlan::training(
         &session.setup.batches.train,
         args.rows,
         Last::Keep,
@@ -105,7 +105,7 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
         ..PredictOptions::default()
     };
     let predictions = model.predict(&dataset, options)?;
-    let plan = Plan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
+    let plan = BatchPlan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
     let (source, _) = model.source(dataset)?;
     Ok(Subject {
         title: args.source.display().to_string(),

@@ -78,20 +78,23 @@ fn used_in_all_that_follows(folder: &Folder, metadata: impl Fn(usize) -> Value, 
 #[test]
 fn metadata_that_nobody_named_is_used_in_all_that_follows() {
     let folder = Folder::with_houses();
+    // A column called `tree` would be taken for what the image is of.
+    let table = folder.read("houses.csv").replace("beds,tree", "beds,side");
+    folder.write("houses.csv", &table);
     let said = trained(&folder);
-    let inferred = "metadata, inferred: continuous: beds; categorical: tree";
+    let inferred = "metadata, inferred: continuous: beds; categorical: side";
     assert!(said.contains(inferred), "{said}");
     let config = folder.read("a/config.toml");
     assert!(
-        config.contains("[metadata.beds]") && config.contains("[metadata.tree]"),
+        config.contains("[metadata.beds]") && config.contains("[metadata.side]"),
         "{config}"
     );
     let metadata = |number: usize| {
         let row = number - 1;
-        let tree = ["oak", "elm"][row % 2];
-        json!({"beds": row % 5, "tree": tree})
+        let side = ["oak", "elm"][row % 2];
+        json!({"beds": row % 5, "side": side})
     };
-    used_in_all_that_follows(&folder, metadata, &["beds", "tree"]);
+    used_in_all_that_follows(&folder, metadata, &["beds", "side"]);
     // What is said once is said in the words of the configuration from then on.
     folder.done("show a");
     folder.done("explain a houses.csv --out explained.html");

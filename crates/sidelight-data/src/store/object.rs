@@ -45,7 +45,7 @@ pub struct Options {
     pub patience: Duration,
     /// What the environment would say: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, …; in any case.
     pub settings: Vec<(String, String)>,
-    /// `http://host:port`
+    /// The proxy that requests go through, as `http://host:port`.
     pub proxy: Option<String>,
 }
 

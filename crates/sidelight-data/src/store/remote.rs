@@ -50,7 +50,7 @@ impl Default for RemoteConfig {
 pub struct Environment {
     /// Variables by name.
     pub variables: BTreeMap<String, String>,
-    /// `http://host:port`
+    /// Address of the proxy that all requests go through.
     pub proxy: Option<String>,
 }
 

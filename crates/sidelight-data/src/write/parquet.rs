@@ -39,11 +39,7 @@ enum Builder {
 }
 
 impl ParquetSink {
-    pub(super) fn open(
-        file: WholeFile,
-        names: &[String],
-        kinds: &[ColumnKind],
-    ) -> io::Result<Self> {
+    pub(super) fn open(file: WholeFile, columns: &[(String, ColumnKind)]) -> io::Result<Self> {
         let fields: Vec<Field> = columns
             .iter()
             .map(|(name, kind)| Field::new(name, data_type(*kind), true))

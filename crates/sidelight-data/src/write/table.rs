@@ -78,28 +78,28 @@ impl TableFormat {
 /// What a column of results holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Whole numbers.
+    /// Integers of 64 bits.
     Integer,
     /// Numbers of double precision.
     Number,
     /// Numbers of single precision, as networks put them out.
     Single,
-    /// Text.
+    /// UTF-8 text.
     Text,
 }
 
 /// One cell of results; it must be of its column's kind. Numbers that are not finite are written as missing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
-    /// Nothing.
+    /// An empty cell.
     Missing,
-    /// For [`ColumnKind::Integer`].
+    /// A cell of a [`ColumnKind::Integer`].
     Integer(i64),
-    /// For [`ColumnKind::Number`].
+    /// A cell of a [`ColumnKind::Number`].
     Number(f64),
-    /// For [`ColumnKind::Single`].
+    /// A cell of a [`ColumnKind::Single`].
     Single(f32),
-    /// For [`ColumnKind::Text`].
+    /// A cell of a [`ColumnKind::Text`].
     Text(Cow<'a, str>),
 }
 

@@ -134,7 +134,7 @@ impl Model {
         }
         let mut network = Network::from_description(&architecture, device)?;
         network.load_weights(&path)?;
-        network.precision = Precision::of(&config.train);
+        network.precision = Precision::from_name(&config.train.precision);
         let model = Self {
             config,
             task: Arc::new(task),

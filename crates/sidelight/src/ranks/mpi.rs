@@ -6,6 +6,7 @@ use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
 use super::Ranks;
+use crate::tensor::AllReduce;
 
 /// Numbers that go in one message, at most: 4 MiB of `f32`. MPI counts in `i32`, and a message of a whole network would
 /// need another network's memory beside it.
@@ -53,16 +54,7 @@ impl Mpi {
     }
 }
 
-impl Ranks for Mpi {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-    fn size(&self) -> usize {
-        self.size
-    }
-    fn host(&self) -> String {
-        processor_name().unwrap_or_else(|_| "an unnamed machine".into())
-    }
+impl AllReduce for Mpi {
     fn sum(&self, values: &mut [f32]) {
         for part in values.chunks_mut(MOST) {
             let own = part.to_vec();
@@ -76,6 +68,18 @@ impl Ranks for Mpi {
             self.world()
                 .all_reduce_into(&own[..], part, SystemOperation::sum());
         }
+    }
+}
+
+impl Ranks for Mpi {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+    fn size(&self) -> usize {
+        self.size
+    }
+    fn host(&self) -> String {
+        processor_name().unwrap_or_else(|_| "an unnamed machine".into())
     }
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
         let mut lengths = vec![0u64; self.size];

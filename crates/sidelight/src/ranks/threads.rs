@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Ranks;
+use crate::tensor::AllReduce;
 
 /// A rank that is a thread: for programs that want several in one process, and for tests.
 ///
@@ -110,16 +111,7 @@ impl Drop for Threads {
     }
 }
 
-impl Ranks for Threads {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-    fn size(&self) -> usize {
-        self.shared.size
-    }
-    fn host(&self) -> String {
-        "a thread of this machine".into()
-    }
+impl AllReduce for Threads {
     fn sum(&self, values: &mut [f32]) {
         let own = values.iter().flat_map(|value| value.to_le_bytes());
         let all = self.exchange(own.collect());
@@ -140,6 +132,18 @@ impl Ranks for Threads {
                 *sum += f64::from_le_bytes(*bytes);
             }
         }
+    }
+}
+
+impl Ranks for Threads {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+    fn size(&self) -> usize {
+        self.shared.size
+    }
+    fn host(&self) -> String {
+        "a thread of this machine".into()
     }
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
         (*self.exchange(own.to_vec())).clone()

@@ -216,7 +216,7 @@ fn build(config: &Config, dataset: &Dataset, rows: &[usize], device: &Device) ->
         spatial: matches!(task, Task::Keypoints { .. }),
     };
     let mut network = Network::build(&config.model, &spec, config.train.seed, device)?;
-    network.precision = Precision::of(&config.train);
+    network.precision = Precision::from_name(&config.train.precision);
     Ok(Model {
         config: config.clone(),
         task: Arc::new(task),

@@ -205,7 +205,7 @@ impl Session {
     fn together(&self, batch: &Batch) -> Option<SyncStatistics> {
         let ranks = &self.setup.batches.ranks;
         (self.setup.config.train.sync_batch_norm && !ranks.is_alone()).then(|| SyncStatistics {
-            ranks: Arc::clone(ranks),
+            ranks: Arc::<dyn Ranks>::clone(ranks),
             counts: !batch.is_padding,
         })
     }

@@ -1,6 +1,7 @@
 //! Random zeros while training.
 
 use super::prelude::*;
+use crate::random;
 use crate::tensor::dropout_mask;
 
 /// Sets each number to zero with probability `p` while training, and scales the others by 1/(1 − p).
@@ -107,7 +108,8 @@ fn drop_rows(x: Value, p: f64, walk: &Walk<'_>) -> Value {
 
 /// Times a mask of this shape, which depends on the step's seed and the layer's path alone.
 fn drop<const D: usize>(x: Tensor<D>, mask: [usize; D], p: f64, walk: &Walk<'_>) -> Tensor<D> {
-    let mask = dropout_mask(mask, p, walk.context.seed, walk.path(), &x.device());
+    let stream = random::named(walk.context.seed, walk.path());
+    let mask = dropout_mask(mask, p, stream, &x.device());
     x * mask
 }
 

@@ -1,9 +1,7 @@
-//! Random masks that depend on a seed and a name alone, never on a device or a number of threads.
+//! Random masks that depend on the random stream alone, never on a device or a number of threads.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
-
-use crate::random;
 
 /// A mask of 0 (with probability `p`) and 1/(1 − p), of this shape, on this device.
 ///
@@ -13,11 +11,9 @@ use crate::random;
 pub fn dropout_mask<const D: usize>(
     shape: [usize; D],
     p: f64,
-    seed: u64,
-    name: &str,
+    mut stream: impl Rng,
     device: &Device,
 ) -> Tensor<D> {
-    let mut stream = random::named(seed, name);
     // A draw is dropped below this bound: 32 random bits per number.
     let bound = (p.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
     let kept = if p < 1.0 {
@@ -40,11 +36,19 @@ pub fn dropout_mask<const D: usize>(
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     #[test]
     fn a_mask_keeps_its_share_and_the_mean() {
-        let mask = dropout_mask([100, 100], 0.3, 1, "head.0", &Device::flex());
+        let mask = dropout_mask(
+            [100, 100],
+            0.3,
+            ChaCha8Rng::seed_from_u64(1),
+            &Device::flex(),
+        );
         let values: Vec<f32> = mask.into_data().try_to_vec().unwrap();
         let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / 1e4;
         assert!((dropped - 0.3).abs() < 0.02, "dropped {dropped}");
@@ -56,16 +60,15 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_depends_on_seed_and_name_only() {
+    fn a_mask_depends_on_the_stream_only() {
         let device = Device::flex();
-        let draw = |seed, name| {
-            dropout_mask([64], 0.5, seed, name, &device)
+        let draw = |seed| {
+            dropout_mask([64], 0.5, ChaCha8Rng::seed_from_u64(seed), &device)
                 .into_data()
                 .try_to_vec::<f32>()
                 .unwrap()
         };
-        assert_eq!(draw(7, "a"), draw(7, "a"));
-        assert_ne!(draw(7, "a"), draw(8, "a"));
-        assert_ne!(draw(7, "a"), draw(7, "b"));
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
     }
 }

@@ -17,7 +17,7 @@ use super::cpu::{self, Flat};
 /// given to another tensor nor be changed in place, so that the same address means the same numbers. A clone of the
 /// layer begins with an empty place.
 #[derive(Default)]
-pub(crate) struct Prepared(Mutex<Option<Kept>>);
+pub struct Prepared(Mutex<Option<Kept>>);
 
 struct Kept {
     of: Vec<Flat>,
@@ -50,7 +50,7 @@ impl fmt::Debug for Packed {
 impl Prepared {
     /// As [`conv2d_folded`](super::conv2d_folded), packed at the first call: `of` is all that `fold` reads besides the
     /// weight. Nothing where the kernels do not do it.
-    pub(crate) fn run(
+    pub fn run(
         &self,
         x: &Tensor<4>,
         weight: &Tensor<4>,
@@ -132,7 +132,7 @@ fn all_same(a: &[Flat], b: &[Flat]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::{Device, Precision, conv2d_folded};
+    use crate::{Device, Precision, conv2d_folded};
     use burn::tensor::{Distribution, TensorData};
 
     const HOW: Convolution = Convolution {
@@ -172,7 +172,7 @@ mod tests {
             });
             done.send((outer, within.into_inner())).unwrap();
         });
-        // Far longer than it takes: a lock that is held in the meantime is waited for for ever.
+        // Far longer than it takes: a lock that is held in the meantime is waited for forever.
         let minute = std::time::Duration::from_secs(60);
         let (outer, within) = is_done.recv_timeout(minute).expect("it stands still");
         assert_eq!(outer, within);

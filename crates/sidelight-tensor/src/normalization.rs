@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, module};
 use super::activation::{Activation, activate, add_activate};
 use super::convolution::Folded;
 use super::cpu;
-use crate::ranks::Ranks;
+use crate::AllReduce;
 
 /// A batch normalised by its own statistics, and those statistics.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Normalized<const D: usize> {
 #[derive(Debug, Clone)]
 pub struct SyncStatistics {
     /// All ranks whose rows are normalised together.
-    pub ranks: Arc<dyn Ranks>,
+    pub ranks: Arc<dyn AllReduce>,
     /// Whether the rows here count: where a rank has none, one is there to fill its place.
     pub counts: bool,
 }

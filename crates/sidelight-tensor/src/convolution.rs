@@ -5,7 +5,6 @@ use burn::tensor::{Tensor, module, ops::ConvOptions};
 use super::activation::{Activation, activate, add_activate};
 use super::cpu;
 use super::prepared::Prepared;
-use crate::config::TrainConfig;
 
 /// How a square kernel moves over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +32,11 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// As `train.precision` says; [`Config::validate`](crate::config::Config::validate) knows no other names.
-    pub fn of(config: &TrainConfig) -> Self {
-        if config.precision == "bf16" {
-            Self::Bf16
-        } else {
-            Self::F32
+    /// By its name in a configuration: `bf16`, or `f32` for all others.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "bf16" => Self::Bf16,
+            _ => Self::F32,
         }
     }
 }

@@ -447,7 +447,7 @@ fn like_rows(values: Vec<f32>, like: &Flat) -> Flat {
 /// An operation of four axes and one weight: how the functions of `tensor` call these.
 macro_rules! call {
     ($name:ident($($argument:expr),+)) => {
-        burn::tensor::Tensor::from_dispatch(<burn::backend::Dispatch as $crate::tensor::cpu::Kernels>::$name($($argument),+))
+        burn::tensor::Tensor::from_dispatch(<burn::backend::Dispatch as $crate::cpu::Kernels>::$name($($argument),+))
     };
 }
 pub(crate) use call;

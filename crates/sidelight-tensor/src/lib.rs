@@ -24,12 +24,23 @@ pub use linear::{embedding, linear, linear_tokens};
 pub use normalization::{
     Normalized, SyncStatistics, batch_norm, batch_norm_train, fold, layer_norm, layer_norm_channels,
 };
-pub(crate) use prepared::Prepared;
+pub use prepared::Prepared;
 
 pub use pooling::{Window, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};
 
+/// Sums over all processes that compute one batch together, for statistics of the whole batch.
+///
+/// Collective: all call the same functions in the same order, and each waits for the others.
+pub trait AllReduce: std::fmt::Debug + Send + Sync {
+    /// Replaces each number by its sum over all ranks: the same bits on every rank, and in every run with as many.
+    fn sum(&self, values: &mut [f32]);
+
+    /// Replaces the values by their sums over all ranks, as [`AllReduce::sum`] does, in f64.
+    fn sum_f64(&self, values: &mut [f64]);
+}
+
 /// Whether our kernels compute with this tensor.
-pub(crate) fn is_on_cpu<const D: usize>(x: &burn::tensor::Tensor<D>) -> bool {
+pub fn is_on_cpu<const D: usize>(x: &burn::tensor::Tensor<D>) -> bool {
     cpu::is_ours(x)
 }
 
