@@ -14,6 +14,7 @@ mod request;
 mod target;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use crate::image::ImageSource;
 pub use crate::kind::Split;

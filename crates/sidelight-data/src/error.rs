@@ -127,6 +127,15 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// Something that this build leaves out.
+    #[error("{what}: built without the feature `{feature}`")]
+    NotBuilt {
+        /// What was asked for.
+        what: String,
+        /// The Cargo feature that has it.
+        feature: &'static str,
+    },
+
     // === configuration ===
     /// The TOML does not parse, or a field has the wrong type.
     #[error("{}{}: {message}", path.display(), in_line(*line))]
@@ -270,6 +279,7 @@ pub enum Error {
         found: &'static str,
     },
     /// A Parquet file that cannot be read.
+    #[cfg(feature = "parquet")]
     #[error("cannot read {} as Parquet", path.display())]
     Parquet {
         path: PathBuf,
@@ -637,6 +647,11 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Write { path, source } => return cannot_write_hint(path, source.kind()),
+            Self::NotBuilt { feature, .. } => {
+                format!(
+                    "add the feature `{feature}` to the dependency on `sidelight` in Cargo.toml"
+                )
+            }
             Self::UnknownField { field, known, .. } => {
                 let (section, name) = field.rsplit_once('.').unwrap_or(("", field));
                 let dot = if section.is_empty() { "" } else { "." };

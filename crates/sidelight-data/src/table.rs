@@ -14,6 +14,7 @@ mod accumulate;
 mod csv;
 mod folder;
 mod jsonl;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod pieces;
 mod tar;

@@ -28,7 +28,9 @@ use crate::error::{Error, Result, cannot_read};
 
 pub use crate::error::FolderContent;
 pub use folder::{Existing, RunFolder};
-pub use log::{Event, Log, LogWriter, curves, read_log};
+#[cfg(feature = "report")]
+pub use log::curves;
+pub use log::{Event, Log, LogWriter, read_log};
 pub use parts::{
     BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
     bad_rows_path, parts_dir, read_bad_rows,

@@ -4,7 +4,6 @@ use anyhow::Context;
 use sidelight::dataset::Dataset;
 use sidelight::loader::{BatchPlan, HostBatch, Last, Loader, LoaderOptions, Source};
 use sidelight::predict::{PredictOptions, Predictions};
-use sidelight::report::overlay::as_read;
 use sidelight::report::{Card, LabelBar, Outcome, ShowPage, ShowRow};
 use sidelight::run::TargetCell;
 use sidelight::task::{Prediction, argmax};
@@ -130,7 +129,7 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
     let mut table = Table::new(header);
     for &row in &batch.rows {
         let mut cells: Vec<Cell> = vec![(dataset.rows[row] + 1).into(), image(dataset, row).into()];
-        let metadata = as_read(&dataset.metadata, row);
+        let metadata = dataset.metadata.row_as_text(row);
         cells.extend(metadata.into_iter().map(|(_, cell)| cell.into()));
         let prediction = subject.prediction(row);
         let outcome = Outcome::new(task, target_cell(dataset, row), prediction);

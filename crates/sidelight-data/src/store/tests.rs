@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::RemoteConfig;
-use super::{Options, PIECE, Shard, Store};
+use super::object::PIECE;
+use super::{Options, RemoteConfig, Shard, Store};
 use crate::error::{Error, ObjectFault};
 use crate::table::{Cell, Pieces, ReadLimit};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
-use super::{Table, csv, extension, folder, jsonl, parquet, webdataset};
+use super::{Table, csv, extension, folder, jsonl, webdataset};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::store::{RemoteConfig, Shard, is_remote};
@@ -231,7 +231,15 @@ pub(super) fn open(path: &Path, remote: &RemoteConfig) -> Result<Box<dyn Rows>> 
         "csv" => Box::new(csv::Records::open(path, b',')?),
         "tsv" | "tab" => Box::new(csv::Records::open(path, b'\t')?),
         "jsonl" | "ndjson" => Box::new(jsonl::Lines::open(path)?),
-        "parquet" => Box::new(parquet::Batches::open(path)?),
+        #[cfg(feature = "parquet")]
+        "parquet" => Box::new(super::parquet::Batches::open(path)?),
+        #[cfg(not(feature = "parquet"))]
+        "parquet" => {
+            return Err(Error::NotBuilt {
+                what: path.display().to_string(),
+                feature: "parquet",
+            });
+        }
         // A name that is not there is answered as such, whatever its extension.
         _ => {
             let path = path.to_path_buf();
