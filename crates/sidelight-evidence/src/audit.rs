@@ -205,7 +205,8 @@ impl Audit {
 /// # Example
 ///
 /// ```
-/// use sidelight_data::{audit::{Advice, audit}, config::Config};
+/// use sidelight_data::config::Config;
+/// use sidelight_evidence::audit::{Advice, audit};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let rows: String = (0..60).map(|i| format!("{i}.jpg,{},{},{}\n", i * i, 2 * i * i + 1, i * 37 % 11)).collect();

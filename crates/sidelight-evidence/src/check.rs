@@ -56,7 +56,8 @@ impl Report {
 /// # Example
 ///
 /// ```
-/// use sidelight_data::{check::check, config::Config};
+/// use sidelight_data::config::Config;
+/// use sidelight_evidence::check::check;
 ///
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("t.csv"), "file_name,price,beds\n1.jpg,100,4\n2.jpg,200,lots\n")?;

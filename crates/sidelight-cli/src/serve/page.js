@@ -245,10 +245,10 @@ function build(schema) {
   $("title").textContent = schema.title;
   const from = [readsImage && "a picture", columns.length && (columns.length === 1 ? "one column" : `${columns.length} columns`)];
   const what = {
-    points: `${target.names.length / 2} points`,
+    keypoints: `${target.names.length / 2} points`,
     class: `${target.column}: one of ${target.names.length} classes`,
-    classes: `which of ${target.names.length} labels`,
-    value: target.names.join(", "),
+    multilabel: `which of ${target.names.length} labels`,
+    regression: target.names.join(", "),
   }[target.kind];
   $("lead").textContent = `Predicts ${what}, from ${from.filter(Boolean).join(" and ")}.`;
   $("picture-part").hidden = !readsImage;

@@ -474,7 +474,7 @@ fn bad_rows_of_json_lines_are_listed_and_the_others_predicted() {
     assert_eq!(said.code, 1, "{}", said.stderr);
     insta::assert_snapshot!(folder.read("p.bad.csv"), @r#"
     row,file,line,key,column,reason
-    2,new.jsonl,2,,,not JSON: EOF while parsing a value at line 1 column 13
+    2,new.jsonl,2,,,not valid JSON: EOF while parsing a value at line 1 column 13
     3,new.jsonl,4,,,"expected an object (`{""file_name"": …}`), found a list"
     4,new.jsonl,5,,file_name,"expected the name of an image, found ``"
     5,new.jsonl,6,,beds,"expected a number, found `[1]`"
@@ -510,7 +510,7 @@ fn bad_samples_and_archives_cut_short_are_listed_and_the_others_predicted() {
     2,new-00.tar,,00/0001,,new-00.tar: cut short at byte 2660
     6,new-02.tar,,x,image,"expected an image beside its metadata (.jpg, .png, .webp, …), found ``"
     7,new-02.tar,,y,image,"new-02.tar: y.png: not a JPEG, PNG, WebP, TIFF or BMP image (it begins with bytes 6e 6f 74 20 61 20 70 69)"
-    8,new-02.tar,,z,,not JSON: expected `:` at line 1 column 8
+    8,new-02.tar,,z,,not valid JSON: expected `:` at line 1 column 8
     "#);
     folder.write("good.csv", &csv);
     folder.done("predict a good.csv --out good.csv.out.csv");
@@ -593,7 +593,7 @@ fn an_output_that_cannot_be_written_is_said_before_the_work() {
     );
     let said = folder.run("predict a new.csv new.csv --out p.csv");
     assert!(
-        said.code == 2 && said.stderr.contains("only those are read several"),
+        said.code == 2 && said.stderr.contains("only tar archives can be read together"),
         "{}",
         said.stderr
     );

@@ -321,7 +321,7 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
     );
     assert!(
         said.stderr
-            .contains("warning: there are only 24 independent units"),
+            .contains("warning: only 24 independent units"),
         "{}",
         said.stderr
     );

@@ -525,7 +525,7 @@ fn a_cell_that_is_not_what_its_column_holds_is_named() {
     );
     assert_eq!(
         hint,
-        "if it means \"missing\", add \"50+\" to `missing` of the column; `sidelight check` lists all such cells"
+        "if it means \"missing\", add \"50+\" to `missing` of the column"
     );
     let (message, _) = case.refusal(&format!("{CLASS}metadata.beds = \"boolean\""));
     assert_eq!(

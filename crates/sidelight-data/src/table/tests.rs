@@ -422,7 +422,7 @@ fn a_line_that_is_no_json_object_is_named() {
     );
     assert_eq!(
         hint,
-        "JSON Lines has one object a line, and no list around them"
+        "JSON Lines has one object per line, and no list around them"
     );
 }
 

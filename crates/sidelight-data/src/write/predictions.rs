@@ -103,7 +103,7 @@ fn name_of(image: &ImageSource) -> String {
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("predictions.csv");
-/// use sidelight::run::{PredictionRow, PredictionsWriter};
+/// use sidelight_data::write::{PredictionRow, PredictionsWriter};
 /// use sidelight_data::task::{Prediction, Task};
 ///
 /// let task = Task::Class {

@@ -152,7 +152,7 @@ impl Place {
 ///
 /// ```
 /// # let parent = tempfile::tempdir()?;
-/// use sidelight::run::FolderWriter;
+/// use sidelight_data::write::FolderWriter;
 /// let model = parent.path().join("model");
 /// let writer = FolderWriter::create(&model)?;
 /// std::fs::write(writer.path().join("task.json"), "{}")?;

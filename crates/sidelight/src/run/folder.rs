@@ -72,9 +72,10 @@ impl FolderContent {
 ///
 /// let run = RunFolder::create(&dir, Existing::Refuse)?;
 /// run.write_config("[data]\ntable = \"metadata.csv\"\n")?;
-/// run.write_model(|model| std::fs::write(model.join("task.json"), "{}").map_err(|source| {
-///     sidelight::Error::Write { path: model.to_path_buf(), source }
-/// }))?;
+/// run.write_model(|model| {
+///     std::fs::write(model.join("task.json"), "{}").expect("the folder is there");
+///     Ok(())
+/// })?;
 /// assert!(Run::open(&dir).is_err());
 /// run.finish(&MetricsFile::new(TargetKind::Class, Arm::Both))?;
 /// assert!(Run::open(&dir).is_ok());

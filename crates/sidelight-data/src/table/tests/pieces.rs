@@ -127,7 +127,7 @@ fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
     );
     assert_eq!(
         error.hint().unwrap(),
-        "is a quote left open, or is the file no table?"
+        "is a quote left open, or is the file not a table?"
     );
     assert!(Table::read(&path).is_err());
 }

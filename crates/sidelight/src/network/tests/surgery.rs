@@ -294,7 +294,7 @@ fn a_name_that_is_taken_or_has_a_dot_is_refused() {
     let insert = |name| Edit::insert_after("fc", name, Layer::Identity);
     refused(
         insert("bn1"),
-        "there is already a layer `bn1` in the network",
+        "the network already has a layer `bn1`",
         Some("give the new layer another `name`, or replace `bn1`"),
     );
     refused(
