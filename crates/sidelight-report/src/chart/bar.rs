@@ -122,16 +122,20 @@ mod tests {
         <rect class="bar" x="99" y="24.5" width="121.1" height="13">
         <title>age: 2  n = 8</title>
         </rect>
-        <path class="whisker" d="M159.6 31L341.2 31"/>
-        <path class="whisker" d="M159.6 27.5L159.6 34.5"/>
-        <path class="whisker" d="M341.2 27.5L341.2 34.5"/>
+        <path class="whisker" d="M159.6 31L341.2 31">
+        </path>
+        <path class="whisker" d="M159.6 27L159.6 35">
+        </path>
+        <path class="whisker" d="M341.2 27L341.2 35">
+        </path>
         <text x="349.2" y="34.8" class="num">2  n = 8</text>
         <text x="30.5" y="56.8" text-anchor="end">&lt;sex&gt;</text>
         <rect class="bar" x="38.5" y="46.5" width="60.5" height="13">
         <title>&lt;sex&gt;: −1</title>
         </rect>
         <text x="349.2" y="56.8" class="num">−1</text>
-        <path class="axis" d="M99 18L99 64"/>
+        <path class="axis" d="M99 18L99 64">
+        </path>
         </svg>
         "#);
     }

@@ -149,32 +149,46 @@ mod tests {
         insta::assert_snapshot!(chart().svg().into_string().replace("><", ">\n<"), @r#"
         <svg class="chart" viewBox="0 0 340 240" style="max-width:367.2px" role="img" aria-label="Line chart of loss against epoch. train: from 1 to 0. &lt;valid&gt;: from 0.800 to 0.400.">
         <text x="0" y="11" class="dim">loss</text>
-        <path class="line c1" stroke-dasharray="" d="M0 28h24"/>
-        <path class="mark c1" d="M9 28a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z"/>
-        <text x="30" y="32">train</text>
-        <path class="line c2" stroke-dasharray="6 3" d="M74.5 28h24"/>
-        <path class="mark c2" d="M83.8 25.3h5.4v5.4h-5.4Z"/>
-        <text x="104.5" y="32">&lt;valid&gt;</text>
-        <path class="grid" d="M28.3 202L330 202"/>
+        <path class="grid" d="M28.3 202L330 202">
+        </path>
         <text x="22.3" y="205.8" text-anchor="end" class="tick">0.0</text>
-        <path class="grid" d="M28.3 170.8L330 170.8"/>
+        <path class="grid" d="M28.3 170.8L330 170.8">
+        </path>
         <text x="22.3" y="174.6" text-anchor="end" class="tick">0.2</text>
-        <path class="grid" d="M28.3 139.6L330 139.6"/>
+        <path class="grid" d="M28.3 139.6L330 139.6">
+        </path>
         <text x="22.3" y="143.4" text-anchor="end" class="tick">0.4</text>
-        <path class="grid" d="M28.3 108.4L330 108.4"/>
+        <path class="grid" d="M28.3 108.4L330 108.4">
+        </path>
         <text x="22.3" y="112.2" text-anchor="end" class="tick">0.6</text>
-        <path class="grid" d="M28.3 77.2L330 77.2"/>
+        <path class="grid" d="M28.3 77.2L330 77.2">
+        </path>
         <text x="22.3" y="81" text-anchor="end" class="tick">0.8</text>
-        <path class="grid" d="M28.3 46L330 46"/>
+        <path class="grid" d="M28.3 46L330 46">
+        </path>
         <text x="22.3" y="49.8" text-anchor="end" class="tick">1.0</text>
-        <path class="axis" d="M28.3 202L330 202"/>
-        <path class="axis" d="M28.3 202L28.3 206"/>
+        <path class="axis" d="M28.3 202L330 202">
+        </path>
+        <path class="axis" d="M28.3 202L28.3 206">
+        </path>
         <text x="28.3" y="217" text-anchor="middle" class="tick">1</text>
-        <path class="axis" d="M179.1 202L179.1 206"/>
+        <path class="axis" d="M179.1 202L179.1 206">
+        </path>
         <text x="179.1" y="217" text-anchor="middle" class="tick">2</text>
-        <path class="axis" d="M330 202L330 206"/>
+        <path class="axis" d="M330 202L330 206">
+        </path>
         <text x="330" y="217" text-anchor="middle" class="tick">3</text>
         <text x="179.2" y="233" text-anchor="middle" class="dim">epoch</text>
+        <path class="line c1" stroke-dasharray="" d="M0 28h24">
+        </path>
+        <path class="mark c1" d="M9 28a3 3 0 1 0 6 0a3 3 0 1 0 -6 0Z">
+        </path>
+        <text x="30" y="32">train</text>
+        <path class="line c2" stroke-dasharray="6 3" d="M74.5 28h24">
+        </path>
+        <path class="mark c2" d="M83.8 25.3h5.4v5.4h-5.4Z">
+        </path>
+        <text x="104.5" y="32">&lt;valid&gt;</text>
         <path class="line c1" stroke-dasharray="" d="M28.3 46L179.1 124L330 202">
         <title>train</title>
         </path>

@@ -334,20 +334,29 @@ mod tests {
         let svg = outcome.over(&picture, "row 1").into_string();
         insta::assert_snapshot!(svg.replace("><", ">\n<"), @r#"
         <svg class="picture" viewBox="0 0 240 120" role="img" aria-label="row 1: 1 true points (circles), 2 predicted (crosses), error 5 px">
-        <image width="240" height="120" href="data:,"/>
+        <image width="240" height="120" href="data:,">
+        </image>
         <g class="point">
         <title>point 0</title>
-        <path class="edge between" d="M1 2L4 6"/>
-        <circle class="edge truth" cx="1" cy="2" r="5"/>
-        <path class="edge predicted" d="M0 2L8 10M0 10L8 2"/>
-        <path class="face between" d="M1 2L4 6"/>
-        <circle class="face truth" cx="1" cy="2" r="5"/>
-        <path class="face predicted" d="M0 2L8 10M0 10L8 2"/>
+        <path class="edge between" d="M1 2L4 6">
+        </path>
+        <circle class="edge truth" cx="1" cy="2" r="5">
+        </circle>
+        <path class="edge predicted" d="M0 2L8 10M0 10L8 2">
+        </path>
+        <path class="face between" d="M1 2L4 6">
+        </path>
+        <circle class="face truth" cx="1" cy="2" r="5">
+        </circle>
+        <path class="face predicted" d="M0 2L8 10M0 10L8 2">
+        </path>
         </g>
         <g class="point">
         <title>point 1</title>
-        <path class="edge predicted" d="M3 4L11 12M3 12L11 4"/>
-        <path class="face predicted" d="M3 4L11 12M3 12L11 4"/>
+        <path class="edge predicted" d="M3 4L11 12M3 12L11 4">
+        </path>
+        <path class="face predicted" d="M3 4L11 12M3 12L11 4">
+        </path>
         </g>
         </svg>
         "#);
