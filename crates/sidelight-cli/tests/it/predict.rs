@@ -593,7 +593,10 @@ fn an_output_that_cannot_be_written_is_said_before_the_work() {
     );
     let said = folder.run("predict a new.csv new.csv --out p.csv");
     assert!(
-        said.code == 2 && said.stderr.contains("only tar archives can be read together"),
+        said.code == 2
+            && said
+                .stderr
+                .contains("only tar archives can be read together"),
         "{}",
         said.stderr
     );

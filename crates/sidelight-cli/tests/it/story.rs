@@ -320,8 +320,7 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         said.stderr
     );
     assert!(
-        said.stderr
-            .contains("warning: only 24 independent units"),
+        said.stderr.contains("warning: only 24 independent units"),
         "{}",
         said.stderr
     );
