@@ -173,7 +173,7 @@ impl Conv2d {
 }
 
 /// Outputs along one axis; none where the kernel does not fit.
-fn extent(len: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+pub(crate) fn extent(len: usize, kernel: usize, stride: usize, padding: usize) -> usize {
     (len + 2 * padding)
         .checked_sub(kernel)
         .map_or(0, |room| room / stride + 1)

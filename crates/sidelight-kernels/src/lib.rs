@@ -12,7 +12,7 @@
 //!
 //! **Reading order.** [`dispatch`] chooses the instruction set, `simd` is its vocabulary, `tile` the register-blocked
 //! product under every convolution and matrix product; then [`conv`], [`linear`], [`norm`], [`pool`],
-//! [`elementwise`], [`optimizer`]. [`reference`](mod@reference) holds the plain loops that the tests trust.
+//! [`elementwise`], [`optimizer`]. `tests/it/reference.rs` holds the plain loops that the tests trust.
 
 pub mod activation;
 pub mod conv;
@@ -22,7 +22,6 @@ pub mod linear;
 pub mod norm;
 pub mod optimizer;
 pub mod pool;
-pub mod reference;
 
 mod awake;
 mod parallel;

@@ -425,9 +425,10 @@ pub fn batch_norm_gradients(
     assert!(!x.is_empty() && dy.len() == x.len(), "lengths differ");
     let (scale, shift) = norm.fold(mean, var);
     let pull = Pull {
-        norm,
         x,
         dy,
+        residual: norm.residual,
+        activation: norm.activation,
         scale: &scale,
         shift: &shift,
         mean,
@@ -479,18 +480,19 @@ pub fn batch_norm_gradients(
 /// The input and the output's gradient, and what is needed to carry the latter back through the activation.
 #[derive(Clone, Copy)]
 struct Pull<'a> {
-    norm: &'a BatchNorm<'a>,
     x: &'a [f32],
     dy: &'a [f32],
+    residual: Option<&'a [f32]>,
+    activation: Activation,
     scale: &'a [f32],
     shift: &'a [f32],
     mean: &'a [f32],
 }
 
-impl<'a> Pull<'a> {
+impl Pull<'_> {
     /// Pieces of work, each some rows.
     fn pieces(&self) -> Vec<Range<usize>> {
-        let c = self.norm.channels();
+        let c = self.scale.len();
         let (len, chunk) = (self.x.len(), rows_per_chunk(c) * c);
         (0..len)
             .step_by(chunk)
@@ -498,16 +500,13 @@ impl<'a> Pull<'a> {
             .collect()
     }
 
-    /// Some rows, with a residual that is indexed from its own start.
-    fn part(&self, range: Range<usize>) -> PullPart<'a> {
-        PullPart {
+    /// Some rows, indexed from their own start.
+    fn part(&self, range: Range<usize>) -> Self {
+        Self {
             x: &self.x[range.clone()],
             dy: &self.dy[range.clone()],
-            residual: self.norm.residual.map(|r| &r[range]),
-            activation: self.norm.activation,
-            scale: self.scale,
-            shift: self.shift,
-            mean: self.mean,
+            residual: self.residual.map(|r| &r[range]),
+            ..*self
         }
     }
 
@@ -547,20 +546,7 @@ impl<'a> Pull<'a> {
             dispatch::run(path, input_gradient(pull, a, b, dx, d_residual));
         });
     }
-}
 
-#[derive(Clone, Copy)]
-struct PullPart<'a> {
-    x: &'a [f32],
-    dy: &'a [f32],
-    residual: Option<&'a [f32]>,
-    activation: Activation,
-    scale: &'a [f32],
-    shift: &'a [f32],
-    mean: &'a [f32],
-}
-
-impl PullPart<'_> {
     /// The input, and the gradient before the activation, of `n` elements from `at` on.
     ///
     /// # Safety
@@ -594,7 +580,7 @@ kernel! {
     /// `sum`s the gradient, and its `product` with `x - mean`.
     fn sum_gradients<'a>(
         s: S,
-        pull: PullPart<'a>,
+        pull: Pull<'a>,
         sum: &'a mut [f32],
         product: &'a mut [f32],
     ) {
@@ -627,7 +613,7 @@ kernel! {
     /// `dx` and `d_residual` have as many numbers as the part.
     fn input_gradient<'a>(
         s: S,
-        pull: PullPart<'a>,
+        pull: Pull<'a>,
         a: &'a [f32],
         b: &'a [f32],
         dx: SharedMut,

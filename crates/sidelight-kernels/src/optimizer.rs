@@ -166,16 +166,6 @@ pub fn sum_of_squares(x: &[f32]) -> f64 {
     parts.iter().sum()
 }
 
-/// The factor that keeps the global norm at most `max`, and 1 where it already is.
-///
-/// # Source
-///
-/// `torch.nn.utils.clip_grad_norm_`: `max / (norm + 1e-6)`, at most 1.
-#[must_use]
-pub fn clip_factor(norm: f64, max: f64) -> f32 {
-    (max / (norm + 1e-6)).min(1.0) as f32
-}
-
 kernel! {
     fn sum_chunk_of_squares<'a>(_: S, x: &'a [f32]) -> f64 {
         // Sixteen sums side by side, whatever the vector length, so that every path adds in the same order.

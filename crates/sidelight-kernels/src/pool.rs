@@ -1,5 +1,6 @@
 //! Pooling over windows of pixels, channel by channel.
 
+use crate::conv::extent;
 use crate::dispatch::{self, SimdPath};
 use crate::simd::{Kernel, Simd, kernel};
 use rayon::prelude::*;
@@ -28,17 +29,13 @@ impl Pool2d {
     /// Rows of the output.
     #[must_use]
     pub fn out_h(&self) -> usize {
-        (self.in_h + 2 * self.padding[0])
-            .checked_sub(self.kernel[0])
-            .map_or(0, |room| room / self.stride[0] + 1)
+        extent(self.in_h, self.kernel[0], self.stride[0], self.padding[0])
     }
 
     /// Columns of the output.
     #[must_use]
     pub fn out_w(&self) -> usize {
-        (self.in_w + 2 * self.padding[1])
-            .checked_sub(self.kernel[1])
-            .map_or(0, |room| room / self.stride[1] + 1)
+        extent(self.in_w, self.kernel[1], self.stride[1], self.padding[1])
     }
 
     /// Numbers in the input, `[batch, in_h, in_w, channels]`.

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use sidelight_kernels::{
     Activation, Conv2d, Epilogue, Linear, PackedConv2d, Precision, SimdPath, conv2d_bias_gradient,
     conv2d_input_gradient, conv2d_output, conv2d_weight_gradient, linear_bias_gradient,
-    linear_input_gradient, linear_output, linear_weight_gradient, reference, with_path,
+    linear_input_gradient, linear_output, linear_weight_gradient, with_path,
 };
+
+use crate::reference;
 
 /// Numbers in [-1, 1) from a seed; exact in few digits, so that nothing depends on a generator's version.
 fn numbers(len: usize, seed: u64) -> Vec<f32> {

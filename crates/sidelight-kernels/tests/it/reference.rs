@@ -1,12 +1,10 @@
 //! The plain loops that the fast kernels are tested against: one index at a time, sums in `f64`.
 
-use crate::activation::Activation;
-use crate::conv::Conv2d;
-use crate::pool::{AdaptivePool2d, Pool2d};
+use sidelight_kernels::pool::{AdaptivePool2d, Pool2d};
+use sidelight_kernels::{Activation, Conv2d};
 
 /// The activation of `z`.
-#[must_use]
-pub fn activate(activation: Activation, z: f64) -> f64 {
+pub(crate) fn activate(activation: Activation, z: f64) -> f64 {
     let ramp = (z + 3.0).clamp(0.0, 6.0) / 6.0;
     match activation {
         Activation::None => z,
@@ -20,8 +18,7 @@ pub fn activate(activation: Activation, z: f64) -> f64 {
 }
 
 /// The derivative of the activation at `z`.
-#[must_use]
-pub fn activation_slope(activation: Activation, z: f64) -> f64 {
+pub(crate) fn activation_slope(activation: Activation, z: f64) -> f64 {
     let p = 1.0 / (1.0 + (-z).exp());
     match activation {
         Activation::None => 1.0,
@@ -70,32 +67,28 @@ fn each_product(c: &Conv2d, mut f: impl FnMut(usize, usize, usize)) {
 }
 
 /// Convolution without bias.
-#[must_use]
-pub fn conv2d(c: &Conv2d, x: &[f32], w: &[f32]) -> Vec<f64> {
+pub(crate) fn conv2d(c: &Conv2d, x: &[f32], w: &[f32]) -> Vec<f64> {
     let mut y = vec![0.0; c.output_len()];
     each_product(c, |i, o, k| y[o] += f64::from(x[i]) * f64::from(w[k]));
     y
 }
 
 /// The gradient of [`conv2d`] to its input.
-#[must_use]
-pub fn conv2d_backward_input(c: &Conv2d, dy: &[f32], w: &[f32]) -> Vec<f64> {
+pub(crate) fn conv2d_backward_input(c: &Conv2d, dy: &[f32], w: &[f32]) -> Vec<f64> {
     let mut dx = vec![0.0; c.input_len()];
     each_product(c, |i, o, k| dx[i] += f64::from(dy[o]) * f64::from(w[k]));
     dx
 }
 
 /// The gradient of [`conv2d`] to its weights.
-#[must_use]
-pub fn conv2d_backward_weight(c: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f64> {
+pub(crate) fn conv2d_backward_weight(c: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f64> {
     let mut dw = vec![0.0; c.weight_len()];
     each_product(c, |i, o, k| dw[k] += f64::from(x[i]) * f64::from(dy[o]));
     dw
 }
 
 /// Mean and biased variance of each of `channels` columns.
-#[must_use]
-pub fn moments(x: &[f32], channels: usize) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn moments(x: &[f32], channels: usize) -> (Vec<f64>, Vec<f64>) {
     let n = (x.len() / channels) as f64;
     let column = |c: usize| x.iter().skip(c).step_by(channels).map(|v| f64::from(*v));
     let mean: Vec<f64> = (0..channels).map(|c| column(c).sum::<f64>() / n).collect();
@@ -106,8 +99,7 @@ pub fn moments(x: &[f32], channels: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// The largest value of each window and its place in the window.
-#[must_use]
-pub fn max_pool(p: &Pool2d, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
+pub(crate) fn max_pool(p: &Pool2d, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
     let (mut values, mut places) = (Vec::new(), Vec::new());
     for n in 0..p.batch {
         for oy in 0..p.out_h() {
@@ -134,8 +126,7 @@ pub fn max_pool(p: &Pool2d, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
 }
 
 /// The mean of each window, pixels beyond the image counting as zeros.
-#[must_use]
-pub fn average_pool(p: &Pool2d, x: &[f32]) -> Vec<f64> {
+pub(crate) fn average_pool(p: &Pool2d, x: &[f32]) -> Vec<f64> {
     let mut y = Vec::new();
     for n in 0..p.batch {
         for oy in 0..p.out_h() {
@@ -159,8 +150,7 @@ pub fn average_pool(p: &Pool2d, x: &[f32]) -> Vec<f64> {
 }
 
 /// The mean of each of the windows that cover the image evenly.
-#[must_use]
-pub fn adaptive_average_pool(p: &AdaptivePool2d, x: &[f32]) -> Vec<f64> {
+pub(crate) fn adaptive_average_pool(p: &AdaptivePool2d, x: &[f32]) -> Vec<f64> {
     let mut y = Vec::new();
     for n in 0..p.batch {
         for oy in 0..p.out[0] {
