@@ -23,8 +23,6 @@ mod no_object;
 #[cfg(feature = "remote")]
 mod object;
 mod remote;
-#[cfg(all(test, feature = "remote"))]
-mod tests;
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};

@@ -10,5 +10,6 @@ mod whole;
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
 pub use whole::{
-    FolderWriter, WholeFile, hidden_sibling, recover_folder, remove_folder_if_there, write_whole,
+    FolderWriter, WholeFile, hidden_sibling, open_kept, recover_folder, remove_file_if_there,
+    remove_folder_if_there, write_whole,
 };

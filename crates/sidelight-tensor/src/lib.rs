@@ -44,5 +44,11 @@ pub fn is_on_cpu<const D: usize>(x: &burn::tensor::Tensor<D>) -> bool {
     cpu::is_ours(x)
 }
 
+/// A tensor's numbers on the host, in row-major order.
+pub fn numbers<const D: usize>(tensor: burn::tensor::Tensor<D>) -> Vec<f32> {
+    let data = tensor.into_data_as::<f32>();
+    data.try_into_vec().expect("converted to f32 just now")
+}
+
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use crate::image::Affine;
 use crate::loader::HostBatch;
 use crate::network::{Context, MetadataTensors, Network, Value};
 use crate::task::{Prediction, Task};
+pub(crate) use crate::tensor::numbers;
 
 pub(crate) use gather::gather;
 pub(crate) use score::{all_image_sizes, image_sizes, score};
@@ -222,12 +223,6 @@ fn matrix(n: usize, values: Vec<f32>, device: &Device) -> Option<Tensor<2>> {
         TensorData::new(values, [n, width]),
         device,
     ))
-}
-
-/// A tensor's numbers on the host, in row-major order.
-pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let data = tensor.into_data_as::<f32>();
-    data.try_into_vec().expect("converted to f32 just now")
 }
 
 #[cfg(test)]

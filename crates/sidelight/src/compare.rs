@@ -54,7 +54,9 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::evidence::Evidence;
 use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error, gather_numbers};
-use crate::run::{ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_whole};
+use crate::run::{
+    ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_json, write_whole,
+};
 use crate::train::FeatureCache;
 
 use answer::Answer;
@@ -359,9 +361,7 @@ fn answer(design: &Design, store: &JobStore, on_event: &mut dyn FnMut(Event)) ->
         speed: design.speed,
         remarks: &design.remarks,
     };
-    let mut text = serde_json::to_vec_pretty(&file).expect("the evidence has string keys");
-    text.push(b'\n');
-    write_whole(&store.path(ANSWER), |file| file.write_all(&text))?;
+    write_json(&store.path(ANSWER), &file)?;
     Ok(answer.evidence)
 }
 

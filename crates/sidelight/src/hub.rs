@@ -28,7 +28,8 @@ pub use crate::config::HubName;
 
 #[cfg(feature = "hub")]
 mod download;
-#[cfg(all(test, feature = "hub"))]
+#[cfg(test)]
+#[cfg(feature = "hub")]
 mod tests;
 
 /// The hub itself.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, setting};
 use crate::task::Task;
+use crate::tensor::numbers;
 
 pub use distance::Distance;
 
@@ -305,13 +306,6 @@ impl From<Distance> for Loss {
 struct Terms {
     losses: Tensor<2>,
     weights: Tensor<2>,
-}
-
-fn numbers(tensor: Tensor<2>) -> Vec<f32> {
-    tensor
-        .into_data_as::<f32>()
-        .try_into_vec()
-        .expect("converted to f32 just now")
 }
 
 /// `n / (classes · n_class)`, at most [`LARGEST_WEIGHT`]; a class that training never sees weighs 1.

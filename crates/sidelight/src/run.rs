@@ -217,11 +217,20 @@ impl MetricsFile {
     ///
     /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn write(&self, path: &Path) -> Result<()> {
-        Ok(write_whole(path, |file| {
-            serde_json::to_writer_pretty(&mut *file, self)?;
-            file.write_all(b"\n")
-        })?)
+        write_json(path, self)
     }
+}
+
+/// Writes JSON with a line break at its end, whole or not at all.
+///
+/// # Errors
+///
+/// [`DataError::Write`](crate::error::DataError::Write).
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    Ok(write_whole(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, value)?;
+        file.write_all(b"\n")
+    })?)
 }
 
 /// Reads JSON whose field `schema` says its version, up to a known one.

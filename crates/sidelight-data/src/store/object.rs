@@ -1,5 +1,8 @@
 //! Objects in stores and on HTTP servers, through the crate `object_store`.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;

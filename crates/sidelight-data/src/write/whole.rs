@@ -261,6 +261,20 @@ pub fn remove_folder_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file; none there is no error.
+pub fn remove_file_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(found) if found.kind() != io::ErrorKind::NotFound => Err(found),
+        _ => Ok(()),
+    }
+}
+
+/// Opens a file for writing and keeps what is in it, as for a lock; makes it where there is none.
+pub fn open_kept(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).open(path)
+}
+
 fn name_of(path: &Path) -> io::Result<String> {
     match path.file_name() {
         Some(name) => Ok(name.to_string_lossy().into_owned()),

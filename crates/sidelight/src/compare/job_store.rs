@@ -8,7 +8,7 @@ use super::Earlier;
 use super::design::{Design, Job};
 use super::job::Finished;
 use crate::error::{DataError, Error, FolderContent, Result, cannot_write};
-use crate::run::write_whole;
+use crate::write::{remove_file_if_there, remove_folder_if_there, write_whole};
 
 pub(super) const ANSWER: &str = "compare.json";
 pub(super) const PREDICTIONS: &str = "out_of_fold.csv";
@@ -45,16 +45,12 @@ impl JobStore {
 
     /// Only what a comparison wrote; anything else in the folder stays.
     fn clear(&self) -> Result<()> {
-        let gone = |result: std::io::Result<()>, path: PathBuf| match result {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(cannot_write(&path)(source))
-            }
-            _ => Ok(()),
-        };
-        gone(fs::remove_dir_all(self.dir.join(JOBS)), self.dir.join(JOBS))?;
+        let jobs = self.dir.join(JOBS);
+        remove_folder_if_there(&jobs).map_err(cannot_write(&jobs))?;
         self.forget_claims()?;
         for name in [ANSWER, PREDICTIONS, REPORT] {
-            gone(fs::remove_file(self.dir.join(name)), self.dir.join(name))?;
+            let path = self.dir.join(name);
+            remove_file_if_there(&path).map_err(cannot_write(&path))?;
         }
         Ok(())
     }
@@ -75,10 +71,7 @@ impl JobStore {
     pub(super) fn forget_claims(&self) -> Result<()> {
         let path = self.dir.join(CLAIMS);
         let begin = || {
-            match fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            remove_folder_if_there(&path)?;
             fs::create_dir_all(&path)
         };
         Ok(begin().map_err(cannot_write(&path))?)

@@ -1,6 +1,6 @@
 //! One download: what the hub says of a file, the redirects to it, its bytes, its checksum, its place in the cache.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::{FILES, HubEvent, HubName, HubOptions, address};
 use crate::config::check_hub_part;
 use crate::digest;
 use crate::error::{DataError, Error, Result, cannot_write, setting};
+use crate::write::{open_kept, write_whole};
 
 /// Redirects that are followed; the hub needs one or two.
 const MAX_REDIRECTS: usize = 8;
@@ -96,13 +97,7 @@ impl<'a> Hub<'a> {
     fn new(name: &'a HubName, options: &'a HubOptions) -> Result<Self> {
         let endpoint = options.endpoint.trim_end_matches('/');
         let home = endpoint.parse().ok().and_then(|url| Origin::of(&url));
-        let home = home.ok_or_else(|| {
-            setting(
-                "hub.endpoint",
-                "a URL, as in `https://huggingface.co`",
-                endpoint,
-            )
-        })?;
+        let home = home.ok_or_else(|| wrong_endpoint(endpoint))?;
         let authorization = match &options.token {
             Some(token) => {
                 let mut value = HeaderValue::try_from(format!("Bearer {token}"))
@@ -191,10 +186,9 @@ impl<'a> Hub<'a> {
             fs::rename(&part, &target).map_err(cannot_write(&target))?;
         }
         if self.name.revision() != remote.commit {
-            write_whole(
-                &folder.join("refs").join(self.name.revision()),
-                &remote.commit,
-            )?;
+            let name = folder.join("refs").join(self.name.revision());
+            make_parent(&name)?;
+            write_whole(&name, |file| file.write_all(remote.commit.as_bytes()))?;
         }
         Ok(target)
     }
@@ -206,12 +200,7 @@ impl<'a> Hub<'a> {
         part: &Path,
         on_event: &mut dyn FnMut(HubEvent<'_>),
     ) -> Result<()> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(part)
-            .map_err(cannot_write(part))?;
+        let mut file = open_kept(part).map_err(cannot_write(part))?;
         if remote.tag.is_none() {
             // Nobody knows what it is the beginning of.
             cut(&file, part, 0)?;
@@ -325,11 +314,7 @@ impl<'a> Hub<'a> {
 
     /// Asks, and goes where the answer leads; HEAD not beyond the hub.
     fn ask(&self, method: &Method, url: &str, headers: &[(HeaderName, String)]) -> Result<Answer> {
-        let mut at: Uri = url.parse().map_err(|_| DataError::Setting {
-            field: "hub.endpoint".into(),
-            expected: "a URL, as in `https://huggingface.co`".into(),
-            found: self.endpoint.into(),
-        })?;
+        let mut at: Uri = url.parse().map_err(|_| wrong_endpoint(self.endpoint))?;
         let mut said = Said::default();
         for _ in 0..=MAX_REDIRECTS {
             let request = self.request(method, &at, headers);
@@ -509,6 +494,11 @@ fn starts_at(headers: &HeaderMap, done: u64) -> bool {
         .is_some_and(|start: u64| start == done)
 }
 
+fn wrong_endpoint(endpoint: &str) -> DataError {
+    let expected = "a URL, as in `https://huggingface.co`";
+    setting("hub.endpoint", expected, endpoint)
+}
+
 fn broken(remote: &Remote, done: u64, source: io::Error) -> Error {
     Error::HubBroken {
         url: remote.url.clone(),
@@ -538,26 +528,10 @@ fn check_sum(remote: &Remote, part: &Path) -> Result<()> {
 /// Waits until no other process downloads the same file; the system releases the lock when the process ends.
 fn hold(path: &Path) -> Result<File> {
     make_parent(path)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(cannot_write(path))?;
+    let file = open_kept(path).map_err(cannot_write(path))?;
     // Some network disks know no locks; two downloads at once there end in a wrong checksum, and are refused.
     let _ = file.lock();
     Ok(file)
-}
-
-/// A small file, whole or not at all.
-fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let fail = cannot_write(path);
-    make_parent(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-    file.write_all(text.as_bytes()).map_err(fail)?;
-    file.persist(path).map_err(|error| fail(error.error))?;
-    Ok(())
 }
 
 fn make_parent(path: &Path) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::encode::Encoder;
 use crate::error::{Error, Result, cannot_read};
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
-use crate::run::{read_versioned, write_whole};
+use crate::run::{read_versioned, write_json};
 use crate::task::Task;
 use crate::tensor::Precision;
 
@@ -73,10 +73,7 @@ impl Model {
             encoder: (*self.encoder).clone(),
             architecture: self.network.describe(),
         };
-        Ok(write_whole(&dir.join(DESCRIPTION), |file| {
-            serde_json::to_writer_pretty(&mut *file, &description)?;
-            file.write_all(b"\n")
-        })?)
+        write_json(&dir.join(DESCRIPTION), &description)
     }
 
     /// Reads a model onto the CPU.

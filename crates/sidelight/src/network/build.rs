@@ -17,7 +17,7 @@ use super::tree::Node;
 use super::weights::{self, Fit};
 use super::{InputSpec, ModelSpec, Network};
 use crate::config::{Arm, HeadKind, ModelConfig};
-use crate::error::{DataError, Result};
+use crate::error::{Result, setting};
 use crate::tensor::Precision;
 
 /// Default of `model.drop_image` but for points, which are in the image alone.
@@ -140,13 +140,8 @@ impl Network {
     /// ```
     pub fn from_scratch(backbone: &str, size: usize) -> Result<Self> {
         let device = Device::flex().autodiff();
-        Self::original(
-            backbone::named(backbone)?,
-            1000,
-            size,
-            BackboneWeights::Seed(0),
-            &device,
-        )
+        let (backbone, weights) = (backbone::named(backbone)?, BackboneWeights::Seed(0));
+        Self::original(backbone, 1000, size, weights, &device)
     }
 
     /// As [`Network::from_scratch`], with the weights of a `.safetensors` or `.pth` file.
@@ -362,12 +357,8 @@ impl Builder<'_> {
     ) -> Result<(head::Features, Vec<(String, Architecture)>)> {
         if self.spec.spatial && self.config.head == HeadKind::Heatmap {
             let Shape::Map { height, width, .. } = map else {
-                return Err(DataError::Setting {
-                    field: "model.head".into(),
-                    expected: "`direct`, since this backbone ends in tokens, not in a map".into(),
-                    found: "heatmap".into(),
-                }
-                .into());
+                let expected = "`direct`, since this backbone ends in tokens, not in a map";
+                return Err(setting("model.head", expected, "heatmap").into());
             };
             let side = height.min(width);
             return Ok((head::Features::Map { side }, Vec::new()));
@@ -425,21 +416,16 @@ impl Builder<'_> {
 
 /// Looks whether the arm is one network and has something to read.
 fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
-    let wrong = |field: &str, expected: &str, found: &str| DataError::Setting {
-        field: field.to_owned(),
-        expected: expected.to_owned(),
-        found: found.to_owned(),
-    };
     let two = "`image`, `metadata` or `both`: a vote is two networks";
     let no_metadata = "`image`, since the table has no metadata columns";
     match config.arm {
-        Arm::Vote => Err(wrong("model.arm", two, "vote").into()),
-        Arm::WeightedVote => Err(wrong("model.arm", two, "weighted-vote").into()),
+        Arm::Vote => Err(setting("model.arm", two, "vote").into()),
+        Arm::WeightedVote => Err(setting("model.arm", two, "weighted-vote").into()),
         Arm::Metadata if source.width() == 0 => {
-            Err(wrong("model.arm", no_metadata, "metadata").into())
+            Err(setting("model.arm", no_metadata, "metadata").into())
         }
-        Arm::Both if source.width() == 0 => Err(wrong("model.arm", no_metadata, "both").into()),
-        Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(wrong(
+        Arm::Both if source.width() == 0 => Err(setting("model.arm", no_metadata, "both").into()),
+        Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(setting(
             "model.backbone",
             "the name of one, since `model.arm` reads images",
             backbone::NONE,

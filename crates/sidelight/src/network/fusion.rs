@@ -15,7 +15,7 @@ use super::layer::{Layer, Linear, MetadataSource};
 use super::onnx::Flow;
 use super::shape::{At, Shape};
 use super::value::Value;
-use crate::error::{DataError, Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::onnx::Graph;
 
 /// What the file of a method begins with.
@@ -210,15 +210,9 @@ pub fn build(name: &str, spec: &FusionSpec) -> Result<FusionLayers> {
     };
     if spec.auxiliary > 0.0 && !method.has_branches() {
         let names: Vec<String> = with_branches().map(|name| format!("`{name}`")).collect();
-        return Err(DataError::Setting {
-            field: "model.auxiliary".into(),
-            expected: format!(
-                "0, since `{name}` has no branches; {} have",
-                names.join(" and ")
-            ),
-            found: spec.auxiliary.to_string(),
-        }
-        .into());
+        let names = names.join(" and ");
+        let expected = format!("0, since `{name}` has no branches; {names} have");
+        return Err(setting("model.auxiliary", expected, spec.auxiliary).into());
     }
     Ok(method.layers(spec))
 }

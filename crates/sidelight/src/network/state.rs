@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::Network;
 use super::weights;
 use crate::error::{Error, Result, cannot_write};
+use crate::ranks::to_bytes;
 use crate::run::write_whole;
 
 /// A named tensor: path, shape, values in row-major order.
@@ -83,13 +84,7 @@ impl Network {
         let state: Vec<(String, Vec<usize>, Vec<u8>)> = self
             .state_dict()
             .into_iter()
-            .map(|(key, shape, values)| {
-                (
-                    key,
-                    shape,
-                    values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                )
-            })
+            .map(|(key, shape, values)| (key, shape, to_bytes(&values)))
             .collect();
         let views: std::result::Result<Vec<_>, _> = state
             .iter()

@@ -59,10 +59,7 @@ impl Value {
     pub fn map(self) -> Tensor<4> {
         match self {
             Self::Map(x) => x,
-            other => panic!(
-                "expected a map [batch, channels, height, width], found {}",
-                other.shape()
-            ),
+            other => other.is_not("a map [batch, channels, height, width]"),
         }
     }
     /// The tensor of tokens.
@@ -73,10 +70,7 @@ impl Value {
     pub fn tokens(self) -> Tensor<3> {
         match self {
             Self::Tokens(x) => x,
-            other => panic!(
-                "expected tokens [batch, tokens, width], found {}",
-                other.shape()
-            ),
+            other => other.is_not("tokens [batch, tokens, width]"),
         }
     }
     /// The tensor of features.
@@ -87,16 +81,11 @@ impl Value {
     pub fn features(self) -> Tensor<2> {
         match self {
             Self::Features(x) => x,
-            other => panic!(
-                "expected features [batch, features], found {}",
-                other.shape()
-            ),
+            other => other.is_not("features [batch, features]"),
         }
     }
-    /// The same numbers, apart from any gradient.
-    #[must_use]
-    pub fn detached(self) -> Self {
-        map_value!(self, x => x.without_autodiff())
+    fn is_not(&self, expected: &str) -> ! {
+        panic!("expected {expected}, found {}", self.shape())
     }
     /// `n` rows from `start` on.
     pub(super) fn narrow(&self, start: usize, n: usize) -> Self {
@@ -110,12 +99,7 @@ impl Value {
             let places = Tensor::<1, Int>::from_data(places, &x.device());
             x.select(0, places)
         }
-        match self.clone() {
-            Self::Nothing => Self::Nothing,
-            Self::Features(x) => Self::Features(select(x, rows)),
-            Self::Tokens(x) => Self::Tokens(select(x, rows)),
-            Self::Map(x) => Self::Map(select(x, rows)),
-        }
+        map_value!(self.clone(), x => select(x, rows))
     }
     /// Rows of one kind after one another.
     pub(super) fn cat(parts: Vec<Self>) -> Self {

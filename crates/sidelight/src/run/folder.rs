@@ -9,7 +9,7 @@ use super::{
     REPORT, Run, SKIPPED, recover_folder, write_whole,
 };
 use crate::error::{Error, FolderContent, Result, cannot_write};
-use crate::write::{hidden_sibling, remove_folder_if_there};
+use crate::write::{hidden_sibling, open_kept, remove_folder_if_there};
 
 const LOCK: &str = ".lock";
 
@@ -239,13 +239,7 @@ impl RunFolder {
 
     /// Takes the lock; the system releases it when the process ends, however it ends.
     fn hold(dir: &Path) -> Result<File> {
-        let path = dir.join(LOCK);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(cannot_write(dir))?;
+        let file = open_kept(&dir.join(LOCK)).map_err(cannot_write(dir))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(Error::RunInUse {
                 path: dir.to_path_buf(),

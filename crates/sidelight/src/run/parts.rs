@@ -10,7 +10,7 @@
 //! ```
 
 use std::fs::{self, File, TryLockError};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::read_versioned;
+use super::{read_versioned, write_json};
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
 use crate::error::{
@@ -27,7 +27,7 @@ use crate::error::{
 use crate::store::{Shard, is_remote};
 use crate::table::{BadRow, Table};
 use crate::write::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
-use crate::write::{hidden_sibling, remove_folder_if_there, write_whole};
+use crate::write::{hidden_sibling, open_kept, remove_file_if_there, remove_folder_if_there};
 
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = ".lock";
@@ -97,14 +97,13 @@ impl TableFile {
             let mut file = File::open(path)?;
             let found = file.metadata()?;
             let bytes = found.len();
-            let mut digest = Sha256::new();
-            std::io::copy(&mut (&mut file).take(END_BYTES), &mut Hashed(&mut digest))?;
+            let mut ends = Vec::new();
+            (&mut file).take(END_BYTES).read_to_end(&mut ends)?;
             let is_large = bytes > 2 * END_BYTES;
             if is_large {
-                use std::io::{Seek, SeekFrom};
                 file.seek(SeekFrom::Start(bytes - END_BYTES))?;
             }
-            std::io::copy(&mut file, &mut Hashed(&mut digest))?;
+            file.take(2 * END_BYTES).read_to_end(&mut ends)?;
             let modified = found.modified()?.duration_since(UNIX_EPOCH);
             Ok(Self {
                 name: path
@@ -113,7 +112,7 @@ impl TableFile {
                     .to_string_lossy()
                     .into(),
                 bytes,
-                ends: hexadecimal(&digest.finalize()),
+                ends: hexadecimal(&Sha256::digest(&ends)),
                 modified: match is_large {
                     true => modified.map_or(0, |since| since.as_nanos()),
                     false => 0,
@@ -122,9 +121,7 @@ impl TableFile {
         };
         Ok(look().map_err(cannot_read(path))?)
     }
-}
 
-impl TableFile {
     /// A folder of which the names of the files are the table.
     pub fn listing(name: String, checksum: String) -> Self {
         Self {
@@ -338,9 +335,7 @@ impl Parts {
                 made => made.map_err(cannot_write(out))?,
             }
             let lock = dir.join(LOCK);
-            let mut options = File::options();
-            options.create(true).truncate(false).write(true);
-            let lock_file = match options.open(&lock) {
+            let lock_file = match open_kept(&lock) {
                 // Another process has just joined the parts and removed the folder.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(cannot_write(&dir))?,
@@ -498,7 +493,7 @@ impl Parts {
         if self.temporary.is_none() {
             let bad = bad_rows_path(&self.out);
             if with_bad.is_empty() {
-                remove_file_if_there(&bad)?;
+                remove_file(&bad)?;
             } else {
                 join_tables(&bad, &bad_columns(), &with_bad)?;
             }
@@ -521,8 +516,8 @@ impl Parts {
         for (path, expected) in files {
             let found = digest::of_file(&path).map(|(sha256, _)| sha256);
             if found.ok().as_ref() != Some(expected) {
-                remove_file_if_there(&self.record_path(part))?;
-                remove_file_if_there(&path)?;
+                remove_file(&self.record_path(part))?;
+                remove_file(&path)?;
                 return Err(DataError::PartDamaged { path }.into());
             }
         }
@@ -589,7 +584,7 @@ impl BadRowsWriter {
     pub fn finish(self) -> Result<()> {
         match self.table {
             Some(table) => Ok(table.finish()?),
-            None => remove_file_if_there(&self.path),
+            None => remove_file(&self.path),
         }
     }
 }
@@ -670,20 +665,8 @@ fn discard(dir: &Path) -> Result<()> {
     Ok(discard().map_err(cannot_write(dir))?)
 }
 
-fn remove_file_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(found) if found.kind() != std::io::ErrorKind::NotFound => {
-            Err(cannot_write(path)(found).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    Ok(write_whole(path, |file| {
-        serde_json::to_writer_pretty(&mut *file, value)?;
-        file.write_all(b"\n")
-    })?)
+fn remove_file(path: &Path) -> Result<()> {
+    Ok(remove_file_if_there(path).map_err(cannot_write(path))?)
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -691,19 +674,6 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
         path,
         source,
     })
-}
-
-/// Passes what is written on to a digest.
-struct Hashed<'a>(&'a mut Sha256);
-
-impl std::io::Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

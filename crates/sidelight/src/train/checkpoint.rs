@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, RemoteConfig};
 use crate::digest;
 use crate::error::{DataError, Error, Result, cannot_read};
+use crate::ranks::{from_bytes, to_bytes};
 use crate::run::{FolderWriter, read_versioned, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
@@ -26,8 +27,7 @@ const AVERAGE: &str = "average.safetensors";
 const BEST: &str = "best.safetensors";
 const SCHEMA: u32 = 1;
 
-/// A named tensor: path, shape, values in row-major order.
-pub type NamedValues = (String, Vec<usize>, Vec<f32>);
+pub use crate::network::state::NamedValues;
 
 /// The place in training.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -341,11 +341,7 @@ impl View for Numbers<'_> {
         &self.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        self.values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect::<Vec<_>>()
-            .into()
+        to_bytes(self.values).into()
     }
     fn data_len(&self) -> usize {
         self.values.len() * 4
@@ -378,11 +374,8 @@ fn read_tensors(path: &Path) -> Result<Vec<NamedValues>> {
     Ok(tensors
         .iter()
         .map(|(name, tensor)| {
-            let values = tensor
-                .data()
-                .chunks_exact(4)
-                .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of four")));
-            (name.to_owned(), tensor.shape().to_vec(), values.collect())
+            let values = from_bytes(tensor.data());
+            (name.to_owned(), tensor.shape().to_vec(), values)
         })
         .collect())
 }

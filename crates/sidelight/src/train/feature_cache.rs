@@ -18,6 +18,7 @@ use crate::digest::hexadecimal;
 use crate::error::{Result, cannot_write};
 use crate::loader::Preprocess;
 use crate::network::Network;
+use crate::ranks::{from_bytes, to_bytes};
 use crate::run::write_whole;
 
 /// First bytes of a file. The number changes with everything that changes features and is not hashed: how images are
@@ -76,11 +77,7 @@ pub(super) fn key(network: &Network, n: usize, preprocess: &Preprocess) -> Hash 
     for (path, _, values) in network.state_dict() {
         if prefix.contains(&path.split('.').next().unwrap_or_default()) {
             hash.update(&path);
-            let bytes: Vec<u8> = values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
-            hash.update(&bytes);
+            hash.update(to_bytes(&values));
         }
     }
     hash.finalize().into()
@@ -187,10 +184,7 @@ impl Records {
         let mut images: Vec<&Hash> = self.known.keys().collect();
         images.sort();
         for image in images {
-            let values: Vec<u8> = self.known[image]
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
+            let values = to_bytes(&self.known[image]);
             file.write_all(image)?;
             file.write_all(&values)?;
             file.write_all(&check(image, &values))?;
@@ -224,11 +218,7 @@ impl Records {
             let (values, found) = rest.split_at(width * 4);
             let image: Hash = image.try_into().ok()?;
             if check(&image, values) == found {
-                let values = values
-                    .chunks_exact(4)
-                    .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-                    .collect();
-                self.known.insert(image, values);
+                self.known.insert(image, from_bytes(values));
             }
         }
     }

@@ -12,6 +12,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use sidelight_kernels::optimizer::{AdamW, Momentum, Sgd, sum_of_squares};
 
+use crate::batch::numbers;
 use crate::ranks::Ranks;
 use crate::train::schedule::Rates;
 
@@ -241,15 +242,10 @@ impl Optimizer {
         rates: Rates,
         scale: f64,
     ) -> M {
-        let by_path = gradients
-            .items
-            .iter()
-            .map(|(path, gradient)| (path.as_str(), gradient))
-            .collect();
         module.map(&mut Stepper {
             path: Path::default(),
             optimizer: self,
-            gradients: by_path,
+            gradients: gradients.iter().collect(),
             rates,
             scale,
         })
@@ -257,12 +253,7 @@ impl Optimizer {
 
     /// What is remembered, for a checkpoint; sorted by path.
     pub fn memory(&self) -> Vec<StoredMemory> {
-        let numbers = |tensor: &Tensor<1>| {
-            tensor
-                .to_data_as::<f32>()
-                .try_into_vec()
-                .expect("converted to f32 just now")
-        };
+        let numbers = |tensor: &Tensor<1>| numbers(tensor.clone());
         self.state
             .iter()
             .map(|(path, memory)| {

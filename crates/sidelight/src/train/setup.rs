@@ -11,7 +11,7 @@ use crate::config::{Arm, Config, Sampling, Unreadable as OnUnreadable};
 use crate::dataset::{Dataset, ImageSource, Opened, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
-use crate::error::{DataError, Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
@@ -307,15 +307,13 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
     let at_once = if window == 0 { sizes.len() } else { window + 1 };
     let needed: u64 = sizes.iter().take(at_once).sum();
     if needed > store.max_bytes() {
-        return Err(DataError::Setting {
-            field: "data.remote.cache_size".into(),
-            expected: format!(
-                "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
-                needed.div_ceil(1 << 20),
-                at_once.min(sizes.len()),
-            ),
-            found: (store.max_bytes() >> 20).to_string(),
-        }.into());
+        let expected = format!(
+            "at least {} MiB for the {} shards that are needed at a time (or fewer, by `data.shuffle_shards`)",
+            needed.div_ceil(1 << 20),
+            at_once.min(sizes.len()),
+        );
+        let found = store.max_bytes() >> 20;
+        return Err(setting("data.remote.cache_size", expected, found).into());
     }
     Ok(())
 }

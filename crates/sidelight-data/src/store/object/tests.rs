@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::object::PIECE;
-use super::{Options, RemoteConfig, Shard, Store};
+use super::{Options, PIECE, Store};
 use crate::error::{Error, ObjectFault};
+use crate::store::{RemoteConfig, Shard};
 use crate::table::{Cell, Pieces, ReadLimit};
 
 /// What goes wrong with the next request for bytes.
