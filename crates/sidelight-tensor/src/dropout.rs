@@ -43,7 +43,12 @@ mod tests {
 
     #[test]
     fn a_mask_keeps_its_share_and_the_mean() {
-        let mask = dropout_mask([100, 100], 0.3, ChaCha8Rng::seed_from_u64(1), &Device::flex());
+        let mask = dropout_mask(
+            [100, 100],
+            0.3,
+            ChaCha8Rng::seed_from_u64(1),
+            &Device::flex(),
+        );
         let values: Vec<f32> = mask.into_data().try_to_vec().unwrap();
         let dropped = values.iter().filter(|v| **v == 0.0).count() as f64 / 1e4;
         assert!((dropped - 0.3).abs() < 0.02, "dropped {dropped}");
