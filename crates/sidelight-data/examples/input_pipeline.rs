@@ -18,7 +18,7 @@ use sidelight_data::config::{AugmentConfig, ResizeMethod, TargetKind, TargetScal
 use sidelight_data::dataset::{Dataset, ImageSource, Metadata};
 use sidelight_data::encode::Encoder;
 use sidelight_data::image::cache::PixelCache;
-use sidelight_data::loader::{Last, Loader, LoaderOptions, Plan, Preprocess, Source};
+use sidelight_data::loader::{BatchPlan, Last, Loader, LoaderOptions, Preprocess, Source};
 use sidelight_data::task::Task;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed: 0,
     };
     let measure = |source: &Source, epoch: u64| -> Result<f64, Box<dyn Error>> {
-        let plan = Plan::training(&rows, 32, Last::Keep, 0, epoch);
+        let plan = BatchPlan::training(&rows, 32, Last::Keep, 0, epoch);
         let started = Instant::now();
         for batch in Loader::new(
             source.clone(),

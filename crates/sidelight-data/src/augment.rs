@@ -529,7 +529,7 @@ mod tests {
                 .unwrap();
             let (mut cells, mut whole) = (0, 0);
             for (row, (mut dense, mut codes)) in rows.clone().into_iter().enumerate() {
-                let mut random = for_row(1, 2, row as u64, Purpose::Hide);
+                let mut random = for_row(1, 2, row as u64, Purpose::MetadataDropout);
                 hide.apply(&mut random, &encoder, &mut dense, &mut codes);
                 let missing = encoder.decode(&dense, &codes);
                 cells += missing.iter().filter(|(_, cell)| cell.is_none()).count();

@@ -36,7 +36,7 @@ pub struct Config {
     /// The metadata columns; empty: inferred from the table, and said ([`Dataset::open`](crate::dataset::Dataset::open)).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, MetadataEntry>,
-    /// The network.
+    /// The network: backbone, weights, fusion, head.
     #[serde(default)]
     pub model: ModelConfig,
     /// How it is trained.
@@ -47,7 +47,7 @@ pub struct Config {
     pub augment: AugmentConfig,
 }
 
-/// `[data]`
+/// `[data]`: the table, its image column, and how rows are split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
@@ -141,7 +141,7 @@ impl Default for SplitConfig {
     }
 }
 
-/// `[target]`
+/// `[target]`: what is predicted, and from which columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetConfig {
@@ -328,7 +328,7 @@ pub enum HeadKind {
     Heatmap,
 }
 
-/// `[model]`
+/// `[model]`: backbone, weights, fusion and head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
@@ -399,7 +399,7 @@ pub enum Arm {
     WeightedVote,
 }
 
-/// `[train]`
+/// `[train]`: epochs, batches, optimiser, loss and what is random.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {

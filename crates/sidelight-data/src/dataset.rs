@@ -14,6 +14,7 @@ mod request;
 mod target;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use crate::image::ImageSource;
 pub use crate::kind::Split;
@@ -46,7 +47,7 @@ pub struct Dataset {
 /// What a command on a configuration begins with.
 #[derive(Debug)]
 pub struct Opened {
-    /// The table.
+    /// The table as it was read.
     pub table: Table,
     /// The configuration with its metadata columns written out.
     pub config: Config,
@@ -89,10 +90,10 @@ pub struct MetadataColumn {
     pub values: MetadataValues,
 }
 
-/// Typed values.
+/// The values of a metadata column, typed as its kind says; `None` is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MetadataValues {
-    /// true/false.
+    /// One boolean per row.
     Boolean(Vec<Option<bool>>),
     /// Finite numbers, in the column's unit.
     Continuous(Vec<Option<f64>>),
@@ -133,7 +134,7 @@ pub enum Targets {
     },
     /// One or several numbers a row, in their own unit.
     Regression {
-        /// The columns.
+        /// Names of the target's columns, in order.
         names: Vec<String>,
         /// `[row][column]`; NaN: missing.
         values: Vec<f64>,

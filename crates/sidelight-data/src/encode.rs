@@ -60,7 +60,7 @@ pub struct Encoder {
 /// How one column is encoded, with what was fitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncodedColumn {
-    /// Its name.
+    /// Name of the column.
     pub name: String,
     /// What the person (or inference) said of it.
     pub config: MetadataConfig,
@@ -82,11 +82,11 @@ pub struct EncodedColumn {
 pub enum Fitted {
     /// Nothing to fit: false is −1, true +1.
     Boolean,
-    /// A scale.
+    /// A number's scale.
     Number(Number),
-    /// The categories.
+    /// The categories seen in training, and how they become numbers.
     Category(Category),
-    /// A trend.
+    /// A moment's trend, and its cycles (time of day, weekday, season).
     Datetime(Datetime),
 }
 
@@ -97,7 +97,7 @@ pub struct EncodedMetadata {
     pub n_rows: usize,
     /// Width of the dense part.
     pub d_dense: usize,
-    /// `[row][d_dense]`.
+    /// The dense features, `[row][d_dense]`.
     pub dense: Vec<f32>,
     /// Number of embedded columns.
     pub n_embedded: usize,
@@ -126,7 +126,7 @@ impl EncodedMetadata {
 /// An embedding that the network must have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Embedding {
-    /// The column.
+    /// Name of the metadata column.
     pub column: String,
     /// Number of codes: categories, the *missing* slot and the *unknown* slot.
     pub n_codes: usize,
@@ -236,21 +236,21 @@ fn counted(n: usize, one: &str, many: &str) -> String {
 /// What an encoded cell says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DecodedValue {
-    /// No value.
+    /// The value is missing.
     Missing,
     /// A category without a place of its own.
     Unknown,
-    /// true/false.
+    /// The value of a boolean column.
     Boolean(bool),
     /// A number in the column's unit.
     Number(f64),
-    /// A category.
+    /// The name of the category.
     Category(String),
-    /// A moment.
+    /// A date, a time or both.
     Datetime {
-        /// Since 1970-01-01T00:00:00.
+        /// Seconds since 1970-01-01T00:00:00, without a time zone.
         seconds: f64,
-        /// ISO 8601.
+        /// The same moment in ISO 8601.
         text: String,
     },
 }

@@ -106,12 +106,15 @@ pub enum ObjectFault {
 /// and [`Error::hint`] says what to do next.
 #[derive(Debug, thiserror::Error, strum::EnumProperty)]
 #[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "a variant's message shows what its fields hold"
+)]
 pub enum Error {
     // === files ===
     /// A file could not be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -119,10 +122,18 @@ pub enum Error {
     /// A file could not be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+
+    /// Something that this build leaves out.
+    #[error("{what}: built without the feature `{feature}`")]
+    NotBuilt {
+        /// What was asked for.
+        what: String,
+        /// The Cargo feature that has it.
+        feature: &'static str,
     },
 
     // === configuration ===
@@ -155,7 +166,6 @@ pub enum Error {
         path: PathBuf,
         /// The line, where it stands in the file.
         line: Option<usize>,
-        /// The field.
         field: String,
         /// What was written.
         found: String,
@@ -193,16 +203,12 @@ pub enum Error {
     /// Weights named by a repository, used before they were fetched.
     #[error("the weights `{name}` have not been fetched from the hub")]
     #[strum(props(hint = "call `hub::fetch_weights` on the configuration's `model` first"))]
-    HubUnfetched {
-        /// The name.
-        name: String,
-    },
+    HubUnfetched { name: String },
 
     // === tables ===
     /// A column that was asked for is not there.
     #[error("no column `{name}` in {}", path.display())]
     NoColumn {
-        /// The table.
         path: PathBuf,
         /// What was asked for.
         name: String,
@@ -212,7 +218,6 @@ pub enum Error {
     /// A cell that is not what its column is said to be.
     #[error("{at}: expected {expected}, found `{found}`")]
     Cell {
-        /// Where.
         at: Place,
         /// What was expected.
         expected: String,
@@ -224,14 +229,10 @@ pub enum Error {
     #[strum(props(
         hint = "the name must end in .csv, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
     ))]
-    TableKind {
-        /// The file.
-        path: PathBuf,
-    },
+    TableKind { path: PathBuf },
     /// A table without a header, a row or a column.
     #[error("{} has no {what}", path.display())]
     EmptyTable {
-        /// The file.
         path: PathBuf,
         /// What is lacking: `header`, `row`, `image`.
         what: &'static str,
@@ -240,9 +241,7 @@ pub enum Error {
     #[error("{}: duplicate column name `{name}` (columns {first} and {second})", path.display())]
     #[strum(props(hint = "rename one of them in the header"))]
     DuplicateColumn {
-        /// The table.
         path: PathBuf,
-        /// The name.
         name: String,
         /// Position of the first, from 1.
         first: usize,
@@ -252,7 +251,6 @@ pub enum Error {
     /// A row with more or fewer cells than the header.
     #[error("{at}: {found} cells where the header has {expected}")]
     Ragged {
-        /// Where.
         at: Place,
         /// Cells in the header.
         expected: usize,
@@ -264,14 +262,10 @@ pub enum Error {
     /// Bytes that are not UTF-8 text.
     #[error("{at}: not valid UTF-8")]
     #[strum(props(hint = "save the table as UTF-8"))]
-    NotUtf8 {
-        /// Where.
-        at: Place,
-    },
+    NotUtf8 { at: Place },
     /// A line of JSON Lines that is not JSON.
     #[error("{at}: not valid JSON")]
     Json {
-        /// Where.
         at: Place,
         /// What the parser said.
         source: serde_json::Error,
@@ -280,15 +274,14 @@ pub enum Error {
     #[error("{at}: expected an object (`{{\"file_name\": …}}`), found {found}")]
     #[strum(props(hint = "JSON Lines has one object per line, and no list around them"))]
     JsonRow {
-        /// Where.
         at: Place,
         /// What is there: `a list`, `a number`, …
         found: &'static str,
     },
     /// A Parquet file that cannot be read.
+    #[cfg(feature = "parquet")]
     #[error("cannot read {} as Parquet", path.display())]
     Parquet {
-        /// The file.
         path: PathBuf,
         /// What the reader said.
         source: parquet::errors::ParquetError,
@@ -314,7 +307,6 @@ pub enum Error {
     #[error("{}: {what} at byte {offset}", path.display())]
     #[strum(props(hint = "copy the archive again from its source"))]
     Tar {
-        /// The archive.
         path: PathBuf,
         /// Where, from its start.
         offset: u64,
@@ -324,7 +316,6 @@ pub enum Error {
     /// A member of an archive above the size limit of its kind.
     #[error("{at}: `{name}` has {n_bytes} bytes; the limit is {max_bytes}")]
     MemberBytes {
-        /// The sample.
         at: Place,
         /// The member's name.
         name: String,
@@ -337,7 +328,6 @@ pub enum Error {
     #[error("{}: expected braces as in `{{000..009}}` or `{{a,b}}`, found `{found}`", path.display())]
     #[strum(props(hint = "or name the archives one by one, or their folder"))]
     Braces {
-        /// The name.
         path: PathBuf,
         /// What stands in the braces.
         found: String,
@@ -351,10 +341,7 @@ pub enum Error {
     },
     /// A directory that is not an imagefolder.
     #[error("{} contains no metadata.csv, .jsonl or .parquet, no tar archives and no folders of images", path.display())]
-    NoImagefolder {
-        /// The directory.
-        path: PathBuf,
-    },
+    NoImagefolder { path: PathBuf },
 
     // === objects in a store ===
     /// Not a valid address of an object.
@@ -368,7 +355,6 @@ pub enum Error {
     /// An object that could not be fetched.
     #[error("cannot fetch {}: {reason}", address.display())]
     Object {
-        /// Its address.
         address: PathBuf,
         /// What kind of failure it is.
         fault: ObjectFault,
@@ -379,11 +365,9 @@ pub enum Error {
     #[error("{} has {n_bytes} bytes; the cache holds at most {max_bytes}", address.display())]
     #[strum(props(hint = "make room with `data.remote.cache_size`, or make smaller shards"))]
     ObjectTooLarge {
-        /// Its address.
         address: PathBuf,
         /// What it has.
         n_bytes: u64,
-        /// The limit.
         max_bytes: u64,
     },
 
@@ -391,7 +375,6 @@ pub enum Error {
     /// No row has a target.
     #[error("no row of {} has a target: `{column}` is empty in all {rows}", path.display())]
     NoTarget {
-        /// The table.
         path: PathBuf,
         /// The target's first column.
         column: String,
@@ -401,7 +384,6 @@ pub enum Error {
     /// No column holds images or their paths.
     #[error("no column of {} holds images or their paths", path.display())]
     NoImageColumn {
-        /// The table.
         path: PathBuf,
         /// What there is.
         columns: Vec<String>,
@@ -419,7 +401,6 @@ pub enum Error {
     /// A metadata column of another kind than it was trained with or configured as.
     #[error("metadata column `{column}`: expected {expected} values, found {found} values")]
     MetadataKind {
-        /// The column.
         column: String,
         /// What it should hold.
         expected: MetadataKind,
@@ -442,7 +423,6 @@ pub enum Error {
     TooFewClasses {
         /// The target's column.
         column: String,
-        /// Training rows.
         n_rows: usize,
         /// The classes that occur.
         names: Vec<String>,
@@ -452,18 +432,12 @@ pub enum Error {
     NoTargetValues {
         /// The target's column.
         column: String,
-        /// Training rows.
         n_rows: usize,
     },
     /// A number without a logarithm, on the log scale.
     #[error("{at}: expected a number above 0 for the log scale, found `{found}`")]
     #[strum(props(hint = "use `scale = \"linear\"` under [target], or leave the row out"))]
-    LogOfTarget {
-        /// Where.
-        at: Place,
-        /// The number.
-        found: f64,
-    },
+    LogOfTarget { at: Place, found: f64 },
     /// A division would leave a part without rows.
     #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}{} to divide", if *n_units == 1 { "" } else { "s" })]
     EmptyPart {
@@ -495,11 +469,9 @@ pub enum Error {
         hint = "correct the split column, or leave it out and let `data.group` divide the rows"
     ))]
     GroupInTwoParts {
-        /// The table.
         path: PathBuf,
         /// Two rows of the group, the first of the table being 1.
         rows: [usize; 2],
-        /// Their parts.
         parts: [Split; 2],
     },
 
@@ -553,9 +525,7 @@ pub enum Error {
     ImagePixels {
         /// The image as messages call it.
         name: String,
-        /// Pixels.
         width: usize,
-        /// Pixels.
         height: usize,
         /// Largest number of pixels allowed.
         max_pixels: u64,
@@ -591,7 +561,6 @@ pub enum Error {
     /// A row whose image cannot be used.
     #[error("{at}: cannot use its image")]
     RowImage {
-        /// The row.
         at: Place,
         /// What is wrong with the image.
         source: Box<Error>,
@@ -613,10 +582,7 @@ pub enum Error {
     /// A part that is no longer what was written.
     #[error("{} is damaged and was removed", path.display())]
     #[strum(props(hint = "the same command makes that part again"))]
-    PartDamaged {
-        /// The part.
-        path: PathBuf,
-    },
+    PartDamaged { path: PathBuf },
 }
 
 /// An error with its causes in one line.
@@ -681,6 +647,11 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Write { path, source } => return cannot_write_hint(path, source.kind()),
+            Self::NotBuilt { feature, .. } => {
+                format!(
+                    "add the feature `{feature}` to the dependency on `sidelight` in Cargo.toml"
+                )
+            }
             Self::UnknownField { field, known, .. } => {
                 let (section, name) = field.rsplit_once('.').unwrap_or(("", field));
                 let dot = if section.is_empty() { "" } else { "." };

@@ -24,11 +24,11 @@ pub use source::ImageSource;
 /// A decoded image, EXIF orientation applied: RGB, 8 bits, rows top to bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// Pixels.
+    /// Width of the picture in pixels.
     pub width: usize,
-    /// Pixels.
+    /// Height of the picture in pixels.
     pub height: usize,
-    /// `[height][width][3]`.
+    /// The pixels, `[height][width][3]`.
     pub rgb: Vec<u8>,
     /// From pixels of the image as stored to pixels here (orientation, reduced-scale decoding).
     pub from_stored: Affine,

@@ -12,7 +12,7 @@ use strum::{Display, IntoStaticStr};
 pub enum MetadataKind {
     /// true/false, yes/no, 1/0.
     Boolean,
-    /// A number.
+    /// A number, scaled as configured.
     Continuous,
     /// One of several names, number-looking ones included.
     Categorical,
@@ -45,7 +45,7 @@ pub enum TargetKind {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Split {
-    /// Training set.
+    /// Training set: what the model is fitted on.
     Train,
     /// Validation set: early stopping and model selection.
     Valid,

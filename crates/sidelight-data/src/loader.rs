@@ -1,6 +1,6 @@
 //! Batches on the host, read by all cores, in an order that depends on the seed alone.
 //!
-//! A [`Source`] is what rows are made of, a [`Plan`] says which rows make which batch, and a [`Loader`] is an
+//! A [`Source`] is what rows are made of, a [`BatchPlan`] says which rows make which batch, and a [`Loader`] is an
 //! iterator over the batches of one epoch, filled ahead by threads of its own. The result is the same to the
 //! bit whatever the number of threads.
 
@@ -37,9 +37,9 @@ pub struct HostBatch {
     pub size: usize,
     /// `[row][size][size][3]`, normalised (RGB in [0, 1], minus mean, over sd). Empty where the arm reads no image.
     pub images: Vec<f32>,
-    /// `[row][d_dense]`.
+    /// The dense metadata features, `[row][d_dense]`.
     pub dense: Vec<f32>,
-    /// `[row][n_embedded]`.
+    /// The codes of embedded columns, `[row][n_embedded]`.
     pub codes: Vec<u32>,
     /// `[row][d_target]`: points in [-1, 1] of the input square. Empty where there are no targets.
     pub targets: Vec<f32>,
@@ -128,13 +128,18 @@ impl Source {
     /// Hides some of a row's encoded metadata, in place: a function of seed, epoch and row alone.
     pub fn hide(&self, epoch: u64, row: usize, dense: &mut [f32], codes: &mut [u32]) {
         if let Some(hide) = &self.hide {
-            let mut stream = for_row(self.seed, epoch, self.table_row(row), Purpose::Hide);
+            let mut stream = for_row(
+                self.seed,
+                epoch,
+                self.table_row(row),
+                Purpose::MetadataDropout,
+            );
             hide.apply(&mut stream, &self.encoder, dense, codes);
         }
     }
 
     /// As [`Source::hide`], of every row of the plan's batch number `n`, counted from its start.
-    pub fn hide_batch(&self, plan: &Plan, n: usize, batch: &mut HostBatch) {
+    pub fn hide_batch(&self, plan: &BatchPlan, n: usize, batch: &mut HostBatch) {
         let (d_dense, n_embedded) = (self.metadata.d_dense, self.metadata.n_embedded);
         for (i, &row) in batch.rows.iter().enumerate() {
             let dense = &mut batch.dense[i * d_dense..(i + 1) * d_dense];
@@ -156,7 +161,7 @@ pub enum Last {
 
 /// Which rows make which batch, in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct BatchPlan {
     epoch: u64,
     batches: Vec<Vec<usize>>,
     /// How often each of these rows came before in the epoch; empty where every row comes once.
@@ -166,14 +171,14 @@ pub struct Plan {
     padding: Vec<usize>,
 }
 
-impl Plan {
+impl BatchPlan {
     /// The rows at these positions in an order drawn from seed and epoch, `batch` at a time.
     pub fn training(rows: &[usize], batch: usize, last: Last, seed: u64, epoch: u64) -> Self {
         let mut rows = rows.to_vec();
         shuffle(&mut rows, &mut for_row(seed, epoch, 0, Purpose::Order));
         Self::ended(&rows, batch, last, epoch)
     }
-    /// As [`Plan::training`], in an order for which no more than `window` shards are needed at a time.
+    /// As [`BatchPlan::training`], in an order for which no more than `window` shards are needed at a time.
     pub fn windowed(
         rows: &[usize],
         shards: &Shards,
@@ -244,10 +249,10 @@ impl Plan {
         self.shared_out(largest, 0, 1)
     }
     /// What one of several ranks has to do of the same rows from the start on: each batch is divided as
-    /// [`Plan::in_parts`] does it, but into equally many parts for every rank, and rank `r` has the `r`-th run of them.
+    /// [`BatchPlan::in_parts`] does it, but into equally many parts for every rank, and rank `r` has the `r`-th run of them.
     ///
     /// Where a batch has fewer rows than parts, a part without a row is padded with the batch's first row: see
-    /// [`Plan::is_padding`].
+    /// [`BatchPlan::is_padding`].
     #[must_use]
     pub fn shared_out(self, largest: usize, rank: usize, n_ranks: usize) -> Self {
         let shared = |batch: usize, n: usize| {

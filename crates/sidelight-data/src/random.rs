@@ -35,7 +35,7 @@ pub enum Purpose {
     /// The changes to one row's image.
     Augment,
     /// Which of a row's metadata is hidden.
-    Hide,
+    MetadataDropout,
     /// Which rows are drawn for an epoch.
     Sample,
     /// The order of the shards in an epoch.

@@ -20,9 +20,9 @@ const QUANTILES: usize = 10;
 /// Positions of the rows of each part, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SplitRows {
-    /// Learned from.
+    /// Rows of the training set, in ascending order.
     pub train: Vec<usize>,
-    /// Watched.
+    /// Rows of the validation set, in ascending order.
     pub valid: Vec<usize>,
     /// Set aside (only where a split column says so).
     pub test: Vec<usize>,
@@ -114,7 +114,7 @@ pub fn carve(
         vec![vec![0]; rows.len()]
     };
     let mut rng = for_purpose("split", config.seed);
-    let plan = Plan::new(dataset, rows, &strata);
+    let plan = SplitPlan::new(dataset, rows, &strata);
     let part_of_unit = plan.assign(&[1.0 - config.valid, config.valid], &mut rng);
     let (mut train, mut valid) = (Vec::new(), Vec::new());
     for (&row, &unit) in rows.iter().zip(&plan.unit_of_row) {
@@ -151,7 +151,7 @@ pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let strata = strata(dataset, &rows);
     let mut rng = for_purpose("folds", seed);
-    let plan = Plan::new(dataset, &rows, &strata);
+    let plan = SplitPlan::new(dataset, &rows, &strata);
     if plan.units.len() < n_folds {
         return Err(Error::TooManyFolds {
             n_folds,
@@ -168,7 +168,7 @@ pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
 }
 
 /// What is assigned: rows, or groups where there are groups.
-struct Plan {
+struct SplitPlan {
     unit: &'static str,
     unit_of_row: Vec<usize>,
     units: Vec<Unit>,
@@ -184,7 +184,7 @@ struct Unit {
     strata: Vec<(usize, f64)>,
 }
 
-impl Plan {
+impl SplitPlan {
     fn new(dataset: &Dataset, rows: &[usize], strata: &[Vec<usize>]) -> Self {
         let mut number: BTreeMap<u32, usize> = BTreeMap::new();
         let (unit, unit_of_row): (_, Vec<usize>) = match &dataset.groups {
@@ -345,7 +345,7 @@ struct Assigned {
 }
 
 impl Assigned {
-    fn new(n_parts: usize, plan: &Plan) -> Self {
+    fn new(n_parts: usize, plan: &SplitPlan) -> Self {
         Self {
             rows: vec![0.0; n_parts],
             strata: vec![vec![0.0; plan.totals.len()]; n_parts],

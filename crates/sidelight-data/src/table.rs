@@ -14,6 +14,7 @@ mod accumulate;
 mod csv;
 mod folder;
 mod jsonl;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod pieces;
 mod tar;
@@ -24,7 +25,7 @@ mod webdataset;
 use accumulate::Accumulator;
 use pieces::OnBadRow;
 
-pub use pieces::{BadRow, MAX_ROW_BYTES, Piece, Pieces, Take};
+pub use pieces::{BadRow, MAX_ROW_BYTES, Piece, Pieces, ReadLimit};
 pub use webdataset::{Member, Sample};
 
 /// A table read from CSV, TSV, JSON Lines, Parquet, an imagefolder directory or tar archives: columns in Arrow arrays.
@@ -180,7 +181,7 @@ impl Table {
             return Ok(Piece { table, bad });
         }
         let mut rows = pieces::open(path, remote)?;
-        let piece = rows.take(0, Take::ALL, on_bad_row)?;
+        let piece = rows.take(0, ReadLimit::ALL, on_bad_row)?;
         let table = &piece.table;
         if table.n_rows == 0 || table.columns.is_empty() {
             return Err(Error::EmptyTable {

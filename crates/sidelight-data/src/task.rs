@@ -19,7 +19,7 @@ mod regression;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
-    /// n keypoints.
+    /// Keypoints in pixels of the stored image.
     #[serde(alias = "points")]
     Keypoints {
         /// Columns, x and y of each point in turn.
@@ -31,7 +31,7 @@ pub enum Task {
     },
     /// One of several classes.
     Class {
-        /// The column.
+        /// Name of the target's column.
         column: String,
         /// Class names, in the order of the logits: as a person would sort them.
         names: Vec<String>,
@@ -48,10 +48,10 @@ pub enum Task {
         /// Training rows where it is known.
         known: Vec<usize>,
     },
-    /// Numbers.
+    /// One or several numbers, in their own unit.
     #[serde(alias = "value")]
     Regression {
-        /// The columns.
+        /// Names of the target's columns.
         columns: Vec<String>,
         /// Linear or logarithmic.
         scale: TargetScale,
@@ -724,6 +724,27 @@ mod tests {
             serde_json::from_str::<Task>(&json).expect("is a task"),
             task
         );
+    }
+
+    #[test]
+    fn kinds_are_read_by_their_old_names_too() {
+        let old = [
+            r#"{"kind":"points","xy":[[1.0,2.0]]}"#,
+            r#"{"kind":"class","probabilities":[1.0]}"#,
+            r#"{"kind":"classes","probabilities":[0.5]}"#,
+            r#"{"kind":"value","values":[3.0]}"#,
+        ];
+        let new = ["keypoints", "class", "multilabel", "regression"];
+        for (old, new) in old.into_iter().zip(new) {
+            let prediction: Prediction = serde_json::from_str(old).expect("is a prediction");
+            let json = serde_json::to_value(&prediction).expect("is JSON");
+            assert_eq!(json["kind"], new);
+            let kind: TargetKind = serde_json::from_value(json["kind"].clone()).expect("a kind");
+            assert_eq!(kind, prediction.kind());
+        }
+        let task = r#"{"kind":"classes","names":["a"],"counts":[1],"known":[2]}"#;
+        let task: Task = serde_json::from_str(task).expect("is a task");
+        assert_eq!(task.kind(), TargetKind::Multilabel);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Files and tables written whole or not at all: [`write_whole`], [`FolderWriter`], [`TableWriter`] (CSV, JSON Lines,
 //! Parquet) and, on top of it, [`PredictionsWriter`].
 
+#[cfg(feature = "parquet")]
+mod parquet;
 mod predictions;
 mod table;
 mod whole;

@@ -83,11 +83,11 @@ pub struct ColumnAudit {
     pub identifier: bool,
     /// As what it was read.
     pub kind: MetadataKind,
-    /// Rows.
+    /// Number of rows of the table.
     pub rows: usize,
     /// Rows that lack it.
     pub missing: usize,
-    /// Different values.
+    /// Number of different values.
     pub distinct: usize,
     /// Share of known rows that have a category of their own; 0 for numbers.
     pub once: f64,
@@ -185,7 +185,7 @@ impl Audit {
 ///
 /// # Errors
 ///
-/// Where the table cannot be read or lacks a column that the configuration names; [`Error::NoTarget`].
+/// Where the table cannot be read or lacks a column that the configuration names; [`Error::NoTarget`](sidelight_data::Error::NoTarget).
 /// Cells and images that cannot be read are findings.
 ///
 /// # Example

@@ -8,6 +8,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Arms that cannot be compared.
 #[derive(Debug, thiserror::Error, strum::EnumProperty)]
 #[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "a variant's message shows what its fields hold"
+)]
 pub enum Error {
     /// A comparison lacks an arm that it cannot do without.
     #[error("nothing to compare: no arm for {role}")]
@@ -25,12 +29,7 @@ pub enum Error {
     #[strum(props(
         hint = "keypoints: mean_px, median_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape"
     ))]
-    Uncomparable {
-        /// The metric.
-        metric: String,
-        /// The arm.
-        arm: String,
-    },
+    Uncomparable { metric: String, arm: String },
 }
 
 impl Error {

@@ -131,7 +131,7 @@ pub struct Grouping {
 /// What is known of one column.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ColumnFact {
-    /// Its name.
+    /// Name of the metadata column.
     pub column: String,
     /// Whether the arms read it.
     pub used: bool,
@@ -148,7 +148,7 @@ pub struct ColumnFact {
 /// The whole answer: `compare.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// 1.
+    /// Schema of `compare.json`, 1.
     pub schema: u32,
     /// What arms are compared by.
     pub metric: ComparedMetric,
@@ -158,13 +158,13 @@ pub struct Evidence {
     pub units: usize,
     /// Folds of each seed.
     pub folds: usize,
-    /// Seeds.
+    /// Number of seeds, each with folds of its own.
     pub seeds: usize,
     /// Every arm's score.
     pub arms: Vec<ArmScore>,
     /// Every comparison, claims first.
     pub differences: Vec<Difference>,
-    /// The answer.
+    /// Whether the metadata helps, with the doubts.
     pub verdict: Verdict,
     /// The change from the image alone to the best arm with metadata, part by part.
     pub parts: Vec<PartChange>,
@@ -187,11 +187,11 @@ pub struct ComparedMetric {
 /// One arm's score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArmScore {
-    /// Its name.
+    /// Name of the arm.
     pub name: String,
     /// What it is.
     pub role: Role,
-    /// Rows.
+    /// Number of rows.
     pub n: usize,
     /// Mean over folds and seeds.
     pub mean: Option<f64>,
@@ -203,10 +203,10 @@ pub struct ArmScore {
     pub per_fold: Vec<Option<f64>>,
 }
 
-/// One comparison.
+/// A paired difference between an arm and the reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// The arm.
+    /// Name of the arm.
     pub arm: String,
     /// What it is compared with.
     pub reference: String,
@@ -214,7 +214,7 @@ pub struct Difference {
     pub delta: f64,
     /// Lower end of the interval; absent where the method gives none.
     pub low: Option<f64>,
-    /// Upper end.
+    /// Upper end of the interval.
     pub high: Option<f64>,
     /// Two-sided, not adjusted.
     pub p: f64,
@@ -225,7 +225,7 @@ pub struct Difference {
     pub method: String,
 }
 
-/// The answer.
+/// The answer to whether the metadata helps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The answer as a code.
@@ -281,26 +281,26 @@ pub struct DoubtEntry {
 pub struct PartChange {
     /// `class`, `label`, `point`, `column`, or the subgroups' column.
     pub by: String,
-    /// Which.
+    /// Its name: a class, label, keypoint, column or value of the subgroups' column.
     pub part: String,
     /// The metric there.
     pub metric: String,
-    /// Rows.
+    /// Number of rows.
     pub n: usize,
     /// With the image alone.
     pub image: f64,
-    /// With metadata.
+    /// The metric with the metadata.
     pub with_metadata: f64,
-    /// Their difference.
+    /// The metric with metadata minus that without.
     pub delta: f64,
-    /// Its interval.
+    /// Confidence interval of the difference.
     pub interval: Option<Interval>,
 }
 
 /// How far an arm's probabilities can be believed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// The arm.
+    /// Name of the arm.
     pub arm: String,
     /// Expected calibration error, mean over seeds.
     pub ece: f64,
@@ -313,13 +313,13 @@ pub struct Calibration {
 /// The metric with a share of the metadata missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MissingnessPoint {
-    /// The arm.
+    /// Name of the arm.
     pub arm: String,
     /// In [0, 1].
     pub share: f64,
-    /// The metric.
+    /// Value of the metric.
     pub value: f64,
-    /// Rows.
+    /// Number of rows.
     pub n: usize,
 }
 

@@ -53,9 +53,9 @@ impl Metrics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
-    /// Scores, shares.
+    /// Higher is better: accuracies, AUROC, R².
     Higher,
-    /// Errors, losses.
+    /// Lower is better: errors and losses.
     Lower,
 }
 
@@ -255,12 +255,12 @@ mod nested {
     use serde::ser::SerializeMap;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    type Parts = Vec<(String, Vec<(String, f64)>)>;
+    type PerGroup = Vec<(String, Vec<(String, f64)>)>;
 
     #[derive(Serialize)]
     struct Pairs<'a>(#[serde(with = "super::pairs")] &'a Vec<(String, f64)>);
 
-    pub(super) fn serialize<S: Serializer>(parts: &Parts, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(parts: &PerGroup, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(parts.len()))?;
         for (name, metrics) in parts {
             map.serialize_entry(name, &Pairs(metrics))?;
@@ -268,7 +268,7 @@ mod nested {
         map.end()
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Parts, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PerGroup, D::Error> {
         let map = serde_json::Map::deserialize(from)?;
         let parts = map.into_iter().map(|(name, metrics)| {
             super::pairs::deserialize(metrics)

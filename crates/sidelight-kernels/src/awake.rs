@@ -29,7 +29,7 @@ pub fn keep_awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Takes on pieces of work until all is done, or there have been none for a while: two such searches, each below the
-/// other's work, must not wait for one another for ever.
+/// other's work, must not wait for one another forever.
 fn look_for_work(is_done: &AtomicBool) {
     let mut looks = 0;
     while looks < LOOKS && !is_done.load(Ordering::Acquire) {
@@ -71,7 +71,7 @@ mod tests {
         });
         let sums = done.recv_timeout(std::time::Duration::from_secs(60));
         assert_eq!(
-            sums.expect("a search that waits for ever"),
+            sums.expect("a search that waits forever"),
             vec![5 * 435; 40]
         );
     }

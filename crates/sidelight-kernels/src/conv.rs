@@ -23,7 +23,7 @@ use pack::Weights;
 /// The shape of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Conv2d {
-    /// Images.
+    /// Number of images in the batch.
     pub batch: usize,
     /// Rows of the input.
     pub in_h: usize,
@@ -56,7 +56,7 @@ pub enum Precision {
 /// What a 32-bit word of an operand holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Words {
-    /// One `f32`.
+    /// One `f32`, not rounded.
     Full,
     /// One `f32` that was rounded to bf16; stands in where the machine has no bf16 products.
     Rounded,

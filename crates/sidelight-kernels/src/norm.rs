@@ -22,7 +22,7 @@ pub struct BatchNorm<'a> {
     pub eps: f32,
     /// Added before the activation, of the input's shape.
     pub residual: Option<&'a [f32]>,
-    /// Applied last.
+    /// The activation, applied last.
     pub activation: Activation,
 }
 

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 /// `v = b2 v + (1 - b2) g²`; `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
-    /// Learning rate.
+    /// The learning rate of this step.
     pub lr: f32,
     /// Decay of the mean of gradients.
     pub beta1: f32,
@@ -110,11 +110,11 @@ pub enum Momentum {
 /// `p -= lr * (g + momentum * v)` for Nesterov. With `v` zero at first, the first step is `v = g`, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
-    /// Learning rate.
+    /// The learning rate of this step.
     pub lr: f32,
     /// Decay of the velocity.
     pub momentum: f32,
-    /// Which kind.
+    /// Classical or Nesterov momentum.
     pub kind: Momentum,
     /// L2 penalty, added to the gradient.
     pub weight_decay: f32,

@@ -8,13 +8,13 @@ use std::ops::Range;
 /// The shape of a pooling with a fixed window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool2d {
-    /// Images.
+    /// Number of images in the batch.
     pub batch: usize,
     /// Rows of the input.
     pub in_h: usize,
     /// Columns of the input.
     pub in_w: usize,
-    /// Channels.
+    /// Number of channels of input and output.
     pub channels: usize,
     /// Height and width of the window; at most 255 pixels.
     pub kernel: [usize; 2],
@@ -260,13 +260,13 @@ pub fn average_pool_backward(p: &Pool2d, dy: &[f32], dx: &mut [f32]) {
 /// The shape of a pooling to a fixed output size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AdaptivePool2d {
-    /// Images.
+    /// Number of images in the batch.
     pub batch: usize,
     /// Rows of the input.
     pub in_h: usize,
     /// Columns of the input.
     pub in_w: usize,
-    /// Channels.
+    /// Number of channels of input and output.
     pub channels: usize,
     /// Rows and columns of the output; `[1, 1]` for the global average.
     pub out: [usize; 2],

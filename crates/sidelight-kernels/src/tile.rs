@@ -258,7 +258,6 @@ pub(crate) struct Run {
     pub(crate) input: usize,
     /// Index of the first output pixel in the packed gradient.
     pub(crate) output: usize,
-    /// Pixels.
     pub(crate) len: usize,
 }
 

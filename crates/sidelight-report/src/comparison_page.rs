@@ -21,7 +21,7 @@ const MOST_PARTS: usize = 24;
 pub struct ComparisonPage<'a> {
     /// The configuration, as the person named it.
     pub title: &'a str,
-    /// The answer.
+    /// What the comparison found.
     pub evidence: &'a Evidence,
     /// Rows, folds, seeds, the unit that is independent, quick or full.
     pub design: Vec<(String, String)>,
@@ -34,7 +34,7 @@ pub struct ComparisonPage<'a> {
 }
 
 impl ComparisonPage<'_> {
-    /// The page.
+    /// The page as one self-contained HTML document.
     pub fn html(&self) -> String {
         Page::new("comparison", self.title, "")
             .section("Does the metadata help?", verdict(&self.evidence.verdict))

@@ -19,7 +19,7 @@ pub struct DemoPage {
     pub metric: String,
     /// The arms, in the order of the pictures.
     pub arms: Vec<DemoArm>,
-    /// Held-out rows.
+    /// The held-out rows that are shown.
     pub rows: Vec<DemoRow>,
     /// What was noticed and should be said.
     pub remarks: Vec<String>,
@@ -29,14 +29,14 @@ pub struct DemoPage {
     pub machine: Vec<(String, String)>,
 }
 
-/// One arm.
+/// One arm of the demonstration and its score.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DemoArm {
     /// `image`, `metadata`, `both`, `both, shuffled metadata`.
     pub name: String,
     /// What it reads, in a few words.
     pub reads: String,
-    /// Held-out rows.
+    /// Number of held-out rows.
     pub n: usize,
     /// Mean of the metric over them.
     pub mean: f64,
@@ -47,7 +47,7 @@ pub struct DemoArm {
 /// One held-out row under every arm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DemoRow {
-    /// `row 214`.
+    /// Title of the row, as in `row 214`.
     pub title: String,
     /// Its picture, the same for all arms.
     pub picture: Thumbnail,
@@ -58,7 +58,7 @@ pub struct DemoRow {
 }
 
 impl DemoPage {
-    /// The page.
+    /// The page as one self-contained HTML document.
     pub fn html(&self) -> String {
         let task = html! { (page::paragraph(&self.story)) (page::facts(&self.facts)) };
         let rows = html! {

@@ -9,10 +9,9 @@ mod thumbnail;
 
 use maud::{Markup, html};
 
-use crate::number::number;
 use crate::page::folded;
 use crate::text::breakable;
-use sidelight_data::dataset::{Dataset, ImageSource, Metadata, MetadataColumn, MetadataValues};
+use sidelight_data::dataset::{Dataset, ImageSource};
 use sidelight_data::image::{Picture, decode};
 use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
@@ -26,7 +25,7 @@ const COLUMNS_SHOWN: usize = 8;
 /// One row as a reader sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
-    /// `row 214`.
+    /// Title of the card, as in `row 214`.
     pub title: String,
     /// The image's name.
     pub image: String,
@@ -89,7 +88,7 @@ impl Card {
             &name_of(image),
             picture.as_ref(),
             Outcome::new(task, target, prediction),
-            as_read(&dataset.metadata, position),
+            dataset.metadata.row_as_text(position),
         )
     }
 
@@ -147,44 +146,6 @@ fn rows_table(rows: &[(String, Option<String>)]) -> Markup {
     }
 }
 
-/// One row's metadata as text, as it was read and before it was encoded.
-///
-/// # Example
-///
-/// ```
-/// use sidelight_data::dataset::{Metadata, MetadataColumn, MetadataValues};
-/// use sidelight_report::overlay::as_read;
-/// let metadata = Metadata {
-///     columns: vec![MetadataColumn {
-///         name: "beds".into(),
-///         values: MetadataValues::Continuous(vec![Some(3.0), None]),
-///     }],
-///     n_rows: 2,
-/// };
-/// assert_eq!(as_read(&metadata, 0), [("beds".into(), Some("3".into()))]);
-/// assert_eq!(as_read(&metadata, 1), [("beds".into(), None)]);
-/// ```
-pub fn as_read(metadata: &Metadata, position: usize) -> Vec<(String, Option<String>)> {
-    metadata
-        .columns
-        .iter()
-        .map(|column| (column.name.clone(), cell_as_read(column, position)))
-        .collect()
-}
-
-fn cell_as_read(column: &MetadataColumn, position: usize) -> Option<String> {
-    match &column.values {
-        MetadataValues::Boolean(values) => {
-            values[position].map(|yes| (if yes { "yes" } else { "no" }).into())
-        }
-        MetadataValues::Continuous(values) => values[position].map(|value| value.to_string()),
-        MetadataValues::Categorical { names, codes } => {
-            codes[position].map(|code| names[code as usize].clone())
-        }
-        MetadataValues::Datetime(values) => values[position].map(moment),
-    }
-}
-
 /// The file's name, without the folders that all have in common; the name of an embedded image.
 pub(crate) fn name_of(image: &ImageSource) -> String {
     match image {
@@ -197,50 +158,9 @@ pub(crate) fn name_of(image: &ImageSource) -> String {
     }
 }
 
-/// Seconds since 1970 as a date, with the time where there is one.
-fn moment(seconds: f64) -> String {
-    match jiff::Timestamp::from_second(seconds as i64) {
-        Ok(moment) if seconds % 86_400.0 == 0.0 => moment.strftime("%Y-%m-%d").to_string(),
-        Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        // Beyond year 9999 there is no calendar to write it in.
-        Err(_) => number(seconds),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metadata_is_shown_as_a_person_would_write_it() {
-        let column = |values| MetadataColumn {
-            name: "c".into(),
-            values,
-        };
-        let read = |values| cell_as_read(&column(values), 0);
-        assert_eq!(
-            read(MetadataValues::Boolean(vec![Some(true)])).unwrap(),
-            "yes"
-        );
-        assert_eq!(
-            read(MetadataValues::Continuous(vec![Some(0.1)])).unwrap(),
-            "0.1"
-        );
-        assert_eq!(
-            read(MetadataValues::Datetime(vec![Some(86_400.0)])).unwrap(),
-            "1970-01-02"
-        );
-        assert_eq!(
-            read(MetadataValues::Datetime(vec![Some(86_461.0)])).unwrap(),
-            "1970-01-02 00:01:01"
-        );
-        let names = vec!["left".to_owned(), "right".to_owned()];
-        let codes = vec![Some(1)];
-        assert_eq!(
-            read(MetadataValues::Categorical { names, codes }).unwrap(),
-            "right"
-        );
-    }
 
     #[test]
     fn a_card_escapes_all_that_came_from_outside() {

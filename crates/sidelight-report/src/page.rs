@@ -15,7 +15,7 @@ pub const STYLE: &str = include_str!("page.css");
 pub struct Page {
     /// What kind of page it is: `Run report`.
     pub kind: String,
-    /// Its title.
+    /// Title of the page.
     pub title: String,
     /// The one sentence a reader should take away.
     pub lead: String,
@@ -139,9 +139,9 @@ pub fn beside(table: &Markup, figure: &Markup) -> Markup {
 /// What is in a column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
+    /// A left-aligned column of words.
     Text,
-    /// Numbers.
+    /// A right-aligned column of numbers.
     Number,
 }
 

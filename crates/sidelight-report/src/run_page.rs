@@ -56,7 +56,7 @@ pub struct RunPage {
 }
 
 impl RunPage {
-    /// The page.
+    /// The page as one self-contained HTML document.
     pub fn html(&self) -> String {
         Page::new("run report", &self.title, &self.lead())
             .section("The run", page::facts(&self.facts))

@@ -6,7 +6,7 @@ use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
 
 use crate::number::{count, fixed};
-use crate::overlay::{self, Card, Outcome, PointMark, Thumbnail, as_read, name_of};
+use crate::overlay::{self, Card, Outcome, PointMark, Thumbnail, name_of};
 use crate::page::{self, Page};
 use crate::text::breakable;
 
@@ -41,7 +41,7 @@ pub struct ShowRow {
 }
 
 impl ShowPage {
-    /// The page.
+    /// The page as one self-contained HTML document.
     pub fn html(&self) -> String {
         let worst = html! {
             @if !self.worst.is_empty() {
@@ -89,7 +89,7 @@ impl ShowRow {
             picture: picture(batch, at, source),
             score: outcome.score(),
             outcome,
-            metadata: as_read(&dataset.metadata, position),
+            metadata: dataset.metadata.row_as_text(position),
         };
         let embedded = encoder.embeddings().into_iter();
         let embedded: Vec<String> = embedded.map(|embedding| embedding.column).collect();

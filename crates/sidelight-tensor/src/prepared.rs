@@ -172,7 +172,7 @@ mod tests {
             });
             done.send((outer, within.into_inner())).unwrap();
         });
-        // Far longer than it takes: a lock that is held in the meantime is waited for for ever.
+        // Far longer than it takes: a lock that is held in the meantime is waited for forever.
         let minute = std::time::Duration::from_secs(60);
         let (outer, within) = is_done.recv_timeout(minute).expect("it stands still");
         assert_eq!(outer, within);

@@ -39,6 +39,7 @@ mod design;
 mod features;
 mod job;
 mod job_store;
+#[cfg(feature = "report")]
 mod page;
 mod queue;
 mod variant;
@@ -58,7 +59,7 @@ use crate::train::FeatureCache;
 
 use answer::Answer;
 use design::{Design, Job};
-use job_store::{ANSWER, JobStore, PREDICTIONS, REPORT};
+use job_store::{ANSWER, JobStore, PREDICTIONS};
 use queue::Jobs;
 
 /// How a comparison is made, where it goes, and who watches it. A path is options enough: all else then has its default.
@@ -181,7 +182,7 @@ pub enum Event {
         rows: usize,
         /// Folds of each seed.
         folds: usize,
-        /// Seeds.
+        /// Number of seeds, each with folds of its own.
         seeds: usize,
         /// Trainings in all.
         jobs: usize,
@@ -192,7 +193,7 @@ pub enum Event {
     },
     /// Features of the frozen part are being computed, once for all.
     Features {
-        /// Rows done.
+        /// Rows whose features are computed.
         done: usize,
         /// Rows in all.
         rows: usize,
@@ -226,14 +227,14 @@ pub enum Compared {
     Share {
         /// Jobs whose results are there.
         done: usize,
-        /// All jobs.
+        /// Number of all jobs of the comparison.
         jobs: usize,
     },
     /// It was asked to stop; what is finished is kept.
     Stopped {
         /// Jobs whose results are there.
         done: usize,
-        /// All jobs.
+        /// Number of all jobs of the comparison.
         jobs: usize,
     },
 }
@@ -345,9 +346,14 @@ fn answer(design: &Design, store: &JobStore, on_event: &mut dyn FnMut(Event)) ->
     on_event(Event::Weighing);
     let answer = Answer::new(design, &finished)?;
     write_predictions(design, &answer, &store.path(PREDICTIONS))?;
-    let title = store.dir().display().to_string();
-    let html = page::page(design, &answer, &title)?.html();
-    write_whole(&store.path(REPORT), |file| file.write_all(html.as_bytes()))?;
+    #[cfg(feature = "report")]
+    {
+        let title = store.dir().display().to_string();
+        let html = page::page(design, &answer, &title)?.html();
+        write_whole(&store.path(job_store::REPORT), |file| {
+            file.write_all(html.as_bytes())
+        })?;
+    }
     let file = AnswerFile {
         evidence: &answer.evidence,
         speed: design.speed,

@@ -22,6 +22,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// and [`Error::hint`] says what to do next.
 #[derive(Debug, thiserror::Error, strum::EnumProperty)]
 #[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "a variant's message shows what its fields hold"
+)]
 pub enum Error {
     /// Tables, images, files, the configuration.
     #[error(transparent)]
@@ -34,7 +38,6 @@ pub enum Error {
     /// Weights that are not in the cache, in offline mode.
     #[error("the weights `{name}` are not in {}, and nothing is downloaded in offline mode", folder.display())]
     HubOffline {
-        /// The name.
         name: String,
         /// Where they would be downloaded from.
         url: String,
@@ -44,7 +47,6 @@ pub enum Error {
     /// The hub, or the store that it leads to, does not answer.
     #[error("cannot reach {url}")]
     HubUnreachable {
-        /// The name.
         name: String,
         /// Who was asked, without what may be secret in it.
         url: String,
@@ -59,7 +61,6 @@ pub enum Error {
         hint = "is the name right? A file that is there under another name can be downloaded by hand and given as a path"
     ))]
     HubNotFound {
-        /// The name.
         name: String,
         /// Where it was looked for.
         endpoint: String,
@@ -69,9 +70,7 @@ pub enum Error {
     /// Weights of a private or gated repository.
     #[error("{endpoint} denies access to `{name}` (HTTP {status})")]
     HubRefused {
-        /// The name.
         name: String,
-        /// Who refuses.
         endpoint: String,
         /// 401 or 403.
         status: u16,
@@ -91,7 +90,6 @@ pub enum Error {
     #[error("{url} has at least {bytes} bytes; the limit is {limit}")]
     #[strum(props(hint = "is this the right repository? Nothing of it was kept"))]
     HubSize {
-        /// The file.
         url: String,
         /// What it has, or what had come when it was refused.
         bytes: u64,
@@ -102,7 +100,6 @@ pub enum Error {
     #[error("the download of {url} broke off after {done}{} bytes", size.map_or_else(String::new, |size| format!(" of {size}")))]
     #[strum(props(hint = "the same command resumes the download"))]
     HubBroken {
-        /// The file.
         url: String,
         /// Bytes that are there.
         done: u64,
@@ -115,7 +112,6 @@ pub enum Error {
     #[error("{url} arrived damaged: its SHA-256 is {found}, expected {expected}")]
     #[strum(props(hint = "it was removed: the same command downloads it again"))]
     HubChecksum {
-        /// The file.
         url: String,
         /// What the hub says.
         expected: String,
@@ -129,9 +125,7 @@ pub enum Error {
     OnRank {
         /// Its number, from 0.
         rank: usize,
-        /// Its machine.
         host: String,
-        /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another process cannot continue, and says why.
@@ -145,11 +139,9 @@ pub enum Error {
         "the {what} of rank {rank} on {host} differ from those of rank 0: expected {first}, found {found}"
     )]
     RanksDiffer {
-        /// Of what.
         what: &'static str,
         /// The first that differs.
         rank: usize,
-        /// Its machine.
         host: String,
         /// What rank 0 has.
         first: String,
@@ -161,7 +153,6 @@ pub enum Error {
     /// A results folder that already holds something, and nothing said what to do with it.
     #[error("{} already holds {found}", path.display())]
     OutputNotEmpty {
-        /// The folder.
         path: PathBuf,
         /// What is in it.
         found: FolderContent,
@@ -169,15 +160,11 @@ pub enum Error {
     /// A folder that another process is writing a run into.
     #[error("another process is writing to {}", path.display())]
     #[strum(props(hint = "wait for it to end, or choose another folder"))]
-    RunInUse {
-        /// The folder.
-        path: PathBuf,
-    },
+    RunInUse { path: PathBuf },
     /// A folder that is not a run.
     #[error("{} is not a run: it has no `{missing}`", path.display())]
     #[strum(props(hint = "a run is the folder that training writes"))]
     NotARun {
-        /// The folder.
         path: PathBuf,
         /// The file or folder that every run has.
         missing: &'static str,
@@ -185,14 +172,10 @@ pub enum Error {
     /// A run that was stopped or killed before its end.
     #[error("the run in {} is not finished", path.display())]
     #[strum(props(hint = "resume its training"))]
-    UnfinishedRun {
-        /// The folder.
-        path: PathBuf,
-    },
+    UnfinishedRun { path: PathBuf },
     /// A `metrics.json` that does not parse.
     #[error("{} is not a valid metrics file", path.display())]
     MetricsFile {
-        /// The file.
         path: PathBuf,
         /// What the parser said.
         source: serde_json::Error,
@@ -201,9 +184,7 @@ pub enum Error {
     #[error("{} has schema {found}; this version supports schemas up to {known}", path.display())]
     #[strum(props(hint = "it needs a newer version of sidelight"))]
     SchemaTooNew {
-        /// The file.
         path: PathBuf,
-        /// Its schema.
         found: u32,
         /// The newest that we can read.
         known: u32,
@@ -211,7 +192,6 @@ pub enum Error {
     /// A line of `log.jsonl` that does not parse.
     #[error("{}, line {line}: not a valid log line", path.display())]
     LogLine {
-        /// The log.
         path: PathBuf,
         /// The line, the first being 1.
         line: usize,
@@ -233,7 +213,6 @@ pub enum Error {
     /// A file of a folder of partial predictions that does not parse.
     #[error("{} is not a valid file of partial predictions", path.display())]
     PartsFile {
-        /// The file.
         path: PathBuf,
         /// What is wrong, with its line.
         source: serde_json::Error,
@@ -269,30 +248,22 @@ pub enum Error {
     /// A freeze or unfreeze pattern that matches no parameter.
     #[error("no parameter of the network matches `{pattern}`")]
     NoParameter {
-        /// The pattern.
         pattern: String,
         /// The names of the network's children.
         children: Vec<String>,
     },
     /// A layer of that name exists.
     #[error("the network already has a layer `{path}`")]
-    LayerExists {
-        /// The path.
-        path: String,
-    },
+    LayerExists { path: String },
     /// Not a valid layer name: empty, or with a dot.
     #[error("`{name}` is not a valid layer name")]
     #[strum(props(hint = "a name has at least one character and no dot"))]
-    LayerName {
-        /// The name.
-        name: String,
-    },
+    LayerName { name: String },
     /// Two layers that do not fit together, found before anything runs.
     #[error("`{path}` ({layer}) expects {expected}, but gets {found}")]
     Shape {
         /// The layer that does not fit.
         path: String,
-        /// Its kind.
         layer: String,
         /// What it takes.
         expected: String,
@@ -304,11 +275,8 @@ pub enum Error {
     /// A setting of a layer that makes no sense (a stride of 0, groups that do not divide the channels, …).
     #[error("`{path}` ({layer}): `{field}` must be {expected}, found `{found}`")]
     LayerField {
-        /// The layer.
         path: String,
-        /// Its kind.
         layer: String,
-        /// The field.
         field: &'static str,
         /// What it can be.
         expected: String,
@@ -318,7 +286,6 @@ pub enum Error {
     /// A layer written in JSON or TOML that does not parse.
     #[error("cannot read the layer {at}")]
     LayerDescription {
-        /// Which one.
         at: String,
         /// What is wrong with it.
         source: serde_json::Error,
@@ -328,7 +295,6 @@ pub enum Error {
     CustomLayer {
         /// Where it stands.
         path: String,
-        /// Its name.
         name: String,
     },
     /// A file of weights that is truncated, damaged or something else.
@@ -337,7 +303,6 @@ pub enum Error {
         hint = "weights are read from `.safetensors` and from PyTorch's `.pth` or `.pt`; fetch the file again if it was cut short"
     ))]
     WeightsFile {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -346,9 +311,7 @@ pub enum Error {
     #[error("{} has {bytes} bytes; the limit for weights is {limit}", path.display())]
     #[strum(props(hint = "is this the right file of weights?"))]
     WeightsSize {
-        /// The file.
         path: PathBuf,
-        /// Its size.
         bytes: u64,
         /// The largest size that is read.
         limit: u64,
@@ -356,7 +319,6 @@ pub enum Error {
     /// A file of weights that lacks parameters of the network, or has others.
     #[error("weights in {} do not fit the network: {}", path.display(), key_summary(missing, unexpected))]
     WeightsKeys {
-        /// The file.
         path: PathBuf,
         /// The network's keys that the file lacks.
         missing: Vec<String>,
@@ -369,7 +331,6 @@ pub enum Error {
         hint = "the file was made for another variant of this network: change `model.backbone`, or take another file"
     ))]
     WeightsShape {
-        /// The file.
         path: PathBuf,
         /// Key, the network's shape, the file's.
         wrong: Vec<(String, Vec<usize>, Vec<usize>)>,
@@ -380,9 +341,7 @@ pub enum Error {
         hint = "float32, float64, float16 and bfloat16 are read; quantised weights are not"
     ))]
     WeightsType {
-        /// The file.
         path: PathBuf,
-        /// The parameter.
         key: String,
         /// Its element type.
         found: String,
@@ -391,9 +350,7 @@ pub enum Error {
     #[error("weights in {}: `{key}` holds {value} at element {index}", path.display())]
     #[strum(props(hint = "the file comes from a training that diverged; take another one"))]
     WeightsNotFinite {
-        /// The file.
         path: PathBuf,
-        /// The parameter.
         key: String,
         /// Position in row-major order.
         index: usize,
@@ -417,7 +374,6 @@ pub enum Error {
     #[error("{} is not a valid file of a model or checkpoint", path.display())]
     #[strum(props(hint = "copy the whole folder again from its source, or train again"))]
     StoredJson {
-        /// The file.
         path: PathBuf,
         /// What is wrong, with its line.
         source: serde_json::Error,
@@ -426,7 +382,6 @@ pub enum Error {
     #[error("{} is not a valid file of tensors: {expected}", path.display())]
     #[strum(props(hint = "copy the whole folder again from its source, or train again"))]
     StoredTensors {
-        /// The file.
         path: PathBuf,
         /// What should have been there.
         expected: String,
@@ -437,7 +392,6 @@ pub enum Error {
     #[error("{} has {found} bytes; the limit is {largest}", path.display())]
     #[strum(props(hint = "copy the whole folder again from its source, or train again"))]
     StoredSize {
-        /// The file.
         path: PathBuf,
         /// What it has.
         found: u64,
@@ -448,7 +402,6 @@ pub enum Error {
     #[error("{} is damaged: its SHA-256 is {found}, expected {expected}", path.display())]
     #[strum(props(hint = "copy the whole folder again from its source, or train again"))]
     Checksum {
-        /// The file.
         path: PathBuf,
         /// What was noted when it was written.
         expected: String,
@@ -463,7 +416,6 @@ pub enum Error {
     ModelParts {
         /// The folder of the model.
         path: PathBuf,
-        /// Which part.
         part: &'static str,
         /// What the other parts ask for.
         expected: String,
@@ -472,12 +424,7 @@ pub enum Error {
     },
     /// A row without a prediction, where each must have one.
     #[error("{at}: {reason}")]
-    BadRow {
-        /// The row.
-        at: Place,
-        /// Why.
-        reason: String,
-    },
+    BadRow { at: Place, reason: String },
     /// The same, of a row that an earlier job listed.
     #[error("{bad}")]
     ListedBadRow {
@@ -487,7 +434,6 @@ pub enum Error {
     /// Scores were asked for, and the table has no targets.
     #[error("{}: expected the target's columns {}, found none of them", path.display(), columns.join(", "))]
     NoTargets {
-        /// The table.
         path: PathBuf,
         /// The target's columns.
         columns: Vec<String>,
@@ -519,9 +465,7 @@ pub enum Error {
     #[error("{}: expected at least {expected} training rows, found {found}", path.display())]
     #[strum(props(hint = "is `data.limit` or the split too small?"))]
     TooFewRows {
-        /// The table.
         path: PathBuf,
-        /// The least.
         expected: usize,
         /// What there is.
         found: usize,
@@ -542,7 +486,6 @@ pub enum Error {
     #[error("{n} records of {} cannot be read; at most {most} may be skipped", path.display())]
     #[strum(props(hint = "`skipped.csv` in the run folder lists them"))]
     TooManyUnreadable {
-        /// The table.
         path: PathBuf,
         /// How many were met so far.
         n: usize,
@@ -569,7 +512,6 @@ pub enum Error {
     /// A kept result of a comparison that does not parse.
     #[error("{} is not a valid result of a comparison", path.display())]
     JobFile {
-        /// The file.
         path: PathBuf,
         /// What is wrong, with its line.
         source: serde_json::Error,
@@ -578,9 +520,7 @@ pub enum Error {
     #[error("{missing} of {total} results are missing from {}; the first is that of {first}", path.display())]
     #[strum(props(hint = "make the missing results first"))]
     JobsMissing {
-        /// The folder.
         path: PathBuf,
-        /// How many.
         missing: usize,
         /// Of how many.
         total: usize,
@@ -598,7 +538,6 @@ pub enum Error {
     NoOnnx {
         /// Where it stands.
         path: String,
-        /// Its kind.
         layer: String,
     },
     /// A graph too large for one file.

@@ -13,6 +13,7 @@
 
 mod grad_cam;
 mod importance;
+#[cfg(feature = "report")]
 mod page;
 mod prepared;
 mod quantity;
@@ -21,6 +22,7 @@ mod what_if;
 
 pub use grad_cam::{Heat, Looked, grad_cam, grad_cam_of_rows, last_map};
 pub use importance::{Change, Importance, importance};
+#[cfg(feature = "report")]
 pub use page::{ExplainPage, ExplainedRow};
 pub use prepared::{Picture, Prepared};
 pub use quantity::Quantity;

@@ -26,8 +26,9 @@ use crate::error::{Error, Result};
 
 pub use crate::config::HubName;
 
+#[cfg(feature = "hub")]
 mod download;
-#[cfg(test)]
+#[cfg(all(test, feature = "hub"))]
 mod tests;
 
 /// The hub itself.
@@ -144,7 +145,17 @@ pub fn fetch(
             url: address(name, &options.endpoint, name.revision(), FILES[0]),
             folder: name.folder(&options.cache),
         }),
+        #[cfg(feature = "hub")]
         None => download::download(name, options, on_event),
+        #[cfg(not(feature = "hub"))]
+        None => {
+            let _ = on_event;
+            Err(crate::error::DataError::NotBuilt {
+                what: format!("the weights `{name}`"),
+                feature: "hub",
+            }
+            .into())
+        }
     }
 }
 

@@ -74,6 +74,7 @@ pub use sidelight_data::{
 };
 #[doc(hidden)]
 pub use sidelight_evidence::statistics;
+#[cfg(feature = "report")]
 #[doc(hidden)]
 pub use sidelight_report as report;
 // — Burn begins here —

@@ -16,7 +16,7 @@ use crate::task::Task;
 
 pub use distance::Distance;
 
-/// What training makes small.
+/// A training loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Loss {
@@ -55,7 +55,7 @@ pub enum Loss {
     },
     /// Distance of each number (a coordinate, a standardised value), divided by how many are known.
     Distance {
-        /// Which one.
+        /// The distance that errors are measured by.
         distance: Distance,
     },
 }

@@ -16,7 +16,7 @@ use crate::batch::{Batch, device, evaluate as evaluate_batches, gather, image_si
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
-use crate::loader::{BadImage, Loader, LoaderOptions, Plan};
+use crate::loader::{BadImage, BatchPlan, Loader, LoaderOptions};
 use crate::loss::{Loss, Weights};
 use crate::metric::Metrics;
 use crate::ranks::{Alone, Ranks};
@@ -121,7 +121,7 @@ impl Model {
                 source.augment = Some(Augment::new(&config.augment, config.target.kind)?);
                 source.seed = pass as u64;
             }
-            let plan = Plan::evaluation(&rows, self.config.train.batch);
+            let plan = BatchPlan::evaluation(&rows, self.config.train.batch);
             let options = LoaderOptions {
                 bad_image: BadImage::Skip,
                 ..loader

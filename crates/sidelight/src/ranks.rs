@@ -5,7 +5,7 @@
 //! processes that were started by `mpirun` (feature `mpi`).
 //!
 //! Every function of [`Ranks`] is collective: all ranks call the same ones in the same order, and each waits for the
-//! others. Where one cannot go on it must end the others too, or they wait for ever: see [`as_collective_error`].
+//! others. Where one cannot go on it must end the others too, or they wait forever: see [`as_collective_error`].
 
 #[cfg(feature = "mpi")]
 mod mpi;

@@ -28,7 +28,9 @@ use crate::error::{Error, Result, cannot_read};
 
 pub use crate::error::FolderContent;
 pub use folder::{Existing, RunFolder};
-pub use log::{Event, Log, LogWriter, curves, read_log};
+#[cfg(feature = "report")]
+pub use log::curves;
+pub use log::{Event, Log, LogWriter, read_log};
 pub use parts::{
     BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
     bad_rows_path, parts_dir, read_bad_rows,
@@ -53,7 +55,7 @@ pub(crate) const SKIPPED: &str = "skipped.csv";
 /// A finished run on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// The folder.
+    /// The run folder.
     pub dir: PathBuf,
 }
 
@@ -130,7 +132,7 @@ impl Run {
         self.dir.join(PREDICTIONS)
     }
 
-    /// The report.
+    /// The report, `report.html`.
     pub fn report_path(&self) -> PathBuf {
         self.dir.join(REPORT)
     }
@@ -153,7 +155,7 @@ impl Run {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsFile {
-    /// [`METRICS_SCHEMA`].
+    /// Version of the file's schema, [`METRICS_SCHEMA`].
     pub schema: u32,
     /// The kind of target.
     pub task: TargetKind,
@@ -176,7 +178,7 @@ pub struct MetricsFile {
 /// Rows of each part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RowCounts {
-    /// Learned from.
+    /// Number of training rows.
     pub train: usize,
     /// Watched; the metrics are over these.
     pub valid: usize,

@@ -18,6 +18,8 @@ pub mod lr_find;
 mod mixup;
 #[doc(hidden)]
 pub mod optimizer;
+#[cfg(feature = "report")]
+mod page;
 mod results;
 #[doc(hidden)]
 pub mod schedule;

@@ -2,9 +2,8 @@
 
 use anyhow::Context;
 use sidelight::dataset::Dataset;
-use sidelight::loader::{HostBatch, Last, Loader, LoaderOptions, Plan, Source};
+use sidelight::loader::{BatchPlan, HostBatch, Last, Loader, LoaderOptions, Source};
 use sidelight::predict::{PredictOptions, Predictions};
-use sidelight::report::overlay::as_read;
 use sidelight::report::{Card, LabelBar, Outcome, ShowPage, ShowRow};
 use sidelight::run::TargetCell;
 use sidelight::task::{Prediction, argmax};
@@ -24,7 +23,7 @@ const WORST: usize = 12;
 struct Subject {
     title: String,
     source: Source,
-    plan: Plan,
+    plan: BatchPlan,
     /// For a run: predictions of every row of the data set.
     predictions: Option<Predictions>,
     remarks: Vec<String>,
@@ -74,7 +73,7 @@ fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject
         cache: None,
         ..session.setup.batches.source.clone()
     };
-    let plan = Plan::training(
+    let plan = BatchPlan::training(
         &session.setup.batches.train,
         args.rows,
         Last::Keep,
@@ -106,7 +105,7 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
         ..PredictOptions::default()
     };
     let predictions = model.predict(&dataset, options)?;
-    let plan = Plan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
+    let plan = BatchPlan::evaluation(&(0..dataset.len()).collect::<Vec<_>>(), args.rows);
     let (source, _) = model.source(dataset)?;
     Ok(Subject {
         title: args.source.display().to_string(),
@@ -130,7 +129,7 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
     let mut table = Table::new(header);
     for &row in &batch.rows {
         let mut cells: Vec<Cell> = vec![(dataset.rows[row] + 1).into(), image(dataset, row).into()];
-        let metadata = as_read(&dataset.metadata, row);
+        let metadata = dataset.metadata.row_as_text(row);
         cells.extend(metadata.into_iter().map(|(_, cell)| cell.into()));
         let prediction = subject.prediction(row);
         let outcome = Outcome::new(task, target_cell(dataset, row), prediction);

@@ -8,7 +8,6 @@ use sidelight::dataset::{Metadata, MetadataColumn, MetadataValues};
 use sidelight::encode::number::Transform;
 use sidelight::encode::{EncodedColumn, Fitted};
 use sidelight::predict::Predictor;
-use sidelight::report::overlay::as_read;
 use sidelight::task::Task;
 
 /// A PNG of one pixel.
@@ -110,7 +109,7 @@ fn moment(seconds: f64) -> String {
         values: MetadataValues::Datetime(vec![Some(seconds)]),
     };
     let columns = vec![column];
-    let cell = as_read(&Metadata { columns, n_rows: 1 }, 0).pop();
+    let cell = Metadata { columns, n_rows: 1 }.row_as_text(0).pop();
     cell.and_then(|(_, text)| text).unwrap_or_default()
 }
 

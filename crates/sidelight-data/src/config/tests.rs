@@ -30,6 +30,26 @@ fn refusal(text: &str, overrides: &[&str]) -> (String, String) {
 }
 
 #[test]
+fn kinds_of_targets_have_their_old_names_too() {
+    let pairs = [
+        ("points", "keypoints", "columns = [\"x0\", \"y0\"]"),
+        ("classes", "multilabel", "column = \"tags\""),
+        ("value", "regression", "column = \"price\""),
+    ];
+    for (old, new, columns) in pairs {
+        let text = |kind: &str| {
+            format!("data.table = \"t.csv\"\ntarget = {{ kind = \"{kind}\", {columns} }}")
+        };
+        let (old, new) = (
+            parse(&text(old), &[]).unwrap(),
+            parse(&text(new), &[]).unwrap(),
+        );
+        assert_eq!(old, new);
+        assert_eq!(old.to_toml().unwrap(), new.to_toml().unwrap());
+    }
+}
+
+#[test]
 fn what_is_not_said_has_its_default_and_paths_are_relative_to_the_file() {
     let config = parse(HOUSES, &["model.weights=net.pth"]).unwrap();
     assert_eq!(config.data.table, Path::new("home/houses.csv"));

@@ -33,7 +33,7 @@ pub struct Findings {
 pub struct Absent {
     /// The field that names it.
     pub field: String,
-    /// The name.
+    /// Name of the column that is absent.
     pub column: String,
 }
 

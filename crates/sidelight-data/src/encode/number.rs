@@ -31,7 +31,7 @@ pub struct Number {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "scale", rename_all = "lowercase")]
 pub enum Transform {
-    /// Nothing.
+    /// Leaves the number as it is.
     Linear,
     /// `sign(x) ln(1 + |x| / unit)`.
     Log {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Place, Result};
 
 use super::sample::{Sample, assemble, blank, guarded};
-use super::{HostBatch, Plan, Source};
+use super::{BatchPlan, HostBatch, Source};
 
 /// What to do with a row whose image cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,7 +74,7 @@ pub struct Loader {
 #[derive(Debug)]
 struct Shared {
     source: Source,
-    plan: Plan,
+    plan: BatchPlan,
     bad_image: BadImage,
     /// Batches that may be begun before the first of them is taken.
     ahead: usize,
@@ -111,7 +111,7 @@ struct Done {
 
 impl Loader {
     /// Starts the threads; they begin at once.
-    pub fn new(source: Source, plan: Plan, options: LoaderOptions) -> Self {
+    pub fn new(source: Source, plan: BatchPlan, options: LoaderOptions) -> Self {
         let workers = match options.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             workers => workers,
@@ -172,7 +172,7 @@ impl Loader {
     }
 
     /// What it carries out.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &BatchPlan {
         &self.shared.plan
     }
 

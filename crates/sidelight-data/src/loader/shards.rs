@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Plan;
+use super::BatchPlan;
 use crate::dataset::{Dataset, ImageSource};
 use crate::random::{Purpose, for_row, shuffle};
 use crate::store::Shard;
@@ -57,7 +57,7 @@ impl Shards {
     }
 
     /// The shards that a plan asks for, from its start on, each where it is first needed.
-    pub fn needed(&self, plan: &Plan) -> Vec<Arc<Shard>> {
+    pub fn needed(&self, plan: &BatchPlan) -> Vec<Arc<Shard>> {
         let mut is_known = vec![false; self.len()];
         let mut needed = Vec::new();
         for &row in plan.batches().iter().flatten() {
@@ -154,7 +154,7 @@ mod tests {
     fn a_plan_of_windows_goes_on_where_it_stopped() {
         let shards = shards(&[7; 6]);
         let rows: Vec<usize> = (0..42).filter(|row| row % 5 != 0).collect();
-        let plan = Plan::windowed(&rows, &shards, 2, 4, Last::Keep, 3, 1);
+        let plan = BatchPlan::windowed(&rows, &shards, 2, 4, Last::Keep, 3, 1);
         assert_eq!(plan.batches().iter().map(Vec::len).sum::<usize>(), 33);
         let rest = plan.clone().starting_at(5);
         assert_eq!(rest.batches(), &plan.batches()[5..]);
@@ -174,18 +174,19 @@ mod tests {
         let rows: Vec<usize> = (0..SHARDS * ROWS).collect();
         // Every shard is of one of ten classes: the worst that one meets.
         let class = |row: usize| row / ROWS % 10;
-        let spread = |plan: Plan| {
+        let spread = |plan: BatchPlan| {
             let counts = plan.batches().iter().map(|batch| {
                 let of_first = batch.iter().filter(|row| class(**row) == 0).count();
                 (of_first as f64 - BATCH as f64 / 10.0).powi(2)
             });
             counts.sum::<f64>() / plan.batches().len() as f64
         };
-        let mean =
-            |of: &dyn Fn(u64) -> Plan| (0..20).map(|epoch| spread(of(epoch))).sum::<f64>() / 20.0;
-        let whole = mean(&|epoch| Plan::training(&rows, BATCH, Last::Keep, 0, epoch));
+        let mean = |of: &dyn Fn(u64) -> BatchPlan| {
+            (0..20).map(|epoch| spread(of(epoch))).sum::<f64>() / 20.0
+        };
+        let whole = mean(&|epoch| BatchPlan::training(&rows, BATCH, Last::Keep, 0, epoch));
         let of = |window| {
-            mean(&|epoch| Plan::windowed(&rows, &shards, window, BATCH, Last::Keep, 0, epoch))
+            mean(&|epoch| BatchPlan::windowed(&rows, &shards, window, BATCH, Last::Keep, 0, epoch))
                 / whole
         };
         // A batch from W pure shards has the spread of a whole shuffle and that of W draws of a class:

@@ -17,7 +17,7 @@ use crate::table::{Cell, Column, Table, Values};
 pub struct Schema {
     /// The columns, in the table's order.
     pub columns: Vec<ColumnSchema>,
-    /// The target.
+    /// The target, as named or inferred.
     pub target: TargetConfig,
     /// A column that looks like a group where none was named.
     pub suggested_group: Option<String>,
@@ -26,7 +26,7 @@ pub struct Schema {
 /// What one column means, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnSchema {
-    /// Its name.
+    /// Name of the column.
     pub name: String,
     /// What it is.
     pub role: Role,
@@ -49,7 +49,7 @@ pub enum Role {
     Split,
     /// Read as metadata.
     Metadata(MetadataConfig),
-    /// Not used.
+    /// A column that is not used, and why.
     Ignored(Reason),
 }
 
@@ -64,7 +64,7 @@ pub enum Reason {
     Constant,
     /// It tells rows apart, it says nothing about them.
     Identifier,
-    /// Sentences.
+    /// The cells are sentences, not values.
     FreeText,
     /// Numbers and other things, too many of them to be categories.
     Mixed,
@@ -78,7 +78,7 @@ pub enum Reason {
         group: Option<String>,
         /// Groups that it divides.
         n_divided: usize,
-        /// Groups.
+        /// Number of different groups.
         n_groups: usize,
     },
     /// It gives the target away.
@@ -179,7 +179,7 @@ impl fmt::Display for Doubt {
 /// What the person said about a table before its columns are inferred.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wishes {
-    /// The target.
+    /// The target that was named.
     pub target: TargetConfig,
     /// The image column; `None`: found.
     pub image: Option<String>,

@@ -11,7 +11,7 @@ use object_store::client::{
 use ureq::http::Request;
 use ureq::{Agent, Proxy};
 
-use super::PIECE;
+use super::object::PIECE;
 use crate::error::{Error, Result};
 
 /// The longest answer that is read: a piece, or a page of a list.

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Options, Store};
-use crate::error::{Result, setting};
+use super::Store;
+use crate::error::Result;
 
 /// `[data.remote]`. The result of a training does not depend on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,7 +50,7 @@ impl Default for RemoteConfig {
 pub struct Environment {
     /// Variables by name.
     pub variables: BTreeMap<String, String>,
-    /// `http://host:port`
+    /// Address of the proxy that all requests go through.
     pub proxy: Option<String>,
 }
 
@@ -68,7 +67,11 @@ impl RemoteConfig {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) where no folder is named; [`Error::Write`](crate::Error::Write).
+    #[cfg(feature = "remote")]
     pub fn store(&self) -> Result<Arc<Store>> {
+        use super::Options;
+        use crate::error::setting;
+
         let cache = self.cache.clone().ok_or_else(|| {
             setting(
                 "data.remote.cache",
@@ -82,10 +85,23 @@ impl RemoteConfig {
             cache,
             max_bytes: (self.cache_size as u64) << 20,
             retries: self.retries,
-            patience: Duration::from_secs_f64(self.timeout),
+            patience: std::time::Duration::from_secs_f64(self.timeout),
             // What comes later replaces what came before.
             settings: variables.chain(self.options.iter().map(owned)).collect(),
             proxy: self.environment.proxy.clone(),
+        })
+    }
+
+    /// The store that it describes: none in this build.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBuilt`](crate::Error::NotBuilt).
+    #[cfg(not(feature = "remote"))]
+    pub fn store(&self) -> Result<Arc<Store>> {
+        Err(crate::Error::NotBuilt {
+            what: "objects in stores and on HTTP servers".into(),
+            feature: "remote",
         })
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::RemoteConfig;
-use super::{Options, PIECE, Shard, Store};
+use super::object::PIECE;
+use super::{Options, RemoteConfig, Shard, Store};
 use crate::error::{Error, ObjectFault};
-use crate::table::{Cell, Pieces, Take};
+use crate::table::{Cell, Pieces, ReadLimit};
 
 /// What goes wrong with the next request for bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -481,7 +481,7 @@ fn a_table_in_a_bucket_is_read_with_signed_requests() {
         .into();
     for address in ["s3://bucket/t-{0..1}.tar", "s3://bucket/"] {
         let mut pieces = Pieces::open_with(&[address.into()], &remote).unwrap();
-        let piece = pieces.next(Take::rows(10)).unwrap().unwrap();
+        let piece = pieces.next(ReadLimit::rows(10)).unwrap().unwrap();
         assert_eq!(piece.table.n_rows, 6, "{address}");
         assert_eq!(piece.table.column("cls").unwrap().cell(4), Cell::Text("1"));
         let Cell::Member(member) = piece.table.column("image").unwrap().cell(4) else {

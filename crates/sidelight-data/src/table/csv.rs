@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::LargeStringBuilder;
 
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, RowLines, Rows, Take};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows};
 use super::{Column, Table, Values, unique_names};
 use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
@@ -169,7 +169,7 @@ impl Records {
 }
 
 impl Rows for Records {
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut builders: Vec<_> = self
             .names
             .iter()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, RowLines, Rows, Take};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows};
 use super::{Accumulator, Column, Table};
 use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
@@ -112,7 +112,7 @@ pub(super) fn object(text: &[u8], at: impl Fn() -> Place) -> Result<Map<String, 
 }
 
 impl Rows for Lines {
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut objects = Objects::default();
         let mut lines = RowLines::new(first_row + 1);
         let (mut n_bytes, mut bad) = (0, Vec::new());

@@ -19,7 +19,7 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::pieces::{OnBadRow, Piece, Rows, Take};
+use super::pieces::{OnBadRow, Piece, ReadLimit, Rows};
 use super::{Accumulator, Column, Table, unique_names};
 use crate::error::{Error, Result, cannot_read};
 use crate::store::Shard;
@@ -120,7 +120,7 @@ impl Batches {
 }
 
 impl Rows for Batches {
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut columns: Vec<_> = self.names.iter().map(|_| Accumulator::Empty(0)).collect();
         let (mut n_rows, mut n_bytes) = (0, 0);
         while !take.is_full(n_rows, n_bytes) {

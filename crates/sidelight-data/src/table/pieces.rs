@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
-use super::{Table, csv, extension, folder, jsonl, parquet, webdataset};
+use super::{Table, csv, extension, folder, jsonl, webdataset};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::store::{RemoteConfig, Shard, is_remote};
@@ -22,20 +22,20 @@ pub const MAX_ROW_BYTES: usize = 16 << 20;
 /// # Example
 ///
 /// ```
-/// use sidelight_data::table::{Cell, Pieces, Take};
+/// use sidelight_data::table::{Cell, Pieces, ReadLimit};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("houses.csv");
 /// std::fs::write(&path, "file_name,beds\n1.jpg,4\n2.jpg\n3.jpg,2\n")?;
 /// let mut pieces = Pieces::open(&[path])?;
-/// let first = pieces.next(Take::rows(2))?.unwrap();
+/// let first = pieces.next(ReadLimit::rows(2))?.unwrap();
 /// assert_eq!(first.table.n_rows, 2);
 /// // A row that cannot be read keeps its place, without cells.
 /// assert_eq!(first.bad[0].row, 1);
-/// let second = pieces.next(Take::rows(2))?.unwrap();
+/// let second = pieces.next(ReadLimit::rows(2))?.unwrap();
 /// assert_eq!(second.table.first_row, 2);
 /// assert_eq!(second.table.column("beds")?.cell(0), Cell::Text("2"));
-/// assert!(pieces.next(Take::rows(2))?.is_none());
+/// assert!(pieces.next(ReadLimit::rows(2))?.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Pieces {
 
 /// How much a piece holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Take {
+pub struct ReadLimit {
     /// Rows, at most.
     pub rows: usize,
     /// A piece that is full of bytes before ends after a multiple of so many rows.
@@ -57,7 +57,7 @@ pub struct Take {
     pub bytes: usize,
 }
 
-impl Take {
+impl ReadLimit {
     pub(super) const ALL: Self = Self {
         rows: usize::MAX,
         step: 1,
@@ -139,7 +139,7 @@ impl Pieces {
     /// # Errors
     ///
     /// What ends the reading: [`Error::Read`], [`Error::RowBytes`], [`Error::Parquet`]. A row that cannot be read does not.
-    pub fn next(&mut self, take: Take) -> Result<Option<Piece>> {
+    pub fn next(&mut self, take: ReadLimit) -> Result<Option<Piece>> {
         let mut piece = self.rows.take(self.next_row, take, OnBadRow::Piece)?;
         self.next_row += piece.table.n_rows;
         if let Some(root) = &self.root {
@@ -203,7 +203,7 @@ impl OnBadRow {
 /// A reader of one format.
 pub(super) trait Rows: fmt::Debug {
     /// The next rows, which begin with this one (from 0); a table without rows at the end.
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece>;
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece>;
     /// Passes over so many rows or as many as there are; returns how many.
     fn skip(&mut self, first_row: usize, n_rows: usize) -> Result<usize>;
     /// How much was read, in [0, 1].
@@ -231,7 +231,15 @@ pub(super) fn open(path: &Path, remote: &RemoteConfig) -> Result<Box<dyn Rows>> 
         "csv" => Box::new(csv::Records::open(path, b',')?),
         "tsv" | "tab" => Box::new(csv::Records::open(path, b'\t')?),
         "jsonl" | "ndjson" => Box::new(jsonl::Lines::open(path)?),
-        "parquet" => Box::new(parquet::Batches::open(path)?),
+        #[cfg(feature = "parquet")]
+        "parquet" => Box::new(super::parquet::Batches::open(path)?),
+        #[cfg(not(feature = "parquet"))]
+        "parquet" => {
+            return Err(Error::NotBuilt {
+                what: path.display().to_string(),
+                feature: "parquet",
+            });
+        }
         // A name that is not there is answered as such, whatever its extension.
         _ => {
             let path = path.to_path_buf();
@@ -291,7 +299,7 @@ impl Held {
 }
 
 impl Rows for Held {
-    fn take(&mut self, _: usize, take: Take, _: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, _: usize, take: ReadLimit, _: OnBadRow) -> Result<Piece> {
         let n_rows = take.rows.min(self.table.n_rows - self.next);
         let table = self.table.slice(self.next, n_rows);
         self.next += n_rows;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::jsonl::{Objects, object};
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, Rows, Take};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, Rows};
 use super::tar::{Archive, Entry};
 use super::{Column, Table, Values, extension, folder};
 use crate::error::{Error, Place, Result, cannot_read};
@@ -30,7 +30,7 @@ const MAX_ARCHIVES: usize = 100_000;
 /// An image in an archive: which bytes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
-    /// The archive.
+    /// The archive that holds it.
     pub archive: Arc<Shard>,
     /// Its name there; never used as a path.
     pub name: String,
@@ -70,7 +70,7 @@ impl Member {
 /// Where a row of a webdataset came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// The archive.
+    /// The archive that holds it.
     pub archive: Arc<Shard>,
     /// What the names of its files have in common; empty where the archive broke off between two samples.
     pub key: String,
@@ -372,7 +372,7 @@ fn divided(name: &str) -> Option<(&str, &str)> {
 }
 
 impl Rows for Samples {
-    fn take(&mut self, first_row: usize, take: Take, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn take(&mut self, first_row: usize, take: ReadLimit, on_bad_row: OnBadRow) -> Result<Piece> {
         let mut objects = Objects::default();
         let (mut images, mut samples) = (Vec::new(), Vec::new());
         let (mut n_bytes, mut bad) = (0, Vec::new());

@@ -21,11 +21,11 @@ use crate::task::{Prediction, Task, argmax};
 /// A column beside `row`, `image` and the predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extra {
-    /// `group`.
+    /// The column `group`: the row's group.
     Group,
     /// The target's columns, each with `true_` before its name.
     Target,
-    /// `loss`.
+    /// The column `loss`: the loss of the row.
     Loss,
     /// `problem`: why there is no prediction.
     Problem,
@@ -38,7 +38,7 @@ pub struct PredictionRow<'a> {
     pub row: usize,
     /// The image as the table names it.
     pub image: String,
-    /// Its group.
+    /// The group of the row, if there is a group column.
     pub group: Option<String>,
     /// What is true.
     pub target: Option<TargetCell<'a>>,
@@ -53,7 +53,7 @@ pub struct PredictionRow<'a> {
 /// The target of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TargetCell<'a> {
-    /// All targets.
+    /// Targets of all rows of the data set.
     pub targets: &'a Targets,
     /// Which of them.
     pub position: usize,

@@ -5,26 +5,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow_array::builder::{
-    ArrayBuilder, Float32Builder, Float64Builder, Int64Builder, StringBuilder, make_builder,
-};
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float32Type, Float64Type, Int64Type};
-use arrow_array::{Array as _, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::Compression;
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-
+#[cfg(feature = "parquet")]
+use super::parquet::ParquetSink;
 use super::whole::WholeFile;
 use crate::error::{Error, Result, cannot_read, cannot_write};
-
-/// Rows that are gathered before Parquet encodes them.
-const ROWS_PER_BATCH: usize = 8192;
 
 /// How a results table is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +19,7 @@ pub enum TableFormat {
     /// One JSON object a line, `null` for what is missing.
     Jsonl,
     /// Typed columns, compressed.
+    #[cfg(feature = "parquet")]
     Parquet,
 }
 
@@ -62,7 +48,13 @@ impl TableFormat {
         match ending.as_str() {
             "csv" => Ok(Self::Csv),
             "jsonl" | "ndjson" => Ok(Self::Jsonl),
+            #[cfg(feature = "parquet")]
             "parquet" | "pq" => Ok(Self::Parquet),
+            #[cfg(not(feature = "parquet"))]
+            "parquet" | "pq" => Err(Error::NotBuilt {
+                what: path.display().to_string(),
+                feature: "parquet",
+            }),
             "" if path.starts_with("/dev") => Ok(Self::Csv),
             _ => Err(Error::OutputFormat {
                 path: path.to_path_buf(),
@@ -77,6 +69,7 @@ impl TableFormat {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+            #[cfg(feature = "parquet")]
             Self::Parquet => "parquet",
         }
     }
@@ -85,28 +78,28 @@ impl TableFormat {
 /// What a column of results holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Whole numbers.
+    /// Integers of 64 bits.
     Integer,
     /// Numbers of double precision.
     Number,
     /// Numbers of single precision, as networks put them out.
     Single,
-    /// Text.
+    /// UTF-8 text.
     Text,
 }
 
 /// One cell of results; it must be of its column's kind. Numbers that are not finite are written as missing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
-    /// Nothing.
+    /// An empty cell.
     Missing,
-    /// For [`ColumnKind::Integer`].
+    /// A cell of a [`ColumnKind::Integer`].
     Integer(i64),
-    /// For [`ColumnKind::Number`].
+    /// A cell of a [`ColumnKind::Number`].
     Number(f64),
-    /// For [`ColumnKind::Single`].
+    /// A cell of a [`ColumnKind::Single`].
     Single(f32),
-    /// For [`ColumnKind::Text`].
+    /// A cell of a [`ColumnKind::Text`].
     Text(Cow<'a, str>),
 }
 
@@ -163,7 +156,7 @@ fn plain(number: f64) -> bool {
 /// Writes a results table; dropped before [`finish`](Self::finish), it leaves nothing.
 pub struct TableWriter {
     path: PathBuf,
-    kinds: Vec<ColumnKind>,
+    pub(super) kinds: Vec<ColumnKind>,
     names: Vec<String>,
     sink: Sink,
 }
@@ -171,6 +164,7 @@ pub struct TableWriter {
 enum Sink {
     Csv(Box<csv::Writer<WholeFile>>),
     Jsonl(WholeFile),
+    #[cfg(feature = "parquet")]
     Parquet(Box<ParquetSink>),
 }
 
@@ -193,7 +187,7 @@ impl TableWriter {
         let format = TableFormat::from_path(path)?;
         let file = WholeFile::create(path)?;
         let (names, kinds): (Vec<_>, Vec<_>) = columns.iter().cloned().unzip();
-        let sink = Sink::open(format, file, &names, &kinds);
+        let sink = Sink::open(format, file, columns);
         let sink = sink.map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -230,6 +224,7 @@ impl TableWriter {
                 .write_record(row.iter().map(Value::to_string))
                 .map_err(from_csv),
             Sink::Jsonl(file) => write_json(file, &self.names, row),
+            #[cfg(feature = "parquet")]
             Sink::Parquet(parquet) => parquet.write(row),
         };
         written.map_err(cannot_write(&self.path))
@@ -247,6 +242,7 @@ impl TableWriter {
                 io::Error::new(kind, failed.error().to_string())
             }),
             Sink::Jsonl(file) => Ok(file),
+            #[cfg(feature = "parquet")]
             Sink::Parquet(parquet) => parquet.finish(),
         };
         file.map_err(cannot_write(&self.path))?.finish()
@@ -258,7 +254,7 @@ impl TableWriter {
 ///
 /// # Errors
 ///
-/// [`Error::OutputFormat`], [`Error::Write`], [`Error::Read`], [`Error::Parquet`]; [`Error::PartDamaged`] for a table
+/// [`Error::OutputFormat`], [`Error::Write`], [`Error::Read`], for Parquet what its reader says; [`Error::PartDamaged`] for a table
 /// of other columns.
 pub fn join_tables(
     path: &Path,
@@ -266,10 +262,11 @@ pub fn join_tables(
     tables: &[PathBuf],
 ) -> Result<()> {
     let format = TableFormat::from_path(path)?;
+    #[cfg(feature = "parquet")]
     if format == TableFormat::Parquet {
         let mut writer = TableWriter::create(path, columns)?;
         for table in tables {
-            writer.append_parquet(table)?;
+            super::parquet::append(&mut writer, table)?;
         }
         return writer.finish();
     }
@@ -304,69 +301,22 @@ fn csv_header(columns: &[(String, ColumnKind)]) -> io::Result<Vec<u8>> {
         .map_err(|failed| io::Error::new(failed.error().kind(), failed.error().to_string()))
 }
 
-impl TableWriter {
-    /// Row by row: how its pages are divided must not show where the parts were.
-    fn append_parquet(&mut self, table: &Path) -> Result<()> {
-        let not_parquet = |source| Error::Parquet {
-            path: table.to_path_buf(),
-            source,
-        };
-        let file = File::open(table).map_err(cannot_read(table))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(ROWS_PER_BATCH).build())
-            .map_err(not_parquet)?;
-        let kinds = self.kinds.clone();
-        for batch in reader {
-            let batch = batch.map_err(|error| not_parquet(error.into()))?;
-            let found = batch
-                .columns()
-                .iter()
-                .map(|array| array.data_type().clone());
-            if !found.eq(kinds.iter().map(|kind| data_type(*kind))) {
-                return Err(Error::PartDamaged {
-                    path: table.to_path_buf(),
-                });
-            }
-            for row in 0..batch.num_rows() {
-                let cells = batch.columns().iter().zip(&kinds);
-                let cells: Vec<Value<'_>> = cells
-                    .map(|(array, kind)| value_of(array, *kind, row))
-                    .collect();
-                self.write(&cells)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A cell of a column whose type was looked at.
-fn value_of(array: &ArrayRef, kind: ColumnKind, row: usize) -> Value<'_> {
-    if array.is_null(row) {
-        return Value::Missing;
-    }
-    match kind {
-        ColumnKind::Integer => Value::Integer(array.as_primitive::<Int64Type>().value(row)),
-        ColumnKind::Number => Value::Number(array.as_primitive::<Float64Type>().value(row)),
-        ColumnKind::Single => Value::Single(array.as_primitive::<Float32Type>().value(row)),
-        ColumnKind::Text => Value::Text(array.as_string::<i32>().value(row).into()),
-    }
-}
-
 impl Sink {
     fn open(
         format: TableFormat,
         file: WholeFile,
-        names: &[String],
-        kinds: &[ColumnKind],
+        columns: &[(String, ColumnKind)],
     ) -> io::Result<Self> {
         Ok(match format {
             TableFormat::Csv => {
                 let mut csv = csv::Writer::from_writer(file);
-                csv.write_record(names).map_err(from_csv)?;
+                csv.write_record(columns.iter().map(|(name, _)| name))
+                    .map_err(from_csv)?;
                 Self::Csv(Box::new(csv))
             }
             TableFormat::Jsonl => Self::Jsonl(file),
-            TableFormat::Parquet => Self::Parquet(Box::new(ParquetSink::open(file, names, kinds)?)),
+            #[cfg(feature = "parquet")]
+            TableFormat::Parquet => Self::Parquet(Box::new(ParquetSink::open(file, columns)?)),
         })
     }
 }
@@ -381,110 +331,9 @@ fn write_json(file: &mut WholeFile, names: &[String], row: &[Value<'_>]) -> io::
     file.write_all(b"\n")
 }
 
-/// Gathers rows into columns and hands them on in batches.
-struct ParquetSink {
-    writer: ArrowWriter<WholeFile>,
-    schema: Arc<Schema>,
-    columns: Vec<Box<dyn ArrayBuilder>>,
-    rows: usize,
-}
-
-impl ParquetSink {
-    fn open(file: WholeFile, names: &[String], kinds: &[ColumnKind]) -> io::Result<Self> {
-        let fields: Vec<Field> = names
-            .iter()
-            .zip(kinds)
-            .map(|(name, kind)| Field::new(name, data_type(*kind), true))
-            .collect();
-        let schema = Arc::new(Schema::new(fields));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .build();
-        let writer =
-            ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(from_parquet)?;
-        let columns = kinds.iter().map(|kind| make_builder(&data_type(*kind), 0));
-        Ok(Self {
-            writer,
-            schema,
-            columns: columns.collect(),
-            rows: 0,
-        })
-    }
-
-    fn write(&mut self, row: &[Value<'_>]) -> io::Result<()> {
-        for (column, value) in self.columns.iter_mut().zip(row) {
-            push(column.as_mut(), value);
-        }
-        self.rows += 1;
-        match self.rows < ROWS_PER_BATCH {
-            true => Ok(()),
-            false => self.flush(),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let arrays = self.columns.iter_mut().map(ArrayBuilder::finish).collect();
-        let batch = RecordBatch::try_new(self.schema.clone(), arrays).map_err(io::Error::other)?;
-        self.rows = 0;
-        self.writer.write(&batch).map_err(from_parquet)
-    }
-
-    fn finish(mut self) -> io::Result<WholeFile> {
-        if self.rows > 0 {
-            self.flush()?;
-        }
-        self.writer.into_inner().map_err(from_parquet)
-    }
-}
-
-/// Appends to a column made by [`make_builder`]; what is missing or no number is null.
-fn push(column: &mut dyn ArrayBuilder, value: &Value<'_>) {
-    let column = column.as_any_mut();
-    if let Some(to) = column.downcast_mut::<Int64Builder>() {
-        to.append_option(match value {
-            Value::Integer(whole) => Some(*whole),
-            _ => None,
-        });
-    } else if let Some(to) = column.downcast_mut::<Float64Builder>() {
-        to.append_option(match value {
-            Value::Number(number) => Some(*number).filter(|number| number.is_finite()),
-            _ => None,
-        });
-    } else if let Some(to) = column.downcast_mut::<Float32Builder>() {
-        to.append_option(match value {
-            Value::Single(number) => Some(*number).filter(|number| number.is_finite()),
-            _ => None,
-        });
-    } else if let Some(to) = column.downcast_mut::<StringBuilder>() {
-        to.append_option(match value {
-            Value::Text(text) => Some(text),
-            _ => None,
-        });
-    }
-}
-
-fn data_type(kind: ColumnKind) -> DataType {
-    match kind {
-        ColumnKind::Integer => DataType::Int64,
-        ColumnKind::Number => DataType::Float64,
-        ColumnKind::Single => DataType::Float32,
-        ColumnKind::Text => DataType::Utf8,
-    }
-}
-
 /// What the system said, where it said something; a full disk must be told from a bad value.
 fn from_csv(failed: csv::Error) -> io::Error {
     failed.into()
-}
-
-fn from_parquet(failed: ParquetError) -> io::Error {
-    match failed {
-        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-            Ok(inner) => *inner,
-            Err(inner) => io::Error::other(inner.to_string()),
-        },
-        other => io::Error::other(other),
-    }
 }
 
 #[cfg(test)]
@@ -597,7 +446,7 @@ mod tests {
         let path = folder.path().join("a.parquet");
         let columns = [("row".to_owned(), ColumnKind::Integer)];
         let mut table = TableWriter::create(&path, &columns).unwrap();
-        let n = ROWS_PER_BATCH + 5;
+        let n = crate::write::parquet::ROWS_PER_BATCH + 5;
         for row in 0..n {
             table.write(&[Value::Integer(row as i64)]).unwrap();
         }

@@ -105,7 +105,7 @@ fn augmented(n_rows: usize) -> Source {
     }
 }
 
-fn load(source: &Source, plan: &Plan, workers: usize) -> Vec<HostBatch> {
+fn load(source: &Source, plan: &BatchPlan, workers: usize) -> Vec<HostBatch> {
     let options = LoaderOptions {
         workers,
         ..LoaderOptions::default()
@@ -138,7 +138,7 @@ fn batches_do_not_depend_on_the_number_of_threads() {
     for resize in [ResizeMethod::Squish, ResizeMethod::Crop, ResizeMethod::Pad] {
         let mut source = augmented(23);
         source.preprocess.resize = resize;
-        let plan = Plan::training(&rows, 4, Last::Keep, 5, 2);
+        let plan = BatchPlan::training(&rows, 4, Last::Keep, 5, 2);
         let alone = load(&source, &plan, 1);
         assert_eq!(alone.len(), 6);
         assert_eq!(load(&source, &plan, 2), alone);
@@ -159,7 +159,7 @@ fn batches_do_not_depend_on_the_number_of_threads() {
 fn every_row_is_in_an_epoch_once() {
     let rows = [3, 1, 4, 15, 9, 2, 6];
     for last in [Last::Keep, Last::Drop] {
-        let plan = Plan::training(&rows, 3, last, 0, 0);
+        let plan = BatchPlan::training(&rows, 3, last, 0, 0);
         let mut visited: Vec<usize> = plan.batches().concat();
         visited.sort_unstable();
         visited.dedup();
@@ -167,10 +167,10 @@ fn every_row_is_in_an_epoch_once() {
         assert!(visited.iter().all(|row| rows.contains(row)));
         assert_eq!(plan.n_steps(), if last == Last::Keep { 3 } else { 2 });
     }
-    assert_eq!(Plan::training(&rows, 8, Last::Drop, 0, 0).n_steps(), 1);
-    assert_eq!(Plan::training(&[], 8, Last::Keep, 0, 0).n_steps(), 0);
+    assert_eq!(BatchPlan::training(&rows, 8, Last::Drop, 0, 0).n_steps(), 1);
+    assert_eq!(BatchPlan::training(&[], 8, Last::Keep, 0, 0).n_steps(), 0);
     assert_eq!(
-        Plan::evaluation(&rows, 3).batches(),
+        BatchPlan::evaluation(&rows, 3).batches(),
         [vec![3, 1, 4], vec![15, 9, 2], vec![6]]
     );
 }
@@ -179,7 +179,7 @@ fn every_row_is_in_an_epoch_once() {
 fn epochs_and_seeds_have_orders_of_their_own() {
     let rows: Vec<usize> = (0..50).collect();
     let order =
-        |seed, epoch| Plan::training(&rows, 50, Last::Keep, seed, epoch).batches()[0].clone();
+        |seed, epoch| BatchPlan::training(&rows, 50, Last::Keep, seed, epoch).batches()[0].clone();
     assert_eq!(order(1, 1), order(1, 1));
     assert_ne!(order(1, 1), order(1, 2));
     assert_ne!(order(1, 1), order(2, 1));
@@ -189,8 +189,8 @@ fn epochs_and_seeds_have_orders_of_their_own() {
 #[test]
 fn parts_of_a_batch_are_even_and_hold_its_rows_in_order() {
     let rows: Vec<usize> = (0..20).collect();
-    let whole = Plan::evaluation(&rows, 10);
-    let sizes = |plan: &Plan| plan.batches().iter().map(Vec::len).collect::<Vec<_>>();
+    let whole = BatchPlan::evaluation(&rows, 10);
+    let sizes = |plan: &BatchPlan| plan.batches().iter().map(Vec::len).collect::<Vec<_>>();
     let parts = whole.clone().in_parts(4);
     assert_eq!(sizes(&parts), [3, 3, 4, 3, 3, 4]);
     assert_eq!(parts.batches().concat(), rows);
@@ -210,9 +210,9 @@ fn ranks_share_every_step_and_have_equally_many_batches() {
         (5, 32, 4),
         (2, 1, 3),
     ] {
-        let plan = Plan::training(&rows, step, Last::Keep, 5, 3);
+        let plan = BatchPlan::training(&rows, step, Last::Keep, 5, 3);
         let of = |rank| plan.clone().shared_out(largest, rank, n_ranks);
-        let ranks: Vec<Plan> = (0..n_ranks).map(of).collect();
+        let ranks: Vec<BatchPlan> = (0..n_ranks).map(of).collect();
         let mut first = 0;
         for whole in plan.batches() {
             let each = n_parts(whole.len(), largest, n_ranks) / n_ranks;
@@ -239,7 +239,7 @@ fn ranks_share_every_step_and_have_equally_many_batches() {
         }
     }
     // With one rank nothing is padded, and a resumed epoch goes on with the same batches.
-    let plan = Plan::training(&rows, 8, Last::Keep, 5, 3);
+    let plan = BatchPlan::training(&rows, 8, Last::Keep, 5, 3);
     let shared = plan.clone().shared_out(3, 1, 2);
     let later = plan.starting_at(1).shared_out(3, 1, 2);
     assert_eq!(later.batches(), &shared.batches()[2..]);
@@ -257,7 +257,7 @@ fn drawn_rows_come_as_often_as_those_of_pytorchs_sampler() {
     let rows: Vec<usize> = (0..classes.len()).collect();
     let drawn: Vec<usize> = (0..300)
         .flat_map(|epoch| {
-            Plan::drawn(&rows, &weights, 32, 1, epoch)
+            BatchPlan::drawn(&rows, &weights, 32, 1, epoch)
                 .batches()
                 .concat()
         })
@@ -283,13 +283,13 @@ fn drawn_rows_come_as_often_as_those_of_pytorchs_sampler() {
 
 #[test]
 fn a_row_that_is_drawn_again_is_changed_anew() {
-    let plan = Plan::drawn(&[4, 7], &[1.0, 0.0], 2, 0, 3);
+    let plan = BatchPlan::drawn(&[4, 7], &[1.0, 0.0], 2, 0, 3);
     assert_eq!(plan.batches(), [[4, 4]]);
     assert_eq!([plan.changes(0, 0), plan.changes(0, 1)], [3, 3 + (1 << 32)]);
     let rows: Vec<usize> = (0..40).collect();
-    let plan = Plan::drawn(&rows, &[1.0; 40], 8, 0, 0);
-    assert_eq!(plan, Plan::drawn(&rows, &[1.0; 40], 8, 0, 0));
-    assert_ne!(plan, Plan::drawn(&rows, &[1.0; 40], 8, 0, 1));
+    let plan = BatchPlan::drawn(&rows, &[1.0; 40], 8, 0, 0);
+    assert_eq!(plan, BatchPlan::drawn(&rows, &[1.0; 40], 8, 0, 0));
+    assert_ne!(plan, BatchPlan::drawn(&rows, &[1.0; 40], 8, 0, 1));
     let all: Vec<u64> = (0..40).map(|i| plan.changes(i / 8, i % 8)).collect();
     let later = plan.starting_at(2).in_parts(4);
     let rest: Vec<u64> = (0..24).map(|i| later.changes(i / 4, i % 4)).collect();
@@ -299,7 +299,7 @@ fn a_row_that_is_drawn_again_is_changed_anew() {
 #[test]
 fn a_resumed_epoch_goes_on_where_it_stopped() {
     let rows: Vec<usize> = (0..20).collect();
-    let plan = Plan::training(&rows, 4, Last::Keep, 5, 3);
+    let plan = BatchPlan::training(&rows, 4, Last::Keep, 5, 3);
     let whole = load(&augmented(20), &plan, 2);
     let rest = load(&augmented(20), &plan.clone().starting_at(3), 2);
     assert_eq!(rest, whole[3..]);
@@ -331,7 +331,7 @@ fn pixels_are_normalised_by_mean_and_sd() {
             bytes: png.into(),
         },
     );
-    let batch = load(&source, &Plan::evaluation(&[0], 1), 1).remove(0);
+    let batch = load(&source, &BatchPlan::evaluation(&[0], 1), 1).remove(0);
     assert_eq!(batch.images.len(), 24 * 24 * 3);
     for pixel in batch.images.chunks(3) {
         #[allow(clippy::needless_range_loop, reason = "three arrays by one index")]
@@ -347,7 +347,7 @@ fn points_are_where_the_affine_puts_them_and_back() {
     let source = source(12);
     for batch in load(
         &source,
-        &Plan::evaluation(&(0..12).collect::<Vec<_>>(), 5),
+        &BatchPlan::evaluation(&(0..12).collect::<Vec<_>>(), 5),
         2,
     ) {
         for (place, &row) in batch.rows.iter().enumerate() {
@@ -393,7 +393,7 @@ fn a_point_outside_its_image_is_masked() {
         ],
     });
     source.dataset = Arc::new(dataset);
-    let batch = load(&source, &Plan::evaluation(&[0, 1, 2], 3), 1).remove(0);
+    let batch = load(&source, &BatchPlan::evaluation(&[0, 1, 2], 3), 1).remove(0);
     assert_eq!(
         batch.mask,
         [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
@@ -412,7 +412,7 @@ fn a_point_cut_off_by_the_crop_is_masked() {
         xy: vec![[2.0, 10.0], [14.5, 10.0]],
     });
     source.dataset = Arc::new(dataset);
-    let batch = load(&source, &Plan::evaluation(&[0], 1), 1).remove(0);
+    let batch = load(&source, &BatchPlan::evaluation(&[0], 1), 1).remove(0);
     assert_eq!(batch.mask, [0.0, 0.0, 1.0, 1.0]);
 }
 
@@ -429,7 +429,7 @@ fn a_mirrored_image_swaps_its_points_and_its_sides() {
         augment,
         ..plain.clone()
     };
-    let plan = Plan::evaluation(&(0..30).collect::<Vec<_>>(), 30);
+    let plan = BatchPlan::evaluation(&(0..30).collect::<Vec<_>>(), 30);
     let (plain, batch) = (
         load(&plain, &plan, 2).remove(0),
         load(&source, &plan, 2).remove(0),
@@ -478,7 +478,7 @@ fn an_arm_without_images_has_the_same_points() {
             reads_image: false,
             ..both.clone()
         };
-        let plan = Plan::evaluation(&rows, 12);
+        let plan = BatchPlan::evaluation(&rows, 12);
         let (both, metadata) = (
             load(&both, &plan, 1).remove(0),
             load(&metadata, &plan, 1).remove(0),
@@ -505,7 +505,7 @@ fn an_arm_without_images_opens_none_where_the_task_needs_none() {
         index: vec![Some(1), None],
     });
     source.dataset = Arc::new(dataset);
-    let batch = load(&source, &Plan::evaluation(&[0, 1], 2), 1).remove(0);
+    let batch = load(&source, &BatchPlan::evaluation(&[0, 1], 2), 1).remove(0);
     assert_eq!(
         (batch.targets, batch.mask),
         (vec![1.0, 0.0], vec![1.0, 0.0])
@@ -528,7 +528,7 @@ fn a_bad_image_stops_the_epoch_and_is_named_with_its_row() {
             workers,
             ..LoaderOptions::default()
         };
-        let plan = Plan::evaluation(&(0..10).collect::<Vec<_>>(), 4);
+        let plan = BatchPlan::evaluation(&(0..10).collect::<Vec<_>>(), 4);
         let mut loader = Loader::new(source, plan, options);
         assert_eq!(loader.next().unwrap().unwrap().rows, [0, 1, 2, 3]);
         let error = loader.next().unwrap().unwrap_err();
@@ -552,7 +552,7 @@ fn a_bad_image_may_be_left_out_and_remembered() {
     };
     let mut loader = Loader::new(
         source,
-        Plan::evaluation(&(0..10).collect::<Vec<_>>(), 3),
+        BatchPlan::evaluation(&(0..10).collect::<Vec<_>>(), 3),
         options,
     );
     let rows: Vec<Vec<usize>> = loader.by_ref().map(|batch| batch.unwrap().rows).collect();
@@ -576,7 +576,7 @@ fn a_fault_in_the_program_is_an_error_and_not_a_hang() {
     // A row that the data set does not have: indexing it panics in a worker.
     let mut loader = Loader::new(
         source(2),
-        Plan::evaluation(&[0, 7], 1),
+        BatchPlan::evaluation(&[0, 7], 1),
         LoaderOptions::default(),
     );
     assert!(loader.next().unwrap().is_ok());
@@ -591,7 +591,7 @@ fn a_fault_in_the_program_is_an_error_and_not_a_hang() {
 
 #[test]
 fn a_loader_may_be_dropped_half_way() {
-    let plan = Plan::evaluation(&(0..40).collect::<Vec<_>>(), 2);
+    let plan = BatchPlan::evaluation(&(0..40).collect::<Vec<_>>(), 2);
     let mut loader = Loader::new(
         source(40),
         plan,
@@ -606,7 +606,7 @@ fn a_loader_may_be_dropped_half_way() {
 
 #[test]
 fn the_share_of_waiting_is_a_share() {
-    let plan = Plan::evaluation(&(0..10).collect::<Vec<_>>(), 2);
+    let plan = BatchPlan::evaluation(&(0..10).collect::<Vec<_>>(), 2);
     let mut loader = Loader::new(source(10), plan, LoaderOptions::default());
     assert_eq!(loader.input_bound(), 0.0);
     assert_eq!(loader.by_ref().count(), 5);
@@ -625,7 +625,7 @@ fn a_cache_decodes_each_image_once_and_changes_nothing() {
     };
     let rows: Vec<usize> = (0..24).collect();
     for epoch in 0..3 {
-        let plan = Plan::training(&rows, 5, Last::Keep, 0, epoch);
+        let plan = BatchPlan::training(&rows, 5, Last::Keep, 0, epoch);
         assert_eq!(load(&cached, &plan, 1), load(&plain, &plan, 1));
     }
     let usage = cache.usage();
@@ -644,7 +644,7 @@ fn a_cache_keeps_to_its_budget() {
         cache: Some(Arc::clone(&cache)),
         ..source(12)
     };
-    let plan = Plan::evaluation(&(0..12).collect::<Vec<_>>(), 4);
+    let plan = BatchPlan::evaluation(&(0..12).collect::<Vec<_>>(), 4);
     assert_eq!(
         load(&source, &plan, 1),
         load(
@@ -703,7 +703,7 @@ fn real_images_load() {
         dataset.images = paths.into_iter().map(ImageSource::Path).collect();
         source.dataset = Arc::new(dataset);
         let rows: Vec<usize> = (0..source.dataset.len()).collect();
-        let batches = load(&source, &Plan::evaluation(&rows, 16), 2);
+        let batches = load(&source, &BatchPlan::evaluation(&rows, 16), 2);
         assert_eq!(
             batches.iter().map(|batch| batch.rows.len()).sum::<usize>(),
             rows.len()

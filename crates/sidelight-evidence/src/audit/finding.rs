@@ -17,14 +17,14 @@ const FEW_UNITS: usize = 30;
 pub enum Finding {
     /// Images that could not be read.
     Unreadable {
-        /// How many.
+        /// Number of such cells.
         count: usize,
         /// Why the first could not.
         because: String,
     },
     /// Images that occur in several rows, or nearly.
     SameImages {
-        /// Different images.
+        /// Number of different images.
         images: usize,
         /// Rows that have them.
         rows: usize,
@@ -33,19 +33,19 @@ pub enum Finding {
     },
     /// Of them, those of the same file with different targets.
     Conflicts {
-        /// Different images.
+        /// Number of different images.
         images: usize,
     },
     /// Of them, those in rows of several groups.
     SameAcrossGroups {
-        /// Different images.
+        /// Number of different images.
         images: usize,
         /// The group column.
         column: String,
     },
     /// Of them, those both in training rows and others.
     SameAcrossParts {
-        /// Different images.
+        /// Number of different images.
         images: usize,
         /// The column of parts.
         column: String,
@@ -63,7 +63,7 @@ pub enum Finding {
         column: String,
         /// Groups that are divided.
         divided: usize,
-        /// Groups.
+        /// Number of different groups.
         groups: usize,
     },
     /// Which of the columns in use a row lacks, taken together, tells the target.
@@ -72,7 +72,7 @@ pub enum Finding {
     TargetShifted(Shift),
     /// Few independent units.
     FewUnits {
-        /// How many.
+        /// Number of independent units.
         units: usize,
     },
 }

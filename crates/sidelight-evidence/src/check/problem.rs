@@ -18,7 +18,7 @@ pub enum Severity {
 /// `Display` says what is wrong and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Which.
+    /// What is wrong, with its particulars.
     pub kind: ProblemKind,
     /// What to do about it, where we know.
     pub hint: Option<String>,

@@ -1,4 +1,4 @@
-//! What can be said of a row without looking at it.
+//! The no-input baseline: what can be predicted of a row before its image and metadata are read.
 
 use super::Study;
 use crate::statistics::{mean, median};

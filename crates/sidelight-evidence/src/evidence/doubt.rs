@@ -39,7 +39,7 @@ pub enum Doubt {
     },
     /// A fusion, not the best arm, is worse than the metadata alone.
     FusionBelowMetadata {
-        /// The fusion.
+        /// Name of the fusion's arm.
         arm: String,
         /// The metric of the metadata alone.
         metadata: f64,
@@ -48,7 +48,7 @@ pub enum Doubt {
     },
     /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
     OneColumnCarriesItAll {
-        /// The column.
+        /// Name of the metadata column.
         column: String,
         /// Share of the gain lost without it.
         share_of_gain: Option<f64>,
@@ -72,7 +72,7 @@ pub enum Doubt {
         overall: f64,
         /// Gain within strata, same measure.
         within: f64,
-        /// The measure.
+        /// Name of the measure that both gains are in.
         measure: String,
     },
     /// Metadata of other rows "helps" as well.
@@ -84,39 +84,39 @@ pub enum Doubt {
     },
     /// Better on the whole, worse for one class, label or point.
     WorstPartDown {
-        /// Which.
+        /// The class, label or keypoint.
         part: String,
         /// The metric there.
         metric: String,
         /// With the image alone.
         from: f64,
-        /// With metadata.
+        /// The value with metadata.
         to: f64,
     },
     /// Probabilities can be believed less than those of the image alone.
     CalibrationWorse {
         /// Expected calibration error with the image alone.
         from: f64,
-        /// With metadata.
+        /// The value with metadata.
         to: f64,
     },
     /// The same image is learned from and tested on.
     DuplicatesAcrossFolds {
-        /// Rows concerned.
+        /// Number of rows concerned.
         rows: usize,
         /// The gain without them; absent where it is not defined.
         gain_without: Option<f64>,
     },
     /// A column names the row, so it can only be remembered, not generalised.
     IdentifierLikeColumn {
-        /// The column.
+        /// Name of the metadata column.
         column: String,
         /// Share of the gain lost without it.
         share_of_gain: Option<f64>,
     },
     /// The file, not the scene, tells the target: how it was saved, by which device, how large.
     FilePredictsTarget {
-        /// The column.
+        /// Name of the metadata column.
         column: String,
         /// What it can do alone, 0 chance, 1 perfect.
         alone: f64,
@@ -127,7 +127,7 @@ pub enum Doubt {
     IntervalCrossesZero {
         /// Lower end of the difference.
         low: f64,
-        /// Upper end.
+        /// Upper end of the difference.
         high: f64,
     },
     /// The rows say yes, but from fold to fold the difference varies too much.

@@ -12,7 +12,7 @@ use sidelight_data::task::{Prediction, Task, argmax};
 pub struct Evaluation<'a> {
     /// The task that the predictions are of.
     pub task: &'a Task,
-    /// The truth.
+    /// The true targets of all rows.
     pub targets: &'a Targets,
     /// Rows of `targets`, one a prediction.
     pub rows: &'a [usize],

@@ -20,19 +20,19 @@ pub struct Metric {
     formula: Formula,
 }
 
-/// Parts of a task: keypoints, classes, labels, columns.
-type Parts = Range<usize>;
+/// Columns of a task: keypoints, classes, labels, columns.
+type Columns = Range<usize>;
 
 #[derive(Debug, Clone, Copy)]
 enum Formula {
     /// Over the cells of all keypoints together.
-    Keypoints(fn(&KeypointCells, Parts, f64) -> Term),
+    Keypoints(fn(&KeypointCells, Columns, f64) -> Term),
     /// Over the cells of all classes together.
-    Classes(fn(&ClassCells, Parts) -> Term),
+    Classes(fn(&ClassCells, Columns) -> Term),
     /// The mean of one for each class or label.
-    PerClass(fn(&ClassCells, Parts) -> Term),
+    PerClass(fn(&ClassCells, Columns) -> Term),
     /// The mean of one for each column, as scikit-learn's `uniform_average`.
-    PerColumn(fn(&NumberCells, Parts) -> Term),
+    PerColumn(fn(&NumberCells, Columns) -> Term),
     /// The mean over classes or labels of another metric.
     MeanOf(&'static str),
     /// Known from training, not computed from predictions.
@@ -77,7 +77,7 @@ pub const METRICS: &[Metric] = &[
         Formula::Keypoints(|cells, points, _| cells.mean(points, |at| cells.nme[at])),
     ),
     // Percentage of correct keypoints: Yang & Ramanan 2013, "Articulated Human Detection with Flexible Mixtures of
-    // Parts", TPAMI 35(12). An error that is NaN is not correct.
+    // Columns", TPAMI 35(12). An error that is NaN is not correct.
     row(
         "pck",
         Higher,
@@ -309,7 +309,7 @@ impl Metric {
     }
 
     /// The parts that it is over.
-    pub(super) fn columns(&self, cells: &Cells) -> Parts {
+    pub(super) fn columns(&self, cells: &Cells) -> Columns {
         match (cells, self.formula) {
             (Cells::Classes(cells), Formula::PerClass(_)) => cells.curves(),
             (Cells::Classes(cells), _) => 0..cells.n_classes,
@@ -319,7 +319,7 @@ impl Metric {
     }
 
     /// Its formula over the cells of these parts; `None` for cells of another kind of task.
-    pub(super) fn term(&self, cells: &Cells, parts: Parts) -> Option<Term> {
+    pub(super) fn term(&self, cells: &Cells, parts: Columns) -> Option<Term> {
         match (cells, self.formula) {
             (Cells::Keypoints(cells), Formula::Keypoints(term)) => {
                 Some(term(cells, parts, self.threshold.unwrap_or_default()))
@@ -342,14 +342,14 @@ fn share(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-fn recall(cells: &ClassCells, classes: Parts) -> Term {
+fn recall(cells: &ClassCells, classes: Columns) -> Term {
     cells.ratio(classes, |at, present| {
         present.then_some((share(cells.predicted[at]), 1.0))
     })
 }
 
 /// `2 TP / (2 TP + FP + FN)`.
-fn f1(cells: &ClassCells, classes: Parts) -> Term {
+fn f1(cells: &ClassCells, classes: Columns) -> Term {
     cells.ratio(classes, |at, present| {
         let predicted = cells.predicted[at];
         let found = share(present && predicted);
@@ -358,7 +358,7 @@ fn f1(cells: &ClassCells, classes: Parts) -> Term {
 }
 
 impl KeypointCells {
-    fn mean(&self, points: Parts, cell: impl Fn(usize) -> Option<f64>) -> Term {
+    fn mean(&self, points: Columns, cell: impl Fn(usize) -> Option<f64>) -> Term {
         let cell = |at| cell(at).map(|x| (x, 1.0));
         Term::ratio(self.px.len(), self.n_points, points, cell)
     }
@@ -366,12 +366,12 @@ impl KeypointCells {
 
 impl ClassCells {
     /// A ratio over known cells.
-    fn ratio(&self, classes: Parts, cell: impl Fn(usize, bool) -> Option<(f64, f64)>) -> Term {
+    fn ratio(&self, classes: Columns, cell: impl Fn(usize, bool) -> Option<(f64, f64)>) -> Term {
         let cell = |at: usize| self.present[at].and_then(|present| cell(at, present));
         Term::ratio(self.p.len(), self.n_classes, classes, cell)
     }
 
-    fn area(&self, classes: Parts, area: fn(&Ranking, Option<&[f64]>) -> Option<f64>) -> Term {
+    fn area(&self, classes: Columns, area: fn(&Ranking, Option<&[f64]>) -> Option<f64>) -> Term {
         let mut found = (Vec::new(), Vec::new(), Vec::new());
         for (row, present, p) in self.known(classes) {
             found.0.push(row);
@@ -388,7 +388,7 @@ impl ClassCells {
 
 impl NumberCells {
     /// The mean of an error over known cells.
-    fn ratio(&self, column: Parts, error: impl Fn(f64, f64) -> Option<f64>) -> Term {
+    fn ratio(&self, column: Columns, error: impl Fn(f64, f64) -> Option<f64>) -> Term {
         let cell = |at: usize| {
             let (y, predicted) = self.pair(at)?;
             Some((error(y, predicted)?, 1.0))
@@ -396,7 +396,7 @@ impl NumberCells {
         Term::ratio(self.truth.len(), self.n_columns, column, cell)
     }
 
-    fn r2(&self, column: Parts) -> Term {
+    fn r2(&self, column: Columns) -> Term {
         let mut found = (Vec::new(), Vec::new(), Vec::new());
         for at in (column.start..self.truth.len()).step_by(self.n_columns) {
             let pair = self.pair(at);

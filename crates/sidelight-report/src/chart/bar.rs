@@ -20,12 +20,12 @@ pub struct BarChart {
     pub bars: Vec<Bar>,
 }
 
-/// One bar.
+/// One bar of a chart, with its label.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Bar {
-    /// Its name.
+    /// Label beside the bar.
     pub name: String,
-    /// Its length.
+    /// The number that the bar is as long as.
     pub value: f64,
     /// A smallest and a largest value around it, where there is a spread.
     pub interval: Option<[f64; 2]>,
@@ -48,7 +48,7 @@ impl Bar {
 }
 
 impl BarChart {
-    /// The drawing.
+    /// The chart as SVG.
     pub fn svg(&self) -> Markup {
         let left = widest(self.bars.iter().map(Bar::short_name), 30.0) + 8.0;
         let right = widest(self.bars.iter().map(Bar::behind), 30.0) + 10.0;

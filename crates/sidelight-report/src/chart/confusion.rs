@@ -13,9 +13,9 @@ const MOST_CONFUSED: usize = 20;
 /// Counts of rows by true and predicted class.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConfusionMatrix {
-    /// The classes.
+    /// Names of the classes, in the order of the counts.
     pub names: Vec<String>,
-    /// `[true][predicted]`.
+    /// Number of rows, `[true class][predicted class]`.
     pub counts: Vec<Vec<usize>>,
 }
 

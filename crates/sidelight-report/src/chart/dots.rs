@@ -21,19 +21,19 @@ pub struct DotPlot {
     pub rows: Vec<DotRow>,
 }
 
-/// One row.
+/// One row of dots, with its mean.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DotRow {
-    /// Its name.
+    /// Label beside the row.
     pub name: String,
     /// One a fold.
     pub values: Vec<f64>,
-    /// Their mean.
+    /// Mean of the dots.
     pub mean: f64,
 }
 
 impl DotPlot {
-    /// The drawing.
+    /// The chart as SVG.
     pub fn svg(&self) -> Markup {
         let names = self.rows.iter().map(|row| shortened(&row.name, NAME));
         let left = widest(names, 30.0) + 18.0;

@@ -27,16 +27,16 @@ pub struct IntervalPlot {
     pub rows: Vec<Interval>,
 }
 
-/// One difference.
+/// One difference with its confidence interval.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Interval {
     /// What is compared with what.
     pub name: String,
-    /// The difference.
+    /// The point estimate.
     pub delta: f64,
-    /// Lower end.
+    /// Lower end of the confidence interval.
     pub low: f64,
-    /// Upper end.
+    /// Upper end of the confidence interval.
     pub high: f64,
     /// Rows behind it.
     pub n: usize,

@@ -42,7 +42,7 @@ pub struct LineChart {
     pub note: Option<(f64, String)>,
 }
 
-/// One line.
+/// One line of a chart: a name and its points.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Series {
     /// Its name in the legend.
@@ -52,7 +52,7 @@ pub struct Series {
 }
 
 impl LineChart {
-    /// The drawing.
+    /// The chart as SVG.
     pub fn svg(&self) -> Markup {
         let names: Vec<&str> = self.series.iter().map(|series| &*series.name).collect();
         let mut top = 24.0;

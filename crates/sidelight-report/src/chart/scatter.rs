@@ -29,7 +29,7 @@ impl ScatterPlot {
         self.points.iter().filter(finite).count()
     }
 
-    /// The drawing.
+    /// The chart as SVG.
     pub fn svg(&self) -> Markup {
         let scale = Scale::over(self.scale, self.points.iter().flatten().copied()).rounded(5);
         let y = scale.onto(22.0 + SIDE, 22.0);

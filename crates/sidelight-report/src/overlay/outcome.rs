@@ -25,7 +25,7 @@ pub enum Outcome {
     Keypoints(Vec<PointMark>),
     /// One of several classes.
     Class {
-        /// The classes.
+        /// Names of the classes.
         names: Vec<String>,
         /// One a class.
         probabilities: Option<Vec<f32>>,
@@ -38,7 +38,7 @@ pub enum Outcome {
     Regression(Vec<ValueMark>),
 }
 
-/// A point.
+/// A keypoint, true and predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PointMark {
     /// Where it is.
@@ -47,12 +47,12 @@ pub struct PointMark {
     pub prediction: Option<[f32; 2]>,
 }
 
-/// A label.
+/// A label with its probability and whether it is true.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LabelBar {
-    /// Its name.
+    /// Name of the label.
     pub name: String,
-    /// Its probability.
+    /// Predicted probability of the label.
     pub probability: Option<f32>,
     /// Whether it is true, where that is known.
     pub truth: Option<bool>,
@@ -61,7 +61,7 @@ pub struct LabelBar {
 /// A number on the range of the training rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ValueMark {
-    /// The column.
+    /// Name of the target's column.
     pub name: String,
     /// What it is.
     pub truth: Option<f64>,

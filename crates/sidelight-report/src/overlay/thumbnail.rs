@@ -19,7 +19,7 @@ pub struct Thumbnail {
     pub width: usize,
     /// Height of the picture that it was made from, pixels.
     pub height: usize,
-    /// `data:image/jpeg;base64,…`
+    /// The picture as a `data:image/jpeg;base64,…` URI.
     pub uri: String,
 }
 

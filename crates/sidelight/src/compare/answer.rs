@@ -16,6 +16,10 @@ const WEIGHT_STEPS: usize = 20;
 
 /// What all jobs say together.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "report"),
+    expect(dead_code, reason = "only the page tells all of it")
+)]
 pub(super) struct Answer {
     pub(super) evidence: Evidence,
     pub(super) seconds: f64,

@@ -51,11 +51,9 @@ pub(super) struct Design {
 /// Positions of a fold's rows: nothing is fitted on `test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FoldRows {
-    /// Training rows.
     pub(super) train: Vec<usize>,
     /// Inner validation rows: the best epoch and the vote's weight are chosen by them. Part of the other folds.
     pub(super) valid: Vec<usize>,
-    /// Held out.
     pub(super) test: Vec<usize>,
 }
 

@@ -88,6 +88,7 @@ impl JobStore {
         self.dir.join(name)
     }
 
+    #[cfg(feature = "report")]
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }

@@ -21,7 +21,7 @@ use super::{Picture, Prepared, Share};
 use crate::batch::{Batch, Input, device, metadata_of, numbers};
 use crate::error::{Error, Result};
 use crate::image::Affine;
-use crate::loader::{Loader, LoaderOptions, Plan};
+use crate::loader::{BatchPlan, Loader, LoaderOptions};
 use crate::network::{Context, MetadataTensors, Network, Shape, Value};
 
 /// A map over the network's input square.
@@ -163,7 +163,7 @@ pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec
     let blank = rows.outputs(Picture::Blank, &rows.all_missing());
     let (source, _) = model.source(dataset.clone())?;
     let wanted: Vec<usize> = explained.iter().map(|share| share.row).collect();
-    let plan = Plan::evaluation(&wanted, model.config.train.batch);
+    let plan = BatchPlan::evaluation(&wanted, model.config.train.batch);
     let device = device(&model.network.valid());
     let mut found = Vec::new();
     for host in &mut Loader::new(source, plan, LoaderOptions::default()) {

@@ -35,14 +35,14 @@ pub struct ExplainPage {
     pub remarks: Vec<String>,
 }
 
-/// One row.
+/// A row with the shares of its inputs and where the network looks.
 #[derive(Debug, Clone)]
 pub struct ExplainedRow {
     /// The row with its prediction.
     pub card: Card,
     /// What is explained, in words.
     pub quantity: String,
-    /// The shares.
+    /// What image and metadata add to the prediction.
     pub share: Share,
     /// The picture as the network reads it with what raises the number, where there is a map.
     pub heat: Option<Card>,
@@ -93,7 +93,7 @@ fn heated(looked: &Looked, preprocess: Preprocess) -> Thumbnail {
 }
 
 impl ExplainPage {
-    /// The page.
+    /// The page as one self-contained HTML document.
     pub fn html(&self) -> String {
         Page::new("explanation", &self.title, &self.lead)
             .section("What was explained", page::facts(&self.facts))

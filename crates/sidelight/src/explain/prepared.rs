@@ -8,7 +8,7 @@ use crate::batch::{Batch, Input, device, evaluate, metadata_of, numbers};
 use crate::dataset::Dataset;
 use crate::encode::EncodedMetadata;
 use crate::error::{Error, Result};
-use crate::loader::{BadImage, Loader, LoaderOptions, Plan};
+use crate::loader::{BadImage, BatchPlan, Loader, LoaderOptions};
 use crate::model::Model;
 use crate::network::{Context, Network, Value};
 use crate::task::Prediction;
@@ -58,7 +58,7 @@ impl<'a> Prepared<'a> {
         let rows: Vec<usize> = (0..dataset.len()).collect();
         let mut loader = Loader::new(
             source,
-            Plan::evaluation(&rows, model.config.train.batch),
+            BatchPlan::evaluation(&rows, model.config.train.batch),
             LoaderOptions {
                 workers: model.config.train.workers,
                 bad_image: BadImage::Skip,

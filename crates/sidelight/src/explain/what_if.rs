@@ -12,7 +12,6 @@ use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
 use crate::encode::number::Transform;
 use crate::encode::{EncodedColumn, Encoder, Fitted};
 use crate::error::Result;
-use crate::report::overlay::as_read;
 use crate::task::Prediction;
 
 /// Points of a curve over a number.
@@ -87,7 +86,7 @@ pub fn what_if(
         let mut with = rows.dataset.metadata.select(&vec![row; n]);
         with.columns[place].values = tried.values;
         let point = |(metadata, at, prediction): (&Metadata, usize, &Prediction)| CurvePoint {
-            value: as_read(metadata, at).swap_remove(place).1,
+            value: metadata.columns[place].as_text(at),
             x: number(&metadata.columns[place].values, at),
             y: quantity.read(prediction),
         };

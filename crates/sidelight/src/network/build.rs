@@ -41,8 +41,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`DataError::Setting`](crate::error::DataError::Setting) of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
-    /// [`Error::NoFusion`], those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
+    /// [`DataError::Setting`](crate::error::DataError::Setting) of an arm that is not one network or has nothing to read, [`Error::NoBackbone`](crate::Error::NoBackbone),
+    /// [`Error::NoFusion`](crate::Error::NoFusion), those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
     ///
     /// # Example
     ///
@@ -124,7 +124,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::NoBackbone`]; [`Error::Shape`] where the images are too small.
+    /// [`Error::NoBackbone`](crate::Error::NoBackbone); [`Error::Shape`](crate::Error::Shape) where the images are too small.
     ///
     /// # Example
     ///
@@ -153,7 +153,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As [`Network::original`]; [`Error::NoBackbone`].
+    /// As [`Network::original`]; [`Error::NoBackbone`](crate::Error::NoBackbone).
     pub fn pretrained(backbone: &str, size: usize, weights: impl AsRef<Path>) -> Result<Self> {
         let (device, weights) = (
             Device::flex().autodiff(),
@@ -166,7 +166,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the images are too small; those of [`weights::read`] and [`weights::load`].
+    /// [`Error::Shape`](crate::Error::Shape) where the images are too small; those of [`weights::read`] and [`weights::load`].
     pub fn original(
         backbone: &Backbone,
         n_classes: usize,

@@ -39,12 +39,12 @@ impl Predictor {
         }
     }
 
-    /// The model.
+    /// The model that rows are predicted by.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// As [`Model::needs_image`].
+    /// Whether a row without an image cannot be predicted, as [`Model::needs_image`] says.
     pub fn needs_image(&self) -> bool {
         self.model.needs_image()
     }

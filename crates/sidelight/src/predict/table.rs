@@ -16,7 +16,7 @@ use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
 };
-use crate::table::{Pieces, Take};
+use crate::table::{Pieces, ReadLimit};
 
 /// Rows read at once, at most.
 const PIECE_ROWS: usize = 2048;
@@ -307,7 +307,7 @@ impl Job<'_, '_> {
             let share_read = pieces.share_read();
             let share_before = *self.share_before.get_or_insert(share_read);
             let largest = PIECE_ROWS.next_multiple_of(self.batch);
-            let take = Take {
+            let take = ReadLimit {
                 rows: largest.min(part_rows - n_rows),
                 step: self.batch,
                 bytes: PIECE_BYTES,

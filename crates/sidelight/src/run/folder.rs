@@ -123,7 +123,7 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The folder.
+    /// The run folder that is being written.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

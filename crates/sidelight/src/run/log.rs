@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, cannot_read, cannot_write};
+#[cfg(feature = "report")]
 use crate::report::Curves;
 use crate::write::write_whole;
 
@@ -171,6 +172,7 @@ pub struct Log {
 }
 
 /// The curves that a log tells.
+#[cfg(feature = "report")]
 pub fn curves(log: &[Event]) -> Curves {
     let mut curves = Curves::default();
     for line in log {
@@ -336,6 +338,7 @@ fn write_line(to: &mut (impl Write + ?Sized), line: &Event) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "report")]
     #[test]
     fn curves_are_read_from_the_log() {
         let epoch = |epoch: usize, loss: f64, best: bool| Event::Epoch {

@@ -61,7 +61,7 @@ pub struct Manifest {
 pub struct TableFile {
     /// Its name, without its folder: a table may be elsewhere on another machine.
     pub name: String,
-    /// Its size.
+    /// Size of the file in bytes.
     pub bytes: u64,
     /// SHA-256 of the first and the last MiB.
     pub ends: String,
@@ -199,7 +199,7 @@ impl Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartRecord {
     schema: u32,
-    /// Its rows.
+    /// Number of rows in the part.
     pub n_rows: usize,
     /// Those without a prediction.
     pub n_bad: usize,
@@ -220,7 +220,7 @@ pub struct BadRowRecord {
     pub row: usize,
     /// Where it is.
     pub at: Place,
-    /// Why.
+    /// Why the row has no prediction.
     pub reason: String,
 }
 
@@ -302,7 +302,7 @@ pub enum OldParts {
     /// Go on with them, where they are of the same manifest.
     #[default]
     Continue,
-    /// Delete them.
+    /// Delete the old parts and begin anew.
     Discard,
 }
 

@@ -10,7 +10,7 @@ use crate::config::TrainConfig;
 use crate::dataset::ImageSource;
 use crate::error::Result;
 use crate::loader::{
-    BadImage, HostBatch, Last, Loader, LoaderOptions, Plan, Shards, Source, n_parts,
+    BadImage, BatchPlan, HostBatch, Last, Loader, LoaderOptions, Shards, Source, n_parts,
 };
 use crate::ranks::{Alone, Ranks};
 use crate::run::BadRowRecord;
@@ -126,7 +126,7 @@ impl BatchSource {
         let rows: Vec<usize> = self.train.iter().copied().step_by(every).collect();
         let mut sums: Vec<(f64, f64)> = Vec::new();
         for host in self.read(
-            Plan::evaluation(&rows, self.batch_size),
+            BatchPlan::evaluation(&rows, self.batch_size),
             Reads::TargetsAlone,
         ) {
             let host = host?;
@@ -148,8 +148,8 @@ impl BatchSource {
         let (rows, seed, epoch) = (&self.train, self.source.seed, epoch as u64);
         let rows_per_step = self.rows_per_step;
         let plan = match (&self.weights, &self.shards) {
-            (Some(weights), _) => Plan::drawn(rows, weights, rows_per_step, seed, epoch),
-            (None, Some(shards)) if self.window > 0 => Plan::windowed(
+            (Some(weights), _) => BatchPlan::drawn(rows, weights, rows_per_step, seed, epoch),
+            (None, Some(shards)) if self.window > 0 => BatchPlan::windowed(
                 rows,
                 shards,
                 self.window,
@@ -158,7 +158,7 @@ impl BatchSource {
                 seed,
                 epoch,
             ),
-            _ => Plan::training(rows, rows_per_step, Last::Keep, seed, epoch),
+            _ => BatchPlan::training(rows, rows_per_step, Last::Keep, seed, epoch),
         };
         let (rank, n_ranks) = (self.ranks.rank(), self.ranks.size());
         let plan = plan
@@ -179,7 +179,7 @@ impl BatchSource {
     /// This rank's share of the validation rows, in order, on the device without gradients.
     pub fn validation(&self) -> Batches<'_> {
         let device = self.device.clone().inner();
-        let plan = Plan::evaluation(self.own(&self.valid), self.batch_size);
+        let plan = BatchPlan::evaluation(self.own(&self.valid), self.batch_size);
         let rows = match &self.features {
             Some(Features { n, valid, .. }) => Rows::Stored {
                 n: *n,
@@ -202,7 +202,7 @@ impl BatchSource {
     }
 
     /// Reads the rows of a plan on threads of their own.
-    pub(super) fn read(&self, plan: Plan, reads: Reads) -> Reader<'_> {
+    pub(super) fn read(&self, plan: BatchPlan, reads: Reads) -> Reader<'_> {
         let mut source = self.source.clone();
         if reads != Reads::ChangedImages {
             source.augment = None;
@@ -323,7 +323,7 @@ pub(super) enum Rows<'a> {
     Stored {
         n: usize,
         stored: &'a StoredRows,
-        plan: Plan,
+        plan: BatchPlan,
         /// Hides metadata while training.
         hide: Option<&'a Source>,
     },

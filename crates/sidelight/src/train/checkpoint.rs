@@ -53,7 +53,7 @@ pub struct Progress {
 /// An epoch and its score.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// From 0.
+    /// The current epoch, from 0.
     pub epoch: usize,
     /// Score over the validation rows.
     pub score: f64,
@@ -68,7 +68,7 @@ pub struct Division {
     pub ranks: usize,
 }
 
-/// Everything.
+/// Everything that a run needs to resume, bit for bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// What the run was begun with.
@@ -111,9 +111,9 @@ impl Progress {
 /// What the rows were: how many, and a digest of which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowsDigest {
-    /// Learned from.
+    /// Number of training rows.
     pub train: usize,
-    /// Watched.
+    /// Number of validation rows.
     pub valid: usize,
     /// SHA-256 over rows, images and targets.
     pub sha256: String,

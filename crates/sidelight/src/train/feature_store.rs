@@ -15,7 +15,7 @@ use crate::batch::{self, Batch, Input, image_tensor};
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
 use crate::image::{self, Limits};
-use crate::loader::{HostBatch, Plan};
+use crate::loader::{BatchPlan, HostBatch};
 use crate::network::{Network, Value};
 use crate::ranks::{from_bytes, to_bytes};
 
@@ -108,7 +108,10 @@ impl BatchSource {
     /// These rows, with their features where those are known already; no image is decoded.
     pub(crate) fn hold(&self, known: Option<&StoredRows>, rows: &[usize]) -> Result<StoredRows> {
         let mut stored = StoredRows::default();
-        for host in self.read(Plan::evaluation(rows, self.batch_size), Reads::TargetsAlone) {
+        for host in self.read(
+            BatchPlan::evaluation(rows, self.batch_size),
+            Reads::TargetsAlone,
+        ) {
             stored.append(host?);
         }
         if let Some(known) = known {
@@ -277,7 +280,7 @@ impl BatchSource {
     ) -> Result<Option<StoredRows>> {
         let device = self.device.clone().inner();
         let mut stored = StoredRows::default();
-        for host in self.read(Plan::evaluation(rows, self.batch_size), Reads::Images) {
+        for host in self.read(BatchPlan::evaluation(rows, self.batch_size), Reads::Images) {
             let mut host = host?;
             let pixels = std::mem::take(&mut host.images);
             let images = image_tensor(pixels, host.rows.len(), host.size, &device);
@@ -345,7 +348,7 @@ impl StoredRows {
         let rows = Rows::Stored {
             n,
             stored: self,
-            plan: Plan::evaluation(&self.host.rows, batch_size),
+            plan: BatchPlan::evaluation(&self.host.rows, batch_size),
             hide: None,
         };
         Batches::new(rows, device.clone())

@@ -89,7 +89,7 @@ pub(super) fn groups(network: &Network, backbone_rate: f64, decay: f64) -> HashM
 /// # Source
 ///
 /// Gradual unfreezing: Howard & Ruder 2018, "ULMFiT", arXiv:1801.06146, section 3.3; the epochs are those of
-/// [`Plan::thawed`](super::schedule::TrainingPlan::thawed).
+/// [`TrainingPlan::thawed`](super::schedule::TrainingPlan::thawed).
 pub(super) fn freeze_all_but(network: &mut Network, n_thawed: usize) {
     let blocks = Blocks::of_backbone(network);
     let n_frozen = blocks.len() - n_thawed.min(blocks.len());

@@ -67,7 +67,7 @@ pub(crate) fn classes(index: impl IntoIterator<Item = bool>) -> Targets {
     }
 }
 
-/// The first `n_train` rows to learn from, the others to watch.
+/// The first `n_train` rows for training, the others for validation.
 pub(crate) fn first(n_train: usize, dataset: &Dataset) -> SplitRows {
     SplitRows {
         train: (0..n_train).collect(),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Cell, MAX_ROW_BYTES, Pieces, Table, Take};
+use super::super::{Cell, MAX_ROW_BYTES, Pieces, ReadLimit, Table};
 use super::file;
 
 /// Every cell of a table as it reads, with the place of its row, and the reasons of bad rows: read in pieces of these sizes.
@@ -10,7 +10,10 @@ fn read(path: &std::path::Path, sizes: &[usize]) -> Vec<String> {
     let mut pieces = Pieces::open(&[path.to_path_buf()]).unwrap();
     let mut rows = Vec::new();
     let mut sizes = sizes.iter().cycle();
-    while let Some(piece) = pieces.next(Take::rows(*sizes.next().unwrap())).unwrap() {
+    while let Some(piece) = pieces
+        .next(ReadLimit::rows(*sizes.next().unwrap()))
+        .unwrap()
+    {
         assert_eq!(piece.table.first_row, rows.len());
         for row in 0..piece.table.n_rows {
             let mut columns: Vec<_> = piece.table.columns.iter().collect();
@@ -42,7 +45,7 @@ fn read(path: &std::path::Path, sizes: &[usize]) -> Vec<String> {
 fn read_after(path: &std::path::Path, n: usize) -> Vec<Cell<'static>> {
     let mut pieces = Pieces::open(&[path.to_path_buf()]).unwrap();
     let skipped = pieces.skip(n).unwrap();
-    let Some(piece) = pieces.next(Take::rows(1)).unwrap() else {
+    let Some(piece) = pieces.next(ReadLimit::rows(1)).unwrap() else {
         return Vec::new();
     };
     assert_eq!((skipped, piece.table.first_row), (n, n));
@@ -115,7 +118,7 @@ fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
     (0..(MAX_ROW_BYTES / 8 + (1 << 17))).for_each(|_| text.extend(b"123,456\n"));
     let (_folder, path) = file("t.csv", text);
     let mut pieces = Pieces::open(std::slice::from_ref(&path)).unwrap();
-    let error = pieces.next(Take::rows(2)).unwrap_err();
+    let error = pieces.next(ReadLimit::rows(2)).unwrap_err();
     assert!(
         error
             .to_string()
@@ -140,7 +143,7 @@ fn a_parquet_file_is_read_from_any_row_on() {
     for n in 0..4 {
         let mut pieces = Pieces::open(std::slice::from_ref(&path)).unwrap();
         assert_eq!(pieces.skip(n).unwrap(), n.min(3));
-        let left = pieces.next(Take::rows(9)).unwrap();
+        let left = pieces.next(ReadLimit::rows(9)).unwrap();
         let names = left.map(|piece| {
             let int8 = piece.table.column("int64").unwrap();
             (
@@ -164,7 +167,7 @@ fn a_piece_full_of_bytes_ends_at_a_step() {
         .collect();
     let (_folder, path) = file("t.csv", format!("a,b\n{text}"));
     let mut pieces = Pieces::open(&[path]).unwrap();
-    let take = Take {
+    let take = ReadLimit {
         rows: 32,
         step: 4,
         bytes: 1000,
@@ -195,7 +198,7 @@ fn an_imagefolder_is_cut_as_well() {
     std::fs::write(folder.path().join("metadata.csv"), "file_name\n1.jpg\n").unwrap();
     let mut pieces = Pieces::open(&[folder.path().to_path_buf()]).unwrap();
     assert_eq!(pieces.files()[0].path(), folder.path().join("metadata.csv"));
-    let piece = pieces.next(Take::rows(2)).unwrap().unwrap();
+    let piece = pieces.next(ReadLimit::rows(2)).unwrap().unwrap();
     assert_eq!(piece.table.root, folder.path());
 }
 
@@ -257,7 +260,7 @@ proptest! {
     ) {
         let (_folder, path) = file(name, bytes);
         if let Ok(mut pieces) = Pieces::open(&[path]) {
-            while let Ok(Some(_)) = pieces.next(Take::rows(3)) {}
+            while let Ok(Some(_)) = pieces.next(ReadLimit::rows(3)) {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::super::{Cell, MAX_ROW_BYTES, Pieces, Table, Take, Values};
+use super::super::{Cell, MAX_ROW_BYTES, Pieces, ReadLimit, Table, Values};
 use super::cells;
 
 /// An archive of these files.
@@ -64,7 +64,7 @@ impl Shards {
 fn bad(path: &Path, rows: usize) -> (usize, Vec<String>) {
     let mut pieces = Pieces::open(&[path.to_path_buf()]).unwrap();
     let (mut n_rows, mut bad) = (0, Vec::new());
-    while let Some(piece) = pieces.next(Take::rows(rows)).unwrap() {
+    while let Some(piece) = pieces.next(ReadLimit::rows(rows)).unwrap() {
         n_rows += piece.table.n_rows;
         bad.extend(
             piece
@@ -147,7 +147,7 @@ fn archives_are_named_by_braces_by_folder_or_one_by_one() {
     ]);
     let keys = |paths: &[PathBuf]| {
         let mut pieces = Pieces::open(paths).unwrap();
-        let piece = pieces.next(Take::rows(9)).unwrap().unwrap();
+        let piece = pieces.next(ReadLimit::rows(9)).unwrap().unwrap();
         let keys = cells(&piece.table, "__key__");
         keys.iter()
             .map(|cell| cell.to_text().unwrap().into_owned())
