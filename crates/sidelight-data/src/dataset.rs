@@ -312,14 +312,31 @@ impl MetadataValues {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Of each row, whether it is missing there.
+    pub fn missing(&self) -> Vec<bool> {
+        match self {
+            Self::Boolean(values) => values.iter().map(Option::is_none).collect(),
+            Self::Continuous(values) | Self::Datetime(values) => {
+                values.iter().map(Option::is_none).collect()
+            }
+            Self::Categorical { codes, .. } => codes.iter().map(Option::is_none).collect(),
+        }
+    }
     /// Number of rows where it is missing.
     pub fn n_missing(&self) -> usize {
+        let missing = self.missing().into_iter();
+        missing.filter(|is_missing| *is_missing).count()
+    }
+    /// The names that it can have and the number of that of each row, for a category and for true and false; `None` for
+    /// numbers and times.
+    pub fn levels(&self) -> Option<(Vec<String>, Vec<Option<u32>>)> {
         match self {
-            Self::Boolean(values) => values.iter().filter(|value| value.is_none()).count(),
-            Self::Continuous(values) | Self::Datetime(values) => {
-                values.iter().filter(|value| value.is_none()).count()
+            Self::Boolean(values) => {
+                let codes = values.iter().map(|value| value.map(u32::from));
+                Some((vec!["false".into(), "true".into()], codes.collect()))
             }
-            Self::Categorical { codes, .. } => codes.iter().filter(|code| code.is_none()).count(),
+            Self::Categorical { names, codes } => Some((names.clone(), codes.clone())),
+            Self::Continuous(_) | Self::Datetime(_) => None,
         }
     }
 }

@@ -269,17 +269,6 @@ impl fmt::Display for DecodedValue {
     }
 }
 
-/// The encoding of one cell, as a person would want it explained.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SlotRow {
-    /// Name of the metadata column.
-    pub column: String,
-    /// What was read; `None`: missing.
-    pub read: Option<String>,
-    /// What the network gets: each slot by name; an embedded category has one, its code.
-    pub slots: Vec<(String, f32)>,
-}
-
 /// Where a column is in an encoded row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
@@ -522,28 +511,6 @@ impl Encoder {
         embedded.collect()
     }
 
-    /// Per embedding, the codes that no training row has. Their vectors never learn: the network
-    /// should start (and keep) them at the average of the others.
-    pub fn untrained_codes(&self) -> Vec<Vec<u32>> {
-        let untrained = self.embedded().map(|(column, category)| {
-            let mut codes = Vec::new();
-            if column.missing == 0 {
-                codes.push(MISSING);
-            }
-            if category.n_rare == 0 {
-                codes.push(UNKNOWN);
-            }
-            let unseen = category
-                .counts
-                .iter()
-                .zip(category::FIRST..)
-                .filter(|(count, _)| **count == 0);
-            codes.extend(unseen.map(|(_, code)| code));
-            codes
-        });
-        untrained.collect()
-    }
-
     fn embedded(&self) -> impl Iterator<Item = (&EncodedColumn, &Category)> {
         self.columns
             .iter()
@@ -637,33 +604,6 @@ impl Encoder {
             .into_iter()
             .map(|(name, reading)| (name, text(reading)))
             .collect()
-    }
-
-    /// One row's encoding, column by column: what was read and what the network gets.
-    pub fn explain_row(&self, dense: &[f32], codes: &[u32]) -> Vec<SlotRow> {
-        let cells = self
-            .columns
-            .iter()
-            .zip(self.spans())
-            .zip(self.decode(dense, codes));
-        let explain =
-            |((column, span), (name, read)): ((&EncodedColumn, Span), (String, Option<String>))| {
-                let code = codes[span.codes]
-                    .iter()
-                    .map(|&code| (format!("{name} code"), code as f32));
-                let slots = column
-                    .slots()
-                    .into_iter()
-                    .zip(dense[span.dense].iter().copied())
-                    .chain(code)
-                    .collect();
-                SlotRow {
-                    column: name,
-                    read,
-                    slots,
-                }
-            };
-        cells.map(explain).collect()
     }
 }
 

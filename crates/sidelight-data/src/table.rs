@@ -217,7 +217,7 @@ impl Table {
     }
 
     /// A table of one file; image paths are relative to its folder.
-    fn of_file(
+    pub(crate) fn of_file(
         path: &Path,
         columns: Vec<Column>,
         n_rows: usize,

@@ -384,11 +384,8 @@ impl Task {
         };
         let all: Vec<Vec<f64>> = predictions.iter().map(Prediction::numbers).collect();
         let mean = |at: usize| {
-            let sum: f64 = all
-                .iter()
-                .map(|numbers| regression::forward(scale, numbers[at]))
-                .sum();
-            regression::backward(scale, sum / all.len() as f64)
+            let sum: f64 = all.iter().map(|numbers| scale.forward(numbers[at])).sum();
+            scale.backward(sum / all.len() as f64)
         };
         let numbers: Vec<f64> = (0..all.first()?.len()).map(mean).collect();
         Some(Prediction::from_numbers(self.kind(), &numbers))

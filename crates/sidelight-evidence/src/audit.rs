@@ -24,7 +24,6 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::evidence::ColumnFact;
 use crate::statistics::significance::holm;
 use crate::statistics::two_sample::Shift;
 use sidelight_data::config::{Arm, Config, MetadataKind};
@@ -163,19 +162,6 @@ impl Audit {
     pub fn count(&self, advice: Advice) -> usize {
         let advised = |column: &&ColumnAudit| column.used && column.advice == advice;
         self.columns.iter().filter(advised).count()
-    }
-
-    /// What was found of the columns, for [`evidence`](crate::evidence).
-    pub fn column_facts(&self) -> Vec<ColumnFact> {
-        let fact = |column: &ColumnAudit| ColumnFact {
-            column: column.name.clone(),
-            used: column.used,
-            share_of_gain: None,
-            alone: column.alone.map(|power| power.score),
-            identifier: column.identifier,
-            from_file: column.from_file,
-        };
-        self.columns.iter().map(fact).collect()
     }
 
     /// Pairs of positions in the data set whose images are the same, or nearly: each row with the first of its set

@@ -10,7 +10,6 @@
 //! | of several claims, which survive? | [`significance::holm`] |
 //! | do two AUROCs differ? | [`delong::delong`] |
 //! | do two accuracies differ? | [`significance::mcnemar`] |
-//! | is a mean difference other than 0, nothing assumed of its form? | [`significance::sign_flip_test`], [`significance::sign_test`] |
 //! | are two samples of one distribution? | [`two_sample::kolmogorov_smirnov`], [`two_sample::category_shift`] |
 //! | how sure is a share? | [`significance::wilson`] |
 

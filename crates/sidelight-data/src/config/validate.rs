@@ -20,6 +20,11 @@ fn within(field: &str, value: f64, fits: impl Fn(f64) -> bool, expected: &str) -
     }
 }
 
+fn below_one(field: &str, value: f64) -> Result<()> {
+    let fits = |x| (0.0..1.0).contains(&x);
+    within(field, value, fits, "a share from 0 to below 1")
+}
+
 impl Config {
     /// Checks every value against its range and its neighbours. [`Config::read`] has done so.
     ///
@@ -57,12 +62,7 @@ impl Config {
             }
         }
         self.model.weights_on_hub()?;
-        within(
-            "model.dropout",
-            self.model.dropout,
-            |x| (0.0..1.0).contains(&x),
-            "a share from 0 to below 1",
-        )?;
+        below_one("model.dropout", self.model.dropout)?;
         if self.model.head == HeadKind::Heatmap && self.target.kind != TargetKind::Keypoints {
             return Err(setting(
                 "model.head",
@@ -70,12 +70,7 @@ impl Config {
                 "heatmap",
             ));
         }
-        within(
-            "model.drop_image",
-            self.model.drop_image.unwrap_or(0.0),
-            |x| (0.0..1.0).contains(&x),
-            "a share from 0 to below 1",
-        )?;
+        below_one("model.drop_image", self.model.drop_image.unwrap_or(0.0))?;
         within(
             "model.auxiliary",
             self.model.auxiliary,
@@ -155,24 +150,9 @@ impl Config {
             |x| (0.0..=180.0).contains(&x),
             "0 to 180 degrees",
         )?;
-        within(
-            "augment.zoom",
-            augment.zoom,
-            |x| (0.0..1.0).contains(&x),
-            "a share from 0 to below 1",
-        )?;
-        within(
-            "augment.shift",
-            augment.shift,
-            |x| (0.0..1.0).contains(&x),
-            "a share from 0 to below 1",
-        )?;
-        within(
-            "augment.light",
-            augment.light,
-            |x| (0.0..1.0).contains(&x),
-            "a share from 0 to below 1",
-        )?;
+        below_one("augment.zoom", augment.zoom)?;
+        below_one("augment.shift", augment.shift)?;
+        below_one("augment.light", augment.light)?;
         within(
             "augment.probability",
             augment.probability,

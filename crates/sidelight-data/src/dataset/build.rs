@@ -37,9 +37,32 @@ pub struct Absent {
     pub column: String,
 }
 
+impl Findings {
+    fn absent(&mut self, field: impl Into<String>, column: &str) {
+        self.absent.push(Absent {
+            field: field.into(),
+            column: column.to_owned(),
+        });
+    }
+
+    /// The column that a field names, if it names one that is there.
+    fn find<'a>(
+        &mut self,
+        table: &'a Table,
+        field: &str,
+        name: Option<&String>,
+    ) -> Option<&'a Column> {
+        let found = table.find(name?);
+        if found.is_none() {
+            self.absent(field, name?);
+        }
+        found
+    }
+}
+
 /// What is done with rows that have no target.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum WithoutTarget {
+pub(super) enum WithoutTarget {
     LeftOut,
     Kept,
     /// Nobody asks what the target is.
@@ -292,10 +315,7 @@ fn build(
     };
     let image_column = schema::image_column(table, &config.data.image).ok();
     if image_column.is_none() {
-        findings.absent.push(Absent {
-            field: "data.image".into(),
-            column: config.data.image.clone(),
-        });
+        findings.absent("data.image", &config.data.image);
     }
 
     let mut rows: Vec<usize> = (0..table.n_rows).collect();
@@ -334,32 +354,14 @@ fn build(
         without_target,
     };
     let metadata = reading.columns(&images, &mut findings)?;
-    let groups = match &config.data.group {
-        None => None,
-        Some(name) => match table.find(name) {
-            Some(column) => Some(groups(column, gaps, &rows, &mut remarks)),
-            None => {
-                findings.absent.push(Absent {
-                    field: "data.group".into(),
-                    column: name.clone(),
-                });
-                None
-            }
-        },
-    };
-    let parts = match &config.data.split.column {
-        None => None,
-        Some(name) => match table.find(name) {
-            Some(column) => Some(parts(column, gaps, &rows, &mut findings)),
-            None => {
-                findings.absent.push(Absent {
-                    field: "data.split.column".into(),
-                    column: name.clone(),
-                });
-                None
-            }
-        },
-    };
+    let column = findings.find(table, "data.group", config.data.group.as_ref());
+    let groups = column.map(|column| groups(column, gaps, &rows, &mut remarks));
+    let column = findings.find(
+        table,
+        "data.split.column",
+        config.data.split.column.as_ref(),
+    );
+    let splits = column.map(|column| parts(column, gaps, &rows, &mut findings));
     let targets = targets.map(|targets| targets.select(&rows));
     findings.misread.retain(|misread| misread.count > 0);
     let dataset = Dataset {
@@ -369,7 +371,7 @@ fn build(
         metadata,
         targets,
         groups,
-        splits: parts,
+        splits,
         remarks,
     };
     Ok((dataset, findings))
@@ -389,11 +391,8 @@ fn read_targets(
     }
     if columns.len() < names.len() {
         // Some but not all: a slip in a name, not a table of new rows.
-        let absent = names.into_iter().filter(|name| table.find(name).is_none());
-        findings.absent.extend(absent.map(|column| Absent {
-            field: "target".into(),
-            column,
-        }));
+        let absent = names.iter().filter(|name| table.find(name).is_none());
+        absent.for_each(|name| findings.absent("target", name));
         return None;
     }
     Some(target::read(
@@ -461,16 +460,21 @@ enum Source<'a> {
 }
 
 /// What metadata is read from, and how.
-struct ColumnReader<'a> {
-    table: &'a Table,
-    config: &'a Config,
-    image_column: Option<&'a Column>,
-    rows: &'a [usize],
-    without_target: WithoutTarget,
+pub(super) struct ColumnReader<'a> {
+    pub(super) table: &'a Table,
+    pub(super) config: &'a Config,
+    pub(super) image_column: Option<&'a Column>,
+    pub(super) rows: &'a [usize],
+    pub(super) without_target: WithoutTarget,
 }
 
 impl ColumnReader<'_> {
-    fn columns(&self, images: &[ImageSource], findings: &mut Findings) -> Result<Metadata> {
+    /// The columns of the configuration, in its order; for each there is one entry in `findings.misread`.
+    pub(super) fn columns(
+        &self,
+        images: &[ImageSource],
+        findings: &mut Findings,
+    ) -> Result<Metadata> {
         let Self {
             table,
             config,
@@ -498,10 +502,7 @@ impl ColumnReader<'_> {
                     image_column.map_or(Source::Absent, Source::Column)
                 }
                 None => {
-                    findings.absent.push(Absent {
-                        field: format!("metadata.{}", crate::config::key(name)),
-                        column: from.to_owned(),
-                    });
+                    findings.absent(format!("metadata.{}", crate::config::key(name)), from);
                     Source::Absent
                 }
             };
@@ -603,14 +604,6 @@ fn groups(
     numbers
 }
 
-fn part(text: &str) -> Option<Split> {
-    schema::part_named(text).map(|part| match part {
-        "train" => Split::Train,
-        "valid" => Split::Valid,
-        _ => Split::Test,
-    })
-}
-
 fn parts(
     column: &Column,
     gaps: MissingMarkers<'_>,
@@ -620,7 +613,7 @@ fn parts(
     let mut misread = Misread::new(&column.name, "`train`, `valid` or `test`");
     let read = |row: &usize| {
         let text = gaps.read(column.cell(*row)).to_text().unwrap_or_default();
-        part(&text).unwrap_or_else(|| {
+        schema::part_named(&text).unwrap_or_else(|| {
             misread.push(*row, &text);
             Split::Train
         })

@@ -60,6 +60,7 @@ pub(super) fn is_computed(name: &str) -> bool {
 /// ```
 pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
     match source {
+        source if source.is_absent() => vec![None; names.len()],
         ImageSource::Bytes { bytes, .. } => facts(
             source,
             || Some(Cursor::new(&bytes[..])),

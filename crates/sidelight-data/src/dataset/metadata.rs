@@ -1,13 +1,10 @@
 //! Cells of a metadata column as typed values.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::Value;
-
-use super::{Fact, Metadata, MetadataColumn, MetadataValues};
+use super::MetadataValues;
 use crate::config::{MetadataConfig, MetadataKind};
-use crate::error::{Error, Place, Result, setting};
+use crate::error::{Result, setting};
 use crate::schema;
 use crate::table::Cell;
 
@@ -106,65 +103,48 @@ pub(super) fn read<'a>(
                 .map_err(|_| setting("pattern", "a regular expression", pattern.clone()))?,
         ),
     };
-    // The pattern works on text, whatever the file's type; what it captures is text.
-    let cells = cells.map(|(row, cell)| (row, Captured::new(cell, pattern.as_ref())));
+    let pattern = pattern.as_ref();
     let values = match config.kind {
         MetadataKind::Boolean => {
-            MetadataValues::Boolean(typed(cells, gaps, misread, schema::boolean))
+            MetadataValues::Boolean(typed(cells, pattern, gaps, misread, schema::boolean))
         }
         MetadataKind::Continuous => {
-            MetadataValues::Continuous(typed(cells, gaps, misread, schema::number))
+            MetadataValues::Continuous(typed(cells, pattern, gaps, misread, schema::number))
         }
         MetadataKind::Datetime => {
-            MetadataValues::Datetime(typed(cells, gaps, misread, schema::datetime))
+            MetadataValues::Datetime(typed(cells, pattern, gaps, misread, schema::datetime))
         }
-        MetadataKind::Categorical => categories(cells, gaps, misread),
+        MetadataKind::Categorical => {
+            let mut names: Vec<String> = Vec::new();
+            let mut code_of: HashMap<String, u32> = HashMap::new();
+            let code = |cell: Cell<'_>| {
+                let name = cell.to_text()?;
+                let name = name.trim();
+                if let Some(code) = code_of.get(name) {
+                    return Some(*code);
+                }
+                names.push(name.to_owned());
+                let code = code_of.len() as u32;
+                code_of.insert(name.to_owned(), code);
+                Some(code)
+            };
+            let codes = typed(cells, pattern, gaps, misread, code);
+            MetadataValues::Categorical { names, codes }
+        }
     };
     Ok(values)
 }
 
-/// A cell, or what a pattern captured of its text.
-enum Captured<'a> {
-    Cell(Cell<'a>),
-    Text(Cow<'a, str>),
-}
-
-impl<'a> Captured<'a> {
-    fn new(cell: Cell<'a>, pattern: Option<&regex::Regex>) -> Self {
-        let Some(pattern) = pattern else {
-            return Self::Cell(cell);
-        };
-        let text = match cell {
-            Cell::Text(text) => Cow::Borrowed(text),
-            Cell::Number(number) => Cow::Owned(number.to_string()),
-            _ => return Self::Cell(Cell::Missing),
-        };
-        let captured = pattern
-            .captures(&text)
-            .and_then(|captures| captures.get(1))
-            .map(|group| group.range());
-        match (captured, text) {
-            (None, _) => Self::Cell(Cell::Missing),
-            (Some(range), Cow::Borrowed(text)) => Self::Text(Cow::Borrowed(&text[range])),
-            (Some(range), Cow::Owned(text)) => Self::Text(Cow::Owned(text[range].to_owned())),
-        }
-    }
-    fn cell(&self) -> Cell<'_> {
-        match self {
-            Self::Cell(cell) => *cell,
-            Self::Text(text) if text.trim().is_empty() => Cell::Missing,
-            Self::Text(text) => Cell::Text(text),
-        }
-    }
-}
-
-fn typed<'a, T>(
-    cells: impl Iterator<Item = (usize, Captured<'a>)>,
+/// Cells as values; one that `parse` cannot read is missing and noted. Where there is a pattern, what its first group
+/// captures is read in the cell's place.
+pub(super) fn typed<'a, T>(
+    cells: impl Iterator<Item = (usize, Cell<'a>)>,
+    pattern: Option<&regex::Regex>,
     gaps: MissingMarkers<'_>,
     misread: &mut Misread,
-    parse: impl Fn(Cell<'_>) -> Option<T>,
+    mut parse: impl FnMut(Cell<'_>) -> Option<T>,
 ) -> Vec<Option<T>> {
-    let read = |(row, cell): (usize, Captured<'a>)| match gaps.read(cell.cell()) {
+    let mut read = |row: usize, cell: Cell<'_>| match gaps.read(cell) {
         Cell::Missing => None,
         cell => {
             let value = parse(cell);
@@ -174,165 +154,15 @@ fn typed<'a, T>(
             value
         }
     };
-    cells.map(read).collect()
-}
-
-fn categories<'a>(
-    cells: impl Iterator<Item = (usize, Captured<'a>)>,
-    gaps: MissingMarkers<'_>,
-    misread: &mut Misread,
-) -> MetadataValues {
-    let mut names: Vec<String> = Vec::new();
-    let mut code_of: HashMap<String, u32> = HashMap::new();
-    let mut code = |name: &str| match code_of.get(name) {
-        Some(code) => *code,
-        None => {
-            let code = names.len() as u32;
-            names.push(name.to_owned());
-            code_of.insert(name.to_owned(), code);
-            code
+    let values = cells.map(|(row, cell)| match (pattern, cell) {
+        (None, cell) => read(row, cell),
+        // The pattern works on text, whatever the file's type; what it captures is text.
+        (Some(pattern), Cell::Text(_) | Cell::Number(_)) => {
+            let text = cell.to_text()?;
+            let captured = pattern.captures(&text)?.get(1)?.as_str();
+            (!captured.trim().is_empty()).then(|| read(row, Cell::Text(captured)))?
         }
-    };
-    let codes = cells
-        .map(|(row, cell)| match gaps.read(cell.cell()) {
-            Cell::Missing => None,
-            Cell::Image(_) | Cell::Member(_) => {
-                misread.push(row, "an image");
-                None
-            }
-            cell => cell.to_text().map(|name| code(name.trim())),
-        })
-        .collect();
-    MetadataValues::Categorical { names, codes }
-}
-
-impl Metadata {
-    /// Metadata from JSON objects, as a service gets them: `{"area": 120, "side": "left", "taken": null}`.
-    ///
-    /// What a row does not name is missing, and so is `null`. A column with `from` and `pattern` is captured from
-    /// `from` where that is given, otherwise taken as it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoColumn`] for a key that is no column (a misspelt one would be silently missing);
-    /// [`Error::Cell`] for a value that is not what its column holds, its row counted from 1 in the file `request`.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use sidelight_data::config::{MetadataConfig, MetadataKind};
-    /// use sidelight_data::dataset::{Metadata, MetadataValues};
-    ///
-    /// let columns = [("area".to_owned(), MetadataConfig::new(MetadataKind::Continuous))];
-    /// let row = serde_json::json!({"area": 120});
-    /// let metadata = Metadata::from_json_rows(&columns, &[row.as_object().unwrap().clone()])?;
-    /// assert_eq!(metadata.columns[0].values, MetadataValues::Continuous(vec![Some(120.0)]));
-    /// # Ok::<(), sidelight_data::Error>(())
-    /// ```
-    pub fn from_json_rows(
-        columns: &[(String, MetadataConfig)],
-        rows: &[serde_json::Map<String, Value>],
-    ) -> Result<Self> {
-        let rows: Vec<&serde_json::Map<String, Value>> = rows.iter().collect();
-        from_cells(columns, &rows, 1, &[], &|_, _, _| None)
-    }
-}
-
-/// Metadata from JSON objects: `first` is the number of the first row in messages, `gaps` the table's spellings of
-/// "missing". What a row names neither by the column's own name nor by that of its `from` is what `otherwise` has for
-/// the row (from 0) and column.
-pub(super) fn from_cells(
-    columns: &[(String, MetadataConfig)],
-    rows: &[&serde_json::Map<String, Value>],
-    first: usize,
-    gaps: &[String],
-    otherwise: &dyn Fn(usize, &str, &MetadataConfig) -> Option<Fact>,
-) -> Result<Metadata> {
-    let known = |key: &str| {
-        columns
-            .iter()
-            .any(|(name, config)| name == key || config.from.as_deref() == Some(key))
-    };
-    for key in rows.iter().flat_map(|row| row.keys()) {
-        if !known(key) {
-            let columns = columns.iter().map(|(name, _)| name.clone()).collect();
-            return Err(Error::NoColumn {
-                path: "request".into(),
-                name: key.clone(),
-                columns,
-            });
-        }
-    }
-    let mut read_columns = Vec::new();
-    for (name, config) in columns {
-        let is_given = |key: &str| {
-            rows.iter()
-                .any(|row| row.get(key).is_some_and(|value| !value.is_null()))
-        };
-        // The value itself, under the column's own name, needs no capturing.
-        let is_direct = is_given(name);
-        let source = match (&config.from, is_direct) {
-            (Some(from), false) => from,
-            _ => name,
-        };
-        let config = if is_direct {
-            MetadataConfig {
-                pattern: None,
-                ..config.clone()
-            }
-        } else {
-            config.clone()
-        };
-        let elsewhere: Vec<Option<Fact>> = match is_given(source) {
-            true => Vec::new(),
-            false => (0..rows.len())
-                .map(|row| otherwise(row, name, &config))
-                .collect(),
-        };
-        let cells = rows.iter().enumerate().map(|(row, cells)| {
-            let fact = elsewhere.get(row).and_then(Option::as_ref);
-            let cell = fact.map_or_else(|| json_cell(cells.get(source)), Fact::cell);
-            (row, cell)
-        });
-        let gaps = MissingMarkers {
-            table: gaps,
-            column: &config.missing,
-        };
-        let mut misread = Misread::new(name, expected(config.kind));
-        let values = read(&config, gaps, cells, &mut misread)?;
-        let nested = rows
-            .iter()
-            .position(|row| matches!(row.get(source), Some(Value::Array(_) | Value::Object(_))));
-        let wrong = match nested {
-            Some(row) => Some((row, rows[row][source].to_string())),
-            None => misread.first.into_iter().next(),
-        };
-        if let Some((row, found)) = wrong {
-            let at = Place::file("request")
-                .with_row(row + first)
-                .with_column(name);
-            return Err(Error::Cell {
-                at,
-                expected: misread.expected.into(),
-                found,
-            });
-        }
-        read_columns.push(MetadataColumn {
-            name: name.clone(),
-            values,
-        });
-    }
-    Ok(Metadata {
-        columns: read_columns,
-        n_rows: rows.len(),
-    })
-}
-
-fn json_cell(value: Option<&Value>) -> Cell<'_> {
-    match value {
-        Some(Value::Bool(value)) => Cell::Boolean(*value),
-        Some(Value::Number(value)) => value.as_f64().map_or(Cell::Missing, Cell::Number),
-        Some(Value::String(value)) if !value.trim().is_empty() => Cell::Text(value),
-        _ => Cell::Missing,
-    }
+        (Some(_), _) => None,
+    });
+    values.collect()
 }

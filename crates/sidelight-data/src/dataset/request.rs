@@ -1,12 +1,16 @@
 //! A row as a service gets it: the bytes of an image, and cells by the name of their column.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
-use super::fact::{Fact, image_facts, is_computed};
-use super::metadata::from_cells;
+use super::build::{ColumnReader, Findings, WithoutTarget};
+use super::fact::is_computed;
 use super::{Dataset, ImageSource};
-use crate::config::{Config, MetadataConfig};
-use crate::error::Result;
+use crate::config::{Config, MetadataEntry};
+use crate::error::{Error, Place, Result};
+use crate::table::{Column, Scalar, Table, Values};
 
 /// One row of a request.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,43 +52,91 @@ impl Dataset {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn of_request(row: &RequestRow, config: &Config) -> Result<Self> {
-        let columns: Vec<(String, MetadataConfig)> = config
-            .metadata
-            .iter()
-            .map(|(name, entry)| (name.clone(), entry.full()))
-            .collect();
-        let from = |name: &str, config: &MetadataConfig| config.from.clone().unwrap_or(name.into());
-        let wanted: Vec<String> = columns
-            .iter()
-            .map(|(name, config)| from(name, config))
-            .filter(|from| is_computed(from) && !row.cells.contains_key(from))
-            .collect();
-        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
-        let facts = match &row.image {
-            Some(image) if !names.is_empty() => image_facts(image, &names),
-            _ => vec![None; names.len()],
+        let mut config = config.clone();
+        config.metadata = columns_of(&row.cells, &config)?;
+        let given = row.cells.iter();
+        // `null` is a gap where the image would otherwise say the value; elsewhere it is nothing said.
+        let columns = given
+            .filter(|(name, value)| !value.is_null() || is_computed(name))
+            .map(|(name, value)| Column {
+                name: name.clone(),
+                values: Values::Mixed(vec![scalar(value)]),
+            });
+        let image_name = row.image.as_ref().map(ImageSource::name);
+        let reader = ColumnReader {
+            table: &Table::of_file(Path::new("request"), columns.collect(), 1, None),
+            config: &config,
+            image_column: Some(&Column::text("image", [image_name.as_deref()])),
+            rows: &[0],
+            without_target: WithoutTarget::Unread,
         };
-        let otherwise = |_: usize, name_of: &str, config: &MetadataConfig| {
-            let from = from(name_of, config);
-            if let Some(at) = wanted.iter().position(|wanted| *wanted == from) {
-                return facts[at].clone();
+        let images = vec![row.image.clone().unwrap_or_else(ImageSource::absent)];
+        let mut findings = Findings::default();
+        let metadata = reader.columns(&images, &mut findings)?;
+        for ((name, entry), misread) in config.metadata.iter().zip(&findings.misread) {
+            let source = entry.full().from.unwrap_or_else(|| name.clone());
+            let nested = row.cells.get(&source).filter(|value| is_nested(value));
+            let wrong = misread.first.first().map(|(_, found)| found.clone());
+            if let Some(found) = nested.map(Value::to_string).or(wrong) {
+                return Err(Error::Cell {
+                    at: Place::file("request")
+                        .with_row(row.number)
+                        .with_column(name),
+                    expected: misread.expected.into(),
+                    found,
+                });
             }
-            // A pattern without `from` is over the name of the image.
-            let is_of_name = config.pattern.is_some() && config.from.is_none();
-            let image = row.image.as_ref().filter(|_| is_of_name)?;
-            Some(Fact::Text(image.name()))
-        };
-        let gaps = &config.data.missing;
-        let metadata = from_cells(&columns, &[&row.cells], row.number, gaps, &otherwise)?;
+        }
         Ok(Self {
             path: "request".into(),
             rows: vec![row.number.saturating_sub(1)],
-            images: vec![row.image.clone().unwrap_or_else(ImageSource::absent)],
+            images,
             metadata,
             targets: None,
             groups: None,
             splits: None,
             remarks: Vec::new(),
         })
+    }
+}
+
+/// The metadata columns, each as the row has it: a value under the column's own name needs no capturing.
+fn columns_of(
+    cells: &Map<String, Value>,
+    config: &Config,
+) -> Result<BTreeMap<String, MetadataEntry>> {
+    let mut columns = config.metadata_configs();
+    let is_column = |key: &str| {
+        let mut sources = columns.values().filter_map(|column| column.from.as_deref());
+        columns.contains_key(key) || sources.any(|from| from == key)
+    };
+    if let Some(unknown) = cells.keys().find(|key| !is_column(key)) {
+        return Err(Error::NoColumn {
+            path: "request".into(),
+            name: unknown.clone(),
+            columns: columns.into_keys().collect(),
+        });
+    }
+    for (name, column) in &mut columns {
+        if cells.get(name).is_some_and(|value| !value.is_null()) {
+            (column.from, column.pattern) = (None, None);
+        }
+    }
+    Ok(columns
+        .into_iter()
+        .map(|(name, column)| (name, column.into()))
+        .collect())
+}
+
+fn is_nested(value: &Value) -> bool {
+    value.is_array() || value.is_object()
+}
+
+fn scalar(value: &Value) -> Scalar {
+    match value {
+        Value::Bool(value) => Scalar::Boolean(*value),
+        Value::Number(value) => value.as_f64().map_or(Scalar::Missing, Scalar::Number),
+        Value::String(value) => Scalar::Text(value.clone()),
+        _ => Scalar::Missing,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Targets;
-use super::metadata::{Misread, MissingMarkers};
+use super::metadata::{self, Misread, MissingMarkers};
 use crate::config::{TargetConfig, TargetKind, TargetScale};
 use crate::schema;
 use crate::table::{Cell, Column};
@@ -20,19 +20,12 @@ pub(super) fn read(
         TargetKind::Keypoints => {
             let columns = numbers(columns, gaps, misread, "a number (pixels)", |_| true);
             let n_points = columns.len() / 2;
-            let n_rows = columns.first().map_or(0, Vec::len);
-            let mut xy = Vec::with_capacity(n_rows * n_points);
-            for row in 0..n_rows {
-                xy.extend(
-                    columns
-                        .chunks_exact(2)
-                        .map(|pair| match [pair[0][row], pair[1][row]] {
-                            // Half a point is none.
-                            [x, y] if x.is_nan() || y.is_nan() => [f32::NAN; 2],
-                            [x, y] => [x as f32, y as f32],
-                        }),
-                );
-            }
+            let point = |&[x, y]: &[f64; 2]| match x.is_nan() || y.is_nan() {
+                true => [f32::NAN; 2],
+                false => [x as f32, y as f32],
+            };
+            let cells = by_row(&columns);
+            let xy = cells.as_chunks::<2>().0.iter().map(point).collect();
             Targets::Keypoints { n_points, xy }
         }
         TargetKind::Regression => {
@@ -45,10 +38,7 @@ pub(super) fn read(
             let columns = numbers(columns, gaps, misread, expected, |value| {
                 !log || value > 0.0
             });
-            let n_rows = columns.first().map_or(0, Vec::len);
-            let values = (0..n_rows)
-                .flat_map(|row| columns.iter().map(move |column| column[row]))
-                .collect();
+            let values = by_row(&columns);
             Targets::Regression { names, values }
         }
         TargetKind::Class => {
@@ -77,16 +67,10 @@ pub(super) fn read(
         }
         // One column of truth values is one label; one column of anything else lists the labels.
         TargetKind::Multilabel if columns.len() > 1 || config.column.is_none() => {
-            let mut by_column: Vec<Vec<Option<bool>>> = Vec::new();
-            for column in columns {
-                let mut wrong = Misread::new(&column.name, "true or false");
-                by_column.push(typed(column, gaps, &mut wrong, schema::boolean));
-                misread.push(wrong);
-            }
-            let n_rows = by_column.first().map_or(0, Vec::len);
-            let present = (0..n_rows)
-                .flat_map(|row| by_column.iter().map(move |column| column[row]))
-                .collect();
+            let read =
+                |column: &&Column| typed(column, gaps, misread, "true or false", schema::boolean);
+            let by_column: Vec<Vec<Option<bool>>> = columns.iter().map(read).collect();
+            let present = by_row(&by_column);
             Targets::Multilabel { names, present }
         }
         TargetKind::Multilabel => {
@@ -122,37 +106,32 @@ fn numbers(
     expected: &'static str,
     fits: impl Fn(f64) -> bool,
 ) -> Vec<Vec<f64>> {
-    let mut values = Vec::new();
-    for column in columns {
-        let mut wrong = Misread::new(&column.name, expected);
-        let read = typed(column, gaps, &mut wrong, |cell| {
-            schema::number(cell).filter(|value| fits(*value))
-        });
-        values.push(
-            read.into_iter()
-                .map(|value| value.unwrap_or(f64::NAN))
-                .collect(),
-        );
-        misread.push(wrong);
-    }
-    values
+    let number = |cell: Cell<'_>| schema::number(cell).filter(|value| fits(*value));
+    let read = |column: &&Column| {
+        let values = typed(column, gaps, misread, expected, number).into_iter();
+        values.map(|value| value.unwrap_or(f64::NAN)).collect()
+    };
+    columns.iter().map(read).collect()
 }
 
 fn typed<T>(
     column: &Column,
     gaps: MissingMarkers<'_>,
-    wrong: &mut Misread,
+    misread: &mut Vec<Misread>,
+    expected: &'static str,
     parse: impl Fn(Cell<'_>) -> Option<T>,
 ) -> Vec<Option<T>> {
-    let read = |row| match gaps.read(column.cell(row)) {
-        Cell::Missing => None,
-        cell => {
-            let value = parse(cell);
-            if value.is_none() {
-                wrong.push(row, &cell.to_text().unwrap_or("an image".into()));
-            }
-            value
-        }
-    };
-    (0..column.len()).map(read).collect()
+    let mut wrong = Misread::new(&column.name, expected);
+    let cells = (0..column.len()).map(|row| (row, column.cell(row)));
+    let values = metadata::typed(cells, None, gaps, &mut wrong, parse);
+    misread.push(wrong);
+    values
+}
+
+/// Columns of one length as one list, row after row.
+fn by_row<T: Copy>(columns: &[Vec<T>]) -> Vec<T> {
+    let n_rows = columns.first().map_or(0, Vec::len);
+    (0..n_rows)
+        .flat_map(|row| columns.iter().map(move |column| column[row]))
+        .collect()
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::config::{MetadataConfig, MetadataKind};
 use crate::error::Error;
 
 /// A table and a configuration in a folder of their own.
@@ -436,78 +435,69 @@ fn new_rows_need_no_target_and_may_have_gaps_and_junk() {
 
 #[test]
 fn a_request_in_json_is_metadata() {
-    let columns = [
-        (
-            "area".to_owned(),
-            MetadataConfig::new(MetadataKind::Continuous),
-        ),
-        (
-            "dirty".to_owned(),
-            MetadataConfig::new(MetadataKind::Boolean),
-        ),
-        (
-            "side".to_owned(),
-            MetadataConfig {
-                from: Some("file_name".into()),
-                pattern: Some("_(l|r)".into()),
-                ..MetadataConfig::new(MetadataKind::Categorical)
-            },
-        ),
-    ];
-    let rows = |text: &str| -> Vec<serde_json::Map<String, serde_json::Value>> {
-        serde_json::from_str(text).unwrap()
+    let case = Case::new("file_name,y\na.jpg,1\n");
+    let config = case.config(&format!(
+        "{CLASS}metadata = {{ area = \"continuous\", dirty = \"boolean\", \
+         side = {{ kind = \"categorical\", from = \"file_name\", pattern = \"_(l|r)\" }} }}\n"
+    ));
+    let ask = |number: usize, text: &str| {
+        let row = RequestRow {
+            number,
+            image: None,
+            cells: serde_json::from_str(text).unwrap(),
+        };
+        Dataset::of_request(&row, &config)
     };
-    let metadata = Metadata::from_json_rows(
-        &columns,
-        &rows(r#"[{"area": "12.5", "dirty": 1, "file_name": "a_l.jpg"}, {"area": null, "dirty": false}, {}]"#),
-    )
-    .unwrap();
-    let of = |name: &str| {
-        &metadata
-            .columns
-            .iter()
-            .find(|column| column.name == name)
-            .unwrap()
-            .values
+    let side = |name: &str| MetadataValues::Categorical {
+        names: vec![name.into()],
+        codes: vec![Some(0)],
     };
-    assert_eq!(
-        of("area"),
-        &MetadataValues::Continuous(vec![Some(12.5), None, None])
-    );
-    assert_eq!(
-        of("dirty"),
-        &MetadataValues::Boolean(vec![Some(true), Some(false), None])
-    );
-    assert_eq!(
-        of("side"),
-        &MetadataValues::Categorical {
-            names: vec!["l".into()],
-            codes: vec![Some(0), None, None]
-        }
-    );
-    let direct = Metadata::from_json_rows(&columns, &rows(r#"[{"side": "r"}]"#)).unwrap();
-    assert_eq!(
-        direct.columns[2].values,
-        MetadataValues::Categorical {
-            names: vec!["r".into()],
-            codes: vec![Some(0)]
-        }
-    );
+    let nothing = MetadataValues::Categorical {
+        names: vec![],
+        codes: vec![None],
+    };
+    for (text, area, dirty, expected) in [
+        (
+            r#"{"area": "12.5", "dirty": 1, "file_name": "a_l.jpg"}"#,
+            Some(12.5),
+            Some(true),
+            side("l"),
+        ),
+        (
+            r#"{"area": null, "dirty": false}"#,
+            None,
+            Some(false),
+            nothing.clone(),
+        ),
+        ("{}", None, None, nothing),
+        (r#"{"side": "r"}"#, None, None, side("r")),
+    ] {
+        let dataset = ask(1, text).unwrap();
+        let area = MetadataValues::Continuous(vec![area]);
+        assert_eq!(values(&dataset, "area"), &area, "{text}");
+        let dirty = MetadataValues::Boolean(vec![dirty]);
+        assert_eq!(values(&dataset, "dirty"), &dirty, "{text}");
+        assert_eq!(values(&dataset, "side"), &expected, "{text}");
+    }
 
-    let refusal = |text: &str| {
-        let error: Error = Metadata::from_json_rows(&columns, &rows(text)).unwrap_err();
+    let refusal = |number: usize, text: &str| {
+        let error: Error = ask(number, text).unwrap_err();
         (error.to_string(), error.hint().unwrap_or_default())
     };
     assert_eq!(
-        refusal(r#"[{}, {"area": "big"}]"#).0,
+        refusal(2, r#"{"area": "big"}"#).0,
         "request, row 2, column `area`: expected a number, found `big`"
     );
     assert_eq!(
-        refusal(r#"[{"area": [1]}]"#).0,
+        refusal(1, r#"{"file_name": "left.jpg", "side": ["l"]}"#).0,
+        "request, row 1, column `side`: expected a name, found `[\"l\"]`"
+    );
+    assert_eq!(
+        refusal(1, r#"{"area": [1]}"#).0,
         "request, row 1, column `area`: expected a number, found `[1]`"
     );
     assert_eq!(
-        refusal(r#"[{"aera": 1}]"#),
+        refusal(1, r#"{"aera": 1}"#),
         (
             "no column `aera` in request".to_owned(),
             "did you mean `area`?".to_owned()

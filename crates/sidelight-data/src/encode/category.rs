@@ -27,7 +27,7 @@ const MAX_ONE_HOT: usize = 16;
 /// one is like. Where training had no rare category that slot was never trained, so an unseen
 /// category is encoded one-hot as the *average* row: each category's slot holds its share of
 /// training rows (or nothing at all where there is only one category).
-/// Embeddings cannot do that; [`Encoder::untrained_codes`](super::Encoder::untrained_codes) lists the codes concerned.
+/// Embeddings cannot do that: the vector of a code that no training row has never learns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Category {
     /// Names with a place of their own, in natural order; code `FIRST + i`.

@@ -118,9 +118,8 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     let to_input = from_stored.then(&change.to_input);
 
     let metadata = &source.metadata;
-    let part = |width: usize| row * width..(row + 1) * width;
-    let mut dense = metadata.dense[part(metadata.d_dense)].to_vec();
-    let mut codes = metadata.codes[part(metadata.n_embedded)].to_vec();
+    let mut dense = metadata.dense_row(row).to_vec();
+    let mut codes = metadata.codes_row(row).to_vec();
     if change.is_flipped {
         source.encoder.flip(&mut dense, &mut codes);
     }

@@ -9,6 +9,7 @@ use crate::config::{
     Arm, Config, MetadataConfig, MetadataEntry, MetadataKind, TargetConfig, TargetKind,
 };
 use crate::error::{Error, Result};
+use crate::kind::Split;
 use crate::table::{Cell, Column, Table, Values};
 
 /// What every column of a table means.
@@ -373,7 +374,7 @@ impl Schema {
         let names = &self.columns[found].evidence.commonest;
         let has_train = names
             .iter()
-            .any(|(name, _)| part_named(name) == Some("train"));
+            .any(|(name, _)| part_named(name) == Some(Split::Train));
         let group = wishes
             .group
             .as_ref()

@@ -1,12 +1,14 @@
 //! Words for the parts of a division.
 
-/// The part a cell names, in one of three words (`train`, `valid`, `test`): `training`, `validation`, `val`, `dev`
-/// and `testing` are understood, in any case.
-pub(crate) fn part_named(text: &str) -> Option<&'static str> {
+use crate::kind::Split;
+
+/// The part a cell names: `train`, `valid` and `test`, but `training`, `validation`, `val`, `dev` and `testing` are
+/// understood too, in any case.
+pub(crate) fn part_named(text: &str) -> Option<Split> {
     match text.trim().to_ascii_lowercase().as_str() {
-        "train" | "training" => Some("train"),
-        "valid" | "validation" | "val" | "dev" => Some("valid"),
-        "test" | "testing" => Some("test"),
+        "train" | "training" => Some(Split::Train),
+        "valid" | "validation" | "val" | "dev" => Some(Split::Valid),
+        "test" | "testing" => Some(Split::Test),
         _ => None,
     }
 }

@@ -100,14 +100,9 @@ fn join(path: &Path, parts: &[&PathBuf]) -> Result<Table> {
     }
     unique_names(path, columns.iter().map(|column| column.name.as_str()))?;
     Ok(Table {
-        path: path.to_path_buf(),
         root: path.to_path_buf(),
-        columns,
-        n_rows,
-        first_row: 0,
-        lines: Some(lines.into()),
         files,
-        samples: None,
+        ..Table::of_file(path, columns, n_rows, Some(lines.into()))
     })
 }
 
@@ -150,14 +145,8 @@ fn classes(path: &Path, folders: &[PathBuf]) -> Result<Table> {
         }
     }
     let table = Table {
-        path: path.to_path_buf(),
         root: path.to_path_buf(),
-        columns,
-        n_rows,
-        first_row: 0,
-        lines: None,
-        files: Vec::new(),
-        samples: None,
+        ..Table::of_file(path, columns, n_rows, None)
     };
     debug_assert!(matches!(table.columns[0].cell(0), Cell::Text(_)));
     Ok(table)

@@ -233,8 +233,16 @@ fn push(cells: &mut Accumulator, cell: Plain) {
 }
 
 fn cell(array: &dyn Array, row: usize) -> Plain {
+    scalar(array, row).unwrap_or_else(|| match json(array, row) {
+        Some(value) => Plain::Text(value.to_string()),
+        None => Plain::Missing,
+    })
+}
+
+/// A cell of a type that is neither a list nor a structure; `None` of any other type.
+fn scalar(array: &dyn Array, row: usize) -> Option<Plain> {
     if array.is_null(row) {
-        return Plain::Missing;
+        return Some(Plain::Missing);
     }
     macro_rules! integer {
         ($kind:ty) => {
@@ -242,15 +250,15 @@ fn cell(array: &dyn Array, row: usize) -> Plain {
         };
     }
     // What the calendar makes of a time stamp; text, so that one reader understands all tables.
-    macro_rules! instant {
-        ($kind:ty, $per_second:expr) => {
-            instant(
+    macro_rules! time {
+        ($read:ident, $kind:ty, $per_second:expr) => {
+            $read(
                 array.as_primitive::<$kind>().value(row) as i128,
                 $per_second,
             )
         };
     }
-    match array.data_type() {
+    Some(match array.data_type() {
         DataType::Boolean => Plain::Boolean(array.as_boolean().value(row)),
         DataType::Int8 => integer!(Int8Type),
         DataType::Int16 => integer!(Int16Type),
@@ -277,54 +285,38 @@ fn cell(array: &dyn Array, row: usize) -> Plain {
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             // Only valid keys are normalised; this one is valid, the cell is not null.
-            dictionary_key(dictionary.keys(), row).map_or(Plain::Missing, |key| {
-                cell(dictionary.values().as_ref(), key)
-            })
+            let Some(key) = dictionary_key(dictionary.keys(), row) else {
+                return Some(Plain::Missing);
+            };
+            return scalar(dictionary.values().as_ref(), key);
         }
         DataType::Date32 => instant(
             i128::from(array.as_primitive::<Date32Type>().value(row)) * 86_400,
             1,
         ),
-        DataType::Date64 => instant!(Date64Type, 1_000),
-        DataType::Timestamp(TimeUnit::Second, _) => instant!(TimestampSecondType, 1),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => instant!(TimestampMillisecondType, 1_000),
+        DataType::Date64 => time!(instant, Date64Type, 1_000),
+        DataType::Timestamp(TimeUnit::Second, _) => time!(instant, TimestampSecondType, 1),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            time!(instant, TimestampMillisecondType, 1_000)
+        }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            instant!(TimestampMicrosecondType, 1_000_000)
+            time!(instant, TimestampMicrosecondType, 1_000_000)
         }
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            instant!(TimestampNanosecondType, 1_000_000_000)
+            time!(instant, TimestampNanosecondType, 1_000_000_000)
         }
-        DataType::Time32(TimeUnit::Second) => time_of_day(
-            array.as_primitive::<Time32SecondType>().value(row).into(),
-            1,
-        ),
-        DataType::Time32(_) => time_of_day(
-            array
-                .as_primitive::<Time32MillisecondType>()
-                .value(row)
-                .into(),
-            1_000,
-        ),
-        DataType::Time64(TimeUnit::Microsecond) => time_of_day(
-            array
-                .as_primitive::<Time64MicrosecondType>()
-                .value(row)
-                .into(),
-            1_000_000,
-        ),
-        DataType::Time64(_) => time_of_day(
-            array
-                .as_primitive::<Time64NanosecondType>()
-                .value(row)
-                .into(),
-            1_000_000_000,
-        ),
-        _ => json(array, row).map_or(Plain::Missing, |value| Plain::Text(value.to_string())),
-    }
+        DataType::Time32(TimeUnit::Second) => time!(time_of_day, Time32SecondType, 1),
+        DataType::Time32(_) => time!(time_of_day, Time32MillisecondType, 1_000),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            time!(time_of_day, Time64MicrosecondType, 1_000_000)
+        }
+        DataType::Time64(_) => time!(time_of_day, Time64NanosecondType, 1_000_000_000),
+        _ => return None,
+    })
 }
 
 fn dictionary_key(keys: &dyn Array, row: usize) -> Option<usize> {
-    let Plain::Integer(key) = cell(keys, row) else {
+    let Some(Plain::Integer(key)) = scalar(keys, row) else {
         return None;
     };
     usize::try_from(key).ok()
@@ -374,37 +366,7 @@ fn json(array: &dyn Array, row: usize) -> Option<serde_json::Value> {
             object.collect::<Option<_>>().map(Value::Object)
         }
         // What has no plain meaning (an interval, a union) is missing; it can be no metadata.
-        DataType::Map(..)
-        | DataType::Union(..)
-        | DataType::Interval(_)
-        | DataType::Duration(_)
-        | DataType::Null => None,
-        DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => None,
-        DataType::Boolean
-        | DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::UInt8
-        | DataType::UInt16
-        | DataType::UInt32
-        | DataType::UInt64
-        | DataType::Float16
-        | DataType::Float32
-        | DataType::Float64
-        | DataType::Decimal128(..)
-        | DataType::Utf8
-        | DataType::LargeUtf8
-        | DataType::Utf8View
-        | DataType::Dictionary(..)
-        | DataType::Date32
-        | DataType::Date64
-        | DataType::Timestamp(..)
-        | DataType::Time32(_)
-        | DataType::Time64(_) => Some(match cell(array, row) {
+        _ => scalar(array, row).map(|cell| match cell {
             Plain::Missing => Value::Null,
             Plain::Boolean(value) => value.into(),
             Plain::Integer(value) => {
@@ -413,7 +375,6 @@ fn json(array: &dyn Array, row: usize) -> Option<serde_json::Value> {
             Plain::Number(value) => value.into(),
             Plain::Text(value) => value.into(),
         }),
-        _ => None,
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn fit(
             .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], &x| {
                 [low.min(x), high.max(x)]
             });
-        let scaled: Vec<f64> = known.iter().map(|&value| forward(scale, value)).collect();
+        let scaled: Vec<f64> = known.iter().map(|&value| scale.forward(value)).collect();
         let (column_mean, column_sd) = crate::encode::number::mean_and_sd(&scaled);
         mean.push(column_mean);
         sd.push(if column_sd > 0.0 { column_sd } else { 1.0 });
@@ -60,7 +60,7 @@ pub(super) fn encode(
     values: &[f64],
 ) -> Vec<Option<f32>> {
     let cell = |(&value, (mean, sd)): (&f64, (&f64, &f64))| {
-        let scaled = forward(scale, value);
+        let scaled = scale.forward(value);
         scaled.is_finite().then_some(((scaled - mean) / sd) as f32)
     };
     values.iter().zip(mean.iter().zip(sd)).map(cell).collect()
@@ -69,7 +69,7 @@ pub(super) fn encode(
 /// Standardised values in the target's unit.
 pub(super) fn decode(scale: TargetScale, mean: &[f64], sd: &[f64], output: &[f32]) -> Vec<f64> {
     let own_unit =
-        |(&z, (mean, sd)): (&f32, (&f64, &f64))| backward(scale, f64::from(z) * sd + mean);
+        |(&z, (mean, sd)): (&f32, (&f64, &f64))| scale.backward(f64::from(z) * sd + mean);
     output
         .iter()
         .zip(mean.iter().zip(sd))
@@ -77,20 +77,22 @@ pub(super) fn decode(scale: TargetScale, mean: &[f64], sd: &[f64], output: &[f32
         .collect()
 }
 
-/// From the target's unit to the scale that it is learned on.
-pub(super) fn forward(scale: TargetScale, value: f64) -> f64 {
-    match scale {
-        TargetScale::Linear => value,
-        // Of a value at or below 0 outside training there is no logarithm: NaN, and masked.
-        TargetScale::Log if value > 0.0 => value.ln(),
-        TargetScale::Log => f64::NAN,
+impl TargetScale {
+    /// From the target's unit to the scale that it is learned on; NaN for a number that has no place there.
+    pub fn forward(self, value: f64) -> f64 {
+        match self {
+            Self::Linear => value,
+            // Of a value at or below 0 outside training there is no logarithm: NaN, and masked.
+            Self::Log if value > 0.0 => value.ln(),
+            Self::Log => f64::NAN,
+        }
     }
-}
 
-/// Back to the target's unit.
-pub(super) fn backward(scale: TargetScale, scaled: f64) -> f64 {
-    match scale {
-        TargetScale::Linear => scaled,
-        TargetScale::Log => scaled.exp().min(f64::MAX),
+    /// Back to the target's unit.
+    pub fn backward(self, scaled: f64) -> f64 {
+        match self {
+            Self::Linear => scaled,
+            Self::Log => scaled.exp().min(f64::MAX),
+        }
     }
 }

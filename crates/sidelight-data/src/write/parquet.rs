@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{Float32Builder, Float64Builder, Int64Builder, StringBuilder};
+use arrow_array::builder::{
+    ArrayBuilder, Float32Builder, Float64Builder, Int64Builder, StringBuilder, make_builder,
+};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
@@ -27,15 +29,8 @@ pub(super) const ROWS_PER_BATCH: usize = 8192;
 pub(super) struct ParquetSink {
     writer: ArrowWriter<WholeFile>,
     schema: Arc<Schema>,
-    columns: Vec<Builder>,
+    columns: Vec<Box<dyn ArrayBuilder>>,
     rows: usize,
-}
-
-enum Builder {
-    Integer(Int64Builder),
-    Number(Float64Builder),
-    Single(Float32Builder),
-    Text(StringBuilder),
 }
 
 impl ParquetSink {
@@ -52,19 +47,18 @@ impl ParquetSink {
             ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(from_parquet)?;
         let columns = columns
             .iter()
-            .map(|(_, kind)| Builder::new(*kind))
-            .collect();
+            .map(|(_, kind)| make_builder(&data_type(*kind), 0));
         Ok(Self {
             writer,
             schema,
-            columns,
+            columns: columns.collect(),
             rows: 0,
         })
     }
 
     pub(super) fn write(&mut self, row: &[Value<'_>]) -> io::Result<()> {
         for (column, value) in self.columns.iter_mut().zip(row) {
-            column.push(value);
+            push(column.as_mut(), value);
         }
         self.rows += 1;
         match self.rows < ROWS_PER_BATCH {
@@ -74,7 +68,7 @@ impl ParquetSink {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let arrays = self.columns.iter_mut().map(Builder::take).collect();
+        let arrays = self.columns.iter_mut().map(ArrayBuilder::finish).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), arrays).map_err(io::Error::other)?;
         self.rows = 0;
         self.writer.write(&batch).map_err(from_parquet)
@@ -88,40 +82,29 @@ impl ParquetSink {
     }
 }
 
-impl Builder {
-    fn new(kind: ColumnKind) -> Self {
-        match kind {
-            ColumnKind::Integer => Self::Integer(Int64Builder::new()),
-            ColumnKind::Number => Self::Number(Float64Builder::new()),
-            ColumnKind::Single => Self::Single(Float32Builder::new()),
-            ColumnKind::Text => Self::Text(StringBuilder::new()),
-        }
-    }
-
-    fn push(&mut self, value: &Value<'_>) {
-        match (self, value) {
-            (Self::Integer(to), Value::Integer(whole)) => to.append_value(*whole),
-            (Self::Number(to), Value::Number(number)) if number.is_finite() => {
-                to.append_value(*number)
-            }
-            (Self::Single(to), Value::Single(number)) if number.is_finite() => {
-                to.append_value(*number)
-            }
-            (Self::Text(to), Value::Text(text)) => to.append_value(text),
-            (Self::Integer(to), _) => to.append_null(),
-            (Self::Number(to), _) => to.append_null(),
-            (Self::Single(to), _) => to.append_null(),
-            (Self::Text(to), _) => to.append_null(),
-        }
-    }
-
-    fn take(&mut self) -> ArrayRef {
-        match self {
-            Self::Integer(from) => Arc::new(from.finish()),
-            Self::Number(from) => Arc::new(from.finish()),
-            Self::Single(from) => Arc::new(from.finish()),
-            Self::Text(from) => Arc::new(from.finish()),
-        }
+/// Appends to a column made by [`make_builder`]; what is missing or no number is null.
+fn push(column: &mut dyn ArrayBuilder, value: &Value<'_>) {
+    let column = column.as_any_mut();
+    if let Some(to) = column.downcast_mut::<Int64Builder>() {
+        to.append_option(match value {
+            Value::Integer(whole) => Some(*whole),
+            _ => None,
+        });
+    } else if let Some(to) = column.downcast_mut::<Float64Builder>() {
+        to.append_option(match value {
+            Value::Number(number) => Some(*number).filter(|number| number.is_finite()),
+            _ => None,
+        });
+    } else if let Some(to) = column.downcast_mut::<Float32Builder>() {
+        to.append_option(match value {
+            Value::Single(number) => Some(*number).filter(|number| number.is_finite()),
+            _ => None,
+        });
+    } else if let Some(to) = column.downcast_mut::<StringBuilder>() {
+        to.append_option(match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        });
     }
 }
 

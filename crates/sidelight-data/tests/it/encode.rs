@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use sidelight_data::config::{CategoryEncoding, MetadataConfig, MetadataKind, NumberScale};
 use sidelight_data::dataset::{Metadata, MetadataColumn, MetadataValues};
-use sidelight_data::encode::category::{MISSING, UNKNOWN};
 use sidelight_data::encode::*;
 use sidelight_data::error::Error;
 
@@ -229,26 +228,7 @@ fn only_gaps_are_kept_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_row_is_explained_column_by_column() {
-    let (metadata, encoder) = fitted();
-    let (encoded, _) = encoder.encode(&metadata).expect("encodes");
-    let rows = encoder.explain_row(encoded.dense_row(0), encoded.codes_row(0));
-    assert_eq!(
-        rows[0].slots,
-        [("dirty".into(), 1.0), ("dirty is known".into(), 1.0)]
-    );
-    assert_eq!(
-        rows[3],
-        SlotRow {
-            column: "zip".into(),
-            read: Some("98021".into()),
-            slots: vec![("zip code".into(), 2.0)],
-        }
-    );
-}
-
-#[test]
-fn an_embedding_has_fastais_width_and_names_what_is_untrained() {
+fn an_embedding_has_fastais_width() {
     let (_, encoder) = fitted();
     assert_eq!(
         encoder.embeddings(),
@@ -258,15 +238,6 @@ fn an_embedding_has_fastais_width_and_names_what_is_untrained() {
             width: 3
         }]
     );
-    assert_eq!(encoder.untrained_codes(), [Vec::<u32>::new()]);
-    let metadata = metadata(vec![column("zip", categories(&[Some("a"), Some("a")]))]);
-    let encoder = Encoder::fit(
-        &metadata,
-        &[("zip".to_owned(), configs()["zip"].clone())].into(),
-        &[0, 1],
-    )
-    .expect("fits");
-    assert_eq!(encoder.untrained_codes(), [vec![MISSING, UNKNOWN]]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A column divided into cells: a category each, or quantile bins of a number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::power::Cells;
 use sidelight_data::dataset::MetadataValues;
@@ -25,7 +25,7 @@ pub(super) fn cells(values: &MetadataValues) -> Cells {
         MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => bins(values),
         MetadataValues::Categorical { names, codes } => categories(names.len(), codes),
     };
-    let is_missing = missing(values);
+    let is_missing = values.missing();
     if !is_missing.contains(&true) {
         return Cells {
             n,
@@ -42,7 +42,7 @@ pub(super) fn cells(values: &MetadataValues) -> Cells {
 
 /// Known or missing: two cells. `None` where all rows are the one or the other.
 pub(super) fn gaps(values: &MetadataValues) -> Option<Cells> {
-    let is_missing = missing(values);
+    let is_missing = values.missing();
     if !is_missing.contains(&true) || !is_missing.contains(&false) {
         return None;
     }
@@ -58,7 +58,7 @@ pub(super) fn gaps(values: &MetadataValues) -> Option<Cells> {
 /// Which of several columns a row lacks, as one category: each pattern of gaps a cell. `None` where all rows have
 /// the same.
 pub(super) fn gap_patterns<'a>(columns: impl Iterator<Item = &'a MetadataValues>) -> Option<Cells> {
-    let columns: Vec<Vec<bool>> = columns.map(missing).collect();
+    let columns: Vec<Vec<bool>> = columns.map(MetadataValues::missing).collect();
     let n_rows = columns.first()?.len();
     let mut code_of: BTreeMap<Vec<bool>, u32> = BTreeMap::new();
     let mut code = |row: usize| {
@@ -71,34 +71,18 @@ pub(super) fn gap_patterns<'a>(columns: impl Iterator<Item = &'a MetadataValues>
     (code_of.len() > 1).then_some(Cells { n, of_row })
 }
 
-/// Whether each row lacks it.
-pub(super) fn missing(values: &MetadataValues) -> Vec<bool> {
-    match values {
-        MetadataValues::Boolean(values) => values.iter().map(Option::is_none).collect(),
-        MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => {
-            values.iter().map(Option::is_none).collect()
-        }
-        MetadataValues::Categorical { codes, .. } => codes.iter().map(Option::is_none).collect(),
-    }
-}
-
 /// Number of distinct known values.
 pub(super) fn n_distinct(values: &MetadataValues) -> usize {
     match values {
-        MetadataValues::Boolean(values) => {
-            usize::from(values.contains(&Some(true))) + usize::from(values.contains(&Some(false)))
-        }
         MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => {
             let mut known: Vec<f64> = values.iter().flatten().copied().collect();
             known.sort_by(f64::total_cmp);
             known.dedup();
             known.len()
         }
-        MetadataValues::Categorical { codes, .. } => {
-            let mut known: Vec<u32> = codes.iter().flatten().copied().collect();
-            known.sort_unstable();
-            known.dedup();
-            known.len()
+        names => {
+            let codes = names.levels().unwrap_or_default().1;
+            codes.into_iter().flatten().collect::<BTreeSet<_>>().len()
         }
     }
 }

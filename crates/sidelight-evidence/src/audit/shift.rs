@@ -1,6 +1,5 @@
 //! Whether a column, or the target, is distributed differently in training rows and in the others.
 
-use super::cells::missing;
 use crate::statistics::two_sample::{Shift, category_shift, kolmogorov_smirnov};
 use sidelight_data::config::TargetScale;
 use sidelight_data::dataset::{MetadataValues, Split, Targets};
@@ -9,23 +8,20 @@ use sidelight_data::dataset::{MetadataValues, Split, Targets};
 /// times by Kolmogorov and Smirnov's distance of the known ones. `None`: nothing to compare.
 pub(super) fn of_column(values: &MetadataValues, parts: &[Split]) -> Option<Shift> {
     match values {
-        MetadataValues::Boolean(values) => {
-            let code = |value: &Option<bool>| value.map_or(2, usize::from);
-            categories(values.iter().map(code), 3, parts)
-        }
-        MetadataValues::Categorical { names, codes } => {
-            let code = |code: &Option<u32>| code.map_or(names.len(), |code| code as usize);
-            categories(codes.iter().map(code), names.len() + 1, parts)
-        }
         MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => {
             numbers(values.iter().copied(), parts)
+        }
+        names => {
+            let (levels, codes) = names.levels()?;
+            let code = |code: Option<u32>| code.map_or(levels.len(), |code| code as usize);
+            categories(codes.into_iter().map(code), levels.len() + 1, parts)
         }
     }
 }
 
 /// Shift of whether a column is missing.
 pub(super) fn of_gaps(values: &MetadataValues, parts: &[Split]) -> Option<Shift> {
-    categories(missing(values).into_iter().map(usize::from), 2, parts)
+    categories(values.missing().into_iter().map(usize::from), 2, parts)
 }
 
 /// Shift of the target: the class, or the value of its first column. `None` for labels and points.
@@ -37,10 +33,7 @@ pub(super) fn of_target(targets: &Targets, scale: TargetScale, parts: &[Split]) 
         }
         Targets::Regression { names, values } => {
             let first = values.iter().step_by(names.len());
-            let learned = |value: &f64| match scale {
-                TargetScale::Linear => *value,
-                TargetScale::Log => value.ln(),
-            };
+            let learned = |value: &f64| scale.forward(*value);
             let known = |value: f64| (!value.is_nan()).then_some(value);
             numbers(first.map(learned).map(known), parts)
         }

@@ -27,11 +27,8 @@ impl Signal {
                 Self::dense(names.len(), present.iter().map(cell).collect())
             }
             Targets::Regression { names, values } => {
-                let learned = |value: &f64| match scale {
-                    TargetScale::Linear => *value,
-                    TargetScale::Log => value.ln(),
-                };
-                let mut values: Vec<f64> = values.iter().map(learned).collect();
+                let learned = values.iter().map(|value| scale.forward(*value));
+                let mut values: Vec<f64> = learned.collect();
                 standardise(&mut values, names.len());
                 Self::dense(names.len(), values)
             }

@@ -219,14 +219,7 @@ fn strata(config: &Config, dataset: &Dataset) -> Vec<Grouping> {
 }
 
 fn subgroup(column: &MetadataColumn) -> Option<Grouping> {
-    let (levels, of_row): (Vec<String>, Vec<Option<u32>>) = match &column.values {
-        MetadataValues::Boolean(values) => (
-            vec!["false".into(), "true".into()],
-            values.iter().map(|value| value.map(u32::from)).collect(),
-        ),
-        MetadataValues::Categorical { names, codes } => (names.clone(), codes.clone()),
-        _ => return None,
-    };
+    let (levels, of_row) = column.values.levels()?;
     let found: BTreeSet<u32> = of_row.iter().flatten().copied().collect();
     SUBGROUPS.contains(&found.len()).then(|| Grouping {
         name: column.name.clone(),
@@ -238,15 +231,12 @@ fn subgroup(column: &MetadataColumn) -> Option<Grouping> {
 /// A value as a number of its bin; what is missing is a bin as well.
 fn codes(values: &MetadataValues) -> Vec<u32> {
     match values {
-        MetadataValues::Boolean(values) => values
-            .iter()
-            .map(|value| value.map_or(2, u32::from))
-            .collect(),
-        MetadataValues::Categorical { names, codes } => codes
-            .iter()
-            .map(|code| code.unwrap_or(names.len() as u32))
-            .collect(),
         MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => quantiles(values),
+        names => {
+            let (levels, codes) = names.levels().unwrap_or_default();
+            let code = |code: Option<u32>| code.unwrap_or(levels.len() as u32);
+            codes.into_iter().map(code).collect()
+        }
     }
 }
 

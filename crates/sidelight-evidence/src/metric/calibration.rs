@@ -122,21 +122,6 @@ fn bisect_temperature(nothing: bool, slope: impl Fn(f64) -> f64) -> f64 {
     (-f64::midpoint(low, high)).exp()
 }
 
-/// Probabilities of one row at a temperature.
-pub fn temper(probabilities: &[f64], temperature: f64) -> Vec<f64> {
-    softmax(
-        &probabilities
-            .iter()
-            .map(|p| p.max(f64::MIN_POSITIVE).ln() / temperature)
-            .collect::<Vec<_>>(),
-    )
-}
-
-/// The probability of a label cell at a temperature.
-pub fn temper_binary(p: f64, temperature: f64) -> f64 {
-    sigmoid(logit(p) / temperature)
-}
-
 fn logit(p: f64) -> f64 {
     // An f32 sigmoid can be exactly 0 or 1.
     let p = p.clamp(1e-12, 1.0 - 1e-12);

@@ -1,11 +1,9 @@
 //! Tests of a difference, each with its assumptions.
 
-use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::Interval;
 use super::distribution::{binomial_cdf, binomial_pmf, normal_quantile, t_quantile, t_two_sided};
-use sidelight_data::random::for_purpose;
 
 /// What a t test found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -134,17 +132,6 @@ pub fn mcnemar(right_a: &[bool], right_b: &[bool]) -> McNemar {
     }
 }
 
-/// The sign test: of differences that are not 0, are as many above as below? Two-sided, exact and mid-p.
-///
-/// # Source
-///
-/// Conover 1999, "Practical Nonparametric Statistics", 3rd ed., section 3.4.
-pub fn sign_test(differences: &[f64]) -> (f64, f64) {
-    let above = differences.iter().filter(|x| **x > 0.0).count() as u64;
-    let below = differences.iter().filter(|x| **x < 0.0).count() as u64;
-    sign_p(above, below)
-}
-
 fn sign_p(a: u64, b: u64) -> (f64, f64) {
     let n = a + b;
     if n == 0 {
@@ -160,49 +147,6 @@ fn sign_p(a: u64, b: u64) -> (f64, f64) {
         2.0 * tail - binomial_pmf(few, n, 0.5)
     };
     (exact, mid.min(1.0))
-}
-
-/// Most units for which all sign flips are tried.
-const EXACT_UNITS: usize = 16;
-
-/// The sign-flip (paired permutation) test of a mean of 0: assumes only that a unit's difference
-/// is as likely in either direction. Two-sided; all 2ⁿ flips up to 16 units, `flips` random ones
-/// (and the true one) above.
-///
-/// # Source
-///
-/// Pitman 1937, "Significance Tests Which May be Applied to Samples from any Populations"; the
-/// count of the true one: Phipson & Smyth 2010, "Permutation P-values Should Never Be Zero".
-pub fn sign_flip_test(differences: &[f64], flips: usize, seed: u64) -> f64 {
-    let n = differences.len();
-    if n == 0 {
-        return 1.0;
-    }
-    let observed = differences.iter().sum::<f64>().abs();
-    // What rounding does to a sum must not decide whether it is as large as the observed one.
-    let as_large = observed - 1e-9 * differences.iter().map(|x| x.abs()).sum::<f64>();
-    let flipped = |signs: &dyn Fn(usize) -> bool| -> bool {
-        let sum: f64 = differences
-            .iter()
-            .enumerate()
-            .map(|(i, x)| if signs(i) { -x } else { *x })
-            .sum();
-        sum.abs() >= as_large
-    };
-    if n <= EXACT_UNITS {
-        let hits = (0..1_u32 << n)
-            .filter(|bits| flipped(&|i| bits >> i & 1 == 1))
-            .count();
-        return hits as f64 / f64::from(1_u32 << n);
-    }
-    let mut rng = for_purpose("sign flips", seed);
-    let mut words = vec![0_u64; n.div_ceil(64)];
-    let mut hits = 1;
-    for _ in 0..flips {
-        words.iter_mut().for_each(|word| *word = rng.next_u64());
-        hits += usize::from(flipped(&|i| words[i / 64] >> (i % 64) & 1 == 1));
-    }
-    hits as f64 / (flips + 1) as f64
 }
 
 /// Wilson's interval of a share.
@@ -323,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn mcnemar_and_the_sign_test_are_statsmodels() {
+    fn mcnemar_is_statsmodels() {
         for case in reference()["mcnemar"].as_array().expect("is a list") {
             let [b, c] = ["b", "c"].map(|name| case[name].as_u64().expect("is a number") as usize);
             let right = |only: usize, after: usize, total: usize| {
@@ -335,26 +279,7 @@ mod tests {
             assert_eq!((found.only_a, found.only_b), (b as u64, c as u64));
             near(found.p_exact, &case["exact"], "exact");
             near(found.p_mid, &case["mid"], "mid-p");
-            let signs: Vec<f64> = [vec![0.5; b], vec![-2.0; c], vec![0.0; 4]].concat();
-            assert_eq!(sign_test(&signs), (found.p_exact, found.p_mid));
         }
-    }
-
-    #[test]
-    fn sign_flips_are_scipys_permutation_test() {
-        for case in reference()["sign_flip"].as_array().expect("is a list") {
-            near(
-                sign_flip_test(&numbers(&case["differences"]), 0, 0),
-                &case["p"],
-                "sign flips",
-            );
-        }
-        // Above 16 units: the exact p of 20 equal differences is 2 / 2^20.
-        assert_eq!(sign_flip_test(&[1.0; 20], 999, 0), 0.001);
-        let symmetric: Vec<f64> = (0..40)
-            .map(|i| if i % 2 == 0 { 1.0 } else { -1.0 })
-            .collect();
-        assert_eq!(sign_flip_test(&symmetric, 999, 0), 1.0);
     }
 
     #[test]
