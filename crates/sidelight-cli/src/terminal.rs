@@ -325,14 +325,9 @@ fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0 + 0.0
 }
 
-/// A duration as one says it: `48 s`, `3 min 20 s`, `2 h 5 min`.
+/// A duration in whole seconds as one says it: `48 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).round() as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
+    sidelight::report::number::duration(seconds.max(0.0).round())
 }
 
 /// A count with its noun: `1 row`, `2 rows`.

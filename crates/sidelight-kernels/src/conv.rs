@@ -13,9 +13,10 @@ mod weight_gradient;
 mod window;
 
 use crate::activation::Epilogue;
-use crate::dispatch::SimdPath;
+use crate::dispatch::{self, SimdPath};
 use crate::parallel::{SharedMut, written};
 use crate::scratch::{self, Aligned};
+use crate::simd::Kernel;
 use dense::{Correlation, Source};
 use geometry::Axis;
 use pack::Weights;
@@ -70,6 +71,14 @@ impl Words {
             Precision::F32 => Words::Full,
             Precision::Bf16 if path.has_bf16() => Words::Pairs,
             Precision::Bf16 => Words::Rounded,
+        }
+    }
+
+    /// Runs one kernel body compiled for `path` and these words.
+    fn run<K: Kernel>(self, path: SimdPath, kernel: K) -> K::Output {
+        match self {
+            Words::Pairs => dispatch::run_pairs(path, kernel),
+            _ => dispatch::run(path, kernel),
         }
     }
 

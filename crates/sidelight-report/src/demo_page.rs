@@ -40,8 +40,6 @@ pub struct DemoArm {
     pub n: usize,
     /// Mean of the metric over them.
     pub mean: f64,
-    /// Smallest and largest mean over several seeds, where there were several.
-    pub spread: Option<[f64; 2]>,
 }
 
 /// One held-out row under every arm.
@@ -86,7 +84,7 @@ impl DemoPage {
         let bars = self.arms.iter().map(|arm| Bar {
             name: arm.name.clone(),
             value: arm.mean,
-            interval: arm.spread,
+            interval: None,
             note: String::new(),
         });
         let chart = BarChart {
@@ -101,21 +99,16 @@ impl DemoPage {
     }
 
     fn arms_table(&self) -> Markup {
-        let mut columns = vec![
+        let columns = [
             ("arm", Align::Text),
             ("what it reads", Align::Text),
             ("n", Align::Number),
             (&*self.metric, Align::Number),
         ];
-        if self.arms.iter().any(|arm| arm.spread.is_some()) {
-            columns.push(("over seeds", Align::Number));
-        }
-        let words = |[low, high]: [f64; 2]| format!("{} to {}", number(low), number(high));
         let row = |arm: &DemoArm| {
-            let spread = arm.spread.map_or_else(|| "–".to_owned(), words);
             let (n, mean) = (count(arm.n), number(arm.mean));
             let class = self.is_best(arm).then_some("best");
-            let cells = [arm.name.clone(), arm.reads.clone(), n, mean, spread];
+            let cells = [arm.name.clone(), arm.reads.clone(), n, mean];
             page::row(&columns, class, &cells)
         };
         page::table_of_rows(&columns, &page::all(self.arms.iter().map(row)))

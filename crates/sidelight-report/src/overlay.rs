@@ -77,10 +77,7 @@ impl Card {
         position: usize,
         prediction: Option<&Prediction>,
     ) -> Self {
-        let target = dataset
-            .targets
-            .as_ref()
-            .map(|targets| TargetCell { targets, position });
+        let target = TargetCell::of_row(dataset, position);
         let image = &dataset.images[position];
         let picture = decode(image, Some(thumbnail::LONGEST as usize)).ok();
         Self::new(

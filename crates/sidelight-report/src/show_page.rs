@@ -75,10 +75,7 @@ impl ShowRow {
         let position = batch.rows[at];
         let (dataset, encoder) = (&source.dataset, &source.encoder);
         let target = target_slots(batch, at, &source.task);
-        let cell = dataset
-            .targets
-            .as_ref()
-            .map(|targets| TargetCell { targets, position });
+        let cell = TargetCell::of_row(dataset, position);
         let outcome = match &*source.task {
             Task::Keypoints { .. } => points(batch, at, &target, prediction),
             task => Outcome::new(task, cell, prediction),

@@ -515,7 +515,6 @@ fn demo(chance: &mut Chance) -> DemoPage {
         reads: reads.into(),
         n: 200,
         mean,
-        spread: Some([mean * 0.92, mean * 1.11]),
     };
     let rows = (0..5).map(|k| {
         let (picture, cards) = scene(chance);

@@ -84,14 +84,7 @@ struct Predictions {
     /// Row of the table, from 0.
     rows: Vec<usize>,
     /// The corners of each row, in pixels of its image.
-    corners: Vec<[Corner; 4]>,
-}
-
-/// Where a corner is, and where a model puts it.
-#[derive(Clone, Copy)]
-struct Corner {
-    truth: [f32; 2],
-    prediction: [f32; 2],
+    corners: Vec<Outcome>,
 }
 
 /// Generates the data, trains every arm, and compares them.
@@ -260,28 +253,18 @@ impl Predictions {
             anyhow::Ok([coordinate('x')?, coordinate('y')?])
         };
         let corner = |at, row| {
-            anyhow::Ok(Corner {
-                truth: point("true_", at, row)?,
-                prediction: point("", at, row)?,
+            anyhow::Ok(PointMark {
+                truth: Some(point("true_", at, row)?),
+                prediction: Some(point("", at, row)?),
             })
         };
         let (mut rows, mut corners) = (Vec::new(), Vec::new());
         for row in 0..table.n_rows {
             rows.push(number("row", row)? as usize - 1);
-            let corner = |at| corner(at, row);
-            corners.push([corner(0)?, corner(1)?, corner(2)?, corner(3)?]);
+            let marks = (0..4).map(|at| corner(at, row));
+            corners.push(Outcome::Keypoints(marks.collect::<anyhow::Result<_>>()?));
         }
         Ok(Self { rows, corners })
-    }
-
-    /// Mean distance between true and predicted corners of a row, pixels.
-    fn error(&self, at: usize) -> f64 {
-        let distance =
-            |Corner {
-                 truth: a,
-                 prediction: b,
-             }: &Corner| { f64::from((a[0] - b[0]).hypot(a[1] - b[1])) };
-        self.corners[at].iter().map(distance).sum::<f64>() / 4.0
     }
 }
 
@@ -346,7 +329,10 @@ fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
     let (gaps, whole): (Vec<usize>, Vec<usize>) =
         (0..both.rows.len()).partition(|&at| truth[both.rows[at]].is_ambiguous());
     let mean = |rows: &[usize]| {
-        rows.iter().map(|&at| both.error(at)).sum::<f64>() / rows.len().max(1) as f64
+        let errors = rows
+            .iter()
+            .filter_map(|&at| both.corners[at].mean_distance());
+        errors.sum::<f64>() / rows.len().max(1) as f64
     };
     if gaps.is_empty() {
         return "Every held-out row says which card is the target.".to_owned();
@@ -366,7 +352,6 @@ fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow
         reads: scored.arm.reads.to_owned(),
         n: scored.predictions.rows.len(),
         mean: scored.mean_px,
-        spread: None,
     });
     let mut rows = Vec::new();
     for at in 0..both.rows.len().min(ROWS_SHOWN) {
@@ -412,19 +397,14 @@ fn shown(
     scored: &[Scored],
 ) -> anyhow::Result<report::DemoRow> {
     let picture = decode(&ImageSource::Path(data.join(&row.file_name)), None)?;
-    let mark = |&Corner { truth, prediction }: &Corner| PointMark {
-        truth: Some(truth),
-        prediction: Some(prediction),
-    };
-    let outcome = |scored: &Scored| {
-        let corners = &scored.predictions.corners[at];
-        Outcome::Keypoints(corners.iter().map(mark).collect())
-    };
     let cells = row.metadata().map(|(name, cell)| (name.to_owned(), cell));
     Ok(report::DemoRow {
         title: format!("row {}", number + 1),
         picture: Thumbnail::new(picture.width, picture.height, &picture.rgb),
         metadata: cells.to_vec(),
-        outcomes: scored.iter().map(outcome).collect(),
+        outcomes: scored
+            .iter()
+            .map(|arm| arm.predictions.corners[at].clone())
+            .collect(),
     })
 }

@@ -137,11 +137,7 @@ fn explained_rows(
     let predictions = prepared.predict(Picture::Own, &prepared.metadata);
     let row = |((share, looked), curves): ((&&Share, Option<Looked>), Vec<Curve>)| {
         let prediction = predictions[share.row].as_ref();
-        let targets = prepared.dataset.targets.as_ref();
-        let target = targets.map(|targets| TargetCell {
-            targets,
-            position: share.row,
-        });
+        let target = TargetCell::of_row(prepared.dataset, share.row);
         // In pixels of the stored image; the heat map is in pixels of the network's input.
         let outcome = Outcome::new(&model.task, target, prediction);
         let quantity = share.quantity.name(&model.task);

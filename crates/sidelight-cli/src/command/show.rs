@@ -132,7 +132,7 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
         let metadata = dataset.metadata.row_as_text(row);
         cells.extend(metadata.into_iter().map(|(_, cell)| cell.into()));
         let prediction = subject.prediction(row);
-        let outcome = Outcome::new(task, target_cell(dataset, row), prediction);
+        let outcome = Outcome::new(task, TargetCell::of_row(dataset, row), prediction);
         let [truth, predicted] = in_words(&outcome);
         cells.push(dataset.targets.as_ref().map(|_| truth).into());
         if let Some(predictions) = &subject.predictions {
@@ -210,11 +210,6 @@ fn page(subject: &Subject, batch: &HostBatch) -> ShowPage {
 fn shown(subject: &Subject, batch: &HostBatch, at: usize) -> ShowRow {
     let prediction = subject.prediction(batch.rows[at]);
     ShowRow::new(batch, at, &subject.source, prediction)
-}
-
-fn target_cell(dataset: &Dataset, position: usize) -> Option<TargetCell<'_>> {
-    let targets = dataset.targets.as_ref()?;
-    Some(TargetCell { targets, position })
 }
 
 /// The rows with the largest losses, each with its own image.

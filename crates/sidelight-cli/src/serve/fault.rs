@@ -111,12 +111,7 @@ impl IntoResponse for Fault {
         if let Some(hint) = self.hint {
             body["hint"] = hint.into();
         }
-        let mut response = (
-            self.status,
-            [(header::CONTENT_TYPE, "application/json")],
-            body.to_string(),
-        )
-            .into_response();
+        let mut response = (self.status, super::json(&body)).into_response();
         let headers = response.headers_mut();
         if matches!(
             self.status,

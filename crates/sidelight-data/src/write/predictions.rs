@@ -59,6 +59,14 @@ pub struct TargetCell<'a> {
     pub position: usize,
 }
 
+impl<'a> TargetCell<'a> {
+    /// The target of a row of a data set, unless its targets are not known.
+    pub fn of_row(dataset: &'a Dataset, position: usize) -> Option<Self> {
+        let targets = dataset.targets.as_ref()?;
+        Some(Self { targets, position })
+    }
+}
+
 /// Rows of a data set with their predictions (and losses), one a position, ready to be written.
 pub fn prediction_rows<'a>(
     dataset: &'a Dataset,
@@ -77,10 +85,7 @@ pub fn prediction_rows<'a>(
                 .groups
                 .as_ref()
                 .map(|groups| groups[position].to_string()),
-            target: dataset
-                .targets
-                .as_ref()
-                .map(|targets| TargetCell { targets, position }),
+            target: TargetCell::of_row(dataset, position),
             prediction: prediction.as_ref(),
             loss: losses.map(|losses| losses[at]),
             problem: None,

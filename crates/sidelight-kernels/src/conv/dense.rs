@@ -9,7 +9,7 @@ use super::geometry::Axis;
 pub(crate) use super::window::Source;
 use super::window::Window;
 use crate::activation::Epilogue;
-use crate::dispatch::{self, SimdPath};
+use crate::dispatch::SimdPath;
 use crate::parallel::{SharedMut, each, piece};
 use crate::scratch::{self, Scratch};
 use crate::simd::{Kernel, Simd, kernel};
@@ -70,14 +70,7 @@ impl Correlation<'_> {
         assert!(
             self.weights.len() == panels * panel_len && self.first_column + self.columns <= out_c
         );
-        assert!(
-            self.rows.count == 0
-                || self.rows.first + (self.rows.count - 1) * self.rows.step < out_h
-        );
-        assert!(
-            self.cols.count == 0
-                || self.cols.first + (self.cols.count - 1) * self.cols.step < out_w
-        );
+        assert!(self.rows.writes_inside(out_h) && self.cols.writes_inside(out_w));
         assert!(self.bias.is_none_or(|b| b.len() >= out_c));
         assert!(
             self.epilogue
@@ -107,7 +100,7 @@ impl Correlation<'_> {
                 panel_len,
                 out,
             };
-            block.dispatch();
+            self.words.run(self.path, run_block(&block));
         });
     }
 
@@ -170,15 +163,6 @@ struct Block<'a> {
     panels: Range<usize>,
     panel_len: usize,
     out: SharedMut,
-}
-
-impl Block<'_> {
-    fn dispatch(&self) {
-        match self.of.words {
-            Words::Pairs => dispatch::run_pairs(self.of.path, run_block(self)),
-            _ => dispatch::run(self.of.path, run_block(self)),
-        }
-    }
 }
 
 kernel! {

@@ -47,8 +47,7 @@ pub(crate) fn run(parts: &[Correlation<'_>], path: SimdPath, out: SharedMut) {
         // The unsafe code below relies on these.
         assert!(of.x.len() == of.batch * h * w * c && c == out_c);
         assert!(of.weights.len() == of.rows.taps * of.cols.taps * c);
-        assert!(of.rows.count == 0 || of.rows.first + (of.rows.count - 1) * of.rows.step < out_h);
-        assert!(of.cols.count == 0 || of.cols.first + (of.cols.count - 1) * of.cols.step < out_w);
+        assert!(of.rows.writes_inside(out_h) && of.cols.writes_inside(out_w));
         assert!(of.bias.is_none_or(|b| b.len() == c));
         assert!(
             of.epilogue

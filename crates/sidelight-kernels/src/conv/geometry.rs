@@ -50,6 +50,11 @@ impl Axis {
         (axis, taps)
     }
 
+    /// Whether every output lies inside a tensor of `len`.
+    pub(crate) fn writes_inside(&self, len: usize) -> bool {
+        self.count == 0 || self.first + (self.count - 1) * self.step < len
+    }
+
     /// The first input of output `i`.
     pub(crate) fn source(&self, i: usize) -> isize {
         self.start + (i * self.stride) as isize

@@ -211,10 +211,7 @@ impl Gradient<'_> {
                 offset: group * panels * sums,
                 panel_len: sums,
             };
-            match self.words {
-                Words::Pairs => dispatch::run_pairs(self.path, run_unit(&unit)),
-                _ => dispatch::run(self.path, run_unit(&unit)),
-            }
+            self.words.run(self.path, run_unit(&unit));
         });
         dw.par_chunks_mut(width * cin * taps)
             .enumerate()

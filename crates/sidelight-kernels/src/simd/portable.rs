@@ -26,6 +26,16 @@ impl Portable {
     }
 }
 
+/// One operation on two numbers, lane by lane.
+macro_rules! operation {
+    ($name:ident ($a:ident, $b:ident) => $body:expr) => {
+        #[inline(always)]
+        fn $name(self, $a: Eight, $b: Eight) -> Eight {
+            self.map2($a, $b, |$a, $b| $body)
+        }
+    };
+}
+
 impl Simd for Portable {
     type V = Eight;
     const LANES: usize = 8;
@@ -46,31 +56,13 @@ impl Simd for Portable {
             }
         }
     }
-    #[inline(always)]
-    fn add(self, a: Eight, b: Eight) -> Eight {
-        self.map2(a, b, |a, b| a + b)
-    }
-    #[inline(always)]
-    fn sub(self, a: Eight, b: Eight) -> Eight {
-        self.map2(a, b, |a, b| a - b)
-    }
-    #[inline(always)]
-    fn mul(self, a: Eight, b: Eight) -> Eight {
-        self.map2(a, b, |a, b| a * b)
-    }
-    #[inline(always)]
-    fn div(self, a: Eight, b: Eight) -> Eight {
-        self.map2(a, b, |a, b| a / b)
-    }
+    operation!(add(a, b) => a + b);
+    operation!(sub(a, b) => a - b);
+    operation!(mul(a, b) => a * b);
+    operation!(div(a, b) => a / b);
     // As x86 does it: the second operand when either is not a number.
-    #[inline(always)]
-    fn min(self, a: Eight, b: Eight) -> Eight {
-        self.map2(a, b, |a, b| if a < b { a } else { b })
-    }
-    #[inline(always)]
-    fn max(self, a: Eight, b: Eight) -> Eight {
-        self.map2(a, b, |a, b| if a > b { a } else { b })
-    }
+    operation!(min(a, b) => if a < b { a } else { b });
+    operation!(max(a, b) => if a > b { a } else { b });
     #[inline(always)]
     fn fma(self, a: Eight, b: Eight, c: Eight) -> Eight {
         let mut y = [0.0; 8];

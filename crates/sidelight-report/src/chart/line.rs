@@ -55,19 +55,14 @@ impl LineChart {
     /// The chart as SVG.
     pub fn svg(&self) -> Markup {
         let names: Vec<&str> = self.series.iter().map(|series| &*series.name).collect();
-        let mut top = 24.0;
-        if names.len() > 1 {
-            top += legend_height(&names, WIDTH) + 6.0;
-        }
+        let mut top = 24.0 + legend_height(&names, WIDTH);
         if self.note.is_some() {
             top += 14.0;
         }
         let mut plot = self.plot(top);
         plot.y_axis(&plot.y.ticks(4), &self.y_label);
         plot.x_axis(&self.x_ticks(&plot.x), &self.x_label);
-        if names.len() > 1 {
-            plot.legend(&names, 20.0);
-        }
+        plot.legend(&names, 20.0);
         if let Some((x, words)) = &self.note {
             plot.note(*x, words);
         }

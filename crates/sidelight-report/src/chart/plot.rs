@@ -219,8 +219,11 @@ impl Plot {
     }
 }
 
-/// Where each name of a legend begins.
+/// Where each name of a legend begins; a name alone needs no legend.
 fn legend_places(names: &[&str], width: f64) -> Vec<[f64; 2]> {
+    if names.len() < 2 {
+        return Vec::new();
+    }
     let (mut x, mut y) = (0.0, 0.0);
     let place = |name: &&str| {
         let needed = 30.0 + text_width(name) + 14.0;
@@ -234,11 +237,10 @@ fn legend_places(names: &[&str], width: f64) -> Vec<[f64; 2]> {
     names.iter().map(place).collect()
 }
 
-/// The height that a legend takes.
+/// The height that a legend takes, with a gap below; none where one name needs none.
 pub(super) fn legend_height(names: &[&str], width: f64) -> f64 {
-    legend_places(names, width)
-        .last()
-        .map_or(0.0, |[_, y]| y + 16.0)
+    let places = legend_places(names, width);
+    places.last().map_or(0.0, |[_, y]| y + 22.0)
 }
 
 /// The room that the labels of the y axis need, pixels.

@@ -27,18 +27,13 @@ impl ReliabilityDiagram {
     /// The drawing: the closer to the dashed diagonal, the better; whiskers are 95 % intervals of the share.
     pub fn svg(&self) -> Markup {
         let names: Vec<&str> = self.series.iter().map(|(name, _)| &**name).collect();
-        let top = match names.len() > 1 {
-            true => 30.0 + legend_height(&names, WIDTH),
-            false => 24.0,
-        };
+        let top = 24.0 + legend_height(&names, WIDTH);
         let unit = Scale::over(ScaleKind::Linear, [0.0, 1.0]);
         let y = unit.onto(top + SIDE, top);
         let mut plot = Plot::new(WIDTH, unit.onto(34.0, WIDTH - 12.0), y);
         plot.y_axis(&y.ticks(5), "share that came true");
         plot.x_axis(&unit.ticks(5), "probability given");
-        if names.len() > 1 {
-            plot.legend(&names, 20.0);
-        }
+        plot.legend(&names, 20.0);
         plot.diagonal();
         for (n, (name, bins)) in self.series.iter().enumerate() {
             put_series(&mut plot, n, name, bins);

@@ -99,8 +99,7 @@ impl Outcome {
     /// The same with its points in other coordinates.
     #[must_use]
     pub fn moved(self, to: &Affine) -> Self {
-        let Affine([a, b, c, d, e, f]) = *to;
-        let moved = |[x, y]: [f32; 2]| [a * x + b * y + c, d * x + e * y + f];
+        let moved = |xy| to.apply(xy);
         match self {
             Self::Keypoints(points) => Self::Keypoints(
                 points

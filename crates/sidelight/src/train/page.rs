@@ -108,10 +108,7 @@ fn card(setup: &Setup, prediction: &Option<Prediction>, position: usize) -> Card
     let picture = reads_image(setup.config.model.arm)
         .then(|| decode(source, Some(CARD_SIDE)).ok())
         .flatten();
-    let target = dataset
-        .targets
-        .as_ref()
-        .map(|targets| TargetCell { targets, position });
+    let target = TargetCell::of_row(dataset, position);
     let outcome = Outcome::new(&setup.task, target, prediction.as_ref());
     let metadata = dataset.metadata.row_as_text(position);
     Card::new(
