@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::args::Format;
 
+pub(crate) use sidelight::number::counted as count;
+
 /// Time between two redraws of the progress line.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -333,11 +335,6 @@ pub(crate) fn duration(seconds: f64) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
-}
-
-/// A count with its noun: `1 row`, `2 rows`.
-pub(crate) fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
