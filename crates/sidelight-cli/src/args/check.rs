@@ -7,10 +7,10 @@ use super::{Configured, Printed};
 /// Arguments of `sidelight check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The configuration.
-    #[command(flatten)]
-    pub(crate) configured: Configured,
     /// How the problems are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) configured: Configured,
 }

@@ -11,9 +11,6 @@ use super::{Cached, Configured, Machine, Printed};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Comparison")]
 pub(crate) struct CompareArgs {
-    /// The configuration.
-    #[command(flatten)]
-    pub(crate) configured: Configured,
     /// Folder of the comparison
     ///
     /// Created, or continued if it exists. Example: --out runs/answer
@@ -61,6 +58,9 @@ pub(crate) struct CompareArgs {
     /// Train nothing; combine the results of all shares
     #[arg(long, help_heading = "Sharing the work")]
     pub(crate) merge: bool,
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) configured: Configured,
     /// Threads and precision.
     #[command(flatten)]
     pub(crate) machine: Machine,

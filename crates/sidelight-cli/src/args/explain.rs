@@ -11,8 +11,10 @@ use super::{Machine, Page, Printed};
 #[command(next_help_heading = "Rows")]
 pub(crate) struct ExplainArgs {
     /// Run folder, as `sidelight train` writes it
+    #[arg(help_heading = None::<&str>)]
     pub(crate) run: PathBuf,
     /// Table with the same columns; default: the run's validation rows
+    #[arg(help_heading = None::<&str>)]
     pub(crate) table: Option<PathBuf>,
     /// Row to explain, counted from 1 in the table
     ///

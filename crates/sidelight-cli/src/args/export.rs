@@ -12,6 +12,7 @@ use super::Printed;
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["onnx", "safetensors"]))]
 pub(crate) struct ExportArgs {
     /// Run folder, as `sidelight train` writes it
+    #[arg(help_heading = None::<&str>)]
     pub(crate) run: PathBuf,
     /// ONNX file to write: the whole model
     ///

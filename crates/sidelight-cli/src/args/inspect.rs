@@ -12,6 +12,7 @@ use super::{Overrides, Printed};
 pub(crate) struct InspectArgs {
     /// Configuration file, run folder, backbone name, or weights file
     #[arg(value_name = "CONFIG|RUN|BACKBONE|WEIGHTS")]
+    #[arg(help_heading = None::<&str>)]
     pub(crate) source: PathBuf,
     /// Print the layers as a tree
     #[arg(long)]

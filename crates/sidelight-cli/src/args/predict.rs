@@ -12,13 +12,14 @@ use super::{Machine, Tta};
 #[command(next_help_heading = "Output")]
 pub(crate) struct PredictArgs {
     /// Run folder, as `sidelight train` writes it
+    #[arg(help_heading = None::<&str>)]
     pub(crate) run: PathBuf,
     /// Table to predict, or the tar archives of a webdataset
     ///
     /// CSV, TSV, JSON Lines, Parquet, an imagefolder, or tar archives of
     /// key.jpg and key.json: one, several, or as 'shards-{000..009}.tar';
     /// local, or at s3://, gs://, az:// or https://.
-    #[arg(required = true)]
+    #[arg(required = true, help_heading = None::<&str>)]
     pub(crate) table: Vec<PathBuf>,
     /// File to write: .csv, .jsonl or .parquet
     ///

@@ -17,6 +17,7 @@ pub(crate) struct ServeArgs {
     /// A model is named after its folder, or NAME if given as NAME=DIR.
     /// Example: sidelight serve new=runs/b runs/a
     #[arg(value_name = "[NAME=]RUN", required = true)]
+    #[arg(help_heading = None::<&str>)]
     pub(crate) runs: Vec<String>,
     /// Address and port to listen on
     ///

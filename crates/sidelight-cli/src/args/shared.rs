@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 /// How the table on stdout is printed.
 #[derive(Debug, Args)]
 pub(crate) struct Printed {
-    /// Format of the table on stdout
+    /// Format of the table printed to stdout
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     pub(crate) format: Format,
 }
@@ -28,6 +28,7 @@ pub(crate) enum Format {
 #[derive(Debug, Args)]
 pub(crate) struct Configured {
     /// Configuration file, as `sidelight init` writes it
+    #[arg(help_heading = None::<&str>)]
     pub(crate) config: PathBuf,
     /// Its overrides.
     #[command(flatten)]

@@ -10,9 +10,6 @@ use super::{Cached, Configured, Machine, Printed};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct TrainArgs {
-    /// The configuration.
-    #[command(flatten)]
-    pub(crate) configured: Configured,
     /// Run folder to create
     ///
     /// It must not exist yet, or with --resume hold the run to continue.
@@ -34,6 +31,9 @@ pub(crate) struct TrainArgs {
     /// How the final metrics are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) configured: Configured,
     /// Threads and precision.
     #[command(flatten)]
     pub(crate) machine: Machine,

@@ -13,7 +13,7 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
     };
     match event {
         Event::Remark { text } => terminal.say(text),
-        Event::Resumed { total_step } => terminal.say(format!("going on from step {total_step}")),
+        Event::Resumed { total_step } => terminal.say(format!("resuming from step {total_step}")),
         Event::Plan {
             rows_train,
             rows_valid,

@@ -55,28 +55,28 @@ fn the_overview_fits_a_screen() {
     insta::assert_snapshot!(Folder::new().done("--help").stdout, @r#"
     Pretrained CNNs that also read the metadata of each image
 
-    stdout is data, stderr is conversation. Exit codes: 0 done, 1 the answer is no
-    (`check` found problems, `audit` a column to drop, `predict` a row that it could
-    not), 2 could not.
+    Data goes to stdout, messages to stderr. Exit codes: 0 success; 1 the answer is
+    no (`check` found errors, `audit` a column to drop, `lr-find` no rate, `predict`
+    rows it could not predict); 2 failure.
 
     Usage: sidelight [OPTIONS] <COMMAND>
 
     Commands:
-      demo       Make a data set and show on it what metadata can do
-      init       Look at a table and write a sidelight.toml for it
-      check      List every problem of a table and its images
-      audit      Say of each column, before training, whether to keep it
-      lr-find    Find a learning rate before training
-      train      Train a model as a sidelight.toml says
-      compare    Say whether the metadata helps
-      eval       Score a trained model
-      predict    Apply a trained model to the rows of a table
-      show       Show rows as the network gets them, with predictions for a run
-      explain    Say why a trained model says what it says
-      serve      Serve trained models: a page for people, JSON for programs
-      export     Write a trained model for other programs: ONNX, safetensors
-      inspect    List a network's layers, or the contents of a weights file
-      backbones  List the backbones that `model.backbone` can name
+      demo       Generate a data set and show on it what metadata adds
+      init       Inspect a table and write a sidelight.toml for it
+      check      List every problem with a table and its images
+      audit      Advise which columns to keep, before training
+      lr-find    Suggest a learning rate
+      train      Train a model from a sidelight.toml
+      compare    Test whether the metadata helps
+      eval       Evaluate a trained model
+      predict    Predict every row of a table with a trained model
+      show       Show rows as the network sees them, with a run's predictions
+      explain    Explain a trained model's predictions
+      serve      Serve trained models over HTTP: a web page and a JSON API
+      export     Export a trained model: ONNX, safetensors
+      inspect    List a network's layers, or the tensors in a weights file
+      backbones  List the backbones that `model.backbone` accepts
 
     Options:
       -h, --help
@@ -87,7 +87,7 @@ fn the_overview_fits_a_screen() {
 
     General:
       -q, --quiet
-              Say nothing but results, warnings and errors
+              Print only results, warnings and errors
 
     Start with `sidelight demo`, or with your own table:
       sidelight init metadata.csv --target price
@@ -111,49 +111,47 @@ fn the_help_of_train_says_when_to_want_a_flag_and_groups_them() {
 #[test]
 fn the_help_of_compare() {
     insta::assert_snapshot!(Folder::new().done("compare -h").stdout, @r"
-    Say whether the metadata helps
+    Test whether the metadata helps
 
     Usage: sidelight compare [OPTIONS] --out <DIR> <CONFIG>
 
     Arguments:
-      <CONFIG>  The configuration
+      <CONFIG>  Configuration file, as `sidelight init` writes it
 
     Options:
       -h, --help  Print help (see more with '--help')
 
     Output:
           --out <DIR>        Folder of the comparison
-          --overwrite        Delete an earlier comparison in --out and begin anew
-          --format <FORMAT>  How the table of arms is printed [default: text]
+          --overwrite        Delete an earlier comparison in --out and start over
+          --format <FORMAT>  Format of the table printed to stdout [default: text]
                              [possible values: text, json, csv]
 
     Comparison:
-          --arms <ARM,…>   Arms to compare; default: all of one fusion
-          --folds <N>      Parts that rows are divided into; each is held out once
-                           [default: 5]
-          --seeds <N>      Repeat with so many divisions and seeds [default: 1]
-          --quick          Keep the pretrained part frozen and look at each image
-                           once
-          --metric <NAME>  Compare by another metric than the task's own
+          --arms <ARM,…>   Arms to compare; default: all arms of one fusion
+          --folds <N>      Folds: rows are divided into N parts; each is held out
+                           once [default: 5]
+          --seeds <N>      Repeats: fold assignments, each with a seed of its own
+                           [default: 1]
+          --quick          Train the head only, on cached features, without
+                           augmentation
+          --metric <NAME>  Metric to compare by; default: the task's headline metric
 
     Sharing the work:
-          --jobs <I/N>  Do only the I-th of N shares of the trainings
-          --merge       Train nothing; join what the shares have done
+          --jobs <I/N>  Run only the I-th of N shares of the trainings
+          --merge       Train nothing; combine the results of all shares
 
     Configuration:
-          --set <FIELD=VALUE>  Change a field of the configuration; can be repeated
+          --set <FIELD=VALUE>  Override a field of the configuration; repeatable
 
     Machine:
-          --threads <N>            Cores to use, 0: all [default: 0]
-          --device <DEVICE>        Device to compute on [default: cpu] [possible
-                                   values: cpu]
-          --precision <PRECISION>  Precision of the convolutions; default: as
-                                   configured [possible values: f32, bf16]
-          --cache <DIR|none>       Folder that keeps what frozen layers say of each
-                                   image
+          --threads <N>            CPU threads; 0 for one per core [default: 0]
+          --precision <PRECISION>  Precision of convolutions; default: as configured
+                                   [possible values: f32, bf16]
+          --cache <DIR|none>       Folder for cached features of frozen layers
 
     General:
-      -q, --quiet  Say nothing but results, warnings and errors
+      -q, --quiet  Print only results, warnings and errors
     ");
 }
 

@@ -31,7 +31,7 @@ impl Config {
     /// // The same as this TOML:
     /// let toml = r#"
     ///     data.table = "houses.csv"
-    ///     target = { kind = "value", column = "price" }
+    ///     target = { kind = "regression", column = "price" }
     ///     metadata.beds = "continuous"
     ///     model.backbone = "mobilenet_v2"
     ///     train.epochs = 20
