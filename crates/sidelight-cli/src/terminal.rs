@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::args::Format;
 
+pub(crate) use sidelight::number::counted as count;
+
 /// Time between two redraws of the progress line.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -328,11 +330,6 @@ fn rounded(number: f64) -> f64 {
 /// A duration in whole seconds as one says it: `48 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(seconds: f64) -> String {
     sidelight::report::number::duration(seconds.max(0.0).round())
-}
-
-/// A count with its noun: `1 row`, `2 rows`.
-pub(crate) fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{MetadataConfig, MetadataKind};
 use crate::dataset::{Metadata, MetadataColumn, MetadataValues};
 use crate::error::{Error, Result};
+use crate::number::counted;
 
 pub mod category;
 pub mod datetime;
@@ -208,29 +209,25 @@ impl Unseen {
             let more = if listed.len() > 5 { ", …" } else { "" };
             format!(
                 "`{column}` has {} that training saw in one row at most, in {}: {}{more}",
-                counted(names.len(), "category", "categories"),
-                counted(total, "row", "rows"),
+                counted(names.len(), "category"),
+                counted(total, "row"),
                 examples.join(", ")
             )
         });
         let gaps = self.new_gaps.iter().map(|(column, n)| {
             format!(
                 "`{column}` is missing in {}, in none of the training rows",
-                counted(*n, "row", "rows")
+                counted(*n, "row")
             )
         });
         let values = self.new_values.iter().map(|(column, n)| {
             format!(
                 "`{column}` has a value in {} but had none in training: taken as missing",
-                counted(*n, "row", "rows")
+                counted(*n, "row")
             )
         });
         categories.chain(gaps).chain(values).collect()
     }
-}
-
-fn counted(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// What an encoded cell says.

@@ -93,6 +93,21 @@ pub fn count(n: usize) -> String {
     grouped(&n.to_string())
 }
 
+/// A count with its noun.
+///
+/// ```
+/// use sidelight_data::number::counted;
+/// assert_eq!(counted(1, "row"), "1 row");
+/// assert_eq!(counted(2, "category"), "2 categories");
+/// ```
+pub fn counted(n: usize, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if n == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{n} {stem}ies"),
+        None => format!("{n} {noun}s"),
+    }
+}
+
 /// How many stand behind a number: `n = 535`, never broken over two lines.
 ///
 /// ```

@@ -60,6 +60,19 @@
 //! Burn begins at [`tensor`] (`sidelight-tensor`). What comes before works on slices, vectors and plain structs, in
 //! crates of its own (`sidelight-data`, `sidelight-evidence`, `sidelight-report`), so that the compiler enforces it.
 //!
+//! # Cargo features
+//!
+//! | feature | adds | brings in |
+//! |---|---|---|
+//! | `parquet` | tables and predictions in Parquet | parquet |
+//! | `remote` | tar archives in object stores and on HTTP servers | object_store, tokio, ureq |
+//! | `hub` | weights by name from the Hugging Face hub | ureq |
+//! | `report` | HTML pages of runs, comparisons and explanations | maud |
+//! | `mpi` | several processes under `mpirun`; needs an MPI library and libclang | mpi |
+//!
+//! All but `mpi` are on by default. What a build leaves out is an error that names the feature, not a silent difference;
+//! only the pages are simply not written.
+//!
 //! [examples]: https://github.com/sidelight/sidelight/tree/main/crates/sidelight/examples
 //! [architecture]: https://github.com/sidelight/sidelight/blob/main/ARCHITECTURE.md
 
@@ -70,7 +83,7 @@ pub use sidelight_evidence::{audit, check, evidence, metric};
 // What commands and other crates of this workspace need, and a program seldom does.
 #[doc(hidden)]
 pub use sidelight_data::{
-    augment, demo, digest, encode, image, kind, loader, random, schema, split, store, write,
+    augment, demo, digest, encode, image, kind, loader, number, random, schema, split, store, write,
 };
 #[doc(hidden)]
 pub use sidelight_evidence::statistics;

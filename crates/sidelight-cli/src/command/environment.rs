@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use etcetera::BaseStrategy as _;
 use sidelight::config::{Environment, RemoteConfig};
 use sidelight::hub::{ENDPOINT, HubOptions};
 use sidelight::store::is_remote;
@@ -13,7 +14,11 @@ use crate::refusal::Refusal;
 /// The environment variables that are set and not blank, trimmed.
 ///
 /// Variables that are not UTF-8 are left out: none of those read here can be meant.
-pub(super) struct Variables(BTreeMap<String, String>);
+pub(super) struct Variables {
+    set: BTreeMap<String, String>,
+    /// The user's cache folder, where the system knows one.
+    cache: Option<PathBuf>,
+}
 
 impl Variables {
     /// Those of this process.
@@ -21,18 +26,23 @@ impl Variables {
         let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self::new(std::env::vars_os().filter_map(utf8))
+        let base = etcetera::choose_base_strategy().ok();
+        let cache = base.map(|base| base.cache_dir());
+        Self::new(std::env::vars_os().filter_map(utf8), cache)
     }
 
-    fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    fn new(variables: impl IntoIterator<Item = (String, String)>, cache: Option<PathBuf>) -> Self {
         let trimmed = variables
             .into_iter()
             .map(|(name, value)| (name, value.trim().to_owned()));
-        Self(trimmed.filter(|(_, value)| !value.is_empty()).collect())
+        Self {
+            set: trimmed.filter(|(_, value)| !value.is_empty()).collect(),
+            cache,
+        }
     }
 
     fn get(&self, name: &str) -> Option<&String> {
-        self.0.get(name)
+        self.set.get(name)
     }
 
     /// A variable by its name in upper or lower case.
@@ -41,17 +51,10 @@ impl Variables {
             .or_else(|| self.get(&name.to_ascii_lowercase()))
     }
 
-    /// `sidelight/NAME` in the user's cache folder; `None` if the environment names no such folder.
+    /// `sidelight/NAME` in the user's cache folder (`$XDG_CACHE_HOME` or `~/.cache`; `%LOCALAPPDATA%` on Windows), if
+    /// there is one.
     pub(super) fn cache(&self, name: &str) -> Option<PathBuf> {
-        let folder = |variable| {
-            self.get(variable)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let cache = folder("XDG_CACHE_HOME")
-            .or_else(|| Some(folder("HOME")?.join(".cache")))
-            .or_else(|| folder("LOCALAPPDATA"))?;
-        Some(cache.join("sidelight").join(name))
+        Some(self.cache.as_ref()?.join("sidelight").join(name))
     }
 
     /// Endpoint, cache folder, token and proxy of the Hugging Face hub.
@@ -110,7 +113,7 @@ impl Variables {
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
         };
-        let variables = self.0.iter().filter(is_of_store);
+        let variables = self.set.iter().filter(is_of_store);
         Environment {
             variables: variables.map(|(k, v)| (k.clone(), v.clone())).collect(),
             proxy: self.proxy(endpoint),
@@ -147,28 +150,22 @@ mod tests {
 
     fn set(variables: &[(&str, &str)]) -> Variables {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Variables::new(variables.iter().map(owned))
+        Variables::new(variables.iter().map(owned), Some("/home/a/.cache".into()))
     }
 
     #[test]
     fn the_hubs_cache_is_where_its_own_tools_are_told_to_have_theirs() {
         let cache = |variables: &[_]| set(variables).hub().unwrap().cache;
-        let home = ("HOME", "/home/a");
-        assert_eq!(
-            cache(&[home]),
-            PathBuf::from("/home/a/.cache/sidelight/hub")
-        );
+        assert_eq!(cache(&[]), PathBuf::from("/home/a/.cache/sidelight/hub"));
         let hf_home = ("HF_HOME", "/data/hf");
-        assert_eq!(cache(&[home, hf_home]), PathBuf::from("/data/hf/hub"));
+        assert_eq!(cache(&[hf_home]), PathBuf::from("/data/hf/hub"));
         let hub = ("HF_HUB_CACHE", "/data/cache");
-        assert_eq!(cache(&[home, hf_home, hub]), PathBuf::from("/data/cache"));
+        assert_eq!(cache(&[hf_home, hub]), PathBuf::from("/data/cache"));
     }
 
     #[test]
     fn what_is_not_set_or_blank_has_its_default() {
-        let home = ("HOME", "/home/a");
         let blank = [
-            home,
             ("HF_ENDPOINT", ""),
             ("HF_TOKEN", " "),
             ("HF_HUB_OFFLINE", "0"),
@@ -177,11 +174,7 @@ mod tests {
             set(&blank).hub().unwrap(),
             HubOptions::new("/home/a/.cache/sidelight/hub")
         );
-        let given = [
-            home,
-            ("HF_HUB_OFFLINE", "true"),
-            ("HF_TOKEN", "hf_secret\n"),
-        ];
+        let given = [("HF_HUB_OFFLINE", "true"), ("HF_TOKEN", "hf_secret\n")];
         let options = set(&given).hub().unwrap();
         assert!(options.offline);
         assert_eq!(options.token.as_deref(), Some("hf_secret"));
@@ -239,9 +232,8 @@ mod tests {
 
     #[test]
     fn folders_are_in_the_cache_of_the_user() {
-        let shards = |name| set(&[(name, "/x")]).cache("shards");
-        assert_eq!(shards("XDG_CACHE_HOME"), Some("/x/sidelight/shards".into()));
-        assert_eq!(shards("HOME"), Some("/x/.cache/sidelight/shards".into()));
-        assert_eq!(shards("NOTHING"), None);
+        let folder = set(&[]).cache("shards");
+        assert_eq!(folder, Some("/home/a/.cache/sidelight/shards".into()));
+        assert_eq!(Variables::new([], None).cache("shards"), None);
     }
 }

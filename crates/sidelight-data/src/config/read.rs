@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize as _;
+use serde_path_to_error::Segment;
 
 use super::{Config, collapse_range, expand_ranges};
 use crate::error::{Error, Result, cannot_read, setting};
@@ -38,15 +38,17 @@ impl Config {
         // A byte order mark is what some editors leave; it says nothing.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut table: toml::Table =
-            toml::from_str(text).map_err(|error| config_error(path, text, &error, None))?;
+            toml::from_str(text).map_err(|error| config_error(path, text, None, &error, None))?;
         for text in overrides {
             apply(&mut table, text)?;
         }
-        let mut config = Self::deserialize(table).map_err(|error| {
+        let mut config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
+            let field = dotted(error.path());
+            let error = error.into_inner();
             // The merged table knows no lines; where the text alone fails the same way, it does.
             let in_text = toml::from_str::<Self>(text).err();
             let in_text = in_text.filter(|found| found.message() == error.message());
-            config_error(path, text, &error, in_text.as_ref())
+            config_error(path, text, field, &error, in_text.as_ref())
         })?;
         config.target.columns = expand_ranges(&config.target.columns);
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -218,6 +220,7 @@ fn key_path(key: &str) -> Option<Vec<String>> {
 fn config_error(
     path: &Path,
     text: &str,
+    field: Option<String>,
     error: &toml::de::Error,
     in_text: Option<&toml::de::Error>,
 ) -> Error {
@@ -227,10 +230,9 @@ fn config_error(
     let line = span
         .filter(|_| !message.starts_with("missing field"))
         .map(|span| 1 + line_breaks(&text.as_bytes()[..span.start.min(text.len())]));
-    let field = field_of(error);
     let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
     let section = |name: &str| match &field {
-        // serde names the section, and in some places the field itself.
+        // The path ends in the section, or in the field itself.
         Some(field) if field == name || field.ends_with(&format!(".{name}")) => field.clone(),
         Some(field) => format!("{field}.{name}"),
         None => name.to_owned(),
@@ -275,17 +277,16 @@ fn config_error(
     }
 }
 
-/// The dotted path of the field that an error is about; the error tells it only when printed.
-fn field_of(error: &toml::de::Error) -> Option<String> {
-    let mut error = error.clone();
-    error.set_input(None);
-    let printed = error.to_string();
-    let field = printed
-        .rsplit_once("in `")?
-        .1
-        .trim_end()
-        .strip_suffix('`')?;
-    Some(field.to_owned())
+/// The dotted path of a field; nothing for the whole of a configuration.
+fn dotted(path: &serde_path_to_error::Path) -> Option<String> {
+    let names: Vec<&str> = path
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Map { key } => Some(key.as_str()),
+            _ => None,
+        })
+        .collect();
+    (!names.is_empty()).then(|| names.join("."))
 }
 
 fn line_breaks(bytes: &[u8]) -> usize {

@@ -6,10 +6,11 @@ use sha2::Digest as _;
 use sidelight_data::dataset::{Dataset, Findings, ImageSource, Split, Targets};
 use sidelight_data::error::{Error, in_full};
 use sidelight_data::image::{self, Limits, Picture};
+use sidelight_data::number::counted;
 use sidelight_data::split::SplitRows;
 use sidelight_data::table::Table;
 
-use super::problem::{Problem, ProblemKind, listed, plural};
+use super::problem::{Problem, ProblemKind, listed};
 use crate::scan::scan;
 
 /// What one image turned out to be.
@@ -86,8 +87,8 @@ pub(super) fn check(
             ProblemKind::PointsOutside,
             format!(
                 "{} in {} outside the image: {}",
-                plural(n_outside, "point"),
-                plural(n_with_outside, "image"),
+                counted(n_outside, "point"),
+                counted(n_with_outside, "image"),
                 listed(outside.iter().map(|(.., sentence)| sentence), n_outside)
             ),
             "they count for nothing in loss and metrics; are they in pixels of the image as it is stored?",
@@ -177,7 +178,7 @@ fn duplicates(
     let n_rows: usize = sets.iter().map(Vec::len).sum();
     let mut sentence = format!(
         "{} in several rows ({n_rows} in all)",
-        plural(sets.len(), "identical image")
+        counted(sets.len(), "identical image")
     );
     if n_across > 0 {
         sentence += &format!(", {n_across} of them both in and outside training");

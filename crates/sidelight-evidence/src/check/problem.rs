@@ -111,11 +111,3 @@ pub(super) fn listed<T: Display>(items: impl IntoIterator<Item = T>, count: usiz
     let more = if count > first.len() { "; …" } else { "" };
     format!("{}{more}", first.join("; "))
 }
-
-/// `1 point`, `2 points`.
-pub(super) fn plural(count: usize, one: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        n => format!("{n} {one}s"),
-    }
-}
