@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::Architecture;
+use super::layer::Layer;
 use crate::error::{Error, Result};
 
 /// What flows from one layer to the next, without the batch axis.
@@ -287,6 +288,10 @@ impl Inside<'_> {
     /// Name of the one at this position.
     pub(super) fn name(&self, i: usize) -> &str {
         &self.children[i].0
+    }
+    /// The one at this position.
+    pub(super) fn layer(&self, i: usize) -> &Layer {
+        &self.children[i].1.layer
     }
     /// The shape that the one at this position makes of `input`.
     pub(super) fn child(&mut self, i: usize, input: Shape) -> Result<Shape> {

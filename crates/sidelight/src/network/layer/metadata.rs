@@ -66,6 +66,12 @@ impl MetadataSource {
 impl Operation for MetadataSource {
     fn infer(&mut self, inside: &mut Inside<'_>, _: Shape) -> Result<Shape> {
         for (i, embedding) in self.embeddings.iter().enumerate().take(inside.len()) {
+            // Its rows are read by code, which no other layer has.
+            if !matches!(inside.layer(i), Layer::Embedding(_)) {
+                let expected = format!("a table (`embedding`) for `{}`", embedding.column);
+                let found = format!("`{}`", inside.layer(i).kind());
+                return Err(inside.at.misfit(expected, found, None));
+            }
             let width = inside.child(i, Shape::Nothing)?.channels();
             if width != embedding.width {
                 let expected = format!("vectors of {} for `{}`", embedding.width, embedding.column);

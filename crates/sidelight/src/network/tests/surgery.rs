@@ -194,6 +194,20 @@ fn edits_written_in_toml_are_made() {
     assert_eq!(at("fusion.metadata.embed.zip_code_2.weight"), [4, 2]);
 }
 
+/// What reads a table of vectors finds rows of vectors there, or the network is not built.
+#[test]
+fn a_table_of_vectors_cannot_become_another_layer() {
+    let config: ModelConfig = toml::from_str("backbone = \"resnet18\"").unwrap();
+    let mut network = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap();
+    let edit = Edit::replace("fusion.metadata.embed.zip_code", Linear::new(3));
+    let message = network.edit(edit).unwrap_err().to_string();
+    assert!(
+        message.contains("a table (`embedding`) for `zip"),
+        "{message}"
+    );
+    assert!(message.contains("found `linear`"), "{message}");
+}
+
 /// An edit that is refused: nothing changes, and the message is this.
 fn refused(edit: Edit, message: &str, hint: Option<&str>) {
     let mut network = resnet();
