@@ -1,5 +1,10 @@
 //! Every example is run, on `data/tiny`; so is the program of the README.
 
+#![allow(
+    unreachable_pub,
+    reason = "what is public in an example is so for its readers"
+)]
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
