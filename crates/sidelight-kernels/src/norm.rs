@@ -463,9 +463,9 @@ pub fn batch_norm_gradients(
     let dx = unsafe {
         written(n, |dx| {
             if wants_residual {
-                d_residual = Some(written(n, |d| pull.to_input(&a, &b, dx, Some(d))));
+                d_residual = Some(written(n, |d| pull.input_gradient(&a, &b, dx, Some(d))));
             } else {
-                pull.to_input(&a, &b, dx, None);
+                pull.input_gradient(&a, &b, dx, None);
             }
         })
     };
@@ -536,7 +536,7 @@ impl Pull<'_> {
     }
 
     /// Writes the gradients to the input and the residual, both as long as the input.
-    fn to_input(&self, a: &[f32], b: &[f32], dx: SharedMut, d_residual: Option<SharedMut>) {
+    fn input_gradient(&self, a: &[f32], b: &[f32], dx: SharedMut, d_residual: Option<SharedMut>) {
         let path = SimdPath::current();
         self.pieces().into_par_iter().for_each(|range| {
             // SAFETY: the range lies inside both outputs, which are as long as the input, and is this piece's alone.

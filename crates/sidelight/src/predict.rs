@@ -80,17 +80,17 @@ impl Model {
     pub fn predict(&self, dataset: &Dataset, options: PredictOptions<'_>) -> Result<Predictions> {
         let ranks = options.ranks;
         if ranks.is_alone() {
-            return self.predict_own(Arc::new(dataset.clone()), options);
+            return self.predict_own(&Arc::new(dataset.clone()), options);
         }
         let share: Vec<usize> = ranks.share(dataset.len()).collect();
-        let own = self.predict_own(Arc::new(dataset.select(&share)), options)?;
+        let own = self.predict_own(&Arc::new(dataset.select(&share)), options)?;
         gather(ranks, &self.task, own, share.first().copied().unwrap_or(0))
     }
 
     /// Predicts one rank's rows.
     fn predict_own(
         &self,
-        dataset: Arc<Dataset>,
+        dataset: &Arc<Dataset>,
         options: PredictOptions<'_>,
     ) -> Result<Predictions> {
         let PredictOptions {
@@ -99,7 +99,7 @@ impl Model {
             ranks,
             mut on_progress,
         } = options;
-        let (mut source, unseen) = self.source(Arc::clone(&dataset))?;
+        let (mut source, unseen) = self.source(Arc::clone(dataset))?;
         let loss = Loss::new(&self.task, &self.config.train.loss, Weights::Even)?;
         // Training needs gradients; predicting must not keep what they would need.
         let network = self.network.valid();

@@ -278,7 +278,7 @@ pub fn join_tables(
     let mut joined = WholeFile::create(path)?;
     joined.write_all(&header).map_err(cannot_write(path))?;
     for table in tables {
-        let cannot_read = cannot_read(&table);
+        let cannot_read = cannot_read(table);
         let mut file = File::open(table).map_err(cannot_read)?;
         let mut found = vec![0; header.len()];
         file.read_exact(&mut found).map_err(cannot_read)?;

@@ -1,4 +1,6 @@
 //! Tests of what is public.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+#![allow(clippy::print_stdout, reason = "a test that skips says so")]
 
 mod encode;
 mod image;

@@ -198,7 +198,7 @@ kernel! {
                     let bias = unit.bias(lanes, channel);
                     let seen = Seen { columns: 0..W, count: STRIP };
                     // SAFETY: all columns of the window lie inside the input and all outputs inside the line.
-                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, seen, bias) }
+                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, &seen, bias) }
                 });
             } else {
                 let low = (-left).clamp(0, W as isize) as usize;
@@ -207,7 +207,7 @@ kernel! {
                     let bias = unit.bias(lanes, channel);
                     let seen = Seen { columns: low..high, count };
                     // SAFETY: the columns `low..high` of the window lie inside the input, `count` outputs inside the line.
-                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, seen, bias) }
+                    unsafe { view.strip::<S, _, K, D, W>(lanes, channel, col, left, &seen, bias) }
                 });
             }
         }
@@ -244,7 +244,7 @@ impl LineView {
         channel: usize,
         col: usize,
         left: isize,
-        seen: Seen,
+        seen: &Seen,
         bias: S::V,
     ) {
         let s = lanes.s;

@@ -28,14 +28,9 @@ pub(super) const LITE0: Backbone = Backbone {
 };
 
 /// With TensorFlow's padding.
-fn conv(conv: Conv2d, stride: usize) -> Architecture {
-    Conv2d {
-        same: true,
-        padding: 0,
-        stride,
-        ..conv
-    }
-    .into()
+fn conv(mut conv: Conv2d, stride: usize) -> Architecture {
+    (conv.same, conv.padding, conv.stride) = (true, 0, stride);
+    conv.into()
 }
 fn norm() -> Architecture {
     BatchNorm::with_epsilon(1e-3).into()

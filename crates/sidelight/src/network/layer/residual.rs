@@ -159,8 +159,11 @@ impl Residual {
     }
 }
 
+/// Layers by name.
+type Named<'a> = Vec<&'a (String, Node)>;
+
 /// The children around the body, and those of the body.
-fn parts(node: &Node) -> (Vec<&(String, Node)>, Vec<&(String, Node)>) {
+fn parts(node: &Node) -> (Named<'_>, Named<'_>) {
     node.children.iter().partition(|(name, _)| name == SHORTCUT)
 }
 

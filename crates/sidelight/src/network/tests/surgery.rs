@@ -313,12 +313,12 @@ fn a_name_that_is_taken_or_has_a_dot_is_refused() {
     );
     refused(
         insert("a.b"),
-        "`a.b` cannot be a layer's name",
+        "`a.b` is not a valid layer name",
         Some("a name has at least one character and no dot"),
     );
     refused(
         insert(""),
-        "`` cannot be a layer's name",
+        "`` is not a valid layer name",
         Some("a name has at least one character and no dot"),
     );
 }
