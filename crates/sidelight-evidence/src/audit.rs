@@ -185,7 +185,7 @@ impl Audit {
 ///
 /// # Errors
 ///
-/// Where the table cannot be read or lacks a column that the configuration names; [`Error::NoTarget`](sidelight_data::Error::NoTarget).
+/// Where the table cannot be read or lacks a column that the configuration names; [`Error::NoTarget`].
 /// Cells and images that cannot be read are findings.
 ///
 /// # Example

@@ -481,7 +481,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::LayerDescription`](crate::Error::LayerDescription), [`Error::Shape`](crate::Error::Shape), [`Error::CustomLayer`](crate::Error::CustomLayer).
+    /// [`Error::LayerDescription`], [`Error::Shape`], [`Error::CustomLayer`].
     pub fn from_description(description: &serde_json::Value, device: &Device) -> Result<Self> {
         Self::from_description_with(description, &Constructors::default(), device)
     }

@@ -128,7 +128,7 @@ impl Config {
     }
 
     /// Pretrained weights: a `.pth` or `.safetensors` file, or `org/name` on the Hugging Face hub, which
-    /// [`ModelConfig::fetch_weights`] downloads. Default: none, training from scratch.
+    /// `sidelight::hub::fetch_weights` downloads. Default: none, training from scratch.
     pub fn with_weights(mut self, file_or_name: impl Into<String>) -> Self {
         self.model.weights = file_or_name.into();
         self

@@ -33,8 +33,8 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`Error::NoColumn`](crate::Error::NoColumn) for a name that is no column;
-    /// [`Error::Cell`](crate::Error::Cell), its row the row's number.
+    /// [`Error::NoColumn`] for a name that is no column;
+    /// [`Error::Cell`], its row the row's number.
     ///
     /// # Example
     ///

@@ -4,7 +4,7 @@
 //! children read and prepare the metadata) or is built of other layers (`concat`, `sum-logits`). Where the method
 //! allows it, the children's last layer starts as zeros, and zeros leave the image's features unchanged.
 //!
-//! The list of all methods is [`each_fusion`]: a new one is its file and its line there.
+//! The list of all methods is `each_fusion!`: a new one is its file and its line there.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The layers a network is made of: an enum, so that they can be listed, matched and written down.
 //!
 //! A layer is only its configuration. Its parameters, named and laid out as torch's, stand beside it
-//! in the [`Node`](super::Node), so that a path, a checkpoint's key, an edit and a parameter group are one string.
+//! in the [`Node`], so that a path, a checkpoint's key, an edit and a parameter group are one string.
 //!
 //! Each file holds its layers whole: configuration, shape rule, parameters, forward pass, multiply-adds, ONNX form.
 //! A layer without others inside it is a [`Leaf`]; one that runs others is an [`Operation`].
