@@ -113,7 +113,7 @@ fn one_rank_that_is_asked_to_stop_stops_all_with_a_checkpoint() {
     job::wait_for(|| job::steps(&folder, "a") >= 3);
     two.kill_rank(1, "TERM");
     let said = two.end();
-    assert_refused(&said, "stopped; what was learned is saved in a");
+    assert_refused(&said, "stopped; a checkpoint is saved in a");
     assert!(folder.exists("a/checkpoint/state.json"));
     let log = folder.read("a/log.jsonl");
     assert!(log.lines().last().unwrap().contains("stopped"), "{log}");
@@ -192,7 +192,7 @@ fn predictions_of_several_ranks_are_those_of_one_to_the_byte() {
     );
     assert_refused(
         &Job::run(&folder, 2, &format!("{} --shard 1/2", line("three.csv"))),
-        "--shard under mpirun",
+        "--shard cannot be used under mpirun",
     );
 
     folder.write("5.png", "no image");
@@ -221,5 +221,5 @@ fn a_comparison_of_several_ranks_is_that_of_one_to_the_byte() {
     assert_eq!(count(&said.stderr, "trainings"), 1, "{}", said.stderr);
     // What a rank has finished is kept: asked again, nothing is left to do.
     let again = Job::run(&folder, 2, &line("three"));
-    assert!(again.stderr.contains("0 to do now"), "{}", again.stderr);
+    assert!(again.stderr.contains("0 to run"), "{}", again.stderr);
 }
