@@ -205,7 +205,7 @@ fn a_table_of_vectors_cannot_become_another_layer() {
         message.contains("a table (`embedding`) for `zip"),
         "{message}"
     );
-    assert!(message.contains("found `linear`"), "{message}");
+    assert!(message.contains("gets `linear`"), "{message}");
 }
 
 /// An edit that is refused: nothing changes, and the message is this.
