@@ -77,7 +77,7 @@ pub const METRICS: &[Metric] = &[
         Formula::Keypoints(|cells, points, _| cells.mean(points, |at| cells.nme[at])),
     ),
     // Percentage of correct keypoints: Yang & Ramanan 2013, "Articulated Human Detection with Flexible Mixtures of
-    // Columns", TPAMI 35(12). An error that is NaN is not correct.
+    // Parts", TPAMI 35(12). An error that is NaN is not correct.
     row(
         "pck",
         Higher,
