@@ -2,25 +2,13 @@
 
 use proptest::prelude::*;
 use sidelight_kernels::{
-    Activation, Conv2d, Epilogue, Linear, PackedConv2d, Precision, SimdPath, conv2d_bias_gradient,
+    Activation, Conv2d, Epilogue, Linear, PackedConv2d, Precision, conv2d_bias_gradient,
     conv2d_input_gradient, conv2d_output, conv2d_weight_gradient, linear_bias_gradient,
     linear_input_gradient, linear_output, linear_weight_gradient, with_path,
 };
 
 use crate::reference;
-
-/// Numbers in [-1, 1) from a seed; exact in few digits, so that nothing depends on a generator's version.
-fn numbers(len: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..len)
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use crate::reference::{numbers, paths};
 
 /// The largest difference, relative to the root mean square of the expected numbers.
 fn error(found: &[f32], expected: &[f64]) -> f64 {
@@ -43,13 +31,6 @@ fn distance(found: &[f64], expected: &[f64]) -> f64 {
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
     norm(&mut found.iter().zip(expected).map(|(a, b)| a - b))
         / norm(&mut expected.iter().copied()).max(1e-30)
-}
-
-fn paths() -> Vec<SimdPath> {
-    SimdPath::ALL
-        .into_iter()
-        .filter(|p| p.is_available())
-        .collect()
 }
 
 fn conv(

@@ -10,12 +10,13 @@ use sidelight_kernels::pool::{
     average_pool_backward, average_pool_forward, max_pool_backward, max_pool_forward,
 };
 use sidelight_kernels::{
-    Activation, BatchNorm, BatchNormOutput, BatchStatistics, Conv2d, Epilogue, Precision, SimdPath,
+    Activation, BatchNorm, BatchNormOutput, BatchStatistics, Conv2d, Epilogue, Precision,
     StatisticsReducer, affine, batch_norm_gradients, batch_norm_output, conv2d_output,
     fold_batch_norm, with_path,
 };
 
 use crate::reference;
+use crate::reference::{numbers, paths};
 
 fn statistics(output: &BatchNormOutput) -> BatchStatistics<'_> {
     BatchStatistics {
@@ -23,25 +24,6 @@ fn statistics(output: &BatchNormOutput) -> BatchStatistics<'_> {
         var: &output.var,
         n_rows: output.n_rows,
     }
-}
-
-fn numbers(len: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..len)
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
-fn paths() -> Vec<SimdPath> {
-    SimdPath::ALL
-        .into_iter()
-        .filter(|p| p.is_available())
-        .collect()
 }
 
 fn assert_near(found: &[f32], expected: &[f64], tolerance: f64, what: &str) {

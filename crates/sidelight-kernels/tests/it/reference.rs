@@ -1,7 +1,28 @@
 //! The plain loops that the fast kernels are tested against: one index at a time, sums in `f64`.
 
 use sidelight_kernels::pool::{AdaptivePool2d, Pool2d};
-use sidelight_kernels::{Activation, Conv2d};
+use sidelight_kernels::{Activation, Conv2d, SimdPath};
+
+/// Numbers in [-1, 1) from a seed; exact in few digits, so that nothing depends on a generator's version.
+pub(crate) fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// The instruction sets that this machine has.
+pub(crate) fn paths() -> Vec<SimdPath> {
+    SimdPath::ALL
+        .into_iter()
+        .filter(|p| p.is_available())
+        .collect()
+}
 
 /// The activation of `z`.
 pub(crate) fn activate(activation: Activation, z: f64) -> f64 {
