@@ -1,8 +1,7 @@
 //! Every kind of image, good and bad. The references are Pillow's: `tests/reference/image.py` made them.
 
-use std::error::Error as _;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -10,6 +9,8 @@ use sidelight_data::config::ResizeMethod;
 use sidelight_data::error::{Error, Result};
 use sidelight_data::image::resize::{fit, layout};
 use sidelight_data::image::*;
+
+use crate::reference;
 
 const KINDS: [&str; 32] = [
     "cmyk.jpg",
@@ -46,12 +47,6 @@ const KINDS: [&str; 32] = [
     "big_restarts.jpg",
 ];
 
-fn reference(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/reference/image")
-        .join(name)
-}
-
 fn stored(name: &str) -> Vec<u8> {
     std::fs::read(reference(name)).unwrap()
 }
@@ -78,16 +73,8 @@ fn of_bytes(name: &str, bytes: Vec<u8>) -> Result<Picture> {
     )
 }
 
-/// The whole chain of messages, as the command line prints it.
 fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
-    let error = result.unwrap_err();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
+    crate::message(&result.unwrap_err())
 }
 
 fn largest_difference(a: &[u8], b: &[u8]) -> u8 {

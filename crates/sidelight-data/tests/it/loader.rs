@@ -1,7 +1,6 @@
 //! Plans, threads, bad images, points: what a batch holds and that nothing else decides it.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,11 +10,13 @@ use sidelight_data::config::{
 };
 use sidelight_data::dataset::{Dataset, Metadata, MetadataColumn, MetadataValues, Targets};
 use sidelight_data::encode::Encoder;
-use sidelight_data::error::{Error, Result};
+use sidelight_data::error::Result;
 use sidelight_data::image::cache::PixelCache;
 use sidelight_data::image::{Affine, ImageSource, Picture};
 use sidelight_data::loader::*;
 use sidelight_data::task::Task;
+
+use crate::{message, reference};
 
 const IMAGES: [&str; 6] = [
     "rgb.png",
@@ -25,12 +26,6 @@ const IMAGES: [&str; 6] = [
     "big.jpg",
     "rgba.webp",
 ];
-
-fn reference(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/reference/image")
-        .join(name)
-}
 
 /// `n_rows` rows over six images of many kinds: two points each, the second of every fifth row missing, and a
 /// column that says which side.
@@ -120,16 +115,6 @@ fn with_image(mut source: Source, row: usize, image: ImageSource) -> Source {
     dataset.images[row] = image;
     source.dataset = Arc::new(dataset);
     source
-}
-
-fn message(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[test]
