@@ -340,7 +340,7 @@ pub struct ModelConfig {
     /// The file of the weights that `org/name` names, once they are fetched; it is written nowhere.
     #[serde(skip)]
     pub fetched: Option<PathBuf>,
-    /// How metadata joins the image. Default: `concat`.
+    /// How metadata joins the image. Default: `stacked`.
     pub fusion: String,
     /// Which inputs the model reads. Default: both.
     pub arm: Arm,
@@ -349,9 +349,9 @@ pub struct ModelConfig {
     /// Width of the head's hidden layer; 0: none. Default: 256.
     pub hidden: usize,
     /// Share of training rows whose image `concat` leaves out, so that the metadata learns to stand alone, in [0, 1).
-    /// Above 0, a row without an image is predicted as well. Default: 0.5; 0 for points.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub drop_image: Option<f64>,
+    /// Above 0, a row without an image is predicted as well. Default: 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub drop_image: f64,
     /// Weight of a loss of each branch's own, beside that of both, so that neither branch leaves the work to the other.
     /// `arm = "both"`, `concat` and `sum-logits` only. Default: 0, none.
     #[serde(skip_serializing_if = "is_default")]
@@ -370,11 +370,11 @@ impl Default for ModelConfig {
             backbone: "small_cnn".into(),
             weights: weights::NONE.into(),
             fetched: None,
-            fusion: "concat".into(),
+            fusion: "stacked".into(),
             arm: Arm::Both,
             dropout: 0.5,
             hidden: 256,
-            drop_image: None,
+            drop_image: 0.0,
             auxiliary: 0.0,
             head: HeadKind::default(),
             edit: Vec::new(),
@@ -439,7 +439,8 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Share of the peak rate for the pretrained part's first layers, 1: none smaller. Default: 0.1.
     pub backbone_rate: f64,
-    /// End a phase (frozen, everything) after so many of its epochs without a better validation score; 0: never. Default: 0.
+    /// End a phase (frozen, everything) after so many of its epochs without a better validation score, and keep the best
+    /// epoch; 0: never, and the last epoch is kept, at the end of the schedule. Default: 0.
     pub patience: usize,
     /// Largest norm of the whole gradient; 0: no clipping. Default: 1.
     pub clip: f64,
@@ -482,6 +483,13 @@ const MEMORY: usize = 3072;
 
 fn is_default_memory(mebibytes: &usize) -> bool {
     *mebibytes == MEMORY
+}
+
+impl TrainConfig {
+    /// Whether the best epoch is kept instead of the last.
+    pub fn restores_best(&self) -> bool {
+        self.patience > 0
+    }
 }
 
 impl Default for TrainConfig {

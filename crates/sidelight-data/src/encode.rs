@@ -28,7 +28,8 @@ pub mod category;
 pub mod datetime;
 pub mod number;
 
-use category::{Category, CategoryForm, MISSING, UNKNOWN};
+pub use category::MISSING;
+use category::{Category, CategoryForm, UNKNOWN};
 use datetime::Datetime;
 use number::Number;
 

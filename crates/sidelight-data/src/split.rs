@@ -145,13 +145,22 @@ pub fn carve(
 ///
 /// [`Error::TooManyFolds`]: fewer groups (or rows) than folds; [`Error::Setting`]: fewer than two folds.
 pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    deal(dataset, &rows, n_folds, seed)
+}
+
+/// As [`folds`], of these rows alone: the fold of each.
+///
+/// # Errors
+///
+/// As [`folds`].
+pub fn deal(dataset: &Dataset, rows: &[usize], n_folds: usize, seed: u64) -> Result<Vec<u32>> {
     if n_folds < 2 {
         return Err(setting("folds", "at least 2", n_folds));
     }
-    let rows: Vec<usize> = (0..dataset.len()).collect();
-    let strata = strata(dataset, &rows);
+    let strata = strata(dataset, rows);
     let mut rng = for_purpose("folds", seed);
-    let plan = SplitPlan::new(dataset, &rows, &strata);
+    let plan = SplitPlan::new(dataset, rows, &strata);
     if plan.units.len() < n_folds {
         return Err(Error::TooManyFolds {
             n_folds,

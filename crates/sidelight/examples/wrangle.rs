@@ -41,7 +41,7 @@ pub fn run(config: &Config) -> sidelight::Result<()> {
         // A learned balance of the three colours, before everything.
         Edit::prepend("balance", Scale::default()),
         // The features and the row side by side, and one linear layer that takes both.
-        Edit::replace("fusion", Architecture::with(Layer::Concat, sides)),
+        Edit::insert_before("head", "sides", Architecture::with(Layer::Concat, sides)),
         Edit::replace("head", Linear::new(session.n_outputs()).zeros()),
     ])?;
     let session = session.fit()?;

@@ -61,6 +61,8 @@ pub struct Batch {
     pub metadata: Option<MetadataTensors>,
     /// 1 where a row has an image, 0 where it has none: `[batch, 1]`. `None`: every row has one, or none is read.
     pub has_image: Option<Tensor<2>>,
+    /// How much each member of the network's stack counts in each row, `[batch, members]`; `None`: all alike.
+    pub members: Option<Tensor<2>>,
     /// Targets as the loss wants them, and their mask: both `[batch, d_target]`.
     pub targets: Option<(Tensor<2>, Tensor<2>)>,
     /// From pixels of the stored image to pixels of the input square, one a row.
@@ -93,11 +95,9 @@ impl Batch {
         } else {
             Input::Images(image_tensor(images, n, size, device))
         };
-        let lacks_some = !images_are_unread && has_image.contains(&false);
-        let has_image = lacks_some.then(|| {
-            let ones = has_image.iter().map(|&has| f32::from(u8::from(has)));
-            Tensor::from_data(TensorData::new(ones.collect(), [n, 1]), device)
-        });
+        let has_image = (!images_are_unread)
+            .then(|| self::has_image(&has_image, device))
+            .flatten();
         let metadata = metadata(n, dense, codes, device);
         let targets = matrix(n, targets, device).zip(matrix(n, mask, device));
         Self {
@@ -106,6 +106,7 @@ impl Batch {
             input,
             metadata,
             has_image,
+            members: None,
             targets,
             to_input,
             is_flipped,
@@ -117,6 +118,7 @@ impl Batch {
     pub fn run(&self, network: &Network, context: &mut Context) -> Tensor<2> {
         context.metadata.clone_from(&self.metadata);
         context.has_image.clone_from(&self.has_image);
+        context.members.clone_from(&self.members);
         match &self.input {
             Input::Nothing => network.forward(None, context),
             Input::Images(images) => network.forward(Some(images.clone()), context),
@@ -167,6 +169,14 @@ pub(crate) fn evaluate(
         on_batch(&batch, output);
     }
     Ok(())
+}
+
+/// 1 where a row has an image, else 0: `[batch, 1]`; `None` where every row has one.
+pub(crate) fn has_image(has: &[bool], device: &Device) -> Option<Tensor<2>> {
+    let ones = has.iter().map(|&has| f32::from(u8::from(has)));
+    let ones = TensorData::new(ones.collect(), [has.len(), 1]);
+    has.contains(&false)
+        .then(|| Tensor::from_data(ones, device))
 }
 
 /// The device that a network's numbers are on.

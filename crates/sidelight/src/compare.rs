@@ -2,8 +2,8 @@
 //!
 //! [`compare`] divides the rows into folds (groups whole, classes in proportion), trains each model on the others,
 //! predicts the rows held out, and [evaluates](crate::evidence::evaluate) the predictions. No test row is ever fitted on:
-//! encoder, scale of the target, best epoch and the vote's weight come from the other folds, of which a part is set
-//! aside to choose by (group-safe as well).
+//! encoder, scale of the target, the factors of a `stacked` network and the vote's weight come from the other folds, of which
+//! a part is set aside to choose by (group-safe as well).
 //!
 //! # Arms and controls
 //!
@@ -21,9 +21,9 @@
 //! # Two speeds
 //!
 //! [`Speed::Quick`] keeps the pretrained part frozen and computes what it says of each image once, without random
-//! changes, for all arms, folds and seeds: a first answer. Heads learn for 300 steps at least, and stop when a quarter
-//! of their epochs (five at least) have brought no better score of the inner validation rows, unless `train.patience`
-//! says otherwise. [`Speed::Full`] trains as the configuration says.
+//! changes, for all arms, folds and seeds: a first answer. Heads learn for 300 steps at least, all of
+//! them, unless `train.patience` says otherwise: to choose the best epoch by the inner validation rows costs more than it
+//! gains where those are few. [`Speed::Full`] trains as the configuration says.
 //!
 //! # Jobs
 //!

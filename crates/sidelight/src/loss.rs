@@ -212,7 +212,22 @@ impl Loss {
     ///
     /// When the shapes do not belong to one task.
     pub fn mean(&self, output: Tensor<2>, target: Tensor<2>, mask: Tensor<2>) -> Tensor<1> {
+        self.mean_of_share(output, target, mask, None)
+    }
+
+    /// As [`Loss::mean`], of a share of each row's loss alone, `[batch, 1]`, divided by the weight of all.
+    pub(crate) fn mean_of_share(
+        &self,
+        output: Tensor<2>,
+        target: Tensor<2>,
+        mask: Tensor<2>,
+        share: Option<Tensor<2>>,
+    ) -> Tensor<1> {
         let Terms { losses, weights } = self.terms(output, target, mask);
+        let losses = match share {
+            Some(share) => losses * share,
+            None => losses,
+        };
         // The smallest positive number only guards against 0/0: no real sum of weights is as small.
         losses.sum() / weights.sum().clamp_min(f32::MIN_POSITIVE)
     }

@@ -52,6 +52,8 @@ pub use shape::{Inferred, Shape};
 pub use tree::Node;
 pub use value::{BatchStatistics, Context, MetadataTensors, Mode, Value, Walk};
 
+use layer::Bins;
+
 use crate::encode::Embedding;
 use crate::error::{Error, Result};
 use crate::tensor::Precision;
@@ -70,7 +72,7 @@ pub struct Network {
 }
 
 /// What a network is built for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelSpec {
     /// Numbers that the task asks for.
     pub n_outputs: usize,
@@ -82,6 +84,19 @@ pub struct ModelSpec {
     pub size: usize,
     /// Whether the answer is where things are (points): the last map is flattened instead of averaged.
     pub spatial: bool,
+    /// What the rows decide of the fusion `stacked`.
+    pub stacking: Stacking,
+}
+
+/// What the training rows decide of the fusion `stacked`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stacking {
+    /// How often each branch is there, each without the rows of one fold; 0 and 1: once, with all rows.
+    pub members: usize,
+    /// Where the numbers of the dense metadata are cut.
+    pub numbers: Vec<Bins>,
+    /// The dense metadata of a row whose columns are all missing.
+    pub missing: Vec<f32>,
 }
 
 /// What images a network takes: pixel = (rgb in [0, 1] − mean) / sd.
@@ -236,24 +251,38 @@ impl Network {
         from: usize,
         to: usize,
         value: &Value,
-        context: &Context,
+        context: &mut Context,
         parts: Vec<(usize, usize)>,
     ) -> Value {
-        let run = |(start, n)| {
-            let metadata = context.metadata.as_ref().map(|rows| rows.narrow(start, n));
-            let has_image = context.has_image.clone();
+        let of_part = |rows: &Option<Tensor<2>>, (start, n)| {
+            rows.clone().map(|rows| rows.narrow(0, start, n))
+        };
+        let run = |part: (usize, usize)| {
+            let metadata = context
+                .metadata
+                .as_ref()
+                .map(|rows| rows.narrow(part.0, part.1));
             let mut context = Context {
-                has_image: has_image.map(|rows| rows.narrow(0, start, n)),
+                has_image: of_part(&context.has_image, part),
+                members: of_part(&context.members, part),
                 precision: self.precision,
                 ..Context::evaluate(metadata)
             };
             let mut walk = Walk::new(&mut context, &[]);
-            self.root.run(from, to, value.narrow(start, n), &mut walk)
+            let value = self
+                .root
+                .run(from, to, value.narrow(part.0, part.1), &mut walk);
+            (value, context.auxiliary)
         };
-        match parts[..] {
-            [part] => keep_awake(|| run(part)),
-            _ => Value::cat(parts.into_par_iter().map(run).collect()),
-        }
+        let (values, auxiliary): (Vec<Value>, Vec<Vec<Tensor<2>>>) = match parts[..] {
+            [part] => keep_awake(|| std::iter::once(run(part)).unzip()),
+            _ => parts.into_par_iter().map(run).unzip(),
+        };
+        let n_branches = auxiliary.first().map_or(0, Vec::len);
+        let branch =
+            |b: usize| Tensor::cat(auxiliary.iter().map(|part| part[b].clone()).collect(), 0);
+        context.auxiliary.extend((0..n_branches).map(branch));
+        Value::cat(values)
     }
 
     /// Whether some layer reads the rows' metadata.
@@ -264,8 +293,12 @@ impl Network {
     /// Whether it was built to do without the image of a row: some layer leaves it out while training.
     pub fn drops_image(&self) -> bool {
         fn drops(node: &Node) -> bool {
-            matches!(&node.layer, Layer::DropImage(drop) if drop.p > 0.0)
-                || node.children.iter().any(|(_, child)| drops(child))
+            let own = match &node.layer {
+                Layer::DropImage(drop) => drop.p > 0.0,
+                Layer::Stack(stack) => stack.can_miss_image(),
+                _ => false,
+            };
+            own || node.children.iter().any(|(_, child)| drops(child))
         }
         drops(&self.root)
     }
@@ -441,13 +474,7 @@ impl Network {
     /// Lin et al. 2017, "Focal loss", arXiv:1708.02002, section 3.3: a last layer whose bias already says how common
     /// the classes are does not spend its first steps on learning that.
     pub fn start_from(&mut self, outputs: &[f32]) -> bool {
-        match self.root.last_bias() {
-            Some(bias) if bias.shape() == [outputs.len()] => {
-                bias.set_values(outputs.to_vec());
-                true
-            }
-            _ => false,
-        }
+        self.root.start_from(outputs)
     }
 
     /// Every shape, parameter count and number of products, for an image of the network's own size.

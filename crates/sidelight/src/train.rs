@@ -25,6 +25,8 @@ mod results;
 pub mod schedule;
 mod session;
 mod setup;
+#[doc(hidden)]
+pub mod stacking;
 mod step_gradients;
 mod training_log;
 #[doc(hidden)]
@@ -134,7 +136,7 @@ pub enum Ended {
     Stopped,
 }
 
-/// The loop. At its end the session's network is that of the best epoch.
+/// The loop. At its end the session's network is that of the last epoch, or, with `train.patience`, of the best.
 ///
 /// `stop` may be set by anyone at any time: training then saves a checkpoint and ends after the step that it is in.
 ///
@@ -155,7 +157,8 @@ pub fn fit(
         while let Some(mut step) = session.compute_gradients(&mut batches, stop)? {
             let rates = session.setup.plan.at(epoch, session.state.progress.step);
             session.check_loss(step.loss, rates)?;
-            let scale = clip_factor(step.gradients.norm(), session.setup.config.train.clip);
+            let norm = step.gradients.norm() / session.n_losses().sqrt();
+            let scale = clip_factor(norm, session.setup.config.train.clip);
             session.state.network =
                 session
                     .state
@@ -195,13 +198,17 @@ pub fn fit(
         session.setup.batches.write_unreadable()?;
         let (name, score) = session.monitored_metric(&metrics, valid_loss);
         let is_best = session.keep_if_best(epoch, score)?;
-        log.epoch(&session.state.progress, valid_loss, (name, score), is_best);
+        let is_kept = is_best && session.setup.config.train.restores_best();
+        log.epoch(&session.state.progress, valid_loss, (name, score), is_kept);
         session.state.progress.next_epoch();
         if log.is_checkpoint_cheap() {
             log.save(|| session.checkpoint());
         }
     }
-    session.state.end()?;
+    session
+        .state
+        .end(session.setup.config.train.restores_best())?;
+    session.fit_factors()?;
     Ok((session, Ended::Finished))
 }
 

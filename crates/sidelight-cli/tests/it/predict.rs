@@ -15,7 +15,7 @@ fn trained_on_metadata() -> Folder {
 /// A model that reads the image as well in `a`, and cannot do without it.
 fn trained_on_both() -> Folder {
     let folder = Folder::with_houses();
-    folder.done("train houses.toml --out a --set model.drop_image=0 --quiet");
+    folder.done("train houses.toml --out a --set model.fusion=concat --quiet");
     folder
 }
 

@@ -304,7 +304,7 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         .collect();
     assert_eq!(
         arms,
-        ["arm", "image", "metadata", "vote", "concat", "chance"]
+        ["arm", "image", "metadata", "vote", "stacked", "chance"]
     );
     // Of what, of which level, adjusted: the header says it; the verdict is data as well.
     for word in ["vs image", "95 % low", "95 % high", "adjusted p"] {

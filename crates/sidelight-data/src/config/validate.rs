@@ -70,7 +70,7 @@ impl Config {
                 "heatmap",
             ));
         }
-        below_one("model.drop_image", self.model.drop_image.unwrap_or(0.0))?;
+        below_one("model.drop_image", self.model.drop_image)?;
         within(
             "model.auxiliary",
             self.model.auxiliary,

@@ -18,12 +18,10 @@ use crate::table::Table;
 use crate::task::Task;
 
 /// Changes when results of an earlier version of this program no longer fit.
-const VERSION: &str = "sidelight compare 1";
+const VERSION: &str = "sidelight compare 2";
 
 /// Steps that a head on frozen features is given, at least: fewer than this and it has not begun.
 const QUICK_STEPS: usize = 300;
-/// Epochs without a better score after which it has learned what it can, or too much: a quarter of all, at least this.
-const QUICK_PATIENCE: usize = 5;
 
 /// All that is fixed before the first step.
 #[derive(Debug)]
@@ -210,9 +208,6 @@ impl Design {
             config.augment.probability = 0.0;
             let steps = self.rows_of(job).train.len().div_ceil(config.train.batch);
             config.train.epochs = config.train.epochs.max(QUICK_STEPS.div_ceil(steps.max(1)));
-            if config.train.patience == 0 {
-                config.train.patience = QUICK_PATIENCE.max(config.train.epochs / 4);
-            }
         }
         config
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 
 use super::arm::Model;
-use super::design::{Design, Job};
+use super::design::{Design, FoldRows, Job};
 use super::{Event, Speed};
 use crate::config::Config;
 use crate::error::Result;
@@ -16,6 +16,7 @@ use crate::network::{Freeze, Network};
 use crate::ranks::{Ranks, gather_numbers};
 use crate::split::SplitRows;
 use crate::train::feature_store::{Prefix, StoredRows};
+use crate::train::stacking::MemberFolds;
 use crate::train::{FeatureCache, Session};
 
 /// Rows whose features are computed between two looks whether to stop.
@@ -228,18 +229,19 @@ fn seed(config: &Config) -> u64 {
 
 /// A job's session, before anything is shared or trained.
 pub(super) fn session(design: &Design, job: &Job) -> Result<Session> {
-    let rows = design.rows_of(job);
-    let split = SplitRows {
-        train: rows.train.clone(),
-        valid: rows.valid.clone(),
+    let FoldRows { train, valid, .. } = design.rows_of(job);
+    let config = design.job_config(job);
+    let mut split = SplitRows {
+        train: train.clone(),
+        valid: valid.clone(),
         ..SplitRows::default()
     };
+    // Members that each leave a fold out need no rows set aside: those are predicted by who has not learned from them.
+    let mut all = [train.as_slice(), valid].concat();
+    all.sort_unstable();
+    if MemberFolds::deal(&design.dataset, &config, &design.task, &all)?.are_several() {
+        split.train = all;
+    }
     let device = Device::flex().autodiff();
-    Ok(Session::from_rows(
-        &design.job_config(job),
-        design.dataset.clone(),
-        split,
-        &device,
-    )?
-    .0)
+    Ok(Session::from_rows(&config, design.dataset.clone(), split, &device)?.0)
 }

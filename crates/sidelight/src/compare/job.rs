@@ -34,7 +34,7 @@ pub(super) struct Finished {
     pub(super) digest: String,
     /// Seconds it took.
     pub(super) seconds: f64,
-    /// The epoch that was chosen by the inner validation rows, from 1.
+    /// The epoch that was chosen by the inner validation rows, from 1; `None`: the last.
     pub(super) best_epoch: Option<usize>,
     /// Predictions of the inner validation rows, where a vote asks for them.
     pub(super) valid: Vec<Prediction>,
@@ -83,7 +83,12 @@ pub(super) fn run(
     }
     let mut finished = TrainedJob::new(design, job, &session, known).predict_all()?;
     finished.digest = design.digest(job)?;
-    finished.best_epoch = session.state.progress.best.map(|best| best.epoch + 1);
+    let best = session
+        .state
+        .progress
+        .best
+        .filter(|_| session.setup.config.train.restores_best());
+    finished.best_epoch = best.map(|best| best.epoch + 1);
     finished.seconds = begun.elapsed().as_secs_f64();
     Ok(Some(finished))
 }
@@ -221,7 +226,9 @@ impl<'a> TrainedJob<'a> {
         let device = self.session.setup.batches.device.clone().inner();
         let own = &self.session.setup.task;
         let mut predictions = Vec::new();
+        let members = &self.session.setup.members;
         let batches = held.batches(self.n, BATCH, &device);
+        let batches = batches.map(|batch| Ok(members.hold_out(batch?, &device)));
         evaluate(&self.network, batches, |batch, output| {
             let decoded = batch.decode(own, output);
             let adopted = decoded.iter().map(|one| self.design.task.adopt(one, own));

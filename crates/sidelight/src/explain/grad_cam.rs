@@ -283,9 +283,8 @@ mod tests {
             let spec = ModelSpec {
                 n_outputs: 2,
                 d_dense: 3,
-                embeddings: Vec::new(),
                 size: 64,
-                spatial: false,
+                ..ModelSpec::default()
             };
             Network::build(&config, &spec, 1, &Device::flex()).unwrap()
         };

@@ -15,13 +15,10 @@ use super::path::shape_at;
 use super::shape::{self, At, Shape};
 use super::tree::Node;
 use super::weights::{self, Fit};
-use super::{InputSpec, ModelSpec, Network};
+use super::{InputSpec, ModelSpec, Network, Stacking};
 use crate::config::{Arm, HeadKind, ModelConfig};
 use crate::error::{Result, setting};
 use crate::tensor::Precision;
-
-/// Default of `model.drop_image` but for points, which are in the image alone.
-const DROP_IMAGE: f64 = 0.5;
 
 /// Where the numbers of a backbone come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +58,8 @@ impl Network {
     /// let spec = ModelSpec {
     ///     n_outputs: 3,
     ///     d_dense: 5,
-    ///     embeddings: Vec::new(),
     ///     size: 64,
-    ///     spatial: false,
+    ///     ..ModelSpec::default()
     /// };
     /// let device = sidelight::tensor::Device::flex();
     /// let network = Network::build(&config, &spec, 1, &device)?;
@@ -277,7 +273,7 @@ impl Builder<'_> {
             auxiliary: 0.0,
             ..self.fusion_spec(Shape::Nothing, 0, head::Features::Pooled)
         };
-        let layers = fusion::metadata_only(&spec);
+        let layers = fusion::build(&self.config.fusion, self.arm, &spec)?;
         let fusion = layers.at_features.map(|fusion| ("fusion", fusion));
         let children = fusion.into_iter().chain([("head", layers.head)]);
         let input = InputSpec {
@@ -387,26 +383,28 @@ impl Builder<'_> {
             head::Features::Map { .. } => map.channels(),
             _ => width_after(map, after)?,
         };
-        if self.arm == Arm::Both {
-            return fusion::build(&self.config.fusion, &self.fusion_spec(map, features, reads));
-        }
-        let (hidden, dropout) = (self.config.hidden, self.config.dropout);
-        Ok(FusionLayers {
-            at_map: None,
-            at_features: None,
-            head: head::image(reads, hidden, dropout, self.spec.n_outputs),
-        })
+        fusion::build(
+            &self.config.fusion,
+            self.arm,
+            &self.fusion_spec(map, features, reads),
+        )
     }
 
     fn fusion_spec(&self, map: Shape, features: usize, reads: head::Features) -> FusionSpec {
-        let default = if self.spec.spatial { 0.0 } else { DROP_IMAGE };
         FusionSpec {
             source: self.source.clone(),
             map,
             features,
             reads,
-            drop_image: self.config.drop_image.unwrap_or(default),
+            drop_image: self.config.drop_image,
             auxiliary: self.config.auxiliary,
+            stacking: Stacking {
+                missing: match self.spec.stacking.missing.is_empty() {
+                    true => vec![0.0; self.spec.d_dense],
+                    false => self.spec.stacking.missing.clone(),
+                },
+                ..self.spec.stacking.clone()
+            },
             hidden: self.config.hidden,
             dropout: self.config.dropout,
             n_outputs: self.spec.n_outputs,

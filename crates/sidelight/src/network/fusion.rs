@@ -9,12 +9,14 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::Stacking;
 use super::architecture::Architecture;
 use super::head;
 use super::layer::{Layer, Linear, MetadataSource};
 use super::onnx::Flow;
 use super::shape::{At, Shape};
 use super::value::Value;
+use crate::config::Arm;
 use crate::error::{Error, Result, setting};
 use crate::onnx::Graph;
 
@@ -29,7 +31,7 @@ mod prelude {
     pub(super) use crate::error::Result;
     pub(super) use crate::network::architecture::Architecture;
     pub(super) use crate::network::head;
-    pub(super) use crate::network::layer::{Layer, Linear};
+    pub(super) use crate::network::layer::{Layer, Linear, MetadataSource};
     pub(super) use crate::network::onnx::{Flow, plus_channels, times_channels};
     pub(super) use crate::network::shape::{At, Shape};
     pub(super) use crate::network::value::{Value, map_value};
@@ -42,6 +44,7 @@ macro_rules! each_fusion {
         $then! {
             // Built of other layers: the struct is a `Method`.
             composed {
+                stacked::Stacked = "stacked",
                 concat::Concat = "concat",
                 sum_logits::SumLogits = "sum-logits",
             }
@@ -107,8 +110,27 @@ type Children = Vec<(&'static str, Architecture)>;
 trait Method: Sync {
     /// Its layers, each where it belongs in the network.
     fn layers(&self, spec: &FusionSpec) -> FusionLayers;
+    /// The layers of a model of the image alone, to be compared with it.
+    fn image_alone(&self, spec: &FusionSpec) -> FusionLayers {
+        FusionLayers {
+            at_map: None,
+            at_features: None,
+            head: head::image(spec.reads, spec.hidden, spec.dropout, spec.n_outputs),
+        }
+    }
+    /// The layers of a model of the metadata alone, to be compared with it: what `concat` is without an image.
+    fn metadata_alone(&self, spec: &FusionSpec) -> FusionLayers {
+        concat::Concat.layers(&FusionSpec {
+            features: 0,
+            ..spec.clone()
+        })
+    }
     /// Whether image and metadata are branches until the head, so that each can have a loss of its own.
     fn has_branches(&self) -> bool {
+        false
+    }
+    /// Whether it leaves the image of some rows out while training (`model.drop_image`).
+    fn drops_image(&self) -> bool {
         false
     }
 }
@@ -176,6 +198,8 @@ pub struct FusionSpec {
     pub drop_image: f64,
     /// Weight of an auxiliary loss, for which each branch is given an output of its own; 0: none.
     pub auxiliary: f64,
+    /// What the rows decide of `stacked`.
+    pub stacking: Stacking,
     /// Width of the head's hidden layer; 0: none.
     pub hidden: usize,
     /// Dropout before the head's last layer.
@@ -195,12 +219,14 @@ pub struct FusionLayers {
     pub head: Architecture,
 }
 
-/// Builds the method of this name.
+/// Builds the method of this name for the inputs of an arm: both, or one of them in the network that it would be without
+/// the other.
 ///
 /// # Errors
 ///
-/// [`Error::NoFusion`]; [`DataError::Setting`](crate::error::DataError::Setting) of an auxiliary loss where the method has no branches.
-pub fn build(name: &str, spec: &FusionSpec) -> Result<FusionLayers> {
+/// [`Error::NoFusion`]; [`DataError::Setting`](crate::error::DataError::Setting) of an auxiliary loss, or of images that are
+/// left out, where the method knows nothing of it.
+pub fn build(name: &str, arm: Arm, spec: &FusionSpec) -> Result<FusionLayers> {
     let mut methods = NAMES.iter().zip(METHODS);
     let Some((_, method)) = methods.find(|(known, _)| **known == name) else {
         return Err(Error::NoFusion {
@@ -208,11 +234,20 @@ pub fn build(name: &str, spec: &FusionSpec) -> Result<FusionLayers> {
             names: NAMES.iter().map(|name| (*name).to_owned()).collect(),
         });
     };
+    match arm {
+        Arm::Image => return Ok(method.image_alone(spec)),
+        Arm::Metadata => return Ok(method.metadata_alone(spec)),
+        _ => {}
+    }
     if spec.auxiliary > 0.0 && !method.has_branches() {
         let names: Vec<String> = with_branches().map(|name| format!("`{name}`")).collect();
         let names = names.join(" and ");
         let expected = format!("0, since `{name}` has no branches; {names} have");
         return Err(setting("model.auxiliary", expected, spec.auxiliary).into());
+    }
+    if spec.drop_image > 0.0 && !method.drops_image() {
+        let expected = format!("0, since `{name}` does not leave images out; `concat` does");
+        return Err(setting("model.drop_image", expected, spec.drop_image).into());
     }
     Ok(method.layers(spec))
 }
@@ -222,14 +257,6 @@ pub(super) fn with_branches() -> impl Iterator<Item = &'static str> {
     let all = NAMES.iter().zip(METHODS);
     all.filter(|(_, method)| method.has_branches())
         .map(|(name, _)| *name)
-}
-
-/// The layers of a model of metadata alone: what `concat` is without an image.
-pub fn metadata_only(spec: &FusionSpec) -> FusionLayers {
-    concat::Concat.layers(&FusionSpec {
-        features: 0,
-        ..spec.clone()
-    })
 }
 
 /// The metadata through a small network of one hidden layer to so many numbers, starting at zero.

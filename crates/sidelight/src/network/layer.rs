@@ -19,7 +19,9 @@ use crate::tensor::Activation;
 
 pub use custom::{Constructors, CustomLayer};
 pub use linear::LinearStart;
+pub use piecewise::Bins;
 pub use pool::Pool;
+pub use stack::Branch;
 
 /// What the file of a layer begins with.
 mod prelude {
@@ -173,6 +175,10 @@ layers! {
         /// Each child on the same input, their results added.
         Sum,
     }
+    stack {
+        /// Branches with a loss of their own, joined by a factor each.
+        Stack(Stack),
+    }
     residual {
         /// The children in turn, plus the input (gone through the child `downsample` where there is one).
         Residual(Residual),
@@ -198,6 +204,10 @@ layers! {
     layer_norm {
         /// Normalisation over each row's features, token or pixel.
         LayerNorm(LayerNorm),
+    }
+    piecewise {
+        /// Numbers also cut into pieces, beside the features as they are.
+        PiecewiseLinear(PiecewiseLinear),
     }
     linear {
         /// Matrix product, of features or tokens.

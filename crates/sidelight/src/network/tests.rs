@@ -55,7 +55,7 @@ fn spec(n_outputs: usize, size: usize) -> ModelSpec {
         d_dense: 5,
         embeddings: vec![embedding("zip.code", 7, 3), embedding("zip_code", 4, 2)],
         size,
-        spatial: false,
+        ..ModelSpec::default()
     }
 }
 

@@ -4,7 +4,7 @@ use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::Device;
 
 use super::architecture::Architecture;
-use super::layer::Layer;
+use super::layer::{Layer, Stack};
 use super::parameter::{Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
 use crate::tensor::Prepared;
 
@@ -87,18 +87,57 @@ impl Node {
         }
     }
 
-    /// The bias of the linear layer whose result is this node's result; of several that are added, the first one's.
-    pub(super) fn last_bias(&mut self) -> Option<&mut Parameter> {
+    /// Lets what it puts out start from these numbers: sets the bias of the linear layer whose result is its result; of several
+    /// that are added, of the first; of several that are joined, of each. Returns whether there is one.
+    pub(super) fn start_from(&mut self, outputs: &[f32]) -> bool {
+        let set = |name: &str, parameters: &mut Parameters| {
+            let mut named = parameters.0.iter_mut();
+            match named.find(|p| p.name == name && p.shape() == [outputs.len()]) {
+                Some(parameter) => {
+                    parameter.set_values(outputs.to_vec());
+                    true
+                }
+                None => false,
+            }
+        };
         match self.layer {
-            Layer::Linear(_) => self.parameters.0.iter_mut().find(|p| p.name == "bias"),
+            Layer::Linear(_) => set("bias", &mut self.parameters),
+            Layer::Stack(_) => {
+                let children = self.children.iter_mut();
+                let started =
+                    children.fold(true, |all, (_, child)| child.start_from(outputs) && all);
+                set(Stack::PRIOR, &mut self.parameters) && started
+            }
             Layer::Sequential => {
                 let passes_on = |child: &Self| matches!(child.layer, Layer::Auxiliary);
                 let mut children = self.children.iter_mut().rev();
-                let (_, last) = children.find(|(_, child)| !passes_on(child))?;
-                last.last_bias()
+                let last = children.find(|(_, child)| !passes_on(child));
+                last.is_some_and(|(_, last)| last.start_from(outputs))
             }
-            Layer::Sum => self.children.first_mut()?.1.last_bias(),
-            _ => None,
+            Layer::Sum => {
+                let first = self.children.first_mut();
+                first.is_some_and(|(_, first)| first.start_from(outputs))
+            }
+            _ => false,
+        }
+    }
+
+    /// The stack in it, if there is one.
+    pub(crate) fn stack(&self) -> Option<(&Stack, &Self)> {
+        match &self.layer {
+            Layer::Stack(stack) => Some((stack, self)),
+            _ => self.children.iter().find_map(|(_, child)| child.stack()),
+        }
+    }
+
+    /// As [`Node::stack`], to change it.
+    pub(crate) fn stack_mut(&mut self) -> Option<&mut Self> {
+        match &self.layer {
+            Layer::Stack(_) => Some(self),
+            _ => self
+                .children
+                .iter_mut()
+                .find_map(|(_, child)| child.stack_mut()),
         }
     }
 

@@ -214,6 +214,8 @@ pub struct Context {
     pub metadata: Option<MetadataTensors>,
     /// 1 where a row has an image, 0 where it has none: `[batch, 1]`. `None`: every row has one.
     pub has_image: Option<Tensor<2>>,
+    /// How much each member of a [`Stack`](super::layer::Stack) counts in each row, `[batch, members]`. `None`: all alike.
+    pub members: Option<Tensor<2>>,
     /// Training or not.
     pub mode: Mode,
     /// Seed of this step, for dropout.
@@ -224,7 +226,8 @@ pub struct Context {
     pub precision: Precision,
     /// Filled while training, to be given to [`Network::apply_statistics`](super::Network::apply_statistics).
     pub statistics: Vec<BatchStatistics>,
-    /// Filled while training: what branches of their own would put out, `[batch, n_outputs]` each, for an auxiliary loss.
+    /// What branches of their own put out, `[batch, n_outputs]` each: while training for a loss of their own; those of a
+    /// [`Stack`](super::layer::Stack) else as well, the members of each joined.
     pub auxiliary: Vec<Tensor<2>>,
 }
 

@@ -178,18 +178,32 @@ impl BatchSource {
 
     /// This rank's share of the validation rows, in order, on the device without gradients.
     pub fn validation(&self) -> Batches<'_> {
-        let device = self.device.clone().inner();
-        let plan = BatchPlan::evaluation(self.own(&self.valid), self.batch_size);
-        let rows = match &self.features {
-            Some(Features { n, valid, .. }) => Rows::Stored {
-                n: *n,
-                stored: valid,
+        let stored = self.features.as_ref();
+        self.in_order(&self.valid, stored.map(|known| (known.n, &known.valid)))
+    }
+
+    /// This rank's share of the training rows, in order and unchanged, on the device without gradients.
+    pub(super) fn training_in_order(&self) -> Batches<'_> {
+        let stored = self.features.as_ref();
+        self.in_order(&self.train, stored.map(|known| (known.n, &known.train)))
+    }
+
+    fn in_order<'a>(
+        &'a self,
+        rows: &[usize],
+        stored: Option<(usize, &'a StoredRows)>,
+    ) -> Batches<'a> {
+        let plan = BatchPlan::evaluation(self.own(rows), self.batch_size);
+        let rows = match stored {
+            Some((n, stored)) => Rows::Stored {
+                n,
+                stored,
                 plan,
                 hide: None,
             },
             None => Rows::Read(self.read(plan, Reads::Images)),
         };
-        Batches::new(rows, device)
+        Batches::new(rows, self.device.clone().inner())
     }
 
     /// This rank's share of rows: whole batches, and what is left over is the last rank's.

@@ -366,6 +366,7 @@ impl StoredRows {
         host.targets.extend(batch.targets);
         host.mask.extend(batch.mask);
         host.to_input.extend(batch.to_input);
+        host.has_image.extend(batch.has_image);
     }
 
     /// The rows at these positions of the data set, without their images.
@@ -381,15 +382,18 @@ impl StoredRows {
             mask: pick(&self.host.mask, n_stored, &places),
             to_input: pick(&self.host.to_input, n_stored, &places),
             is_flipped: vec![false; rows.len()],
-            has_image: vec![true; rows.len()],
+            has_image: pick(&self.host.has_image, n_stored, &places),
         }
     }
 
     /// The same on the device, with their features.
     pub(super) fn batch(&self, host: HostBatch, n: usize, device: &Device) -> Batch {
         let value = self.value(&self.places(&host.rows), device);
+        let has_image =
+            (!matches!(value, Value::Nothing)).then(|| batch::has_image(&host.has_image, device));
         Batch {
             input: Input::Features { n, value },
+            has_image: has_image.flatten(),
             ..Batch::new(host, device)
         }
     }

@@ -72,13 +72,14 @@ impl Mix {
         output: Tensor<2>,
         target: Tensor<2>,
         mask: Tensor<2>,
+        share: Option<Tensor<2>>,
     ) -> Tensor<1> {
-        let other = loss.mean(
-            output.clone(),
-            self.reordered(target.clone()),
-            self.reordered(mask.clone()),
-        );
-        loss.mean(output, target, mask) * self.share + other * (1.0 - self.share)
+        // A row that is none of its part is none in any pair.
+        let share = share.map(|share| share.clone() * self.reordered(share));
+        let (other_target, other_mask) =
+            (self.reordered(target.clone()), self.reordered(mask.clone()));
+        let other = loss.mean_of_share(output.clone(), other_target, other_mask, share.clone());
+        loss.mean_of_share(output, target, mask, share) * self.share + other * (1.0 - self.share)
     }
 
     fn blend<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
@@ -172,7 +173,7 @@ mod tests {
             let output = matrix(&case["output"], &device).require_grad();
             let target = matrix(&case["target"], &device);
             let mask = Tensor::ones(target.shape(), &device);
-            let mean = mix.loss(&loss, output.clone(), target, mask);
+            let mean = mix.loss(&loss, output.clone(), target, mask, None);
             let mut gradients = mean.backward();
             let expected = case["mean"].as_f64().unwrap() as f32;
             assert_near(&[mean.into_scalar()], &[expected], name);

@@ -25,6 +25,7 @@ use super::layer_groups::{Blocks, freeze_all_but};
 use super::optimizer::Optimizer;
 use super::schedule::{Backbone, Rates, TrainingPlan};
 use super::setup::plan;
+use super::stacking::MemberFolds;
 use super::{Event, TrainingLog, fit};
 
 /// A training in progress.
@@ -55,6 +56,8 @@ pub struct Setup {
     pub division: Division,
     /// Parameters that an edit has frozen for good.
     pub frozen: Vec<String>,
+    /// Which member of the network's stack learns from which rows.
+    pub members: MemberFolds,
     /// Width and height of each validation row's image as stored, where the task's metrics ask for them.
     pub sizes: Option<Vec<[f32; 2]>>,
 }
@@ -124,11 +127,11 @@ impl State {
         Ok(())
     }
 
-    /// Ends with the numbers of the best epoch; where no epoch had a score, with the last one's.
-    pub(super) fn end(&mut self) -> Result<()> {
+    /// Ends with the numbers of the last epoch, or of the best, where one had a score.
+    pub(super) fn end(&mut self, restores_best: bool) -> Result<()> {
         self.network = self.scored()?;
         self.ema = None;
-        if let Some(best) = self.best.take() {
+        if let Some(best) = self.best.take().filter(|_| restores_best) {
             self.network.load_state(best)?;
         }
         Ok(())
@@ -137,7 +140,7 @@ impl State {
 
 impl Session {
     /// Trains to the end, watched by nobody and written nowhere: [`fit`] without log and checkpoints. The network is then
-    /// that of the best epoch.
+    /// that of the last epoch, or, with `train.patience`, of the best.
     ///
     /// # Errors
     ///
@@ -244,15 +247,20 @@ impl Session {
     ///
     /// An image that cannot be read.
     pub fn predict_validation(&self) -> Result<(Predictions, f64)> {
+        let setup = &self.setup;
         let Setup {
             task,
             loss,
             batches,
             ..
-        } = &self.setup;
+        } = setup;
         let (mut predictions, mut losses, mut sums) = (Vec::new(), Vec::new(), Vec::new());
         let network = self.state.scored()?.valid();
-        evaluate(&network, batches.validation(), |batch, output| {
+        let device = batches.device.clone().inner();
+        let rows = batches
+            .validation()
+            .map(|batch| Ok(setup.members.hold_out(batch?, &device)));
+        evaluate(&network, rows, |batch, output| {
             if let Some((target, mask)) = batch.targets.clone() {
                 let (sum, weight) = loss.sums(output.clone(), target.clone(), mask.clone());
                 sums.extend([sum, weight]);
@@ -378,6 +386,12 @@ impl Session {
             hash.update(to_bytes(&values));
         }
         all_equal(ranks, "weights", &hexadecimal(&hash.finalize()[..8]))
+    }
+
+    /// How many losses a step adds up: one, or one for each branch and member of a stack.
+    pub(super) fn n_losses(&self) -> f64 {
+        let stack = self.state.network.root.stack();
+        stack.map_or(1.0, |(_, node)| node.children.len() as f64)
     }
 
     /// Whether the loss of the step to be taken is a number.

@@ -30,6 +30,7 @@ use super::layer_groups::groups;
 use super::optimizer::{Method, Optimizer};
 use super::schedule::TrainingPlan;
 use super::session::{Session, Setup, State};
+use super::stacking::{MemberFolds, stacking};
 use super::unreadable::Unreadable;
 
 impl Session {
@@ -77,7 +78,7 @@ impl Session {
         let mut remarks = dataset.remarks.clone();
         remarks.extend(rows.remarks.iter().cloned());
         let dataset = Arc::new(dataset);
-        let model = build(config, &dataset, &rows.train, device)?;
+        let (model, members) = build(config, &dataset, &rows.train, device)?;
         let (source, unseen) = model.source(Arc::clone(&dataset))?;
         let sentences = unseen.sentences().into_iter();
         remarks.extend(sentences.map(|text| format!("validation rows: {text}")));
@@ -111,6 +112,7 @@ impl Session {
             loss,
             batches,
             frozen,
+            members,
         };
         Ok((Self { setup, state }, remarks))
     }
@@ -205,24 +207,33 @@ fn class_weights(config: &Config) -> Weights {
 }
 
 /// A model that has learned nothing yet: encoder and task fitted on these rows, the network built for them.
-fn build(config: &Config, dataset: &Dataset, rows: &[usize], device: &Device) -> Result<Model> {
+fn build(
+    config: &Config,
+    dataset: &Dataset,
+    rows: &[usize],
+    device: &Device,
+) -> Result<(Model, MemberFolds)> {
     let encoder = Encoder::fit(&dataset.metadata, &config.metadata_configs(), rows)?;
     let task = Task::fit(dataset, &config.target, rows)?;
+    let members = MemberFolds::deal(dataset, config, &task, rows)?;
+    let (encoded, _) = encoder.encode(&dataset.metadata)?;
     let spec = ModelSpec {
         n_outputs: task.n_outputs(),
         d_dense: encoder.d_dense(),
         embeddings: encoder.embeddings(),
         size: config.train.size,
         spatial: matches!(task, Task::Keypoints { .. }),
+        stacking: stacking(&encoder, &encoded, rows, &members),
     };
     let mut network = Network::build(&config.model, &spec, config.train.seed, device)?;
     network.precision = Precision::from_name(&config.train.precision);
-    Ok(Model {
+    let model = Model {
         config: config.clone(),
         task: Arc::new(task),
         encoder: Arc::new(encoder),
         network,
-    })
+    };
+    Ok((model, members))
 }
 
 /// What training rows are made of: changed at random as configured, their decoded images kept where that is worth while.

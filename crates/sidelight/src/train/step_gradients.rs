@@ -146,7 +146,7 @@ impl Session {
     }
 
     /// Forward and backward of one micro-batch, the `part`-th of its step. Branches of the network add losses of their own
-    /// (`model.auxiliary`).
+    /// (`model.auxiliary`); a stack is trained by the losses of its branches alone.
     ///
     /// # Source
     ///
@@ -174,15 +174,33 @@ impl Session {
             (1, false) if is_alone => 1.0,
             _ => setup.loss.weight(target.clone(), mask.clone()),
         };
-        let loss_of = |output| match &mix {
-            None => setup.loss.mean(output, target.clone(), mask.clone()),
-            Some(mix) => mix.loss(&setup.loss, output, target.clone(), mask.clone()),
+        let loss_of = |output, share| match &mix {
+            None => setup
+                .loss
+                .mean_of_share(output, target.clone(), mask.clone(), share),
+            Some(mix) => mix.loss(&setup.loss, output, target.clone(), mask.clone(), share),
         };
-        let auxiliary = std::mem::take(&mut context.auxiliary).into_iter();
-        let loss = auxiliary.fold(loss_of(output), |sum, branch| {
-            sum + loss_of(branch).mul_scalar(setup.config.model.auxiliary)
-        });
-        let value = loss.clone().into_scalar::<f32>().into(); // on other devices: waits for the device
+        let branches = std::mem::take(&mut context.auxiliary).into_iter();
+        let loss = match state.network.root.stack() {
+            Some((stack, _)) => {
+                let device = target.device();
+                let shares =
+                    setup
+                        .members
+                        .shares(stack, &batch.rows, batch.has_image.as_ref(), &device);
+                let losses = branches
+                    .zip(shares)
+                    .map(|(branch, share)| loss_of(branch, Some(share)));
+                losses
+                    .reduce(|sum, loss| sum + loss)
+                    .expect("a stack has branches")
+            }
+            None => branches.fold(loss_of(output, None), |sum, branch| {
+                sum + loss_of(branch, None).mul_scalar(setup.config.model.auxiliary)
+            }),
+        };
+        let value = loss.clone().into_scalar::<f32>() / self.n_losses() as f32; // on other devices: waits for the device
+        let value = f64::from(value);
         let backward = |loss: Tensor<1>| Gradients::take(&state.network, loss.backward());
         let gradients = match is_alone {
             true => backward(loss).times(weight),

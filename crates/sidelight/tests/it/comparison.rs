@@ -166,7 +166,7 @@ fn metadata_that_decides_the_class_helps() {
     let last = evidence
         .missingness
         .iter()
-        .find(|point| point.arm == "concat" && point.share == 1.0);
+        .find(|point| point.arm == "stacked" && point.share == 1.0);
     assert_eq!(last.map(|point| point.value), Some(score(Role::AllMissing)));
 
     let csv = fs::read_to_string(out.join("out_of_fold.csv")).unwrap();

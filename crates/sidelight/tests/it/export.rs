@@ -63,6 +63,8 @@ fn cases() -> Vec<Case> {
             VALUE,
             "fusion = \"sum-logits\"\nauxiliary = 0.3",
         ),
+        case("stacked", CLASS, "fusion = \"stacked\""),
+        case("stacked-points", POINTS, "fusion = \"stacked\""),
         case("film", VALUE, "fusion = \"film\""),
         case("daft", CLASSES, "fusion = \"daft\""),
         case("metablock", CLASS, "fusion = \"metablock\""),

@@ -1,4 +1,4 @@
-//! Concat: image features and metadata side by side, the default.
+//! Concat: image features and metadata side by side.
 //!
 //! ```text
 //! image    = drop(ReLU(norm(W x)))                         the pooled image, to the metadata's size
@@ -10,8 +10,8 @@
 //!
 //! Wide & deep: Cheng et al. 2016, arXiv:1606.07792, fig. 1 (the direct way `W₃ m`). It is there because on a few
 //! hundred rows a linear model of the columns is hard to beat, and joining thousands of image features to a handful
-//! of columns loses to it. For the same reason `drop` leaves out the whole image of some rows while training
-//! (`model.drop_image`, [`DropImage`]), and a row that has none is predicted all the same.
+//! of columns loses to it. `drop` leaves out the whole image of some rows while training where that is asked for
+//! (`model.drop_image`, [`DropImage`]), and a row that has none is then predicted all the same.
 //! `W₂` and `W₃` start as zeros, so that training starts at the mean of the targets.
 
 use super::prelude::*;
@@ -21,6 +21,9 @@ pub(super) struct Concat;
 
 impl Method for Concat {
     fn has_branches(&self) -> bool {
+        true
+    }
+    fn drops_image(&self) -> bool {
         true
     }
     fn layers(&self, spec: &FusionSpec) -> FusionLayers {

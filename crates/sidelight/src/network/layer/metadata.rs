@@ -7,7 +7,7 @@ use crate::tensor::embedding;
 /// The row's metadata as features: the dense part, then each embedded column's vector.
 /// It reads the context, never its input, so that any place in the network can have the metadata
 /// without a global. Its children are the tables, named after the columns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetadataSource {
     /// Width of the dense part. 0 and no embeddings, in an edit: all of the table's metadata.

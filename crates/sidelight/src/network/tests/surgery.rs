@@ -132,6 +132,7 @@ fn one_channel_sums_the_weights_and_more_repeat_them() {
 fn edits_written_in_toml_are_made() {
     let text = r#"
         backbone = "resnet18"
+        fusion = "concat"
         hidden = 16
         [[edit]]
         op = "cut"
@@ -197,7 +198,8 @@ fn edits_written_in_toml_are_made() {
 /// What reads a table of vectors finds rows of vectors there, or the network is not built.
 #[test]
 fn a_table_of_vectors_cannot_become_another_layer() {
-    let config: ModelConfig = toml::from_str("backbone = \"resnet18\"").unwrap();
+    let config: ModelConfig =
+        toml::from_str("backbone = \"resnet18\"\nfusion = \"concat\"").unwrap();
     let mut network = Network::build(&config, &spec(3, 64), 0, &Device::flex()).unwrap();
     let edit = Edit::replace("fusion.metadata.embed.zip_code", Linear::new(3));
     let message = network.edit(edit).unwrap_err().to_string();

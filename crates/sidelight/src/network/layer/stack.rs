@@ -1,0 +1,358 @@
+//! Branches that learn apart and are joined by a few factors.
+
+use burn::tensor::{Device, TensorData};
+
+use super::prelude::*;
+use crate::encode::MISSING;
+use crate::network::onnx::GraphMetadata;
+use crate::network::value::MetadataTensors;
+use crate::onnx::proto::Type;
+
+/// The outputs of several branches, each with a loss of its own, joined by one factor each:
+///
+/// ```text
+/// y = prior + Σ_b a_b (mean over members of f_b − prior)
+/// ```
+///
+/// The children are the branches, each there once a member, the members of a branch side by side. `prior` is what is best
+/// put out before anything is known of a row. The factors `a_b ≥ 0` are not learned by steps: they are fitted
+/// after the training, to rows that the branches have not learned from. A row that lacks an input has factors of its
+/// own, of those branches that can do without.
+///
+/// # Shapes
+///
+/// - `prior`: `[n_outputs]`
+/// - `factors`: `[3, branches]`: for rows with both inputs, without an image, without metadata
+///
+/// # Source
+///
+/// Wolpert 1992, "Stacked generalization", Neural Networks 5(2); nonnegative factors: Breiman 1996, "Stacked regressions",
+/// Machine Learning 24. Members: the folds of van der Laan et al. 2007, "Super learner", kept and averaged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    /// The branches.
+    pub branches: Vec<Branch>,
+    /// How often each branch is there; member `k` does not learn from the rows of fold `k` where there are several.
+    pub members: usize,
+    /// Width of what it puts out; 0: inferred.
+    #[serde(default)]
+    pub n_outputs: usize,
+    /// The dense metadata of a row whose columns are all missing.
+    #[serde(default)]
+    pub missing: Vec<f32>,
+}
+
+/// One of the branches of a [`Stack`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Branch {
+    /// The name, before the number of the member.
+    pub name: String,
+    /// Whether it reads the image.
+    pub image: bool,
+    /// Whether it reads the metadata.
+    pub metadata: bool,
+}
+
+impl Stack {
+    /// Which inputs a row of [`Stack::factors`] is for: image, metadata.
+    pub const CASES: [(bool, bool); 3] = [(true, true), (false, true), (true, false)];
+    /// Name of the parameter of factors.
+    pub const FACTORS: &str = "factors";
+    /// Name of the parameter of what is put out where nothing is known.
+    pub const PRIOR: &str = "prior";
+
+    /// Whether any branch reads the metadata.
+    fn reads_metadata(&self) -> bool {
+        self.branches.iter().any(|branch| branch.metadata)
+    }
+
+    /// Whether there are rows without an image that it predicts.
+    pub fn can_miss_image(&self) -> bool {
+        self.branches.iter().any(|branch| !branch.image)
+    }
+
+    /// Per row and branch its factor, `[batch, branches]`, times 0 where the row lacks what the branch reads.
+    fn weights(&self, factors: Tensor<2>, [image, metadata]: [Tensor<2>; 2]) -> Tensor<2> {
+        let n = self.branches.len();
+        let mut sum: Option<Tensor<2>> = None;
+        for (case, (has_image, has_metadata)) in Self::CASES.into_iter().enumerate() {
+            let is = |wanted: bool, has: &Tensor<2>| match wanted {
+                true => has.clone(),
+                false => has.clone().neg() + 1.0,
+            };
+            let usable = self.usable(case, &factors.device());
+            let of_case = factors.clone().narrow(0, case, 1) * usable; // [1, branches]
+            let rows = is(has_image, &image) * is(has_metadata, &metadata); // [batch, 1]
+            let weights = rows.expand([image.dims()[0], n]) * of_case;
+            sum = Some(match sum {
+                Some(sum) => sum + weights,
+                None => weights,
+            });
+        }
+        sum.expect("there are three cases")
+    }
+
+    /// 1 for each branch that has all that it reads in this case, else 0: `[1, branches]`.
+    fn usable(&self, case: usize, device: &Device) -> Tensor<2> {
+        row(self.usable_in(case), device)
+    }
+
+    /// 1 for each branch that has all that it reads in this case, else 0.
+    pub fn usable_in(&self, case: usize) -> Vec<f32> {
+        let (image, metadata) = Self::CASES[case];
+        let can = |branch: &Branch| (image || !branch.image) && (metadata || !branch.metadata);
+        let branches = self.branches.iter();
+        branches
+            .map(|branch| f32::from(u8::from(can(branch))))
+            .collect()
+    }
+
+    /// Mean over the members of a branch, each row's as the context weighs them.
+    fn mean(&self, outputs: &[Tensor<2>], walk: &Walk<'_>) -> Tensor<2> {
+        let weighed = outputs
+            .iter()
+            .enumerate()
+            .map(|(k, output)| match &walk.context.members {
+                Some(members) => output.clone() * members.clone().narrow(1, k, 1),
+                None => output.clone() / self.members as f32,
+            });
+        let sum = weighed.reduce(|sum, output| sum + output);
+        sum.expect("a branch has at least one member")
+    }
+}
+
+impl Operation for Stack {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let start = Initial::Constant((self.branches.len().max(1) as f32).recip());
+        vec![
+            ParameterSpec::new(
+                Self::PRIOR,
+                [self.n_outputs],
+                ParameterKind::Buffer,
+                Initial::Constant(0.0),
+            ),
+            ParameterSpec::new(
+                Self::FACTORS,
+                [Self::CASES.len(), self.branches.len()],
+                ParameterKind::Buffer,
+                start,
+            ),
+        ]
+    }
+    fn infer(&mut self, inside: &mut Inside<'_>, input: Shape) -> Result<Shape> {
+        let expected = self.branches.len() * self.members;
+        if expected == 0 || inside.len() != expected {
+            let expected = format!("{expected} children, one a branch and member");
+            return Err(inside.at.misfit(expected, inside.len(), None));
+        }
+        for i in 0..inside.len() {
+            let output = inside.child(i, input)?;
+            let n = inside.at.features(output)?;
+            inside
+                .at
+                .width("n_outputs", &mut self.n_outputs, n, output)?;
+        }
+        Ok(Shape::Features(self.n_outputs))
+    }
+    fn run(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        let outputs: Vec<Tensor<2>> = node
+            .children
+            .iter()
+            .map(|(name, child)| {
+                walk.within(name, |walk| child.forward(x.clone(), walk))
+                    .features()
+            })
+            .collect();
+        let batch = outputs[0].dims()[0];
+        let ones = || Tensor::<2>::ones([batch, 1], &outputs[0].device());
+        let has_image = walk.context.has_image.clone().unwrap_or_else(ones);
+        let has_metadata = match &walk.context.metadata {
+            Some(metadata) if self.reads_metadata() => metadata.is_known(&self.missing),
+            _ => ones(),
+        };
+        let weights = self.weights(node.parameters.d2(Self::FACTORS), [has_image, has_metadata]);
+        let prior = node.parameters.d1(Self::PRIOR).reshape([1, self.n_outputs]);
+        let mut y = prior.clone().expand([batch, self.n_outputs]);
+        for (b, of_branch) in outputs.chunks(self.members).enumerate() {
+            let mean = self.mean(of_branch, walk);
+            y = y + (mean.clone() - prior.clone()) * weights.clone().narrow(1, b, 1);
+            if walk.context.mode == Mode::Evaluate {
+                walk.context.auxiliary.push(mean);
+            }
+        }
+        if walk.context.mode == Mode::Train {
+            walk.context.auxiliary.extend(outputs);
+        }
+        Value::Features(y)
+    }
+    fn write(&self, walk: &mut OnnxWalk<'_>, node: &Node, path: &str, x: Flow) -> Result<String> {
+        let outputs = walk.each(node, path, &x)?;
+        let prior = parameter(walk.graph, node, Self::PRIOR);
+        let factors = node.parameters.d2(Self::FACTORS);
+        // Every row of the graph has an image; only the metadata may be missing.
+        let of_case = |graph: &mut Graph, case: usize| {
+            let usable = self.usable(case, &factors.device());
+            let of_case = factors.clone().inner().narrow(0, case, 1) * usable;
+            graph.floats(&[1, self.branches.len()], &tensor::numbers(of_case))
+        };
+        let mut weights = of_case(walk.graph, 0);
+        if self.reads_metadata() && self.branches.iter().any(|branch| branch.image) {
+            let without = of_case(walk.graph, 2);
+            let known = is_known(walk.graph, walk.metadata, &self.missing); // [n, 1]
+            let gain = walk.graph.binary("Sub", &weights, &without);
+            let gain = walk.graph.binary("Mul", &known, &gain);
+            weights = walk.graph.binary("Add", &without, &gain);
+        }
+        let mut y = prior.clone();
+        for (b, of_branch) in outputs.chunks(self.members).enumerate() {
+            let of_branch: Vec<&str> = of_branch.iter().map(String::as_str).collect();
+            let mean = match of_branch[..] {
+                [only] => only.to_owned(),
+                _ => walk.graph.call("Mean", &of_branch, &[]),
+            };
+            let weight = walk.graph.slice(&weights, b, b + 1, 1);
+            let moved = walk.graph.binary("Sub", &mean, &prior);
+            let moved = walk.graph.binary("Mul", &moved, &weight);
+            y = walk.graph.binary("Add", &y, &moved);
+        }
+        Ok(y)
+    }
+}
+
+/// Numbers as one row, `[1, n]`.
+fn row(values: Vec<f32>, device: &Device) -> Tensor<2> {
+    let shape = [1, values.len()];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+impl MetadataTensors {
+    /// 1 where any column is known, 0 where all are missing, whose dense part is then `missing`: `[batch, 1]`.
+    fn is_known(&self, missing: &[f32]) -> Tensor<2> {
+        let [batch, width] = self.dense.dims();
+        let device = self.dense.device();
+        let mut differs = Tensor::<2>::zeros([batch, 1], &device);
+        if width > 0 && width == missing.len() {
+            let missing = row(missing.to_vec(), &device);
+            differs = differs + (self.dense.clone() - missing).abs().sum_dim(1);
+        }
+        if self.codes.dims()[1] > 0 {
+            let codes = self.codes.clone() - MISSING as i32;
+            differs = differs + codes.abs().float().sum_dim(1);
+        }
+        differs.greater_elem(0.0).float()
+    }
+}
+
+/// [`MetadataTensors::is_known`] as nodes.
+fn is_known(graph: &mut Graph, metadata: &GraphMetadata, missing: &[f32]) -> String {
+    let mut differs = Vec::new();
+    if let Some(dense) = &metadata.dense {
+        let missing = graph.floats(&[1, missing.len()], missing);
+        let difference = graph.binary("Sub", dense, &missing);
+        let difference = graph.unary("Abs", &difference);
+        let axes = [("axes", Attr::Ints(&[1])), ("keepdims", Attr::Int(1))];
+        differs.push(graph.call("ReduceMax", &[&difference], &axes));
+    }
+    for code in &metadata.codes {
+        let code = graph.cast(code, Type::Float);
+        let missing = graph.float(MISSING as f32);
+        let difference = graph.binary("Sub", &code, &missing);
+        let difference = graph.unary("Abs", &difference);
+        differs.push(graph.unsqueeze(&difference, &[1]));
+    }
+    let sum = differs
+        .into_iter()
+        .reduce(|sum, more| graph.binary("Add", &sum, &more));
+    let zero = graph.float(0.0);
+    let known = graph.binary("Greater", &sum.unwrap_or_default(), &zero);
+    graph.cast(&known, Type::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Context;
+    use crate::network::layer::Linear;
+    use crate::network::parameter::Start;
+    use crate::network::shape::infer;
+
+    /// Branches that put out their bias: 10, 12 of the image, 20, 24 of the metadata.
+    fn stack() -> Node {
+        let branch = |name: &str, image, metadata| Branch {
+            name: name.into(),
+            image,
+            metadata,
+        };
+        let layer = Stack {
+            branches: vec![
+                branch("image", true, false),
+                branch("metadata", false, true),
+            ],
+            members: 2,
+            n_outputs: 0,
+            missing: vec![0.0, 7.0],
+        };
+        let child = |name| (name, Linear::new(1).zeros().into());
+        let mut architecture = Architecture::with(
+            layer,
+            ["image0", "image1", "metadata0", "metadata1"].map(child),
+        );
+        infer(&mut architecture, Shape::Features(3)).unwrap();
+        let mut node = Node::new(&architecture, "", Start::Zeros, &Device::flex());
+        let values = [[1.0].to_vec(), [0.5, 0.25, 0.0, 2.0, 1.0, 0.0].to_vec()];
+        for (parameter, values) in node.parameters.0.iter_mut().zip(values) {
+            parameter.set_values(values);
+        }
+        for ((_, child), bias) in node.children.iter_mut().zip([10.0, 12.0, 20.0, 24.0]) {
+            let bias_of = |p: &&mut crate::network::Parameter| p.name == "bias";
+            child
+                .parameters
+                .0
+                .iter_mut()
+                .find(bias_of)
+                .unwrap()
+                .set_values(vec![bias]);
+        }
+        node
+    }
+
+    fn run(context: &mut Context) -> Vec<f32> {
+        let x = Value::Features(Tensor::zeros([3, 3], &Device::flex()));
+        tensor::numbers(stack().forward(x, &mut Walk::new(context, &[])).features())
+    }
+
+    fn context() -> Context {
+        let device = Device::flex();
+        Context {
+            metadata: Some(MetadataTensors {
+                dense: Tensor::from_floats([[1.0, 7.0], [1.0, 7.0], [0.0, 7.0]], &device),
+                codes: Tensor::zeros([3, 0], &device),
+            }),
+            has_image: Some(Tensor::from_floats([[1.0], [0.0], [1.0]], &device)),
+            ..Context::default()
+        }
+    }
+
+    #[test]
+    fn a_row_is_joined_by_the_factors_of_what_it_has() {
+        // Both: 1 + (11 − 1) / 2 + (22 − 1) / 4; no image: 1 + 2 · 21; no metadata: 1 + 10.
+        assert_eq!(run(&mut context()), [11.25, 43.0, 11.0]);
+        assert_eq!(context().auxiliary.len(), 0);
+    }
+
+    #[test]
+    fn a_row_that_was_held_out_is_predicted_by_its_member_alone() {
+        let mut context = context();
+        let members = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]];
+        context.members = Some(Tensor::from_floats(members, &Device::flex()));
+        // 1 + 9 / 2 + 19 / 4; 1 + 2 · 23; as before.
+        assert_eq!(run(&mut context), [10.25, 47.0, 11.0]);
+        assert_eq!(
+            context.auxiliary.len(),
+            2,
+            "what each branch says is left in the context"
+        );
+    }
+}
