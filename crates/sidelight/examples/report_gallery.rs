@@ -176,6 +176,7 @@ fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<
         rows_valid: 214,
         steps_per_epoch: steps,
         epochs,
+        frozen_epochs: 0,
         n_parameters: 310_000,
         backbone: "resnet18".into(),
     }];

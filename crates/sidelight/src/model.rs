@@ -83,8 +83,9 @@ impl Model {
 
     /// Whether a row without an image cannot be predicted.
     ///
-    /// It can by a model of metadata alone, and by one that was trained with the image of some rows left out
-    /// (`model.drop_image`, a `drop_image` layer); points lie in an image's frame, and always need it.
+    /// It can by a model of metadata alone, by the metadata's branch of a [`Stack`](crate::network::layer::Stack), and by a
+    /// model that was trained with the image of some rows left out (`model.drop_image`, a `drop_image` layer); points lie in
+    /// an image's frame, and always need it.
     pub fn needs_image(&self) -> bool {
         let can_do_without = !self.reads_image() || self.network.drops_image();
         !can_do_without || matches!(*self.task, Task::Keypoints { .. })

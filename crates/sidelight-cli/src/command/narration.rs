@@ -19,6 +19,7 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
             rows_valid,
             steps_per_epoch,
             epochs,
+            frozen_epochs,
             backbone,
             n_parameters,
         } => {
@@ -27,8 +28,13 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
             } else {
                 backbone
             };
+            let frozen = match *frozen_epochs {
+                0 => String::new(),
+                all if all == *epochs => ", the backbone frozen".to_owned(),
+                first => format!(", the backbone frozen in the first {first}"),
+            };
             terminal.say(format!(
-                "{name}{rows_train} training rows, {rows_valid} validation rows; {backbone}, {} parameters; {} of {}",
+                "{name}{rows_train} training rows, {rows_valid} validation rows; {backbone}, {} parameters; {} of {}{frozen}",
                 thousands(*n_parameters),
                 count(*epochs, "epoch"),
                 count(*steps_per_epoch, "step"),

@@ -31,6 +31,9 @@ pub enum Event {
         steps_per_epoch: usize,
         /// Epochs in all, frozen ones included.
         epochs: usize,
+        /// The first so many of which leave the backbone frozen.
+        #[serde(default)]
+        frozen_epochs: usize,
         /// Numbers of the network, frozen ones included.
         n_parameters: usize,
         /// The backbone's name.

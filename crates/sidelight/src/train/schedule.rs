@@ -225,6 +225,16 @@ impl TrainingPlan {
         self.phases.iter().map(|phase| phase.epochs).sum()
     }
 
+    /// Epochs in which the pretrained part stands still.
+    pub fn frozen_epochs(&self) -> usize {
+        let frozen = |phase: &&Phase| phase.backbone == Backbone::Frozen;
+        self.phases
+            .iter()
+            .filter(frozen)
+            .map(|phase| phase.epochs)
+            .sum()
+    }
+
     /// Steps of all phases.
     pub fn total_steps(&self) -> usize {
         self.epochs() * self.steps_per_epoch

@@ -446,6 +446,7 @@ impl Session {
             rows_valid: batches.valid.len(),
             steps_per_epoch: plan.steps_per_epoch,
             epochs: plan.epochs(),
+            frozen_epochs: plan.frozen_epochs(),
             n_parameters: self.state.n_numbers(),
             backbone: config.model.backbone.clone(),
         };
