@@ -216,14 +216,13 @@ fn build(
     let encoder = Encoder::fit(&dataset.metadata, &config.metadata_configs(), rows)?;
     let task = Task::fit(dataset, &config.target, rows)?;
     let members = MemberFolds::deal(dataset, config, &task, rows)?;
-    let (encoded, _) = encoder.encode(&dataset.metadata)?;
     let spec = ModelSpec {
         n_outputs: task.n_outputs(),
         d_dense: encoder.d_dense(),
         embeddings: encoder.embeddings(),
         size: config.train.size,
         spatial: matches!(task, Task::Keypoints { .. }),
-        stacking: stacking(&encoder, &encoded, rows, &members),
+        stacking: stacking(&config.model, &encoder, &dataset.metadata, rows, &members)?,
     };
     let mut network = Network::build(&config.model, &spec, config.train.seed, device)?;
     network.precision = Precision::from_name(&config.train.precision);

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::batch::{Batch, numbers};
-use crate::config::Config;
-use crate::dataset::Dataset;
-use crate::encode::{EncodedMetadata, Encoder};
+use crate::config::{Config, ModelConfig};
+use crate::dataset::{Dataset, Metadata};
+use crate::encode::Encoder;
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::layer::{Bins, Stack};
@@ -134,12 +134,21 @@ impl MemberFolds {
 }
 
 /// What training rows decide of a stack: its members, and where the numbers among its metadata are cut.
+///
+/// # Errors
+///
+/// As [`Encoder::encode`].
 pub(super) fn stacking(
+    config: &ModelConfig,
     encoder: &Encoder,
-    encoded: &EncodedMetadata,
+    metadata: &Metadata,
     rows: &[usize],
     folds: &MemberFolds,
-) -> Stacking {
+) -> Result<Stacking> {
+    if config.fusion != STACKED {
+        return Ok(Stacking::default());
+    }
+    let (encoded, _) = encoder.encode(metadata)?;
     let n_bins = if rows.len() < ROWS_FOR_FINE_BINS {
         6
     } else {
@@ -165,11 +174,11 @@ pub(super) fn stacking(
             }
         }
     }
-    Stacking {
+    Ok(Stacking {
         members: folds.n(),
         numbers: cut,
         missing: encoder.all_missing().0,
-    }
+    })
 }
 
 impl Session {

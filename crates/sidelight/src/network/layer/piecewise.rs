@@ -77,7 +77,7 @@ impl Leaf for PiecewiseLinear {
         let features = at.features(input)?;
         for Bins { slot, known, edges } in &self.numbers {
             if slot.max(known) >= &features {
-                let expected = format!("at least {} features", slot.max(known) + 1);
+                let expected = format!("at least {} features", slot.max(known).saturating_add(1));
                 return Err(at.misfit(expected, input, None));
             }
             if edges.len() < 2 || !edges.is_sorted_by(|a, b| a < b) {

@@ -142,7 +142,7 @@ impl Operation for Stack {
         ]
     }
     fn infer(&mut self, inside: &mut Inside<'_>, input: Shape) -> Result<Shape> {
-        let expected = self.branches.len() * self.members;
+        let expected = self.branches.len().saturating_mul(self.members);
         if expected == 0 || inside.len() != expected {
             let expected = format!("{expected} children, one a branch and member");
             return Err(inside.at.misfit(expected, inside.len(), None));
