@@ -271,7 +271,8 @@ fn each_vector<S: Simd>(channels: usize, mut f: impl FnMut(usize, usize)) {
     }
 }
 
-/// Computes `y = activation(x * scale + shift + residual)`; inference of a batch norm after [`fold_batch_norm`].
+/// Computes `y = activation(x * scale + shift + residual)`; inference of a batch norm that is folded into a factor and
+/// an offset per channel.
 ///
 /// # Shapes
 ///
@@ -351,46 +352,6 @@ kernel! {
             });
         }
     }
-}
-
-/// Folds the running statistics of a batch norm into the convolution before it: scaled weights and a bias.
-///
-/// Weights are `[out_c, ...]`; returns the new weights and bias such that convolving with them equals convolving, then
-/// normalising (without residual and activation, which go to the epilogue).
-///
-/// # Panics
-///
-/// When a length does not fit.
-#[must_use]
-pub fn fold_batch_norm(
-    norm: &BatchNorm<'_>,
-    mean: &[f32],
-    var: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-) -> (Vec<f32>, Vec<f32>) {
-    let c = norm.channels();
-    assert!(
-        c > 0 && mean.len() == c && var.len() == c && norm.beta.len() == c,
-        "statistics need {c} channels"
-    );
-    assert!(
-        w.len().is_multiple_of(c) && bias.is_none_or(|b| b.len() == c),
-        "the weight does not have {c} channels"
-    );
-    let (scale, mut shift) = norm.fold(mean, var);
-    if let Some(bias) = bias {
-        for i in 0..c {
-            shift[i] += bias[i] * scale[i];
-        }
-    }
-    let per_channel = w.len() / c;
-    let w = w
-        .iter()
-        .enumerate()
-        .map(|(i, w)| w * scale[i / per_channel])
-        .collect();
-    (w, shift)
 }
 
 /// The gradients of [`batch_norm_output`] under the same `reducer`; the `statistics` are what it returned.
