@@ -4,13 +4,13 @@ use std::fmt;
 
 use super::disguise::{Disguise, Target, disguise};
 use super::scan::{Evidence, Scan, cut};
-use super::{boolean, datetime, image_column, name, part_named};
+use super::{boolean, datetime, image_column, name};
 use crate::config::{
     Arm, Config, MetadataConfig, MetadataEntry, MetadataKind, TargetConfig, TargetKind,
 };
 use crate::error::{Error, Result};
 use crate::kind::Split;
-use crate::table::{Cell, Column, Table, Values};
+use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values};
 
 /// What every column of a table means.
 #[derive(Debug, Clone, PartialEq)]
@@ -374,7 +374,7 @@ impl Schema {
         let names = &self.columns[found].evidence.commonest;
         let has_train = names
             .iter()
-            .any(|(name, _)| part_named(name) == Some(Split::Train));
+            .any(|(name, _)| Split::named(name) == Some(Split::Train));
         let group = wishes
             .group
             .as_ref()
@@ -403,7 +403,7 @@ pub(super) fn divided_groups(group: &Column, parts: &Column) -> (usize, usize) {
         else {
             continue;
         };
-        let part = part_named(&part);
+        let part = Split::named(&part);
         let group = group.trim().to_owned();
         if *part_of.entry(group.clone()).or_insert(part) != part {
             divided.insert(group);
@@ -446,9 +446,7 @@ fn names_images(column: &Column) -> bool {
                 .unwrap_or_default()
                 .to_ascii_lowercase();
             n += 1;
-            n_images += usize::from(
-                ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"].contains(&end.as_str()),
-            );
+            n_images += usize::from(IMAGE_ENDINGS.contains(&end.as_str()));
         }
     }
     n > 0 && n_images * 10 >= n * 9
@@ -514,7 +512,9 @@ fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
     if names_images(column) {
         return Role::Ignored(Reason::ImageNames);
     }
-    if n_distinct > 1 && n_distinct <= 8 && scan.names.iter().all(|name| part_named(name).is_some())
+    if n_distinct > 1
+        && n_distinct <= 8
+        && scan.names.iter().all(|name| Split::named(name).is_some())
     {
         return Role::Split;
     }
