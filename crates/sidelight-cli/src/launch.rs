@@ -1,10 +1,10 @@
 //! `mpirun`: several processes of this program that do one thing together.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use sidelight::Error;
+use sidelight::error::message_of;
 #[cfg(feature = "mpi")]
 use sidelight::ranks::Mpi;
 use sidelight::ranks::{Alone, Ranks};
@@ -159,12 +159,6 @@ impl World {
         }
         let _ = code;
     }
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into())
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result, cannot_write, setting};
 use crate::random;
+use crate::write::write_whole;
 use scene::Scene;
 
 /// The columns of `metadata.csv`, in order.
@@ -79,9 +80,11 @@ impl Default for DemoConfig {
 }
 
 /// Where a picture is said to come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Origin {
     /// `google-image`: the first card.
+    #[strum(serialize = "google-image")]
     Google,
     /// `reddit`: the second card.
     Reddit,
@@ -92,15 +95,6 @@ pub enum Origin {
 impl Origin {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Google, Self::Reddit, Self::Pinterest];
-
-    /// As the table spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Google => "google-image",
-            Self::Reddit => "reddit",
-            Self::Pinterest => "pinterest",
-        }
-    }
 }
 
 /// The order in which cards are counted.
@@ -180,7 +174,7 @@ impl DemoRow {
         let dirty = matches!(self.label, Label::Dirty).to_string();
         let cells = [
             dirty,
-            self.origin.name().to_owned(),
+            <&str>::from(self.origin).to_owned(),
             format!("{:.4}", self.shutter_s),
         ];
         let mut columns = METADATA.into_iter().zip(cells).zip(self.missing);
@@ -253,7 +247,11 @@ pub fn generate(
     let settings = dir.join("sidelight.toml");
     std::fs::write(&settings, TOML).map_err(cannot_write(&settings))?;
     // The table comes last: where it is, the pictures are.
-    write_table(&dir.join("metadata.csv"), &rows)?;
+    write_lines(
+        &dir.join("metadata.csv"),
+        COLUMNS.map(str::to_owned).to_vec(),
+        rows.iter().map(DemoRow::cells),
+    )?;
     Ok(rows)
 }
 
@@ -332,15 +330,18 @@ fn row(config: &DemoConfig, index: usize, scene: &Scene) -> DemoRow {
     }
 }
 
-fn write_table(path: &Path, rows: &[DemoRow]) -> Result<()> {
-    let lines =
-        std::iter::once(COLUMNS.map(str::to_owned).to_vec()).chain(rows.iter().map(DemoRow::cells));
-    // No cell holds a comma, a quote or a line break.
-    let text: String = lines.map(|cells| cells.join(",") + "\n").collect();
-    let beside = path.with_extension("csv.part");
-    std::fs::write(&beside, text)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(cannot_write(path))
+fn write_lines(
+    path: &Path,
+    header: Vec<String>,
+    lines: impl IntoIterator<Item = Vec<String>>,
+) -> Result<()> {
+    write_whole(path, |file| {
+        let mut writer = csv::Writer::from_writer(file);
+        for line in std::iter::once(header).chain(lines) {
+            writer.write_record(line)?;
+        }
+        writer.flush()
+    })
 }
 
 /// The control: a copy of a CSV beside it in which the cells of some columns were dealt to other rows,
@@ -357,22 +358,10 @@ pub fn shuffle_columns(table: &Path, columns: &[&str], seed: u64) -> Result<Path
         source: source.into(),
     };
     let mut reader = csv::Reader::from_path(table).map_err(unreadable)?;
-    let header: Vec<String> = reader
-        .headers()
-        .map_err(unreadable)?
-        .iter()
-        .map(str::to_owned)
-        .collect();
-    let mut lines: Vec<Vec<String>> = Vec::new();
-    for record in reader.records() {
-        lines.push(
-            record
-                .map_err(unreadable)?
-                .iter()
-                .map(str::to_owned)
-                .collect(),
-        );
-    }
+    let header = reader.headers().map_err(unreadable)?;
+    let header: Vec<String> = header.iter().map(str::to_owned).collect();
+    let lines: csv::Result<Vec<Vec<String>>> = reader.deserialize().collect();
+    let mut lines = lines.map_err(unreadable)?;
     let mut order: Vec<usize> = (0..lines.len()).collect();
     let mut random = stream(
         &DemoConfig {
@@ -407,15 +396,7 @@ pub fn shuffle_columns(table: &Path, columns: &[&str], seed: u64) -> Result<Path
         .to_string_lossy()
         .into_owned();
     let path = table.with_file_name(format!("{stem}_shuffled.csv"));
-    let unwritable = |source: csv::Error| Error::Write {
-        path: path.clone(),
-        source: source.into(),
-    };
-    let mut writer = csv::Writer::from_path(&path).map_err(unwritable)?;
-    for line in std::iter::once(&header).chain(&lines) {
-        writer.write_record(line).map_err(unwritable)?;
-    }
-    writer.flush().map_err(cannot_write(&path))?;
+    write_lines(&path, header, lines)?;
     Ok(path)
 }
 

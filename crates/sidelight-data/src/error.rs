@@ -1,5 +1,6 @@
 //! What can go wrong with tables, images and files: where it happened, and what to do next.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -594,6 +595,13 @@ pub fn in_full(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+/// What a caught panic says.
+pub fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into())
 }
 
 /// The error for a file that could not be read: `fs::read(path).map_err(cannot_read(path))`.

@@ -1,7 +1,7 @@
 //! The few words that every other module speaks: kinds of metadata and of targets, and the splits of a data set.
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, IntoStaticStr};
+use strum::{Display, EnumString, IntoStaticStr};
 
 /// What a metadata column holds.
 #[derive(
@@ -40,15 +40,41 @@ pub enum TargetKind {
 
 /// Which rows a row is of.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    IntoStaticStr,
+    EnumString,
 )]
 #[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
+#[strum(ascii_case_insensitive)]
 pub enum Split {
     /// Training set: what the model is fitted on.
+    #[strum(to_string = "train", serialize = "training")]
     Train,
     /// Validation set: early stopping and model selection.
+    #[strum(
+        to_string = "valid",
+        serialize = "validation",
+        serialize = "val",
+        serialize = "dev"
+    )]
     Valid,
     /// Test set: set aside, never seen in training.
+    #[strum(to_string = "test", serialize = "testing")]
     Test,
+}
+
+impl Split {
+    /// The one that a cell or a folder names: `train`, `valid` and `test`, but `training`, `validation`, `val`, `dev` and
+    /// `testing` are understood too, in any case.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        text.trim().parse().ok()
+    }
 }

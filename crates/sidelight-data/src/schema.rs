@@ -4,7 +4,6 @@ mod cell;
 mod disguise;
 mod infer;
 mod name;
-mod part;
 mod scan;
 mod target;
 mod write;
@@ -16,7 +15,6 @@ use crate::table::{Column, Table, Values};
 pub use cell::{boolean, datetime, number};
 pub use disguise::Disguise;
 pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes};
-pub(crate) use part::part_named;
 pub use scan::Evidence;
 pub use target::target_of;
 

@@ -404,8 +404,11 @@ fn text_cell(cells: &arrow_array::LargeStringArray, row: usize) -> Cell<'_> {
     }
 }
 
+/// What images' names end in.
+pub(crate) const IMAGE_ENDINGS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"];
+
 /// The extension in lower case; empty where there is none.
-fn extension(path: &Path) -> String {
+pub(crate) fn extension(path: &Path) -> String {
     path.extension()
         .map(|extension| extension.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default()

@@ -643,7 +643,7 @@ mod tests {
         let error = Task::fit(&data, &config, &[0]).expect_err("there is no point 1");
         assert_eq!(
             error.to_string(),
-            "`target.symmetric`: expected point numbers from 0 to 0, found `1`"
+            "`target.symmetric`: expected pairs of two of the points 0 to 0, found `[0, 1]`"
         );
     }
 

@@ -8,8 +8,8 @@ use std::hint::black_box;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use sidelight_kernels::{
-    Activation, BatchNorm, Conv2d, Epilogue, Linear, Precision, batch_norm_output,
-    conv2d_input_gradient, conv2d_output, conv2d_weight_gradient, linear_output,
+    Activation, BatchNorm, Conv2d, Epilogue, Precision, batch_norm_output, conv2d_input_gradient,
+    conv2d_output, conv2d_weight_gradient,
 };
 
 fn main() {
@@ -163,20 +163,30 @@ fn batch_norm_relu(bencher: Bencher<'_, '_>, channels: usize) {
 /// Limit: products and sums.
 #[divan::bench]
 fn limit_matrix_product(bencher: Bencher<'_, '_>) {
-    let shape = Linear {
-        rows: 1024,
-        inputs: 512,
-        outputs: 512,
+    let shape = Conv2d {
+        batch: 1024,
+        in_h: 1,
+        in_w: 1,
+        in_c: 512,
+        out_c: 512,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: [0, 0],
+        groups: 1,
     };
-    let (x, w) = (
-        numbers(shape.rows * shape.inputs),
-        numbers(shape.outputs * shape.inputs),
-    );
+    let (x, w) = (numbers(shape.input_len()), numbers(shape.weight_len()));
     bencher
-        .counter(ItemsCount::new(
-            2 * shape.rows * shape.inputs * shape.outputs,
-        ))
-        .bench_local(|| linear_output(&shape, black_box(&x), &w, None, Epilogue::NONE));
+        .counter(ItemsCount::new(shape.flops() as u64))
+        .bench_local(|| {
+            conv2d_output(
+                &shape,
+                Precision::F32,
+                black_box(&x),
+                &w,
+                None,
+                Epilogue::NONE,
+            )
+        });
 }
 
 /// Limit: memory, on one thread. Bytes read and bytes written both count.

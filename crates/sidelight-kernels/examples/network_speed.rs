@@ -75,10 +75,7 @@ impl Network {
             .map(|i| ((i * 7919) % 1000) as f32 * 1e-4 - 0.05)
             .collect();
         let bias = vec![0.1; out_c];
-        let precision = match self.precision {
-            "bf16" => Precision::Bf16,
-            _ => Precision::F32,
-        };
+        let precision = Precision::from_name(self.precision);
         let conv = PackedConv2d::new(&c, precision, &w, Some(&bias));
         self.shapes.push((c.out_h(), out_c));
         self.steps.push(Step::Conv {

@@ -50,8 +50,18 @@ pub enum Precision {
     /// Products of `f32`.
     #[default]
     F32,
-    /// Products of operands rounded to bf16.
+    /// Products of operands rounded to bf16 (8 bits of mantissa); depthwise convolutions stay in `f32`.
     Bf16,
+}
+
+impl Precision {
+    /// By its name: `bf16`, or `f32` for all others.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "bf16" => Self::Bf16,
+            _ => Self::F32,
+        }
+    }
 }
 
 /// What a 32-bit word of an operand holds.

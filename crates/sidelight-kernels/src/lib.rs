@@ -11,14 +11,13 @@
 //! cut into pieces whose number follows from the shape alone, and the pieces are added in a fixed order.
 //!
 //! **Reading order.** [`dispatch`] chooses the instruction set, `simd` is its vocabulary, `tile` the register-blocked
-//! product under every convolution and matrix product; then [`conv`], [`linear`], [`norm`], [`pool`],
-//! [`elementwise`], [`optimizer`]. `tests/it/reference.rs` holds the plain loops that the tests trust.
+//! product under every convolution and matrix product (a convolution of single pixels); then [`conv`], [`norm`],
+//! [`pool`], [`elementwise`], [`optimizer`]. `tests/it/reference.rs` holds the plain loops that the tests trust.
 
 pub mod activation;
 pub mod conv;
 pub mod dispatch;
 pub mod elementwise;
-pub mod linear;
 pub mod norm;
 pub mod optimizer;
 pub mod pool;
@@ -36,10 +35,7 @@ pub use conv::{
     conv2d_weight_gradient,
 };
 pub use dispatch::{SimdPath, with_path};
-pub use linear::{
-    Linear, linear_bias_gradient, linear_input_gradient, linear_output, linear_weight_gradient,
-};
 pub use norm::{
     BatchNorm, BatchNormGradients, BatchNormOutput, BatchStatistics, StatisticsReducer, affine,
-    batch_norm_gradients, batch_norm_output, fold_batch_norm,
+    batch_norm_gradients, batch_norm_output,
 };

@@ -141,9 +141,13 @@ impl BatchNorm<'_> {
     }
 }
 
-/// Rows per piece of work; from the shape alone, so that sums do not depend on threads.
-fn rows_per_chunk(channels: usize) -> usize {
-    (CHUNK / channels).max(8)
+/// Pieces of work, each some rows of `len` numbers; from the shape alone, so that sums do not depend on threads.
+fn pieces(len: usize, channels: usize) -> Vec<Range<usize>> {
+    let chunk = (CHUNK / channels).max(8) * channels;
+    (0..len)
+        .step_by(chunk)
+        .map(|start| start..(start + chunk).min(len))
+        .collect()
 }
 
 /// Normalises with the statistics of this batch: of its rows on all ranks, where there is a `reducer`.
@@ -194,29 +198,38 @@ pub fn batch_norm_output(
 fn moments(x: &[f32], mean: &mut [f64], var: &mut [f64]) {
     let c = mean.len();
     let path = SimdPath::current();
-    let rows = rows_per_chunk(c);
-    let chunks = x.len().div_ceil(rows * c);
     let origin = &x[..c];
-    let mut partial = scratch::take(chunks * 2 * c);
-    partial
-        .par_chunks_mut(2 * c)
-        .zip(x.par_chunks(rows * c))
-        .for_each(|(sums, x)| {
-            let (sum, square) = sums.split_at_mut(c);
-            dispatch::run(path, sum_moments(x, origin, sum, square));
-        });
+    let sums = two_sums(x.len(), c, |range, sum, square| {
+        dispatch::run(path, sum_moments(&x[range], origin, sum, square));
+    });
     let n = (x.len() / c) as f64;
     for i in 0..c {
-        let total = |from: usize| {
-            (0..chunks)
-                .map(|k| f64::from(partial[k * 2 * c + from + i]))
-                .sum::<f64>()
-                / n
-        };
-        let (first, second) = (total(0), total(c));
+        let (first, second) = (sums[i] / n, sums[c + i] / n);
         mean[i] = f64::from(origin[i]) + first;
         var[i] = (second - first * first).max(0.0);
     }
+}
+
+/// Two sums for each channel over all rows of `len` numbers, all the first ones first; `add` makes those of some rows.
+fn two_sums(
+    len: usize,
+    c: usize,
+    add: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,
+) -> Vec<f64> {
+    let pieces = pieces(len, c);
+    let mut partial = scratch::take(pieces.len() * 2 * c);
+    partial
+        .par_chunks_mut(2 * c)
+        .zip(&pieces)
+        .for_each(|(sums, range)| {
+            let (first, second) = sums.split_at_mut(c);
+            add(range.clone(), first, second);
+        });
+    let total = |i: usize| {
+        let parts = (0..pieces.len()).map(|k| f64::from(partial[k * 2 * c + i]));
+        parts.sum::<f64>()
+    };
+    (0..2 * c).map(total).collect()
 }
 
 kernel! {
@@ -271,7 +284,8 @@ fn each_vector<S: Simd>(channels: usize, mut f: impl FnMut(usize, usize)) {
     }
 }
 
-/// Computes `y = activation(x * scale + shift + residual)`; inference of a batch norm after [`fold_batch_norm`].
+/// Computes `y = activation(x * scale + shift + residual)`; inference of a batch norm that is folded into a factor and
+/// an offset per channel.
 ///
 /// # Shapes
 ///
@@ -313,12 +327,10 @@ fn affine_to(
         "lengths differ"
     );
     let path = SimdPath::current();
-    let chunk = rows_per_chunk(c) * c;
-    x.par_chunks(chunk).enumerate().for_each(|(i, x)| {
-        let range = i * chunk..i * chunk + x.len();
+    pieces(x.len(), c).into_par_iter().for_each(|range| {
         // SAFETY: the range lies inside the output, which is as long as the input, and is this piece's alone.
         let y = SharedMut(unsafe { { y }.0.add(range.start) });
-        let residual = residual.map(|r| &r[range]);
+        let (x, residual) = (&x[range.clone()], residual.map(|r| &r[range]));
         dispatch::run(path, affine_rows(x, scale, shift, residual, activation, y));
     });
 }
@@ -351,46 +363,6 @@ kernel! {
             });
         }
     }
-}
-
-/// Folds the running statistics of a batch norm into the convolution before it: scaled weights and a bias.
-///
-/// Weights are `[out_c, ...]`; returns the new weights and bias such that convolving with them equals convolving, then
-/// normalising (without residual and activation, which go to the epilogue).
-///
-/// # Panics
-///
-/// When a length does not fit.
-#[must_use]
-pub fn fold_batch_norm(
-    norm: &BatchNorm<'_>,
-    mean: &[f32],
-    var: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-) -> (Vec<f32>, Vec<f32>) {
-    let c = norm.channels();
-    assert!(
-        c > 0 && mean.len() == c && var.len() == c && norm.beta.len() == c,
-        "statistics need {c} channels"
-    );
-    assert!(
-        w.len().is_multiple_of(c) && bias.is_none_or(|b| b.len() == c),
-        "the weight does not have {c} channels"
-    );
-    let (scale, mut shift) = norm.fold(mean, var);
-    if let Some(bias) = bias {
-        for i in 0..c {
-            shift[i] += bias[i] * scale[i];
-        }
-    }
-    let per_channel = w.len() / c;
-    let w = w
-        .iter()
-        .enumerate()
-        .map(|(i, w)| w * scale[i / per_channel])
-        .collect();
-    (w, shift)
 }
 
 /// The gradients of [`batch_norm_output`] under the same `reducer`; the `statistics` are what it returned.
@@ -490,16 +462,6 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    /// Pieces of work, each some rows.
-    fn pieces(&self) -> Vec<Range<usize>> {
-        let c = self.scale.len();
-        let (len, chunk) = (self.x.len(), rows_per_chunk(c) * c);
-        (0..len)
-            .step_by(chunk)
-            .map(|start| start..(start + chunk).min(len))
-            .collect()
-    }
-
     /// Some rows, indexed from their own start.
     fn part(&self, range: Range<usize>) -> Self {
         Self {
@@ -513,38 +475,28 @@ impl Pull<'_> {
     /// For each channel the sum of the gradient before the activation, then for each channel that of its product with
     /// the normalised input; `inverse` is one over the standard deviations.
     fn sums(&self, inverse: &[f64]) -> Vec<f64> {
-        let c = inverse.len();
         let path = SimdPath::current();
-        let pieces = self.pieces();
-        let mut partial = scratch::take(pieces.len() * 2 * c);
-        partial
-            .par_chunks_mut(2 * c)
-            .zip(&pieces)
-            .for_each(|(sums, range)| {
-                let (sum, product) = sums.split_at_mut(c);
-                let part = self.part(range.clone());
-                dispatch::run(path, sum_gradients(part, sum, product));
-            });
-        let total = |i: usize| {
-            (0..pieces.len())
-                .map(|k| f64::from(partial[k * 2 * c + i]))
-                .sum::<f64>()
-        };
-        let sums = (0..c).map(total);
-        let products = (0..c).map(|i| total(c + i) * inverse[i]);
-        sums.chain(products).collect()
+        let mut sums = two_sums(self.x.len(), inverse.len(), |range, sum, product| {
+            dispatch::run(path, sum_gradients(self.part(range), sum, product));
+        });
+        for (product, inverse) in sums[inverse.len()..].iter_mut().zip(inverse) {
+            *product *= inverse;
+        }
+        sums
     }
 
     /// Writes the gradients to the input and the residual, both as long as the input.
     fn input_gradient(&self, a: &[f32], b: &[f32], dx: SharedMut, d_residual: Option<SharedMut>) {
         let path = SimdPath::current();
-        self.pieces().into_par_iter().for_each(|range| {
-            // SAFETY: the range lies inside both outputs, which are as long as the input, and is this piece's alone.
-            let part = |to: SharedMut| SharedMut(unsafe { { to }.0.add(range.start) });
-            let (dx, d_residual) = (part(dx), d_residual.map(part));
-            let pull = self.part(range.clone());
-            dispatch::run(path, input_gradient(pull, a, b, dx, d_residual));
-        });
+        pieces(self.x.len(), a.len())
+            .into_par_iter()
+            .for_each(|range| {
+                // SAFETY: the range lies inside both outputs, which are as long as the input, and is this piece's alone.
+                let part = |to: SharedMut| SharedMut(unsafe { { to }.0.add(range.start) });
+                let (dx, d_residual) = (part(dx), d_residual.map(part));
+                let pull = self.part(range.clone());
+                dispatch::run(path, input_gradient(pull, a, b, dx, d_residual));
+            });
     }
 
     /// The input, and the gradient before the activation, of `n` elements from `at` on.

@@ -35,7 +35,7 @@ pub enum Activation {
 /// GELU: Hendrycks and Gimpel 2016, arXiv:1606.08415.
 pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
     if cpu::known(function).is_some() && cpu::is_ours(&x) {
-        return cpu::call!(sl_activate(x.into_dispatch(), function));
+        return cpu::run(cpu::AddActivate(Some(function)), [x.into_dispatch()]);
     }
     by_burn(x, function)
 }
@@ -54,11 +54,22 @@ pub fn add_activate<const D: usize>(
         && cpu::is_ours(&x)
         && cpu::is_ours(&other)
     {
-        return cpu::call!(sl_add(x.into_dispatch(), other.into_dispatch(), then));
+        let inputs = [x.into_dispatch(), other.into_dispatch()];
+        return cpu::run(cpu::AddActivate(then), inputs);
     }
-    match then {
-        Some(function) => activate(x + other, function),
-        None => x + other,
+    finish(x + other, None, then)
+}
+
+/// Adds `other` where there is one, then applies `then` where there is one.
+pub fn finish<const D: usize>(
+    x: Tensor<D>,
+    other: Option<Tensor<D>>,
+    then: Option<Activation>,
+) -> Tensor<D> {
+    match (other, then) {
+        (Some(other), then) => add_activate(x, other, then),
+        (None, Some(function)) => activate(x, function),
+        (None, None) => x,
     }
 }
 
@@ -69,7 +80,7 @@ pub fn add_activate<const D: usize>(
 /// - `x`: `[batch, channels, height, width]`; `factor`: `[batch, channels]`
 pub fn scale_channels(x: Tensor<4>, factor: Tensor<2>) -> Tensor<4> {
     if cpu::is_ours(&x) && cpu::is_ours(&factor) {
-        return cpu::call!(sl_gate(x.into_dispatch(), factor.into_dispatch()));
+        return cpu::run(cpu::Gate, [x.into_dispatch(), factor.into_dispatch()]);
     }
     let [batch, channels] = factor.dims();
     x * factor.reshape([batch, channels, 1, 1])

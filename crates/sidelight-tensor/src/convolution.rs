@@ -1,8 +1,9 @@
 //! Two-dimensional convolution.
 
 use burn::tensor::{Tensor, module, ops::ConvOptions};
+use sidelight_kernels::Precision;
 
-use super::activation::{Activation, activate, add_activate};
+use super::activation::{Activation, finish};
 use super::cpu;
 use super::prepared::Prepared;
 
@@ -17,28 +18,19 @@ pub struct Convolution {
     pub dilation: usize,
     /// Groups of channels that do not see each other; as many as channels: depthwise.
     pub groups: usize,
-    /// How products are formed.
+    /// How products are formed, forward and backward, on the CPU.
     pub precision: Precision,
 }
 
-/// How a convolution forms its products, forward and backward. Sums are `f32` either way, and so is what is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// Products of `f32`.
-    #[default]
-    F32,
-    /// Products of operands rounded to bf16 (8 bits of mantissa), on the CPU; depthwise convolutions stay in `f32`.
-    Bf16,
-}
-
-impl Precision {
-    /// By its name in a configuration: `bf16`, or `f32` for all others.
-    pub fn from_name(name: &str) -> Self {
-        match name {
-            "bf16" => Self::Bf16,
-            _ => Self::F32,
-        }
-    }
+impl Convolution {
+    /// Of single pixels, in `f32`: a matrix product over the channels.
+    pub const POINTWISE: Self = Self {
+        stride: 1,
+        padding: 0,
+        dilation: 1,
+        groups: 1,
+        precision: Precision::F32,
+    };
 }
 
 /// Convolves a map with a kernel (correlation, as every deep-learning library calls it).
@@ -62,17 +54,8 @@ pub fn conv2d(
     if !by_kernels(&x, &weight, how) {
         return by_burn(x, weight, bias, how);
     }
-    match bias {
-        None => cpu::call!(sl_convolve(x.into_dispatch(), weight.into_dispatch(), how)),
-        Some(bias) => {
-            cpu::call!(sl_convolve_bias(
-                x.into_dispatch(),
-                weight.into_dispatch(),
-                bias.into_dispatch(),
-                how
-            ))
-        }
-    }
+    let inputs = [x.into_dispatch(), weight.into_dispatch()].into_iter();
+    cpu::run(how, inputs.chain(bias.map(Tensor::into_dispatch)))
 }
 
 /// A factor and an offset per outgoing channel: a normalisation by known statistics, folded into the convolution before it.
@@ -106,11 +89,7 @@ pub fn conv2d_folded(
     let channels = scale.dims()[0];
     let y = conv2d(x, weight, None, how) * scale.reshape([1, channels, 1, 1])
         + shift.reshape([1, channels, 1, 1]);
-    match (other, then) {
-        (Some(other), then) => add_activate(y, other, then),
-        (None, Some(function)) => activate(y, function),
-        (None, None) => y,
-    }
+    finish(y, other, then)
 }
 
 /// Whether the kernels do it: they have no dilation.

@@ -6,13 +6,11 @@
 //!
 //! # Source
 //!
-//! The way in is Burn's `backend_extension` (`burn-backend-extension` 0.22.1): a trait of functions over a
-//! backend's primitive tensors, implemented for Flex (compute) and for its autodiff wrapper (compute, and remember what
-//! the gradients need).
+//! The way in is Burn's `backend_extension` (`burn-backend-extension` 0.22.1): a function over a backend's primitive
+//! tensors, implemented for Flex (compute) and for its autodiff wrapper (compute, and remember what the gradients need).
 
 mod convolution;
 mod elementwise;
-mod linear;
 mod normalization;
 mod pooling;
 
@@ -24,16 +22,18 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchTensorKind, ExtensionType, Flex,
+    Autodiff, Backend, Dispatch, DispatchTensor, DispatchTensorKind, ExtensionType, Flex,
     backend_extension,
 };
 use burn::tensor::{DType, Tensor, TensorData};
 use sidelight_kernels as kernel;
 
-use super::prepared::Packed;
-use super::{Activation, Convolution, Precision, SyncStatistics, Window};
+use super::{Activation, Convolution, SyncStatistics, Window};
 
-pub(crate) use convolution::pack;
+pub(crate) use convolution::{PackedConvolution, pack};
+pub(crate) use elementwise::{AddActivate, Gate};
+pub(crate) use normalization::{Affine, Normalize, Statistics};
+pub(crate) use pooling::{AdaptivePool, AveragePool, MaxPool};
 
 /// A tensor of the Flex backend.
 pub(crate) type Flat = FloatTensor<Flex>;
@@ -72,296 +72,110 @@ fn then(function: Then) -> kernel::Activation {
     function.and_then(known).unwrap_or_default()
 }
 
-/// What a normalisation by the batch gives.
+/// What an operation reads.
 #[derive(ExtensionType)]
-pub(crate) struct NormalizedParts<B: Backend> {
-    pub(crate) output: FloatTensor<B>,
-    pub(crate) mean: FloatTensor<B>,
-    /// Divided by n.
-    pub(crate) variance: FloatTensor<B>,
-    /// `[1]`: numbers a channel, those of all ranks that are normalised together.
-    pub(crate) n: FloatTensor<B>,
+pub(crate) enum Inputs<B: Backend> {
+    One(FloatTensor<B>),
+    Two(FloatTensor<B>, FloatTensor<B>),
+    Three(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
+    Four(
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+        FloatTensor<B>,
+    ),
 }
 
-/// How a normalisation by the batch is done.
-#[derive(Debug, Clone)]
-pub(crate) struct Normalize {
-    pub(crate) epsilon: f32,
-    pub(crate) then: Then,
-    pub(crate) together: Option<SyncStatistics>,
+impl<B: Backend> Inputs<B> {
+    fn new(inputs: impl IntoIterator<Item = FloatTensor<B>>) -> Self {
+        let mut inputs = inputs.into_iter();
+        match [(); 4].map(|()| inputs.next()) {
+            [Some(a), None, ..] => Self::One(a),
+            [Some(a), Some(b), None, _] => Self::Two(a, b),
+            [Some(a), Some(b), Some(c), None] => Self::Three(a, b, c),
+            [Some(a), Some(b), Some(c), Some(d)] => Self::Four(a, b, c, d),
+            [None, ..] => unreachable!("every operation reads something"),
+        }
+    }
+
+    fn into_vec(self) -> Vec<FloatTensor<B>> {
+        match self {
+            Self::One(a) => vec![a],
+            Self::Two(a, b) => vec![a, b],
+            Self::Three(a, b, c) => vec![a, b, c],
+            Self::Four(a, b, c, d) => vec![a, b, c, d],
+        }
+    }
 }
 
-/// The operations. Those whose name ends in `_done` have no gradient: they are for what is frozen or evaluating.
+/// One of our operations.
+pub(crate) trait Operation {
+    /// What it remembers for its gradients; `()` where it has none and is for what is frozen or evaluating.
+    type Saved: Gradient;
+    /// The output, and what is remembered.
+    fn run(self, inputs: &[Flat]) -> (Flat, Self::Saved);
+}
+
+/// What an operation remembers for its gradients.
+pub(crate) trait Gradient: Clone + Debug + Send + 'static {
+    /// The gradients to the inputs that want one, from the output's.
+    fn gradients(self, output: Flat, wanted: &[bool]) -> Vec<Option<Flat>>;
+}
+
+impl Gradient for () {
+    fn gradients(self, _: Flat, _: &[bool]) -> Vec<Option<Flat>> {
+        Vec::new()
+    }
+}
+
+/// Runs `operation` on tensors that are [ours](is_ours).
+pub(crate) fn run<const D: usize>(
+    operation: impl Operation,
+    inputs: impl IntoIterator<Item = DispatchTensor>,
+) -> Tensor<D> {
+    let inputs = Inputs::new(inputs);
+    Tensor::from_dispatch(<Dispatch as Kernels>::sl_run(inputs, operation))
+}
+
+/// The way through Burn to the CPU, for every operation.
 #[backend_extension(Flex, Autodiff)]
-pub(crate) trait Kernels: Backend {
-    fn sl_convolve(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        how: Convolution,
-    ) -> FloatTensor<Self>;
-    fn sl_convolve_bias(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        how: Convolution,
-    ) -> FloatTensor<Self>;
-    fn sl_convolve_packed(x: FloatTensor<Self>, packed: Packed, then: Then) -> FloatTensor<Self>;
-    fn sl_convolve_add_packed(
-        x: FloatTensor<Self>,
-        other: FloatTensor<Self>,
-        packed: Packed,
-        then: Then,
-    ) -> FloatTensor<Self>;
-    fn sl_normalize(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        how: Normalize,
-    ) -> NormalizedParts<Self>;
-    fn sl_normalize_add(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        other: FloatTensor<Self>,
-        how: Normalize,
-    ) -> NormalizedParts<Self>;
-    fn sl_affine_done(
-        x: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        then: Then,
-    ) -> FloatTensor<Self>;
-    fn sl_activate(x: FloatTensor<Self>, function: Activation) -> FloatTensor<Self>;
-    fn sl_add(x: FloatTensor<Self>, other: FloatTensor<Self>, then: Then) -> FloatTensor<Self>;
-    fn sl_gate(x: FloatTensor<Self>, gate: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn sl_max_pool(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
-    fn sl_avg_pool(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
-    fn sl_adaptive_avg_pool(x: FloatTensor<Self>, side: usize) -> FloatTensor<Self>;
-    fn sl_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn sl_linear_bias(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+trait Kernels: Backend {
+    fn sl_run<O: Operation>(
+        #[extension_type] inputs: Inputs<Self>,
+        operation: O,
     ) -> FloatTensor<Self>;
 }
 
 impl Kernels for Flex {
-    fn sl_convolve(x: Flat, weight: Flat, how: Convolution) -> Flat {
-        convolution::forward(&x, &weight, None, None, how, None)
-    }
-    fn sl_convolve_bias(x: Flat, weight: Flat, bias: Flat, how: Convolution) -> Flat {
-        convolution::forward(&x, &weight, Some(&bias), None, how, None)
-    }
-    fn sl_convolve_packed(x: Flat, packed: Packed, then: Then) -> Flat {
-        convolution::by_packed(&x, &packed.0, None, then)
-    }
-    fn sl_convolve_add_packed(x: Flat, other: Flat, packed: Packed, then: Then) -> Flat {
-        convolution::by_packed(&x, &packed.0, Some(&other), then)
-    }
-    fn sl_normalize(x: Flat, weight: Flat, bias: Flat, how: Normalize) -> NormalizedParts<Flex> {
-        normalization::forward(&x, &weight, &bias, None, &how)
-    }
-    fn sl_normalize_add(
-        x: Flat,
-        weight: Flat,
-        bias: Flat,
-        other: Flat,
-        how: Normalize,
-    ) -> NormalizedParts<Flex> {
-        normalization::forward(&x, &weight, &bias, Some(&other), &how)
-    }
-    fn sl_affine_done(x: Flat, scale: Flat, shift: Flat, then: Then) -> Flat {
-        normalization::affine(&x, &scale, &shift, then)
-    }
-    fn sl_activate(x: Flat, function: Activation) -> Flat {
-        elementwise::add_activate(&x, None, Some(function))
-    }
-    fn sl_add(x: Flat, other: Flat, then: Then) -> Flat {
-        elementwise::add_activate(&x, Some(&other), then)
-    }
-    fn sl_gate(x: Flat, gate: Flat) -> Flat {
-        elementwise::gate(&x, &gate)
-    }
-    fn sl_max_pool(x: Flat, window: Window) -> Flat {
-        pooling::max(&x, window, None)
-    }
-    fn sl_avg_pool(x: Flat, window: Window) -> Flat {
-        pooling::average(&x, window)
-    }
-    fn sl_adaptive_avg_pool(x: Flat, side: usize) -> Flat {
-        pooling::adaptive_average(&x, side)
-    }
-    fn sl_linear(x: Flat, weight: Flat) -> Flat {
-        linear::forward(&x, &weight, None)
-    }
-    fn sl_linear_bias(x: Flat, weight: Flat, bias: Flat) -> Flat {
-        linear::forward(&x, &weight, Some(&bias))
+    fn sl_run<O: Operation>(inputs: Inputs<Self>, operation: O) -> Flat {
+        operation.run(&inputs.into_vec()).0
     }
 }
 
 impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
-    fn sl_convolve(x: Tracked<C>, weight: Tracked<C>, how: Convolution) -> Tracked<C> {
-        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let y = convolution::forward(&x, &weight, None, None, how, None);
-        track::<C, _, 2>(
-            [x_node, weight_node],
-            convolution::Saved { x, weight, how },
-            y,
-        )
-    }
-    fn sl_convolve_bias(
-        x: Tracked<C>,
-        weight: Tracked<C>,
-        bias: Tracked<C>,
-        how: Convolution,
-    ) -> Tracked<C> {
-        let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
-            (x.into_parts(), weight.into_parts(), bias.into_parts());
-        let y = convolution::forward(&x, &weight, Some(&bias), None, how, None);
-        track::<C, _, 3>(
-            [x_node, weight_node, bias_node],
-            convolution::Saved { x, weight, how },
-            y,
-        )
-    }
-    fn sl_convolve_packed(x: Tracked<C>, packed: Packed, then: Then) -> Tracked<C> {
-        <Self as AutodiffBackend>::from_inner(Flex::sl_convolve_packed(plain(x), packed, then))
-    }
-    fn sl_convolve_add_packed(
-        x: Tracked<C>,
-        other: Tracked<C>,
-        packed: Packed,
-        then: Then,
-    ) -> Tracked<C> {
-        let y = Flex::sl_convolve_add_packed(plain(x), plain(other), packed, then);
-        <Self as AutodiffBackend>::from_inner(y)
-    }
-    fn sl_normalize(
-        x: Tracked<C>,
-        weight: Tracked<C>,
-        bias: Tracked<C>,
-        how: Normalize,
-    ) -> NormalizedParts<Self> {
-        let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
-            (x.into_parts(), weight.into_parts(), bias.into_parts());
-        let parts = normalization::forward(&x, &weight, &bias, None, &how);
-        let saved = normalization::Saved::new(x, weight, bias, None, &parts, how);
-        let output = track::<C, _, 3>([x_node, weight_node, bias_node], saved, parts.output);
-        let inner = <Self as AutodiffBackend>::from_inner;
-        NormalizedParts {
-            output,
-            mean: inner(parts.mean),
-            variance: inner(parts.variance),
-            n: inner(parts.n),
+    fn sl_run<O: Operation>(inputs: Inputs<Self>, operation: O) -> Tracked<C> {
+        let parts = inputs.into_vec().into_iter().map(Tracked::<C>::into_parts);
+        let (inputs, parents): (Vec<_>, Vec<_>) = parts.unzip();
+        let (output, saved) = operation.run(&inputs);
+        match parents.len() {
+            1 => track::<C, _, 1>(parents, saved, output),
+            2 => track::<C, _, 2>(parents, saved, output),
+            3 => track::<C, _, 3>(parents, saved, output),
+            _ => track::<C, _, 4>(parents, saved, output),
         }
     }
-    fn sl_normalize_add(
-        x: Tracked<C>,
-        weight: Tracked<C>,
-        bias: Tracked<C>,
-        other: Tracked<C>,
-        how: Normalize,
-    ) -> NormalizedParts<Self> {
-        let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
-            (x.into_parts(), weight.into_parts(), bias.into_parts());
-        let (other, other_node) = other.into_parts();
-        let parts = normalization::forward(&x, &weight, &bias, Some(&other), &how);
-        let saved = normalization::Saved::new(x, weight, bias, Some(other), &parts, how);
-        let output = track::<C, _, 4>(
-            [x_node, weight_node, bias_node, other_node],
-            saved,
-            parts.output,
-        );
-        let inner = <Self as AutodiffBackend>::from_inner;
-        NormalizedParts {
-            output,
-            mean: inner(parts.mean),
-            variance: inner(parts.variance),
-            n: inner(parts.n),
-        }
-    }
-    fn sl_affine_done(
-        x: Tracked<C>,
-        scale: Tracked<C>,
-        shift: Tracked<C>,
-        then: Then,
-    ) -> Tracked<C> {
-        let y = Flex::sl_affine_done(plain(x), plain(scale), plain(shift), then);
-        <Self as AutodiffBackend>::from_inner(y)
-    }
-    fn sl_activate(x: Tracked<C>, function: Activation) -> Tracked<C> {
-        let (x, node) = x.into_parts();
-        let y = elementwise::add_activate(&x, None, Some(function));
-        track::<C, _, 1>([node], elementwise::SavedActivation { x, function }, y)
-    }
-    fn sl_add(x: Tracked<C>, other: Tracked<C>, then: Then) -> Tracked<C> {
-        let ((x, x_node), (other, other_node)) = (x.into_parts(), other.into_parts());
-        let y = elementwise::add_activate(&x, Some(&other), then);
-        track::<C, _, 2>(
-            [x_node, other_node],
-            elementwise::SavedSum::new(x, other, then),
-            y,
-        )
-    }
-    fn sl_gate(x: Tracked<C>, gate: Tracked<C>) -> Tracked<C> {
-        let ((x, x_node), (gate, gate_node)) = (x.into_parts(), gate.into_parts());
-        let y = elementwise::gate(&x, &gate);
-        track::<C, _, 2>([x_node, gate_node], elementwise::SavedGate { x, gate }, y)
-    }
-    fn sl_max_pool(x: Tracked<C>, window: Window) -> Tracked<C> {
-        let (x, node) = x.into_parts();
-        let mut largest = Vec::new();
-        let y = pooling::max(&x, window, Some(&mut largest));
-        track::<C, _, 1>([node], pooling::SavedMax::new(&x, window, largest), y)
-    }
-    fn sl_avg_pool(x: Tracked<C>, window: Window) -> Tracked<C> {
-        let (x, node) = x.into_parts();
-        let y = pooling::average(&x, window);
-        track::<C, _, 1>([node], pooling::SavedAverage::new(&x, window), y)
-    }
-    fn sl_adaptive_avg_pool(x: Tracked<C>, side: usize) -> Tracked<C> {
-        let (x, node) = x.into_parts();
-        let y = pooling::adaptive_average(&x, side);
-        track::<C, _, 1>([node], pooling::SavedAdaptive::new(&x, side), y)
-    }
-    fn sl_linear(x: Tracked<C>, weight: Tracked<C>) -> Tracked<C> {
-        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let y = linear::forward(&x, &weight, None);
-        track::<C, _, 2>([x_node, weight_node], linear::Saved { x, weight }, y)
-    }
-    fn sl_linear_bias(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>) -> Tracked<C> {
-        let ((x, x_node), (weight, weight_node), (bias, bias_node)) =
-            (x.into_parts(), weight.into_parts(), bias.into_parts());
-        let y = linear::forward(&x, &weight, Some(&bias));
-        track::<C, _, 3>(
-            [x_node, weight_node, bias_node],
-            linear::Saved { x, weight },
-            y,
-        )
-    }
-}
-
-/// The numbers alone (what is tracked is of the same type whatever the strategy of checkpoints).
-fn plain(x: FloatTensor<Autodiff<Flex>>) -> Flat {
-    x.into_parts().0
-}
-
-/// What an operation remembers for its gradients to `N` parents.
-trait Gradient<const N: usize>: Clone + Debug + Send + 'static {
-    /// The gradients to the parents that want one, from the output's.
-    fn gradients(self, output: Flat, wanted: [bool; N]) -> [Option<Flat>; N];
 }
 
 /// The backward step of every operation here.
 #[derive(Debug)]
 struct Step<S>(PhantomData<S>);
 
-impl<S: Gradient<N>, const N: usize> Backward<Flex, N> for Step<S> {
+impl<S: Gradient, const N: usize> Backward<Flex, N> for Step<S> {
     type State = S;
     fn backward(self, ops: Ops<S, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let output = gradients.consume::<Flex>(&ops.node);
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let results = ops.state.gradients(output, wanted);
+        let results = ops.state.gradients(output, &wanted);
         for (parent, result) in ops.parents.into_iter().zip(results) {
             if let (Some(parent), Some(result)) = (parent, result) {
                 gradients.register::<Flex>(parent.id, result);
@@ -370,12 +184,13 @@ impl<S: Gradient<N>, const N: usize> Backward<Flex, N> for Step<S> {
     }
 }
 
-/// Lets an output remember its parents and what their gradients need, where any of them wants one.
-fn track<C: CheckpointStrategy, S: Gradient<N>, const N: usize>(
-    parents: [NodeGuard; N],
+/// Lets an output remember its `N` parents and what their gradients need, where any of them wants one.
+fn track<C: CheckpointStrategy, S: Gradient, const N: usize>(
+    parents: Vec<NodeGuard>,
     saved: S,
     output: Flat,
 ) -> Tracked<C> {
+    let parents: [NodeGuard; N] = parents.try_into().expect("as many as were counted");
     match Step::<S>(PhantomData)
         .prepare::<C>(parents)
         .compute_bound()
@@ -440,40 +255,4 @@ fn like_rows(values: Vec<f32>, like: &Flat) -> Flat {
     } else {
         from_values(values, like.layout().shape())
     }
-}
-
-// — the operations over Burn's tensors —
-
-/// An operation of four axes and one weight: how the functions of `tensor` call these.
-macro_rules! call {
-    ($name:ident($($argument:expr),+)) => {
-        burn::tensor::Tensor::from_dispatch(<burn::backend::Dispatch as $crate::cpu::Kernels>::$name($($argument),+))
-    };
-}
-pub(crate) use call;
-
-/// As [`Kernels::sl_normalize`] over Burn's tensors, with an optional sum before the function: output, mean, variance
-/// and `n`.
-pub(crate) fn normalize<const D: usize>(
-    x: Tensor<D>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    other: Option<Tensor<D>>,
-    how: Normalize,
-) -> (Tensor<D>, [Tensor<1>; 3]) {
-    let (x, weight, bias) = (
-        x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-    );
-    let parts = match other {
-        None => <Dispatch as Kernels>::sl_normalize(x, weight, bias, how),
-        Some(other) => {
-            <Dispatch as Kernels>::sl_normalize_add(x, weight, bias, other.into_dispatch(), how)
-        }
-    };
-    (
-        Tensor::from_dispatch(parts.output),
-        [parts.mean, parts.variance, parts.n].map(Tensor::from_dispatch),
-    )
 }

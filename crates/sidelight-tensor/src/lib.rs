@@ -16,9 +16,10 @@ mod pooling;
 mod prepared;
 
 pub use burn::tensor::Device;
+pub use sidelight_kernels::Precision;
 
-pub use activation::{Activation, activate, add_activate, scale_channels};
-pub use convolution::{Convolution, Folded, Precision, conv2d, conv2d_folded};
+pub use activation::{Activation, activate, add_activate, finish, scale_channels};
+pub use convolution::{Convolution, Folded, conv2d, conv2d_folded};
 pub use dropout::dropout_mask;
 pub use linear::{embedding, linear, linear_tokens};
 pub use normalization::{

@@ -2,9 +2,10 @@
 
 use burn::tensor::{Int, Tensor};
 
+use super::convolution::{Convolution, conv2d};
 use super::cpu;
 
-/// `x · weightᵀ + bias`.
+/// `x · weightᵀ + bias`; on the CPU as a convolution of single pixels.
 ///
 /// # Shapes
 ///
@@ -14,11 +15,10 @@ use super::cpu;
 /// - returns: `[batch, out]`
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     if cpu::is_ours(&x) && cpu::is_ours(&weight) {
-        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-        return match bias {
-            None => cpu::call!(sl_linear(x, weight)),
-            Some(bias) => cpu::call!(sl_linear_bias(x, weight, bias.into_dispatch())),
-        };
+        let ([batch, width], [out, _]) = (x.dims(), weight.dims());
+        let pixels = x.reshape([batch, width, 1, 1]);
+        let kernel = weight.reshape([out, width, 1, 1]);
+        return conv2d(pixels, kernel, bias, Convolution::POINTWISE).reshape([batch, out]);
     }
     by_burn(x, weight, bias)
 }

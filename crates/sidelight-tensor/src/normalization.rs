@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, module};
 
-use super::activation::{Activation, activate, add_activate};
+use super::activation::{Activation, finish};
 use super::convolution::Folded;
 use super::cpu;
 use crate::AllReduce;
@@ -51,12 +51,12 @@ pub fn batch_norm<const D: usize>(
     let is_tracked = x.is_tracked() || weight.is_tracked() || bias.is_tracked();
     if (D == 2 || D == 4) && !is_tracked && cpu::is_ours(&x) && cpu::is_ours(&weight) {
         let Folded { scale, shift } = fold(weight, bias, mean, variance, epsilon);
-        return cpu::call!(sl_affine_done(
+        let inputs = [
             x.into_dispatch(),
             scale.into_dispatch(),
             shift.into_dispatch(),
-            None
-        ));
+        ];
+        return cpu::run(cpu::Affine, inputs);
     }
     module::batch_norm(x, weight, bias, mean, variance, epsilon)
 }
@@ -103,28 +103,31 @@ pub fn batch_norm_train<const D: usize>(
         (true, false, Some(_)) => {
             let plain = batch_norm_train(x, weight, bias, epsilon, (None, None), together);
             return Normalized {
-                output: finish(plain.output, (other, then)),
+                output: finish(plain.output, other, then),
                 ..plain
             };
         }
         _ => return train_by_burn(x, weight, bias, epsilon, (other, then)),
     }
-    let own = rows_of(&x);
-    let is_shared = together.is_some();
     let how = cpu::Normalize {
         epsilon: epsilon as f32,
         then,
         together,
     };
-    let (output, [mean, variance, n]) = cpu::normalize(x, weight, bias, other, how);
-    let n = match is_shared {
-        true => n.into_scalar::<f32>().into(),
-        false => own,
-    };
+    let (mut statistics, device) = (cpu::Statistics::default(), x.device());
+    let inputs = [
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    ];
+    let inputs = inputs.into_iter().chain(other.map(Tensor::into_dispatch));
+    let output = cpu::run((how, &mut statistics), inputs);
+    let cpu::Statistics { mean, variance, n } = statistics;
+    let of_channels = |values: &[f32]| Tensor::from_data(values, &device);
     Normalized {
         output,
-        mean,
-        variance: variance * (n / (n - 1.0)),
+        mean: of_channels(&mean),
+        variance: of_channels(&variance) * (n / (n - 1.0)),
         n,
     }
 }
@@ -141,26 +144,15 @@ pub(super) fn train_by_burn<const D: usize>(
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
-    after: (Option<Tensor<D>>, Option<Activation>),
+    (other, then): (Option<Tensor<D>>, Option<Activation>),
 ) -> Normalized<D> {
     let n = rows_of(&x);
     let result = module::batch_norm_train(x, weight, bias, epsilon);
     Normalized {
-        output: finish(result.output, after),
+        output: finish(result.output, other, then),
         mean: result.mean,
         variance: result.variance * (n / (n - 1.0)),
         n,
-    }
-}
-
-fn finish<const D: usize>(
-    y: Tensor<D>,
-    after: (Option<Tensor<D>>, Option<Activation>),
-) -> Tensor<D> {
-    match after {
-        (Some(other), then) => add_activate(y, other, then),
-        (None, Some(function)) => activate(y, function),
-        (None, None) => y,
     }
 }
 

@@ -24,7 +24,8 @@ pub struct Window {
 /// - returns: `[batch, channels, (height + 2·padding − side) / stride + 1, …]`
 pub fn max_pool2d(x: Tensor<4>, window: Window) -> Tensor<4> {
     if window.side <= LARGEST_WINDOW && cpu::is_ours(&x) {
-        return cpu::call!(sl_max_pool(x.into_dispatch(), window));
+        let is_tracked = x.is_tracked();
+        return cpu::run(cpu::MaxPool { window, is_tracked }, [x.into_dispatch()]);
     }
     max_by_burn(x, window)
 }
@@ -47,7 +48,7 @@ pub(super) fn max_by_burn(x: Tensor<4>, window: Window) -> Tensor<4> {
 /// As [`max_pool2d`].
 pub fn avg_pool2d(x: Tensor<4>, window: Window) -> Tensor<4> {
     if window.side <= LARGEST_WINDOW && cpu::is_ours(&x) {
-        return cpu::call!(sl_avg_pool(x.into_dispatch(), window));
+        return cpu::run(cpu::AveragePool(window), [x.into_dispatch()]);
     }
     avg_by_burn(x, window)
 }
@@ -72,7 +73,7 @@ pub fn adaptive_avg_pool2d(x: Tensor<4>, side: usize) -> Tensor<4> {
         return x;
     }
     if cpu::is_ours(&x) {
-        return cpu::call!(sl_adaptive_avg_pool(x.into_dispatch(), side));
+        return cpu::run(cpu::AdaptivePool(side), [x.into_dispatch()]);
     }
     adaptive_avg_by_burn(x, side)
 }

@@ -22,12 +22,8 @@ pub struct Prepared(Mutex<Option<Kept>>);
 struct Kept {
     of: Vec<Flat>,
     how: Convolution,
-    packed: Packed,
+    packed: Arc<PackedConv2d>,
 }
-
-/// A packed convolution, shared.
-#[derive(Clone)]
-pub(crate) struct Packed(pub(crate) Arc<PackedConv2d>);
 
 impl Clone for Prepared {
     fn clone(&self) -> Self {
@@ -38,12 +34,6 @@ impl Clone for Prepared {
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Prepared")
-    }
-}
-
-impl fmt::Debug for Packed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Packed")
     }
 }
 
@@ -73,7 +63,7 @@ impl Prepared {
             None => {
                 let Folded { scale, shift } = fold();
                 let (scale, shift) = (flat(&scale)?, flat(&shift)?);
-                let packed = Packed(Arc::new(cpu::pack(&parts[0], &scale, &shift, how)));
+                let packed = Arc::new(cpu::pack(&parts[0], &scale, &shift, how));
                 *self.place() = Some(Kept {
                     of: parts,
                     how,
@@ -82,24 +72,15 @@ impl Prepared {
                 packed
             }
         };
-        let x = x.clone().into_dispatch();
-        Some(match other {
-            None => cpu::call!(sl_convolve_packed(x, packed, then)),
-            Some(other) => {
-                cpu::call!(sl_convolve_add_packed(
-                    x,
-                    other.clone().into_dispatch(),
-                    packed,
-                    then
-                ))
-            }
-        })
+        let inputs = [Some(x), other].into_iter().flatten();
+        let inputs = inputs.map(|input| input.clone().into_dispatch());
+        Some(cpu::run(cpu::PackedConvolution { packed, then }, inputs))
     }
 }
 
 impl Prepared {
     /// What was packed from these.
-    fn known(&self, parts: &[Flat], how: Convolution) -> Option<Packed> {
+    fn known(&self, parts: &[Flat], how: Convolution) -> Option<Arc<PackedConv2d>> {
         match &*self.place() {
             Some(kept) if kept.how == how && all_same(&kept.of, parts) => Some(kept.packed.clone()),
             _ => None,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use strum::EnumProperty as _;
 
 pub use sidelight_data::error::{
-    ObjectFault, Place, cannot_read, cannot_write, in_full, nearest, nearest_or, setting,
+    ObjectFault, Place, cannot_read, cannot_write, in_full, message_of, nearest, nearest_or,
+    setting,
 };
 
 /// What went wrong with tables, images and files.

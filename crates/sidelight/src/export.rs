@@ -249,7 +249,7 @@ impl fmt::Display for Onnx {
 
 fn port(info: &proto::ValueInfo) -> Port {
     let tensor = info.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
-    let kind = tensor.and_then(|tensor| tensor.elem_type);
+    let kind = tensor.and_then(|tensor| proto::Type::from_repr(tensor.elem_type?));
     let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
     let axis = |dim: &proto::Dimension| match (dim.dim_value, &dim.dim_param) {
         (Some(n), _) => n.to_string(),
@@ -257,7 +257,7 @@ fn port(info: &proto::ValueInfo) -> Port {
     };
     Port {
         name: info.name.clone().unwrap_or_default(),
-        kind: kind.map_or("", proto::Type::name_of).to_owned(),
+        kind: kind.map_or("", Into::into).to_owned(),
         shape: shape.iter().flat_map(|s| &s.dim).map(axis).collect(),
         meaning: info.doc_string.clone().unwrap_or_default(),
     }

@@ -1,7 +1,6 @@
 //! `sidelight audit CONFIG`
 
 use sidelight::audit::{Advice, Audit, Power, audit};
-use sidelight::config::MetadataKind;
 use sidelight::report::audit_page;
 
 use super::{Answer, counting_images};
@@ -40,7 +39,7 @@ fn table(found: &Audit) -> Table {
         table.push([
             column.name.as_str().into(),
             if column.used { "yes" } else { "no" }.into(),
-            kind(column.kind).into(),
+            column.kind.to_string().into(),
             column.missing.into(),
             column.distinct.into(),
             score(column.alone),
@@ -53,13 +52,4 @@ fn table(found: &Audit) -> Table {
         ]);
     }
     table
-}
-
-fn kind(kind: MetadataKind) -> &'static str {
-    match kind {
-        MetadataKind::Boolean => "boolean",
-        MetadataKind::Continuous => "continuous",
-        MetadataKind::Categorical => "categorical",
-        MetadataKind::Datetime => "datetime",
-    }
 }

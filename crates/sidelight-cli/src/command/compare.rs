@@ -75,11 +75,10 @@ pub(crate) fn run(
             ));
         }
         Compared::Stopped { done, jobs } => {
-            return Err(Refusal::new(
+            anyhow::bail!(Refusal::new(
                 format!("stopped; {done} of {jobs} trainings are saved in {out}"),
                 "run the same command again to continue",
-            )
-            .into());
+            ));
         }
     }
     Ok(Answer::Done)

@@ -165,16 +165,15 @@ fn claim(args: &DemoArgs, config: &DemoConfig) -> anyhow::Result<()> {
                 "{} holds a demonstration with other settings",
                 args.out.display()
             );
-            return Err(Refusal::new(message, elsewhere).into());
+            anyhow::bail!(Refusal::new(message, elsewhere));
         }
         Err(_) => {}
     }
     if fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Refusal::new(
+        anyhow::bail!(Refusal::new(
             format!("{} already holds other files", args.out.display()),
             elsewhere,
-        )
-        .into());
+        ));
     }
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create the folder {}", args.out.display()))?;
@@ -214,11 +213,10 @@ fn learn(
                 },
             )?;
             if trained.stopped {
-                return Err(Refusal::new(
+                anyhow::bail!(Refusal::new(
                     "stopped; a checkpoint is saved",
                     "run the same command again to continue",
-                )
-                .into());
+                ));
             }
             trained.run
         }

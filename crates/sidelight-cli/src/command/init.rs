@@ -22,11 +22,10 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     let prints = out.as_os_str() == "-";
     if !prints && !args.overwrite && out.exists() {
         let message = format!("{} already exists", out.display());
-        return Err(Refusal::new(
+        anyhow::bail!(Refusal::new(
             message,
             "choose another file with --out, or replace it with --overwrite",
-        )
-        .into());
+        ));
     }
     let rows = Rows::read(&args.table)?;
     let mut wishes = Wishes::new(target_of(&rows, &args.target)?);

@@ -65,22 +65,20 @@ fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)
 /// Refuses what several processes of one job cannot do.
 fn shared_out(args: &PredictArgs) -> anyhow::Result<()> {
     if args.shard.is_some() {
-        return Err(Refusal::new(
+        anyhow::bail!(Refusal::new(
             "--shard cannot be used under mpirun: its processes already share the table",
             "use one of the two",
-        )
-        .into());
+        ));
     }
     let is_device = |found: Metadata| !found.is_file() && !found.is_dir();
     if std::fs::metadata(&args.out).is_ok_and(is_device) {
-        return Err(Refusal::new(
+        anyhow::bail!(Refusal::new(
             format!(
                 "{} is not a file, and under mpirun the parts are written beside it",
                 args.out.display()
             ),
             "choose a file with --out",
-        )
-        .into());
+        ));
     }
     Ok(())
 }

@@ -92,11 +92,10 @@ fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject
 /// The first validation rows of a run, with its predictions.
 fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
     if !args.overrides.set.is_empty() {
-        return Err(Refusal::new(
+        anyhow::bail!(Refusal::new(
             "the configuration of a run cannot be overridden",
             "leave out --set, or give a sidelight.toml",
-        )
-        .into());
+        ));
     }
     let model = args.machine.load(&args.source)?;
     let dataset = rows::validation(&model.config)?;

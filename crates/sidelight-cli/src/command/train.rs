@@ -37,14 +37,13 @@ pub(crate) fn run(
     let Trained { metrics, run, .. } = train(&config, options)?;
     let out = args.out.display();
     let Some(metrics) = metrics else {
-        return Err(Refusal::new(
+        anyhow::bail!(Refusal::new(
             format!("stopped; a checkpoint is saved in {out}"),
             format!(
                 "continue with `sidelight train {} --out {out} --resume`",
                 args.configured.config.display()
             ),
-        )
-        .into());
+        ));
     };
     let mut table = Table::new(["metric", "value", "n"]);
     for (name, value) in &metrics.values {

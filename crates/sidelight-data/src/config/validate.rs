@@ -246,7 +246,7 @@ impl RemoteConfig {
 }
 
 impl TargetConfig {
-    fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         let names = self.names();
         if self.column.is_some() && !self.columns.is_empty() {
             return Err(setting(

@@ -15,7 +15,7 @@ use crate::config::{Config, MetadataConfig, MetadataEntry, Unreadable};
 use crate::error::{Error, Result};
 use crate::random;
 use crate::schema;
-use crate::table::{BadRow, Cell, Column, Piece, Table, Values};
+use crate::table::{BadRow, Cell, Column, Piece, Table, Values, extension};
 
 /// What stands in the way of an entirely strict reading.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -265,10 +265,7 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
 }
 
 fn has_lines_of_json(table: &Table) -> bool {
-    let extension = table.path.extension().unwrap_or_default();
-    ["jsonl", "ndjson"]
-        .iter()
-        .any(|name| extension.eq_ignore_ascii_case(name))
+    ["jsonl", "ndjson"].contains(&extension(&table.path).as_str())
 }
 
 /// The first characters of a cell, for a message.
@@ -613,7 +610,7 @@ fn parts(
     let mut misread = Misread::new(&column.name, "`train`, `valid` or `test`");
     let read = |row: &usize| {
         let text = gaps.read(column.cell(*row)).to_text().unwrap_or_default();
-        schema::part_named(&text).unwrap_or_else(|| {
+        Split::named(&text).unwrap_or_else(|| {
             misread.push(*row, &text);
             Split::Train
         })

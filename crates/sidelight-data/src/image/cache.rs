@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ImageSource;
 use super::resize::fit;
-use super::{Limits, Picture, decode_bytes, name, read};
+use super::{Limits, Picture, decode, decode_bytes, name, read};
 use crate::config::ResizeMethod;
 use crate::error::Result;
 
@@ -72,9 +72,7 @@ pub fn fitted(
     method: ResizeMethod,
     fill: [u8; 3],
 ) -> Result<Picture> {
-    let limits = Limits::default();
-    let bytes = read(source, &limits)?;
-    let picture = decode_bytes(&name(source), &bytes, Some(2 * size), &limits)?;
+    let picture = decode(source, Some(2 * size))?;
     Ok(fit(&picture, size, method, fill))
 }
 

@@ -1,11 +1,10 @@
 //! One row, made from what is stored of it.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::augment::{Change, swap_symmetric};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, message_of};
 use crate::image::cache::fitted;
 use crate::image::resize::layout;
 use crate::image::{Affine, facts, name};
@@ -73,12 +72,6 @@ pub(super) fn guarded(source: &Source, changes: u64, row: usize) -> Result<Sampl
             message: message_of(&*panic),
         })
     })
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into())
 }
 
 /// Makes the sample of one row: a function of source, epoch and the table's row alone.

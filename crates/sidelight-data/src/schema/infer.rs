@@ -4,13 +4,13 @@ use std::fmt;
 
 use super::disguise::{Disguise, Target, disguise};
 use super::scan::{Evidence, Scan, cut};
-use super::{boolean, datetime, image_column, name, part_named};
+use super::{boolean, datetime, image_column, name};
 use crate::config::{
     Arm, Config, MetadataConfig, MetadataEntry, MetadataKind, TargetConfig, TargetKind,
 };
 use crate::error::{Error, Result};
 use crate::kind::Split;
-use crate::table::{Cell, Column, Table, Values};
+use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values};
 
 /// What every column of a table means.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,66 +54,56 @@ pub enum Role {
 }
 
 /// Why a column is not used.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::Display)]
 pub enum Reason {
     /// The person said so.
+    #[strum(to_string = "ignored as told")]
     Told,
     /// No row has it.
+    #[strum(to_string = "empty in every row")]
     Empty,
     /// All rows have the same value.
+    #[strum(to_string = "the same in every row")]
     Constant,
     /// It tells rows apart, it says nothing about them.
+    #[strum(to_string = "an identifier: (nearly) every row has its own")]
     Identifier,
     /// The cells are sentences, not values.
+    #[strum(to_string = "free text")]
     FreeText,
     /// Numbers and other things, too many of them to be categories.
+    #[strum(to_string = "numbers and text mixed, too many values for categories")]
     Mixed,
-    /// It says whom or what the image is of: a group, not a property.
+    /// A group, not a property.
+    #[strum(to_string = "whom or what the image is of: a group, not a property")]
     Subject,
     /// It names images.
+    #[strum(to_string = "names of images")]
     ImageNames,
-    /// It says which part a row belongs to, but divides groups, or names no training rows.
-    Part {
-        /// The group column, where it divides any.
-        group: Option<String>,
+    /// A column of parts that does not keep groups together.
+    #[strum(
+        to_string = "says which part a row belongs to, but divides {n_divided} of {n_groups} values of `{group}`"
+    )]
+    DividesGroups {
+        /// The group column.
+        group: String,
         /// Groups that it divides.
         n_divided: usize,
         /// Number of different groups.
         n_groups: usize,
     },
+    /// A column of parts, none of them for training.
+    #[strum(to_string = "says which part a row belongs to, but names no training rows")]
+    NoTrainingRows,
     /// It gives the target away.
+    #[strum(to_string = "{0}")]
     Target(Disguise),
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Told => write!(f, "ignored as told"),
-            Self::Empty => write!(f, "empty in every row"),
-            Self::Constant => write!(f, "the same in every row"),
-            Self::Identifier => write!(f, "an identifier: (nearly) every row has its own"),
-            Self::FreeText => write!(f, "free text"),
-            Self::Mixed => write!(f, "numbers and text mixed, too many values for categories"),
-            Self::Subject => write!(f, "whom or what the image is of: a group, not a property"),
-            Self::ImageNames => write!(f, "names of images"),
-            Self::Part {
-                group: Some(group),
-                n_divided,
-                n_groups,
-            } => {
-                write!(
-                    f,
-                    "says which part a row belongs to, but divides {n_divided} of {n_groups} values of `{group}`"
-                )
-            }
-            Self::Part { group: None, .. } => {
-                write!(
-                    f,
-                    "says which part a row belongs to, but names no training rows"
-                )
-            }
-            Self::Target(disguise) => write!(f, "{disguise}"),
-        }
+impl Reason {
+    /// Whether the column says which part a row belongs to.
+    pub fn is_part(&self) -> bool {
+        matches!(self, Self::DividesGroups { .. } | Self::NoTrainingRows)
     }
 }
 
@@ -374,23 +364,23 @@ impl Schema {
         let names = &self.columns[found].evidence.commonest;
         let has_train = names
             .iter()
-            .any(|(name, _)| part_named(name) == Some(Split::Train));
+            .any(|(name, _)| Split::named(name) == Some(Split::Train));
         let group = wishes
             .group
             .as_ref()
             .or(self.suggested_group.as_ref())
             .and_then(|name| table.find(name));
         let (n_divided, n_groups) = group.map_or((0, 0), |group| divided_groups(group, parts));
-        let group = group
-            .filter(|_| n_divided > 0)
-            .map(|group| group.name.clone());
-        if group.is_some() || !has_train {
-            self.columns[found].role = Role::Ignored(Reason::Part {
-                group,
+        let reason = match group.filter(|_| n_divided > 0) {
+            Some(group) => Reason::DividesGroups {
+                group: group.name.clone(),
                 n_divided,
                 n_groups,
-            });
-        }
+            },
+            None if !has_train => Reason::NoTrainingRows,
+            None => return,
+        };
+        self.columns[found].role = Role::Ignored(reason);
     }
 }
 
@@ -403,7 +393,7 @@ pub(super) fn divided_groups(group: &Column, parts: &Column) -> (usize, usize) {
         else {
             continue;
         };
-        let part = part_named(&part);
+        let part = Split::named(&part);
         let group = group.trim().to_owned();
         if *part_of.entry(group.clone()).or_insert(part) != part {
             divided.insert(group);
@@ -446,9 +436,7 @@ fn names_images(column: &Column) -> bool {
                 .unwrap_or_default()
                 .to_ascii_lowercase();
             n += 1;
-            n_images += usize::from(
-                ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"].contains(&end.as_str()),
-            );
+            n_images += usize::from(IMAGE_ENDINGS.contains(&end.as_str()));
         }
     }
     n > 0 && n_images * 10 >= n * 9
@@ -514,7 +502,9 @@ fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
     if names_images(column) {
         return Role::Ignored(Reason::ImageNames);
     }
-    if n_distinct > 1 && n_distinct <= 8 && scan.names.iter().all(|name| part_named(name).is_some())
+    if n_distinct > 1
+        && n_distinct <= 8
+        && scan.names.iter().all(|name| Split::named(name).is_some())
     {
         return Role::Split;
     }

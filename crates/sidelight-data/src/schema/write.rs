@@ -79,7 +79,7 @@ impl Schema {
             let part = self
                 .columns
                 .iter()
-                .find(|column| matches!(column.role, Role::Ignored(Reason::Part { .. })));
+                .find(|column| matches!(&column.role, Role::Ignored(reason) if reason.is_part()));
             if let Some(part) = part {
                 writeln!(
                     out,
@@ -181,8 +181,7 @@ impl Schema {
             .columns
             .iter()
             .filter(|column| match &column.role {
-                Role::Ignored(Reason::Told | Reason::Part { .. }) => false,
-                Role::Ignored(_) => true,
+                Role::Ignored(reason) => *reason != Reason::Told && !reason.is_part(),
                 _ => false,
             })
             .map(|column| {

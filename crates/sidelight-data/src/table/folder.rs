@@ -5,23 +5,14 @@ use std::path::{Path, PathBuf};
 use arrow_array::LargeStringArray;
 
 use super::pieces::OnBadRow;
-use super::{Accumulator, Cell, Column, SourceFile, Table, Values, extension, unique_names};
+use super::{
+    Accumulator, Cell, Column, IMAGE_ENDINGS, SourceFile, Table, Values, extension, unique_names,
+};
 use crate::error::{Error, Result, cannot_read};
+use crate::kind::Split;
 
 /// The metadata files that are looked for, in this order.
 const METADATA: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
-
-/// Names of folders that say which part of a division their images belong to.
-const PARTS: [&str; 8] = [
-    "train",
-    "training",
-    "valid",
-    "validation",
-    "val",
-    "dev",
-    "test",
-    "testing",
-];
 
 pub(super) fn read(path: &Path) -> Result<Table> {
     if let Some(file) = metadata_file(path) {
@@ -160,7 +151,7 @@ pub(super) fn metadata_file(folder: &Path) -> Option<PathBuf> {
 }
 
 fn is_part(folder: &Path) -> bool {
-    PARTS.contains(&file_name(folder).to_ascii_lowercase().as_str())
+    Split::named(&file_name(folder)).is_some()
 }
 
 fn file_name(path: &Path) -> String {
@@ -189,10 +180,8 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn images(folder: &Path) -> Result<Vec<String>> {
-    let is_image = |path: &PathBuf| {
-        ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"].contains(&extension(path).as_str())
-            && path.is_file()
-    };
+    let is_image =
+        |path: &PathBuf| IMAGE_ENDINGS.contains(&extension(path).as_str()) && path.is_file();
     Ok(entries(folder)?
         .iter()
         .filter(|path| is_image(path))

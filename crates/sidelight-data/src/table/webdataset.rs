@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::jsonl::{Objects, object};
 use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, Rows};
 use super::tar::{Archive, Entry};
-use super::{Column, Table, Values, extension, folder};
+use super::{Column, IMAGE_ENDINGS, Table, Values, extension, folder};
 use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::{ReadAhead, RemoteConfig, Shard, is_remote};
 
@@ -21,8 +21,6 @@ use crate::store::{ReadAhead, RemoteConfig, Shard, is_remote};
 const IMAGE: &str = "image";
 const KEY: &str = "__key__";
 const TEXTS: [&str; 2] = ["cls", "txt"];
-
-const IMAGES: [&str; 7] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"];
 
 /// The most archives that braces can name.
 const MAX_ARCHIVES: usize = 100_000;
@@ -353,7 +351,7 @@ impl Files {
     fn add(&mut self, extension: &str, entry: Entry) {
         let text = TEXTS.iter().position(|name| *name == extension);
         let place = match extension {
-            _ if IMAGES.contains(&extension) => &mut self.image,
+            _ if IMAGE_ENDINGS.contains(&extension) => &mut self.image,
             "json" => &mut self.json,
             _ => match text {
                 Some(text) => &mut self.texts[text],

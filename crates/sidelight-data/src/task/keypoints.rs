@@ -21,34 +21,11 @@ pub(super) fn fit(
             n_rows: rows.len(),
         });
     }
-    let normalizer = config.normalizer.unwrap_or(Normalizer::Diagonal);
-    let check = |field: &str, pair: [usize; 2]| {
-        let wrong = |found: String, expected: String| {
-            Err(Error::Setting {
-                field: field.into(),
-                expected,
-                found,
-            })
-        };
-        match pair.iter().find(|point| **point >= n_points) {
-            Some(point) => wrong(
-                point.to_string(),
-                format!("point numbers from 0 to {}", n_points - 1),
-            ),
-            None if pair[0] == pair[1] => wrong(format!("{pair:?}"), "two different points".into()),
-            None => Ok(()),
-        }
-    };
-    for pair in &config.symmetric {
-        check("target.symmetric", *pair)?;
-    }
-    if let Normalizer::Between(pair) = normalizer {
-        check("target.normalizer", pair)?;
-    }
+    config.validate()?;
     Ok(Task::Keypoints {
         columns: config.names(),
         symmetric: config.symmetric.clone(),
-        normalizer,
+        normalizer: config.normalizer.unwrap_or(Normalizer::Diagonal),
     })
 }
 

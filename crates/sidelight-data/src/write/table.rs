@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use super::parquet::ParquetSink;
 use super::whole::WholeFile;
 use crate::error::{Error, Result, cannot_read, cannot_write};
+use crate::table::extension;
 
 /// How a results table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum TableFormat {
     /// Commas, a header line, an empty cell for what is missing.
     Csv,
@@ -40,12 +42,7 @@ impl TableFormat {
     /// # Ok::<(), sidelight_data::Error>(())
     /// ```
     pub fn from_path(path: &Path) -> Result<Self> {
-        let ending = path
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase();
-        match ending.as_str() {
+        match extension(path).as_str() {
             "csv" => Ok(Self::Csv),
             "jsonl" | "ndjson" => Ok(Self::Jsonl),
             #[cfg(feature = "parquet")]
@@ -61,17 +58,10 @@ impl TableFormat {
             }),
         }
     }
-}
 
-impl TableFormat {
     /// The ending of its files' names.
     pub fn extension(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-            #[cfg(feature = "parquet")]
-            Self::Parquet => "parquet",
-        }
+        self.into()
     }
 }
 

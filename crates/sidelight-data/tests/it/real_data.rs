@@ -241,8 +241,8 @@ fn udacity_persons_are_a_group_that_the_official_split_divides() {
     };
     let schema = infer(&table, "x0..y67");
     assert_eq!(schema.suggested_group.as_deref(), Some("person"));
-    let divided = Reason::Part {
-        group: Some("person".into()),
+    let divided = Reason::DividesGroups {
+        group: "person".into(),
         n_divided: 347,
         n_groups: 347,
     };

@@ -23,25 +23,17 @@ const HARDLY_EVER: f64 = 0.95;
 const MOSTLY_ONCE: f64 = 0.5;
 
 /// What to do with a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Advice {
     /// Nothing speaks against it.
     Keep,
     /// A person should decide.
+    #[strum(to_string = "look at")]
     LookAt,
     /// Leave it out.
     Drop,
-}
-
-impl fmt::Display for Advice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Keep => "keep",
-            Self::LookAt => "look at",
-            Self::Drop => "drop",
-        })
-    }
 }
 
 /// What speaks for or against a column.

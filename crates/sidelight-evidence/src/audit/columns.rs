@@ -76,7 +76,7 @@ pub(super) fn candidates(
         let (config, reason) = match &column.role {
             Role::Metadata(config) => (config.clone(), None),
             Role::Ignored(reason) => {
-                if let Reason::Part { .. } = reason {
+                if reason.is_part() {
                     part = part.or(Some(column.name.clone()));
                 }
                 (MetadataConfig::new(plain_kind(cells)), Some(reason.clone()))

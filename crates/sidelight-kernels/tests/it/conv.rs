@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 use sidelight_kernels::{
-    Activation, Conv2d, Epilogue, Linear, PackedConv2d, Precision, conv2d_bias_gradient,
-    conv2d_input_gradient, conv2d_output, conv2d_weight_gradient, linear_bias_gradient,
-    linear_input_gradient, linear_output, linear_weight_gradient, with_path,
+    Activation, Conv2d, Epilogue, PackedConv2d, Precision, conv2d_bias_gradient,
+    conv2d_input_gradient, conv2d_output, conv2d_weight_gradient, with_path,
 };
 
 use crate::reference;
@@ -293,11 +292,17 @@ fn not_a_number_is_not_hidden() {
 }
 
 #[test]
-fn linear_layers_equal_the_reference() {
-    let l = Linear {
-        rows: 19,
-        inputs: 70,
-        outputs: 45,
+fn a_convolution_of_single_pixels_is_a_matrix_product() {
+    let c = Conv2d {
+        batch: 19,
+        in_h: 1,
+        in_w: 1,
+        in_c: 70,
+        out_c: 45,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: [0, 0],
+        groups: 1,
     };
     let (x, w, b) = (numbers(19 * 70, 1), numbers(45 * 70, 2), numbers(45, 3));
     let dy = numbers(19 * 45, 4);
@@ -324,10 +329,11 @@ fn linear_layers_equal_the_reference() {
         .collect();
     for path in paths() {
         with_path(path, || {
-            let y = linear_output(&l, &x, &w, Some(&b), Epilogue::NONE);
-            let dx = linear_input_gradient(&l, &dy, &w);
-            let dw = linear_weight_gradient(&l, &x, &dy);
-            let db = linear_bias_gradient(&l, &dy);
+            let full = Precision::F32;
+            let y = conv2d_output(&c, full, &x, &w, Some(&b), Epilogue::NONE);
+            let dx = conv2d_input_gradient(&c, full, &dy, &w);
+            let dw = conv2d_weight_gradient(&c, full, &x, &dy);
+            let db = conv2d_bias_gradient(&c, &dy);
             let db_expected: Vec<f64> = (0..45)
                 .map(|j| dy.iter().skip(j).step_by(45).map(|v| f64::from(*v)).sum())
                 .collect();

@@ -10,9 +10,8 @@ use sidelight_kernels::pool::{
     average_pool_backward, average_pool_forward, max_pool_backward, max_pool_forward,
 };
 use sidelight_kernels::{
-    Activation, BatchNorm, BatchNormOutput, BatchStatistics, Conv2d, Epilogue, Precision,
-    StatisticsReducer, affine, batch_norm_gradients, batch_norm_output, conv2d_output,
-    fold_batch_norm, with_path,
+    Activation, BatchNorm, BatchNormOutput, BatchStatistics, StatisticsReducer, affine,
+    batch_norm_gradients, batch_norm_output, with_path,
 };
 
 use crate::reference;
@@ -264,54 +263,6 @@ fn a_variance_survives_a_mean_a_thousand_times_larger() {
     };
     let output = batch_norm_output(&norm, None, &x);
     assert_near(&output.var, &expected, 1e-5, "var");
-}
-
-#[test]
-fn a_folded_norm_equals_convolving_then_normalising() {
-    let c = Conv2d {
-        batch: 2,
-        in_h: 6,
-        in_w: 5,
-        in_c: 4,
-        out_c: 9,
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding: [1, 1],
-        groups: 1,
-    };
-    let (x, w, bias) = (
-        numbers(c.input_len(), 1),
-        numbers(c.weight_len(), 2),
-        numbers(9, 3),
-    );
-    let (mean, var) = (
-        numbers(9, 4),
-        numbers(9, 5).iter().map(|v| v + 1.5).collect::<Vec<_>>(),
-    );
-    let (gamma, beta) = (numbers(9, 6), numbers(9, 7));
-    let norm = BatchNorm {
-        gamma: &gamma,
-        beta: &beta,
-        eps: 1e-3,
-        residual: None,
-        activation: Activation::None,
-    };
-    let conv = conv2d_output(&c, Precision::F32, &x, &w, Some(&bias), Epilogue::NONE);
-    let expected: Vec<f64> = conv
-        .iter()
-        .enumerate()
-        .map(|(i, v)| {
-            let k = i % 9;
-            let inverse = 1.0 / (f64::from(var[k]) + 1e-3).sqrt();
-            ((f64::from(*v) - f64::from(mean[k])) * inverse * f64::from(gamma[k])
-                + f64::from(beta[k]))
-            .max(0.0)
-        })
-        .collect();
-    let (w, bias) = fold_batch_norm(&norm, &mean, &var, &w, Some(&bias));
-    let relu = Epilogue::activation(Activation::Relu);
-    let y = conv2d_output(&c, Precision::F32, &x, &w, Some(&bias), relu);
-    assert_near(&y, &expected, 1e-5, "folded");
 }
 
 #[test]

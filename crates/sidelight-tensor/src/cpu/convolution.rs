@@ -1,11 +1,12 @@
-use sidelight_kernels as kernel;
+use std::sync::Arc;
+
 use sidelight_kernels::{
     Conv2d, Epilogue, PackedConv2d, conv2d_bias_gradient, conv2d_input_gradient, conv2d_output,
     conv2d_weight_gradient,
 };
 
 use super::{
-    Convolution, Flat, Gradient, Precision, Then, channels_last, contiguous, dims4,
+    Convolution, Flat, Gradient, Operation, Then, channels_last, contiguous, dims4,
     from_channels_last, from_values, numbers, then,
 };
 
@@ -25,39 +26,27 @@ fn shape(x: &Flat, weight: &Flat, how: Convolution) -> Conv2d {
     }
 }
 
-fn of_kernels(precision: Precision) -> kernel::Precision {
-    match precision {
-        Precision::F32 => kernel::Precision::F32,
-        Precision::Bf16 => kernel::Precision::Bf16,
+/// Of `x` with a weight, plus the bias where there is one.
+impl Operation for Convolution {
+    type Saved = Saved;
+    fn run(self, inputs: &[Flat]) -> (Flat, Saved) {
+        let (x, weight) = (inputs[0].clone(), inputs[1].clone());
+        let shape = shape(&x, &weight, self);
+        let bias = inputs.get(2).map(contiguous);
+        let y = conv2d_output(
+            &shape,
+            self.precision,
+            numbers(&channels_last(&x)),
+            numbers(&contiguous(&weight)),
+            bias.as_ref().map(numbers),
+            Epilogue::NONE,
+        );
+        let how = self;
+        (output(&shape, y), Saved { x, weight, how })
     }
 }
 
-pub(super) fn forward(
-    x: &Flat,
-    weight: &Flat,
-    bias: Option<&Flat>,
-    other: Option<&Flat>,
-    how: Convolution,
-    function: Then,
-) -> Flat {
-    let shape = shape(x, weight, how);
-    let (x, weight) = (channels_last(x), contiguous(weight));
-    let bias = bias.map(contiguous);
-    let other = other.map(channels_last);
-    let epilogue = Epilogue {
-        activation: then(function),
-        residual: other.as_ref().map(numbers),
-    };
-    let bias = bias.as_ref().map(numbers);
-    let precision = of_kernels(how.precision);
-    let y = conv2d_output(
-        &shape,
-        precision,
-        numbers(&x),
-        numbers(&weight),
-        bias,
-        epilogue,
-    );
+fn output(shape: &Conv2d, y: Vec<f32>) -> Flat {
     from_channels_last(y, [shape.batch, shape.out_c, shape.out_h(), shape.out_w()])
 }
 
@@ -77,26 +66,35 @@ pub(crate) fn pack(weight: &Flat, scale: &Flat, shift: &Flat, how: Convolution) 
     };
     let weight = scaled(weight, scale);
     let (weight, shift) = (contiguous(&weight), contiguous(shift));
-    let precision = of_kernels(how.precision);
-    PackedConv2d::new(&shape, precision, numbers(&weight), Some(numbers(&shift)))
+    PackedConv2d::new(
+        &shape,
+        how.precision,
+        numbers(&weight),
+        Some(numbers(&shift)),
+    )
 }
 
-pub(super) fn by_packed(
-    x: &Flat,
-    packed: &PackedConv2d,
-    other: Option<&Flat>,
-    function: Then,
-) -> Flat {
-    let [batch, _, in_h, in_w] = dims4(x);
-    let shape = packed.shape(batch, in_h, in_w);
-    let x = channels_last(x);
-    let other = other.map(channels_last);
-    let epilogue = Epilogue {
-        activation: then(function),
-        residual: other.as_ref().map(numbers),
-    };
-    let y = packed.output([batch, in_h, in_w], numbers(&x), epilogue);
-    from_channels_last(y, [batch, shape.out_c, shape.out_h(), shape.out_w()])
+/// A convolution by packed weights, then the sum with another input where there is one, then a function.
+pub(crate) struct PackedConvolution {
+    pub(crate) packed: Arc<PackedConv2d>,
+    pub(crate) then: Then,
+}
+
+impl Operation for PackedConvolution {
+    type Saved = ();
+    fn run(self, inputs: &[Flat]) -> (Flat, ()) {
+        let [batch, _, in_h, in_w] = dims4(&inputs[0]);
+        let x = channels_last(&inputs[0]);
+        let other = inputs.get(1).map(channels_last);
+        let epilogue = Epilogue {
+            activation: then(self.then),
+            residual: other.as_ref().map(numbers),
+        };
+        let y = self
+            .packed
+            .output([batch, in_h, in_w], numbers(&x), epilogue);
+        (output(&self.packed.shape(batch, in_h, in_w), y), ())
+    }
 }
 
 /// The weights of each outgoing channel times its factor: a normalisation folded into the convolution before it.
@@ -115,24 +113,24 @@ fn scaled(weight: &Flat, scale: &Flat) -> Flat {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Saved {
-    pub(super) x: Flat,
-    pub(super) weight: Flat,
-    pub(super) how: Convolution,
+pub(crate) struct Saved {
+    x: Flat,
+    weight: Flat,
+    how: Convolution,
 }
 
 impl Saved {
     fn to_input(&self, output: &Flat) -> Flat {
         let shape = shape(&self.x, &self.weight, self.how);
         let (output, weight) = (channels_last(output), contiguous(&self.weight));
-        let precision = of_kernels(self.how.precision);
+        let precision = self.how.precision;
         let dx = conv2d_input_gradient(&shape, precision, numbers(&output), numbers(&weight));
         from_channels_last(dx, dims4(&self.x))
     }
     fn to_weight(&self, output: &Flat) -> Flat {
         let shape = shape(&self.x, &self.weight, self.how);
         let (output, x) = (channels_last(output), channels_last(&self.x));
-        let precision = of_kernels(self.how.precision);
+        let precision = self.how.precision;
         let dw = conv2d_weight_gradient(&shape, precision, numbers(&x), numbers(&output));
         from_values(dw, &dims4(&self.weight))
     }
@@ -143,23 +141,16 @@ impl Saved {
     }
 }
 
-impl Gradient<2> for Saved {
-    fn gradients(self, output: Flat, [x, weight]: [bool; 2]) -> [Option<Flat>; 2] {
+impl Gradient for Saved {
+    fn gradients(self, output: Flat, wanted: &[bool]) -> Vec<Option<Flat>> {
         let output = laid_out(&output);
-        [
-            x.then(|| self.to_input(&output)),
-            weight.then(|| self.to_weight(&output)),
-        ]
-    }
-}
-
-impl Gradient<3> for Saved {
-    fn gradients(self, output: Flat, [x, weight, bias]: [bool; 3]) -> [Option<Flat>; 3] {
-        let output = laid_out(&output);
-        [
-            x.then(|| self.to_input(&output)),
-            weight.then(|| self.to_weight(&output)),
-            bias.then(|| self.to_bias(&output)),
+        vec![
+            wanted[0].then(|| self.to_input(&output)),
+            wanted[1].then(|| self.to_weight(&output)),
+            wanted
+                .get(2)
+                .is_some_and(|wanted| *wanted)
+                .then(|| self.to_bias(&output)),
         ]
     }
 }

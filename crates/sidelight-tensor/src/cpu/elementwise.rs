@@ -1,82 +1,80 @@
 use sidelight_kernels::elementwise;
 
 use super::{
-    Activation, Flat, Gradient, Then, contiguous, dims4, from_channels_last, from_values,
-    like_rows, numbers, rows, then,
+    Activation, Flat, Gradient, Operation, Then, contiguous, dims4, from_channels_last,
+    from_values, like_rows, numbers, rows, then,
 };
 
-pub(super) fn add_activate(x: &Flat, other: Option<&Flat>, function: Then) -> Flat {
-    let (values, other) = (rows(x), other.map(rows));
-    let values = numbers(&values);
-    let mut y = vec![0.0; values.len()];
-    elementwise::add_activate(values, other.as_ref().map(numbers), then(function), &mut y);
-    like_rows(y, x)
-}
+/// `then(x + other)` of `x` and, where there is one, `other`.
+pub(crate) struct AddActivate(pub(crate) Then);
 
-#[derive(Debug, Clone)]
-pub(super) struct SavedActivation {
-    pub(super) x: Flat,
-    pub(super) function: Activation,
-}
-
-impl Gradient<1> for SavedActivation {
-    fn gradients(self, output: Flat, _: [bool; 1]) -> [Option<Flat>; 1] {
-        [Some(pull(&self.x, None, Some(self.function), &output))]
+impl Operation for AddActivate {
+    type Saved = SavedSum;
+    fn run(self, inputs: &[Flat]) -> (Flat, SavedSum) {
+        let (x, other) = (&inputs[0], inputs.get(1).map(rows));
+        let values = rows(x);
+        let values = numbers(&values);
+        let mut y = vec![0.0; values.len()];
+        elementwise::add_activate(values, other.as_ref().map(numbers), then(self.0), &mut y);
+        let saved = self.0.map(|function| (inputs.to_vec(), function));
+        (like_rows(y, x), SavedSum(saved))
     }
 }
 
 /// A sum remembers its parts where a function follows.
 #[derive(Debug, Clone)]
-pub(super) struct SavedSum(Option<(Flat, Flat, Activation)>);
+pub(crate) struct SavedSum(Option<(Vec<Flat>, Activation)>);
 
-impl SavedSum {
-    pub(super) fn new(x: Flat, other: Flat, then: Then) -> Self {
-        Self(then.map(|function| (x, other, function)))
-    }
-}
-
-impl Gradient<2> for SavedSum {
-    fn gradients(self, output: Flat, [x, other]: [bool; 2]) -> [Option<Flat>; 2] {
+impl Gradient for SavedSum {
+    fn gradients(self, output: Flat, wanted: &[bool]) -> Vec<Option<Flat>> {
         let pulled = match self.0 {
-            Some((x, other, function)) => pull(&x, Some(&other), Some(function), &output),
+            Some((inputs, function)) => pull(&inputs, function, &output),
             None => output,
         };
-        [x.then(|| pulled.clone()), other.then_some(pulled)]
+        let each = wanted.iter().map(|wanted| wanted.then(|| pulled.clone()));
+        each.collect()
     }
 }
 
-fn pull(x: &Flat, other: Option<&Flat>, function: Then, output: &Flat) -> Flat {
-    let (values, other, dy) = (rows(x), other.map(rows), rows(output));
+fn pull(inputs: &[Flat], function: Activation, output: &Flat) -> Flat {
+    let (x, other, dy) = (&inputs[0], inputs.get(1).map(rows), rows(output));
+    let values = rows(x);
     let values = numbers(&values);
     let mut dx = vec![0.0; values.len()];
     elementwise::add_activate_backward(
         values,
         other.as_ref().map(numbers),
-        then(function),
+        then(Some(function)),
         numbers(&dy),
         &mut dx,
     );
     like_rows(dx, x)
 }
 
-/// `x`: `[batch, channels, height, width]`; `gate`: `[batch, channels]`.
-pub(super) fn gate(x: &Flat, gate: &Flat) -> Flat {
-    let [batch, channels, ..] = dims4(x);
-    let (values, gate) = (rows(x), contiguous(gate));
-    let values = numbers(&values);
-    let mut y = vec![0.0; values.len()];
-    elementwise::scale_channels(values, numbers(&gate), batch, channels, &mut y);
-    from_channels_last(y, dims4(x))
+/// Each channel of `x`, `[batch, channels, height, width]`, times its factor in `gate`, `[batch, channels]`.
+pub(crate) struct Gate;
+
+impl Operation for Gate {
+    type Saved = SavedGate;
+    fn run(self, inputs: &[Flat]) -> (Flat, SavedGate) {
+        let (x, gate) = (inputs[0].clone(), inputs[1].clone());
+        let [batch, channels, ..] = dims4(&x);
+        let (values, factors) = (rows(&x), contiguous(&gate));
+        let values = numbers(&values);
+        let mut y = vec![0.0; values.len()];
+        elementwise::scale_channels(values, numbers(&factors), batch, channels, &mut y);
+        (from_channels_last(y, dims4(&x)), SavedGate { x, gate })
+    }
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct SavedGate {
-    pub(super) x: Flat,
-    pub(super) gate: Flat,
+pub(crate) struct SavedGate {
+    x: Flat,
+    gate: Flat,
 }
 
-impl Gradient<2> for SavedGate {
-    fn gradients(self, output: Flat, _: [bool; 2]) -> [Option<Flat>; 2] {
+impl Gradient for SavedGate {
+    fn gradients(self, output: Flat, _: &[bool]) -> Vec<Option<Flat>> {
         let [batch, channels, ..] = dims4(&self.x);
         let (x, gate, dy) = (rows(&self.x), contiguous(&self.gate), rows(&output));
         let (mut dx, mut d_gate) = (vec![0.0; numbers(&x).len()], vec![0.0; batch * channels]);
@@ -89,7 +87,7 @@ impl Gradient<2> for SavedGate {
             &mut dx,
             &mut d_gate,
         );
-        [
+        vec![
             Some(from_channels_last(dx, dims4(&self.x))),
             Some(from_values(d_gate, &sizes)),
         ]

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::onnx::{Flow, OnnxWalk};
-use super::parameter::ParameterSpec;
+use super::parameter::{Initial, ParameterKind, ParameterSpec};
 use super::shape::{At, Inside, Shape};
 use super::tree::Node;
 use super::value::{Value, Walk};
@@ -28,7 +28,7 @@ mod prelude {
     pub(super) use burn::tensor::Tensor;
     pub(super) use serde::{Deserialize, Serialize};
 
-    pub(super) use super::{Layer, Leaf, Operation};
+    pub(super) use super::{Layer, Leaf, Operation, is_default, weight_and_bias, yes};
     pub(super) use crate::error::{Error, Result};
     pub(super) use crate::network::architecture::Architecture;
     pub(super) use crate::network::onnx::{Flow, OnnxWalk, parameter};
@@ -38,6 +38,27 @@ mod prelude {
     pub(super) use crate::network::value::{Mode, Value, Walk, map_value};
     pub(super) use crate::onnx::{Attr, Graph};
     pub(super) use crate::tensor::{self, Activation};
+}
+
+/// Whether a setting need not be written down.
+fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
+}
+
+/// The default of a setting that is on.
+fn yes() -> bool {
+    true
+}
+
+/// The parameters `weight`, of this shape, and, where there is one, `bias`, of its first length.
+fn weight_and_bias<const N: usize>(
+    shape: [usize; N],
+    weight: Initial,
+    bias: Option<Initial>,
+) -> Vec<ParameterSpec> {
+    let weight = ParameterSpec::new("weight", shape, ParameterKind::Weight, weight);
+    let bias = bias.map(|start| ParameterSpec::new("bias", [shape[0]], ParameterKind::Bias, start));
+    std::iter::once(weight).chain(bias).collect()
 }
 
 /// A layer with no layers inside it.

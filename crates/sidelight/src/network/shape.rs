@@ -13,14 +13,17 @@ use super::layer::Layer;
 use crate::error::{Error, Result};
 
 /// What flows from one layer to the next, without the batch axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// Nothing: a model of metadata alone has no image.
+    #[strum(to_string = "nothing")]
     Nothing,
     /// A vector per row.
+    #[strum(to_string = "{0} features")]
     Features(usize),
     /// A sequence of vectors.
+    #[strum(to_string = "{n} tokens of {width}")]
     Tokens {
         /// Number of vectors.
         n: usize,
@@ -28,6 +31,7 @@ pub enum Shape {
         width: usize,
     },
     /// An image of any number of channels.
+    #[strum(to_string = "a map of {channels}×{height}×{width}")]
     Map {
         /// Number of channels.
         channels: usize,
@@ -78,21 +82,6 @@ impl Shape {
             Self::Nothing | Self::Features(_) => 1,
             Self::Tokens { n, .. } => n,
             Self::Map { height, width, .. } => height * width,
-        }
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nothing => write!(f, "nothing"),
-            Self::Features(n) => write!(f, "{n} features"),
-            Self::Tokens { n, width } => write!(f, "{n} tokens of {width}"),
-            Self::Map {
-                channels,
-                height,
-                width,
-            } => write!(f, "a map of {channels}×{height}×{width}"),
         }
     }
 }

@@ -5,45 +5,19 @@
 
 use prost::Message;
 
-/// ONNX's `TensorProto.DataType`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// ONNX's `TensorProto.DataType`, each as a person writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::FromRepr, strum::IntoStaticStr)]
 #[repr(i32)]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum Type {
+    #[strum(serialize = "float32")]
     Float = 1,
     Uint8 = 2,
     Int32 = 6,
     Int64 = 7,
     String = 8,
+    #[strum(serialize = "float64")]
     Double = 11,
-}
-
-impl Type {
-    const ALL: [Self; 6] = [
-        Self::Float,
-        Self::Uint8,
-        Self::Int32,
-        Self::Int64,
-        Self::String,
-        Self::Double,
-    ];
-
-    /// The name of the type with this number.
-    pub(crate) fn name_of(number: i32) -> &'static str {
-        let found = Self::ALL.into_iter().find(|of| *of as i32 == number);
-        found.map_or("", Self::name)
-    }
-
-    /// As a person writes it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Float => "float32",
-            Self::Uint8 => "uint8",
-            Self::Int32 => "int32",
-            Self::Int64 => "int64",
-            Self::String => "string",
-            Self::Double => "float64",
-        }
-    }
 }
 
 /// ONNX's `AttributeProto.AttributeType`.

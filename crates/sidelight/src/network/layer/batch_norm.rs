@@ -82,11 +82,7 @@ impl BatchNorm {
         }
         let (mean, variance) = (parameters.d1("running_mean"), parameters.d1("running_var"));
         let y = tensor::batch_norm(x, weight, bias, mean, variance, self.epsilon);
-        match (other, then) {
-            (Some(other), then) => tensor::add_activate(y, other, then),
-            (None, Some(function)) => tensor::activate(y, function),
-            (None, None) => y,
-        }
+        tensor::finish(y, other, then)
     }
     /// The normalisation by its running statistics as a factor and an offset per channel.
     pub(in crate::network) fn folded(&self, parameters: &Parameters) -> tensor::Folded {

@@ -33,7 +33,7 @@ pub struct Conv2d {
     #[serde(default)]
     pub padding: usize,
     /// TensorFlow's padding instead: as much as makes the side `⌈side / stride⌉`, the odd pixel below and right. Default: false.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub same: bool,
     /// Pixels from one tap of the kernel to the next. Default: 1.
     #[serde(default = "one")]
@@ -48,12 +48,6 @@ pub struct Conv2d {
 
 fn one() -> usize {
     1
-}
-fn yes() -> bool {
-    true
-}
-fn is_not(flag: &bool) -> bool {
-    !flag
 }
 
 impl Conv2d {
@@ -169,13 +163,7 @@ impl Leaf for Conv2d {
         let shape = [out, self.in_channels / groups, self.kernel, self.kernel];
         let fan_out = (out / groups * area).max(1);
         let start = Initial::Normal((2.0 / fan_out as f64).sqrt());
-        let weight = ParameterSpec::new("weight", shape, ParameterKind::Weight, start);
-        let zero = Initial::Constant(0.0);
-        let bias = ParameterSpec::new("bias", [out], ParameterKind::Bias, zero);
-        [weight]
-            .into_iter()
-            .chain(self.bias.then_some(bias))
-            .collect()
+        weight_and_bias(shape, start, self.bias.then_some(Initial::Constant(0.0)))
     }
     fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         for (field, value) in [

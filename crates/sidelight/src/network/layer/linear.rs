@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::prelude::*;
-use crate::tensor::{Convolution, Folded, Precision, linear, linear_tokens};
+use crate::tensor::{Convolution, Folded, linear, linear_tokens};
 
 /// `x · weightᵀ + bias`, of features or of each token.
 ///
@@ -25,10 +25,10 @@ pub struct Linear {
     #[serde(default = "yes")]
     pub bias: bool,
     /// Of each pixel's channels, where a map comes in. Default: false, a map is refused.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub per_pixel: bool,
     /// What it starts as. Default: torch's.
-    #[serde(default, skip_serializing_if = "is_torch")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub start: LinearStart,
 }
 
@@ -43,16 +43,6 @@ pub enum LinearStart {
     Zeros,
     /// Normal, standard deviation 0.02: transformers.
     Normal,
-}
-
-fn yes() -> bool {
-    true
-}
-fn is_not(flag: &bool) -> bool {
-    !flag
-}
-fn is_torch(start: &LinearStart) -> bool {
-    *start == LinearStart::Torch
 }
 
 impl Linear {
@@ -103,19 +93,12 @@ impl Linear {
                 .clone()
                 .unwrap_or_else(|| Tensor::zeros([out], &weight.device())),
         };
-        let how = Convolution {
-            stride: 1,
-            padding: 0,
-            dilation: 1,
-            groups: 1,
-            precision: Precision::F32,
-        };
         let pixels = x.clone().reshape([batch, width, 1, 1]);
         let kernel = weight.clone().reshape([out, width, 1, 1]);
         let of = bias.as_slice();
         let y = node
             .prepared
-            .run(&pixels, &kernel, of, fold, (None, None), how)?;
+            .run(&pixels, &kernel, of, fold, (None, None), Convolution::POINTWISE)?;
         Some(Value::Features(y.reshape([batch, out])))
     }
 }
@@ -130,12 +113,7 @@ impl Leaf for Linear {
             LinearStart::Normal => (Initial::Normal(0.02), zero),
         };
         let shape = [self.out_features, self.in_features];
-        let weight = ParameterSpec::new("weight", shape, ParameterKind::Weight, weight);
-        let bias = ParameterSpec::new("bias", [self.out_features], ParameterKind::Bias, bias);
-        [weight]
-            .into_iter()
-            .chain(self.bias.then_some(bias))
-            .collect()
+        weight_and_bias(shape, weight, self.bias.then_some(bias))
     }
     fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
         if self.out_features == 0 {

@@ -24,12 +24,8 @@ pub struct Residual {
     pub second_residual_at: String,
     /// Channels of a learned factor of the body, the parameter `layer_scale` `[channels, 1, 1]`, applied
     /// before a `stochastic_depth` child. Default: 0, none.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub layer_scale: usize,
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
 }
 
 impl Operation for Residual {
