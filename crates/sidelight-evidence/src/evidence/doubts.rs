@@ -89,7 +89,8 @@ fn no_better_than_chance(
     }
     let both = scored.lines(named.arm, chance);
     let both_better = both.first()?.direction == Direction::Better;
-    let (metric, image, chance) = scored.told(image, chance)?;
+    // Of the score: a metric can be far from chance where what decides is not.
+    let (metric, image, chance) = (scored.score.into(), image.value(None)?, chance.value(None)?);
     let doubt = Doubt::ImageNoBetterThanChance {
         metric,
         image,
