@@ -5,14 +5,14 @@
 //!
 //! # The decision
 //!
-//! Every arm that includes metadata (fusions, votes) is compared with the image alone on the same
-//! rows. Its p value is the larger of two: that of a [cluster bootstrap](crate::statistics::bootstrap)
-//! of the difference of the pooled out-of-fold metric, which sees the luck of the rows, and a
-//! quarter of that of the [corrected resampled t](crate::statistics::significance::corrected_resampled_t)
-//! over folds and seeds, which sees the luck of training but is timid: at 95 % it would find half of
-//! what the bootstrap finds. So at α = 0.05 the bootstrap decides and the folds must not
-//! contradict (p < 0.2). Holm's method corrects for the number of such arms. *Harms* needs both at
-//! the full 95 %: a few columns of noise cost every network a little, and that is not news.
+//! One arm, named beforehand (the first fusion: the configuration's own), is compared with the image alone on the same
+//! rows, by one proper score: log loss of classes and labels, [Huber's loss](crate::metric::METRICS) of the
+//! standardised errors of values, the normalised error of points. A score is proper when nothing but saying what one
+//! knows makes it least (Gneiting & Raftery 2007, "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA
+//! 102); no threshold and no class's frequency decides. Its difference varies by the luck of rows and of fits:
+//! [`of_units_and_fits`](crate::statistics::significance::of_units_and_fits) gives the interval, and the interval
+//! decides. The metric that was asked for translates the decision and never makes it: whatever it is, the verdict is
+//! the same. Other metrics and other arms stand beside it, with the reason where they say something else.
 //! `cargo run --release --example false_alarms` measures how often this cries wolf.
 //!
 //! A gain is called spurious when a control explains it: see [`Doubt`].
@@ -20,13 +20,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::metric::Better;
+use crate::metric::{Better, better};
 use crate::statistics::Interval;
 use crate::statistics::bootstrap::Bootstrap;
 use sidelight_data::dataset::Targets;
 use sidelight_data::task::{Prediction, Task};
 
 mod chance;
+mod decision;
 mod doubt;
 mod doubts;
 mod facts;
@@ -35,7 +36,9 @@ mod parts;
 mod verdict;
 mod within;
 
+use decision::Named;
 pub use doubt::Doubt;
+pub use facts::lone_units;
 use measure::Scored;
 
 /// Everything that was predicted, and what else is known of rows and columns.
@@ -45,7 +48,7 @@ pub struct Study<'a> {
     pub task: &'a Task,
     /// The truth, one a row.
     pub targets: &'a Targets,
-    /// What the arms are compared by: one of the task's.
+    /// What the decision is told in: one of the task's. It does not decide.
     pub metric: &'a str,
     /// The independent unit of each row: its group, or a number of its own.
     pub units: &'a [u32],
@@ -101,6 +104,14 @@ impl Role {
     pub fn is_candidate(self) -> bool {
         matches!(self, Self::Vote | Self::WeightedVote | Self::Fusion)
     }
+
+    /// Whether it only keeps the others honest.
+    pub fn is_control(self) -> bool {
+        matches!(
+            self,
+            Self::Chance | Self::Shuffled | Self::AllMissing | Self::GapsOnly
+        )
+    }
 }
 
 /// What else is known, found before or beside training.
@@ -150,7 +161,7 @@ pub struct ColumnFact {
 pub struct Evidence {
     /// Schema of `compare.json`, 1.
     pub schema: u32,
-    /// What arms are compared by.
+    /// What the decision is told in.
     pub metric: ComparedMetric,
     /// Rows that every arm predicted.
     pub rows: usize,
@@ -162,11 +173,13 @@ pub struct Evidence {
     pub seeds: usize,
     /// Every arm's score.
     pub arms: Vec<ArmScore>,
-    /// Every comparison, claims first.
+    /// What decides, and what stands beside it.
+    pub decision: Decision,
+    /// Every comparison, by the score that decides and by the metric; arms with metadata against the image alone first.
     pub differences: Vec<Difference>,
     /// Whether the metadata helps, with the doubts.
     pub verdict: Verdict,
-    /// The change from the image alone to the best arm with metadata, part by part.
+    /// The change from the image alone to the arm that the verdict is about, part by part.
     pub parts: Vec<PartChange>,
     /// How far probabilities can be believed; empty for points and values.
     pub calibration: Vec<Calibration>,
@@ -199,30 +212,90 @@ pub struct ArmScore {
     pub sd: Option<f64>,
     /// Of all out-of-fold predictions together, mean over seeds.
     pub pooled: Option<f64>,
+    /// The score that decides, of all out-of-fold predictions together, mean over seeds.
+    pub score: Option<f64>,
     /// One a fold, all folds of the first seed first; `null` where the metric is not defined.
     pub per_fold: Vec<Option<f64>>,
 }
 
-/// A paired difference between an arm and the reference.
+/// A paired difference between an arm and the reference, by the luck of units and of fits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// Name of the arm.
     pub arm: String,
     /// What it is compared with.
     pub reference: String,
-    /// Arm minus reference, in the metric's unit.
+    /// The score that decides, or the metric.
+    pub metric: String,
+    /// Arm minus reference over all out-of-fold predictions, in the metric's unit.
     pub delta: f64,
-    /// Lower end of the interval; absent where the method gives none.
-    pub low: Option<f64>,
+    /// Lower end of the interval.
+    pub low: f64,
     /// Upper end of the interval.
-    pub high: Option<f64>,
-    /// Two-sided, not adjusted.
+    pub high: f64,
+    /// Two-sided, of this comparison alone.
     pub p: f64,
-    /// For claims: the p value that decides (see the module), adjusted for the number of claims.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p_adjusted: Option<f64>,
-    /// `cluster bootstrap`, `corrected resampled t`, `DeLong`, `McNemar (mid-p)`.
-    pub method: String,
+    /// What the interval says.
+    pub direction: Direction,
+}
+
+/// What an interval says of a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// All of it is better than the reference.
+    Better,
+    /// All of it is worse.
+    Worse,
+    /// It includes zero.
+    Undecided,
+}
+
+impl Direction {
+    fn of(better: Better, interval: Interval) -> Self {
+        let [worst, best] = match better {
+            Better::Higher => [interval.low, interval.high],
+            Better::Lower => [-interval.high, -interval.low],
+        };
+        match (worst > 0.0, best < 0.0) {
+            (true, _) => Self::Better,
+            (_, true) => Self::Worse,
+            _ => Self::Undecided,
+        }
+    }
+}
+
+/// What decides: one arm, named beforehand, against the image alone, by a proper score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Name of the score, of which less is better: `log_loss`, `huber`, `mean_nme` or `mean_px`.
+    pub score: String,
+    /// The arm: the first fusion.
+    pub arm: String,
+    /// What it is compared with: the image alone.
+    pub reference: String,
+    /// Arm minus reference.
+    pub difference: f64,
+    /// Lower end of its interval.
+    pub low: f64,
+    /// Upper end of its interval.
+    pub high: f64,
+    /// Two-sided: below 1 − level where the interval excludes zero.
+    pub p: f64,
+    /// What the interval says.
+    pub direction: Direction,
+    /// The same arm by other metrics, the one that was asked for first, and other arms by the score.
+    pub sensitivity: Vec<Sensitivity>,
+}
+
+/// What stands beside the decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sensitivity {
+    /// The comparison, with the image alone.
+    #[serde(flatten)]
+    pub line: Difference,
+    /// Why it can say something else than what decides, where it does.
+    pub why: Option<String>,
 }
 
 /// The answer to whether the metadata helps.
@@ -232,7 +305,7 @@ pub struct Verdict {
     pub code: VerdictCode,
     /// The answer as a sentence.
     pub sentence: String,
-    /// The arm it is about: the best that includes metadata.
+    /// The arm it is about, named before anything was trained.
     pub arm: String,
     /// What speaks against believing it, the gravest first.
     pub doubts: Vec<DoubtEntry>,
@@ -242,11 +315,11 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictCode {
-    /// An arm with metadata is better than the image alone, and no control explains it away.
+    /// The arm with metadata is better than the image alone, and no control explains it away.
     Helps,
     /// The difference may be chance.
     NoEvidence,
-    /// The best arm with metadata is worse than the image alone.
+    /// The arm with metadata is worse than the image alone.
     Harms,
     /// Better, but a control explains it.
     HelpsButSpurious,
@@ -336,18 +409,18 @@ pub struct MissingnessPoint {
 /// When arms, folds and units do not have one entry per row and seed.
 pub fn evaluate(study: &Study) -> Result<Evidence> {
     let scored = Scored::new(study)?;
-    let (claims, mut differences) = verdict::claims(&scored)?;
-    let best = verdict::best(&claims);
-    differences.extend(verdict::controls(&scored, best.arm));
-    let parts = parts::changes(&scored, best.arm);
+    let named = Named::new(&scored)?;
+    let differences = decision::differences(&scored, named.arm);
+    let parts = parts::changes(&scored, named.arm);
     let calibration = parts::calibration(&scored);
-    let doubts = doubts::doubts(&scored, best, &differences, &parts);
-    let verdict = verdict::decide(&scored, best, doubts);
+    let doubts = doubts::doubts(&scored, &named, &differences, &parts);
+    let decision = named.decision(&scored, &differences);
+    let verdict = verdict::decide(&scored, &decision, doubts);
     Ok(Evidence {
         schema: 1,
         metric: ComparedMetric {
             name: study.metric.into(),
-            higher_is_better: scored.better == Better::Higher,
+            higher_is_better: better(study.metric) == Better::Higher,
         },
         rows: scored.rows.len(),
         units: scored.n_units,
@@ -358,6 +431,7 @@ pub fn evaluate(study: &Study) -> Result<Evidence> {
             .iter()
             .map(|arm| scored.arm_score(arm))
             .collect(),
+        decision,
         differences,
         verdict,
         parts,

@@ -17,8 +17,8 @@ pub mod ranking;
 mod table;
 mod weighted;
 
+pub(crate) use cells::Cells;
 pub use cells::Evaluation;
-pub(crate) use cells::{Cells, ClassCells};
 pub use table::{METRICS, Metric};
 pub use weighted::WeightedMetric;
 
@@ -97,8 +97,8 @@ pub(crate) struct Scoring {
     pub(crate) part_metric: &'static str,
 }
 
-/// The metrics of a kind of task.
-pub(crate) fn scoring(kind: TargetKind) -> &'static Scoring {
+/// The metrics of a kind of task, which has so many outputs.
+pub(crate) fn scoring(kind: TargetKind, n_outputs: usize) -> &'static Scoring {
     const KEYPOINTS: &[&str] = &["mean_px", "median_px", "mean_nme", "pck@0.05", "pck@0.1"];
     const NUMBERS: &[&str] = &["mae", "rmse", "r2", "median_ae", "mape"];
     const ONE_CLASS: &[&str] = &["recall", "precision", "f1", "auroc", "average_precision"];
@@ -141,6 +141,13 @@ pub(crate) fn scoring(kind: TargetKind) -> &'static Scoring {
             part_metrics: ONE_LABEL,
             part_metric: "auroc",
         },
+        // Errors of several targets have several units: their mean has none, so it is of standardised errors.
+        TargetKind::Regression if n_outputs > 1 => &Scoring {
+            metrics: &["scaled_mae", "r2", "mape"],
+            selection: "scaled_mae",
+            part_metrics: NUMBERS,
+            part_metric: "mae",
+        },
         TargetKind::Regression => &Scoring {
             metrics: NUMBERS,
             selection: "mae",
@@ -150,22 +157,30 @@ pub(crate) fn scoring(kind: TargetKind) -> &'static Scoring {
     }
 }
 
-/// The headline metric of a task: `mean_px`, `accuracy`, `auroc` (labels), `mae`.
+/// The headline metric of a task: `mean_px`, `accuracy`, `auroc` (labels), `mae` (of several targets `scaled_mae`).
 pub fn main_metric(task: &Task) -> (&'static str, Better) {
-    let name = scoring(task.kind()).metrics[0];
+    let name = scoring(task.kind(), task.n_outputs()).metrics[0];
     (name, better(name))
 }
 
 /// The metric that the best checkpoint is chosen by: the headline metric, but the smoother `log_loss`
 /// where there are classes or labels.
 pub fn selection_metric(task: &Task) -> (&'static str, Better) {
-    let name = scoring(task.kind()).selection;
+    let name = scoring(task.kind(), task.n_outputs()).selection;
     (name, better(name))
 }
 
 /// Whether more of a metric is better, by its name; of one that is not in [`METRICS`], more is.
 pub fn better(metric: &str) -> Better {
     Metric::named(metric).map_or(Better::Higher, |metric| metric.better)
+}
+
+/// A metric's name in a sentence: `log loss`, `Huber loss`.
+pub(crate) fn words(metric: &str) -> String {
+    match metric {
+        "huber" => "Huber loss".into(),
+        name => name.replace('_', " "),
+    }
 }
 
 /// What a metric means, by its name; empty for one that is not in [`METRICS`].
@@ -180,7 +195,7 @@ pub fn meaning(metric: &str) -> String {
 /// When `rows` and `predictions` differ in length.
 pub fn score(evaluation: &Evaluation) -> Metrics {
     let cells = evaluation.cells();
-    let scoring = scoring(evaluation.task.kind());
+    let scoring = scoring(evaluation.task.kind(), evaluation.task.n_outputs());
     let names = evaluation.task.part_names();
     // [metric of a part][part]
     let per_part: Vec<Vec<Option<f64>>> = scoring
@@ -196,12 +211,15 @@ pub fn score(evaluation: &Evaluation) -> Metrics {
         let metric = Metric::named(name)?;
         let value = match metric.averaged() {
             Some(part_metric) => {
-                let nth = scoring
-                    .part_metrics
-                    .iter()
-                    .position(|name| *name == part_metric)?;
+                let mut own = scoring.part_metrics.iter();
                 let parts = metric.columns(&cells);
-                let known: Vec<f64> = per_part[nth][parts].iter().flatten().copied().collect();
+                let known: Vec<f64> = match own.position(|name| *name == part_metric) {
+                    Some(nth) => per_part[nth][parts].iter().flatten().copied().collect(),
+                    None => {
+                        let term = |part| metric.term(&cells, part..part + 1)?.value(None);
+                        parts.filter_map(term).collect()
+                    }
+                };
                 mean(&known)
             }
             None => metric.term(&cells, 0..names.len())?.value(None),

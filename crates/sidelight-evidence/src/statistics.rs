@@ -6,17 +6,14 @@
 //! | question | function |
 //! |---|---|
 //! | how large is the difference of any metric, and how sure? | [`bootstrap::cluster_bootstrap`] |
-//! | does it hold from one training set to the next? | [`significance::corrected_resampled_t`] |
+//! | does it hold for other units and other fits? | [`significance::of_units_and_fits`] |
 //! | of several claims, which survive? | [`significance::holm`] |
-//! | do two AUROCs differ? | [`delong::delong`] |
-//! | do two accuracies differ? | [`significance::mcnemar`] |
 //! | are two samples of one distribution? | [`two_sample::kolmogorov_smirnov`], [`two_sample::category_shift`] |
 //! | how sure is a share? | [`significance::wilson`] |
 
 use serde::{Deserialize, Serialize};
 
 pub mod bootstrap;
-pub mod delong;
 pub mod distribution;
 pub mod significance;
 pub mod two_sample;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use sidelight_evidence::evidence::{
-    ArmScore, Calibration, Difference, Evidence, MissingnessPoint, PartChange, Role, Verdict,
+    ArmScore, Calibration, Difference, Direction, Evidence, MissingnessPoint, PartChange, Verdict,
 };
 use sidelight_evidence::metric::better;
 
@@ -38,6 +38,7 @@ impl ComparisonPage<'_> {
     pub fn html(&self) -> String {
         Page::new("comparison", self.title, "")
             .section("Does the metadata help?", verdict(&self.evidence.verdict))
+            .section("What decides, and what stands beside it", self.decision())
             .section("How it was compared", page::facts(&self.design))
             .section("The arms", self.arms())
             .section("Differences", self.differences())
@@ -71,8 +72,8 @@ impl ComparisonPage<'_> {
             label: self.metric_label(),
             rows: arms.iter().map(row).collect(),
         };
-        let caption =
-            "One mark per fold and seed, a line at their mean. All arms see the same folds.";
+        let caption = "One mark per fold and seed, a line at their mean. All arms see the same folds. The column with that mean \
+             is what a fold has; “all rows” is of all held-out rows together, as differences are.";
         let figure = page::figure(&plot.svg(), "Folds.", caption);
         let metric = format!("{}: {}.", self.metric(), page::described(self.metric()));
         html! { (page::paragraph(&metric)) (page::beside(&self.arms_table(), &figure)) }
@@ -80,12 +81,15 @@ impl ComparisonPage<'_> {
 
     fn arms_table(&self) -> Markup {
         let arms = &self.evidence.arms;
+        let score_decimals = decimals(arms.iter().filter_map(|arm| arm.score));
         let decimals = decimals(arms.iter().filter_map(|arm| arm.mean));
         let mut columns = vec![
             ("arm", Align::Text),
             (self.metric(), Align::Number),
             ("sd over folds", Align::Number),
             ("folds", Align::Number),
+            ("all rows", Align::Number),
+            (&*self.evidence.decision.score, Align::Number),
             ("n", Align::Number),
         ];
         if !self.evidence.calibration.is_empty() {
@@ -102,13 +106,15 @@ impl ComparisonPage<'_> {
                 value(arm.mean, decimals),
                 value(arm.sd, decimals),
                 count(arm.per_fold.iter().flatten().count()),
+                value(arm.pooled, decimals),
+                value(arm.score, score_decimals),
                 count(arm.n),
                 value(ece.map(|curve| curve.ece), 3),
             ];
-            page::row(&columns, is_control(arm).then_some("control"), &cells)
+            page::row(&columns, arm.role.is_control().then_some("control"), &cells)
         };
         let (controls, others): (Vec<&ArmScore>, Vec<&ArmScore>) =
-            arms.iter().partition(|arm| is_control(arm));
+            arms.iter().partition(|arm| arm.role.is_control());
         let rows = html! {
             @for arm in others { (row(arm)) }
             @if !controls.is_empty() {
@@ -124,22 +130,18 @@ impl ComparisonPage<'_> {
         if differences.is_empty() {
             return Markup::default();
         }
-        // Other methods' answers to the same question stand in the table only.
-        let mut rows: Vec<Interval> = Vec::new();
-        for line in differences {
-            let name = format!("{} − {}", line.arm, line.reference);
-            if let Some((low, high)) = line.low.zip(line.high)
-                && rows.iter().all(|row| row.name != name)
-            {
-                rows.push(Interval {
-                    name,
-                    delta: line.delta,
-                    low,
-                    high,
-                    n: self.evidence.rows,
-                });
-            }
-        }
+        let interval = |line: &Difference| Interval {
+            name: format!("{} − {}", line.arm, line.reference),
+            delta: line.delta,
+            low: line.low,
+            high: line.high,
+            n: self.evidence.rows,
+        };
+        // What decides has its own table; by it the same comparisons stand in the numbers below.
+        let told = differences
+            .iter()
+            .filter(|line| line.metric == self.metric());
+        let rows = told.map(interval).collect();
         let plot = IntervalPlot {
             label: format!("difference in {}", self.metric()),
             better: better(self.metric()),
@@ -148,7 +150,7 @@ impl ComparisonPage<'_> {
         let caption = "Paired on the same rows. A filled square: the interval excludes zero.";
         let figure = page::wide_figure(&plot.svg(), "Differences with 95 % intervals.", caption);
         let numbers = page::folded(
-            "The same in numbers, with p-values and methods",
+            "In numbers, with p-values, and by the score that decides",
             &self.differences_table(),
         );
         html! { (figure) (numbers) }
@@ -158,42 +160,66 @@ impl ComparisonPage<'_> {
         let columns = [
             ("arm", Align::Text),
             ("compared with", Align::Text),
+            ("by", Align::Text),
             ("difference", Align::Number),
             ("95 % interval", Align::Number),
             ("p", Align::Number),
-            ("n", Align::Number),
-            ("units", Align::Number),
-            ("method", Align::Text),
         ];
-        let lines = self.evidence.differences.iter();
-        let all = lines.clone().flat_map(|line| {
-            [Some(line.delta), line.low, line.high]
-                .into_iter()
-                .flatten()
-        });
-        let decimals = decimals(all);
-        let signed = |value| signed_fixed(value, decimals);
         let row = |line: &Difference| {
-            let interval = line.low.zip(line.high).map_or_else(
-                || "–".to_owned(),
-                |(low, high)| format!("{} to {}", signed(low), signed(high)),
-            );
-            let decides = match line.p_adjusted {
-                Some(_) => ", p that decides (Holm)",
-                None => "",
-            };
+            let [delta, interval] = sizes(line);
             vec![
                 line.arm.clone(),
                 line.reference.clone(),
-                signed(line.delta),
+                line.metric.clone(),
+                delta,
                 interval,
-                p_value(line.p_adjusted.unwrap_or(line.p)),
-                count(self.evidence.rows),
-                count(self.evidence.units),
-                format!("{}{decides}", line.method),
+                p_value(line.p),
             ]
         };
-        page::table(&columns, &lines.map(row).collect::<Vec<_>>())
+        let lines = self.evidence.differences.iter().map(row);
+        page::table(&columns, &lines.collect::<Vec<_>>())
+    }
+
+    /// The arm named beforehand by the score, then by other metrics, then other arms by the score.
+    fn decision(&self) -> Markup {
+        let decision = &self.evidence.decision;
+        let columns = [
+            ("arm", Align::Text),
+            ("by", Align::Text),
+            ("difference", Align::Number),
+            ("95 % interval", Align::Number),
+            ("p", Align::Number),
+            ("says", Align::Text),
+        ];
+        let row = |line: &Difference, says: String| {
+            let [delta, interval] = sizes(line);
+            let cells = [line.arm.clone(), line.metric.clone(), delta, interval];
+            [cells.to_vec(), vec![p_value(line.p), says]].concat()
+        };
+        let decides = Difference {
+            arm: decision.arm.clone(),
+            reference: decision.reference.clone(),
+            metric: decision.score.clone(),
+            delta: decision.difference,
+            low: decision.low,
+            high: decision.high,
+            p: decision.p,
+            direction: decision.direction,
+        };
+        let said = format!("{}: this decides", says(decision.direction));
+        let mut rows = vec![row(&decides, said)];
+        for beside in &decision.sensitivity {
+            let why = beside.why.as_ref();
+            let why = why.map_or(String::new(), |why| format!(" ({why})"));
+            let says = says(beside.line.direction);
+            rows.push(row(&beside.line, format!("{says}{why}")));
+        }
+        let text = format!(
+            "The arm was named before anything was trained, and so was the score: {}. Whatever metric is asked for, it \
+             is told by that metric and decided by this score. All else stands beside it, p values unadjusted.",
+            page::described(&decision.score)
+        );
+        html! { (page::paragraph(&text)) (page::table(&columns, &rows)) }
     }
 
     /// One drawing and one table for each way to divide the rows.
@@ -326,12 +352,20 @@ impl ComparisonPage<'_> {
     }
 }
 
-/// Whether an arm only keeps the others honest.
-fn is_control(arm: &ArmScore) -> bool {
-    matches!(
-        arm.role,
-        Role::Chance | Role::Shuffled | Role::AllMissing | Role::GapsOnly
-    )
+/// A difference and its interval, digits enough for the smaller end.
+fn sizes(line: &Difference) -> [String; 2] {
+    let decimals = decimals([line.delta, line.low, line.high]);
+    let signed = |value| signed_fixed(value, decimals);
+    let interval = format!("{} to {}", signed(line.low), signed(line.high));
+    [signed(line.delta), interval]
+}
+
+fn says(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Better => "better",
+        Direction::Worse => "worse",
+        Direction::Undecided => "may be chance",
+    }
 }
 
 fn verdict(verdict: &Verdict) -> Markup {
@@ -358,7 +392,9 @@ fn verdict(verdict: &Verdict) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidelight_evidence::evidence::{ComparedMetric, Doubt, DoubtEntry, VerdictCode};
+    use sidelight_evidence::evidence::{
+        ComparedMetric, Decision, Doubt, DoubtEntry, Role, Sensitivity, VerdictCode,
+    };
 
     fn evidence() -> Evidence {
         let arm = |name: &str, role| ArmScore {
@@ -367,13 +403,29 @@ mod tests {
             n: 535,
             mean: Some(0.4),
             sd: Some(0.02),
-            pooled: Some(0.4),
+            pooled: Some(0.41),
+            score: Some(0.08),
             per_fold: vec![Some(0.38), None, Some(0.42)],
         };
         let doubt = Doubt::MetadataAloneDoesAsWell {
+            metric: "mae".into(),
             metadata: 0.3,
             both: 0.4,
             better: true,
+        };
+        let line = |metric: &str, delta: f64| Difference {
+            arm: "both".into(),
+            reference: "image".into(),
+            metric: metric.into(),
+            delta,
+            low: delta - 0.02,
+            high: delta + 0.02,
+            p: 0.01,
+            direction: if delta < 0.0 {
+                Direction::Better
+            } else {
+                Direction::Undecided
+            },
         };
         Evidence {
             schema: 1,
@@ -390,22 +442,27 @@ mod tests {
                 sentence: "Metadata helps & <more>.".into(),
                 arm: "both".into(),
                 doubts: vec![DoubtEntry {
-                    sentence: doubt.sentence("mae"),
+                    sentence: doubt.sentence(),
                     doubt,
                     spurious: false,
                 }],
             },
             arms: vec![arm("shuffled", Role::Shuffled), arm("both", Role::Fusion)],
-            differences: vec![Difference {
+            decision: Decision {
+                score: "huber".into(),
                 arm: "both".into(),
                 reference: "image".into(),
-                delta: -0.08,
-                low: Some(-0.1),
-                high: Some(-0.06),
+                difference: -0.02,
+                low: -0.03,
+                high: -0.01,
                 p: 1e-6,
-                p_adjusted: None,
-                method: "bootstrap".into(),
-            }],
+                direction: Direction::Better,
+                sensitivity: vec![Sensitivity {
+                    line: line("median_ae", 0.01),
+                    why: Some("it sees only the middle".into()),
+                }],
+            },
+            differences: vec![line("mae", -0.08)],
             parts: Vec::new(),
             calibration: Vec::new(),
             missingness: Vec::new(),
@@ -440,6 +497,15 @@ mod tests {
         let table = &html[html.find("<table").unwrap()..];
         assert!(table.find(">both<").unwrap() < table.find(">controls<").unwrap());
         assert!(table.find(">controls<").unwrap() < table.find(">shuffled<").unwrap());
+    }
+
+    #[test]
+    fn what_decides_is_named_and_what_says_something_else_says_why() {
+        let html = html();
+        assert!(html.contains("better: this decides"), "{html}");
+        assert!(html.contains("may be chance (it sees only the middle)"));
+        // A mean over folds and a value of all rows are told apart.
+        assert!(html.contains(">all rows<") && html.contains("of all held-out rows together"));
     }
 
     #[test]

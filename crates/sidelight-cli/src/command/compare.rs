@@ -87,30 +87,29 @@ pub(crate) fn run(
 /// The reference that differences are taken from.
 const REFERENCE: &str = "image";
 
-/// Every arm, with its difference from the image alone: the bounds of its 95 % interval, and p adjusted for the number
-/// of comparisons. The column names of JSON and CSV are short, for programs.
+/// Every arm, with its difference from the image alone in the metric, the bounds of its 95 % interval, and p. The column
+/// names of JSON and CSV are short, for programs.
 fn table(evidence: &Evidence, format: Format) -> Table {
     let [difference, low, high, p] = match format {
-        Format::Text => ["vs image", "95 % low", "95 % high", "adjusted p"],
+        Format::Text => ["vs image", "95 % low", "95 % high", "p"],
         _ => ["difference", "low", "high", "p"],
     };
     let metric = evidence.metric.name.as_str();
     let mut table = Table::new(["arm", metric, "sd", "n", difference, low, high, p]);
     for arm in &evidence.arms {
-        let line = evidence
-            .differences
-            .iter()
-            .find(|line| line.arm == arm.name && line.reference == REFERENCE);
-        let of = |number: fn(&Difference) -> Option<f64>| -> Cell { line.and_then(number).into() };
+        let line = evidence.differences.iter().find(|line| {
+            line.arm == arm.name && line.reference == REFERENCE && line.metric == metric
+        });
+        let of = |number: fn(&Difference) -> f64| -> Cell { line.map(number).into() };
         table.push([
             arm.name.as_str().into(),
             arm.mean.into(),
             arm.sd.into(),
             arm.n.into(),
-            of(|line| Some(line.delta)),
+            of(|line| line.delta),
             of(|line| line.low),
             of(|line| line.high),
-            of(|line| Some(line.p_adjusted.unwrap_or(line.p))),
+            of(|line| line.p),
         ]);
     }
     table

@@ -5,10 +5,14 @@ use crate::statistics::{mean, median};
 use sidelight_data::dataset::Targets;
 use sidelight_data::task::{Prediction, Task};
 
-/// Constant predictions `[seed][row of rows]`: the classes' shares, the median (mean for squared
+/// Constant predictions `[seed][row of rows]` for this metric: the classes' shares, the median (mean for squared
 /// errors) of the value, the mean place of each point, over the rows of the other folds.
 /// For AUROC over all rows: a constant that differs from fold to fold would rank below chance.
-pub(super) fn predictions(study: &Study, rows: &[usize]) -> Option<Vec<Vec<Prediction>>> {
+pub(super) fn predictions(
+    study: &Study,
+    rows: &[usize],
+    metric: &str,
+) -> Option<Vec<Vec<Prediction>>> {
     let of_seed = |folds: &Vec<u32>| -> Option<Vec<Prediction>> {
         let mut by_fold: Vec<(u32, Prediction)> = Vec::new();
         for &row in rows {
@@ -17,9 +21,9 @@ pub(super) fn predictions(study: &Study, rows: &[usize]) -> Option<Vec<Vec<Predi
                 let learned: Vec<usize> = rows
                     .iter()
                     .copied()
-                    .filter(|&other| study.metric == "auroc" || folds[other] != fold)
+                    .filter(|&other| metric == "auroc" || folds[other] != fold)
                     .collect();
-                by_fold.push((fold, constant(study, &learned)?));
+                by_fold.push((fold, constant(study, &learned, metric)?));
             }
         }
         let of_row = |&row: &usize| {
@@ -34,7 +38,7 @@ pub(super) fn predictions(study: &Study, rows: &[usize]) -> Option<Vec<Vec<Predi
     study.folds.iter().map(of_seed).collect()
 }
 
-fn constant(study: &Study, rows: &[usize]) -> Option<Prediction> {
+fn constant(study: &Study, rows: &[usize], metric: &str) -> Option<Prediction> {
     let width = study.task.d_target();
     let known: Vec<Vec<f64>> = (0..width)
         .map(|cell| {
@@ -65,9 +69,9 @@ fn constant(study: &Study, rows: &[usize]) -> Option<Prediction> {
             let column = |column: usize| {
                 let cells = rows.iter().map(|&row| values[row * columns.len() + column]);
                 let known: Vec<f64> = cells.filter(|value| value.is_finite()).collect();
-                match study.metric {
-                    "mae" | "median_ae" => median(&known),
-                    _ => mean(&known),
+                match metric {
+                    "rmse" | "r2" => mean(&known),
+                    _ => median(&known),
                 }
             };
             (0..columns.len()).map(column).collect::<Option<_>>()?

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::measure::hundredths;
+use crate::metric::words;
 use sidelight_data::number::{number, whole_percent};
 
 /// What a column that is the target in disguise can do alone.
@@ -21,45 +23,60 @@ pub enum Doubt {
     },
     /// The metadata alone is as good as both, or better: what is the image for?
     MetadataAloneDoesAsWell {
-        /// The metric of the metadata alone.
+        /// What the values are of.
+        metric: String,
+        /// The metadata alone.
         metadata: f64,
-        /// The metric of the best arm with both.
+        /// The arm with both.
         both: f64,
         /// Whether the metadata alone is better beyond chance.
         better: bool,
     },
     /// The image alone, with which all is compared, is no better than a constant guess.
     ImageNoBetterThanChance {
-        /// The metric of the image alone.
+        /// What the values are of.
+        metric: String,
+        /// The image alone.
         image: f64,
-        /// The metric of chance.
+        /// Chance.
         chance: f64,
-        /// Whether the best arm with metadata is beyond chance.
+        /// Whether the arm with metadata is beyond chance.
         both_better: bool,
     },
-    /// A fusion, not the best arm, is worse than the metadata alone.
-    FusionBelowMetadata {
-        /// Name of the fusion's arm.
+    /// The model that a person would train is worse than another that was compared.
+    WorseThanAnotherArm {
+        /// The arm that the verdict is about.
         arm: String,
-        /// The metric of the metadata alone.
-        metadata: f64,
-        /// The metric of the fusion.
-        fusion: f64,
+        /// The best of those that are better.
+        other: String,
+        /// What the values are of.
+        metric: String,
+        /// The arm's value.
+        own: f64,
+        /// The other's value.
+        others: f64,
+        /// By what share of the other's error it is worse; absent where more is better.
+        worse_by: Option<f64>,
     },
-    /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
+    /// Without one column (nearly) all of the gain is lost, or it predicts the target (nearly) perfectly alone.
     OneColumnCarriesItAll {
         /// Name of the metadata column.
         column: String,
-        /// Share of the gain lost without it.
+        /// Share of the gain that is lost when it is permuted: what it adds to the others.
         share_of_gain: Option<f64>,
         /// What it can do alone, 0 chance, 1 perfect.
         alone: Option<f64>,
+        /// Other columns of which the same is true.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<String>,
     },
     /// Which values are missing tells the target, whatever the values say.
     MissingnessAlonePredictsTarget {
-        /// The metric of the gaps alone.
+        /// What the values are of.
+        metric: String,
+        /// The gaps alone.
         gaps: f64,
-        /// The metric of chance.
+        /// Chance.
         chance: f64,
         /// Share of what the metadata alone achieves over chance.
         share: Option<f64>,
@@ -77,7 +94,7 @@ pub enum Doubt {
     },
     /// Metadata of other rows "helps" as well.
     ShuffledControlGains {
-        /// Its gain over the image alone.
+        /// Its gain over the image alone, by the score that decides.
         gain: f64,
         /// Share of the gain that true metadata brings.
         share: f64,
@@ -104,14 +121,14 @@ pub enum Doubt {
     DuplicatesAcrossFolds {
         /// Number of rows concerned.
         rows: usize,
-        /// The gain without them; absent where it is not defined.
-        gain_without: Option<f64>,
+        /// Share of the gain that remains without them; absent where there is none.
+        remains: Option<f64>,
     },
     /// A column names the row, so it can only be remembered, not generalised.
     IdentifierLikeColumn {
         /// Name of the metadata column.
         column: String,
-        /// Share of the gain lost without it.
+        /// Share of the gain that is lost when it is permuted.
         share_of_gain: Option<f64>,
     },
     /// The file, not the scene, tells the target: how it was saved, by which device, how large.
@@ -125,15 +142,12 @@ pub enum Doubt {
     },
     /// The difference may be chance.
     IntervalCrossesZero {
+        /// The score that decides.
+        metric: String,
         /// Lower end of the difference.
         low: f64,
         /// Upper end of the difference.
         high: f64,
-    },
-    /// The rows say yes, but from fold to fold the difference varies too much.
-    FoldsDisagree {
-        /// Of the corrected resampled t.
-        p: f64,
     },
 }
 
@@ -146,11 +160,11 @@ impl Doubt {
             Self::MetadataAloneDoesAsWell { better: true, .. } => "Metadata alone does better",
             Self::MetadataAloneDoesAsWell { better: false, .. } => "Metadata alone does as well",
             Self::ImageNoBetterThanChance { .. } => "Image no better than chance",
-            Self::FusionBelowMetadata { .. } => "Fusion worse than metadata alone",
+            Self::WorseThanAnotherArm { .. } => "Another model does better",
             Self::OneColumnCarriesItAll { alone, .. } if is_perfect(*alone) => {
                 "A column gives the target away"
             }
-            Self::OneColumnCarriesItAll { .. } => "One column accounts for the gain",
+            Self::OneColumnCarriesItAll { .. } => "The gain needs one column",
             Self::MissingnessAlonePredictsTarget { .. } => "Missingness predicts the target",
             Self::GainVanishesWithin { .. } => "Gain vanishes within strata",
             Self::ShuffledControlGains { .. } => "Shuffled metadata helps too",
@@ -160,12 +174,11 @@ impl Doubt {
             Self::IdentifierLikeColumn { .. } => "Column looks like an identifier",
             Self::FilePredictsTarget { .. } => "File properties predict the target",
             Self::IntervalCrossesZero { .. } => "Interval includes zero",
-            Self::FoldsDisagree { .. } => "Folds disagree",
         }
     }
 
-    /// For a person, without a full stop; `metric` is what arms are compared by.
-    pub fn sentence(&self, metric: &str) -> String {
+    /// For a person, without a full stop.
+    pub fn sentence(&self) -> String {
         let n = |value: &f64| number(*value);
         match self {
             Self::TooFewUnits { units, class: None } => {
@@ -176,30 +189,39 @@ impl Doubt {
                 class: Some(class),
             } => format!("class `{class}` has only {units} independent units"),
             Self::MetadataAloneDoesAsWell {
+                metric,
                 metadata,
                 both,
                 better,
             } => format!(
-                "the metadata alone does {}: {metric} {} without the image, {} with it",
+                "the metadata alone does {}: {} {} without the image, {} with it",
                 if *better { "better" } else { "as well" },
+                words(metric),
                 n(metadata),
                 n(both)
             ),
-            Self::FusionBelowMetadata {
+            Self::WorseThanAnotherArm {
                 arm,
-                metadata,
-                fusion,
+                other,
+                metric,
+                own,
+                others,
+                worse_by,
             } => format!(
-                "`{arm}` does worse than the metadata alone: {metric} {} versus {}",
-                n(fusion),
-                n(metadata)
+                "the model that you would train, `{arm}`, is {}worse than `{other}`: {} {} against {}",
+                worse_by.map_or(String::new(), |share| format!("{} ", hundredths(share))),
+                words(metric),
+                n(own),
+                n(others)
             ),
             Self::ImageNoBetterThanChance {
+                metric,
                 image,
                 chance,
                 both_better,
             } => format!(
-                "the image alone is no better than a constant guess ({metric} {} versus {}){}",
+                "the image alone is no better than a constant guess ({} {} versus {}){}",
+                words(metric),
                 n(image),
                 n(chance),
                 if *both_better {
@@ -214,18 +236,36 @@ impl Doubt {
             Self::OneColumnCarriesItAll {
                 column,
                 share_of_gain,
-                ..
+                alone,
+                others,
             } => {
                 let share = share_of_gain.map_or_else(|| "all".into(), whole_percent);
-                format!("column `{column}` alone accounts for {share} of the gain")
+                let alone = alone.map_or(String::new(), |alone| {
+                    format!(
+                        "; by itself it goes {} of the way from chance to perfect",
+                        whole_percent(alone)
+                    )
+                });
+                let others: Vec<String> = others.iter().map(|other| format!("`{other}`")).collect();
+                let others = match &others[..] {
+                    [] => String::new(),
+                    _ => format!(
+                        "; so does permuting {}: the gain needs them together",
+                        others.join(", ")
+                    ),
+                };
+                format!(
+                    "permuting column `{column}` loses {share} of the gain: what it adds to the other columns{alone}{others}"
+                )
             }
             Self::MissingnessAlonePredictsTarget {
+                metric,
                 gaps,
                 chance,
                 share,
             } => format!(
-                "which values are missing predicts the target, whatever the values are ({metric} {} versus {} by \
-                 chance{})",
+                "which values are missing predicts the target, whatever the values are ({} {} versus {} by chance{})",
+                words(metric),
                 n(gaps),
                 n(chance),
                 share.map_or(String::new(), |share| format!(
@@ -244,9 +284,8 @@ impl Doubt {
                 n(overall),
                 n(within)
             ),
-            Self::ShuffledControlGains { gain, share } => format!(
-                "metadata of other rows helps as well (by {}, {} of the gain)",
-                n(gain),
+            Self::ShuffledControlGains { share, .. } => format!(
+                "metadata of other rows helps as well ({} of the gain)",
                 whole_percent(*share)
             ),
             Self::WorstPartDown {
@@ -264,11 +303,11 @@ impl Doubt {
                 n(from),
                 n(to)
             ),
-            Self::DuplicatesAcrossFolds { rows, gain_without } => format!(
+            Self::DuplicatesAcrossFolds { rows, remains } => format!(
                 "{rows} rows have an image that is also in another fold{}",
-                gain_without.map_or(String::new(), |gain| format!(
-                    "; without them the gain is {}",
-                    number(gain)
+                remains.map_or(String::new(), |share| format!(
+                    "; without them {} of the gain remains",
+                    whole_percent(share)
                 ))
             ),
             Self::IdentifierLikeColumn {
@@ -277,7 +316,7 @@ impl Doubt {
             } => format!(
                 "column `{column}` looks like an identifier{}",
                 share_of_gain.map_or(String::new(), |share| format!(
-                    " and accounts for {} of the gain",
+                    ", and permuting it loses {} of the gain",
                     whole_percent(share)
                 ))
             ),
@@ -294,14 +333,11 @@ impl Doubt {
                     "; the images may carry the same trace"
                 }
             ),
-            Self::IntervalCrossesZero { low, high } => format!(
-                "the interval of the difference includes zero ({} to {})",
+            Self::IntervalCrossesZero { metric, low, high } => format!(
+                "the interval of what decides includes zero ({}: {} to {})",
+                words(metric),
                 n(low),
                 n(high)
-            ),
-            Self::FoldsDisagree { p } => format!(
-                "the difference varies a lot from fold to fold (corrected t: p = {})",
-                n(p)
             ),
         }
     }

@@ -1,17 +1,15 @@
 //! What speaks against believing a result, looked for one by one.
 
-use std::collections::BTreeMap;
-
+use super::decision::{MIN_UNITS, Named, units_of_classes};
 use super::doubt::PERFECT;
-use super::measure::{Scored, ScoredArm, mean_over_seeds};
-use super::verdict::{ALPHA, Claim};
+use super::measure::{Scored, mean_over_seeds};
 use super::within::Within;
-use super::{ColumnFact, Difference, Doubt, DoubtEntry, Grouping, PartChange, Role};
-use crate::statistics::bootstrap::numbered;
+use super::{ColumnFact, Difference, Direction, Doubt, DoubtEntry, Grouping, PartChange, Role};
+use crate::metric::{Better, better};
 use sidelight_data::task::Task;
 
-/// Below so many independent units an interval is not to be believed.
-const MIN_UNITS: usize = 30;
+/// The false-alarm rate that is accepted.
+const ALPHA: f64 = 0.05;
 /// The same for the units of one class.
 const MIN_CLASS_UNITS: usize = 10;
 /// A share of the gain that counts as all of it.
@@ -26,75 +24,77 @@ const VANISHED: f64 = 0.25;
 /// Every doubt there is, those that explain the gain away first.
 pub(super) fn doubts(
     scored: &Scored,
-    best: &Claim,
+    named: &Named,
     differences: &[Difference],
     parts: &[PartChange],
 ) -> Vec<DoubtEntry> {
     let mut found: Vec<(Doubt, bool)> = Vec::new();
-    found.extend(shuffled(scored, best, differences));
-    found.extend(no_better_than_chance(scored, best, differences));
+    found.extend(shuffled(scored, named, differences));
+    found.extend(no_better_than_chance(scored, named, differences));
     found.extend(gaps(scored, differences));
-    found.extend(duplicates(scored, best));
+    found.extend(duplicates(scored, named));
     found.extend(
         scored
             .study
             .facts
             .strata
             .iter()
-            .filter_map(|strata| vanishes(scored, best, strata)),
+            .filter_map(|strata| vanishes(scored, named, strata)),
     );
     found.extend(columns(&scored.study.facts.columns));
-    found.extend(metadata_alone(scored, best, differences));
-    found.extend(below_metadata(scored, best, differences));
-    found.extend(worst_part(scored, best, parts));
-    found.extend(calibration(scored, best));
+    found.extend(metadata_alone(scored, named, differences));
+    found.extend(worse_than_another(scored, named, differences));
+    found.extend(worst_part(scored, named, parts));
+    found.extend(calibration(scored, named));
     found.extend(too_few(scored));
-    found.extend(uncertain(best));
+    found.extend(uncertain(named));
     // A gain that is not there cannot be spurious.
     let entry = |(doubt, spurious): (Doubt, bool)| DoubtEntry {
-        sentence: doubt.sentence(scored.study.metric),
+        sentence: doubt.sentence(),
         doubt,
-        spurious: spurious && best.helps(),
+        spurious: spurious && named.helps(),
     };
     let mut entries: Vec<DoubtEntry> = found.into_iter().map(entry).collect();
     entries.sort_by_key(|entry| !entry.spurious);
     entries
 }
 
-/// The bootstrapped line of one comparison.
+/// One comparison by the score that decides, which comes before the metric.
 fn line<'d>(differences: &'d [Difference], arm: &str, reference: &str) -> Option<&'d Difference> {
-    differences.iter().find(|line| {
-        line.arm == arm && line.reference == reference && line.method == super::measure::BOOTSTRAP
-    })
+    differences
+        .iter()
+        .find(|line| line.arm == arm && line.reference == reference)
 }
 
-fn shuffled(scored: &Scored, best: &Claim, differences: &[Difference]) -> Option<(Doubt, bool)> {
+fn shuffled(scored: &Scored, named: &Named, differences: &[Difference]) -> Option<(Doubt, bool)> {
     let control = scored.first(Role::Shuffled)?;
     let found = line(differences, &control.name, &scored.image().name)?;
-    let gain = scored.gain(found.delta);
-    if gain <= 0.0 || found.p >= ALPHA {
+    if found.direction != Direction::Better {
         return None;
     }
-    let share = gain / best.gain;
+    let (gain, share) = (-found.delta, -found.delta / named.gain());
     Some((Doubt::ShuffledControlGains { gain, share }, share >= MOST))
 }
 
 /// To beat a reference that has learned nothing is no feat: both must beat chance.
 fn no_better_than_chance(
     scored: &Scored,
-    best: &Claim,
+    named: &Named,
     differences: &[Difference],
 ) -> Option<(Doubt, bool)> {
     let (image, chance) = (scored.image(), scored.first(Role::Chance)?);
     let found = line(differences, &image.name, &chance.name)?;
-    if scored.gain(found.delta) > 0.0 && found.p < ALPHA {
+    if found.direction == Direction::Better {
         return None;
     }
-    let both = scored.bootstrap(best.arm, chance)?;
-    let both_better = scored.gain(both.estimate) > 0.0 && both.p < ALPHA;
+    let both = scored.lines(named.arm, chance);
+    let both_better = both.first()?.direction == Direction::Better;
+    // Of the score: a metric can be far from chance where what decides is not.
+    let (metric, image, chance) = (scored.score.into(), image.value(None)?, chance.value(None)?);
     let doubt = Doubt::ImageNoBetterThanChance {
-        image: image.value(None)?,
-        chance: chance.value(None)?,
+        metric,
+        image,
+        chance,
         both_better,
     };
     Some((doubt, !both_better))
@@ -103,7 +103,7 @@ fn no_better_than_chance(
 fn gaps(scored: &Scored, differences: &[Difference]) -> Option<(Doubt, bool)> {
     let (control, chance) = (scored.first(Role::GapsOnly)?, scored.first(Role::Chance)?);
     let found = line(differences, &control.name, &chance.name)?;
-    if scored.gain(found.delta) <= 0.0 || found.p >= ALPHA {
+    if found.direction != Direction::Better {
         return None;
     }
     let whole = scored
@@ -112,16 +112,18 @@ fn gaps(scored: &Scored, differences: &[Difference]) -> Option<(Doubt, bool)> {
     let share = whole
         .map(|whole| found.delta / whole.delta)
         .filter(|share| share.is_finite() && *share > 0.0);
+    let (metric, gaps, chance) = scored.told(control, chance)?;
     let doubt = Doubt::MissingnessAlonePredictsTarget {
-        gaps: control.value(None)?,
-        chance: chance.value(None)?,
+        metric,
+        gaps,
+        chance,
         share,
     };
     Some((doubt, share.is_none_or(|share| share >= MOST)))
 }
 
 /// Rows whose image is also in another fold: does the gain live on them?
-fn duplicates(scored: &Scored, best: &Claim) -> Option<(Doubt, bool)> {
+fn duplicates(scored: &Scored, named: &Named) -> Option<(Doubt, bool)> {
     let folds = scored.study.folds.first()?;
     let crossing = scored
         .study
@@ -145,28 +147,23 @@ fn duplicates(scored: &Scored, best: &Claim) -> Option<(Doubt, bool)> {
             .zip(&kept)
             .map(|(weight, kept)| weight * kept)
             .collect();
-        Some(best.arm.value(Some(&own))? - scored.image().value(Some(&own))?)
+        Some(named.arm.value(Some(&own))? - scored.image().value(Some(&own))?)
     };
     let without = scored.bootstrap_of(difference, scored.study.how);
-    let gain_without = without.map(|without| scored.gain(without.estimate));
-    let survives =
-        without.is_some_and(|without| without.p < ALPHA && scored.gain(without.estimate) > 0.0);
-    Some((
-        Doubt::DuplicatesAcrossFolds {
-            rows: n,
-            gain_without,
-        },
-        !survives,
-    ))
+    let gain = without.map(|without| -without.estimate);
+    let remains = gain.map(|gain| gain / named.gain());
+    let remains = remains.filter(|_| named.gain() > 0.0);
+    let survives = without.is_some_and(|without| without.p < ALPHA && without.estimate < 0.0);
+    Some((Doubt::DuplicatesAcrossFolds { rows: n, remains }, !survives))
 }
 
-fn vanishes(scored: &Scored, best: &Claim, strata: &Grouping) -> Option<(Doubt, bool)> {
+fn vanishes(scored: &Scored, named: &Named, strata: &Grouping) -> Option<(Doubt, bool)> {
     let whole = Grouping {
         of_row: vec![Some(0); strata.of_row.len()],
         ..Grouping::default()
     };
     let gain = |strata: &Grouping| {
-        let with = Within::new(scored, best.arm, strata)?;
+        let with = Within::new(scored, named.arm, strata)?;
         let without = Within::new(scored, scored.image(), strata)?;
         let measure = with.first()?.measure();
         let value = |seeds: &[Within], weights: &[f64]| {
@@ -191,18 +188,27 @@ fn vanishes(scored: &Scored, best: &Claim, strata: &Grouping) -> Option<(Doubt, 
 
 fn columns(facts: &[ColumnFact]) -> Vec<(Doubt, bool)> {
     let used = facts.iter().filter(|fact| fact.used).count();
+    let share = |fact: &&ColumnFact| fact.share_of_gain.unwrap_or_default();
+    // Of several columns without each of which (nearly) all is lost, the first is told, and names the others.
+    let mut all: Vec<&ColumnFact> = facts.iter().filter(|fact| fact.used && used > 1).collect();
+    all.retain(|fact| share(fact) >= ALL);
+    all.sort_by(|a, b| share(b).total_cmp(&share(a)));
     let mut found = Vec::new();
     for fact in facts {
         let (column, share_of_gain, alone) = (fact.column.clone(), fact.share_of_gain, fact.alone);
         let carries_most = fact.used && share_of_gain.is_some_and(|share| share >= MOST);
         let perfect = alone.is_some_and(|alone| alone >= PERFECT);
-        let carries_all = used > 1 && share_of_gain.is_some_and(|share| share >= ALL);
+        let carries_all = all.first().is_some_and(|first| first.column == column);
         if fact.used && (perfect || carries_all) {
+            let others = all
+                .iter()
+                .filter(|other| carries_all && other.column != column);
             found.push((
                 Doubt::OneColumnCarriesItAll {
                     column: column.clone(),
                     share_of_gain,
                     alone,
+                    others: others.map(|other| other.column.clone()).collect(),
                 },
                 perfect,
             ));
@@ -232,63 +238,58 @@ fn columns(facts: &[ColumnFact]) -> Vec<(Doubt, bool)> {
 
 fn metadata_alone(
     scored: &Scored,
-    best: &Claim,
+    named: &Named,
     differences: &[Difference],
 ) -> Option<(Doubt, bool)> {
     let metadata = scored.first(Role::Metadata)?;
-    let found = line(differences, &best.arm.name, &metadata.name)?;
-    let gain = scored.gain(found.delta);
-    if gain > 0.0 && found.p < ALPHA {
-        return None;
-    }
+    let found = line(differences, &named.arm.name, &metadata.name)?;
     // Metadata that is no better than the image is no reason to do without the image.
     let against_image = line(differences, &metadata.name, &scored.image().name)?;
-    if scored.gain(against_image.delta) <= 0.0 {
+    if found.direction == Direction::Better || against_image.delta >= 0.0 {
         return None;
     }
-    let better = gain < 0.0 && found.p < ALPHA;
-    let (metadata, both) = (metadata.value(None)?, best.arm.value(None)?);
-    Some((
-        Doubt::MetadataAloneDoesAsWell {
-            metadata,
-            both,
-            better,
-        },
-        false,
-    ))
+    let (metric, metadata, both) = scored.told(metadata, named.arm)?;
+    let doubt = Doubt::MetadataAloneDoesAsWell {
+        metric,
+        metadata,
+        both,
+        better: found.direction == Direction::Worse,
+    };
+    Some((doubt, false))
 }
 
-/// Fusions other than the best arm that lose what the metadata alone can do.
-fn below_metadata(scored: &Scored, best: &Claim, differences: &[Difference]) -> Vec<(Doubt, bool)> {
-    let Some(metadata) = scored.first(Role::Metadata) else {
-        return Vec::new();
+/// The best of the other arms that could be trained, where the one that the verdict is about is worse beyond chance.
+fn worse_than_another(
+    scored: &Scored,
+    named: &Named,
+    differences: &[Difference],
+) -> Option<(Doubt, bool)> {
+    let better_arms = scored.arms.iter().filter(|arm| {
+        let compared = line(differences, &named.arm.name, &arm.name);
+        !arm.role.is_control()
+            && !matches!(arm.role, Role::Image | Role::Metadata)
+            && compared.is_some_and(|line| line.direction == Direction::Worse)
+    });
+    let score = |value: Option<f64>| value.unwrap_or(f64::INFINITY);
+    let other = better_arms.min_by(|a, b| score(a.value(None)).total_cmp(&score(b.value(None))))?;
+    let (metric, own, others) = scored.told(named.arm, other)?;
+    let is_error = better(&metric) == Better::Lower && others > 0.0;
+    let doubt = Doubt::WorseThanAnotherArm {
+        arm: named.arm.name.clone(),
+        other: other.name.clone(),
+        worse_by: is_error.then(|| own / others - 1.0),
+        metric,
+        own,
+        others,
     };
-    let fusions = scored
-        .arms
-        .iter()
-        .filter(|arm| arm.role == Role::Fusion && arm.name != best.arm.name);
-    let below = |arm: &&ScoredArm| {
-        line(differences, &arm.name, &metadata.name)
-            .is_some_and(|found| scored.gain(found.delta) < 0.0 && found.p < ALPHA)
-    };
-    fusions
-        .filter(below)
-        .filter_map(|arm| {
-            let doubt = Doubt::FusionBelowMetadata {
-                arm: arm.name.clone(),
-                metadata: metadata.value(None)?,
-                fusion: arm.value(None)?,
-            };
-            Some((doubt, false))
-        })
-        .collect()
+    Some((doubt, false))
 }
 
-fn worst_part(scored: &Scored, best: &Claim, parts: &[PartChange]) -> Option<(Doubt, bool)> {
-    if best.gain <= 0.0 {
+fn worst_part(scored: &Scored, named: &Named, parts: &[PartChange]) -> Option<(Doubt, bool)> {
+    if named.gain() <= 0.0 {
         return None;
     }
-    let loss = |part: &PartChange| -crate::metric::better(&part.metric).sign() * part.delta;
+    let loss = |part: &PartChange| -better(&part.metric).sign() * part.delta;
     let down = parts.iter().filter(|part| {
         let own = ["class", "label", "point", "column"].contains(&part.by.as_str())
             || scored
@@ -312,9 +313,9 @@ fn worst_part(scored: &Scored, best: &Claim, parts: &[PartChange]) -> Option<(Do
     Some((doubt, false))
 }
 
-fn calibration(scored: &Scored, best: &Claim) -> Option<(Doubt, bool)> {
+fn calibration(scored: &Scored, named: &Named) -> Option<(Doubt, bool)> {
     let (with, without) = (
-        scored.metrics("ece", &best.arm.predictions)?,
+        scored.metrics("ece", &named.arm.predictions)?,
         scored.metrics("ece", &scored.image().predictions)?,
     );
     let difference = |weights: &[f64]| {
@@ -341,14 +342,8 @@ fn too_few(scored: &Scored) -> Option<(Doubt, bool)> {
     let Task::Class { names, .. } = scored.study.task else {
         return None;
     };
-    let first = scored.image().predictions.first()?;
-    let mut units: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    for (i, class) in scored.evaluation(first).classes().classes() {
-        units.entry(class).or_default().push(scored.units[i]);
-    }
-    let (class, units) = units
+    let (class, units) = units_of_classes(scored, true)
         .into_iter()
-        .map(|(class, units)| (class, numbered(&units).1))
         .min_by_key(|(_, n)| *n)?;
     let doubt = Doubt::TooFewUnits {
         units,
@@ -357,21 +352,16 @@ fn too_few(scored: &Scored) -> Option<(Doubt, bool)> {
     (units < MIN_CLASS_UNITS).then_some((doubt, false))
 }
 
-fn uncertain(best: &Claim) -> Option<(Doubt, bool)> {
-    let interval = best.rows.interval;
+fn uncertain(named: &Named) -> Option<(Doubt, bool)> {
+    let (low, high) = (named.found.low, named.found.high);
     // An arm that is the image (a vote that gave the metadata no weight) leaves nothing to doubt.
-    if interval.low == 0.0 && interval.high == 0.0 {
-        return None;
-    }
-    if interval.contains(0.0) {
-        return Some((
-            Doubt::IntervalCrossesZero {
-                low: interval.low,
-                high: interval.high,
-            },
-            false,
-        ));
-    }
-    let p = best.folds.map(|folds| folds.p).filter(|p| *p >= ALPHA)?;
-    Some((Doubt::FoldsDisagree { p }, false))
+    let is_open = named.found.direction == Direction::Undecided && low < high;
+    is_open.then_some((
+        Doubt::IntervalCrossesZero {
+            metric: named.found.metric.clone(),
+            low,
+            high,
+        },
+        false,
+    ))
 }

@@ -8,8 +8,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ColumnFact, Facts, Grouping};
 use sidelight_data::config::{Config, MetadataConfig};
-use sidelight_data::dataset::{Dataset, Fact, MetadataColumn, MetadataValues, image_facts};
+use sidelight_data::dataset::{
+    Dataset, Fact, MetadataColumn, MetadataValues, Targets, image_facts,
+};
 use sidelight_data::image::{Limits, read};
+use sidelight_data::number::counted;
 use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes};
 use sidelight_data::table::Table;
 use sidelight_data::task::Task;
@@ -228,6 +231,56 @@ fn subgroup(column: &MetadataColumn) -> Option<Grouping> {
     })
 }
 
+/// Classes, labels and subgroups that a single independent unit has, each as a remark: while that unit is held out, there
+/// is nothing to learn them from, and while it is not, nothing to test them on.
+pub fn lone_units(dataset: &Dataset) -> Vec<String> {
+    let units = match &dataset.groups {
+        Some(groups) => groups.clone(),
+        None => (0..dataset.len() as u32).collect(),
+    };
+    let grouping = |name: &str, levels: &[String], of_row| Grouping {
+        name: name.to_owned(),
+        levels: levels.to_vec(),
+        of_row,
+    };
+    let mut groupings: Vec<Grouping> = match &dataset.targets {
+        Some(Targets::Class { names, index }) => vec![grouping("class", names, index.clone())],
+        Some(Targets::Multilabel { names, present }) => {
+            let label = |(label, name): (usize, &String)| {
+                let rows = present.chunks(names.len());
+                let of_row = rows.map(|row| (row[label] == Some(true)).then_some(0));
+                grouping("label", std::slice::from_ref(name), of_row.collect())
+            };
+            names.iter().enumerate().map(label).collect()
+        }
+        _ => Vec::new(),
+    };
+    groupings.extend(dataset.metadata.columns.iter().filter_map(subgroup));
+    let remark = |grouping: &Grouping, level: u32| {
+        let own = grouping.of_row.iter().zip(&units);
+        let own: Vec<u32> = own
+            .filter(|(code, _)| **code == Some(level))
+            .map(|(_, unit)| *unit)
+            .collect();
+        let one = own.iter().collect::<BTreeSet<_>>().len() == 1;
+        one.then(|| {
+            format!(
+                "{} `{}` has one independent unit ({}): it cannot be both learned and tested",
+                grouping.name,
+                grouping.levels[level as usize],
+                counted(own.len(), "row")
+            )
+        })
+    };
+    let of_grouping = |grouping: &Grouping| {
+        let levels = 0..grouping.levels.len() as u32;
+        levels
+            .filter_map(|level| remark(grouping, level))
+            .collect::<Vec<_>>()
+    };
+    groupings.iter().flat_map(of_grouping).collect()
+}
+
 /// A value as a number of its bin; what is missing is a bin as well.
 fn codes(values: &MetadataValues) -> Vec<u32> {
     match values {
@@ -381,6 +434,7 @@ fn standardize(target: &mut [f64], mask: &[f64], width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sidelight_data::dataset::Metadata;
 
     fn alone(target: &[f64], width: usize, folds: &[u32]) -> Alone<'static> {
         let folds: &'static [u32] = Vec::leak(folds.to_vec());
@@ -431,5 +485,43 @@ mod tests {
         assert_eq!(paired(vec![5, 1, 3]), [[1, 3], [1, 5], [3, 5]]);
         assert_eq!(paired(vec![2]), Vec::<[usize; 2]>::new());
         assert_eq!(paired((0..300).collect()).len(), 299);
+    }
+
+    #[test]
+    fn what_one_unit_alone_has_is_named() {
+        let codes = [0, 0, 1, 1, 0, 0].map(Some).to_vec();
+        let names = ["a", "b"].map(String::from).to_vec();
+        let mut dataset = Dataset {
+            path: "rows.csv".into(),
+            rows: (0..6).collect(),
+            images: Vec::new(),
+            metadata: Metadata {
+                columns: vec![MetadataColumn {
+                    name: "site".into(),
+                    values: MetadataValues::Categorical {
+                        names: names.clone(),
+                        codes: codes.clone(),
+                    },
+                }],
+                n_rows: 6,
+            },
+            targets: Some(Targets::Class {
+                names,
+                index: [0, 1, 0, 1, 0, 1].map(Some).to_vec(),
+            }),
+            groups: None,
+            splits: None,
+            remarks: Vec::new(),
+        };
+        assert_eq!(lone_units(&dataset), Vec::<String>::new());
+        // Rows 2 and 3 are of one group: what only they have is one unit's.
+        dataset.groups = Some(vec![0, 0, 1, 1, 2, 2]);
+        assert_eq!(
+            lone_units(&dataset),
+            ["site `b` has one independent unit (2 rows): it cannot be both learned and tested"]
+        );
+        dataset.groups = Some(vec![0, 1, 0, 2, 0, 1]);
+        assert_eq!(lone_units(&dataset).len(), 1);
+        assert!(lone_units(&dataset)[0].starts_with("class `a` has one independent unit (3 rows)"));
     }
 }

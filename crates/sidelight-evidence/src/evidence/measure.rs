@@ -2,17 +2,34 @@
 
 use std::collections::BTreeSet;
 
-use super::{Arm, ArmScore, Difference, Role, Study, chance, no_arm};
+use super::{Arm, ArmScore, Difference, Direction, Role, Study, chance, no_arm};
 use crate::error::{Error, Result};
-use crate::metric::{Better, Evaluation, WeightedMetric, better};
+use crate::metric::{Better, Cells, Evaluation, WeightedMetric, better};
 use crate::statistics::bootstrap::{Bootstrap, Bootstrapped, cluster_bootstrap, numbered};
-use crate::statistics::significance::{TTest, corrected_resampled_t};
+use crate::statistics::median;
+use crate::statistics::significance::{TTest, of_units_and_fits};
+use sidelight_data::config::TargetKind;
+use sidelight_data::number::number;
 use sidelight_data::task::Prediction;
+
+/// Standard deviations beyond which Huber's loss is absolute: 95 % as sharp as a squared error where errors are normal.
+/// Huber 1981, "Robust Statistics", chapter 4.
+const BEND: f64 = 1.345;
+/// The median absolute deviation of a normal distribution, in standard deviations.
+const NORMAL_MAD: f64 = 0.6745;
+
+/// A share with three digits that matter, as a percentage.
+pub(super) fn hundredths(share: f64) -> String {
+    format!("{}\u{202F}%", number(100.0 * share))
+}
 
 /// A study, its rows and metrics prepared.
 pub(super) struct Scored<'a> {
     pub(super) study: &'a Study<'a>,
-    pub(super) better: Better,
+    /// The proper score that decides. Less is better of each of them.
+    pub(super) score: &'static str,
+    /// Where the loss of each column of values bends, in standard deviations of the target.
+    bends: Vec<f64>,
     /// Rows that every arm predicted.
     pub(super) rows: Vec<usize>,
     /// The unit of each of them.
@@ -29,14 +46,16 @@ pub(super) struct ScoredArm {
     pub(super) role: Role,
     /// `[seed][row of Scored::rows]`.
     pub(super) predictions: Vec<Vec<Prediction>>,
-    /// One a seed.
-    metric: Vec<WeightedMetric>,
+    /// The score that decides, one a seed.
+    pub(super) score: Vec<WeightedMetric>,
+    /// The metric that people know, one a seed.
+    pub(super) metric: Vec<WeightedMetric>,
 }
 
 impl ScoredArm {
-    /// The pooled metric, mean over seeds.
+    /// The score over all held-out rows, mean over seeds.
     pub(super) fn value(&self, weights: Option<&[f64]>) -> Option<f64> {
-        mean_over_seeds(&self.metric, weights)
+        mean_over_seeds(&self.score, weights)
     }
 }
 
@@ -79,7 +98,8 @@ impl<'a> Scored<'a> {
         let units: Vec<u32> = rows.iter().map(|&row| study.units[row]).collect();
         let mut scored = Self {
             study,
-            better: better(study.metric),
+            score: "",
+            bends: Vec::new(),
             n_units: numbered(&units).1,
             n_folds: study.folds.iter().flatten().collect::<BTreeSet<_>>().len(),
             sizes: study
@@ -89,50 +109,92 @@ impl<'a> Scored<'a> {
             units,
             arms: Vec::new(),
         };
+        scored.choose_score();
         for arm in study.arms {
             let prepared = scored.prepare(arm)?;
             scored.arms.push(prepared);
         }
-        if scored.first(Role::Chance).is_none()
-            && let Some(predictions) = chance::predictions(study, &scored.rows)
-        {
-            let metric = scored.metrics(study.metric, &predictions);
-            scored.arms.extend(metric.map(|metric| ScoredArm {
-                name: "chance".into(),
-                role: Role::Chance,
-                predictions,
-                metric,
-            }));
+        if scored.first(Role::Chance).is_none() {
+            let chance = scored.chance();
+            scored.arms.extend(chance);
         }
         Ok(scored)
     }
 
+    /// The proper score of the task: least, on average, for whoever says what they know. It never depends on the
+    /// metric that was asked for.
+    fn choose_score(&mut self) {
+        let image = self.study.arms.iter().find(|arm| arm.role == Role::Image);
+        let predictions = self.common(image.expect("it was looked for"));
+        let has_nme = |seed: &Vec<Prediction>| {
+            let nme = WeightedMetric::new("mean_nme", &self.evaluation(seed));
+            nme.and_then(|nme| nme.value(None)).is_some()
+        };
+        self.score = match self.study.task.kind() {
+            TargetKind::Class | TargetKind::Multilabel => "log_loss",
+            TargetKind::Regression => "huber",
+            TargetKind::Keypoints if predictions.iter().all(has_nme) => "mean_nme",
+            TargetKind::Keypoints => "mean_px",
+        };
+        if self.score == "huber" {
+            let mut errors = vec![Vec::new(); self.study.task.n_outputs()];
+            for seed in &predictions {
+                if let Cells::Numbers(cells) = self.evaluation(seed).cells() {
+                    for at in 0..cells.truth.len() {
+                        errors[at % cells.n_columns].extend(cells.scaled(at).map(f64::abs));
+                    }
+                }
+            }
+            let bend = |errors: &Vec<f64>| {
+                let spread = median(errors).filter(|spread| *spread > 0.0);
+                spread.map_or(1.0, |spread| BEND * spread / NORMAL_MAD)
+            };
+            self.bends = errors.iter().map(bend).collect();
+        }
+    }
+
+    fn chance(&self) -> Option<ScoredArm> {
+        let of = |by| chance::predictions(self.study, &self.rows, by);
+        let predictions = of(self.score)?;
+        Some(ScoredArm {
+            name: "chance".into(),
+            role: Role::Chance,
+            score: self.metrics(self.score, &predictions)?,
+            metric: self.metrics(self.study.metric, &of(self.study.metric)?)?,
+            predictions,
+        })
+    }
+
+    /// What an arm predicted of the common rows.
+    fn common(&self, arm: &Arm) -> Vec<Vec<Prediction>> {
+        let kept = |seed: &Vec<Option<Prediction>>| {
+            let rows = self.rows.iter();
+            rows.filter_map(|&row| seed[row].clone()).collect()
+        };
+        arm.predictions.iter().map(kept).collect()
+    }
+
     fn prepare(&self, arm: &Arm) -> Result<ScoredArm> {
-        let kept = |seed: &Vec<Option<Prediction>>| -> Vec<Prediction> {
-            self.rows
-                .iter()
-                .filter_map(|&row| seed[row].clone())
-                .collect()
+        let predictions = self.common(arm);
+        let defined = |name: &str| {
+            let metrics = self.metrics(name, &predictions);
+            let is_defined = |metrics: &Vec<WeightedMetric>| {
+                mean_over_seeds(metrics, None).is_some_and(f64::is_finite)
+            };
+            metrics
+                .filter(is_defined)
+                .ok_or_else(|| Error::Uncomparable {
+                    metric: name.into(),
+                    arm: arm.name.clone(),
+                })
         };
-        let predictions: Vec<Vec<Prediction>> = arm.predictions.iter().map(kept).collect();
-        let uncomparable = || Error::Uncomparable {
-            metric: self.study.metric.into(),
-            arm: arm.name.clone(),
-        };
-        let metric = self
-            .metrics(self.study.metric, &predictions)
-            .ok_or_else(uncomparable)?;
-        let scored = ScoredArm {
+        Ok(ScoredArm {
             name: arm.name.clone(),
             role: arm.role,
+            metric: defined(self.study.metric)?,
+            score: defined(self.score)?,
             predictions,
-            metric,
-        };
-        scored
-            .value(None)
-            .filter(|value| value.is_finite())
-            .ok_or_else(uncomparable)?;
-        Ok(scored)
+        })
     }
 
     /// A metric of some predictions `[seed][row]`, one a seed.
@@ -143,7 +205,10 @@ impl<'a> Scored<'a> {
     ) -> Option<Vec<WeightedMetric>> {
         predictions
             .iter()
-            .map(|seed| WeightedMetric::new(metric, &self.evaluation(seed)))
+            .map(|seed| match metric {
+                "huber" => WeightedMetric::huber(&self.evaluation(seed), &self.bends),
+                _ => WeightedMetric::new(metric, &self.evaluation(seed)),
+            })
             .collect()
     }
 
@@ -167,17 +232,31 @@ impl<'a> Scored<'a> {
             .expect("a study without the image alone was refused")
     }
 
-    /// How much better `arm` is than `reference`.
-    pub(super) fn gain(&self, delta: f64) -> f64 {
-        self.better.sign() * delta
+    /// A change from the image alone as a share of its error: `36.1 %`. `None` where more is better.
+    pub(super) fn share(&self, metric: &str, delta: f64) -> Option<String> {
+        let of_image = match metric == self.score {
+            true => &self.image().score,
+            false => &self.image().metric,
+        };
+        let value = mean_over_seeds(of_image, None).filter(|value| *value > 0.0)?;
+        (better(metric) == Better::Lower).then(|| hundredths((delta / value).abs()))
     }
 
-    /// The difference of the pooled metrics, units resampled.
-    pub(super) fn bootstrap(&self, arm: &ScoredArm, reference: &ScoredArm) -> Option<Bootstrapped> {
-        self.bootstrap_of(
-            |weights| Some(arm.value(Some(weights))? - reference.value(Some(weights))?),
-            self.study.how,
-        )
+    /// Two arms' values of one metric, the one that was asked for unless the score orders them otherwise.
+    pub(super) fn told(&self, a: &ScoredArm, b: &ScoredArm) -> Option<(String, f64, f64)> {
+        let by = |name: &str, a: &[WeightedMetric], b: &[WeightedMetric]| {
+            Some((
+                name.to_owned(),
+                mean_over_seeds(a, None)?,
+                mean_over_seeds(b, None)?,
+            ))
+        };
+        let score = by(self.score, &a.score, &b.score)?;
+        let sign = better(self.study.metric).sign();
+        let same = |(_, x, y): &(String, f64, f64)| sign * (x - y) * (score.1 - score.2) < 0.0;
+        by(self.study.metric, &a.metric, &b.metric)
+            .filter(same)
+            .or(Some(score))
     }
 
     /// Any statistic, units resampled.
@@ -189,36 +268,61 @@ impl<'a> Scored<'a> {
         cluster_bootstrap(&self.units, statistic, how)
     }
 
-    /// The differences from fold to fold and seed to seed, corrected for what folds share.
-    pub(super) fn fold_test(&self, arm: &ScoredArm, reference: &ScoredArm) -> Option<TTest> {
-        let pairs = self.per_fold(arm).into_iter().zip(self.per_fold(reference));
-        let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(a? - b?)).collect();
-        let test_to_train = 1.0 / (self.n_folds.max(2) as f64 - 1.0);
-        corrected_resampled_t(&differences, test_to_train, self.study.how.level)
+    /// The difference of two arms' metrics, by the luck of units and of fits.
+    pub(super) fn compare(
+        &self,
+        with: &[WeightedMetric],
+        without: &[WeightedMetric],
+        how: Bootstrap,
+    ) -> Option<TTest> {
+        let difference = |weights: &[f64]| {
+            Some(mean_over_seeds(with, Some(weights))? - mean_over_seeds(without, Some(weights))?)
+        };
+        let rows = self.bootstrap_of(difference, how)?;
+        let of_fold = |((a, b), weight): ((Option<f64>, Option<f64>), f64)| Some((a? - b?, weight));
+        let fits: Vec<Vec<(f64, f64)>> = with
+            .iter()
+            .zip(without)
+            .zip(self.study.folds)
+            .map(|((with, without), folds)| {
+                let values = self.per_fold(with, folds).into_iter();
+                let pairs = values.zip(self.per_fold(without, folds));
+                pairs
+                    .map(|((a, weight), (b, _))| ((a, b), weight))
+                    .filter_map(of_fold)
+                    .collect()
+            })
+            .collect();
+        Some(of_units_and_fits(
+            rows.estimate,
+            rows.se,
+            rows.n_units,
+            &fits,
+            how.level,
+        ))
     }
 
-    /// The metric of each fold, all folds of the first seed first.
-    pub(super) fn per_fold(&self, arm: &ScoredArm) -> Vec<Option<f64>> {
-        let mut values = Vec::new();
-        for (metric, folds) in arm.metric.iter().zip(self.study.folds) {
-            for fold in folds.iter().collect::<BTreeSet<_>>() {
-                let weights: Vec<f64> = self
-                    .rows
-                    .iter()
-                    .map(|&row| f64::from(u8::from(folds[row] == *fold)))
-                    .collect();
-                values.push(
-                    metric
-                        .value(Some(&weights))
-                        .filter(|value| value.is_finite()),
-                );
-            }
-        }
-        values
+    /// A metric in each fold, and the fold's rows.
+    fn per_fold(&self, metric: &WeightedMetric, folds: &[u32]) -> Vec<(Option<f64>, f64)> {
+        let of_fold = |fold: &u32| {
+            let own = |&row: &usize| f64::from(u8::from(folds[row] == *fold));
+            let weights: Vec<f64> = self.rows.iter().map(own).collect();
+            let value = metric.value(Some(&weights));
+            (
+                value.filter(|value| value.is_finite()),
+                weights.iter().sum(),
+            )
+        };
+        let distinct: BTreeSet<&u32> = folds.iter().collect();
+        distinct.into_iter().map(of_fold).collect()
     }
 
     pub(super) fn arm_score(&self, arm: &ScoredArm) -> ArmScore {
-        let per_fold = self.per_fold(arm);
+        let seeds = arm.metric.iter().zip(self.study.folds);
+        let per_fold: Vec<Option<f64>> = seeds
+            .flat_map(|(metric, folds)| self.per_fold(metric, folds))
+            .map(|(value, _)| value)
+            .collect();
         let known: Vec<f64> = per_fold.iter().flatten().copied().collect();
         let mean = crate::statistics::mean(&known);
         let sd = mean.filter(|_| known.len() > 1).map(|mean| {
@@ -231,26 +335,52 @@ impl<'a> Scored<'a> {
             n: self.rows.len(),
             mean,
             sd,
-            pooled: arm.value(None),
+            pooled: mean_over_seeds(&arm.metric, None),
+            score: arm.value(None),
             per_fold,
         }
     }
 
-    /// A bootstrapped difference as a line of the table.
-    pub(super) fn difference(&self, arm: &ScoredArm, reference: &ScoredArm) -> Option<Difference> {
-        let found = self.bootstrap(arm, reference)?;
+    /// The comparison of two arms, as lines of the table: by the score that decides, and by the metric.
+    pub(super) fn lines(&self, arm: &ScoredArm, reference: &ScoredArm) -> Vec<Difference> {
+        let how = self.study.how;
+        let score = self.line(
+            self.score,
+            (arm, &arm.score),
+            (reference, &reference.score),
+            how,
+        );
+        let told = self.study.metric;
+        let metric = || {
+            self.line(
+                told,
+                (arm, &arm.metric),
+                (reference, &reference.metric),
+                how,
+            )
+        };
+        let metric = (told != self.score).then(metric).flatten();
+        score.into_iter().chain(metric).collect()
+    }
+
+    /// One line of the table.
+    pub(super) fn line(
+        &self,
+        metric: &str,
+        (arm, with): (&ScoredArm, &[WeightedMetric]),
+        (reference, without): (&ScoredArm, &[WeightedMetric]),
+        how: Bootstrap,
+    ) -> Option<Difference> {
+        let found = self.compare(with, without, how)?;
         Some(Difference {
             arm: arm.name.clone(),
             reference: reference.name.clone(),
-            delta: found.estimate,
-            low: Some(found.interval.low),
-            high: Some(found.interval.high),
+            metric: metric.into(),
+            delta: found.mean,
+            low: found.interval.low,
+            high: found.interval.high,
             p: found.p,
-            p_adjusted: None,
-            method: BOOTSTRAP.into(),
+            direction: Direction::of(better(metric), found.interval),
         })
     }
 }
-
-pub(super) const BOOTSTRAP: &str = "cluster bootstrap";
-pub(super) const CORRECTED_T: &str = "corrected resampled t";

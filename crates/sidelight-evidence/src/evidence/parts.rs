@@ -25,7 +25,10 @@ pub(super) fn changes(scored: &Scored, arm: &ScoredArm) -> Vec<PartChange> {
 /// Classes, labels, points or columns: what the task itself consists of.
 fn own_parts(scored: &Scored, arm: &ScoredArm) -> Vec<PartChange> {
     let task = scored.study.task;
-    let (by, metric) = (task.part(), scoring(task.kind()).part_metric);
+    let (by, metric) = (
+        task.part(),
+        scoring(task.kind(), task.n_outputs()).part_metric,
+    );
     let names = task.part_names();
     if names.len() > MAX_PARTS || (names.len() == 1 && by != "label") {
         return Vec::new();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::keypoints::{distance, normalizer};
-use sidelight_data::config::{Normalizer, TargetKind};
+use sidelight_data::config::{Normalizer, TargetKind, TargetScale};
 use sidelight_data::dataset::Targets;
 use sidelight_data::task::{Prediction, Task, argmax};
 
@@ -114,8 +114,14 @@ impl Evaluation<'_> {
     /// Truth and prediction of each column of each row.
     fn numbers(&self) -> NumberCells {
         let n_columns = self.task.n_outputs();
+        let (scale, sd) = match self.task {
+            Task::Regression { scale, sd, .. } => (*scale, sd.clone()),
+            _ => (TargetScale::Linear, vec![1.0; n_columns]),
+        };
         let mut cells = NumberCells {
             n_columns,
+            scale,
+            sd,
             truth: Vec::new(),
             predicted: Vec::new(),
         };
@@ -282,6 +288,9 @@ impl ClassCells {
 /// Numbers in their own unit.
 pub(crate) struct NumberCells {
     pub(crate) n_columns: usize,
+    scale: TargetScale,
+    /// Of each column, on that scale.
+    sd: Vec<f64>,
     /// NaN: missing.
     pub(crate) truth: Vec<f64>,
     pub(crate) predicted: Vec<f64>,
@@ -291,5 +300,17 @@ impl NumberCells {
     /// Truth and prediction of a cell; `None` where the truth is missing.
     pub(crate) fn pair(&self, at: usize) -> Option<(f64, f64)> {
         Some((self.truth[at], self.predicted[at])).filter(|(truth, _)| truth.is_finite())
+    }
+
+    /// The error of a cell in standard deviations of its column, on the scale that is learned. A prediction without a
+    /// logarithm counts as the smallest that has one.
+    pub(crate) fn scaled(&self, at: usize) -> Option<f64> {
+        let (truth, predicted) = self.pair(at)?;
+        let predicted = match self.scale {
+            TargetScale::Linear => predicted,
+            TargetScale::Log => predicted.max(f64::MIN_POSITIVE),
+        };
+        let error = self.scale.forward(truth) - self.scale.forward(predicted);
+        Some(error / self.sd[at % self.n_columns]).filter(|_| self.scale.forward(truth).is_finite())
     }
 }

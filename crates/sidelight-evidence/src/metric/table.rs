@@ -35,8 +35,8 @@ enum Formula {
     PerColumn(fn(&NumberCells, Columns) -> Term),
     /// The mean over classes or labels of another metric.
     MeanOf(&'static str),
-    /// Known from training, not computed from predictions.
-    Training,
+    /// Known from training or from a comparison, not computed from predictions alone.
+    Elsewhere,
 }
 
 const fn row(
@@ -266,7 +266,23 @@ pub const METRICS: &[Metric] = &[
             cells.ratio(column, error)
         }),
     ),
-    row("loss", Lower, "what training minimises", Formula::Training),
+    // Several targets have several units; each error is divided by its target's spread, on the scale that is learned.
+    row(
+        "scaled_mae",
+        Lower,
+        "mean absolute error over the target’s standard deviation, mean over targets",
+        Formula::PerColumn(|cells, column| {
+            let error = |at: usize| cells.scaled(at).map(|error| (error.abs(), 1.0));
+            Term::ratio(cells.truth.len(), cells.n_columns, column, error)
+        }),
+    ),
+    row(
+        "huber",
+        Lower,
+        "mean Huber loss of the standardised errors: what a comparison of values is decided by",
+        Formula::Elsewhere,
+    ),
+    row("loss", Lower, "what training minimises", Formula::Elsewhere),
 ];
 
 impl Metric {
@@ -304,7 +320,7 @@ impl Metric {
         match self.formula {
             Formula::MeanOf(part) => Some(part),
             Formula::PerClass(_) | Formula::PerColumn(_) => Some(self.name),
-            Formula::Keypoints(_) | Formula::Classes(_) | Formula::Training => None,
+            Formula::Keypoints(_) | Formula::Classes(_) | Formula::Elsewhere => None,
         }
     }
 
@@ -394,6 +410,23 @@ impl NumberCells {
             Some((error(y, predicted)?, 1.0))
         };
         Term::ratio(self.truth.len(), self.n_columns, column, cell)
+    }
+
+    /// `e²/2` of a standardised error up to the column's bend `δ`, `δ (|e| − δ/2)` beyond, mean over all cells: a
+    /// squared error that no single row decides. Least for the centre of what is possible, as squared and absolute
+    /// errors are.
+    ///
+    /// # Source
+    ///
+    /// Huber 1964, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35(1); as a score of
+    /// predictions: Taggart 2022, "Point forecasting and forecast evaluation with generalized Huber loss", Electronic
+    /// Journal of Statistics 16(1).
+    pub(super) fn huber(&self, bends: &[f64]) -> Term {
+        Term::ratio(self.truth.len(), self.n_columns, 0..self.n_columns, |at| {
+            let (size, bend) = (self.scaled(at)?.abs(), bends[at % self.n_columns]);
+            let inside = size.min(bend);
+            Some((inside * (size - inside / 2.0), 1.0))
+        })
     }
 
     fn r2(&self, column: Columns) -> Term {

@@ -54,7 +54,7 @@ fn agrees(metrics: &Metrics, expected: &Value) {
 /// Every metric is the plain one when nothing is reweighted.
 fn weighted_agrees(task: &Task, targets: &Targets, predictions: &[Prediction], metrics: &Metrics) {
     let rows: Vec<usize> = (0..predictions.len()).collect();
-    for name in scoring(task.kind()).metrics {
+    for name in scoring(task.kind(), task.n_outputs()).metrics {
         let evaluation = evaluation(task, targets, &rows, predictions);
         let weighted = WeightedMetric::new(name, &evaluation).expect("is known");
         near(
@@ -210,15 +210,44 @@ fn value_metrics_are_scikit_learns() {
         })
         .collect();
     let rows: Vec<usize> = (0..predictions.len()).collect();
-    let task = value_task(2);
+    let mut task = value_task(2);
+    if let Task::Regression { sd, .. } = &mut task {
+        *sd = numbers(&case["sd"]);
+    }
     let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
     agrees(&metrics, &case["values"]);
-    near(
-        metrics.per_part[0].1[1].1,
-        case["first_column_mae"].as_f64().expect("is a number"),
-        "mae of y0",
-    );
     weighted_agrees(&task, &targets, &predictions, &metrics);
+    // Each in its own unit.
+    for (name, value) in case["first_column"].as_object().expect("is a map") {
+        let mut own = metrics.per_part[0].1.iter();
+        let found = own.find(|(own, _)| own == name).expect("is there").1;
+        near(found, value.as_f64().expect("is a number"), name);
+    }
+    let huber = WeightedMetric::huber(
+        &evaluation(&task, &targets, &rows, &predictions),
+        &numbers(&case["bends"]),
+    );
+    let found = huber.and_then(|huber| huber.value(None));
+    near(
+        found.expect("is defined"),
+        case["huber"].as_f64().expect("is a number"),
+        "huber",
+    );
+    // One target is scored in its unit.
+    let first = |row: &[f64]| row[0];
+    let targets = Targets::Regression {
+        names: vec!["y0".into()],
+        values: numbers(&case["truth"]).chunks(2).map(first).collect(),
+    };
+    let predictions: Vec<Prediction> = numbers(&case["predicted"])
+        .chunks(2)
+        .map(|row| Prediction::Regression {
+            values: vec![row[0]],
+        })
+        .collect();
+    let metrics = score(&evaluation(&value_task(1), &targets, &rows, &predictions));
+    agrees(&metrics, &case["first_column"]);
+    weighted_agrees(&value_task(1), &targets, &predictions, &metrics);
 }
 
 #[test]
@@ -368,7 +397,7 @@ fn every_metric_has_its_direction() {
         TargetKind::Regression,
     ];
     for kind in kinds {
-        let scoring = scoring(kind);
+        let scoring = scoring(kind, 2);
         let parts = scoring.part_metrics.iter();
         let single = [&scoring.selection, &scoring.part_metric];
         for name in scoring.metrics.iter().chain(parts).chain(single) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::calibration::{BINS, ece};
 use super::ranking::Ranking;
-use super::{Evaluation, Metric, scoring};
+use super::{Cells, Evaluation, Metric, scoring};
 
 /// One metric of one set of predictions, prepared so that weights can be tried quickly.
 ///
@@ -38,7 +38,8 @@ impl WeightedMetric {
     /// Prepares a metric of these predictions. `None`: the task has no such metric.
     pub fn new(name: &str, evaluation: &Evaluation) -> Option<Self> {
         let metric = Metric::named(name)?;
-        let listed = scoring(evaluation.task.kind()).metrics;
+        let task = evaluation.task;
+        let listed = scoring(task.kind(), task.n_outputs()).metrics;
         if !listed.contains(&name) && metric.threshold.is_none() {
             return None;
         }
@@ -57,12 +58,23 @@ impl WeightedMetric {
     /// The metric of one part of the task: recall of a class, AUROC of a label, `mean_px` of a
     /// keypoint, `mae` of a column. `None`: no such part.
     pub fn of_part(part: usize, evaluation: &Evaluation) -> Option<Self> {
-        let metric = Metric::named(scoring(evaluation.task.kind()).part_metric)?;
-        if part >= evaluation.task.part_names().len() {
+        let task = evaluation.task;
+        let metric = Metric::named(scoring(task.kind(), task.n_outputs()).part_metric)?;
+        if part >= task.part_names().len() {
             return None;
         }
         let terms = vec![metric.term(&evaluation.cells(), part..part + 1)?];
         Some(Self { terms })
+    }
+
+    /// [Huber's](super::cells::NumberCells::huber) loss of all standardised errors together. `None`: not a regression.
+    pub(crate) fn huber(evaluation: &Evaluation, bends: &[f64]) -> Option<Self> {
+        match evaluation.cells() {
+            Cells::Numbers(cells) => Some(Self {
+                terms: vec![cells.huber(bends)],
+            }),
+            _ => None,
+        }
     }
 
     /// Rows that count for something.

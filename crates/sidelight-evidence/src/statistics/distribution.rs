@@ -1,6 +1,6 @@
-//! The normal, Student's t and the binomial distribution, through `statrs`.
+//! The normal and Student's t distribution, through `statrs`.
 
-use statrs::distribution::{Binomial, ContinuousCDF, Discrete, DiscreteCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// Probability that a standard normal number is at most `z`.
 pub fn normal_cdf(z: f64) -> f64 {
@@ -33,20 +33,6 @@ pub fn t_two_sided(t: f64, df: f64) -> f64 {
 /// Probability that |z| is at least this large under no effect.
 pub fn normal_two_sided(z: f64) -> f64 {
     (2.0 * normal_cdf(-z.abs())).min(1.0)
-}
-
-/// Probability of exactly `k` of `n` when each has probability `p` (in [0, 1]).
-pub fn binomial_pmf(k: u64, n: u64, p: f64) -> f64 {
-    Binomial::new(p, n)
-        .expect("a probability is in [0, 1]")
-        .pmf(k)
-}
-
-/// Probability of at most `k` of `n` when each has probability `p` (in [0, 1]).
-pub fn binomial_cdf(k: u64, n: u64, p: f64) -> f64 {
-    Binomial::new(p, n)
-        .expect("a probability is in [0, 1]")
-        .cdf(k)
 }
 
 fn student(df: f64) -> StudentsT {

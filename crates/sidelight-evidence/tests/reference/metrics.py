@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, huber, log_softmax, logit, softmax
 from sklearn import metrics as m
 
 rng = np.random.default_rng(3)
@@ -88,17 +88,26 @@ def value_case(n):
     truth = rng.normal(50, 20, (n, 2)) * [1, 1000]
     predicted = truth + rng.normal(0, 10, (n, 2)) * [1, 1000]
     over = lambda f: float(f(truth, predicted))
+    first = lambda f: float(f(truth[:, 0], predicted[:, 0]))
+    sd, bends = [20.0, 20000.0], [0.5, 0.7]
     return {
         "truth": truth.ravel().tolist(),
         "predicted": predicted.ravel().tolist(),
+        "sd": sd,
         "values": {
-            "mae": over(m.mean_absolute_error),
-            "rmse": over(m.root_mean_squared_error),
+            "scaled_mae": float(m.mean_absolute_error(truth / sd, predicted / sd)),
             "r2": over(m.r2_score),
-            "median_ae": over(m.median_absolute_error),
             "mape": over(m.mean_absolute_percentage_error),
         },
-        "first_column_mae": float(m.mean_absolute_error(truth[:, 0], predicted[:, 0])),
+        "first_column": {
+            "mae": first(m.mean_absolute_error),
+            "rmse": first(m.root_mean_squared_error),
+            "r2": first(m.r2_score),
+            "median_ae": first(m.median_absolute_error),
+            "mape": first(m.mean_absolute_percentage_error),
+        },
+        "bends": bends,
+        "huber": float(np.mean(huber(bends, (truth - predicted) / sd))),
     }
 
 

@@ -7,7 +7,7 @@ use super::design::{Design, Job};
 use super::job::{Finished, SHARES};
 use crate::error::Result;
 use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, evaluate};
-use crate::metric::{better, selection_metric};
+use crate::metric::selection_metric;
 use crate::statistics::bootstrap::Bootstrap;
 use crate::task::Prediction;
 
@@ -276,9 +276,11 @@ fn blend(a: &Prediction, b: &Prediction, weight: f64) -> Prediction {
 }
 
 /// Share of the first fusion's gain over the image alone that is lost when a column is permuted among held-out rows:
-/// means over folds and seeds. `None` where there is no gain to speak of: below twice its standard error.
+/// what it adds to the other columns. Means over folds and seeds, by the metric that epochs are chosen by, whatever the
+/// comparison is told in. `None` where there is no gain to speak of: below twice its standard error.
 fn share_of_gain(design: &Design, finished: &BTreeMap<Job, Finished>, column: &str) -> Option<f64> {
-    let sign = better(&design.metric).sign();
+    let (metric, better) = selection_metric(&design.task);
+    let sign = better.sign();
     let (mut gains, mut losses) = (Vec::new(), Vec::new());
     let fusion = design.first_fusion()?;
     for (job, with) in finished.iter().filter(|(job, _)| job.model == fusion) {
@@ -287,17 +289,14 @@ fn share_of_gain(design: &Design, finished: &BTreeMap<Job, Finished>, column: &s
             model: Model::Image,
             ..job.clone()
         })?;
-        let score =
-            |finished: &Finished| value(&design.score(test, finished.test.clone()), &design.metric);
+        let score = |finished: &Finished| value(&design.score(test, finished.test.clone()), metric);
         let permuted = with
             .columns
             .iter()
             .find(|permuted| permuted.column == column)?;
-        let (Some(with), Some(image), Some(without)) = (
-            score(with),
-            score(image),
-            value(&permuted.metrics, &design.metric),
-        ) else {
+        let (Some(with), Some(image), Some(without)) =
+            (score(with), score(image), value(&permuted.metrics, metric))
+        else {
             continue;
         };
         gains.push(sign * (with - image));

@@ -12,6 +12,7 @@ use crate::config::{self, Config, SplitConfig, Unreadable};
 use crate::dataset::{Dataset, ImageSource, Opened};
 use crate::digest::hexadecimal;
 use crate::error::{EvidenceError, Result, setting};
+use crate::evidence::lone_units;
 use crate::metric::{Evaluation, WeightedMetric, main_metric};
 use crate::split::{carve, folds};
 use crate::table::Table;
@@ -155,6 +156,7 @@ impl Design {
             fingerprint,
         };
         design.check_metric()?;
+        design.remarks.extend(lone_units(&design.dataset));
         design.remarks.extend(design.unlearned_classes());
         Ok(design)
     }

@@ -43,11 +43,6 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         .iter()
         .map(|job| design.job_config(job).train.epochs)
         .max();
-    let candidates = design
-        .arms
-        .iter()
-        .filter(|arm| arm.role().is_candidate())
-        .count();
     let mut facts = vec![
         ("target", target(&config.target.names())),
         ("rows", number::count(evidence.rows)),
@@ -70,14 +65,8 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         ),
         (
             "intervals",
-            "95 %, bootstrap over units of the pooled held-out predictions, 5000 resamples"
+            "95 %, by the luck of units (5000 resamples of all held-out predictions together) and of fits (fold by fold)"
                 .to_owned(),
-        ),
-        (
-            "p values",
-            format!(
-                "the larger of the bootstrap's and a quarter of the corrected resampled t's; Holm over {candidates} arms"
-            ),
         ),
     ];
     if let Some([mean, low, high]) = answer.weight {

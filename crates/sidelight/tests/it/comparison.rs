@@ -46,6 +46,7 @@ fn config(folder: &TempDir, more: &[&str]) -> Config {
 /// Three folds, quick, these arms (none: all).
 struct Asked<'a> {
     out: &'a Path,
+    folds: usize,
     arms: &'a [&'a str],
     work: Work,
     earlier: Earlier,
@@ -57,6 +58,7 @@ impl<'a> Asked<'a> {
     fn new(out: &'a Path) -> Self {
         Self {
             out,
+            folds: 3,
             arms: &[],
             work: Work::All,
             earlier: Earlier::Reuse,
@@ -71,7 +73,7 @@ impl<'a> Asked<'a> {
             CompareOptions {
                 out: self.out.to_path_buf(),
                 earlier: self.earlier,
-                folds: 3,
+                folds: self.folds,
                 seeds: 1,
                 arms: self.arms.iter().map(|arm| (*arm).to_owned()).collect(),
                 metric: None,
@@ -133,9 +135,14 @@ fn meaningless(
 
 #[test]
 fn metadata_that_decides_the_class_helps() {
-    let folder = decided(120);
+    let folder = decided(240);
     let out = folder.path().join("out");
-    let evidence = Asked::new(&out).answer(&config(&folder, &[]));
+    // Three fits say little of how much fits vary.
+    let asked = Asked {
+        folds: 5,
+        ..Asked::new(&out)
+    };
+    let evidence = asked.answer(&config(&folder, &[]));
     assert_eq!(
         evidence.verdict.code,
         VerdictCode::Helps,
@@ -170,7 +177,7 @@ fn metadata_that_decides_the_class_helps() {
     assert_eq!(last.map(|point| point.value), Some(score(Role::AllMissing)));
 
     let csv = fs::read_to_string(out.join("out_of_fold.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 1 + 120 * 7);
+    assert_eq!(csv.lines().count(), 1 + 240 * 7);
     assert!(
         csv.starts_with(
             "arm,seed,fold,row,image,true_answer,prediction,probability,p(no),p(yes)\nimage,1,"
@@ -184,6 +191,8 @@ fn metadata_that_decides_the_class_helps() {
     assert_eq!(json["schema"], 1);
     assert_eq!(json["speed"], "quick");
     assert_eq!(json["verdict"]["code"], "helps");
+    assert_eq!(json["decision"]["score"], "log_loss");
+    assert_eq!(json["decision"]["direction"], "better");
 }
 
 #[test]
