@@ -384,7 +384,7 @@ fn a_part_that_is_damaged_is_made_again() {
     folder.write("r.csv.parts/notes.txt", "mine");
     let said = folder.run("predict a new.csv --out r.csv --overwrite");
     assert!(
-        said.code == 2 && said.stderr.contains("already holds files"),
+        said.code == 2 && said.stderr.contains("already holds r.csv.parts/notes.txt"),
         "{}",
         said.stderr
     );
