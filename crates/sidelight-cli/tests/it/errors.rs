@@ -314,6 +314,18 @@ fn a_flag_that_does_not_exist() {
 }
 
 #[test]
+fn an_escape_sequence_in_a_name() {
+    let said = Folder::new().run("train a\u{1b}[31mb.toml --out a");
+    assert_eq!(said.code, 2);
+    assert!(
+        said.stderr.contains("a\u{fffd}[31mb.toml"),
+        "{}",
+        said.stderr
+    );
+    assert!(!said.stderr.contains('\u{1b}'), "{}", said.stderr);
+}
+
+#[test]
 fn overwriting_a_persons_folder() {
     let folder = Folder::with_houses();
     folder.write("p/checkpoint/state.json", "mine");

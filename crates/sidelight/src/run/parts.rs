@@ -150,7 +150,7 @@ impl Manifest {
             table,
             format: format.extension().into(),
             part_rows,
-            options: format!("{options}, {:?}", SimdPath::best()),
+            options: options + &format!(", {:?}", SimdPath::best()),
         }
     }
 
