@@ -43,7 +43,10 @@ pub(crate) fn of(error: &Error) -> Option<String> {
                 "--resume goes on with it; --overwrite begins anew; --out chooses another folder"
                     .into()
             }
-            FolderContent::OtherFiles => "choose a new or an empty folder with --out".into(),
+            FolderContent::OtherFiles { .. } => {
+                "choose a new or an empty folder with --out; what is replaced has the mark of a run (`.sidelight-run`) and nothing else in it"
+                    .into()
+            }
         },
         Error::RunInUse { .. } => {
             "wait for it to end, or choose another folder with --out".into()

@@ -23,13 +23,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -77,6 +78,16 @@ pub(crate) struct App {
     explaining: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     token: Option<String>,
+    access: Access,
+}
+
+/// Who can reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Programs of this machine; a page from elsewhere that has itself sent here is none of them.
+    ThisMachine,
+    /// Whoever can reach the address, or has the token.
+    Any,
 }
 
 impl App {
@@ -86,6 +97,7 @@ impl App {
         limits: Limits,
         metrics: Arc<Metrics>,
         token: Option<String>,
+        access: Access,
     ) -> Self {
         Self {
             models,
@@ -95,6 +107,7 @@ impl App {
             explaining: Arc::new(Semaphore::new(1)),
             metrics,
             token,
+            access,
         }
     }
 }
@@ -135,8 +148,6 @@ pub(crate) fn router(app: App, origins: Vec<HeaderValue>) -> Router {
         .route("/metrics", get(metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        // `BodyReader` limits bodies as they arrive.
-        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(Arc::clone(&app), guard::pass));
     if !origins.is_empty() {
         let cors = CorsLayer::new()
@@ -178,7 +189,14 @@ impl App {
         let (parts, body) = request.into_parts();
         let mut body = self.bodies.read(&parts.headers, body).await?;
         let bytes = std::mem::take(&mut body.bytes);
-        let rows = request::parse(&parts.headers, bytes, self.limits.max_rows).await?;
+        let (headers, max_rows) = (parts.headers, self.limits.max_rows);
+        // Beside the threads that keep all connections going.
+        let parsed = tokio::task::spawn_blocking(move || {
+            Handle::current().block_on(request::parse(&headers, bytes, max_rows))
+        });
+        let rows = parsed
+            .await
+            .map_err(|_| Fault::internal("the request could not be parsed"))??;
         Ok(ParsedRequest {
             model,
             engine,

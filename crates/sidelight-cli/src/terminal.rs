@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, presets};
 use serde_json::{Map, Value};
 
 use crate::args::Format;
+use sidelight::report::text::without_controls;
 
 pub(crate) use sidelight::number::counted as count;
 
@@ -50,7 +51,7 @@ impl Terminal {
     /// A message, left out with `--quiet`.
     pub(crate) fn say(&mut self, text: impl AsRef<str>) {
         if !self.is_quiet {
-            self.line(text.as_ref());
+            self.line("", text.as_ref());
         }
     }
 
@@ -62,19 +63,19 @@ impl Terminal {
     /// Something that may be wrong.
     pub(crate) fn warn(&mut self, text: impl AsRef<str>) {
         let label = self.paint("warning:", "33;1");
-        self.line(&format!("{label} {}", text.as_ref()));
+        self.line(&format!("{label} "), text.as_ref());
     }
 
     /// An error with its causes, one per line, and a hint.
     pub(crate) fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
         let label = self.paint("error:", "31;1");
-        self.line(&format!("{label} {error}"));
+        self.line(&format!("{label} "), &error.to_string());
         for cause in error.chain().skip(1) {
-            self.line(&format!("  caused by: {cause}"));
+            self.line("  caused by: ", &cause.to_string());
         }
         if let Some(hint) = hint {
             let label = self.paint("hint:", "36;1");
-            self.line(&format!("\n{label} {hint}"));
+            self.line(&format!("\n{label} "), hint);
         }
     }
 
@@ -84,7 +85,9 @@ impl Terminal {
             .drawn
             .is_none_or(|drawn| drawn.elapsed() > REDRAW_INTERVAL);
         if self.is_live && !self.is_quiet && is_due {
-            let text: String = text().chars().take(width() - 1).collect();
+            let text = text();
+            let text = without_controls(&text);
+            let text: String = text.chars().take(width() - 1).collect();
             // To the start of the line, and erases what is left of the old one.
             self.write_error(&format!("\r{text}\x1b[K"));
             self.drawn = Some(Instant::now());
@@ -111,7 +114,7 @@ impl Terminal {
     /// A table on stdout.
     pub(crate) fn table(&mut self, table: &Table, format: Format) -> anyhow::Result<()> {
         let text = match format {
-            Format::Text => table.to_text(),
+            Format::Text => without_controls(&table.to_text()).into_owned(),
             Format::Json => table.to_json(),
             Format::Csv => table.to_csv()?,
         };
@@ -122,17 +125,18 @@ impl Terminal {
     /// people, else on stderr.
     pub(crate) fn conclude(&mut self, sentence: &str, format: Format) -> anyhow::Result<()> {
         match format {
-            Format::Text => self.data(&format!("\n{sentence}\n")),
+            Format::Text => self.data(&format!("\n{}\n", without_controls(sentence))),
             Format::Json | Format::Csv => {
-                self.line(sentence);
+                self.line("", sentence);
                 Ok(())
             }
         }
     }
 
-    fn line(&mut self, text: &str) {
+    /// A label of ours, and text in which names from files may stand: none of them may move the cursor.
+    fn line(&mut self, label: &str, text: &str) {
         self.end_progress();
-        self.write_error(&format!("{text}\n"));
+        self.write_error(&format!("{label}{}\n", without_controls(text)));
     }
 
     fn end_progress(&mut self) {

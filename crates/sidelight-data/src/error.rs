@@ -304,6 +304,21 @@ pub enum Error {
         /// The most there can be.
         most: usize,
     },
+    /// Cells that no row names, far more than the file has bytes: they would fill the memory.
+    #[error(
+        "{at}: the rows so far leave {found} cells empty; at most {most} can be, for so many bytes"
+    )]
+    #[strum(props(
+        hint = "each row should have most of the columns: is every line a row of one table?"
+    ))]
+    TooManyGaps {
+        /// The row that makes them too many.
+        at: Place,
+        /// How many they are.
+        found: usize,
+        /// The most there can be.
+        most: usize,
+    },
     /// A tar archive that is cut short or damaged; nothing after that place is read.
     #[error("{}: {what} at byte {offset}", path.display())]
     #[strum(props(hint = "copy the archive again from its source"))]
@@ -665,7 +680,7 @@ impl Error {
                 let dot = if section.is_empty() { "" } else { "." };
                 match nearest(name, known) {
                     Some(near) => format!("did you mean `{section}{dot}{near}`?"),
-                    None => format!("there is: {}", known.join(", ")),
+                    None => format!("there is: {}", listed(known)),
                 }
             }
             Self::UnknownChoice { found, known, .. } => nearest_or(found, known, "it can be"),
@@ -673,7 +688,7 @@ impl Error {
             Self::NoImageColumn { columns, .. } => {
                 format!(
                     "say which one with `data.image`; the table has: {}",
-                    columns.join(", ")
+                    listed(columns)
                 )
             }
             Self::MissingMetadata { column, columns } => {
@@ -760,6 +775,23 @@ pub fn nearest_or(name: &str, candidates: &[String], all: &str) -> String {
     match nearest(name, candidates) {
         Some(near) => format!("did you mean `{near}`?"),
         None if candidates.is_empty() => format!("{all}: none"),
-        None => format!("{all}: {}", candidates.join(", ")),
+        None => format!("{all}: {}", listed(candidates)),
+    }
+}
+
+/// Names side by side, at most 50 of them, and how many more there are.
+///
+/// ```
+/// use sidelight_data::error::listed;
+/// let columns: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
+/// assert_eq!(listed(&columns[..3]), "0, 1, 2");
+/// assert!(listed(&columns).ends_with("48, 49 and 199950 more"));
+/// ```
+pub fn listed(names: &[String]) -> String {
+    match names.split_at_checked(50) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ => names.join(", "),
     }
 }

@@ -232,6 +232,33 @@ impl Task {
         self.names().len()
     }
 
+    /// The first of its lists that is not as long as there are outputs: which, and its length.
+    pub fn misfit(&self) -> Option<(&'static str, usize)> {
+        let n = self.n_outputs();
+        let lengths = match self {
+            Self::Keypoints { symmetric, .. } => {
+                let reach = symmetric
+                    .as_flattened()
+                    .iter()
+                    .map(|&point| point.saturating_add(1));
+                let reach = reach.max().unwrap_or(0).saturating_mul(2);
+                vec![("columns", n & !1), ("symmetric", reach.max(n))]
+            }
+            Self::Class { counts, .. } => vec![("counts", counts.len())],
+            Self::Multilabel { counts, known, .. } => {
+                vec![("counts", counts.len()), ("known", known.len())]
+            }
+            Self::Regression {
+                mean, sd, range, ..
+            } => vec![
+                ("mean", mean.len()),
+                ("sd", sd.len()),
+                ("range", range.len()),
+            ],
+        };
+        lengths.into_iter().find(|(_, length)| *length != n)
+    }
+
     /// Width of an encoded target: 1 for `class` (its index), else `n_outputs`.
     pub fn d_target(&self) -> usize {
         self.target_names().len()

@@ -7,7 +7,7 @@ mod tests;
 
 use sidelight_data::config::{Arm, Config};
 use sidelight_data::dataset::{self, Dataset, Findings, MetadataValues, Targets};
-use sidelight_data::error::{Error, Result, nearest};
+use sidelight_data::error::{self, Error, Result, nearest};
 use sidelight_data::schema::{Reason, Role, Schema, Wishes};
 use sidelight_data::split;
 use sidelight_data::table::Table;
@@ -179,7 +179,7 @@ fn columns(table: &Table, config: &Config, findings: &Findings, problems: &mut V
             format!("`{field}`: no column `{name}` in {}", table.path.display()),
             match nearest(&name, &table.names()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the table has: {}", table.names().join(", ")),
+                None => format!("the table has: {}", error::listed(&table.names())),
             },
         ));
     }

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
-/// A page in which no text can rearrange its surroundings: control characters, and the marks that turn the direction
+/// A text in which no part can rearrange its surroundings: control characters, and the marks that turn the direction
 /// of the text around them, are replaced.
-pub(crate) fn without_controls(page: &str) -> Cow<'_, str> {
+pub fn without_controls(page: &str) -> Cow<'_, str> {
     let misleads = |character: char| {
         let is_control = character.is_control() && !matches!(character, '\n' | '\t');
         is_control || matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')

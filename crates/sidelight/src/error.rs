@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use strum::EnumProperty as _;
 
 pub use sidelight_data::error::{
-    ObjectFault, Place, cannot_read, cannot_write, in_full, message_of, nearest, nearest_or,
-    setting,
+    ObjectFault, Place, cannot_read, cannot_write, in_full, listed, message_of, nearest,
+    nearest_or, setting,
 };
 
 /// What went wrong with tables, images and files.
@@ -433,7 +433,7 @@ pub enum Error {
         bad: String,
     },
     /// Scores were asked for, and the table has no targets.
-    #[error("{}: expected the target's columns {}, found none of them", path.display(), columns.join(", "))]
+    #[error("{}: expected the target's columns {}, found none of them", path.display(), listed(columns))]
     NoTargets {
         path: PathBuf,
         /// The target's columns.
@@ -441,9 +441,9 @@ pub enum Error {
     },
 
     // === train ===
-    /// The loss became infinite or not a number.
+    /// The loss, or the length of its gradient, became infinite or not a number.
     #[error(
-        "the loss is {loss} at epoch {epoch}, step {step}, at a learning rate of {learning_rate:.2e}"
+        "the loss or its gradient is {loss} at epoch {epoch}, step {step}, at a learning rate of {learning_rate:.2e}"
     )]
     Diverged {
         /// Epoch, the first being 1.
@@ -605,11 +605,11 @@ impl Error {
                 match nearest(asked, children) {
                     Some(near) => format!("{parent} has `{near}`, did you mean that?"),
                     None if children.is_empty() => format!("{parent} has no layers inside"),
-                    None => format!("{parent} has: {}", children.join(", ")),
+                    None => format!("{parent} has: {}", listed(children)),
                 }
             }
             Self::NoParameter { children, .. } => {
-                format!("a pattern is a path, or one with `*`, as in `layer4.*`; the network has: {}", children.join(", "))
+                format!("a pattern is a path, or one with `*`, as in `layer4.*`; the network has: {}", listed(children))
             }
             Self::LayerExists { path } => format!("give the new layer another `name`, or replace `{path}`"),
             Self::Shape { fit, .. } => return fit.clone(),
@@ -633,7 +633,7 @@ impl Error {
 }
 
 /// What is in a folder that results are to be written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumProperty)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::Display, strum::EnumProperty)]
 pub enum FolderContent {
     /// Nothing, or no such folder.
     #[strum(to_string = "nothing")]
@@ -650,12 +650,17 @@ pub enum FolderContent {
         props(hint = "resume it, begin anew, or choose another folder")
     )]
     UnfinishedRun,
-    /// Files that are not ours.
+    /// Files that are not ours, or not known to be.
     #[strum(
-        to_string = "files that are not a run",
-        props(hint = "choose a new or an empty folder")
+        to_string = "{file}, which is not known to be Sidelight's",
+        props(
+            hint = "choose a new or an empty folder; what is replaced has the mark of a run (`.sidelight-run`) and nothing else in it"
+        )
     )]
-    OtherFiles,
+    OtherFiles {
+        /// The first of them, with its path.
+        file: String,
+    },
 }
 
 /// Up to five keys, and how many more there are.

@@ -2,6 +2,7 @@
 //!
 //! | file | what | written |
 //! |---|---|---|
+//! | `.sidelight-run` | the mark of a run, and its lock; empty | first |
 //! | `config.toml` | the resolved configuration | at the start |
 //! | `log.jsonl` | what happened, step by step ([`Event`]) | as it happens |
 //! | `skipped.csv` | records that could not be read (`data.unreadable = "skip"`), where there are any | with checkpoints and epochs |
@@ -10,6 +11,7 @@
 //! | `predictions.csv` | validation rows: target, prediction, loss | at the end |
 //! | `report.html` | the same for people | at the end |
 //! | `metrics.json` | the scores ([`MetricsFile`]) | last: a folder that has it is a finished run |
+//! | `.replaced/` | the run that this one overwrites | gone at the end |
 //!
 //! [`RunFolder`] writes one, [`Run`] opens one.
 
@@ -28,6 +30,7 @@ use crate::error::{Error, Result, cannot_read};
 
 pub use crate::error::FolderContent;
 pub use folder::{Existing, RunFolder};
+pub(crate) use folder::{foreign_in, is_left_over};
 #[cfg(feature = "report")]
 pub use log::curves;
 pub use log::{Event, Log, LogWriter, read_log};

@@ -158,6 +158,8 @@ pub fn fit(
             let rates = session.setup.plan.at(epoch, session.state.progress.step);
             session.check_loss(step.loss, rates)?;
             let norm = step.gradients.norm() / session.n_losses().sqrt();
+            // One that is not a number would reach every weight, and the next checkpoint.
+            session.check_loss(norm, rates)?;
             let scale = clip_factor(norm, session.setup.config.train.clip);
             session.state.network =
                 session
@@ -310,9 +312,6 @@ fn begin(
     let (mut session, mut remarks) = Session::new(config, &Device::flex().autodiff())?;
     session.setup.batches.cache.clone_from(&options.cache);
     session.share_out(Arc::clone(&options.ranks));
-    if let Some(folder) = folder {
-        folder.write_config(&session.setup.config.to_toml()?)?;
-    }
     let checkpoint = match options.existing {
         Existing::Resume => {
             let dir = options.out.clone();
@@ -320,12 +319,17 @@ fn begin(
         }
         _ => None,
     };
-    if let (Some(unreadable), Some(folder)) = (&session.setup.batches.unreadable, folder) {
-        unreadable.write_to(folder.skipped_path(), checkpoint.is_some())?;
-    }
+    let goes_on = checkpoint.is_some();
     if let Some(checkpoint) = checkpoint {
         checkpoint.check(&session.setup.config, &session.setup.rows, &options.out)?;
         session.resume(checkpoint)?;
+    }
+    // After a refusal the folder is as it was.
+    if let Some(folder) = folder {
+        folder.write_config(&session.setup.config.to_toml()?)?;
+        if let Some(unreadable) = &session.setup.batches.unreadable {
+            unreadable.write_to(folder.skipped_path(), goes_on)?;
+        }
     }
     let total_step = session.state.progress.total_step;
     if total_step == 0 {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::Answer;
 use crate::args::serve::ServeArgs;
 use crate::refusal::Refusal;
-use crate::serve::{App, Batching, Limits, Metrics, Models, ServerMessage, router, serve};
+use crate::serve::{Access, App, Batching, Limits, Metrics, Models, ServerMessage, router, serve};
 use crate::stop;
 use crate::terminal::{Terminal, count};
 
@@ -52,7 +52,11 @@ impl Site {
         let shared = Arc::clone(&metrics);
         let models = Models::open(&args.runs, batching, args.queue, shared, args.machine)?;
         let models = Arc::new(models);
-        let app = App::new(Arc::clone(&models), limits, metrics, token);
+        let access = match has_token || !args.addr.ip().is_loopback() {
+            true => Access::Any,
+            false => Access::ThisMachine,
+        };
+        let app = App::new(Arc::clone(&models), limits, metrics, token, access);
         let router = router(app, origins);
         Ok(Self {
             models,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sidelight::ranks::Ranks;
-use sidelight::run::Existing;
+use sidelight::run::{Existing, Run};
 use sidelight::train::{TrainOptions, Trained, train};
 
 use super::Answer;
@@ -22,6 +22,17 @@ pub(crate) fn run(
     let config = args
         .configured
         .read_on_all(&**ranks, &args.machine, terminal)?;
+    if args.resume
+        && let Ok(run) = Run::open(&args.out)
+    {
+        terminal.say(format!(
+            "{} is a finished run: there is nothing to resume",
+            args.out.display()
+        ));
+        let kept = run.metrics()?;
+        print(&kept.metrics, kept.rows.valid, args, terminal)?;
+        return Ok(Answer::Done);
+    }
     let options = TrainOptions {
         out: args.out.clone(),
         existing: match (args.resume, args.overwrite) {
@@ -45,11 +56,7 @@ pub(crate) fn run(
             ),
         ));
     };
-    let mut table = Table::new(["metric", "value", "n"]);
-    for (name, value) in &metrics.values {
-        table.push([name.as_str().into(), (*value).into(), metrics.n.into()]);
-    }
-    terminal.table(&table, args.printed.format)?;
+    print(&metrics.values, metrics.n, args, terminal)?;
     if !ranks.is_first() {
         return Ok(Answer::Done);
     }
@@ -59,4 +66,19 @@ pub(crate) fn run(
         run.report_path().display()
     ));
     Ok(Answer::Done)
+}
+
+/// The metrics of `n` validation rows as a table.
+fn print(
+    values: &[(String, f64)],
+    n: usize,
+    args: &TrainArgs,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let mut table = Table::new(["metric", "value", "n"]);
+    for (name, value) in values {
+        table.push([name.as_str().into(), (*value).into(), n.into()]);
+    }
+    terminal.table(&table, args.printed.format)?;
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Middleware for every request: checks the token, sets security headers, counts and times.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,8 +9,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::App;
 use super::fault::Fault;
+use super::{Access, App};
 
 /// Routes without the token: the page, which asks for it, and the health check.
 const OPEN: [&str; 4] = ["/", "/page.css", "/page.js", "/healthz"];
@@ -27,8 +28,12 @@ pub(super) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
         Some(token) => OPEN.contains(&&*route) || has_token(request.headers(), token),
         None => true,
     };
+    let is_meant = app.access == Access::Any || names_this_machine(request.headers());
     let mut response = match is_allowed {
-        true => next.run(request).await,
+        true if is_meant => next.run(request).await,
+        true => Fault::new(StatusCode::MISDIRECTED_REQUEST, "the `Host` of the request is not this machine")
+            .hint("ask http://localhost or http://127.0.0.1; behind a proxy that keeps another name, start the server with --token-file")
+            .into_response(),
         false => Fault::new(StatusCode::UNAUTHORIZED, "the token is missing or wrong")
             .hint("send it as `Authorization: Bearer TOKEN`")
             .into_response(),
@@ -45,6 +50,22 @@ pub(super) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     let status = response.status().as_u16();
     app.metrics.request(&route, status, began.elapsed());
     response
+}
+
+/// Whether the request is for an address or `localhost`: a page of `evil.example`, whose name was made to lead here,
+/// says its own (DNS rebinding).
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else {
+        return true;
+    };
+    let host = host.to_str().unwrap_or_default();
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
 fn has_token(headers: &HeaderMap, token: &str) -> bool {
@@ -68,6 +89,31 @@ fn is_same(sent: &[u8], token: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_was_made_to_lead_here_is_not_this_machine() {
+        let names = |host: &'static str| {
+            let headers = [(header::HOST, HeaderValue::from_static(host))];
+            names_this_machine(&HeaderMap::from_iter(headers))
+        };
+        for host in [
+            "localhost",
+            "LocalHost:8080",
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "[::1]",
+        ] {
+            assert!(names(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "",
+        ] {
+            assert!(!names(host), "{host}");
+        }
+    }
 
     #[test]
     fn only_the_whole_token_is_the_token() {

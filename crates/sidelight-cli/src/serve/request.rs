@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use base64::Engine as _;
 use base64::alphabet;
@@ -17,8 +17,10 @@ use sidelight::dataset::{ImageSource, RequestRow};
 
 use super::fault::Fault;
 
-/// Largest number of columns in a row: more than any table has.
-const MAX_COLUMNS: usize = 100_000;
+/// Most cells of a request, those of all its rows together.
+const MAX_CELLS: usize = 100_000;
+/// Most bytes that the texts and columns of all those cells take.
+const MAX_CELL_BYTES: usize = 32 << 20;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -73,6 +75,32 @@ fn too_many(max_rows: usize) -> Fault {
         format!("more than {max_rows} rows in one request"),
     )
     .hint("send them in several requests")
+}
+
+/// Refuses more cells than a request may have: `n` rows of such cells.
+fn check_cells<'c>(
+    rows: impl Iterator<Item = (usize, &'c Map<String, Value>)>,
+) -> Result<(), Fault> {
+    let (mut n_cells, mut n_bytes) = (0_usize, 0_usize);
+    for (n, cells) in rows {
+        let bytes: usize = cells
+            .iter()
+            .map(|(column, cell)| column.len() + cell.as_str().map_or(0, str::len))
+            .sum();
+        n_cells = n_cells.saturating_add(n.saturating_mul(cells.len()));
+        n_bytes = n_bytes.saturating_add(n.saturating_mul(bytes));
+    }
+    if n_cells <= MAX_CELLS && n_bytes <= MAX_CELL_BYTES {
+        return Ok(());
+    }
+    Err(Fault::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!(
+            "the rows of the request have {n_cells} cells of {n_bytes} bytes in all; the limits are {MAX_CELLS} cells and {} MiB",
+            MAX_CELL_BYTES >> 20
+        ),
+    )
+    .hint("send fewer rows or columns in one request"))
 }
 
 fn parse_json(body: &[u8], max_rows: usize) -> Result<PredictRequest, Fault> {
@@ -143,6 +171,8 @@ async fn parse_form(
 ) -> Result<PredictRequest, Fault> {
     let mut request = Request::new(Body::from(body));
     *request.headers_mut() = headers.clone();
+    // The body was read within its own limit; axum's, of 2 MB, is another.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|error| malformed(error.body_text()))?;
@@ -176,6 +206,10 @@ async fn parse_form(
                 malformed(format!("`metadata` is not an object of cells: {error}"))
             })?;
             metadata.push(row.0);
+            if metadata.len() > max_rows {
+                return Err(too_many(max_rows));
+            }
+            check_cells(metadata.iter().map(|row| (1, row)))?;
             continue;
         }
         let text = std::str::from_utf8(&bytes)
@@ -197,6 +231,8 @@ async fn parse_form(
         ))
         .hint("send as many of each, or one of either for all rows"));
     }
+    let own = |row| (n / metadata.len(), row);
+    check_cells(metadata.iter().map(own).chain([(n, &cells)]))?;
     let of = |at: usize, found: usize| if found == 1 { 0 } else { at };
     let row = |at: usize| {
         let mut all = cells.clone();
@@ -271,9 +307,9 @@ impl<'de> Deserialize<'de> for Cells {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut cells = Map::new();
                 while let Some((column, value)) = map.next_entry::<String, Single>()? {
-                    if cells.len() >= MAX_COLUMNS {
+                    if cells.len() >= MAX_CELLS {
                         return Err(de::Error::custom(format_args!(
-                            "more than {MAX_COLUMNS} columns"
+                            "more than {MAX_CELLS} cells"
                         )));
                     }
                     let shown = shortened(&column);
@@ -348,11 +384,17 @@ impl<'de> Visitor<'de> for Rows<'_> {
         Ok((vec![row], false))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut rows = Vec::new();
-        while let Some(row) = list.next_element()? {
+        let (mut rows, mut n_cells) = (Vec::new(), 0);
+        while let Some(row) = list.next_element::<Row<'de>>()? {
             if rows.len() == self.max_rows {
                 self.are_too_many.set(true);
                 return Err(de::Error::custom("too many rows"));
+            }
+            n_cells += row.metadata.as_ref().map_or(0, |cells| cells.0.len());
+            if n_cells > MAX_CELLS {
+                return Err(de::Error::custom(format_args!(
+                    "more than {MAX_CELLS} cells"
+                )));
             }
             rows.push(row);
         }

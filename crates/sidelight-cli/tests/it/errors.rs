@@ -178,9 +178,9 @@ fn an_output_folder_that_holds_other_files() {
     let folder = Folder::with_houses();
     folder.write("a/notes.txt", "mine");
     insta::assert_snapshot!(refused(&folder, "train houses.toml --out a"), @r#"
-    error: a already holds files that are not a run
+    error: a already holds a/notes.txt, which is not known to be Sidelight's
 
-    hint: choose a new or an empty folder with --out
+    hint: choose a new or an empty folder with --out; what is replaced has the mark of a run (`.sidelight-run`) and nothing else in it
     "#);
     assert_eq!(folder.read("a/notes.txt"), "mine");
 }
@@ -314,6 +314,64 @@ fn a_flag_that_does_not_exist() {
 }
 
 #[test]
+fn an_escape_sequence_in_a_name() {
+    let said = Folder::new().run("train a\u{1b}[31mb.toml --out a");
+    assert_eq!(said.code, 2);
+    assert!(
+        said.stderr.contains("a\u{fffd}[31mb.toml"),
+        "{}",
+        said.stderr
+    );
+    assert!(!said.stderr.contains('\u{1b}'), "{}", said.stderr);
+}
+
+#[test]
+fn overwriting_a_persons_folder() {
+    let folder = Folder::with_houses();
+    folder.write("p/checkpoint/state.json", "mine");
+    folder.write("p/config.toml", "mine = 1");
+    folder.write("p/metrics.json", "{}");
+    for how in ["--overwrite", "--resume", ""] {
+        let said = folder.run(&format!("train houses.toml --out p {how}"));
+        assert_eq!(said.code, 2, "{}", said.stderr);
+        assert!(
+            said.stderr.contains("which is not known to be Sidelight's"),
+            "{}",
+            said.stderr
+        );
+        assert_eq!(folder.read("p/config.toml"), "mine = 1");
+        assert!(folder.exists("p/checkpoint/state.json") && !folder.exists("p/.sidelight-run"));
+    }
+    let said = folder.run("compare houses.toml --out p --overwrite");
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert_eq!(folder.read("p/config.toml"), "mine = 1");
+}
+
+#[test]
+fn a_resume_that_is_refused_changes_nothing() {
+    let folder = Folder::with_houses();
+    let line = "train houses.toml --set train.epochs=200 --set train.checkpoint_steps=1 --out a";
+    folder.killed(line, "a");
+    let before = folder.read("a/config.toml");
+    let said = folder.run(&line.replace("epochs=200", "epochs=3 --resume"));
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert_eq!(folder.read("a/config.toml"), before);
+}
+
+#[test]
+fn resuming_what_is_finished_is_done() {
+    let folder = Folder::with_houses();
+    let trained = folder.done("train houses.toml --out a");
+    let again = folder.done("train houses.toml --out a --resume");
+    assert_eq!(again.stdout, trained.stdout);
+    assert!(
+        again.stderr.contains("a is a finished run"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
 fn resume_and_overwrite_at_once() {
     let said = refused(
         &Folder::with_houses(),
@@ -360,9 +418,9 @@ fn a_comparison_that_cannot_be_made() {
     ");
     folder.write("b/diary.txt", "dear diary");
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out b"), @r"
-    error: b already holds files that are not a run
+    error: b already holds b/diary.txt, which is not known to be Sidelight's
 
-    hint: choose a new or an empty folder with --out
+    hint: choose a new or an empty folder with --out; what is replaced has the mark of a run (`.sidelight-run`) and nothing else in it
     ");
 }
 

@@ -1,5 +1,7 @@
 //! JPEG: strict about damage, and quick with large photographs.
 
+use std::borrow::Cow;
+
 use ::image::RgbImage;
 use ::image::metadata::Orientation;
 use zune_jpeg::JpegDecoder;
@@ -19,6 +21,8 @@ pub(super) struct Header {
     pub(super) orientation: Orientation,
     /// Written by Adobe software, which stores CMYK inverted.
     is_adobe: bool,
+    /// Each pixel is coded once, not refined from scan to scan.
+    is_sequential: bool,
 }
 
 /// A JPEG as stored, its orientation, and by how much its scale was reduced.
@@ -30,18 +34,26 @@ pub(super) fn decode(
 ) -> Result<(RgbImage, Orientation, usize)> {
     let header = header(name, bytes)?;
     limits.check_pixels(name, header.width, header.height)?;
-    if !has_end(bytes) {
+    let Some(end) = end_of_image(bytes) else {
         return Err(Error::ImageTruncated {
             name: name.into(),
             format: "JPEG",
             n_bytes: bytes.len(),
         });
-    }
+    };
     let _ = at_least;
-    let rgb =
-        decode_full(bytes, &header).map_err(|source| broken(name, "JPEG", bytes.len(), source))?;
-    let image = RgbImage::from_raw(header.width as u32, header.height as u32, rgb)
-        .expect("three bytes were written for each pixel");
+    // Where pixels are missing before the end marker, the decoder would make some up. Without the marker it complains,
+    // once it has read through what follows; it reads 8 bytes ahead where nothing is missing.
+    let n_bytes = bytes.len();
+    let bytes: Cow<'_, [u8]> = match header.is_sequential {
+        true => [&bytes[..end], &[0; 32]].concat().into(),
+        false => bytes.into(),
+    };
+    let failed = |source| broken(name, "JPEG", n_bytes, source);
+    let rgb = decode_full(&bytes, &header).map_err(failed)?;
+    let image = RgbImage::from_raw(header.width as u32, header.height as u32, rgb);
+    let sizes_differ = DecodeErrors::FormatStatic("its headers say different sizes");
+    let image = image.ok_or_else(|| failed(sizes_differ))?;
     Ok((image, header.orientation, 1))
 }
 
@@ -71,7 +83,10 @@ fn decode_with(
     header: &Header,
     options: DecoderOptions,
 ) -> Result<Vec<u8>, DecodeErrors> {
-    let options = options.set_max_width(usize::MAX).set_max_height(usize::MAX);
+    // What was checked: another header that the decoder may find is held to it.
+    let options = options
+        .set_max_width(header.width)
+        .set_max_height(header.height);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers()?;
     let is_cmyk = decoder.input_colorspace() == Some(ColorSpace::CMYK);
@@ -110,7 +125,7 @@ pub(super) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
         format: "JPEG",
         n_bytes: bytes.len(),
     };
-    let mut is_adobe = false;
+    let (mut is_adobe, mut is_sequential) = (false, false);
     let mut orientation = Orientation::NoTransforms;
     let mut size = None;
     let mut at = 2;
@@ -122,6 +137,7 @@ pub(super) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
                 let &[_, h1, h0, w1, w0, ..] = data else {
                     return Err(truncated());
                 };
+                is_sequential = marker <= 0xc1;
                 size = Some(
                     [u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0])].map(usize::from),
                 );
@@ -141,6 +157,7 @@ pub(super) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
             height,
             orientation,
             is_adobe,
+            is_sequential,
         }),
         Some([width, height]) => Err(broken(
             name,
@@ -157,16 +174,16 @@ pub(super) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
     }
 }
 
-/// Whether the end-of-image marker is there.
-fn has_end(bytes: &[u8]) -> bool {
+/// Where the end-of-image marker is.
+fn end_of_image(bytes: &[u8]) -> Option<usize> {
     let mut at = 2;
-    while let Some(Segment { marker, end, .. }) = next_segment(bytes, at) {
+    loop {
+        let Segment { marker, end, .. } = next_segment(bytes, at)?;
         if marker == 0xd9 {
-            return true;
+            return Some(end - 2);
         }
         at = end;
     }
-    false
 }
 
 struct Segment<'a> {

@@ -37,7 +37,7 @@ impl Accumulator {
 
     pub(super) fn push_boolean(&mut self, cell: bool) {
         if let Self::Empty(n) = self {
-            let mut cells = BooleanBuilder::new();
+            let mut cells = BooleanBuilder::with_capacity(*n + 1);
             cells.append_nulls(*n);
             *self = Self::Boolean(cells);
         }
@@ -53,7 +53,7 @@ impl Accumulator {
             return self.push_missing();
         }
         if let Self::Empty(n) = self {
-            let mut cells = Float64Builder::new();
+            let mut cells = Float64Builder::with_capacity(*n + 1);
             cells.append_nulls(*n);
             *self = Self::Number(cells);
         }
@@ -76,7 +76,7 @@ impl Accumulator {
 
     pub(super) fn push_text(&mut self, cell: &str) {
         if let Self::Empty(n) = self {
-            let mut cells = LargeStringBuilder::new();
+            let mut cells = LargeStringBuilder::with_capacity(*n + 1, 0);
             cells.append_nulls(*n);
             *self = Self::Text(cells);
         }
@@ -134,7 +134,7 @@ impl Accumulator {
     pub(super) fn finish(self, on_bad_row: OnBadRow) -> Values {
         match self {
             Self::Empty(n) => {
-                let mut cells = LargeStringBuilder::new();
+                let mut cells = LargeStringBuilder::with_capacity(n, 0);
                 cells.append_nulls(n);
                 Values::Text(cells.finish())
             }

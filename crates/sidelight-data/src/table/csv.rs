@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use arrow_array::builder::LargeStringBuilder;
 
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows};
+use super::pieces::{
+    MAX_COLUMNS, MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps,
+};
 use super::{Column, Table, Values, unique_names};
 use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
@@ -78,6 +80,12 @@ impl Records {
             return Err(Error::EmptyTable {
                 path: self.path.clone(),
                 what: "header",
+            });
+        }
+        if self.record.len() > MAX_COLUMNS {
+            return Err(Error::TooManyColumns {
+                at: Place::file(&self.path),
+                most: MAX_COLUMNS,
             });
         }
         for (position, name) in self.record.iter().enumerate() {
@@ -173,7 +181,8 @@ impl Rows for Records {
         let mut builders: Vec<_> = self
             .names
             .iter()
-            .map(|_| LargeStringBuilder::new())
+            // Grown as cells come: the usual start takes 9 kB a column.
+            .map(|_| LargeStringBuilder::with_capacity(0, 0))
             .collect();
         let mut lines = RowLines::new(first_row + 2);
         let (mut n_rows, mut n_bytes, mut bad) = (0, 0, Vec::new());
@@ -189,6 +198,9 @@ impl Rows for Records {
                 }
                 Err(error) => {
                     on_bad_row.bad(n_rows, error, &mut bad)?;
+                    check_gaps(bad.len() * self.names.len(), n_bytes, || {
+                        self.place(Some(first_row + n_rows), self.line)
+                    })?;
                     builders
                         .iter_mut()
                         .for_each(LargeStringBuilder::append_null);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps};
 use super::{Accumulator, Column, Table};
 use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
@@ -130,6 +130,9 @@ impl Rows for Lines {
             }
             lines.push(self.number);
             n_bytes += self.line.len();
+            check_gaps(objects.n_gaps(), n_bytes, || {
+                Place::file(&self.path).with_row(first_row + row + 1)
+            })?;
         }
         let n_rows = objects.n_rows;
         let table = Table {
@@ -170,6 +173,8 @@ pub(super) struct Objects {
     /// Number of cells each column has: what a row does not name is filled in when the next one does.
     filled: Vec<usize>,
     pub(super) n_rows: usize,
+    /// Cells that rows name.
+    n_cells: usize,
 }
 
 impl Objects {
@@ -185,6 +190,7 @@ impl Objects {
                 most: MAX_COLUMNS,
             });
         }
+        self.n_cells += row.len();
         for (key, value) in row {
             let column = match self.position.get(&key) {
                 Some(column) => *column,
@@ -204,6 +210,11 @@ impl Objects {
         }
         self.n_rows += 1;
         Ok(())
+    }
+
+    /// Cells that rows do not name.
+    pub(super) fn n_gaps(&self) -> usize {
+        self.n_rows * self.columns.len() - self.n_cells
     }
 
     /// Adds a row without cells.

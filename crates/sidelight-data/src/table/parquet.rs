@@ -1,12 +1,17 @@
 //! Parquet: every column whose cells are numbers, truth values, text, times, images, or lists of them.
 
+mod depth;
+
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use ::parquet::errors::{ParquetError, Result as ParquetResult};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -23,6 +28,11 @@ use super::pieces::{OnBadRow, Piece, ReadLimit, Rows};
 use super::{Accumulator, Column, Table, unique_names};
 use crate::error::{Error, Result, cannot_read};
 use crate::store::Shard;
+
+/// Groups inside one another, at most: the reader recurses into them.
+const MAX_DEPTH: usize = 100;
+/// The most bytes of a footer.
+const MAX_FOOTER: u64 = 256 << 20;
 
 /// The row groups of a file, decoded a batch at a time.
 pub(super) struct Batches {
@@ -51,8 +61,10 @@ impl std::fmt::Debug for Batches {
 impl Batches {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let cannot_read = cannot_read(path);
-        let file = File::open(path).map_err(cannot_read)?;
-        let metadata = ArrowReaderMetadata::load(&file, Default::default());
+        let mut file = File::open(path).map_err(cannot_read)?;
+        let metadata = check_schema(&mut file).map_err(cannot_read)?;
+        let metadata = metadata
+            .and_then(|()| guarded(|| ArrowReaderMetadata::load(&file, Default::default())));
         let metadata = metadata.map_err(|source| Error::Parquet {
             path: path.to_path_buf(),
             source,
@@ -111,11 +123,45 @@ impl Batches {
                 let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
                     .with_batch_size(self.batch_rows)
                     .with_offset(self.next);
-                none.insert(builder.build().map_err(not_parquet)?)
+                none.insert(guarded(|| builder.build()).map_err(not_parquet)?)
             }
         };
-        let batch = reader.next().transpose();
-        batch.map_err(|error| not_parquet(error.into()))
+        guarded(|| Ok(reader.next().transpose()?)).map_err(not_parquet)
+    }
+}
+
+/// What the reader says of a file; on some damaged ones it panics.
+fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
+    let damaged = |_| ParquetError::General("the file is damaged: its reader gave up".into());
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(damaged(panic)))
+}
+
+/// Looks at the schema before the reader, which recurses into it.
+fn check_schema(file: &mut File) -> std::io::Result<ParquetResult<()>> {
+    let refused = |reason: String| Ok(Err(ParquetError::General(reason)));
+    let n_bytes = file.seek(SeekFrom::End(0))?;
+    let mut tail = [0; 8];
+    if n_bytes < 12 {
+        return refused("the file is too short".into());
+    }
+    file.seek(SeekFrom::End(-8))?;
+    file.read_exact(&mut tail)?;
+    let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
+    if &tail[4..] != b"PAR1" || length > n_bytes - 8 || length > MAX_FOOTER {
+        return refused(format!(
+            "its footer is not whole, encrypted, or larger than {MAX_FOOTER} bytes"
+        ));
+    }
+    let mut footer = vec![0; length as usize];
+    file.seek(SeekFrom::Start(n_bytes - 8 - length))?;
+    file.read_exact(&mut footer)?;
+    file.rewind()?;
+    match depth::schema_depth(&footer) {
+        None => refused("its footer is damaged".into()),
+        Some(depth) if depth > MAX_DEPTH => refused(format!(
+            "its schema nests groups {depth} deep; the limit is {MAX_DEPTH}"
+        )),
+        Some(_) => Ok(Ok(())),
     }
 }
 
@@ -135,7 +181,12 @@ impl Rows for Batches {
             };
             let n = batch.num_rows().min(take.rows - n_rows).min(step);
             for (cells, array) in columns.iter_mut().zip(batch.columns()) {
-                n_bytes += append(cells, &array.slice(0, n));
+                n_bytes += guarded(|| Ok(append(cells, &array.slice(0, n)))).map_err(|source| {
+                    Error::Parquet {
+                        path: self.path.clone(),
+                        source,
+                    }
+                })?;
             }
             if n < batch.num_rows() {
                 self.batch = Some(batch.slice(n, batch.num_rows() - n));

@@ -8,11 +8,27 @@ use sha2::Digest as _;
 
 use super::{Table, csv, extension, folder, jsonl, webdataset};
 use crate::digest::hexadecimal;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::store::{RemoteConfig, Shard, is_remote};
 
 /// The most bytes that a row of text can have. Without a bound a quote that is never closed would fill the memory.
 pub const MAX_ROW_BYTES: usize = 16 << 20;
+
+/// The most columns of a table with a header.
+pub(super) const MAX_COLUMNS: usize = 100_000;
+
+/// Refuses cells that no row has, as many as would fill the memory: above 4 million and 8 for each byte that was read.
+pub(super) fn check_gaps(n_gaps: usize, n_bytes: usize, at: impl Fn() -> Place) -> Result<()> {
+    let most = n_bytes.saturating_mul(8).saturating_add(4 << 20);
+    match n_gaps <= most {
+        true => Ok(()),
+        false => Err(Error::TooManyGaps {
+            at: at(),
+            found: n_gaps,
+            most,
+        }),
+    }
+}
 
 /// A table that is read piece by piece, in its order; the memory does not grow with its rows.
 ///

@@ -448,6 +448,45 @@ fn a_truncated_parquet_file_is_refused() {
 }
 
 #[test]
+fn rows_that_leave_nearly_all_cells_empty_do_not_fill_the_memory() {
+    let names: Vec<String> = (0..10_000).map(|n| format!("\"{n}\": 1")).collect();
+    let wide = format!("{{{}}}\n", names.join(","));
+    let (message, hint) = refusal("t.jsonl", wide.clone() + &"{}\n".repeat(60_000));
+    assert!(message.starts_with("t.jsonl, row 5"), "{message}");
+    assert!(message.contains("cells empty"), "{message}");
+    assert!(hint.contains("one table"), "{hint}");
+    // Every other row has all of them: no complaint.
+    let sparse = (wide + "{}\n").repeat(20);
+    assert_eq!(read("t.jsonl", sparse).n_rows, 40);
+}
+
+#[test]
+fn a_header_of_more_columns_than_any_table_is_refused() {
+    let header: Vec<String> = (0..100_001).map(|n| n.to_string()).collect();
+    let (message, _) = refusal("t.csv", header.join(",") + "\n");
+    assert_eq!(
+        message,
+        "t.csv: more than 100000 columns in the rows so far"
+    );
+}
+
+#[test]
+fn a_schema_of_too_many_groups_inside_one_another_is_refused() {
+    // Version, a schema of 3,000 groups inside one another and a column, no rows.
+    let mut footer = vec![0x15, 2, 0x19, 0xfc, 0xb9, 0x17];
+    (0..3_000).for_each(|_| footer.extend([0x48, 1, b'a', 0x15, 2, 0]));
+    footer.extend([0x48, 1, b'x', 0, 0x16, 0, 0x19, 0x0c, 0]);
+    let mut bytes = b"PAR1".to_vec();
+    bytes.extend(&footer);
+    bytes.extend((footer.len() as u32).to_le_bytes());
+    bytes.extend(b"PAR1");
+    let (_folder, path) = file("t.parquet", bytes);
+    let error = Table::read(&path).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("3001 deep; the limit is 100"), "{cause}");
+}
+
+#[test]
 fn a_folder_of_nothing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let message = Table::read(folder.path()).unwrap_err().to_string();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::jsonl::{Objects, object};
-use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, Rows};
+use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, Rows, check_gaps};
 use super::tar::{Archive, Entry};
 use super::{Column, IMAGE_ENDINGS, Table, Values, extension, folder};
 use crate::error::{Error, Place, Result, cannot_read};
@@ -384,7 +384,8 @@ impl Rows for Samples {
                 key: files.key.clone(),
             };
             let at = || sample.place(first_row + row);
-            n_bytes += files.json.as_ref().map_or(0, |json| json.n_bytes as usize);
+            let texts = files.json.iter().chain(files.texts.iter().flatten());
+            n_bytes += texts.map(|text| text.n_bytes as usize).sum::<usize>();
             let pushed = match files.broken.take() {
                 Some(error) => Err(error),
                 None => self.cells(&archive, &files, &at),
@@ -393,6 +394,9 @@ impl Rows for Samples {
                 on_bad_row.bad(row, error, &mut bad)?;
                 objects.push_missing();
             }
+            // A member takes a header of its own.
+            let n_read = n_bytes + 512 * objects.n_rows;
+            check_gaps(objects.n_gaps(), n_read, || sample.place(first_row + row))?;
             images.push(files.image.map(|entry| {
                 Arc::new(Member {
                     archive,

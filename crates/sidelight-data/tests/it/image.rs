@@ -490,3 +490,54 @@ proptest! {
         }
     }
 }
+
+/// The JPEG with a second frame header, of this size, where one of two parsers does not look: behind a marker that one
+/// takes for a segment and the other for nothing.
+fn with_two_headers(first: [u16; 2], second: [u16; 2]) -> Vec<u8> {
+    let mut jpeg = stored("rgb.jpg");
+    let is_frame = |pair: &[u8]| pair == [0xff, 0xc0];
+    let frame = jpeg.windows(2).position(is_frame).unwrap();
+    let length = usize::from(u16::from_be_bytes([jpeg[frame + 2], jpeg[frame + 3]]));
+    let header = jpeg[frame..frame + 2 + length].to_vec();
+    let sized = |[width, height]: [u16; 2]| {
+        let mut header = header.clone();
+        header[5..7].copy_from_slice(&height.to_be_bytes());
+        header[7..9].copy_from_slice(&width.to_be_bytes());
+        header
+    };
+    let mut both = sized(first);
+    both.extend([0xff, 0xd0]);
+    both.extend((2 + header.len() as u16).to_be_bytes());
+    both.extend(sized(second));
+    jpeg.splice(frame..frame + header.len(), both);
+    jpeg
+}
+
+#[test]
+fn a_jpeg_of_two_headers_is_no_larger_than_what_was_checked() {
+    for (first, second) in [
+        ([65_500, 65_500], [8, 8]),
+        ([20_000, 20_000], [8, 8]),
+        ([20, 24], [100, 100]),
+        ([8, 8], [65_500, 65_500]),
+    ] {
+        let text = message(of_bytes("two.jpg", with_two_headers(first, second)));
+        assert!(text.starts_with("two.jpg: "), "{text}");
+    }
+}
+
+#[test]
+fn a_jpeg_that_lacks_pixels_before_its_end_marker_is_truncated() {
+    let whole = stored("big.jpg");
+    assert!(of_bytes("whole.jpg", whole.clone()).is_ok());
+    for share in [10, 2] {
+        let mut cut = whole[..whole.len() / share].to_vec();
+        // No half of an escaped byte or of a restart marker.
+        while cut.last() == Some(&0xff) {
+            cut.pop();
+        }
+        cut.extend([0xff, 0xd9]);
+        let text = message(of_bytes("cut.jpg", cut));
+        assert!(text.starts_with("cut.jpg: "), "{text}");
+    }
+}

@@ -8,13 +8,17 @@ use super::Earlier;
 use super::design::{Design, Job};
 use super::job::Finished;
 use crate::error::{DataError, Error, FolderContent, Result, cannot_write};
-use crate::write::{remove_file_if_there, remove_folder_if_there, write_whole};
+use crate::run::{foreign_in, is_left_over};
+use crate::write::{open_kept, remove_file_if_there, remove_folder_if_there, write_whole};
 
 pub(super) const ANSWER: &str = "compare.json";
 pub(super) const PREDICTIONS: &str = "out_of_fold.csv";
 pub(super) const REPORT: &str = "report.html";
 const JOBS: &str = "jobs";
 const CLAIMS: &str = "claims";
+/// Says that the folder is a comparison of ours: what is in it may be removed.
+const MARK: &str = ".sidelight-comparison";
+const ENTRIES: [&str; 6] = [ANSWER, PREDICTIONS, REPORT, JOBS, CLAIMS, MARK];
 
 /// A comparison's folder. Several processes may fill it at once: each file is one job's, and whole.
 #[derive(Debug)]
@@ -25,22 +29,41 @@ pub(super) struct JobStore {
 impl JobStore {
     /// Makes the folder, or goes on with the comparison in it.
     pub(super) fn open(dir: &Path, earlier: Earlier) -> Result<Self> {
-        let is_ours = dir.join(JOBS).is_dir() || dir.join(ANSWER).is_file();
-        if !is_ours && FolderContent::look(dir)? != FolderContent::Nothing {
+        if let Some(file) = foreign(dir, earlier).map_err(cannot_write(dir))? {
             return Err(Error::OutputNotEmpty {
                 path: dir.to_path_buf(),
-                found: FolderContent::OtherFiles,
+                found: FolderContent::OtherFiles { file },
             });
         }
         let store = Self {
             dir: dir.to_path_buf(),
         };
-        if earlier == Earlier::Discard && is_ours {
+        if earlier == Earlier::Discard {
             store.clear()?;
         }
         let jobs = dir.join(JOBS);
-        fs::create_dir_all(&jobs).map_err(cannot_write(&jobs))?;
+        let begin = || {
+            fs::create_dir_all(dir)?;
+            open_kept(&dir.join(MARK))?;
+            fs::create_dir_all(&jobs)
+        };
+        begin().map_err(cannot_write(&jobs))?;
         Ok(store)
+    }
+
+    /// Clears files that killed processes left half written.
+    fn clear_left_overs(&self) -> std::io::Result<()> {
+        let clear = |dir: &Path, is_ours: &dyn Fn(&str) -> bool| {
+            for entry in fs::read_dir(dir)? {
+                let entry = entry?;
+                if is_ours(&entry.file_name().to_string_lossy()) {
+                    remove_file_if_there(&entry.path())?;
+                }
+            }
+            Ok(())
+        };
+        clear(&self.dir, &|name| is_left_over(name, &ENTRIES))?;
+        clear(&self.dir.join(JOBS), &is_partial)
     }
 
     /// Only what a comparison wrote; anything else in the folder stays.
@@ -134,7 +157,11 @@ impl JobStore {
             }
         }
         match missing.first() {
-            None => Ok(found),
+            None => {
+                // Nobody is writing a result any more. What cannot be cleared is untidy, not wrong.
+                let _ = self.clear_left_overs();
+                Ok(found)
+            }
             Some(first) => Err(Error::JobsMissing {
                 path: self.dir.clone(),
                 missing: missing.len(),
@@ -149,7 +176,60 @@ impl JobStore {
     }
 }
 
+/// The first file that no comparison writes; without the mark, the first at all.
+fn foreign(dir: &Path, earlier: Earlier) -> std::io::Result<Option<String>> {
+    if !dir.join(MARK).is_file() {
+        return foreign_in(dir, |_| false);
+    }
+    if earlier == Earlier::Reuse {
+        return Ok(None);
+    }
+    let is_ours = |name: &str| ENTRIES.contains(&name) || is_left_over(name, &ENTRIES);
+    if let Some(file) = foreign_in(dir, is_ours)? {
+        return Ok(Some(file));
+    }
+    foreign_in(&dir.join(JOBS), |name| {
+        name.ends_with(".json") || is_partial(name)
+    })
+}
+
+fn is_partial(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".partial")
+}
+
 fn file_name(Job { model, seed, fold }: &Job) -> String {
     let (seed, fold) = (seed + 1, fold + 1);
     format!("{}.seed-{seed}.fold-{fold}.json", model.file_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_persons_files_are_never_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        // Without a mark, whatever its names; with one, what no comparison writes.
+        for mine in [
+            "jobs/letter.doc",
+            "compare.json",
+            "notes.txt",
+            "jobs/figure.png",
+        ] {
+            let dir = folder.path().join(mine.replace('/', "-"));
+            if !["jobs/letter.doc", "compare.json"].contains(&mine) {
+                JobStore::open(&dir, Earlier::Reuse).unwrap();
+            }
+            fs::create_dir_all(dir.join(JOBS)).unwrap();
+            fs::write(dir.join(mine), "years of work").unwrap();
+            let failed = JobStore::open(&dir, Earlier::Discard).unwrap_err();
+            assert!(matches!(failed, Error::OutputNotEmpty { .. }), "{failed:?}");
+            assert!(dir.join(mine).exists());
+        }
+        let dir = folder.path().join("ours");
+        for earlier in [Earlier::Reuse, Earlier::Discard, Earlier::Reuse] {
+            let store = JobStore::open(&dir, earlier).unwrap();
+            fs::write(store.path(ANSWER), "{}").unwrap();
+        }
+    }
 }

@@ -107,6 +107,17 @@ impl Model {
             found,
         };
 
+        if let Some((list, found)) = task.misfit() {
+            let expected = format!("as many as the {} outputs", task.n_outputs());
+            return Err(parts(
+                "task",
+                expected,
+                format!("`{list}` of length {found}"),
+            ));
+        }
+        config
+            .validate()
+            .map_err(|error| parts("configuration", "valid settings".into(), error.to_string()))?;
         let path = dir.join(WEIGHTS);
         let bytes = fs::metadata(&path).map_err(cannot_read(&path))?.len();
         // Before anything of its size is allocated: a description that claims more numbers than there are bytes is wrong.

@@ -81,7 +81,7 @@ impl Shape {
         match self {
             Self::Nothing | Self::Features(_) => 1,
             Self::Tokens { n, .. } => n,
-            Self::Map { height, width, .. } => height * width,
+            Self::Map { height, width, .. } => height.saturating_mul(width),
         }
     }
 }
@@ -210,6 +210,14 @@ impl At<'_> {
     }
 }
 
+/// The most that any number of a layer's description can be (a width, a kernel, a padding): no arithmetic on two of them
+/// overflows.
+const MAX_SETTING: u64 = 1 << 24;
+/// The most numbers that the parameters of a network can have: 8 GiB.
+const MAX_PARAMETERS: usize = 1 << 31;
+/// The most numbers that one layer can make of one row: 1 GiB.
+const MAX_OUTPUT: usize = 1 << 28;
+
 /// Infers every shape of a description from its input's, filling in the widths left to be inferred.
 /// Returns the layers in tree order; the first is the network itself.
 ///
@@ -220,6 +228,7 @@ pub fn infer(architecture: &mut Architecture, input: Shape) -> Result<Vec<Inferr
     let mut pass = Pass {
         path: String::new(),
         found: Vec::new(),
+        n_parameters: 0,
     };
     pass.visit(architecture, input)?;
     Ok(pass.found)
@@ -228,6 +237,7 @@ pub fn infer(architecture: &mut Architecture, input: Shape) -> Result<Vec<Inferr
 struct Pass {
     path: String,
     found: Vec<Inferred>,
+    n_parameters: usize,
 }
 
 impl Pass {
@@ -248,16 +258,55 @@ impl Pass {
             children: &mut architecture.children,
             pass: self,
         };
+        check_settings(layer, &inside.at)?;
         let output = layer.infer(&mut inside, input)?;
-        let parameters = layer.parameters();
+        let numbers = |axes: &[usize]| axes.iter().fold(1_usize, |n, axis| n.saturating_mul(*axis));
+        let of_a_layer = layer.parameters();
+        let n_parameters = of_a_layer.iter().map(|p| numbers(&p.shape));
+        let n_parameters = n_parameters.fold(0, usize::saturating_add);
+        self.n_parameters = self.n_parameters.saturating_add(n_parameters);
+        let n_output = numbers(&[output.channels(), output.positions()]);
+        for (field, found, most) in [
+            ("all parameters so far", self.n_parameters, MAX_PARAMETERS),
+            ("output", n_output, MAX_OUTPUT),
+        ] {
+            if found > most {
+                let expected = format!("at most {most} numbers");
+                return Err(At { path: &path, kind }.field(field, expected, found));
+            }
+        }
         let entry = &mut self.found[position];
         entry.output = output;
-        entry.n_parameters = parameters
-            .iter()
-            .map(|p| p.shape.iter().product::<usize>())
-            .sum();
+        entry.n_parameters = n_parameters;
         entry.multiply_adds = layer.multiply_adds(input, output);
         Ok(output)
+    }
+}
+
+/// Refuses a setting that no layer can have, in whatever field, before anything is computed of it.
+fn check_settings(layer: &Layer, at: &At<'_>) -> Result<()> {
+    // Layers of a library user's own have settings of their own.
+    let (false, Ok(serde_json::Value::Object(fields))) = (
+        matches!(layer, Layer::Custom(_)),
+        serde_json::to_value(layer),
+    ) else {
+        return Ok(());
+    };
+    match fields.iter().find(|(_, value)| is_too_large(value)) {
+        None => Ok(()),
+        Some((field, value)) => {
+            let expected = format!("at most {MAX_SETTING} for `{field}`");
+            Err(at.field("setting", expected, value))
+        }
+    }
+}
+
+fn is_too_large(setting: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match setting {
+        Value::Array(values) => values.iter().any(is_too_large),
+        Value::Object(fields) => fields.values().any(is_too_large),
+        value => value.as_u64().is_some_and(|n| n > MAX_SETTING),
     }
 }
 

@@ -18,6 +18,9 @@ use crate::error::{Error, Result, cannot_read};
 /// Files above this are not read: 8 GiB, twice the largest network that anyone would train here.
 pub const LIMIT: u64 = 8 << 30;
 
+/// The most bytes of the pickle in a zip, unpacked: it has about 200 a tensor, and takes thirty times as many in memory.
+const MAX_PICKLE: u64 = 4 << 20;
+
 /// The tensors of a file; their numbers are not yet read.
 #[derive(Debug)]
 pub struct WeightsFile {
@@ -163,7 +166,31 @@ fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
         .collect())
 }
 
+/// Refuses a zip whose pickle is larger than any network's, before it is unpacked.
+fn check_pickle(path: &Path) -> Result<()> {
+    let file = std::fs::File::open(path).map_err(cannot_read(path))?;
+    // What is no zip has no pickle to unpack; what is a damaged one, the reader says.
+    let Ok(mut zip) = zip::ZipArchive::new(file) else {
+        return Ok(());
+    };
+    for index in 0..zip.len() {
+        let Ok(entry) = zip.by_index_raw(index) else {
+            continue;
+        };
+        let size = entry.size();
+        if let Ok(name) = entry.name()
+            && name.ends_with(".pkl")
+            && size > MAX_PICKLE
+        {
+            let reason = format!("`{name}` has {size} bytes; the limit is {MAX_PICKLE}");
+            return Err(broken(path, reason));
+        }
+    }
+    Ok(())
+}
+
 fn read_pytorch(path: &Path) -> Result<Vec<Stored>> {
+    check_pickle(path)?;
     let file = match PytorchReader::new(path) {
         Ok(file) if !file.is_empty() => file,
         result => {
@@ -323,9 +350,9 @@ fn same_shape(a: &[usize], b: &[usize]) -> bool {
 
 /// Whether it is a transformer's table of positions on another grid: `[1, 1 + side², width]` both.
 fn is_position(key: &str, found: &[usize], wanted: &[usize]) -> bool {
-    let is_square = |n: usize| n > 0 && (n as f64).sqrt().fract() == 0.0;
+    let is_square = |n: usize| n > 1 && ((n - 1) as f64).sqrt().fract() == 0.0;
     key.ends_with("pos_embed")
-        && matches!((found, wanted), ([1, a, c], [1, b, d]) if c == d && is_square(a - 1) && is_square(b - 1))
+        && matches!((found, wanted), ([1, a, c], [1, b, d]) if c == d && is_square(*a) && is_square(*b))
 }
 
 /// A table of positions on another grid: the class token's is kept, the others are resampled bicubically.
@@ -477,5 +504,12 @@ mod tests {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
         assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn a_table_of_positions_has_a_class_token_and_a_square() {
+        let is_one = |n: usize| is_position("pos_embed", &[1, n, 8], &[1, 197, 8]);
+        assert!(is_one(1 + 16));
+        assert!(![0, 1, 16].into_iter().any(is_one));
     }
 }

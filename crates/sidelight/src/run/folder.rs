@@ -9,9 +9,24 @@ use super::{
     REPORT, Run, SKIPPED, recover_folder, write_whole,
 };
 use crate::error::{Error, FolderContent, Result, cannot_write};
-use crate::write::{hidden_sibling, open_kept, remove_folder_if_there};
+use crate::write::{open_kept, remove_folder_if_there};
 
-const LOCK: &str = ".lock";
+/// Says that the folder is a run of ours. Whoever writes to it holds a lock on this file; it is never removed, so that
+/// nobody ever waits for the lock of a file that is gone.
+const MARK: &str = ".sidelight-run";
+/// The run that was overwritten, until its successor is finished.
+const REPLACED: &str = ".replaced";
+/// What a run consists of; without the first it is not finished.
+const ENTRIES: [&str; 8] = [
+    METRICS,
+    CONFIG,
+    LOG,
+    CHECKPOINT,
+    SKIPPED,
+    PREDICTIONS,
+    REPORT,
+    MODEL,
+];
 
 /// What to do with a run that is already in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,39 +36,96 @@ pub enum Existing {
     Refuse,
     /// Go on with an unfinished run; where there is none yet, begin.
     Resume,
-    /// Put a new run in its place. The old one is kept aside until the new one is finished.
+    /// Put a new run in its place. The old one is kept aside until the new one is finished. Only files of runs are
+    /// ever removed: where there are others, nothing is.
     Overwrite,
 }
 
 impl FolderContent {
-    /// Looks into a folder.
+    /// Looks into a folder. A run is known by its mark, the file `.sidelight-run`, whatever else is there.
     ///
     /// # Errors
     ///
     /// [`DataError::Write`](crate::error::DataError::Write) where the path is a file or cannot be looked into.
     pub fn look(dir: &Path) -> Result<Self> {
-        let mut entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(Self::Nothing),
-            Err(found) => return Err(cannot_write(dir)(found).into()),
-        };
-        if dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
+        let is_marked = dir.join(MARK).is_file();
+        if is_marked && dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
             return Ok(Self::FinishedRun);
         }
-        if dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir() {
+        if is_marked && (dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir()) {
             return Ok(Self::UnfinishedRun);
         }
-        // A process that was killed before it began left its lock, and nothing to lose.
-        let locked = dir.join(LOCK).is_file();
-        let ours = |entry: io::Result<fs::DirEntry>| {
-            entry.is_ok_and(|entry| {
-                entry.file_name() == LOCK || (locked && entry.file_name() == CONFIG)
-            })
-        };
-        match entries.all(ours) {
-            true => Ok(Self::Nothing),
-            false => Ok(Self::OtherFiles),
+        // A process that was killed before it began has nothing to lose.
+        let foreign = foreign_in(dir, |name| is_marked && is_of_a_run(name));
+        Ok(foreign
+            .map_err(cannot_write(dir))?
+            .map_or(Self::Nothing, |file| Self::OtherFiles { file }))
+    }
+}
+
+/// The first entry of a folder whose name is none of ours; none where there is no such folder.
+pub(crate) fn foreign_in(dir: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result<Option<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(found) if found.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if !is_ours(&entry.file_name().to_string_lossy()) {
+            return Ok(Some(entry.path().display().to_string()));
         }
+    }
+    Ok(None)
+}
+
+/// Whether this is `.name.….partial`, or the `.name.old` of a folder: what a killed process left of one of these names.
+pub(crate) fn is_left_over(file: &str, names: &[&str]) -> bool {
+    let of = |name: &&str| {
+        let rest = file.strip_prefix('.')?.strip_prefix(name)?;
+        Some(rest.starts_with('.') && (rest.ends_with(".partial") || rest == ".old"))
+    };
+    names.iter().any(|name| of(name) == Some(true))
+}
+
+fn is_of_a_run(name: &str) -> bool {
+    name == MARK || name == REPLACED || ENTRIES.contains(&name) || is_left_over(name, &ENTRIES)
+}
+
+/// What is in the folder, where it may be written to.
+fn admit(dir: &Path, existing: Existing) -> Result<FolderContent> {
+    let found = FolderContent::look(dir)?;
+    let foreign = || {
+        if existing == Existing::Overwrite
+            && let Some(file) = foreign_in(dir, is_of_a_run)?
+        {
+            return Ok(Some(file));
+        }
+        // These are replaced whole.
+        for folder in [CHECKPOINT, MODEL].map(|name| dir.join(name)) {
+            let ours = [".json", ".safetensors", ".sha256"];
+            let is_ours = |name: &str| ours.iter().any(|ending| name.ends_with(ending));
+            if let Some(file) = foreign_in(&folder, is_ours)? {
+                return Ok(Some(file));
+            }
+        }
+        io::Result::Ok(None)
+    };
+    let found = match existing {
+        Existing::Refuse => found,
+        _ => foreign()
+            .map_err(cannot_write(dir))?
+            .map_or(found, |file| FolderContent::OtherFiles { file }),
+    };
+    match (&found, existing) {
+        (FolderContent::Nothing, _)
+        | (FolderContent::UnfinishedRun, Existing::Resume)
+        | (FolderContent::FinishedRun | FolderContent::UnfinishedRun, Existing::Overwrite) => {
+            Ok(found)
+        }
+        _ => Err(Error::OutputNotEmpty {
+            path: dir.to_path_buf(),
+            found,
+        }),
     }
 }
 
@@ -86,7 +158,7 @@ pub struct RunFolder {
     dir: PathBuf,
     resumed: bool,
     /// Held as long as this lives, so that no second process writes here.
-    lock: File,
+    _lock: File,
 }
 
 impl RunFolder {
@@ -96,28 +168,18 @@ impl RunFolder {
     ///
     /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`DataError::Write`](crate::error::DataError::Write).
     pub fn create(dir: &Path, existing: Existing) -> Result<Self> {
-        let found = FolderContent::look(dir)?;
-        let resumed = match (found, existing) {
-            (FolderContent::Nothing, _) => false,
-            (FolderContent::UnfinishedRun, Existing::Resume) => true,
-            (FolderContent::FinishedRun | FolderContent::UnfinishedRun, Existing::Overwrite) => {
-                drop(Self::hold(dir)?);
-                set_aside(dir, found).map_err(cannot_write(dir))?;
-                false
-            }
-            _ => {
-                return Err(Error::OutputNotEmpty {
-                    path: dir.to_path_buf(),
-                    found,
-                });
-            }
-        };
+        // Nothing is touched before it was looked at; what was found may be another's by the time the lock is ours.
+        admit(dir, existing)?;
         fs::create_dir_all(dir).map_err(cannot_write(dir))?;
         let lock = Self::hold(dir)?;
+        let found = admit(dir, existing)?;
+        if existing == Existing::Overwrite && found != FolderContent::Nothing {
+            set_aside(dir, &found).map_err(cannot_write(dir))?;
+        }
         let run = Self {
             dir: dir.to_path_buf(),
-            resumed,
-            lock,
+            resumed: existing == Existing::Resume && found == FolderContent::UnfinishedRun,
+            _lock: lock,
         };
         recover_folder(&run.checkpoint_dir())?;
         run.clear_partials().map_err(cannot_write(dir))?;
@@ -197,7 +259,7 @@ impl RunFolder {
     ///
     /// [`DataError::Write`](crate::error::DataError::Write); [`Error::NotARun`] where configuration or model were not written.
     pub fn finish(self, metrics: &MetricsFile) -> Result<Run> {
-        let Self { dir, lock, .. } = self;
+        let dir = self.dir.clone();
         let not_a_run = |missing| Error::NotARun {
             path: dir.clone(),
             missing,
@@ -210,12 +272,9 @@ impl RunFolder {
         }
         metrics.write(&dir.join(METRICS))?;
         // The run is whole: what cannot be cleared now is untidy, not wrong.
-        let _ = fs::remove_dir_all(dir.join(CHECKPOINT));
-        if let Ok(replaced) = hidden_sibling(&dir, "replaced") {
-            let _ = remove_folder_if_there(&replaced);
+        for name in [CHECKPOINT, REPLACED] {
+            let _ = remove_folder_if_there(&dir.join(name));
         }
-        drop(lock);
-        let _ = fs::remove_file(dir.join(LOCK));
         Ok(Run { dir })
     }
 
@@ -229,8 +288,8 @@ impl RunFolder {
     fn clear_partials(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_file() && name.starts_with('.') && name.ends_with(".partial") {
+            let is_file = entry.file_type()?.is_file();
+            if is_file && is_left_over(&entry.file_name().to_string_lossy(), &ENTRIES) {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -239,7 +298,7 @@ impl RunFolder {
 
     /// Takes the lock; the system releases it when the process ends, however it ends.
     fn hold(dir: &Path) -> Result<File> {
-        let file = open_kept(&dir.join(LOCK)).map_err(cannot_write(dir))?;
+        let file = open_kept(&dir.join(MARK)).map_err(cannot_write(dir))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(Error::RunInUse {
                 path: dir.to_path_buf(),
@@ -250,15 +309,24 @@ impl RunFolder {
     }
 }
 
-/// Moves a run out of the way. A finished one is kept until its successor is finished;
-/// an unfinished one that was itself a successor does not displace the finished one.
-fn set_aside(dir: &Path, found: FolderContent) -> io::Result<()> {
-    let replaced = hidden_sibling(dir, "replaced")?;
-    if found == FolderContent::UnfinishedRun && replaced.exists() {
-        return fs::remove_dir_all(dir);
+/// Moves a run out of the way, its scores first. A finished one is kept until its successor is finished; an unfinished
+/// one that was itself a successor does not displace it. What a killed process did not come to is done now.
+fn set_aside(dir: &Path, found: &FolderContent) -> io::Result<()> {
+    let kept = dir.join(REPLACED);
+    if *found == FolderContent::FinishedRun {
+        remove_folder_if_there(&kept)?;
     }
-    remove_folder_if_there(&replaced)?;
-    fs::rename(dir, replaced)
+    fs::create_dir_all(&kept)?;
+    for name in ENTRIES {
+        let (from, to) = (dir.join(name), kept.join(name));
+        match (from.exists(), to.exists()) {
+            (true, false) => fs::rename(from, to)?,
+            (true, true) if from.is_dir() => fs::remove_dir_all(from)?,
+            (true, true) => fs::remove_file(from)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -296,6 +364,7 @@ mod tests {
         run.write_report("<!doctype html>").unwrap();
         finish(run, "");
         let expected = [
+            MARK,
             "config.toml",
             "log.jsonl",
             "metrics.json",
@@ -367,7 +436,7 @@ mod tests {
                 matches!(
                     failed,
                     Error::OutputNotEmpty {
-                        found: FolderContent::OtherFiles,
+                        found: FolderContent::OtherFiles { .. },
                         ..
                     }
                 ),
@@ -402,7 +471,7 @@ mod tests {
             let run = RunFolder::create(&dir, Existing::Overwrite).unwrap();
             run.log(0).unwrap();
             drop(run);
-            let kept = folder.path().join(".a.replaced").join(CONFIG);
+            let kept = dir.join(REPLACED).join(CONFIG);
             assert_eq!(fs::read_to_string(kept).unwrap(), "old = 1");
         }
         let run = RunFolder::create(&dir, Existing::Resume).unwrap();
@@ -434,7 +503,7 @@ mod tests {
             Err(cannot_write(model)(io::ErrorKind::StorageFull.into()).into())
         };
         run.write_model(full).unwrap_err();
-        assert_eq!(names(&dir), [LOCK]);
+        assert_eq!(names(&dir), [MARK]);
         run.write_config("").unwrap();
         let failed = run.finish(&metrics()).unwrap_err();
         assert!(
@@ -474,21 +543,75 @@ mod tests {
         assert_eq!(names(&dir).len(), 3, "{:?}", names(&dir));
         let run = RunFolder::create(&dir, Existing::Resume).unwrap();
         assert!(run.is_resumed());
-        assert_eq!(names(&dir), [LOCK, LOG]);
+        assert_eq!(names(&dir), [MARK, LOG]);
     }
 
     #[test]
-    fn a_configuration_of_the_persons_own_is_not_taken_for_ours() {
+    fn a_kill_before_the_first_file_is_whole_leaves_a_folder_that_can_be_begun_in() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(CONFIG), "mine = 1").unwrap();
-        assert_eq!(
-            FolderContent::look(folder.path()).unwrap(),
-            FolderContent::OtherFiles
-        );
-        fs::write(folder.path().join(LOCK), "").unwrap();
-        assert_eq!(
-            FolderContent::look(folder.path()).unwrap(),
-            FolderContent::Nothing
-        );
+        for existing in [Existing::Refuse, Existing::Resume, Existing::Overwrite] {
+            let dir = folder.path().join(format!("{existing:?}"));
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join(MARK), "").unwrap();
+            fs::write(dir.join(".config.toml.Ab12cd.partial"), "[da").unwrap();
+            assert!(!RunFolder::create(&dir, existing).unwrap().is_resumed());
+            assert_eq!(names(&dir), [MARK]);
+        }
+    }
+
+    #[test]
+    fn a_persons_folder_with_names_like_ours_is_never_touched() {
+        let names_like_ours: [&[&str]; 4] = [
+            &["checkpoint/", "thesis.tex"],
+            &["log.jsonl"],
+            &["metrics.json", "config.toml", "model/"],
+            &[".config.toml.a.partial"],
+        ];
+        for files in names_like_ours {
+            let folder = tempfile::tempdir().unwrap();
+            for file in files {
+                match file.strip_suffix('/') {
+                    Some(name) => fs::create_dir(folder.path().join(name)).unwrap(),
+                    None => fs::write(folder.path().join(file), "mine").unwrap(),
+                }
+            }
+            let before = names(folder.path());
+            for existing in [Existing::Refuse, Existing::Resume, Existing::Overwrite] {
+                let failed = RunFolder::create(folder.path(), existing).unwrap_err();
+                let is_other = matches!(
+                    &failed,
+                    Error::OutputNotEmpty {
+                        found: FolderContent::OtherFiles { .. },
+                        ..
+                    }
+                );
+                assert!(is_other, "{files:?}: {failed:?}");
+                assert_eq!(names(folder.path()), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_persons_file_in_a_run_stays_and_is_named() {
+        for file in ["thesis.tex", "model/notes.txt", "checkpoint/old.pth"] {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = folder.path().join("a");
+            finish(RunFolder::create(&dir, Existing::Refuse).unwrap(), "a = 1");
+            fs::create_dir_all(dir.join(CHECKPOINT)).unwrap();
+            fs::write(dir.join(file), "years of work").unwrap();
+            let before = names(&dir);
+            let failed = RunFolder::create(&dir, Existing::Overwrite).unwrap_err();
+            let path = dir.join(file);
+            assert_eq!(
+                failed.to_string(),
+                format!(
+                    "{} already holds {}, which is not known to be Sidelight's",
+                    dir.display(),
+                    path.display()
+                )
+            );
+            assert_eq!(names(&dir), before);
+            assert!(path.exists());
+        }
     }
 }

@@ -240,27 +240,34 @@ pub fn curves(log: &[Event]) -> Curves {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_log(path: &Path) -> Result<Log> {
+    let (lines, torn) = parse_log(path)?;
+    let lines = lines.into_iter().map(|(line, event)| {
+        event.map_err(|source| Error::LogLine {
+            path: path.to_path_buf(),
+            line,
+            source,
+        })
+    });
+    Ok(Log {
+        lines: lines.collect::<Result<_>>()?,
+        torn,
+    })
+}
+
+/// The number of each whole line and what it says; whether there is another, torn.
+type ParsedLines = (Vec<(usize, serde_json::Result<Event>)>, bool);
+
+fn parse_log(path: &Path) -> Result<ParsedLines> {
     let bytes = fs::read(path).map_err(cannot_read(path))?;
     let whole = bytes
         .iter()
         .rposition(|&byte| byte == b'\n')
         .map_or(0, |at| at + 1);
-    let mut lines = Vec::new();
-    for (number, line) in bytes[..whole].split(|&byte| byte == b'\n').enumerate() {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let parsed = serde_json::from_slice(line).map_err(|source| Error::LogLine {
-            path: path.to_path_buf(),
-            line: number + 1,
-            source,
-        })?;
-        lines.push(parsed);
-    }
-    Ok(Log {
-        lines,
-        torn: whole < bytes.len(),
-    })
+    let lines = bytes[..whole].split(|&byte| byte == b'\n').enumerate();
+    let lines = lines
+        .filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
+        .map(|(number, line)| (number + 1, serde_json::from_slice(line)));
+    Ok((lines.collect(), whole < bytes.len()))
 }
 
 /// Appends lines to a log.
@@ -282,16 +289,21 @@ impl LogWriter {
     }
 
     /// Goes on with a log at the step that a checkpoint had reached: what was logged after it
-    /// happened in a sitting that was lost, will happen again, and is taken out.
+    /// happened in a sitting that was lost, will happen again, and is taken out. So is a line that is damaged: what
+    /// training goes on from is the checkpoint.
     ///
     /// # Errors
     ///
-    /// [`DataError::Read`](crate::error::DataError::Read), [`Error::LogLine`], [`DataError::Write`](crate::error::DataError::Write).
+    /// [`DataError::Read`](crate::error::DataError::Read), [`DataError::Write`](crate::error::DataError::Write).
     pub fn resume(path: &Path, total_step: usize) -> Result<Self> {
-        let kept = match path.exists() {
-            true => read_log(path)?.lines,
+        let lines = match path.exists() {
+            true => parse_log(path)?.0,
             false => Vec::new(),
         };
+        let kept: Vec<Event> = lines
+            .into_iter()
+            .filter_map(|(_, event)| event.ok())
+            .collect();
         let after = kept
             .iter()
             .position(|line| line.total_step().is_some_and(|at| at > total_step))
@@ -417,6 +429,16 @@ mod tests {
                 "cut by {cut}"
             );
         }
+    }
+
+    #[test]
+    fn a_damaged_line_does_not_stop_a_resume() {
+        let (_folder, path) = written(&[step(1, 0.5), step(2, 0.4)]);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("event", "\u{fffd}", 1)).unwrap();
+        drop(LogWriter::resume(&path, 2).unwrap());
+        let expected = [step(2, 0.4), Event::Resumed { total_step: 2 }];
+        assert_eq!(read_log(&path).unwrap().lines, expected);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sidelight_kernels::SimdPath;
 use tempfile::TempDir;
 
-use super::{read_versioned, write_json};
+use super::{foreign_in, read_versioned, write_json};
 use crate::digest::{self, hexadecimal};
 use crate::encode::Unseen;
 use crate::error::{
@@ -52,7 +53,7 @@ pub struct Manifest {
     pub format: String,
     /// Rows of each part but the last.
     pub part_rows: usize,
-    /// What else a prediction depends on, in words.
+    /// What else a prediction depends on, in words; the processor's instructions among it.
     pub options: String,
 }
 
@@ -149,7 +150,7 @@ impl Manifest {
             table,
             format: format.extension().into(),
             part_rows,
-            options,
+            options: options + &format!(", {:?}", SimdPath::best()),
         }
     }
 
@@ -326,6 +327,10 @@ impl Parts {
             (parts_dir(out), None)
         };
         if old == OldParts::Discard {
+            refuse_foreign(&dir, |name| {
+                name == MANIFEST
+                    || name.starts_with(|first: char| first == '.' || first.is_ascii_digit())
+            })?;
             discard(&dir)?;
         }
         loop {
@@ -374,14 +379,7 @@ impl Parts {
     fn agree(&self, manifest: &Manifest) -> Result<()> {
         let path = self.dir.join(MANIFEST);
         if !path.exists() {
-            let entries = fs::read_dir(&self.dir).map_err(cannot_write(&self.dir))?;
-            let is_ours = |name: std::ffi::OsString| name.to_string_lossy().starts_with('.');
-            if entries.flatten().any(|entry| !is_ours(entry.file_name())) {
-                return Err(Error::OutputNotEmpty {
-                    path: self.dir.clone(),
-                    found: FolderContent::OtherFiles,
-                });
-            }
+            refuse_foreign(&self.dir, |name| name.starts_with('.'))?;
             return write_json(&path, manifest);
         }
         let begun: Manifest = read_json(&path)?;
@@ -447,16 +445,19 @@ impl Parts {
         Ok(record)
     }
 
-    /// The record of a part that is whole; `None`: it is still to be made.
+    /// The record of a part that is whole; `None`: it is still to be made, or again, as its record is damaged.
     ///
     /// # Errors
     ///
-    /// [`Error::PartsFile`], [`Error::SchemaTooNew`], [`DataError::Read`](crate::error::DataError::Read).
+    /// [`Error::SchemaTooNew`], [`DataError::Read`](crate::error::DataError::Read).
     pub fn record(&self, part: usize) -> Result<Option<PartRecord>> {
         let path = self.record_path(part);
-        match path.exists() {
-            true => read_json(&path).map(Some),
-            false => Ok(None),
+        if !path.exists() {
+            return Ok(None);
+        }
+        match read_json(&path) {
+            Err(Error::PartsFile { .. }) => remove_file(&path).map(|()| None),
+            read => read.map(Some),
         }
     }
 
@@ -663,6 +664,17 @@ fn discard(dir: &Path) -> Result<()> {
         Ok(())
     };
     Ok(discard().map_err(cannot_write(dir))?)
+}
+
+/// Refuses a folder in which there is anything else, by its name.
+fn refuse_foreign(dir: &Path, is_ours: impl Fn(&str) -> bool) -> Result<()> {
+    match foreign_in(dir, is_ours).map_err(cannot_write(dir))? {
+        None => Ok(()),
+        Some(file) => Err(Error::OutputNotEmpty {
+            path: dir.to_path_buf(),
+            found: FolderContent::OtherFiles { file },
+        }),
+    }
 }
 
 fn remove_file(path: &Path) -> Result<()> {

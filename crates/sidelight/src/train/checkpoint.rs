@@ -1,6 +1,7 @@
 //! All that a killed run needs to go on as if nothing had happened.
 //!
-//! A checkpoint is a folder: `state.json` with the place in training and the SHA-256 of each other file,
+//! A checkpoint is a folder: `state.json` with the place in training and the SHA-256 of each other file, its own in
+//! `state.sha256`,
 //! `network.safetensors` (weights and running statistics), `average.safetensors` where training keeps a moving average of
 //! them, `optimizer.safetensors`, and `best.safetensors` once an epoch was scored. It is written beside the one before and put in its place when it is complete. Order of rows,
 //! random changes and dropout are functions of (seed, epoch, step), so that their state is those three numbers.
@@ -8,7 +9,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use crate::run::{FolderWriter, read_versioned, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
 const STATE: &str = "state.json";
+const STATE_SUM: &str = "state.sha256";
 const NETWORK: &str = "network.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const AVERAGE: &str = "average.safetensors";
@@ -188,9 +190,14 @@ impl Checkpoint {
                 .collect(),
             files,
         };
-        // Last: a folder without it is no checkpoint.
-        write_whole(&folder.path().join(STATE), |file| {
+        // Last: a folder without them is no checkpoint.
+        let path = folder.path().join(STATE);
+        write_whole(&path, |file| {
             Ok(serde_json::to_writer_pretty(file, &state)?)
+        })?;
+        let (sum, _) = digest::of_file(&path)?;
+        write_whole(&folder.path().join(STATE_SUM), |file| {
+            file.write_all(sum.as_bytes())
         })?;
         Ok(folder.finish()?)
     }
@@ -206,20 +213,27 @@ impl Checkpoint {
         if !dir.is_dir() {
             return Ok(None);
         }
-        let wrong = |path, source| Error::StoredJson { path, source };
-        let state: State = read_versioned(&dir.join(STATE), SCHEMA, wrong)?;
-        let get = |name: &str| -> Result<Vec<NamedValues>> {
-            let path = dir.join(name);
-            let expected = state.files.get(name).cloned().unwrap_or_default();
+        let check = |path: PathBuf, expected: String| -> Result<PathBuf> {
             let (found, _) = digest::of_file(&path)?;
-            if found != expected {
-                return Err(Error::Checksum {
+            match found == expected {
+                true => Ok(path),
+                false => Err(Error::Checksum {
                     path,
                     expected,
                     found,
-                });
+                }),
             }
-            read_tensors(&path)
+        };
+        let sum = dir.join(STATE_SUM);
+        let path = check(
+            dir.join(STATE),
+            fs::read_to_string(&sum).map_err(cannot_read(&sum))?,
+        )?;
+        let wrong = |path, source| Error::StoredJson { path, source };
+        let state: State = read_versioned(&path, SCHEMA, wrong)?;
+        let get = |name: &str| {
+            let expected = state.files.get(name).cloned().unwrap_or_default();
+            read_tensors(&check(dir.join(name), expected)?)
         };
         let network = get(NETWORK)?;
         let optimizer = memory(
@@ -477,15 +491,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("checkpoint");
         checkpoint().write(&dir).unwrap();
-        let path = dir.join(OPTIMIZER);
-        let mut bytes = fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        fs::write(&path, bytes).unwrap();
-        let failed = Checkpoint::read(&dir).unwrap_err();
-        assert!(
-            matches!(&failed, Error::Checksum { path: at, .. } if *at == path),
-            "{failed}"
-        );
+        // In `state.json` the bit makes another digit of a seed, say: the JSON stays valid.
+        for (name, at) in [(OPTIMIZER, "last"), (STATE, "steps")] {
+            checkpoint().write(&dir).unwrap();
+            let path = dir.join(name);
+            let mut bytes = fs::read(&path).unwrap();
+            match at {
+                "last" => *bytes.last_mut().unwrap() ^= 1,
+                _ => {
+                    let text = String::from_utf8(bytes).unwrap();
+                    let edited = text.replacen("\"step\": 3", "\"step\": 2", 1);
+                    assert_ne!(edited, text);
+                    bytes = edited.into_bytes();
+                }
+            }
+            fs::write(&path, bytes).unwrap();
+            let failed = Checkpoint::read(&dir).unwrap_err();
+            assert!(
+                matches!(&failed, Error::Checksum { path: at, .. } if *at == path),
+                "{failed}"
+            );
+        }
     }
 
     #[test]

@@ -115,7 +115,68 @@ fn a_description_that_claims_an_enormous_layer_allocates_nothing() {
             Error::ModelParts {
                 part: "file of weights",
                 ..
-            } | Error::Shape { .. }
+            } | Error::LayerField { .. }
+        ),
+        "{failed}"
+    );
+}
+
+#[test]
+fn settings_that_no_layer_can_have_are_refused_before_anything_is_computed() {
+    for (field, value) in [
+        ("padding", 1_u64 << 32),
+        ("padding", 1 << 62),
+        ("dilation", 1 << 62),
+        ("kernel", 1 << 20),
+        ("out_channels", 1 << 63),
+    ] {
+        let failed = after(|dir| {
+            edit_json(dir, |description| {
+                let mut text = description["architecture"].to_string();
+                let start = text.find(&format!("\"{field}\":")).unwrap() + field.len() + 3;
+                let length = text[start..].find([',', '}']).unwrap();
+                text.replace_range(start..start + length, &value.to_string());
+                description["architecture"] = serde_json::from_str(&text).unwrap();
+            });
+        });
+        assert!(
+            matches!(failed, Error::LayerField { .. } | Error::Shape { .. }),
+            "{field} = {value}: {failed}"
+        );
+    }
+}
+
+#[test]
+fn a_task_whose_lists_differ_in_length_is_refused() {
+    let failed = after(|dir| {
+        edit_json(dir, |description| {
+            description["task"]["counts"] = serde_json::json!([]);
+        });
+    });
+    assert!(
+        matches!(failed, Error::ModelParts { part: "task", .. }),
+        "{failed}"
+    );
+    assert!(
+        failed.to_string().contains("`counts` of length 0"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_configuration_out_of_its_range_is_refused() {
+    let failed = after(|dir| {
+        edit_json(dir, |description| {
+            description["config"]["train"]["batch"] = 0.into();
+        });
+    });
+    assert!(
+        matches!(
+            failed,
+            Error::ModelParts {
+                part: "configuration",
+                ..
+            }
         ),
         "{failed}"
     );

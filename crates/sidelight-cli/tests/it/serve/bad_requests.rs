@@ -81,7 +81,7 @@ fn chunked(server: &Server, chunk: &[u8], times: usize) -> Answer {
     let mut stream = server.connect();
     write!(
         stream,
-        "POST /v1/predict HTTP/1.1\r\nhost: here\r\ncontent-type: {JSON}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        "POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: {JSON}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
     )
     .unwrap();
     for _ in 0..times {
@@ -121,7 +121,11 @@ fn what_is_too_large_or_too_slow_is_refused_with_a_message_and_costs_little() {
     let begun = || {
         let mut stream = server.connect();
         let head = head("/v1/predict", JSON, 100);
-        write!(stream, "{head}host: here\r\nconnection: close\r\n\r\n{{").unwrap();
+        write!(
+            stream,
+            "{head}host: localhost\r\nconnection: close\r\n\r\n{{"
+        )
+        .unwrap();
         stream
     };
     let slow = answer(begun());

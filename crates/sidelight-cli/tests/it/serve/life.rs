@@ -22,7 +22,7 @@ fn what_was_taken_on_before_the_end_is_answered() {
     let begun = |sent: usize| {
         let mut stream = server.connect();
         let head = head("/v1/predict", "application/json", body.len());
-        write!(stream, "{head}host: here\r\n\r\n").unwrap();
+        write!(stream, "{head}host: localhost\r\n\r\n").unwrap();
         stream.write_all(&body.as_bytes()[..sent]).unwrap();
         stream
     };

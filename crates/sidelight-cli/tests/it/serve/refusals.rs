@@ -120,6 +120,32 @@ mod forms {
         ]);
     }
 
+    /// With the limits that a person has: a phone's photograph is larger than what axum takes by itself.
+    #[test]
+    fn a_photograph_of_three_megabytes_is_taken() {
+        static SITE: OnceLock<Site> = OnceLock::new();
+        let site = SITE.get_or_init(|| Site::open(runs(), "runs/a"));
+        let mut photograph = png();
+        photograph.resize(3 << 20, 0);
+        let (kind, body) = form(&[
+            ("image", Some("photo.png"), &photograph),
+            ("beds", None, b"3"),
+        ]);
+        let answer = site.send("/v1/predict", &kind, &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    #[test]
+    fn a_form_whose_rows_would_each_have_a_copy_of_much_is_refused() {
+        let note = vec![b'x'; 200_000];
+        let mut parts: Vec<(&str, Option<&str>, &[u8])> = vec![("note", None, &note)];
+        parts.extend((0..200).map(|_| ("metadata", None, &b"{}"[..])));
+        let (kind, body) = form(&parts);
+        let answer = site().send("/v1/predict", &kind, &body);
+        assert_refused("copies", &answer, &[413]);
+        assert!(answer.error().contains("32 MiB"), "{answer:?}");
+    }
+
     #[test]
     fn a_file_name_with_a_path() {
         let answer = parts(&[("image", Some("../../../etc/passwd"), &png()[..40])]);

@@ -158,10 +158,10 @@ impl Conv2d {
 
 impl Leaf for Conv2d {
     fn parameters(&self) -> Vec<ParameterSpec> {
-        let (out, area) = (self.out_channels, self.kernel * self.kernel);
+        let (out, area) = (self.out_channels, self.kernel.saturating_mul(self.kernel));
         let groups = self.groups.max(1);
         let shape = [out, self.in_channels / groups, self.kernel, self.kernel];
-        let fan_out = (out / groups * area).max(1);
+        let fan_out = (out / groups).saturating_mul(area).max(1);
         let start = Initial::Normal((2.0 / fan_out as f64).sqrt());
         weight_and_bias(shape, start, self.bias.then_some(Initial::Constant(0.0)))
     }
@@ -174,6 +174,10 @@ impl Leaf for Conv2d {
             if value == 0 {
                 return Err(at.field(field, "at least 1", value));
             }
+        }
+        if self.padding > self.reach() {
+            let expected = format!("at most {}, what the kernel spans", self.reach());
+            return Err(at.field("padding", expected, self.padding));
         }
         let [channels, height, width] = at.map(input)?;
         at.width("in_channels", &mut self.in_channels, channels, input)?;

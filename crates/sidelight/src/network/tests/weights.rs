@@ -290,6 +290,21 @@ fn a_file_that_was_cut_short_is_refused() {
     );
 }
 
+#[test]
+fn a_pickle_that_is_much_larger_unpacked_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.pth");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    let how = zip::write::SimpleFileOptions::default();
+    zip.start_file("a/data.pkl", how).unwrap();
+    zip.write_all(&vec![b'N'; 5 << 20]).unwrap();
+    zip.finish().unwrap();
+    refused(
+        &path,
+        "cannot read weights from bomb.pth: `a/data.pkl` has 5242880 bytes; the limit is 4194304",
+    );
+}
+
 /// Pickles, protocol 0, written out by hand.
 #[test]
 fn a_hostile_pickle_executes_nothing() {

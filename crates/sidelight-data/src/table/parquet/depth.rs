@@ -1,0 +1,162 @@
+//! How deep the groups of a Parquet schema are nested, before the reader recurses into them.
+//!
+//! # Source
+//!
+//! The footer is Thrift's compact protocol: github.com/apache/thrift, `doc/specs/thrift-compact-protocol.md`; its
+//! structures: github.com/apache/parquet-format, `parquet.thrift`.
+
+/// The depth of the schema in a footer's metadata; nothing where they are no such metadata.
+pub(super) fn schema_depth(metadata: &[u8]) -> Option<usize> {
+    let mut bytes = Compact(metadata);
+    let mut deepest = None;
+    bytes.fields(|bytes, field, kind| match (field, kind) {
+        (2, 9) => {
+            deepest = Some(bytes.schema()?);
+            Some(())
+        }
+        _ => bytes.skip(kind, 0),
+    })?;
+    deepest
+}
+
+/// No structure of a footer is nested deeper.
+const DEEPEST: usize = 16;
+
+struct Compact<'a>(&'a [u8]);
+
+impl<'a> Compact<'a> {
+    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(taken)
+    }
+    fn byte(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+    fn signed(&mut self) -> Option<i64> {
+        let value = self.varint()?;
+        Some((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+    /// Gives each field of a structure with its number and kind.
+    fn fields(&mut self, mut each: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
+        let mut field = 0_i64;
+        loop {
+            let head = self.byte()?;
+            if head == 0 {
+                return Some(());
+            }
+            field = match head >> 4 {
+                0 => self.signed()?,
+                more => field.checked_add(more.into())?,
+            };
+            each(self, field, head & 15)?;
+        }
+    }
+    /// Kind and number of a list's items.
+    fn list(&mut self) -> Option<(u8, u64)> {
+        let head = self.byte()?;
+        let n = match head >> 4 {
+            15 => self.varint()?,
+            n => n.into(),
+        };
+        Some((head & 15, n))
+    }
+    fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
+        match kind {
+            1 | 2 => {}
+            3 => {
+                self.byte()?;
+            }
+            4..=6 => {
+                self.varint()?;
+            }
+            7 => {
+                self.take(8)?;
+            }
+            8 => {
+                let n = self.varint()?;
+                self.take(usize::try_from(n).ok()?)?;
+            }
+            9 | 10 if depth < DEEPEST => {
+                let (kind, n) = self.list()?;
+                for _ in 0..n {
+                    // In a list a truth value takes a byte.
+                    self.skip(if kind <= 2 { 3 } else { kind }, depth + 1)?;
+                }
+            }
+            12 if depth < DEEPEST => self.fields(|bytes, _, kind| bytes.skip(kind, depth + 1))?,
+            _ => return None,
+        }
+        Some(())
+    }
+    /// The depth of a schema, a list of elements that each say how many of the next are inside them.
+    fn schema(&mut self) -> Option<usize> {
+        let (_, n) = self.list()?;
+        let (mut left_inside, mut deepest) = (Vec::new(), 0);
+        for _ in 0..n {
+            let mut n_children = 0;
+            self.fields(|bytes, field, kind| match (field, kind) {
+                (5, 5) => {
+                    n_children = bytes.signed()?;
+                    Some(())
+                }
+                _ => bytes.skip(kind, 0),
+            })?;
+            while left_inside.last() == Some(&0) {
+                left_inside.pop();
+            }
+            if let Some(left) = left_inside.last_mut() {
+                *left -= 1;
+            }
+            left_inside.push(n_children.max(0));
+            deepest = deepest.max(left_inside.len());
+        }
+        Some(deepest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A footer whose schema is a root, so many groups inside one another, and a column.
+    fn nested(groups: usize) -> Vec<u8> {
+        // Fields: version = 1, the schema.
+        let mut bytes = vec![0x15, 2, 0x19, 0xfc];
+        let (mut n, n_elements) = (groups as u64 + 2, groups + 2);
+        while n >= 0x80 {
+            bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        for element in 0..n_elements {
+            // Name `a`, then the number of children.
+            bytes.extend([0x48, 1, b'a']);
+            if element + 1 < n_elements {
+                bytes.extend([0x15, 2]);
+            }
+            bytes.push(0);
+        }
+        bytes.push(0);
+        bytes
+    }
+
+    #[test]
+    fn groups_are_counted_without_recursion() {
+        assert_eq!(schema_depth(&nested(0)), Some(2));
+        assert_eq!(schema_depth(&nested(1_000_000)), Some(1_000_002));
+        assert_eq!(schema_depth(&nested(3)[..10]), None);
+        assert_eq!(schema_depth(b""), None);
+    }
+}
