@@ -31,6 +31,7 @@ mod doubt;
 mod doubts;
 mod facts;
 mod measure;
+mod opponent;
 mod parts;
 mod verdict;
 mod within;
@@ -82,6 +83,8 @@ pub enum Role {
     Image,
     /// The metadata alone.
     Metadata,
+    /// The metadata alone, by boosted trees: no network.
+    Trees,
     /// Both, by the average of two models.
     Vote,
     /// Both, by an average whose weight was learned on held-out rows.
@@ -339,6 +342,7 @@ pub fn evaluate(study: &Study) -> Result<Evidence> {
     let (claims, mut differences) = verdict::claims(&scored)?;
     let best = verdict::best(&claims);
     differences.extend(verdict::controls(&scored, best.arm));
+    differences.extend(opponent::differences(&scored, best.arm));
     let parts = parts::changes(&scored, best.arm);
     let calibration = parts::calibration(&scored);
     let doubts = doubts::doubts(&scored, best, &differences, &parts);

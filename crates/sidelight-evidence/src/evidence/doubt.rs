@@ -46,6 +46,22 @@ pub enum Doubt {
         /// The metric of the fusion.
         fusion: f64,
     },
+    /// Boosted trees make more of the columns than the network of metadata alone.
+    TreesUseColumnsBetter {
+        /// The metric of the trees.
+        trees: f64,
+        /// The metric of the metadata alone.
+        metadata: f64,
+    },
+    /// Boosted trees on the columns beat every arm that has a network.
+    TreesAreBest {
+        /// The metric of the trees.
+        trees: f64,
+        /// Name of the best other arm.
+        arm: String,
+        /// The metric of that arm.
+        next: f64,
+    },
     /// One column makes (nearly) all of the gain, or predicts the target (nearly) perfectly alone.
     OneColumnCarriesItAll {
         /// Name of the metadata column.
@@ -147,6 +163,8 @@ impl Doubt {
             Self::MetadataAloneDoesAsWell { better: false, .. } => "Metadata alone does as well",
             Self::ImageNoBetterThanChance { .. } => "Image no better than chance",
             Self::FusionBelowMetadata { .. } => "Fusion worse than metadata alone",
+            Self::TreesUseColumnsBetter { .. } => "Trees use the columns better",
+            Self::TreesAreBest { .. } => "Trees need no network",
             Self::OneColumnCarriesItAll { alone, .. } if is_perfect(*alone) => {
                 "A column gives the target away"
             }
@@ -193,6 +211,17 @@ impl Doubt {
                 "`{arm}` does worse than the metadata alone: {metric} {} versus {}",
                 n(fusion),
                 n(metadata)
+            ),
+            Self::TreesUseColumnsBetter { trees, metadata } => format!(
+                "boosted trees use these columns better ({metric} {} against {})",
+                n(trees),
+                n(metadata)
+            ),
+            Self::TreesAreBest { trees, arm, next } => format!(
+                "boosted trees on the columns alone are the best of all ({metric} {} against {} for `{arm}`): \
+                 nobody needs the network",
+                n(trees),
+                n(next)
             ),
             Self::ImageNoBetterThanChance {
                 image,

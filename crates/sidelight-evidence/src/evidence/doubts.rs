@@ -6,7 +6,7 @@ use super::doubt::PERFECT;
 use super::measure::{Scored, ScoredArm, mean_over_seeds};
 use super::verdict::{ALPHA, Claim};
 use super::within::Within;
-use super::{ColumnFact, Difference, Doubt, DoubtEntry, Grouping, PartChange, Role};
+use super::{ColumnFact, Difference, Doubt, DoubtEntry, Grouping, PartChange, Role, opponent};
 use crate::statistics::bootstrap::numbered;
 use sidelight_data::task::Task;
 
@@ -46,6 +46,7 @@ pub(super) fn doubts(
     found.extend(columns(&scored.study.facts.columns));
     found.extend(metadata_alone(scored, best, differences));
     found.extend(below_metadata(scored, best, differences));
+    found.extend(opponent::doubt(scored).map(|doubt| (doubt, false)));
     found.extend(worst_part(scored, best, parts));
     found.extend(calibration(scored, best));
     found.extend(too_few(scored));
