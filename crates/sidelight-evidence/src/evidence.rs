@@ -32,6 +32,7 @@ mod doubt;
 mod doubts;
 mod facts;
 mod measure;
+mod opponent;
 mod parts;
 mod verdict;
 mod within;
@@ -85,6 +86,8 @@ pub enum Role {
     Image,
     /// The metadata alone.
     Metadata,
+    /// The metadata alone, by boosted trees: no network.
+    Trees,
     /// Both, by the average of two models.
     Vote,
     /// Both, by an average whose weight was learned on held-out rows.

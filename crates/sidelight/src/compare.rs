@@ -8,7 +8,9 @@
 //! # Arms and controls
 //!
 //! - `image`, `metadata`: one input alone.
-//! - `vote`: the mean of what those two predict (probabilities, values, points). `weighted-vote`: their weighted mean,
+//! - `trees`: the metadata alone, by [gradient boosting](boosting) instead of a network: what a person without one would
+//!   do. The inner validation rows say how many trees there are.
+//! - `vote`: the mean of what `image` and `metadata` predict (probabilities, values, points). `weighted-vote`: their weighted mean,
 //!   the weight being the one of 0, 0.05, … 1 that is best on the inner validation rows. Neither is trained.
 //! - a fusion's name (`concat`, `film`, …): both in one network.
 //! - `shuffled`: the first fusion, trained and tested with metadata of other rows. It is permuted among the training
@@ -35,6 +37,7 @@
 
 mod answer;
 pub mod arm;
+mod boosting;
 mod design;
 mod features;
 mod job;
@@ -42,6 +45,7 @@ mod job_store;
 #[cfg(feature = "report")]
 mod page;
 mod queue;
+mod trees;
 mod variant;
 
 use std::path::{Path, PathBuf};

@@ -24,8 +24,9 @@ pub(crate) struct CompareArgs {
     pub(crate) printed: Printed,
     /// Arms to compare; default: all arms of one fusion
     ///
-    /// image, metadata, vote, weighted-vote, the name of a fusion (both: the
-    /// configured one), and the controls shuffled, all-missing, gaps-only.
+    /// image, metadata, trees (boosting on the metadata), vote, weighted-vote,
+    /// the name of a fusion (both: the configured one), and the controls
+    /// shuffled, all-missing, gaps-only.
     /// The image alone is always included, as the reference.
     /// Example: --arms metadata,vote,concat,film,shuffled
     #[arg(long, value_name = "ARM,…", value_delimiter = ',')]

@@ -386,7 +386,7 @@ fn a_comparison_that_cannot_be_made() {
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --arms image,konkat"), @r"
     error: no arm `konkat`
 
-    hint: there are: image, metadata, vote, weighted-vote, shuffled, all-missing, gaps-only, stacked, concat, sum-logits, film, daft, metablock, metanet, gate, attention
+    hint: there are: image, metadata, trees, vote, weighted-vote, shuffled, all-missing, gaps-only, stacked, concat, sum-logits, film, daft, metablock, metanet, gate, attention
     ");
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --arms metadata"), @r"
     error: nothing to compare: no arm for image and metadata together
@@ -404,10 +404,10 @@ fn a_comparison_that_cannot_be_made() {
     hint: keypoints: mean_px, median_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape
     ");
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --merge"), @r"
-    comparing 7 arms on the same 5 folds, 24 rows: image, metadata, vote, weighted-vote, stacked, shuffled, all-missing
-    20 trainings; 0 to run
+    comparing 8 arms on the same 5 folds, 24 rows: image, metadata, trees, vote, weighted-vote, stacked, shuffled, all-missing
+    25 trainings; 0 to run
     no metadata is missing in any row: there is no arm `gaps-only`
-    error: 20 of 20 results are missing from a; the first is that of `image, fold 1`
+    error: 25 of 25 results are missing from a; the first is that of `image, fold 1`
 
     hint: run the same command without --merge: it makes what is missing and joins all
     ");

@@ -183,6 +183,7 @@ pub(super) fn differences(scored: &Scored, named: &ScoredArm) -> Vec<Difference>
         candidates.map(|arm| (Some(arm), image)).collect();
     pairs.extend([
         (Some(named), metadata),
+        (first(Role::Trees), metadata),
         (metadata, image),
         (first(Role::Shuffled), image),
         (first(Role::AllMissing), image),

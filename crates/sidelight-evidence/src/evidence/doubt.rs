@@ -58,6 +58,26 @@ pub enum Doubt {
         /// By what share of the other's error it is worse; absent where more is better.
         worse_by: Option<f64>,
     },
+    /// Boosted trees make more of the columns than the network of metadata alone.
+    TreesUseColumnsBetter {
+        /// What the values are of.
+        metric: String,
+        /// The trees.
+        trees: f64,
+        /// The metadata alone.
+        metadata: f64,
+    },
+    /// Boosted trees on the columns beat every arm that has a network.
+    TreesAreBest {
+        /// What the values are of.
+        metric: String,
+        /// The trees.
+        trees: f64,
+        /// Name of the best other arm.
+        arm: String,
+        /// That arm.
+        next: f64,
+    },
     /// Without one column (nearly) all of the gain is lost, or it predicts the target (nearly) perfectly alone.
     OneColumnCarriesItAll {
         /// Name of the metadata column.
@@ -161,6 +181,8 @@ impl Doubt {
             Self::MetadataAloneDoesAsWell { better: false, .. } => "Metadata alone does as well",
             Self::ImageNoBetterThanChance { .. } => "Image no better than chance",
             Self::WorseThanAnotherArm { .. } => "Another model does better",
+            Self::TreesUseColumnsBetter { .. } => "Trees use the columns better",
+            Self::TreesAreBest { .. } => "Trees need no network",
             Self::OneColumnCarriesItAll { alone, .. } if is_perfect(*alone) => {
                 "A column gives the target away"
             }
@@ -213,6 +235,28 @@ impl Doubt {
                 words(metric),
                 n(own),
                 n(others)
+            ),
+            Self::TreesUseColumnsBetter {
+                metric,
+                trees,
+                metadata,
+            } => format!(
+                "boosted trees use these columns better ({} {} against {})",
+                words(metric),
+                n(trees),
+                n(metadata)
+            ),
+            Self::TreesAreBest {
+                metric,
+                trees,
+                arm,
+                next,
+            } => format!(
+                "boosted trees on the columns alone are the best of all ({} {} against {} for `{arm}`): \
+                 nobody needs the network",
+                words(metric),
+                n(trees),
+                n(next)
             ),
             Self::ImageNoBetterThanChance {
                 metric,

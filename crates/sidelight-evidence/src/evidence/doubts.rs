@@ -4,7 +4,9 @@ use super::decision::{MIN_UNITS, Named, units_of_classes};
 use super::doubt::PERFECT;
 use super::measure::{Scored, mean_over_seeds};
 use super::within::Within;
-use super::{ColumnFact, Difference, Direction, Doubt, DoubtEntry, Grouping, PartChange, Role};
+use super::{
+    ColumnFact, Difference, Direction, Doubt, DoubtEntry, Grouping, PartChange, Role, opponent,
+};
 use crate::metric::{Better, better};
 use sidelight_data::task::Task;
 
@@ -44,6 +46,7 @@ pub(super) fn doubts(
     found.extend(columns(&scored.study.facts.columns));
     found.extend(metadata_alone(scored, named, differences));
     found.extend(worse_than_another(scored, named, differences));
+    found.extend(opponent::doubt(scored).map(|doubt| (doubt, false)));
     found.extend(worst_part(scored, named, parts));
     found.extend(calibration(scored, named));
     found.extend(too_few(scored));

@@ -1121,3 +1121,39 @@ fn several_columns_that_the_gain_needs_are_one_doubt() {
         doubts[0].sentence
     );
 }
+
+#[test]
+fn trees_that_need_no_network_and_trees_that_only_read_columns_better_are_told_apart() {
+    let mut rng = for_purpose("trees", 0);
+    let values = Values::new(&mut rng, 200);
+    let mut told = |trees, both| {
+        let quality = [4.0, 2.0, trees, both];
+        let [image, metadata, trees, both] = quality.map(|own| values.arm(&mut rng, own, 0.2));
+        let evidence = values
+            .case()
+            .with_arm("image", Role::Image, image)
+            .with_arm("metadata", Role::Metadata, metadata)
+            .with_arm("trees", Role::Trees, trees)
+            .with_arm("concat", Role::Fusion, both)
+            .evaluate();
+        assert_eq!(evidence.verdict.arm, "concat");
+        let line = |line: &&Difference| line.arm == "concat" && line.reference == "trees";
+        assert_eq!(evidence.differences.iter().filter(line).count(), 1);
+        let is_ours = |entry: &&DoubtEntry| entry.sentence.starts_with("boosted trees");
+        let doubts: Vec<_> = evidence
+            .verdict
+            .doubts
+            .iter()
+            .filter(is_ours)
+            .cloned()
+            .collect();
+        assert!(doubts.len() < 2 && doubts.iter().all(|entry| !entry.spurious));
+        doubts.into_iter().next().map(|entry| entry.doubt)
+    };
+    assert!(matches!(told(0.5, 1.5), Some(Doubt::TreesAreBest { arm, .. }) if arm == "concat"));
+    assert!(matches!(
+        told(1.0, 0.5),
+        Some(Doubt::TreesUseColumnsBetter { .. })
+    ));
+    assert_eq!(told(3.0, 1.0), None);
+}

@@ -175,6 +175,7 @@ impl<'a> Pooled<'a> {
         match arm {
             Arm::Image => of(&Model::Image).test.clone(),
             Arm::Metadata => with_gaps(of(&Model::Metadata)),
+            Arm::Trees => with_gaps(of(&Model::Trees)),
             Arm::Vote => vote(0.5),
             Arm::WeightedVote => vote(self.weights[seed][fold]),
             Arm::Fusion(name) => with_gaps(of(&Model::Fusion(name.clone()))),
@@ -228,8 +229,9 @@ impl<'a> Pooled<'a> {
 
     /// The metric of every arm that could be used, as metadata goes missing.
     fn missingness(&self) -> Vec<MissingnessPoint> {
-        let is_usable =
-            |arm: &&Arm| arm.role().is_candidate() || matches!(arm, Arm::Image | Arm::Metadata);
+        let is_usable = |arm: &&Arm| {
+            arm.role().is_candidate() || matches!(arm, Arm::Image | Arm::Metadata | Arm::Trees)
+        };
         let rows: Vec<usize> = (0..self.design.dataset.len()).collect();
         let mut points = Vec::new();
         for arm in self.design.arms.iter().filter(is_usable) {

@@ -8,9 +8,10 @@ use crate::evidence::Role;
 use crate::network::fusion;
 
 /// The arms that are not fusions, by name.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "image",
     "metadata",
+    "trees",
     "vote",
     "weighted-vote",
     "shuffled",
@@ -25,7 +26,9 @@ pub enum Arm {
     Image,
     /// The metadata alone.
     Metadata,
-    /// The mean of the predictions of the two above.
+    /// The metadata alone, by gradient boosting.
+    Trees,
+    /// The mean of the predictions of image and metadata.
     Vote,
     /// The same, their weight learned on the inner validation rows of each fold.
     WeightedVote,
@@ -46,6 +49,8 @@ pub enum Model {
     Image,
     /// The metadata alone.
     Metadata,
+    /// The metadata alone: trees instead of a network.
+    Trees,
     /// Reads only which metadata is missing.
     GapsOnly,
     /// Both in one network, joined by the fusion of this name.
@@ -55,7 +60,7 @@ pub enum Model {
 }
 
 impl Arm {
-    /// The arms of these names; of none, all that `config` suggests: `image`, `metadata`, both votes, its fusion,
+    /// The arms of these names; of none, all that `config` suggests: `image`, `metadata`, `trees`, both votes, its fusion,
     /// and the three controls. The image alone is always among them, and comes first.
     ///
     /// `both` stands for the configuration's own fusion.
@@ -67,6 +72,7 @@ impl Arm {
     pub fn named(names: &[String], config: &Config) -> Result<Vec<Self>> {
         let all = [
             "metadata",
+            "trees",
             "vote",
             "weighted-vote",
             "both",
@@ -107,6 +113,7 @@ impl Arm {
         Ok(match name {
             "image" => Self::Image,
             "metadata" => Self::Metadata,
+            "trees" => Self::Trees,
             "vote" => Self::Vote,
             "weighted-vote" => Self::WeightedVote,
             "shuffled" => Self::Shuffled,
@@ -132,6 +139,7 @@ impl Arm {
         match self {
             Self::Image => "image",
             Self::Metadata => "metadata",
+            Self::Trees => "trees",
             Self::Vote => "vote",
             Self::WeightedVote => "weighted-vote",
             Self::Fusion(name) => name,
@@ -146,6 +154,7 @@ impl Arm {
         match self {
             Self::Image => Role::Image,
             Self::Metadata => Role::Metadata,
+            Self::Trees => Role::Trees,
             Self::Vote => Role::Vote,
             Self::WeightedVote => Role::WeightedVote,
             Self::Fusion(_) => Role::Fusion,
@@ -160,12 +169,13 @@ impl Arm {
         match self {
             Self::Image => 0,
             Self::Metadata => 1,
-            Self::Vote => 2,
-            Self::WeightedVote => 3,
-            Self::Fusion(_) => 4,
-            Self::Shuffled => 5,
-            Self::AllMissing => 6,
-            Self::GapsOnly => 7,
+            Self::Trees => 2,
+            Self::Vote => 3,
+            Self::WeightedVote => 4,
+            Self::Fusion(_) => 5,
+            Self::Shuffled => 6,
+            Self::AllMissing => 7,
+            Self::GapsOnly => 8,
         }
     }
 }
@@ -187,6 +197,7 @@ impl Model {
             .flat_map(|arm| match arm {
                 Arm::Image => vec![Self::Image],
                 Arm::Metadata => vec![Self::Metadata],
+                Arm::Trees => vec![Self::Trees],
                 Arm::Vote | Arm::WeightedVote => vec![Self::Image, Self::Metadata],
                 Arm::Fusion(name) => vec![Self::Fusion(name.clone())],
                 Arm::Shuffled => vec![Self::Shuffled(fusion())],
@@ -201,12 +212,12 @@ impl Model {
 
     /// Whether it looks at images.
     pub(super) fn reads_image(&self) -> bool {
-        !matches!(self, Self::Metadata | Self::GapsOnly)
+        !matches!(self, Self::Metadata | Self::Trees | Self::GapsOnly)
     }
 
     /// Whether it is asked what it predicts when metadata is missing.
     pub(super) fn can_miss_metadata(&self) -> bool {
-        matches!(self, Self::Metadata | Self::Fusion(_))
+        matches!(self, Self::Metadata | Self::Trees | Self::Fusion(_))
     }
 
     /// As it stands in the name of a file: letters, digits and dashes only.
@@ -223,6 +234,7 @@ impl fmt::Display for Model {
         match self {
             Self::Image => f.write_str("image"),
             Self::Metadata => f.write_str("metadata"),
+            Self::Trees => f.write_str("trees"),
             Self::GapsOnly => f.write_str("gaps-only"),
             Self::Fusion(name) => f.write_str(name),
             Self::Shuffled(name) => write!(f, "{name}, shuffled"),

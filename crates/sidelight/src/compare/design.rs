@@ -194,7 +194,7 @@ impl Design {
         let mut config = self.config.clone();
         config.model.arm = match &job.model {
             Model::Image => config::Arm::Image,
-            Model::Metadata | Model::GapsOnly => config::Arm::Metadata,
+            Model::Metadata | Model::Trees | Model::GapsOnly => config::Arm::Metadata,
             Model::Fusion(name) | Model::Shuffled(name) => {
                 config.model.fusion.clone_from(name);
                 config::Arm::Both

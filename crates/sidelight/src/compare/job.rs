@@ -10,6 +10,7 @@ use super::Event;
 use super::arm::Model;
 use super::design::{Design, FoldRows, Job};
 use super::features::{Features, session};
+use super::trees::Trees;
 use super::variant::{column_permuted, only_gaps, permuted, with_gaps};
 use crate::batch::{evaluate, score};
 use crate::encode::EncodedMetadata;
@@ -62,6 +63,59 @@ pub(super) fn run(
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Option<Finished>> {
     let begun = Instant::now();
+    let found = match job.model {
+        Model::Trees => by_trees(design, job, stop)?,
+        _ => by_network(design, job, features, stop, on_event)?,
+    };
+    let Some(mut finished) = found else {
+        return Ok(None);
+    };
+    finished.digest = design.digest(job)?;
+    finished.seconds = begun.elapsed().as_secs_f64();
+    Ok(Some(finished))
+}
+
+fn by_trees(design: &Design, job: &Job, stop: &AtomicBool) -> Result<Option<Finished>> {
+    let session = session(design, job)?;
+    let Some(trees) = Trees::fit(design, job, &session, stop) else {
+        return Ok(None);
+    };
+    let metadata = &session.setup.batches.source.metadata;
+    let FoldRows { valid, test, .. } = design.rows_of(job);
+    let with_gaps = gaps(design, job, &session);
+    Ok(Some(Finished {
+        schema: 1,
+        digest: String::new(),
+        seconds: 0.0,
+        best_epoch: None,
+        valid: trees.predict(metadata, valid),
+        test: trees.predict(metadata, test),
+        with_gaps: with_gaps
+            .iter()
+            .map(|gaps| trees.predict(gaps, test))
+            .collect(),
+        columns: Vec::new(),
+    }))
+}
+
+/// The metadata with a share of the held-out cells missing, one for each of [`SHARES`].
+fn gaps(design: &Design, job: &Job, session: &Session) -> Vec<EncodedMetadata> {
+    let source = &session.setup.batches.source;
+    let (test, seed) = (
+        &design.rows_of(job).test,
+        design.config.train.seed + job.seed as u64,
+    );
+    let gaps = SHARES.map(|share| with_gaps(&source.metadata, &source.encoder, share, test, seed));
+    gaps.to_vec()
+}
+
+fn by_network(
+    design: &Design,
+    job: &Job,
+    features: &Features,
+    stop: &AtomicBool,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Option<Finished>> {
     let mut session = session(design, job)?;
     arrange(design, job, &mut session);
     let known = features.give(design, &mut session)?;
@@ -82,14 +136,9 @@ pub(super) fn run(
         return Ok(None);
     }
     let mut finished = TrainedJob::new(design, job, &session, known).predict_all()?;
-    finished.digest = design.digest(job)?;
-    let best = session
-        .state
-        .progress
-        .best
-        .filter(|_| session.setup.config.train.restores_best());
+    let best = session.state.progress.best;
+    let best = best.filter(|_| session.setup.config.train.restores_best());
     finished.best_epoch = best.map(|best| best.epoch + 1);
-    finished.seconds = begun.elapsed().as_secs_f64();
     Ok(Some(finished))
 }
 
@@ -157,9 +206,7 @@ impl<'a> TrainedJob<'a> {
         let seed = self.design.config.train.seed + self.job.seed as u64;
         let mut variants: Vec<EncodedMetadata> = Vec::new();
         if self.job.model.can_miss_metadata() {
-            variants.extend(
-                SHARES.map(|share| with_gaps(&source.metadata, &source.encoder, share, test, seed)),
-            );
+            variants.extend(gaps(self.design, self.job, self.session));
         }
         let n_gaps = variants.len();
         let by_column = self.design.first_fusion().as_ref() == Some(&self.job.model);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rand::Rng;
 use sidelight::Error;
 use sidelight::compare::{CompareOptions, Compared, Earlier, Event, Speed, Work, compare};
-use sidelight::config::Config;
+use sidelight::config::{Config, TargetConfig};
 use sidelight::dataset::ImageSource;
 use sidelight::error::EvidenceError;
 use sidelight::evidence::{Doubt, Evidence, Role, VerdictCode};
@@ -177,7 +177,7 @@ fn metadata_that_decides_the_class_helps() {
     assert_eq!(last.map(|point| point.value), Some(score(Role::AllMissing)));
 
     let csv = fs::read_to_string(out.join("out_of_fold.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 1 + 240 * 7);
+    assert_eq!(csv.lines().count(), 1 + 240 * 8);
     assert!(
         csv.starts_with(
             "arm,seed,fold,row,image,true_answer,prediction,probability,p(no),p(yes)\nimage,1,"
@@ -331,6 +331,102 @@ fn an_image_that_is_in_two_folds_is_named_and_groups_are_whole() {
     assert_eq!(fold_of.len(), 45);
 }
 
+#[test]
+fn trees_find_what_columns_say_together() {
+    let mut rng = stream(5);
+    // Which of two thresholds was passed; rare names, a column that never changes, one that is often missing.
+    let rows: Vec<(bool, String)> = (0..150)
+        .map(|row| {
+            let [a, b, c] = std::array::from_fn(|_| number(&mut rng));
+            let gap = if is(&mut rng, 3) {
+                String::new()
+            } else {
+                format!("{c:.3}")
+            };
+            let name = if row % 40 == 0 {
+                format!("only {row}")
+            } else {
+                "usual".into()
+            };
+            (
+                (a > 0.2) != (b > -0.1),
+                format!("{a:.3},{b:.3},{gap},{name},7"),
+            )
+        })
+        .collect();
+    let folder = table("a,b,c,name,same", &rows);
+    let (config, out) = (
+        config(&folder, &["train.epochs=1"]),
+        folder.path().join("out"),
+    );
+    let asked = Asked {
+        arms: &["metadata", "trees", "both"],
+        ..Asked::new(&out)
+    };
+    let evidence = asked.answer(&config);
+    let trees = evidence
+        .arms
+        .iter()
+        .find(|arm| arm.role == Role::Trees)
+        .unwrap();
+    assert!(trees.pooled.unwrap() > 0.85, "{trees:?}");
+    let points = evidence
+        .missingness
+        .iter()
+        .filter(|point| point.arm == "trees");
+    let points: Vec<f64> = points.map(|point| point.value).collect();
+    assert!(
+        points.len() == 5 && points[4] < points[0] - 0.2,
+        "{points:?}"
+    );
+    // Nothing is done twice, and the same seed says the same.
+    let before = kept(&out);
+    assert_eq!(asked.answer(&config).arms, evidence.arms);
+    assert_eq!(kept(&out), before);
+}
+
+#[test]
+fn trees_predict_every_kind_of_target_of_twenty_rows() {
+    let mut rng = stream(6);
+    let rows: Vec<(bool, String)> = (0..20)
+        .map(|row| {
+            let a = number(&mut rng);
+            let (big, odd, x) = (a > 0.0, row % 3 == 1, 8.0 + 4.0 * a);
+            (
+                row % 2 == 0,
+                format!("{a:.3},{big},{odd},{x:.2},{:.2},{:.3}", 16.0 - x, 3.0 * a),
+            )
+        })
+        .collect();
+    let folder = table("a,big,odd,x,y,value", &rows);
+    let targets = [
+        TargetConfig::class("answer"),
+        TargetConfig::multilabel(["big", "odd"]),
+        TargetConfig::regression("value"),
+        TargetConfig::keypoints(["x", "y"]),
+    ];
+    for target in targets {
+        let mut config = config(&folder, &["train.epochs=1"]);
+        config.target = target;
+        let target = config.target.kind;
+        let out = folder.path().join(format!("{target:?}"));
+        let asked = Asked {
+            arms: &["trees", "both"],
+            ..Asked::new(&out)
+        };
+        let evidence = asked.answer(&config);
+        let trees = evidence
+            .arms
+            .iter()
+            .find(|arm| arm.role == Role::Trees)
+            .unwrap();
+        assert!(
+            trees.pooled.is_some_and(f64::is_finite),
+            "{target:?}: {trees:?}"
+        );
+    }
+}
+
 /// Every job's file and when it was written.
 fn kept(out: &Path) -> BTreeMap<String, std::time::SystemTime> {
     fs::read_dir(out.join("jobs"))
@@ -355,7 +451,7 @@ fn the_answer_is_the_same_however_the_work_was_divided() {
         ["compare.json", "out_of_fold.csv"].map(|name| fs::read(out.join(name)).unwrap())
     };
     // Film joins before the pooling, the image alone is read after it: one set of features serves both.
-    let arms = &["vote", "weighted-vote", "both", "shuffled"][..];
+    let arms = &["trees", "vote", "weighted-vote", "both", "shuffled"][..];
     let one = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
@@ -365,7 +461,7 @@ fn the_answer_is_the_same_however_the_work_was_divided() {
         ..Asked::new(&plain)
     }
     .answer(&config);
-    assert_eq!(kept(&plain).len(), 4 * 3);
+    assert_eq!(kept(&plain).len(), 5 * 3);
 
     let part = |index| Asked {
         arms,
@@ -379,20 +475,20 @@ fn the_answer_is_the_same_however_the_work_was_divided() {
     };
     let done = part(0).run(&config, &mut Vec::new()).unwrap();
     assert!(
-        matches!(done, Compared::Share { done: 6, jobs: 12 }),
+        matches!(done, Compared::Share { done: 8, jobs: 15 }),
         "{done:?}"
     );
     assert!(matches!(
         join.refused(&config),
         Error::JobsMissing {
-            missing: 6,
-            total: 12,
+            missing: 7,
+            total: 15,
             ..
         }
     ));
     let done = part(1).run(&config, &mut Vec::new()).unwrap();
     assert!(
-        matches!(done, Compared::Share { done: 12, jobs: 12 }),
+        matches!(done, Compared::Share { done: 15, jobs: 15 }),
         "{done:?}"
     );
     let _ = join.answer(&config);
@@ -419,7 +515,7 @@ fn the_answer_is_the_same_however_the_work_was_divided() {
     let mut jobs = ranks.concat();
     jobs.sort();
     jobs.dedup();
-    assert_eq!((jobs.len(), ranks.concat().len()), (12, 12), "{ranks:?}");
+    assert_eq!((jobs.len(), ranks.concat().len()), (15, 15), "{ranks:?}");
     assert_eq!(answer(&queue), answer(&plain));
 
     let mut other = config.clone();
