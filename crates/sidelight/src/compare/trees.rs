@@ -188,11 +188,12 @@ impl<'a> Trees<'a> {
 fn parts(task: &Task) -> (Loss, Vec<Range<usize>>) {
     let n = task.n_outputs();
     let each = || (0..n).map(|output| output..output + 1).collect();
+    let one = |outputs: Range<usize>| std::iter::once(outputs).collect();
     match task {
-        Task::Class { .. } if n == 2 => (Loss::Logistic, vec![0..1]),
-        Task::Class { .. } => (Loss::Softmax, vec![0..n]),
+        Task::Class { .. } if n == 2 => (Loss::Logistic, one(0..1)),
+        Task::Class { .. } => (Loss::Softmax, one(0..n)),
         Task::Multilabel { .. } => (Loss::Logistic, each()),
         Task::Regression { .. } => (Loss::Squared, each()),
-        Task::Keypoints { .. } => (Loss::Squared, vec![0..n]),
+        Task::Keypoints { .. } => (Loss::Squared, one(0..n)),
     }
 }

@@ -96,9 +96,14 @@ impl Linear {
         let pixels = x.clone().reshape([batch, width, 1, 1]);
         let kernel = weight.clone().reshape([out, width, 1, 1]);
         let of = bias.as_slice();
-        let y = node
-            .prepared
-            .run(&pixels, &kernel, of, fold, (None, None), Convolution::POINTWISE)?;
+        let y = node.prepared.run(
+            &pixels,
+            &kernel,
+            of,
+            fold,
+            (None, None),
+            Convolution::POINTWISE,
+        )?;
         Some(Value::Features(y.reshape([batch, out])))
     }
 }

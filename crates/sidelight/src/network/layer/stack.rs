@@ -56,7 +56,7 @@ pub struct Branch {
 }
 
 impl Stack {
-    /// Which inputs a row of [`Stack::factors`] is for: image, metadata.
+    /// Which inputs a row of the parameter [`Stack::FACTORS`] is for: image, metadata.
     pub const CASES: [(bool, bool); 3] = [(true, true), (false, true), (true, false)];
     /// Name of the parameter of factors.
     pub const FACTORS: &str = "factors";
@@ -74,7 +74,7 @@ impl Stack {
     }
 
     /// Per row and branch its factor, `[batch, branches]`, times 0 where the row lacks what the branch reads.
-    fn weights(&self, factors: Tensor<2>, [image, metadata]: [Tensor<2>; 2]) -> Tensor<2> {
+    fn weights(&self, factors: &Tensor<2>, [image, metadata]: [Tensor<2>; 2]) -> Tensor<2> {
         let n = self.branches.len();
         let mut sum: Option<Tensor<2>> = None;
         for (case, (has_image, has_metadata)) in Self::CASES.into_iter().enumerate() {
@@ -172,7 +172,10 @@ impl Operation for Stack {
             Some(metadata) if self.reads_metadata() => metadata.is_known(&self.missing),
             _ => ones(),
         };
-        let weights = self.weights(node.parameters.d2(Self::FACTORS), [has_image, has_metadata]);
+        let weights = self.weights(
+            &node.parameters.d2(Self::FACTORS),
+            [has_image, has_metadata],
+        );
         let prior = node.parameters.d1(Self::PRIOR).reshape([1, self.n_outputs]);
         let mut y = prior.clone().expand([batch, self.n_outputs]);
         for (b, of_branch) in outputs.chunks(self.members).enumerate() {
