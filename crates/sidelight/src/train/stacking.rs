@@ -286,9 +286,9 @@ impl HeldOut {
 
     /// The factors of the branches that are usable (1, else 0), the others' 0: they minimise
     ///
-    /// > mean loss of `prior + Σ_b a_b (f_b − prior)`  +  1/n Σ_b (a_b − 1/branches)²,   0 ≤ a_b ≤ 2,
+    /// > mean loss of `prior + Σ_b a_b (f_b − prior)`  +  c/n Σ_b (a_b − 1/branches)²,   0 ≤ a_b ≤ 2,
     ///
-    /// which is convex for every loss that we have but `wing` and `focal`. Few rows so leave the branches equal.
+    /// with c the mean loss of `prior`, whatever the loss is measured in. It is convex for every loss that we have but `wing` and `focal`. Few rows so leave the branches equal.
     fn fit(&self, loss: &Loss, usable: &[f32]) -> Vec<f64> {
         let branches: Vec<usize> = (0..usable.len()).filter(|&b| usable[b] > 0.0).collect();
         let even = 1.0 / branches.len().max(1) as f64;
@@ -315,7 +315,12 @@ impl HeldOut {
             mask = mask * matrix(&self.has_image);
         }
         let target = matrix(&self.target);
-        let n_rows = self.n_rows as f64;
+        let constant = loss.mean(
+            prior.clone().repeat_dim(0, self.n_rows),
+            target.clone(),
+            mask.clone(),
+        );
+        let pull = f64::from(constant.into_scalar::<f32>()) / self.n_rows as f64;
         let slope = |at: &[f64]| {
             let values: Vec<f32> = at.iter().map(|&a| a as f32).collect();
             let a = Tensor::<1>::from_floats(values.as_slice(), &device).require_grad();
@@ -337,10 +342,10 @@ impl HeldOut {
             let gradient = gradient
                 .into_iter()
                 .zip(at)
-                .map(|(slope, a)| f64::from(slope) + 2.0 * (a - even) / n_rows);
+                .map(|(slope, a)| f64::from(slope) + 2.0 * pull * (a - even));
             let away: f64 = at.iter().map(|a| (a - even).powi(2)).sum();
             (
-                f64::from(cost.into_scalar::<f32>()) + away / n_rows,
+                f64::from(cost.into_scalar::<f32>()) + pull * away,
                 gradient.collect(),
             )
         };
