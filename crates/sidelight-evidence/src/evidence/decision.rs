@@ -30,9 +30,8 @@ impl<'s> Named<'s> {
             .or_else(|| arms().find(|arm| arm.role.is_candidate()))
             .ok_or_else(|| no_arm("any that includes metadata"))?;
         let image = scored.image();
-        let how = scored.study.how;
         let found = scored
-            .line(scored.score, (arm, &arm.score), (image, &image.score), how)
+            .by_score(arm, image)
             .ok_or_else(|| Error::Uncomparable {
                 metric: scored.score.into(),
                 arm: arm.name.clone(),

@@ -343,24 +343,24 @@ impl<'a> Scored<'a> {
 
     /// The comparison of two arms, as lines of the table: by the score that decides, and by the metric.
     pub(super) fn lines(&self, arm: &ScoredArm, reference: &ScoredArm) -> Vec<Difference> {
-        let how = self.study.how;
-        let score = self.line(
-            self.score,
-            (arm, &arm.score),
-            (reference, &reference.score),
-            how,
-        );
+        let score = self.by_score(arm, reference);
         let told = self.study.metric;
         let metric = || {
             self.line(
                 told,
                 (arm, &arm.metric),
                 (reference, &reference.metric),
-                how,
+                self.study.how,
             )
         };
         let metric = (told != self.score).then(metric).flatten();
         score.into_iter().chain(metric).collect()
+    }
+
+    /// The comparison of two arms by the score that decides.
+    pub(super) fn by_score(&self, arm: &ScoredArm, reference: &ScoredArm) -> Option<Difference> {
+        let (with, without) = ((arm, &*arm.score), (reference, &*reference.score));
+        self.line(self.score, with, without, self.study.how)
     }
 
     /// One line of the table.

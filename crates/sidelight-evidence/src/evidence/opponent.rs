@@ -7,13 +7,7 @@ use super::{Doubt, Role};
 pub(super) fn doubt(scored: &Scored) -> Option<Doubt> {
     let trees = scored.first(Role::Trees)?;
     let beats = |other: &ScoredArm| {
-        let how = scored.study.how;
-        let line = scored.line(
-            scored.score,
-            (trees, &trees.score),
-            (other, &other.score),
-            how,
-        );
+        let line = scored.by_score(trees, other);
         // Of an interval of 95 %, a quarter is a standard error.
         line.is_some_and(|line| -line.delta > (line.high - line.low) / 4.0)
     };

@@ -105,28 +105,26 @@ impl MemberFolds {
     }
 
     /// Which share of each row's loss every child of a stack learns from, `[batch, 1]` each: none of what is not its fold's, and
-    /// none of rows without an image where it reads one.
+    /// none of rows without an image where it reads one. `None`: all of every row's.
     pub(super) fn shares(
         &self,
         stack: &Stack,
         rows: &[usize],
         has_image: Option<&Tensor<2>>,
         device: &Device,
-    ) -> Vec<Tensor<2>> {
-        let learns = self.learns(rows, device);
+    ) -> Vec<Option<Tensor<2>>> {
+        let learns = self.are_several().then(|| self.learns(rows, device));
         let children = stack
             .branches
             .iter()
             .flat_map(|branch| (0..stack.members).map(move |k| (branch, k)));
         children
             .map(|(branch, k)| {
-                let share = match self.are_several() {
-                    true => learns.clone().narrow(1, k, 1),
-                    false => Tensor::ones([rows.len(), 1], device),
-                };
-                match has_image {
-                    Some(has_image) if branch.image => share * has_image.clone(),
-                    _ => share,
+                let own = learns.clone().map(|learns| learns.narrow(1, k, 1));
+                let seen = has_image.filter(|_| branch.image).cloned();
+                match (own, seen) {
+                    (Some(own), Some(seen)) => Some(own * seen),
+                    (own, seen) => own.or(seen),
                 }
             })
             .collect()
@@ -288,7 +286,8 @@ impl HeldOut {
     ///
     /// > mean loss of `prior + Σ_b a_b (f_b − prior)`  +  c/n Σ_b (a_b − 1/branches)²,   0 ≤ a_b ≤ 2,
     ///
-    /// with c the mean loss of `prior`, whatever the loss is measured in. It is convex for every loss that we have but `wing` and `focal`. Few rows so leave the branches equal.
+    /// with c the mean loss of `prior`, whatever the loss is measured in. It is convex for every loss that we have but `wing`
+    /// and `focal`. Few rows so leave the branches equal.
     fn fit(&self, loss: &Loss, usable: &[f32]) -> Vec<f64> {
         let branches: Vec<usize> = (0..usable.len()).filter(|&b| usable[b] > 0.0).collect();
         let even = 1.0 / branches.len().max(1) as f64;
@@ -335,11 +334,7 @@ impl HeldOut {
             let gradient = a
                 .grad_remove(&mut gradients)
                 .expect("the cost depends on it");
-            let gradient: Vec<f32> = gradient
-                .into_data_as::<f32>()
-                .try_into_vec()
-                .expect("numbers of f32");
-            let gradient = gradient
+            let gradient = numbers(gradient)
                 .into_iter()
                 .zip(at)
                 .map(|(slope, a)| f64::from(slope) + 2.0 * pull * (a - even));

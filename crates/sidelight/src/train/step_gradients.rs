@@ -190,7 +190,7 @@ impl Session {
                         .shares(stack, &batch.rows, batch.has_image.as_ref(), &device);
                 let losses = branches
                     .zip(shares)
-                    .map(|(branch, share)| loss_of(branch, Some(share)));
+                    .map(|(branch, share)| loss_of(branch, share));
                 losses
                     .reduce(|sum, loss| sum + loss)
                     .expect("a stack has branches")
