@@ -37,6 +37,13 @@ pub(crate) struct PredictArgs {
     /// The exit code is then 2; finished parts are kept.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write an apostrophe before text that a spreadsheet would run
+    ///
+    /// A cell of CSV that begins with = + - or @ is a formula to Excel and
+    /// its like. Without this option text is written as it is, to be read
+    /// back exactly. JSON Lines and Parquet need no such care.
+    #[arg(long)]
+    pub(crate) spreadsheet_safe: bool,
     /// Rows per part; an interruption loses one part at most
     ///
     /// The predictions do not depend on it. Example: --part-rows 1000

@@ -8,6 +8,7 @@ use sidelight::loader::LoaderOptions;
 use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, predict_table};
 use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
+use sidelight::write::CsvText;
 
 use super::environment::Variables;
 use super::{Answer, problems};
@@ -31,6 +32,10 @@ pub(crate) fn run(
         tta_passes: args.tta.passes(),
         part_rows: args.part_rows as usize,
         share: args.shard.unwrap_or((1, 1)),
+        text: match args.spreadsheet_safe {
+            true => CsvText::SpreadsheetSafe,
+            false => CsvText::Exact,
+        },
         bad_rows: match args.strict {
             true => BadRows::Stop,
             false => BadRows::Listed,

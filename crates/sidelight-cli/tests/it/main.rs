@@ -4,6 +4,7 @@
 
 mod advice;
 mod columns;
+mod corpus;
 mod errors;
 mod folder;
 mod help;
@@ -12,3 +13,4 @@ mod predict;
 mod serve;
 mod shards;
 mod story;
+mod torture;

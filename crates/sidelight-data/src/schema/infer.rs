@@ -1,5 +1,6 @@
 //! What each column is, from its name and its cells.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::disguise::{Disguise, Target, disguise};
@@ -259,6 +260,8 @@ impl Schema {
             None => find_image(table, &targets)?,
         };
         let scanned = scan_targets(table, wishes);
+        let targets: HashSet<&String> = targets.iter().collect();
+        let ignored: HashSet<&String> = wishes.ignore.iter().collect();
         let mut columns = Vec::with_capacity(table.columns.len());
         for column in &table.columns {
             let scan = Scan::new(column, &wishes.missing);
@@ -272,7 +275,7 @@ impl Schema {
                 Role::Group
             } else if is(&wishes.split) {
                 Role::Split
-            } else if wishes.ignore.contains(&column.name) {
+            } else if ignored.contains(&column.name) {
                 Role::Ignored(Reason::Told)
             } else {
                 let role = guess(column, &scan, &mut doubts);

@@ -17,6 +17,7 @@ use crate::run::{
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
 };
 use crate::table::{Pieces, ReadLimit};
+use crate::write::CsvText;
 
 /// Rows read at once, at most.
 const PIECE_ROWS: usize = 2048;
@@ -34,6 +35,8 @@ pub struct TableOptions<'a> {
     pub part_rows: usize,
     /// Which parts are made here: `(i, n)`, i from 1 to n, is every n-th from the i-th on. Default: `(1, 1)`, all.
     pub share: (usize, usize),
+    /// How text is written as CSV. Default: as it is.
+    pub text: CsvText,
     /// What a row that cannot be predicted does. Default: it is listed.
     pub bad_rows: BadRows,
     /// What parts of an earlier job are for. Default: they are gone on with.
@@ -62,6 +65,7 @@ impl Default for TableOptions<'_> {
             tta_passes: 1,
             part_rows: 8192,
             share: (1, 1),
+            text: CsvText::default(),
             bad_rows: BadRows::default(),
             old_parts: OldParts::default(),
             ranks: &Alone,
@@ -147,7 +151,8 @@ pub fn predict_table(
                 options.tta_passes.max(1),
                 model.config.train.precision
             ),
-        );
+        )
+        .with_text(options.text);
         Ok::<_, Error>((pieces, manifest))
     };
     let (mut pieces, manifest) = all_or_none(ranks, opened())?;
@@ -325,7 +330,9 @@ impl Job<'_, '_> {
                 none => {
                     let path = self.parts.path(part);
                     let extras = [Extra::Problem];
-                    let writer = PredictionsWriter::create(&path, &self.model.task, &extras)?;
+                    let text = self.options.text;
+                    let writer =
+                        PredictionsWriter::create_as(&path, &self.model.task, &extras, text)?;
                     none.insert((writer, self.parts.bad_rows(part)))
                 }
             };
