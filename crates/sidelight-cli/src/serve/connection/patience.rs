@@ -37,7 +37,7 @@ impl Drop for Held {
 }
 
 /// How long a client may still let the server wait with its answers. Time spent comes back with the bytes it takes, so
-/// that a byte now and then does not keep a connection for ever.
+/// that a byte now and then does not keep a connection forever.
 #[derive(Debug)]
 struct Credit {
     left: Duration,

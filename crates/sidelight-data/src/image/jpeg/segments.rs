@@ -109,15 +109,14 @@ pub(super) fn strict(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     strict.extend_from_slice(&bytes[at..end]);
+    // Ones, which are no code word of any table (C.2), as far as the decoder reads ahead.
+    strict.extend([0xff, 0x00].repeat(8));
     if scans.is_sequential {
-        // Without the end marker the decoder complains, once it has read through what follows; it reads 8 bytes ahead
-        // where nothing is missing.
+        // Without the end marker the decoder complains, once it has read through what follows.
         strict.extend([0; 32]);
     } else {
-        // Ones, which are no code word of any table, as far as the decoder reads ahead; then a reserved marker, which may
-        // stand between scans but not among pixels (F.2.2.5). Where pixels have restart markers, the last one is looked
-        // for in any case.
-        strict.extend([0xff, 0x00].repeat(8));
+        // A reserved marker may stand between scans, but not among pixels (F.2.2.5). Where pixels have restart markers, the
+        // last one is looked for in any case.
         if !has_restarts {
             strict.extend([0xff, 0x02, 0x00, 0x02]);
         }
