@@ -196,12 +196,14 @@ pub fn fit(
         drop(batches);
         session.check_ranks()?;
 
-        let (valid_loss, metrics) = session.score()?;
+        if log.hears_scores || session.chooses_epoch() {
+            let (valid_loss, metrics) = session.score()?;
+            let (name, score) = session.monitored_metric(&metrics, valid_loss);
+            let is_best = session.keep_if_best(epoch, score)?;
+            let is_kept = is_best && session.setup.config.train.restores_best();
+            log.epoch(&session.state.progress, valid_loss, (name, score), is_kept);
+        }
         session.setup.batches.write_unreadable()?;
-        let (name, score) = session.monitored_metric(&metrics, valid_loss);
-        let is_best = session.keep_if_best(epoch, score)?;
-        let is_kept = is_best && session.setup.config.train.restores_best();
-        log.epoch(&session.state.progress, valid_loss, (name, score), is_kept);
         session.state.progress.next_epoch();
         if log.is_checkpoint_cheap() {
             log.save(|| session.checkpoint());

@@ -131,7 +131,11 @@ fn by_network(
             });
         }
     };
-    let (session, ended) = fit(session, &mut TrainingLog::new(&mut tell), stop)?;
+    let (session, ended) = fit(
+        session,
+        &mut TrainingLog::new(&mut tell).without_scores(),
+        stop,
+    )?;
     if ended == Ended::Stopped {
         return Ok(None);
     }

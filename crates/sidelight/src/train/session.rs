@@ -103,7 +103,7 @@ impl State {
     }
 
     /// The network that is scored and kept: the average of what learns, where there is one.
-    fn scored(&self) -> Result<Network> {
+    pub(super) fn scored(&self) -> Result<Network> {
         let mut network = self.network.clone();
         if let Some(ema) = self.ema.as_ref().filter(|ema| ema.has_begun()) {
             network.load_state(ema.values())?;
@@ -210,7 +210,7 @@ impl Session {
     ///
     /// An image that cannot be read.
     pub fn score(&self) -> Result<(f64, Metrics)> {
-        let (predicted, loss) = self.predict_validation()?;
+        let (predicted, loss) = self.predict_validation_with(&self.scored()?.valid())?;
         Ok((loss, self.score_of(&predicted)))
     }
 
@@ -247,6 +247,10 @@ impl Session {
     ///
     /// An image that cannot be read.
     pub fn predict_validation(&self) -> Result<(Predictions, f64)> {
+        self.predict_validation_with(&self.state.scored()?.valid())
+    }
+
+    fn predict_validation_with(&self, network: &Network) -> Result<(Predictions, f64)> {
         let setup = &self.setup;
         let Setup {
             task,
@@ -255,12 +259,11 @@ impl Session {
             ..
         } = setup;
         let (mut predictions, mut losses, mut sums) = (Vec::new(), Vec::new(), Vec::new());
-        let network = self.state.scored()?.valid();
         let device = batches.device.clone().inner();
         let rows = batches
             .validation()
             .map(|batch| Ok(setup.members.hold_out(batch?, &device)));
-        evaluate(&network, rows, |batch, output| {
+        evaluate(network, rows, |batch, output| {
             if let Some((target, mask)) = batch.targets.clone() {
                 let (sum, weight) = loss.sums(output.clone(), target.clone(), mask.clone());
                 sums.extend([sum, weight]);
@@ -290,6 +293,13 @@ impl Session {
         }
         let mean = if weight > 0.0 { sum / weight } else { f64::NAN };
         Ok((predicted, mean))
+    }
+
+    /// Whether training goes on, or ends, with the best of some epochs.
+    pub(super) fn chooses_epoch(&self) -> bool {
+        let plan = &self.setup.plan;
+        let thaws = (0..plan.epochs()).any(|epoch| plan.thaws_in(epoch));
+        thaws || self.setup.config.train.restores_best()
     }
 
     /// Keeps the network's numbers if no epoch before had a better score.
