@@ -29,6 +29,7 @@ mod setup;
 pub mod stacking;
 mod step_gradients;
 mod training_log;
+mod trees;
 #[doc(hidden)]
 pub mod unreadable;
 
@@ -148,6 +149,9 @@ pub fn fit(
     log: &mut TrainingLog<'_>,
     stop: &AtomicBool,
 ) -> Result<(Session, Ended)> {
+    if session.grow_trees(stop)? {
+        return Ok((session, Ended::Stopped));
+    }
     while let Some(epoch) = session.next_epoch() {
         session.begin_epoch(epoch, log)?;
         log.begin_epoch();

@@ -77,7 +77,7 @@ pub(super) fn run(
 
 fn by_trees(design: &Design, job: &Job, stop: &AtomicBool) -> Result<Option<Finished>> {
     let session = session(design, job)?;
-    let Some(trees) = Trees::fit(design, job, &session, stop) else {
+    let Some(trees) = Trees::fit(design, job, &session, stop)? else {
         return Ok(None);
     };
     let metadata = &session.setup.batches.source.metadata;

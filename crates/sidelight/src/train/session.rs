@@ -351,6 +351,7 @@ impl Session {
     ///
     /// [`Error::State`]: the checkpoint is of another network.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.grow_trees(&AtomicBool::new(false))?;
         self.state.network.load_state(checkpoint.network)?;
         if let Some(division) = checkpoint.division {
             self.divide(Arc::clone(&self.setup.batches.ranks), division);
@@ -401,7 +402,9 @@ impl Session {
     /// How many losses a step adds up: one, or one for each branch and member of a stack.
     pub(super) fn n_losses(&self) -> f64 {
         let stack = self.state.network.root.stack();
-        stack.map_or(1.0, |(_, node)| node.children.len() as f64)
+        stack.map_or(1.0, |(stack, _)| {
+            (stack.learning().count() * stack.members).max(1) as f64
+        })
     }
 
     /// Whether the loss of the step to be taken is a number.

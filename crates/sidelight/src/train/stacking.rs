@@ -58,6 +58,12 @@ impl MemberFolds {
         })
     }
 
+    /// The folds of these rows, of those that were dealt.
+    pub(super) fn of(&self, rows: &[usize]) -> Vec<u32> {
+        let fold = |row| self.of_row.get(row).copied().unwrap_or_default();
+        rows.iter().map(fold).collect()
+    }
+
     /// How many members there are, at least one.
     pub fn n(&self) -> usize {
         self.n.max(1)
@@ -115,8 +121,7 @@ impl MemberFolds {
     ) -> Vec<Option<Tensor<2>>> {
         let learns = self.are_several().then(|| self.learns(rows, device));
         let children = stack
-            .branches
-            .iter()
+            .learning()
             .flat_map(|branch| (0..stack.members).map(move |k| (branch, k)));
         children
             .map(|(branch, k)| {
