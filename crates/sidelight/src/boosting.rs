@@ -147,9 +147,8 @@ impl Boosted {
             .enumerate()
             .map(|(at, feature)| rows.inputs.iter().map(|row| feature.bin(row[at])).collect())
             .collect();
-        let base = loss.base(&rows.targets);
         let mut members: Vec<Member> = (0..n_folds)
-            .map(|fold| Member::new(fold as u32, folds, &base, loss, &rows.targets))
+            .map(|fold| Member::new(fold as u32, folds, loss, &rows.targets))
             .collect();
         let (mut best, mut n_best) = (total(&members, None, 0), 0);
         for round in 1..=most {
@@ -189,7 +188,7 @@ impl Boosted {
             member.trees.truncate(kept);
             Self {
                 features: features.clone(),
-                base: base.clone(),
+                base: member.base,
                 trees: member.trees,
             }
         });
@@ -216,6 +215,7 @@ impl Boosted {
 struct Member {
     own: Vec<usize>,
     weights: Vec<f64>,
+    base: Vec<f64>,
     outputs: Vec<Vec<f64>>,
     trees: Vec<Tree>,
     /// Mean loss of the rows left out after so many trees.
@@ -223,14 +223,21 @@ struct Member {
 }
 
 impl Member {
-    fn new(fold: u32, folds: &[u32], base: &[f64], loss: Loss, targets: &[Vec<f64>]) -> Self {
+    fn new(fold: u32, folds: &[u32], loss: Loss, targets: &[Vec<f64>]) -> Self {
+        let learned = targets.iter().zip(folds).filter(|(_, own)| **own != fold);
+        let learned: Vec<Vec<f64>> = learned.map(|(targets, _)| targets.clone()).collect();
+        let base = match learned.is_empty() {
+            true => vec![0.0; targets.first().map_or(0, Vec::len)],
+            false => loss.base(&learned),
+        };
         let mut member = Self {
             own: (0..folds.len()).filter(|&row| folds[row] == fold).collect(),
             weights: folds
                 .iter()
                 .map(|&own| f64::from(u8::from(own != fold)))
                 .collect(),
-            outputs: vec![base.to_vec(); folds.len()],
+            outputs: vec![base.clone(); folds.len()],
+            base,
             trees: Vec::new(),
             losses: Vec::new(),
         };
@@ -475,7 +482,7 @@ impl Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::uniform;
+    use crate::random::{named, uniform};
 
     /// Rows of three numbers in [0, 1), and what is made of them.
     fn rows(seed: u64, n: usize, target: impl Fn(&[f32]) -> Vec<f64>) -> Examples {
@@ -487,15 +494,38 @@ mod tests {
         Examples { inputs, targets }
     }
 
-    fn fit(n: usize, loss: Loss, target: impl Fn(&[f32]) -> Vec<f64> + Copy) -> (Boosted, f64) {
-        let (train, choose, test) = (
-            rows(1, n, target),
-            rows(2, n / 4, target),
-            rows(3, 400, target),
-        );
-        let model = Boosted::fit(&train, &choose, loss, 0, &|| true).unwrap();
-        let outputs: Vec<Vec<f64>> = test.inputs.iter().map(|row| model.outputs(row)).collect();
-        (model, loss.mean(&outputs, &test.targets))
+    /// Models that left out a fifth of these rows each.
+    fn grow(rows: &Examples, loss: Loss) -> Vec<Boosted> {
+        let folds: Vec<u32> = (0..rows.inputs.len() as u32).map(|row| row % 5).collect();
+        Boosted::fit_folds(rows, (&folds, 5), loss, ROUNDS, &|| true).unwrap()
+    }
+
+    /// What they say of a row, on average.
+    fn outputs(models: &[Boosted], inputs: &[f32]) -> Vec<f64> {
+        let mut sum = vec![0.0; models[0].base.len()];
+        for model in models {
+            let own = model.outputs(inputs).into_iter();
+            sum.iter_mut()
+                .zip(own)
+                .for_each(|(sum, own)| *sum += own / models.len() as f64);
+        }
+        sum
+    }
+
+    fn fit(
+        n: usize,
+        loss: Loss,
+        target: impl Fn(&[f32]) -> Vec<f64> + Copy,
+    ) -> (Vec<Boosted>, f64) {
+        let models = grow(&rows(1, n, target), loss);
+        let test = rows(3, 400, target);
+        let said: Vec<Vec<f64>> = test
+            .inputs
+            .iter()
+            .map(|row| outputs(&models, row))
+            .collect();
+        let loss = loss.mean(&said, &test.targets);
+        (models, loss)
     }
 
     fn is(yes: bool) -> f64 {
@@ -531,9 +561,9 @@ mod tests {
         let noise = |row: &[f32]| vec![is((row[0] * 7919.0).fract() > 0.5)];
         assert!(fit(200, Loss::Logistic, noise).1 < 0.72);
         // Twenty rows, all of one kind.
-        let (model, loss) = fit(20, Loss::Logistic, |_| vec![1.0]);
+        let (models, loss) = fit(20, Loss::Logistic, |_| vec![1.0]);
         assert!(loss < 0.05, "{loss}");
-        assert!(model.outputs(&[0.5; 3])[0] > 3.0);
+        assert!(outputs(&models, &[0.5; 3])[0] > 3.0);
     }
 
     #[test]
@@ -543,10 +573,9 @@ mod tests {
             ..rows
         };
         let half = |row: &[f32]| vec![f64::from(row[0])];
-        let (train, choose) = (flat(rows(1, 50, half)), flat(rows(2, 20, half)));
-        let model = Boosted::fit(&train, &choose, Loss::Squared, 0, &|| true).unwrap();
-        assert!(model.trees.is_empty());
-        assert!((model.outputs(&[7.0, 7.0])[0] - 0.5).abs() < 0.1);
+        let models = grow(&flat(rows(1, 50, half)), Loss::Squared);
+        assert!(models.iter().all(|model| model.trees.is_empty()));
+        assert!((outputs(&models, &[7.0, 7.0])[0] - 0.5).abs() < 0.1);
     }
 
     #[test]
@@ -558,31 +587,37 @@ mod tests {
             rows
         };
         let late = |row: &[f32]| vec![is(row[1] > 0.5)];
-        let (train, choose) = (
-            informative(rows(1, 200, late)),
-            informative(rows(2, 50, late)),
-        );
-        let model = Boosted::fit(&train, &choose, Loss::Logistic, 0, &|| true).unwrap();
-        assert!(model.outputs(&[f32::NAN, 0.5, 0.5])[0] > model.outputs(&[0.5; 3])[0] + 2.0);
+        let models = grow(&informative(rows(1, 200, late)), Loss::Logistic);
+        assert!(outputs(&models, &[f32::NAN, 0.5, 0.5])[0] > outputs(&models, &[0.5; 3])[0] + 2.0);
         // Where training rows lack none, one that does is like the one in the middle.
-        let (model, _) = fit(200, Loss::Squared, |row| vec![f64::from(row[0])]);
-        assert!((model.outputs(&[f32::NAN, 0.5, 0.5])[0] - 0.5).abs() < 0.1);
+        let (models, _) = fit(200, Loss::Squared, |row| vec![f64::from(row[0])]);
+        assert!((outputs(&models, &[f32::NAN, 0.5, 0.5])[0] - 0.5).abs() < 0.1);
+    }
+
+    /// What a model keeps is chosen without the rows that it left out, so that its word on them is that of a stranger.
+    #[test]
+    fn rows_that_a_model_left_out_have_no_say_in_it() {
+        let late = |row: &[f32]| vec![is(row[1] > 0.5)];
+        let own = rows(1, 200, late);
+        let mut other = own.clone();
+        for row in (0..200).step_by(5) {
+            other.targets[row] = vec![1.0 - own.targets[row][0]];
+        }
+        let [own, other] = [own, other].map(|rows| grow(&rows, Loss::Logistic));
+        assert_eq!(own[0].base, other[0].base);
+        let n = own[0].trees.len().min(other[0].trees.len());
+        assert!(n > 3, "{n}");
+        assert_eq!(own[0].trees[..n], other[0].trees[..n]);
+        assert_ne!(own[1].trees[0], other[1].trees[0]);
     }
 
     #[test]
-    fn one_seed_makes_one_model_and_who_is_told_to_stop_does() {
+    fn the_same_rows_make_the_same_models_and_who_is_told_to_stop_does() {
         let late = |row: &[f32]| vec![is(row[1] > 0.5)];
-        assert_eq!(
-            fit(100, Loss::Logistic, late).0,
-            fit(100, Loss::Logistic, late).0
-        );
-        let rows = rows(1, 100, late);
-        assert_eq!(
-            Boosted::fit(&rows, &rows, Loss::Logistic, 0, &|| false),
-            None
-        );
-        // Without rows to choose by, too, there is a model.
-        let model = Boosted::fit(&rows, &Examples::default(), Loss::Logistic, 0, &|| true).unwrap();
-        assert_eq!(model.trees.len(), ROUNDS * MEMBERS);
+        let own = rows(1, 100, late);
+        assert_eq!(grow(&own, Loss::Logistic), grow(&own, Loss::Logistic));
+        let folds = [[0; 50], [1; 50]].concat();
+        let stopped = Boosted::fit_folds(&own, (&folds, 2), Loss::Logistic, ROUNDS, &|| false);
+        assert_eq!(stopped, None);
     }
 }

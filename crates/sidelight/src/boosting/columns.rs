@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Loss;
+use crate::dataset::Targets;
 use crate::encode::{EncodedMetadata, Encoder, Fitted};
 use crate::network::layer::TreeInput;
-use crate::dataset::Targets;
 use crate::task::Task;
 
 /// Categories of an embedded column that are asked for one by one: the most frequent of the training rows.

@@ -149,7 +149,10 @@ fn to_layer(
     for models in parts {
         let share = (models.len() as f64).recip();
         let own = models[0].base.len();
-        base.extend(models[0].base.iter().map(|&value| value as f32));
+        base.extend((0..own).map(|at| {
+            let sum: f64 = models.iter().map(|model| model.base[at]).sum();
+            (share * sum) as f32
+        }));
         for (model, tree) in models
             .iter()
             .flat_map(|model| model.trees.iter().map(move |tree| (model, tree)))
