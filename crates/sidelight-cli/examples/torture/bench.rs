@@ -45,7 +45,7 @@ pub(crate) const JOBS: [Job; 4] = [
     },
     Job {
         name: "export",
-        line: "export model --out OUT",
+        line: "export model --onnx OUT",
         out: "model.onnx",
     },
 ];
