@@ -10,9 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::random::Random;
 
-/// Kills of one command before it is let go to its end.
-const MOST_KILLS: u64 = 6;
-
 /// A job that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -126,17 +123,18 @@ impl Bench {
         }
     }
 
-    /// Kills the job at random moments, a few times; then lets it go to its end.
+    /// Kills the job at random moments, so many times at most; then lets it go to its end.
     pub(crate) fn kill(
         &self,
         job: &Job,
         reference: &Reference,
+        most: u64,
         random: &mut Random,
         tally: &mut Tally,
     ) -> io::Result<()> {
         self.clear(job)?;
         let line = job.line.replace("OUT", job.out);
-        for _ in 0..=random.below(MOST_KILLS) {
+        for _ in 0..=random.below(most) {
             let process = self.start(&line, None)?;
             // Half of them anywhere, half between the writing of a file and its renaming.
             let is_killed = match random.below(2) {

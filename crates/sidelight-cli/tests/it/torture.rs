@@ -22,15 +22,15 @@ fn what_is_killed_filled_or_started_twice_ends_as_if_nothing_had_happened() {
         let reference = bench.reference(job).unwrap();
         let mut tally = Tally::default();
         bench
-            .kill(job, &reference, &mut random, &mut tally)
+            .kill(job, &reference, 2, &mut random, &mut tally)
             .unwrap();
-        if cfg!(unix) {
-            bench
-                .fill(job, &reference, &mut random, &mut tally)
-                .unwrap();
+        match job.name {
+            "predict" if cfg!(unix) => bench.fill(job, &reference, &mut random, &mut tally),
+            "train" => bench.start_twice(job, &reference, &mut tally),
+            _ => Ok(()),
         }
-        bench.start_twice(job, &reference, &mut tally).unwrap();
+        .unwrap();
         assert_eq!(tally.faults, Vec::<String>::new(), "{tally:?}");
-        assert!(tally.trials >= 2, "{tally:?}");
+        assert!(tally.trials > 0, "{tally:?}");
     }
 }
