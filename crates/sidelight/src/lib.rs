@@ -96,6 +96,7 @@ pub use sidelight_tensor as tensor;
 #[doc(hidden)]
 pub mod batch;
 pub mod compare;
+pub mod conformal;
 pub mod error;
 pub mod explain;
 pub mod export;
