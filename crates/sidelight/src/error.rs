@@ -442,9 +442,7 @@ pub enum Error {
 
     /// Sets of a coverage were asked of a model that does not know how far off it is.
     #[error("the model does not know how far off it is on rows that it has not learned from")]
-    #[strum(props(
-        hint = "it was trained by an earlier version: train it again, and it will"
-    ))]
+    #[strum(props(hint = "it was trained by an earlier version: train it again, and it will"))]
     NoConformal,
     /// Too few rows to say what holds such a share of the truth.
     #[error(

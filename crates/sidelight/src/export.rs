@@ -101,7 +101,7 @@ pub fn onnx(model: &Model, image: ImageInput, coverage: Option<f64>) -> Result<O
     };
     let own = [image::IMAGE, image::IMAGE_SIZE]
         .into_iter()
-        .chain(output::NAMES);
+        .chain(output::names(within.is_some()));
     let own: Vec<String> = own.map(str::to_owned).collect();
     let inputs = input_names(&columns, &own);
     let mut graph = Graph::new(own.into_iter().chain(inputs.iter().cloned()));

@@ -92,8 +92,10 @@ fn sets_are_columns_and_a_coverage_that_few_rows_cannot_tell_is_refused() {
         "{written}"
     );
     // Parts of another coverage are not gone on with.
-    folder.done("predict a t.csv --out q.csv --coverage 0.6 --part-rows 4 --shard 1/2");
-    let said = folder.run("predict a t.csv --out q.csv --coverage 0.5 --part-rows 4 --shard 2/2");
+    folder.write("long.csv", &rows(20));
+    let part = "predict a long.csv --out q.csv --part-rows 8";
+    folder.done(&format!("{part} --coverage 0.6 --shard 1/2"));
+    let said = folder.run(&format!("{part} --coverage 0.5 --shard 2/2"));
     assert_eq!(said.code, 2, "{said:?}");
 
     let said = folder.run("predict a t.csv --out p.csv --coverage 0.99");

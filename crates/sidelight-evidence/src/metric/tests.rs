@@ -153,7 +153,7 @@ fn temperatures_are_the_minimum_that_scipy_finds() {
 }
 
 /// ```python
-/// f = lambda b: -log_softmax(b * logits, axis=1)[np.arange(6), truth].sum() + 0.5 * (b - 1) ** 2
+/// f = lambda b: -log_softmax(b * logits, axis=1)[range(6), truth].sum() + 0.5 * (b - 1) ** 2
 /// 1 / minimize_scalar(f, bounds=(0.01, 100), method="bounded", options=dict(xatol=1e-12)).x
 /// ```
 #[test]

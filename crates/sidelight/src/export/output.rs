@@ -23,16 +23,12 @@ const INTERVALS: &str = "intervals";
 /// How far from where they are said to be points lie.
 const RADII: &str = "radii";
 
-/// The names that outputs may have.
-pub(super) const NAMES: [&str; 7] = [
-    POINTS,
-    PREDICTION,
-    PROBABILITIES,
-    VALUES,
-    SET,
-    INTERVALS,
-    RADII,
-];
+/// The names that outputs may have, with a coverage or without.
+pub(super) fn names(covers: bool) -> impl Iterator<Item = &'static str> {
+    let predictions = [POINTS, PREDICTION, PROBABILITIES, VALUES];
+    let sets = [SET, INTERVALS, RADII].into_iter().filter(move |_| covers);
+    predictions.into_iter().chain(sets)
+}
 
 /// A label is named where it is at least so probable.
 const THRESHOLD: f32 = 0.5;

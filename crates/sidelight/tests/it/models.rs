@@ -87,7 +87,8 @@ fn a_temperature_is_fitted_kept_and_changes_no_decision() {
             .0
     };
     let (raw, own) = (scores(&uncalibrated), scores(&model));
-    assert_eq!(raw.get("log_loss"), plain.get("log_loss"));
+    let near = (raw.get("log_loss").unwrap() - plain.get("log_loss").unwrap()).abs() < 1e-6;
+    assert!(near, "{raw:?} {plain:?}");
     assert_eq!(raw.get("accuracy"), own.get("accuracy"));
     assert!(own.get("log_loss") < raw.get("log_loss"), "{own:?} {raw:?}");
 
