@@ -247,7 +247,9 @@ async fn predict(
     }
     let model = predictor.model();
     let within = parsed.coverage.map(|coverage| model.thresholds(coverage));
-    let within = within.transpose().map_err(Fault::from_coverage_error)?;
+    let within = within
+        .transpose()
+        .map_err(|error| Fault::from_coverage_error(&error))?;
     let work = parsed.engine.predict(parsed.rows.rows, &app.decoders);
     let predicted = app.in_time(work).await?;
     let row = |row| reply::row(&parsed.model.name, &model.task, row, within.as_ref());

@@ -53,11 +53,11 @@ impl Fault {
     }
 
     /// A coverage that the model cannot give.
-    pub(crate) fn from_coverage_error(error: sidelight::Error) -> Self {
+    pub(crate) fn from_coverage_error(error: &sidelight::Error) -> Self {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
-            message: in_full(&error),
-            hint: hint::of(&error),
+            message: in_full(error),
+            hint: hint::of(error),
         }
     }
 
