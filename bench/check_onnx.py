@@ -22,15 +22,15 @@ TOLERANCE = 1e-4
 COVERAGE = 0.8
 # name: data set, settings. Together all tasks, and every fusion on real rows.
 REAL = {
-    "houses-concat": ("houses", QUICK),
+    "houses-concat": ("houses", QUICK + ["model.fusion=concat"]),
     "houses-film": ("houses", QUICK + ["model.fusion=film"]),
     "houses-daft-crop": ("houses", QUICK + ["model.fusion=daft", "train.resize=crop"]),
     "houses-metadata": ("houses", QUICK + ["model.arm=metadata"]),
-    "leaf-concat": ("leaf", QUICK),
+    "leaf-concat": ("leaf", QUICK + ["model.fusion=concat"]),
     "leaf-image": ("leaf", QUICK + ["model.arm=image"]),
     "leaf-metablock-pad": ("leaf", QUICK + ["model.fusion=metablock", "train.resize=pad"]),
     "leaf-sum-logits": ("leaf", QUICK + ["model.fusion=sum-logits"]),
-    "frl_faces-concat": ("frl_faces", QUICK),
+    "frl_faces-concat": ("frl_faces", QUICK + ["model.fusion=concat"]),
     "frl_faces-heatmap": ("frl_faces", QUICK + ["model.head=heatmap"]),
     "frl_faces-heatmap-film": ("frl_faces", QUICK + ["model.head=heatmap", "model.fusion=film"]),
     "frl_faces-attention-crop": ("frl_faces", QUICK + ["model.fusion=attention", "train.resize=crop"]),
@@ -38,6 +38,9 @@ REAL = {
     "udacity_faces-image-pad": ("udacity_faces", QUICK + ["data.ignore=[\"frame\"]", "train.resize=pad"]),
     "covid_cxr-metanet": ("covid_cxr", QUICK + ["model.fusion=metanet"]),
     "covid_cxr-gate-crop": ("covid_cxr", QUICK + ["model.fusion=gate", "train.resize=crop"]),
+    "houses-stacked": ("houses", QUICK),
+    "leaf-stacked": ("leaf", QUICK),
+    "covid_cxr-stacked": ("covid_cxr", QUICK),
     "kinds-classes": ("kinds", QUICK),
 }
 BACKBONES = ["small_cnn", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_lite0", "efficientnet_b0",
