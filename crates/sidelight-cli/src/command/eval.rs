@@ -19,6 +19,7 @@ pub(crate) fn run(
     let mut progress = |done, all| terminal.progress(|| args.tta.progress(done, all));
     let options = PredictOptions {
         tta_passes: args.tta.passes(),
+        coverage: args.covering.coverage,
         ranks,
         on_progress: Some(&mut progress),
         ..PredictOptions::default()
@@ -27,6 +28,11 @@ pub(crate) fn run(
     let (metrics, predictions) = scored.map_err(|error| as_collective_error(ranks, error))?;
     problems::say(&dataset, &predictions, terminal);
     terminal.table(&scores(&metrics), args.printed.format)?;
+    if args.covering.coverage.is_some() && args.table.is_none() {
+        terminal.warn(
+            "how large sets are was told from these validation rows, so their coverage is near what was asked whatever the model is worth: evaluate other rows",
+        );
+    }
     terminal.say(format!(
         "over {} with a known target",
         count(metrics.n, noun)
