@@ -248,7 +248,7 @@ fn meaningless(frozen_epochs: usize) -> (Config, Dataset, SplitRows) {
     let data = dataset(images, vec![], classes((0..40).map(|row| row % 2 == 0)));
     let mut config = config(
         CLASS,
-        "epochs = 2\n[model]\ndropout = 0.0\narm = \"image\"\n",
+        "epochs = 2\n[model]\ndropout = 0.0\narm = \"image\"\nfusion = \"concat\"\n",
     );
     config.train.learning_rate = 1e-2;
     config.train.freeze_epochs = Some(frozen_epochs);
