@@ -48,6 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             targets: None,
             groups: None,
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: Vec::new(),
         }),
         task: Arc::new(Task::Regression {

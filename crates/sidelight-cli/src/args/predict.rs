@@ -37,6 +37,12 @@ pub(crate) struct PredictArgs {
     /// The exit code is then 2; finished parts are kept.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Predict even if the table lacks columns that the model reads
+    ///
+    /// Such a column is missing in every row. Without this flag nothing is
+    /// predicted, as the column is likely there under another name.
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
     /// Rows per part; an interruption loses one part at most
     ///
     /// The predictions do not depend on it. Example: --part-rows 1000

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
+    Arm, CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
     RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
 use crate::error::{Result, setting};
@@ -69,6 +69,10 @@ impl Config {
                 "`direct`, since the target is not points",
                 "heatmap",
             ));
+        }
+        if self.model.head == HeadKind::Heatmap && self.model.arm == Arm::Metadata {
+            let expected = "`direct`, since `model.arm = \"metadata\"` reads no image";
+            return Err(setting("model.head", expected, "heatmap"));
         }
         below_one("model.drop_image", self.model.drop_image)?;
         within(
@@ -246,7 +250,12 @@ impl RemoteConfig {
 }
 
 impl TargetConfig {
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Checks every value against its neighbours.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting).
+    pub fn validate(&self) -> Result<()> {
         let names = self.names();
         if self.column.is_some() && !self.columns.is_empty() {
             return Err(setting(
@@ -318,6 +327,9 @@ impl TargetConfig {
             .find(|point| !swapped.insert(**point))
         {
             return Err(setting("target.symmetric", "each point in one pair", twice));
+        }
+        if self.frame.is_some() && self.kind != TargetKind::Keypoints {
+            return Err(setting("target.frame", "kind `keypoints`", "one of another kind"));
         }
         if let Some(normalizer) = self.normalizer {
             if self.kind != TargetKind::Keypoints {

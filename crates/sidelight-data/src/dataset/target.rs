@@ -6,11 +6,13 @@ use super::Targets;
 use super::metadata::{self, Misread, MissingMarkers};
 use crate::config::{TargetConfig, TargetKind, TargetScale};
 use crate::schema;
+use crate::spelling::Spelling;
 use crate::table::{Cell, Column};
 
 /// Reads the targets of every row; a cell that is not what it should be is missing and noted.
 pub(super) fn read(
     config: &TargetConfig,
+    spelling: Spelling<'_>,
     columns: &[&Column],
     gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
@@ -18,7 +20,7 @@ pub(super) fn read(
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     match config.kind {
         TargetKind::Keypoints => {
-            let columns = numbers(columns, gaps, misread, "a number (pixels)", |_| true);
+            let columns = numbers(columns, spelling, gaps, misread, "a number (pixels)", |_| true);
             let n_points = columns.len() / 2;
             let point = |&[x, y]: &[f64; 2]| match x.is_nan() || y.is_nan() {
                 true => [f32::NAN; 2],
@@ -35,7 +37,7 @@ pub(super) fn read(
             } else {
                 "a number"
             };
-            let columns = numbers(columns, gaps, misread, expected, |value| {
+            let columns = numbers(columns, spelling, gaps, misread, expected, |value| {
                 !log || value > 0.0
             });
             let values = by_row(&columns);
@@ -101,12 +103,13 @@ pub(super) fn read(
 /// Number columns; NaN: missing.
 fn numbers(
     columns: &[&Column],
+    spelling: Spelling<'_>,
     gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
     expected: &'static str,
     fits: impl Fn(f64) -> bool,
 ) -> Vec<Vec<f64>> {
-    let number = |cell: Cell<'_>| schema::number(cell).filter(|value| fits(*value));
+    let number = |cell: Cell<'_>| schema::number_as(cell, &spelling).filter(|value| fits(*value));
     let read = |column: &&Column| {
         let values = typed(column, gaps, misread, expected, number).into_iter();
         values.map(|value| value.unwrap_or(f64::NAN)).collect()

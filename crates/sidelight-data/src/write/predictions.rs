@@ -13,6 +13,7 @@
 use std::path::Path;
 
 use super::table::{ColumnKind, TableWriter, Value};
+use crate::image::Affine;
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::error::Result;
 use crate::kind::TargetKind;
@@ -48,6 +49,8 @@ pub struct PredictionRow<'a> {
     pub loss: Option<f32>,
     /// Why there is no prediction.
     pub problem: Option<String>,
+    /// From the pixels in which points are given here to those in which they are written; `None`: the same.
+    pub to_table: Option<Affine>,
 }
 
 /// The target of one row.
@@ -89,6 +92,7 @@ pub fn prediction_rows<'a>(
             prediction: prediction.as_ref(),
             loss: losses.map(|losses| losses[at]),
             problem: None,
+            to_table: dataset.to_table.as_ref().map(|maps| maps[position]),
         })
 }
 
@@ -125,6 +129,7 @@ fn name_of(image: &ImageSource) -> String {
 ///     prediction: Some(&Prediction::Class { probabilities: vec![0.25, 0.75] }),
 ///     loss: None,
 ///     problem: None,
+///     to_table: None,
 /// }])?;
 /// writer.finish()?;
 /// assert_eq!(
@@ -309,10 +314,10 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
         cells.push(text(&row.group));
     }
     if extras.contains(&Extra::Target) {
-        cells.extend(target_cells(task, row.target));
+        cells.extend(target_cells(task, row.target, row.to_table));
     }
     match row.prediction {
-        Some(prediction) => prediction_cells(task, prediction, &mut cells),
+        Some(prediction) => prediction_cells(task, prediction, row.to_table, &mut cells),
         None => cells.extend(prediction_columns(task).iter().map(|_| Value::Missing)),
     }
     if extras.contains(&Extra::Loss) {
@@ -324,7 +329,17 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
     cells
 }
 
-fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec<Value<'a>>) {
+/// A point as it is written.
+fn written(point: [f32; 2], to_table: Option<Affine>) -> [f32; 2] {
+    to_table.map_or(point, |map| map.apply(point))
+}
+
+fn prediction_cells<'a>(
+    task: &'a Task,
+    prediction: &Prediction,
+    to_table: Option<Affine>,
+    cells: &mut Vec<Value<'a>>,
+) {
     assert_eq!(
         prediction.kind(),
         task.kind(),
@@ -332,7 +347,8 @@ fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec
     );
     match prediction {
         Prediction::Keypoints { xy } => {
-            cells.extend(xy.iter().flatten().map(|&at| Value::Single(at)));
+            let points = xy.iter().flat_map(|&point| written(point, to_table));
+            cells.extend(points.map(Value::Single));
         }
         Prediction::Regression { values } => {
             cells.extend(values.iter().map(|&value| Value::Number(value)));
@@ -348,7 +364,11 @@ fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec
     }
 }
 
-fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a>> {
+fn target_cells<'a>(
+    task: &Task,
+    target: Option<TargetCell<'a>>,
+    to_table: Option<Affine>,
+) -> Vec<Value<'a>> {
     let n = task.d_target();
     let Some(TargetCell { targets, position }) = target else {
         return vec![Value::Missing; n];
@@ -356,8 +376,8 @@ fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a
     match targets {
         Targets::Keypoints { n_points, xy } => xy[position * n_points..][..*n_points]
             .iter()
-            .flatten()
-            .map(|&at| Value::Single(at))
+            .flat_map(|&point| written(point, to_table))
+            .map(Value::Single)
             .collect(),
         Targets::Class { names, index } => vec![match index[position] {
             Some(index) => Value::Text(names[index as usize].as_str().into()),
@@ -435,6 +455,8 @@ mod tests {
             }),
             groups: Some(vec![7, 8]),
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: Vec::new(),
         };
         let predictions = [
@@ -463,6 +485,7 @@ mod tests {
             prediction: None,
             loss: None,
             problem: Some("cannot decode broken.jpg".into()),
+            to_table: None,
         };
         insta::assert_snapshot!(csv(&value("price"), &[Extra::Problem], &[row]), @r"
         row,image,price,problem
@@ -499,6 +522,7 @@ mod tests {
                 targets: &targets,
                 position: 0,
             }),
+            None,
         );
         assert_eq!(cells, [Value::Missing, Value::Integer(1), Value::Missing]);
     }
@@ -516,6 +540,7 @@ mod tests {
             &Prediction::Class {
                 probabilities: vec![0.5, 0.5],
             },
+            None,
             &mut cells,
         );
         assert_eq!(cells[0], Value::Text("a".into()));

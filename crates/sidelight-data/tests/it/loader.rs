@@ -62,6 +62,8 @@ fn source(n_rows: usize) -> Source {
         }),
         groups: None,
         splits: None,
+        folds: None,
+        to_table: None,
         remarks: Vec::new(),
     };
     let task = Task::Keypoints {

@@ -81,6 +81,7 @@ pub(super) fn candidates(
                 }
                 (MetadataConfig::new(plain_kind(cells)), Some(reason.clone()))
             }
+            Role::Fold => continue,
             Role::Split => {
                 part = part.or(Some(column.name.clone()));
                 continue;
