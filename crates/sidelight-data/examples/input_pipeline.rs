@@ -64,6 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             resize: ResizeMethod::Squish,
             mean: [0.5; 3],
             sd: [0.25; 3],
+            range: None,
         },
         hide: None,
         augment: Some(Augment::new(

@@ -21,12 +21,12 @@ pub use columns::{collapse_range, expand_range, expand_ranges};
 pub use read::with_overrides;
 pub use validate::key;
 
+use crate::error::Result;
 pub use crate::kind::{MetadataKind, TargetKind};
 pub use crate::spelling::{DateOrder, Decimal, Spelling};
-use crate::error::Result;
 use crate::store::is_remote;
-use crate::table::{Table, TextFormat};
 pub use crate::store::{Environment, RemoteConfig};
+use crate::table::{Table, TextFormat};
 pub use hub_name::{HubName, check_hub_part};
 
 /// One whole configuration.
@@ -46,9 +46,22 @@ pub struct Config {
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
+    /// How images are read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub image: ImageConfig,
     /// Random changes to training images.
     #[serde(default)]
     pub augment: AugmentConfig,
+}
+
+/// `[image]`: how images are read.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageConfig {
+    /// Of pixels with more than 8 bits a channel: which values become black and white, `[0, 4095]` for 12 bits in 16.
+    /// Default: none and all, `[0, 65535]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f32; 2]>,
 }
 
 /// `[data]`: the table, its image column, and how rows are split.
@@ -79,7 +92,7 @@ pub struct DataConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
     /// Cells that mean "missing", beside the empty one. Default: the usual spellings.
-    #[serde(default = "default_missing")]
+    #[serde(default = "default_missing", deserialize_with = "names")]
     pub missing: Vec<String>,
     /// What stands before the decimals of numbers written as text: `"."` or `","`; the other one, blanks and
     /// apostrophes may then group thousands. Default: a point, and thousands are not grouped.
@@ -228,7 +241,11 @@ pub struct TargetConfig {
     #[serde(default, skip_serializing_if = "is_default")]
     pub scale: TargetScale,
     /// Cells of the target's columns that mean "missing", beside those of `data.missing`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "names"
+    )]
     pub missing: Vec<String>,
     /// As `data.decimal`, of the target alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -353,7 +370,11 @@ pub struct MetadataConfig {
     #[serde(default, skip_serializing_if = "is_default")]
     pub encoding: CategoryEncoding,
     /// Cells of this column that mean "missing", beside those of `data.missing`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "names"
+    )]
     pub missing: Vec<String>,
     /// `continuous`: as `data.decimal`, of this column alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -692,6 +692,9 @@ impl Error {
                 }
             }
             Self::UnknownChoice { found, known, .. } => nearest_or(found, known, "it can be"),
+            Self::TableKind { path } if is_spreadsheet(path) => {
+                "save it as CSV in the spreadsheet program: its separator, decimals and encoding are found".into()
+            }
             Self::NoColumn { name, columns, .. } => nearest_or(name, columns, "the table has"),
             Self::NoImageColumn { columns, .. } => {
                 format!(
@@ -713,6 +716,9 @@ impl Error {
             }
             Self::Object { fault, .. } => fault.get_str("hint")?.into(),
             Self::RowImage { source, .. } => return source.hint(),
+            Self::ImageDecode { source, .. } if source.to_string().contains("color type") => {
+                "pixels of this kind are not read: save them with 8 or 16 bits a channel, grey or RGB".into()
+            }
             Self::MetadataKind { column, found, .. } => format!(
                 "set `{column} = \"{found}\"` under [metadata], or give a table whose column is of the trained kind"
             ),
@@ -741,6 +747,15 @@ impl Error {
     }
 }
 
+/// Whether a file is a workbook of a spreadsheet program, by its name.
+fn is_spreadsheet(path: &Path) -> bool {
+    let extension = path
+        .extension()
+        .map(|extension| extension.to_ascii_lowercase());
+    let of_workbooks = ["xlsx", "xlsm", "xls", "ods", "numbers"];
+    extension.is_some_and(|extension| of_workbooks.iter().any(|known| extension == *known))
+}
+
 /// What to do about a cell that is not what its column should hold: the setting that reads it, if there is one.
 pub fn cell_hint(expected: &str, found: &str) -> String {
     let missing = format!("if it means \"missing\", add {found:?} to `missing` of the column");
@@ -758,7 +773,9 @@ pub fn cell_hint(expected: &str, found: &str) -> String {
         };
         return match (in_comma.number(found), in_point.number(found)) {
             (Some(comma), Some(point)) if comma != point => {
-                format!("`data.decimal = \",\"` reads it as {comma}, `data.decimal = \".\"` as {point}")
+                format!(
+                    "`data.decimal = \",\"` reads it as {comma}, `data.decimal = \".\"` as {point}"
+                )
             }
             (Some(number), None) => format!("`data.decimal = \",\"` reads it as {number}"),
             (_, Some(number)) => format!("`data.decimal = \".\"` reads it as {number}"),
@@ -771,7 +788,9 @@ pub fn cell_hint(expected: &str, found: &str) -> String {
     if expected.contains("date") {
         let reads = |order| date_in_order(found, order).is_some();
         return match (reads(DateOrder::DayFirst), reads(DateOrder::MonthFirst)) {
-            (true, true) => "`data.date_order = \"day-first\"` or `\"month-first\"` reads it".into(),
+            (true, true) => {
+                "`data.date_order = \"day-first\"` or `\"month-first\"` reads it".into()
+            }
             (true, false) => "`data.date_order = \"day-first\"` reads it".into(),
             (false, true) => "`data.date_order = \"month-first\"` reads it".into(),
             (false, false) => missing,
@@ -820,7 +839,11 @@ pub fn nearest<'a>(name: &str, candidates: &'a [String]) -> Option<&'a str> {
                 false => (&words, &own),
             };
             let is_within = !few.is_empty() && few.iter().all(|word| many.contains(word));
-            let of_words = if is_within { 0.81 + 0.1 / many.len() as f64 } else { 0.0 };
+            let of_words = if is_within {
+                0.81 + 0.1 / many.len() as f64
+            } else {
+                0.0
+            };
             let of_letters = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
             (of_letters.max(of_words), candidate)
         })
@@ -832,7 +855,10 @@ pub fn nearest<'a>(name: &str, candidates: &'a [String]) -> Option<&'a str> {
 /// The words of a name in lower case.
 fn words_of(name: &str) -> Vec<String> {
     let words = name.split(|c: char| !c.is_alphanumeric());
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 /// The hint for a name that is not among the candidates: the nearest one, or all of them.

@@ -20,8 +20,8 @@ pub(crate) use cell::{datetime_as, number_as};
 pub use disguise::Disguise;
 pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes, image_of, sides};
 pub use locate::image_elsewhere;
-pub(crate) use part::same_value;
 pub use part::Parts;
+pub(crate) use part::same_value;
 pub use scan::Evidence;
 pub use target::{TargetWishes, target_of, target_of_kind};
 

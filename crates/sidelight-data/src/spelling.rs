@@ -55,7 +55,10 @@ pub(crate) fn date_in_order(text: &str, order: DateOrder) -> Option<f64> {
 
 /// A finite number as programs write it.
 fn plain_number(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
 }
 
 /// A date, a time of day, or both, as programs write it, in seconds since 1970-01-01T00:00:00.

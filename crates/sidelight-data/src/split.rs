@@ -113,8 +113,20 @@ fn of_folds(dataset: &Dataset, folds: &Folds, config: &SplitConfig) -> Result<Sp
             });
         }
     }
+    let part = |fold: &u32| {
+        if held[*fold as usize] {
+            Split::Valid
+        } else {
+            Split::Train
+        }
+    };
+    let parts: Vec<Split> = folds.of_row.iter().map(part).collect();
+    check_groups(dataset, &parts)?;
     let names = folds.names.iter().zip(&held);
-    let names: Vec<&str> = names.filter(|(_, held)| **held).map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = names
+        .filter(|(_, held)| **held)
+        .map(|(name, _)| name.as_str())
+        .collect();
     let remark = format!(
         "validation rows are those of fold {} (`data.split.valid_where` chooses others)",
         names.join(", ")

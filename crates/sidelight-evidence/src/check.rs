@@ -279,7 +279,9 @@ fn disguises(
                 },
             )),
             // Where cells do not read as what the column is said to be, that is the thing to say.
-            Reason::Identifier | Reason::Subject | Reason::Constant | Reason::Visibility if used && !misread() => {
+            Reason::Identifier | Reason::Subject | Reason::Constant | Reason::Visibility
+                if used && !misread() =>
+            {
                 problems.push(Problem::new(
                     ProblemKind::DoubtfulColumn,
                     format!("metadata `{name}`: {reason}"),
@@ -314,8 +316,13 @@ fn targets(dataset: &Dataset, config: &Config, table: &Table, problems: &mut Vec
 /// What is doubtful about the cells of the target's column.
 fn target_column(schema: &Schema, config: &Config, problems: &mut Vec<Problem>) {
     let names = config.target.names();
-    let columns = schema.columns.iter().filter(|column| names.contains(&column.name));
-    for (column, doubt) in columns.flat_map(|column| column.doubts.iter().map(move |doubt| (&column.name, doubt))) {
+    let columns = schema
+        .columns
+        .iter()
+        .filter(|column| names.contains(&column.name));
+    for (column, doubt) in
+        columns.flat_map(|column| column.doubts.iter().map(move |doubt| (&column.name, doubt)))
+    {
         match doubt {
             Doubt::MissingName { name, n_rows } => problems.push(Problem::new(
                 ProblemKind::MissingName,

@@ -109,7 +109,9 @@ impl Model {
         } else {
             1
         };
-        source.cache = (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES)));
+        let range = source.preprocess.range;
+        source.cache =
+            (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES).with_range(range)));
         let (n_rows, n_ranks) = (dataset.len(), ranks.size());
         let rows: Vec<usize> = (0..n_rows).collect();
         let mut found: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];

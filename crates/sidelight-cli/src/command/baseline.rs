@@ -36,9 +36,16 @@ pub(super) fn doubt(values: &[(String, f64)], constant: &[(String, f64)]) -> Opt
     let (name, value) = values.first()?;
     let (_, guess) = constant.iter().find(|(known, _)| known == name)?;
     let is_better = better(name).prefers(*value, *guess);
-    let way = match name.as_str() {
-        "accuracy" => "; `balanced_accuracy` counts every class alike, and `train.class_weights = true` learns so",
-        _ => "",
+    // Where one class is commoner than the others, always saying it is accurate.
+    let balanced = constant
+        .iter()
+        .find(|(known, _)| known == "balanced_accuracy");
+    let is_uneven = name == "accuracy" && balanced.is_some_and(|(_, even)| even + 0.1 < *guess);
+    let way = match is_uneven {
+        true => {
+            "; `balanced_accuracy` counts every class alike, and `train.class_weights = true` learns so"
+        }
+        false => "",
     };
     (!is_better).then(|| {
         format!(

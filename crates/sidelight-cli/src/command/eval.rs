@@ -30,7 +30,10 @@ pub(crate) fn run(
     if metrics.n == 0 {
         let names = model.config.target.names().join("`, `");
         anyhow::bail!(Refusal::new(
-            format!("no row of {} has a target: `{names}` is empty in all of them", dataset.path.display()),
+            format!(
+                "no row of {} has a target: `{names}` is empty in all of them",
+                dataset.path.display()
+            ),
             "`sidelight predict` needs no targets",
         ));
     }
@@ -61,7 +64,11 @@ fn read(
 fn scores(metrics: &Metrics, constant: &[(String, f64)]) -> Table {
     let has_constant = !constant.is_empty();
     let header = ["of", "metric", "value", "constant", "n"];
-    let mut table = Table::new(header.into_iter().filter(|name| has_constant || *name != "constant"));
+    let mut table = Table::new(
+        header
+            .into_iter()
+            .filter(|name| has_constant || *name != "constant"),
+    );
     let mut push = |of: &str, name: &str, value: f64, guess: Cell, n: Cell| {
         let mut row: Vec<Cell> = vec![of.into(), name.into(), value.into()];
         row.extend(has_constant.then_some(guess));

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use sidelight::loader::LoaderOptions;
-use sidelight::predict::{Absent, BadRows, Model, Progress, TableOptions, TableOutcome, predict_table};
+use sidelight::predict::{
+    Absent, BadRows, Model, Progress, TableOptions, TableOutcome, predict_table,
+};
 use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 

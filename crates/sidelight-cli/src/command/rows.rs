@@ -32,7 +32,9 @@ pub(super) fn read(
 
 /// The run's validation rows: its own table, split as in training.
 pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
-    let table = config.data.read_table()
+    let table = config
+        .data
+        .read_table()
         .context("the validation rows are read from the run's own table")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;

@@ -9,8 +9,8 @@ use sidelight::ranks::Ranks;
 use sidelight::run::{Existing, Run};
 use sidelight::train::{TrainOptions, Trained, train};
 
-use super::{Answer, baseline};
 use super::narration::narrate;
+use super::{Answer, baseline};
 use crate::args::train::TrainArgs;
 use crate::refusal::Refusal;
 use crate::stop;
@@ -34,7 +34,13 @@ pub(crate) fn run(
             args.out.display()
         ));
         let kept = run.metrics()?;
-        print(&kept.metrics, &kept.constant, kept.rows.valid, args, terminal)?;
+        print(
+            &kept.metrics,
+            &kept.constant,
+            kept.rows.valid,
+            args,
+            terminal,
+        )?;
         return Ok(Answer::Done);
     }
     let options = TrainOptions {
@@ -93,10 +99,20 @@ fn refuse_other(config: &Config, run: &Run, args: &TrainArgs) -> anyhow::Result<
         Ok(sections.flat_map(of_section).collect())
     };
     let (begun, now) = (settings(&run.config()?)?, settings(config)?);
-    let may_differ = ["train.workers", "train.memory", "train.checkpoint_steps", "model.arm", "model.weights"];
+    let may_differ = [
+        "train.workers",
+        "train.memory",
+        "train.checkpoint_steps",
+        "model.arm",
+        "model.weights",
+    ];
     let other = now.iter().find(|(field, value)| {
         !may_differ.contains(&field.as_str())
-            && begun.iter().find(|(known, _)| known == field).map(|(_, value)| value) != Some(value)
+            && begun
+                .iter()
+                .find(|(known, _)| known == field)
+                .map(|(_, value)| value)
+                != Some(value)
     });
     let Some((field, now)) = other else {
         return Ok(());

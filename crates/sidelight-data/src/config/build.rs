@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    Arm, AugmentConfig, Config, DataConfig, MetadataConfig, MetadataEntry, MetadataKind,
-    ModelConfig, RemoteConfig, SplitConfig, TargetConfig, TargetKind, TrainConfig, Unreadable,
-    default_image, default_missing, expand_ranges,
+    Arm, AugmentConfig, Config, DataConfig, ImageConfig, MetadataConfig, MetadataEntry,
+    MetadataKind, ModelConfig, RemoteConfig, SplitConfig, TargetConfig, TargetKind, TrainConfig,
+    Unreadable, default_image, default_missing, expand_ranges,
 };
 
 impl Config {
@@ -62,6 +62,7 @@ impl Config {
             metadata: Default::default(),
             model: ModelConfig::default(),
             train: TrainConfig::default(),
+            image: ImageConfig::default(),
             augment: AugmentConfig::default(),
         }
     }

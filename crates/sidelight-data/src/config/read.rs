@@ -135,11 +135,7 @@ pub fn with_overrides(text: &str, path: &Path, overrides: &[String]) -> Result<S
             return Err(malformed());
         };
         let value = table.get(section).and_then(|section| section.get(name));
-        let line = format!(
-            "{} = {}",
-            super::key(name),
-            value.ok_or_else(malformed)?
-        );
+        let line = format!("{} = {}", super::key(name), value.ok_or_else(malformed)?);
         set_line(&mut lines, section, &super::key(name), line);
     }
     Ok(lines.join("\n") + "\n")
@@ -152,7 +148,9 @@ fn set_line(lines: &mut Vec<String>, section: &str, key: &str, line: String) {
         lines.extend([String::new(), header, line]);
         return;
     };
-    let end = lines[start + 1..].iter().position(|line| line.starts_with('['));
+    let end = lines[start + 1..]
+        .iter()
+        .position(|line| line.starts_with('['));
     let end = end.map_or(lines.len(), |end| start + 1 + end);
     let key_of = |line: &str| line.split('=').next().map(|key| key.trim().to_owned());
     let is_of = |line: &String, key: &str| key_of(line).is_some_and(|found| found == key);
@@ -166,7 +164,9 @@ fn set_line(lines: &mut Vec<String>, section: &str, key: &str, line: String) {
     match place {
         Some(at) => lines[at] = line,
         None => {
-            let blank = lines[start + 1..end].iter().rposition(|line| !line.is_empty());
+            let blank = lines[start + 1..end]
+                .iter()
+                .rposition(|line| !line.is_empty());
             lines.insert(start + 1 + blank.map_or(0, |at| at + 1), line);
         }
     }

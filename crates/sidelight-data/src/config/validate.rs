@@ -61,6 +61,16 @@ impl Config {
                 ));
             }
         }
+        if let Some([low, high]) = self.image.range
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            let expected = "two numbers, the smaller one first ([0, 4095])";
+            return Err(setting(
+                "image.range",
+                expected,
+                format_args!("[{low}, {high}]"),
+            ));
+        }
         self.model.weights_on_hub()?;
         below_one("model.dropout", self.model.dropout)?;
         if self.model.head == HeadKind::Heatmap && self.target.kind != TargetKind::Keypoints {
@@ -329,7 +339,11 @@ impl TargetConfig {
             return Err(setting("target.symmetric", "each point in one pair", twice));
         }
         if self.frame.is_some() && self.kind != TargetKind::Keypoints {
-            return Err(setting("target.frame", "kind `keypoints`", "one of another kind"));
+            return Err(setting(
+                "target.frame",
+                "kind `keypoints`",
+                "one of another kind",
+            ));
         }
         if let Some(normalizer) = self.normalizer {
             if self.kind != TargetKind::Keypoints {

@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
-    Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets, target,
+    Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets,
+    target,
 };
 use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
 use crate::error::{Error, Result};
@@ -110,8 +111,7 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
             bad: Vec::new(),
         },
         Unreadable::Skip => {
-            let piece =
-                Table::read_with_gaps(&data.table, &data.remote, &data.text_format())?;
+            let piece = Table::read_with_gaps(&data.table, &data.remote, &data.text_format())?;
             Piece {
                 table: piece.table.with_paths(&data.image)?,
                 ..piece
@@ -386,13 +386,15 @@ fn build(
     let column = findings.find(table, "data.fold", config.data.fold.as_ref());
     let folds = column.map(|column| folds(column, gaps, &rows, &mut findings));
     let mut targets = targets.map(|targets| targets.select(&rows));
-    let is_upright = config.target.kind == TargetKind::Keypoints
-        && config.target.frame == Some(Frame::Upright);
+    let is_upright =
+        config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
     let to_table = is_upright.then(|| turns(&images));
     if let (Some(Targets::Keypoints { n_points, xy }), Some(turns)) = (&mut targets, &to_table) {
         for (points, turn) in xy.chunks_exact_mut((*n_points).max(1)).zip(turns) {
             let to_stored = turn.inverse();
-            points.iter_mut().for_each(|point| *point = to_stored.apply(*point));
+            points
+                .iter_mut()
+                .for_each(|point| *point = to_stored.apply(*point));
         }
     }
     findings.misread.retain(|misread| misread.count > 0);
@@ -475,8 +477,13 @@ fn image_path(root: &Path, name: &str) -> PathBuf {
     if !name.is_empty() && !IMAGE_ENDINGS.contains(&extension(&path).as_str()) && !path.exists() {
         let with = |ending: &&str| PathBuf::from(format!("{}.{ending}", path.display()));
         let upper: Vec<String> = IMAGE_ENDINGS.map(str::to_uppercase).into();
-        let endings = IMAGE_ENDINGS.iter().copied().chain(upper.iter().map(String::as_str));
-        let found = endings.map(|ending| with(&ending)).find(|path| path.exists());
+        let endings = IMAGE_ENDINGS
+            .iter()
+            .copied()
+            .chain(upper.iter().map(String::as_str));
+        let found = endings
+            .map(|ending| with(&ending))
+            .find(|path| path.exists());
         if let Some(found) = found {
             return found;
         }
@@ -490,7 +497,8 @@ fn image_path(root: &Path, name: &str) -> PathBuf {
 
 /// How EXIF turns each image, from its header; an image that cannot be read is not turned.
 fn turns(images: &[ImageSource]) -> Vec<Affine> {
-    let turn = |image: &ImageSource| facts(image).map_or(Affine::IDENTITY, |facts| facts.from_stored);
+    let turn =
+        |image: &ImageSource| facts(image).map_or(Affine::IDENTITY, |facts| facts.from_stored);
     images.par_iter().map(turn).collect()
 }
 
@@ -593,7 +601,13 @@ impl ColumnReader<'_> {
                 };
                 (*row, cell)
             });
-            let values = read_metadata(config_of, config.spelling(config_of), gaps, cells, &mut misread)?;
+            let values = read_metadata(
+                config_of,
+                config.spelling(config_of),
+                gaps,
+                cells,
+                &mut misread,
+            )?;
             findings.misread.push(misread);
             columns.push(MetadataColumn {
                 name: (*name).clone(),

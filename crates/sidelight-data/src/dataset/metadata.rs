@@ -79,7 +79,10 @@ impl MissingMarkers<'_> {
     fn spelt(&self, text: &str) -> bool {
         // What is said of one column is meant as a value: `0` is `0.0` there.
         self.table.iter().any(|spelling| spelling.trim() == text)
-            || self.column.iter().any(|spelling| schema::same_value(spelling, text))
+            || self
+                .column
+                .iter()
+                .any(|spelling| schema::same_value(spelling, text))
     }
 }
 

@@ -20,7 +20,14 @@ pub(super) fn read(
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     match config.kind {
         TargetKind::Keypoints => {
-            let columns = numbers(columns, spelling, gaps, misread, "a number (pixels)", |_| true);
+            let columns = numbers(
+                columns,
+                spelling,
+                gaps,
+                misread,
+                "a number (pixels)",
+                |_| true,
+            );
             let n_points = columns.len() / 2;
             let point = |&[x, y]: &[f64; 2]| match x.is_nan() || y.is_nan() {
                 true => [f32::NAN; 2],

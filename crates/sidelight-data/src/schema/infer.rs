@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::locate::Folders;
 use super::disguise::{Disguise, Target, disguise};
+use super::locate::Folders;
 use super::scan::{Evidence, Scan, cut, short};
 use super::usual::{Usual, usual};
 use super::{Parts, boolean, datetime, image_column, name};
@@ -98,7 +98,9 @@ pub enum Reason {
     #[strum(to_string = "says whether a point is visible: known only once it is labelled")]
     Visibility,
     /// Dates of which some have the day first and some the month.
-    #[strum(to_string = "dates in two orders (`{day_first}`, `{month_first}`): write them as 2024-05-31")]
+    #[strum(
+        to_string = "dates in two orders (`{day_first}`, `{month_first}`): write them as 2024-05-31"
+    )]
     MixedDates {
         /// One that has its day first.
         day_first: String,
@@ -505,7 +507,11 @@ impl Schema {
         for column in folds {
             column.role = Role::Ignored(Reason::Division {
                 column: column.name.clone(),
-                value: column.evidence.commonest.first().map_or_else(String::new, |(name, _)| name.clone()),
+                value: column
+                    .evidence
+                    .commonest
+                    .first()
+                    .map_or_else(String::new, |(name, _)| name.clone()),
             });
         }
     }
@@ -634,7 +640,10 @@ fn names_images(column: &Column) -> bool {
 /// What a person should know about a target's column.
 fn target_doubts(scan: &mut Scan<'_>, wishes: &Wishes, usual: &Usual, doubts: &mut Vec<Doubt>) {
     let target = &wishes.target;
-    let is_number = matches!(scan.find_spelling(target.decimal.or(usual.decimal)), Found::So(_));
+    let is_number = matches!(
+        scan.find_spelling(target.decimal.or(usual.decimal)),
+        Found::So(_)
+    );
     match target.kind {
         TargetKind::Class | TargetKind::Multilabel => {
             doubts.extend(missing_names(scan));
@@ -759,7 +768,10 @@ fn guess(column: &Column, scan: &mut Scan<'_>, usual: &Usual, doubts: &mut Vec<D
     let is_kind = name::may_be_kind(&column.name)
         && n_distinct <= 12
         && n_present >= 5 * n_distinct
-        && !scan.names.iter().any(|name| name.contains(|c: char| c.is_ascii_digit()));
+        && !scan
+            .names
+            .iter()
+            .any(|name| name.contains(|c: char| c.is_ascii_digit()));
     if is_kind {
         doubts.push(Doubt::MayBeGroup);
     } else if name::is_subject(&column.name) {
@@ -800,7 +812,10 @@ fn guess(column: &Column, scan: &mut Scan<'_>, usual: &Usual, doubts: &mut Vec<D
         {
             doubts.extend(how_written(scan));
             let of_table = usual.decimal.filter(|decimal| *decimal == Decimal::Comma);
-            config.decimal = scan.written.decimal.filter(|decimal| Some(*decimal) != of_table);
+            config.decimal = scan
+                .written
+                .decimal
+                .filter(|decimal| Some(*decimal) != of_table);
             config.unit.clone_from(&scan.written.unit);
         }
         return role;
@@ -834,22 +849,37 @@ fn guess(column: &Column, scan: &mut Scan<'_>, usual: &Usual, doubts: &mut Vec<D
 
 /// Whether it is COCO's flag of a point: `v0` beside `x0` and `y0`, of 0, 1 and 2.
 fn is_visibility(name: &str, scan: &Scan<'_>, targets: &[String]) -> bool {
-    let is_flag = |text: &str| matches!(text, "0" | "1" | "2" | "0.0" | "1.0" | "2.0" | "true" | "false" | "True" | "False");
-    let has_point = ["v", "vis", "visible", "visibility", "V"].iter().any(|flag| {
-        name.match_indices(flag).any(|(at, _)| {
-            let with = |axis: &str| format!("{}{axis}{}", &name[..at], &name[at + flag.len()..]);
-            [["x", "y"], ["X", "Y"]]
-                .iter()
-                .any(|axes| axes.iter().all(|axis| targets.contains(&with(axis))))
-        })
-    });
+    let is_flag = |text: &str| {
+        matches!(
+            text,
+            "0" | "1" | "2" | "0.0" | "1.0" | "2.0" | "true" | "false" | "True" | "False"
+        )
+    };
+    let has_point = ["v", "vis", "visible", "visibility", "V"]
+        .iter()
+        .any(|flag| {
+            name.match_indices(flag).any(|(at, _)| {
+                let with =
+                    |axis: &str| format!("{}{axis}{}", &name[..at], &name[at + flag.len()..]);
+                [["x", "y"], ["X", "Y"]]
+                    .iter()
+                    .any(|axes| axes.iter().all(|axis| targets.contains(&with(axis))))
+            })
+        });
     has_point && scan.texts().all(is_flag)
 }
 
 /// The two values of a column that are sides, left and right, as they are written there.
 pub fn sides<'a>(names: impl Iterator<Item = &'a str>) -> Option<[String; 2]> {
     let names: Vec<&str> = names.collect();
-    let pairs = [["left", "right"], ["l", "r"], ["os", "od"], ["links", "rechts"], ["gauche", "droite"], ["izquierda", "derecha"]];
+    let pairs = [
+        ["left", "right"],
+        ["l", "r"],
+        ["os", "od"],
+        ["links", "rechts"],
+        ["gauche", "droite"],
+        ["izquierda", "derecha"],
+    ];
     pairs.iter().find_map(|pair| {
         let named = |side: &str| names.iter().find(|name| name.eq_ignore_ascii_case(side));
         let others = |name: &&&str| !pair.iter().any(|side| name.eq_ignore_ascii_case(side));

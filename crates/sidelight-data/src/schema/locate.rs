@@ -30,9 +30,17 @@ impl Folders {
             if images.len() == FOLDERS {
                 break;
             }
-            let path_or_here = if path.as_os_str().is_empty() { Path::new(".") } else { &path };
+            let path_or_here = if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                &path
+            };
             let mut here = HashMap::new();
-            for entry in std::fs::read_dir(path_or_here).into_iter().flatten().flatten() {
+            for entry in std::fs::read_dir(path_or_here)
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 let Ok(entry_name) = entry.file_name().into_string() else {
                     continue;
                 };
@@ -53,7 +61,9 @@ impl Folders {
             images.push((name, here));
         }
         // The nearest folder first, and always in the same order.
-        images.sort_by(|(a, _), (b, _)| (a.matches('/').count(), a).cmp(&(b.matches('/').count(), b)));
+        images.sort_by(|(a, _), (b, _)| {
+            (a.matches('/').count(), a).cmp(&(b.matches('/').count(), b))
+        });
         Self { images }
     }
 
@@ -95,7 +105,10 @@ impl Folders {
     fn below(&self, column: &Column, cells: &[String]) -> Option<String> {
         let ending = |cell: &String| {
             let (folder, stem) = cell.rsplit_once('/')?;
-            let (_, images) = self.images.iter().find(|(name, _)| name.trim_end_matches('/') == folder)?;
+            let (_, images) = self
+                .images
+                .iter()
+                .find(|(name, _)| name.trim_end_matches('/') == folder)?;
             images.get(stem).cloned()
         };
         let endings: Vec<String> = cells.iter().filter_map(ending).collect();
@@ -123,8 +136,14 @@ pub fn image_elsewhere(table: &Table, image: &str) -> Option<String> {
     let folders = Folders::of(&table.root);
     let candidates = match table.find(image) {
         Some(column) if !image.contains('{') => vec![column],
-        _ => table.columns.iter().filter(|column| column.name != image).collect(),
+        _ => table
+            .columns
+            .iter()
+            .filter(|column| column.name != image)
+            .collect(),
     };
-    let mut found = candidates.into_iter().filter_map(|column| folders.locate(table, column));
+    let mut found = candidates
+        .into_iter()
+        .filter_map(|column| folders.locate(table, column));
     found.find(|found| found != image)
 }

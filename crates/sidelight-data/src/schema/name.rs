@@ -18,21 +18,8 @@ const BEINGS: &[&str] = &[
 
 /// Things that several images can be of, whose name may as well be that of a kind: `plant`, tomato or potato.
 const THINGS: &[&str] = &[
-    "animal",
-    "case",
-    "lesion",
-    "specimen",
-    "session",
-    "video",
-    "scene",
-    "clip",
-    "sequence",
-    "study",
-    "series",
-    "slide",
-    "plant",
-    "tree",
-    "eye",
+    "animal", "case", "lesion", "specimen", "session", "video", "scene", "clip", "sequence",
+    "study", "series", "slide", "plant", "tree", "eye",
 ];
 
 /// Ends of names of identifiers.
@@ -106,11 +93,18 @@ pub(super) fn part_flag(name: &str) -> Option<Split> {
     let words = words(name);
     let n_words = words.len();
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-    words.retain(|word| !["is", "in", "set", "image", "row", "split", "part", "for", "use"].contains(word));
+    words.retain(|word| {
+        ![
+            "is", "in", "set", "image", "row", "split", "part", "for", "use",
+        ]
+        .contains(word)
+    });
     match words[..] {
         ["holdout"] | ["hold", "out"] | ["held", "out"] => Some(Split::Valid),
         [word] => {
-            let rest = word.strip_prefix("is").filter(|rest| Split::named(rest).is_some());
+            let rest = word
+                .strip_prefix("is")
+                .filter(|rest| Split::named(rest).is_some());
             // A test may be one of blood, and a measurement valid.
             let is_bare = n_words == 1 && rest.is_none();
             let part = Split::named(rest.unwrap_or(word));
@@ -123,7 +117,9 @@ pub(super) fn part_flag(name: &str) -> Option<Split> {
 /// Whether it is the number of a fold: `fold`, `kfold`, `cv_fold`.
 pub(super) fn is_fold(name: &str) -> bool {
     let folds = ["fold", "folds", "kfold", "cvfold", "foldid"];
-    words(name).iter().any(|word| folds.contains(&word.as_str()))
+    words(name)
+        .iter()
+        .any(|word| folds.contains(&word.as_str()))
 }
 
 /// Whether it is the name of a division, whatever its values: `split`, `subset`, `partition`.
@@ -137,15 +133,57 @@ pub(super) fn is_division(name: &str) -> bool {
 /// Whether it is the name of a quantity: `age_years`, `n_seeds`, `count`.
 pub(super) fn is_quantity(name: &str) -> bool {
     let quantities = [
-        "age", "ages", "year", "years", "month", "months", "day", "days", "hour", "hours", "minutes",
-        "seconds", "count", "counts", "n", "num", "total", "sum", "amount", "price", "cost", "weight",
-        "height", "width", "length", "depth", "area", "volume", "size", "distance", "diameter",
-        "temperature", "temp", "speed", "percent", "percentage", "mass", "yield", "kg", "cm", "mm",
+        "age",
+        "ages",
+        "year",
+        "years",
+        "month",
+        "months",
+        "day",
+        "days",
+        "hour",
+        "hours",
+        "minutes",
+        "seconds",
+        "count",
+        "counts",
+        "n",
+        "num",
+        "total",
+        "sum",
+        "amount",
+        "price",
+        "cost",
+        "weight",
+        "height",
+        "width",
+        "length",
+        "depth",
+        "area",
+        "volume",
+        "size",
+        "distance",
+        "diameter",
+        "temperature",
+        "temp",
+        "speed",
+        "percent",
+        "percentage",
+        "mass",
+        "yield",
+        "kg",
+        "cm",
+        "mm",
     ];
     let words = words(name);
     // `count_class` is one, `class_count` counts.
-    let first = words.first().is_some_and(|word| ["n", "num", "number"].contains(&word.as_str()));
-    first || words.last().is_some_and(|word| quantities.contains(&word.as_str()))
+    let first = words
+        .first()
+        .is_some_and(|word| ["n", "num", "number"].contains(&word.as_str()));
+    first
+        || words
+            .last()
+            .is_some_and(|word| quantities.contains(&word.as_str()))
         || words.first().is_some_and(|word| word == "age")
 }
 

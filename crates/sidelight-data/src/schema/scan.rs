@@ -109,7 +109,11 @@ impl<'a> Scan<'a> {
             };
             if missing.iter().any(|spelling| *spelling == name) {
                 scan.push_missing();
-                match scan.spelt_missing.iter_mut().find(|(spelt, _)| *spelt == name) {
+                match scan
+                    .spelt_missing
+                    .iter_mut()
+                    .find(|(spelt, _)| *spelt == name)
+                {
                     Some((_, count)) => *count += 1,
                     None => scan.spelt_missing.push((name.into_owned(), 1)),
                 }

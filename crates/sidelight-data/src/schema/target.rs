@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::boolean;
 use super::infer::is_skewed;
 use super::name::is_quantity;
-use super::usual::decimal_of;
 use super::scan::Scan;
+use super::usual::decimal_of;
 use crate::config::{TargetConfig, TargetKind, TargetScale, default_missing, expand_range};
-use crate::spelling::{Decimal, Found, Written};
 use crate::error::{Error, Result, setting};
+use crate::spelling::{Decimal, Found, Written};
 use crate::table::{Cell, Column, Table};
 
 /// The target's configuration from the names, ranges or patterns that a person gave.
@@ -80,10 +80,18 @@ pub fn target_of_kind(
     for column in &columns {
         let mut scan = Scan::new(column, &wishes.missing);
         match scan.find_spelling(usual) {
-            Found::So(found) if written.as_ref().is_none_or(|first| *first == Written::default()) => {
+            Found::So(found)
+                if written
+                    .as_ref()
+                    .is_none_or(|first| *first == Written::default()) =>
+            {
                 written = Some(found);
             }
-            Found::Ambiguous if wishes.kind.is_none_or(|kind| kind == TargetKind::Regression) => {
+            Found::Ambiguous
+                if wishes
+                    .kind
+                    .is_none_or(|kind| kind == TargetKind::Regression) =>
+            {
                 return Err(Error::AmbiguousNumber {
                     at: table.place(scan.first_rows[0], &column.name),
                     found: scan.names[0].to_string(),
@@ -109,7 +117,10 @@ pub fn target_of_kind(
             };
             if all(&|name| boolean(Cell::Text(name)).is_some()) {
                 TargetKind::Multilabel
-            } else if scans.iter().all(|scan| scan.numbers().iter().all(Option::is_some)) {
+            } else if scans
+                .iter()
+                .all(|scan| scan.numbers().iter().all(Option::is_some))
+            {
                 log = scans.iter().all(wants_log);
                 TargetKind::Regression
             } else {
@@ -122,7 +133,8 @@ pub fn target_of_kind(
     if log && config.kind == TargetKind::Regression {
         config.scale = TargetScale::Log;
     }
-    if let (TargetKind::Regression | TargetKind::Keypoints, Some(written)) = (config.kind, written) {
+    if let (TargetKind::Regression | TargetKind::Keypoints, Some(written)) = (config.kind, written)
+    {
         let of_table = usual.filter(|decimal| *decimal == Decimal::Comma);
         config.decimal = written.decimal.filter(|decimal| Some(*decimal) != of_table);
         config.unit = written.unit;

@@ -46,7 +46,9 @@ pub(super) fn decimal_of(table: &Table, missing: &[String]) -> Option<Decimal> {
     let proven_by = |column| proven(first_cells(column, missing).into_iter());
     let found: Vec<Decimal> = table.columns.iter().filter_map(proven_by).collect();
     let is_comma = found.contains(&Decimal::Comma);
-    is_comma.then_some(Decimal::Comma).or(found.first().copied())
+    is_comma
+        .then_some(Decimal::Comma)
+        .or(found.first().copied())
 }
 
 /// The decimal sign that these cells prove.
@@ -57,8 +59,7 @@ fn proven<'a>(cells: impl Iterator<Item = &'a str> + Clone) -> Option<Decimal> {
             ..
         }) => Some(decimal),
         Found::So(_) => {
-            let is_decimal =
-                |text: &str| text.contains('.') && Decimal::Comma.read(text).is_none();
+            let is_decimal = |text: &str| text.contains('.') && Decimal::Comma.read(text).is_none();
             cells.clone().any(is_decimal).then_some(Decimal::Point)
         }
         Found::Ambiguous | Found::NotNumbers => None,

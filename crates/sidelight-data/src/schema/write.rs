@@ -109,10 +109,16 @@ impl Schema {
             )?;
         }
         if let Some(order) = self.date_order {
-            let proof = self.columns.iter().flat_map(|column| &column.doubts).find_map(|doubt| match doubt {
-                Doubt::DateOrder { proof: Some(proof), .. } => Some(format!("`{proof}` shows it")),
-                _ => None,
-            });
+            let proof = self
+                .columns
+                .iter()
+                .flat_map(|column| &column.doubts)
+                .find_map(|doubt| match doubt {
+                    Doubt::DateOrder {
+                        proof: Some(proof), ..
+                    } => Some(format!("`{proof}` shows it")),
+                    _ => None,
+                });
             writeln!(
                 out,
                 "date_order = \"{}\"  # {}",
@@ -120,10 +126,14 @@ impl Schema {
                 proof.unwrap_or_else(|| "or the other one: dates fit both".into())
             )?;
         }
-        let names = self.columns.iter().flat_map(|column| &column.doubts).filter_map(|doubt| match doubt {
-            Doubt::MissingName { name, .. } => Some(name.as_str()),
-            _ => None,
-        });
+        let names = self
+            .columns
+            .iter()
+            .flat_map(|column| &column.doubts)
+            .filter_map(|doubt| match doubt {
+                Doubt::MissingName { name, .. } => Some(name.as_str()),
+                _ => None,
+            });
         let names: std::collections::BTreeSet<&str> = names.collect();
         if !names.is_empty() {
             let spellings = crate::config::default_missing();
@@ -317,7 +327,10 @@ fn entry(config: &MetadataConfig) -> String {
     let kind = format!("{:?}", config.kind).to_lowercase();
     let mut more = String::new();
     if config.scale != NumberScale::Linear {
-        more += &format!(", scale = \"{}\"", format!("{:?}", config.scale).to_lowercase());
+        more += &format!(
+            ", scale = \"{}\"",
+            format!("{:?}", config.scale).to_lowercase()
+        );
     }
     if let Some(decimal) = config.decimal {
         more += &format!(", decimal = \"{}\"", decimal.sign());

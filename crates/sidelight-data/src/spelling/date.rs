@@ -65,9 +65,7 @@ fn clock(time: &str) -> Option<String> {
         return Some(String::new());
     }
     let upper = time.to_ascii_uppercase();
-    let half = ["AM", "PM"]
-        .iter()
-        .position(|half| upper.ends_with(half));
+    let half = ["AM", "PM"].iter().position(|half| upper.ends_with(half));
     let time = half.map_or(upper.as_str(), |_| upper[..upper.len() - 2].trim());
     let (hour, rest) = time.split_once(':')?;
     let hour: u32 = hour.parse().ok()?;
@@ -152,12 +150,26 @@ mod tests {
         for (order, text, iso) in [
             (DateOrder::DayFirst, "20/10/2011", "2011-10-20"),
             (DateOrder::DayFirst, "3.4.2011 8:05", "2011-04-03T08:05:00"),
-            (DateOrder::MonthFirst, "10/20/2011 8:30 PM", "2011-10-20T20:30:00"),
-            (DateOrder::MonthFirst, "1/2/2011 12:00:01 AM", "2011-01-02T00:00:01"),
+            (
+                DateOrder::MonthFirst,
+                "10/20/2011 8:30 PM",
+                "2011-10-20T20:30:00",
+            ),
+            (
+                DateOrder::MonthFirst,
+                "1/2/2011 12:00:01 AM",
+                "2011-01-02T00:00:01",
+            ),
         ] {
             assert_eq!(order.as_iso(text).as_deref(), Some(iso), "{text}");
         }
-        for text in ["20/10/11", "2011/10/20", "20/10/2011/1", "20/10", "a/b/2011"] {
+        for text in [
+            "20/10/11",
+            "2011/10/20",
+            "20/10/2011/1",
+            "20/10",
+            "a/b/2011",
+        ] {
             assert_eq!(DateOrder::DayFirst.as_iso(text), None, "{text}");
         }
     }

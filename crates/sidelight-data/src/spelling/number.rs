@@ -100,8 +100,14 @@ pub(crate) fn written<'a>(
         let is_dotted = cells.clone().any(|text| text.contains('.'));
         let decimal = match usual {
             Some(Decimal::Comma) if is_dotted => {
-                let grouped = cells.clone().all(|text| Decimal::Comma.read(text).is_some());
-                Some(if grouped { Decimal::Comma } else { Decimal::Point })
+                let grouped = cells
+                    .clone()
+                    .all(|text| Decimal::Comma.read(text).is_some());
+                Some(if grouped {
+                    Decimal::Comma
+                } else {
+                    Decimal::Point
+                })
             }
             _ => None,
         };
@@ -154,7 +160,9 @@ pub(crate) fn unit_of(cell: &str) -> Option<&str> {
     let cell = cell.trim();
     let digit = |c: char| c.is_ascii_digit();
     let (first, last) = (cell.find(digit)?, cell.rfind(digit)? + 1);
-    let before = cell[..first].trim_end_matches(['.', ',', '-', '−', '+']).trim();
+    let before = cell[..first]
+        .trim_end_matches(['.', ',', '-', '−', '+'])
+        .trim();
     let before = before.trim_start_matches(['-', '−', '+']).trim();
     let after = &cell[last..];
     match (before.is_empty(), after.trim()) {
@@ -242,7 +250,10 @@ mod tests {
         assert_eq!(found(&["12 cm", "7.5 cm"], None), so(None, Some("cm")));
         assert_eq!(found(&["35%", "4%"], None), so(None, Some("%")));
         assert_eq!(found(&["$1,200", "$950.5"], None), so(point, Some("$")));
-        assert_eq!(found(&["12,5 kg", "7 kg"], None), so(Some(Decimal::Comma), Some("kg")));
+        assert_eq!(
+            found(&["12,5 kg", "7 kg"], None),
+            so(Some(Decimal::Comma), Some("kg"))
+        );
         assert_eq!(found(&["-3 °C", "4 °C"], None), so(None, Some("°C")));
         for names in [
             &["P12", "P13"][..],

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use arrow_array::builder::LargeStringBuilder;
 
+use super::encoding::{self, Text};
 use super::pieces::{
     MAX_COLUMNS, MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps,
 };
-use super::encoding::{self, Text};
 use super::{Column, Table, TextFormat, Values, unique_names};
 use crate::error::{Error, Place, Result, cannot_read, setting};
 use crate::store::Shard;
@@ -43,22 +43,34 @@ impl Records {
         let mut file = BufReader::with_capacity(1 << 18, file);
         let start = file.fill_buf().map_err(cannot_read)?;
         let (encoding, remark) = encoding::find(path, start, format.encoding.as_deref())?;
-        let separator = match (format.separator, usual) {
-            (Some(told), _) => u8::try_from(told).ok().filter(u8::is_ascii).ok_or_else(|| {
-                setting("data.separator", "one ASCII character", told)
-            })?,
+        let decoded = encoding.decode_without_bom_handling(start).0;
+        // `sep=;`, a line that spreadsheet programs put before the header.
+        let first = decoded.trim_start_matches('\u{feff}').lines().next();
+        let own = first.and_then(|line| line.strip_prefix("sep="));
+        let own = own
+            .filter(|own| own.len() == 1)
+            .and_then(|own| own.bytes().next());
+        let separator = match (format.separator, own.or(usual)) {
+            (Some(told), _) => u8::try_from(told)
+                .ok()
+                .filter(u8::is_ascii)
+                .ok_or_else(|| setting("data.separator", "one ASCII character", told))?,
             (None, Some(usual)) => usual,
-            (None, None) => sniff(encoding.decode_without_bom_handling(start).0.as_bytes()),
+            (None, None) => sniff(decoded.as_bytes()),
         };
+        let mut text = Text::new(file, encoding);
+        if own.is_some() {
+            skip_line(&mut text).map_err(cannot_read)?;
+        }
         let track = Rc::new(RefCell::new(Track::default()));
         let reader = csv::ReaderBuilder::new()
             .delimiter(separator)
             .flexible(true)
             .has_headers(false)
             .from_reader(Lines {
-                inner: Text::new(file, encoding),
+                inner: text,
                 offset: 0,
-                line: 1,
+                line: 1 + u32::from(own.is_some()),
                 at_start: true,
                 track: Rc::clone(&track),
             });
@@ -240,6 +252,13 @@ impl Rows for Records {
     fn files(&self) -> Vec<Arc<Shard>> {
         vec![Arc::new(Shard::file(self.path.clone()))]
     }
+}
+
+/// Reads to the end of a line.
+fn skip_line(text: &mut impl Read) -> std::io::Result<()> {
+    let mut byte = [0];
+    while text.read(&mut byte)? == 1 && byte != *b"\n" {}
+    Ok(())
 }
 
 /// What may stand between cells, the rarer in names and numbers first.

@@ -42,7 +42,11 @@ impl Table {
         let mut rest = image;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or_else(|| {
-                setting("data.image", "a closing brace behind the column's name", image)
+                setting(
+                    "data.image",
+                    "a closing brace behind the column's name",
+                    image,
+                )
             })?;
             parts.push(Part::Text(before));
             parts.push(Part::Column(self.column(name)?));

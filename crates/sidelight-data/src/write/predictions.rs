@@ -13,9 +13,9 @@
 use std::path::Path;
 
 use super::table::{ColumnKind, TableWriter, Value};
-use crate::image::Affine;
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::error::Result;
+use crate::image::Affine;
 use crate::kind::TargetKind;
 use crate::task::{Prediction, Task, argmax};
 

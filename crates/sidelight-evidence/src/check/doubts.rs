@@ -12,6 +12,7 @@ use super::problem::{Problem, ProblemKind, listed};
 /// Every such doubt.
 pub(super) fn all(dataset: &Dataset, config: &Config, table: &Table, problems: &mut Vec<Problem>) {
     repeated_points(dataset, problems);
+    shares(dataset, problems);
     laterality(dataset, config, problems);
     unpaired_points(config, problems);
     similar_groups(table, config, problems);
@@ -28,14 +29,22 @@ fn repeated_points(dataset: &Dataset, problems: &mut Vec<Problem>) {
     let mut values = std::collections::BTreeSet::new();
     for point in 0..*n_points {
         let mut places: HashMap<[u32; 2], usize> = HashMap::new();
-        for [x, y] in xy.iter().skip(point).step_by(*n_points).filter(|[x, _]| !x.is_nan()) {
+        for [x, y] in xy
+            .iter()
+            .skip(point)
+            .step_by(*n_points)
+            .filter(|[x, _]| !x.is_nan())
+        {
             *places.entry([x.to_bits(), y.to_bits()]).or_default() += 1;
         }
         let mut counts: Vec<(usize, [f32; 2])> = places
             .into_iter()
             .map(|(place, n)| (n, place.map(f32::from_bits)))
             .collect();
-        counts.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.partial_cmp(&b.1).unwrap_or(std::cmp::Ordering::Equal)));
+        counts.sort_by(|a, b| {
+            b.0.cmp(&a.0)
+                .then_with(|| a.1.partial_cmp(&b.1).unwrap_or(std::cmp::Ordering::Equal))
+        });
         let Some(&(n, [x, y])) = counts.first() else {
             continue;
         };
@@ -45,7 +54,9 @@ fn repeated_points(dataset: &Dataset, problems: &mut Vec<Problem>) {
         // Outside the image it is said already, with the way out.
         let is_inside = x >= 0.0 && y >= 0.0;
         if is_inside && (is_corner || is_common) {
-            found.push(format!("point {point} at ({x}, {y}) in {n} of {n_rows} rows"));
+            found.push(format!(
+                "point {point} at ({x}, {y}) in {n} of {n_rows} rows"
+            ));
             values.extend([x.to_string(), y.to_string()]);
         }
     }
@@ -55,14 +66,42 @@ fn repeated_points(dataset: &Dataset, problems: &mut Vec<Problem>) {
         problems.push(Problem::new(
             ProblemKind::RepeatedPoints,
             format!("the same place again and again: {}", listed(found, n)),
-            format!("if a point was not set there, `target.missing = [{}]` leaves it out", values.join(", ")),
+            format!(
+                "if a point was not set there, `target.missing = [{}]` leaves it out",
+                values.join(", ")
+            ),
+        ));
+    }
+}
+
+/// Points that are all within a pixel or so of the corner: shares of the image's sides, not pixels.
+fn shares(dataset: &Dataset, problems: &mut Vec<Problem>) {
+    let Some(Targets::Keypoints { xy, .. }) = &dataset.targets else {
+        return;
+    };
+    let known: Vec<f32> = xy
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|at| !at.is_nan())
+        .collect();
+    let greatest = known.iter().copied().fold(0.0, f32::max);
+    let is_share = known.iter().all(|at| (0.0..=1.0).contains(at)) && greatest > 0.0;
+    if is_share && dataset.len() > 2 {
+        problems.push(Problem::new(
+            ProblemKind::PointUnits,
+            format!("all points lie between 0 and {greatest}: they look like shares of the image's width and height"),
+            "points are in pixels: multiply x by the image's width and y by its height",
         ));
     }
 }
 
 /// Columns of left and right beside images that are mirrored.
 fn laterality(dataset: &Dataset, config: &Config, problems: &mut Vec<Problem>) {
-    let is_flipped = config.augment.flip.unwrap_or(config.target.kind != TargetKind::Keypoints);
+    let is_flipped = config
+        .augment
+        .flip
+        .unwrap_or(config.target.kind != TargetKind::Keypoints);
     if !is_flipped || config.model.arm != Arm::Both {
         return;
     }
@@ -72,7 +111,9 @@ fn laterality(dataset: &Dataset, config: &Config, problems: &mut Vec<Problem>) {
         };
         let entry = config.metadata.get(&column.name).map(|entry| entry.full());
         let is_declared = entry.is_some_and(|entry| !entry.flip.is_empty());
-        if let Some([left, right]) = sides(names.iter().map(String::as_str)).filter(|_| !is_declared) {
+        if let Some([left, right]) =
+            sides(names.iter().map(String::as_str)).filter(|_| !is_declared)
+        {
             let name = key(&column.name);
             problems.push(Problem::new(
                 ProblemKind::Laterality,
@@ -119,7 +160,13 @@ fn similar_groups(table: &Table, config: &Config, problems: &mut Vec<Problem>) {
     let similar: Vec<String> = spelt
         .into_values()
         .filter(|names| names.len() > 1)
-        .map(|names| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "))
+        .map(|names| {
+            names
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(" and ")
+        })
         .collect();
     if !similar.is_empty() {
         let n = similar.len();

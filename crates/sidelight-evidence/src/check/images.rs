@@ -21,6 +21,8 @@ enum Seen {
     Good {
         hash: [u8; 32],
         outside: Vec<(usize, usize, String)>,
+        /// The values of its pixels, where they have more than 8 bits.
+        deep: Option<[f32; 2]>,
         /// Where EXIF turns it: how many points would be outside, if they were on the turned picture.
         turned: Option<usize>,
     },
@@ -46,6 +48,7 @@ pub(super) fn check(
         look(table, dataset, source, rows)
     });
 
+    let (mut n_deep, mut deepest) = (0, [f32::INFINITY, f32::NEG_INFINITY]);
     let mut look_alike = None;
     let outside_alike = one_place(dataset);
     let place = |row: usize| table.row_place(dataset.rows[row]);
@@ -70,7 +73,12 @@ pub(super) fn check(
                 hash,
                 outside: found,
                 turned,
+                deep,
             } => {
+                if let Some([least, greatest]) = deep {
+                    n_deep += 1;
+                    deepest = [deepest[0].min(least), deepest[1].max(greatest)];
+                }
                 if let Some(n_upright) = turned {
                     n_turned += 1;
                     n_outside_upright += n_upright;
@@ -98,8 +106,12 @@ pub(super) fn check(
                 }
                 _ => match (n_missing == images.len(), look_alike) {
                     (_, Some(look_alike)) => look_alike,
-                    (true, _) => "paths are relative to the folder of the table: is it the right one?".into(),
-                    (false, _) => "copy them to where the table says, or leave their rows out".into(),
+                    (true, _) => {
+                        "paths are relative to the folder of the table: is it the right one?".into()
+                    }
+                    (false, _) => {
+                        "copy them to where the table says, or leave their rows out".into()
+                    }
                 },
             },
         ));
@@ -133,6 +145,7 @@ pub(super) fn check(
             },
         ));
     }
+    problems.extend(pixel_range(config, n_deep, deepest));
     problems.extend(duplicates(dataset, split, same));
     images.len()
 }
@@ -146,11 +159,13 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
     let limits = Limits::default();
     let decoded = image::read(source, &limits).and_then(|bytes| {
         let picture = image::decode_bytes(&image::name(source), &bytes, None, &limits)?;
-        Ok((sha2::Sha256::digest(&bytes).into(), picture))
+        let deep = image::deep_range(&image::name(source), &bytes, &limits)?;
+        Ok((sha2::Sha256::digest(&bytes).into(), picture, deep))
     });
     match decoded {
-        Ok((hash, picture)) => Seen::Good {
+        Ok((hash, picture, deep)) => Seen::Good {
             hash,
+            deep,
             outside: outside(table, dataset, &picture, rows),
             turned: (!is_straight(&picture)).then(|| outside_upright(dataset, &picture, rows)),
         },
@@ -187,6 +202,34 @@ fn outside(
     outside
 }
 
+/// Deep images that use a small part of the range that is given to them, or go beyond it.
+fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> Option<Problem> {
+    if n_deep == 0 {
+        return None;
+    }
+    let [low, high] = config.image.range.unwrap_or([0.0, 65_535.0]);
+    let share = (greatest - least.max(low)) / (high - low);
+    let images = counted(n_deep, "image");
+    let what = if greatest > high || least < low {
+        format!(
+            "{images} of more than 8 bits a channel have values from {least} to {greatest}: what is outside {low} to {high} is black or white"
+        )
+    } else if share < 0.5 {
+        format!(
+            "{images} of more than 8 bits a channel have values from {least} to {greatest} of {low} to {high}: the network sees {:.0} of 256 shades",
+            (share * 256.0).ceil()
+        )
+    } else {
+        return None;
+    };
+    let [low, high] = image::usual_range([least, greatest]);
+    Some(Problem::new(
+        ProblemKind::PixelRange,
+        what,
+        format!("`image.range = [{low}, {high}]` makes these values black and white"),
+    ))
+}
+
 /// Whether the picture is as it is stored.
 fn is_straight(picture: &Picture) -> bool {
     let [a, b, _, d, e, _] = picture.from_stored.0;
@@ -199,7 +242,9 @@ fn outside_upright(dataset: &Dataset, picture: &Picture, rows: &[usize]) -> usiz
         return 0;
     };
     let [width, height] = [picture.width as f32, picture.height as f32];
-    let points = rows.iter().flat_map(|row| &xy[row * n_points..][..*n_points]);
+    let points = rows
+        .iter()
+        .flat_map(|row| &xy[row * n_points..][..*n_points]);
     let is_outside = |[x, y]: &&[f32; 2]| {
         !x.is_nan() && !((0.0..=width).contains(x) && (0.0..=height).contains(y))
     };
@@ -223,11 +268,18 @@ fn similar_name(source: &ImageSource) -> Option<String> {
         return None;
     };
     let wanted = path.file_name()?.to_string_lossy().to_lowercase();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let entries = std::fs::read_dir(folder.unwrap_or(std::path::Path::new("."))).ok()?;
-    let mut names = entries.flatten().take(100_000).map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names = entries
+        .flatten()
+        .take(100_000)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
     let found = names.find(|name| name.to_lowercase() == wanted)?;
-    Some(format!("there is `{found}`: names must be written as the files are, capitals included"))
+    Some(format!(
+        "there is `{found}`: names must be written as the files are, capitals included"
+    ))
 }
 
 /// Unreadable images, those of one reason in one problem where they are many.

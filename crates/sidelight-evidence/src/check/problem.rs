@@ -75,6 +75,8 @@ pub enum ProblemKind {
     Frame,
     /// A point in the same place in many rows.
     RepeatedPoints,
+    /// Points that are not in pixels.
+    PointUnits,
     /// A column of left and right beside images that are mirrored.
     Laterality,
     /// Points that are mirrored without changing sides.
@@ -126,6 +128,7 @@ impl Problem {
             | ProblemKind::Frame
             | ProblemKind::RepeatedPoints
             | ProblemKind::Laterality
+            | ProblemKind::PointUnits
             | ProblemKind::UnpairedPoints
             | ProblemKind::PixelRange => Severity::Warning,
             _ => Severity::Error,

@@ -367,7 +367,10 @@ pub(super) fn load_fitting(root: &mut Node, file: &WeightsFile) -> Result<usize>
     });
     let mut values = HashMap::new();
     for tensor in &file.tensors {
-        if wanted.get(&tensor.key).is_some_and(|shape| *shape == tensor.shape) {
+        if wanted
+            .get(&tensor.key)
+            .is_some_and(|shape| *shape == tensor.shape)
+        {
             values.insert(tensor.key.clone(), floats(tensor, &file.path)?);
         }
     }

@@ -74,11 +74,7 @@ fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFol
     Ok(writer.finish()?)
 }
 
-fn metrics_file(
-    session: &Session,
-    metrics: &Metrics,
-    constant: Option<&Metrics>,
-) -> MetricsFile {
+fn metrics_file(session: &Session, metrics: &Metrics, constant: Option<&Metrics>) -> MetricsFile {
     let Setup {
         config, batches, ..
     } = &session.setup;

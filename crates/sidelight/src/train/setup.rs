@@ -209,9 +209,8 @@ fn check_batch(network: &Network, config: &Config) -> Result<()> {
     if config.train.batch > 1 || config.train.sync_batch_norm {
         return Ok(());
     }
-    let over_rows = |layer: &Inferred| {
-        layer.kind == "batch_norm" && matches!(layer.output, Shape::Features(_))
-    };
+    let over_rows =
+        |layer: &Inferred| layer.kind == "batch_norm" && matches!(layer.output, Shape::Features(_));
     match network.inspect()?.into_iter().find(over_rows) {
         Some(layer) => {
             let expected = format!(
@@ -271,7 +270,8 @@ fn augmented(source: Source, config: &Config, n_images: usize) -> Result<Source>
         augment: Some(Augment::new(&config.augment, config.target.kind)?),
         hide: MetadataDropout::new(&config.augment, config.target.kind)?
             .filter(|_| config.model.arm == Arm::Both),
-        cache: keeps_images.then(|| Arc::new(PixelCache::new(cache_bytes))),
+        cache: keeps_images
+            .then(|| Arc::new(PixelCache::new(cache_bytes).with_range(source.preprocess.range))),
         seed: config.train.seed,
         ..source
     })
