@@ -8,8 +8,8 @@
 //! # Arms and controls
 //!
 //! - `image`, `metadata`: one input alone.
-//! - `trees`: the metadata alone, by [gradient boosting](boosting) instead of a network: what a person without one would
-//!   do. The inner validation rows say how many trees there are.
+//! - `trees`: the metadata alone, by gradient boosting instead of a network: what a person without one would
+//!   do. Rows that a model left out say how many trees the others have.
 //! - `vote`: the mean of what `image` and `metadata` predict (probabilities, values, points). `weighted-vote`: their weighted mean,
 //!   the weight being the one of 0, 0.05, … 1 that is best on the inner validation rows. Neither is trained.
 //! - a fusion's name (`concat`, `film`, …): both in one network.
@@ -37,7 +37,6 @@
 
 mod answer;
 pub mod arm;
-mod boosting;
 mod design;
 mod features;
 mod job;

@@ -95,6 +95,7 @@ pub use sidelight_report as report;
 pub use sidelight_tensor as tensor;
 #[doc(hidden)]
 pub mod batch;
+mod boosting;
 pub mod compare;
 pub mod error;
 pub mod explain;

@@ -30,6 +30,7 @@ mod setup;
 pub mod stacking;
 mod step_gradients;
 mod training_log;
+mod trees;
 #[doc(hidden)]
 pub mod unreadable;
 
@@ -152,6 +153,9 @@ pub fn fit(
     log: &mut TrainingLog<'_>,
     stop: &AtomicBool,
 ) -> Result<(Session, Ended)> {
+    if session.grow_trees(stop)? {
+        return Ok((session, Ended::Stopped));
+    }
     while let Some(epoch) = session.next_epoch() {
         session.begin_epoch(epoch, log)?;
         log.begin_epoch();
@@ -200,12 +204,14 @@ pub fn fit(
         drop(batches);
         session.check_ranks()?;
 
-        let (valid_loss, metrics) = session.score()?;
+        if log.hears_scores || session.chooses_epoch() {
+            let (valid_loss, metrics) = session.score()?;
+            let (name, score) = session.monitored_metric(&metrics, valid_loss);
+            let is_best = session.keep_if_best(epoch, score)?;
+            let is_kept = is_best && session.setup.config.train.restores_best();
+            log.epoch(&session.state.progress, valid_loss, (name, score), is_kept);
+        }
         session.setup.batches.write_unreadable()?;
-        let (name, score) = session.monitored_metric(&metrics, valid_loss);
-        let is_best = session.keep_if_best(epoch, score)?;
-        let is_kept = is_best && session.setup.config.train.restores_best();
-        log.epoch(&session.state.progress, valid_loss, (name, score), is_kept);
         session.state.progress.next_epoch();
         if log.is_checkpoint_cheap() {
             log.save(|| session.checkpoint());

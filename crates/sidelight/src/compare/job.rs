@@ -77,7 +77,7 @@ pub(super) fn run(
 
 fn by_trees(design: &Design, job: &Job, stop: &AtomicBool) -> Result<Option<Finished>> {
     let session = session(design, job)?;
-    let Some(trees) = Trees::fit(design, job, &session, stop) else {
+    let Some(trees) = Trees::fit(design, job, &session, stop)? else {
         return Ok(None);
     };
     let metadata = &session.setup.batches.source.metadata;
@@ -131,7 +131,11 @@ fn by_network(
             });
         }
     };
-    let (session, ended) = fit(session, &mut TrainingLog::new(&mut tell), stop)?;
+    let (session, ended) = fit(
+        session,
+        &mut TrainingLog::new(&mut tell).without_scores(),
+        stop,
+    )?;
     if ended == Ended::Stopped {
         return Ok(None);
     }

@@ -22,6 +22,7 @@ pub use linear::LinearStart;
 pub use piecewise::Bins;
 pub use pool::Pool;
 pub use stack::Branch;
+pub use trees::TreeInput;
 
 /// What the file of a layer begins with.
 mod prelude {
@@ -199,6 +200,10 @@ layers! {
     stack {
         /// Branches with a loss of their own, joined by a factor each.
         Stack(Stack),
+    }
+    trees {
+        /// Decision trees over the row's metadata.
+        Trees(Trees),
     }
     residual {
         /// The children in turn, plus the input (gone through the child `downsample` where there is one).

@@ -4,7 +4,7 @@ use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::Device;
 
 use super::architecture::Architecture;
-use super::layer::{Layer, Stack};
+use super::layer::{Branch, Layer, Stack};
 use super::parameter::{Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
 use crate::tensor::Prepared;
 
@@ -141,6 +141,27 @@ impl Node {
         }
     }
 
+    /// Gives a stack one more branch, of these children; the factors start equal.
+    pub(crate) fn append_branch(
+        &mut self,
+        branch: Branch,
+        children: Vec<(String, Self)>,
+        device: &Device,
+    ) {
+        let Layer::Stack(stack) = &mut self.layer else {
+            return;
+        };
+        stack.branches.push(branch);
+        self.children.extend(children);
+        for spec in self.layer.parameters() {
+            if spec.name == Stack::FACTORS {
+                self.parameters.0.retain(|own| own.name != spec.name);
+                let factors = Parameter::new(&spec, &spec.name, Start::Zeros, device);
+                self.parameters.0.push(factors);
+            }
+        }
+    }
+
     /// Whether its result depends on its input alone, and training does not change that: nothing learned,
     /// no metadata read, nothing dropped at random but inside what is frozen.
     pub(super) fn is_constant(&self) -> bool {
@@ -152,7 +173,7 @@ impl Node {
             );
             let still = node.parameters.0.iter().all(|parameter| parameter.frozen);
             still
-                && !matches!(node.layer, Layer::Metadata(_))
+                && !matches!(node.layer, Layer::Metadata(_) | Layer::Trees(_))
                 && node
                     .children
                     .iter()

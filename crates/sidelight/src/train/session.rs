@@ -103,7 +103,7 @@ impl State {
     }
 
     /// The network that is scored and kept: the average of what learns, where there is one.
-    fn scored(&self) -> Result<Network> {
+    pub(super) fn scored(&self) -> Result<Network> {
         let mut network = self.network.clone();
         if let Some(ema) = self.ema.as_ref().filter(|ema| ema.has_begun()) {
             network.load_state(ema.values())?;
@@ -210,7 +210,7 @@ impl Session {
     ///
     /// An image that cannot be read.
     pub fn score(&self) -> Result<(f64, Metrics)> {
-        let (predicted, loss) = self.predict_validation()?;
+        let (predicted, loss) = self.predict_validation_with(&self.scored()?.valid())?;
         Ok((loss, self.score_of(&predicted)))
     }
 
@@ -257,6 +257,10 @@ impl Session {
     ///
     /// An image that cannot be read.
     pub fn predict_validation(&self) -> Result<(Predictions, f64)> {
+        self.predict_validation_with(&self.state.scored()?.valid())
+    }
+
+    fn predict_validation_with(&self, network: &Network) -> Result<(Predictions, f64)> {
         let setup = &self.setup;
         let Setup {
             task,
@@ -265,12 +269,11 @@ impl Session {
             ..
         } = setup;
         let (mut predictions, mut losses, mut sums) = (Vec::new(), Vec::new(), Vec::new());
-        let network = self.state.scored()?.valid();
         let device = batches.device.clone().inner();
         let rows = batches
             .validation()
             .map(|batch| Ok(setup.members.hold_out(batch?, &device)));
-        evaluate(&network, rows, |batch, output| {
+        evaluate(network, rows, |batch, output| {
             if let Some((target, mask)) = batch.targets.clone() {
                 let (sum, weight) = loss.sums(output.clone(), target.clone(), mask.clone());
                 sums.extend([sum, weight]);
@@ -300,6 +303,13 @@ impl Session {
         }
         let mean = if weight > 0.0 { sum / weight } else { f64::NAN };
         Ok((predicted, mean))
+    }
+
+    /// Whether training goes on, or ends, with the best of some epochs.
+    pub(super) fn chooses_epoch(&self) -> bool {
+        let plan = &self.setup.plan;
+        let thaws = (0..plan.epochs()).any(|epoch| plan.thaws_in(epoch));
+        thaws || self.setup.config.train.restores_best()
     }
 
     /// Keeps the network's numbers if no epoch before had a better score.
@@ -351,6 +361,7 @@ impl Session {
     ///
     /// [`Error::State`]: the checkpoint is of another network.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.grow_trees(&AtomicBool::new(false))?;
         self.state.network.load_state(checkpoint.network)?;
         if let Some(division) = checkpoint.division {
             self.divide(Arc::clone(&self.setup.batches.ranks), division);
@@ -401,7 +412,9 @@ impl Session {
     /// How many losses a step adds up: one, or one for each branch and member of a stack.
     pub(super) fn n_losses(&self) -> f64 {
         let stack = self.state.network.root.stack();
-        stack.map_or(1.0, |(_, node)| node.children.len() as f64)
+        stack.map_or(1.0, |(stack, _)| {
+            (stack.learning().count() * stack.members).max(1) as f64
+        })
     }
 
     /// Whether the loss of the step to be taken is a number.

@@ -11,7 +11,7 @@ use crate::encode::Encoder;
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::network::layer::{Bins, Stack};
-use crate::network::{Context, Stacking};
+use crate::network::{Context, Network, Stacking};
 use crate::ranks::gather_numbers;
 use crate::split::{deal, n_units};
 use crate::task::Task;
@@ -56,6 +56,12 @@ impl MemberFolds {
             of_row: rows.iter().copied().zip(folds).collect(),
             n: wanted,
         })
+    }
+
+    /// The folds of these rows, of those that were dealt.
+    pub(super) fn of(&self, rows: &[usize]) -> Vec<u32> {
+        let fold = |row| self.of_row.get(row).copied().unwrap_or_default();
+        rows.iter().map(fold).collect()
     }
 
     /// How many members there are, at least one.
@@ -115,8 +121,7 @@ impl MemberFolds {
     ) -> Vec<Option<Tensor<2>>> {
         let learns = self.are_several().then(|| self.learns(rows, device));
         let children = stack
-            .branches
-            .iter()
+            .learning()
             .flat_map(|branch| (0..stack.members).map(move |k| (branch, k)));
         children
             .map(|(branch, k)| {
@@ -187,16 +192,34 @@ impl Session {
     ///
     /// An image that cannot be read.
     pub(super) fn fit_factors(&mut self) -> Result<()> {
-        let Some((stack, _)) = self.state.network.root.stack() else {
+        let mut network = self.state.network.clone();
+        self.fit_factors_of(&mut network)?;
+        self.state.network = network;
+        Ok(())
+    }
+
+    /// The network that is scored after an epoch, joined as it would be if training ended here.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read.
+    pub(super) fn scored(&self) -> Result<Network> {
+        let mut network = self.state.scored()?;
+        self.fit_factors_of(&mut network)?;
+        Ok(network)
+    }
+
+    fn fit_factors_of(&self, network: &mut Network) -> Result<()> {
+        let Some((stack, _)) = network.root.stack() else {
             return Ok(());
         };
         let stack = stack.clone();
-        let held_out = HeldOut::collect(self, &stack)?;
+        let held_out = HeldOut::collect(self, &network.valid(), &stack)?;
         let factors: Vec<f32> = (0..Stack::CASES.len())
             .flat_map(|case| held_out.fit(&self.setup.loss, &stack.usable_in(case)))
             .map(|factor| factor as f32)
             .collect();
-        if let Some(node) = self.state.network.root.stack_mut() {
+        if let Some(node) = network.root.stack_mut() {
             let mut named = node.parameters.0.iter_mut();
             if let Some(parameter) = named.find(|parameter| parameter.name == Stack::FACTORS) {
                 parameter.set_values(factors);
@@ -221,10 +244,9 @@ struct HeldOut {
 }
 
 impl HeldOut {
-    fn collect(session: &Session, stack: &Stack) -> Result<Self> {
+    fn collect(session: &Session, network: &Network, stack: &Stack) -> Result<Self> {
         let setup = &session.setup;
         let (batches, folds) = (&setup.batches, &setup.members);
-        let network = session.state.network.valid();
         let device = batches.device.clone().inner();
         let rows = match folds.are_several() {
             true => batches.training_in_order(),
@@ -235,7 +257,7 @@ impl HeldOut {
         for batch in rows {
             let batch = folds.hold_out(batch?, &device);
             let mut context = Context::evaluate(None);
-            batch.run(&network, &mut context);
+            batch.run(network, &mut context);
             let Some((target, mask)) = batch.targets.clone() else {
                 continue;
             };

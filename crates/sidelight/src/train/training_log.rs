@@ -18,6 +18,8 @@ pub struct TrainingLog<'a> {
     checkpoint_cost: Duration,
     epoch_start: Instant,
     epoch_rows: usize,
+    /// Whether the scores of epochs are of interest.
+    pub(super) hears_scores: bool,
     /// Measured seconds of a step, frozen and training; `None`: none yet.
     step_seconds: [Option<f64>; 2],
     last_step: Instant,
@@ -49,6 +51,7 @@ impl<'a> TrainingLog<'a> {
             checkpoint_cost: Duration::ZERO,
             epoch_start: now,
             epoch_rows: 0,
+            hears_scores: true,
             step_seconds: [None; 2],
             last_step: now,
         }
@@ -65,6 +68,13 @@ impl<'a> TrainingLog<'a> {
     #[must_use]
     pub fn with_checkpoints(mut self, dir: impl Into<Option<PathBuf>>) -> Self {
         self.checkpoint = dir.into();
+        self
+    }
+
+    /// The same, of a training whose epochs need no scores but to choose one of them.
+    #[must_use]
+    pub(crate) fn without_scores(mut self) -> Self {
+        self.hears_scores = false;
         self
     }
 

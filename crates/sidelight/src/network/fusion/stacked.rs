@@ -34,6 +34,7 @@ impl Method for Stacked {
                     name: String::from(name),
                     image,
                     metadata,
+                    fitted: false,
                 },
                 layers,
             )

@@ -53,6 +53,9 @@ pub struct Branch {
     pub image: bool,
     /// Whether it reads the metadata.
     pub metadata: bool,
+    /// Whether it is made before the training, and does not learn by steps.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fitted: bool,
 }
 
 impl Stack {
@@ -66,6 +69,11 @@ impl Stack {
     /// Whether any branch reads the metadata.
     fn reads_metadata(&self) -> bool {
         self.branches.iter().any(|branch| branch.metadata)
+    }
+
+    /// The branches that learn by steps.
+    pub fn learning(&self) -> impl Iterator<Item = &Branch> {
+        self.branches.iter().filter(|branch| !branch.fitted)
     }
 
     /// Whether there are rows without an image that it predicts.
@@ -143,7 +151,7 @@ impl Operation for Stack {
     }
     fn infer(&mut self, inside: &mut Inside<'_>, input: Shape) -> Result<Shape> {
         let expected = self.branches.len().saturating_mul(self.members);
-        if expected == 0 || inside.len() != expected {
+        if expected == 0 || inside.len() != expected || self.learning().next().is_none() {
             let expected = format!("{expected} children, one a branch and member");
             return Err(inside.at.misfit(expected, inside.len(), None));
         }
@@ -157,16 +165,24 @@ impl Operation for Stack {
         Ok(Shape::Features(self.n_outputs))
     }
     fn run(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
-        let outputs: Vec<Tensor<2>> = node
-            .children
-            .iter()
-            .map(|(name, child)| {
-                walk.within(name, |walk| child.forward(x.clone(), walk))
-                    .features()
+        let trains = walk.context.mode == Mode::Train;
+        let children = node.children.chunks(self.members.max(1));
+        // What does not learn has no part in a step.
+        let runs: Vec<(usize, Vec<Tensor<2>>)> = children
+            .zip(&self.branches)
+            .enumerate()
+            .filter(|(_, (_, branch))| !(trains && branch.fitted))
+            .map(|(b, (children, _))| {
+                let outputs = children.iter().map(|(name, child)| {
+                    walk.within(name, |walk| child.forward(x.clone(), walk))
+                        .features()
+                });
+                (b, outputs.collect())
             })
             .collect();
-        let batch = outputs[0].dims()[0];
-        let ones = || Tensor::<2>::ones([batch, 1], &outputs[0].device());
+        let first = &runs[0].1[0];
+        let (batch, device) = (first.dims()[0], first.device());
+        let ones = || Tensor::<2>::ones([batch, 1], &device);
         let has_image = walk.context.has_image.clone().unwrap_or_else(ones);
         let has_metadata = match &walk.context.metadata {
             Some(metadata) if self.reads_metadata() => metadata.is_known(&self.missing),
@@ -178,15 +194,13 @@ impl Operation for Stack {
         );
         let prior = node.parameters.d1(Self::PRIOR).reshape([1, self.n_outputs]);
         let mut y = prior.clone().expand([batch, self.n_outputs]);
-        for (b, of_branch) in outputs.chunks(self.members).enumerate() {
-            let mean = self.mean(of_branch, walk);
+        for (b, outputs) in runs {
+            let mean = self.mean(&outputs, walk);
             y = y + (mean.clone() - prior.clone()) * weights.clone().narrow(1, b, 1);
-            if walk.context.mode == Mode::Evaluate {
-                walk.context.auxiliary.push(mean);
+            match trains {
+                true => walk.context.auxiliary.extend(outputs),
+                false => walk.context.auxiliary.push(mean),
             }
-        }
-        if walk.context.mode == Mode::Train {
-            walk.context.auxiliary.extend(outputs);
         }
         Value::Features(y)
     }
@@ -287,6 +301,7 @@ mod tests {
             name: name.into(),
             image,
             metadata,
+            fitted: false,
         };
         let layer = Stack {
             branches: vec![

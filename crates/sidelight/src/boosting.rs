@@ -7,11 +7,13 @@
 //! ordered boosting, and members that each leave out some rows instead of bootstraps; of many outputs, only those with the
 //! largest gradients decide the questions ("top outputs": Iosipoi & Vakhrushev 2022, SketchBoost, arXiv:2211.12858).
 
-use crate::random::{named, shuffle};
+pub(crate) mod columns;
+
+use rayon::prelude::*;
 
 /// What outputs are and how their error is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(crate) enum Loss {
     /// Values; the squared error.
     Squared,
     /// Logits of labels that are there or not; the log loss.
@@ -20,22 +22,22 @@ pub(super) enum Loss {
     Softmax,
 }
 
-/// Rows to learn from, or to choose by.
+/// Rows to learn from.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Examples {
+pub(crate) struct Examples {
     /// `[row][feature]`; NaN: missing.
-    pub(super) inputs: Vec<Vec<f32>>,
+    pub(crate) inputs: Vec<Vec<f32>>,
     /// `[row][output]`: values, or 0 and 1; NaN: unknown.
-    pub(super) targets: Vec<Vec<f64>>,
+    pub(crate) targets: Vec<Vec<f64>>,
 }
 
-/// Models grown side by side, each without its share of the training rows; what counts is their mean.
-const MEMBERS: usize = 5;
+/// Models grown side by side, each without its share of the rows, where nothing else says how many.
+pub(crate) const MEMBERS: usize = 5;
 /// Questions of a tree.
-const DEPTH: usize = 5;
+pub(crate) const DEPTH: usize = 5;
 /// Trees of a member, at most.
-const ROUNDS: usize = 400;
-/// Trees of a member that may be added without a better loss of the rows to choose by.
+pub(crate) const ROUNDS: usize = 400;
+/// Trees of a member that may be added without a better loss of the rows left out.
 const PATIENCE: usize = 25;
 /// What share of its best value each leaf is given.
 const RATE: f64 = 0.1;
@@ -48,27 +50,27 @@ const DECISIVE: usize = 4;
 
 /// One trained model.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Boosted {
-    features: Vec<Feature>,
+pub(crate) struct Boosted {
+    pub(crate) features: Vec<Feature>,
     /// What it says without a tree.
-    base: Vec<f64>,
-    trees: Vec<Tree>,
+    pub(crate) base: Vec<f64>,
+    pub(crate) trees: Vec<Tree>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Feature {
+pub(crate) struct Feature {
     /// Ascending; the bin of a value is how many of them are below it.
-    borders: Vec<f32>,
+    pub(crate) borders: Vec<f32>,
     /// What a missing value counts as: below all others where training rows lacked some, else the median.
-    missing: f32,
+    pub(crate) missing: f32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Tree {
+pub(crate) struct Tree {
     /// Feature and border: is its value above?
-    questions: Vec<(usize, u8)>,
+    pub(crate) questions: Vec<(usize, u8)>,
     /// `[leaf][output]`; the answer to the first question is the highest bit of a leaf's number.
-    leaves: Vec<f64>,
+    pub(crate) leaves: Vec<f64>,
 }
 
 impl Feature {
@@ -125,78 +127,76 @@ impl Tree {
 }
 
 impl Boosted {
-    /// Learns from `train`; `choose` says how many trees are enough, `seed` which rows each member leaves out.
-    /// `None`: `goes_on` said no.
-    pub(super) fn fit(
-        train: &Examples,
-        choose: &Examples,
+    /// Learns from these rows once a fold, each time without the rows of that fold (`folds`: each row's, below `n_folds`), and
+    /// returns the models in the order of the folds. They have at most `most` trees; how many a model keeps is what is best for
+    /// the rows that the *other* models left out, so that no row is used twice for what is said of it. `None`: `goes_on` said no.
+    pub(crate) fn fit_folds(
+        rows: &Examples,
+        (folds, n_folds): (&[u32], usize),
         loss: Loss,
-        seed: u64,
+        most: usize,
         goes_on: &dyn Fn() -> bool,
-    ) -> Option<Self> {
-        let n_features = train.inputs.first().map_or(0, Vec::len);
+    ) -> Option<Vec<Self>> {
+        let n_features = rows.inputs.first().map_or(0, Vec::len);
         let features: Vec<Feature> = (0..n_features)
-            .map(|at| Feature::fit(train.inputs.iter().map(|row| row[at]).collect()))
+            .map(|at| Feature::fit(rows.inputs.iter().map(|row| row[at]).collect()))
             .collect();
         // By feature here: each is gone through alone.
-        let bins_of = |rows: &Examples| -> Vec<Vec<u8>> {
-            let bins = |(at, feature): (usize, &Feature)| {
-                rows.inputs.iter().map(|row| feature.bin(row[at])).collect()
-            };
-            features.iter().enumerate().map(bins).collect()
-        };
-        let (bins, choosing) = (bins_of(train), bins_of(choose));
-        let base = loss.base(&train.targets);
-        let n = train.inputs.len();
-        let mut order: Vec<usize> = (0..n).collect();
-        shuffle(&mut order, &mut named(seed, "members of boosted trees"));
-        let mut members = Vec::new();
-        for member in 0..MEMBERS {
-            let mut weights = vec![1.0; n];
-            let left_out = order.iter().skip(member).step_by(MEMBERS);
-            left_out.for_each(|&row| weights[row] = 0.0);
-            members.push((weights, vec![base.clone(); n]));
-        }
-        let mut chosen = vec![base.clone(); choose.inputs.len()];
-        let mut trees = Vec::new();
-        let (mut best, mut n_best) = (loss.mean(&chosen, &choose.targets), 0);
-        'rounds: while trees.len() < (ROUNDS * MEMBERS).min(n_best + PATIENCE * MEMBERS) {
+        let bins: Vec<Vec<u8>> = features
+            .iter()
+            .enumerate()
+            .map(|(at, feature)| rows.inputs.iter().map(|row| feature.bin(row[at])).collect())
+            .collect();
+        let mut members: Vec<Member> = (0..n_folds)
+            .map(|fold| Member::new(fold as u32, folds, loss, &rows.targets))
+            .collect();
+        let (mut best, mut n_best) = (total(&members, None, 0), 0);
+        for round in 1..=most {
+            if round > n_best + PATIENCE {
+                break;
+            }
             if !goes_on() {
                 return None;
             }
-            for (weights, outputs) in &mut members {
-                let targets = &train.targets;
-                let Some(mut tree) = Tree::grow(&features, &bins, outputs, targets, weights, loss)
-                else {
-                    break 'rounds;
-                };
-                for (row, outputs) in outputs.iter_mut().enumerate() {
+            let grown = members.par_iter_mut().map(|member| {
+                let (outputs, weights) = (&member.outputs, &member.weights);
+                let tree = Tree::grow(&features, &bins, outputs, &rows.targets, weights, loss)?;
+                for (row, outputs) in member.outputs.iter_mut().enumerate() {
                     tree.add(|feature| bins[feature][row], outputs);
                 }
-                tree.leaves
-                    .iter_mut()
-                    .for_each(|value| *value /= MEMBERS as f64);
-                for (row, outputs) in chosen.iter_mut().enumerate() {
-                    tree.add(|feature| choosing[feature][row], outputs);
-                }
-                trees.push(tree);
+                member.trees.push(tree);
+                member.score(loss, &rows.targets);
+                Some(())
+            });
+            if grown.collect::<Option<Vec<()>>>().is_none() {
+                break;
             }
-            let now = loss.mean(&chosen, &choose.targets);
-            // Without rows to choose by, all trees are taken.
-            if now < best || now.is_nan() {
-                (best, n_best) = (now, trees.len());
+            let now = total(&members, None, round);
+            if now < best {
+                (best, n_best) = (now, round);
             }
         }
-        trees.truncate(n_best);
-        Some(Self {
-            features,
-            base,
-            trees,
-        })
+        let n_rounds = members.iter().map(|member| member.losses.len()).min()?;
+        let kept = (0..n_folds).map(|left_out| {
+            let of_others = |round: &usize| total(&members, Some(left_out), *round);
+            (0..n_rounds)
+                .min_by(|a, b| of_others(a).total_cmp(&of_others(b)))
+                .unwrap_or_default()
+        });
+        let kept: Vec<usize> = kept.collect();
+        let models = members.into_iter().zip(kept).map(|(mut member, kept)| {
+            member.trees.truncate(kept);
+            Self {
+                features: features.clone(),
+                base: member.base,
+                trees: member.trees,
+            }
+        });
+        Some(models.collect())
     }
 
     /// Values or logits of a row.
-    pub(super) fn outputs(&self, inputs: &[f32]) -> Vec<f64> {
+    pub(crate) fn outputs(&self, inputs: &[f32]) -> Vec<f64> {
         let bins: Vec<u8> = self
             .features
             .iter()
@@ -209,6 +209,61 @@ impl Boosted {
             .for_each(|tree| tree.add(|feature| bins[feature], &mut outputs));
         outputs
     }
+}
+
+/// A model as it grows: without the rows of its fold, which say after each tree how good it is.
+struct Member {
+    own: Vec<usize>,
+    weights: Vec<f64>,
+    base: Vec<f64>,
+    outputs: Vec<Vec<f64>>,
+    trees: Vec<Tree>,
+    /// Mean loss of the rows left out after so many trees.
+    losses: Vec<f64>,
+}
+
+impl Member {
+    fn new(fold: u32, folds: &[u32], loss: Loss, targets: &[Vec<f64>]) -> Self {
+        let learned = targets.iter().zip(folds).filter(|(_, own)| **own != fold);
+        let learned: Vec<Vec<f64>> = learned.map(|(targets, _)| targets.clone()).collect();
+        let base = match learned.is_empty() {
+            true => vec![0.0; targets.first().map_or(0, Vec::len)],
+            false => loss.base(&learned),
+        };
+        let mut member = Self {
+            own: (0..folds.len()).filter(|&row| folds[row] == fold).collect(),
+            weights: folds
+                .iter()
+                .map(|&own| f64::from(u8::from(own != fold)))
+                .collect(),
+            outputs: vec![base.clone(); folds.len()],
+            base,
+            trees: Vec::new(),
+            losses: Vec::new(),
+        };
+        member.score(loss, targets);
+        member
+    }
+
+    fn score(&mut self, loss: Loss, targets: &[Vec<f64>]) {
+        let of = |all: &[Vec<f64>]| -> Vec<Vec<f64>> {
+            self.own.iter().map(|&row| all[row].clone()).collect()
+        };
+        let mean = loss.mean(&of(&self.outputs), &of(targets));
+        self.losses.push(mean);
+    }
+}
+
+/// Loss after so many trees over the rows that the members, but one, left out.
+fn total(members: &[Member], but: Option<usize>, round: usize) -> f64 {
+    let others = members
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| Some(*at) != but);
+    others
+        .map(|(_, member)| member.own.len() as f64 * member.losses[round])
+        .filter(|loss| !loss.is_nan())
+        .sum()
 }
 
 impl Tree {
@@ -427,7 +482,7 @@ impl Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::uniform;
+    use crate::random::{named, uniform};
 
     /// Rows of three numbers in [0, 1), and what is made of them.
     fn rows(seed: u64, n: usize, target: impl Fn(&[f32]) -> Vec<f64>) -> Examples {
@@ -439,15 +494,38 @@ mod tests {
         Examples { inputs, targets }
     }
 
-    fn fit(n: usize, loss: Loss, target: impl Fn(&[f32]) -> Vec<f64> + Copy) -> (Boosted, f64) {
-        let (train, choose, test) = (
-            rows(1, n, target),
-            rows(2, n / 4, target),
-            rows(3, 400, target),
-        );
-        let model = Boosted::fit(&train, &choose, loss, 0, &|| true).unwrap();
-        let outputs: Vec<Vec<f64>> = test.inputs.iter().map(|row| model.outputs(row)).collect();
-        (model, loss.mean(&outputs, &test.targets))
+    /// Models that left out a fifth of these rows each.
+    fn grow(rows: &Examples, loss: Loss) -> Vec<Boosted> {
+        let folds: Vec<u32> = (0..rows.inputs.len() as u32).map(|row| row % 5).collect();
+        Boosted::fit_folds(rows, (&folds, 5), loss, ROUNDS, &|| true).unwrap()
+    }
+
+    /// What they say of a row, on average.
+    fn outputs(models: &[Boosted], inputs: &[f32]) -> Vec<f64> {
+        let mut sum = vec![0.0; models[0].base.len()];
+        for model in models {
+            let own = model.outputs(inputs).into_iter();
+            sum.iter_mut()
+                .zip(own)
+                .for_each(|(sum, own)| *sum += own / models.len() as f64);
+        }
+        sum
+    }
+
+    fn fit(
+        n: usize,
+        loss: Loss,
+        target: impl Fn(&[f32]) -> Vec<f64> + Copy,
+    ) -> (Vec<Boosted>, f64) {
+        let models = grow(&rows(1, n, target), loss);
+        let test = rows(3, 400, target);
+        let said: Vec<Vec<f64>> = test
+            .inputs
+            .iter()
+            .map(|row| outputs(&models, row))
+            .collect();
+        let loss = loss.mean(&said, &test.targets);
+        (models, loss)
     }
 
     fn is(yes: bool) -> f64 {
@@ -483,9 +561,9 @@ mod tests {
         let noise = |row: &[f32]| vec![is((row[0] * 7919.0).fract() > 0.5)];
         assert!(fit(200, Loss::Logistic, noise).1 < 0.72);
         // Twenty rows, all of one kind.
-        let (model, loss) = fit(20, Loss::Logistic, |_| vec![1.0]);
+        let (models, loss) = fit(20, Loss::Logistic, |_| vec![1.0]);
         assert!(loss < 0.05, "{loss}");
-        assert!(model.outputs(&[0.5; 3])[0] > 3.0);
+        assert!(outputs(&models, &[0.5; 3])[0] > 3.0);
     }
 
     #[test]
@@ -495,10 +573,9 @@ mod tests {
             ..rows
         };
         let half = |row: &[f32]| vec![f64::from(row[0])];
-        let (train, choose) = (flat(rows(1, 50, half)), flat(rows(2, 20, half)));
-        let model = Boosted::fit(&train, &choose, Loss::Squared, 0, &|| true).unwrap();
-        assert!(model.trees.is_empty());
-        assert!((model.outputs(&[7.0, 7.0])[0] - 0.5).abs() < 0.1);
+        let models = grow(&flat(rows(1, 50, half)), Loss::Squared);
+        assert!(models.iter().all(|model| model.trees.is_empty()));
+        assert!((outputs(&models, &[7.0, 7.0])[0] - 0.5).abs() < 0.1);
     }
 
     #[test]
@@ -510,31 +587,37 @@ mod tests {
             rows
         };
         let late = |row: &[f32]| vec![is(row[1] > 0.5)];
-        let (train, choose) = (
-            informative(rows(1, 200, late)),
-            informative(rows(2, 50, late)),
-        );
-        let model = Boosted::fit(&train, &choose, Loss::Logistic, 0, &|| true).unwrap();
-        assert!(model.outputs(&[f32::NAN, 0.5, 0.5])[0] > model.outputs(&[0.5; 3])[0] + 2.0);
+        let models = grow(&informative(rows(1, 200, late)), Loss::Logistic);
+        assert!(outputs(&models, &[f32::NAN, 0.5, 0.5])[0] > outputs(&models, &[0.5; 3])[0] + 2.0);
         // Where training rows lack none, one that does is like the one in the middle.
-        let (model, _) = fit(200, Loss::Squared, |row| vec![f64::from(row[0])]);
-        assert!((model.outputs(&[f32::NAN, 0.5, 0.5])[0] - 0.5).abs() < 0.1);
+        let (models, _) = fit(200, Loss::Squared, |row| vec![f64::from(row[0])]);
+        assert!((outputs(&models, &[f32::NAN, 0.5, 0.5])[0] - 0.5).abs() < 0.1);
+    }
+
+    /// What a model keeps is chosen without the rows that it left out, so that its word on them is that of a stranger.
+    #[test]
+    fn rows_that_a_model_left_out_have_no_say_in_it() {
+        let late = |row: &[f32]| vec![is(row[1] > 0.5)];
+        let own = rows(1, 200, late);
+        let mut other = own.clone();
+        for row in (0..200).step_by(5) {
+            other.targets[row] = vec![1.0 - own.targets[row][0]];
+        }
+        let [own, other] = [own, other].map(|rows| grow(&rows, Loss::Logistic));
+        assert_eq!(own[0].base, other[0].base);
+        let n = own[0].trees.len().min(other[0].trees.len());
+        assert!(n > 3, "{n}");
+        assert_eq!(own[0].trees[..n], other[0].trees[..n]);
+        assert_ne!(own[1].trees[0], other[1].trees[0]);
     }
 
     #[test]
-    fn one_seed_makes_one_model_and_who_is_told_to_stop_does() {
+    fn the_same_rows_make_the_same_models_and_who_is_told_to_stop_does() {
         let late = |row: &[f32]| vec![is(row[1] > 0.5)];
-        assert_eq!(
-            fit(100, Loss::Logistic, late).0,
-            fit(100, Loss::Logistic, late).0
-        );
-        let rows = rows(1, 100, late);
-        assert_eq!(
-            Boosted::fit(&rows, &rows, Loss::Logistic, 0, &|| false),
-            None
-        );
-        // Without rows to choose by, too, there is a model.
-        let model = Boosted::fit(&rows, &Examples::default(), Loss::Logistic, 0, &|| true).unwrap();
-        assert_eq!(model.trees.len(), ROUNDS * MEMBERS);
+        let own = rows(1, 100, late);
+        assert_eq!(grow(&own, Loss::Logistic), grow(&own, Loss::Logistic));
+        let folds = [[0; 50], [1; 50]].concat();
+        let stopped = Boosted::fit_folds(&own, (&folds, 2), Loss::Logistic, ROUNDS, &|| false);
+        assert_eq!(stopped, None);
     }
 }

@@ -1,0 +1,89 @@
+//! What trees read of a row, and what they learn of it.
+//!
+//! They read what the encoder makes of a row, since scale and shape of a number are nothing to them; but a missing value
+//! is missing, and a category of an embedded column is a question of its own. One model predicts all classes, and one all
+//! points; of labels and values each has its own.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::Loss;
+use crate::dataset::Targets;
+use crate::encode::{EncodedMetadata, Encoder, Fitted};
+use crate::network::layer::TreeInput;
+use crate::task::Task;
+
+/// Categories of an embedded column that are asked for one by one: the most frequent of the training rows.
+const CATEGORIES: usize = 64;
+
+/// What trees read of rows, of which these are the training's.
+pub(crate) fn inputs(
+    encoder: &Encoder,
+    encoded: &EncodedMetadata,
+    rows: &[usize],
+) -> Vec<TreeInput> {
+    let mut inputs = Vec::new();
+    for (column, span) in encoder.columns.iter().zip(encoder.spans()) {
+        match column.fitted {
+            Fitted::Category(_) => inputs.extend(span.dense.map(|slot| TreeInput::Dense { slot })),
+            _ => {
+                let flag = span.dense.end - 1;
+                inputs.extend((span.dense.start..flag).map(|slot| TreeInput::Flagged {
+                    slot,
+                    flag,
+                    missing: f32::MIN,
+                }));
+            }
+        }
+        for place in span.codes {
+            let mut counts = BTreeMap::<u32, usize>::new();
+            for &row in rows {
+                *counts.entry(encoded.codes_row(row)[place]).or_default() += 1;
+            }
+            let mut codes: Vec<(u32, usize)> = counts.into_iter().collect();
+            codes.sort_by_key(|&(code, n)| (Reverse(n), code));
+            let codes = codes.iter().take(CATEGORIES);
+            inputs.extend(codes.map(|&(code, _)| TreeInput::Is { place, code }));
+        }
+    }
+    inputs
+}
+
+/// These inputs of a row; NaN: missing.
+pub(crate) fn read(inputs: &[TreeInput], metadata: &EncodedMetadata, row: usize) -> Vec<f32> {
+    let (dense, codes) = (metadata.dense_row(row), metadata.codes_row(row));
+    let inputs = inputs.iter();
+    inputs.map(|input| input.read(dense, codes)).collect()
+}
+
+/// A row's targets as trees learn them: of two classes the second, of more a 1 among zeros. x and y of points are counted
+/// in `unit`.
+pub(crate) fn targets(task: &Task, targets: &Targets, row: usize, unit: [f64; 2]) -> Vec<f64> {
+    let (cells, mask) = task.encode(targets, row);
+    let known = |at: usize, value: f64| if mask[at] == 0.0 { f64::NAN } else { value };
+    match task {
+        Task::Class { names, .. } if names.len() > 2 => {
+            let is = |class| f64::from(u8::from(cells[0] as usize == class));
+            (0..names.len()).map(|class| known(0, is(class))).collect()
+        }
+        _ => {
+            let in_units = |(at, &cell): (usize, &f32)| known(at, f64::from(cell) / unit[at % 2]);
+            cells.iter().enumerate().map(in_units).collect()
+        }
+    }
+}
+
+/// What is minimised, and which outputs each model has.
+pub(crate) fn parts(task: &Task) -> (Loss, Vec<Range<usize>>) {
+    let n = task.n_outputs();
+    let each = || (0..n).map(|output| output..output + 1).collect();
+    let one = |outputs: Range<usize>| std::iter::once(outputs).collect();
+    match task {
+        Task::Class { .. } if n == 2 => (Loss::Logistic, one(0..1)),
+        Task::Class { .. } => (Loss::Softmax, one(0..n)),
+        Task::Multilabel { .. } => (Loss::Logistic, each()),
+        Task::Regression { .. } => (Loss::Squared, each()),
+        Task::Keypoints { .. } => (Loss::Squared, one(0..n)),
+    }
+}

@@ -1,0 +1,210 @@
+//! The branch of a stack that is not learned by steps: boosted trees over the metadata.
+//!
+//! Trees find thresholds, and leave columns alone that say nothing, where a network of a few hundred steps does not
+//! (Grinsztajn et al. 2022, "Why do tree-based models still outperform deep learning on tabular data?", arXiv:2207.08815).
+//! They are grown before the first step, one model for each member of the stack, or, where there is one, the mean of a few.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::boosting::columns::{inputs, parts, read, targets};
+use crate::boosting::{Boosted, DEPTH, Examples, Feature, MEMBERS, ROUNDS};
+use crate::error::Result;
+use crate::network::layer::{Branch, TreeInput, Trees};
+use crate::network::{Node, Start};
+use crate::split::{deal, n_units};
+use crate::task::Task;
+
+use super::session::Session;
+
+/// Name of the branch.
+const TREES: &str = "trees";
+/// Rows that trees are grown on, at most.
+const MOST_ROWS: usize = 20_000;
+/// Numbers in the leaves of a member's trees, at most.
+const MOST_LEAVES: usize = 1 << 20;
+
+impl Session {
+    /// Grows the trees of a stack that reads metadata, where it has none yet. They depend on the training rows alone, so a
+    /// resumed run grows the same. Returns whether it was asked to stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`deal`].
+    pub(super) fn grow_trees(&mut self, stop: &AtomicBool) -> Result<bool> {
+        let setup = &self.setup;
+        let is_keypoints = matches!(*setup.task, Task::Keypoints { .. });
+        let Some((stack, _)) = self.state.network.root.stack() else {
+            return Ok(false);
+        };
+        let reads_metadata = stack.branches.iter().any(|branch| branch.metadata);
+        if is_keypoints || !reads_metadata || stack.branches.iter().any(|branch| branch.fitted) {
+            return Ok(false);
+        }
+        let n_members = stack.members;
+        let Some((inputs, models)) = self.grow(n_members, stop)? else {
+            return Ok(stop.load(Ordering::Relaxed));
+        };
+        let device = self.setup.batches.device.clone();
+        let n_outputs = self.setup.task.n_outputs();
+        let nodes: Vec<(String, Node)> = models
+            .iter()
+            .enumerate()
+            .map(|(k, parts)| {
+                let (layer, values) = to_layer(&inputs, parts, n_outputs);
+                let mut node = Node::new(&layer.into(), "", Start::Zeros, &device);
+                for (parameter, values) in node.parameters.0.iter_mut().zip(values) {
+                    parameter.set_values(values);
+                }
+                (format!("{TREES}{k}"), node)
+            })
+            .collect();
+        if let Some(node) = self.state.network.root.stack_mut() {
+            let branch = Branch {
+                name: String::from(TREES),
+                image: false,
+                metadata: true,
+                fitted: true,
+            };
+            node.append_branch(branch, nodes, &device);
+        }
+        Ok(false)
+    }
+
+    /// One model for each member and part of the outputs, and how many members a model is the mean of is the length of the
+    /// innermost. `None`: there is nothing to grow, or someone asked to stop.
+    #[expect(clippy::type_complexity)]
+    fn grow(
+        &self,
+        n_members: usize,
+        stop: &AtomicBool,
+    ) -> Result<Option<(Vec<TreeInput>, Vec<Vec<Vec<Boosted>>>)>> {
+        let setup = &self.setup;
+        let source = &setup.batches.source;
+        let Some(known_targets) = source.dataset.targets.as_ref() else {
+            return Ok(None);
+        };
+        let every = setup.batches.train.len().div_ceil(MOST_ROWS).max(1);
+        let rows: Vec<usize> = setup.batches.train.iter().copied().step_by(every).collect();
+        let n_folds = match setup.members.are_several() {
+            true => n_members,
+            false => MEMBERS,
+        };
+        if n_units(&source.dataset, &rows) < 2 * n_folds {
+            return Ok(None);
+        }
+        let folds = match setup.members.are_several() {
+            true => setup.members.of(&rows),
+            false => deal(&source.dataset, &rows, n_folds, setup.config.train.seed)?,
+        };
+        let inputs = inputs(&source.encoder, &source.metadata, &rows);
+        let (loss, outputs) = parts(&setup.task);
+        let n_outputs = setup.task.n_outputs();
+        let in_member = n_folds / n_members.max(1) * outputs.len() * n_outputs;
+        let most = ROUNDS.min(MOST_LEAVES / (in_member << DEPTH).max(1)).max(1);
+        let goes_on = || !stop.load(Ordering::Relaxed);
+        let mut models: Vec<Vec<Vec<Boosted>>> = vec![Vec::new(); n_members];
+        for part in outputs {
+            let mut examples = Examples::default();
+            let mut own_folds = Vec::new();
+            for (&row, &fold) in rows.iter().zip(&folds) {
+                let targets = targets(&setup.task, known_targets, row, [1.0; 2]);
+                let targets = targets[part.clone()].to_vec();
+                if targets.iter().any(|target| !target.is_nan()) {
+                    examples.inputs.push(read(&inputs, &source.metadata, row));
+                    examples.targets.push(targets);
+                    own_folds.push(fold);
+                }
+            }
+            if examples.inputs.is_empty() {
+                return Ok(None);
+            }
+            let folds = (own_folds.as_slice(), n_folds);
+            let Some(grown) = Boosted::fit_folds(&examples, folds, loss, most, &goes_on) else {
+                return Ok(None);
+            };
+            match n_members {
+                1 => models[0].push(grown),
+                _ => models
+                    .iter_mut()
+                    .zip(grown)
+                    .for_each(|(models, model)| models.push(vec![model])),
+            }
+        }
+        Ok(Some((inputs, models)))
+    }
+}
+
+/// A layer of the sum of these models, each of which has outputs of its own (of two classes the second) and is the mean of
+/// several; and the values of its parameters.
+fn to_layer(
+    inputs: &[TreeInput],
+    parts: &[Vec<Boosted>],
+    n_outputs: usize,
+) -> (Trees, [Vec<f32>; 4]) {
+    let (mut columns, mut thresholds, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+    let n_own: usize = parts.iter().map(|models| models[0].base.len()).sum();
+    // Of two classes, the first one's logit is 0.
+    let mut first = n_outputs - n_own;
+    let mut base = vec![0.0; first];
+    for models in parts {
+        let share = (models.len() as f64).recip();
+        let own = models[0].base.len();
+        base.extend((0..own).map(|at| {
+            let sum: f64 = models.iter().map(|model| model.base[at]).sum();
+            (share * sum) as f32
+        }));
+        for (model, tree) in models
+            .iter()
+            .flat_map(|model| model.trees.iter().map(move |tree| (model, tree)))
+        {
+            // Questions that are always answered no: a shallower tree's leaves are the first of a deeper one.
+            let padding = DEPTH - tree.questions.len();
+            for _ in 0..padding {
+                columns.push(0.0);
+                thresholds.push(f32::MAX);
+            }
+            for &(at, border) in &tree.questions {
+                columns.push(at as f32);
+                thresholds.push(threshold(&model.features[at], border));
+            }
+            let mut padded = vec![0.0_f32; n_outputs << DEPTH];
+            for (leaf, values) in tree.leaves.chunks_exact(own).enumerate() {
+                for (at, value) in values.iter().enumerate() {
+                    padded[leaf * n_outputs + first + at] = (share * value) as f32;
+                }
+            }
+            leaves.extend(padded);
+        }
+        first += own;
+    }
+    if columns.is_empty() {
+        // Nothing was worth a question: one tree without an opinion.
+        columns = vec![0.0; DEPTH];
+        thresholds = vec![f32::MAX; DEPTH];
+        leaves = vec![0.0; n_outputs << DEPTH];
+    }
+    let features = &parts[0][0].features;
+    let inputs = inputs
+        .iter()
+        .zip(features)
+        .map(|(&input, feature)| match input {
+            TreeInput::Flagged { slot, flag, .. } => TreeInput::Flagged {
+                slot,
+                flag,
+                missing: feature.missing.max(f32::MIN),
+            },
+            other => other,
+        });
+    let layer = Trees {
+        inputs: inputs.collect(),
+        trees: columns.len() / DEPTH,
+        depth: DEPTH,
+        n_outputs,
+    };
+    (layer, [columns, thresholds, leaves, base])
+}
+
+/// What a value must be above. Below every number stands what is missing.
+fn threshold(feature: &Feature, border: u8) -> f32 {
+    feature.borders[usize::from(border)].max(f32::MIN)
+}
