@@ -9,7 +9,7 @@ use super::backbone::{self, Backbone, IMAGENET_MEAN, IMAGENET_SD};
 use super::edit::{Edit, Edits};
 use super::fusion::{self, FusionLayers, FusionSpec};
 use super::head;
-use super::layer::{Layer, MetadataSource};
+use super::layer::{Layer, MetadataSource, Stack};
 use super::parameter::Start;
 use super::path::shape_at;
 use super::shape::{self, At, Shape};
@@ -309,16 +309,16 @@ impl Builder<'_> {
         self.attach(&mut network, backbone)?;
         if let Some(ours) = ours.filter(|ours| !ours.keys().is_empty()) {
             network.n_given = weights::load_fitting(&mut network.root, &ours)?;
-            // A head of other classes begins anew.
-            let of_head = |(key, _): &(&str, &[usize])| key.starts_with("head.");
-            let mut shapes = Vec::new();
+            // A head of other classes begins anew; factors of a stack are fitted after the training in any case.
+            let keys = ours.keys();
+            let mut is_whole = true;
             network.root.each_parameter("", &mut |path, parameter| {
-                shapes.push((path, parameter.shape()));
+                let is_of_head = path.starts_with("head.") && !path.ends_with(Stack::FACTORS);
+                let shape = parameter.shape();
+                let is_given = || keys.iter().any(|(key, of)| *key == path && *of == shape);
+                is_whole &= !is_of_head || is_given();
             });
-            let has = |(key, shape): (&str, &[usize])| {
-                shapes.iter().any(|(path, own)| path == key && own == shape)
-            };
-            network.has_learned_head = ours.keys().into_iter().filter(of_head).all(has);
+            network.has_learned_head = is_whole;
         }
         Ok((network, late))
     }
