@@ -19,17 +19,18 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIDELIGHT = os.environ.get("SIDELIGHT", str(ROOT / "target/release/sidelight"))
 QUICK = ["train.freeze=true", "train.epochs=4", "data.limit=400"]
 TOLERANCE = 1e-4
+COVERAGE = 0.8
 # name: data set, settings. Together all tasks, and every fusion on real rows.
 REAL = {
-    "houses-concat": ("houses", QUICK),
+    "houses-concat": ("houses", QUICK + ["model.fusion=concat"]),
     "houses-film": ("houses", QUICK + ["model.fusion=film"]),
     "houses-daft-crop": ("houses", QUICK + ["model.fusion=daft", "train.resize=crop"]),
     "houses-metadata": ("houses", QUICK + ["model.arm=metadata"]),
-    "leaf-concat": ("leaf", QUICK),
+    "leaf-concat": ("leaf", QUICK + ["model.fusion=concat"]),
     "leaf-image": ("leaf", QUICK + ["model.arm=image"]),
     "leaf-metablock-pad": ("leaf", QUICK + ["model.fusion=metablock", "train.resize=pad"]),
     "leaf-sum-logits": ("leaf", QUICK + ["model.fusion=sum-logits"]),
-    "frl_faces-concat": ("frl_faces", QUICK),
+    "frl_faces-concat": ("frl_faces", QUICK + ["model.fusion=concat"]),
     "frl_faces-heatmap": ("frl_faces", QUICK + ["model.head=heatmap"]),
     "frl_faces-heatmap-film": ("frl_faces", QUICK + ["model.head=heatmap", "model.fusion=film"]),
     "frl_faces-attention-crop": ("frl_faces", QUICK + ["model.fusion=attention", "train.resize=crop"]),
@@ -37,6 +38,9 @@ REAL = {
     "udacity_faces-image-pad": ("udacity_faces", QUICK + ["data.ignore=[\"frame\"]", "train.resize=pad"]),
     "covid_cxr-metanet": ("covid_cxr", QUICK + ["model.fusion=metanet"]),
     "covid_cxr-gate-crop": ("covid_cxr", QUICK + ["model.fusion=gate", "train.resize=crop"]),
+    "houses-stacked": ("houses", QUICK),
+    "leaf-stacked": ("leaf", QUICK),
+    "covid_cxr-stacked": ("covid_cxr", QUICK),
     "kinds-classes": ("kinds", QUICK),
 }
 BACKBONES = ["small_cnn", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_lite0", "efficientnet_b0",
@@ -195,27 +199,52 @@ def predicted(path, graph):
     return numbers, [row.get("prediction") for row in rows]
 
 
+def sets(path, graph):
+    """What `sidelight predict --coverage` wrote beside the predictions, as the graph puts it out."""
+    rows = list(csv.DictReader(open(path)))
+    if "set" in rows[0]:
+        of = lambda row: json.loads(row["set"]) if row["set"].startswith("[") else row["set"].split("|")
+        return [[name if name in of(row) else "" for name in graph.names] for row in rows]
+    if "radius_0" in rows[0]:
+        return [[float(row[f"radius_{i}"]) for i in range(len(graph.names) // 2)] for row in rows]
+    if f"{graph.names[0]}_low" in rows[0]:
+        return [[float(row[f"{name}_{end}"]) for name in graph.names for end in ("low", "high")] for row in rows]
+    return [[row[f"set({name})"] for name in graph.names] for row in rows]
+
+
+def differs(ours, theirs):
+    """Whether a row's set is another; numbers may differ by the tolerance."""
+    theirs = np.asarray(theirs).ravel().tolist()
+    near = lambda a, b: a == b if isinstance(a, str) else abs(a - b) <= TOLERANCE * max(abs(a), 1.0)
+    return len(ours) != len(theirs) or not all(map(near, ours, theirs))
+
+
 def compare(name, folder, table, n_rows, home):
     rows, (written, originals) = rows_of(table, n_rows, home / f"{n_rows}-rows-{table.parent.name}-{table.stem}")
     model = folder / "model.onnx"
-    run(SIDELIGHT, "export", folder, "--onnx", model, "--safetensors", folder / "model.safetensors")
+    run(SIDELIGHT, "export", folder, "--onnx", model, "--safetensors", folder / "model.safetensors", "--coverage", COVERAGE)
     graph = Graph(model)
-    run(SIDELIGHT, "predict", folder, written, "--out", folder / "onnx_rows.csv")
+    run(SIDELIGHT, "predict", folder, written, "--out", folder / "onnx_rows.csv", "--coverage", COVERAGE)
     ours, said = predicted(folder / "onnx_rows.csv", graph)
+    our_sets, n_other_sets = sets(folder / "onnx_rows.csv", graph), 0
     run(SIDELIGHT, "predict", folder, originals, "--out", folder / "onnx_originals.csv")
     from_files, _ = predicted(folder / "onnx_originals.csv", graph)
     theirs, sides, seconds = [], [], 0.0
-    for row, wanted in zip(rows, said):
+    for row, wanted, our_set in zip(rows, said, our_sets):
         image = np.asarray(Image.open(row["file_name"]))
         graph.sides = image.shape[1], image.shape[0]
         start = time.perf_counter()
         found = graph(image, row)
         seconds += time.perf_counter() - start
+        n_other_sets += differs(our_set, next(found[key] for key in ("set", "intervals", "radii") if key in found))
         main = next(found[key] for key in ("points", "probabilities", "values") if key in found)
         theirs.append(np.asarray(main, np.float64).ravel())
         sides.append(max(image.shape))
         if wanted is not None and found["prediction"] != wanted:
             sys.exit(f"{name}: {row['file_name']} is {found['prediction']}, not {wanted}")
+    # The row that says where a set ends may be on its other side by rounding.
+    if n_other_sets > len(rows) // 100:
+        sys.exit(f"{name}: {n_other_sets} of {len(rows)} sets are others in the graph")
     theirs = np.array(theirs)
     if "points" in found:
         scale = np.array(sides)[:, None]  # pixels of the longer side
@@ -270,7 +299,7 @@ def docs(home):
         images = np.random.default_rng(0).random((8, 3, about["size"], about["size"]), np.float32)
         mean, sd = (torch.tensor(about[key]).view(3, 1, 1) for key in ("mean", "sd"))
         with torch.no_grad():
-            theirs = torch.softmax(names["model"]((torch.from_numpy(images) - mean) / sd), 1).numpy()
+            theirs = torch.softmax(names["model"]((torch.from_numpy(images) - mean) / sd) / names["temperature"], 1).numpy()
         [ours] = onnxruntime.InferenceSession("model.onnx").run(["probabilities"], {"image": images})
         difference = float(np.abs(ours - theirs).max())
         os.chdir(ROOT)

@@ -19,8 +19,9 @@ pub(crate) mod train;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use shared::coverage;
 pub(crate) use shared::{
-    Cached, Configured, Format, Machine, Overrides, Page, Precision, Printed, Tta,
+    Cached, Configured, Covering, Format, Machine, Overrides, Page, Precision, Printed, Tta,
 };
 
 /// Pretrained CNNs that also read the metadata of each image

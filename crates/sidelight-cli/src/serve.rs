@@ -39,6 +39,8 @@ pub(crate) use engine::Batching;
 pub(crate) use metrics::Metrics;
 pub(crate) use models::Models;
 
+use crate::args::coverage;
+
 use body::{BodyReader, BufferedBody};
 use engine::{Decoders, Engine};
 use fault::Fault;
@@ -159,13 +161,15 @@ pub(crate) fn router(app: App, origins: Vec<HeaderValue>) -> Router {
     router.with_state(app)
 }
 
-/// `?model=NAME`
-#[derive(Debug, Deserialize)]
-struct ModelName {
+/// `?model=NAME&coverage=SHARE`
+#[derive(Debug, Default, Deserialize)]
+struct Asked {
     model: Option<String>,
+    /// Of predictions alone.
+    coverage: Option<String>,
 }
 
-type ModelQuery = Result<Query<ModelName>, axum::extract::rejection::QueryRejection>;
+type AskedQuery = Result<Query<Asked>, axum::extract::rejection::QueryRejection>;
 
 /// A request for a model, whose memory counts as used until this is dropped.
 struct ParsedRequest<'a> {
@@ -174,17 +178,22 @@ struct ParsedRequest<'a> {
     engine: Arc<Engine>,
     rows: PredictRequest,
     body: BufferedBody,
+    /// The share of rows whose set is to hold the truth.
+    coverage: Option<f64>,
 }
 
 impl App {
-    fn model(&self, query: ModelQuery) -> Result<&ServedModel, Fault> {
+    fn model(&self, query: AskedQuery) -> Result<(&ServedModel, Asked), Fault> {
         let malformed =
             |_| Fault::new(StatusCode::BAD_REQUEST, "malformed query").hint("use ?model=NAME");
-        self.models.get(query.map_err(malformed)?.model.as_deref())
+        let Query(asked) = query.map_err(malformed)?;
+        Ok((self.models.get(asked.model.as_deref())?, asked))
     }
 
-    async fn parse(&self, query: ModelQuery, request: Request) -> Result<ParsedRequest<'_>, Fault> {
-        let model = self.model(query)?;
+    async fn parse(&self, query: AskedQuery, request: Request) -> Result<ParsedRequest<'_>, Fault> {
+        let (model, asked) = self.model(query)?;
+        let coverage = asked.coverage.as_deref().map(coverage).transpose();
+        let coverage = coverage.map_err(|why| Fault::new(StatusCode::BAD_REQUEST, why))?;
         let engine = model.engine();
         let (parts, body) = request.into_parts();
         let mut body = self.bodies.read(&parts.headers, body).await?;
@@ -202,6 +211,7 @@ impl App {
             engine,
             rows,
             body,
+            coverage,
         })
     }
 
@@ -227,7 +237,7 @@ fn require_images(request: &PredictRequest) -> Result<(), Fault> {
 
 async fn predict(
     State(app): State<Arc<App>>,
-    query: ModelQuery,
+    query: AskedQuery,
     request: Request,
 ) -> Result<Response, Fault> {
     let parsed = app.parse(query, request).await?;
@@ -235,9 +245,14 @@ async fn predict(
     if predictor.needs_image() {
         require_images(&parsed.rows)?;
     }
+    let model = predictor.model();
+    let within = parsed.coverage.map(|coverage| model.thresholds(coverage));
+    let within = within
+        .transpose()
+        .map_err(|error| Fault::from_coverage_error(&error))?;
     let work = parsed.engine.predict(parsed.rows.rows, &app.decoders);
     let predicted = app.in_time(work).await?;
-    let row = |row| reply::row(&parsed.model.name, &predictor.model().task, row);
+    let row = |row| reply::row(&parsed.model.name, &model.task, row, within.as_ref());
     let mut answers: Vec<Value> = predicted.iter().map(row).collect();
     Ok(json(&match parsed.rows.is_list {
         true => answers.into(),
@@ -247,7 +262,7 @@ async fn predict(
 
 async fn explain(
     State(app): State<Arc<App>>,
-    query: ModelQuery,
+    query: AskedQuery,
     request: Request,
 ) -> Result<Response, Fault> {
     let mut parsed = app.parse(query, request).await?;
@@ -277,8 +292,8 @@ async fn explain(
     Ok(json(&app.in_time(work).await?))
 }
 
-async fn schema(State(app): State<Arc<App>>, query: ModelQuery) -> Result<Response, Fault> {
-    let model = app.model(query)?;
+async fn schema(State(app): State<Arc<App>>, query: AskedQuery) -> Result<Response, Fault> {
+    let (model, _) = app.model(query)?;
     let schema = schema::model_schema(&model.name, model.engine().predictor());
     Ok(json(&schema))
 }

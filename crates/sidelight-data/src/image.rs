@@ -109,6 +109,12 @@ impl Affine {
             .map(|value| value as f32),
         )
     }
+    /// How many times longer a line becomes, in the geometric mean over all directions.
+    pub fn stretch(&self) -> f64 {
+        let [a, b, _, d, e, _] = self.0.map(f64::from);
+        (a * e - b * d).abs().sqrt()
+    }
+
     /// Where a point `[x, y]` goes.
     pub fn apply(&self, [x, y]: [f32; 2]) -> [f32; 2] {
         let [a, b, c, d, e, f] = self.0;

@@ -14,6 +14,9 @@ mod class;
 mod keypoints;
 mod multilabel;
 mod regression;
+mod set;
+
+pub use set::{LabelState, PredictionSet};
 
 /// A task, fitted on training rows: class names, scale of values; stored in the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

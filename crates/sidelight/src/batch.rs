@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::Affine;
 use crate::loader::HostBatch;
 use crate::network::{Context, MetadataTensors, Network, Value};
-use crate::task::{Prediction, Task};
+use crate::task::{Prediction, PredictionSet, Task};
 pub(crate) use crate::tensor::numbers;
 
 pub(crate) use gather::gather;
@@ -26,6 +26,8 @@ pub struct Predictions {
     pub predictions: Vec<Option<Prediction>>,
     /// The rows that have none, and why.
     pub problems: Vec<(usize, Arc<Error>)>,
+    /// What holds the truth as often as was asked, beside each prediction; `None`: that was not asked.
+    pub sets: Option<Vec<Option<PredictionSet>>>,
     /// Loss of each row, where the data set has targets; NaN where the row's is not known.
     pub losses: Option<Vec<f32>>,
     /// What of the metadata training had not seen.
@@ -126,6 +128,12 @@ impl Batch {
         }
     }
 
+    /// Of each row the side of the square that the network sees, in pixels of the stored image: the geometric mean of its
+    /// two axes where they differ.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = f64> + '_ {
+        self.to_input.iter().map(|map| side(self.size, map))
+    }
+
     /// Predictions from outputs, `[batch, n_outputs]`, in the target's own unit; points in pixels of the stored image.
     pub(crate) fn decode(&self, task: &Task, output: Tensor<2>) -> Vec<Prediction> {
         let [_, width] = output.dims();
@@ -148,6 +156,11 @@ impl Batch {
         };
         rows.zip(&self.is_flipped).map(decode).collect()
     }
+}
+
+/// The side of the square that a network sees, in pixels of the stored image.
+pub(crate) fn side(size: usize, to_input: &Affine) -> f64 {
+    size as f64 / to_input.stretch()
 }
 
 /// Runs a network on batch after batch, without gradients, and hands on each with its outputs, `[batch, n_outputs]`.

@@ -90,11 +90,13 @@ impl Feature {
                 .map(|two| f32::midpoint(two[0], two[1]))
                 .collect()
         } else {
+            // Between a value and the next larger one, never on a value: whoever computes a row anew may be off by a rounding.
             let quantile = |i| {
-                let at = i * (known.len() - 1) / (BORDERS + 1);
-                f32::midpoint(known[at], known[at + 1])
+                let value = known[i * (known.len() - 1) / (BORDERS + 1)];
+                let larger = known.get(known.partition_point(|x| *x <= value));
+                larger.map(|&larger| f32::midpoint(value, larger))
             };
-            (1..=BORDERS).map(quantile).collect()
+            (1..=BORDERS).filter_map(quantile).collect()
         };
         borders.dedup();
         if missing == f32::NEG_INFINITY && !known.is_empty() {
@@ -564,6 +566,16 @@ mod tests {
         let (models, loss) = fit(20, Loss::Logistic, |_| vec![1.0]);
         assert!(loss < 0.05, "{loss}");
         assert!(outputs(&models, &[0.5; 3])[0] > 3.0);
+    }
+
+    #[test]
+    fn no_border_stands_on_a_value() {
+        let values: Vec<f32> = (0..500)
+            .map(|i| (i * i % 97) as f32 / 10.0 + (i / 450) as f32)
+            .collect();
+        let feature = Feature::fit(values.clone());
+        assert!(feature.borders.len() > 20);
+        assert!(values.iter().all(|value| !feature.borders.contains(value)));
     }
 
     #[test]

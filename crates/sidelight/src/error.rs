@@ -449,6 +449,28 @@ pub enum Error {
         columns: Vec<String>,
     },
 
+    /// Sets of a coverage were asked of a model that does not know how far off it is.
+    #[error("the model does not know how far off it is on rows that it has not learned from")]
+    #[strum(props(hint = "it was trained by an earlier version: train it again, and it will"))]
+    NoConformal,
+    /// Too few rows to say what holds such a share of the truth.
+    #[error(
+        "{}{units} {} that the model has not learned from are too few for a coverage of {coverage}: at least {needed} are needed",
+        part.as_ref().map_or_else(String::new, |part| format!("{part}: ")),
+        if *grouped { "groups of rows" } else { "rows" }
+    )]
+    TooFewForCoverage {
+        coverage: f64,
+        /// Label, column or point, where there are several.
+        part: Option<String>,
+        /// How many there are.
+        units: usize,
+        /// How many it takes.
+        needed: usize,
+        /// Whether they are groups.
+        grouped: bool,
+    },
+
     // === train ===
     /// The loss, or the length of its gradient, became infinite or not a number.
     #[error(
@@ -614,6 +636,14 @@ impl Error {
             Self::JobFile { path, .. } => format!(
                 "delete {} and run the comparison again: only that result is made anew",
                 path.display()
+            ),
+            Self::TooFewForCoverage { units: 0, .. } => {
+                "train it with validation rows of which this is known (`data.split.valid`)".into()
+            }
+            Self::TooFewForCoverage { units, .. } => format!(
+                "ask for a coverage of at most {}, or train with more validation rows (`data.split.valid`)",
+                // Rounded down: what is advised is possible.
+                (1e4 * *units as f64 / (units + 1) as f64).floor() / 1e4
             ),
             Self::NoLayer { path, parent, children } => {
                 let asked = path.strip_prefix(parent.as_str()).unwrap_or(path).trim_start_matches('.');

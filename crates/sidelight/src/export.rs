@@ -76,12 +76,17 @@ pub struct Onnx {
     model: proto::Model,
 }
 
-/// Writes a model as a graph.
+/// Writes a model as a graph; with a coverage it also puts out what holds the truth of this share of rows
+/// ([`Model::thresholds`]).
 ///
 /// # Errors
 ///
-/// [`Error::NoOnnx`] of a library user's own layer ([`Custom`](crate::network::Custom)).
-pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
+/// [`Error::NoOnnx`] of a library user's own layer ([`Custom`](crate::network::Custom)), and those of
+/// [`Model::thresholds`].
+pub fn onnx(model: &Model, image: ImageInput, coverage: Option<f64>) -> Result<Onnx> {
+    let within = coverage
+        .map(|coverage| model.thresholds(coverage))
+        .transpose()?;
     let network = model.network.valid();
     let preprocess = model.preprocess();
     let reads_metadata = network.reads_metadata();
@@ -96,7 +101,7 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
     };
     let own = [image::IMAGE, image::IMAGE_SIZE]
         .into_iter()
-        .chain(output::NAMES);
+        .chain(output::names(within.is_some()));
     let own: Vec<String> = own.map(str::to_owned).collect();
     let inputs = input_names(&columns, &own);
     let mut graph = Graph::new(own.into_iter().chain(inputs.iter().cloned()));
@@ -127,6 +132,7 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
         &output,
         sides.as_ref(),
         &preprocess,
+        within.as_ref(),
     );
 
     let renamed = inputs.iter().zip(&columns);
@@ -149,13 +155,17 @@ pub fn onnx(model: &Model, image: ImageInput) -> Result<Onnx> {
             doc_string: Some("decode the image, apply its EXIF orientation, give the rest".into()),
             graph: Some(graph.finish()),
             opset_import: vec![opset("", OPSET), opset("ai.onnx.ml", OPSET_ML)],
-            metadata_props: vec![
-                entry("task", word(&model.task.kind())),
-                entry("names", json!(model.task.names()).to_string()),
-                entry("columns", json!(columns).to_string()),
-                entry("size", preprocess.size.to_string()),
-                entry("resize", word(&preprocess.resize)),
-            ],
+            metadata_props: coverage
+                .map(|coverage| entry("coverage", coverage.to_string()))
+                .into_iter()
+                .chain([
+                    entry("task", word(&model.task.kind())),
+                    entry("names", json!(model.task.names()).to_string()),
+                    entry("columns", json!(columns).to_string()),
+                    entry("size", preprocess.size.to_string()),
+                    entry("resize", word(&preprocess.resize)),
+                ])
+                .collect(),
         },
     })
 }
@@ -264,7 +274,7 @@ fn port(info: &proto::ValueInfo) -> Port {
 }
 
 /// Writes the network's numbers as safetensors, whole or not at all: torch's keys and layouts, torchvision's (or timm's)
-/// names in the backbone. The header says what the images are normalised by. Returns the length in bytes.
+/// names in the backbone. The header says what the images are normalised by, and what logits are divided by. Returns the length in bytes.
 ///
 /// # Errors
 ///
@@ -276,6 +286,7 @@ pub fn safetensors(model: &Model, path: &Path) -> Result<usize> {
         ("task", word(&model.task.kind())),
         ("names", json!(model.task.names()).to_string()),
         ("input", json!(model.network.input).to_string()),
+        ("temperature", model.temperature().to_string()),
     ];
     let header = header.map(|(key, value)| (key.to_owned(), value)).into();
     model.network.write_weights(path, Some(header))

@@ -97,6 +97,7 @@ pub use sidelight_tensor as tensor;
 pub mod batch;
 mod boosting;
 pub mod compare;
+pub mod conformal;
 pub mod error;
 pub mod explain;
 pub mod export;

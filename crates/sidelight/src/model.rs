@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Arm, Config};
+use crate::conformal::{Conformal, Thresholds};
 use crate::dataset::Dataset;
 use crate::encode::{Encoder, Unseen};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loader::{Preprocess, Source};
-use crate::network::Network;
+use crate::network::{Layer, Network};
 use crate::run::Run;
 use crate::table::Table;
 use crate::task::Task;
@@ -29,6 +30,8 @@ pub struct Model {
     pub encoder: Arc<Encoder>,
     /// The network: its layers and their weights.
     pub network: Network,
+    /// How far off it is, from rows that it has not learned from; `None`: that was not kept.
+    pub conformal: Option<Conformal>,
 }
 
 impl Model {
@@ -64,6 +67,26 @@ impl Model {
     pub fn read(&self, table: impl AsRef<Path>) -> Result<Dataset> {
         let table = Table::read_with(table.as_ref(), &self.config.data.remote)?;
         Ok(Dataset::for_prediction(&table, &self.config)?)
+    }
+
+    /// What makes sets that hold the truth of so many rows, a share in (0, 1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoConformal`] of a model that does not know how far off it is, and those of [`Conformal::at`].
+    pub fn thresholds(&self, coverage: f64) -> Result<Thresholds> {
+        let known = self.conformal.as_ref().ok_or(Error::NoConformal)?;
+        known.at(&self.task, coverage)
+    }
+
+    /// What logits were divided by so that probabilities are as sure as they are right; 1 where nothing was fitted.
+    pub fn temperature(&self) -> f32 {
+        let layers = self.network.root.children.iter();
+        let mut found = layers.filter_map(|(_, node)| match &node.layer {
+            Layer::Temperature(layer) => Some(layer.temperature),
+            _ => None,
+        });
+        found.next().unwrap_or(1.0)
     }
 
     /// How images become what its network reads.

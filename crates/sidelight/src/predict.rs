@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use crate::augment::Augment;
 use crate::batch::{Batch, device, evaluate as evaluate_batches, gather, image_sizes, score};
+use crate::conformal::Covered;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::image::cache::PixelCache;
 use crate::loader::{BadImage, BatchPlan, Loader, LoaderOptions};
 use crate::loss::{Loss, Weights};
 use crate::metric::Metrics;
-use crate::ranks::{Alone, Ranks};
+use crate::ranks::{Alone, Ranks, gather_numbers};
 use crate::task::Prediction;
 
 /// How rows are predicted.
@@ -36,6 +37,9 @@ pub struct PredictOptions<'a> {
     /// Test-time augmentation, Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks",
     /// section 4.1. Departs from fastai's `tta`, where the image as it is has a weight of its own (`beta`): a plain mean.
     pub tta_passes: usize,
+    /// The share of rows, in (0, 1), whose truth a [`PredictionSet`](crate::task::PredictionSet) beside the prediction is to
+    /// hold. Default: no sets.
+    pub coverage: Option<f64>,
     /// Who takes part: each rank predicts its share of the rows, and all get all, to the last bit what one would have
     /// predicted. Default: [`Alone`].
     pub ranks: &'a dyn Ranks,
@@ -48,6 +52,7 @@ impl Default for PredictOptions<'_> {
         Self {
             loader: LoaderOptions::default(),
             tta_passes: 1,
+            coverage: None,
             ranks: &Alone,
             on_progress: None,
         }
@@ -59,6 +64,7 @@ impl std::fmt::Debug for PredictOptions<'_> {
         f.debug_struct("PredictOptions")
             .field("loader", &self.loader)
             .field("tta_passes", &self.tta_passes)
+            .field("coverage", &self.coverage)
             .field("ranks", &self.ranks)
             .finish_non_exhaustive()
     }
@@ -75,29 +81,42 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind): the table is not like the one trained on. Of several ranks
-    /// also [`Error::OtherRank`].
+    /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind): the table is not like the one trained on. Those of
+    /// [`Model::thresholds`], where a coverage is asked for. Of several ranks also [`Error::OtherRank`].
     pub fn predict(&self, dataset: &Dataset, options: PredictOptions<'_>) -> Result<Predictions> {
         let ranks = options.ranks;
-        if ranks.is_alone() {
-            return self.predict_own(&Arc::new(dataset.clone()), options);
-        }
-        let share: Vec<usize> = ranks.share(dataset.len()).collect();
-        let own = self.predict_own(&Arc::new(dataset.select(&share)), options)?;
-        gather(ranks, &self.task, own, share.first().copied().unwrap_or(0))
+        let within = options.coverage.map(|coverage| self.thresholds(coverage));
+        let within = within.transpose()?;
+        let (mut predicted, sides) = if ranks.is_alone() {
+            self.predict_own(&Arc::new(dataset.clone()), options)?
+        } else {
+            let share: Vec<usize> = ranks.share(dataset.len()).collect();
+            let (own, sides) = self.predict_own(&Arc::new(dataset.select(&share)), options)?;
+            let first = share.first().copied().unwrap_or(0);
+            let all = gather(ranks, &self.task, own, first)?;
+            (all, gather_numbers(ranks, &sides))
+        };
+        predicted.sets = within.map(|within| {
+            let rows = predicted.predictions.iter().zip(sides);
+            rows.map(|(found, side)| Some(within.set(found.as_ref()?, side)))
+                .collect()
+        });
+        Ok(predicted)
     }
 
-    /// Predicts one rank's rows.
+    /// Predicts one rank's rows; beside their predictions the side of the square that the network sees of each, in pixels
+    /// of the stored image.
     fn predict_own(
         &self,
         dataset: &Arc<Dataset>,
         options: PredictOptions<'_>,
-    ) -> Result<Predictions> {
+    ) -> Result<(Predictions, Vec<f64>)> {
         let PredictOptions {
             loader,
             tta_passes,
             ranks,
             mut on_progress,
+            ..
         } = options;
         let (mut source, unseen) = self.source(Arc::clone(dataset))?;
         let loss = Loss::new(&self.task, &self.config.train.loss, Weights::Even)?;
@@ -116,6 +135,7 @@ impl Model {
         let rows: Vec<usize> = (0..n_rows).collect();
         let mut found: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];
         let mut losses = dataset.targets.is_some().then(|| vec![f32::NAN; n_rows]);
+        let mut sides = vec![f64::NAN; n_rows];
         let (mut problems, mut n_done) = (Vec::new(), 0);
         for pass in 0..n_passes {
             if pass > 0 {
@@ -139,6 +159,11 @@ impl Model {
                         losses[row] = loss;
                     }
                 }
+                if pass == 0 {
+                    for (&row, side) in batch.rows.iter().zip(batch.sides()) {
+                        sides[row] = side;
+                    }
+                }
                 let predictions = batch.decode(&self.task, output);
                 for (&row, prediction) in batch.rows.iter().zip(predictions) {
                     found[row].push(prediction);
@@ -159,12 +184,14 @@ impl Model {
             1 => of_row.pop(),
             _ => self.task.mean(&of_row),
         };
-        Ok(Predictions {
+        let predicted = Predictions {
             predictions: found.into_iter().map(mean).collect(),
+            sets: None,
             problems,
             losses,
             unseen,
-        })
+        };
+        Ok((predicted, sides))
     }
 }
 
@@ -177,7 +204,8 @@ pub fn constant(model: &Model, dataset: &Dataset) -> Option<Metrics> {
     Some(score(&model.task, targets, &rows, &guesses, None))
 }
 
-/// Predicts every row and scores the predictions against the targets.
+/// Predicts every row and scores the predictions against the targets; with a coverage, also how many sets hold the truth
+/// (`coverage`), and how large they are on the average ([`Covered::size_name`]).
 ///
 /// # Errors
 ///
@@ -196,12 +224,16 @@ pub fn evaluate(
     let predicted = model.predict(dataset, options)?;
     let rows: Vec<usize> = (0..dataset.len()).collect();
     let sizes = image_sizes(&model.task, dataset, &rows);
-    let metrics = score(
+    let mut metrics = score(
         &model.task,
         targets,
         &rows,
         &predicted.predictions,
         sizes.as_deref(),
     );
+    if let Some(sets) = &predicted.sets {
+        let covered = Covered::count(&model.task, targets, &predicted.predictions, sets);
+        covered.add_to(&mut metrics, &model.task);
+    }
     Ok((metrics, predicted))
 }

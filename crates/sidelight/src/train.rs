@@ -6,6 +6,7 @@
 
 #[doc(hidden)]
 pub mod batch_source;
+mod calibrate;
 #[doc(hidden)]
 pub mod checkpoint;
 #[doc(hidden)]
@@ -275,7 +276,7 @@ pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Resul
         .with_checkpoints(folder.as_ref().map(|folder| folder.checkpoint_dir()));
     session.announce(&remarks, &mut log);
     let fitted = fit(session, &mut log, options.stop.unwrap_or(&never));
-    let (session, ended) = fitted.map_err(|error| as_collective_error(&*ranks, error))?;
+    let (mut session, ended) = fitted.map_err(|error| as_collective_error(&*ranks, error))?;
     let run = Run { dir: options.out };
     if ended == Ended::Stopped {
         return Ok(Trained {
@@ -285,6 +286,9 @@ pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Resul
             stopped: true,
         });
     }
+    session
+        .calibrate()
+        .map_err(|error| as_collective_error(&*ranks, error))?;
     let (predicted, _) = session
         .predict_validation()
         .map_err(|error| as_collective_error(&*ranks, error))?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Machine, Printed, Tta};
+use super::{Covering, Machine, Printed, Tta};
 
 /// Arguments of `sidelight eval`.
 #[derive(Debug, Args)]
@@ -16,6 +16,9 @@ pub(crate) struct EvalArgs {
     /// How the metrics are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,
+    /// Sets beside predictions.
+    #[command(flatten)]
+    pub(crate) covering: Covering,
     /// Test-time augmentation.
     #[command(flatten)]
     pub(crate) tta: Tta,

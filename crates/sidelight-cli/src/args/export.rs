@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::Printed;
+use super::{Covering, Printed};
 
 /// Arguments of `sidelight export`.
 #[derive(Debug, Args)]
@@ -32,6 +32,9 @@ pub(crate) struct ExportArgs {
     /// simpler and runs in more runtimes, and the caller resizes.
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) image: ImageForm,
+    /// Outputs of the ONNX graph beside the predictions.
+    #[command(flatten)]
+    pub(crate) covering: Covering,
     /// How the graph's inputs and outputs are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::share;
-use super::{Machine, Tta};
+use super::{Covering, Machine, Tta};
 
 /// Arguments of `sidelight predict`.
 #[derive(Debug, Args)]
@@ -56,6 +56,9 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "I/N", value_parser = share)]
     #[arg(help_heading = "Sharing the work")]
     pub(crate) shard: Option<(usize, usize)>,
+    /// Sets beside predictions.
+    #[command(flatten)]
+    pub(crate) covering: Covering,
     /// Test-time augmentation.
     #[command(flatten)]
     pub(crate) tta: Tta,

@@ -85,6 +85,19 @@ impl Tta {
     }
 }
 
+/// Sets that hold the truth as often as is asked.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "Prediction")]
+pub(crate) struct Covering {
+    /// Also give what holds the truth of this share of rows
+    ///
+    /// A set of classes, yes, no or unsure for a label, an interval about a
+    /// value, a disc about a point: split-conformal, see docs/predict.md.
+    /// Example: --coverage 0.9
+    #[arg(long, value_name = "SHARE", value_parser = coverage)]
+    pub(crate) coverage: Option<f64>,
+}
+
 /// Threads and precision.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Machine")]
@@ -142,6 +155,14 @@ pub(super) fn share(text: &str) -> Result<(usize, usize), String> {
     match parsed {
         Some((index, of)) if (1..=of).contains(&index) => Ok((index, of)),
         _ => Err("a share is written I/N, I from 1 to N: the second of eight is 2/8".into()),
+    }
+}
+
+/// A share of rows between none and all.
+pub(crate) fn coverage(text: &str) -> Result<f64, String> {
+    match text.trim().parse() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("a coverage is a share of rows, above 0 and below 1: 0.9 is nine in ten".into()),
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn run(
     let mut progress = |done, all| terminal.progress(|| args.tta.progress(done, all));
     let options = PredictOptions {
         tta_passes: args.tta.passes(),
+        coverage: args.covering.coverage,
         ranks,
         on_progress: Some(&mut progress),
         ..PredictOptions::default()
@@ -41,6 +42,11 @@ pub(crate) fn run(
     terminal.table(&scores(&metrics, &constant), args.printed.format)?;
     if let Some(doubt) = baseline::doubt(&metrics.values, &constant) {
         terminal.warn(doubt);
+    }
+    if args.covering.coverage.is_some() && args.table.is_none() {
+        terminal.warn(
+            "how large sets are was told from these validation rows, so their coverage is near what was asked whatever the model is worth: evaluate other rows",
+        );
     }
     terminal.say(format!(
         "over {} with a known target",

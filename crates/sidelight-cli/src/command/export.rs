@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
             ImageForm::Sized => ImageInput::Sized,
             ImageForm::Float => ImageInput::Float,
         };
-        let graph = onnx(&model, image)?;
+        let graph = onnx(&model, image, args.covering.coverage)?;
         let n_bytes = graph.save(path)?;
         let mut table = Table::new(["side", "name", "type", "shape", "meaning"]);
         let mut list = |side: &str, ports: Vec<Port>| {

@@ -31,6 +31,7 @@ pub(crate) fn run(
             ..LoaderOptions::default()
         },
         tta_passes: args.tta.passes(),
+        coverage: args.covering.coverage,
         part_rows: args.part_rows as usize,
         share: args.shard.unwrap_or((1, 1)),
         bad_rows: match args.strict {

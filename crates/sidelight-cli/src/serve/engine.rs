@@ -68,6 +68,8 @@ pub(crate) struct PredictedRow {
     pub(crate) notes: Vec<String>,
     /// The prediction.
     pub(crate) prediction: Prediction,
+    /// Side of the square that the network sees, in pixels of the stored image.
+    pub(crate) side: f64,
 }
 
 /// A model with its thread, which ends when the last reference to the engine is dropped.
@@ -258,6 +260,7 @@ impl Engine {
             .await
             .map_err(|_| Fault::internal("a row was not read"))??;
         let (image, notes) = (row.image, row.unseen.sentences());
+        let side = row.side(self.predictor.model());
         let (answer, answered) = oneshot::channel();
         let gone = |_| {
             Fault::new(
@@ -273,6 +276,7 @@ impl Engine {
             image,
             notes,
             prediction,
+            side,
         })
     }
 }

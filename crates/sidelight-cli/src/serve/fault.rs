@@ -52,6 +52,15 @@ impl Fault {
             .hint("try again later, or with fewer rows")
     }
 
+    /// A coverage that the model cannot give.
+    pub(crate) fn from_coverage_error(error: &sidelight::Error) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            message: in_full(error),
+            hint: hint::of(error),
+        }
+    }
+
     /// The library's error about a row of a request.
     pub(crate) fn from_row_error(
         error: &sidelight::Error,

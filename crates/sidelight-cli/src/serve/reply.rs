@@ -1,18 +1,29 @@
 //! Predictions as JSON.
 
 use serde_json::{Map, Value, json};
+use sidelight::conformal::Thresholds;
 use sidelight::image::{Affine, Facts};
-use sidelight::task::{Prediction, Task, argmax};
+use sidelight::task::{Prediction, PredictionSet, Task, argmax};
 
 use super::engine::PredictedRow;
 
-/// The answer for one row.
-pub(crate) fn row(model: &str, task: &Task, row: &PredictedRow) -> Value {
+/// The answer for one row; `within` makes what holds the truth as often as was asked, where that was.
+pub(crate) fn row(
+    model: &str,
+    task: &Task,
+    row: &PredictedRow,
+    within: Option<&Thresholds>,
+) -> Value {
     let mut answer = json!({
         "model": model,
         "prediction": prediction(task, &row.prediction),
         "notes": row.notes,
     });
+    if let Some(within) = within {
+        answer["coverage"] = within.coverage.into();
+        let (key, value) = set(task, &within.set(&row.prediction, row.side));
+        answer["prediction"][key] = value;
+    }
     if let Some(facts) = &row.image {
         answer["image"] = image(facts);
     }
@@ -62,6 +73,29 @@ pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
             "kind": "regression",
             "values": by_name(names, values.iter().map(|value| Value::from(*value))),
         }),
+    }
+}
+
+/// What holds the truth as often as was asked, and its name in a prediction.
+fn set(task: &Task, set: &PredictionSet) -> (&'static str, Value) {
+    let names = task.names();
+    match set {
+        PredictionSet::Keypoints { radii } => (
+            "radii",
+            radii.iter().map(|radius| single(*radius)).collect(),
+        ),
+        PredictionSet::Class { contains } => {
+            let in_set = names.iter().zip(contains).filter(|(_, is_in)| **is_in);
+            ("set", in_set.map(|(name, _)| name.as_str()).collect())
+        }
+        PredictionSet::Multilabel { states } => {
+            let words = states.iter().map(|state| state.word().into());
+            ("set", by_name(names, words))
+        }
+        PredictionSet::Regression { intervals } => {
+            let ends = intervals.iter().map(|ends| json!(ends));
+            ("intervals", by_name(names, ends))
+        }
     }
 }
 

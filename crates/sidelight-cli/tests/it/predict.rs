@@ -81,6 +81,51 @@ fn append(builder: &mut tar::Builder<Vec<u8>>, name: &str, bytes: &[u8]) {
     builder.append(&header, bytes).unwrap();
 }
 
+#[test]
+fn sets_are_columns_and_a_coverage_that_few_rows_cannot_tell_is_refused() {
+    let folder = trained_on_metadata();
+    folder.write("t.csv", &rows(7));
+    folder.done("predict a t.csv --out p.csv --coverage 0.6");
+    let written = folder.read("p.csv");
+    assert!(
+        written.starts_with("row,image,price,price_low,price_high,problem\n"),
+        "{written}"
+    );
+    // Parts of another coverage are not gone on with.
+    folder.write("long.csv", &rows(20));
+    let part = "predict a long.csv --out q.csv --part-rows 8";
+    folder.done(&format!("{part} --coverage 0.6 --shard 1/2"));
+    let said = folder.run(&format!("{part} --coverage 0.5 --shard 2/2"));
+    assert_eq!(said.code, 2, "{said:?}");
+
+    let said = folder.run("predict a t.csv --out p.csv --coverage 0.99");
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(
+        said.stderr
+            .contains("too few for a coverage of 0.99: at least 99 are needed"),
+        "{said:?}"
+    );
+    assert_eq!(folder.read("p.csv"), written, "what was there is as it was");
+    let said = folder.run("predict a t.csv --out p.csv --coverage 90");
+    assert!(
+        said.code == 2 && said.stderr.contains("0.9 is nine in ten"),
+        "{said:?}"
+    );
+
+    let said = folder.done("eval a houses.csv --coverage 0.6 --format json");
+    let scores: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let value = |name: &str| {
+        let all = scores.as_array().unwrap();
+        let found = all
+            .iter()
+            .find(|score| score["metric"] == name && score["of"] == "all");
+        found.unwrap_or_else(|| panic!("{name}: {scores}"))["value"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!((0.0..=1.0).contains(&value("coverage")) && value("mean_width") > 0.0);
+}
+
 /// The column `price`.
 fn prices(csv: &str) -> Vec<String> {
     let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();

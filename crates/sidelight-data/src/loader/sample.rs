@@ -34,6 +34,10 @@ impl Sample {
     pub(super) fn rgb(&self) -> &[u8] {
         &self.rgb
     }
+    /// From pixels of the stored image to pixels of the input square.
+    pub fn to_input(&self) -> &Affine {
+        &self.to_input
+    }
     /// Gives it another's pixels.
     pub(super) fn show(&mut self, rgb: Vec<u8>) {
         self.rgb = rgb;

@@ -7,6 +7,15 @@
 //! | `multilabel` | `true_<label>` … (1, 0) | `p(<label>)` … |
 //! | `regression` | `true_<column>` … | `<column>` … |
 //!
+//! With [`Extra::Set`] what holds the truth as often as was asked follows the predictions:
+//!
+//! | task | columns |
+//! |---|---|
+//! | `keypoints` | `radius_0`, … : of a disc about each point, pixels |
+//! | `class` | `set`: classes as a cell of labels is read (`elm|oak`); `set_size` |
+//! | `multilabel` | `set(<label>)` …: `yes`, `no` or `unsure` |
+//! | `regression` | `<column>_low`, `<column>_high` … |
+//!
 //! `row` (the first data row of the table is 1) and `image` come first; a row whose image could
 //! not be read keeps its place with its predictions missing.
 
@@ -17,7 +26,8 @@ use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::error::Result;
 use crate::image::Affine;
 use crate::kind::TargetKind;
-use crate::task::{Prediction, Task, argmax};
+use crate::schema::labels;
+use crate::task::{Prediction, PredictionSet, Task, argmax};
 
 /// A column beside `row`, `image` and the predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +36,8 @@ pub enum Extra {
     Group,
     /// The target's columns, each with `true_` before its name.
     Target,
+    /// What holds the truth as often as was asked.
+    Set,
     /// The column `loss`: the loss of the row.
     Loss,
     /// `problem`: why there is no prediction.
@@ -45,6 +57,8 @@ pub struct PredictionRow<'a> {
     pub target: Option<TargetCell<'a>>,
     /// What the model says; `None`: its image could not be read.
     pub prediction: Option<&'a Prediction>,
+    /// What holds the truth as often as was asked, where that was.
+    pub set: Option<&'a PredictionSet>,
     /// Its loss, where the target is known.
     pub loss: Option<f32>,
     /// Why there is no prediction.
@@ -90,6 +104,7 @@ pub fn prediction_rows<'a>(
                 .map(|groups| groups[position].to_string()),
             target: TargetCell::of_row(dataset, position),
             prediction: prediction.as_ref(),
+            set: None,
             loss: losses.map(|losses| losses[at]),
             problem: None,
             to_table: dataset.to_table.as_ref().map(|maps| maps[position]),
@@ -127,6 +142,7 @@ fn name_of(image: &ImageSource) -> String {
 ///     group: None,
 ///     target: None,
 ///     prediction: Some(&Prediction::Class { probabilities: vec![0.25, 0.75] }),
+///     set: None,
 ///     loss: None,
 ///     problem: None,
 ///     to_table: None,
@@ -252,6 +268,9 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
         );
     }
     columns.extend(prediction_columns(task));
+    if extras.contains(&Extra::Set) {
+        columns.extend(set_columns(task));
+    }
     if extras.contains(&Extra::Loss) {
         columns.push(("loss".to_owned(), ColumnKind::Single));
     }
@@ -301,6 +320,26 @@ fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
     }
 }
 
+fn set_columns(task: &Task) -> Vec<(String, ColumnKind)> {
+    let names = task.names().iter();
+    match task {
+        Task::Keypoints { .. } => (0..task.n_outputs() / 2)
+            .map(|point| (format!("radius_{point}"), ColumnKind::Single))
+            .collect(),
+        Task::Class { .. } => vec![
+            ("set".to_owned(), ColumnKind::Text),
+            ("set_size".to_owned(), ColumnKind::Integer),
+        ],
+        Task::Multilabel { .. } => names
+            .map(|name| (format!("set({name})"), ColumnKind::Text))
+            .collect(),
+        Task::Regression { .. } => names
+            .flat_map(|name| ["low", "high"].map(|end| format!("{name}_{end}")))
+            .map(|name| (name, ColumnKind::Number))
+            .collect(),
+    }
+}
+
 fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Vec<Value<'a>> {
     let text = |text: &'a Option<String>| {
         text.as_ref()
@@ -319,6 +358,12 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
     match row.prediction {
         Some(prediction) => prediction_cells(task, prediction, row.to_table, &mut cells),
         None => cells.extend(prediction_columns(task).iter().map(|_| Value::Missing)),
+    }
+    if extras.contains(&Extra::Set) {
+        match row.set.filter(|_| row.prediction.is_some()) {
+            Some(set) => set_cells(task, set, &mut cells),
+            None => cells.extend(set_columns(task).iter().map(|_| Value::Missing)),
+        }
     }
     if extras.contains(&Extra::Loss) {
         cells.push(row.loss.map_or(Value::Missing, Value::Single));
@@ -361,6 +406,44 @@ fn prediction_cells<'a>(
             }
             cells.extend(probabilities.iter().map(|&p| Value::Single(p)));
         }
+    }
+}
+
+fn set_cells(task: &Task, set: &PredictionSet, cells: &mut Vec<Value<'_>>) {
+    match set {
+        PredictionSet::Keypoints { radii } => {
+            cells.extend(radii.iter().map(|&radius| Value::Single(radius)));
+        }
+        PredictionSet::Class { contains } => {
+            let in_set = task
+                .names()
+                .iter()
+                .zip(contains)
+                .filter(|(_, is_in)| **is_in);
+            let names: Vec<&str> = in_set.map(|(name, _)| name.as_str()).collect();
+            cells.push(Value::Text(label_cell(&names).into()));
+            cells.push(Value::Integer(names.len() as i64));
+        }
+        PredictionSet::Multilabel { states } => {
+            cells.extend(states.iter().map(|state| Value::Text(state.word().into())));
+        }
+        PredictionSet::Regression { intervals } => {
+            cells.extend(
+                intervals
+                    .as_flattened()
+                    .iter()
+                    .map(|&end| Value::Number(end)),
+            );
+        }
+    }
+}
+
+/// Names in one cell, such that [`labels`] reads them back: `elm|oak`, or a JSON list where a name would be cut.
+fn label_cell(names: &[&str]) -> String {
+    let joined = names.join("|");
+    match labels(&joined) == names {
+        true => joined,
+        false => serde_json::json!(names).to_string(),
     }
 }
 
@@ -483,6 +566,7 @@ mod tests {
             group: None,
             target: None,
             prediction: None,
+            set: None,
             loss: None,
             problem: Some("cannot decode broken.jpg".into()),
             to_table: None,
@@ -491,6 +575,46 @@ mod tests {
         row,image,price,problem
         3,broken.jpg,,cannot decode broken.jpg
         ");
+    }
+
+    #[test]
+    fn a_set_of_classes_is_a_cell_of_labels_and_a_row_without_prediction_has_none() {
+        let task = Task::Class {
+            column: "kind".into(),
+            names: ["a", "b;c"].map(String::from).to_vec(),
+            counts: vec![1, 1],
+        };
+        let prediction = Prediction::Class {
+            probabilities: vec![0.75, 0.25],
+        };
+        let sets = [[true, false], [true, true], [false, false]].map(|contains| {
+            let contains = contains.to_vec();
+            PredictionSet::Class { contains }
+        });
+        let row = |set, prediction| PredictionRow {
+            row: 1,
+            image: "a.jpg".into(),
+            group: None,
+            target: None,
+            prediction,
+            set: Some(set),
+            loss: None,
+            problem: None,
+            to_table: None,
+        };
+        let rows = [
+            row(&sets[0], Some(&prediction)),
+            row(&sets[1], Some(&prediction)),
+            row(&sets[2], Some(&prediction)),
+            row(&sets[0], None),
+        ];
+        insta::assert_snapshot!(csv(&task, &[Extra::Set], &rows), @r#"
+        row,image,prediction,probability,p(a),p(b;c),set,set_size
+        1,a.jpg,a,0.75,0.75,0.25,a,1
+        1,a.jpg,a,0.75,0.75,0.25,"[""a"",""b;c""]",2
+        1,a.jpg,a,0.75,0.75,0.25,,0
+        1,a.jpg,,,,,,
+        "#);
     }
 
     #[test]

@@ -152,6 +152,38 @@ fn temperatures_are_the_minimum_that_scipy_finds() {
     assert!((found - case["temperature"].as_f64().expect("is a number")).abs() < 1e-6);
 }
 
+/// ```python
+/// f = lambda b: -log_softmax(b * logits, axis=1)[range(6), truth].sum() + 0.5 * (b - 1) ** 2
+/// 1 / minimize_scalar(f, bounds=(0.01, 100), method="bounded", options=dict(xatol=1e-12)).x
+/// ```
+#[test]
+fn a_temperature_that_is_pulled_towards_1_is_scipys_and_never_costs() {
+    let logits = [
+        2.0, 0.5, -1.0, 0.2, 1.8, 0.1, 3.0, -2.0, 0.4, -0.5, 0.3, 2.2, 1.1, 0.9, -0.3, 0.0, 2.5,
+        1.5,
+    ];
+    for (truth, temperature) in [
+        ([0, 1, 0, 2, 0, 1], 0.577_062_984_5),
+        ([1, 1, 2, 2, 0, 0], 3.503_450_153_8),
+    ] {
+        let found = calibration::temperature_of_logits(&truth, &logits, 3, 1.0);
+        assert!((found - temperature).abs() < 1e-6, "{found}");
+        let loss = |temperature: f64| -> f64 {
+            let rows = truth.iter().zip(logits.chunks_exact(3));
+            rows.map(|(&class, row)| {
+                let sum: f64 = row.iter().map(|logit| (logit / temperature).exp()).sum();
+                sum.ln() - row[class] / temperature
+            })
+            .sum()
+        };
+        assert!(loss(found) < loss(1.0));
+    }
+    let logits = [2.0, -1.5, 0.3, -0.2, 1.0];
+    let found =
+        calibration::temperature_of_label_logits(&[true, false, true, true, false], &logits, 1.0);
+    assert!((found - 1.109_664_233_6).abs() < 1e-6, "{found}");
+}
+
 #[test]
 fn the_temperature_of_nothing_is_1() {
     assert_eq!(calibration::fit_temperature(&[], &[], 2), 1.0);

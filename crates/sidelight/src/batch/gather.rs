@@ -24,6 +24,7 @@ pub(crate) fn gather(
         return Ok(own);
     }
     let width = task.n_outputs();
+    debug_assert!(own.sets.is_none(), "sets are made of what was gathered");
     let has_losses = own.losses.is_some();
     let losses = own
         .losses
@@ -85,6 +86,7 @@ mod tests {
             let share = ranks.share(5);
             let own = Predictions {
                 predictions: share.clone().map(prediction).collect(),
+                sets: None,
                 losses: Some(share.clone().map(|row| row as f32 / 3.0).collect()),
                 problems: share
                     .clone()

@@ -322,6 +322,19 @@ fn weights(graph: &mut Graph, line: &Line, length: &str, preprocess: &Preprocess
     }
 }
 
+/// Side of the square that the network sees, in pixels of the caller's image, the geometric mean of its axes: `float64`,
+/// `[1]` or `[n]`.
+pub(super) fn side(graph: &mut Graph, sides: &Sides, preprocess: &Preprocess) -> String {
+    graph.at("side");
+    let size = graph.double(preprocess.size as f64);
+    let [across, down] = layout(graph, sides, preprocess).map(|Line { kept, inner, .. }| {
+        let longer = graph.binary("Div", &kept, &inner);
+        graph.binary("Mul", &longer, &size)
+    });
+    let area = graph.binary("Mul", &across, &down);
+    graph.unary("Sqrt", &area)
+}
+
 /// Points in [-1, 1] of the square, `[n, 2 · points]`, as pixels of the caller's image, `[n, points, 2]`.
 pub(super) fn to_pixels(
     graph: &mut Graph,

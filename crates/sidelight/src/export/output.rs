@@ -1,11 +1,12 @@
 //! From the network's numbers to what a person asked for, as [`Task::decode`] does it.
 
-use super::image::{Sides, to_pixels};
+use super::image::{Sides, side, to_pixels};
 use crate::config::TargetScale;
+use crate::conformal::Thresholds;
 use crate::loader::Preprocess;
 use crate::onnx::proto::Type;
 use crate::onnx::{Attr, Axis, Graph};
-use crate::task::Task;
+use crate::task::{LabelState, Task};
 
 /// Points in pixels of the caller's image.
 const POINTS: &str = "points";
@@ -15,9 +16,19 @@ const PREDICTION: &str = "prediction";
 const PROBABILITIES: &str = "probabilities";
 /// Values in their own unit.
 const VALUES: &str = "values";
+/// Classes that may be the true one, or for each label whether it is there.
+const SET: &str = "set";
+/// Where values lie.
+const INTERVALS: &str = "intervals";
+/// How far from where they are said to be points lie.
+const RADII: &str = "radii";
 
-/// The names that outputs may have.
-pub(super) const NAMES: [&str; 4] = [POINTS, PREDICTION, PROBABILITIES, VALUES];
+/// The names that outputs may have, with a coverage or without.
+pub(super) fn names(covers: bool) -> impl Iterator<Item = &'static str> {
+    let predictions = [POINTS, PREDICTION, PROBABILITIES, VALUES];
+    let sets = [SET, INTERVALS, RADII].into_iter().filter(move |_| covers);
+    predictions.into_iter().chain(sets)
+}
 
 /// A label is named where it is at least so probable.
 const THRESHOLD: f32 = 0.5;
@@ -29,6 +40,7 @@ pub(super) fn write(
     output: &str,
     sides: Option<&Sides>,
     preprocess: &Preprocess,
+    within: Option<&Thresholds>,
 ) {
     let n = task.n_outputs();
     let row = [Axis::Any("n"), Axis::Of(n)];
@@ -40,6 +52,23 @@ pub(super) fn write(
             let shape = [Axis::Any("n"), Axis::Of(n / 2), Axis::Of(2)];
             let doc = "x and y in pixels of the image given, the left and upper edge being 0";
             graph.output(POINTS, &points, Type::Float, &shape, doc);
+            if let Some(within) = within {
+                let side = side(graph, sides, preprocess);
+                graph.at("radii");
+                let side = graph.reshape(&side, &[-1, 1]); // [n or 1, 1]
+                let parts = graph.doubles(&[1, n / 2], &within.of_part);
+                let radii = graph.binary("Mul", &side, &parts);
+                // As many rows as there are points, where one size is that of all images.
+                let x = graph.slice(&points, 0, 1, 2);
+                let x = graph.reshape(&x, &[-1, n as i64 / 2]);
+                let (x, nothing) = (graph.cast(&x, Type::Double), graph.double(0.0));
+                let none = graph.binary("Mul", &x, &nothing);
+                let radii = graph.binary("Add", &radii, &none);
+                let radii = graph.cast(&radii, Type::Float);
+                let doc = "of a disc about each point, in pixels of the image given";
+                let shape = [Axis::Any("n"), Axis::Of(n / 2)];
+                graph.output(RADII, &radii, Type::Float, &shape, doc);
+            }
         }
         Task::Class { names, .. } => {
             let probabilities = graph.call("Softmax", &[output], &[("axis", Attr::Int(1))]);
@@ -59,6 +88,18 @@ pub(super) fn write(
             graph.output(PREDICTION, &name, Type::String, &[Axis::Any("n")], doc);
             let doc = "of each class, in the order of `names`; they sum to 1";
             graph.output(PROBABILITIES, &probabilities, Type::Float, &row, doc);
+            if let Some(within) = within {
+                graph.at("set");
+                let (p, one) = (graph.cast(&probabilities, Type::Double), graph.double(1.0));
+                let error = graph.binary("Sub", &one, &p);
+                let within = graph.double(within.of_part[0]);
+                let is_in = graph.binary("LessOrEqual", &error, &within);
+                let names = graph.texts(&[1, n], names);
+                let nothing = graph.texts(&[1, 1], &[String::new()]);
+                let set = graph.call("Where", &[&is_in, &names, &nothing], &[]);
+                let doc = "each class that is in the set in its place, else an empty string";
+                graph.output(SET, &set, Type::String, &row, doc);
+            }
         }
         Task::Multilabel { names, .. } => {
             let probabilities = graph.unary("Sigmoid", output);
@@ -71,21 +112,56 @@ pub(super) fn write(
             graph.output(PREDICTION, &named, Type::String, &row, doc);
             let doc = "of each label, in the order of `names`";
             graph.output(PROBABILITIES, &probabilities, Type::Float, &row, doc);
+            if let Some(within) = within {
+                graph.at("set");
+                let (p, one) = (graph.cast(&probabilities, Type::Double), graph.double(1.0));
+                let parts = graph.doubles(&[1, n], &within.of_part);
+                let error = graph.binary("Sub", &one, &p);
+                let may_be = graph.binary("LessOrEqual", &error, &parts);
+                let may_not = graph.binary("LessOrEqual", &p, &parts);
+                let is_sure = graph.binary("Xor", &may_be, &may_not);
+                let [yes, no, unsure] = [LabelState::Yes, LabelState::No, LabelState::Unsure]
+                    .map(|state| graph.texts(&[1, 1], &[state.word().to_owned()]));
+                let sure = graph.call("Where", &[&may_be, &yes, &no], &[]);
+                let set = graph.call("Where", &[&is_sure, &sure, &unsure], &[]);
+                let doc = "`yes`, `no` or `unsure` for each label";
+                graph.output(SET, &set, Type::String, &row, doc);
+            }
         }
         Task::Regression {
             scale, mean, sd, ..
         } => {
             let z = graph.cast(output, Type::Double);
+            let sd_of = sd;
             let (mean, sd) = (graph.doubles(&[1, n], mean), graph.doubles(&[1, n], sd));
             let values = graph.binary("Mul", &z, &sd);
-            let mut values = graph.binary("Add", &values, &mean);
-            if *scale == TargetScale::Log {
-                let most = graph.double(f64::MAX);
-                values = graph.unary("Exp", &values);
-                values = graph.binary("Min", &values, &most);
-            }
+            let scaled = graph.binary("Add", &values, &mean);
+            let own_unit = |graph: &mut Graph, scaled: &str| match scale {
+                TargetScale::Linear => scaled.to_owned(),
+                TargetScale::Log => {
+                    let most = graph.double(f64::MAX);
+                    let values = graph.unary("Exp", scaled);
+                    graph.binary("Min", &values, &most)
+                }
+            };
+            let values = own_unit(graph, &scaled);
             let doc = "in the targets' own units, in the order of `names`";
             graph.output(VALUES, &values, Type::Double, &row, doc);
+            if let Some(within) = within {
+                graph.at("intervals");
+                let reach = within.of_part.iter().zip(sd_of);
+                let reach: Vec<f64> = reach.map(|(within, sd)| within * sd).collect();
+                let reach = graph.doubles(&[1, n], &reach);
+                let ends = ["Sub", "Add"].map(|op| {
+                    let end = graph.binary(op, &scaled, &reach);
+                    let end = own_unit(graph, &end);
+                    graph.unsqueeze(&end, &[2])
+                });
+                let intervals = graph.concat(&[&ends[0], &ends[1]], 2);
+                let doc = "lower and upper end about each value, in its own unit";
+                let shape = [Axis::Any("n"), Axis::Of(n), Axis::Of(2)];
+                graph.output(INTERVALS, &intervals, Type::Double, &shape, doc);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Model;
 use crate::config::Config;
+use crate::conformal::Conformal;
 use crate::digest;
 use crate::encode::Encoder;
 use crate::error::{Error, Result, cannot_read};
@@ -35,6 +36,8 @@ struct Description {
     config: Config,
     encoder: Encoder,
     architecture: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conformal: Option<Conformal>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,6 +75,7 @@ impl Model {
             config: self.config.clone(),
             encoder: (*self.encoder).clone(),
             architecture: self.network.describe(),
+            conformal: self.conformal.clone(),
         };
         write_json(&dir.join(DESCRIPTION), &description)
     }
@@ -98,6 +102,7 @@ impl Model {
             config,
             encoder,
             architecture,
+            conformal,
             ..
         } = read_description(&dir.join(DESCRIPTION))?;
         let parts = |part, expected: String, found: String| Error::ModelParts {
@@ -148,6 +153,7 @@ impl Model {
             task: Arc::new(task),
             encoder: Arc::new(encoder),
             network,
+            conformal,
         };
         model.check_parts(&parts)?;
         Ok(model)
@@ -173,6 +179,17 @@ impl Model {
         let expected = Shape::Features(self.task.n_outputs()).to_string();
         if outputs != expected {
             return Err(wrong("network's output", expected, outputs));
+        }
+        if self
+            .conformal
+            .as_ref()
+            .is_some_and(|known| !known.fits(&self.task))
+        {
+            return Err(wrong(
+                "errors on held-out rows",
+                "sorted ones, for each part of the task".into(),
+                "others".into(),
+            ));
         }
         let size = if self.reads_image() {
             self.config.train.size

@@ -239,6 +239,10 @@ layers! {
         /// Matrix product, of features or tokens.
         Linear(Linear),
     }
+    temperature {
+        /// All numbers divided by the same, so that probabilities are as sure as they are right.
+        Temperature(Temperature),
+    }
     dropout {
         /// Random zeros while training.
         Dropout(Dropout),

@@ -1,7 +1,7 @@
 //! A model for rows that come one at a time, as a service gets them.
 
 use super::Model;
-use crate::batch::{Batch, device};
+use crate::batch::{Batch, device, side};
 use crate::dataset::{Dataset, RequestRow};
 use crate::encode::Unseen;
 use crate::error::{DataError, Result};
@@ -27,6 +27,14 @@ pub struct ReadyRow {
     pub image: Option<Facts>,
     /// What of its metadata training had not seen.
     pub unseen: Unseen,
+}
+
+impl ReadyRow {
+    /// Side of the square that the network sees, in pixels of the stored image: what
+    /// [`Thresholds::set`](crate::conformal::Thresholds::set) asks for.
+    pub fn side(&self, model: &Model) -> f64 {
+        side(model.config.train.size, self.sample.to_input())
+    }
 }
 
 impl Predictor {

@@ -30,6 +30,8 @@ pub struct TableOptions<'a> {
     pub loader: LoaderOptions,
     /// As [`PredictOptions::tta_passes`]. Default: 1.
     pub tta_passes: usize,
+    /// As [`PredictOptions::coverage`]. Default: no sets.
+    pub coverage: Option<f64>,
     /// Rows a part, made a multiple of `train.batch`: what a kill loses at most. Default: 8192.
     pub part_rows: usize,
     /// Which parts are made here: `(i, n)`, i from 1 to n, is every n-th from the i-th on. Default: `(1, 1)`, all.
@@ -62,6 +64,7 @@ impl Default for TableOptions<'_> {
         Self {
             loader: LoaderOptions::default(),
             tta_passes: 1,
+            coverage: None,
             part_rows: 8192,
             share: (1, 1),
             bad_rows: BadRows::default(),
@@ -146,6 +149,10 @@ pub fn predict_table(
     options: TableOptions<'_>,
 ) -> Result<TableOutcome> {
     let ranks = options.ranks;
+    let extras = extras(options.coverage);
+    if let Some(coverage) = options.coverage {
+        model.thresholds(coverage)?;
+    }
     let batch = model.config.train.batch.max(1);
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
     let opened = || {
@@ -157,9 +164,12 @@ pub fn predict_table(
             TableFormat::from_path(out)?,
             part_rows,
             format!(
-                "{} looks, {batch} rows a batch, {}",
+                "{} looks, {batch} rows a batch, {}{}",
                 options.tta_passes.max(1),
-                model.config.train.precision
+                model.config.train.precision,
+                options
+                    .coverage
+                    .map_or_else(String::new, |c| format!(", coverage {c}"))
             ),
         );
         Ok::<_, Error>((pieces, manifest))
@@ -209,7 +219,7 @@ pub fn predict_table(
             sum = all;
         }
     }
-    let columns = PredictionsWriter::columns(&model.task, &[Extra::Problem]);
+    let columns = PredictionsWriter::columns(&model.task, extras);
     let joined = match ranks.is_first() {
         true => {
             ranks.wait();
@@ -359,15 +369,15 @@ impl Job<'_, '_> {
             };
             let needs_image = self.model.needs_image();
             let rows = Dataset::of_piece(piece, &self.model.config, needs_image)?;
-            let predictions = self.predict(&rows.dataset, share_read, share_before)?;
+            let mut predictions = self.predict(&rows.dataset, share_read, share_before)?;
             // Begun with the first rows, so that a table which ends here leaves no empty part; before they are
             // written, a folder that cannot be used is said.
             let (writer, bad_rows) = match &mut begun {
                 Some(begun) => begun,
                 none => {
                     let path = self.parts.path(part);
-                    let extras = [Extra::Problem];
-                    let writer = PredictionsWriter::create(&path, &self.model.task, &extras)?;
+                    let extras = extras(self.options.coverage);
+                    let writer = PredictionsWriter::create(&path, &self.model.task, extras)?;
                     none.insert((writer, self.parts.bad_rows(part)))
                 }
             };
@@ -379,10 +389,11 @@ impl Job<'_, '_> {
                     reason: first.reason.clone(),
                 });
             }
-            write(writer, &rows, predictions.predictions, &bad)?;
+            let unseen = std::mem::take(&mut predictions.unseen);
+            write(writer, &rows, predictions, &bad)?;
             bad.iter().try_for_each(|bad| bad_rows.write(bad))?;
             sum.unseen.absorb(match rows.bad.is_empty() {
-                true => predictions.unseen,
+                true => unseen,
                 // What could not be read is no gap.
                 false => self.unseen_of_good(&rows)?,
             });
@@ -431,6 +442,7 @@ impl Job<'_, '_> {
             PredictOptions {
                 loader: options.loader,
                 tta_passes: options.tta_passes,
+                coverage: options.coverage,
                 on_progress: Some(&mut tell),
                 ..PredictOptions::default()
             },
@@ -452,6 +464,14 @@ impl Job<'_, '_> {
             (BadRows::Stop, Some(first)) => Err(Error::ListedBadRow { bad: first.clone() }),
             _ => Ok(()),
         }
+    }
+}
+
+/// The columns beside those of predictions.
+fn extras(coverage: Option<f64>) -> &'static [Extra] {
+    match coverage {
+        Some(_) => &[Extra::Set, Extra::Problem],
+        None => &[Extra::Problem],
     }
 }
 
@@ -479,16 +499,24 @@ fn bad_of(rows: &PieceRows, predictions: &Predictions) -> Vec<BadRowRecord> {
 fn write(
     writer: &mut PredictionsWriter,
     rows: &PieceRows,
-    mut predictions: Vec<Option<crate::task::Prediction>>,
+    predictions: Predictions,
     bad: &[BadRowRecord],
 ) -> Result<()> {
     let first_row = rows.table.first_row;
+    let Predictions {
+        mut predictions,
+        sets,
+        ..
+    } = predictions;
     for bad in bad {
         predictions[bad.row - 1 - first_row] = None;
     }
     let positions: Vec<usize> = (0..rows.dataset.len()).collect();
     let mut table: Vec<PredictionRow<'_>> =
         prediction_rows(&rows.dataset, &positions, &predictions, None).collect();
+    for (row, set) in table.iter_mut().zip(sets.iter().flatten()) {
+        row.set = set.as_ref();
+    }
     for bad in bad {
         table[bad.row - 1 - first_row].problem = Some(bad.reason.clone());
     }

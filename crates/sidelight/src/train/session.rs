@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::batch::{Predictions, evaluate, gather, score};
 use crate::config::{Config, ScaleRate, Unfreeze};
+use crate::conformal::Conformal;
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
@@ -75,6 +76,8 @@ pub struct State {
     pub progress: Progress,
     /// Weights and running statistics of the best epoch.
     pub best: Option<Vec<NamedValues>>,
+    /// How far off the network is, once it is trained.
+    pub conformal: Option<Conformal>,
 }
 
 /// A seed of its own for each batch of each step.
@@ -140,7 +143,8 @@ impl State {
 
 impl Session {
     /// Trains to the end, watched by nobody and written nowhere: [`fit`] without log and checkpoints. The network is then
-    /// that of the last epoch, or, with `train.patience`, of the best.
+    /// that of the last epoch, or, with `train.patience`, of the best; its probabilities are calibrated as
+    /// [`train`](super::train) does it.
     ///
     /// # Errors
     ///
@@ -148,7 +152,9 @@ impl Session {
     pub fn fit(self) -> Result<Self> {
         let mut nobody = |_| {};
         let never = AtomicBool::new(false);
-        Ok(fit(self, &mut TrainingLog::new(&mut nobody), &never)?.0)
+        let (mut session, _) = fit(self, &mut TrainingLog::new(&mut nobody), &never)?;
+        session.calibrate()?;
+        Ok(session)
     }
 
     /// Gets ready for an epoch in which the pretrained part learns or does not.
@@ -497,6 +503,7 @@ impl Session {
             task: self.setup.task,
             encoder: self.setup.batches.source.encoder,
             network: self.state.network.valid(),
+            conformal: self.state.conformal,
         }
     }
 }

@@ -198,6 +198,7 @@ fn first_state(
         ema: (settings.ema > 0.0).then(|| Ema::new(settings.ema, settings.ema_warmup)),
         progress: Progress::default(),
         best: None,
+        conformal: None,
         network,
     };
     Ok((state, frozen))
@@ -256,6 +257,7 @@ fn build(
         task: Arc::new(task),
         encoder: Arc::new(encoder),
         network,
+        conformal: None,
     };
     Ok((model, members))
 }

@@ -20,13 +20,15 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use sidelight::Error;
 use sidelight::config::{Config, ResizeMethod};
+use sidelight::conformal::{Conformal, RowError};
 use sidelight::dataset::{Dataset, ImageSource, MetadataValues, Targets};
 use sidelight::export::{ImageInput, onnx, safetensors};
 use sidelight::image::cache::fitted;
+use sidelight::network::layer::Temperature;
 use sidelight::network::parameter::{ParameterSpec, Parameters, Start};
 use sidelight::network::{Custom, CustomLayer, Node, Shape, Value, Walk, shape::At, weights};
 use sidelight::predict::{Model, PredictOptions};
-use sidelight::task::{Prediction, Task};
+use sidelight::task::{Prediction, PredictionSet, Task};
 
 use crate::scenes::{config, dataset, first, stream};
 use crate::training::session;
@@ -45,6 +47,8 @@ struct Case {
     model: &'static str,
     resize: ResizeMethod,
     image: ImageInput,
+    /// What sets are asked for; its model then also ends with a temperature, where it has probabilities.
+    coverage: Option<f64>,
 }
 
 /// Every task, fusion, kind of head, way to resize and form of image at least once.
@@ -55,6 +59,11 @@ fn cases() -> Vec<Case> {
         model,
         resize: ResizeMethod::Squish,
         image: ImageInput::AnySize,
+        coverage: None,
+    };
+    let covering = |name, target, model| Case {
+        coverage: Some(0.75),
+        ..case(name, target, model)
     };
     vec![
         case("concat", CLASS, "fusion = \"concat\"\nauxiliary = 0.3"),
@@ -103,6 +112,17 @@ fn cases() -> Vec<Case> {
         Case {
             resize: ResizeMethod::Pad,
             ..case("metadata-points", POINTS, "arm = \"metadata\"")
+        },
+        covering("class-set", CLASS, "fusion = \"concat\""),
+        covering("labels-set", CLASSES, "fusion = \"concat\""),
+        covering("intervals", VALUE, "fusion = \"concat\""),
+        Case {
+            resize: ResizeMethod::Crop,
+            ..covering("radii-crop", POINTS, "fusion = \"concat\"")
+        },
+        Case {
+            resize: ResizeMethod::Pad,
+            ..covering("radii-pad", POINTS, "arm = \"metadata\"")
         },
     ]
 }
@@ -274,6 +294,9 @@ fn model(case: &Case) -> (Model, Dataset) {
         }
     }
     model.network.load_state(state).unwrap();
+    if case.coverage.is_some() {
+        cover(&mut model);
+    }
     let mut rows = rows;
     rows.rows.truncate(N_ROWS);
     rows.images.truncate(N_ROWS);
@@ -291,10 +314,35 @@ fn model(case: &Case) -> (Model, Dataset) {
     (model, rows)
 }
 
+/// Gives a model a temperature, and errors of which it makes sets: some rows are then in and some are not.
+fn cover(model: &mut Model) {
+    if matches!(*model.task, Task::Class { .. } | Task::Multilabel { .. }) {
+        let layer = Temperature { temperature: 1.7 }.into();
+        let node = Node::new(&layer, "temperature", Start::Zeros, &Device::flex());
+        model
+            .network
+            .root
+            .children
+            .push(("temperature".into(), node));
+    }
+    let n_parts = match &*model.task {
+        Task::Class { .. } => 1,
+        task => task.part_names().len(),
+    };
+    let error = |row: usize, part: usize| Some(0.1 + 0.07 * row as f64 + 0.05 * part as f64);
+    let rows: Vec<RowError> = (0..9)
+        .map(|row| RowError {
+            unit: row,
+            of_part: (0..n_parts).map(|part| error(row, part)).collect(),
+        })
+        .collect();
+    model.conformal = Some(Conformal::new(&model.task, &rows, false));
+}
+
 /// What is fed to the graph, for the script.
 fn write_case(dir: &std::path::Path, case: &Case, model: &Model, rows: &Dataset) {
     fs::create_dir_all(dir).unwrap();
-    onnx(model, case.image)
+    onnx(model, case.image, case.coverage)
         .unwrap()
         .save(&dir.join("model.onnx"))
         .unwrap();
@@ -353,6 +401,36 @@ fn numbers(prediction: &Prediction) -> (&'static str, Vec<f64>) {
     }
 }
 
+/// The name of the output of sets, and a set as the graph puts it out.
+fn set_output(task: &Task, set: &PredictionSet) -> (&'static str, serde_json::Value) {
+    match set {
+        PredictionSet::Keypoints { radii } => ("radii", json!(radii)),
+        PredictionSet::Class { contains } => {
+            let name = |(name, is_in): (&String, &bool)| match is_in {
+                true => name.clone(),
+                false => String::new(),
+            };
+            let names = task.names().iter().zip(contains).map(name);
+            ("set", names.collect())
+        }
+        PredictionSet::Multilabel { states } => ("set", json!(states)),
+        PredictionSet::Regression { intervals } => ("intervals", json!(intervals.as_flattened())),
+    }
+}
+
+/// Whether two lists of texts are the same, or of numbers nearly so.
+fn is_near(ours: &serde_json::Value, theirs: &serde_json::Value) -> bool {
+    let (ours, theirs) = (ours.as_array().unwrap(), theirs.as_array().unwrap());
+    let is_near = |(ours, theirs): (&serde_json::Value, &serde_json::Value)| match (
+        ours.as_f64(),
+        theirs.as_f64(),
+    ) {
+        (Some(ours), Some(theirs)) => (ours - theirs).abs() <= 1e-4 * ours.abs().max(1.0),
+        _ => ours == theirs,
+    };
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(is_near)
+}
+
 #[test]
 fn export_says_in_onnx_runtime_what_the_model_says() {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/export.json");
@@ -361,9 +439,13 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
     let dir = std::env::var_os("SIDELIGHT_CASES").map(PathBuf::from);
     for case in cases() {
         let (model, rows) = model(&case);
-        let graph = onnx(&model, case.image).unwrap();
+        let graph = onnx(&model, case.image, case.coverage).unwrap();
         let checksum = checksum(&graph.to_string());
-        let predicted = model.predict(&rows, PredictOptions::default()).unwrap();
+        let options = PredictOptions {
+            coverage: case.coverage,
+            ..PredictOptions::default()
+        };
+        let predicted = model.predict(&rows, options).unwrap();
         if let Some(dir) = &dir {
             let dir = dir.join(case.name);
             write_case(&dir, &case, &model, &rows);
@@ -392,6 +474,15 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
                     case.name
                 );
             }
+            if let Some(sets) = &predicted.sets {
+                let (name, ours) = set_output(&model.task, sets[row].as_ref().unwrap());
+                let theirs = &golden.outputs[name][row];
+                assert!(
+                    is_near(&ours, theirs),
+                    "{}, row {row}: {ours} is not {theirs}",
+                    case.name
+                );
+            }
             if let (Task::Class { names, .. }, Some(said)) =
                 (&*model.task, golden.outputs.get("prediction"))
             {
@@ -407,7 +498,7 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
 #[test]
 fn export_names_inputs_after_columns_and_types_them() {
     let (model, _) = model(&cases()[0]);
-    let graph = onnx(&model, ImageInput::AnySize).unwrap();
+    let graph = onnx(&model, ImageInput::AnySize, None).unwrap();
     let ports = |ports: Vec<sidelight::export::Port>| -> Vec<String> {
         ports
             .into_iter()
@@ -444,7 +535,7 @@ fn export_names_inputs_after_columns_and_types_them() {
         !text.contains("auxiliary") && !text.contains("Dropout"),
         "{text}"
     );
-    let sized = onnx(&model, ImageInput::Sized).unwrap();
+    let sized = onnx(&model, ImageInput::Sized, None).unwrap();
     assert_eq!(ports(sized.inputs())[0], "image uint8 [n, 24, 24, 3]");
 }
 
@@ -472,7 +563,7 @@ fn export_refuses_a_layer_that_it_cannot_know() {
     let own = Custom::new(Own).into();
     let own = Node::new(&own, "own", Start::Zeros, &Device::flex());
     model.network.root.children.push(("own".into(), own));
-    let failed = onnx(&model, ImageInput::AnySize).unwrap_err();
+    let failed = onnx(&model, ImageInput::AnySize, None).unwrap_err();
     assert!(matches!(&failed, Error::NoOnnx { path, layer } if path == "own" && layer == "custom"));
     assert!(failed.hint().unwrap().contains("export the weights alone"));
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use sidelight::Error;
-use sidelight::dataset::{ImageSource, MetadataValues};
+use sidelight::dataset::{Dataset, ImageSource, MetadataValues};
 use sidelight::error::DataError;
 use sidelight::predict::{Model, PredictOptions, evaluate};
+use sidelight::train::Session;
 
 use crate::scenes::{classes, config, dataset, first, noise, stream};
 use crate::training::{CLASS, run, session};
@@ -56,6 +57,93 @@ fn a_model_holds_two_files_and_nothing_to_execute() {
         .collect();
     names.sort();
     assert_eq!(names, ["model.json", "weights.safetensors"]);
+}
+
+/// Noise, of which a model that has learned 24 rows by heart is far too sure.
+fn calibrated(groups: Option<Vec<u32>>) -> (Dataset, Session, Model) {
+    let mut random = stream(3);
+    let images = (0..64).map(|row| noise(row, &mut random)).collect();
+    let mut data = dataset(images, vec![], classes((0..64).map(|row| row % 3 == 0)));
+    data.groups = groups;
+    let config = config(
+        CLASS,
+        "epochs = 6\n[model]\narm = \"image\"\ndropout = 0.0\n",
+    );
+    let before = run(session(&config, &data, &first(24, &data)));
+    let model = session(&config, &data, &first(24, &data)).fit().unwrap();
+    (data, before, model.into_model())
+}
+
+#[test]
+fn a_temperature_is_fitted_kept_and_changes_no_decision() {
+    let (data, before, model) = calibrated(None);
+    let (_, plain) = before.score().unwrap();
+    let uncalibrated = before.into_model();
+    assert!(uncalibrated.conformal.is_none());
+    let valid = data.select(&(24..64).collect::<Vec<_>>());
+    let scores = |model: &Model| {
+        evaluate(model, &valid, PredictOptions::default())
+            .unwrap()
+            .0
+    };
+    let (raw, own) = (scores(&uncalibrated), scores(&model));
+    let near = (raw.get("log_loss").unwrap() - plain.get("log_loss").unwrap()).abs() < 1e-6;
+    assert!(near, "{raw:?} {plain:?}");
+    assert_eq!(raw.get("accuracy"), own.get("accuracy"));
+    assert!(own.get("log_loss") < raw.get("log_loss"), "{own:?} {raw:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    model.save(folder.path()).unwrap();
+    let text = fs::read_to_string(folder.path().join("model.json")).unwrap();
+    assert!(text.contains("\"temperature\""), "{text}");
+    let read = Model::load(folder.path()).unwrap();
+    assert_eq!(read.conformal, model.conformal);
+    let options = || PredictOptions {
+        coverage: Some(0.8),
+        ..PredictOptions::default()
+    };
+    let (a, b) = (
+        model.predict(&valid, options()).unwrap(),
+        read.predict(&valid, options()).unwrap(),
+    );
+    assert_eq!((&a.predictions, &a.sets), (&b.predictions, &b.sets));
+    assert!(a.sets.unwrap().iter().all(Option::is_some));
+
+    // 40 rows: a share of 40/41 can be told, not one of 0.99.
+    assert!(read.thresholds(0.97).is_ok());
+    let failed = read.thresholds(0.99).unwrap_err();
+    assert!(
+        failed.to_string().contains("40 rows") && failed.to_string().contains("99 are needed"),
+        "{failed}"
+    );
+
+    // One from before knows no errors, and its probabilities are as they were.
+    uncalibrated.save(folder.path()).unwrap();
+    let old = Model::load(folder.path()).unwrap();
+    let failed = old.predict(&valid, options()).unwrap_err();
+    assert!(matches!(failed, Error::NoConformal), "{failed}");
+    assert!(failed.hint().unwrap().contains("train it again"));
+}
+
+#[test]
+fn rows_of_a_group_are_one_unit_and_errors_that_do_not_fit_are_refused() {
+    let groups = (0..64).map(|row| row / 4).collect();
+    let (_, _, model) = calibrated(Some(groups));
+    let failed = model.thresholds(0.95).unwrap_err();
+    assert!(
+        failed.to_string().starts_with("10 groups of rows"),
+        "{failed}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    model.save(folder.path()).unwrap();
+    edit_json(folder.path(), |json| {
+        json["conformal"]["parts"][0]["rows"] = 5.into();
+    });
+    let failed = Model::load(folder.path()).unwrap_err();
+    assert!(
+        failed.to_string().contains("errors on held-out rows"),
+        "{failed}"
+    );
 }
 
 #[test]

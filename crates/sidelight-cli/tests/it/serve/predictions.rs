@@ -128,6 +128,75 @@ fn a_row_is_predicted_to_the_bit_as_the_command_predicts_it() {
 }
 
 #[test]
+fn sets_are_those_that_the_command_writes() {
+    let folder = runs();
+    let server = Site::open(folder, "runs/a runs/tree runs/spots");
+    let all = [
+        ("a", "houses.csv", &["beds", "tree"][..]),
+        ("tree", "houses.csv", &[]),
+        ("spots", "spots.csv", &["beds"]),
+    ];
+    for (run, table, of) in all {
+        let out = format!("{run}-sets.jsonl");
+        folder.done(&format!(
+            "predict runs/{run} {table} --coverage 0.6 --out {out}"
+        ));
+        let written = folder.read(&out);
+        let requests = requests(folder, table, of);
+        let path = format!("/v1/predict?model={run}&coverage=0.6");
+        for (answer, line) in at_once(&server, &path, &requests)
+            .iter()
+            .zip(written.lines())
+        {
+            let written: Value = serde_json::from_str(line).unwrap();
+            let answer = answer.json();
+            assert_eq!(answer["coverage"], 0.6);
+            let prediction = &answer["prediction"];
+            match run {
+                "a" => {
+                    let ends = [&written["price_low"], &written["price_high"]];
+                    assert_eq!(prediction["intervals"]["price"], json!(ends));
+                    assert!(ends[0].as_f64() < written["price"].as_f64());
+                    assert!(ends[1].as_f64() > written["price"].as_f64());
+                }
+                "tree" => {
+                    let set = prediction["set"].as_array().unwrap();
+                    assert_eq!(written["set_size"], set.len());
+                    let names: Vec<&str> = set.iter().map(|name| name.as_str().unwrap()).collect();
+                    assert_eq!(written["set"], names.join("|"));
+                }
+                _ => assert_eq!(
+                    prediction["radii"],
+                    json!([written["radius_0"], written["radius_1"]])
+                ),
+            }
+        }
+    }
+    let request = row(&folder.read_bytes("0.png"), &json!({"beds": 1}));
+    let refused = server.post("/v1/predict?coverage=0.999", &request);
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let refused = refused.json();
+    assert!(
+        refused["error"]
+            .as_str()
+            .unwrap()
+            .contains("999 are needed"),
+        "{refused}"
+    );
+    assert!(
+        refused["hint"]
+            .as_str()
+            .unwrap()
+            .contains("coverage of at most"),
+        "{refused}"
+    );
+    for none in ["0", "1", "90", "x"] {
+        let refused = server.post(&format!("/v1/predict?coverage={none}"), &request);
+        assert_eq!(refused.status, 400, "{refused:?}");
+    }
+}
+
+#[test]
 fn a_form_says_the_same_as_json() {
     let folder = runs();
     let server = Site::open(folder, "runs/a");
