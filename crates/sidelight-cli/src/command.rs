@@ -16,6 +16,7 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod train;
 
+mod baseline;
 mod configuration;
 mod environment;
 mod narration;

@@ -75,6 +75,10 @@ pub(crate) fn of(error: &Error) -> Option<String> {
                 .into()
         }
         Error::PartsFile { .. } => "discard the parts with --overwrite".into(),
+        Error::AbsentColumns { .. } => format!(
+            "{}; with --allow-missing it is missing in every row",
+            error.hint()?
+        ),
         Error::NoTargets { .. } => "`sidelight predict` needs no targets".into(),
         Error::TooManyUnreadable { .. } => {
             format!("{}; `sidelight check` lists what is wrong", error.hint()?)

@@ -48,6 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             targets: None,
             groups: None,
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: Vec::new(),
         }),
         task: Arc::new(Task::Regression {
@@ -62,6 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             resize: ResizeMethod::Squish,
             mean: [0.5; 3],
             sd: [0.25; 3],
+            range: None,
         },
         hide: None,
         augment: Some(Augment::new(

@@ -18,11 +18,15 @@ mod validate;
 mod weights;
 
 pub use columns::{collapse_range, expand_range, expand_ranges};
+pub use read::with_overrides;
 pub use validate::key;
 
+use crate::error::Result;
 pub use crate::kind::{MetadataKind, TargetKind};
+pub use crate::spelling::{DateOrder, Decimal, Spelling};
 use crate::store::is_remote;
 pub use crate::store::{Environment, RemoteConfig};
+use crate::table::{Table, TextFormat};
 pub use hub_name::{HubName, check_hub_part};
 
 /// One whole configuration.
@@ -42,9 +46,22 @@ pub struct Config {
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
+    /// How images are read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub image: ImageConfig,
     /// Random changes to training images.
     #[serde(default)]
     pub augment: AugmentConfig,
+}
+
+/// `[image]`: how images are read.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageConfig {
+    /// Of pixels with more than 8 bits a channel: which values become black and white, `[0, 4095]` for 12 bits in 16.
+    /// Default: none and all, `[0, 65535]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f32; 2]>,
 }
 
 /// `[data]`: the table, its image column, and how rows are split.
@@ -54,7 +71,8 @@ pub struct DataConfig {
     /// CSV, TSV, JSON Lines, Parquet, tar archives, or a directory of images or archives; relative to the TOML. Archives
     /// may be addresses: `s3://bucket/train-{000..099}.tar`, `gs://`, `az://`, `https://`.
     pub table: PathBuf,
-    /// Column with the image's path (relative to the table) or its bytes. Default: `file_name`.
+    /// Column with the image's path (relative to the table) or its bytes; or the path itself, with columns in braces:
+    /// `"train/{id}.tif"`. Default: `file_name`.
     #[serde(default = "default_image")]
     pub image: String,
     /// Rows that share a value of this column are never divided between parts.
@@ -63,6 +81,10 @@ pub struct DataConfig {
     /// How rows are divided into training and validation.
     #[serde(default)]
     pub split: SplitConfig,
+    /// Column with the number or name of each row's fold: `compare` holds these out one by one, and training validates
+    /// on the first (or on those of `split.valid_where`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<String>,
     /// Use only so many rows, a seeded sample; 0: all.
     #[serde(default)]
     pub limit: usize,
@@ -70,8 +92,22 @@ pub struct DataConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
     /// Cells that mean "missing", beside the empty one. Default: the usual spellings.
-    #[serde(default = "default_missing")]
+    #[serde(default = "default_missing", deserialize_with = "names")]
     pub missing: Vec<String>,
+    /// What stands before the decimals of numbers written as text: `"."` or `","`; the other one, blanks and
+    /// apostrophes may then group thousands. Default: a point, and thousands are not grouped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<Decimal>,
+    /// Which of day and month stands first in `03/04/2011`: `day-first` or `month-first`. Default: such a date is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_order: Option<DateOrder>,
+    /// The character between the cells of a text table. Default: found in its header (a comma, a semicolon, a tab, `|`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separator: Option<char>,
+    /// The encoding of a text table, by its name on the web: `windows-1252`, `shift_jis`, … Default: UTF-8 or UTF-16 as
+    /// its bytes say, else windows-1252, which is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     /// Tar archives whose rows are shuffled together: so many, and as many that are read ahead, need be at hand at a
     /// time. 0: the rows of all. Default: 0; 8 where the table is in an object store or on an HTTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +122,24 @@ pub struct DataConfig {
 }
 
 impl DataConfig {
+    /// Reads the table, with a column for `image` where that is a path with columns in braces.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::read_with`].
+    pub fn read_table(&self) -> Result<Table> {
+        let table = Table::read_as(&self.table, &self.remote, &self.text_format())?;
+        table.with_paths(&self.image)
+    }
+
+    /// How a text table is written, as far as it is said.
+    pub(crate) fn text_format(&self) -> TextFormat {
+        TextFormat {
+            separator: self.separator,
+            encoding: self.encoding.clone(),
+        }
+    }
+
     /// How many shards are shuffled together, 0: all rows.
     pub fn shuffle_shards(&self) -> usize {
         let default = if is_remote(&self.table) { 8 } else { 0 };
@@ -125,9 +179,16 @@ pub struct SplitConfig {
     pub seed: u64,
     /// Keep the classes' shares (or the value's quantiles) equal in both parts. Default: true.
     pub stratify: bool,
-    /// A column that says it: `train`/`training`, `valid`/`validation`/`val`/`dev`, `test`.
+    /// A column that says it: `train`/`training`, `valid`/`validation`/`val`/`dev`, `test`; true or false, where its name
+    /// says of what (`is_valid`, `is_train`, `is_test`); or anything, with `valid_where` or `test_where`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// Values of `column` (or of `data.fold`) in validation rows: `[4]`. All others, but those of `test_where`, train.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    pub valid_where: Vec<String>,
+    /// Values of `column` in test rows, which are set aside: `[2]`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    pub test_where: Vec<String>,
 }
 
 impl Default for SplitConfig {
@@ -137,8 +198,30 @@ impl Default for SplitConfig {
             seed: 0,
             stratify: true,
             column: None,
+            valid_where: Vec::new(),
+            test_where: Vec::new(),
         }
     }
+}
+
+/// Names, where numbers and truth values may be written as such: `[4, "b", true]`.
+fn names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Name {
+        Text(String),
+        Whole(i64),
+        Number(f64),
+        Truth(bool),
+    }
+    let names = Vec::<Name>::deserialize(deserializer)?;
+    let text = |name| match name {
+        Name::Text(text) => text,
+        Name::Whole(number) => number.to_string(),
+        Name::Number(number) => number.to_string(),
+        Name::Truth(truth) => truth.to_string(),
+    };
+    Ok(names.into_iter().map(text).collect())
 }
 
 /// `[target]`: what is predicted, and from which columns.
@@ -157,6 +240,23 @@ pub struct TargetConfig {
     /// `regression`: the scale that it is learned on. Metrics are in the target's own unit.
     #[serde(default, skip_serializing_if = "is_default")]
     pub scale: TargetScale,
+    /// Cells of the target's columns that mean "missing", beside those of `data.missing`.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "names"
+    )]
+    pub missing: Vec<String>,
+    /// As `data.decimal`, of the target alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<Decimal>,
+    /// What stands beside each number: `kg`, `%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// `keypoints`: the picture that points were made on, where EXIF turns it: as `stored`, or `upright`, as browsers and
+    /// labelling tools show it. Default: stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<Frame>,
     /// `keypoints`: pairs of point numbers that swap under a horizontal flip.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symmetric: Vec<[usize; 2]>,
@@ -174,6 +274,16 @@ impl TargetConfig {
             .chain(expand_ranges(&self.columns))
             .collect()
     }
+}
+
+/// The picture that points were made on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Frame {
+    /// The pixels as they are stored in the file.
+    Stored,
+    /// The picture turned as EXIF says, as it is seen.
+    Upright,
 }
 
 /// The scale a number is learned on.
@@ -260,8 +370,21 @@ pub struct MetadataConfig {
     #[serde(default, skip_serializing_if = "is_default")]
     pub encoding: CategoryEncoding,
     /// Cells of this column that mean "missing", beside those of `data.missing`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "names"
+    )]
     pub missing: Vec<String>,
+    /// `continuous`: as `data.decimal`, of this column alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<Decimal>,
+    /// `continuous`: what stands beside each number: `cm`, `$`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// `datetime`: as `data.date_order`, of this column alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_order: Option<DateOrder>,
     /// `categorical`: values that swap when the image is flipped: `[["left", "right"]]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flip: Vec<[String; 2]>,
@@ -282,6 +405,9 @@ impl MetadataConfig {
             period: None,
             encoding: CategoryEncoding::default(),
             missing: Vec::new(),
+            decimal: None,
+            unit: None,
+            date_order: None,
             flip: Vec::new(),
             from: None,
             pattern: None,
@@ -334,7 +460,7 @@ pub enum HeadKind {
 pub struct ModelConfig {
     /// Name of a backbone (`sidelight backbones` lists them). Default: `small_cnn`.
     pub backbone: String,
-    /// `.pth` or `.safetensors`, relative to the TOML; `org/name` or `org/name@revision` on the Hugging Face hub; `none`:
+    /// `.pth` or `.safetensors`, or the folder of a run, relative to the TOML; `org/name` or `org/name@revision` on the Hugging Face hub; `none`:
     /// from scratch. Default: `none`.
     pub weights: String,
     /// The file of the weights that `org/name` names, once they are fetched; it is written nowhere.
@@ -642,6 +768,24 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Config {
+    /// How the numbers and dates of a metadata column are written.
+    pub fn spelling<'a>(&'a self, column: &'a MetadataConfig) -> Spelling<'a> {
+        Spelling {
+            decimal: column.decimal.or(self.data.decimal),
+            unit: column.unit.as_deref(),
+            date_order: column.date_order.or(self.data.date_order),
+        }
+    }
+
+    /// How the numbers of the target are written.
+    pub fn target_spelling(&self) -> Spelling<'_> {
+        Spelling {
+            decimal: self.target.decimal.or(self.data.decimal),
+            unit: self.target.unit.as_deref(),
+            date_order: None,
+        }
+    }
+
     /// The metadata columns written out in full, as the encoder wants them.
     pub fn metadata_configs(&self) -> BTreeMap<String, MetadataConfig> {
         self.metadata

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, TargetKind};
 use crate::error::Result;
+use crate::image::Affine;
 use crate::table::{BadRow, Piece, Table};
 
 mod build;
@@ -40,8 +41,22 @@ pub struct Dataset {
     pub groups: Option<Vec<u32>>,
     /// The part each row is said to belong to, where there is a split column.
     pub splits: Option<Vec<Split>>,
+    /// The fold of each row, where there is a column of folds.
+    pub folds: Option<Folds>,
+    /// Where the table's points are in pixels of the picture as it is seen (`target.frame = "upright"`): from pixels of
+    /// each row's image as stored, in which points are kept here, to those.
+    pub to_table: Option<Vec<Affine>>,
     /// What was noticed while reading and should be said (rows without target left out, say).
     pub remarks: Vec<String>,
+}
+
+/// The folds that a person has divided the rows into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folds {
+    /// Number of each row's fold, an index into `names`.
+    pub of_row: Vec<u32>,
+    /// What the table calls them; numbers are in their order.
+    pub names: Vec<String>,
 }
 
 /// What a command on a configuration begins with.
@@ -269,6 +284,11 @@ impl Dataset {
             targets: self.targets.as_ref().map(|targets| targets.select(indices)),
             groups: self.groups.as_ref().map(|groups| pick(groups, indices)),
             splits: self.splits.as_ref().map(|splits| pick(splits, indices)),
+            folds: self.folds.as_ref().map(|folds| Folds {
+                of_row: pick(&folds.of_row, indices),
+                names: folds.names.clone(),
+            }),
+            to_table: self.to_table.as_ref().map(|maps| pick(maps, indices)),
             remarks: self.remarks.clone(),
         }
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use strum::EnumProperty as _;
 
 use crate::kind::{MetadataKind, Split, TargetKind};
+use crate::spelling::{DateOrder, Decimal, Spelling, date_in_order, unit_of};
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -225,10 +226,16 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A number of which one cannot tell what it means.
+    #[error("{at}: `{found}` may be a thousand or a decimal")]
+    #[strum(props(
+        hint = "set `data.decimal` to \".\" or \",\": what stands before the decimals; the other one then groups thousands"
+    ))]
+    AmbiguousNumber { at: Place, found: String },
     /// A file whose extension names no supported table format.
     #[error("unsupported table format: {}", path.display())]
     #[strum(props(
-        hint = "the name must end in .csv, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
+        hint = "the name must end in .csv, .txt, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
     ))]
     TableKind { path: PathBuf },
     /// A table without a header, a row or a column.
@@ -455,7 +462,7 @@ pub enum Error {
     #[strum(props(hint = "use `scale = \"linear\"` under [target], or leave the row out"))]
     LogOfTarget { at: Place, found: f64 },
     /// A division would leave a part without rows.
-    #[error("the {part} part would be empty: {n_rows} rows in {n_units} {unit}{} to divide", if *n_units == 1 { "" } else { "s" })]
+    #[error("the {part} part would be empty: {n_rows} row{} in {n_units} {unit}{} to divide", if *n_rows == 1 { "" } else { "s" }, if *n_units == 1 { "" } else { "s" })]
     EmptyPart {
         /// `training`, `validation`, or the fold.
         part: String,
@@ -657,6 +664,7 @@ impl Error {
             | Self::NotUtf8 { at }
             | Self::Json { at, .. }
             | Self::JsonRow { at, .. }
+            | Self::AmbiguousNumber { at, .. }
             | Self::RowBytes { at, .. }
             | Self::TooManyColumns { at, .. }
             | Self::MemberBytes { at, .. }
@@ -684,10 +692,13 @@ impl Error {
                 }
             }
             Self::UnknownChoice { found, known, .. } => nearest_or(found, known, "it can be"),
+            Self::TableKind { path } if is_spreadsheet(path) => {
+                "save it as CSV in the spreadsheet program: its separator, decimals and encoding are found".into()
+            }
             Self::NoColumn { name, columns, .. } => nearest_or(name, columns, "the table has"),
             Self::NoImageColumn { columns, .. } => {
                 format!(
-                    "say which one with `data.image`; the table has: {}",
+                    "say which one with `data.image`, or the path of each row with columns in braces (`data.image = \"train/{{id}}.jpg\"`); the table has: {}",
                     listed(columns)
                 )
             }
@@ -696,9 +707,7 @@ impl Error {
             }
             Self::Cell {
                 found, expected, ..
-            } if expected.contains("number") && !found.trim().is_empty() => {
-                format!("if it means \"missing\", add {found:?} to `missing` of the column")
-            }
+            } if !found.trim().is_empty() => cell_hint(expected, found),
             Self::Ragged {
                 spans_lines: true, ..
             } => "a cell of this row spans several lines: is a quote left open?".into(),
@@ -707,6 +716,9 @@ impl Error {
             }
             Self::Object { fault, .. } => fault.get_str("hint")?.into(),
             Self::RowImage { source, .. } => return source.hint(),
+            Self::ImageDecode { source, .. } if source.to_string().contains("color type") => {
+                "pixels of this kind are not read: save them with 8 or 16 bits a channel, grey or RGB".into()
+            }
             Self::MetadataKind { column, found, .. } => format!(
                 "set `{column} = \"{found}\"` under [metadata], or give a table whose column is of the trained kind"
             ),
@@ -722,6 +734,10 @@ impl Error {
             Self::EmptyPart { unit: "group", .. } => {
                 "a group is never divided: is `data.group` the right column?".into()
             }
+            Self::EmptyPart { unit: "fold", .. } => {
+                "name folds of the table in `data.split.valid_where`, and not all of them".into()
+            }
+            Self::EmptyPart { n_rows: ..=1, .. } => "training needs more rows: two at least".into(),
             Self::EmptyPart { .. } => "set `data.split.valid` so that both parts get rows".into(),
             Self::TooManyFolds { n_units, unit, .. } => {
                 format!("use at most {n_units} folds: a {unit} is in one fold only")
@@ -729,6 +745,61 @@ impl Error {
             _ => self.get_str("hint")?.into(),
         })
     }
+}
+
+/// Whether a file is a workbook of a spreadsheet program, by its name.
+fn is_spreadsheet(path: &Path) -> bool {
+    let extension = path
+        .extension()
+        .map(|extension| extension.to_ascii_lowercase());
+    let of_workbooks = ["xlsx", "xlsm", "xls", "ods", "numbers"];
+    extension.is_some_and(|extension| of_workbooks.iter().any(|known| extension == *known))
+}
+
+/// What to do about a cell that is not what its column should hold: the setting that reads it, if there is one.
+pub fn cell_hint(expected: &str, found: &str) -> String {
+    let missing = format!("if it means \"missing\", add {found:?} to `missing` of the column");
+    if expected.contains("above 0") {
+        return format!("learn it on `scale = \"linear\"`; {missing}");
+    }
+    if expected.contains("number") {
+        let in_comma = Spelling {
+            decimal: Some(Decimal::Comma),
+            ..Spelling::default()
+        };
+        let in_point = Spelling {
+            decimal: Some(Decimal::Point),
+            ..Spelling::default()
+        };
+        return match (in_comma.number(found), in_point.number(found)) {
+            (Some(comma), Some(point)) if comma != point => {
+                format!(
+                    "`data.decimal = \",\"` reads it as {comma}, `data.decimal = \".\"` as {point}"
+                )
+            }
+            (Some(number), None) => format!("`data.decimal = \",\"` reads it as {number}"),
+            (_, Some(number)) => format!("`data.decimal = \".\"` reads it as {number}"),
+            (None, None) => match unit_of(found) {
+                Some(unit) => format!("`unit = {unit:?}` of the column reads the number beside it"),
+                None => missing,
+            },
+        };
+    }
+    if expected.contains("date") {
+        let reads = |order| date_in_order(found, order).is_some();
+        return match (reads(DateOrder::DayFirst), reads(DateOrder::MonthFirst)) {
+            (true, true) => {
+                "`data.date_order = \"day-first\"` or `\"month-first\"` reads it".into()
+            }
+            (true, false) => "`data.date_order = \"day-first\"` reads it".into(),
+            (false, true) => "`data.date_order = \"month-first\"` reads it".into(),
+            (false, false) => missing,
+        };
+    }
+    if expected.contains("`train`") {
+        return "say which of its values are what, as in `split = { column = \"fold\", valid_where = [4] }`".into();
+    }
+    missing
 }
 
 /// `, line 3`, or nothing.
@@ -757,17 +828,37 @@ fn cannot_write_hint(path: &Path, kind: std::io::ErrorKind) -> Option<String> {
 
 /// The candidate nearest to a misspelt name, if any is near enough to be meant.
 pub fn nearest<'a>(name: &str, candidates: &'a [String]) -> Option<&'a str> {
+    let (lower, own) = (name.to_lowercase(), words_of(name));
     candidates
         .iter()
         .map(|candidate| {
-            (
-                strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()),
-                candidate,
-            )
+            // `Age (years)` for `age`: the same words, and some more.
+            let words = words_of(candidate);
+            let (few, many) = match own.len() < words.len() {
+                true => (&own, &words),
+                false => (&words, &own),
+            };
+            let is_within = !few.is_empty() && few.iter().all(|word| many.contains(word));
+            let of_words = if is_within {
+                0.81 + 0.1 / many.len() as f64
+            } else {
+                0.0
+            };
+            let of_letters = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
+            (of_letters.max(of_words), candidate)
         })
         .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate.as_str())
+}
+
+/// The words of a name in lower case.
+fn words_of(name: &str) -> Vec<String> {
+    let words = name.split(|c: char| !c.is_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 /// The hint for a name that is not among the candidates: the nearest one, or all of them.

@@ -6,6 +6,7 @@
 //! - [`Affine`]: where a pixel of the stored image went, through all of it.
 
 pub mod cache;
+mod depth;
 mod jpeg;
 pub mod resize;
 mod source;
@@ -19,6 +20,7 @@ use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::error::{Error, Result, cannot_read};
 
+pub use depth::{deep_range, usual_range};
 pub use source::ImageSource;
 
 /// A decoded image, EXIF orientation applied: RGB, 8 bits, rows top to bottom.
@@ -185,7 +187,7 @@ pub fn name(source: &ImageSource) -> String {
 /// Decodes an image; `at_least`: a side in pixels below which a reduced-scale decoding must not go.
 ///
 /// The format is found in the bytes, whatever the extension says. Grey becomes R = G = B, palettes are
-/// looked up, 16 bits are rounded to 8, CMYK is converted without a colour profile, transparency is
+/// looked up, 16 bits are rounded to 8 ([`decode_in_range`] chooses of which values), CMYK is converted without a colour profile, transparency is
 /// composited on white, EXIF orientation is applied, and of an animation the first frame is taken.
 /// Colour profiles are not applied. JPEGs of at least 2 × `at_least` pixels a side may be decoded at
 /// 1/2, 1/4 or 1/8 of their size, neither side falling below `at_least`.
@@ -224,11 +226,31 @@ pub fn decode_bytes(
     at_least: Option<usize>,
     limits: &Limits,
 ) -> Result<Picture> {
+    decode_in_range(name, bytes, at_least, limits, None)
+}
+
+/// As [`decode_bytes`]; of pixels with more than 8 bits a channel, these values become black and white (`image.range`).
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_in_range(
+    name: &str,
+    bytes: &[u8],
+    at_least: Option<usize>,
+    limits: &Limits,
+    range: Option<[f32; 2]>,
+) -> Result<Picture> {
     let format = sniff(name, bytes)?;
     let (image, orientation, scale) = match format {
         ImageFormat::Jpeg => jpeg::decode(name, bytes, at_least, limits)?,
         _ => {
-            let (image, orientation) = decode_other(name, bytes, format, limits)?;
+            let (image, orientation) = decode_stored(name, bytes, format, limits)?;
+            let image = match range {
+                Some(range) => depth::stretched(image, range),
+                None => image,
+            };
+            let image = on_white(image);
             (image, orientation, 1)
         }
     };
@@ -415,13 +437,13 @@ fn open_other<'a>(
         .map_err(|source| broken(name, format_name(format), bytes.len(), source))
 }
 
-/// PNG, WebP, TIFF or BMP, as stored, transparency composited on white.
-fn decode_other(
+/// PNG, WebP, TIFF or BMP, as stored.
+fn decode_stored(
     name: &str,
     bytes: &[u8],
     format: ImageFormat,
     limits: &Limits,
-) -> Result<(RgbImage, Orientation)> {
+) -> Result<(DynamicImage, Orientation)> {
     let failed = |source| broken(name, format_name(format), bytes.len(), source);
     let mut decoder = open_other(name, bytes, format)?;
     let (width, height) = decoder.dimensions();
@@ -445,7 +467,7 @@ fn decode_other(
     );
     decoder.set_limits(allowed).map_err(failed)?;
     let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
-    Ok((on_white(image), orientation))
+    Ok((image, orientation))
 }
 
 /// Whether a container ends before it says it does. Decoders read on through some such cuts.

@@ -20,6 +20,7 @@ pub mod loader;
 pub mod number;
 pub mod random;
 pub mod schema;
+pub mod spelling;
 pub mod split;
 pub mod store;
 pub mod table;

@@ -64,6 +64,9 @@ pub struct Preprocess {
     pub mean: [f32; 3],
     /// What the difference is divided by.
     pub sd: [f32; 3],
+    /// Of pixels with more than 8 bits a channel: the values that are black and white; `None`: none and all.
+    #[serde(default)]
+    pub range: Option<[f32; 2]>,
 }
 
 impl Preprocess {

@@ -3,9 +3,12 @@
 mod cell;
 mod disguise;
 mod infer;
+mod locate;
 mod name;
+mod part;
 mod scan;
 mod target;
+mod usual;
 mod write;
 
 use crate::config::Config;
@@ -13,10 +16,14 @@ use crate::error::Result;
 use crate::table::{Column, Table, Values};
 
 pub use cell::{boolean, datetime, number};
+pub(crate) use cell::{datetime_as, number_as};
 pub use disguise::Disguise;
-pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes};
+pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes, image_of, sides};
+pub use locate::image_elsewhere;
+pub use part::Parts;
+pub(crate) use part::same_value;
 pub use scan::Evidence;
-pub use target::target_of;
+pub use target::{TargetWishes, target_of, target_of_kind};
 
 /// The configuration with its metadata columns written out: as it is where it names any, otherwise as inferred
 /// ([`Schema::resolve`]). Beside it what was inferred, in words.

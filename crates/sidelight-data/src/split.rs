@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::SplitConfig;
-use crate::dataset::{Dataset, Split, Targets};
+use crate::dataset::{Dataset, Folds, Split, Targets};
 use crate::error::{Error, Result, setting};
 use crate::random::{for_purpose, shuffle};
+use crate::schema::same_value;
 
 /// Strata of a value: tenths of its ranks.
 const QUANTILES: usize = 10;
@@ -45,6 +46,9 @@ pub struct SplitRows {
 /// - [`Error::Setting`]: a validation share that is not in (0, 1).
 pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
     let Some(parts) = dataset.splits.as_ref().filter(|_| config.column.is_some()) else {
+        if let Some(folds) = &dataset.folds {
+            return of_folds(dataset, folds, config);
+        }
         let all: Vec<usize> = (0..dataset.len()).collect();
         let (train, valid) = carve(dataset, &all, config)?;
         return Ok(SplitRows {
@@ -88,6 +92,51 @@ pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
         (split.train, split.valid) = (train, valid);
     }
     Ok(split)
+}
+
+/// Validation on the folds that `valid_where` names, else on the first; training on the others.
+fn of_folds(dataset: &Dataset, folds: &Folds, config: &SplitConfig) -> Result<SplitRows> {
+    let is_held = |name: &String| match config.valid_where.is_empty() {
+        true => folds.names.first() == Some(name),
+        false => config.valid_where.iter().any(|held| same_value(held, name)),
+    };
+    let held: Vec<bool> = folds.names.iter().map(is_held).collect();
+    let (valid, train): (Vec<usize>, Vec<usize>) =
+        (0..dataset.len()).partition(|row| held[folds.of_row[*row] as usize]);
+    for (part, rows) in [("training", &train), ("validation", &valid)] {
+        if rows.is_empty() {
+            return Err(Error::EmptyPart {
+                part: part.into(),
+                n_rows: dataset.len(),
+                n_units: folds.names.len(),
+                unit: "fold",
+            });
+        }
+    }
+    let part = |fold: &u32| {
+        if held[*fold as usize] {
+            Split::Valid
+        } else {
+            Split::Train
+        }
+    };
+    let parts: Vec<Split> = folds.of_row.iter().map(part).collect();
+    check_groups(dataset, &parts)?;
+    let names = folds.names.iter().zip(&held);
+    let names: Vec<&str> = names
+        .filter(|(_, held)| **held)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let remark = format!(
+        "validation rows are those of fold {} (`data.split.valid_where` chooses others)",
+        names.join(", ")
+    );
+    Ok(SplitRows {
+        train,
+        valid,
+        test: Vec::new(),
+        remarks: vec![remark],
+    })
 }
 
 /// Divides these rows into training and validation, group-safe and stratified as configured;
@@ -512,6 +561,8 @@ mod tests {
             targets: Some(targets),
             groups,
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: vec![],
         }
     }

@@ -12,10 +12,12 @@ use crate::store::RemoteConfig;
 
 mod accumulate;
 mod csv;
+mod encoding;
 mod folder;
 mod jsonl;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod paths;
 mod pieces;
 mod tar;
 #[cfg(test)]
@@ -48,6 +50,17 @@ pub struct Table {
     pub files: Vec<SourceFile>,
     /// Of a webdataset: where each row came from.
     pub samples: Option<Vec<Sample>>,
+    /// How it was read, where a person should know: its encoding, where that was a guess.
+    pub remarks: Vec<String>,
+}
+
+/// How a text table is written, as far as it is said; the rest is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TextFormat {
+    /// The character between cells.
+    pub separator: Option<char>,
+    /// The encoding, by its name on the web.
+    pub encoding: Option<String>,
 }
 
 /// One of the files that a table was put together from.
@@ -121,10 +134,11 @@ pub enum Cell<'a> {
 }
 
 impl Table {
-    /// Reads a table by its extension (`csv`, `tsv`, `jsonl`/`ndjson`, `parquet`, `tar`), or a directory
+    /// Reads a table by its extension (`csv`, `txt`, `tsv`, `jsonl`/`ndjson`, `parquet`, `tar`), or a directory
     /// that holds `metadata.csv|jsonl|parquet` or tar archives.
     ///
-    /// A CSV is UTF-8 with a header; where the header has no comma, semicolons or tabs separate.
+    /// A CSV (or `txt`) has a header; commas, semicolons, tabs or `|` separate, whichever its lines have equally often. It
+    /// is UTF-8 or UTF-16, or else read as windows-1252, which is said in [`Table::remarks`].
     /// An imagefolder directory may hold one metadata file, or one in each of `train/`, `valid/`, `test/`
     /// (then the table has a column `split`), or no metadata file but a folder of images per class
     /// (then it has the columns `file_name` and `label`).
@@ -152,7 +166,7 @@ impl Table {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Self> {
-        Ok(Self::all_of(path, &RemoteConfig::default(), OnBadRow::Whole)?.table)
+        Self::read_as(path, &RemoteConfig::default(), &TextFormat::default())
     }
 
     /// As [`Table::read`]; tar archives may also be addresses in an object store or on an HTTP server.
@@ -161,7 +175,16 @@ impl Table {
     ///
     /// As [`Table::read`]; those of [`Store::shards`](crate::store::Store::shards).
     pub fn read_with(path: &Path, remote: &RemoteConfig) -> Result<Self> {
-        Ok(Self::all_of(path, remote, OnBadRow::Whole)?.table)
+        Self::read_as(path, remote, &TextFormat::default())
+    }
+
+    /// As [`Table::read_with`], of a text table that is written as is said here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::read_with`].
+    pub fn read_as(path: &Path, remote: &RemoteConfig, format: &TextFormat) -> Result<Self> {
+        Ok(Self::all_of(path, remote, format, OnBadRow::Whole)?.table)
     }
 
     /// As [`Table::read_with`], but a row that cannot be read is noted and keeps its place without cells. Of an archive that
@@ -170,17 +193,26 @@ impl Table {
     /// # Errors
     ///
     /// As [`Pieces::next`].
-    pub fn read_with_gaps(path: &Path, remote: &RemoteConfig) -> Result<Piece> {
-        Self::all_of(path, remote, OnBadRow::WholeWithGaps)
+    pub fn read_with_gaps(
+        path: &Path,
+        remote: &RemoteConfig,
+        format: &TextFormat,
+    ) -> Result<Piece> {
+        Self::all_of(path, remote, format, OnBadRow::WholeWithGaps)
     }
 
-    fn all_of(path: &Path, remote: &RemoteConfig, on_bad_row: OnBadRow) -> Result<Piece> {
+    fn all_of(
+        path: &Path,
+        remote: &RemoteConfig,
+        format: &TextFormat,
+        on_bad_row: OnBadRow,
+    ) -> Result<Piece> {
         if path.is_dir() && webdataset::archives(path, remote)?.is_none() {
             let table = folder::read(path)?;
             let bad = Vec::new();
             return Ok(Piece { table, bad });
         }
-        let mut rows = pieces::open(path, remote)?;
+        let mut rows = pieces::open(path, remote, format)?;
         let piece = rows.take(0, ReadLimit::ALL, on_bad_row)?;
         let table = &piece.table;
         if table.n_rows == 0 || table.columns.is_empty() {
@@ -213,6 +245,7 @@ impl Table {
                 .samples
                 .as_ref()
                 .map(|samples| samples[start..start + n_rows].to_vec()),
+            remarks: self.remarks.clone(),
         }
     }
 
@@ -233,6 +266,7 @@ impl Table {
             lines,
             files: Vec::new(),
             samples: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -291,7 +325,7 @@ impl Table {
         let line = match &self.lines {
             Some(lines) => lines.get(row).map(|line| *line as usize),
             None => match extension(file).as_str() {
-                "csv" | "tsv" | "tab" => Some(row_in_file + 2),
+                "csv" | "txt" | "tsv" | "tab" => Some(row_in_file + 2),
                 "jsonl" | "ndjson" => Some(row_in_file + 1),
                 _ => None,
             },

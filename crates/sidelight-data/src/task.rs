@@ -267,6 +267,38 @@ impl Task {
         self.target_names().len()
     }
 
+    /// The best guess of a row of which nothing is known, from the training rows: how common the classes or labels are,
+    /// the mean of a value (on the scale that it is learned on). `None` for keypoints, whose place depends on the image.
+    pub fn constant(&self) -> Option<Prediction> {
+        let outputs: Vec<f32> = match self {
+            Self::Class { counts, .. } => counts.iter().map(|&n| (n as f32).ln()).collect(),
+            Self::Multilabel { counts, known, .. } => counts
+                .iter()
+                .zip(known)
+                // Half a row more on each side: never sure.
+                .map(|(&n, &known)| ((n as f32 + 0.5) / ((known - n) as f32 + 0.5)).ln())
+                .collect(),
+            Self::Regression { .. } => vec![0.0; self.n_outputs()],
+            Self::Keypoints { .. } => return None,
+        };
+        Some(self.decode(&outputs))
+    }
+
+    /// What is predicted, in words: `price, a value`, `species, one of 7 classes`.
+    pub fn in_words(&self, columns: &[String]) -> String {
+        let name = match columns {
+            [name] => format!("`{name}`"),
+            columns => format!("{} columns", columns.len()),
+        };
+        match self {
+            Self::Keypoints { .. } => format!("{} points", columns.len() / 2),
+            Self::Class { names, .. } => format!("{name}, one of {} classes", names.len()),
+            Self::Multilabel { names, .. } => format!("{name}, any of {} labels", names.len()),
+            Self::Regression { columns, .. } if columns.len() == 1 => format!("{name}, a value"),
+            Self::Regression { columns, .. } => format!("{} values", columns.len()),
+        }
+    }
+
     /// The target of a row as the loss wants it, and a mask (0: missing, counts for nothing); both `d_target` wide.
     /// Points stay in pixels of the stored image here; the loader maps them into [-1, 1] of the network's input.
     ///
@@ -453,6 +485,8 @@ mod tests {
             targets: Some(targets),
             groups: None,
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: vec![],
         }
     }
@@ -462,9 +496,7 @@ mod tests {
             kind,
             column: None,
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
-            scale: TargetScale::Linear,
-            symmetric: vec![],
-            normalizer: None,
+            ..TargetConfig::class("")
         }
     }
 

@@ -33,7 +33,6 @@ use sidelight_data::dataset::{self, Dataset, MetadataValues};
 use sidelight_data::error::{Error, Result};
 use sidelight_data::schema::Reason;
 use sidelight_data::split;
-use sidelight_data::table::Table;
 
 pub use advice::{Advice, Why};
 pub use finding::Finding;
@@ -215,7 +214,7 @@ pub fn audit(
     config: &Config,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<(Audit, Dataset)> {
-    let table = Table::read_with(&config.data.table, &config.data.remote)?;
+    let table = config.data.read_table()?;
     let with_images = config.model.arm != Arm::Metadata;
     let (candidates, part) = columns::candidates(&table, config, with_images)?;
     let config = columns::with_all(config, &candidates, part);

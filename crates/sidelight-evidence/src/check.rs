@@ -1,5 +1,6 @@
 //! Every problem of table and images, listed at once.
 
+mod doubts;
 mod images;
 mod problem;
 #[cfg(test)]
@@ -10,8 +11,8 @@ use std::collections::HashSet;
 use sidelight_data::config::{Arm, Config};
 use sidelight_data::dataset::{self, Dataset, Findings, MetadataValues, Targets};
 use sidelight_data::error::{self, Error, Result, nearest};
-use sidelight_data::schema::{Reason, Role, Schema, Wishes};
-use sidelight_data::split;
+use sidelight_data::schema::{Doubt, Reason, Role, Schema, Wishes};
+use sidelight_data::split::{self, SplitRows};
 use sidelight_data::table::Table;
 
 use problem::listed;
@@ -30,6 +31,19 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// What is not wrong, but should be said.
     pub remarks: Vec<String>,
+    /// What training would begin with, where it can.
+    pub ready: Option<Ready>,
+}
+
+/// What training begins with.
+#[derive(Debug)]
+pub struct Ready {
+    /// The configuration with its metadata columns written out.
+    pub config: Config,
+    /// The rows.
+    pub dataset: Dataset,
+    /// How they are divided.
+    pub rows: SplitRows,
 }
 
 impl Report {
@@ -76,7 +90,7 @@ impl Report {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Report> {
-    let table = Table::read_with(&config.data.table, &config.data.remote)?;
+    let table = config.data.read_table()?;
     let mut problems = Vec::new();
 
     // A column that is not there is listed below.
@@ -103,11 +117,15 @@ pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Resul
         );
     }
     targets(&dataset, &resolved, &table, &mut problems);
+    if let Some(schema) = &schema {
+        target_column(schema, &resolved, &mut problems);
+    }
+    doubts::all(&dataset, &resolved, &table, &mut problems);
     empty_columns(&dataset, &findings, &mut problems);
     let divided = groups(&dataset, &table, &resolved, &mut problems);
 
     // Without rows or images there is nothing to divide or decode, and that was said above.
-    let mut n_images = 0;
+    let (mut n_images, mut divided_rows) = (0, None);
     let no_images = findings
         .absent
         .iter()
@@ -130,19 +148,28 @@ pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Resul
                 &table,
                 &dataset,
                 &findings,
+                &resolved,
                 parts.as_ref(),
                 progress,
                 &mut problems,
             );
         }
+        divided_rows = parts;
     }
     problems.sort_by_key(Problem::severity);
+    let n_used = dataset.len();
+    let ready = divided_rows.map(|rows| Ready {
+        config: resolved,
+        dataset,
+        rows,
+    });
     Ok(Report {
         n_rows: table.n_rows,
-        n_used: dataset.len(),
+        n_used,
         n_images,
         problems,
         remarks,
+        ready,
     })
 }
 
@@ -201,7 +228,7 @@ fn columns(table: &Table, config: &Config, findings: &Findings, problems: &mut V
                 misread.expected,
                 listed(first, count)
             ),
-            format!("if they mean \"missing\", add {found:?} to `missing` of `{column}`, or give it another kind"),
+            error::cell_hint(misread.expected, found.first().copied().unwrap_or_default()),
         ));
     }
     let count = findings.no_image.len();
@@ -256,7 +283,7 @@ fn disguises(
                 },
             )),
             // Where cells do not read as what the column is said to be, that is the thing to say.
-            Reason::Identifier | Reason::Subject | Reason::Constant
+            Reason::Identifier | Reason::Subject | Reason::Constant | Reason::Visibility
                 if used && !misread.contains(name.as_str()) =>
             {
                 problems.push(Problem::new(
@@ -287,6 +314,32 @@ fn targets(dataset: &Dataset, config: &Config, table: &Table, problems: &mut Vec
         Some(Targets::Class { names, index }) => classes(&column, names, index, problems),
         Some(Targets::Multilabel { names, present }) => labels(names, present, problems),
         _ => {}
+    }
+}
+
+/// What is doubtful about the cells of the target's column.
+fn target_column(schema: &Schema, config: &Config, problems: &mut Vec<Problem>) {
+    let names = config.target.names();
+    let columns = schema
+        .columns
+        .iter()
+        .filter(|column| names.contains(&column.name));
+    for (column, doubt) in
+        columns.flat_map(|column| column.doubts.iter().map(move |doubt| (&column.name, doubt)))
+    {
+        match doubt {
+            Doubt::MissingName { name, n_rows } => problems.push(Problem::new(
+                ProblemKind::MissingName,
+                format!("target `{column}`: {n_rows} rows are left out since their cells say `{name}`, which is read as missing"),
+                format!("if `{name}` is a class, take it out of `data.missing` (`data.missing = []` leaves the empty cell alone)"),
+            )),
+            Doubt::FarOut { .. } => problems.push(Problem::new(
+                ProblemKind::FarOut,
+                format!("target `{column}`: {doubt}"),
+                "one such value outweighs all others: correct it, leave its row out, or add it to `target.missing`",
+            )),
+            _ => {}
+        }
     }
 }
 

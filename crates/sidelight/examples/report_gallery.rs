@@ -179,6 +179,7 @@ fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<
         frozen_epochs: 0,
         n_parameters: 310_000,
         backbone: "resnet18".into(),
+        target: "species, one of 7 classes".into(),
     }];
     for epoch in 1..=epochs {
         for step in 1..=steps {

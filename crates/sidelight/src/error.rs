@@ -199,6 +199,15 @@ pub enum Error {
         /// What the parser said.
         source: serde_json::Error,
     },
+    /// Columns of metadata that a model reads and a table to predict lacks.
+    #[error("{} has no column {}, which the model reads", path.display(), quoted(absent))]
+    AbsentColumns {
+        path: PathBuf,
+        /// The columns.
+        absent: Vec<String>,
+        /// What the table has.
+        columns: Vec<String>,
+    },
     /// Partial predictions that were begun with something else.
     #[error("the predictions in {} were begun with a different {what}: {begun}, now {now}", path.display())]
     PartsDiffer {
@@ -616,6 +625,14 @@ impl Error {
             Self::NoArm { name, names }
             | Self::NoBackbone { name, names }
             | Self::NoFusion { name, names } => nearest_or(name, names, "there are"),
+            Self::AbsentColumns { absent, columns, .. } => {
+                let near = |name: &String| Some(format!("`{}` for `{name}`", nearest(name, columns)?));
+                let near: Vec<String> = absent.iter().filter_map(near).collect();
+                match near.is_empty() {
+                    true => format!("the table has: {}", listed(columns)),
+                    false => format!("did you mean {}?", near.join(", ")),
+                }
+            }
             Self::JobFile { path, .. } => format!(
                 "delete {} and run the comparison again: only that result is made anew",
                 path.display()
@@ -694,6 +711,11 @@ pub enum FolderContent {
 }
 
 /// Up to five keys, and how many more there are.
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
 fn five(keys: &[String]) -> String {
     let shown: Vec<String> = keys.iter().take(5).map(|key| format!("`{key}`")).collect();
     match keys.len().checked_sub(5) {

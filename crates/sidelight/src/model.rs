@@ -96,6 +96,7 @@ impl Model {
             resize: self.config.train.resize,
             mean: self.network.input.mean,
             sd: self.network.input.sd,
+            range: self.config.image.range,
         }
     }
 

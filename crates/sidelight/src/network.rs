@@ -69,6 +69,10 @@ pub struct Network {
     pub input: InputSpec,
     /// How its convolutions form their products, whatever it is run for. Not part of its description.
     pub precision: Precision,
+    /// Whether its head came with the weights: it is not to begin anew. Not part of its description.
+    pub(crate) has_learned_head: bool,
+    /// Parameters of fusion and head that came with the weights. Not part of its description.
+    pub(crate) n_given: usize,
 }
 
 /// What a network is built for.
@@ -391,6 +395,8 @@ impl Network {
             backbone: self.backbone.clone(),
             input: self.input.clone(),
             precision: self.precision,
+            has_learned_head: self.has_learned_head,
+            n_given: self.n_given,
         }
     }
 
@@ -475,6 +481,20 @@ impl Network {
     /// the classes are does not spend its first steps on learning that.
     pub fn start_from(&mut self, outputs: &[f32]) -> bool {
         self.root.start_from(outputs)
+    }
+
+    /// What the weights of a run gave beside the backbone, in words.
+    pub(crate) fn remark_on_weights(&self, config: &crate::config::ModelConfig) -> Option<String> {
+        let head = match self.has_learned_head {
+            true => "its head among them",
+            false => "its head begins anew, as the target is another",
+        };
+        (self.n_given > 0).then(|| {
+            format!(
+                "{} parameters beside the backbone's come from {}, {head}",
+                self.n_given, config.weights
+            )
+        })
     }
 
     /// Every shape, parameter count and number of products, for an image of the network's own size.

@@ -4,7 +4,7 @@ mod predictor;
 mod table;
 
 pub use predictor::{Predictor, ReadyRow};
-pub use table::{BadRows, Progress, TableOptions, TableOutcome, predict_table};
+pub use table::{Absent, BadRows, Progress, TableOptions, TableOutcome, predict_table};
 
 pub use crate::batch::Predictions;
 pub use crate::model::Model;
@@ -128,7 +128,9 @@ impl Model {
         } else {
             1
         };
-        source.cache = (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES)));
+        let range = source.preprocess.range;
+        source.cache =
+            (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES).with_range(range)));
         let (n_rows, n_ranks) = (dataset.len(), ranks.size());
         let rows: Vec<usize> = (0..n_rows).collect();
         let mut found: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];
@@ -191,6 +193,15 @@ impl Model {
         };
         Ok((predicted, sides))
     }
+}
+
+/// What a constant guess from the training rows scores on a data set ([`Task::constant`](crate::task::Task::constant));
+/// `None` for keypoints, or without targets.
+pub fn constant(model: &Model, dataset: &Dataset) -> Option<Metrics> {
+    let (guess, targets) = (model.task.constant()?, dataset.targets.as_ref()?);
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    let guesses = vec![Some(guess); rows.len()];
+    Some(score(&model.task, targets, &rows, &guesses, None))
 }
 
 /// Predicts every row and scores the predictions against the targets; with a coverage, also how many sets hold the truth

@@ -169,6 +169,9 @@ pub struct MetricsFile {
     /// Scores over the validation rows, the main one first; not a number: `null`.
     #[serde(with = "scores")]
     pub metrics: Vec<(String, f64)>,
+    /// The same of a constant guess from the training rows; empty for keypoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "scores")]
+    pub constant: Vec<(String, f64)>,
     /// The same per class, point, label or column.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub per_part: BTreeMap<String, BTreeMap<String, Option<f64>>>,
@@ -196,6 +199,7 @@ impl MetricsFile {
             arm,
             rows: RowCounts::default(),
             metrics: Vec::new(),
+            constant: Vec::new(),
             per_part: BTreeMap::new(),
             seconds: 0.0,
             images_per_second: 0.0,

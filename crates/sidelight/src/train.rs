@@ -21,6 +21,7 @@ mod mixup;
 pub mod optimizer;
 #[cfg(feature = "report")]
 mod page;
+mod rehearsal;
 mod results;
 #[doc(hidden)]
 pub mod schedule;
@@ -54,6 +55,7 @@ use training_log::StepSummary;
 
 pub use crate::run::Event;
 pub use feature_cache::FeatureCache;
+pub use rehearsal::rehearse;
 pub use session::{Session, Setup, State};
 pub use training_log::TrainingLog;
 
@@ -123,6 +125,8 @@ impl std::fmt::Debug for TrainOptions<'_> {
 pub struct Trained {
     /// Scores over the validation rows; `None`: it was stopped before its end.
     pub metrics: Option<Metrics>,
+    /// What a constant guess from the training rows scores over the same; `None`: as above, or for keypoints.
+    pub constant: Option<Metrics>,
     /// The run folder: model, scores, log, report.
     pub run: Run,
     /// Whether it was asked to stop: it can be resumed.
@@ -277,6 +281,7 @@ pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Resul
     if ended == Ended::Stopped {
         return Ok(Trained {
             metrics: None,
+            constant: None,
             run,
             stopped: true,
         });
@@ -288,13 +293,22 @@ pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Resul
         .predict_validation()
         .map_err(|error| as_collective_error(&*ranks, error))?;
     let metrics = session.score_of(&predicted);
+    let constant = session.score_of_constant();
     let finished = match folder {
-        Some(folder) => finish(session, &predicted, &metrics, folder, &mut log),
+        Some(folder) => finish(
+            session,
+            &predicted,
+            &metrics,
+            constant.as_ref(),
+            folder,
+            &mut log,
+        ),
         None => Ok(()),
     };
     all_or_none(&*ranks, finished)?;
     Ok(Trained {
         metrics: Some(metrics),
+        constant,
         run,
         stopped: false,
     })

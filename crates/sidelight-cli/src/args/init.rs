@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use sidelight::config::TargetKind;
 
-use super::Printed;
+use super::{Overrides, Printed};
 
 /// Arguments of `sidelight init`.
 #[derive(Debug, Args)]
@@ -32,6 +33,20 @@ pub(crate) struct InitArgs {
     /// Example: --ignore finding
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) ignore: Vec<String>,
+    /// Column with the images, or the path of each row's with columns in braces
+    ///
+    /// Default: found. Example: --image 'train/{id}.tif'
+    #[arg(long, value_name = "COLUMN|PATH")]
+    pub(crate) image: Option<String>,
+    /// What the target is; default: by its cells
+    ///
+    /// value: a number; class: one of several names; classes: any number of
+    /// labels; points: coordinates in the image. Example: --kind value
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<Kind>,
+    /// The overrides of what is written.
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
     /// Configuration file to write
     ///
     /// Default: sidelight.toml; `-` prints it. Example: --out -
@@ -43,4 +58,28 @@ pub(crate) struct InitArgs {
     /// How the columns are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,
+}
+
+/// What a target can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A number
+    Value,
+    /// One of several names
+    Class,
+    /// Any number of labels
+    Classes,
+    /// Coordinates in the image
+    Points,
+}
+
+impl From<Kind> for TargetKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Value => Self::Regression,
+            Kind::Class => Self::Class,
+            Kind::Classes => Self::Multilabel,
+            Kind::Points => Self::Keypoints,
+        }
+    }
 }

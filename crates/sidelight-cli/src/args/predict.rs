@@ -44,6 +44,12 @@ pub(crate) struct PredictArgs {
     /// back exactly. JSON Lines and Parquet need no such care.
     #[arg(long)]
     pub(crate) spreadsheet_safe: bool,
+    /// Predict even if the table lacks columns that the model reads
+    ///
+    /// Such a column is missing in every row. Without this flag nothing is
+    /// predicted, as the column is likely there under another name.
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
     /// Rows per part; an interruption loses one part at most
     ///
     /// The predictions do not depend on it. Example: --part-rows 1000

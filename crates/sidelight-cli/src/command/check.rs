@@ -1,16 +1,31 @@
 //! `sidelight check CONFIG`
 
 use sidelight::check::{Problem, Severity, check};
+use sidelight::train::rehearse;
 
 use super::{Answer, counting_images};
 use crate::args::Format;
 use crate::args::check::CheckArgs;
+use crate::hint;
 use crate::terminal::{Table, Terminal, count};
 
 /// Lists every problem; the answer is no if one of them would stop training.
 pub(crate) fn run(args: &CheckArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     let config = args.configured.read()?;
-    let report = counting_images(terminal, |on_progress| check(&config, on_progress))?;
+    let mut report = counting_images(terminal, |on_progress| check(&config, on_progress))?;
+    if report.n_errors() == 0
+        && let Some(ready) = report.ready.take()
+    {
+        match rehearse(ready) {
+            Ok(said) => report.remarks.extend(said),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+                let problem = Problem::training(causes.join(": "), hint::of_chain(&error));
+                report.problems.insert(0, problem);
+            }
+        }
+    }
     terminal.say_all(&report.remarks);
     match args.printed.format {
         Format::Text => terminal.data(&listed(&report.problems))?,

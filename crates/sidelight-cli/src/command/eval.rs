@@ -2,11 +2,12 @@
 
 use sidelight::dataset::Dataset;
 use sidelight::metric::Metrics;
-use sidelight::predict::{Model, PredictOptions, evaluate};
+use sidelight::predict::{Model, PredictOptions, constant, evaluate};
 use sidelight::ranks::{Ranks, all_or_none, as_collective_error};
 
-use super::{Answer, problems, rows};
+use super::{Answer, baseline, problems, rows};
 use crate::args::eval::EvalArgs;
+use crate::refusal::Refusal;
 use crate::terminal::{Cell, Table, Terminal, count};
 
 /// Evaluates the run on its validation rows or on a table.
@@ -27,7 +28,21 @@ pub(crate) fn run(
     let scored = evaluate(&model, &dataset, options);
     let (metrics, predictions) = scored.map_err(|error| as_collective_error(ranks, error))?;
     problems::say(&dataset, &predictions, terminal);
-    terminal.table(&scores(&metrics), args.printed.format)?;
+    if metrics.n == 0 {
+        let names = model.config.target.names().join("`, `");
+        anyhow::bail!(Refusal::new(
+            format!(
+                "no row of {} has a target: `{names}` is empty in all of them",
+                dataset.path.display()
+            ),
+            "`sidelight predict` needs no targets",
+        ));
+    }
+    let constant = constant(&model, &dataset).map_or_else(Vec::new, |constant| constant.values);
+    terminal.table(&scores(&metrics, &constant), args.printed.format)?;
+    if let Some(doubt) = baseline::doubt(&metrics.values, &constant) {
+        terminal.warn(doubt);
+    }
     if args.covering.coverage.is_some() && args.table.is_none() {
         terminal.warn(
             "how large sets are was told from these validation rows, so their coverage is near what was asked whatever the model is worth: evaluate other rows",
@@ -52,15 +67,23 @@ fn read(
 }
 
 /// All metrics: over all rows first, then per class, keypoint, label or column.
-fn scores(metrics: &Metrics) -> Table {
-    let mut table = Table::new(["of", "metric", "value", "n"]);
+fn scores(metrics: &Metrics, constant: &[(String, f64)]) -> Table {
+    let has_constant = !constant.is_empty();
+    let header = ["of", "metric", "value", "constant", "n"];
+    let mut table = Table::new(
+        header
+            .into_iter()
+            .filter(|name| has_constant || *name != "constant"),
+    );
+    let mut push = |of: &str, name: &str, value: f64, guess: Cell, n: Cell| {
+        let mut row: Vec<Cell> = vec![of.into(), name.into(), value.into()];
+        row.extend(has_constant.then_some(guess));
+        row.push(n);
+        table.push(row);
+    };
     for (name, value) in &metrics.values {
-        table.push([
-            "all".into(),
-            name.as_str().into(),
-            (*value).into(),
-            metrics.n.into(),
-        ]);
+        let guess = baseline::guessed(constant, name);
+        push("all", name, *value, guess, metrics.n.into());
     }
     for (part, values) in &metrics.per_part {
         let n = values
@@ -68,12 +91,7 @@ fn scores(metrics: &Metrics) -> Table {
             .find(|(name, _)| name == "n")
             .map(|(_, n)| *n as usize);
         for (name, value) in values.iter().filter(|(name, _)| name != "n") {
-            table.push([
-                part.as_str().into(),
-                name.as_str().into(),
-                (*value).into(),
-                Cell::from(n),
-            ]);
+            push(part, name, *value, Cell::from(None::<f64>), Cell::from(n));
         }
     }
     table

@@ -112,7 +112,7 @@ fn range(model: &Model, dataset: &Dataset) -> Metadata {
     let training = || -> anyhow::Result<Metadata> {
         let mut data = model.config.data.clone();
         Variables::from_process().reach(&mut data.remote, std::slice::from_ref(&data.table));
-        let table = sidelight::table::Table::read_with(&data.table, &data.remote)?;
+        let table = data.read_table()?;
         let whole = Dataset::new(&table, &model.config)?;
         let divided = split(&whole, &model.config.data.split)?;
         Ok(whole.metadata.select(&divided.train))

@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use sidelight::config::{MetadataConfig, NumberScale};
+use sidelight::config::{
+    Config, MetadataConfig, NumberScale, TargetConfig, TargetKind, with_overrides,
+};
+use sidelight::image::{ImageSource, Limits, deep_range, read, usual_range};
 use sidelight::run::write_whole;
-use sidelight::schema::{ColumnSchema, Role, Schema, Wishes, target_of};
-use sidelight::table::Table as Rows;
+use sidelight::schema::{
+    ColumnSchema, Role, Schema, TargetWishes, Wishes, image_of, target_of_kind,
+};
+use sidelight::table::{Cell, Table as Rows};
 
 use super::Answer;
 use crate::args::init::InitArgs;
@@ -27,20 +32,38 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
             "choose another file with --out, or replace it with --overwrite",
         ));
     }
-    let rows = Rows::read(&args.table)?;
-    let mut wishes = Wishes::new(target_of(&rows, &args.target)?);
-    wishes.group.clone_from(&args.group);
-    wishes.ignore.clone_from(&args.ignore);
+    let told = told(args)?;
+    let rows = told.data.read_table()?;
+    let mut wishes = wishes(args, &told, &rows)?;
+    // A path with columns in braces is a column of its own from here on.
+    let rows = with_image(args, &told, rows, &mut wishes)?;
     let schema = Schema::infer(&rows, &wishes)?;
     let toml = schema.to_toml(&relative(
         &args.table,
         if prints { Path::new("") } else { &out },
     )?);
+    let range = deep_range_of(&rows, &schema);
+    let written = range.map(|[low, high]| format!("image.range=[{low}, {high}]"));
+    let sets: Vec<String> = written
+        .into_iter()
+        .chain(args.overrides.set.iter().cloned())
+        .collect();
+    let toml = with_overrides(&toml, &out, &sets)?;
+    // What is written can be read.
+    Config::parse(&toml, &out, &[])?;
+    for remark in &rows.remarks {
+        terminal.warn(remark);
+    }
     if prints {
         terminal.data(&toml)?;
         return Ok(Answer::Done);
     }
     terminal.table(&columns(&schema), args.printed.format)?;
+    if let Some([low, high]) = range {
+        terminal.say(format!(
+            "images have more than 8 bits a channel: {low} is black and {high} white (`image.range`)"
+        ));
+    }
     write_whole(&out, |file| file.write_all(toml.as_bytes()))?;
     terminal.say(format!(
         "read {}; wrote {}",
@@ -51,13 +74,165 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     Ok(Answer::Done)
 }
 
+/// What the command line says of the configuration to be written: its target is a stand-in.
+fn told(args: &InitArgs) -> anyhow::Result<Config> {
+    let mut sets = args.overrides.set.clone();
+    // Columns of the target are named by --target.
+    sets.retain(|set| !set.trim_start().starts_with("target."));
+    let mut told = Config::new(&args.table, TargetConfig::class("target"));
+    let text = toml_of(&told.target);
+    told = Config::parse(
+        &format!("data.table = {:?}\n{text}", args.table.to_string_lossy()),
+        Path::new("--set"),
+        &sets,
+    )?;
+    Ok(told)
+}
+
+/// The target as a section of a configuration.
+fn toml_of(target: &TargetConfig) -> String {
+    let columns: Vec<String> = target
+        .names()
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect();
+    let (kind, columns) = (target.kind, columns.join(", "));
+    match &target.column {
+        Some(_) => format!("target = {{ kind = \"{kind}\", column = {columns} }}\n"),
+        None => format!("target = {{ kind = \"{kind}\", columns = [{columns}] }}\n"),
+    }
+}
+
+/// What the person said about the table.
+fn wishes(args: &InitArgs, told: &Config, rows: &Rows) -> anyhow::Result<Wishes> {
+    let target = of_target(args, told, rows)?;
+    let data = &told.data;
+    Ok(Wishes {
+        image: None,
+        group: args.group.clone().or_else(|| data.group.clone()),
+        split: data.split.column.clone(),
+        fold: data.fold.clone(),
+        decimal: data.decimal,
+        date_order: data.date_order,
+        ignore: args.ignore.iter().chain(&data.ignore).cloned().collect(),
+        missing: data.missing.clone(),
+        ..Wishes::new(target)
+    })
+}
+
+/// The target that --target names, as its cells and the other arguments say it is.
+fn of_target(args: &InitArgs, told: &Config, rows: &Rows) -> anyhow::Result<TargetConfig> {
+    let sets: Vec<String> = args
+        .overrides
+        .set
+        .iter()
+        .filter(|set| set.trim_start().starts_with("target."))
+        .cloned()
+        .collect();
+    // Of a target without columns all that is set can be read.
+    let stand_in = |kind: TargetKind, columns: &TargetConfig| {
+        let text = TargetConfig {
+            kind,
+            ..columns.clone()
+        };
+        Config::parse(
+            &format!("data.table = \"t\"\n{}", toml_of(&text)),
+            Path::new("--set"),
+            &sets,
+        )
+    };
+    let said: TargetConfig = match sets.is_empty() {
+        true => TargetConfig::class("target"),
+        false => {
+            let wishes = TargetWishes {
+                kind: Some(TargetKind::Regression),
+                ..TargetWishes::default()
+            };
+            let columns = target_of_kind(rows, &args.target, &wishes)?;
+            stand_in(columns.kind, &columns)?.target
+        }
+    };
+    let sets_kind = sets
+        .iter()
+        .any(|set| set.trim_start().starts_with("target.kind"));
+    let kind = args
+        .kind
+        .map(TargetKind::from)
+        .or(sets_kind.then_some(said.kind));
+    let wishes = TargetWishes {
+        kind,
+        missing: told
+            .data
+            .missing
+            .iter()
+            .chain(&said.missing)
+            .cloned()
+            .collect(),
+        decimal: said.decimal.or(told.data.decimal),
+    };
+    let mut target = target_of_kind(rows, &args.target, &wishes)?;
+    target.missing = said.missing;
+    target.unit = target.unit.or(said.unit);
+    target.frame = said.frame;
+    target.validate()?;
+    Ok(target)
+}
+
+/// The table with the column of its images: as told, or found.
+fn with_image(
+    args: &InitArgs,
+    told: &Config,
+    rows: Rows,
+    wishes: &mut Wishes,
+) -> anyhow::Result<Rows> {
+    let image = match args.image.as_deref().unwrap_or(&told.data.image) {
+        "file_name" => image_of(&rows, &wishes.target.names())?,
+        image => image.to_owned(),
+    };
+    let rows = rows.with_paths(&image)?;
+    wishes.image = Some(image);
+    Ok(rows)
+}
+
+/// The range of images with more than 8 bits a channel, from some of them, where it is not all of 16 bits.
+fn deep_range_of(rows: &Rows, schema: &Schema) -> Option<[f32; 2]> {
+    const LOOKED_AT: usize = 20;
+    let image = schema
+        .columns
+        .iter()
+        .find(|column| column.role == Role::Image)?;
+    let column = rows.find(&image.name)?;
+    let step = (column.len() / LOOKED_AT).max(1);
+    let mut range: Option<[f32; 2]> = None;
+    for row in (0..column.len()).step_by(step) {
+        let Cell::Text(name) = column.cell(row) else {
+            continue;
+        };
+        let path = rows.root.join(name.trim());
+        let limits = Limits::default();
+        let source = ImageSource::Path(path);
+        let bytes = match source.name().to_ascii_lowercase() {
+            name if name.ends_with(".jpg") || name.ends_with(".jpeg") => return None,
+            _ => read(&source, &limits).ok()?,
+        };
+        let Ok(Some([least, greatest])) = deep_range(&source.name(), &bytes, &limits) else {
+            return None;
+        };
+        range = Some(range.map_or([least, greatest], |[low, high]| {
+            [low.min(least), high.max(greatest)]
+        }));
+    }
+    let found = usual_range(range?);
+    (found != [0.0, 65_535.0]).then_some(found)
+}
+
 /// Each column: its role, the evidence for it, and doubts.
 fn columns(schema: &Schema) -> Table {
     let mut table = Table::new(["column", "is", "evidence", "remark"]);
     for column in &schema.columns {
         table.push([
             column.name.as_str().into(),
-            role(&column.role).into(),
+            role(schema, &column.role).into(),
             column.evidence.to_string().into(),
             remark(column).into(),
         ]);
@@ -65,10 +240,16 @@ fn columns(schema: &Schema) -> Table {
     table
 }
 
-fn role(role: &Role) -> String {
+fn role(schema: &Schema, role: &Role) -> String {
     match role {
         Role::Image => "image".into(),
-        Role::Target => "target".into(),
+        Role::Target => match schema.target.kind {
+            TargetKind::Regression => "target, value".into(),
+            TargetKind::Class => "target, class".into(),
+            TargetKind::Multilabel => "target, classes".into(),
+            TargetKind::Keypoints => "target, points".into(),
+        },
+        Role::Fold => "fold".into(),
         Role::Group => "group".into(),
         Role::Split => "split".into(),
         Role::Metadata(MetadataConfig {

@@ -22,6 +22,7 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
             frozen_epochs,
             backbone,
             n_parameters,
+            target,
         } => {
             let backbone = if backbone == "none" {
                 "no backbone"
@@ -34,7 +35,7 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
                 first => format!(", the backbone frozen in the first {first}"),
             };
             terminal.say(format!(
-                "{name}{rows_train} training rows, {rows_valid} validation rows; {backbone}, {} parameters; {} of {}{frozen}",
+                "{name}{target}: {rows_train} training rows, {rows_valid} validation rows; {backbone}, {} parameters; {} of {}{frozen}",
                 thousands(*n_parameters),
                 count(*epochs, "epoch"),
                 count(*steps_per_epoch, "step"),

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use sidelight::loader::LoaderOptions;
-use sidelight::predict::{BadRows, Model, Progress, TableOptions, TableOutcome, predict_table};
+use sidelight::predict::{
+    Absent, BadRows, Model, Progress, TableOptions, TableOutcome, predict_table,
+};
 use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 use sidelight::write::CsvText;
@@ -40,6 +42,10 @@ pub(crate) fn run(
         bad_rows: match args.strict {
             true => BadRows::Stop,
             false => BadRows::Listed,
+        },
+        absent: match args.allow_missing {
+            true => Absent::Missing,
+            false => Absent::Refused,
         },
         old_parts: match args.overwrite {
             true => OldParts::Discard,

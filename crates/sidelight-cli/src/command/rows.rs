@@ -7,7 +7,6 @@ use anyhow::Context;
 use sidelight::config::Config;
 use sidelight::dataset::Dataset;
 use sidelight::split::split;
-use sidelight::table::Table;
 
 use super::environment::Variables;
 use crate::terminal::Terminal;
@@ -24,7 +23,7 @@ pub(super) fn read(
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
     Variables::from_process().reach(&mut data.remote, slice::from_ref(&data.table));
-    let dataset = Dataset::for_prediction(&Table::read_with(&data.table, &data.remote)?, config)?;
+    let dataset = Dataset::for_prediction(&data.read_table()?, config)?;
     for remark in &dataset.remarks {
         terminal.warn(remark);
     }
@@ -33,7 +32,9 @@ pub(super) fn read(
 
 /// The run's validation rows: its own table, split as in training.
 pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
-    let table = Table::read_with(&config.data.table, &config.data.remote)
+    let table = config
+        .data
+        .read_table()
         .context("the validation rows are read from the run's own table")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;

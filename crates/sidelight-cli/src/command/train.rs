@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use sidelight::config::Config;
 use sidelight::ranks::Ranks;
 use sidelight::run::{Existing, Run};
 use sidelight::train::{TrainOptions, Trained, train};
 
-use super::Answer;
 use super::narration::narrate;
+use super::{Answer, baseline};
 use crate::args::train::TrainArgs;
 use crate::refusal::Refusal;
 use crate::stop;
-use crate::terminal::{Table, Terminal, duration};
+use crate::terminal::{Terminal, duration};
 
 /// Trains, and prints the metrics of the validation rows.
 pub(crate) fn run(
@@ -25,12 +28,19 @@ pub(crate) fn run(
     if args.resume
         && let Ok(run) = Run::open(&args.out)
     {
+        refuse_other(&config, &run, args)?;
         terminal.say(format!(
             "{} is a finished run: there is nothing to resume",
             args.out.display()
         ));
         let kept = run.metrics()?;
-        print(&kept.metrics, kept.rows.valid, args, terminal)?;
+        print(
+            &kept.metrics,
+            &kept.constant,
+            kept.rows.valid,
+            args,
+            terminal,
+        )?;
         return Ok(Answer::Done);
     }
     let options = TrainOptions {
@@ -45,7 +55,12 @@ pub(crate) fn run(
         stop: Some(stop::on_ctrl_c()?),
         on_event: Some(&mut |event| narrate(terminal, "", &event)),
     };
-    let Trained { metrics, run, .. } = train(&config, options)?;
+    let Trained {
+        metrics,
+        constant,
+        run,
+        ..
+    } = train(&config, options)?;
     let out = args.out.display();
     let Some(metrics) = metrics else {
         anyhow::bail!(Refusal::new(
@@ -56,7 +71,8 @@ pub(crate) fn run(
             ),
         ));
     };
-    print(&metrics.values, metrics.n, args, terminal)?;
+    let constant = constant.map_or_else(Vec::new, |constant| constant.values);
+    print(&metrics.values, &constant, metrics.n, args, terminal)?;
     if !ranks.is_first() {
         return Ok(Answer::Done);
     }
@@ -68,17 +84,62 @@ pub(crate) fn run(
     Ok(Answer::Done)
 }
 
-/// The metrics of `n` validation rows as a table.
+/// Refuses to take a finished run for the one that is asked for, if that would be trained otherwise.
+fn refuse_other(config: &Config, run: &Run, args: &TrainArgs) -> anyhow::Result<()> {
+    let settings = |config: &Config| -> anyhow::Result<Vec<(String, Value)>> {
+        let whole = serde_json::to_value(config)?;
+        let sections = ["target", "model", "train", "augment"].into_iter();
+        let of_section = |section: &str| {
+            let fields = whole.get(section).and_then(Value::as_object).cloned();
+            let fields = fields.unwrap_or_default().into_iter();
+            fields
+                .map(|(name, value)| (format!("{section}.{name}"), value))
+                .collect::<Vec<_>>()
+        };
+        Ok(sections.flat_map(of_section).collect())
+    };
+    let (begun, now) = (settings(&run.config()?)?, settings(config)?);
+    let may_differ = [
+        "train.workers",
+        "train.memory",
+        "train.checkpoint_steps",
+        "model.arm",
+        "model.weights",
+    ];
+    let other = now.iter().find(|(field, value)| {
+        !may_differ.contains(&field.as_str())
+            && begun
+                .iter()
+                .find(|(known, _)| known == field)
+                .map(|(_, value)| value)
+                != Some(value)
+    });
+    let Some((field, now)) = other else {
+        return Ok(());
+    };
+    let begun = begun.iter().find(|(known, _)| known == field);
+    let begun = begun.map_or_else(|| "nothing".into(), |(_, value)| value.to_string());
+    let (out, config) = (args.out.display(), args.configured.config.display());
+    anyhow::bail!(Refusal::new(
+        format!("{out} is finished: it was trained with `{field} = {begun}`, now it is `{now}`"),
+        format!(
+            "begin a run from its weights: `sidelight train {config} --out OTHER --set model.weights={out} --set train.freeze_epochs=0`; --overwrite begins anew"
+        ),
+    ));
+}
+
+/// The metrics of `n` validation rows as a table, beside them what a constant guess scores.
 fn print(
     values: &[(String, f64)],
+    constant: &[(String, f64)],
     n: usize,
     args: &TrainArgs,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
-    let mut table = Table::new(["metric", "value", "n"]);
-    for (name, value) in values {
-        table.push([name.as_str().into(), (*value).into(), n.into()]);
-    }
+    let table = baseline::table(values, constant, n);
     terminal.table(&table, args.printed.format)?;
+    if let Some(doubt) = baseline::doubt(values, constant) {
+        terminal.warn(doubt);
+    }
     Ok(())
 }

@@ -145,7 +145,7 @@ batch = 8
 "#;
 
 /// A picture of 8 × 8 pixels, each another shade: uncompressed PNG, written by hand so that no library is needed.
-fn png(shade: usize) -> Vec<u8> {
+pub(crate) fn png(shade: usize) -> Vec<u8> {
     let raw: Vec<u8> = (0..8)
         .flat_map(|y| {
             std::iter::once(0).chain((0..24).map(move |x| (shade * 10 + x * 3 + y) as u8))

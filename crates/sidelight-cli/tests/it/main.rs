@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
 mod advice;
+mod cases;
 mod columns;
 mod corpus;
 mod errors;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    Arm, AugmentConfig, Config, DataConfig, MetadataConfig, MetadataEntry, MetadataKind,
-    ModelConfig, RemoteConfig, SplitConfig, TargetConfig, TargetKind, TrainConfig, Unreadable,
-    default_image, default_missing, expand_ranges,
+    Arm, AugmentConfig, Config, DataConfig, ImageConfig, MetadataConfig, MetadataEntry,
+    MetadataKind, ModelConfig, RemoteConfig, SplitConfig, TargetConfig, TargetKind, TrainConfig,
+    Unreadable, default_image, default_missing, expand_ranges,
 };
 
 impl Config {
@@ -49,6 +49,11 @@ impl Config {
                 limit: 0,
                 ignore: Vec::new(),
                 missing: default_missing(),
+                fold: None,
+                decimal: None,
+                date_order: None,
+                separator: None,
+                encoding: None,
                 shuffle_shards: None,
                 unreadable: Unreadable::default(),
                 remote: RemoteConfig::default(),
@@ -57,6 +62,7 @@ impl Config {
             metadata: Default::default(),
             model: ModelConfig::default(),
             train: TrainConfig::default(),
+            image: ImageConfig::default(),
             augment: AugmentConfig::default(),
         }
     }
@@ -227,6 +233,10 @@ impl TargetConfig {
             column: None,
             columns: expand_ranges(&columns),
             scale: Default::default(),
+            missing: Vec::new(),
+            decimal: None,
+            unit: None,
+            frame: None,
             symmetric: Vec::new(),
             normalizer: None,
         }

@@ -8,6 +8,9 @@ use super::{Config, collapse_range, expand_ranges};
 use crate::error::{Error, Result, cannot_read, setting};
 use crate::store::is_remote;
 
+/// The weights in a run folder.
+const RUN_WEIGHTS: &str = "model/weights.safetensors";
+
 impl Config {
     /// Reads a TOML, applies overrides (`a.b=c`, the value in TOML or a bare word),
     /// and makes `data.table` and `model.weights` relative to the TOML's folder.
@@ -58,7 +61,11 @@ impl Config {
         if let Some(cache) = &mut config.data.remote.cache {
             *cache = folder.join(&cache);
         }
-        if config.model.weights_are_a_file() {
+        // A run begins another.
+        let of_run = folder.join(&config.model.weights).join(RUN_WEIGHTS);
+        if config.model.weights != super::weights::NONE && of_run.is_file() {
+            config.model.weights = of_run.to_string_lossy().into_owned();
+        } else if config.model.weights_are_a_file() {
             let path = folder.join(&config.model.weights);
             config.model.weights = path.to_string_lossy().into_owned();
             if !config.model.weights_are_a_file() {
@@ -105,6 +112,63 @@ impl Config {
         config.target.columns = collapse_range(&config.target.columns);
         toml::to_string_pretty(&config)
             .map_err(|error| setting("config", "values that TOML can hold", error))
+    }
+}
+
+/// The text of a configuration with these overrides in it; its comments stay.
+///
+/// # Errors
+///
+/// [`Error::Override`]; [`Error::Config`] where the text is no TOML.
+pub fn with_overrides(text: &str, path: &Path, overrides: &[String]) -> Result<String> {
+    let mut table: toml::Table =
+        toml::from_str(text).map_err(|error| config_error(path, text, None, &error, None))?;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for text in overrides {
+        let malformed = || Error::Override {
+            text: text.to_owned(),
+        };
+        apply(&mut table, text)?;
+        let (key, _) = split_assignment(text).ok_or_else(malformed)?;
+        let path = key_path(key).ok_or_else(malformed)?;
+        let [section, name, ..] = &path[..] else {
+            return Err(malformed());
+        };
+        let value = table.get(section).and_then(|section| section.get(name));
+        let line = format!("{} = {}", super::key(name), value.ok_or_else(malformed)?);
+        set_line(&mut lines, section, &super::key(name), line);
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+/// Puts a line in the place of the one with its key, in use or not, or at the end of its section.
+fn set_line(lines: &mut Vec<String>, section: &str, key: &str, line: String) {
+    let header = format!("[{section}]");
+    let Some(start) = lines.iter().position(|line| line.starts_with(&header)) else {
+        lines.extend([String::new(), header, line]);
+        return;
+    };
+    let end = lines[start + 1..]
+        .iter()
+        .position(|line| line.starts_with('['));
+    let end = end.map_or(lines.len(), |end| start + 1 + end);
+    let key_of = |line: &str| line.split('=').next().map(|key| key.trim().to_owned());
+    let is_of = |line: &String, key: &str| key_of(line).is_some_and(|found| found == key);
+    let commented = format!("# {key}");
+    let of_section = start + 1..end;
+    let mut places = of_section.clone().filter(|at| is_of(&lines[*at], key));
+    let place = places.next().or_else(|| {
+        let mut places = of_section.filter(|at| is_of(&lines[*at], &commented));
+        places.next()
+    });
+    match place {
+        Some(at) => lines[at] = line,
+        None => {
+            let blank = lines[start + 1..end]
+                .iter()
+                .rposition(|line| !line.is_empty());
+            lines.insert(start + 1 + blank.map_or(0, |at| at + 1), line);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
+    Arm, CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
     RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
 use crate::error::{Result, setting};
@@ -61,6 +61,16 @@ impl Config {
                 ));
             }
         }
+        if let Some([low, high]) = self.image.range
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            let expected = "two numbers, the smaller one first ([0, 4095])";
+            return Err(setting(
+                "image.range",
+                expected,
+                format_args!("[{low}, {high}]"),
+            ));
+        }
         self.model.weights_on_hub()?;
         below_one("model.dropout", self.model.dropout)?;
         if self.model.head == HeadKind::Heatmap && self.target.kind != TargetKind::Keypoints {
@@ -69,6 +79,10 @@ impl Config {
                 "`direct`, since the target is not points",
                 "heatmap",
             ));
+        }
+        if self.model.head == HeadKind::Heatmap && self.model.arm == Arm::Metadata {
+            let expected = "`direct`, since `model.arm = \"metadata\"` reads no image";
+            return Err(setting("model.head", expected, "heatmap"));
         }
         below_one("model.drop_image", self.model.drop_image)?;
         within(
@@ -246,7 +260,12 @@ impl RemoteConfig {
 }
 
 impl TargetConfig {
-    pub(crate) fn validate(&self) -> Result<()> {
+    /// Checks every value against its neighbours.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting).
+    pub fn validate(&self) -> Result<()> {
         let names = self.names();
         if self.column.is_some() && !self.columns.is_empty() {
             return Err(setting(
@@ -318,6 +337,13 @@ impl TargetConfig {
             .find(|point| !swapped.insert(**point))
         {
             return Err(setting("target.symmetric", "each point in one pair", twice));
+        }
+        if self.frame.is_some() && self.kind != TargetKind::Keypoints {
+            return Err(setting(
+                "target.frame",
+                "kind `keypoints`",
+                "one of another kind",
+            ));
         }
         if let Some(normalizer) = self.normalizer {
             if self.kind != TargetKind::Keypoints {

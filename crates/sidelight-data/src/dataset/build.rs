@@ -1,6 +1,6 @@
 //! From a table and a configuration to a [`Dataset`]: strictly, for a trained model, or to list every problem.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,13 +9,15 @@ use rayon::prelude::*;
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
-    Dataset, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets, target,
+    Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets,
+    target,
 };
-use crate::config::{Config, MetadataConfig, MetadataEntry, Unreadable};
+use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
 use crate::error::{Error, Result};
+use crate::image::{Affine, facts};
 use crate::random;
 use crate::schema;
-use crate::table::{BadRow, Cell, Column, Piece, Table, Values, extension};
+use crate::table::{BadRow, Cell, Column, IMAGE_ENDINGS, Piece, Table, Values, extension};
 
 /// What stands in the way of an entirely strict reading.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -102,13 +104,19 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
 /// As [`Dataset::open`](super::Dataset::open).
 pub(super) fn open(config: &Config) -> Result<Opened> {
     config.validate()?;
-    let (path, remote) = (&config.data.table, &config.data.remote);
-    let mut piece = match config.data.unreadable {
+    let data = &config.data;
+    let mut piece = match data.unreadable {
         Unreadable::Refuse => Piece {
-            table: Table::read_with(path, remote)?,
+            table: data.read_table()?,
             bad: Vec::new(),
         },
-        Unreadable::Skip => Table::read_with_gaps(path, remote)?,
+        Unreadable::Skip => {
+            let piece = Table::read_with_gaps(&data.table, &data.remote, &data.text_format())?;
+            Piece {
+                table: piece.table.with_paths(&data.image)?,
+                ..piece
+            }
+        }
     };
     let (config, mut remarks) = schema::resolve(&piece.table, config)?;
     let mut dataset = match config.data.unreadable {
@@ -157,6 +165,14 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     let mut config = config.clone();
     // A sample is for training; every new row is to be predicted.
     config.data.limit = 0;
+    let with_paths;
+    let table = match table.is_path(&config.data.image) {
+        true => {
+            with_paths = table.clone().with_paths(&config.data.image)?;
+            &with_paths
+        }
+        false => table,
+    };
     let (mut dataset, findings) = build(table, &config, WithoutTarget::Kept, &HashSet::new())?;
     if findings
         .absent
@@ -190,9 +206,11 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
 /// As [`Dataset::of_piece`](super::Dataset::of_piece).
 pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<PieceRows> {
     let Piece { table, mut bad } = piece;
+    let table = table.with_paths(&config.data.image)?;
     let mut config = config.clone();
     config.data.limit = 0;
     config.data.group = None;
+    config.data.fold = None;
     config.data.split.column = None;
     let (mut dataset, findings) = build(&table, &config, WithoutTarget::Unread, &HashSet::new())?;
     let is_bad: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
@@ -300,15 +318,19 @@ fn build(
     left_out: &HashSet<usize>,
 ) -> Result<(Dataset, Findings)> {
     let mut findings = Findings::default();
-    let mut remarks = Vec::new();
+    let mut remarks = table.remarks.clone();
     let gaps = MissingMarkers {
         table: &config.data.missing,
         column: &[],
     };
+    let target_gaps = MissingMarkers {
+        column: &config.target.missing,
+        ..gaps
+    };
 
     let targets = match without_target {
         WithoutTarget::Unread => None,
-        _ => read_targets(table, config, gaps, &mut findings),
+        _ => read_targets(table, config, target_gaps, &mut findings),
     };
     let image_column = schema::image_column(table, &config.data.image).ok();
     if image_column.is_none() {
@@ -320,13 +342,15 @@ fn build(
     if without_target == WithoutTarget::LeftOut
         && let Some(targets) = &targets
     {
-        let n_before = rows.len();
-        rows.retain(|row| targets.is_known(*row));
-        let n_left_out = n_before - rows.len();
-        if n_left_out > 0 {
+        let (known, unknown): (Vec<usize>, Vec<usize>) =
+            rows.iter().partition(|row| targets.is_known(**row));
+        rows = known;
+        if !unknown.is_empty() {
             remarks.push(format!(
-                "{n_left_out} of {} rows have no target and are left out",
-                table.n_rows
+                "{} of {} rows have no target and are left out{}",
+                unknown.len(),
+                table.n_rows,
+                spelt_targets(table, config, target_gaps, &unknown)
             ));
         }
     }
@@ -358,8 +382,21 @@ fn build(
         "data.split.column",
         config.data.split.column.as_ref(),
     );
-    let splits = column.map(|column| parts(column, gaps, &rows, &mut findings));
-    let targets = targets.map(|targets| targets.select(&rows));
+    let splits = column.map(|column| parts(column, config, gaps, &rows, &mut findings));
+    let column = findings.find(table, "data.fold", config.data.fold.as_ref());
+    let folds = column.map(|column| folds(column, gaps, &rows, &mut findings));
+    let mut targets = targets.map(|targets| targets.select(&rows));
+    let is_upright =
+        config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
+    let to_table = is_upright.then(|| turns(&images));
+    if let (Some(Targets::Keypoints { n_points, xy }), Some(turns)) = (&mut targets, &to_table) {
+        for (points, turn) in xy.chunks_exact_mut((*n_points).max(1)).zip(turns) {
+            let to_stored = turn.inverse();
+            points
+                .iter_mut()
+                .for_each(|point| *point = to_stored.apply(*point));
+        }
+    }
     findings.misread.retain(|misread| misread.count > 0);
     let dataset = Dataset {
         path: table.path.clone(),
@@ -369,6 +406,8 @@ fn build(
         targets,
         groups,
         splits,
+        folds,
+        to_table,
         remarks,
     };
     Ok((dataset, findings))
@@ -394,6 +433,7 @@ fn read_targets(
     }
     Some(target::read(
         &config.target,
+        config.target_spelling(),
         &columns,
         gaps,
         &mut findings.misread,
@@ -433,11 +473,33 @@ fn images(
 
 fn image_path(root: &Path, name: &str) -> PathBuf {
     let path = root.join(name);
+    // `LES_01` for LES_01.jpg: only a name without an ending of images is looked for.
+    if !name.is_empty() && !IMAGE_ENDINGS.contains(&extension(&path).as_str()) && !path.exists() {
+        let with = |ending: &&str| PathBuf::from(format!("{}.{ending}", path.display()));
+        let upper: Vec<String> = IMAGE_ENDINGS.map(str::to_uppercase).into();
+        let endings = IMAGE_ENDINGS
+            .iter()
+            .copied()
+            .chain(upper.iter().map(String::as_str));
+        let found = endings
+            .map(|ending| with(&ending))
+            .find(|path| path.exists());
+        if let Some(found) = found {
+            return found;
+        }
+    }
     // A table written on Windows, read elsewhere.
     if name.contains('\\') && std::path::MAIN_SEPARATOR == '/' && !path.exists() {
         return root.join(name.replace('\\', "/"));
     }
     path
+}
+
+/// How EXIF turns each image, from its header; an image that cannot be read is not turned.
+fn turns(images: &[ImageSource]) -> Vec<Affine> {
+    let turn =
+        |image: &ImageSource| facts(image).map_or(Affine::IDENTITY, |facts| facts.from_stored);
+    images.par_iter().map(turn).collect()
 }
 
 /// Rows drawn without replacement, in the table's order; the seed says which.
@@ -540,7 +602,13 @@ impl ColumnReader<'_> {
                 };
                 (*row, cell)
             });
-            let values = read_metadata(config_of, gaps, cells, &mut misread)?;
+            let values = read_metadata(
+                config_of,
+                config.spelling(config_of),
+                gaps,
+                cells,
+                &mut misread,
+            )?;
             findings.misread.push(misread);
             columns.push(MetadataColumn {
                 name: (*name).clone(),
@@ -602,16 +670,72 @@ fn groups(
     numbers
 }
 
+/// What the cells of left-out rows say in place of a target, if they are not empty: `: 12 say `NA``.
+fn spelt_targets(
+    table: &Table,
+    config: &Config,
+    gaps: MissingMarkers<'_>,
+    rows: &[usize],
+) -> String {
+    let mut spelt: BTreeMap<String, usize> = BTreeMap::new();
+    let names = config.target.names();
+    for column in names.iter().filter_map(|name| table.find(name)) {
+        for row in rows {
+            let cell = column.cell(*row);
+            if gaps.is_spelt(cell) {
+                let text = cell.to_text().unwrap_or_default();
+                *spelt.entry(text.trim().to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let said: Vec<String> = spelt
+        .iter()
+        .map(|(text, n)| format!("{n} say `{text}`"))
+        .collect();
+    match said.is_empty() {
+        true => String::new(),
+        false => format!(": {} (`data.missing`)", said.join(", ")),
+    }
+}
+
+/// The fold of each row, in the order of their names: numbers as numbers.
+fn folds(
+    column: &Column,
+    gaps: MissingMarkers<'_>,
+    rows: &[usize],
+    findings: &mut Findings,
+) -> Folds {
+    let mut misread = Misread::new(&column.name, "the number or name of a fold");
+    let mut read = |row: &usize| match gaps.read(column.cell(*row)).to_text() {
+        Some(name) => name.trim().to_owned(),
+        None => {
+            misread.push(*row, "");
+            String::new()
+        }
+    };
+    let of_row: Vec<String> = rows.iter().map(&mut read).collect();
+    let mut names: Vec<String> = of_row.clone();
+    let number = |name: &String| name.parse::<f64>().unwrap_or(f64::INFINITY);
+    names.sort_by(|a, b| number(a).total_cmp(&number(b)).then_with(|| a.cmp(b)));
+    names.dedup();
+    let code: HashMap<&String, u32> = names.iter().zip(0..).collect();
+    let of_row = of_row.iter().map(|name| code[name]).collect();
+    findings.misread.push(misread);
+    Folds { of_row, names }
+}
+
 fn parts(
     column: &Column,
+    config: &Config,
     gaps: MissingMarkers<'_>,
     rows: &[usize],
     findings: &mut Findings,
 ) -> Vec<Split> {
     let mut misread = Misread::new(&column.name, "`train`, `valid` or `test`");
+    let part = schema::Parts::of_config(&column.name, &config.data.split);
     let read = |row: &usize| {
         let text = gaps.read(column.cell(*row)).to_text().unwrap_or_default();
-        Split::named(&text).unwrap_or_else(|| {
+        part.read(&text).unwrap_or_else(|| {
             misread.push(*row, &text);
             Split::Train
         })

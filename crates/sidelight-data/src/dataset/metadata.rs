@@ -6,6 +6,7 @@ use super::MetadataValues;
 use crate::config::{MetadataConfig, MetadataKind};
 use crate::error::{Result, setting};
 use crate::schema;
+use crate::spelling::Spelling;
 use crate::table::Cell;
 
 /// Cells of one column that are not what it holds; they were read as missing.
@@ -60,20 +61,28 @@ pub(super) struct MissingMarkers<'a> {
 impl MissingMarkers<'_> {
     /// The cell, or missing where it is spelt so.
     pub(super) fn read<'a>(&self, cell: Cell<'a>) -> Cell<'a> {
+        match self.is_spelt(cell) {
+            true => Cell::Missing,
+            false => cell,
+        }
+    }
+
+    /// Whether the cell spells out that it is missing.
+    pub(super) fn is_spelt(&self, cell: Cell<'_>) -> bool {
         match cell {
-            Cell::Text(text) if self.spelt(text.trim()) => Cell::Missing,
+            Cell::Text(text) => self.spelt(text.trim()),
             // `-999` in a column that the file types as numbers.
-            Cell::Number(number) if !self.column.is_empty() && self.spelt(&number.to_string()) => {
-                Cell::Missing
-            }
-            cell => cell,
+            Cell::Number(number) => !self.column.is_empty() && self.spelt(&number.to_string()),
+            _ => false,
         }
     }
     fn spelt(&self, text: &str) -> bool {
-        self.table
-            .iter()
-            .chain(self.column)
-            .any(|spelling| spelling.trim() == text)
+        // What is said of one column is meant as a value: `0` is `0.0` there.
+        self.table.iter().any(|spelling| spelling.trim() == text)
+            || self
+                .column
+                .iter()
+                .any(|spelling| schema::same_value(spelling, text))
     }
 }
 
@@ -92,10 +101,13 @@ pub(super) fn expected(kind: MetadataKind) -> &'static str {
 /// `cells` yields the table's row and the cell.
 pub(super) fn read<'a>(
     config: &MetadataConfig,
+    spelling: Spelling<'_>,
     gaps: MissingMarkers<'_>,
     cells: impl Iterator<Item = (usize, Cell<'a>)>,
     misread: &mut Misread,
 ) -> Result<MetadataValues> {
+    let number = |cell: Cell<'_>| schema::number_as(cell, &spelling);
+    let datetime = |cell: Cell<'_>| schema::datetime_as(cell, &spelling);
     let pattern = match &config.pattern {
         None => None,
         Some(pattern) => Some(
@@ -109,10 +121,10 @@ pub(super) fn read<'a>(
             MetadataValues::Boolean(typed(cells, pattern, gaps, misread, schema::boolean))
         }
         MetadataKind::Continuous => {
-            MetadataValues::Continuous(typed(cells, pattern, gaps, misread, schema::number))
+            MetadataValues::Continuous(typed(cells, pattern, gaps, misread, number))
         }
         MetadataKind::Datetime => {
-            MetadataValues::Datetime(typed(cells, pattern, gaps, misread, schema::datetime))
+            MetadataValues::Datetime(typed(cells, pattern, gaps, misread, datetime))
         }
         MetadataKind::Categorical => {
             let mut names: Vec<String> = Vec::new();

@@ -95,6 +95,8 @@ impl Dataset {
             targets: None,
             groups: None,
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: Vec::new(),
         })
     }

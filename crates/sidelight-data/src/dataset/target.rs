@@ -6,6 +6,7 @@ use super::Targets;
 use super::metadata::{self, Misread, MissingMarkers};
 use crate::config::{TargetConfig, TargetKind, TargetScale};
 use crate::schema;
+use crate::spelling::Spelling;
 use crate::table::{Cell, Column};
 
 /// The largest target of a regression: squared and summed over any table it is a number still (1.8e308 at most).
@@ -17,6 +18,7 @@ const MAX_PIXELS: f64 = 1e9;
 /// Reads the targets of every row; a cell that is not what it should be is missing and noted.
 pub(super) fn read(
     config: &TargetConfig,
+    spelling: Spelling<'_>,
     columns: &[&Column],
     gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
@@ -25,7 +27,7 @@ pub(super) fn read(
     match config.kind {
         TargetKind::Keypoints => {
             let expected = "a number (pixels) within ±1e9";
-            let columns = numbers(columns, gaps, misread, expected, |value| {
+            let columns = numbers(columns, spelling, gaps, misread, expected, |value| {
                 value.abs() <= MAX_PIXELS
             });
             let n_points = columns.len() / 2;
@@ -44,7 +46,7 @@ pub(super) fn read(
             } else {
                 "a number within ±1e100"
             };
-            let columns = numbers(columns, gaps, misread, expected, |value| {
+            let columns = numbers(columns, spelling, gaps, misread, expected, |value| {
                 value.abs() <= MAX_VALUE && (!log || value > 0.0)
             });
             let values = by_row(&columns);
@@ -110,12 +112,13 @@ pub(super) fn read(
 /// Number columns; NaN: missing.
 fn numbers(
     columns: &[&Column],
+    spelling: Spelling<'_>,
     gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
     expected: &'static str,
     fits: impl Fn(f64) -> bool,
 ) -> Vec<Vec<f64>> {
-    let number = |cell: Cell<'_>| schema::number(cell).filter(|value| fits(*value));
+    let number = |cell: Cell<'_>| schema::number_as(cell, &spelling).filter(|value| fits(*value));
     let read = |column: &&Column| {
         let values = typed(column, gaps, misread, expected, number).into_iter();
         values.map(|value| value.unwrap_or(f64::NAN)).collect()

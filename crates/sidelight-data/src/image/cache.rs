@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ImageSource;
 use super::resize::fit;
-use super::{Limits, Picture, decode, decode_bytes, name, read};
+use super::{Limits, Picture, decode_in_range, name, read};
 use crate::config::ResizeMethod;
 use crate::error::Result;
 
@@ -23,6 +23,8 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct PixelCache {
     max_bytes: usize,
+    /// Which values of deep pixels are black and white.
+    range: Option<[f32; 2]>,
     state: Mutex<State>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -72,7 +74,24 @@ pub fn fitted(
     method: ResizeMethod,
     fill: [u8; 3],
 ) -> Result<Picture> {
-    let picture = decode(source, Some(2 * size))?;
+    fitted_in_range(source, size, method, fill, None)
+}
+
+/// As [`fitted`], of pixels with more than 8 bits a channel in this range.
+///
+/// # Errors
+///
+/// As [`super::decode`].
+pub fn fitted_in_range(
+    source: &ImageSource,
+    size: usize,
+    method: ResizeMethod,
+    fill: [u8; 3],
+    range: Option<[f32; 2]>,
+) -> Result<Picture> {
+    let limits = Limits::default();
+    let bytes = read(source, &limits)?;
+    let picture = decode_in_range(&name(source), &bytes, Some(2 * size), &limits, range)?;
     Ok(fit(&picture, size, method, fill))
 }
 
@@ -81,10 +100,17 @@ impl PixelCache {
     pub fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
+            range: None,
             state: Mutex::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
+    }
+
+    /// The same for pictures in this range ([`fitted_in_range`]).
+    #[must_use]
+    pub fn with_range(self, range: Option<[f32; 2]>) -> Self {
+        Self { range, ..self }
     }
 
     /// [`fitted`], from the cache where it is there.
@@ -133,7 +159,7 @@ impl PixelCache {
             return Ok(Arc::clone(picture));
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let picture = decode_bytes(&name(source), &bytes, Some(2 * size), &limits)?;
+        let picture = decode_in_range(&name(source), &bytes, Some(2 * size), &limits, self.range)?;
         let picture = Arc::new(fit(&picture, size, method, fill));
         let n_bytes = picture.rgb.len() + size_of::<Picture>() + size_of::<Key>();
         let mut state = self.state();

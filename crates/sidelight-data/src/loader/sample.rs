@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::augment::{Change, swap_symmetric};
 use crate::error::{Error, Result, message_of};
-use crate::image::cache::fitted;
+use crate::image::cache::fitted_in_range;
 use crate::image::resize::layout;
 use crate::image::{Affine, facts, name};
 use crate::random::{Purpose, for_row};
@@ -80,7 +80,12 @@ pub(super) fn guarded(source: &Source, changes: u64, row: usize) -> Result<Sampl
 
 /// Makes the sample of one row: a function of source, epoch and the table's row alone.
 fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
-    let Preprocess { size, resize, .. } = source.preprocess;
+    let Preprocess {
+        size,
+        resize,
+        range,
+        ..
+    } = source.preprocess;
     let image = &source.dataset.images[row];
     let draw = |sides| match &source.augment {
         Some(augment) => augment.draw(
@@ -99,7 +104,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         let fill = source.preprocess.fill();
         let picture = match &source.cache {
             Some(cache) => cache.fitted(image, size, resize, fill)?,
-            None => Arc::new(fitted(image, size, resize, fill)?),
+            None => Arc::new(fitted_in_range(image, size, resize, fill, range)?),
         };
         let change = draw([picture.width, picture.height]);
         (change.render(&picture, size), change, picture.from_stored)

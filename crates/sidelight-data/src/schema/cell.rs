@@ -1,5 +1,6 @@
 //! What one cell says when it is read as a truth value, a number or a time.
 
+use crate::spelling::Spelling;
 use crate::table::Cell;
 
 /// Reads `true/false`, `yes/no`, `t/f`, `y/n`, `1/0` in any case; `1.0` and `0.0`, as data frames write
@@ -35,7 +36,8 @@ pub fn boolean(cell: Cell<'_>) -> Option<bool> {
     }
 }
 
-/// Reads a finite number written with a decimal point, an exponent allowed; `1,5`, `50+`, `$3` and `inf` are none.
+/// Reads a finite number written with a decimal point, an exponent allowed; `1,5`, `50+`, `$3` and `inf` are none
+/// ([`Spelling`] says of a column how they are meant).
 ///
 /// # Example
 ///
@@ -47,20 +49,14 @@ pub fn boolean(cell: Cell<'_>) -> Option<bool> {
 /// assert_eq!(number(Cell::Text("50+")), None);
 /// ```
 pub fn number(cell: Cell<'_>) -> Option<f64> {
-    let number = match cell {
-        Cell::Number(number) => number,
-        Cell::Boolean(value) => f64::from(u8::from(value)),
-        Cell::Text(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    number.is_finite().then_some(number)
+    number_as(cell, &Spelling::default())
 }
 
 /// Reads a date, a time of day, or both, as seconds since 1970-01-01T00:00:00.
 ///
 /// Understood are RFC 3339 (an offset is applied), `2024-05-01`, `2024-05-01 13:30[:05.25]`, `13:30[:05]`
 /// (on the first day), `20240501`, `2024/05/01` and the camera's `2024:05:01 13:30:05`.
-/// Day and month in the local order (`05/01/2024`) are not: which is which cannot be told.
+/// Day and month before the year (`05/01/2024`) are not: which is which, a whole column may prove ([`Spelling`]).
 ///
 /// # Example
 ///
@@ -74,49 +70,25 @@ pub fn number(cell: Cell<'_>) -> Option<f64> {
 /// assert_eq!(datetime(Cell::Text("05/01/2024")), None);
 /// ```
 pub fn datetime(cell: Cell<'_>) -> Option<f64> {
-    let Cell::Text(text) = cell else { return None };
-    let text = text.trim();
-    // Every form begins with a digit, and the shortest is 12:30.
-    if text.len() < 5 || text.len() > 64 || !text.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Some(seconds(time));
-    }
-    let of_civil =
-        |time: jiff::civil::DateTime| jiff::tz::Offset::UTC.to_timestamp(time).ok().map(seconds);
-    // A name of a zone in brackets says nothing beyond the offset, and no offset means no zone: as written.
-    let civil = |text: &str| {
-        if let Ok(time) = text.parse::<jiff::civil::DateTime>() {
-            return of_civil(time);
-        }
-        let time = text
-            .parse::<jiff::civil::Time>()
-            .ok()
-            .filter(|_| text.contains(':'))?;
-        of_civil(jiff::civil::date(1970, 1, 1).to_datetime(time))
-    };
-    if let Some(time) = civil(text) {
-        return Some(time);
-    }
-    // 2024/05/01 and 2024:05:01: the date with other separators.
-    let bytes = text.as_bytes();
-    if bytes.len() >= 10
-        && bytes[4] == bytes[7]
-        && matches!(bytes[4], b'/' | b':' | b'.')
-        && text.is_char_boundary(10)
-    {
-        let date: String = text[..10]
-            .chars()
-            .map(|c| if c.is_ascii_digit() { c } else { '-' })
-            .collect();
-        return civil(&format!("{date}{}", &text[10..]));
-    }
-    None
+    datetime_as(cell, &Spelling::default())
 }
 
-fn seconds(time: jiff::Timestamp) -> f64 {
-    time.as_second() as f64 + f64::from(time.subsec_nanosecond()) * 1e-9
+/// As [`number`], written in this way.
+pub(crate) fn number_as(cell: Cell<'_>, spelling: &Spelling<'_>) -> Option<f64> {
+    match cell {
+        Cell::Number(number) => number.is_finite().then_some(number),
+        Cell::Boolean(value) => Some(f64::from(u8::from(value))),
+        Cell::Text(text) => spelling.number(text),
+        _ => None,
+    }
+}
+
+/// As [`datetime`], written in this way.
+pub(crate) fn datetime_as(cell: Cell<'_>, spelling: &Spelling<'_>) -> Option<f64> {
+    match cell {
+        Cell::Text(text) => spelling.datetime(text),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

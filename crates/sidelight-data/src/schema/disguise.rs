@@ -97,34 +97,10 @@ pub(super) fn disguise(column: &Scan<'_>, numeric: bool, target: &Target<'_>) ->
     let name = || target.name.clone();
     match target.kind {
         TargetKind::Class | TargetKind::Multilabel => {
-            let of_column = Mapping::new(&column.codes, &target.scan.codes)?;
-            let of_target = Mapping::new(&target.scan.codes, &column.codes)?;
-            // A guess that the commonest class makes nearly as well is no proof.
-            if of_column.baseline <= 0.95 && of_column.repeated >= 0.8 {
-                if of_column.is_function {
-                    return Some(Disguise::Determines {
-                        target: name(),
-                        both_ways: of_target.is_function,
-                    });
-                }
-                if of_column.guessed >= 0.98
-                    && of_column.guessed - of_column.baseline >= 0.5 * (1.0 - of_column.baseline)
-                {
-                    return Some(Disguise::Predicts {
-                        target: name(),
-                        share: of_column.guessed,
-                        baseline: of_column.baseline,
-                    });
-                }
+            if let Some(disguise) = by_values(column, target) {
+                return Some(disguise);
             }
             let n_classes = target.scan.n_distinct();
-            if n_classes >= 3
-                && of_target.is_function
-                && of_target.repeated >= 0.9
-                && of_target.baseline <= 0.9
-            {
-                return Some(Disguise::DerivedFrom { target: name() });
-            }
             if numeric && n_classes == 2 {
                 let classes: Vec<f64> = target
                     .scan
@@ -143,6 +119,11 @@ pub(super) fn disguise(column: &Scan<'_>, numeric: bool, target: &Target<'_>) ->
             None
         }
         TargetKind::Regression | TargetKind::Keypoints => {
+            // A few different numbers are told by a name as classes are.
+            let few = target.kind == TargetKind::Regression && target.scan.n_distinct() <= FEW;
+            if let Some(disguise) = few.then(|| by_values(column, target)).flatten() {
+                return Some(disguise);
+            }
             let correlation = if numeric {
                 rank_correlation(&column.number_rows(), &target.numbers)?
             } else {
@@ -154,6 +135,43 @@ pub(super) fn disguise(column: &Scan<'_>, numeric: bool, target: &Target<'_>) ->
             })
         }
     }
+}
+
+/// Numbers that may as well be classes.
+const FEW: usize = 20;
+
+/// How the values of this column give those of the target away, each taken for a name.
+fn by_values(column: &Scan<'_>, target: &Target<'_>) -> Option<Disguise> {
+    let name = || target.name.clone();
+    let of_column = Mapping::new(&column.codes, &target.scan.codes)?;
+    let of_target = Mapping::new(&target.scan.codes, &column.codes)?;
+    // A guess that the commonest class makes nearly as well is no proof.
+    if of_column.baseline <= 0.95 && of_column.repeated >= 0.8 {
+        if of_column.is_function {
+            return Some(Disguise::Determines {
+                target: name(),
+                both_ways: of_target.is_function,
+            });
+        }
+        if of_column.guessed >= 0.98
+            && of_column.guessed - of_column.baseline >= 0.5 * (1.0 - of_column.baseline)
+        {
+            return Some(Disguise::Predicts {
+                target: name(),
+                share: of_column.guessed,
+                baseline: of_column.baseline,
+            });
+        }
+    }
+    let n_classes = target.scan.n_distinct();
+    if n_classes >= 3
+        && of_target.is_function
+        && of_target.repeated >= 0.9
+        && of_target.baseline <= 0.9
+    {
+        return Some(Disguise::DerivedFrom { target: name() });
+    }
+    None
 }
 
 /// What one column says about another, where both are known.

@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::disguise::{Disguise, Target, disguise};
-use super::scan::{Evidence, Scan, cut};
-use super::{boolean, datetime, image_column, name};
+use super::locate::Folders;
+use super::scan::{Evidence, Scan, cut, short};
+use super::usual::{Usual, usual};
+use super::{Parts, boolean, datetime, image_column, name};
 use crate::config::{
     Arm, Config, MetadataConfig, MetadataEntry, MetadataKind, TargetConfig, TargetKind,
 };
 use crate::error::{Error, Result};
 use crate::kind::Split;
+use crate::spelling::{DateOrder, Decimal, Found, FoundOrder, Written, date_order};
 use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values};
 
 /// What every column of a table means.
@@ -22,6 +25,10 @@ pub struct Schema {
     pub target: TargetConfig,
     /// A column that looks like a group where none was named.
     pub suggested_group: Option<String>,
+    /// How numbers are written throughout the table, where not as programs do.
+    pub decimal: Option<Decimal>,
+    /// The order of its dates that begin with neither the year nor a time.
+    pub date_order: Option<DateOrder>,
 }
 
 /// What one column means, and why.
@@ -48,6 +55,8 @@ pub enum Role {
     Group,
     /// Says which part a row belongs to.
     Split,
+    /// Says which fold a row belongs to.
+    Fold,
     /// Read as metadata.
     Metadata(MetadataConfig),
     /// A column that is not used, and why.
@@ -78,6 +87,37 @@ pub enum Reason {
     /// A group, not a property.
     #[strum(to_string = "whom or what the image is of: a group, not a property")]
     Subject,
+    /// Numbers that mean one thing in one country and another in the next.
+    #[strum(
+        to_string = "`{example}` may be a thousand or a decimal: set `data.decimal` to \".\" or \",\""
+    )]
+    AmbiguousNumber {
+        /// One of them.
+        example: String,
+    },
+    /// Whether a point of the target is seen: known only with the point.
+    #[strum(to_string = "says whether a point is visible: known only once it is labelled")]
+    Visibility,
+    /// Dates of which some have the day first and some the month.
+    #[strum(
+        to_string = "dates in two orders (`{day_first}`, `{month_first}`): write them as 2024-05-31"
+    )]
+    MixedDates {
+        /// One that has its day first.
+        day_first: String,
+        /// One that has its month first.
+        month_first: String,
+    },
+    /// By its name a column of parts, by its cells of nothing known.
+    #[strum(
+        to_string = "by its name says which part a row belongs to: say of which values, as in `split = {{ column = \"{column}\", valid_where = [{value}] }}`"
+    )]
+    Division {
+        /// The column.
+        column: String,
+        /// One of its values.
+        value: String,
+    },
     /// It names images.
     #[strum(to_string = "names of images")]
     ImageNames,
@@ -136,6 +176,40 @@ pub enum Doubt {
     },
     /// Positive and so skewed that its logarithm is easier to learn.
     Skewed,
+    /// Numbers that are not written as programs write them, and how they were read.
+    Written {
+        /// A cell.
+        example: String,
+        /// What it was read as.
+        number: f64,
+    },
+    /// Dates of one order, and which.
+    DateOrder {
+        /// The order.
+        order: DateOrder,
+        /// A cell that has no other order; `None`: all have both.
+        proof: Option<String>,
+    },
+    /// Cells that were read as missing and may be a name.
+    MissingName {
+        /// What they say.
+        name: String,
+        /// Rows.
+        n_rows: usize,
+    },
+    /// A bare name of a subject, over few names with many rows each.
+    MayBeGroup,
+    /// Numbers taken for classes.
+    NumbersAsClasses,
+    /// Few different numbers, not taken for classes.
+    FewNumbers,
+    /// Values so far from the others that one of them outweighs all.
+    FarOut {
+        /// The farthest.
+        value: f64,
+        /// Where the middle half of the values lies.
+        usual: [f64; 2],
+    },
 }
 
 impl fmt::Display for Doubt {
@@ -163,6 +237,41 @@ impl fmt::Display for Doubt {
             Self::OneValue => write!(f, "one value and gaps"),
             Self::RareCategories { n_once } => write!(f, "{n_once} values occur once"),
             Self::Skewed => write!(f, "skewed: `scale = \"log\"` may suit it"),
+            Self::Written { example, number } => {
+                write!(f, "`{}` is read as {}", cut(example), short(*number))
+            }
+            Self::DateOrder {
+                order,
+                proof: Some(proof),
+            } => write!(f, "dates are {}, as `{proof}` shows", order.in_words()),
+            Self::DateOrder { order, proof: None } => write!(
+                f,
+                "dates fit both orders and are read as {}: `data.date_order` sets it",
+                order.in_words()
+            ),
+            Self::MissingName { name, n_rows } => write!(
+                f,
+                "`{name}` in {n_rows} rows is read as missing: if it is a name, take it out of `data.missing`"
+            ),
+            Self::MayBeGroup => write!(
+                f,
+                "a property by its cells; if rows of one value belong together, set it as `data.group`"
+            ),
+            Self::NumbersAsClasses => write!(
+                f,
+                "few whole numbers, taken for classes; `kind = \"value\"` (--kind value) predicts a number"
+            ),
+            Self::FewNumbers => write!(
+                f,
+                "predicted as a number; `kind = \"class\"` (--kind class) makes a class of each"
+            ),
+            Self::FarOut { value, usual } => write!(
+                f,
+                "{} is far from the others (half of them from {} to {}): is it one?",
+                short(*value),
+                short(usual[0]),
+                short(usual[1])
+            ),
         }
     }
 }
@@ -178,6 +287,12 @@ pub struct Wishes {
     pub group: Option<String>,
     /// The column of parts; `None`: found.
     pub split: Option<String>,
+    /// The column of folds; `None`: found.
+    pub fold: Option<String>,
+    /// How numbers are written; `None`: found.
+    pub decimal: Option<Decimal>,
+    /// The order of dates; `None`: found.
+    pub date_order: Option<DateOrder>,
     /// Columns not to use.
     pub ignore: Vec<String>,
     /// Spellings of "missing" beside the empty cell.
@@ -193,6 +308,9 @@ impl Wishes {
             image: None,
             group: None,
             split: None,
+            fold: None,
+            decimal: None,
+            date_order: None,
             ignore: Vec::new(),
             missing,
         }
@@ -216,6 +334,9 @@ impl Wishes {
             image: Some(image_column(table, &config.data.image)?.name.clone()),
             group: config.data.group.clone(),
             split: config.data.split.column.clone(),
+            fold: config.data.fold.clone(),
+            decimal: config.data.decimal,
+            date_order: config.data.date_order,
             ignore: config.data.ignore.clone(),
             missing: config.data.missing.clone(),
         })
@@ -251,6 +372,7 @@ impl Schema {
             .iter()
             .chain(&wishes.group)
             .chain(&wishes.split)
+            .chain(&wishes.fold)
             .chain(&wishes.ignore)
         {
             table.column(name)?;
@@ -259,28 +381,44 @@ impl Schema {
             Some(name) => table.column(name)?,
             None => find_image(table, &targets)?,
         };
-        let scanned = scan_targets(table, wishes);
+        let usual = usual(table, wishes);
+        let scanned = scan_targets(table, wishes, &usual);
         let targets: HashSet<&String> = targets.iter().collect();
         let ignored: HashSet<&String> = wishes.ignore.iter().collect();
         let mut columns = Vec::with_capacity(table.columns.len());
         for column in &table.columns {
-            let scan = Scan::new(column, &wishes.missing);
+            let mut scan = Scan::new(column, &wishes.missing);
             let is = |wish: &Option<String>| wish.as_ref() == Some(&column.name);
             let mut doubts = Vec::new();
             let role = if column.name == image.name {
                 Role::Image
             } else if targets.contains(&column.name) {
+                target_doubts(&mut scan, wishes, &usual, &mut doubts);
                 Role::Target
             } else if is(&wishes.group) {
                 Role::Group
             } else if is(&wishes.split) {
                 Role::Split
+            } else if is(&wishes.fold) {
+                Role::Fold
             } else if ignored.contains(&column.name) {
                 Role::Ignored(Reason::Told)
             } else {
-                let role = guess(column, &scan, &mut doubts);
-                give_away(role, &scan, &scanned)
+                match is_visibility(&column.name, &scan, &targets) {
+                    true => Role::Ignored(Reason::Visibility),
+                    false => {
+                        let role = guess(column, &mut scan, &usual, &mut doubts);
+                        give_away(role, &scan, &scanned)
+                    }
+                }
             };
+            if let Role::Metadata(MetadataConfig {
+                kind: MetadataKind::Categorical,
+                ..
+            }) = role
+            {
+                doubts.extend(missing_names(&scan));
+            }
             columns.push(ColumnSchema {
                 name: column.name.clone(),
                 role,
@@ -292,7 +430,10 @@ impl Schema {
             columns,
             target: wishes.target.clone(),
             suggested_group: None,
+            decimal: usual.decimal.filter(|decimal| *decimal == Decimal::Comma),
+            date_order: usual.date_order,
         };
+        schema.keep_one_fold();
         if wishes.group.is_none() {
             let subject = schema.columns.iter().find(|column| {
                 column.role == Role::Ignored(Reason::Subject) && column.evidence.n_distinct > 1
@@ -326,6 +467,8 @@ impl Schema {
         if !config.metadata.is_empty() {
             return (config, remarks);
         }
+        config.data.decimal = config.data.decimal.or(self.decimal);
+        config.data.date_order = config.data.date_order.or(self.date_order);
         config.metadata = self
             .metadata()
             .map(|(column, config)| (column.name.clone(), MetadataEntry::Full(config.clone())))
@@ -343,13 +486,37 @@ impl Schema {
             remarks.push("no column can serve as metadata".into());
         }
         for column in &self.columns {
-            if let Role::Ignored(reason) = &column.role
-                && *reason != Reason::Told
-            {
-                remarks.push(format!("`{}` is not used: {reason}", column.name));
+            let name = &column.name;
+            match &column.role {
+                Role::Ignored(reason) if *reason != Reason::Told => {
+                    remarks.push(format!("`{name}` is not used: {reason}"));
+                }
+                Role::Split if config.data.split.column.is_none() => remarks.push(format!(
+                    "`{name}` says which part a row belongs to and is not metadata: `data.split.column = \"{name}\"` divides by it"
+                )),
+                Role::Fold if config.data.fold.is_none() => remarks.push(format!(
+                    "`{name}` is the number of a fold and is not metadata: `data.fold = \"{name}\"` holds folds out"
+                )),
+                _ => {}
             }
         }
         (config, remarks)
+    }
+
+    /// Of several columns of folds the first is used.
+    fn keep_one_fold(&mut self) {
+        let folds = self.columns.iter_mut();
+        let folds = folds.filter(|column| column.role == Role::Fold).skip(1);
+        for column in folds {
+            column.role = Role::Ignored(Reason::Division {
+                column: column.name.clone(),
+                value: column
+                    .evidence
+                    .commonest
+                    .first()
+                    .map_or_else(String::new, |(name, _)| name.clone()),
+            });
+        }
     }
 
     /// A found column of parts is used where it divides no group and names training rows.
@@ -365,9 +532,10 @@ impl Schema {
             return;
         };
         let names = &self.columns[found].evidence.commonest;
+        let part = Parts::of_name(&self.columns[found].name);
         let has_train = names
             .iter()
-            .any(|(name, _)| Split::named(name) == Some(Split::Train));
+            .any(|(name, _)| part.read(name) == Some(Split::Train));
         let group = wishes
             .group
             .as_ref()
@@ -389,6 +557,7 @@ impl Schema {
 
 /// Groups of which rows are in several parts: how many of how many.
 pub(super) fn divided_groups(group: &Column, parts: &Column) -> (usize, usize) {
+    let part_named = Parts::of_name(&parts.name);
     let mut part_of = std::collections::HashMap::new();
     let mut divided = std::collections::HashSet::new();
     for row in 0..group.len() {
@@ -396,13 +565,39 @@ pub(super) fn divided_groups(group: &Column, parts: &Column) -> (usize, usize) {
         else {
             continue;
         };
-        let part = Split::named(&part);
+        let part = part_named.read(&part);
         let group = group.trim().to_owned();
         if *part_of.entry(group.clone()).or_insert(part) != part {
             divided.insert(group);
         }
     }
     (divided.len(), part_of.len())
+}
+
+/// The column of images (`file_name`, embedded images, or text of which nearly all ends like an image's name), or the path
+/// of each row's image with that column in braces, where the files are elsewhere or have an ending that cells lack.
+///
+/// # Errors
+///
+/// [`Error::NoImageColumn`].
+pub fn image_of(table: &Table, targets: &[String]) -> Result<String> {
+    let found = find_image(table, targets);
+    if let Ok(column) = &found
+        && column.values.are_images()
+    {
+        return Ok(column.name.clone());
+    }
+    let folders = Folders::of(&table.root);
+    let locate = |column| folders.locate(table, column);
+    match found {
+        // Where nothing is found, its name is what was meant.
+        Ok(column) => Ok(locate(column).unwrap_or_else(|| column.name.clone())),
+        Err(error) => {
+            let free = table.columns.iter();
+            let mut free = free.filter(|column| !targets.contains(&column.name));
+            free.find_map(locate).ok_or(error)
+        }
+    }
 }
 
 /// The column of images: `file_name`, embedded images, or text of which nearly all ends like an image's name.
@@ -445,13 +640,77 @@ fn names_images(column: &Column) -> bool {
     n > 0 && n_images * 10 >= n * 9
 }
 
-fn scan_targets<'a>(table: &'a Table, wishes: &Wishes) -> Vec<Target<'a>> {
+/// What a person should know about a target's column.
+fn target_doubts(scan: &mut Scan<'_>, wishes: &Wishes, usual: &Usual, doubts: &mut Vec<Doubt>) {
+    let target = &wishes.target;
+    let is_number = matches!(
+        scan.find_spelling(target.decimal.or(usual.decimal)),
+        Found::So(_)
+    );
+    match target.kind {
+        TargetKind::Class | TargetKind::Multilabel => {
+            doubts.extend(missing_names(scan));
+            let numbers = scan.numbers();
+            let truth = |number: &Option<f64>| matches!(number, Some(0.0 | 1.0));
+            if is_number && target.kind == TargetKind::Class && !numbers.iter().all(truth) {
+                doubts.push(Doubt::NumbersAsClasses);
+            }
+        }
+        TargetKind::Regression => {
+            doubts.extend(how_written(scan));
+            if scan.n_distinct() <= 20 && target.column.is_some() {
+                doubts.push(Doubt::FewNumbers);
+            }
+            doubts.extend(far_out(&scan.number_rows()));
+        }
+        TargetKind::Keypoints => doubts.extend(how_written(scan)),
+    }
+}
+
+/// A value that is so far from the others that nothing else counts.
+fn far_out(numbers: &[f64]) -> Option<Doubt> {
+    /// A normal distribution has nothing beyond 3, a log-normal one of any common width nothing beyond 300.
+    const FAR: f64 = 1000.0;
+    let mut sorted: Vec<f64> = numbers.iter().copied().filter(|x| x.is_finite()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (n, least, greatest) = (sorted.len(), sorted.first()?, sorted.last()?);
+    let usual = [sorted[n / 4], sorted[n * 3 / 4]];
+    let width = usual[1] - usual[0];
+    let value = match greatest - usual[1] > usual[0] - least {
+        true => *greatest,
+        false => *least,
+    };
+    let distance = (value - usual[1]).max(usual[0] - value);
+    (n >= 10 && width > 0.0 && distance > FAR * width).then_some(Doubt::FarOut { value, usual })
+}
+
+/// What cells say that were read as missing, where it could be a name like the others.
+fn missing_names(scan: &Scan<'_>) -> impl Iterator<Item = Doubt> {
+    let spelt = scan.spelt_missing.clone().into_iter();
+    spelt.map(|(name, n_rows)| Doubt::MissingName { name, n_rows })
+}
+
+/// How numbers were read that are not written as programs write them.
+fn how_written(scan: &Scan<'_>) -> Option<Doubt> {
+    if scan.written == Written::default() {
+        return None;
+    }
+    let is_telling = |text: &&str| text.trim().parse::<f64>().is_err();
+    let example = scan.texts().find(is_telling)?;
+    Some(Doubt::Written {
+        number: scan.spelling().number(example)?,
+        example: example.to_owned(),
+    })
+}
+
+fn scan_targets<'a>(table: &'a Table, wishes: &Wishes, usual: &Usual) -> Vec<Target<'a>> {
     let mut targets = Vec::new();
     for name in wishes.target.names() {
         let Some(column) = table.find(&name) else {
             continue;
         };
-        let scan = Scan::new(column, &wishes.missing);
+        let mut scan = Scan::new(column, &wishes.missing);
+        scan.find_spelling(wishes.target.decimal.or(usual.decimal));
         let kind = wishes.target.kind;
         let numbers = match kind {
             TargetKind::Keypoints | TargetKind::Regression => scan.number_rows(),
@@ -484,7 +743,7 @@ fn give_away(role: Role, scan: &Scan<'_>, targets: &[Target<'_>]) -> Role {
 }
 
 /// What a column is, when nobody said.
-fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
+fn guess(column: &Column, scan: &mut Scan<'_>, usual: &Usual, doubts: &mut Vec<Doubt>) -> Role {
     let (n_present, n_distinct) = (scan.n_present(), scan.n_distinct());
     let metadata = |kind| Role::Metadata(MetadataConfig::new(kind));
     if column.values.are_images() {
@@ -505,13 +764,20 @@ fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
     if names_images(column) {
         return Role::Ignored(Reason::ImageNames);
     }
-    if n_distinct > 1
-        && n_distinct <= 8
-        && scan.names.iter().all(|name| Split::named(name).is_some())
-    {
-        return Role::Split;
+    if let Some(role) = guess_part(column, scan) {
+        return role;
     }
-    if name::is_subject(&column.name) {
+    // Tomato and potato are kinds of plants; P01 and P02 are plants.
+    let is_kind = name::may_be_kind(&column.name)
+        && n_distinct <= 12
+        && n_present >= 5 * n_distinct
+        && !scan
+            .names
+            .iter()
+            .any(|name| name.contains(|c: char| c.is_ascii_digit()));
+    if is_kind {
+        doubts.push(Doubt::MayBeGroup);
+    } else if name::is_subject(&column.name) {
         let unique = n_distinct == n_present;
         return Role::Ignored(if unique {
             Reason::Identifier
@@ -522,8 +788,9 @@ fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
     if is_boolean(scan) {
         return metadata(MetadataKind::Boolean);
     }
+    let found = scan.find_spelling(usual.decimal);
     let numbers = scan.numbers();
-    let all_numbers = numbers.iter().all(Option::is_some);
+    let all_numbers = matches!(found, Found::So(_));
     let all_times = (!all_numbers || name::is_time(&column.name))
         && scan
             .names
@@ -532,9 +799,29 @@ fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
     if all_times {
         return metadata(MetadataKind::Datetime);
     }
+    if let Some(role) = guess_dates(scan, usual, doubts) {
+        return role;
+    }
+    if found == Found::Ambiguous {
+        return Role::Ignored(Reason::AmbiguousNumber {
+            example: scan.names[0].to_string(),
+        });
+    }
     if all_numbers {
         let numbers: Vec<f64> = numbers.into_iter().flatten().collect();
-        return guess_number(&column.name, scan, &numbers, doubts);
+        let mut role = guess_number(&column.name, scan, &numbers, doubts);
+        if let Role::Metadata(config) = &mut role
+            && config.kind == MetadataKind::Continuous
+        {
+            doubts.extend(how_written(scan));
+            let of_table = usual.decimal.filter(|decimal| *decimal == Decimal::Comma);
+            config.decimal = scan
+                .written
+                .decimal
+                .filter(|decimal| Some(*decimal) != of_table);
+            config.unit.clone_from(&scan.written.unit);
+        }
+        return role;
     }
     let n_numbers: usize = numbers
         .iter()
@@ -561,6 +848,109 @@ fn guess(column: &Column, scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
         };
     }
     guess_text(scan, doubts)
+}
+
+/// Whether it is COCO's flag of a point: `v0` beside `x0` and `y0`, of 0, 1 and 2.
+fn is_visibility(name: &str, scan: &Scan<'_>, targets: &HashSet<&String>) -> bool {
+    let is_flag = |text: &str| {
+        matches!(
+            text,
+            "0" | "1" | "2" | "0.0" | "1.0" | "2.0" | "true" | "false" | "True" | "False"
+        )
+    };
+    let has_point = ["v", "vis", "visible", "visibility", "V"]
+        .iter()
+        .any(|flag| {
+            name.match_indices(flag).any(|(at, _)| {
+                let with =
+                    |axis: &str| format!("{}{axis}{}", &name[..at], &name[at + flag.len()..]);
+                [["x", "y"], ["X", "Y"]]
+                    .iter()
+                    .any(|axes| axes.iter().all(|axis| targets.contains(&&with(axis))))
+            })
+        });
+    has_point && scan.texts().all(is_flag)
+}
+
+/// The two values of a column that are sides, left and right, as they are written there.
+pub fn sides<'a>(names: impl Iterator<Item = &'a str>) -> Option<[String; 2]> {
+    let names: Vec<&str> = names.collect();
+    let pairs = [
+        ["left", "right"],
+        ["l", "r"],
+        ["os", "od"],
+        ["links", "rechts"],
+        ["gauche", "droite"],
+        ["izquierda", "derecha"],
+    ];
+    pairs.iter().find_map(|pair| {
+        let named = |side: &str| names.iter().find(|name| name.eq_ignore_ascii_case(side));
+        let others = |name: &&&str| !pair.iter().any(|side| name.eq_ignore_ascii_case(side));
+        // Beside the sides there may be both or none.
+        let is_sides = names.iter().filter(others).count() <= 2;
+        Some([named(pair[0])?, named(pair[1])?].map(|name| (*name).to_owned())).filter(|_| is_sides)
+    })
+}
+
+/// A column that says how rows are divided.
+fn guess_part(column: &Column, scan: &Scan<'_>) -> Option<Role> {
+    let n_distinct = scan.n_distinct();
+    if n_distinct < 2 {
+        return None;
+    }
+    let part = Parts::of_name(&column.name);
+    if n_distinct <= 8 && scan.texts().all(|text| part.read(text).is_some()) {
+        return Some(Role::Split);
+    }
+    let is_whole = |text: &str| text.parse::<u32>().is_ok();
+    if name::is_fold(&column.name) && n_distinct <= 50 && scan.n_present() >= 2 * n_distinct {
+        return Some(Role::Fold);
+    }
+    let is_division = name::is_division(&column.name)
+        && n_distinct <= 5
+        && scan.n_present() >= 5 * n_distinct
+        && scan.texts().all(is_whole);
+    is_division.then(|| {
+        // The rarest is hardly the one to train on.
+        let rarest = (0..n_distinct).min_by_key(|index| scan.counts[*index]);
+        Role::Ignored(Reason::Division {
+            column: column.name.clone(),
+            value: scan.names[rarest.unwrap_or(0)].to_string(),
+        })
+    })
+}
+
+/// Dates with day and month before the year, where all cells are.
+fn guess_dates(scan: &Scan<'_>, usual: &Usual, doubts: &mut Vec<Doubt>) -> Option<Role> {
+    let found = date_order(scan.texts());
+    let in_order = |order| move |text: &&str| crate::spelling::date_in_order(text, order).is_some();
+    let only = |order: DateOrder| {
+        let other = match order {
+            DateOrder::DayFirst => DateOrder::MonthFirst,
+            DateOrder::MonthFirst => DateOrder::DayFirst,
+        };
+        let is_proof = |text: &&str| in_order(order)(text) && !in_order(other)(text);
+        scan.texts().find(is_proof).map(str::to_owned)
+    };
+    let (order, proof) = match found {
+        FoundOrder::NotDates => return None,
+        FoundOrder::Mixed => {
+            return Some(Role::Ignored(Reason::MixedDates {
+                day_first: only(DateOrder::DayFirst)?,
+                month_first: only(DateOrder::MonthFirst)?,
+            }));
+        }
+        FoundOrder::Proven(order) => (order, only(order)),
+        FoundOrder::Ambiguous => (usual.date_order.unwrap_or(DateOrder::DayFirst), None),
+    };
+    // With points, and where another column proves it, nothing is in doubt.
+    let is_sure = found != FoundOrder::Ambiguous && proof.is_none();
+    if !is_sure {
+        doubts.push(Doubt::DateOrder { order, proof });
+    }
+    let mut config = MetadataConfig::new(MetadataKind::Datetime);
+    config.date_order = (usual.date_order != Some(order)).then_some(order);
+    Some(Role::Metadata(config))
 }
 
 /// Truth values: words that are, both sides seen (`F` alone may be "female"), or nothing but 0 and 1.
@@ -707,11 +1097,14 @@ fn guess_text(scan: &Scan<'_>, doubts: &mut Vec<Doubt>) -> Role {
     if scan.names.iter().all(|name| name.starts_with(['[', '{'])) {
         return Role::Ignored(Reason::FreeText);
     }
+    let mut config = MetadataConfig::new(MetadataKind::Categorical);
+    // Images are mirrored unless they have points, and sides must follow.
+    config.flip.extend(sides(scan.texts()));
     let n_once = scan.counts.iter().filter(|count| **count == 1).count();
     if n_once * 2 > n_distinct && n_distinct > 4 {
         doubts.push(Doubt::RareCategories { n_once });
     }
-    Role::Metadata(MetadataConfig::new(MetadataKind::Categorical))
+    Role::Metadata(config)
 }
 
 impl fmt::Display for ColumnSchema {
@@ -722,6 +1115,7 @@ impl fmt::Display for ColumnSchema {
             Role::Target => "target".to_owned(),
             Role::Group => "group".to_owned(),
             Role::Split => "split".to_owned(),
+            Role::Fold => "fold".to_owned(),
             Role::Metadata(config) => format!("{:?}", config.kind).to_lowercase(),
             Role::Ignored(reason) => format!("ignored, {reason}"),
         };

@@ -1,7 +1,9 @@
-//! What a column's name suggests: a subject, an identifier, a code.
+//! What a column's name suggests: a subject, an identifier, a code, a part.
 
-/// Things that several images can be of: rows that share one must stay in one part.
-const SUBJECTS: &[&str] = &[
+use crate::kind::Split;
+
+/// Beings that several images can be of: rows that share one must stay in one part.
+const BEINGS: &[&str] = &[
     "patient",
     "person",
     "people",
@@ -9,24 +11,15 @@ const SUBJECTS: &[&str] = &[
     "participant",
     "user",
     "individual",
-    "animal",
     "donor",
-    "case",
-    "lesion",
-    "specimen",
     "family",
     "household",
-    "session",
-    "video",
-    "scene",
-    "clip",
-    "sequence",
-    "study",
-    "series",
-    "slide",
-    "plant",
-    "tree",
-    "eye",
+];
+
+/// Things that several images can be of, whose name may as well be that of a kind: `plant`, tomato or potato.
+const THINGS: &[&str] = &[
+    "animal", "case", "lesion", "specimen", "session", "video", "scene", "clip", "sequence",
+    "study", "series", "slide", "plant", "tree", "eye",
 ];
 
 /// Ends of names of identifiers.
@@ -78,16 +71,120 @@ fn words(name: &str) -> Vec<String> {
 /// Whether it names a subject, as `patientid`, `Person` or `lesion_id` do, and `patient_age` does not.
 pub(super) fn is_subject(name: &str) -> bool {
     let all = words(name).concat();
-    let is = |text: &str| {
-        SUBJECTS.contains(&text)
-            || text
-                .strip_suffix('s')
-                .is_some_and(|one| SUBJECTS.contains(&one))
-    };
+    let is = |text: &str| is_in(BEINGS, text) || is_in(THINGS, text);
     is(&all)
         || IDENTIFIER_ENDS
             .iter()
             .any(|end| all.strip_suffix(end).is_some_and(is))
+}
+
+/// Whether it is the bare name of a thing, which a kind of thing could have as well: `plant`, not `plant_id`.
+pub(super) fn may_be_kind(name: &str) -> bool {
+    is_in(THINGS, &words(name).concat())
+}
+
+fn is_in(names: &[&str], text: &str) -> bool {
+    let one = text.strip_suffix('s');
+    names.contains(&text) || one.is_some_and(|one| names.contains(&one))
+}
+
+/// The part that a row is in for which a column of this name says true: `is_valid`, `training`, `test_set`.
+pub(super) fn part_flag(name: &str) -> Option<Split> {
+    let words = words(name);
+    let n_words = words.len();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    words.retain(|word| {
+        ![
+            "is", "in", "set", "image", "row", "split", "part", "for", "use",
+        ]
+        .contains(word)
+    });
+    match words[..] {
+        ["holdout"] | ["hold", "out"] | ["held", "out"] => Some(Split::Valid),
+        [word] => {
+            let rest = word
+                .strip_prefix("is")
+                .filter(|rest| Split::named(rest).is_some());
+            // A test may be one of blood, and a measurement valid.
+            let is_bare = n_words == 1 && rest.is_none();
+            let part = Split::named(rest.unwrap_or(word));
+            part.filter(|_| !is_bare || !["test", "testing", "valid", "dev"].contains(&word))
+        }
+        _ => None,
+    }
+}
+
+/// Whether it is the number of a fold: `fold`, `kfold`, `cv_fold`.
+pub(super) fn is_fold(name: &str) -> bool {
+    let folds = ["fold", "folds", "kfold", "cvfold", "foldid"];
+    words(name)
+        .iter()
+        .any(|word| folds.contains(&word.as_str()))
+}
+
+/// Whether it is the name of a division, whatever its values: `split`, `subset`, `partition`.
+pub(super) fn is_division(name: &str) -> bool {
+    let names = ["split", "subset", "partition"];
+    let words = words(name);
+    let last = words.last().map(String::as_str);
+    words.len() <= 2 && last.is_some_and(|last| names.contains(&last))
+}
+
+/// Whether it is the name of a quantity: `age_years`, `n_seeds`, `count`.
+pub(super) fn is_quantity(name: &str) -> bool {
+    let quantities = [
+        "age",
+        "ages",
+        "year",
+        "years",
+        "month",
+        "months",
+        "day",
+        "days",
+        "hour",
+        "hours",
+        "minutes",
+        "seconds",
+        "count",
+        "counts",
+        "n",
+        "num",
+        "total",
+        "sum",
+        "amount",
+        "price",
+        "cost",
+        "weight",
+        "height",
+        "width",
+        "length",
+        "depth",
+        "area",
+        "volume",
+        "size",
+        "distance",
+        "diameter",
+        "temperature",
+        "temp",
+        "speed",
+        "percent",
+        "percentage",
+        "mass",
+        "yield",
+        "kg",
+        "cm",
+        "mm",
+    ];
+    let words = words(name);
+    // `count_class` is one, `class_count` counts.
+    let first = words
+        .first()
+        .is_some_and(|word| ["n", "num", "number"].contains(&word.as_str()));
+    first
+        || words
+            .last()
+            .is_some_and(|word| quantities.contains(&word.as_str()))
+        || words.first().is_some_and(|word| word == "age")
 }
 
 /// Whether it names an identifier: `id`, `image_id`, `uuid`, `index`, an unnamed first column.
@@ -163,6 +260,31 @@ mod tests {
         for name in ["patient_age", "id", "personality", "in_case", "price", ""] {
             assert!(!is_subject(name), "{name}");
         }
+    }
+
+    #[test]
+    fn names_of_parts_are_told_from_others() {
+        for (name, part) in [
+            ("is_valid", Some(Split::Valid)),
+            ("isValid", Some(Split::Valid)),
+            ("training", Some(Split::Train)),
+            ("is_training_image", Some(Split::Train)),
+            ("istrain", Some(Split::Train)),
+            ("test_set", Some(Split::Test)),
+            ("holdout", Some(Split::Valid)),
+            ("trained", None),
+            ("test_result", None),
+            ("test", None),
+            ("valid", None),
+            ("is_smoker", None),
+        ] {
+            assert_eq!(part_flag(name), part, "{name}");
+        }
+        for name in ["fold", "Fold", "kfold", "cv_fold", "fold_id"] {
+            assert!(is_fold(name), "{name}");
+        }
+        assert!(!is_fold("unfolded"));
+        assert!(is_division("split") && is_division("data_split") && !is_division("age"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::spelling::{Decimal, Found, Spelling, Written, written};
 use crate::table::{Cell, Column};
 
 /// Distinct values that are told apart; beyond them a column is an identifier or a measurement in any case,
@@ -23,6 +24,8 @@ pub struct Evidence {
     pub range: Option<[f64; 2]>,
     /// The commonest values and their rows, at most five, the commonest first.
     pub commonest: Vec<(String, usize)>,
+    /// Of the missing cells, those that are not empty: what they say, and their rows.
+    pub spelt_missing: Vec<(String, usize)>,
 }
 
 impl Evidence {
@@ -54,7 +57,11 @@ impl fmt::Display for Evidence {
             0 => Ok(()),
             missing if missing == self.n_rows => write!(f, ", all missing"),
             _ => write!(f, ", {} missing", percent(self.missing_share())),
+        }?;
+        for (name, count) in &self.spelt_missing {
+            write!(f, ", `{name}` ({count}) read as missing")?;
         }
+        Ok(())
     }
 }
 
@@ -71,6 +78,10 @@ pub(super) struct Scan<'a> {
     pub(super) codes: Vec<Option<u32>>,
     /// Rows where it is missing.
     pub(super) n_missing: usize,
+    /// What missing cells say that are not empty, and their rows.
+    pub(super) spelt_missing: Vec<(String, usize)>,
+    /// How its numbers are written.
+    pub(super) written: Written,
 }
 
 impl<'a> Scan<'a> {
@@ -83,6 +94,8 @@ impl<'a> Scan<'a> {
             first_rows: Vec::new(),
             codes: Vec::with_capacity(column.len()),
             n_missing: 0,
+            spelt_missing: Vec::new(),
+            written: Written::default(),
         };
         for row in 0..column.len() {
             let name: Cow<'a, str> = match column.cell(row) {
@@ -96,6 +109,14 @@ impl<'a> Scan<'a> {
             };
             if missing.iter().any(|spelling| *spelling == name) {
                 scan.push_missing();
+                match scan
+                    .spelt_missing
+                    .iter_mut()
+                    .find(|(spelt, _)| *spelt == name)
+                {
+                    Some((_, count)) => *count += 1,
+                    None => scan.spelt_missing.push((name.into_owned(), 1)),
+                }
                 continue;
             }
             let code = match code_of.get(&name) {
@@ -140,8 +161,31 @@ impl<'a> Scan<'a> {
     pub(super) fn numbers(&self) -> Vec<Option<f64>> {
         self.names
             .iter()
-            .map(|name| super::number(Cell::Text(name)))
+            .map(|name| self.spelling().number(name))
             .collect()
+    }
+
+    /// The distinct values, as they are written.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// How its numbers are written.
+    pub(super) fn spelling(&self) -> Spelling<'_> {
+        Spelling {
+            decimal: self.written.decimal,
+            unit: self.written.unit.as_deref(),
+            date_order: None,
+        }
+    }
+
+    /// Finds how its numbers are written, where they are; `usual` is how others of the table are.
+    pub(super) fn find_spelling(&mut self, usual: Option<Decimal>) -> Found {
+        let found = written(self.texts(), usual);
+        if let Found::So(written) = &found {
+            self.written = written.clone();
+        }
+        found
     }
 
     /// Each row as a number; NaN: missing or no number.
@@ -181,6 +225,7 @@ impl<'a> Scan<'a> {
             n_distinct: self.n_distinct(),
             range,
             commonest,
+            spelt_missing: self.spelt_missing.clone(),
         }
     }
 }
@@ -239,7 +284,7 @@ mod tests {
         );
         assert_eq!(
             evidence.to_string(),
-            "2 distinct: left (2), right (1), 40 % missing"
+            "2 distinct: left (2), right (1), 40 % missing, `NA` (1) read as missing"
         );
     }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use super::boolean;
 use super::infer::is_skewed;
+use super::name::is_quantity;
 use super::scan::Scan;
+use super::usual::decimal_of;
 use crate::config::{TargetConfig, TargetKind, TargetScale, default_missing, expand_range};
 use crate::error::{Error, Result, setting};
+use crate::spelling::{Decimal, Found, Written};
 use crate::table::{Cell, Column, Table};
 
 /// The target's configuration from the names, ranges or patterns that a person gave.
@@ -17,40 +20,96 @@ use crate::table::{Cell, Column, Table};
 ///
 /// Several columns named as coordinates are points, several truth values are labels, several numbers are values.
 /// One column is a list of labels where cells hold `;` or `|`, a value where it has many different numbers,
-/// otherwise a class. Positive values that reach over a factor of 20 and are skewed get `scale = "log"`.
+/// otherwise a class: twenty different whole numbers are, unless the name says a quantity (`age`, `n_seeds`). Positive values that reach over a factor of 20 and are skewed get `scale = "log"`.
 ///
 /// # Errors
 ///
 /// [`Error::NoColumn`]; [`Error::Setting`] where the columns make no target together.
 pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
+    target_of_kind(table, wanted, &TargetWishes::default())
+}
+
+/// What a person said of the target beside its columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetWishes {
+    /// Its kind; `None`: guessed.
+    pub kind: Option<TargetKind>,
+    /// Spellings of "missing" beside the empty cell.
+    pub missing: Vec<String>,
+    /// How its numbers are written; `None`: found.
+    pub decimal: Option<Decimal>,
+}
+
+impl Default for TargetWishes {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            missing: default_missing(),
+            decimal: None,
+        }
+    }
+}
+
+/// As [`target_of`], knowing this.
+///
+/// # Errors
+///
+/// As [`target_of`]; [`Error::AmbiguousNumber`] where numbers mean one thing in one country and another in the next.
+pub fn target_of_kind(
+    table: &Table,
+    wanted: &[String],
+    wishes: &TargetWishes,
+) -> Result<TargetConfig> {
     let names = expand(table, wanted)?;
     let mut columns = Vec::new();
     for name in &names {
         columns.push(table.column(name)?);
     }
-    let missing = default_missing();
     let mut config = TargetConfig {
-        kind: TargetKind::Class,
-        column: None,
-        columns: Vec::new(),
-        scale: TargetScale::default(),
-        symmetric: Vec::new(),
-        normalizer: None,
+        missing: Vec::new(),
+        ..TargetConfig::class("")
     };
+    config.column = None;
     let mut log = false;
-    config.kind = match &columns[..] {
-        [] => return Err(not_a_target("the name of a column", "nothing")),
-        [column] => {
-            let scan = Scan::new(column, &missing);
-            log = wants_log(&scan);
-            kind_of_one(&scan)
+    let usual = match wishes.decimal {
+        Some(decimal) => Some(decimal),
+        None => decimal_of(table, &wishes.missing),
+    };
+    let mut scans = Vec::new();
+    let mut written: Option<Written> = None;
+    for column in &columns {
+        let mut scan = Scan::new(column, &wishes.missing);
+        match scan.find_spelling(usual) {
+            Found::So(found)
+                if written
+                    .as_ref()
+                    .is_none_or(|first| *first == Written::default()) =>
+            {
+                written = Some(found);
+            }
+            Found::Ambiguous
+                if wishes
+                    .kind
+                    .is_none_or(|kind| kind == TargetKind::Regression) =>
+            {
+                return Err(Error::AmbiguousNumber {
+                    at: table.place(scan.first_rows[0], &column.name),
+                    found: scan.names[0].to_string(),
+                });
+            }
+            _ => {}
         }
+        scans.push(scan);
+    }
+    config.kind = match (&columns[..], wishes.kind) {
+        ([], _) => return Err(not_a_target("the name of a column", "nothing")),
+        ([column], kind) => {
+            log = wants_log(&scans[0]);
+            kind.unwrap_or_else(|| kind_of_one(&column.name, &scans[0]))
+        }
+        (_, Some(kind)) => kind,
         _ if are_points(&names) => TargetKind::Keypoints,
-        columns => {
-            let scans: Vec<Scan<'_>> = columns
-                .iter()
-                .map(|column| Scan::new(column, &missing))
-                .collect();
+        _ => {
             let all = |test: &dyn Fn(&str) -> bool| {
                 scans
                     .iter()
@@ -58,7 +117,10 @@ pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
             };
             if all(&|name| boolean(Cell::Text(name)).is_some()) {
                 TargetKind::Multilabel
-            } else if all(&|name| super::number(Cell::Text(name)).is_some()) {
+            } else if scans
+                .iter()
+                .all(|scan| scan.numbers().iter().all(Option::is_some))
+            {
                 log = scans.iter().all(wants_log);
                 TargetKind::Regression
             } else {
@@ -70,6 +132,12 @@ pub fn target_of(table: &Table, wanted: &[String]) -> Result<TargetConfig> {
     };
     if log && config.kind == TargetKind::Regression {
         config.scale = TargetScale::Log;
+    }
+    if let (TargetKind::Regression | TargetKind::Keypoints, Some(written)) = (config.kind, written)
+    {
+        let of_table = usual.filter(|decimal| *decimal == Decimal::Comma);
+        config.decimal = written.decimal.filter(|decimal| Some(*decimal) != of_table);
+        config.unit = written.unit;
     }
     match <[String; 1]>::try_from(names) {
         Ok([name]) => config.column = Some(name),
@@ -180,12 +248,15 @@ pub(super) fn are_points(names: &[String]) -> bool {
             .all(|pair| is_pair(&pair[0], &pair[1]))
 }
 
-fn kind_of_one(scan: &Scan<'_>) -> TargetKind {
+fn kind_of_one(name: &str, scan: &Scan<'_>) -> TargetKind {
     let numbers: Option<Vec<f64>> = scan.numbers().into_iter().collect();
     if let Some(numbers) = numbers {
         let whole = numbers.iter().all(|number| number.fract() == 0.0);
-        // Twenty whole numbers may be grades; a fraction is measured.
-        let many = numbers.len() > 20 || (!whole && numbers.len() > 10);
+        // A fraction is measured, and so are ages and counts; twenty whole numbers of another name may be grades.
+        let is_truth = numbers.iter().all(|number| [0.0, 1.0].contains(number));
+        let many = numbers.len() > 20
+            || (numbers.len() > 2 && !whole)
+            || (numbers.len() > 2 && !is_truth && is_quantity(name));
         return if many {
             TargetKind::Regression
         } else {
@@ -238,6 +309,7 @@ mod tests {
             lines: None,
             files: Vec::new(),
             samples: None,
+            remarks: Vec::new(),
         }
     }
 

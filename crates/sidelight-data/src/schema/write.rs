@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::scan::short;
-use super::{ColumnSchema, Reason, Role, Schema};
+use super::{ColumnSchema, Doubt, Reason, Role, Schema};
 use crate::config::{MetadataConfig, NumberScale, TargetKind, TargetScale, collapse_range, key};
 
 /// Fewer groups can hardly be divided into parts.
@@ -23,8 +23,11 @@ impl Schema {
             .write_data(&mut out, table)
             .and_then(|()| self.write_target(&mut out));
         let _ = self.write_metadata(&mut out);
-        out.push_str(SETTINGS);
-        out
+        let arm = match self.metadata().next() {
+            Some(_) => "both",
+            None => "image",
+        };
+        out + &SETTINGS.replace("ARM", arm)
     }
 
     fn write_data(&self, out: &mut String, table: &Path) -> std::fmt::Result {
@@ -90,6 +93,58 @@ impl Schema {
             }
             writeln!(out, "split = {{ valid = 0.2, seed = 0, stratify = true }}")?;
         }
+        if let Some(fold) = self.with_role(&Role::Fold).next() {
+            writeln!(
+                out,
+                "fold = {}  # {}; `compare` holds them out, training validates on the first",
+                string(&fold.name),
+                fold.evidence
+            )?;
+        }
+        if let Some(decimal) = self.decimal {
+            writeln!(
+                out,
+                "decimal = \"{}\"  # what stands before the decimals of numbers",
+                decimal.sign()
+            )?;
+        }
+        if let Some(order) = self.date_order {
+            let proof = self
+                .columns
+                .iter()
+                .flat_map(|column| &column.doubts)
+                .find_map(|doubt| match doubt {
+                    Doubt::DateOrder {
+                        proof: Some(proof), ..
+                    } => Some(format!("`{proof}` shows it")),
+                    _ => None,
+                });
+            writeln!(
+                out,
+                "date_order = \"{}\"  # {}",
+                order.name(),
+                proof.unwrap_or_else(|| "or the other one: dates fit both".into())
+            )?;
+        }
+        let names = self
+            .columns
+            .iter()
+            .flat_map(|column| &column.doubts)
+            .filter_map(|doubt| match doubt {
+                Doubt::MissingName { name, .. } => Some(name.as_str()),
+                _ => None,
+            });
+        let names: std::collections::BTreeSet<&str> = names.collect();
+        if !names.is_empty() {
+            let spellings = crate::config::default_missing();
+            let spellings: Vec<String> = spellings.iter().map(|name| string(name)).collect();
+            writeln!(
+                out,
+                "missing = [{}]  # beside the empty cell; take {} out if it is a name",
+                spellings.join(", "),
+                names.into_iter().map(string).collect::<Vec<_>>().join(", ")
+            )?;
+        }
         let told: Vec<String> = self
             .columns
             .iter()
@@ -107,10 +162,16 @@ impl Schema {
         let kind = format!("{:?}", target.kind).to_lowercase();
         writeln!(out, "[target]")?;
         writeln!(out, "kind = \"{kind}\"  # points | class | classes | value")?;
+        if let Some(decimal) = target.decimal {
+            writeln!(out, "decimal = \"{}\"", decimal.sign())?;
+        }
+        if let Some(unit) = &target.unit {
+            writeln!(out, "unit = {}  # beside each number", string(unit))?;
+        }
         if let Some(name) = &target.column {
             let evidence = self
                 .column(name)
-                .map(|column| format!("  # {}", column.evidence))
+                .map(|column| format!("  # {}", role_in_words(column)))
                 .unwrap_or_default();
             writeln!(out, "column = {}{evidence}", string(name))?;
         } else {
@@ -145,6 +206,14 @@ impl Schema {
                 writeln!(out, "# scale = \"log\"  # for positive, skewed values")?
             }
             (TargetKind::Keypoints, _) => {
+                writeln!(
+                    out,
+                    "# frame = \"upright\"  # points were made on pictures turned as EXIF says; default: as they are stored"
+                )?;
+                writeln!(
+                    out,
+                    "# missing = [\"0\"]  # cells of the target that say a point was not set"
+                )?;
                 writeln!(
                     out,
                     "# symmetric = [[0, 1]]  # points that swap when the image is mirrored (`augment.flip`)"
@@ -214,7 +283,7 @@ impl Schema {
 const SETTINGS: &str = r#"[model]
 backbone = "small_cnn"  # `sidelight backbones` lists them: resnet18, mobilenet_v2, …; none: metadata only
 weights = "none"  # pretrained weights help most: a .pth or .safetensors file for the backbone, or org/name on the Hugging Face hub (`sidelight backbones`)
-arm = "both"  # image | metadata | both
+arm = "ARM"  # image | metadata | both
 
 [train]
 epochs = 10
@@ -256,12 +325,28 @@ fn role_in_words(column: &ColumnSchema) -> String {
 
 fn entry(config: &MetadataConfig) -> String {
     let kind = format!("{:?}", config.kind).to_lowercase();
-    match config.scale {
-        NumberScale::Linear => format!("\"{kind}\""),
-        scale => format!(
-            "{{ kind = \"{kind}\", scale = \"{}\" }}",
-            format!("{scale:?}").to_lowercase()
-        ),
+    let mut more = String::new();
+    if config.scale != NumberScale::Linear {
+        more += &format!(
+            ", scale = \"{}\"",
+            format!("{:?}", config.scale).to_lowercase()
+        );
+    }
+    if let Some(decimal) = config.decimal {
+        more += &format!(", decimal = \"{}\"", decimal.sign());
+    }
+    if let Some(unit) = &config.unit {
+        more += &format!(", unit = {}", string(unit));
+    }
+    if let Some(order) = config.date_order {
+        more += &format!(", date_order = \"{}\"", order.name());
+    }
+    if let [[a, b]] = &config.flip[..] {
+        more += &format!(", flip = [[{}, {}]]", string(a), string(b));
+    }
+    match more.is_empty() {
+        true => format!("\"{kind}\""),
+        false => format!("{{ kind = \"{kind}\"{more} }}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! CSV and TSV: UTF-8 with a header, cells in double quotes where they hold the separator or a line break.
+//! CSV and TSV: text with a header, cells in double quotes where they hold the separator or a line break.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::LargeStringBuilder;
 
+use super::encoding::{self, Text};
 use super::pieces::{
     MAX_COLUMNS, MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps,
 };
-use super::{Column, Table, Values, unique_names};
-use crate::error::{Error, Place, Result, cannot_read};
+use super::{Column, Table, TextFormat, Values, unique_names};
+use crate::error::{Error, Place, Result, cannot_read, setting};
 use crate::store::Shard;
 
 /// The records of a file, one after another.
@@ -23,7 +24,9 @@ pub(super) struct Records {
     path: PathBuf,
     n_bytes: u64,
     names: Vec<String>,
-    reader: csv::Reader<Lines<BufReader<File>>>,
+    reader: csv::Reader<Lines<Text>>,
+    /// What should be said of how it is read.
+    remarks: Vec<String>,
     /// The record read last.
     record: csv::ByteRecord,
     /// Its line; 0 where lines do not end in `\n`.
@@ -32,33 +35,42 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Opens the file and reads its header; `separator` holds unless it is a comma that the header does not have.
-    pub(super) fn open(path: &Path, separator: u8) -> Result<Self> {
+    /// Opens the file and reads its header. Where no separator is told, it is the `usual` one of such files, or found.
+    pub(super) fn open(path: &Path, usual: Option<u8>, format: &TextFormat) -> Result<Self> {
         let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         let n_bytes = file.metadata().map_err(cannot_read)?.len();
         let mut file = BufReader::with_capacity(1 << 18, file);
         let start = file.fill_buf().map_err(cannot_read)?;
-        // UTF-16, as spreadsheet programs export "Unicode text".
-        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-            return Err(Error::NotUtf8 {
-                at: Place::file(path),
-            });
-        }
-        let separator = if separator == b',' {
-            sniff(start)
-        } else {
-            separator
+        let (encoding, remark) = encoding::find(path, start, format.encoding.as_deref())?;
+        let decoded = encoding.decode_without_bom_handling(start).0;
+        // `sep=;`, a line that spreadsheet programs put before the header.
+        let first = decoded.trim_start_matches('\u{feff}').lines().next();
+        let own = first.and_then(|line| line.strip_prefix("sep="));
+        let own = own
+            .filter(|own| own.len() == 1)
+            .and_then(|own| own.bytes().next());
+        let separator = match (format.separator, own.or(usual)) {
+            (Some(told), _) => u8::try_from(told)
+                .ok()
+                .filter(u8::is_ascii)
+                .ok_or_else(|| setting("data.separator", "one ASCII character", told))?,
+            (None, Some(usual)) => usual,
+            (None, None) => sniff(decoded.as_bytes()),
         };
+        let mut text = Text::new(file, encoding);
+        if own.is_some() {
+            skip_line(&mut text).map_err(cannot_read)?;
+        }
         let track = Rc::new(RefCell::new(Track::default()));
         let reader = csv::ReaderBuilder::new()
             .delimiter(separator)
             .flexible(true)
             .has_headers(false)
             .from_reader(Lines {
-                inner: file,
+                inner: text,
                 offset: 0,
-                line: 1,
+                line: 1 + u32::from(own.is_some()),
                 at_start: true,
                 track: Rc::clone(&track),
             });
@@ -67,6 +79,7 @@ impl Records {
             n_bytes,
             names: Vec::new(),
             reader,
+            remarks: remark.into_iter().collect(),
             record: csv::ByteRecord::new(),
             line: 0,
             track,
@@ -217,6 +230,7 @@ impl Rows for Records {
         });
         let table = Table {
             first_row,
+            remarks: self.remarks.clone(),
             ..Table::of_file(&self.path, columns.collect(), n_rows, lines.finish())
         };
         Ok(Piece { table, bad })
@@ -240,18 +254,45 @@ impl Rows for Records {
     }
 }
 
-/// The separator: a comma, unless the header has none but has semicolons or tabs.
+/// Reads to the end of a line.
+fn skip_line(text: &mut impl Read) -> std::io::Result<()> {
+    let mut byte = [0];
+    while text.read(&mut byte)? == 1 && byte != *b"\n" {}
+    Ok(())
+}
+
+/// What may stand between cells, the rarer in names and numbers first.
+const SEPARATORS: [u8; 4] = *b"\t;,|";
+
+/// The separator: what the header and the lines after it have equally often; where nothing is so regular, a comma, unless
+/// the header has none.
 fn sniff(start: &[u8]) -> u8 {
-    let header = start
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    let count = |separator: u8| header.iter().filter(|byte| **byte == separator).count();
-    match (count(b','), count(b';'), count(b'\t')) {
-        (0, 0, tabs) if tabs > 0 => b'\t',
-        (0, semicolons, _) if semicolons > 0 => b';',
-        _ => b',',
+    const LINES: usize = 20;
+    let mut lines: Vec<[usize; 4]> = vec![[0; 4]];
+    let mut is_quoted = false;
+    for byte in start {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            b'\n' if lines.len() == LINES => break,
+            b'\n' => lines.push([0; 4]),
+            byte => {
+                if let Some(at) = SEPARATORS.iter().position(|separator| separator == byte) {
+                    let last = lines.len() - 1;
+                    lines[last][at] += 1;
+                }
+            }
+        }
     }
+    let header = lines[0];
+    // The last one may be cut, and is empty where the text ends with a line.
+    let rows = &lines[1..lines.len().saturating_sub(1).max(1)];
+    let is_regular =
+        |at: &usize| header[*at] > 0 && rows.iter().all(|line| line[*at] == header[*at]);
+    let found = (0..4)
+        .find(is_regular)
+        .or_else(|| [2, 1, 0, 3].into_iter().find(|at| header[*at] > 0));
+    found.map_or(b',', |at| SEPARATORS[at])
 }
 
 /// Bytes that the CSV reader may have read beyond the record that it is at.

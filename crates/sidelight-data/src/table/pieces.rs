@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
-use super::{Table, csv, extension, folder, jsonl, webdataset};
+use super::{Table, TextFormat, csv, extension, folder, jsonl, webdataset};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Place, Result};
 use crate::store::{RemoteConfig, Shard, is_remote};
@@ -130,11 +130,14 @@ impl Pieces {
         let (rows, root): (Box<dyn Rows>, _) = match paths {
             [path] if path.is_dir() && webdataset::archives(path, remote)?.is_none() => {
                 match folder::metadata_file(path) {
-                    Some(file) => (open(&file, remote)?, Some(path.clone())),
+                    Some(file) => (
+                        open(&file, remote, &TextFormat::default())?,
+                        Some(path.clone()),
+                    ),
                     None => (Box::new(Held::new(folder::read(path)?)), None),
                 }
             }
-            [path] => (open(path, remote)?, None),
+            [path] => (open(path, remote, &TextFormat::default())?, None),
             paths => {
                 let archives = webdataset::all(paths, remote)?;
                 (
@@ -233,7 +236,11 @@ pub(super) trait Rows: fmt::Debug {
 }
 
 /// The reader for a file's extension.
-pub(super) fn open(path: &Path, remote: &RemoteConfig) -> Result<Box<dyn Rows>> {
+pub(super) fn open(
+    path: &Path,
+    remote: &RemoteConfig,
+    format: &TextFormat,
+) -> Result<Box<dyn Rows>> {
     if let Some(archives) = webdataset::archives(path, remote)? {
         return Ok(Box::new(webdataset::Samples::open(&archives, remote)?));
     }
@@ -244,8 +251,8 @@ pub(super) fn open(path: &Path, remote: &RemoteConfig) -> Result<Box<dyn Rows>> 
         });
     }
     Ok(match extension(path).as_str() {
-        "csv" => Box::new(csv::Records::open(path, b',')?),
-        "tsv" | "tab" => Box::new(csv::Records::open(path, b'\t')?),
+        "csv" | "txt" => Box::new(csv::Records::open(path, None, format)?),
+        "tsv" | "tab" => Box::new(csv::Records::open(path, Some(b'\t'), format)?),
         "jsonl" | "ndjson" => Box::new(jsonl::Lines::open(path)?),
         #[cfg(feature = "parquet")]
         "parquet" => Box::new(super::parquet::Batches::open(path)?),

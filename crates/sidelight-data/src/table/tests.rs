@@ -391,24 +391,118 @@ fn two_columns_of_one_name_are_refused() {
 
 #[test]
 fn text_that_is_not_utf8_is_named_by_its_cell() {
-    let (message, hint) = refusal("t.csv", b"a,town\n1,Bonn\n2,K\xf6ln\n");
+    // Some letters are UTF-8: the others are damaged, not of another encoding.
+    let (message, hint) = refusal("t.csv", b"a,town\n1,B\xc3\xb6nn\n2,K\xf6ln\n");
     assert_eq!(
         message,
         "t.csv, row 2 (line 3), column `town`: not valid UTF-8"
     );
     assert_eq!(hint, "save the table as UTF-8");
     assert_eq!(
-        refusal("t.csv", b"K\xf6ln,b\n1,2\n").0,
+        refusal("t.csv", b"K\xf6ln,\xc3\xb6\n1,2\n").0,
         "t.csv, line 1: not valid UTF-8"
-    );
-    assert_eq!(
-        refusal("t.csv", b"\xff\xfea\0,\0b\0").0,
-        "t.csv: not valid UTF-8"
     );
     assert_eq!(
         refusal("t.jsonl", b"{\"a\": 1}\n{\"a\": \"\xf6\"}\n").0,
         "t.jsonl, row 2 (line 2): not valid UTF-8"
     );
+}
+
+#[test]
+fn text_of_spreadsheet_programs_is_read_in_its_encoding() {
+    let utf_16 = |big: bool, text: &str| -> Vec<u8> {
+        let units = text.encode_utf16();
+        units
+            .flat_map(|unit| {
+                if big {
+                    unit.to_be_bytes()
+                } else {
+                    unit.to_le_bytes()
+                }
+            })
+            .collect()
+    };
+    let text = "photo\tville\r\na.png\tMontréal\r\n";
+    let marked = format!("\u{feff}{text}");
+    let western: Vec<u8> = text.chars().map(|c| c as u8).collect();
+    for (bytes, is_guessed) in [
+        (utf_16(false, &marked), false),
+        (utf_16(true, &marked), false),
+        (utf_16(false, text), false),
+        (western, true),
+        (marked.clone().into_bytes(), false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.txt");
+        std::fs::write(&path, bytes).unwrap();
+        let table = Table::read(&path).unwrap();
+        assert_eq!(table.names(), ["photo", "ville"]);
+        assert_eq!(
+            table.column("ville").unwrap().cell(0),
+            Cell::Text("Montréal")
+        );
+        assert_eq!(table.row_place(0).line, Some(2));
+        assert_eq!(table.remarks.len(), usize::from(is_guessed));
+    }
+}
+
+#[test]
+fn what_is_told_of_a_text_table_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, b"a,b|c\n1,2|\x83\x41\n").unwrap();
+    let format = TextFormat {
+        separator: Some('|'),
+        encoding: Some("shift_jis".into()),
+    };
+    let read = |format: &TextFormat| Table::read_as(&path, &RemoteConfig::default(), format);
+    let table = read(&format).unwrap();
+    assert_eq!(table.names(), ["a,b", "c"]);
+    assert_eq!(table.column("c").unwrap().cell(0), Cell::Text("ア"));
+    let unknown = TextFormat {
+        encoding: Some("klingon".into()),
+        ..format
+    };
+    let error = read(&unknown).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("`data.encoding`: expected the name of an encoding")
+    );
+}
+
+#[test]
+fn the_separator_is_what_lines_have_equally_often() {
+    for (text, names) in [
+        ("a;b\n1,5;2,5\n3;4\n", vec!["a", "b"]),
+        ("a|b\n1,5|2\n", vec!["a", "b"]),
+        ("a,b\n1;2,3\n4,5\n", vec!["a", "b"]),
+        ("a,\"b;c\"\n1,2\n", vec!["a", "b;c"]),
+        ("a\n1\n", vec!["a"]),
+        ("sep=;\na,b;c\n1,2;3\n", vec!["a,b", "c"]),
+        ("a,\"b\nc\"\n1,2\n", vec!["a", "b\nc"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(Table::read(&path).unwrap().names(), names, "{text}");
+    }
+}
+
+#[test]
+fn a_path_is_put_together_from_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, "site,id\nnorth,7\n,8\n").unwrap();
+    let table = || Table::read(&path).unwrap();
+    let with = table().with_paths("{site}/{id}.tif").unwrap();
+    let paths = with.column("{site}/{id}.tif").unwrap();
+    assert_eq!(paths.cell(0), Cell::Text("north/7.tif"));
+    assert_eq!(paths.cell(1), Cell::Missing);
+    assert_eq!(table().with_paths("id").unwrap().columns.len(), 2);
+    let error = table().with_paths("{side}/{id}").unwrap_err();
+    assert_eq!(error.hint().unwrap(), "did you mean `site`?");
+    assert!(table().with_paths("{id").is_err());
 }
 
 #[test]

@@ -25,6 +25,7 @@ use super::spreadsheet::CsvText;
 use super::table::{ColumnKind, TableWriter, Value};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::error::Result;
+use crate::image::Affine;
 use crate::kind::TargetKind;
 use crate::schema::labels;
 use crate::task::{Prediction, PredictionSet, Task, argmax};
@@ -63,6 +64,8 @@ pub struct PredictionRow<'a> {
     pub loss: Option<f32>,
     /// Why there is no prediction.
     pub problem: Option<String>,
+    /// From the pixels in which points are given here to those in which they are written; `None`: the same.
+    pub to_table: Option<Affine>,
 }
 
 /// The target of one row.
@@ -105,6 +108,7 @@ pub fn prediction_rows<'a>(
             set: None,
             loss: losses.map(|losses| losses[at]),
             problem: None,
+            to_table: dataset.to_table.as_ref().map(|maps| maps[position]),
         })
 }
 
@@ -142,6 +146,7 @@ fn name_of(image: &ImageSource) -> String {
 ///     set: None,
 ///     loss: None,
 ///     problem: None,
+///     to_table: None,
 /// }])?;
 /// writer.finish()?;
 /// assert_eq!(
@@ -363,10 +368,10 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
         cells.push(text(&row.group));
     }
     if extras.contains(&Extra::Target) {
-        cells.extend(target_cells(task, row.target));
+        cells.extend(target_cells(task, row.target, row.to_table));
     }
     match row.prediction {
-        Some(prediction) => prediction_cells(task, prediction, &mut cells),
+        Some(prediction) => prediction_cells(task, prediction, row.to_table, &mut cells),
         None => cells.extend(prediction_columns(task).iter().map(|_| Value::Missing)),
     }
     if extras.contains(&Extra::Set) {
@@ -384,7 +389,17 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
     cells
 }
 
-fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec<Value<'a>>) {
+/// A point as it is written.
+fn written(point: [f32; 2], to_table: Option<Affine>) -> [f32; 2] {
+    to_table.map_or(point, |map| map.apply(point))
+}
+
+fn prediction_cells<'a>(
+    task: &'a Task,
+    prediction: &Prediction,
+    to_table: Option<Affine>,
+    cells: &mut Vec<Value<'a>>,
+) {
     assert_eq!(
         prediction.kind(),
         task.kind(),
@@ -392,7 +407,8 @@ fn prediction_cells<'a>(task: &'a Task, prediction: &Prediction, cells: &mut Vec
     );
     match prediction {
         Prediction::Keypoints { xy } => {
-            cells.extend(xy.iter().flatten().map(|&at| Value::Single(at)));
+            let points = xy.iter().flat_map(|&point| written(point, to_table));
+            cells.extend(points.map(Value::Single));
         }
         Prediction::Regression { values } => {
             cells.extend(values.iter().map(|&value| Value::Number(value)));
@@ -446,7 +462,11 @@ fn label_cell(names: &[&str]) -> String {
     }
 }
 
-fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a>> {
+fn target_cells<'a>(
+    task: &Task,
+    target: Option<TargetCell<'a>>,
+    to_table: Option<Affine>,
+) -> Vec<Value<'a>> {
     let n = task.d_target();
     let Some(TargetCell { targets, position }) = target else {
         return vec![Value::Missing; n];
@@ -454,8 +474,8 @@ fn target_cells<'a>(task: &Task, target: Option<TargetCell<'a>>) -> Vec<Value<'a
     match targets {
         Targets::Keypoints { n_points, xy } => xy[position * n_points..][..*n_points]
             .iter()
-            .flatten()
-            .map(|&at| Value::Single(at))
+            .flat_map(|&point| written(point, to_table))
+            .map(Value::Single)
             .collect(),
         Targets::Class { names, index } => vec![match index[position] {
             Some(index) => Value::Text(names[index as usize].as_str().into()),
@@ -533,6 +553,8 @@ mod tests {
             }),
             groups: Some(vec![7, 8]),
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: Vec::new(),
         };
         let predictions = [
@@ -562,6 +584,7 @@ mod tests {
             set: None,
             loss: None,
             problem: Some("cannot decode broken.jpg".into()),
+            to_table: None,
         };
         insta::assert_snapshot!(csv(&value("price"), &[Extra::Problem], &[row]), @r"
         row,image,price,problem
@@ -592,6 +615,7 @@ mod tests {
             set: Some(set),
             loss: None,
             problem: None,
+            to_table: None,
         };
         let rows = [
             row(&sets[0], Some(&prediction)),
@@ -637,6 +661,7 @@ mod tests {
                 targets: &targets,
                 position: 0,
             }),
+            None,
         );
         assert_eq!(cells, [Value::Missing, Value::Integer(1), Value::Missing]);
     }
@@ -654,6 +679,7 @@ mod tests {
             &Prediction::Class {
                 probabilities: vec![0.5, 0.5],
             },
+            None,
             &mut cells,
         );
         assert_eq!(cells[0], Value::Text("a".into()));

@@ -62,6 +62,8 @@ fn source(n_rows: usize) -> Source {
         }),
         groups: None,
         splits: None,
+        folds: None,
+        to_table: None,
         remarks: Vec::new(),
     };
     let task = Task::Keypoints {
@@ -79,6 +81,7 @@ fn source(n_rows: usize) -> Source {
             resize: ResizeMethod::Squish,
             mean: [0.485, 0.456, 0.406],
             sd: [0.229, 0.224, 0.225],
+            range: None,
         },
         augment: None,
         hide: None,

@@ -74,13 +74,19 @@ pub(super) fn candidates(
             _ => false,
         };
         let (config, reason) = match &column.role {
-            Role::Metadata(config) => (config.clone(), None),
+            Role::Metadata(config) => {
+                let mut config = config.clone();
+                config.decimal = config.decimal.or(schema.decimal);
+                config.date_order = config.date_order.or(schema.date_order);
+                (config, None)
+            }
             Role::Ignored(reason) => {
                 if reason.is_part() {
                     part = part.or(Some(column.name.clone()));
                 }
                 (MetadataConfig::new(plain_kind(cells)), Some(reason.clone()))
             }
+            Role::Fold => continue,
             Role::Split => {
                 part = part.or(Some(column.name.clone()));
                 continue;

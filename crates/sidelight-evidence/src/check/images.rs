@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use sha2::Digest as _;
+use sidelight_data::config::Config;
 use sidelight_data::dataset::{Dataset, Findings, ImageSource, Split, Targets};
 use sidelight_data::error::{Error, in_full};
 use sidelight_data::image::{self, Limits, Picture};
 use sidelight_data::number::counted;
+use sidelight_data::schema::image_elsewhere;
 use sidelight_data::split::SplitRows;
 use sidelight_data::table::Table;
 
@@ -19,6 +21,10 @@ enum Seen {
     Good {
         hash: [u8; 32],
         outside: Vec<(usize, usize, String)>,
+        /// The values of its pixels, where they have more than 8 bits.
+        deep: Option<[f32; 2]>,
+        /// Where EXIF turns it: how many points would be outside, if they were on the turned picture.
+        turned: Option<usize>,
     },
     Missing,
     Bad(Error),
@@ -29,6 +35,7 @@ pub(super) fn check(
     table: &Table,
     dataset: &Dataset,
     findings: &Findings,
+    config: &Config,
     split: Option<&SplitRows>,
     progress: &(dyn Fn(usize, usize) + Sync),
     problems: &mut Vec<Problem>,
@@ -41,29 +48,48 @@ pub(super) fn check(
         look(table, dataset, source, rows)
     });
 
+    let (mut n_deep, mut deepest) = (0, [f32::INFINITY, f32::NEG_INFINITY]);
+    let mut look_alike = None;
+    let outside_alike = one_place(dataset);
     let place = |row: usize| table.row_place(dataset.rows[row]);
     let (mut missing, mut outside, mut n_with_outside) = (Vec::new(), Vec::new(), 0);
+    let (mut n_turned, mut n_outside_upright) = (0, 0);
+    let mut bad: Vec<(String, Problem)> = Vec::new();
     let mut same: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
     for ((source, rows), seen) in images.iter().zip(seen) {
         match seen {
             Seen::Missing => {
+                look_alike = look_alike.or_else(|| similar_name(source));
                 missing.push(format!("{} ({})", image::name(source), place(rows[0])));
             }
             Seen::Bad(error) => {
-                let sentence = format!("{}: {}", place(rows[0]), in_full(&error));
+                let reason = in_full(&error);
+                let sentence = format!("{}: {reason}", place(rows[0]));
                 let kind = ProblemKind::UnreadableImage;
-                problems.push(Problem::from_error(kind, sentence, &error));
+                let reason = reason.replace(&image::name(source), "");
+                bad.push((reason, Problem::from_error(kind, sentence, &error)));
             }
             Seen::Good {
                 hash,
                 outside: found,
+                turned,
+                deep,
             } => {
+                if let Some([least, greatest]) = deep {
+                    n_deep += 1;
+                    deepest = [deepest[0].min(least), deepest[1].max(greatest)];
+                }
+                if let Some(n_upright) = turned {
+                    n_turned += 1;
+                    n_outside_upright += n_upright;
+                }
                 same.entry(hash).or_default().extend(rows);
                 n_with_outside += usize::from(!found.is_empty());
                 outside.extend(found);
             }
         }
     }
+    problems.extend(by_reason(bad));
     let n_missing = missing.len();
     if n_missing > 0 {
         let are = if n_missing == 1 { "is" } else { "are" };
@@ -74,13 +100,35 @@ pub(super) fn check(
                 images.len(),
                 listed(missing, n_missing)
             ),
-            match n_missing == images.len() {
-                true => "paths are relative to the folder of the table: is it the right one?",
-                false => "copy them to where the table says, or leave their rows out",
+            match image_elsewhere(table, &config.data.image) {
+                Some(found) if n_missing * 2 > images.len() => {
+                    format!("`data.image = {found:?}` finds them")
+                }
+                _ => match (n_missing == images.len(), look_alike) {
+                    (_, Some(look_alike)) => look_alike,
+                    (true, _) => {
+                        "paths are relative to the folder of the table: is it the right one?".into()
+                    }
+                    (false, _) => {
+                        "copy them to where the table says, or leave their rows out".into()
+                    }
+                },
             },
         ));
     }
     let n_outside = outside.len();
+    let is_pointed = matches!(dataset.targets, Some(Targets::Keypoints { .. }));
+    let frame = config.target.frame;
+    if is_pointed && n_turned > 0 && frame.is_none() {
+        problems.push(Problem::new(
+            ProblemKind::Frame,
+            format!(
+                "{n_turned} of {} images are turned by EXIF, and points are taken in pixels of the stored image, before it is turned ({n_outside} lie outside it so, {n_outside_upright} of the turned picture)",
+                images.len()
+            ),
+            "labelling tools show pictures turned: `target.frame = \"upright\"` takes points so, `\"stored\"` as now",
+        ));
+    }
     if n_outside > 0 {
         outside.sort();
         problems.push(Problem::new(
@@ -91,9 +139,13 @@ pub(super) fn check(
                 counted(n_with_outside, "image"),
                 listed(outside.iter().map(|(.., sentence)| sentence), n_outside)
             ),
-            "they count for nothing in loss and metrics; are they in pixels of the image as it is stored?",
+            match outside_alike {
+                Some(value) => format!("they count for nothing in loss and metrics; if they were not set, `target.missing = [{value:?}]` says so"),
+                None => "they count for nothing in loss and metrics; are they in pixels of the image as it is stored?".into(),
+            },
         ));
     }
+    problems.extend(pixel_range(config, n_deep, deepest));
     problems.extend(duplicates(dataset, split, same));
     images.len()
 }
@@ -107,12 +159,15 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
     let limits = Limits::default();
     let decoded = image::read(source, &limits).and_then(|bytes| {
         let picture = image::decode_bytes(&image::name(source), &bytes, None, &limits)?;
-        Ok((sha2::Sha256::digest(&bytes).into(), picture))
+        let deep = image::deep_range(&image::name(source), &bytes, &limits)?;
+        Ok((sha2::Sha256::digest(&bytes).into(), picture, deep))
     });
     match decoded {
-        Ok((hash, picture)) => Seen::Good {
+        Ok((hash, picture, deep)) => Seen::Good {
             hash,
+            deep,
             outside: outside(table, dataset, &picture, rows),
+            turned: (!is_straight(&picture)).then(|| outside_upright(dataset, &picture, rows)),
         },
         Err(error) => Seen::Bad(error),
     }
@@ -145,6 +200,108 @@ fn outside(
         }
     }
     outside
+}
+
+/// Deep images that use a small part of the range that is given to them, or go beyond it.
+fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> Option<Problem> {
+    if n_deep == 0 {
+        return None;
+    }
+    let [low, high] = config.image.range.unwrap_or([0.0, 65_535.0]);
+    let share = (greatest - least.max(low)) / (high - low);
+    let images = counted(n_deep, "image");
+    let what = if greatest > high || least < low {
+        format!(
+            "{images} of more than 8 bits a channel have values from {least} to {greatest}: what is outside {low} to {high} is black or white"
+        )
+    } else if share < 0.5 {
+        format!(
+            "{images} of more than 8 bits a channel have values from {least} to {greatest} of {low} to {high}: the network sees {:.0} of 256 shades",
+            (share * 256.0).ceil()
+        )
+    } else {
+        return None;
+    };
+    let [low, high] = image::usual_range([least, greatest]);
+    Some(Problem::new(
+        ProblemKind::PixelRange,
+        what,
+        format!("`image.range = [{low}, {high}]` makes these values black and white"),
+    ))
+}
+
+/// Whether the picture is as it is stored.
+fn is_straight(picture: &Picture) -> bool {
+    let [a, b, _, d, e, _] = picture.from_stored.0;
+    a > 0.0 && e > 0.0 && b == 0.0 && d == 0.0
+}
+
+/// How many points of these rows, taken as they are written, are not on the turned picture.
+fn outside_upright(dataset: &Dataset, picture: &Picture, rows: &[usize]) -> usize {
+    let Some(Targets::Keypoints { n_points, xy }) = &dataset.targets else {
+        return 0;
+    };
+    let [width, height] = [picture.width as f32, picture.height as f32];
+    let points = rows
+        .iter()
+        .flat_map(|row| &xy[row * n_points..][..*n_points]);
+    let is_outside = |[x, y]: &&[f32; 2]| {
+        !x.is_nan() && !((0.0..=width).contains(x) && (0.0..=height).contains(y))
+    };
+    points.filter(is_outside).count()
+}
+
+/// The one negative number that all points left of or above their image have for coordinates: -1, say.
+fn one_place(dataset: &Dataset) -> Option<String> {
+    let Some(Targets::Keypoints { xy, .. }) = &dataset.targets else {
+        return None;
+    };
+    let mut negative = xy.iter().filter(|[x, y]| *x < 0.0 && *y < 0.0);
+    let first = negative.next()?;
+    let is_one = first[0] == first[1] && negative.clone().count() >= 2;
+    (is_one && negative.all(|point| point == first)).then(|| first[0].to_string())
+}
+
+/// The file beside a missing one whose name differs in case alone, in words.
+fn similar_name(source: &ImageSource) -> Option<String> {
+    let ImageSource::Path(path) = source else {
+        return None;
+    };
+    let wanted = path.file_name()?.to_string_lossy().to_lowercase();
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let entries = std::fs::read_dir(folder.unwrap_or(std::path::Path::new("."))).ok()?;
+    let mut names = entries
+        .flatten()
+        .take(100_000)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let found = names.find(|name| name.to_lowercase() == wanted)?;
+    Some(format!(
+        "there is `{found}`: names must be written as the files are, capitals included"
+    ))
+}
+
+/// Unreadable images, those of one reason in one problem where they are many.
+fn by_reason(bad: Vec<(String, Problem)>) -> Vec<Problem> {
+    /// So many are named one by one.
+    const MOST: usize = 5;
+    let mut reasons: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
+    for (reason, problem) in bad {
+        reasons.entry(reason).or_default().push(problem);
+    }
+    let mut problems = Vec::new();
+    for of_reason in reasons.into_values() {
+        if of_reason.len() <= MOST {
+            problems.extend(of_reason);
+            continue;
+        }
+        let n = of_reason.len();
+        let sentence = format!("{n} images for one reason: {}", listed(&of_reason, n));
+        let first = of_reason.into_iter().next();
+        problems.extend(first.map(|first| Problem { sentence, ..first }));
+    }
+    problems
 }
 
 /// Images of the same bytes in several rows.

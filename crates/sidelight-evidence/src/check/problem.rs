@@ -22,7 +22,7 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// What to do about it, where we know.
     pub hint: Option<String>,
-    sentence: String,
+    pub(super) sentence: String,
 }
 
 /// The problems there are.
@@ -63,6 +63,26 @@ pub enum ProblemKind {
     DoubtfulColumn,
     /// A metadata column that is missing in every row.
     EmptyColumn,
+    /// Training would stop before its first step.
+    Training,
+    /// Rows without a target whose cells say what could be a class.
+    MissingName,
+    /// A target value that is far from all others.
+    FarOut,
+    /// Groups whose names differ only in case or blanks.
+    SimilarGroups,
+    /// Points of which one cannot tell whether they were made on the stored or on the turned picture.
+    Frame,
+    /// A point in the same place in many rows.
+    RepeatedPoints,
+    /// Points that are not in pixels.
+    PointUnits,
+    /// A column of left and right beside images that are mirrored.
+    Laterality,
+    /// Points that are mirrored without changing sides.
+    UnpairedPoints,
+    /// Images that use a small part of the range of their pixels.
+    PixelRange,
 }
 
 impl Problem {
@@ -83,6 +103,15 @@ impl Problem {
         }
     }
 
+    /// What training would stop at before its first step.
+    pub fn training(sentence: String, hint: Option<String>) -> Self {
+        Self {
+            kind: ProblemKind::Training,
+            hint,
+            sentence,
+        }
+    }
+
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self.kind {
@@ -92,7 +121,16 @@ impl Problem {
             | ProblemKind::DuplicateImages
             | ProblemKind::TargetInDisguise
             | ProblemKind::DoubtfulColumn
-            | ProblemKind::EmptyColumn => Severity::Warning,
+            | ProblemKind::EmptyColumn
+            | ProblemKind::MissingName
+            | ProblemKind::FarOut
+            | ProblemKind::SimilarGroups
+            | ProblemKind::Frame
+            | ProblemKind::RepeatedPoints
+            | ProblemKind::Laterality
+            | ProblemKind::PointUnits
+            | ProblemKind::UnpairedPoints
+            | ProblemKind::PixelRange => Severity::Warning,
             _ => Severity::Error,
         }
     }

@@ -511,6 +511,8 @@ mod tests {
             }),
             groups: None,
             splits: None,
+            folds: None,
+            to_table: None,
             remarks: Vec::new(),
         };
         assert_eq!(lone_units(&dataset), Vec::<String>::new());

@@ -9,7 +9,7 @@ use super::arm::{Arm, Model, first_fusion};
 use super::{CompareOptions, Speed};
 use crate::batch::all_image_sizes;
 use crate::config::{self, Config, SplitConfig, Unreadable};
-use crate::dataset::{Dataset, ImageSource, Opened};
+use crate::dataset::{Dataset, Folds, ImageSource, Opened};
 use crate::digest::hexadecimal;
 use crate::error::{EvidenceError, Result, setting};
 use crate::evidence::lone_units;
@@ -106,6 +106,9 @@ impl Design {
             arms.retain(|arm| *arm != Arm::GapsOnly);
             remarks.push("no metadata is missing in any row: there is no arm `gaps-only`".into());
         }
+        if dataset.folds.is_some() && options.seeds > 1 {
+            remarks.push("every seed has the same folds, those of `data.fold`".into());
+        }
         if config.data.split.column.is_some() {
             remarks.push("the split column is not used: folds divide all rows".into());
         }
@@ -121,16 +124,24 @@ impl Design {
             .unwrap_or_else(|| main_metric(&task).0.to_owned());
         let sizes = matches!(task, Task::Keypoints { .. }).then(|| all_image_sizes(&dataset));
         let dealt = (0..options.seeds)
-            .map(|seed| {
-                folds(
+            .map(|seed| match &dataset.folds {
+                Some(own) => own_folds(&dataset, own),
+                None => Ok(folds(
                     &dataset,
                     options.folds,
                     config.data.split.seed + seed as u64,
-                )
+                )?),
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        let n_folds = match &dataset.folds {
+            Some(own) => own.names.len(),
+            None => options.folds,
+        };
+        if dataset.folds.is_some() {
+            remarks.push(format!("{n_folds} folds, those of `data.fold`"));
+        }
         let rows_of = |(seed, of_row): (usize, &Vec<u32>)| {
-            (0..options.folds as u32)
+            (0..n_folds as u32)
                 .map(|fold| FoldRows::new(&dataset, of_row, fold, seed, &config.data.split))
                 .collect()
         };
@@ -301,6 +312,27 @@ impl Design {
     }
 }
 
+/// The folds that the table says, if there are several and none divides a group.
+fn own_folds(dataset: &Dataset, folds: &Folds) -> Result<Vec<u32>> {
+    if folds.names.len() < 2 {
+        let found = folds.names.join(", ");
+        return Err(setting("data.fold", "a column of at least two folds", found).into());
+    }
+    if let Some(groups) = &dataset.groups {
+        let mut fold_of: BTreeMap<u32, usize> = BTreeMap::new();
+        for (row, group) in groups.iter().enumerate() {
+            let first = *fold_of.entry(*group).or_insert(row);
+            if folds.of_row[first] != folds.of_row[row] {
+                let expected = "folds that keep each group whole (`data.group`)";
+                let [a, b] = [first, row].map(|row| dataset.rows[row] + 1);
+                let found = format!("rows {a} and {b} of one group in two folds");
+                return Err(setting("data.fold", expected, found).into());
+            }
+        }
+    }
+    Ok(folds.of_row.clone())
+}
+
 impl FoldRows {
     fn new(
         dataset: &Dataset,
@@ -314,6 +346,8 @@ impl FoldRows {
         let inner = SplitConfig {
             seed: split.seed + seed as u64,
             column: None,
+            valid_where: Vec::new(),
+            test_where: Vec::new(),
             ..split.clone()
         };
         let (train, valid) = carve(dataset, &others, &inner)?;

@@ -9,12 +9,12 @@ use super::backbone::{self, Backbone, IMAGENET_MEAN, IMAGENET_SD};
 use super::edit::{Edit, Edits};
 use super::fusion::{self, FusionLayers, FusionSpec};
 use super::head;
-use super::layer::{Layer, MetadataSource};
+use super::layer::{Layer, MetadataSource, Stack};
 use super::parameter::Start;
 use super::path::shape_at;
 use super::shape::{self, At, Shape};
 use super::tree::Node;
-use super::weights::{self, Fit};
+use super::weights::{self, Fit, WeightsFile};
 use super::{InputSpec, ModelSpec, Network, Stacking};
 use crate::config::{Arm, HeadKind, ModelConfig};
 use crate::error::{Result, setting};
@@ -111,6 +111,8 @@ impl Network {
             root: Node::new(&architecture, "", start, device),
             backbone: Vec::new(),
             input,
+            has_learned_head: false,
+            n_given: 0,
             precision: Precision::F32,
         })
     }
@@ -166,7 +168,7 @@ impl Network {
         device: &Device,
     ) -> Result<Self> {
         let architecture = backbone.with_classifier(n_classes);
-        Self::from_backbone(backbone, architecture, size, weights, device)
+        Ok(Self::from_backbone(backbone, architecture, size, weights, device)?.0)
     }
 
     fn from_backbone(
@@ -175,7 +177,7 @@ impl Network {
         size: usize,
         weights: BackboneWeights<'_>,
         device: &Device,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Option<WeightsFile>)> {
         let input = InputSpec {
             mean: backbone.mean,
             sd: backbone.sd,
@@ -188,6 +190,7 @@ impl Network {
         };
         let mut network = Self::new(architecture, input, start, device)?;
         network.backbone = network.root.child_names();
+        let mut ours = None;
         if let BackboneWeights::File(path) = weights {
             let has_classifier = network
                 .backbone
@@ -197,9 +200,11 @@ impl Network {
                 removed: (!has_classifier).then_some(backbone.classifier),
                 spellings: backbone.spellings,
             };
-            weights::load(&mut network.root, weights::read(path)?, &fit)?;
+            let mut file = weights::read(path)?;
+            ours = Some(file.split_off_ours(backbone.classifier));
+            weights::load(&mut network.root, file, &fit)?;
         }
-        Ok(network)
+        Ok((network, ours))
     }
 
     /// Whether a path or pattern is about the backbone.
@@ -295,12 +300,26 @@ impl Builder<'_> {
             None => BackboneWeights::Seed(self.seed),
         };
         let (size, device) = (self.spec.size, self.device);
-        let mut network = Network::from_backbone(backbone, backbone.body(), size, weights, device)?;
+        let (mut network, ours) =
+            Network::from_backbone(backbone, backbone.body(), size, weights, device)?;
         let (early, late): (Vec<Edit>, Vec<Edit>) = edits
             .into_iter()
             .partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));
         network.edit_body(&early, backbone, self.seed)?;
         self.attach(&mut network, backbone)?;
+        if let Some(ours) = ours.filter(|ours| !ours.keys().is_empty()) {
+            network.n_given = weights::load_fitting(&mut network.root, &ours)?;
+            // A head of other classes begins anew; factors of a stack are fitted after the training in any case.
+            let keys = ours.keys();
+            let mut is_whole = true;
+            network.root.each_parameter("", &mut |path, parameter| {
+                let is_of_head = path.starts_with("head.") && !path.ends_with(Stack::FACTORS);
+                let shape = parameter.shape();
+                let is_given = || keys.iter().any(|(key, of)| *key == path && *of == shape);
+                is_whole &= !is_of_head || is_given();
+            });
+            network.has_learned_head = is_whole;
+        }
         Ok((network, late))
     }
 

@@ -72,6 +72,24 @@ impl Fit<'_> {
 }
 
 impl WeightsFile {
+    /// What fusion and head of a network of this library are in it, taken out: a run's weights begin another.
+    pub(super) fn split_off_ours(&mut self, classifier: &str) -> Self {
+        let is_ours = |key: &str| {
+            let ours = ["fusion.", "spatial.", "head."];
+            let is_classifier = key
+                .strip_prefix(classifier)
+                .is_some_and(|rest| [".weight", ".bias"].contains(&rest));
+            ours.iter().any(|name| key.starts_with(name)) && !is_classifier
+        };
+        let tensors = std::mem::take(&mut self.tensors);
+        let (ours, others) = tensors.into_iter().partition(|tensor| is_ours(&tensor.key));
+        self.tensors = others;
+        Self {
+            path: self.path.clone(),
+            tensors: ours,
+        }
+    }
+
     /// The keys and shapes.
     pub fn keys(&self) -> Vec<(&str, &[usize])> {
         self.tensors
@@ -324,6 +342,35 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// Gives a tree the numbers of a file that are of its own keys and shapes; returns whether that was all of the tree's that
+/// the file could have, and how many parameters it was.
+///
+/// # Errors
+///
+/// As [`load`], of a tensor that fits.
+pub(super) fn load_fitting(root: &mut Node, file: &WeightsFile) -> Result<usize> {
+    let mut wanted: HashMap<String, Vec<usize>> = HashMap::new();
+    root.each_parameter("", &mut |path, parameter| {
+        wanted.insert(path, parameter.shape());
+    });
+    let mut values = HashMap::new();
+    for tensor in &file.tensors {
+        if wanted
+            .get(&tensor.key)
+            .is_some_and(|shape| *shape == tensor.shape)
+        {
+            values.insert(tensor.key.clone(), floats(tensor, &file.path)?);
+        }
+    }
+    let n = values.len();
+    root.each_parameter_mut("", &mut |path, parameter| {
+        if let Some(values) = values.remove(path) {
+            parameter.set_values(values);
+        }
+    });
+    Ok(n)
 }
 
 /// Whether two shapes are the same but for axes of length 1: `[96]` and `[96, 1, 1]`.

@@ -41,6 +41,8 @@ pub struct TableOptions<'a> {
     pub text: CsvText,
     /// What a row that cannot be predicted does. Default: it is listed.
     pub bad_rows: BadRows,
+    /// What a column of metadata does that the table lacks. Default: it ends the job before it begins.
+    pub absent: Absent,
     /// What parts of an earlier job are for. Default: they are gone on with.
     pub old_parts: OldParts,
     /// Who takes part: several ranks share the parts out among them, on a disk that all see; the first joins them.
@@ -70,6 +72,7 @@ impl Default for TableOptions<'_> {
             share: (1, 1),
             text: CsvText::default(),
             bad_rows: BadRows::default(),
+            absent: Absent::default(),
             old_parts: OldParts::default(),
             ranks: &Alone,
             on_progress: None,
@@ -85,6 +88,16 @@ pub enum BadRows {
     Listed,
     /// It ends the job.
     Stop,
+}
+
+/// What a column of metadata does that the model reads and the table lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Absent {
+    /// It ends the job before it begins: it is likely there under another name.
+    #[default]
+    Refused,
+    /// It is missing in every row.
+    Missing,
 }
 
 /// How far a job is.
@@ -148,6 +161,7 @@ pub fn predict_table(
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
     let opened = || {
         let pieces = Pieces::open_with(tables, &model.config.data.remote)?;
+        check_columns(model, tables, options.absent)?;
         let manifest = Manifest::new(
             checksum.to_owned(),
             files(tables, &pieces)?,
@@ -237,6 +251,34 @@ pub fn predict_table(
             .collect(),
         joined,
     })
+}
+
+/// Whether the table has what the model reads, by its first rows: before anything is written.
+fn check_columns(model: &Model, tables: &[PathBuf], absent: Absent) -> Result<()> {
+    let take = ReadLimit {
+        rows: PIECE_ROWS,
+        step: 1,
+        bytes: PIECE_BYTES,
+    };
+    let Some(piece) = Pieces::open_with(tables, &model.config.data.remote)?.next(take)? else {
+        return Ok(());
+    };
+    let (table, n_bad) = (&piece.table, piece.bad.len());
+    let names = table.names();
+    // Rows that cannot be read say nothing of the columns.
+    if names.is_empty() || n_bad == table.n_rows {
+        return Ok(());
+    }
+    let needs_image = model.needs_image();
+    let rows = Dataset::of_piece(piece, &model.config, needs_image)?;
+    match (absent, rows.absent.is_empty()) {
+        (Absent::Refused, false) => Err(Error::AbsentColumns {
+            path: tables.first().cloned().unwrap_or_default(),
+            absent: rows.absent,
+            columns: names,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The files that a table is made of, and the listing that named them, where one did.

@@ -39,6 +39,9 @@ pub enum Event {
         /// The backbone's name.
         #[serde(skip)]
         backbone: String,
+        /// What is predicted, in words.
+        #[serde(skip)]
+        target: String,
     },
     /// One optimiser step.
     Step {

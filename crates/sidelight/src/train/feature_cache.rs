@@ -58,9 +58,10 @@ pub(super) fn key(network: &Network, n: usize, preprocess: &Preprocess) -> Hash 
         resize,
         mean,
         sd,
+        range,
     } = preprocess;
     hash.update(format!(
-        "{size} {resize:?} {mean:?} {sd:?} {:?} {:?}",
+        "{size} {resize:?} {mean:?} {sd:?} {range:?} {:?} {:?}",
         network.precision,
         SimdPath::best()
     ));

@@ -20,6 +20,7 @@ pub(super) fn finish(
     session: Session,
     predicted: &Predictions,
     metrics: &Metrics,
+    constant: Option<&Metrics>,
     folder: RunFolder,
     log: &mut TrainingLog<'_>,
 ) -> Result<()> {
@@ -46,7 +47,7 @@ pub(super) fn finish(
         // The report can be made again from the rest.
         log.warn(format!("warning: no report: {error}"));
     }
-    let scores = metrics_file(&session, metrics);
+    let scores = metrics_file(&session, metrics, constant);
     let model = session.into_model();
     folder.write_model(|dir| model.save(dir))?;
     folder.finish(&scores)?;
@@ -73,7 +74,7 @@ fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFol
     Ok(writer.finish()?)
 }
 
-fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
+fn metrics_file(session: &Session, metrics: &Metrics, constant: Option<&Metrics>) -> MetricsFile {
     let Setup {
         config, batches, ..
     } = &session.setup;
@@ -94,6 +95,7 @@ fn metrics_file(session: &Session, metrics: &Metrics) -> MetricsFile {
             valid: batches.valid.len(),
         },
         metrics: metrics.values.clone(),
+        constant: constant.map_or_else(Vec::new, |constant| constant.values.clone()),
         per_part: metrics.per_part.iter().map(part).collect(),
         seconds: progress.seconds,
         images_per_second: progress.total_rows as f64 / progress.seconds.max(1e-9),

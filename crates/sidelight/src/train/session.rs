@@ -239,6 +239,16 @@ impl Session {
         )
     }
 
+    /// Scores of a constant guess ([`Task::constant`]) over the validation rows.
+    pub(super) fn score_of_constant(&self) -> Option<Metrics> {
+        let guess = self.setup.task.constant()?;
+        let predicted = Predictions {
+            predictions: vec![Some(guess); self.setup.batches.valid.len()],
+            ..Predictions::default()
+        };
+        Some(self.score_of(&predicted))
+    }
+
     /// The score that the best epoch is chosen by; the loss where it is not defined (an AUROC without positives, say).
     pub(super) fn monitored_metric(&self, metrics: &Metrics, loss: f64) -> (&'static str, f64) {
         let (name, _) = metric::selection_metric(&self.setup.task);
@@ -468,6 +478,7 @@ impl Session {
             frozen_epochs: plan.frozen_epochs(),
             n_parameters: self.state.n_numbers(),
             backbone: config.model.backbone.clone(),
+            target: self.setup.task.in_words(&config.target.names()),
         };
         match self.state.progress.total_step {
             0 => {

@@ -17,7 +17,7 @@ use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
 use crate::model::Model;
 use crate::network::layer::MetadataSource;
-use crate::network::{Architecture, Edits, ModelSpec, Network};
+use crate::network::{Architecture, Edits, Inferred, ModelSpec, Network, Shape};
 use crate::run::BadRowRecord;
 use crate::split::{SplitRows, split};
 use crate::task::Task;
@@ -82,6 +82,7 @@ impl Session {
         let (source, unseen) = model.source(Arc::clone(&dataset))?;
         let sentences = unseen.sentences().into_iter();
         remarks.extend(sentences.map(|text| format!("validation rows: {text}")));
+        remarks.extend(model.network.remark_on_weights(&config.model));
         if model.network.precision == Precision::Bf16 && model.reads_image() {
             remarks.push("convolutions multiply in bf16 and add in f32 (`train.precision`)".into());
         }
@@ -91,6 +92,7 @@ impl Session {
             network,
             ..
         } = model;
+        check_batch(&network, &config)?;
         let loss = Loss::new(&task, &config.train.loss, class_weights(&config))?;
         let source = augmented(source, &config, rows.train.len() + rows.valid.len())?;
         let batches = batch_source(source, rows, &config, device)?;
@@ -156,6 +158,7 @@ impl Session {
         let mut network = self.state.network.clone();
         let new = network.edit(edits.into().with_seed(config.train.seed))?;
         network.check_output(task.n_outputs())?;
+        network.has_learned_head = false;
         (self.state, self.setup.frozen) = first_state(network, config, &self.setup.batches)?;
         Ok(new)
     }
@@ -177,7 +180,9 @@ fn first_state(
     config: &Config,
     batches: &BatchSource,
 ) -> Result<(State, Vec<String>)> {
-    network.start_from(&first_outputs(batches, class_weights(config))?);
+    if !network.has_learned_head {
+        network.start_from(&first_outputs(batches, class_weights(config))?);
+    }
     let mut frozen = Vec::new();
     network.root.each_parameter("", &mut |path, parameter| {
         if parameter.frozen {
@@ -197,6 +202,26 @@ fn first_state(
         network,
     };
     Ok((state, frozen))
+}
+
+/// Refuses batches of one row where the network normalises features over the batch: of one row they are all its mean, so
+/// that what is learned has little to do with what is evaluated.
+fn check_batch(network: &Network, config: &Config) -> Result<()> {
+    if config.train.batch > 1 || config.train.sync_batch_norm {
+        return Ok(());
+    }
+    let over_rows =
+        |layer: &Inferred| layer.kind == "batch_norm" && matches!(layer.output, Shape::Features(_));
+    match network.inspect()?.into_iter().find(over_rows) {
+        Some(layer) => {
+            let expected = format!(
+                "at least 2 rows, since `{}` normalises over the rows of a batch (`train.accumulate` does not help)",
+                layer.path
+            );
+            Err(setting("train.batch", expected, config.train.batch).into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// How the loss weighs classes.
@@ -247,7 +272,8 @@ fn augmented(source: Source, config: &Config, n_images: usize) -> Result<Source>
         augment: Some(Augment::new(&config.augment, config.target.kind)?),
         hide: MetadataDropout::new(&config.augment, config.target.kind)?
             .filter(|_| config.model.arm == Arm::Both),
-        cache: keeps_images.then(|| Arc::new(PixelCache::new(cache_bytes))),
+        cache: keeps_images
+            .then(|| Arc::new(PixelCache::new(cache_bytes).with_range(source.preprocess.range))),
         seed: config.train.seed,
         ..source
     })

@@ -55,6 +55,8 @@ pub(crate) fn dataset(
         targets: Some(targets),
         groups: None,
         splits: None,
+        folds: None,
+        to_table: None,
         remarks: Vec::new(),
     }
 }

@@ -1,0 +1,867 @@
+//! Situations from public reports of people who do this job: what they bring, and what they must be told. Each is named as
+//! its folder in `tests/cases`, where its tables are; pictures that nobody looks at are made here.
+
+use std::fs;
+use std::path::Path;
+
+use crate::folder::{Folder, Said, png};
+
+/// A copy of a case's inputs, with pictures for all that its tables name.
+fn case(name: &str) -> Folder {
+    let folder = Folder::new();
+    let inputs = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(name);
+    copy(&inputs, folder.path());
+    for at in 0..104 {
+        let picture = format!("img/p{at:03}.png");
+        if !folder.exists(&picture) {
+            folder.write_bytes(&picture, &png(at));
+        }
+    }
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+/// One epoch of small pictures.
+const QUICK: &str = "--set train.epochs=1 --set train.size=32 --quiet";
+
+/// The line of `init`'s table about a column, blanks between its cells made one.
+fn column(said: &Said, name: &str) -> String {
+    let of_column = |line: &&str| line.split_whitespace().next() == Some(name);
+    let line = said.stdout.lines().find(of_column);
+    let line = line.unwrap_or_else(|| panic!("no column {name}\n{}{}", said.stdout, said.stderr));
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What the command says, on either stream.
+fn all(said: &Said) -> String {
+    format!("{}{}", said.stdout, said.stderr)
+}
+
+#[track_caller]
+fn has(text: &str, part: &str) {
+    assert!(text.contains(part), "no {part:?} in\n{text}");
+}
+
+/// The numbers of a column of a CSV that the program wrote.
+fn numbers(folder: &Folder, file: &str, column: &str) -> Vec<f64> {
+    let text = folder.read(file);
+    let mut lines = text.lines();
+    let at = lines
+        .next()
+        .unwrap()
+        .split(',')
+        .position(|name| name == column);
+    let at = at.unwrap_or_else(|| panic!("no column {column} in {text}"));
+    lines
+        .map(|line| line.split(',').nth(at).unwrap().parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn case_01_decimal_comma() {
+    let folder = case("01-decimal-comma");
+    for table in ["export", "quoted"] {
+        let said = folder.done(&format!(
+            "init {table}.csv --target Gewicht --out {table}.toml"
+        ));
+        has(
+            &column(&said, "Gewicht"),
+            "target, value 39 distinct, 1424.2 to 1889.6",
+        );
+        has(&column(&said, "Gewicht"), "`1502,8` is read as 1502.8");
+        has(&column(&said, "Temperatur"), "continuous 40 distinct");
+        has(&folder.read(&format!("{table}.toml")), "decimal = \",\"");
+    }
+    folder.done(&format!("train export.toml --out a {QUICK}"));
+    let truth = numbers(&folder, "a/predictions.csv", "true_Gewicht");
+    assert!(
+        truth.iter().all(|weight| (1424.0..1890.0).contains(weight)),
+        "{truth:?}"
+    );
+
+    // Five texts look like five categories.
+    let said = folder.done("init few.csv --target Gewicht --out few.toml");
+    has(
+        &column(&said, "Temperatur"),
+        "continuous 5 distinct, 20 to 22",
+    );
+    // Where a person says it by hand, the setting that reads it is named.
+    let toml = folder.read("few.toml").replace("decimal = \",\"", "#");
+    folder.write("hand.toml", &toml);
+    let said = folder.run("check hand.toml");
+    assert_eq!(said.code, 1);
+    has(&said.stdout, "`20,0` in few.csv, row 1 (line 2)");
+    has(&said.stdout, "`data.decimal = \",\"` reads it as 20");
+}
+
+#[test]
+fn case_03_day_first_dates() {
+    let folder = case("03-day-first-dates");
+    let said = folder.done("init events.csv --target yield --out events.toml");
+    has(&column(&said, "taken"), "datetime 39 distinct");
+    has(
+        &column(&said, "taken"),
+        "dates are day/month/year, as `23/08/2011` shows",
+    );
+    has(&folder.read("events.toml"), "date_order = \"day-first\"");
+    let shown = folder.done("show events.toml --rows 1").stdout;
+    has(&shown, "2011-10-08");
+    let said = folder.done("init ambiguous.csv --target yield --out ambiguous.toml");
+    has(&column(&said, "taken"), "datetime");
+    has(
+        &column(&said, "taken"),
+        "dates fit both orders and are read as day/month/year: `data.date_order` sets it",
+    );
+    let said = folder.done("init german.csv --target yield --out german.toml");
+    has(&column(&said, "taken"), "datetime");
+    folder.done(&format!("train events.toml --out a {QUICK}"));
+    // Said by hand without the order.
+    folder.write(
+        "hand.toml",
+        &folder
+            .read("events.toml")
+            .replace("date_order", "# date_order"),
+    );
+    let said = folder.run("check hand.toml");
+    assert_eq!(said.code, 1);
+    has(&said.stdout, "`data.date_order = \"day-first\"`");
+}
+
+#[test]
+fn case_04_na_is_a_region() {
+    let folder = case("04-na-is-a-region");
+    let said = folder.done("init sales.csv --target demand --out sales.toml");
+    has(
+        &column(&said, "zone"),
+        "33 % missing, `NA` (12) read as missing",
+    );
+    has(
+        &folder.read("sales.toml"),
+        "take \"NA\" out if it is a name",
+    );
+    folder.done("init zone_is_target.csv --target zone --out target.toml");
+    let said = folder.done("check target.toml");
+    has(
+        &said.stdout,
+        "target `zone`: 12 rows are left out since their cells say `NA`",
+    );
+    has(&said.stdout, "`data.missing = []`");
+    let said = folder.done("check target.toml --set data.missing=[]");
+    has(&said.stderr, "no problems in 36 rows");
+}
+
+#[test]
+fn case_05_excel_cp1252() {
+    let folder = case("05-excel-cp1252");
+    for table in ["bom.csv", "excel.csv", "unicode.txt", "utf16.csv"] {
+        let said = folder.done(&format!(
+            "init {table} --target prix --out c.toml --overwrite"
+        ));
+        has(&column(&said, "photo"), "image 30 distinct");
+        has(
+            &column(&said, "ville"),
+            "Montréal (10), Orléans (10), Nantes (10)",
+        );
+        let is_guessed = all(&said).contains("is not UTF-8: read as windows-1252");
+        assert_eq!(is_guessed, table == "excel.csv", "{table}");
+    }
+}
+
+#[test]
+fn case_06_duplicate_columns() {
+    let folder = case("06-duplicate-columns");
+    for (table, name, at) in [
+        ("merged", "grade", "2 and 4"),
+        ("two_targets", "price", "3 and 4"),
+    ] {
+        let said = folder.run(&format!("init {table}.csv --target price"));
+        assert_eq!(said.code, 2);
+        has(
+            &said.stderr,
+            &format!("duplicate column name `{name}` (columns {at})"),
+        );
+    }
+}
+
+#[test]
+fn case_08_ids_without_extension() {
+    let folder = case("08-ids-without-extension");
+    for (at, line) in folder.read("train.csv").lines().skip(1).enumerate() {
+        let id = line.split(',').next().unwrap();
+        folder.write_bytes(&format!("jpeg/{id}.jpg"), &png(at));
+    }
+    let said = folder.done("init train.csv --target target --out train.toml");
+    has(
+        &folder.read("train.toml"),
+        "image = \"jpeg/{image_name}.jpg\"",
+    );
+    has(
+        &column(&said, "benign_malignant"),
+        "the same as `target` in other words",
+    );
+    has(&folder.read("train.toml"), "group = \"patient_id\"");
+    has(
+        &folder.done("check train.toml").stderr,
+        "in 36 rows and 36 images",
+    );
+    folder.done(&format!("train train.toml --out a {QUICK}"));
+    folder.done("init with_folder.csv --target target --out folder.toml");
+    has(
+        &folder.done("check folder.toml").stderr,
+        "in 36 rows and 36 images",
+    );
+    // By hand, and by the command line.
+    folder.write("hand.toml", "[data]\ntable = \"train.csv\"\nimage = \"image_name\"\n[target]\nkind = \"class\"\ncolumn = \"target\"\n");
+    let said = folder.run("check hand.toml");
+    assert_eq!(said.code, 1);
+    has(&said.stdout, "36 of 36 images are not there");
+    has(
+        &said.stdout,
+        "`data.image = \"jpeg/{image_name}.jpg\"` finds them",
+    );
+    folder.done("init train.csv --target target --image jpeg/{image_name} --out other.toml");
+    has(
+        &folder.done("check other.toml").stderr,
+        "in 36 rows and 36 images",
+    );
+}
+
+#[test]
+fn case_11_exif_points() {
+    let folder = case("11-exif-points");
+    for (table, outside) in [
+        ("upright", "6 lie outside it so, 0 of the turned picture"),
+        ("square", "0 lie outside it so, 0 of the turned picture"),
+    ] {
+        folder.done(&format!(
+            "init {table}.csv --target x0,y0 --out {table}.toml"
+        ));
+        let said = folder.done(&format!("check {table}.toml"));
+        has(&said.stdout, "6 of 12 images are turned by EXIF");
+        has(&said.stdout, outside);
+        let said = folder.done(&format!("check {table}.toml --set target.frame=upright"));
+        has(&said.stderr, "no problems in 12 rows");
+    }
+    // Points come back in the frame that they were given in.
+    folder.done(&format!(
+        "train upright.toml --out a --set target.frame=upright {QUICK}"
+    ));
+    let table = folder.read("upright.csv");
+    let rows: Vec<&str> = folder
+        .read("a/predictions.csv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap().to_owned())
+        .map(|row| table.lines().nth(row.parse().unwrap()).unwrap())
+        .collect();
+    let truth: Vec<f64> = rows
+        .iter()
+        .map(|row| row.split(',').nth(2).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(numbers(&folder, "a/predictions.csv", "true_x0"), truth);
+    folder.done("init stored.csv --target x0,y0 --out stored.toml");
+    let said = folder.done("check stored.toml --set target.frame=stored");
+    has(&said.stderr, "no problems in 12 rows");
+}
+
+#[test]
+fn case_12_twelve_bits_in_sixteen() {
+    let folder = case("12-twelve-bits-in-sixteen");
+    for table in ["sixteen", "tiff"] {
+        folder.done(&format!(
+            "init {table}.csv --target grain --out {table}.toml"
+        ));
+        has(&folder.read(&format!("{table}.toml")), "range = [0, 4095]");
+        has(
+            &folder.done(&format!("check {table}.toml")).stderr,
+            "no problems in 8 rows",
+        );
+        // Where nobody said it.
+        let toml = folder
+            .read(&format!("{table}.toml"))
+            .replace("range =", "# range =");
+        folder.write("hand.toml", &toml);
+        let said = folder.done("check hand.toml");
+        has(
+            &said.stdout,
+            "8 images of more than 8 bits a channel have values from",
+        );
+        has(&said.stdout, "`image.range = [0, 4095]`");
+        folder.done(&format!("train {table}.toml --out {table} {QUICK}"));
+    }
+    // PNG and TIFF of the same values are the same pixels.
+    assert_eq!(
+        numbers(&folder, "sixteen/predictions.csv", "probability"),
+        numbers(&folder, "tiff/predictions.csv", "probability")
+    );
+    folder.done("init float.csv --target grain --out float.toml");
+    let said = folder.run("check float.toml");
+    assert_eq!(said.code, 1);
+    has(
+        &said.stdout,
+        "8 images for one reason: float.csv, row 1 (line 2): float/s000.tif",
+    );
+    has(&said.stdout, "save them with 8 or 16 bits a channel");
+}
+
+#[test]
+fn case_13_alpha() {
+    let folder = case("13-alpha");
+    folder.done("init train.csv --target size --out train.toml");
+    folder.done(&format!("train train.toml --out a {QUICK}"));
+    folder.done("predict a twins.csv --out twins.out.csv --quiet");
+    let text = folder.read("twins.out.csv");
+    let mut of_twin = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let number: String = cells[1].chars().filter(char::is_ascii_digit).collect();
+        of_twin
+            .entry(number)
+            .or_default()
+            .push(cells[2..].join(","));
+    }
+    assert_eq!(of_twin.len(), 6, "{text}");
+    for twins in of_twin.values() {
+        assert_eq!(twins.len(), 4);
+        assert!(twins.iter().all(|twin| *twin == twins[0]), "{twins:?}");
+    }
+}
+
+#[test]
+fn case_14_heic_named_jpg() {
+    let folder = case("14-heic-named-jpg");
+    folder.done("init swapped.csv --target label --out swapped.toml");
+    folder.done(&format!("train swapped.toml --out a {QUICK}"));
+    folder.done("init phone.csv --target label --out phone.toml");
+    let said = folder.run("check phone.toml");
+    assert_eq!(said.code, 1);
+    for (row, what) in [
+        (5, "HEIC, AVIF"),
+        (10, "HEIC, AVIF"),
+        (18, "HEIC, AVIF"),
+        (21, "HEIC, AVIF"),
+        (22, "markup"),
+        (23, "empty (0 bytes)"),
+        (24, "Git LFS pointer"),
+    ] {
+        let of_row = |line: &&str| line.contains(&format!("row {row} (")) && line.contains(what);
+        assert!(
+            said.stdout.lines().any(|line| of_row(&line)),
+            "{row} {what}\n{}",
+            said.stdout
+        );
+    }
+    has(&said.stderr, "7 errors");
+    assert_eq!(
+        folder
+            .run(&format!("train phone.toml --out b {QUICK}"))
+            .code,
+        2
+    );
+}
+
+#[test]
+fn case_17_cmyk() {
+    let folder = case("17-cmyk");
+    folder.done("init rgb.csv --target ink --out rgb.toml");
+    folder.done(&format!("train rgb.toml --out a {QUICK}"));
+    for table in ["rgb", "cmyk", "tiff"] {
+        folder.done(&format!(
+            "predict a {table}.csv --out {table}.out.csv --quiet"
+        ));
+    }
+    let red = |table: &str| numbers(&folder, &format!("{table}.out.csv"), "p(red)");
+    for twin in ["cmyk", "tiff"] {
+        for (a, b) in red("rgb").iter().zip(red(twin)) {
+            assert!((a - b).abs() < 1e-3, "{a} and {b} of {twin}");
+        }
+    }
+}
+
+#[test]
+fn case_18_unlabelled_points() {
+    let folder = case("18-unlabelled-points");
+    for at in 0..48 {
+        folder.write_bytes(&format!("img/dog{at:03}.png"), &large_png());
+    }
+    for table in ["zeros", "minus", "empty", "coco"] {
+        folder.done(&format!(
+            "init {table}.csv --target x0,y0,x1,y1 --out {table}.toml"
+        ));
+    }
+    let said = folder.done("check zeros.toml");
+    has(&said.stdout, "point 1 at (0, 0) in 16 of 48 rows");
+    has(&said.stdout, "`target.missing = [\"0\"]`");
+    let said = folder.done("check zeros.toml --set target.missing=[0]");
+    has(&said.stderr, "no problems in 48 rows");
+    let said = folder.done("check minus.toml");
+    has(&said.stdout, "16 points in 16 images outside the image");
+    has(&said.stdout, "`target.missing = [\"-1\"]`");
+    has(
+        &folder.done("check empty.toml").stderr,
+        "no problems in 48 rows",
+    );
+    has(&folder.read("coco.toml"), "# v1 = \"continuous\"");
+    has(&folder.read("coco.toml"), "known only once it is labelled");
+    // Masked is masked, however it is written.
+    folder.done(&format!(
+        "train zeros.toml --out zeros --set target.missing=[0] {QUICK}"
+    ));
+    folder.done(&format!("train empty.toml --out empty {QUICK}"));
+    assert_eq!(
+        folder.read("zeros/predictions.csv"),
+        folder.read("empty/predictions.csv")
+    );
+}
+
+/// 96 × 96 pixels of one grey, as a bitmap.
+fn large_png() -> Vec<u8> {
+    let side = 96_u32;
+    let mut file = b"BM".to_vec();
+    let n_bytes = 54 + side * side * 3;
+    file.extend(n_bytes.to_le_bytes());
+    file.extend([0; 4]);
+    file.extend(54_u32.to_le_bytes());
+    file.extend(40_u32.to_le_bytes());
+    file.extend(side.to_le_bytes());
+    file.extend(side.to_le_bytes());
+    file.extend([1, 0, 24, 0]);
+    file.extend([0; 24]);
+    file.resize(n_bytes as usize, 90);
+    file
+}
+
+#[test]
+fn case_20_last_batch_of_one() {
+    let folder = case("20-last-batch-of-one");
+    folder.done("init split.csv --target label --out split.toml");
+    for batch in [32, 8] {
+        folder.done(&format!(
+            "train split.toml --out b{batch} {QUICK} --set train.batch={batch}"
+        ));
+    }
+    let said = folder.run(&format!(
+        "train split.toml --out b1 {QUICK} --set train.batch=1"
+    ));
+    assert_eq!(said.code, 2);
+    has(
+        &said.stderr,
+        "`train.batch`: expected at least 2 rows, since `",
+    );
+    assert_eq!(folder.run("check split.toml --set train.batch=1").code, 1);
+}
+
+#[test]
+fn case_21_more_epochs() {
+    let folder = case("21-more-epochs");
+    folder.done("init train.csv --target label --out train.toml");
+    folder.done(&format!("train train.toml --out a {QUICK}"));
+    let said = folder.done(&format!("train train.toml --out a --resume {QUICK}"));
+    has(&said.stdout, "log_loss");
+    let more = QUICK.replace("epochs=1", "epochs=3");
+    let said = folder.run(&format!("train train.toml --out a --resume {more}"));
+    assert_eq!(said.code, 2);
+    has(
+        &said.stderr,
+        "a is finished: it was trained with `train.epochs = 1`, now it is `3`",
+    );
+    has(&said.stderr, "--set model.weights=a");
+    // What the hint says works, and begins where the run ended: rows are predicted as it did before anything is learned.
+    let go_on = "--set model.weights=a --set train.freeze_epochs=0 --set train.learning_rate=1e-12 --set train.weight_decay=0";
+    let said = folder.done(&format!(
+        "train train.toml --out b {} {go_on}",
+        QUICK.replace(" --quiet", "")
+    ));
+    has(&said.stderr, "parameters beside the backbone's come from");
+    let (before, after) = ("a/predictions.csv", "b/predictions.csv");
+    for (a, b) in numbers(&folder, before, "p(a)")
+        .iter()
+        .zip(numbers(&folder, after, "p(a)"))
+    {
+        assert!((a - b).abs() < 0.02, "{a} and {b}");
+    }
+}
+
+#[test]
+fn case_22_test_table() {
+    let folder = case("22-test-table");
+    folder.done("init train.csv --target height --out train.toml");
+    folder.done(&format!("train train.toml --out a {QUICK}"));
+    let heights = |table: &str| {
+        folder.done(&format!("predict a {table} --out o.csv --quiet"));
+        numbers(&folder, "o.csv", "height")
+    };
+    let same = heights("same.csv");
+    assert_eq!(same.len(), 10);
+    for table in [
+        "no_target.csv",
+        "empty_target.csv",
+        "reordered.csv",
+        "extra.csv",
+        "semicolon.csv",
+        "spaced.csv",
+        "rows.jsonl",
+    ] {
+        assert_eq!(heights(table), same, "{table}");
+    }
+    let said = folder.run("predict a upper.csv --out upper.out.csv");
+    assert_eq!(said.code, 2);
+    has(&said.stderr, "did you mean `Photo`?");
+    // A refusal leaves nothing that would hide the next message.
+    assert!(!folder.exists("upper.out.csv.parts") && !folder.exists("upper.out.csv"));
+    for (table, what) in [
+        ("no_target", "height"),
+        ("empty_target", "no row of empty_target.csv has a target"),
+    ] {
+        let said = folder.run(&format!("eval a {table}.csv"));
+        assert_eq!(said.code, 2, "{table}");
+        has(&said.stderr, what);
+    }
+}
+
+#[test]
+fn case_24_column_missing() {
+    let folder = case("24-column-missing");
+    folder.done("init train.csv --target height --out train.toml");
+    folder.done(&format!("train train.toml --out a {QUICK}"));
+    for (table, way) in [
+        ("no_age", "the table has: photo, bark"),
+        ("renamed", "did you mean `Age (years)` for `age`?"),
+    ] {
+        let said = folder.run(&format!("predict a {table}.csv --out o.csv"));
+        assert_eq!(said.code, 2, "{table}");
+        has(&said.stderr, "has no column `age`, which the model reads");
+        has(&said.stderr, way);
+        has(&said.stderr, "--allow-missing");
+        assert!(!folder.exists("o.csv") && !folder.exists("o.csv.parts"));
+    }
+    let said = folder.done("predict a no_age.csv --out o.csv --allow-missing");
+    has(&said.stderr, "treated as missing in every row");
+    assert_eq!(numbers(&folder, "o.csv", "height").len(), 10);
+    let said = folder.run("predict a no_photo.csv --out p.csv");
+    assert_eq!(said.code, 2);
+    has(&said.stderr, "no column `photo`");
+}
+
+#[test]
+fn case_25_degenerate_columns() {
+    let folder = case("25-degenerate-columns");
+    let said = folder.done("init train.csv --target price --out train.toml");
+    has(&column(&said, "never"), "empty in every row");
+    has(&column(&said, "one"), "the same in every row");
+    let all = "--set metadata.never=continuous --set metadata.one=categorical";
+    for (run, more) in [("a", ""), ("b", all)] {
+        folder.done(&format!("train train.toml --out {run} {QUICK} {more}"));
+        let prices = numbers(&folder, &format!("{run}/predictions.csv"), "price");
+        // 7 becomes 50 in validation, where training has no spread to divide by.
+        assert!(
+            prices.iter().all(|price| (0.0..30.0).contains(price)),
+            "{prices:?}"
+        );
+    }
+    folder.done("init only_categories.csv --target price --out cat.toml");
+    folder.done(&format!("train cat.toml --out c {QUICK}"));
+}
+
+#[test]
+fn case_26_log_of_zero() {
+    let folder = case("26-log-of-zero");
+    for (table, rows) in [
+        ("train", "`0` in train.csv, row 4 (line 5)"),
+        (
+            "zero_in_valid",
+            "`0` in zero_in_valid.csv, row 36 (line 37)",
+        ),
+    ] {
+        folder.done(&format!(
+            "init {table}.csv --target yield --out {table}.toml"
+        ));
+        let said = folder.run(&format!("check {table}.toml --set target.scale=log"));
+        assert_eq!(said.code, 1);
+        has(&said.stdout, rows);
+        has(&said.stdout, "scale = \"linear\"");
+        let said = folder.run(&format!(
+            "train {table}.toml --out a {QUICK} --set target.scale=log"
+        ));
+        assert_eq!(said.code, 2);
+    }
+    // What the hint names exists.
+    let said = folder.done("check train.toml --set target.scale=log --set target.missing=[0,-1]");
+    has(
+        &said.stderr,
+        "3 of 40 rows have no target and are left out: 1 say `-1`, 2 say `0`",
+    );
+    let said = folder.done("init infinite.csv --target yield --out infinite.toml");
+    has(&column(&said, "bed"), "`inf` in row 6, `1e400` in row 7");
+    folder.done("init absurd.csv --target yield --out absurd.toml");
+    let said = folder.done("check absurd.toml");
+    has(&said.stdout, "is far from the others");
+}
+
+#[test]
+fn case_27_no_validation() {
+    let folder = case("27-no-validation");
+    folder.done("init four.csv --target label --out four.toml");
+    folder.done(&format!("train four.toml --out a {QUICK}"));
+    folder.done("init one.csv --target height --out one.toml");
+    let said = folder.run("check one.toml");
+    assert_eq!(said.code, 1);
+    has(&said.stdout, "training needs more rows");
+    let said = folder.run("init header_only.csv --target label");
+    assert_eq!(said.code, 2);
+    has(&said.stderr, "header_only.csv has no row");
+    let said = folder.done("init train_test.csv --target label --out tt.toml");
+    has(&column(&said, "set"), "split");
+    has(
+        &folder.done("check tt.toml").stderr,
+        "5 of its 24 training rows were taken (seed 0); the test rows stay untouched",
+    );
+}
+
+#[test]
+fn case_29_onnx_integer_category() {
+    let folder = case("29-onnx-integer-category");
+    let said = folder.done("init train.csv --target grade --out train.toml");
+    has(
+        &column(&said, "site_code"),
+        "categorical 4 distinct, 10 to 40",
+    );
+    has(&column(&said, "grade"), "target, class 3 distinct, 1 to 4");
+    folder.done(&format!("train train.toml --out a {QUICK}"));
+    let said = folder.done("export a --onnx model.onnx");
+    has(&said.stdout, "site_code");
+    folder.done("predict a test.csv --out o.csv --quiet");
+    let predicted = numbers(&folder, "o.csv", "prediction");
+    assert!(
+        predicted
+            .iter()
+            .all(|grade| [1.0, 2.0, 4.0].contains(grade)),
+        "{predicted:?}"
+    );
+}
+
+#[test]
+fn case_32_patches_twice() {
+    let folder = case("32-patches-twice");
+    let table = folder.read("welds.csv");
+    for (at, line) in table.lines().skip(1).enumerate().skip(40) {
+        // Test pictures are copies of training pictures 0, 3, 6, …
+        folder.write_bytes(line.split(',').next().unwrap(), &png((at - 40) * 3));
+    }
+    folder.done("init welds.csv --target label --out welds.toml");
+    has(
+        &folder.done("check welds.toml").stdout,
+        "10 identical images in several rows",
+    );
+    folder.done("init patients.csv --target label --group patient --out patients.toml");
+    let said = folder.done("check patients.toml");
+    has(
+        &said.stdout,
+        "group `patient` has names that differ in case or blanks alone",
+    );
+    has(&said.stdout, "`P23`");
+    let said = folder.run("check patients.toml --set data.split.column=split");
+    assert_eq!(said.code, 1);
+    has(&said.stdout, "in several parts of the split column: `p23`");
+}
+
+#[test]
+fn case_33_ninety_five_to_five() {
+    let folder = case("33-ninety-five-to-five");
+    folder.done("init train.csv --target label --out train.toml");
+    let said = folder.done(&format!("train train.toml --out a {QUICK}"));
+    let line = column(&said, "accuracy");
+    assert_eq!(line, "accuracy 0.9500 0.9500 20");
+    has(
+        &said.stderr,
+        "no better than a constant guess: accuracy 0.9500 against 0.9500",
+    );
+    has(&said.stderr, "`train.class_weights = true`");
+    let said = folder.done("eval a --quiet");
+    has(&said.stderr, "no better than a constant guess");
+}
+
+#[test]
+fn case_35_picture_and_label_only() {
+    let folder = case("35-picture-and-label-only");
+    for table in ["train", "with_ids"] {
+        folder.done(&format!(
+            "init {table}.csv --target label --out {table}.toml"
+        ));
+        has(&folder.read(&format!("{table}.toml")), "arm = \"image\"");
+        has(
+            &folder.done(&format!("check {table}.toml")).stderr,
+            "no problems in 40 rows and 40 images",
+        );
+        folder.done(&format!("train {table}.toml --out {table} {QUICK}"));
+    }
+    folder.done("inspect with_ids.toml");
+}
+
+#[test]
+fn case_36_value_or_class() {
+    let folder = case("36-value-or-class");
+    for (table, target, is) in [
+        ("quality", "quality", "target, class 6 distinct, 3 to 8"),
+        (
+            "height",
+            "height_m",
+            "target, value 10 distinct, 1.25 to 5.75",
+        ),
+        ("age", "age_years", "target, value 17 distinct, 20 to 36"),
+        ("count", "n_seeds", "target, value 20 distinct, 0 to 20"),
+    ] {
+        let said = folder.done(&format!(
+            "init {table}.csv --target {target} --out {table}.toml"
+        ));
+        has(&column(&said, target), is);
+        has(&column(&said, target), "--kind");
+    }
+    let said = folder.done(&format!(
+        "train height.toml --out a {}",
+        QUICK.replace(" --quiet", "")
+    ));
+    assert!(
+        said.stderr
+            .starts_with("`height_m`, a value: 48 training rows"),
+        "{}",
+        said.stderr
+    );
+    let said = folder.done("init height.csv --target height_m --kind class --out class.toml");
+    has(&column(&said, "height_m"), "target, class");
+}
+
+#[test]
+fn case_37_plant_is_a_category() {
+    let folder = case("37-plant-is-a-category");
+    for (table, target, name) in [
+        ("leaves", "disease", "plant"),
+        ("pets", "score", "animal"),
+        ("eyes", "diagnosis", "eye"),
+    ] {
+        let said = folder.done(&format!(
+            "init {table}.csv --target {target} --out {table}.toml"
+        ));
+        has(&column(&said, name), &format!("{name} categorical"));
+        has(
+            &column(&said, name),
+            "if rows of one value belong together, set it as `data.group`",
+        );
+    }
+    has(&folder.read("eyes.toml"), "flip = [[\"left\", \"right\"]]");
+    has(
+        &folder.done("check eyes.toml").stderr,
+        "no problems in 60 rows",
+    );
+    let toml = folder.read("eyes.toml");
+    let at = toml.find("eye = ").unwrap();
+    let end = at + toml[at..].find('\n').unwrap();
+    folder.write(
+        "hand.toml",
+        &format!("{}eye = \"categorical\"{}", &toml[..at], &toml[end..]),
+    );
+    has(
+        &folder.done("check hand.toml").stdout,
+        "metadata `eye` says left or right, and half of the training images are mirrored",
+    );
+}
+
+#[test]
+fn case_38_fold_columns() {
+    let folder = case("38-fold-columns");
+    for (table, name) in [
+        ("phase", "phase"),
+        ("is_valid", "is_valid"),
+        ("training", "training"),
+    ] {
+        let said = folder.done(&format!(
+            "init {table}.csv --target label --out {table}.toml"
+        ));
+        has(&column(&said, name), &format!("{name} split"));
+        let said = folder.done(&format!(
+            "train {table}.toml --out {table} {}",
+            QUICK.replace(" --quiet", "")
+        ));
+        has(&said.stderr, "48 training rows, 12 validation rows");
+    }
+    // The rows that the table says, not twelve others.
+    let table = folder.read("is_valid.csv");
+    let said = |row: f64| table.lines().nth(row as usize).unwrap().contains("True");
+    assert!(
+        numbers(&folder, "is_valid/predictions.csv", "row")
+            .into_iter()
+            .all(said)
+    );
+    let said = folder.done("init fold.csv --target label --out fold.toml");
+    has(&column(&said, "fold"), "fold fold 5 distinct, 0 to 4");
+    let said = folder.done("check fold.toml");
+    has(&said.stderr, "validation rows are those of fold 0");
+    folder.done(&format!(
+        "train fold.toml --out fold {QUICK} --set data.split.valid_where=[3]"
+    ));
+    let table = folder.read("fold.csv");
+    let held = |row: f64| {
+        table
+            .lines()
+            .nth(row as usize)
+            .unwrap()
+            .split(',')
+            .any(|cell| cell == "3")
+    };
+    assert!(
+        numbers(&folder, "fold/predictions.csv", "row")
+            .into_iter()
+            .all(held)
+    );
+}
+
+#[test]
+fn case_41_patience() {
+    let folder = case("41-patience");
+    folder.done("init train.csv --target label --out train.toml");
+    let sets = "--set train.epochs=40 --set train.size=32 --set train.patience=3 --set train.learning_rate=0.01";
+    let said = folder.done(&format!("train train.toml --out a {sets}"));
+    let losses: Vec<f64> = said
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("epoch"))
+        .map(|line| {
+            line.split("log_loss")
+                .nth(1)
+                .unwrap()
+                .split_whitespace()
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let at = losses.iter().position(|loss| *loss == best).unwrap();
+    assert!(losses.len() == 40 || losses.len() == at + 4, "{losses:?}");
+    let said = folder.done("eval a --quiet");
+    let kept = said
+        .stdout
+        .lines()
+        .find(|line| line.contains("log_loss"))
+        .unwrap()
+        .split_whitespace()
+        .nth(2)
+        .unwrap()
+        .parse::<f64>()
+        .unwrap();
+    assert!((kept - best).abs() < 1e-3, "{kept} and {best}");
+}

@@ -1,0 +1,134 @@
+//! Pixels of more than 8 bits a channel: which values they have, and which of them become black and white.
+
+use ::image::{DynamicImage, ImageDecoder, ImageFormat, Luma, Pixel};
+
+use super::{Limits, decode_stored, open_other, sniff};
+use crate::error::Result;
+
+/// The least and the greatest value of a channel of an image with 16 bits or floating-point numbers; `None`: it has 8 bits.
+///
+/// # Errors
+///
+/// As [`super::decode`].
+pub fn deep_range(name: &str, bytes: &[u8], limits: &Limits) -> Result<Option<[f32; 2]>> {
+    let format = sniff(name, bytes)?;
+    if format == ImageFormat::Jpeg || !is_deep(open_other(name, bytes, format)?.color_type()) {
+        return Ok(None);
+    }
+    let (image, _) = decode_stored(name, bytes, format, limits)?;
+    let range = match &image {
+        DynamicImage::ImageLuma16(image) => span(image.iter().map(|v| f32::from(*v))),
+        DynamicImage::ImageRgb16(image) => span(image.iter().map(|v| f32::from(*v))),
+        DynamicImage::ImageLumaA16(image) => span(image.pixels().map(|p| f32::from(p.0[0]))),
+        DynamicImage::ImageRgba16(image) => {
+            span(image.pixels().flat_map(|p| p.to_rgb().0).map(f32::from))
+        }
+        DynamicImage::ImageRgb32F(image) => span(image.iter().copied()),
+        DynamicImage::ImageRgba32F(image) => span(image.pixels().flat_map(|p| p.to_rgb().0)),
+        _ => None,
+    };
+    Ok(range)
+}
+
+/// The range that is meant where values are these: of whole numbers from 0 on all of so many bits, else the values.
+pub fn usual_range([least, greatest]: [f32; 2]) -> [f32; 2] {
+    let is_whole = least >= 0.0 && greatest.fract() == 0.0 && (1.0..=65_535.0).contains(&greatest);
+    match is_whole {
+        true => [0.0, (greatest as u32 + 1).next_power_of_two() as f32 - 1.0],
+        false => [least, greatest],
+    }
+}
+
+fn is_deep(color: ::image::ColorType) -> bool {
+    usize::from(color.bytes_per_pixel()) > usize::from(color.channel_count())
+}
+
+fn span(values: impl Iterator<Item = f32>) -> Option<[f32; 2]> {
+    let finite = values.filter(|value| value.is_finite());
+    finite.fold(None, |range: Option<[f32; 2]>, value| match range {
+        None => Some([value; 2]),
+        Some([least, greatest]) => Some([least.min(value), greatest.max(value)]),
+    })
+}
+
+/// The image with this range of values stretched to all of it: what is below is black, what is above white. One of 8 bits
+/// is left as it is.
+pub(super) fn stretched(image: DynamicImage, [low, high]: [f32; 2]) -> DynamicImage {
+    let share = |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0);
+    let deep = |value: u16| (share(f32::from(value)) * 65_535.0).round() as u16;
+    match image {
+        DynamicImage::ImageLuma16(mut image) => {
+            image.pixels_mut().for_each(|Luma([v])| *v = deep(*v));
+            DynamicImage::ImageLuma16(image)
+        }
+        DynamicImage::ImageLumaA16(mut image) => {
+            image
+                .pixels_mut()
+                .for_each(|pixel| pixel.0[0] = deep(pixel.0[0]));
+            DynamicImage::ImageLumaA16(image)
+        }
+        DynamicImage::ImageRgb16(mut image) => {
+            image.iter_mut().for_each(|v| *v = deep(*v));
+            DynamicImage::ImageRgb16(image)
+        }
+        DynamicImage::ImageRgba16(mut image) => {
+            let colours = image
+                .pixels_mut()
+                .flat_map(|pixel| pixel.0.iter_mut().take(3));
+            colours.for_each(|v| *v = deep(*v));
+            DynamicImage::ImageRgba16(image)
+        }
+        DynamicImage::ImageRgb32F(mut image) => {
+            image.iter_mut().for_each(|v| *v = share(*v));
+            DynamicImage::ImageRgb32F(image)
+        }
+        DynamicImage::ImageRgba32F(mut image) => {
+            let colours = image
+                .pixels_mut()
+                .flat_map(|pixel| pixel.0.iter_mut().take(3));
+            colours.for_each(|v| *v = share(*v));
+            DynamicImage::ImageRgba32F(image)
+        }
+        shallow => shallow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use ::image::ImageBuffer;
+
+    use super::*;
+    use crate::image::{decode_bytes, decode_in_range};
+
+    fn sixteen(values: Vec<u16>) -> Vec<u8> {
+        let image = ImageBuffer::<Luma<u16>, _>::from_raw(values.len() as u32, 1, values).unwrap();
+        let mut bytes = Vec::new();
+        DynamicImage::ImageLuma16(image)
+            .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
+            .unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_range_of_twelve_bits_is_stretched_to_all_of_eight() {
+        let bytes = sixteen(vec![0, 300, 360, 4095, 5000]);
+        let limits = Limits::default();
+        assert_eq!(
+            deep_range("a.png", &bytes, &limits).unwrap(),
+            Some([0.0, 5000.0])
+        );
+        let grey = |picture: crate::image::Picture| -> Vec<u8> {
+            picture.rgb.chunks_exact(3).map(|pixel| pixel[0]).collect()
+        };
+        let range = Some([0.0, 4095.0]);
+        let seen = decode_in_range("a.png", &bytes, None, &limits, range).unwrap();
+        assert_eq!(grey(seen), [0, 19, 22, 255, 255]);
+        assert_eq!(usual_range([0.0, 4000.0]), [0.0, 4095.0]);
+        assert_eq!(usual_range([-1000.0, 3000.0]), [-1000.0, 3000.0]);
+        // Without it they are nearly one grey.
+        let seen = decode_bytes("a.png", &bytes, None, &limits).unwrap();
+        assert_eq!(grey(seen), [0, 1, 1, 16, 19]);
+    }
+}

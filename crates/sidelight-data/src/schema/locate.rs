@@ -1,0 +1,149 @@
+//! Where the images are that a column names: with a folder before the name, an ending behind it, or both.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values, extension};
+
+/// Cells of a column that are looked for.
+const CELLS: usize = 60;
+/// Folders below the table's that are looked into.
+const FOLDERS: usize = 200;
+/// Files that are remembered.
+const FILES: usize = 500_000;
+/// Levels of folders below the table's.
+const LEVELS: usize = 2;
+
+/// The images in the folders at and below a table's own, two levels deep.
+pub(crate) struct Folders {
+    /// Of each folder, as a path relative to the table with `/`: the images by their name without its ending, and that.
+    images: Vec<(String, HashMap<String, String>)>,
+}
+
+impl Folders {
+    /// Lists the folders of a table. What cannot be listed has nothing in it.
+    pub(crate) fn of(root: &Path) -> Self {
+        let mut images = Vec::new();
+        let mut n_files = 0;
+        let mut todo: Vec<(PathBuf, String, usize)> = vec![(root.to_path_buf(), String::new(), 0)];
+        while let Some((path, name, level)) = todo.pop() {
+            if images.len() == FOLDERS {
+                break;
+            }
+            let path_or_here = if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                &path
+            };
+            let mut here = HashMap::new();
+            for entry in std::fs::read_dir(path_or_here)
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let Ok(entry_name) = entry.file_name().into_string() else {
+                    continue;
+                };
+                let file = Path::new(&entry_name);
+                if IMAGE_ENDINGS.contains(&extension(file).as_str()) && n_files < FILES {
+                    n_files += 1;
+                    if let Some((stem, ending)) = entry_name.rsplit_once('.') {
+                        here.insert(stem.to_owned(), ending.to_owned());
+                    }
+                } else if level < LEVELS
+                    && !entry_name.starts_with('.')
+                    && entry.file_type().is_ok_and(|kind| kind.is_dir())
+                {
+                    let name = format!("{name}{entry_name}/");
+                    todo.push((path.join(&entry_name), name, level + 1));
+                }
+            }
+            images.push((name, here));
+        }
+        // The nearest folder first, and always in the same order.
+        images.sort_by(|(a, _), (b, _)| {
+            (a.matches('/').count(), a).cmp(&(b.matches('/').count(), b))
+        });
+        Self { images }
+    }
+
+    /// What `data.image` must be so that (nearly) all cells of this column are images: its name, or a path with it in
+    /// braces.
+    pub(crate) fn locate(&self, table: &Table, column: &Column) -> Option<String> {
+        if !matches!(column.values, Values::Text(_) | Values::Number(_)) {
+            return None;
+        }
+        let cells = sample(column);
+        let most = |n: usize| n > 0 && n * 10 >= cells.len() * 9;
+        let is_there = |cell: &&String| table.root.join(cell.as_str()).is_file();
+        if most(cells.iter().filter(is_there).count()) {
+            return Some(column.name.clone());
+        }
+        for (folder, images) in &self.images {
+            let has = |cell: &&String| match cell.rsplit_once('.') {
+                Some((stem, ending)) => images.get(stem).is_some_and(|found| found == ending),
+                None => false,
+            };
+            let endings: Vec<&String> = cells.iter().filter_map(|cell| images.get(cell)).collect();
+            if most(cells.iter().filter(has).count()) {
+                return Some(format!("{folder}{{{}}}", column.name));
+            }
+            if most(endings.len()) {
+                let first = endings[0];
+                // Where they differ, each is looked for when it is read.
+                let ending = match endings.iter().all(|ending| *ending == first) {
+                    true => format!(".{first}"),
+                    false => String::new(),
+                };
+                return Some(format!("{folder}{{{}}}{ending}", column.name));
+            }
+        }
+        self.below(column, &cells)
+    }
+
+    /// As [`Folders::locate`], of cells that begin with a folder and lack the ending: `jpeg/LES_1`.
+    fn below(&self, column: &Column, cells: &[String]) -> Option<String> {
+        let ending = |cell: &String| {
+            let (folder, stem) = cell.rsplit_once('/')?;
+            let (_, images) = self
+                .images
+                .iter()
+                .find(|(name, _)| name.trim_end_matches('/') == folder)?;
+            images.get(stem).cloned()
+        };
+        let endings: Vec<String> = cells.iter().filter_map(ending).collect();
+        let first = endings.first()?;
+        let is_most = endings.len() * 10 >= cells.len() * 9;
+        let is_one = endings.iter().all(|ending| ending == first);
+        (is_most && is_one).then(|| format!("{{{}}}.{first}", column.name))
+    }
+}
+
+/// Cells from all over the column.
+fn sample(column: &Column) -> Vec<String> {
+    let step = (column.len() / CELLS).max(1);
+    let text = |row| match column.cell(row) {
+        cell @ (Cell::Text(_) | Cell::Number(_)) => Some(cell.to_text()?.trim().to_owned()),
+        _ => None,
+    };
+    let cells = (0..column.len()).step_by(step).filter_map(text);
+    cells.take(CELLS).collect()
+}
+
+/// What a configuration's `data.image` should be in place of this one, whose images are not there; `None`: as it is, or
+/// they are nowhere near the table.
+pub fn image_elsewhere(table: &Table, image: &str) -> Option<String> {
+    let folders = Folders::of(&table.root);
+    let candidates = match table.find(image) {
+        Some(column) if !image.contains('{') => vec![column],
+        _ => table
+            .columns
+            .iter()
+            .filter(|column| column.name != image)
+            .collect(),
+    };
+    let mut found = candidates
+        .into_iter()
+        .filter_map(|column| folders.locate(table, column));
+    found.find(|found| found != image)
+}
