@@ -922,7 +922,7 @@ fn guess_part(column: &Column, scan: &Scan<'_>) -> Option<Role> {
 
 /// Dates with day and month before the year, where all cells are.
 fn guess_dates(scan: &Scan<'_>, usual: &Usual, doubts: &mut Vec<Doubt>) -> Option<Role> {
-    let found = date_order(scan.texts());
+    let found = date_order(&scan.texts());
     let in_order = |order| move |text: &&str| crate::spelling::date_in_order(text, order).is_some();
     let only = |order: DateOrder| {
         let other = match order {
