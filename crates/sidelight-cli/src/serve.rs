@@ -34,7 +34,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-pub(crate) use connection::serve;
+pub(crate) use connection::{ConnectionLimits, serve};
 pub(crate) use engine::Batching;
 pub(crate) use metrics::Metrics;
 pub(crate) use models::Models;

@@ -13,7 +13,7 @@
 //! A column without a single value in training stays missing whatever comes later: nothing was
 //! learned that a value could mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -433,8 +433,10 @@ impl Encoder {
         configs: &BTreeMap<String, MetadataConfig>,
         rows: &[usize],
     ) -> Result<Self> {
-        for name in configs.keys() {
-            find(metadata, name)?;
+        let names = metadata.columns.iter().map(|column| &column.name);
+        let names: HashSet<&String> = names.collect();
+        if let Some(name) = configs.keys().find(|name| !names.contains(name)) {
+            find(metadata, name, 0)?;
         }
         let columns = metadata.columns.iter().map(|column| {
             let config = configs.get(&column.name).cloned();
@@ -463,8 +465,8 @@ impl Encoder {
             codes: vec![MISSING; n_rows * n_embedded],
         };
         let mut unseen = Unseen::default();
-        for (column, span) in self.columns.iter().zip(self.spans()) {
-            let source = find(metadata, &column.name)?;
+        for (nth, (column, span)) in self.columns.iter().zip(self.spans()).enumerate() {
+            let source = find(metadata, &column.name, nth)?;
             check_kind(&column.name, column.config.kind, &source.values)?;
             write_column(column, &span, &source.values, &mut encoded, &mut unseen);
         }
@@ -731,10 +733,12 @@ fn check_kind(column: &str, expected: MetadataKind, values: &MetadataValues) -> 
     })
 }
 
-fn find<'a>(metadata: &'a Metadata, name: &str) -> Result<&'a MetadataColumn> {
-    metadata
-        .columns
-        .iter()
+/// The column of this name, which is most often the `nth`: there may be 100,000.
+fn find<'a>(metadata: &'a Metadata, name: &str, nth: usize) -> Result<&'a MetadataColumn> {
+    let columns = &metadata.columns;
+    let likely = columns.get(nth).into_iter();
+    likely
+        .chain(columns)
         .find(|column| column.name == name)
         .ok_or_else(|| Error::MissingMetadata {
             column: name.into(),

@@ -196,7 +196,7 @@ pub fn name(source: &ImageSource) -> String {
 ///
 /// Names the file and what is wrong: missing, truncated, unknown format, too many pixels. An image of which
 /// a part is missing or damaged is an error too: nothing is filled in. What cannot be seen are pixels of a JPEG that
-/// were overwritten by others, as the format has no checksum, and the last scans of a progressive one that are missing.
+/// were overwritten by others, as the format has no checksum.
 pub fn decode(source: &ImageSource, at_least: Option<usize>) -> Result<Picture> {
     decode_within(source, at_least, &Limits::default())
 }

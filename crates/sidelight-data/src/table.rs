@@ -288,6 +288,14 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The columns by their names, for whoever looks for many: there may be 100,000.
+    pub fn by_name(&self) -> std::collections::HashMap<&str, &Column> {
+        let columns = self.columns.iter();
+        columns
+            .map(|column| (column.name.as_str(), column))
+            .collect()
+    }
+
     /// The columns' names, in order.
     pub fn names(&self) -> Vec<String> {
         self.columns

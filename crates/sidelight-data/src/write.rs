@@ -4,10 +4,12 @@
 #[cfg(feature = "parquet")]
 mod parquet;
 mod predictions;
+mod spreadsheet;
 mod table;
 mod whole;
 
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
+pub use spreadsheet::CsvText;
 pub use table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
 pub use whole::{
     FolderWriter, WholeFile, hidden_sibling, open_kept, recover_folder, remove_file_if_there,

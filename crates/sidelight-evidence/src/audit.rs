@@ -22,6 +22,8 @@ mod signal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::statistics::significance::holm;
@@ -239,13 +241,16 @@ pub fn audit(
         .iter()
         .map(|column| described(&column.name, &column.values, &candidates[&column.name]))
         .collect();
-    for misread in findings.misread {
-        let column = columns
-            .iter_mut()
-            .find(|column| column.name == misread.column);
-        if let (Some(column), Some((_, example))) = (column, misread.first.into_iter().next()) {
-            column.misread = Some((misread.count, example));
+    let mut misread: HashMap<String, (usize, (usize, String))> = HashMap::new();
+    for found in findings.misread {
+        if let Some(example) = found.first.into_iter().next() {
+            misread.insert(found.column, (found.count, example));
         }
+    }
+    for column in &mut columns {
+        column.misread = misread
+            .remove(&column.name)
+            .map(|(count, (_, example))| (count, example));
     }
     let signal = Signal::new(targets, config.target.scale, &sizes(&dataset));
     let gaps_together = measure(&dataset, &signal, config.data.split.seed, &mut columns)?;

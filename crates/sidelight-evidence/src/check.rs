@@ -6,6 +6,8 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use sidelight_data::config::{Arm, Config};
 use sidelight_data::dataset::{self, Dataset, Findings, MetadataValues, Targets};
 use sidelight_data::error::{self, Error, Result, nearest};
@@ -194,19 +196,21 @@ fn columns(table: &Table, config: &Config, findings: &Findings, problems: &mut V
     if targets.iter().all(|name| table.find(name).is_none()) {
         absent.extend(targets.into_iter().map(|name| ("target".to_owned(), name)));
     }
+    let by_name = table.by_name();
     let ignored = config
         .data
         .ignore
         .iter()
-        .filter(|name| table.find(name).is_none());
+        .filter(|name| !by_name.contains_key(name.as_str()));
     absent.extend(ignored.map(|name| ("data.ignore".to_owned(), name.clone())));
+    let names = table.names();
     for (field, name) in absent {
         problems.push(Problem::new(
             ProblemKind::UnknownColumn,
             format!("`{field}`: no column `{name}` in {}", table.path.display()),
-            match nearest(&name, &table.names()) {
+            match nearest(&name, &names) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the table has: {}", error::listed(&table.names())),
+                None => format!("the table has: {}", error::listed(&names)),
             },
         ));
     }
@@ -247,26 +251,26 @@ fn disguises(
     findings: &Findings,
     problems: &mut Vec<Problem>,
 ) {
+    let entries = config
+        .metadata
+        .iter()
+        .map(|(name, entry)| (name, entry.full()));
+    // A pattern takes a part of the column, which may be honest.
+    let used: HashSet<String> = entries
+        .filter(|(_, entry)| named && entry.pattern.is_none())
+        .map(|(name, entry)| entry.from.unwrap_or_else(|| name.clone()))
+        .collect();
+    let misread: HashSet<&str> = findings
+        .misread
+        .iter()
+        .map(|misread| misread.column.as_str())
+        .collect();
     for column in &schema.columns {
         let Role::Ignored(reason) = &column.role else {
             continue;
         };
-        let entries = config
-            .metadata
-            .iter()
-            .map(|(name, entry)| (name, entry.full()));
-        // A pattern takes a part of the column, which may be honest.
-        let used = named
-            && entries
-                .filter(|(_, entry)| entry.pattern.is_none())
-                .any(|(name, entry)| entry.from.as_ref().unwrap_or(name) == &column.name);
         let name = &column.name;
-        let misread = || {
-            findings
-                .misread
-                .iter()
-                .any(|misread| misread.column == *name)
-        };
+        let used = used.contains(name);
         match reason {
             Reason::Target(disguise) => problems.push(Problem::new(
                 ProblemKind::TargetInDisguise,
@@ -280,7 +284,7 @@ fn disguises(
             )),
             // Where cells do not read as what the column is said to be, that is the thing to say.
             Reason::Identifier | Reason::Subject | Reason::Constant | Reason::Visibility
-                if used && !misread() =>
+                if used && !misread.contains(name.as_str()) =>
             {
                 problems.push(Problem::new(
                     ProblemKind::DoubtfulColumn,
@@ -396,9 +400,14 @@ fn labels(names: &[String], present: &[Option<bool>], problems: &mut Vec<Problem
 }
 
 fn empty_columns(dataset: &Dataset, findings: &Findings, problems: &mut Vec<Problem>) {
+    let absent: HashSet<&str> = findings
+        .absent
+        .iter()
+        .map(|absent| absent.field.as_str())
+        .collect();
     for column in &dataset.metadata.columns {
         let field = format!("metadata.{}", sidelight_data::config::key(&column.name));
-        if findings.absent.iter().any(|absent| absent.field == field) {
+        if absent.contains(field.as_str()) {
             continue;
         }
         let values: &MetadataValues = &column.values;

@@ -110,7 +110,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A download whose checksum is not what the hub says.
-    #[error("{url} arrived damaged: its SHA-256 is {found}, expected {expected}")]
+    #[error("{url} arrived damaged: its checksum is {found}, expected {expected}")]
     #[strum(props(hint = "it was removed: the same command downloads it again"))]
     HubChecksum {
         url: String,

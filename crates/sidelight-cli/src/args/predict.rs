@@ -37,6 +37,13 @@ pub(crate) struct PredictArgs {
     /// The exit code is then 2; finished parts are kept.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Write an apostrophe before text that a spreadsheet would run
+    ///
+    /// A cell of CSV that begins with = + - or @ is a formula to Excel and
+    /// its like. Without this option text is written as it is, to be read
+    /// back exactly. JSON Lines and Parquet need no such care.
+    #[arg(long)]
+    pub(crate) spreadsheet_safe: bool,
     /// Predict even if the table lacks columns that the model reads
     ///
     /// Such a column is missing in every row. Without this flag nothing is

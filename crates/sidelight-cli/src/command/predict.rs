@@ -10,6 +10,7 @@ use sidelight::predict::{
 };
 use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
+use sidelight::write::CsvText;
 
 use super::environment::Variables;
 use super::{Answer, problems};
@@ -34,6 +35,10 @@ pub(crate) fn run(
         coverage: args.covering.coverage,
         part_rows: args.part_rows as usize,
         share: args.shard.unwrap_or((1, 1)),
+        text: match args.spreadsheet_safe {
+            true => CsvText::SpreadsheetSafe,
+            false => CsvText::Exact,
+        },
         bad_rows: match args.strict {
             true => BadRows::Stop,
             false => BadRows::Listed,

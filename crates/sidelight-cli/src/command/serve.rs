@@ -16,7 +16,9 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::Answer;
 use crate::args::serve::ServeArgs;
 use crate::refusal::Refusal;
-use crate::serve::{Access, App, Batching, Limits, Metrics, Models, ServerMessage, router, serve};
+use crate::serve::{
+    Access, App, Batching, ConnectionLimits, Limits, Metrics, Models, ServerMessage, router, serve,
+};
 use crate::stop;
 use crate::terminal::{Terminal, count};
 
@@ -95,7 +97,9 @@ pub(crate) fn run(args: &ServeArgs, terminal: &mut Terminal) -> anyhow::Result<A
         let (say, mut messages) = unbounded_channel();
         tokio::spawn(Arc::clone(&site.models).watch(say));
         let grace = Duration::from_secs(2 * args.timeout + 5);
-        let mut served = std::pin::pin!(serve(listener, site.router, until(stop), grace));
+        let limits = ConnectionLimits::default();
+        let served = serve(listener, site.router, limits, until(stop), grace);
+        let mut served = std::pin::pin!(served);
         loop {
             tokio::select! {
                 finished = &mut served => return anyhow::Ok(finished),

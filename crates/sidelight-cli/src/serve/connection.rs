@@ -1,74 +1,156 @@
 //! Connections: accepted up to a limit, dropped if their head does not arrive or their answer is not read, finished
-//! before the server stops.
+//! before the server stops. Where all places are taken, those who keep the server waiting make room for those who wait.
 
+mod patience;
+
+use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::http::{HeaderValue, header};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
-/// Connections at once; others wait to be accepted.
-const MAX_CONNECTIONS: usize = 1024;
-/// How long the head of a request may take, and how long a connection may be idle.
-const HEAD: Duration = Duration::from_secs(15);
-/// How long a client may take no byte of its answer.
-const STALL: Duration = Duration::from_secs(10);
+use patience::{InFlight, Patient};
+
 /// How long connections are still accepted from the listener's queue after the server was asked to stop. Also the time
 /// to read from a connection that was just accepted: one that nothing was read from is closed at once.
 const LAST_CALL: Duration = Duration::from_millis(250);
 /// Largest head of a request, bytes.
 const HEAD_BYTES: usize = 64 << 10;
 
+/// What connections may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    /// Connections at once; others wait to be accepted.
+    pub(crate) places: usize,
+    /// How long the head of a request may take, and how long a connection may be idle.
+    pub(crate) head: Duration,
+    /// How long a client may take no byte of its answer.
+    pub(crate) stall: Duration,
+    /// Bytes a second that a client takes at least, where it lets the server wait for longer than `stall` in all.
+    pub(crate) rate: u32,
+    /// How long a client may be idle, or take no byte, while others wait for a place or the server is about to stop.
+    pub(crate) haste: Duration,
+    /// A connection of this age is closed after its next answer.
+    pub(crate) life: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            places: 1024,
+            head: Duration::from_secs(15),
+            stall: Duration::from_secs(10),
+            rate: 4096,
+            haste: Duration::from_secs(1),
+            life: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What all connections know of one another.
+#[derive(Debug)]
+struct Crowd {
+    limits: ConnectionLimits,
+    /// Somebody waits for a place, or the server is about to stop.
+    is_waited_for: AtomicBool,
+}
+
+impl Crowd {
+    fn wait_for(&self, is_waited_for: bool) {
+        self.is_waited_for.store(is_waited_for, Ordering::Relaxed);
+    }
+
+    /// A place, for which others make room.
+    async fn place(&self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+            return Some(place);
+        }
+        self.wait_for(true);
+        let place = Arc::clone(room).acquire_owned().await;
+        self.wait_for(false);
+        place.ok()
+    }
+}
+
 /// Answers until `stop`, then finishes accepted requests for `grace` at most. Returns whether it finished all of them.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let take = |stream: TcpStream, permit| {
+    let room = Arc::new(Semaphore::new(limits.places));
+    let crowd = Arc::new(Crowd {
+        limits,
+        is_waited_for: AtomicBool::new(false),
+    });
+    let take = |stream: TcpStream, place: Option<OwnedSemaphorePermit>| {
         // Answers are small, and wanted without delay.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let in_flight = InFlight::default();
+        let stream = Patient::new(stream, Arc::clone(&crowd), in_flight.clone());
+        let router = TowerToHyperService::new(router.clone());
+        let began = Instant::now();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let held = in_flight.hold();
+            let answer = router.call(request);
+            async move {
+                let mut answer = answer.await?;
+                drop(held);
+                if began.elapsed() > limits.life {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
+            .header_read_timeout(limits.head)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(Patient::new(stream, STALL)), service);
+            .serve_connection(TokioIo::new(stream), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // A client may go away in the middle.
             let _ = watched.await;
-            drop(permit);
+            drop(place);
         });
     };
     let mut stop = std::pin::pin!(stop);
     loop {
-        let taken = async {
-            let permit = Arc::clone(&room).acquire_owned().await.ok();
-            (listener.accept().await, permit)
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file handles, for one: open ones must close first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
         };
         tokio::select! {
-            (accepted, permit) = taken => match accepted {
-                Ok((stream, _)) => take(stream, permit),
-                // Out of file handles, for one: open ones must close first.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            },
-            () = &mut stop => break,
+            place = crowd.place(&room) => take(stream, place),
+            () = &mut stop => {
+                take(stream, None);
+                break;
+            }
         }
     }
+    crowd.wait_for(true);
     while let Ok(Ok((stream, _))) = timeout(LAST_CALL, listener.accept()).await {
         take(stream, None);
     }
@@ -76,78 +158,91 @@ pub(crate) async fn serve(
     timeout(grace, graceful.shutdown()).await.is_ok()
 }
 
-/// A stream whose other side must read: a write that waits for longer than `patience` is an error.
-struct Patient {
-    stream: TcpStream,
-    patience: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patient {
-    fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self {
-            stream,
-            patience,
-            waiting: None,
-        }
-    }
-}
-
-impl AsyncRead for Patient {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Patient {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if written.is_ready() {
-            self.waiting = None;
-            return written;
-        }
-        let patience = self.patience;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(sleep(patience)));
-        let is_over = waiting.as_mut().poll(context);
-        is_over.map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+/// What a client is told that keeps the server waiting: nothing, the connection ends.
+fn left() -> io::Error {
+    io::ErrorKind::TimedOut.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot::Sender;
+    use tokio::task::JoinHandle;
+
     use super::*;
 
-    #[tokio::test]
-    async fn a_client_that_does_not_read_is_left() {
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    /// A server with an answer of a megabyte; it is to stop once the sender is dropped.
+    async fn served(limits: ConnectionLimits) -> (SocketAddr, Sender<()>, JoinHandle<bool>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let _client = std::net::TcpStream::connect(at).unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = Patient::new(stream, Duration::from_millis(20));
-        let bytes = vec![0; 1 << 20];
-        let failed = loop {
-            let write =
-                |context: &mut Context<'_>| Pin::new(&mut stream).poll_write(context, &bytes);
-            if let Err(error) = std::future::poll_fn(write).await {
-                break error;
-            }
-        };
-        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let answer = || async { "x".repeat(1 << 20) };
+        let router = Router::new().route("/", axum::routing::get(answer));
+        let stopped = async { stopped.await.unwrap_or(()) };
+        let served = tokio::spawn(serve(listener, router, limits, stopped, NEVER));
+        (at, stop, served)
+    }
+
+    fn patient() -> ConnectionLimits {
+        ConnectionLimits {
+            head: NEVER,
+            stall: NEVER,
+            haste: Duration::from_millis(30),
+            life: NEVER,
+            ..ConnectionLimits::default()
+        }
+    }
+
+    async fn ask(at: SocketAddr, times: usize) -> TcpStream {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(times);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn first_line(mut stream: TcpStream) -> String {
+        let mut start = [0; 15];
+        stream.read_exact(&mut start).await.unwrap();
+        String::from_utf8_lossy(&start).into_owned()
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_or_says_nothing_makes_room_for_who_waits() {
+        let (at, _stop, _) = served(ConnectionLimits {
+            places: 2,
+            ..patient()
+        })
+        .await;
+        let _does_not_read = ask(at, 100).await;
+        let _says_nothing = TcpStream::connect(at).await.unwrap();
+        for _ in 0..4 {
+            assert_eq!(first_line(ask(at, 1).await).await, "HTTP/1.1 200 OK");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_to_stop_does_not_wait_for_who_does_not_read() {
+        let (at, stop, served) = served(patient()).await;
+        let _does_not_read = [ask(at, 100).await, ask(at, 100).await];
+        assert_eq!(first_line(ask(at, 1).await).await, "HTTP/1.1 200 OK");
+        drop(stop);
+        assert!(served.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_old_connection_is_closed_after_its_next_answer() {
+        let (at, _stop, _) = served(ConnectionLimits {
+            life: Duration::ZERO,
+            ..patient()
+        })
+        .await;
+        let mut answer = Vec::new();
+        ask(at, 1).await.read_to_end(&mut answer).await.unwrap();
+        let head = String::from_utf8_lossy(&answer[..200]).to_lowercase();
+        assert!(head.contains("connection: close"), "{head}");
     }
 }

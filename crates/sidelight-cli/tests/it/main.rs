@@ -5,6 +5,7 @@
 mod advice;
 mod cases;
 mod columns;
+mod corpus;
 mod errors;
 mod folder;
 mod help;
@@ -13,3 +14,4 @@ mod predict;
 mod serve;
 mod shards;
 mod story;
+mod torture;

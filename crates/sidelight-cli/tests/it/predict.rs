@@ -339,6 +339,24 @@ fn killed_and_started_again_it_ends_with_the_same_bytes() {
     assert_eq!(left(&folder, "killed"), ["killed.bad.csv", "killed.csv"]);
 }
 
+#[test]
+fn text_that_a_spreadsheet_would_run_has_an_apostrophe_where_asked_for() {
+    let folder = trained_on_metadata();
+    folder.write(
+        "new.csv",
+        "file_name,beds,tree\n=HYPERLINK(1).png,1,oak\n=1.png,many,oak\n",
+    );
+    let said = folder.run("predict a new.csv --out p.csv");
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    assert!(folder.read("p.csv").contains("\n1,=HYPERLINK(1).png,"));
+    let said = folder.run("predict a new.csv --out p.csv --spreadsheet-safe");
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    let (safe, bad) = (folder.read("p.csv"), folder.read("p.bad.csv"));
+    assert!(safe.contains("\n1,'=HYPERLINK(1).png,"), "{safe}");
+    assert!(safe.contains("\n2,'=1.png,"), "{safe}");
+    assert!(bad.contains("many"), "{bad}");
+}
+
 /// Parts of a job that one share of two has done.
 fn half_done() -> Folder {
     let folder = trained_on_metadata();
@@ -375,6 +393,19 @@ fn parts_of_another_model_table_or_options_are_refused() {
         "predict a new.csv --out p.csv --part-rows 16 --tta 2",
         "setting",
     );
+    refused(
+        "predict a new.csv --out p.csv --part-rows 16 --spreadsheet-safe",
+        "way to write text",
+    );
+    // Another processor's parts, whose last bits may be others.
+    let manifest = folder.read("p.csv.parts/manifest.json");
+    let mut other: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let options = other["options"].as_str().unwrap();
+    let (options, _) = options.rsplit_once(", ").unwrap();
+    other["options"] = format!("{options}, Sve2").into();
+    folder.write("p.csv.parts/manifest.json", &other.to_string());
+    refused("predict a new.csv --out p.csv --part-rows 16", "setting");
+    folder.write("p.csv.parts/manifest.json", &manifest);
     folder.done("train houses.toml --out b --set model.arm=metadata --set train.epochs=2 --quiet");
     refused("predict b new.csv --out p.csv --part-rows 16", "model");
     folder.write("new.csv", &rows(60).replacen("elm", "fir", 1));

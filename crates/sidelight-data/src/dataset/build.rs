@@ -546,11 +546,12 @@ impl ColumnReader<'_> {
             .iter()
             .map(|(name, entry): (_, &MetadataEntry)| (name, entry.full()))
             .collect();
+        let by_name = table.by_name();
         let mut facts: Vec<&str> = Vec::new();
         let mut sources = Vec::new();
         for (name, column) in &configs {
             let from = column.from.as_deref().unwrap_or(name);
-            let source = match table.find(from) {
+            let source = match by_name.get(from).copied() {
                 Some(column) => Source::Column(column),
                 None if is_computed(from) => {
                     facts.push(from);

@@ -9,6 +9,12 @@ use crate::schema;
 use crate::spelling::Spelling;
 use crate::table::{Cell, Column};
 
+/// The largest target of a regression: squared and summed over any table it is a number still (1.8e308 at most).
+const MAX_VALUE: f64 = 1e100;
+
+/// The largest coordinate of a keypoint, pixels; its square is a number in single precision, in which losses are.
+const MAX_PIXELS: f64 = 1e9;
+
 /// Reads the targets of every row; a cell that is not what it should be is missing and noted.
 pub(super) fn read(
     config: &TargetConfig,
@@ -20,14 +26,10 @@ pub(super) fn read(
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     match config.kind {
         TargetKind::Keypoints => {
-            let columns = numbers(
-                columns,
-                spelling,
-                gaps,
-                misread,
-                "a number (pixels)",
-                |_| true,
-            );
+            let expected = "a number (pixels) within ±1e9";
+            let columns = numbers(columns, spelling, gaps, misread, expected, |value| {
+                value.abs() <= MAX_PIXELS
+            });
             let n_points = columns.len() / 2;
             let point = |&[x, y]: &[f64; 2]| match x.is_nan() || y.is_nan() {
                 true => [f32::NAN; 2],
@@ -40,12 +42,12 @@ pub(super) fn read(
         TargetKind::Regression => {
             let log = config.scale == TargetScale::Log;
             let expected = if log {
-                "a number above 0 (its logarithm is learned)"
+                "a number above 0 (its logarithm is learned) and up to 1e100"
             } else {
-                "a number"
+                "a number within ±1e100"
             };
             let columns = numbers(columns, spelling, gaps, misread, expected, |value| {
-                !log || value > 0.0
+                value.abs() <= MAX_VALUE && (!log || value > 0.0)
             });
             let values = by_row(&columns);
             Targets::Regression { names, values }

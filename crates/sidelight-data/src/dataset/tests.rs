@@ -535,22 +535,42 @@ fn targets_that_are_not_what_they_should_be_are_named() {
     assert_eq!(
         case.refusal("target = { kind = \"regression\", column = \"y\" }")
             .0,
-        "t.csv, row 2 (line 3), column `y`: expected a number, found `ten`"
+        "t.csv, row 2 (line 3), column `y`: expected a number within ±1e100, found `ten`"
     );
     assert_eq!(
         case.refusal("target = { kind = \"regression\", column = \"y\", scale = \"log\" }")
             .0,
-        "t.csv, row 1 (line 2), column `y`: expected a number above 0 (its logarithm is learned), found `-1`"
+        "t.csv, row 1 (line 2), column `y`: expected a number above 0 (its logarithm is learned) and up to 1e100, found `-1`"
     );
     assert_eq!(
         case.refusal("target = { kind = \"keypoints\", columns = [\"x0\", \"y0\"] }")
             .0,
-        "t.csv, row 2 (line 3), column `y0`: expected a number (pixels), found `b`"
+        "t.csv, row 2 (line 3), column `y0`: expected a number (pixels) within ±1e9, found `b`"
     );
     assert_eq!(
         case.refusal("target = { kind = \"multilabel\", columns = [\"y\"] }")
             .0,
         "t.csv, row 1 (line 2), column `y`: expected true or false, found `-1`"
+    );
+    // Their squares would be infinite, and every score with them.
+    let case = Case::new("file_name,y,x0,y0\na.jpg,1,1,2\nb.jpg,1e308,1,2\nc.jpg,0,1,-2e9\n");
+    for scale in ["linear", "log"] {
+        let (message, _) = case.refusal(&format!(
+            "target = {{ kind = \"regression\", column = \"y\", scale = \"{scale}\" }}"
+        ));
+        let expected = match scale {
+            "log" => "a number above 0 (its logarithm is learned) and up to 1e100",
+            _ => "a number within ±1e100",
+        };
+        assert_eq!(
+            message,
+            format!("t.csv, row 2 (line 3), column `y`: expected {expected}, found `1e308`")
+        );
+    }
+    assert_eq!(
+        case.refusal("target = { kind = \"keypoints\", columns = [\"x0\", \"y0\"] }")
+            .0,
+        "t.csv, row 3 (line 4), column `y0`: expected a number (pixels) within ±1e9, found `-2e9`"
     );
     let (message, hint) =
         case.refusal("target = { kind = \"keypoints\", columns = [\"x0\", \"Y0\"] }");

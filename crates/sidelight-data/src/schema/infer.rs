@@ -1,5 +1,6 @@
 //! What each column is, from its name and its cells.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::disguise::{Disguise, Target, disguise};
@@ -382,6 +383,8 @@ impl Schema {
         };
         let usual = usual(table, wishes);
         let scanned = scan_targets(table, wishes, &usual);
+        let targets: HashSet<&String> = targets.iter().collect();
+        let ignored: HashSet<&String> = wishes.ignore.iter().collect();
         let mut columns = Vec::with_capacity(table.columns.len());
         for column in &table.columns {
             let mut scan = Scan::new(column, &wishes.missing);
@@ -398,7 +401,7 @@ impl Schema {
                 Role::Split
             } else if is(&wishes.fold) {
                 Role::Fold
-            } else if wishes.ignore.contains(&column.name) {
+            } else if ignored.contains(&column.name) {
                 Role::Ignored(Reason::Told)
             } else {
                 match is_visibility(&column.name, &scan, &targets) {
@@ -848,7 +851,7 @@ fn guess(column: &Column, scan: &mut Scan<'_>, usual: &Usual, doubts: &mut Vec<D
 }
 
 /// Whether it is COCO's flag of a point: `v0` beside `x0` and `y0`, of 0, 1 and 2.
-fn is_visibility(name: &str, scan: &Scan<'_>, targets: &[String]) -> bool {
+fn is_visibility(name: &str, scan: &Scan<'_>, targets: &HashSet<&String>) -> bool {
     let is_flag = |text: &str| {
         matches!(
             text,
@@ -863,7 +866,7 @@ fn is_visibility(name: &str, scan: &Scan<'_>, targets: &[String]) -> bool {
                     |axis: &str| format!("{}{axis}{}", &name[..at], &name[at + flag.len()..]);
                 [["x", "y"], ["X", "Y"]]
                     .iter()
-                    .any(|axes| axes.iter().all(|axis| targets.contains(&with(axis))))
+                    .any(|axes| axes.iter().all(|axis| targets.contains(&&with(axis))))
             })
         });
     has_point && scan.texts().all(is_flag)
@@ -919,7 +922,7 @@ fn guess_part(column: &Column, scan: &Scan<'_>) -> Option<Role> {
 
 /// Dates with day and month before the year, where all cells are.
 fn guess_dates(scan: &Scan<'_>, usual: &Usual, doubts: &mut Vec<Doubt>) -> Option<Role> {
-    let found = date_order(scan.texts());
+    let found = date_order(&scan.texts());
     let in_order = |order| move |text: &&str| crate::spelling::date_in_order(text, order).is_some();
     let only = |order: DateOrder| {
         let other = match order {

@@ -181,7 +181,7 @@ impl<'a> Scan<'a> {
 
     /// Finds how its numbers are written, where they are; `usual` is how others of the table are.
     pub(super) fn find_spelling(&mut self, usual: Option<Decimal>) -> Found {
-        let found = written(self.texts(), usual);
+        let found = written(&self.texts(), usual);
         if let Found::So(written) = &found {
             self.written = written.clone();
         }

@@ -27,7 +27,7 @@ pub(super) fn usual(table: &Table, wishes: &Wishes) -> Usual {
     for column in &table.columns {
         let cells = first_cells(column, &wishes.missing);
         if usual.date_order.is_none() && !cells.is_empty() {
-            match date_order(cells.into_iter()) {
+            match date_order(&cells.into_iter()) {
                 FoundOrder::Proven(order) => usual.date_order = Some(order),
                 FoundOrder::Ambiguous => is_ambiguous = true,
                 FoundOrder::Mixed | FoundOrder::NotDates => {}
@@ -43,7 +43,7 @@ pub(super) fn usual(table: &Table, wishes: &Wishes) -> Usual {
 
 /// The decimal sign that is usual in a table.
 pub(super) fn decimal_of(table: &Table, missing: &[String]) -> Option<Decimal> {
-    let proven_by = |column| proven(first_cells(column, missing).into_iter());
+    let proven_by = |column| proven(&first_cells(column, missing).into_iter());
     let found: Vec<Decimal> = table.columns.iter().filter_map(proven_by).collect();
     let is_comma = found.contains(&Decimal::Comma);
     is_comma
@@ -52,8 +52,8 @@ pub(super) fn decimal_of(table: &Table, missing: &[String]) -> Option<Decimal> {
 }
 
 /// The decimal sign that these cells prove.
-fn proven<'a>(cells: impl Iterator<Item = &'a str> + Clone) -> Option<Decimal> {
-    match written(cells.clone(), None) {
+fn proven<'a>(cells: &(impl Iterator<Item = &'a str> + Clone)) -> Option<Decimal> {
+    match written(cells, None) {
         Found::So(Written {
             decimal: Some(decimal),
             ..

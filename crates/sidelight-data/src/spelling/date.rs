@@ -92,7 +92,7 @@ pub(crate) enum FoundOrder {
 }
 
 /// The order of the dates in a column, of its different cells.
-pub(crate) fn date_order<'a>(cells: impl Iterator<Item = &'a str> + Clone) -> FoundOrder {
+pub(crate) fn date_order<'a>(cells: &(impl Iterator<Item = &'a str> + Clone)) -> FoundOrder {
     let all = |order: DateOrder| {
         cells
             .clone()
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_column_proves_its_order_or_does_not() {
-        let order = |cells: &[&str]| date_order(cells.iter().copied());
+        let order = |cells: &[&str]| date_order(&cells.iter().copied());
         assert_eq!(
             order(&["11/03/2011", "20/10/2011"]),
             FoundOrder::Proven(DateOrder::DayFirst)

@@ -91,7 +91,7 @@ pub(crate) enum Found {
 
 /// How the numbers of a column are written, of its different cells; `usual` is how others of the table are.
 pub(crate) fn written<'a>(
-    cells: impl Iterator<Item = &'a str> + Clone,
+    cells: &(impl Iterator<Item = &'a str> + Clone),
     usual: Option<Decimal>,
 ) -> Found {
     let plain = |text: &str| super::plain_number(text).is_some();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn found(cells: &[&str], usual: Option<Decimal>) -> Found {
-        written(cells.iter().copied(), usual)
+        written(&cells.iter().copied(), usual)
     }
 
     fn so(decimal: Option<Decimal>, unit: Option<&str>) -> Found {

@@ -21,6 +21,7 @@
 
 use std::path::Path;
 
+use super::spreadsheet::CsvText;
 use super::table::{ColumnKind, TableWriter, Value};
 use crate::dataset::{Dataset, ImageSource, Targets};
 use crate::error::Result;
@@ -168,7 +169,17 @@ impl PredictionsWriter {
     ///
     /// [`Error::OutputFormat`](crate::Error::OutputFormat), [`Error::Write`](crate::Error::Write).
     pub fn create(path: &Path, task: &Task, extras: &[Extra]) -> Result<Self> {
-        Self::with_labels(path, task, extras, &[])
+        Self::create_as(path, task, extras, CsvText::Exact)
+    }
+
+    /// As [`PredictionsWriter::create`], with a say in how text is written as CSV.
+    ///
+    /// # Errors
+    ///
+    /// As [`PredictionsWriter::create`].
+    pub fn create_as(path: &Path, task: &Task, extras: &[Extra], text: CsvText) -> Result<Self> {
+        let table = TableWriter::create_as(path, &columns(task, extras), text)?;
+        Ok(Self::of(table, task, extras))
     }
 
     /// As [`PredictionsWriter::create`], with columns of the caller's before all others (which arm, which fold):
@@ -189,11 +200,15 @@ impl PredictionsWriter {
         let mut columns: Vec<_> = own.chain(columns(task, extras)).collect();
         made_different(&mut columns);
         let table = TableWriter::create(path, &columns)?;
-        Ok(Self {
+        Ok(Self::of(table, task, extras))
+    }
+
+    fn of(table: TableWriter, task: &Task, extras: &[Extra]) -> Self {
+        Self {
             table,
             task: task.clone(),
             extras: extras.to_vec(),
-        })
+        }
     }
 
     /// The names of the columns.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetSink;
+use super::spreadsheet::CsvText;
 use super::whole::WholeFile;
 use crate::error::{Error, Result, cannot_read, cannot_write};
 use crate::table::extension;
@@ -148,6 +149,7 @@ pub struct TableWriter {
     path: PathBuf,
     pub(super) kinds: Vec<ColumnKind>,
     names: Vec<String>,
+    text: CsvText,
     sink: Sink,
 }
 
@@ -174,15 +176,25 @@ impl TableWriter {
     ///
     /// [`Error::OutputFormat`], [`Error::Write`].
     pub fn create(path: &Path, columns: &[(String, ColumnKind)]) -> Result<Self> {
+        Self::create_as(path, columns, CsvText::Exact)
+    }
+
+    /// As [`TableWriter::create`], with a say in how text is written as CSV.
+    ///
+    /// # Errors
+    ///
+    /// As [`TableWriter::create`].
+    pub fn create_as(path: &Path, columns: &[(String, ColumnKind)], text: CsvText) -> Result<Self> {
         let format = TableFormat::from_path(path)?;
         let file = WholeFile::create(path)?;
         let (names, kinds): (Vec<_>, Vec<_>) = columns.iter().cloned().unzip();
-        let sink = Sink::open(format, file, columns);
+        let sink = Sink::open(format, file, columns, text);
         let sink = sink.map_err(cannot_write(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             kinds,
             names,
+            text,
             sink,
         })
     }
@@ -211,7 +223,10 @@ impl TableWriter {
         }
         let written = match &mut self.sink {
             Sink::Csv(csv) => csv
-                .write_record(row.iter().map(Value::to_string))
+                .write_record(row.iter().map(|value| match value {
+                    Value::Text(text) => self.text.write(text).into_owned(),
+                    value => value.to_string(),
+                }))
                 .map_err(from_csv),
             Sink::Jsonl(file) => write_json(file, &self.names, row),
             #[cfg(feature = "parquet")]
@@ -250,6 +265,7 @@ pub fn join_tables(
     path: &Path,
     columns: &[(String, ColumnKind)],
     tables: &[PathBuf],
+    text: CsvText,
 ) -> Result<()> {
     let format = TableFormat::from_path(path)?;
     #[cfg(feature = "parquet")]
@@ -261,7 +277,7 @@ pub fn join_tables(
         return writer.finish();
     }
     let header = match format {
-        TableFormat::Csv => csv_header(columns),
+        TableFormat::Csv => csv_header(columns, text),
         _ => Ok(Vec::new()),
     };
     let header = header.map_err(cannot_write(path))?;
@@ -283,10 +299,14 @@ pub fn join_tables(
 }
 
 /// The header line of a CSV.
-fn csv_header(columns: &[(String, ColumnKind)]) -> io::Result<Vec<u8>> {
+fn csv_header(columns: &[(String, ColumnKind)], text: CsvText) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(columns.iter().map(|(name, _)| name))
-        .map_err(from_csv)?;
+    csv.write_record(
+        columns
+            .iter()
+            .map(|(name, _)| text.write(name).into_owned()),
+    )
+    .map_err(from_csv)?;
     csv.into_inner()
         .map_err(|failed| io::Error::new(failed.error().kind(), failed.error().to_string()))
 }
@@ -296,12 +316,13 @@ impl Sink {
         format: TableFormat,
         file: WholeFile,
         columns: &[(String, ColumnKind)],
+        text: CsvText,
     ) -> io::Result<Self> {
         Ok(match format {
             TableFormat::Csv => {
-                let mut csv = csv::Writer::from_writer(file);
-                csv.write_record(columns.iter().map(|(name, _)| name))
-                    .map_err(from_csv)?;
+                let mut file = file;
+                file.write_all(&csv_header(columns, text)?)?;
+                let csv = csv::Writer::from_writer(file);
                 Self::Csv(Box::new(csv))
             }
             TableFormat::Jsonl => Self::Jsonl(file),
@@ -389,6 +410,35 @@ mod tests {
         assert_eq!(back[0], ["1", "a, \"b\"\nc", "0.1", "535000"][..]);
         assert_eq!(back[1], ["2", "", "", ""][..]);
         assert_eq!(back[2], ["3", "é", "1.2e-7", "-0.25"][..]);
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_has_an_apostrophe_where_that_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let columns = [
+            ("=1+1".to_owned(), ColumnKind::Text),
+            ("price".to_owned(), ColumnKind::Number),
+        ];
+        for (text, expected) in [
+            (CsvText::Exact, "=1+1,price\n=HYPERLINK(1),-0.5\n"),
+            (
+                CsvText::SpreadsheetSafe,
+                "'=1+1,price\n'=HYPERLINK(1),-0.5\n",
+            ),
+        ] {
+            let mut table = TableWriter::create_as(&path, &columns, text).unwrap();
+            let row = [Value::Text("=HYPERLINK(1)".into()), Value::Number(-0.5)];
+            table.write(&row).unwrap();
+            table.finish().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        }
+        for text in ["+1", "-x", "@SUM(A1)", "\t=1", "\r=1", "\n=1"] {
+            assert_eq!(CsvText::SpreadsheetSafe.write(text), format!("'{text}"));
+        }
+        for text in ["", "a=1", " =1", "'=1"] {
+            assert_eq!(CsvText::SpreadsheetSafe.write(text), text);
+        }
     }
 
     #[test]

@@ -531,13 +531,53 @@ fn a_jpeg_that_lacks_pixels_before_its_end_marker_is_truncated() {
     let whole = stored("big.jpg");
     assert!(of_bytes("whole.jpg", whole.clone()).is_ok());
     for share in [10, 2] {
-        let mut cut = whole[..whole.len() / share].to_vec();
-        // No half of an escaped byte or of a restart marker.
-        while cut.last() == Some(&0xff) {
-            cut.pop();
-        }
-        cut.extend([0xff, 0xd9]);
+        let cut = ended_at(&whole, whole.len() / share);
         let text = message(of_bytes("cut.jpg", cut));
+        assert!(text.starts_with("cut.jpg: "), "{text}");
+    }
+}
+
+/// The file up to here, with an end marker, as programs that repair files write it.
+fn ended_at(jpeg: &[u8], n_bytes: usize) -> Vec<u8> {
+    let mut cut = jpeg[..n_bytes].to_vec();
+    // No half of an escaped byte or of a marker.
+    while cut.last() == Some(&0xff) {
+        cut.pop();
+    }
+    cut.extend([0xff, 0xd9]);
+    cut
+}
+
+#[test]
+fn a_progressive_jpeg_is_refused_wherever_it_was_cut() {
+    for name in ["progressive.jpg", "big_progressive.jpg"] {
+        let whole = stored(name);
+        assert!(of_bytes("whole.jpg", whole.clone()).is_ok());
+        // The decoder reads 8 bytes ahead of what it needs.
+        let last = whole.len() - 12;
+        for n_bytes in (200..last).step_by(last / 60).chain([last]) {
+            let text = message(of_bytes("cut.jpg", ended_at(&whole, n_bytes)));
+            assert!(text.starts_with("cut.jpg: "), "{n_bytes}: {text}");
+        }
+    }
+}
+
+#[test]
+fn bytes_between_the_headers_of_a_jpeg_change_nothing_and_hide_nothing() {
+    let whole = stored("big.jpg");
+    let with_strays = |jpeg: &[u8]| {
+        let tables = jpeg.windows(2).position(|pair| pair == [0xff, 0xdb]);
+        let mut jpeg = jpeg.to_vec();
+        let at = tables.unwrap();
+        jpeg.splice(at..at, *b"between the headers");
+        jpeg
+    };
+    assert_eq!(
+        of_bytes("strays.jpg", with_strays(&whole)).unwrap(),
+        of_bytes("whole.jpg", whole.clone()).unwrap()
+    );
+    for n_bytes in [whole.len() / 10, whole.len() / 2] {
+        let text = message(of_bytes("cut.jpg", with_strays(&ended_at(&whole, n_bytes))));
         assert!(text.starts_with("cut.jpg: "), "{text}");
     }
 }

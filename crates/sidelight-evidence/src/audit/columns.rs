@@ -1,6 +1,6 @@
 //! Which columns are looked at, and as what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sidelight_data::config::{Config, MetadataConfig, MetadataEntry, MetadataKind};
 use sidelight_data::error::Result;
@@ -62,15 +62,15 @@ pub(super) fn candidates(
     let schema = Schema::infer(table, &wishes)?;
     let mut found = BTreeMap::new();
     let mut part = None;
+    let by_name = table.by_name();
+    let ignored: HashSet<&String> = config.data.ignore.iter().collect();
     for column in &schema.columns {
-        let Some(cells) = table.find(&column.name) else {
+        let Some(cells) = by_name.get(column.name.as_str()) else {
             continue;
         };
         // Where the configuration names none, training reads those that are inferred.
         let is_used = match &column.role {
-            Role::Metadata(_) => {
-                config.metadata.is_empty() && !config.data.ignore.contains(&column.name)
-            }
+            Role::Metadata(_) => config.metadata.is_empty() && !ignored.contains(&column.name),
             _ => false,
         };
         let (config, reason) = match &column.role {

@@ -246,7 +246,8 @@ fn outside_upright(dataset: &Dataset, picture: &Picture, rows: &[usize]) -> usiz
         .iter()
         .flat_map(|row| &xy[row * n_points..][..*n_points]);
     let is_outside = |[x, y]: &&[f32; 2]| {
-        !x.is_nan() && !((0.0..=width).contains(x) && (0.0..=height).contains(y))
+        let is_inside = (0.0..=width).contains(x) && (0.0..=height).contains(y);
+        !is_inside && !x.is_nan()
     };
     points.filter(is_outside).count()
 }

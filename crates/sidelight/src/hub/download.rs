@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sha1::{Digest as _, Sha1};
 use ureq::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE,
 };
@@ -15,7 +16,7 @@ use ureq::{Agent, Body, Proxy};
 use super::{FILES, HubEvent, HubName, HubOptions, address};
 use crate::config::check_hub_part;
 use crate::digest;
-use crate::error::{DataError, Error, Result, cannot_write, setting};
+use crate::error::{DataError, Error, Result, cannot_read, cannot_write, setting};
 use crate::write::{open_kept, write_whole};
 
 /// Redirects that are followed; the hub needs one or two.
@@ -484,6 +485,11 @@ fn is_sha256(tag: &str) -> bool {
     tag.len() == 64 && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Whether a tag is a SHA-1, as it is of files that git itself holds.
+fn is_sha1(tag: &str) -> bool {
+    tag.len() == 40 && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Whether an answer is a part that begins there: `bytes 1000-4999/5000`.
 fn starts_at(headers: &HeaderMap, done: u64) -> bool {
     text(headers, CONTENT_RANGE.as_str())
@@ -510,19 +516,48 @@ fn broken(remote: &Remote, done: u64, source: io::Error) -> Error {
 
 /// Compares a file with its tag where that is a checksum; what does not match is removed.
 fn check_sum(remote: &Remote, part: &Path) -> Result<()> {
-    let Some(expected) = remote.tag.as_ref().filter(|tag| is_sha256(tag)) else {
+    let Some(expected) = &remote.tag else {
         return Ok(());
     };
-    let (found, _) = digest::of_file(part)?;
-    if found.eq_ignore_ascii_case(expected) {
+    let found = match expected {
+        tag if is_sha256(tag) => vec![digest::of_file(part)?.0],
+        tag if is_sha1(tag) => sha1_of_file(part)?.to_vec(),
+        _ => return Ok(()),
+    };
+    if found.iter().any(|sum| sum.eq_ignore_ascii_case(expected)) {
         return Ok(());
     }
     remove(part)?;
     Err(Error::HubChecksum {
         url: remote.url.clone(),
         expected: expected.clone(),
-        found,
+        found: found.into_iter().next().unwrap_or_default(),
     })
+}
+
+/// The SHA-1 of a file as git names it, and as it is. The hub's tag of what git itself holds is the first; a mirror
+/// (Artifactory) may put the second in its place.
+///
+/// # Source
+///
+/// Pro Git, chapter 10.2, "Object Storage": SHA-1 over `blob <length>\0` and the content.
+fn sha1_of_file(path: &Path) -> Result<[String; 2]> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let (mut blob, mut plain) = (Sha1::new(), Sha1::new());
+        blob.update(format!("blob {}\0", file.metadata()?.len()));
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => [&mut blob, &mut plain]
+                    .into_iter()
+                    .for_each(|sha1| sha1.update(&buffer[..n])),
+            }
+        }
+        Ok([blob, plain].map(|sha1| digest::hexadecimal(&sha1.finalize())))
+    };
+    Ok(read().map_err(cannot_read(path))?)
 }
 
 /// Waits until no other process downloads the same file; the system releases the lock when the process ends.

@@ -354,6 +354,28 @@ fn what_does_not_match_its_checksum_is_refused_and_removed() {
     assert_eq!(files(&options.cache), [""; 0]);
 }
 
+/// `printf hello | git hash-object --stdin`
+const HELLO_OF_GIT: &str = "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0";
+
+#[test]
+fn what_git_itself_holds_is_compared_with_its_name_in_git() {
+    // `printf hello | sha1sum`
+    let plain = "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d";
+    for tag in [HELLO_OF_GIT, plain] {
+        let server = Server::new(move |request| file(request, b"hello", tag));
+        let (_folder, options) = options(&server);
+        assert_eq!(fs::read(quietly(&options).unwrap()).unwrap(), b"hello");
+    }
+    let server = Server::new(|request| file(request, b"hellO", HELLO_OF_GIT));
+    let (_folder, options) = options(&server);
+    let (error, _) = refusal(&options);
+    assert!(
+        matches!(&error, Error::HubChecksum { expected, .. } if expected == HELLO_OF_GIT),
+        "{error}"
+    );
+    assert_eq!(files(&options.cache), [""; 0]);
+}
+
 #[test]
 fn a_beginning_that_is_none_of_the_file_is_noticed() {
     let bytes = weights();

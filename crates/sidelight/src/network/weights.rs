@@ -3,6 +3,8 @@
 //! A pickle is interpreted without executing anything it names. Every key, shape, type and number is checked
 //! before the network is touched, so that a failed load leaves it as it was.
 
+mod pickle;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use crate::error::{Error, Result, cannot_read};
 /// Files above this are not read: 8 GiB, twice the largest network that anyone would train here.
 pub const LIMIT: u64 = 8 << 30;
 
-/// The most bytes of the pickle in a zip, unpacked: it has about 200 a tensor, and takes thirty times as many in memory.
+/// The most bytes of a pickle, unpacked: it has about 200 a tensor, and takes thirty times as many in memory.
 const MAX_PICKLE: u64 = 4 << 20;
 
 /// The tensors of a file; their numbers are not yet read.
@@ -184,27 +186,15 @@ fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
         .collect())
 }
 
-/// Refuses a zip whose pickle is larger than any network's, before it is unpacked.
+/// Refuses a file whose pickle is larger than any network's, before it is read.
 fn check_pickle(path: &Path) -> Result<()> {
-    let file = std::fs::File::open(path).map_err(cannot_read(path))?;
-    // What is no zip has no pickle to unpack; what is a damaged one, the reader says.
-    let Ok(mut zip) = zip::ZipArchive::new(file) else {
-        return Ok(());
-    };
-    for index in 0..zip.len() {
-        let Ok(entry) = zip.by_index_raw(index) else {
-            continue;
-        };
-        let size = entry.size();
-        if let Ok(name) = entry.name()
-            && name.ends_with(".pkl")
-            && size > MAX_PICKLE
-        {
-            let reason = format!("`{name}` has {size} bytes; the limit is {MAX_PICKLE}");
-            return Err(broken(path, reason));
+    match pickle::too_long(path, MAX_PICKLE).map_err(cannot_read(path))? {
+        None => Ok(()),
+        Some(name) => {
+            let reason = format!("{name} is longer than {MAX_PICKLE} bytes, the limit");
+            Err(broken(path, reason))
         }
     }
-    Ok(())
 }
 
 fn read_pytorch(path: &Path) -> Result<Vec<Stored>> {

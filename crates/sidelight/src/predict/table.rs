@@ -17,6 +17,7 @@ use crate::run::{
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
 };
 use crate::table::{Pieces, ReadLimit};
+use crate::write::CsvText;
 
 /// Rows read at once, at most.
 const PIECE_ROWS: usize = 2048;
@@ -36,6 +37,8 @@ pub struct TableOptions<'a> {
     pub part_rows: usize,
     /// Which parts are made here: `(i, n)`, i from 1 to n, is every n-th from the i-th on. Default: `(1, 1)`, all.
     pub share: (usize, usize),
+    /// How text is written as CSV. Default: as it is.
+    pub text: CsvText,
     /// What a row that cannot be predicted does. Default: it is listed.
     pub bad_rows: BadRows,
     /// What a column of metadata does that the table lacks. Default: it ends the job before it begins.
@@ -67,6 +70,7 @@ impl Default for TableOptions<'_> {
             coverage: None,
             part_rows: 8192,
             share: (1, 1),
+            text: CsvText::default(),
             bad_rows: BadRows::default(),
             absent: Absent::default(),
             old_parts: OldParts::default(),
@@ -171,7 +175,8 @@ pub fn predict_table(
                     .coverage
                     .map_or_else(String::new, |c| format!(", coverage {c}"))
             ),
-        );
+        )
+        .with_text(options.text);
         Ok::<_, Error>((pieces, manifest))
     };
     let (mut pieces, manifest) = all_or_none(ranks, opened())?;
@@ -377,7 +382,9 @@ impl Job<'_, '_> {
                 none => {
                     let path = self.parts.path(part);
                     let extras = extras(self.options.coverage);
-                    let writer = PredictionsWriter::create(&path, &self.model.task, extras)?;
+                    let text = self.options.text;
+                    let writer =
+                        PredictionsWriter::create_as(&path, &self.model.task, extras, text)?;
                     none.insert((writer, self.parts.bad_rows(part)))
                 }
             };

@@ -27,7 +27,7 @@ use crate::error::{
 };
 use crate::store::{Shard, is_remote};
 use crate::table::{BadRow, Table};
-use crate::write::{ColumnKind, TableFormat, TableWriter, Value, join_tables};
+use crate::write::{ColumnKind, CsvText, TableFormat, TableWriter, Value, join_tables};
 use crate::write::{hidden_sibling, open_kept, remove_file_if_there, remove_folder_if_there};
 
 const MANIFEST: &str = "manifest.json";
@@ -51,6 +51,9 @@ pub struct Manifest {
     pub table: Vec<TableFile>,
     /// Format of the parts: `csv`, `jsonl` or `parquet`.
     pub format: String,
+    /// How text is written as CSV.
+    #[serde(default)]
+    pub text: CsvText,
     /// Rows of each part but the last.
     pub part_rows: usize,
     /// What else a prediction depends on, in words; the processor's instructions among it.
@@ -149,9 +152,16 @@ impl Manifest {
             model,
             table,
             format: format.extension().into(),
+            text: CsvText::default(),
             part_rows,
             options: options + &format!(", {:?}", SimdPath::best()),
         }
+    }
+
+    /// With this say in how text is written as CSV.
+    #[must_use]
+    pub fn with_text(self, text: CsvText) -> Self {
+        Self { text, ..self }
     }
 
     /// The first thing in which another differs: what, its value here and there.
@@ -162,6 +172,7 @@ impl Manifest {
                 ("version of sidelight", one.version.clone()),
                 ("model", short(&one.model)),
                 ("format", one.format.clone()),
+                ("way to write text", format!("{:?}", one.text)),
                 ("number of rows a part", one.part_rows.to_string()),
                 ("setting", one.options.clone()),
             ]
@@ -288,6 +299,7 @@ pub struct Parts {
     dir: PathBuf,
     out: PathBuf,
     format: TableFormat,
+    text: CsvText,
     /// Held as long as this lives: shared while parts are made, alone while they are joined.
     lock: File,
     /// Where the output is a device, which has no place beside it.
@@ -363,6 +375,7 @@ impl Parts {
                 dir,
                 out: out.to_path_buf(),
                 format,
+                text: manifest.text,
                 lock: lock_file,
                 temporary,
             };
@@ -410,7 +423,7 @@ impl Parts {
 
     /// A table for the rows of a part without a prediction.
     pub fn bad_rows(&self, part: usize) -> BadRowsWriter {
-        BadRowsWriter::new(&self.bad_path(part))
+        BadRowsWriter::new(&self.bad_path(part)).with_text(self.text)
     }
 
     /// Says that a part is whole: its predictions are written, and its bad rows.
@@ -496,11 +509,11 @@ impl Parts {
             if with_bad.is_empty() {
                 remove_file(&bad)?;
             } else {
-                join_tables(&bad, &bad_columns(), &with_bad)?;
+                join_tables(&bad, &bad_columns(), &with_bad, self.text)?;
             }
         }
         let parts: Vec<PathBuf> = (0..n_parts).map(|part| self.path(part)).collect();
-        join_tables(&self.out, columns, &parts)?;
+        join_tables(&self.out, columns, &parts, self.text)?;
         discard(&self.dir)?;
         Ok(Joined::Whole)
     }
@@ -530,6 +543,7 @@ impl Parts {
 #[derive(Debug)]
 pub struct BadRowsWriter {
     path: PathBuf,
+    text: CsvText,
     table: Option<TableWriter>,
     n_rows: usize,
     first: Vec<String>,
@@ -540,10 +554,17 @@ impl BadRowsWriter {
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_path_buf(),
+            text: CsvText::default(),
             table: None,
             n_rows: 0,
             first: Vec::new(),
         }
+    }
+
+    /// With this say in how text is written.
+    #[must_use]
+    pub fn with_text(self, text: CsvText) -> Self {
+        Self { text, ..self }
     }
 
     /// Appends one.
@@ -554,7 +575,10 @@ impl BadRowsWriter {
     pub fn write(&mut self, bad: &BadRowRecord) -> Result<()> {
         let table = match &mut self.table {
             Some(table) => table,
-            none => none.insert(TableWriter::create(&self.path, &bad_columns())?),
+            none => {
+                let columns = bad_columns();
+                none.insert(TableWriter::create_as(&self.path, &columns, self.text)?)
+            }
         };
         let file = bad.at.file.to_string_lossy();
         let text = |text: &Option<String>| {
@@ -749,7 +773,7 @@ mod tests {
                 parts.push(part_path);
                 rest = after;
             }
-            join_tables(&path("joined"), &columns(), &parts).unwrap();
+            join_tables(&path("joined"), &columns(), &parts, CsvText::Exact).unwrap();
             prop_assert_eq!(fs::read(path("joined")).unwrap(), fs::read(path("whole")).unwrap());
         }
     }
@@ -771,7 +795,8 @@ mod tests {
         write(&path("whole"), &rows);
         write(&path("a"), &rows[..8191]);
         write(&path("b"), &rows[8191..]);
-        join_tables(&path("joined"), &columns(), &[path("a"), path("b")]).unwrap();
+        let parts = [path("a"), path("b")];
+        join_tables(&path("joined"), &columns(), &parts, CsvText::Exact).unwrap();
         assert_eq!(
             fs::read(path("joined")).unwrap(),
             fs::read(path("whole")).unwrap()

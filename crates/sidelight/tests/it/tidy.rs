@@ -141,22 +141,48 @@ fn every_invariant_names_tests_that_exist() {
     let section = text.split("## Invariants").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let sources = all_sources();
-    let exists = |name: &str| {
-        let function = format!("fn {name}");
-        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        sources
-            .iter()
-            .any(|(_, code)| code.split(&function).skip(1).any(ends))
-    };
     for invariant in section.lines().filter(|line| line.starts_with("- **")) {
         let (_, tests) = invariant
             .split_once("*Test")
             .unwrap_or_else(|| panic!("no test holds this: {invariant}"));
         let names = tests.split('`').skip(1).step_by(2);
         for name in names.filter(|name| name.contains('_')) {
-            assert!(exists(name), "there is no test `{name}`: {invariant}");
+            assert!(
+                exists(&sources, name),
+                "there is no test `{name}`: {invariant}"
+            );
         }
     }
+}
+
+/// Whether some file has a function of this name.
+fn exists(sources: &[(PathBuf, String)], name: &str) -> bool {
+    let function = format!("fn {name}");
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    sources
+        .iter()
+        .any(|(_, code)| code.split(&function).skip(1).any(ends))
+}
+
+#[test]
+fn every_promise_of_reliability_names_tests_that_exist() {
+    let text = fs::read_to_string(root().join("../docs/reliability.md")).unwrap();
+    let section = text.split("## Promises").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let sources = all_sources();
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let mut n_rows = 0;
+    // After the heads of the columns.
+    for row in rows.skip(1) {
+        let (_, tests) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test holds this: {row}");
+        for name in names {
+            assert!(exists(&sources, name), "there is no test `{name}`: {row}");
+        }
+        n_rows += 1;
+    }
+    assert!(n_rows > 30, "{n_rows}");
 }
 
 /// Nothing that lives as long as the program: what a function reads, it is given.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use burn::tensor::Device;
 use rand::Rng;
 use sidelight::config::{Arm, Config};
 use sidelight::dataset::{Dataset, MetadataValues, Targets};
+use sidelight::network::shape::At;
+use sidelight::network::{Custom, CustomLayer, Edit, Mode, Parameters, Shape, Value, Walk};
 use sidelight::predict::{Model, PredictOptions, evaluate};
 use sidelight::split::SplitRows;
 use sidelight::train::checkpoint::Checkpoint;
@@ -192,6 +194,53 @@ fn a_run_that_crashed_goes_on_from_its_last_checkpoint_to_the_same_bits() {
     assert_same(&run(session), &whole);
 }
 
+/// Passes on what it gets, but the gradient of the third training step is not a number.
+#[derive(Debug, Default)]
+struct NoGradient(AtomicUsize);
+
+impl CustomLayer for NoGradient {
+    fn name(&self) -> &str {
+        "no_gradient"
+    }
+    fn output(&self, _: &At<'_>, input: Shape) -> sidelight::Result<Shape> {
+        Ok(input)
+    }
+    fn forward(&self, _: &Parameters, x: Value, walk: &mut Walk<'_>) -> Value {
+        let is_training = walk.context.mode == Mode::Train;
+        if !is_training || self.0.fetch_add(1, Ordering::Relaxed) != 2 {
+            return x;
+        }
+        // The derivative of a root at 0 is infinite, and 0 times that is not a number.
+        let x = x.features(); // [batch, features]
+        Value::Features(x.clone() + (x * 0.0).sqrt())
+    }
+}
+
+#[test]
+fn a_gradient_that_is_not_a_number_reaches_no_checkpoint() {
+    let (data, _) = planted(40);
+    let split = first(30, &data);
+    let mut config = config(CLASS, "epochs = 3\n[model]\narm = \"image\"\n");
+    config.train.checkpoint_steps = 1;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("checkpoint");
+    let mut session = session(&config, &data, &split);
+    let layer = Custom::new(NoGradient::default());
+    let edit = Edit::insert_after("flatten", "no_gradient", layer);
+    session.state.network.edit(edit).unwrap();
+    let mut ignore = |_| {};
+    let mut log = TrainingLog::new(&mut ignore).with_checkpoints(dir.clone());
+    let failed = fit(session, &mut log, &AtomicBool::new(false)).unwrap_err();
+    assert!(
+        matches!(failed, sidelight::Error::Diverged { step: 3, loss, .. } if loss.is_nan()),
+        "{failed}"
+    );
+    let kept = Checkpoint::read(&dir).unwrap().unwrap();
+    assert_eq!(kept.progress.total_step, 2);
+    let numbers = kept.network.iter().flat_map(|(_, _, values)| values);
+    assert!(numbers.clone().all(|number| number.is_finite()));
+}
+
 /// Rows without a meaning: whatever is learned of them is learned by heart, and soon the watched rows suffer.
 fn meaningless(frozen_epochs: usize) -> (Config, Dataset, SplitRows) {
     let mut random = stream(9);
@@ -199,7 +248,7 @@ fn meaningless(frozen_epochs: usize) -> (Config, Dataset, SplitRows) {
     let data = dataset(images, vec![], classes((0..40).map(|row| row % 2 == 0)));
     let mut config = config(
         CLASS,
-        "epochs = 2\n[model]\ndropout = 0.0\narm = \"image\"\n",
+        "epochs = 2\n[model]\ndropout = 0.0\narm = \"image\"\nfusion = \"concat\"\n",
     );
     config.train.learning_rate = 1e-2;
     config.train.freeze_epochs = Some(frozen_epochs);

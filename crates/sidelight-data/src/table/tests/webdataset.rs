@@ -77,6 +77,33 @@ fn bad(path: &Path, rows: usize) -> (usize, Vec<String>) {
 }
 
 #[test]
+fn the_texts_beside_images_count_as_bytes_of_a_piece() {
+    let text = [b'x'; 3000];
+    let names: Vec<String> = (0..12)
+        .map(|file| format!("{}.{}", file / 3, ["cls", "json", "txt"][file % 3]))
+        .collect();
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .map(|name| match name.ends_with("json") {
+            true => (name.as_str(), b"{}".as_slice()),
+            false => (name.as_str(), text.as_slice()),
+        })
+        .collect();
+    let shards = Shards::new(&[("a.tar", tar(&files))]);
+    let mut pieces = Pieces::open(&[shards.path("a.tar")]).unwrap();
+    let limit = ReadLimit {
+        rows: 100,
+        step: 1,
+        bytes: 10_000,
+    };
+    // 6,002 bytes a row: the second is beyond the limit.
+    for _ in 0..2 {
+        assert_eq!(pieces.next(limit).unwrap().unwrap().table.n_rows, 2);
+    }
+    assert!(pieces.next(limit).unwrap().is_none());
+}
+
+#[test]
 fn files_of_one_name_are_a_row() {
     let shards = Shards::new(&[("s.tar", shard())]);
     let table = Table::read(&shards.path("s.tar")).unwrap();

@@ -5,12 +5,17 @@
 //! trunk    = W₂ drop(ReLU(W₁ ReLU(norm(W x))))           what `joint` is without the metadata; for pooled features
 //! metadata = W₃ drop(ReLU(W₂ drop(ReLU(W₁ p)))) + W₄ p     p: the metadata, its numbers also cut into pieces
 //! joint    = concat(x, m)                               the fusion `concat`
+//! trees    = base + Σ_t leaf_t(m)                       boosted trees; added before the first step, not for keypoints
 //! y        = prior + Σ_b a_b (f_b − prior)                a_b ≥ 0, fitted to rows that no branch has learned from
 //! ```
 //!
 //! Each branch has a loss of its own, so that none holds another back, and what a branch cannot say of rows that it has
 //! not seen gets a factor of 0. A model of one input alone is the same network without the branches that read the other: what it
 //! lacks is that input and nothing else, and a row that lacks an input is predicted as that model would.
+//!
+//! The trees do not depend on the rest: they are grown on the training rows when training begins, one model for each member and
+//! its folds, and their factor is fitted like the others'. They find thresholds and pass over columns that say nothing,
+//! which the other branches learn from few rows only at a price.
 //!
 //! # Source
 //!

@@ -301,8 +301,41 @@ fn a_pickle_that_is_much_larger_unpacked_is_refused() {
     zip.finish().unwrap();
     refused(
         &path,
-        "cannot read weights from bomb.pth: `a/data.pkl` has 5242880 bytes; the limit is 4194304",
+        "cannot read weights from bomb.pth: `a/data.pkl` is longer than 4194304 bytes, the limit",
     );
+}
+
+#[test]
+fn a_long_pickle_is_refused_in_every_container() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.pth");
+    let long = [b"\x80\x02(".as_slice(), &vec![b'N'; 5 << 20], b"l."].concat();
+    let magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+    let legacy = [
+        magic,
+        b"\x80\x02M\xe9\x03.".as_slice(),
+        b"\x80\x02}.",
+        &long,
+    ]
+    .concat();
+    let mut header = tar::Header::new_gnu();
+    header.set_path("pickle").unwrap();
+    header.set_size(long.len() as u64);
+    header.set_cksum();
+    let tar = [header.as_bytes().as_slice(), &long].concat();
+    for (bytes, name) in [
+        (&long, "the pickle"),
+        (&legacy, "the pickle"),
+        (&tar, "`pickle`"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        refused(
+            &path,
+            &format!(
+                "cannot read weights from bomb.pth: {name} is longer than 4194304 bytes, the limit"
+            ),
+        );
+    }
 }
 
 /// Pickles, protocol 0, written out by hand.
