@@ -9,7 +9,7 @@ use super::scan::Scan;
 use super::usual::decimal_of;
 use crate::config::{TargetConfig, TargetKind, TargetScale, default_missing, expand_range};
 use crate::error::{Error, Result, setting};
-use crate::spelling::{Decimal, Found, Written};
+use crate::spelling::{Decimal, NumberStyle, Written};
 use crate::table::{Cell, Column, Table};
 
 /// The target's configuration from the names, ranges or patterns that a person gave.
@@ -80,14 +80,14 @@ pub fn target_of_kind(
     for column in &columns {
         let mut scan = Scan::new(column, &wishes.missing);
         match scan.find_spelling(usual) {
-            Found::So(found)
+            NumberStyle::So(found)
                 if written
                     .as_ref()
                     .is_none_or(|first| *first == Written::default()) =>
             {
                 written = Some(found);
             }
-            Found::Ambiguous
+            NumberStyle::Ambiguous
                 if wishes
                     .kind
                     .is_none_or(|kind| kind == TargetKind::Regression) =>
