@@ -6,7 +6,7 @@ mod number;
 pub use date::DateOrder;
 pub(crate) use date::{FoundOrder, date_order};
 pub use number::Decimal;
-pub(crate) use number::{Found, Written, unit_of, written};
+pub(crate) use number::{NumberStyle, Written, unit_of, written};
 
 /// How the numbers and dates of a column are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -154,9 +154,7 @@ pub fn fit(
     log: &mut TrainingLog<'_>,
     stop: &AtomicBool,
 ) -> Result<(Session, Ended)> {
-    if session.grow_trees(stop)? {
-        return Ok((session, Ended::Stopped));
-    }
+    session.grow_trees()?;
     while let Some(epoch) = session.next_epoch() {
         session.begin_epoch(epoch, log)?;
         log.begin_epoch();

@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::error::{Error, Result};
 use crate::kind::Split;
-use crate::spelling::{DateOrder, Decimal, Found, FoundOrder, Written, date_order};
+use crate::spelling::{DateOrder, Decimal, FoundOrder, NumberStyle, Written, date_order};
 use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values};
 
 /// What every column of a table means.
@@ -645,7 +645,7 @@ fn target_doubts(scan: &mut Scan<'_>, wishes: &Wishes, usual: &Usual, doubts: &m
     let target = &wishes.target;
     let is_number = matches!(
         scan.find_spelling(target.decimal.or(usual.decimal)),
-        Found::So(_)
+        NumberStyle::So(_)
     );
     match target.kind {
         TargetKind::Class | TargetKind::Multilabel => {
@@ -790,7 +790,7 @@ fn guess(column: &Column, scan: &mut Scan<'_>, usual: &Usual, doubts: &mut Vec<D
     }
     let found = scan.find_spelling(usual.decimal);
     let numbers = scan.numbers();
-    let all_numbers = matches!(found, Found::So(_));
+    let all_numbers = matches!(found, NumberStyle::So(_));
     let all_times = (!all_numbers || name::is_time(&column.name))
         && scan
             .names
@@ -802,7 +802,7 @@ fn guess(column: &Column, scan: &mut Scan<'_>, usual: &Usual, doubts: &mut Vec<D
     if let Some(role) = guess_dates(scan, usual, doubts) {
         return role;
     }
-    if found == Found::Ambiguous {
+    if found == NumberStyle::Ambiguous {
         return Role::Ignored(Reason::AmbiguousNumber {
             example: scan.names[0].to_string(),
         });

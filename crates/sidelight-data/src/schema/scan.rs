@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::spelling::{Decimal, Found, Spelling, Written, written};
+use crate::spelling::{Decimal, NumberStyle, Spelling, Written, written};
 use crate::table::{Cell, Column};
 
 /// Distinct values that are told apart; beyond them a column is an identifier or a measurement in any case,
@@ -180,9 +180,9 @@ impl<'a> Scan<'a> {
     }
 
     /// Finds how its numbers are written, where they are; `usual` is how others of the table are.
-    pub(super) fn find_spelling(&mut self, usual: Option<Decimal>) -> Found {
+    pub(super) fn find_spelling(&mut self, usual: Option<Decimal>) -> NumberStyle {
         let found = written(&self.texts(), usual);
-        if let Found::So(written) = &found {
+        if let NumberStyle::So(written) = &found {
             self.written = written.clone();
         }
         found

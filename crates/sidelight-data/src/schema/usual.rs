@@ -1,7 +1,7 @@
 //! How numbers and dates are written in most columns of a table, from a few rows of each.
 
 use super::infer::Wishes;
-use crate::spelling::{DateOrder, Decimal, Found, FoundOrder, Written, date_order, written};
+use crate::spelling::{DateOrder, Decimal, FoundOrder, NumberStyle, Written, date_order, written};
 use crate::table::{Cell, Column, Table, Values};
 
 /// Cells of a column that are looked at.
@@ -54,15 +54,15 @@ pub(super) fn decimal_of(table: &Table, missing: &[String]) -> Option<Decimal> {
 /// The decimal sign that these cells prove.
 fn proven<'a>(cells: &(impl Iterator<Item = &'a str> + Clone)) -> Option<Decimal> {
     match written(cells, None) {
-        Found::So(Written {
+        NumberStyle::So(Written {
             decimal: Some(decimal),
             ..
         }) => Some(decimal),
-        Found::So(_) => {
+        NumberStyle::So(_) => {
             let is_decimal = |text: &str| text.contains('.') && Decimal::Comma.read(text).is_none();
             cells.clone().any(is_decimal).then_some(Decimal::Point)
         }
-        Found::Ambiguous | Found::NotNumbers => None,
+        NumberStyle::Ambiguous | NumberStyle::NotNumbers => None,
     }
 }
 

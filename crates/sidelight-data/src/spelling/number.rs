@@ -80,7 +80,7 @@ pub(crate) struct Written {
 
 /// What a column's cells say of how its numbers are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum NumberStyle {
     /// In this way, each of them.
     So(Written),
     /// `1,234`: thousands for some, decimals for others, and no cell says which.
@@ -93,7 +93,7 @@ pub(crate) enum Found {
 pub(crate) fn written<'a>(
     cells: &(impl Iterator<Item = &'a str> + Clone),
     usual: Option<Decimal>,
-) -> Found {
+) -> NumberStyle {
     let plain = |text: &str| super::plain_number(text).is_some();
     if cells.clone().all(plain) {
         // 1.234 beside columns of 28,7: thousands, if every point has three digits behind it.
@@ -111,7 +111,7 @@ pub(crate) fn written<'a>(
             }
             _ => None,
         };
-        return Found::So(Written {
+        return NumberStyle::So(Written {
             decimal,
             unit: None,
         });
@@ -125,7 +125,7 @@ pub(crate) fn written<'a>(
     // Fails at the first cell that is no number, which for names is the first.
     let all = |read: &dyn Fn(&str) -> bool| cells.clone().all(|text| core(text).is_some_and(read));
     let so = |decimal| {
-        Found::So(Written {
+        NumberStyle::So(Written {
             decimal,
             unit: unit.map(str::to_owned),
         })
@@ -137,11 +137,11 @@ pub(crate) fn written<'a>(
     let point = all(&|text| Decimal::Point.read(text).is_some());
     let same = || all(&|text| Decimal::Comma.read(text) == Decimal::Point.read(text));
     match (comma, point) {
-        (false, false) => Found::NotNumbers,
+        (false, false) => NumberStyle::NotNumbers,
         (true, false) => so(Some(Decimal::Comma)),
         (false, true) => so(Some(Decimal::Point)),
         (true, true) if same() => so(Some(usual.unwrap_or(Decimal::Point))),
-        (true, true) => usual.map_or(Found::Ambiguous, |usual| so(Some(usual))),
+        (true, true) => usual.map_or(NumberStyle::Ambiguous, |usual| so(Some(usual))),
     }
 }
 
@@ -217,12 +217,12 @@ mod tests {
         }
     }
 
-    fn found(cells: &[&str], usual: Option<Decimal>) -> Found {
+    fn found(cells: &[&str], usual: Option<Decimal>) -> NumberStyle {
         written(&cells.iter().copied(), usual)
     }
 
-    fn so(decimal: Option<Decimal>, unit: Option<&str>) -> Found {
-        Found::So(Written {
+    fn so(decimal: Option<Decimal>, unit: Option<&str>) -> NumberStyle {
+        NumberStyle::So(Written {
             decimal,
             unit: unit.map(str::to_owned),
         })
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(found(&["1", "2.5"], None), so(None, None));
         assert_eq!(found(&["1", "28,7", "1.502,8"], None), so(comma, None));
         assert_eq!(found(&["1,234.5", "7"], None), so(point, None));
-        assert_eq!(found(&["1,234", "2,345"], None), Found::Ambiguous);
+        assert_eq!(found(&["1,234", "2,345"], None), NumberStyle::Ambiguous);
         assert_eq!(found(&["1,234", "2,345"], comma), so(comma, None));
         assert_eq!(found(&["1 234", "20 000"], None), so(point, None));
         assert_eq!(found(&["0,123", "0,234"], None), so(comma, None));
@@ -265,7 +265,7 @@ mod tests {
             &["2011-05-01", "2011-05-02"],
             &["1,2", "3,4,5"],
         ] {
-            assert_eq!(found(names, None), Found::NotNumbers, "{names:?}");
+            assert_eq!(found(names, None), NumberStyle::NotNumbers, "{names:?}");
         }
     }
 }

@@ -367,7 +367,7 @@ impl Session {
     ///
     /// [`Error::State`]: the checkpoint is of another network.
     pub fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        self.grow_trees(&AtomicBool::new(false))?;
+        self.grow_trees()?;
         self.state.network.load_state(checkpoint.network)?;
         if let Some(division) = checkpoint.division {
             self.divide(Arc::clone(&self.setup.batches.ranks), division);

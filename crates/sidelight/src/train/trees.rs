@@ -4,8 +4,6 @@
 //! (Grinsztajn et al. 2022, "Why do tree-based models still outperform deep learning on tabular data?", arXiv:2207.08815).
 //! They are grown before the first step, one model for each member of the stack, or, where there is one, the mean of a few.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::boosting::columns::{inputs, parts, read, targets};
 use crate::boosting::{Boosted, DEPTH, Examples, Feature, MEMBERS, ROUNDS};
 use crate::error::Result;
@@ -25,24 +23,24 @@ const MOST_LEAVES: usize = 1 << 20;
 
 impl Session {
     /// Grows the trees of a stack that reads metadata, where it has none yet. They depend on the training rows alone, so a
-    /// resumed run grows the same. Returns whether it was asked to stop.
+    /// resumed run grows the same.
     ///
     /// # Errors
     ///
     /// As [`deal`].
-    pub(super) fn grow_trees(&mut self, stop: &AtomicBool) -> Result<bool> {
+    pub(super) fn grow_trees(&mut self) -> Result<()> {
         let setup = &self.setup;
         let is_keypoints = matches!(*setup.task, Task::Keypoints { .. });
         let Some((stack, _)) = self.state.network.root.stack() else {
-            return Ok(false);
+            return Ok(());
         };
         let reads_metadata = stack.branches.iter().any(|branch| branch.metadata);
         if is_keypoints || !reads_metadata || stack.branches.iter().any(|branch| branch.fitted) {
-            return Ok(false);
+            return Ok(());
         }
         let n_members = stack.members;
-        let Some((inputs, models)) = self.grow(n_members, stop)? else {
-            return Ok(stop.load(Ordering::Relaxed));
+        let Some((inputs, models)) = self.grow(n_members)? else {
+            return Ok(());
         };
         let device = self.setup.batches.device.clone();
         let n_outputs = self.setup.task.n_outputs();
@@ -67,17 +65,13 @@ impl Session {
             };
             node.append_branch(branch, nodes, &device);
         }
-        Ok(false)
+        Ok(())
     }
 
     /// One model for each member and part of the outputs, and how many members a model is the mean of is the length of the
-    /// innermost. `None`: there is nothing to grow, or someone asked to stop.
+    /// innermost. `None`: there is nothing to grow.
     #[expect(clippy::type_complexity)]
-    fn grow(
-        &self,
-        n_members: usize,
-        stop: &AtomicBool,
-    ) -> Result<Option<(Vec<TreeInput>, Vec<Vec<Vec<Boosted>>>)>> {
+    fn grow(&self, n_members: usize) -> Result<Option<(Vec<TreeInput>, Vec<Vec<Vec<Boosted>>>)>> {
         let setup = &self.setup;
         let source = &setup.batches.source;
         let Some(known_targets) = source.dataset.targets.as_ref() else {
@@ -101,7 +95,6 @@ impl Session {
         let n_outputs = setup.task.n_outputs();
         let in_member = n_folds / n_members.max(1) * outputs.len() * n_outputs;
         let most = ROUNDS.min(MOST_LEAVES / (in_member << DEPTH).max(1)).max(1);
-        let goes_on = || !stop.load(Ordering::Relaxed);
         let mut models: Vec<Vec<Vec<Boosted>>> = vec![Vec::new(); n_members];
         for part in outputs {
             let mut examples = Examples::default();
@@ -119,7 +112,7 @@ impl Session {
                 return Ok(None);
             }
             let folds = (own_folds.as_slice(), n_folds);
-            let Some(grown) = Boosted::fit_folds(&examples, folds, loss, most, &goes_on) else {
+            let Some(grown) = Boosted::fit_folds(&examples, folds, loss, most, &|| true) else {
                 return Ok(None);
             };
             match n_members {
