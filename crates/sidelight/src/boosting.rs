@@ -197,6 +197,11 @@ impl Boosted {
         Some(models.collect())
     }
 
+    /// Whether anything was known to learn from.
+    pub(crate) fn knows_targets(&self) -> bool {
+        !self.base.is_empty()
+    }
+
     /// Values or logits of a row.
     pub(crate) fn outputs(&self, inputs: &[f32]) -> Vec<f64> {
         let bins: Vec<u8> = self

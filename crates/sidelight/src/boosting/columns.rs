@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::Loss;
+use super::{Boosted, Examples, Loss};
 use crate::dataset::Targets;
 use crate::encode::{EncodedMetadata, Encoder, Fitted};
 use crate::network::layer::TreeInput;
@@ -72,6 +72,40 @@ pub(crate) fn targets(task: &Task, targets: &Targets, row: usize, unit: [f64; 2]
             cells.iter().enumerate().map(in_units).collect()
         }
     }
+}
+
+/// Rows of a table, and the fold of each, below `n_folds`.
+pub(crate) struct Folded<'a> {
+    pub(crate) rows: &'a [usize],
+    pub(crate) folds: &'a [u32],
+    pub(crate) n_folds: usize,
+}
+
+/// Of each part of the outputs, models that left out a fold each, grown on the rows of which anything of it is known.
+/// `target_of` has what they learn of a row ([`targets`]); `None`: `goes_on` said no.
+pub(crate) fn grow(
+    task: &Task,
+    inputs: &[TreeInput],
+    metadata: &EncodedMetadata,
+    folded: &Folded<'_>,
+    target_of: &dyn Fn(usize) -> Vec<f64>,
+    most: usize,
+    goes_on: &dyn Fn() -> bool,
+) -> Option<Vec<Vec<Boosted>>> {
+    let (loss, parts) = parts(task);
+    let grow = |part: Range<usize>| {
+        let (mut examples, mut folds) = (Examples::default(), Vec::new());
+        for (&row, &fold) in folded.rows.iter().zip(folded.folds) {
+            let targets = target_of(row)[part.clone()].to_vec();
+            if targets.iter().any(|target| !target.is_nan()) {
+                examples.inputs.push(read(inputs, metadata, row));
+                examples.targets.push(targets);
+                folds.push(fold);
+            }
+        }
+        Boosted::fit_folds(&examples, (&folds, folded.n_folds), loss, most, goes_on)
+    };
+    parts.into_iter().map(grow).collect()
 }
 
 /// What is minimised, and which outputs each model has.

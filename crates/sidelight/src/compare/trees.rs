@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::design::{Design, FoldRows, Job};
-use crate::boosting::columns::{inputs, parts, read, targets};
-use crate::boosting::{Boosted, Examples, MEMBERS, ROUNDS};
+use crate::boosting::columns::{Folded, grow, inputs, read, targets};
+use crate::boosting::{Boosted, MEMBERS, ROUNDS};
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
 use crate::network::layer::TreeInput;
@@ -44,32 +44,30 @@ impl<'a> Trees<'a> {
             n_folds,
             session.setup.config.train.seed,
         )?;
-        let (loss, parts) = parts(&session.setup.task);
         let mut fitted = Self {
             design,
             session,
             inputs: inputs(&source.encoder, &source.metadata, &rows),
             models: Vec::new(),
         };
-        for part in parts {
-            let (mut examples, mut own_folds) = (Examples::default(), Vec::new());
-            for (&row, &fold) in rows.iter().zip(&folds) {
-                let targets = fitted.targets(row)[part.clone()].to_vec();
-                if targets.iter().any(|target| !target.is_nan()) {
-                    examples
-                        .inputs
-                        .push(read(&fitted.inputs, &source.metadata, row));
-                    examples.targets.push(targets);
-                    own_folds.push(fold);
-                }
-            }
-            let goes_on = || !stop.load(Ordering::Relaxed);
-            let folds = (own_folds.as_slice(), n_folds);
-            let Some(models) = Boosted::fit_folds(&examples, folds, loss, ROUNDS, &goes_on) else {
-                return Ok(None);
-            };
-            fitted.models.push(models);
-        }
+        let folded = Folded {
+            rows: &rows,
+            folds: &folds,
+            n_folds,
+        };
+        let grown = grow(
+            &session.setup.task,
+            &fitted.inputs,
+            &source.metadata,
+            &folded,
+            &|row| fitted.targets(row),
+            ROUNDS,
+            &|| !stop.load(Ordering::Relaxed),
+        );
+        let Some(models) = grown else {
+            return Ok(None);
+        };
+        fitted.models = models;
         Ok(Some(fitted))
     }
 

@@ -4,8 +4,8 @@
 //! (Grinsztajn et al. 2022, "Why do tree-based models still outperform deep learning on tabular data?", arXiv:2207.08815).
 //! They are grown before the first step, one model for each member of the stack, or, where there is one, the mean of a few.
 
-use crate::boosting::columns::{inputs, parts, read, targets};
-use crate::boosting::{Boosted, DEPTH, Examples, Feature, MEMBERS, ROUNDS};
+use crate::boosting::columns::{Folded, grow, inputs, parts, targets};
+use crate::boosting::{Boosted, DEPTH, Feature, MEMBERS, ROUNDS};
 use crate::error::Result;
 use crate::network::layer::{Branch, TreeInput, Trees};
 use crate::network::{Node, Start};
@@ -91,35 +91,36 @@ impl Session {
             false => deal(&source.dataset, &rows, n_folds, setup.config.train.seed)?,
         };
         let inputs = inputs(&source.encoder, &source.metadata, &rows);
-        let (loss, outputs) = parts(&setup.task);
         let n_outputs = setup.task.n_outputs();
-        let in_member = n_folds / n_members.max(1) * outputs.len() * n_outputs;
+        let in_member = n_folds / n_members.max(1) * parts(&setup.task).1.len() * n_outputs;
         let most = ROUNDS.min(MOST_LEAVES / (in_member << DEPTH).max(1)).max(1);
+        let folded = Folded {
+            rows: &rows,
+            folds: &folds,
+            n_folds,
+        };
+        let target_of = |row| targets(&setup.task, known_targets, row, [1.0; 2]);
+        let grown = grow(
+            &setup.task,
+            &inputs,
+            &source.metadata,
+            &folded,
+            &target_of,
+            most,
+            &|| true,
+        );
+        let Some(grown) =
+            grown.filter(|parts| parts.iter().all(|models| models[0].knows_targets()))
+        else {
+            return Ok(None);
+        };
         let mut models: Vec<Vec<Vec<Boosted>>> = vec![Vec::new(); n_members];
-        for part in outputs {
-            let mut examples = Examples::default();
-            let mut own_folds = Vec::new();
-            for (&row, &fold) in rows.iter().zip(&folds) {
-                let targets = targets(&setup.task, known_targets, row, [1.0; 2]);
-                let targets = targets[part.clone()].to_vec();
-                if targets.iter().any(|target| !target.is_nan()) {
-                    examples.inputs.push(read(&inputs, &source.metadata, row));
-                    examples.targets.push(targets);
-                    own_folds.push(fold);
-                }
-            }
-            if examples.inputs.is_empty() {
-                return Ok(None);
-            }
-            let folds = (own_folds.as_slice(), n_folds);
-            let Some(grown) = Boosted::fit_folds(&examples, folds, loss, most, &|| true) else {
-                return Ok(None);
-            };
+        for of_part in grown {
             match n_members {
-                1 => models[0].push(grown),
+                1 => models[0].push(of_part),
                 _ => models
                     .iter_mut()
-                    .zip(grown)
+                    .zip(of_part)
                     .for_each(|(models, model)| models.push(vec![model])),
             }
         }
