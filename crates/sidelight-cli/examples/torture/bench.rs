@@ -179,7 +179,7 @@ impl Bench {
             2 if has_shim => self.shorten(job, reference, random, tally),
             3 if has_shim => self.jump(job, reference, random, tally),
             4 => self.start_twice(job, reference, tally),
-            _ => self.kill(job, reference, 6, random, tally),
+            _ => self.kill(job, reference, 12, random, tally),
         }
     }
 
