@@ -129,10 +129,8 @@ impl Arm {
             "both" => Self::Fusion(config.model.fusion.clone()),
             name if fusion::NAMES.contains(&name) => Self::Fusion(name.to_owned()),
             name => {
-                let names = NAMES
-                    .iter()
-                    .chain(fusion::NAMES)
-                    .map(|name| (*name).to_owned());
+                let fusions = fusion::NAMES.iter().filter(|name| !NAMES.contains(name));
+                let names = NAMES.iter().chain(fusions).map(|name| (*name).to_owned());
                 return Err(Error::NoArm {
                     name: name.to_owned(),
                     names: names.collect(),
