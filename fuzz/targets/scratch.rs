@@ -42,6 +42,7 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
 
 /// A panic is said in a line: one that the library catches and makes an error of must not end the process, as it does with
 /// the hook of libFuzzer's crate, which ends it for any that reaches the target all the same.
+#[allow(clippy::print_stderr, reason = "a program of its own")]
 pub(crate) fn say_panics() {
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
 }

@@ -151,7 +151,7 @@ impl Screened<'_> {
             .map(|span| {
                 let mut own = (0..self.inputs.len()).filter(|&at| is_of(span, &self.inputs[at]));
                 match own.next() {
-                    Some(first) => first..own.last().unwrap_or(first) + 1,
+                    Some(first) => first..own.next_back().unwrap_or(first) + 1,
                     None => 0..0,
                 }
             })
