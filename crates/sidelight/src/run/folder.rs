@@ -129,6 +129,20 @@ fn admit(dir: &Path, existing: Existing) -> Result<FolderContent> {
     }
 }
 
+/// Clears what a finished run does not need and a process killed at its very end has left, unless another is at it.
+fn clear_what_is_over(dir: &Path) {
+    if let Ok(_lock) = RunFolder::hold(dir) {
+        clear_needless(dir);
+    }
+}
+
+/// The run is whole: what cannot be cleared now is untidy, not wrong.
+fn clear_needless(dir: &Path) {
+    for name in [CHECKPOINT, REPLACED] {
+        let _ = remove_folder_if_there(&dir.join(name));
+    }
+}
+
 /// A run folder in the making.
 ///
 /// `metrics.json` is written last, so a folder without it is not a finished run, whatever
@@ -169,7 +183,18 @@ impl RunFolder {
     /// [`Error::OutputNotEmpty`], [`Error::RunInUse`], [`DataError::Write`](crate::error::DataError::Write).
     pub fn create(dir: &Path, existing: Existing) -> Result<Self> {
         // Nothing is touched before it was looked at; what was found may be another's by the time the lock is ours.
-        admit(dir, existing)?;
+        admit(dir, existing).inspect_err(|refused| {
+            let is_finished = matches!(
+                refused,
+                Error::OutputNotEmpty {
+                    found: FolderContent::FinishedRun,
+                    ..
+                }
+            );
+            if is_finished && existing == Existing::Resume {
+                clear_what_is_over(dir);
+            }
+        })?;
         fs::create_dir_all(dir).map_err(cannot_write(dir))?;
         let lock = Self::hold(dir)?;
         let found = admit(dir, existing)?;
@@ -271,10 +296,7 @@ impl RunFolder {
             return Err(not_a_run(MODEL));
         }
         metrics.write(&dir.join(METRICS))?;
-        // The run is whole: what cannot be cleared now is untidy, not wrong.
-        for name in [CHECKPOINT, REPLACED] {
-            let _ = remove_folder_if_there(&dir.join(name));
-        }
+        clear_needless(&dir);
         Ok(Run { dir })
     }
 
@@ -373,6 +395,20 @@ mod tests {
         ];
         assert_eq!(names(&dir), expected);
         assert_eq!(names(dir.parent().unwrap()), ["a"]);
+    }
+
+    #[test]
+    fn what_a_kill_at_the_very_end_left_is_cleared_by_a_resume() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a");
+        let run = finish(RunFolder::create(&dir, Existing::Refuse).unwrap(), "");
+        let left = run.checkpoint_dir();
+        for existing in [Existing::Refuse, Existing::Resume] {
+            fs::create_dir_all(&left).unwrap();
+            fs::write(left.join("best.safetensors"), "").unwrap();
+            assert!(RunFolder::create(&dir, existing).is_err());
+            assert_eq!(left.exists(), existing == Existing::Refuse);
+        }
     }
 
     #[test]
