@@ -44,6 +44,7 @@ mod job_store;
 #[cfg(feature = "report")]
 mod page;
 mod queue;
+mod shared;
 mod trees;
 mod variant;
 

@@ -6,6 +6,7 @@
 
 #[doc(hidden)]
 pub mod batch_source;
+pub(crate) mod branches;
 mod calibrate;
 #[doc(hidden)]
 pub mod checkpoint;
@@ -31,7 +32,7 @@ mod setup;
 pub mod stacking;
 mod step_gradients;
 mod training_log;
-mod trees;
+pub(crate) mod trees;
 #[doc(hidden)]
 pub mod unreadable;
 

@@ -19,7 +19,7 @@ use crate::table::Table;
 use crate::task::Task;
 
 /// Changes when results of an earlier version of this program no longer fit.
-const VERSION: &str = "sidelight compare 3";
+const VERSION: &str = "sidelight compare 4";
 
 /// Steps that a head on frozen features is given, at least: fewer than this and it has not begun.
 const QUICK_STEPS: usize = 300;
@@ -172,12 +172,12 @@ impl Design {
         Ok(design)
     }
 
-    /// Every training, the folds of one model one after another.
+    /// Every training, the models of one fold one after another: they have branches in common.
     pub(super) fn jobs(&self) -> Vec<Job> {
         let mut jobs = Vec::new();
-        for model in &self.models {
-            for (seed, folds) in self.fold_rows.iter().enumerate() {
-                jobs.extend((0..folds.len()).map(|fold| Job {
+        for (seed, folds) in self.fold_rows.iter().enumerate() {
+            for fold in 0..folds.len() {
+                jobs.extend(self.models.iter().map(|model| Job {
                     model: model.clone(),
                     seed,
                     fold,

@@ -1,7 +1,7 @@
 //! One training: one model on one fold with one seed, and what it predicts of rows it has not seen.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use super::Event;
 use super::arm::Model;
 use super::design::{Design, FoldRows, Job};
 use super::features::{Features, session};
+use super::shared::{Shared, has_branches_in_common, has_trees_of_the_arm, lock};
 use super::trees::Trees;
 use super::variant::{column_permuted, only_gaps, permuted, with_gaps};
 use crate::batch::{evaluate, score};
@@ -72,18 +73,32 @@ pub(super) struct ColumnPermuted {
     pub(super) metrics: Vec<(String, f64)>,
 }
 
+/// What jobs are done with.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) design: &'a Design,
+    pub(super) features: &'a Features,
+    pub(super) shared: &'a Shared,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Place<'_> {
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
+}
+
 /// Trains and predicts; `None`: someone asked to stop.
 pub(super) fn run(
-    design: &Design,
+    at: Place<'_>,
     job: &Job,
-    features: &Features,
-    stop: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Option<Finished>> {
     let begun = Instant::now();
+    let design = at.design;
     let found = match job.model {
-        Model::Trees => by_trees(design, job, stop)?,
-        _ => by_network(design, job, features, stop, on_event)?,
+        Model::Trees => by_trees(at, job)?,
+        _ => by_network(at, job, on_event)?,
     };
     let Some(mut finished) = found else {
         return Ok(None);
@@ -93,9 +108,19 @@ pub(super) fn run(
     Ok(Some(finished))
 }
 
-fn by_trees(design: &Design, job: &Job, stop: &AtomicBool) -> Result<Option<Finished>> {
+fn by_trees(at: Place<'_>, job: &Job) -> Result<Option<Finished>> {
+    let design = at.design;
     let session = session(design, job)?;
-    let Some(trees) = Trees::fit(design, job, &session, stop)? else {
+    let goes_on = || at.goes_on();
+    let grown = match has_trees_of_the_arm(&session) {
+        true => at.shared.of(job).trees(&session, &goes_on)?,
+        false => None,
+    };
+    let trees = match grown {
+        Some(grown) => Some(Trees::of_network(design, &session, &grown)),
+        None => Trees::fit(design, job, &session, &goes_on)?,
+    };
+    let Some(trees) = trees else {
         return Ok(None);
     };
     let metadata = &session.setup.batches.source.metadata;
@@ -128,15 +153,42 @@ fn gaps(design: &Design, job: &Job, session: &Session) -> Vec<EncodedMetadata> {
 }
 
 fn by_network(
-    design: &Design,
+    at: Place<'_>,
     job: &Job,
-    features: &Features,
-    stop: &AtomicBool,
     on_event: &mut dyn FnMut(Event),
 ) -> Result<Option<Finished>> {
-    let mut session = session(design, job)?;
-    arrange(design, job, &mut session);
-    let known = features.give(design, &mut session)?;
+    let of_fold = at.shared.of(job);
+    // Whoever needs its branches waits for them.
+    let mut branches = of_fold.branches_of(&job.model).map(lock);
+    let Some((session, known)) = trained(at, job, on_event)? else {
+        return Ok(None);
+    };
+    if let Some(branches) = branches.as_mut().filter(|_| has_branches_in_common(&session)) {
+        **branches = Some(Arc::new(session.learned_branches()));
+    }
+    drop(branches);
+    let mut finished = TrainedJob::new(at.design, job, &session, known).predict_all()?;
+    let best = session.state.progress.best;
+    let best = best.filter(|_| session.setup.config.train.restores_best());
+    finished.best_epoch = best.map(|best| best.epoch + 1);
+    Ok(Some(finished))
+}
+
+/// A job's session at its end, and the features that its network begins with.
+type TrainedSession = (Session, Option<Arc<StoredRows>>);
+
+/// `None`: someone asked to stop.
+fn trained(
+    at: Place<'_>,
+    job: &Job,
+    on_event: &mut dyn FnMut(Event),
+) -> Result<Option<TrainedSession>> {
+    let mut session = session(at.design, job)?;
+    arrange(at.design, job, &mut session);
+    let known = at.features.give(at.design, &mut session)?;
+    if has_branches_in_common(&session) && !take_over(at, job, &mut session)? {
+        return Ok(None);
+    }
     let mut tell = |event| {
         if let train::Event::Step {
             total_step,
@@ -149,19 +201,44 @@ fn by_network(
             });
         }
     };
-    let (session, ended) = fit(
-        session,
-        &mut TrainingLog::new(&mut tell).without_scores(),
-        stop,
-    )?;
-    if ended == Ended::Stopped {
-        return Ok(None);
+    let mut log = TrainingLog::new(&mut tell).without_scores();
+    let (session, ended) = fit(session, &mut log, at.stop)?;
+    Ok((ended == Ended::Finished).then_some((session, known)))
+}
+
+/// Gives a session what others of its fold have learned, or learns it for all. `false`: someone asked to stop.
+fn take_over(at: Place<'_>, job: &Job, session: &mut Session) -> Result<bool> {
+    let of_fold = at.shared.of(job);
+    let hides_metadata = session.setup.batches.source.hide.is_some();
+    let alone: &[Model] = match &job.model {
+        Model::Fusion(_) if !hides_metadata => &[Model::Image, Model::Metadata],
+        Model::Fusion(_) | Model::Shuffled(_) => &[Model::Image],
+        _ => &[],
+    };
+    for model in alone {
+        let job = Job {
+            model: model.clone(),
+            ..job.clone()
+        };
+        let Some(branches) = of_fold.branches_of(model) else {
+            continue;
+        };
+        let mut branches = lock(branches);
+        if branches.is_none() {
+            let Some((other, _)) = trained(at, &job, &mut |_| {})? else {
+                return Ok(false);
+            };
+            *branches = Some(Arc::new(other.learned_branches()));
+        }
+        if let Some(learned) = &*branches {
+            session.adopt(learned);
+        }
     }
-    let mut finished = TrainedJob::new(design, job, &session, known).predict_all()?;
-    let best = session.state.progress.best;
-    let best = best.filter(|_| session.setup.config.train.restores_best());
-    finished.best_epoch = best.map(|best| best.epoch + 1);
-    Ok(Some(finished))
+    if matches!(job.model, Model::Metadata | Model::Fusion(_)) && session.can_have_trees() {
+        let grown = of_fold.trees(session, &|| at.goes_on())?;
+        session.plant(grown.as_deref());
+    }
+    Ok(at.goes_on())
 }
 
 /// Gives the controls their own metadata; the encoder was fitted on the true one.

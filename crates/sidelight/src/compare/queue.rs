@@ -10,7 +10,9 @@ use crate::train::FeatureCache;
 
 use super::design::{Design, Job};
 use super::features::{Features, Readiness};
+use super::job::Place;
 use super::job_store::JobStore;
+use super::shared::Shared;
 use super::{Event, Speed, job};
 
 /// Jobs to be done, and with whom.
@@ -44,6 +46,7 @@ impl Jobs<'_> {
         let queue = Queue {
             jobs: self,
             features,
+            shared: Shared::new(self.todo),
             begun: Instant::now(),
             next: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
@@ -65,6 +68,7 @@ impl Jobs<'_> {
 struct Queue<'a> {
     jobs: Jobs<'a>,
     features: Features,
+    shared: Shared,
     begun: Instant,
     next: AtomicUsize,
     done: AtomicUsize,
@@ -79,12 +83,19 @@ impl Queue<'_> {
             ranks,
             stop,
         } = self.jobs;
+        let place = Place {
+            design,
+            features: &self.features,
+            shared: &self.shared,
+            stop,
+        };
         while !stop.load(Ordering::Relaxed) {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = todo.get(at) else { break };
             // Ranks go through the same jobs in the same order: each is done by who comes to it first.
             let is_mine = ranks.is_alone() || store.claim(job)?;
             if !is_mine {
+                self.shared.leave(job);
                 continue;
             }
             on_event(Event::Job {
@@ -93,7 +104,8 @@ impl Queue<'_> {
                 of: todo.len(),
                 seconds_left: self.seconds_left(at),
             });
-            let found = job::run(design, job, &self.features, stop, on_event);
+            let found = job::run(place, job, on_event);
+            self.shared.leave(job);
             let Some(finished) = found.inspect_err(|_| self.end())? else {
                 break;
             };

@@ -1,7 +1,5 @@
 //! The arm `trees`: gradient boosting on the columns, what a person without a network would do with them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::design::{Design, FoldRows, Job};
 use crate::boosting::columns::{Folded, grow, inputs, read, targets};
 use crate::boosting::{Boosted, MEMBERS, ROUNDS};
@@ -11,6 +9,7 @@ use crate::network::layer::TreeInput;
 use crate::split::{deal, n_units};
 use crate::task::Prediction;
 use crate::train::Session;
+use crate::train::trees::Grown;
 
 /// One fold's models.
 pub(super) struct Trees<'a> {
@@ -22,7 +21,7 @@ pub(super) struct Trees<'a> {
 }
 
 impl<'a> Trees<'a> {
-    /// Fits on the job's training and inner validation rows. `None`: someone asked to stop.
+    /// Fits on the job's training and inner validation rows. `None`: `goes_on` said no.
     ///
     /// # Errors
     ///
@@ -31,7 +30,7 @@ impl<'a> Trees<'a> {
         design: &'a Design,
         job: &Job,
         session: &'a Session,
-        stop: &AtomicBool,
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<Self>> {
         let source = &session.setup.batches.source;
         let FoldRows { train, valid, .. } = design.rows_of(job);
@@ -62,13 +61,28 @@ impl<'a> Trees<'a> {
             &folded,
             &|row| fitted.targets(row),
             ROUNDS,
-            &|| !stop.load(Ordering::Relaxed),
+            goes_on,
         );
         let Some(models) = grown else {
             return Ok(None);
         };
         fitted.models = models;
         Ok(Some(fitted))
+    }
+
+    /// Those of a network's branch: each part is the mean of what its members have.
+    pub(super) fn of_network(design: &'a Design, session: &'a Session, grown: &Grown) -> Self {
+        let n_parts = grown.models.first().map_or(0, Vec::len);
+        let of_part = |part: usize| {
+            let members = grown.models.iter();
+            members.flat_map(|parts| parts[part].clone()).collect()
+        };
+        Self {
+            design,
+            session,
+            inputs: grown.inputs.clone(),
+            models: (0..n_parts).map(of_part).collect(),
+        }
     }
 
     fn targets(&self, row: usize) -> Vec<f64> {

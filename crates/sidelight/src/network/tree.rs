@@ -1,11 +1,13 @@
 //! A network as a tree of nodes: a Burn module.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::Device;
 
 use super::architecture::Architecture;
 use super::layer::{Branch, Layer, Stack};
-use super::parameter::{Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
+use super::parameter::{Freeze, Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
 use crate::tensor::Prepared;
 
 /// One layer with its parameters and the layers inside it.
@@ -158,6 +160,33 @@ impl Node {
                 self.parameters.0.retain(|own| own.name != spec.name);
                 let factors = Parameter::new(&spec, &spec.name, Start::Zeros, device);
                 self.parameters.0.push(factors);
+            }
+        }
+    }
+
+    /// Sets the branches of a stack whose numbers are all known, by their paths in it. They no longer learn.
+    pub(crate) fn fix_branches(&mut self, known: &BTreeMap<String, Vec<f32>>) {
+        let Layer::Stack(stack) = &mut self.layer else {
+            return;
+        };
+        let children = self.children.chunks_mut(stack.members.max(1));
+        for (branch, children) in stack.branches.iter_mut().zip(children) {
+            let mut all = true;
+            for (name, child) in &mut *children {
+                child.each_parameter(name, &mut |path, parameter| {
+                    let n: usize = parameter.shape().iter().product();
+                    all &= known.get(&path).is_some_and(|values| values.len() == n);
+                });
+            }
+            if !all {
+                continue;
+            }
+            branch.fitted = true;
+            for (name, child) in children {
+                child.each_parameter_mut(name, &mut |path, parameter| {
+                    parameter.set_frozen(Freeze::Yes);
+                    parameter.set_values(known[path].clone());
+                });
             }
         }
     }

@@ -7,7 +7,7 @@
 use crate::boosting::columns::{Folded, grow, inputs, parts, targets};
 use crate::boosting::{Boosted, DEPTH, Feature, MEMBERS, ROUNDS};
 use crate::error::Result;
-use crate::network::layer::{Branch, TreeInput, Trees};
+use crate::network::layer::{Branch, Stack, TreeInput, Trees};
 use crate::network::{Node, Start};
 use crate::split::{deal, n_units};
 use crate::task::Task;
@@ -17,9 +17,18 @@ use super::session::Session;
 /// Name of the branch.
 const TREES: &str = "trees";
 /// Rows that trees are grown on, at most.
-const MOST_ROWS: usize = 20_000;
+pub(crate) const MOST_ROWS: usize = 20_000;
 /// Numbers in the leaves of a member's trees, at most.
 const MOST_LEAVES: usize = 1 << 20;
+
+/// Boosted trees of the metadata, before they are a part of a network.
+#[derive(Debug)]
+pub(crate) struct Grown {
+    /// What they read of a row.
+    pub(crate) inputs: Vec<TreeInput>,
+    /// `[member][part of the outputs]`, each the mean of so many.
+    pub(crate) models: Vec<Vec<Vec<Boosted>>>,
+}
 
 impl Session {
     /// Grows the trees of a stack that reads metadata, where it has none yet. They depend on the training rows alone, so a
@@ -29,26 +38,39 @@ impl Session {
     ///
     /// As [`deal`].
     pub(super) fn grow_trees(&mut self) -> Result<()> {
-        let setup = &self.setup;
-        let is_keypoints = matches!(*setup.task, Task::Keypoints { .. });
-        let Some((stack, _)) = self.state.network.root.stack() else {
-            return Ok(());
-        };
-        let reads_metadata = stack.branches.iter().any(|branch| branch.metadata);
-        if is_keypoints || !reads_metadata || stack.branches.iter().any(|branch| branch.fitted) {
-            return Ok(());
+        if self.can_have_trees() && !self.has_trees() {
+            // Of more than fit into the network none is grown.
+            let grown = self.grow(self.most_trees(), &|| true)?;
+            self.plant(grown.as_ref());
         }
-        let n_members = stack.members;
-        let Some((inputs, models)) = self.grow(n_members)? else {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Whether trees would be a branch of its network.
+    pub(crate) fn can_have_trees(&self) -> bool {
+        let stack = self.state.network.root.stack();
+        let reads_metadata =
+            |(stack, _): (&Stack, _)| stack.branches.iter().any(|branch| branch.metadata);
+        !matches!(*self.setup.task, Task::Keypoints { .. }) && stack.is_some_and(reads_metadata)
+    }
+
+    fn has_trees(&self) -> bool {
+        let stack = self.state.network.root.stack();
+        stack.is_some_and(|(stack, _)| stack.branches.iter().any(|branch| branch.name == TREES))
+    }
+
+    /// Makes these trees a branch of the stack.
+    pub(crate) fn plant(&mut self, grown: Option<&Grown>) {
+        let Some(Grown { inputs, models }) = grown else {
+            return;
         };
         let device = self.setup.batches.device.clone();
-        let n_outputs = self.setup.task.n_outputs();
+        let (n_outputs, most) = (self.setup.task.n_outputs(), self.most_trees());
         let nodes: Vec<(String, Node)> = models
             .iter()
             .enumerate()
             .map(|(k, parts)| {
-                let (layer, values) = to_layer(&inputs, parts, n_outputs);
+                let (layer, values) = to_layer(inputs, parts, n_outputs, most);
                 let mut node = Node::new(&layer.into(), "", Start::Zeros, &device);
                 for (parameter, values) in node.parameters.0.iter_mut().zip(values) {
                     parameter.set_values(values);
@@ -65,13 +87,32 @@ impl Session {
             };
             node.append_branch(branch, nodes, &device);
         }
-        Ok(())
     }
 
-    /// One model for each member and part of the outputs, and how many members a model is the mean of is the length of the
-    /// innermost. `None`: there is nothing to grow.
-    #[expect(clippy::type_complexity)]
-    fn grow(&self, n_members: usize) -> Result<Option<(Vec<TreeInput>, Vec<Vec<Vec<Boosted>>>)>> {
+    /// How many models the rows are divided among.
+    fn n_tree_folds(&self) -> usize {
+        match self.setup.members.are_several() {
+            true => self.setup.members.n(),
+            false => MEMBERS,
+        }
+    }
+
+    /// Trees of a model that a network can hold.
+    pub(crate) fn most_trees(&self) -> usize {
+        let task = &self.setup.task;
+        let in_member = self.n_tree_folds() / self.setup.members.n().max(1)
+            * parts(task).1.len()
+            * task.n_outputs();
+        ROUNDS.min(MOST_LEAVES / (in_member << DEPTH).max(1)).max(1)
+    }
+
+    /// At most so many trees a model, one model for each fold: each member's own, or the mean of a few. `None`: there is nothing
+    /// to grow, or `goes_on` said no.
+    ///
+    /// # Errors
+    ///
+    /// As [`deal`].
+    pub(crate) fn grow(&self, most: usize, goes_on: &dyn Fn() -> bool) -> Result<Option<Grown>> {
         let setup = &self.setup;
         let source = &setup.batches.source;
         let Some(known_targets) = source.dataset.targets.as_ref() else {
@@ -79,10 +120,7 @@ impl Session {
         };
         let every = setup.batches.train.len().div_ceil(MOST_ROWS).max(1);
         let rows: Vec<usize> = setup.batches.train.iter().copied().step_by(every).collect();
-        let n_folds = match setup.members.are_several() {
-            true => n_members,
-            false => MEMBERS,
-        };
+        let (n_members, n_folds) = (setup.members.n(), self.n_tree_folds());
         if n_units(&source.dataset, &rows) < 2 * n_folds {
             return Ok(None);
         }
@@ -91,9 +129,6 @@ impl Session {
             false => deal(&source.dataset, &rows, n_folds, setup.config.train.seed)?,
         };
         let inputs = inputs(&source.encoder, &source.metadata, &rows);
-        let n_outputs = setup.task.n_outputs();
-        let in_member = n_folds / n_members.max(1) * parts(&setup.task).1.len() * n_outputs;
-        let most = ROUNDS.min(MOST_LEAVES / (in_member << DEPTH).max(1)).max(1);
         let folded = Folded {
             rows: &rows,
             folds: &folds,
@@ -107,7 +142,7 @@ impl Session {
             &folded,
             &target_of,
             most,
-            &|| true,
+            goes_on,
         );
         let Some(grown) =
             grown.filter(|parts| parts.iter().all(|models| models[0].knows_targets()))
@@ -124,16 +159,17 @@ impl Session {
                     .for_each(|(models, model)| models.push(vec![model])),
             }
         }
-        Ok(Some((inputs, models)))
+        Ok(Some(Grown { inputs, models }))
     }
 }
 
 /// A layer of the sum of these models, each of which has outputs of its own (of two classes the second) and is the mean of
-/// several; and the values of its parameters.
+/// several, each of the first `most` trees; and the values of its parameters.
 fn to_layer(
     inputs: &[TreeInput],
     parts: &[Vec<Boosted>],
     n_outputs: usize,
+    most: usize,
 ) -> (Trees, [Vec<f32>; 4]) {
     let (mut columns, mut thresholds, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
     let n_own: usize = parts.iter().map(|models| models[0].base.len()).sum();
@@ -149,7 +185,7 @@ fn to_layer(
         }));
         for (model, tree) in models
             .iter()
-            .flat_map(|model| model.trees.iter().map(move |tree| (model, tree)))
+            .flat_map(|model| model.trees.iter().take(most).map(move |tree| (model, tree)))
         {
             // Questions that are always answered no: a shallower tree's leaves are the first of a deeper one.
             let padding = DEPTH - tree.questions.len();
