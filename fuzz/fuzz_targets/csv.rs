@@ -1,7 +1,12 @@
 #![no_main]
 #![allow(dead_code, reason = "each target is one of those in the file")]
 
-#[path = "../targets.rs"]
-mod targets;
+// What of the library it needs.
+extern crate sidelight_data as sidelight;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::csv(data));
+#[path = "../targets/data.rs"]
+mod data;
+#[path = "../targets/scratch.rs"]
+mod scratch;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| data::csv(input));

@@ -1,7 +1,9 @@
 #![no_main]
 #![allow(dead_code, reason = "each target is one of those in the file")]
 
-#[path = "../targets.rs"]
-mod targets;
+#[path = "../targets/network.rs"]
+mod network;
+#[path = "../targets/scratch.rs"]
+mod scratch;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::model(data));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| network::model(input));

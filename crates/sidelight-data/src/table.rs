@@ -19,6 +19,7 @@ mod jsonl;
 mod parquet;
 mod paths;
 mod pieces;
+mod steady;
 mod tar;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 //! largest gradients decide the questions ("top outputs": Iosipoi & Vakhrushev 2022, SketchBoost, arXiv:2211.12858).
 
 pub(crate) mod columns;
+pub(crate) mod screen;
 
 use rayon::prelude::*;
 
@@ -467,6 +468,27 @@ impl Loss {
         }
     }
 
+    /// Of one row; NaN where nothing of it is known.
+    fn of_row(self, outputs: &[f64], targets: &[f64]) -> f64 {
+        let known = self
+            .guesses(outputs)
+            .into_iter()
+            .zip(targets)
+            .filter(|(_, target)| !target.is_nan());
+        let (n, sum) = known.fold((0.0, 0.0), |(n, sum), (guess, &target)| {
+            (n + 1.0, sum + self.of_guess(guess, target))
+        });
+        sum / n
+    }
+
+    fn of_guess(self, guess: f64, target: f64) -> f64 {
+        match self {
+            Self::Squared => (target - guess).powi(2),
+            Self::Logistic => -(1.0 - target - guess).abs().max(1e-12).ln(),
+            Self::Softmax => -target * guess.max(1e-12).ln(),
+        }
+    }
+
     /// Mean over known targets; NaN of none.
     fn mean(self, outputs: &[Vec<f64>], targets: &[Vec<f64>]) -> f64 {
         let (mut n, mut sum) = (0.0, 0.0);
@@ -474,11 +496,7 @@ impl Loss {
             for (guess, &target) in self.guesses(outputs).into_iter().zip(targets) {
                 if !target.is_nan() {
                     n += 1.0;
-                    sum += match self {
-                        Self::Squared => (target - guess).powi(2),
-                        Self::Logistic => -(1.0 - target - guess).abs().max(1e-12).ln(),
-                        Self::Softmax => -target * guess.max(1e-12).ln(),
-                    };
+                    sum += self.of_guess(guess, target);
                 }
             }
         }

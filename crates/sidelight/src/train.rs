@@ -23,6 +23,7 @@ pub mod optimizer;
 #[cfg(feature = "report")]
 mod page;
 mod rehearsal;
+mod residual;
 mod results;
 #[doc(hidden)]
 pub mod schedule;
@@ -155,9 +156,9 @@ pub fn fit(
     log: &mut TrainingLog<'_>,
     stop: &AtomicBool,
 ) -> Result<(Session, Ended)> {
-    session.grow_trees()?;
     while let Some(epoch) = session.next_epoch() {
         session.begin_epoch(epoch, log)?;
+        session.grow_trees()?;
         log.begin_epoch();
         let batches = &session.setup.batches;
         let mut batches = batches.training(epoch, session.state.progress.step);

@@ -21,7 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::tls;
@@ -171,7 +171,9 @@ pub(crate) async fn serve(
     door.is_stopping.store(true, Ordering::SeqCst);
     crowd.wait_for(false);
     crowd.is_stopping.store(true, Ordering::Relaxed);
-    while let Ok(Ok((stream, _))) = timeout(LAST_CALL, listener.accept()).await {
+    // For so long in all: clients who go on asking would keep the server from its end.
+    let last = tokio::time::Instant::now() + LAST_CALL;
+    while let Ok(Ok((stream, _))) = timeout_at(last, listener.accept()).await {
         take(stream, None);
     }
     drop(listener);
@@ -360,6 +362,18 @@ mod tests {
         let _does_not_read = [ask(at, 100).await, ask(at, 100).await];
         assert_eq!(first_line(ask(at, 1).await).await, "HTTP/1.1 200 OK");
         drop(stop);
+        assert!(served.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_to_stop_does_not_wait_for_who_goes_on_asking() {
+        let (at, stop, served) = served(patient()).await;
+        drop(stop);
+        let asking = tokio::spawn(async move { while TcpStream::connect(at).await.is_ok() {} });
+        timeout(Duration::from_secs(60), asking)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(served.await.unwrap());
     }
 

@@ -14,6 +14,7 @@ use super::encoding::{self, Text};
 use super::pieces::{
     MAX_COLUMNS, MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps,
 };
+use super::steady::Steady;
 use super::{Column, Table, TextFormat, Values, unique_names};
 use crate::error::{Error, Place, Result, cannot_read, setting};
 use crate::store::Shard;
@@ -40,7 +41,7 @@ impl Records {
         let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         let n_bytes = file.metadata().map_err(cannot_read)?.len();
-        let mut file = BufReader::with_capacity(1 << 18, file);
+        let mut file = BufReader::with_capacity(1 << 18, Steady(file));
         let start = file.fill_buf().map_err(cannot_read)?;
         let (encoding, remark) = encoding::find(path, start, format.encoding.as_deref())?;
         let decoded = encoding.decode_without_bom_handling(start).0;

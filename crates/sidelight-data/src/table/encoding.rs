@@ -7,6 +7,7 @@ use std::path::Path;
 
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use super::steady::Steady;
 use crate::error::{Result, cannot_read, setting};
 
 /// Bytes of a file that are looked at to tell its encoding. Beyond them a byte that is not UTF-8 is an error.
@@ -57,7 +58,7 @@ fn is_single_byte(path: &Path) -> Result<bool> {
     if !std::fs::metadata(path).map_err(fail)?.is_file() {
         return Ok(false);
     }
-    let mut file = File::open(path).map_err(fail)?.take(LOOKED_AT);
+    let mut file = Steady(File::open(path).map_err(fail)?).take(LOOKED_AT);
     let mut buffer = vec![0; 1 << 18];
     // A letter may be cut in two by the end of a buffer.
     let (mut kept, mut is_broken) = (0, false);
@@ -103,13 +104,13 @@ fn is_single_byte(path: &Path) -> Result<bool> {
 #[derive(Debug)]
 pub(super) enum Text {
     /// As they are.
-    Plain(BufReader<File>),
+    Plain(BufReader<Steady<File>>),
     /// From another encoding.
     Decoded(Box<Decoded>),
 }
 
 impl Text {
-    pub(super) fn new(file: BufReader<File>, encoding: &'static Encoding) -> Self {
+    pub(super) fn new(file: BufReader<Steady<File>>, encoding: &'static Encoding) -> Self {
         if encoding == UTF_8 {
             return Self::Plain(file);
         }
@@ -136,7 +137,7 @@ impl Read for Text {
 
 /// A file that is decoded as it is read.
 pub(super) struct Decoded {
-    file: BufReader<File>,
+    file: BufReader<Steady<File>>,
     decoder: Decoder,
     bytes: Vec<u8>,
     /// Of `bytes`, those not yet decoded.

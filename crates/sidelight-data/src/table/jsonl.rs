@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::pieces::{MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps};
+use super::steady::Steady;
 use super::{Accumulator, Column, Table};
 use crate::error::{Error, Place, Result, cannot_read};
 use crate::store::Shard;
@@ -22,7 +23,7 @@ pub(super) struct Lines {
     path: PathBuf,
     n_bytes: u64,
     n_read: u64,
-    file: BufReader<File>,
+    file: BufReader<Steady<File>>,
     /// The line read last; of one that is too long, its beginning.
     line: Vec<u8>,
     is_too_long: bool,
@@ -37,7 +38,7 @@ impl Lines {
             path: path.to_path_buf(),
             n_bytes: file.metadata().map_err(cannot_read)?.len(),
             n_read: 0,
-            file: BufReader::with_capacity(1 << 18, file),
+            file: BufReader::with_capacity(1 << 18, Steady(file)),
             line: Vec::new(),
             is_too_long: false,
             number: 0,

@@ -12,6 +12,8 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Result, cannot_write};
 
+mod stale;
+
 /// Writes a file whole or not at all.
 ///
 /// An existing file is replaced; its old content stays until the new one is complete.
@@ -119,11 +121,7 @@ impl Place {
         // A link keeps pointing where it points: what it names is replaced, not the link.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let name = name_of(&target)?;
-        let mut builder = tempfile::Builder::new();
-        let prefix = format!(".{name}.");
-        builder.prefix(&prefix).suffix(".partial");
-        readable_by_others(&mut builder);
-        let file = builder.tempfile_in(folder_of(&target))?;
+        let file = stale::begin(folder_of(&target), &name, readable_by_others)?;
         Ok(Self::Beside {
             file: BufWriter::new(file),
             target,

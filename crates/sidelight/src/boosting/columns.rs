@@ -82,7 +82,7 @@ pub(crate) struct Folded<'a> {
 }
 
 /// Of each part of the outputs, models that left out a fold each, grown on the rows of which anything of it is known.
-/// `target_of` has what they learn of a row ([`targets`]); `None`: `goes_on` said no.
+/// `target_of` has what they learn of the row at a place among these ([`targets`]); `None`: `goes_on` said no.
 pub(crate) fn grow(
     task: &Task,
     inputs: &[TreeInput],
@@ -95,8 +95,8 @@ pub(crate) fn grow(
     let (loss, parts) = parts(task);
     let grow = |part: Range<usize>| {
         let (mut examples, mut folds) = (Examples::default(), Vec::new());
-        for (&row, &fold) in folded.rows.iter().zip(folded.folds) {
-            let targets = target_of(row)[part.clone()].to_vec();
+        for (at, (&row, &fold)) in folded.rows.iter().zip(folded.folds).enumerate() {
+            let targets = target_of(at)[part.clone()].to_vec();
             if targets.iter().any(|target| !target.is_nan()) {
                 examples.inputs.push(read(inputs, metadata, row));
                 examples.targets.push(targets);

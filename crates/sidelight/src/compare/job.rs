@@ -163,7 +163,10 @@ fn by_network(
     let Some((session, known)) = trained(at, job, on_event)? else {
         return Ok(None);
     };
-    if let Some(branches) = branches.as_mut().filter(|_| has_branches_in_common(&session)) {
+    if let Some(branches) = branches
+        .as_mut()
+        .filter(|_| has_branches_in_common(&session))
+    {
         **branches = Some(Arc::new(session.learned_branches()));
     }
     drop(branches);
@@ -236,7 +239,7 @@ fn take_over(at: Place<'_>, job: &Job, session: &mut Session) -> Result<bool> {
     }
     if matches!(job.model, Model::Metadata | Model::Fusion(_)) && session.can_have_trees() {
         let grown = of_fold.trees(session, &|| at.goes_on())?;
-        session.plant(grown.as_deref());
+        session.plant(grown.as_deref())?;
     }
     Ok(at.goes_on())
 }

@@ -74,7 +74,10 @@ impl Shared {
 
 impl OfFold {
     /// Where the branches of a model of one input are kept; `None`: nobody asks for this model's.
-    pub(super) fn branches_of(&self, model: &Model) -> Option<&Mutex<Option<Arc<LearnedBranches>>>> {
+    pub(super) fn branches_of(
+        &self,
+        model: &Model,
+    ) -> Option<&Mutex<Option<Arc<LearnedBranches>>>> {
         match model {
             Model::Image => Some(&self.image),
             Model::Metadata => Some(&self.metadata),

@@ -59,7 +59,7 @@ impl<'a> Trees<'a> {
             &fitted.inputs,
             &source.metadata,
             &folded,
-            &|row| fitted.targets(row),
+            &|at| fitted.targets(rows[at]),
             ROUNDS,
             goes_on,
         );

@@ -546,15 +546,10 @@ fn sha1_of_file(path: &Path) -> Result<[String; 2]> {
         let mut file = File::open(path)?;
         let (mut blob, mut plain) = (Sha1::new(), Sha1::new());
         blob.update(format!("blob {}\0", file.metadata()?.len()));
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                n => [&mut blob, &mut plain]
-                    .into_iter()
-                    .for_each(|sha1| sha1.update(&buffer[..n])),
-            }
-        }
+        digest::for_each_piece(&mut file, |piece| {
+            blob.update(piece);
+            plain.update(piece);
+        })?;
         Ok([blob, plain].map(|sha1| digest::hexadecimal(&sha1.finalize())))
     };
     Ok(read().map_err(cannot_read(path))?)

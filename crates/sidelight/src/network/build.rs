@@ -76,6 +76,7 @@ impl Network {
         let source = MetadataSource {
             d_dense: spec.d_dense,
             embeddings: spec.embeddings.clone(),
+            screened: false,
         };
         let builder = Builder {
             arm: check_arm(config, &source)?,

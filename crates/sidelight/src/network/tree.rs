@@ -6,7 +6,7 @@ use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::Device;
 
 use super::architecture::Architecture;
-use super::layer::{Branch, Layer, Stack};
+use super::layer::{Branch, Layer, MetadataSource, Stack};
 use super::parameter::{Freeze, Parameter, ParameterKind, Parameters, Start, each_rank, map_rank};
 use crate::tensor::Prepared;
 
@@ -189,6 +189,31 @@ impl Node {
                 });
             }
         }
+    }
+
+    /// Sets which of the metadata's numbers come into each branch of a stack and each of its members, 1 or 0.
+    pub(crate) fn screen_branches(&mut self, kept: impl Fn(&Branch, usize) -> Vec<f32>) {
+        let Layer::Stack(stack) = &self.layer else {
+            return;
+        };
+        let children = self.children.chunks_mut(stack.members.max(1));
+        for (branch, children) in stack.branches.iter().zip(children) {
+            for (member, (_, child)) in children.iter_mut().enumerate() {
+                child.screen(&kept(branch, member));
+            }
+        }
+    }
+
+    fn screen(&mut self, kept: &[f32]) {
+        if let Layer::Metadata(MetadataSource { screened: true, .. }) = self.layer {
+            let mut named = self.parameters.0.iter_mut();
+            if let Some(parameter) = named.find(|one| one.name == MetadataSource::KEPT) {
+                parameter.set_values(kept.to_vec());
+            }
+        }
+        self.children
+            .iter_mut()
+            .for_each(|(_, child)| child.screen(kept));
     }
 
     /// Whether its result depends on its input alone, and training does not change that: nothing learned,

@@ -139,24 +139,18 @@ fn broken(path: &Path, reason: impl Into<String>) -> Error {
 
 /// By its first bytes where they say it, else by its name.
 fn is_safetensors(path: &Path) -> Result<bool> {
-    let mut start = [0_u8; 9];
+    let mut start = Vec::new();
     let fail = cannot_read(path);
-    let mut file = std::fs::File::open(path).map_err(fail)?;
-    let mut n = 0;
-    while n < start.len() {
-        match io::Read::read(&mut file, &mut start[n..]).map_err(fail)? {
-            0 => break,
-            more => n += more,
-        }
-    }
-    if n == 0 {
+    let file = std::fs::File::open(path).map_err(fail)?;
+    io::Read::read_to_end(&mut io::Read::take(file, 9), &mut start).map_err(fail)?;
+    if start.is_empty() {
         return Err(broken(path, "the file is empty"));
     }
     let named = path
         .extension()
         .is_some_and(|extension| extension == "safetensors");
     // A zip begins with PK, a pickle with 0x80; safetensors with the header's length and its brace.
-    Ok(n == 9 && start[8] == b'{' || named && !start.starts_with(b"PK") && start[0] != 0x80)
+    Ok(start.get(8) == Some(&b'{') || named && !start.starts_with(b"PK") && start[0] != 0x80)
 }
 
 fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {

@@ -65,6 +65,21 @@ impl BatchSource {
         self.features = None;
     }
 
+    /// Of these training rows, what the frozen layers say of their images, where that is known and a list of numbers.
+    pub(super) fn vectors(&self, rows: &[usize]) -> Option<Vec<&[f32]>> {
+        let StoredRows {
+            features,
+            shape,
+            place,
+            ..
+        } = &self.features.as_ref()?.train;
+        let &[width] = shape.as_slice() else {
+            return None;
+        };
+        let of_row = |row| features.get(place.get(row)? * width..)?.get(..width);
+        rows.iter().map(of_row).collect()
+    }
+
     /// Computes what the network's frozen layers say of every row, once, where that is worth while: not where nothing is
     /// frozen, nor where features would not fit in memory.
     ///

@@ -5,13 +5,16 @@
 //! They are grown before the first step, one model for each member of the stack, or, where there is one, the mean of a few.
 
 use crate::boosting::columns::{Folded, grow, inputs, parts, targets};
+use crate::boosting::screen::{Screened, Screens};
 use crate::boosting::{Boosted, DEPTH, Feature, MEMBERS, ROUNDS};
+use crate::encode::Encoder;
 use crate::error::Result;
 use crate::network::layer::{Branch, Stack, TreeInput, Trees};
 use crate::network::{Node, Start};
 use crate::split::{deal, n_units};
 use crate::task::Task;
 
+use super::residual::residuals;
 use super::session::Session;
 
 /// Name of the branch.
@@ -30,6 +33,15 @@ pub(crate) struct Grown {
     pub(crate) models: Vec<Vec<Vec<Boosted>>>,
 }
 
+/// Rows that trees are grown on, dealt to the models that leave them out.
+struct DealtRows {
+    rows: Vec<usize>,
+    folds: Vec<u32>,
+    n_folds: usize,
+    /// What trees learn of each, `[row][output]`; NaN: unknown.
+    targets: Vec<Vec<f64>>,
+}
+
 impl Session {
     /// Grows the trees of a stack that reads metadata, where it has none yet. They depend on the training rows alone, so a
     /// resumed run grows the same.
@@ -41,7 +53,7 @@ impl Session {
         if self.can_have_trees() && !self.has_trees() {
             // Of more than fit into the network none is grown.
             let grown = self.grow(self.most_trees(), &|| true)?;
-            self.plant(grown.as_ref());
+            self.plant(grown.as_ref())?;
         }
         Ok(())
     }
@@ -59,11 +71,17 @@ impl Session {
         stack.is_some_and(|(stack, _)| stack.branches.iter().any(|branch| branch.name == TREES))
     }
 
-    /// Makes these trees a branch of the stack.
-    pub(crate) fn plant(&mut self, grown: Option<&Grown>) {
-        let Some(Grown { inputs, models }) = grown else {
-            return;
+    /// Makes these trees a branch of the stack, and has the others read the columns that say anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`deal`].
+    pub(crate) fn plant(&mut self, grown: Option<&Grown>) -> Result<()> {
+        let Some(grown) = grown else {
+            return Ok(());
         };
+        let screens = self.screens(grown)?;
+        let Grown { inputs, models } = grown;
         let device = self.setup.batches.device.clone();
         let (n_outputs, most) = (self.setup.task.n_outputs(), self.most_trees());
         let nodes: Vec<(String, Node)> = models
@@ -78,7 +96,24 @@ impl Session {
                 (format!("{TREES}{k}"), node)
             })
             .collect();
+        let members = self.setup.members.n();
         if let Some(node) = self.state.network.root.stack_mut() {
+            if let Some(screens) = &screens {
+                node.screen_branches(|branch, member| {
+                    let screens = if branch.image {
+                        &screens.beside_image
+                    } else {
+                        &screens.alone
+                    };
+                    // A member alone has learned from all rows.
+                    let left_out = if members == 1 {
+                        screens.len() - 1
+                    } else {
+                        member
+                    };
+                    numbers_of(&self.setup.batches.source.encoder, &screens[left_out])
+                });
+            }
             let branch = Branch {
                 name: String::from(TREES),
                 image: false,
@@ -87,6 +122,35 @@ impl Session {
             };
             node.append_branch(branch, nodes, &device);
         }
+        Ok(())
+    }
+
+    /// Which columns the other branches read.
+    fn screens(&self, grown: &Grown) -> Result<Option<Screens>> {
+        let Some(dealt) = self.deal_to_trees()? else {
+            return Ok(None);
+        };
+        let source = &self.setup.batches.source;
+        let features = self.setup.batches.vectors(&dealt.rows);
+        let residuals = features
+            .map(|features| residuals(&features, &dealt.targets, (&dealt.folds, dealt.n_folds)));
+        let n_parts = grown.models.first().map_or(0, Vec::len);
+        // By part, the models in the order of the folds, one or several a member.
+        let of_part = |part: usize| {
+            let members = grown.models.iter();
+            members.flat_map(|parts| &parts[part]).collect()
+        };
+        let by_part: Vec<Vec<&Boosted>> = (0..n_parts).map(of_part).collect();
+        let rows = Screened {
+            task: &self.setup.task,
+            encoder: &source.encoder,
+            metadata: &source.metadata,
+            inputs: &grown.inputs,
+            folded: &dealt.folded(),
+            targets: &dealt.targets,
+            residuals: residuals.as_deref(),
+        };
+        Ok(Some(Screens::new(&rows, &by_part)))
     }
 
     /// How many models the rows are divided among.
@@ -113,34 +177,18 @@ impl Session {
     ///
     /// As [`deal`].
     pub(crate) fn grow(&self, most: usize, goes_on: &dyn Fn() -> bool) -> Result<Option<Grown>> {
-        let setup = &self.setup;
+        let Some(dealt) = self.deal_to_trees()? else {
+            return Ok(None);
+        };
+        let (setup, n_members) = (&self.setup, self.setup.members.n());
         let source = &setup.batches.source;
-        let Some(known_targets) = source.dataset.targets.as_ref() else {
-            return Ok(None);
-        };
-        let every = setup.batches.train.len().div_ceil(MOST_ROWS).max(1);
-        let rows: Vec<usize> = setup.batches.train.iter().copied().step_by(every).collect();
-        let (n_members, n_folds) = (setup.members.n(), self.n_tree_folds());
-        if n_units(&source.dataset, &rows) < 2 * n_folds {
-            return Ok(None);
-        }
-        let folds = match setup.members.are_several() {
-            true => setup.members.of(&rows),
-            false => deal(&source.dataset, &rows, n_folds, setup.config.train.seed)?,
-        };
-        let inputs = inputs(&source.encoder, &source.metadata, &rows);
-        let folded = Folded {
-            rows: &rows,
-            folds: &folds,
-            n_folds,
-        };
-        let target_of = |row| targets(&setup.task, known_targets, row, [1.0; 2]);
+        let inputs = inputs(&source.encoder, &source.metadata, &dealt.rows);
         let grown = grow(
             &setup.task,
             &inputs,
             &source.metadata,
-            &folded,
-            &target_of,
+            &dealt.folded(),
+            &|at| dealt.targets[at].clone(),
             most,
             goes_on,
         );
@@ -161,6 +209,60 @@ impl Session {
         }
         Ok(Some(Grown { inputs, models }))
     }
+
+    /// `None`: there are too few rows.
+    fn deal_to_trees(&self) -> Result<Option<DealtRows>> {
+        let setup = &self.setup;
+        let dataset = &setup.batches.source.dataset;
+        let Some(known_targets) = dataset.targets.as_ref() else {
+            return Ok(None);
+        };
+        let every = setup.batches.train.len().div_ceil(MOST_ROWS).max(1);
+        let rows: Vec<usize> = setup.batches.train.iter().copied().step_by(every).collect();
+        let n_folds = self.n_tree_folds();
+        if n_units(dataset, &rows) < 2 * n_folds {
+            return Ok(None);
+        }
+        let folds = match setup.members.are_several() {
+            true => setup.members.of(&rows),
+            false => deal(dataset, &rows, n_folds, setup.config.train.seed)?,
+        };
+        let target_of = |&row: &usize| targets(&setup.task, known_targets, row, [1.0; 2]);
+        Ok(Some(DealtRows {
+            targets: rows.iter().map(target_of).collect(),
+            rows,
+            folds,
+            n_folds,
+        }))
+    }
+}
+
+impl DealtRows {
+    fn folded(&self) -> Folded<'_> {
+        Folded {
+            rows: &self.rows,
+            folds: &self.folds,
+            n_folds: self.n_folds,
+        }
+    }
+}
+
+/// 1 for each number that a network is given of these columns, else 0.
+fn numbers_of(encoder: &Encoder, kept: &[bool]) -> Vec<f32> {
+    let mut numbers = vec![0.0; encoder.d_dense()];
+    let embeddings = encoder.embeddings();
+    let mut of_codes = vec![Vec::new(); embeddings.len()];
+    for (span, &kept) in encoder.spans().into_iter().zip(kept) {
+        let factor = f32::from(u8::from(kept));
+        numbers[span.dense].fill(factor);
+        for place in span.codes {
+            of_codes[place] = vec![factor; embeddings[place].width];
+        }
+    }
+    numbers
+        .into_iter()
+        .chain(of_codes.into_iter().flatten())
+        .collect()
 }
 
 /// A layer of the sum of these models, each of which has outputs of its own (of two classes the second) and is the mean of

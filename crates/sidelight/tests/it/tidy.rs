@@ -185,6 +185,35 @@ fn every_promise_of_reliability_names_tests_that_exist() {
     assert!(n_rows > 30, "{n_rows}");
 }
 
+#[test]
+fn what_was_read_for_the_supply_chain_is_what_is_built() {
+    let text = fs::read_to_string(root().join("../docs/supply-chain.md")).unwrap();
+    let lock = fs::read_to_string(root().join("../Cargo.lock")).unwrap();
+    let section = text.split("## What reads bytes").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let mut n_crates = 0;
+    for row in rows.skip(1) {
+        let mut cells = row.split(" | ");
+        let names = cells.next().unwrap().trim_start_matches("| ").split(", ");
+        let versions: Vec<&str> = cells.next().unwrap().split(", ").collect();
+        for (at, name) in names.enumerate() {
+            // One version may be that of several crates.
+            let version = versions.get(at).unwrap_or(&versions[0]);
+            let found = [
+                format!("name = \"{name}\"\nversion = \"{version}\"\n"),
+                format!("name = \"{name}\"\nversion = \"{version}+"),
+            ];
+            assert!(
+                found.iter().any(|found| lock.contains(found)),
+                "{name} {version} is not in Cargo.lock: read the new one, then write it down"
+            );
+            n_crates += 1;
+        }
+    }
+    assert!(n_crates > 30, "{n_crates}");
+}
+
 /// Nothing that lives as long as the program: what a function reads, it is given.
 #[test]
 fn nothing_is_global() {

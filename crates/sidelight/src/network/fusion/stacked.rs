@@ -33,6 +33,14 @@ pub(super) struct Stacked;
 
 impl Method for Stacked {
     fn layers(&self, spec: &FusionSpec) -> FusionLayers {
+        let source = MetadataSource {
+            screened: true,
+            ..spec.source.clone()
+        };
+        let spec = &FusionSpec {
+            source,
+            ..spec.clone()
+        };
         let branch = |name, image, metadata, layers| {
             (
                 Branch {

@@ -16,14 +16,21 @@ pub struct MetadataSource {
     /// The embedded columns, in the order of the codes.
     #[serde(default)]
     pub embeddings: Vec<Embedding>,
+    /// Whether it has a factor for each number that it puts out: 0 for those of columns that say nothing of the target.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub screened: bool,
 }
 
 impl MetadataSource {
+    /// Name of the parameter of factors, 1 or 0, of a screened one: `[width]`.
+    pub const KEPT: &str = "kept";
+
     /// The features that this encoder makes of a row.
     pub fn from_encoder(encoder: &Encoder) -> Self {
         Self {
             d_dense: encoder.d_dense(),
             embeddings: encoder.embeddings(),
+            screened: false,
         }
     }
     /// The layer with an embedding table per embedded column.
@@ -64,6 +71,13 @@ impl MetadataSource {
 }
 
 impl Operation for MetadataSource {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let kept = || {
+            let (shape, start) = ([self.width()], Initial::Constant(1.0));
+            ParameterSpec::new(Self::KEPT, shape, ParameterKind::Buffer, start)
+        };
+        self.screened.then(kept).into_iter().collect()
+    }
     fn infer(&mut self, inside: &mut Inside<'_>, _: Shape) -> Result<Shape> {
         for (i, embedding) in self.embeddings.iter().enumerate().take(inside.len()) {
             // Its rows are read by code, which no other layer has.
@@ -99,7 +113,11 @@ impl Operation for MetadataSource {
             let codes = metadata.codes.clone().narrow(1, i, 1).reshape([batch]);
             parts.push(embedding(table.parameters.d2("weight"), codes)); // [batch, width]
         }
-        Value::Features(Tensor::cat(parts, 1))
+        let all = Tensor::cat(parts, 1);
+        Value::Features(match self.screened {
+            true => all * node.parameters.d1(Self::KEPT).reshape([1, self.width()]),
+            false => all,
+        })
     }
     fn write(&self, walk: &mut OnnxWalk<'_>, node: &Node, path: &str, _: Flow) -> Result<String> {
         let mut parts: Vec<String> = walk.metadata.dense.clone().into_iter().collect();
@@ -110,7 +128,14 @@ impl Operation for MetadataSource {
         }
         walk.graph.at(path);
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Ok(walk.graph.concat(&parts, 1))
+        let all = walk.graph.concat(&parts, 1);
+        Ok(match self.screened {
+            true => {
+                let kept = parameter(walk.graph, node, Self::KEPT);
+                walk.graph.binary("Mul", &all, &kept)
+            }
+            false => all,
+        })
     }
 }
 

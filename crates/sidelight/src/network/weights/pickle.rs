@@ -24,15 +24,15 @@ const MAGIC: [&[u8]; 2] = [
 /// Those of the system.
 pub(super) fn too_long(path: &Path, limit: u64) -> io::Result<Option<String>> {
     let mut file = File::open(path)?;
-    let mut start = [0; 2];
-    let n = file.read(&mut start)?;
+    let mut start = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut start)?;
     file.seek(SeekFrom::Start(0))?;
-    match start {
+    match start[..] {
         // What is no whole zip has no pickle to unpack.
         [b'P', b'K'] => Ok(zip::ZipArchive::new(file)
             .ok()
             .and_then(|zip| in_zip(zip, limit))),
-        [0x80, _] if n == 2 => {
+        [0x80, _] => {
             let mut bytes = Vec::new();
             file.take(limit + 1).read_to_end(&mut bytes)?;
             Ok(is_too_long(&bytes, limit).then(|| "the pickle".into()))
