@@ -182,7 +182,7 @@ proptest! {
     }
 
     #[test]
-    fn quantiles_of_t_are_where_its_probabilities_say(p in 0.001..0.999, df in prop_oneof![1.0..40.0, Just(1e5), Just(1e7)]) {
+    fn quantiles_of_t_are_where_its_probabilities_say(p in 0.001..0.999, df in prop_oneof![1.0..40.0, Just(1e7)]) {
         let t = t_quantile(p, df);
         prop_assert!((t_cdf(t, df) - p).abs() < 1e-7, "{t}");
         prop_assert!((t_cdf(-t, df) + p - 1.0).abs() < 1e-7, "{t}");
