@@ -8,6 +8,7 @@
 mod data;
 #[path = "targets/network.rs"]
 mod network;
+#[allow(dead_code, reason = "libFuzzer's own needs")]
 #[path = "targets/scratch.rs"]
 mod scratch;
 

@@ -6,4 +6,4 @@ mod network;
 #[path = "../targets/scratch.rs"]
 mod scratch;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| network::request(input));
+libfuzzer_sys::fuzz_target!(init: scratch::say_panics(), |input: &[u8]| network::request(input));

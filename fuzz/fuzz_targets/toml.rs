@@ -9,4 +9,4 @@ mod data;
 #[path = "../targets/scratch.rs"]
 mod scratch;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| data::toml(input));
+libfuzzer_sys::fuzz_target!(init: scratch::say_panics(), |input: &[u8]| data::toml(input));

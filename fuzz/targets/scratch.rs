@@ -39,3 +39,9 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     };
     !bytes.iter().fold(!0, step)
 }
+
+/// A panic is said in a line: one that the library catches and makes an error of must not end the process, as it does with
+/// the hook of libFuzzer's crate, which ends it for any that reaches the target all the same.
+pub(crate) fn say_panics() {
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+}

@@ -52,7 +52,7 @@ pub use shape::{Inferred, Shape};
 pub use tree::Node;
 pub use value::{BatchStatistics, Context, MetadataTensors, Mode, Value, Walk};
 
-use layer::Bins;
+use layer::{Bins, Vote};
 
 use crate::encode::Embedding;
 use crate::error::{Error, Result};
@@ -101,6 +101,8 @@ pub struct Stacking {
     pub numbers: Vec<Bins>,
     /// The dense metadata of a row whose columns are all missing.
     pub missing: Vec<f32>,
+    /// What the mean of votes is taken of.
+    pub vote: Vote,
 }
 
 /// What images a network takes: pixel = (rgb in [0, 1] − mean) / sd.

@@ -158,7 +158,10 @@ pub fn fit(
 ) -> Result<(Session, Ended)> {
     while let Some(epoch) = session.next_epoch() {
         session.begin_epoch(epoch, log)?;
-        session.grow_trees()?;
+        let unread = session.grow_trees()?;
+        if !unread.is_empty() {
+            log.warn(left_to_trees(&unread));
+        }
         log.begin_epoch();
         let batches = &session.setup.batches;
         let mut batches = batches.training(epoch, session.state.progress.step);
@@ -224,6 +227,23 @@ pub fn fit(
     session.fit_factors()?;
     Ok((session, Ended::Finished))
 }
+
+/// Says which columns only trees may ask for.
+fn left_to_trees(columns: &[String]) -> String {
+    let shown = columns.iter().take(COLUMNS_SHOWN);
+    let shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
+    let more = match columns.len().saturating_sub(COLUMNS_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "metadata that says nothing of the target, as far as the training rows tell, and is read by trees alone: {}{more}",
+        shown.join(", ")
+    )
+}
+
+/// Columns that a remark names, at most.
+const COLUMNS_SHOWN: usize = 8;
 
 /// Trains a model as configured and writes its run folder.
 ///

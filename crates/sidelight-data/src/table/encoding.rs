@@ -120,6 +120,7 @@ impl Text {
             bytes: vec![0; 1 << 16],
             unread: 0..0,
             is_last: false,
+            is_finished: false,
             text: vec![0; 1 << 17],
             given: 0..0,
         }))
@@ -143,6 +144,7 @@ pub(super) struct Decoded {
     /// Of `bytes`, those not yet decoded.
     unread: std::ops::Range<usize>,
     is_last: bool,
+    is_finished: bool,
     text: Vec<u8>,
     /// Of `text`, what was not yet given out.
     given: std::ops::Range<usize>,
@@ -158,7 +160,8 @@ impl fmt::Debug for Decoded {
 
 impl Read for Decoded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given.is_empty() {
+        // A decoder that has ended may not be asked again; it ends with a letter where the file ends within one.
+        while self.given.is_empty() && !self.is_finished {
             if self.unread.is_empty() && !self.is_last {
                 let n = self.file.read(&mut self.bytes)?;
                 (self.unread, self.is_last) = (0..n, n == 0);
@@ -170,16 +173,27 @@ impl Read for Decoded {
                     .decode_to_utf8(bytes, &mut self.text, self.is_last);
             self.unread.start += n_read;
             self.given = 0..n_written;
-            if self.is_last && n_written == 0 && result == CoderResult::InputEmpty {
-                // A decoder that has ended may not be asked again.
-                self.decoder = UTF_8.new_decoder();
-                return Ok(0);
-            }
+            self.is_finished = self.is_last && result == CoderResult::InputEmpty;
         }
         let n = buffer.len().min(self.given.len());
         let start = self.given.start;
         buffer[..n].copy_from_slice(&self.text[start..start + n]);
         self.given.start += n;
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_cut_within_a_letter_ends_with_a_replacement() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        io::Write::write_all(&mut file, b"a\0,\0b\0\xe4").unwrap();
+        let file = BufReader::new(Steady(file.reopen().unwrap()));
+        let mut text = String::new();
+        Text::new(file, UTF_16LE).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a,b\u{fffd}");
     }
 }

@@ -92,6 +92,13 @@ impl Arm {
                 arms.push(arm);
             }
         }
+        // A configuration whose fusion is the vote trains it as one network; it has the name already.
+        if arms
+            .iter()
+            .any(|arm| matches!(arm, Self::Fusion(name) if name == fusion::VOTE))
+        {
+            arms.retain(|arm| *arm != Self::Vote);
+        }
         if !arms.iter().any(|arm| arm.role().is_candidate()) {
             return Err(EvidenceError::NoSuchArm {
                 role: "image and metadata together",

@@ -12,6 +12,7 @@ use super::arm::Model;
 use super::design::Job;
 use crate::boosting::{MEMBERS, ROUNDS};
 use crate::error::Result;
+use crate::network::fusion;
 use crate::train::Session;
 use crate::train::branches::LearnedBranches;
 use crate::train::trees::{Grown, MOST_ROWS};
@@ -114,7 +115,9 @@ impl OfFold {
 
 /// Whether its branches are those of another session of the same fold.
 pub(super) fn has_branches_in_common(session: &Session) -> bool {
-    session.setup.members.are_several() && session.setup.config.model.edit.is_empty()
+    let model = &session.setup.config.model;
+    // Of a vote nothing would be left to learn.
+    session.setup.members.are_several() && model.edit.is_empty() && model.fusion != fusion::VOTE
 }
 
 /// Whether the trees of its network are those of the arm `trees` as well: as many rows, as many members.

@@ -404,10 +404,18 @@ impl Builder<'_> {
             _ => width_after(map, after)?,
         };
         fusion::build(
-            &self.config.fusion,
+            self.fusion(),
             self.arm,
             &self.fusion_spec(map, features, reads),
         )
+    }
+
+    /// Two votes are a fusion of their own.
+    fn fusion(&self) -> &str {
+        match self.arm {
+            Arm::Vote => fusion::VOTE,
+            _ => &self.config.fusion,
+        }
     }
 
     fn fusion_spec(&self, map: Shape, features: usize, reads: head::Features) -> FusionSpec {
@@ -434,16 +442,16 @@ impl Builder<'_> {
 
 /// Looks whether the arm is one network and has something to read.
 fn check_arm(config: &ModelConfig, source: &MetadataSource) -> Result<Arm> {
-    let two = "`image`, `metadata` or `both`: a vote is two networks";
+    let learned = "`vote`, or `both`, whose fusion `stacked` learns how much each input counts";
     let no_metadata = "`image`, since the table has no metadata columns";
     match config.arm {
-        Arm::Vote => Err(setting("model.arm", two, "vote").into()),
-        Arm::WeightedVote => Err(setting("model.arm", two, "weighted-vote").into()),
+        Arm::WeightedVote => Err(setting("model.arm", learned, "weighted-vote").into()),
         Arm::Metadata if source.width() == 0 => {
             Err(setting("model.arm", no_metadata, "metadata").into())
         }
         Arm::Both if source.width() == 0 => Err(setting("model.arm", no_metadata, "both").into()),
-        Arm::Image | Arm::Both if config.backbone == backbone::NONE => Err(setting(
+        Arm::Vote if source.width() == 0 => Err(setting("model.arm", no_metadata, "vote").into()),
+        Arm::Image | Arm::Both | Arm::Vote if config.backbone == backbone::NONE => Err(setting(
             "model.backbone",
             "the name of one, since `model.arm` reads images",
             backbone::NONE,

@@ -45,6 +45,7 @@ macro_rules! each_fusion {
             // Built of other layers: the struct is a `Method`.
             composed {
                 stacked::Stacked = "stacked",
+                vote::Vote = "vote",
                 concat::Concat = "concat",
                 sum_logits::SumLogits = "sum-logits",
             }
@@ -102,6 +103,9 @@ macro_rules! declare {
     };
 }
 each_fusion!(declare);
+
+/// The fusion that `model.arm = "vote"` is.
+pub const VOTE: &str = "vote";
 
 /// The named layers inside a [`Layer::Fusion`], one after another.
 type Children = Vec<(&'static str, Architecture)>;

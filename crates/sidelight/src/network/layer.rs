@@ -21,7 +21,7 @@ pub use custom::{Constructors, CustomLayer};
 pub use linear::LinearStart;
 pub use piecewise::Bins;
 pub use pool::Pool;
-pub use stack::Branch;
+pub use stack::{Branch, Vote};
 pub use trees::TreeInput;
 
 /// What the file of a layer begins with.

@@ -16,6 +16,7 @@ use crate::image::cache::PixelCache;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
 use crate::model::Model;
+use crate::network::fusion;
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, Edits, Inferred, ModelSpec, Network, Shape};
 use crate::run::BadRowRecord;
@@ -75,6 +76,7 @@ impl Session {
                 found: rows.train.len(),
             });
         }
+        let config = &with_vote_as_fusion(config);
         let mut remarks = dataset.remarks.clone();
         remarks.extend(rows.remarks.iter().cloned());
         let dataset = Arc::new(dataset);
@@ -174,6 +176,16 @@ impl Session {
     }
 }
 
+/// `model.arm = "vote"` is both inputs, joined by the fusion of that name.
+fn with_vote_as_fusion(config: &Config) -> Config {
+    let mut config = config.clone();
+    if config.model.arm == Arm::Vote {
+        config.model.arm = Arm::Both;
+        config.model.fusion = fusion::VOTE.into();
+    }
+    config
+}
+
 /// All that steps will change, before the first; and the parameters that an edit has frozen for good.
 fn first_state(
     mut network: Network,
@@ -248,7 +260,13 @@ fn build(
         embeddings: encoder.embeddings(),
         size: config.train.size,
         spatial: matches!(task, Task::Keypoints { .. }),
-        stacking: stacking(&config.model, &encoder, &dataset.metadata, rows, &members)?,
+        stacking: stacking(
+            &config.model,
+            (&task, &encoder),
+            &dataset.metadata,
+            rows,
+            &members,
+        )?,
     };
     let mut network = Network::build(&config.model, &spec, config.train.seed, device)?;
     network.precision = Precision::from_name(&config.train.precision);

@@ -10,7 +10,7 @@ use crate::dataset::{Dataset, Metadata};
 use crate::encode::Encoder;
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::network::layer::{Bins, Stack};
+use crate::network::layer::{Bins, Stack, Vote};
 use crate::network::{Context, Network, Stacking};
 use crate::ranks::gather_numbers;
 use crate::split::{deal, n_units};
@@ -18,8 +18,8 @@ use crate::task::Task;
 
 use super::session::Session;
 
-/// The fusion whose members learn without one fold each.
-const STACKED: &str = "stacked";
+/// The fusions whose members learn without one fold each.
+const STACKED: [&str; 2] = ["stacked", "vote"];
 /// From so many training rows on, three members are enough; below, five.
 const MANY_ROWS: usize = 2000;
 /// From so many training rows on, numbers are cut into eight pieces; below, into six.
@@ -46,7 +46,10 @@ impl MemberFolds {
     pub fn deal(dataset: &Dataset, config: &Config, task: &Task, rows: &[usize]) -> Result<Self> {
         let learn_alone = config.train.freeze && !matches!(task, Task::Keypoints { .. });
         let wanted = if rows.len() < MANY_ROWS { 5 } else { 3 };
-        if config.model.fusion != STACKED || !learn_alone || n_units(dataset, rows) < 2 * wanted {
+        if !STACKED.contains(&config.model.fusion.as_str())
+            || !learn_alone
+            || n_units(dataset, rows) < 2 * wanted
+        {
             return Ok(Self::default());
         }
         // Not the folds of a comparison with the same seed.
@@ -143,12 +146,12 @@ impl MemberFolds {
 /// As [`Encoder::encode`].
 pub(super) fn stacking(
     config: &ModelConfig,
-    encoder: &Encoder,
+    (task, encoder): (&Task, &Encoder),
     metadata: &Metadata,
     rows: &[usize],
     folds: &MemberFolds,
 ) -> Result<Stacking> {
-    if config.fusion != STACKED {
+    if !STACKED.contains(&config.fusion.as_str()) {
         return Ok(Stacking::default());
     }
     let (encoded, _) = encoder.encode(metadata)?;
@@ -181,6 +184,7 @@ pub(super) fn stacking(
         members: folds.n(),
         numbers: cut,
         missing: encoder.all_missing().0,
+        vote: Vote::of_task(task),
     })
 }
 

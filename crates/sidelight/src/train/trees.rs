@@ -44,18 +44,18 @@ struct DealtRows {
 
 impl Session {
     /// Grows the trees of a stack that reads metadata, where it has none yet. They depend on the training rows alone, so a
-    /// resumed run grows the same.
+    /// resumed run grows the same. Returns the names of columns that no other branch reads.
     ///
     /// # Errors
     ///
     /// As [`deal`].
-    pub(super) fn grow_trees(&mut self) -> Result<()> {
-        if self.can_have_trees() && !self.has_trees() {
-            // Of more than fit into the network none is grown.
-            let grown = self.grow(self.most_trees(), &|| true)?;
-            self.plant(grown.as_ref())?;
+    pub(super) fn grow_trees(&mut self) -> Result<Vec<String>> {
+        if !self.can_have_trees() || self.has_trees() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        // Of more than fit into the network none is grown.
+        let grown = self.grow(self.most_trees(), &|| true)?;
+        self.plant(grown.as_ref())
     }
 
     /// Whether trees would be a branch of its network.
@@ -71,14 +71,15 @@ impl Session {
         stack.is_some_and(|(stack, _)| stack.branches.iter().any(|branch| branch.name == TREES))
     }
 
-    /// Makes these trees a branch of the stack, and has the others read the columns that say anything.
+    /// Makes these trees a branch of the stack, and has the others read the columns that say anything. Returns the names of
+    /// those that none reads.
     ///
     /// # Errors
     ///
     /// As [`deal`].
-    pub(crate) fn plant(&mut self, grown: Option<&Grown>) -> Result<()> {
+    pub(crate) fn plant(&mut self, grown: Option<&Grown>) -> Result<Vec<String>> {
         let Some(grown) = grown else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let screens = self.screens(grown)?;
         let Grown { inputs, models } = grown;
@@ -122,7 +123,15 @@ impl Session {
             };
             node.append_branch(branch, nodes, &device);
         }
-        Ok(())
+        let columns = &self.setup.batches.source.encoder.columns;
+        Ok(match screens {
+            Some(screens) => {
+                let is_read = |at: usize| screens.beside_image.iter().any(|kept| kept[at]);
+                let unread = columns.iter().enumerate().filter(|(at, _)| !is_read(*at));
+                unread.map(|(_, column)| column.name.clone()).collect()
+            }
+            None => Vec::new(),
+        })
     }
 
     /// Which columns the other branches read.

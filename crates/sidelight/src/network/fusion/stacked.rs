@@ -15,7 +15,8 @@
 //!
 //! The trees do not depend on the rest: they are grown on the training rows when training begins, one model for each member and
 //! its folds, and their factor is fitted like the others'. They find thresholds and pass over columns that say nothing,
-//! which the other branches learn from few rows only at a price.
+//! which the other branches learn from few rows only at a price. So they are not given such columns: trees, correlation and what
+//! an image leaves of the target decide which (`boosting/screen.rs`).
 //!
 //! # Source
 //!
@@ -24,7 +25,7 @@
 
 use super::concat::Concat;
 use super::prelude::*;
-use crate::network::layer::{Branch, Dropout, PiecewiseLinear, Stack};
+use crate::network::layer::{Branch, Dropout, PiecewiseLinear, Stack, Vote};
 
 /// Dropout between the layers of the metadata's branch, where that of the head is not less.
 const METADATA_DROPOUT: f64 = 0.1;
@@ -33,59 +34,7 @@ pub(super) struct Stacked;
 
 impl Method for Stacked {
     fn layers(&self, spec: &FusionSpec) -> FusionLayers {
-        let source = MetadataSource {
-            screened: true,
-            ..spec.source.clone()
-        };
-        let spec = &FusionSpec {
-            source,
-            ..spec.clone()
-        };
-        let branch = |name, image, metadata, layers| {
-            (
-                Branch {
-                    name: String::from(name),
-                    image,
-                    metadata,
-                    fitted: false,
-                },
-                layers,
-            )
-        };
-        let (has_image, has_metadata) = (spec.map != Shape::Nothing, spec.source.width() > 0);
-        let mut branches = Vec::new();
-        if has_image {
-            let head = |reads| head::image(reads, spec.hidden, spec.dropout, spec.n_outputs);
-            branches.push(branch("image", true, false, head(spec.reads)));
-            if spec.reads == head::Features::Pooled {
-                branches.push(branch("trunk", true, false, head(head::Features::Grid)));
-            }
-        }
-        if has_metadata {
-            branches.push(branch("metadata", false, true, metadata(spec)));
-        }
-        if has_image && has_metadata {
-            branches.push(branch("joint", true, true, joint(spec)));
-        }
-        let members = spec.stacking.members.max(1);
-        let child = |(branch, layers): &(Branch, Architecture), k| {
-            (format!("{}{k}", branch.name), layers.clone())
-        };
-        let children: Vec<_> = branches
-            .iter()
-            .flat_map(|branch| (0..members).map(|k| child(branch, k)))
-            .collect();
-        let stack = Stack {
-            branches: branches.into_iter().map(|(branch, _)| branch).collect(),
-            members,
-            n_outputs: spec.n_outputs,
-            missing: spec.stacking.missing.clone(),
-        };
-        FusionLayers {
-            at_map: None,
-            at_features: None,
-            head: Architecture::with(stack, children),
-        }
+        stack(spec, None)
     }
     fn image_alone(&self, spec: &FusionSpec) -> FusionLayers {
         let source = MetadataSource::default();
@@ -99,6 +48,64 @@ impl Method for Stacked {
             map: Shape::Nothing,
             ..spec.clone()
         })
+    }
+}
+
+/// The branches, added; or image and metadata apart, whose votes are counted.
+pub(super) fn stack(spec: &FusionSpec, vote: Option<Vote>) -> FusionLayers {
+    let source = MetadataSource {
+        screened: true,
+        ..spec.source.clone()
+    };
+    let spec = &FusionSpec {
+        source,
+        ..spec.clone()
+    };
+    let branch = |name, image, metadata, layers| {
+        (
+            Branch {
+                name: String::from(name),
+                image,
+                metadata,
+                fitted: false,
+            },
+            layers,
+        )
+    };
+    let (has_image, has_metadata) = (spec.map != Shape::Nothing, spec.source.width() > 0);
+    let mut branches = Vec::new();
+    if has_image {
+        let head = |reads| head::image(reads, spec.hidden, spec.dropout, spec.n_outputs);
+        branches.push(branch("image", true, false, head(spec.reads)));
+        if spec.reads == head::Features::Pooled {
+            branches.push(branch("trunk", true, false, head(head::Features::Grid)));
+        }
+    }
+    if has_metadata {
+        branches.push(branch("metadata", false, true, metadata(spec)));
+    }
+    if has_image && has_metadata && vote.is_none() {
+        branches.push(branch("joint", true, true, joint(spec)));
+    }
+    let members = spec.stacking.members.max(1);
+    let child = |(branch, layers): &(Branch, Architecture), k| {
+        (format!("{}{k}", branch.name), layers.clone())
+    };
+    let children: Vec<_> = branches
+        .iter()
+        .flat_map(|branch| (0..members).map(|k| child(branch, k)))
+        .collect();
+    let stack = Stack {
+        branches: branches.into_iter().map(|(branch, _)| branch).collect(),
+        members,
+        n_outputs: spec.n_outputs,
+        missing: spec.stacking.missing.clone(),
+        vote: vote.filter(|_| has_image && has_metadata),
+    };
+    FusionLayers {
+        at_map: None,
+        at_features: None,
+        head: Architecture::with(stack, children),
     }
 }
 

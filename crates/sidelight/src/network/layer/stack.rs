@@ -1,5 +1,6 @@
 //! Branches that learn apart and are joined by a few factors.
 
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, TensorData};
 
 use super::prelude::*;
@@ -7,12 +8,16 @@ use crate::encode::MISSING;
 use crate::network::onnx::GraphMetadata;
 use crate::network::value::MetadataTensors;
 use crate::onnx::proto::Type;
+use crate::task::Task;
 
 /// The outputs of several branches, each with a loss of its own, joined by one factor each:
 ///
 /// ```text
 /// y = prior + Σ_b a_b (mean over members of f_b − prior)
 /// ```
+///
+/// Or two votes: where `vote` is set, a row with both inputs is given the mean of what it would be given without metadata and
+/// without an image, in the terms that the task predicts in.
 ///
 /// The children are the branches, each there once a member, the members of a branch side by side. `prior` is what is best
 /// put out before anything is known of a row. The factors `a_b ≥ 0` are not learned by steps: they are fitted
@@ -41,7 +46,78 @@ pub struct Stack {
     /// The dense metadata of a row whose columns are all missing.
     #[serde(default)]
     pub missing: Vec<f32>,
+    /// How image and metadata vote; `None`: their branches are added.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub vote: Option<Vote>,
 }
+
+/// What the mean of two votes is taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vote {
+    /// Of values and points, as they are.
+    #[default]
+    Values,
+    /// Of the probabilities of classes.
+    Classes,
+    /// Of the probability of each label.
+    Labels,
+}
+
+impl Vote {
+    /// What the outputs of a task are.
+    pub fn of_task(task: &Task) -> Self {
+        match task {
+            Task::Class { .. } => Self::Classes,
+            Task::Multilabel { .. } => Self::Labels,
+            Task::Regression { .. } | Task::Keypoints { .. } => Self::Values,
+        }
+    }
+
+    /// The outputs whose prediction is the mean of those of `a` and `b`: `[batch, n_outputs]`.
+    fn mean(self, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+        let half = |a: Tensor<2>, b: Tensor<2>| (a + b) * 0.5;
+        match self {
+            Self::Values => half(a, b),
+            Self::Classes => half(softmax(a, 1), softmax(b, 1)).clamp_min(TINY).log(),
+            Self::Labels => {
+                let p = half(sigmoid(a), sigmoid(b));
+                let q = p.clone().neg() + 1.0;
+                p.clamp_min(TINY).log() - q.clamp_min(TINY).log()
+            }
+        }
+    }
+
+    /// [`Vote::mean`] as nodes.
+    fn onnx(self, graph: &mut Graph, a: &str, b: &str) -> String {
+        let half = |graph: &mut Graph, a: &str, b: &str| graph.call("Mean", &[a, b], &[]);
+        let log = |graph: &mut Graph, p: &str| {
+            let tiny = graph.float(TINY as f32);
+            let p = graph.binary("Max", p, &tiny);
+            graph.unary("Log", &p)
+        };
+        match self {
+            Self::Values => half(graph, a, b),
+            Self::Classes => {
+                let axis = [("axis", Attr::Int(1))];
+                let [a, b] = [a, b].map(|logits| graph.call("Softmax", &[logits], &axis));
+                let p = half(graph, &a, &b);
+                log(graph, &p)
+            }
+            Self::Labels => {
+                let [a, b] = [a, b].map(|logits| graph.unary("Sigmoid", logits));
+                let p = half(graph, &a, &b);
+                let one = graph.float(1.0);
+                let q = graph.binary("Sub", &one, &p);
+                let (p, q) = (log(graph, &p), log(graph, &q));
+                graph.binary("Sub", &p, &q)
+            }
+        }
+    }
+}
+
+/// No probability is below.
+const TINY: f64 = 1e-12;
 
 /// One of the branches of a [`Stack`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +137,9 @@ pub struct Branch {
 impl Stack {
     /// Which inputs a row of the parameter [`Stack::FACTORS`] is for: image, metadata.
     pub const CASES: [(bool, bool); 3] = [(true, true), (false, true), (true, false)];
+    const BOTH: usize = 0;
+    const METADATA: usize = 1;
+    const IMAGE: usize = 2;
     /// Name of the parameter of factors.
     pub const FACTORS: &str = "factors";
     /// Name of the parameter of what is put out where nothing is known.
@@ -81,24 +160,32 @@ impl Stack {
         self.branches.iter().any(|branch| !branch.image)
     }
 
+    /// 1 for each row that is of this case, else 0: `[batch, 1]`.
+    fn is_case(case: usize, [image, metadata]: &[Tensor<2>; 2]) -> Tensor<2> {
+        let (has_image, has_metadata) = Self::CASES[case];
+        let is = |wanted: bool, has: &Tensor<2>| match wanted {
+            true => has.clone(),
+            false => has.clone().neg() + 1.0,
+        };
+        is(has_image, image) * is(has_metadata, metadata)
+    }
+
+    /// The factors of a case, 0 where it lacks what a branch reads: `[1, branches]`.
+    fn factors_of(&self, case: usize, factors: &Tensor<2>) -> Tensor<2> {
+        factors.clone().narrow(0, case, 1) * self.usable(case, &factors.device())
+    }
+
     /// Per row and branch its factor, `[batch, branches]`, times 0 where the row lacks what the branch reads.
-    fn weights(&self, factors: &Tensor<2>, [image, metadata]: [Tensor<2>; 2]) -> Tensor<2> {
+    fn weights(&self, factors: &Tensor<2>, has: &[Tensor<2>; 2]) -> Tensor<2> {
         let n = self.branches.len();
-        let mut sum: Option<Tensor<2>> = None;
-        for (case, (has_image, has_metadata)) in Self::CASES.into_iter().enumerate() {
-            let is = |wanted: bool, has: &Tensor<2>| match wanted {
-                true => has.clone(),
-                false => has.clone().neg() + 1.0,
-            };
-            let usable = self.usable(case, &factors.device());
-            let of_case = factors.clone().narrow(0, case, 1) * usable; // [1, branches]
-            let rows = is(has_image, &image) * is(has_metadata, &metadata); // [batch, 1]
-            let weights = rows.expand([image.dims()[0], n]) * of_case;
-            sum = Some(match sum {
-                Some(sum) => sum + weights,
-                None => weights,
-            });
-        }
+        let of_case = |case| {
+            let rows = Self::is_case(case, has); // [batch, 1]
+            let batch = rows.dims()[0];
+            rows.expand([batch, n]) * self.factors_of(case, factors)
+        };
+        let sum = (0..Self::CASES.len())
+            .map(of_case)
+            .reduce(|sum, more| sum + more);
         sum.expect("there are three cases")
     }
 
@@ -188,18 +275,32 @@ impl Operation for Stack {
             Some(metadata) if self.reads_metadata() => metadata.is_known(&self.missing),
             _ => ones(),
         };
-        let weights = self.weights(
-            &node.parameters.d2(Self::FACTORS),
-            [has_image, has_metadata],
-        );
+        let (has, factors) = ([has_image, has_metadata], node.parameters.d2(Self::FACTORS));
         let prior = node.parameters.d1(Self::PRIOR).reshape([1, self.n_outputs]);
-        let mut y = prior.clone().expand([batch, self.n_outputs]);
-        for (b, outputs) in runs {
-            let mean = self.mean(&outputs, walk);
-            y = y + (mean.clone() - prior.clone()) * weights.clone().narrow(1, b, 1);
+        let means: Vec<(usize, Tensor<2>)> = runs
+            .iter()
+            .map(|(b, outputs)| (*b, self.mean(outputs, walk) - prior.clone()))
+            .collect();
+        // `weights`: [batch or 1, branches].
+        let join = |weights: &Tensor<2>| {
+            let start = prior.clone().expand([batch, self.n_outputs]);
+            let branches = means.iter();
+            branches.fold(start, |y, (b, moved)| {
+                y + moved.clone() * weights.clone().narrow(1, *b, 1)
+            })
+        };
+        let mut y = join(&self.weights(&factors, &has));
+        if let Some(vote) = self.vote {
+            let [image, metadata] =
+                [Self::IMAGE, Self::METADATA].map(|case| join(&self.factors_of(case, &factors)));
+            let both = Self::is_case(Self::BOTH, &has);
+            let alone = both.clone().neg() + 1.0;
+            y = vote.mean(image, metadata) * both + y * alone;
+        }
+        for (outputs, (_, moved)) in runs.into_iter().map(|(_, outputs)| outputs).zip(means) {
             match trains {
                 true => walk.context.auxiliary.extend(outputs),
-                false => walk.context.auxiliary.push(mean),
+                false => walk.context.auxiliary.push(moved + prior.clone()),
             }
         }
         Value::Features(y)
@@ -208,33 +309,54 @@ impl Operation for Stack {
         let outputs = walk.each(node, path, &x)?;
         let prior = parameter(walk.graph, node, Self::PRIOR);
         let factors = node.parameters.d2(Self::FACTORS);
-        // Every row of the graph has an image; only the metadata may be missing.
         let of_case = |graph: &mut Graph, case: usize| {
-            let usable = self.usable(case, &factors.device());
-            let of_case = factors.clone().inner().narrow(0, case, 1) * usable;
+            let of_case = self.factors_of(case, &factors).inner();
             graph.floats(&[1, self.branches.len()], &tensor::numbers(of_case))
         };
-        let mut weights = of_case(walk.graph, 0);
-        if self.reads_metadata() && self.branches.iter().any(|branch| branch.image) {
-            let without = of_case(walk.graph, 2);
-            let known = is_known(walk.graph, walk.metadata, &self.missing); // [n, 1]
-            let gain = walk.graph.binary("Sub", &weights, &without);
-            let gain = walk.graph.binary("Mul", &known, &gain);
-            weights = walk.graph.binary("Add", &without, &gain);
-        }
-        let mut y = prior.clone();
-        for (b, of_branch) in outputs.chunks(self.members).enumerate() {
+        let mut moved = Vec::new();
+        for of_branch in outputs.chunks(self.members) {
             let of_branch: Vec<&str> = of_branch.iter().map(String::as_str).collect();
             let mean = match of_branch[..] {
                 [only] => only.to_owned(),
                 _ => walk.graph.call("Mean", &of_branch, &[]),
             };
-            let weight = walk.graph.slice(&weights, b, b + 1, 1);
-            let moved = walk.graph.binary("Sub", &mean, &prior);
-            let moved = walk.graph.binary("Mul", &moved, &weight);
-            y = walk.graph.binary("Add", &y, &moved);
+            moved.push(walk.graph.binary("Sub", &mean, &prior));
         }
-        Ok(y)
+        let join = |graph: &mut Graph, weights: &str| {
+            let mut y = prior.clone();
+            for (b, moved) in moved.iter().enumerate() {
+                let weight = graph.slice(weights, b, b + 1, 1);
+                let moved = graph.binary("Mul", moved, &weight);
+                y = graph.binary("Add", &y, &moved);
+            }
+            y
+        };
+        // Every row of the graph has an image; only the metadata may be missing.
+        let both = of_case(walk.graph, Self::BOTH);
+        if !(self.reads_metadata() && self.branches.iter().any(|branch| branch.image)) {
+            return Ok(join(walk.graph, &both));
+        }
+        let without = of_case(walk.graph, Self::IMAGE);
+        let known = is_known(walk.graph, walk.metadata, &self.missing); // [n, 1]
+        // What is `a` where the metadata is known, else `b`.
+        let choose = |graph: &mut Graph, a: &str, b: &str| {
+            let gain = graph.binary("Sub", a, b);
+            let gain = graph.binary("Mul", &known, &gain);
+            graph.binary("Add", b, &gain)
+        };
+        Ok(match self.vote {
+            None => {
+                let weights = choose(walk.graph, &both, &without);
+                join(walk.graph, &weights)
+            }
+            Some(vote) => {
+                let metadata = of_case(walk.graph, Self::METADATA);
+                let metadata = join(walk.graph, &metadata);
+                let image = join(walk.graph, &without);
+                let both = vote.onnx(walk.graph, &image, &metadata);
+                choose(walk.graph, &both, &image)
+            }
+        })
     }
 }
 
@@ -296,7 +418,7 @@ mod tests {
     use crate::network::shape::infer;
 
     /// Branches that put out their bias: 10, 12 of the image, 20, 24 of the metadata.
-    fn stack() -> Node {
+    fn stack(vote: Option<Vote>) -> Node {
         let branch = |name: &str, image, metadata| Branch {
             name: name.into(),
             image,
@@ -311,6 +433,7 @@ mod tests {
             members: 2,
             n_outputs: 0,
             missing: vec![0.0, 7.0],
+            vote,
         };
         let child = |name| (name, Linear::new(1).zeros().into());
         let mut architecture = Architecture::with(
@@ -338,7 +461,11 @@ mod tests {
 
     fn run(context: &mut Context) -> Vec<f32> {
         let x = Value::Features(Tensor::zeros([3, 3], &Device::flex()));
-        tensor::numbers(stack().forward(x, &mut Walk::new(context, &[])).features())
+        tensor::numbers(
+            stack(None)
+                .forward(x, &mut Walk::new(context, &[]))
+                .features(),
+        )
     }
 
     fn context() -> Context {
@@ -372,5 +499,33 @@ mod tests {
             2,
             "what each branch says is left in the context"
         );
+    }
+
+    #[test]
+    fn two_votes_are_the_mean_of_what_each_would_say_alone() {
+        let vote = |vote| {
+            let x = Value::Features(Tensor::zeros([3, 3], &Device::flex()));
+            let mut context = context();
+            tensor::numbers(
+                stack(Some(vote))
+                    .forward(x, &mut Walk::new(&mut context, &[]))
+                    .features(),
+            )
+        };
+        // The image alone: 1 + 10; the metadata alone: 1 + 2 · 21.
+        assert_eq!(vote(Vote::Values), [27.0, 43.0, 11.0]);
+        let labels = vote(Vote::Labels);
+        let p = |z: f64| 1.0 / (1.0 + (-z).exp());
+        let mean = f64::midpoint(p(11.0), p(43.0));
+        let expected = (mean / (1.0 - mean)).ln();
+        assert!(
+            (f64::from(labels[0]) - expected).abs() < 0.05,
+            "{labels:?}, not {expected}"
+        );
+        assert_eq!(labels[1..], [43.0, 11.0]);
+        let two = |a: [f32; 2]| Tensor::<2>::from_floats([a], &Device::flex());
+        let classes = Vote::Classes.mean(two([0.0, 0.0]), two([3f32.ln(), 0.0]));
+        let p: Vec<f32> = tensor::numbers(softmax(classes, 1));
+        assert!((p[0] - 0.625).abs() < 1e-6, "{p:?}");
     }
 }

@@ -424,10 +424,10 @@ fn arms_and_names_that_cannot_be_built_are_refused() {
             Some("did you mean `film`?".into())
         )
     );
-    let error = build(config("small_cnn", "concat", Arm::Vote));
+    let error = build(config("small_cnn", "concat", Arm::WeightedVote));
     assert_eq!(
         error.to_string(),
-        "`model.arm`: expected `image`, `metadata` or `both`: a vote is two networks, found `vote`"
+        "`model.arm`: expected `vote`, or `both`, whose fusion `stacked` learns how much each input counts, found `weighted-vote`"
     );
     let error = build(config("none", "concat", Arm::Both));
     assert_eq!(
