@@ -9,7 +9,7 @@ set -euo pipefail
 venv="${VENV:-$HOME/.cache/sidelight/schemathesis}"
 [ -x "$venv/bin/schemathesis" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet 'schemathesis==4.32.5'; }
 said="$(mktemp)"
-"${SIDELIGHT:-target/release/sidelight}" serve "$@" --addr 127.0.0.1:0 --timeout 5 > "$said" &
+"${SIDELIGHT:-target/release/sidelight}" serve "$@" --addr 127.0.0.1:0 --timeout 5 --log off > "$said" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; rm -f "$said"' EXIT
 for _ in $(seq 100); do grep -q '^http' "$said" && break; sleep 0.1; done

@@ -3,6 +3,16 @@
 //! The binary `sidelight` is [`run`]. This is a library so that tests can ask the server's [`router`] in process; it
 //! is no programming interface: that is the crate `sidelight`.
 
+#![forbid(unsafe_code)]
+// What reads files and requests does not end the program: whatever cannot fail says why.
+#![warn(
+    clippy::expect_used,
+    clippy::unreachable,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 mod args;
 mod command;
 mod hint;
@@ -32,7 +42,8 @@ pub fn router<'a>(words: impl IntoIterator<Item = &'a str>) -> anyhow::Result<ax
     let Command::Serve(args) = Arguments::try_parse_from(words)?.command else {
         anyhow::bail!("not a command line of `sidelight serve`");
     };
-    Ok(command::serve::Site::open(&args)?.router)
+    let log = std::sync::Arc::new(serve::Log::none()?);
+    Ok(command::serve::Site::open(&args, log)?.router)
 }
 
 /// How long another process has to report its error before the exit code of this one ends all that are left.

@@ -1,5 +1,7 @@
 //! The command line of Sidelight; all of it is in the library, where tests reach it.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
 //! A small HTTP server for trained models: a page for people, a JSON API for programs.
 //!
-//! The path of a request: [`connection`] accepts it, [`guard`] checks its token, [`body`] reads it within limits,
-//! [`request`] parses it into rows, [`engine`] predicts them together with those of other requests, [`reply`] writes
+//! The path of a request: [`connection`] accepts it, [`record`] counts and [`log`]s it, [`guard`] checks who asks,
+//! [`body`] reads it within limits, [`request`] parses it into rows, [`engine`] predicts them together with those of other requests, [`reply`] writes
 //! the answer. [`models`] are found by name and reloaded when their folder changes. The library knows nothing of all
 //! this and stays synchronous: one thread per model runs the network.
 
@@ -11,14 +11,19 @@ mod engine;
 mod explain;
 mod fault;
 mod guard;
+mod listen;
+mod log;
 mod metrics;
 mod models;
 mod openapi;
+mod record;
 mod reply;
 mod request;
 mod schema;
+mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -32,12 +37,17 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-pub(crate) use connection::{ConnectionLimits, serve};
+pub(crate) use connection::{ConnectionLimits, Door, serve};
 pub(crate) use engine::Batching;
+pub(crate) use listen::{listen, places};
+pub(crate) use log::{Log, LogFormat};
 pub(crate) use metrics::Metrics;
 pub(crate) use models::Models;
+pub(crate) use tls::acceptor;
 
 use crate::args::coverage;
 
@@ -45,7 +55,11 @@ use body::{BodyReader, BufferedBody};
 use engine::{Decoders, Engine};
 use fault::Fault;
 use models::ServedModel;
+use record::{REQUEST_ID, Rows};
 use request::PredictRequest;
+
+/// Bytes of an answer that is worth compressing: a smaller one fits into a packet as it is.
+const WORTH_PACKING: u64 = 1024;
 
 /// Limits of a request.
 #[derive(Debug, Clone, Copy)]
@@ -60,15 +74,6 @@ pub(crate) struct Limits {
     pub(crate) time: Duration,
 }
 
-/// A message of the running server for the terminal.
-#[derive(Debug)]
-pub(crate) enum ServerMessage {
-    /// Something that happened.
-    Info(String),
-    /// Something that may be wrong.
-    Warning(String),
-}
-
 /// The state that handlers share.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -79,8 +84,13 @@ pub(crate) struct App {
     /// One explanation at a time: each holds a network's features many times over.
     explaining: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+    log: Arc<Log>,
+    names: record::Names,
     token: Option<String>,
     access: Access,
+    /// Pages of these may send requests too.
+    origins: Vec<HeaderValue>,
+    is_stopping: Arc<AtomicBool>,
 }
 
 /// Who can reach a server.
@@ -92,15 +102,31 @@ pub(crate) enum Access {
     Any,
 }
 
+/// Who may ask.
+#[derive(Debug)]
+pub(crate) struct Visitors {
+    /// Requests must carry it.
+    pub(crate) token: Option<String>,
+    /// Who can reach the server.
+    pub(crate) access: Access,
+    /// Pages of these origins may send requests too (CORS).
+    pub(crate) origins: Vec<HeaderValue>,
+}
+
 impl App {
-    /// The state of a server; with a `token`, requests must carry it.
+    /// The state of a server.
     pub(crate) fn new(
         models: Arc<Models>,
         limits: Limits,
         metrics: Arc<Metrics>,
-        token: Option<String>,
-        access: Access,
+        log: Arc<Log>,
+        visitors: Visitors,
     ) -> Self {
+        let Visitors {
+            token,
+            access,
+            origins,
+        } = visitors;
         Self {
             models,
             limits,
@@ -108,14 +134,23 @@ impl App {
             decoders: Arc::new(Decoders::new(limits.max_pixels)),
             explaining: Arc::new(Semaphore::new(1)),
             metrics,
+            log,
+            names: record::Names::default(),
             token,
             access,
+            origins,
+            is_stopping: Arc::default(),
         }
+    }
+
+    /// Set once the server is about to stop.
+    pub(crate) fn stopping(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_stopping)
     }
 }
 
-/// Every route. Pages of `origins` may send requests too (CORS).
-pub(crate) fn router(app: App, origins: Vec<HeaderValue>) -> Router {
+/// Every route.
+pub(crate) fn router(app: App) -> Router {
     let app = Arc::new(app);
     let text = |kind: &'static str, text: String| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
@@ -147,18 +182,28 @@ pub(crate) fn router(app: App, origins: Vec<HeaderValue>) -> Router {
         .route("/v1/models", get(names))
         .route("/openapi.json", get(openapi))
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(Arc::clone(&app), guard::pass));
-    if !origins.is_empty() {
+    if !app.origins.is_empty() {
         let cors = CorsLayer::new()
-            .allow_origin(AllowOrigin::list(origins))
+            .allow_origin(AllowOrigin::list(app.origins.clone()))
             .allow_methods([Method::GET, Method::POST])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE]);
+            .allow_headers([
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                REQUEST_ID.clone(),
+            ])
+            .expose_headers([REQUEST_ID.clone()]);
         router = router.layer(cors);
     }
-    router.with_state(app)
+    let is_worth_packing = SizeAbove::new(WORTH_PACKING).and(NotForContentType::IMAGES);
+    router
+        .layer(from_fn_with_state(Arc::clone(&app), record::keep))
+        .layer(CompressionLayer::new().compress_when(is_worth_packing))
+        .with_state(app)
 }
 
 /// `?model=NAME&coverage=SHARE`
@@ -214,11 +259,15 @@ impl App {
             coverage,
         })
     }
+}
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        let done = tokio::time::timeout(self.limits.time, work).await;
-        done.unwrap_or_else(|_| Err(Fault::late(self.limits.time.as_secs())))
-    }
+/// Gives up after `limit`.
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(Fault::late(limit.as_secs())))
 }
 
 /// Refuses a row without an image.
@@ -251,13 +300,16 @@ async fn predict(
         .transpose()
         .map_err(|error| Fault::from_coverage_error(&error))?;
     let work = parsed.engine.predict(parsed.rows.rows, &app.decoders);
-    let predicted = app.in_time(work).await?;
+    let predicted = in_time(app.limits.time, work).await?;
     let row = |row| reply::row(&parsed.model.name, &model.task, row, within.as_ref());
     let mut answers: Vec<Value> = predicted.iter().map(row).collect();
-    Ok(json(&match parsed.rows.is_list {
+    let rows = Rows(answers.len());
+    let mut response = json(&match parsed.rows.is_list {
         true => answers.into(),
         false => answers.pop().unwrap_or_default(),
-    }))
+    });
+    response.extensions_mut().insert(rows);
+    Ok(response)
 }
 
 async fn explain(
@@ -289,7 +341,9 @@ async fn explain(
             .await
             .map_err(|_| Fault::internal("the explanation failed on this row"))?
     };
-    Ok(json(&app.in_time(work).await?))
+    let mut response = json(&in_time(app.limits.time, work).await?);
+    response.extensions_mut().insert(Rows(1));
+    Ok(response)
 }
 
 async fn schema(State(app): State<Arc<App>>, query: AskedQuery) -> Result<Response, Fault> {
@@ -314,6 +368,27 @@ async fn openapi(State(app): State<Arc<App>>) -> Response {
         app.limits.max_rows,
         app.token.is_some(),
     ))
+}
+
+/// Whether requests should be sent here: every model has answered a row and its thread lives, and the server is not
+/// about to stop. (`/healthz` says only that the program runs.)
+async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Fault> {
+    let not_ready = |why: String| Fault::new(StatusCode::SERVICE_UNAVAILABLE, why);
+    if app.is_stopping.load(Ordering::SeqCst) {
+        return Err(not_ready("the server is stopping".into()));
+    }
+    let silent = app
+        .models
+        .all()
+        .iter()
+        .find(|model| !model.engine().is_alive());
+    match silent {
+        Some(model) => Err(not_ready(format!(
+            "the model `{}` does not answer",
+            model.name
+        ))),
+        None => Ok("ready\n"),
+    }
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Fault> {
@@ -342,4 +417,17 @@ fn json(value: &Value) -> Response {
         Body::from(value.to_string()),
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_takes_too_long_is_given_up() {
+        let never = std::future::pending::<Result<(), Fault>>();
+        let late = in_time(Duration::from_millis(10), never).await;
+        let status = late.map_err(|fault| fault.status);
+        assert_eq!(status, Err(StatusCode::SERVICE_UNAVAILABLE));
+    }
 }

@@ -48,6 +48,11 @@ impl Terminal {
         self.is_mute = is_mute;
     }
 
+    /// Whether messages are left out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
     /// A message, left out with `--quiet`.
     pub(crate) fn say(&mut self, text: impl AsRef<str>) {
         if !self.is_quiet {
@@ -314,6 +319,11 @@ impl Table {
 }
 
 /// A number to four significant digits, without an exponent where it can be read without one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an exponent of a finite number has three digits, and `digits` is 1 to 8 where it is cast"
+)]
 pub(crate) fn significant(number: f64) -> String {
     if number == 0.0 || !number.is_finite() {
         return number.to_string();

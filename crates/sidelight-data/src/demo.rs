@@ -170,6 +170,7 @@ impl DemoRow {
     }
 
     /// The row's [`METADATA`] as the table has it; `None`: missing.
+    #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     pub fn metadata(&self) -> [(&'static str, Option<String>); 3] {
         let dirty = matches!(self.label, Label::Dirty).to_string();
         let cells = [
@@ -288,6 +289,7 @@ fn stream(config: &DemoConfig, index: usize, purpose: &str) -> ChaCha8Rng {
 }
 
 /// Draws, takes and writes one picture.
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
 fn photograph(dir: &Path, config: &DemoConfig, index: usize) -> Result<DemoRow> {
     let scene = Scene::draw(config, index);
     let row = row(config, index, &scene);

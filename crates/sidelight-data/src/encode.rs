@@ -276,6 +276,32 @@ pub struct Span {
     pub codes: Range<usize>,
 }
 
+impl Encoder {
+    /// The first column of a stored encoder that contradicts itself, and how: what was fitted must be of its kind, and
+    /// pairs that swap must be categories that it has.
+    pub fn misfit(&self) -> Option<(&str, &'static str)> {
+        let wrong = |column: &EncodedColumn| match &column.fitted {
+            fitted if fitted.kind() != column.config.kind => Some("it was fitted as another kind"),
+            Fitted::Category(category) => category.misfit(),
+            _ => None,
+        };
+        self.columns
+            .iter()
+            .find_map(|column| Some((&*column.name, wrong(column)?)))
+    }
+}
+
+impl Fitted {
+    fn kind(&self) -> MetadataKind {
+        match self {
+            Self::Boolean => MetadataKind::Boolean,
+            Self::Number(_) => MetadataKind::Continuous,
+            Self::Category(_) => MetadataKind::Categorical,
+            Self::Datetime(_) => MetadataKind::Datetime,
+        }
+    }
+}
+
 impl EncodedColumn {
     fn fit(column: &MetadataColumn, config: MetadataConfig, rows: &[usize]) -> Result<Self> {
         let name = column.name.clone();
@@ -359,6 +385,10 @@ impl EncodedColumn {
         slots
     }
 
+    #[expect(
+        clippy::unreachable,
+        reason = "its message says why it cannot be reached"
+    )]
     fn write(&self, cell: Cell, dense: &mut [f32], codes: &mut [u32]) {
         if let (Fitted::Category(category), Cell::Code(code)) = (&self.fitted, cell) {
             return category.write(code, dense, codes);

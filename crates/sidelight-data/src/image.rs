@@ -496,6 +496,7 @@ fn is_cut_short(format: ImageFormat, bytes: &[u8]) -> bool {
 }
 
 /// 8 bits of RGB; what is transparent shows white.
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
 fn on_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();

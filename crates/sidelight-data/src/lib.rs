@@ -7,6 +7,10 @@
 //! [`store`] · [`table`] · [`config`] · [`schema`] · [`mod@image`] · [`dataset`] · [`split`] · [`encode`] · [`task`] ·
 //! [`augment`] · [`loader`] · [`write`](mod@write) · [`demo`].
 
+#![forbid(unsafe_code)]
+// What reads files and requests does not end the program: whatever cannot fail says why.
+#![warn(clippy::expect_used, clippy::unreachable)]
+
 pub mod augment;
 pub mod config;
 pub mod dataset;

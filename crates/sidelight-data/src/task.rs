@@ -97,6 +97,18 @@ pub enum Prediction {
 }
 
 impl Prediction {
+    /// Whether it has what such a task asks for: a number for each of its outputs.
+    pub fn fits(&self, task: &Task) -> bool {
+        let n = match self {
+            Self::Keypoints { xy } => 2 * xy.len(),
+            Self::Class { probabilities } | Self::Multilabel { probabilities } => {
+                probabilities.len()
+            }
+            Self::Regression { values } => values.len(),
+        };
+        self.kind() == task.kind() && n == task.n_outputs()
+    }
+
     /// Which kind of task it is of.
     pub fn kind(&self) -> TargetKind {
         match self {

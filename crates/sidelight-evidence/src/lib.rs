@@ -6,6 +6,11 @@
 //! In reading order, in which a module uses only those before it: [`error`] · [`check`] · [`metric`] · [`statistics`] ·
 //! [`evidence`] · [`mod@audit`].
 
+#![forbid(unsafe_code)]
+// What reads files and requests does not end the program: whatever cannot fail says why.
+#![warn(clippy::expect_used)]
+#![cfg_attr(not(test), warn(clippy::unreachable))]
+
 pub mod audit;
 pub mod check;
 pub mod error;

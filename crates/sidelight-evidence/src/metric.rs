@@ -298,4 +298,6 @@ mod nested {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

@@ -29,7 +29,14 @@ pub struct Interval {
 
 /// Mean; `None` of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    let n = values.len() as f64;
+    let sum: f64 = values.iter().sum();
+    // A sum may be beyond all numbers where the mean is not.
+    let mean = match sum.is_infinite() {
+        true => values.iter().map(|value| value / n).sum(),
+        false => sum / n,
+    };
+    (!values.is_empty()).then_some(mean)
 }
 
 /// Median, the mean of the two middle values of an even number; `None` of nothing.
@@ -46,3 +53,6 @@ impl Interval {
         self.low <= value && value <= self.high
     }
 }
+
+#[cfg(test)]
+mod hostile;

@@ -5,6 +5,7 @@
 //! Speeds are the best of several repeats, in GFLOP/s per thread, or GB/s of memory named by the call.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it found")]
+#![allow(unsafe_code, reason = "it asks the processor what it can do")]
 
 use sidelight_kernels::optimizer::AdamW;
 use sidelight_kernels::pool::{Pool2d, max_pool_backward, max_pool_forward};

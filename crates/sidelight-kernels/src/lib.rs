@@ -14,6 +14,8 @@
 //! product under every convolution and matrix product (a convolution of single pixels); then [`conv`], [`norm`],
 //! [`pool`], [`elementwise`], [`optimizer`]. `tests/it/reference.rs` holds the plain loops that the tests trust.
 
+#![allow(unsafe_code, reason = "kernels: each block says why it is sound")]
+
 pub mod activation;
 pub mod conv;
 pub mod dispatch;

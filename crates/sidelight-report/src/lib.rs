@@ -10,6 +10,10 @@
 //!
 //! Users want the crate `sidelight`, which re-exports this one as `sidelight::report`.
 
+#![forbid(unsafe_code)]
+// What reads files and requests does not end the program: whatever cannot fail says why.
+#![warn(clippy::expect_used, clippy::unreachable)]
+
 mod audit_page;
 pub mod chart;
 mod comparison_page;

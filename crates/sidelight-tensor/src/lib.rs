@@ -6,6 +6,8 @@
 //! (a permuted view, so no other operation notices); any other device or element type goes
 //! through Burn's own operation. Both ways agree to rounding, forward and gradients; tests say so.
 
+#![forbid(unsafe_code)]
+
 mod activation;
 mod convolution;
 mod cpu;

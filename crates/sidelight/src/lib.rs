@@ -76,6 +76,8 @@
 //! [examples]: https://github.com/sidelight/sidelight/tree/main/crates/sidelight/examples
 //! [architecture]: https://github.com/sidelight/sidelight/blob/main/ARCHITECTURE.md
 
+#![forbid(unsafe_code)]
+
 #[doc(inline)]
 pub use sidelight_data::{config, dataset, table, task};
 #[doc(inline)]

@@ -355,6 +355,9 @@ fn odds(positive: usize, known: usize) -> f32 {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};

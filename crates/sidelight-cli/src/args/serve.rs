@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Machine;
 use super::shared::positive;
+use crate::serve::LogFormat;
 
 /// Arguments of `sidelight serve`.
 #[derive(Debug, Args)]
@@ -37,6 +38,23 @@ pub(crate) struct ServeArgs {
     /// Example: --allow-origin https://example.org
     #[arg(long, value_name = "ORIGIN", help_heading = "Access")]
     pub(crate) allow_origin: Vec<String>,
+    /// Speak HTTPS: certificate (chain) in PEM
+    ///
+    /// Example: --tls-cert fullchain.pem --tls-key privkey.pem
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    #[arg(requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key in PEM, without a password
+    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    #[arg(requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// How requests are logged on stderr [default: text]
+    ///
+    /// Time, identity (X-Request-Id), method, path, status, latency, rows and
+    /// bytes; never what an image or a cell holds. With --quiet: off.
+    #[arg(long, value_name = "FORMAT", hide_default_value = true)]
+    #[arg(help_heading = "Log")]
+    pub(crate) log: Option<LogFormat>,
     /// Largest batch: rows predicted together
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = positive)]
     pub(crate) max_batch: usize,

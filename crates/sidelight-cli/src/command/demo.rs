@@ -236,6 +236,11 @@ fn learn(
 }
 
 impl Predictions {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "coordinates in single precision, and numbers of rows, at least 1"
+    )]
     fn read(path: &Path) -> anyhow::Result<Self> {
         let table = Rows::read(path)?;
         let number = |name: &str, row: usize| -> anyhow::Result<f32> {
@@ -258,7 +263,9 @@ impl Predictions {
         };
         let (mut rows, mut corners) = (Vec::new(), Vec::new());
         for row in 0..table.n_rows {
-            rows.push(number("row", row)? as usize - 1);
+            let nth = number("row", row)?;
+            anyhow::ensure!(nth >= 1.0, "{}: rows count from 1", table.place(row, "row"));
+            rows.push(nth as usize - 1);
             let marks = (0..4).map(|at| corner(at, row));
             corners.push(Outcome::Keypoints(marks.collect::<anyhow::Result<_>>()?));
         }
@@ -266,6 +273,7 @@ impl Predictions {
     }
 }
 
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
 fn arm<'a>(scored: &'a [Scored], name: &str) -> &'a Scored {
     scored
         .iter()

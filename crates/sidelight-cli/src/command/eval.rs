@@ -67,6 +67,11 @@ fn read(
 }
 
 /// All metrics: over all rows first, then per class, keypoint, label or column.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "how many rows a part has stands among its metrics"
+)]
 fn scores(metrics: &Metrics, constant: &[(String, f64)]) -> Table {
     let has_constant = !constant.is_empty();
     let header = ["of", "metric", "value", "constant", "n"];

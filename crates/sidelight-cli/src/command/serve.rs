@@ -10,14 +10,13 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::http::HeaderValue;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc::unbounded_channel;
 
 use super::Answer;
 use crate::args::serve::ServeArgs;
 use crate::refusal::Refusal;
 use crate::serve::{
-    Access, App, Batching, ConnectionLimits, Limits, Metrics, Models, ServerMessage, router, serve,
+    Access, App, Batching, ConnectionLimits, Door, Limits, Log, LogFormat, Metrics, Models,
+    Visitors, acceptor, listen, places, router, serve,
 };
 use crate::stop;
 use crate::terminal::{Terminal, count};
@@ -31,11 +30,12 @@ pub(crate) struct Site {
     /// Every route.
     pub(crate) router: Router,
     has_token: bool,
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Site {
     /// Loads the models.
-    pub(crate) fn open(args: &ServeArgs) -> anyhow::Result<Self> {
+    pub(crate) fn open(args: &ServeArgs, log: Arc<Log>) -> anyhow::Result<Self> {
         let token = args.token_file.as_deref().map(token).transpose()?;
         let has_token = token.is_some();
         let origins = args.allow_origin.iter().map(|origin| parse_origin(origin));
@@ -58,12 +58,18 @@ impl Site {
             true => Access::Any,
             false => Access::ThisMachine,
         };
-        let app = App::new(Arc::clone(&models), limits, metrics, token, access);
-        let router = router(app, origins);
+        let visitors = Visitors {
+            token,
+            access,
+            origins,
+        };
+        let app = App::new(Arc::clone(&models), limits, metrics, log, visitors);
+        let is_stopping = app.stopping();
         Ok(Self {
             models,
-            router,
+            router: router(app),
             has_token,
+            is_stopping,
         })
     }
 }
@@ -71,49 +77,57 @@ impl Site {
 /// Serves the runs until Ctrl-C or SIGTERM, then finishes accepted requests.
 pub(crate) fn run(args: &ServeArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let site = Site::open(args)?;
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => Some(acceptor(cert, key)?),
+        _ => None,
+    };
+    let (format, is_quiet) = match terminal.is_quiet() {
+        true => (args.log.unwrap_or(LogFormat::Off), true),
+        false => (args.log.unwrap_or(LogFormat::Text), false),
+    };
+    let log = Log::new(format, is_quiet, std::io::stderr());
+    let log = Arc::new(log.context("cannot start the thread of the log")?);
+    let site = Site::open(args, Arc::clone(&log))?;
     let stop = stop::on_ctrl_c()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the server's threads")?;
+    let limits = ConnectionLimits::default();
+    let limits = ConnectionLimits {
+        places: places(limits.places),
+        ..limits
+    };
     let finished = runtime.block_on(async {
-        let listener = TcpListener::bind(args.addr)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.addr))?;
+        let listener =
+            listen(args.addr).with_context(|| format!("cannot listen on {}", args.addr))?;
         let at = listener.local_addr().context("cannot read the address")?;
-        if !at.ip().is_loopback() && !site.has_token {
-            terminal.warn(
-                "anyone who can reach this machine can use the models; restrict access with --token-file",
-            );
-        }
-        let names: Vec<&str> = site.models.all().iter().map(|model| &*model.name).collect();
-        terminal.say(format!(
-            "serving {}: {}",
-            count(names.len(), "model"),
-            names.join(", ")
-        ));
-        terminal.data(&format!("http://{}\n", reachable(at)))?;
-        let (say, mut messages) = unbounded_channel();
-        tokio::spawn(Arc::clone(&site.models).watch(say));
-        let grace = Duration::from_secs(2 * args.timeout + 5);
-        let limits = ConnectionLimits::default();
-        let served = serve(listener, site.router, limits, until(stop), grace);
-        let mut served = std::pin::pin!(served);
-        loop {
-            tokio::select! {
-                finished = &mut served => return anyhow::Ok(finished),
-                Some(message) = messages.recv() => match message {
-                    ServerMessage::Info(text) => terminal.say(text),
-                    ServerMessage::Warning(text) => terminal.warn(text),
-                },
+        if !at.ip().is_loopback() {
+            if !site.has_token {
+                log.warn("anyone who can reach this machine can use the models; restrict access with --token-file");
+            } else if tls.is_none() {
+                log.warn("the token travels unencrypted; use --tls-cert and --tls-key, or a proxy with HTTPS");
             }
         }
+        let names: Vec<&str> = site.models.all().iter().map(|model| &*model.name).collect();
+        let n = count(names.len(), "model");
+        log.say(&format!("serving {n}: {}", names.join(", ")));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        terminal.data(&format!("{scheme}://{}\n", reachable(at)))?;
+        tokio::spawn(Arc::clone(&site.models).watch(Arc::clone(&log)));
+        let grace = Duration::from_secs(2 * args.timeout + 5);
+        let door = Door {
+            router: site.router,
+            tls,
+            is_stopping: site.is_stopping,
+        };
+        anyhow::Ok(serve(listener, door, limits, until(stop), grace).await)
     })?;
     match finished {
-        true => terminal.say("stopped; all accepted requests were answered"),
-        false => terminal.warn("stopped; some connections did not finish in time"),
+        true => log.say("stopped; all accepted requests were answered"),
+        false => log.warn("stopped; some connections did not finish in time"),
     }
+    log.close();
     // Do not wait for threads that still decode for clients who have left.
     runtime.shutdown_background();
     Ok(Answer::Done)

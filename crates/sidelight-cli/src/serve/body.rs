@@ -110,7 +110,7 @@ impl BodyReader {
             return Ok(());
         }
         let more = Arc::clone(&self.free)
-            .try_acquire_many_owned(more as u32)
+            .try_acquire_many_owned(u32::try_from(more).unwrap_or(u32::MAX))
             .map_err(|_| Fault::busy("too much data is being sent at once"))?;
         match &mut buffered.permit {
             Some(permit) => permit.merge(more),

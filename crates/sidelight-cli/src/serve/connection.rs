@@ -16,12 +16,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
+use super::tls;
 use patience::{InFlight, Patient};
 
 /// How long connections are still accepted from the listener's queue after the server was asked to stop. Also the time
@@ -64,18 +67,37 @@ impl Default for ConnectionLimits {
 #[derive(Debug)]
 struct Crowd {
     limits: ConnectionLimits,
-    /// Somebody waits for a place, or the server is about to stop.
-    is_waited_for: AtomicBool,
+    /// Somebody waits for a place.
+    wants_a_place: AtomicBool,
+    /// The server is about to stop.
+    is_stopping: AtomicBool,
 }
 
 impl Crowd {
-    fn wait_for(&self, is_waited_for: bool) {
-        self.is_waited_for.store(is_waited_for, Ordering::Relaxed);
+    fn new(limits: ConnectionLimits) -> Self {
+        Self {
+            limits,
+            wants_a_place: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+        }
+    }
+
+    fn wants_a_place(&self) -> bool {
+        self.wants_a_place.load(Ordering::Relaxed)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    fn wait_for(&self, wants_a_place: bool) {
+        self.wants_a_place.store(wants_a_place, Ordering::Relaxed);
     }
 
     /// A place, for which others make room.
     async fn place(&self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+            self.wait_for(false);
             return Some(place);
         }
         self.wait_for(true);
@@ -85,30 +107,127 @@ impl Crowd {
     }
 }
 
+/// How long a failed `accept` is not tried again: open connections must close first.
+const NO_FILES: Duration = Duration::from_millis(50);
+
+/// What answers: the routes, over HTTP or HTTPS.
+pub(crate) struct Door {
+    /// Every route.
+    pub(crate) router: Router,
+    /// HTTPS.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// Set before the listener closes.
+    pub(crate) is_stopping: Arc<AtomicBool>,
+}
+
 /// Answers until `stop`, then finishes accepted requests for `grace` at most. Returns whether it finished all of them.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    door: Door,
     limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(limits.places));
-    let crowd = Arc::new(Crowd {
-        limits,
-        is_waited_for: AtomicBool::new(false),
-    });
+    let crowd = Arc::new(Crowd::new(limits));
     let take = |stream: TcpStream, place: Option<OwnedSemaphorePermit>| {
         // Answers are small, and wanted without delay.
         let _ = stream.set_nodelay(true);
+        let visit = Visit {
+            router: door.router.clone(),
+            crowd: Arc::clone(&crowd),
+            watcher: graceful.watcher(),
+        };
+        let tls = door.tls.clone();
+        tokio::spawn(async move {
+            match tls {
+                Some(tls) => visit.answer_tls(stream, tls).await,
+                None => visit.answer_plain(stream).await,
+            }
+            drop(place);
+        });
+    };
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of files, for one: whoever cannot be accepted waits just as whoever has no place.
+            crowd.wait_for(true);
+            tokio::time::sleep(NO_FILES).await;
+            continue;
+        };
+        tokio::select! {
+            place = crowd.place(&room) => take(stream, place),
+            () = &mut stop => {
+                take(stream, None);
+                break;
+            }
+        }
+    }
+    door.is_stopping.store(true, Ordering::SeqCst);
+    crowd.wait_for(false);
+    crowd.is_stopping.store(true, Ordering::Relaxed);
+    // For so long in all: clients who go on asking would keep the server from its end.
+    let last = tokio::time::Instant::now() + LAST_CALL;
+    while let Ok(Ok((stream, _))) = timeout_at(last, listener.accept()).await {
+        take(stream, None);
+    }
+    drop(listener);
+    timeout(grace, graceful.shutdown()).await.is_ok()
+}
+
+/// One connection.
+struct Visit {
+    router: Router,
+    crowd: Arc<Crowd>,
+    watcher: Watcher,
+}
+
+impl Visit {
+    async fn answer_plain(self, stream: TcpStream) {
         let in_flight = InFlight::default();
-        let stream = Patient::new(stream, Arc::clone(&crowd), in_flight.clone());
-        let router = TowerToHyperService::new(router.clone());
+        let stream = Patient::new(stream, Arc::clone(&self.crowd), in_flight.clone());
+        self.answer(stream, in_flight).await;
+    }
+
+    /// The handshake takes no longer than the head of a request may.
+    async fn answer_tls(self, stream: TcpStream, tls: TlsAcceptor) {
+        let in_flight = InFlight::default();
+        let mut stream = Patient::new(stream, Arc::clone(&self.crowd), in_flight.clone());
+        let limits = self.crowd.limits;
+        let Ok(Ok(Some(first))) = timeout(limits.head, stream.first_byte()).await else {
+            return;
+        };
+        if first == tls::HANDSHAKE {
+            if let Ok(Ok(stream)) = timeout(limits.head, tls.accept(stream)).await {
+                self.answer(stream, in_flight).await;
+            }
+            return;
+        }
+        let refusal = async {
+            stream.write_all(&tls::speak_tls()).await?;
+            stream.shutdown().await?;
+            // What was sent is read: closing would discard the answer.
+            tokio::io::copy(&mut stream.take(HEAD_BYTES as u64), &mut sink()).await
+        };
+        // Whether it is read is not our concern.
+        let _ = timeout(limits.haste, refusal).await;
+    }
+
+    async fn answer<S>(self, stream: S, in_flight: InFlight)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let began = Instant::now();
+        let limits = self.crowd.limits;
+        let router = TowerToHyperService::new(self.router);
         let service = service_fn(move |request: Request<Incoming>| {
             let held = in_flight.hold();
-            let answer = router.call(request);
+            let answer = router.call(request.map(|body| in_flight.owed(body)));
             async move {
                 let mut answer = answer.await?;
                 drop(held);
@@ -124,40 +243,9 @@ pub(crate) async fn serve(
             .header_read_timeout(limits.head)
             .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            // A client may go away in the middle.
-            let _ = watched.await;
-            drop(place);
-        });
-    };
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Out of file handles, for one: open ones must close first.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        tokio::select! {
-            place = crowd.place(&room) => take(stream, place),
-            () = &mut stop => {
-                take(stream, None);
-                break;
-            }
-        }
+        // A client may go away in the middle.
+        let _ = self.watcher.watch(connection).await;
     }
-    crowd.wait_for(true);
-    // For so long in all: clients who go on asking would keep the server from its end.
-    let last = tokio::time::Instant::now() + LAST_CALL;
-    while let Ok(Ok((stream, _))) = timeout_at(last, listener.accept()).await {
-        take(stream, None);
-    }
-    drop(listener);
-    timeout(grace, graceful.shutdown()).await.is_ok()
 }
 
 /// What a client is told that keeps the server waiting: nothing, the connection ends.
@@ -169,7 +257,6 @@ fn left() -> io::Error {
 mod tests {
     use std::net::SocketAddr;
 
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::oneshot::Sender;
     use tokio::task::JoinHandle;
 
@@ -183,9 +270,17 @@ mod tests {
         let at = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let answer = || async { "x".repeat(1 << 20) };
-        let router = Router::new().route("/", axum::routing::get(answer));
+        let read = |body: axum::body::Bytes| async move { body.len().to_string() };
+        let router = Router::new()
+            .route("/", axum::routing::get(answer))
+            .route("/read", axum::routing::post(read));
         let stopped = async { stopped.await.unwrap_or(()) };
-        let served = tokio::spawn(serve(listener, router, limits, stopped, NEVER));
+        let door = Door {
+            router,
+            tls: None,
+            is_stopping: Arc::default(),
+        };
+        let served = tokio::spawn(serve(listener, door, limits, stopped, NEVER));
         (at, stop, served)
     }
 
@@ -224,6 +319,41 @@ mod tests {
         for _ in 0..4 {
             assert_eq!(first_line(ask(at, 1).await).await, "HTTP/1.1 200 OK");
         }
+    }
+
+    #[tokio::test]
+    async fn who_sends_half_a_body_makes_room_for_who_waits() {
+        let limits = ConnectionLimits {
+            places: 2,
+            ..patient()
+        };
+        let (at, _stop, _) = served(limits).await;
+        let mut half = [ask(at, 0).await, ask(at, 0).await];
+        for client in &mut half {
+            let head = b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf";
+            client.write_all(head).await.unwrap();
+        }
+        for _ in 0..4 {
+            assert_eq!(first_line(ask(at, 1).await).await, "HTTP/1.1 200 OK");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_end_is_not_waited_for() {
+        let limits = ConnectionLimits {
+            head: Duration::from_millis(50),
+            ..patient()
+        };
+        let (at, _stop, _) = served(limits).await;
+        let mut client = TcpStream::connect(at).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 408"),
+            "{answer}"
+        );
     }
 
     #[tokio::test]

@@ -7,12 +7,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use sidelight::dataset::RequestRow;
+use serde_json::Map;
+use sidelight::dataset::{ImageSource, RequestRow};
 use sidelight::error::DataError;
 use sidelight::image::{Facts, Limits as ImageLimits};
 use sidelight::predict::{Predictor, ReadyRow};
@@ -78,6 +80,7 @@ pub(crate) struct Engine {
     predictor: Arc<Predictor>,
     jobs: Sender<Job>,
     queue: Queue,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -107,7 +110,7 @@ impl Queue {
         let permit = Arc::clone(&self.free)
             .try_acquire_many_owned(permits)
             .map_err(|_| Fault::busy(&format!("its queue of {} rows is full", self.length)))?;
-        self.gauge.inc_by(n as i64);
+        self.gauge.inc_by(i64::from(permits));
         let gauge = self.gauge.clone();
         Ok(Slots { permit, gauge })
     }
@@ -123,7 +126,8 @@ impl Slots {
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        self.gauge.dec_by(self.permit.num_permits() as i64);
+        let n = i64::try_from(self.permit.num_permits());
+        self.gauge.dec_by(n.unwrap_or(i64::MAX));
     }
 }
 
@@ -133,7 +137,7 @@ impl Decoders {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             threads: Arc::new(Semaphore::new(cores)),
-            pixels: Arc::new(Semaphore::new(max_pixels.div_ceil(PIXELS).max(1) as usize)),
+            pixels: Arc::new(Semaphore::new(units(max_pixels) as usize)),
             limits: ImageLimits {
                 max_pixels,
                 ..ImageLimits::default()
@@ -166,9 +170,14 @@ impl Decoders {
             .await
             .map_err(|_| Fault::internal("an image was not inspected"))??;
         let pixels = facts.map_or(1, |facts| facts.width as u64 * facts.height as u64);
-        let pixels = acquire(&self.pixels, pixels.div_ceil(PIXELS).max(1) as u32).await?;
+        let pixels = acquire(&self.pixels, units(pixels)).await?;
         Ok((thread, pixels))
     }
+}
+
+/// Permits for so many pixels: at most those of the largest image, which was checked before.
+fn units(pixels: u64) -> u32 {
+    u32::try_from(pixels.div_ceil(PIXELS).max(1)).unwrap_or(u32::MAX)
 }
 
 async fn acquire(semaphore: &Arc<Semaphore>, n: u32) -> Result<OwnedSemaphorePermit, Fault> {
@@ -176,15 +185,41 @@ async fn acquire(semaphore: &Arc<Semaphore>, n: u32) -> Result<OwnedSemaphorePer
     permit.map_err(|_| Fault::internal("a semaphore is closed"))
 }
 
+/// A white pixel.
+const PIXEL: &[u8] = include_bytes!("pixel.png");
+
+/// Has the model answer a row of which nothing is known: a model that cannot is never served, and the first client does
+/// not wait for what is prepared once.
+fn first_answer(predictor: &Predictor) -> anyhow::Result<()> {
+    let row = RequestRow {
+        number: 1,
+        image: predictor.reads_image().then(|| ImageSource::Bytes {
+            name: "a white pixel".into(),
+            bytes: PIXEL.into(),
+        }),
+        cells: Map::new(),
+    };
+    let answer = || -> Result<usize, sidelight::Error> {
+        let row = predictor.read(&row, &ImageLimits::default())?;
+        Ok(predictor.predict(&[&row]).len())
+    };
+    match catch_unwind(AssertUnwindSafe(answer)) {
+        Ok(Ok(1)) => Ok(()),
+        Ok(Err(error)) => Err(error.into()),
+        Ok(Ok(_)) | Err(_) => anyhow::bail!("it does not answer"),
+    }
+}
+
 impl Engine {
-    /// Starts the model's thread.
+    /// Has the model answer a row without metadata, then starts its thread.
     pub(crate) fn start(
         name: &str,
         predictor: Predictor,
         batching: Batching,
         queue: Queue,
         batch_rows: Histogram,
-    ) -> std::io::Result<Self> {
+    ) -> anyhow::Result<Self> {
+        first_answer(&predictor)?;
         let (jobs, waiting) = channel();
         let predictor = Arc::new(predictor);
         let worker = Worker {
@@ -193,14 +228,20 @@ impl Engine {
             queue: queue.clone(),
             batch_rows,
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(format!("model {name}"))
             .spawn(move || worker.work(&waiting))?;
         Ok(Self {
             predictor,
             jobs,
             queue,
+            thread,
         })
+    }
+
+    /// Whether the model's thread waits for rows.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.thread.is_finished()
     }
 
     /// The model.

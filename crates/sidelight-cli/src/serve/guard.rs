@@ -1,42 +1,30 @@
-//! Middleware for every request: checks the token, sets security headers, counts and times.
+//! Middleware for every request: checks its token, its `Host` and its `Origin`, and sets security headers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::fault::Fault;
 use super::{Access, App};
 
-/// Routes without the token: the page, which asks for it, and the health check.
-const OPEN: [&str; 4] = ["/", "/page.css", "/page.js", "/healthz"];
+/// Routes without the token: the page, which asks for it, and the two checks of those who watch over programs.
+const OPEN: [&str; 5] = ["/", "/page.css", "/page.js", "/healthz", "/readyz"];
 
 /// The page loads from this server alone, and cannot be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Refuses requests without the token; counts and times all.
+/// Refuses requests that are not meant for this server, those that another page has sent, and those without the token.
 pub(super) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
-    let route = matched.map_or("none", MatchedPath::as_str).to_owned();
-    let is_allowed = match &app.token {
-        Some(token) => OPEN.contains(&&*route) || has_token(request.headers(), token),
-        None => true,
-    };
-    let is_meant = app.access == Access::Any || names_this_machine(request.headers());
-    let mut response = match is_allowed {
-        true if is_meant => next.run(request).await,
-        true => Fault::new(StatusCode::MISDIRECTED_REQUEST, "the `Host` of the request is not this machine")
-            .hint("ask http://localhost or http://127.0.0.1; behind a proxy that keeps another name, start the server with --token-file")
-            .into_response(),
-        false => Fault::new(StatusCode::UNAUTHORIZED, "the token is missing or wrong")
-            .hint("send it as `Authorization: Bearer TOKEN`")
-            .into_response(),
+    let route = matched.map_or("none", MatchedPath::as_str);
+    let mut response = match app.refusal(route, request.method(), request.headers()) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -47,9 +35,56 @@ pub(super) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    let status = response.status().as_u16();
-    app.metrics.request(&route, status, began.elapsed());
     response
+}
+
+impl App {
+    fn refusal(&self, route: &str, method: &Method, headers: &HeaderMap) -> Option<Fault> {
+        let is_allowed = match &self.token {
+            Some(token) => OPEN.contains(&route) || has_token(headers, token),
+            None => true,
+        };
+        if !is_allowed {
+            let fault = Fault::new(StatusCode::UNAUTHORIZED, "the token is missing or wrong");
+            return Some(fault.hint("send it as `Authorization: Bearer TOKEN`"));
+        }
+        if self.access == Access::ThisMachine && !names_this_machine(headers) {
+            let message = "the `Host` of the request is not this machine";
+            return Some(Fault::new(StatusCode::MISDIRECTED_REQUEST, message).hint("ask http://localhost or http://127.0.0.1; behind a proxy that keeps another name, start the server with --token-file"));
+        }
+        if !method.is_safe() && is_from_elsewhere(headers, &self.origins) {
+            let message = "the request comes from a page of another origin";
+            return Some(
+                Fault::new(StatusCode::FORBIDDEN, message)
+                    .hint("whoever runs the server can allow that origin with --allow-origin"),
+            );
+        }
+        None
+    }
+}
+
+/// Whether a browser says that a page of another origin has sent this (cross-site request forgery). The rules are those
+/// of Go's `net/http.CrossOriginProtection`: `Sec-Fetch-Site` where the browser sends it, else `Origin` beside `Host`;
+/// a program that is no browser sends neither.
+fn is_from_elsewhere(headers: &HeaderMap, allowed: &[HeaderValue]) -> bool {
+    let origin = headers.get(header::ORIGIN);
+    if origin.is_some_and(|origin| allowed.contains(origin)) {
+        return false;
+    }
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    let Some(origin) = origin else {
+        return false;
+    };
+    let host = headers
+        .get(header::HOST)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let own = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
+    own.is_none_or(|(_, name)| !name.as_bytes().eq_ignore_ascii_case(host))
 }
 
 /// Whether the request is for an address or `localhost`: a page of `evil.example`, whose name was made to lead here,
@@ -112,6 +147,51 @@ mod tests {
             "",
         ] {
             assert!(!names(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_a_page_from_elsewhere_sends_is_told_from_what_a_program_sends() {
+        let is_foreign = |sent: &[(&'static str, &'static str)]| {
+            let headers = sent
+                .iter()
+                .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)));
+            let allowed = [HeaderValue::from_static("https://friend.example")];
+            is_from_elsewhere(&HeaderMap::from_iter(headers), &allowed)
+        };
+        let host = ("host", "127.0.0.1:8080");
+        for own in [
+            &[host][..],
+            &[host, ("origin", "http://127.0.0.1:8080")],
+            &[host, ("origin", "https://friend.example")],
+            &[
+                host,
+                ("origin", "https://friend.example"),
+                ("sec-fetch-site", "cross-site"),
+            ],
+            &[host, ("sec-fetch-site", "none")],
+            // Behind a proxy that gives another host, the browser's own word counts.
+            &[
+                host,
+                ("origin", "https://here.example"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+        ] {
+            assert!(!is_foreign(own), "{own:?}");
+        }
+        for foreign in [
+            &[host, ("origin", "https://evil.example")][..],
+            &[host, ("origin", "http://127.0.0.1:8081")],
+            &[host, ("origin", "null")],
+            &[host, ("sec-fetch-site", "cross-site")],
+            &[host, ("sec-fetch-site", "same-site")],
+            &[
+                host,
+                ("origin", "http://127.0.0.1:8080"),
+                ("sec-fetch-site", "cross-site"),
+            ],
+        ] {
+            assert!(is_foreign(foreign), "{foreign:?}");
         }
     }
 

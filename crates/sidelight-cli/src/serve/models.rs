@@ -10,11 +10,10 @@ use axum::http::StatusCode;
 use sidelight::error::in_full;
 use sidelight::predict::Predictor;
 use sidelight::run::Run;
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::ServerMessage;
 use super::engine::{Batching, Engine, Queue};
 use super::fault::Fault;
+use super::log::Log;
 use super::metrics::Metrics;
 use crate::args::Machine;
 use crate::refusal::Refusal;
@@ -90,7 +89,7 @@ impl Models {
         let predictor = Predictor::new(self.machine.load(dir)?);
         let batch_rows = self.metrics.batch_rows(name);
         let engine = Engine::start(name, predictor, self.batching, queue.clone(), batch_rows);
-        engine.context("cannot start the model's thread")
+        engine.with_context(|| format!("the model `{name}` cannot be served"))
     }
 
     /// All of them, the default first.
@@ -113,7 +112,7 @@ impl Models {
     }
 
     /// Watches the folders forever, and reloads models that have changed.
-    pub(crate) async fn watch(self: Arc<Self>, say: UnboundedSender<ServerMessage>) {
+    pub(crate) async fn watch(self: Arc<Self>, log: Arc<Log>) {
         let mut seen: Vec<Option<FileStamps>> =
             self.all.iter().map(|model| model.first.clone()).collect();
         loop {
@@ -126,26 +125,27 @@ impl Models {
                 }
                 let models = Arc::clone(&self);
                 let read = tokio::task::spawn_blocking(move || models.reload(at)).await;
-                let message = read.unwrap_or_else(|_| {
-                    ServerMessage::Warning("reloading a model failed: internal error".into())
-                });
-                // Nobody listens any more once the server stops.
-                let _ = say.send(message);
+                match read {
+                    Ok(Ok(done)) => log.say(&done),
+                    Ok(Err(failed)) => log.warn(&failed),
+                    Err(_) => log.warn("reloading a model failed: internal error"),
+                }
                 *seen = now;
             }
         }
     }
 
-    fn reload(&self, at: usize) -> ServerMessage {
+    /// What was done, or why it was not.
+    fn reload(&self, at: usize) -> Result<String, String> {
         let model = &self.all[at];
         let started = self.start(&model.name, &model.dir, &model.queue);
         self.metrics.reload(&model.name, started.is_ok());
         match started {
             Ok(engine) => {
                 *model.engine.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
-                ServerMessage::Info(format!("reloaded `{}`: its folder changed", model.name))
+                Ok(format!("reloaded `{}`: its folder changed", model.name))
             }
-            Err(error) => ServerMessage::Warning(format!(
+            Err(error) => Err(format!(
                 "`{}` changed but cannot be reloaded, the old model stays: {}",
                 model.name,
                 in_full(&*error)

@@ -9,6 +9,7 @@ use super::schema;
 const TEMPLATE: &str = include_str!("openapi.json");
 
 /// The document for these models.
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
 pub(crate) fn document(models: &Models, max_rows: usize, has_token: bool) -> Value {
     let mut document: Value = serde_json::from_str(TEMPLATE).expect("the template is JSON");
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();

@@ -93,30 +93,30 @@ fn check_cells<'c>(
     if n_cells <= MAX_CELLS && n_bytes <= MAX_CELL_BYTES {
         return Ok(());
     }
-    Err(Fault::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!(
-            "the rows of the request have {n_cells} cells of {n_bytes} bytes in all; the limits are {MAX_CELLS} cells and {} MiB",
-            MAX_CELL_BYTES >> 20
-        ),
-    )
-    .hint("send fewer rows or columns in one request"))
+    Err(too_many_cells(format!(
+        "the rows of the request have {n_cells} cells of {n_bytes} bytes in all; the limits are {MAX_CELLS} cells and {} MiB",
+        MAX_CELL_BYTES >> 20
+    )))
+}
+
+fn too_many_cells(message: String) -> Fault {
+    Fault::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+        .hint("send fewer rows or columns in one request")
 }
 
 fn parse_json(body: &[u8], max_rows: usize) -> Result<PredictRequest, Fault> {
-    let are_too_many = Cell::new(false);
+    let beyond = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(body);
     let seed = Rows {
         max_rows,
-        are_too_many: &are_too_many,
+        beyond: &beyond,
     };
     let read = seed.deserialize(&mut reader);
     let read = read.and_then(|read| reader.end().map(|()| read));
-    let (rows, is_list) = read.map_err(|error| match are_too_many.get() {
-        true => too_many(max_rows),
-        false => malformed(format!("not a row in JSON: {error}"))
-            .hint(r#"a row is {"image": base64, "metadata": {column: value or null}}; send several as a list"#),
-    })?;
+    let (rows, is_list) = read.map_err(|error| beyond.take().unwrap_or_else(|| {
+        malformed(format!("not a row in JSON: {error}"))
+            .hint(r#"a row is {"image": base64, "metadata": {column: value or null}}; send several as a list"#)
+    }))?;
     if rows.is_empty() {
         return Err(malformed("the list has no row to predict"));
     }
@@ -361,7 +361,8 @@ impl<'de> Deserialize<'de> for Single {
 /// One row, or a list of at most `max_rows`; the flag says whether it is a list.
 struct Rows<'c> {
     max_rows: usize,
-    are_too_many: &'c Cell<bool>,
+    /// The refusal of a list that is well formed but beyond a limit.
+    beyond: &'c Cell<Option<Fault>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Rows<'_> {
@@ -387,14 +388,16 @@ impl<'de> Visitor<'de> for Rows<'_> {
         let (mut rows, mut n_cells) = (Vec::new(), 0);
         while let Some(row) = list.next_element::<Row<'de>>()? {
             if rows.len() == self.max_rows {
-                self.are_too_many.set(true);
+                self.beyond.set(Some(too_many(self.max_rows)));
                 return Err(de::Error::custom("too many rows"));
             }
             n_cells += row.metadata.as_ref().map_or(0, |cells| cells.0.len());
             if n_cells > MAX_CELLS {
-                return Err(de::Error::custom(format_args!(
-                    "more than {MAX_CELLS} cells"
-                )));
+                self.beyond.set(Some(too_many_cells(format!(
+                    "the first {} rows of the request have {n_cells} cells; the limit is {MAX_CELLS}",
+                    rows.len() + 1
+                ))));
+                return Err(de::Error::custom("too many cells"));
             }
             rows.push(row);
         }

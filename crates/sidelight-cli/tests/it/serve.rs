@@ -6,10 +6,15 @@ mod bad_requests;
 mod browser;
 pub(crate) mod client;
 #[cfg(unix)]
+mod crowd;
+#[cfg(unix)]
 mod devtools;
 mod documentation;
 mod life;
+#[cfg(unix)]
+mod log;
 mod predictions;
 mod refusals;
 mod runs;
 mod site;
+mod tls;

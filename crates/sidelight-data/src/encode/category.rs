@@ -60,6 +60,7 @@ impl Category {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) when a name is in two flip pairs (flipping twice would not give back the row).
+    #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     pub(super) fn fit<'a>(
         column: &str,
         config: &MetadataConfig,
@@ -128,6 +129,17 @@ impl Category {
     /// Number of codes: categories, *missing* and *unknown*.
     pub fn n_codes(&self) -> usize {
         self.names.len() + FIRST as usize
+    }
+
+    /// How a stored one contradicts itself.
+    pub(super) fn misfit(&self) -> Option<&'static str> {
+        let codes = FIRST as usize..self.n_codes();
+        let mut flipped = self.flip.as_flattened().iter();
+        if self.counts.len() != self.names.len() {
+            return Some("its `counts` are not as many as its `names`");
+        }
+        let has = |code: &u32| usize::try_from(*code).is_ok_and(|code| codes.contains(&code));
+        (!flipped.all(has)).then_some("its `flip` has a code that is none of its categories")
     }
 
     /// Dense slots: as many as codes where one-hot, else none.

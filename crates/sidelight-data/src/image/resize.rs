@@ -99,6 +99,7 @@ pub fn fit(picture: &Picture, size: usize, method: ResizeMethod, fill: [u8; 3]) 
 }
 
 /// Scales the part `[left, top, width, height]` of a picture to `width` × `height` pixels.
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
 fn scale(picture: &Picture, [left, top, w, h]: [f64; 4], width: usize, height: usize) -> Vec<u8> {
     if [picture.width, picture.height] == [width, height] && [w, h] == [width as f64, height as f64]
     {

@@ -334,6 +334,7 @@ impl Shared {
     }
 
     /// A batch of its samples; of several failures the plan's first is reported, whichever thread met it first.
+    #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     fn put_together(&self, rows: &[usize], made: Vec<Option<Result<Sample>>>) -> Result<Done> {
         let mut failures = Vec::new();
         let mut samples: Vec<Sample> = Vec::with_capacity(rows.len());

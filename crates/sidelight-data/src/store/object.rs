@@ -319,6 +319,7 @@ impl Object {
         }
     }
 
+    #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     fn version(&self, address: &Path) -> Result<&Version> {
         if self.version.get().is_none() {
             let head = self.bucket.head(&self.location);

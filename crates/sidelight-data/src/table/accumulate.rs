@@ -104,6 +104,10 @@ impl Accumulator {
     }
 
     /// What was read so far, each cell of its own type. (Of images it is their names.)
+    #[expect(
+        clippy::unreachable,
+        reason = "its message says why it cannot be reached"
+    )]
     fn mixed(&mut self) -> &mut Vec<Scalar> {
         fn scalars<T>(
             cells: impl IntoIterator<Item = Option<T>>,

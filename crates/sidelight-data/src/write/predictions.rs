@@ -415,9 +415,13 @@ fn prediction_cells<'a>(
         }
         Prediction::Class { probabilities } | Prediction::Multilabel { probabilities } => {
             if task.kind() == TargetKind::Class {
-                let best = argmax(probabilities).expect("a task has at least two classes");
-                cells.push(Value::Text(task.names()[best].as_str().into()));
-                cells.push(Value::Single(probabilities[best]));
+                cells.extend(match argmax(probabilities) {
+                    Some(best) => [
+                        Value::Text(task.names()[best].as_str().into()),
+                        Value::Single(probabilities[best]),
+                    ],
+                    None => [Value::Missing, Value::Missing],
+                });
             }
             cells.extend(probabilities.iter().map(|&p| Value::Single(p)));
         }

@@ -123,6 +123,7 @@ impl<'a> Scored<'a> {
 
     /// The proper score of the task: least, on average, for whoever says what they know. It never depends on the
     /// metric that was asked for.
+    #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     fn choose_score(&mut self) {
         let image = self.study.arms.iter().find(|arm| arm.role == Role::Image);
         let predictions = self.common(image.expect("it was looked for"));
@@ -227,6 +228,7 @@ impl<'a> Scored<'a> {
         self.arms.iter().find(|arm| arm.role == role)
     }
 
+    #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     pub(super) fn image(&self) -> &ScoredArm {
         self.first(Role::Image)
             .expect("a study without the image alone was refused")

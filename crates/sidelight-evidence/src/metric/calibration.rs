@@ -57,6 +57,10 @@ pub fn ece(
     let mut total = 0.0;
     for (i, (&confidence, &correct)) in confidence.iter().zip(correct).enumerate() {
         let weight = weights.map_or(1.0, |weights| weights[i]);
+        // A row that counts for nothing does so even if it is not a number.
+        if weight == 0.0 {
+            continue;
+        }
         gaps[bin_of(confidence, n_bins)] += weight * (confidence - f64::from(u8::from(correct)));
         total += weight;
     }

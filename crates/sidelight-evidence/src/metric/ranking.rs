@@ -40,12 +40,18 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Sorts. NaN ranks highest.
+    /// Sorts. NaN ranks highest, and is as high as another NaN.
     pub fn new(positive: &[bool], scores: &[f64]) -> Self {
+        // NaN has a sign, which differs between processors; so has 0.
+        let place = |row: usize| match scores[row].is_nan() {
+            true => f64::NAN,
+            false => scores[row] + 0.0,
+        };
+        let compare = |a: usize, b: usize| place(a).total_cmp(&place(b));
         let mut rows: Vec<usize> = (0..positive.len().min(scores.len())).collect();
-        rows.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        rows.sort_by(|&a, &b| compare(a, b));
         let mut ends: Vec<usize> = (1..rows.len())
-            .filter(|&i| scores[rows[i]] != scores[rows[i - 1]])
+            .filter(|&i| compare(rows[i], rows[i - 1]).is_ne())
             .collect();
         ends.extend(Some(rows.len()).filter(|n| *n > 0));
         Self {
@@ -118,6 +124,16 @@ mod tests {
         assert_eq!(auroc(&[true, false], &[0.3, 0.3]), Some(0.5));
         assert_eq!(auroc(&[true, false], &[0.0, -0.0]), Some(0.5));
         assert_eq!(auroc(&[true, true], &[0.3, 0.4]), None);
+    }
+
+    #[test]
+    fn nan_ranks_highest_whatever_its_sign_and_order() {
+        for nan in [f64::NAN, -f64::NAN] {
+            assert_eq!(auroc(&[true, false], &[nan, f64::INFINITY]), Some(1.0));
+            assert_eq!(auroc(&[false, true], &[nan, f64::INFINITY]), Some(0.0));
+            assert_eq!(auroc(&[true, false], &[nan, f64::NAN]), Some(0.5));
+            assert_eq!(auroc(&[false, true], &[nan, f64::NAN]), Some(0.5));
+        }
     }
 
     #[test]

@@ -236,8 +236,9 @@ pub const METRICS: &[Metric] = &[
         Lower,
         "root mean squared error, in the target’s unit",
         Formula::PerColumn(|cells, column| {
-            let square = |y: f64, predicted: f64| Some((y - predicted).powi(2));
-            Term::Root(Box::new(cells.ratio(column, square)))
+            let error = |(y, predicted): (f64, f64)| y - predicted;
+            let errors = cells.pairs(column.start).map(|pair| pair.map(error));
+            Term::RootMeanSquare(errors.collect())
         }),
     ),
     // 1 is perfect, 0 as good as the mean of these rows, below 0 worse.
@@ -429,20 +430,13 @@ impl NumberCells {
         })
     }
 
+    /// Truth and prediction of a column's cells, row by row.
+    fn pairs(&self, column: usize) -> impl Iterator<Item = Option<(f64, f64)>> {
+        let cells = (column..self.truth.len()).step_by(self.n_columns);
+        cells.map(|at| self.pair(at))
+    }
+
     fn r2(&self, column: Columns) -> Term {
-        let mut found = (Vec::new(), Vec::new(), Vec::new());
-        for at in (column.start..self.truth.len()).step_by(self.n_columns) {
-            let pair = self.pair(at);
-            let (y, predicted) = pair.unwrap_or_default();
-            found.0.push((y - predicted).powi(2));
-            found.1.push(y);
-            found.2.push(share(pair.is_some()));
-        }
-        let (squares, truth, known) = found;
-        Term::R2 {
-            squares,
-            truth,
-            known,
-        }
+        Term::R2(self.pairs(column.start).collect())
     }
 }

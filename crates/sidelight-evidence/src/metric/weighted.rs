@@ -115,20 +115,16 @@ impl WeightedMetric {
 pub(super) enum Term {
     /// `Σ w over / Σ w under`, one of each a row.
     Ratio { over: Vec<f64>, under: Vec<f64> },
-    /// The root of such a ratio.
-    Root(Box<Self>),
+    /// `√(Σ w e² / Σ w)`, over rows that have an error.
+    RootMeanSquare(Vec<Option<f64>>),
     /// An area under a curve; `rows[i]` is the row of the i-th score.
     Area {
         rows: Vec<usize>,
         ranking: Ranking,
         area: fn(&Ranking, Option<&[f64]>) -> Option<f64>,
     },
-    /// `1 - Σ w e² / Σ w (y - ȳ)²`, over rows where `known` is 1 (elsewhere 0, as all else).
-    R2 {
-        squares: Vec<f64>,
-        truth: Vec<f64>,
-        known: Vec<f64>,
-    },
+    /// `1 - Σ w (y - p)² / Σ w (y - ȳ)²`, over rows that have a truth y, and a prediction p of it.
+    R2(Vec<Option<(f64, f64)>>),
     /// The value in the middle; values ascending, each with its row.
     Median(Vec<(f64, usize)>),
     /// The expected calibration error of confidences.
@@ -166,7 +162,10 @@ impl Term {
     ) -> Self {
         let rows = 0..n_cells / width.max(1);
         let places = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
-        let known = places.filter_map(|(row, column)| Some((cell(row * width + column)?, row)));
+        // What is not a number is largest, whatever its sign.
+        let place = |x: f64| if x.is_nan() { f64::NAN } else { x };
+        let known =
+            places.filter_map(|(row, column)| Some((place(cell(row * width + column)?), row)));
         let mut sorted: Vec<(f64, usize)> = known.collect();
         sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
         Self::Median(sorted)
@@ -179,34 +178,51 @@ impl Term {
         };
         match self {
             Self::Ratio { over, under } => {
+                let rows = || over.iter().zip(under).enumerate();
+                // A row that counts for nothing does so even if it is infinite.
+                let counted = || rows().filter(|(row, _)| weight(*row) != 0.0);
                 let (mut above, mut below) = (0.0, 0.0);
-                for (row, (over, under)) in over.iter().zip(under).enumerate() {
+                for (row, (over, under)) in counted() {
                     above += weight(row) * over;
                     below += weight(row) * under;
                 }
+                // A sum may be beyond all numbers where the mean is not.
+                if above.is_infinite() {
+                    let shares = counted().map(|(row, (over, _))| weight(row) / below * over);
+                    return (below > 0.0).then(|| shares.sum());
+                }
                 (below > 0.0).then(|| above / below)
             }
-            Self::Root(square) => square.value(weights).map(f64::sqrt),
+            Self::RootMeanSquare(errors) => {
+                let counted: Vec<(f64, f64)> = counted(errors, weight).collect();
+                let scale = square_scale(counted.iter().map(|(_, error)| *error));
+                let (mut n, mut sum) = (0.0, 0.0);
+                for (weight, error) in counted {
+                    n += weight;
+                    sum += weight * (error / scale).powi(2);
+                }
+                (n > 0.0).then(|| (sum / n).sqrt() * scale)
+            }
             Self::Area {
                 rows,
                 ranking,
                 area,
             } => area(ranking, of(rows).as_deref()),
-            Self::R2 {
-                squares,
-                truth,
-                known,
-            } => {
+            Self::R2(pairs) => {
+                let counted: Vec<(f64, (f64, f64))> = counted(pairs, weight).collect();
+                let scale = square_scale(counted.iter().map(|(_, (y, _))| *y));
+                // Seen from one of them, the mean of equal numbers is that number to the last bit.
+                let from = counted.first()?.1.0 / scale;
                 let (mut n, mut sum) = (0.0, 0.0);
-                for (row, (truth, known)) in truth.iter().zip(known).enumerate() {
-                    n += weight(row) * known;
-                    sum += weight(row) * known * truth;
+                for (weight, (y, _)) in &counted {
+                    n += weight;
+                    sum += weight * (y / scale - from);
                 }
                 let mean = sum / n;
                 let (mut unexplained, mut total) = (0.0, 0.0);
-                for row in 0..truth.len() {
-                    unexplained += weight(row) * squares[row];
-                    total += weight(row) * known[row] * (truth[row] - mean).powi(2);
+                for (weight, (y, predicted)) in &counted {
+                    unexplained += weight * (y / scale - predicted / scale).powi(2);
+                    total += weight * (y / scale - from - mean).powi(2);
                 }
                 (total > 0.0).then(|| 1.0 - unexplained / total)
             }
@@ -238,10 +254,39 @@ impl Term {
         let positive =
             |of_row: &[f64]| (0..of_row.len()).filter(|&row| of_row[row] > 0.0).collect();
         match self {
-            Self::Ratio { under: known, .. } | Self::R2 { known, .. } => positive(known),
-            Self::Root(square) => square.rows(),
+            Self::Ratio { under, .. } => positive(under),
+            Self::RootMeanSquare(errors) => known(errors),
+            Self::R2(pairs) => known(pairs),
             Self::Area { rows, .. } | Self::CalibrationError { rows, .. } => rows.clone(),
             Self::Median(sorted) => sorted.iter().map(|(_, row)| *row).collect(),
         }
+    }
+}
+
+/// Rows that have a value.
+fn known<T>(values: &[Option<T>]) -> Vec<usize> {
+    let rows = values.iter().enumerate();
+    rows.filter_map(|(row, value)| value.is_some().then_some(row))
+        .collect()
+}
+
+/// Weight and value of the rows that have one and count for something.
+fn counted<T: Copy>(
+    values: &[Option<T>],
+    weight: impl Fn(usize) -> f64,
+) -> impl Iterator<Item = (f64, T)> {
+    let rows = values.iter().enumerate();
+    rows.filter_map(move |(row, value)| Some((weight(row), (*value)?)))
+        .filter(|(weight, _)| *weight != 0.0)
+}
+
+/// What numbers are divided by before they are squared: 1, except where the squares of the largest would be beyond all
+/// numbers or vanish.
+fn square_scale(numbers: impl Iterator<Item = f64>) -> f64 {
+    let finite = numbers.map(f64::abs).filter(|number| number.is_finite());
+    let largest = finite.fold(0.0, f64::max);
+    match largest == 0.0 || (1e-100..1e100).contains(&largest) {
+        true => 1.0,
+        false => largest,
     }
 }

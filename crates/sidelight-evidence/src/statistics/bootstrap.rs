@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Interval;
 use super::distribution::{normal_cdf, normal_quantile, t_cdf, t_quantile};
+use super::{Interval, mean};
 use sidelight_data::random::{below, for_purpose};
 
 /// How to resample.
@@ -117,7 +117,7 @@ pub fn cluster_bootstrap(
         high: quantile(&found, 1.0 - tail),
     };
     let p = p_of_zero(&found, n_units);
-    let mean = found.iter().sum::<f64>() / found.len() as f64;
+    let mean = mean(&found)?;
     let variance = found.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (found.len() - 1) as f64;
     Some(Bootstrapped {
         estimate,
@@ -177,7 +177,11 @@ pub fn quantile(sorted: &[f64], p: f64) -> f64 {
     let place = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let (low, share) = (place.floor() as usize, place.fract());
     let high = (low + 1).min(sorted.len() - 1);
-    sorted[low] + share * (sorted[high] - sorted[low])
+    let step = sorted[high] - sorted[low];
+    match step.is_infinite() {
+        true => (1.0 - share) * sorted[low] + share * sorted[high],
+        false => sorted[low] + share * step,
+    }
 }
 
 #[cfg(test)]
@@ -327,5 +331,7 @@ mod tests {
         let of = |p| quantile(&[1.0, 2.0, 4.0, 8.0], p);
         assert_eq!([of(0.0), of(0.5), of(1.0)], [1.0, 3.0, 8.0]);
         assert!((of(0.1) - 1.3).abs() < 1e-12);
+        let far = |p| quantile(&[-1e308, 1e308], p);
+        assert_eq!([far(0.0), far(0.5), far(1.0)], [-1e308, 0.0, 1e308]);
     }
 }

@@ -82,11 +82,12 @@ pub fn of_units_and_fits(
     let variance = parts[0] + parts[1];
     // Equal differences vary by what rounding leaves.
     let se = Some(variance.sqrt()).filter(|se| *se > 1e-12 * difference.abs());
+    // Of shares of the variance: its square is soon too small, or too large, for a number.
     let spread = parts
         .iter()
         .zip(df)
-        .map(|(part, df)| part * part / df.max(1.0));
-    let df = se.map_or(n - 1.0, |se| se.powi(4) / spread.sum::<f64>());
+        .map(|(part, df)| (part / variance).powi(2) / df.max(1.0));
+    let df = se.map_or(n - 1.0, |_| 1.0 / spread.sum::<f64>());
     let t = match difference == 0.0 {
         true => 0.0,
         false => difference / se.unwrap_or(0.0),

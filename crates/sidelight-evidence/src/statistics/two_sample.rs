@@ -105,6 +105,7 @@ pub fn category_shift(a: &[usize], b: &[usize]) -> Option<Shift> {
 ///
 /// Pearson 1900; X² = Σ (observed − expected)² / expected, without a continuity correction, against χ² with
 /// (rows − 1)(categories − 1) degrees of freedom: `scipy.stats.chi2_contingency(…, correction=False)`.
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
 pub fn chi_squared(counts: &[&[usize]]) -> Option<f64> {
     let rows: Vec<f64> = counts
         .iter()

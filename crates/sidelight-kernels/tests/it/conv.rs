@@ -166,6 +166,19 @@ fn check(c: &Conv2d) {
     }
 }
 
+/// What Miri has the time for (`.ci/sanitize`): every kind once, with edges.
+#[test]
+fn small_convolutions_equal_the_reference() {
+    let grouped = |groups, channels| Conv2d {
+        groups,
+        ..conv(1, [3, 3], [channels; 2], 3, 1, 1)
+    };
+    check(&conv(2, [3, 4], [3, 5], 3, 2, 1));
+    check(&conv(1, [2, 2], [4, 3], 1, 1, 0));
+    check(&grouped(2, 4));
+    check(&grouped(5, 5));
+}
+
 #[test]
 fn convolutions_of_known_networks_equal_the_reference() {
     check(&conv(2, [32, 32], [3, 64], 7, 2, 3)); // the stem of a ResNet

@@ -169,6 +169,12 @@ fn batch_norm_and_its_gradients_equal_the_reference() {
 }
 
 #[test]
+fn small_norms_equal_the_reference() {
+    check_norm(5, 3, Activation::Relu, true);
+    check_norm(3, 17, Activation::Silu, false);
+}
+
+#[test]
 fn batch_norms_of_parts_are_one_of_the_whole() {
     let (c, rows, first) = (5, 37, 14);
     let random = |seed: u64, n: usize| numbers(n, seed);
@@ -425,31 +431,51 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
         .sum()
 }
 
+fn check_pool(p: &Pool2d) {
+    let (x, dy) = (numbers(p.input_len(), 1), numbers(p.output_len(), 2));
+    let (values, places) = reference::max_pool(p, &x);
+    let means = reference::average_pool(p, &x);
+    for path in paths() {
+        with_path(path, || {
+            let (mut y, mut argmax, mut dx) = (
+                vec![0.0; p.output_len()],
+                vec![0; p.output_len()],
+                vec![f32::NAN; p.input_len()],
+            );
+            max_pool_forward(p, &x, &mut y, Some(&mut argmax));
+            assert_eq!((&y, &argmax), (&values, &places));
+            max_pool_forward(p, &x, &mut y, None);
+            assert_eq!(&y, &values);
+            max_pool_backward(p, &dy, &argmax, &mut dx);
+            // The gradient is the adjoint of choosing those places.
+            assert!((dot(&dy, &y) - dot(&dx, &x)).abs() < 1e-4 * (1.0 + dot(&dy, &dy)));
+            average_pool_forward(p, &x, &mut y);
+            assert_near(&y, &means, 1e-5, "average");
+            average_pool_backward(p, &dy, &mut dx);
+            assert!((dot(&dy, &y) - dot(&dx, &x)).abs() < 1e-4 * (1.0 + dot(&dy, &dy)));
+        });
+    }
+}
+
+#[test]
+fn small_pools_equal_the_reference() {
+    check_pool(&Pool2d {
+        batch: 2,
+        in_h: 4,
+        in_w: 3,
+        channels: 5,
+        kernel: [3, 2],
+        stride: [2, 1],
+        padding: [1, 1],
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn pooling_equals_the_reference(p in pools()) {
-        let (x, dy) = (numbers(p.input_len(), 1), numbers(p.output_len(), 2));
-        let (values, places) = reference::max_pool(&p, &x);
-        let means = reference::average_pool(&p, &x);
-        for path in paths() {
-            with_path(path, || {
-                let (mut y, mut argmax, mut dx) =
-                    (vec![0.0; p.output_len()], vec![0; p.output_len()], vec![f32::NAN; p.input_len()]);
-                max_pool_forward(&p, &x, &mut y, Some(&mut argmax));
-                assert_eq!((&y, &argmax), (&values, &places));
-                max_pool_forward(&p, &x, &mut y, None);
-                assert_eq!(&y, &values);
-                max_pool_backward(&p, &dy, &argmax, &mut dx);
-                // The gradient is the adjoint of choosing those places.
-                assert!((dot(&dy, &y) - dot(&dx, &x)).abs() < 1e-4 * (1.0 + dot(&dy, &dy)));
-                average_pool_forward(&p, &x, &mut y);
-                assert_near(&y, &means, 1e-5, "average");
-                average_pool_backward(&p, &dy, &mut dx);
-                assert!((dot(&dy, &y) - dot(&dx, &x)).abs() < 1e-4 * (1.0 + dot(&dy, &dy)));
-            });
-        }
+        check_pool(&p);
     }
 
     #[test]

@@ -29,6 +29,7 @@ impl Thumbnail {
     /// # Panics
     ///
     /// Where a side is 0 or `rgb` is not `height · width · 3` long.
+    #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     pub fn new(width: usize, height: usize, rgb: &[u8]) -> Self {
         assert!(
             width > 0 && height > 0,
@@ -69,6 +70,7 @@ impl Thumbnail {
     }
 }
 
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
 fn data_uri(picture: &RgbImage) -> String {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let (kind, written) = match picture.width().max(picture.height()) <= LOSSLESS {

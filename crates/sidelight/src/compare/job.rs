@@ -48,6 +48,24 @@ pub(super) struct Finished {
     pub(super) columns: Vec<ColumnPermuted>,
 }
 
+impl Finished {
+    /// Whether it has the predictions that such a job makes: a file may have been edited.
+    pub(super) fn is_of(&self, design: &Design, job: &Job) -> bool {
+        let FoldRows { valid, test, .. } = design.rows_of(job);
+        let has_gaps = job.model.can_miss_metadata() || job.model == Model::Trees;
+        let n_gaps = if has_gaps { SHARES.len() } else { 0 };
+        let is_voter = matches!(job.model, Model::Image | Model::Metadata);
+        let of_rows = |predictions: &Vec<Prediction>, rows: &[usize]| {
+            let fits = |prediction: &Prediction| prediction.fits(&design.task);
+            predictions.len() == rows.len() && predictions.iter().all(fits)
+        };
+        of_rows(&self.test, test)
+            && self.with_gaps.len() == n_gaps
+            && self.with_gaps.iter().all(|gap| of_rows(gap, test))
+            && (of_rows(&self.valid, valid) || !is_voter)
+    }
+}
+
 /// Scores with one column permuted among the held-out rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ColumnPermuted {

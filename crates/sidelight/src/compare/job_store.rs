@@ -129,6 +129,11 @@ impl JobStore {
         if finished.digest != design.digest(job)? {
             return Err(Error::JobDiffers { path });
         }
+        if !finished.is_of(design, job) {
+            let why = "its predictions are not those of the rows of this job";
+            let source = serde::de::Error::custom(why);
+            return Err(Error::JobFile { path, source });
+        }
         Ok(Some(finished))
     }
 

@@ -78,7 +78,8 @@ pub(super) fn binary_cross_entropy(
     }
 }
 
-/// `(1 − p)^γ`; rounding must not make the base negative.
+/// `(1 − p)^γ`; rounding must not make the base negative, nor 0, where a power below 1 has an infinite derivative.
 fn one_minus(p: Tensor<2>, focus: f32) -> Tensor<2> {
-    (p.neg() + 1.0).clamp_min(0.0).powf_scalar(focus)
+    let base = (p.neg() + 1.0).clamp_min(f32::MIN_POSITIVE);
+    base.powf_scalar(focus)
 }

@@ -120,6 +120,10 @@ impl Model {
                 format!("`{list}` of length {found}"),
             ));
         }
+        if let Some((column, why)) = encoder.misfit() {
+            let expected = "columns that do not contradict themselves".into();
+            return Err(parts("encoder", expected, format!("`{column}`: {why}")));
+        }
         config
             .validate()
             .map_err(|error| parts("configuration", "valid settings".into(), error.to_string()))?;

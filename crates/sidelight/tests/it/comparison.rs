@@ -567,8 +567,13 @@ fn the_answer_is_the_same_however_the_work_was_divided() {
         ..Asked::new(&plain)
     };
     assert!(matches!(full.refused(&config), Error::JobDiffers { .. }));
-    fs::write(plain.join("jobs").join(lost), "{").unwrap();
-    assert!(matches!(asked.refused(&config), Error::JobFile { .. }));
+    let path = plain.join("jobs").join(lost);
+    let mut edited: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edited["test"].as_array_mut().unwrap().pop();
+    for text in ["{".to_owned(), edited.to_string()] {
+        fs::write(&path, text).unwrap();
+        assert!(matches!(asked.refused(&config), Error::JobFile { .. }));
+    }
     let anew = Asked {
         arms: &["vote"],
         earlier: Earlier::Discard,

@@ -252,6 +252,41 @@ fn a_task_whose_lists_differ_in_length_is_refused() {
 }
 
 #[test]
+fn an_encoder_that_contradicts_itself_is_refused() {
+    for (field, value, expected) in [
+        ("flip", serde_json::json!([[2, 900]]), "a code that is none"),
+        ("flip", serde_json::json!([[0, 2]]), "a code that is none"),
+        ("counts", serde_json::json!([]), "`counts` are not as many"),
+        (
+            "kind",
+            serde_json::json!("boolean"),
+            "fitted as another kind",
+        ),
+    ] {
+        let failed = after(|dir| {
+            edit_json(dir, |description| {
+                let columns = description["encoder"]["columns"].as_array_mut().unwrap();
+                let category = columns
+                    .iter_mut()
+                    .find(|column| column["fitted"]["kind"] == "category");
+                category.expect("there is a category")["fitted"][field] = value.clone();
+            });
+        });
+        assert!(
+            matches!(
+                failed,
+                Error::ModelParts {
+                    part: "encoder",
+                    ..
+                }
+            ),
+            "{field}: {failed}"
+        );
+        assert!(failed.to_string().contains(expected), "{field}: {failed}");
+    }
+}
+
+#[test]
 fn a_configuration_out_of_its_range_is_refused() {
     let failed = after(|dir| {
         edit_json(dir, |description| {

@@ -1,5 +1,6 @@
 //! A stream whose other side must go on: reading its answers, and asking where others wait for its place.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,32 +8,84 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{Crowd, left};
 
-/// How many requests of a connection are being answered.
+/// What the two sides of a connection owe each other.
 #[derive(Debug, Clone, Default)]
-pub(super) struct InFlight(Arc<AtomicUsize>);
+pub(super) struct InFlight {
+    /// Requests that are being answered.
+    answering: Arc<AtomicUsize>,
+    /// Of those, the ones whose body has not yet come.
+    awaited: Arc<AtomicUsize>,
+}
 
-/// A request that is being answered, until it is dropped.
-pub(super) struct Held(InFlight);
+/// Something that is counted until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held(Arc<AtomicUsize>);
 
-impl InFlight {
-    pub(super) fn hold(&self) -> Held {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Held(self.clone())
-    }
-    fn is_none(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+impl Held {
+    fn of(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counter))
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl InFlight {
+    /// A request that is being answered.
+    pub(super) fn hold(&self) -> Held {
+        Held::of(&self.answering)
+    }
+    /// The body of a request, which its client still owes.
+    pub(super) fn owed<B: Body>(&self, body: B) -> Owed<B> {
+        let owed = (!body.is_end_stream()).then(|| Held::of(&self.awaited));
+        Owed { body, owed }
+    }
+    /// A body has not yet come.
+    fn is_owed(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed) > 0
+    }
+    /// The next step is the client's.
+    fn is_none(&self) -> bool {
+        self.is_owed() || self.answering.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// A body that its client owes until it has come, or is no longer read.
+#[derive(Debug)]
+pub(super) struct Owed<B> {
+    body: B,
+    owed: Option<Held>,
+}
+
+impl<B: Body + Unpin> Body for Owed<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.owed = None;
+        }
+        Poll::Ready(frame)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -125,10 +178,36 @@ impl Patient {
 }
 
 /// The limit, shorter where others wait.
-fn hurried(crowd: &Crowd, limit: Duration) -> Duration {
-    match crowd.is_waited_for.load(Ordering::Relaxed) {
+fn hurried(is_waited_for: bool, crowd: &Crowd, limit: Duration) -> Duration {
+    match is_waited_for {
         true => limit.min(crowd.limits.haste),
         false => limit,
+    }
+}
+
+impl Patient {
+    /// The first byte, which is still there to be read; `None` at the end.
+    pub(super) async fn first_byte(&mut self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let n = poll_fn(|context| {
+            let mut buffer = ReadBuf::new(&mut byte);
+            match self.stream.poll_peek(context, &mut buffer) {
+                Poll::Pending => self.wait_to_read(context).map(Err),
+                peeked => peeked,
+            }
+        });
+        Ok((n.await? > 0).then_some(byte[0]))
+    }
+
+    /// Ready, with what is then to be said, once a client that owes something has let the server wait for too long.
+    fn wait_to_read(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let (crowd, in_flight) = (&self.crowd, &self.in_flight);
+        // Whoever is sending a body is waited for where only the end of the server asks for haste.
+        let is_waited_for =
+            || crowd.wants_a_place() || (crowd.is_stopping() && !in_flight.is_owed());
+        let limit = || hurried(is_waited_for(), crowd, Duration::MAX);
+        let waited = self.reading.poll(context, crowd.limits.haste, limit);
+        waited.map(|()| left())
     }
 }
 
@@ -145,11 +224,7 @@ impl AsyncRead for Patient {
             this.reading.end();
             return read;
         }
-        let haste = this.crowd.limits.haste;
-        let limit = || hurried(&this.crowd, Duration::MAX);
-        this.reading
-            .poll(context, haste, limit)
-            .map(|()| Err(left()))
+        this.wait_to_read(context).map(Err)
     }
 }
 
@@ -169,7 +244,8 @@ impl AsyncWrite for Patient {
             return Poll::Ready(written);
         }
         let (haste, left_to_wait) = (this.crowd.limits.haste, this.credit.left);
-        let limit = || hurried(&this.crowd, left_to_wait);
+        let is_waited_for = || this.crowd.wants_a_place() || this.crowd.is_stopping();
+        let limit = || hurried(is_waited_for(), &this.crowd, left_to_wait);
         this.writing
             .poll(context, haste, limit)
             .map(|()| Err(left()))
@@ -184,8 +260,6 @@ impl AsyncWrite for Patient {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use tokio::net::TcpListener;
 
     use super::super::ConnectionLimits;
@@ -197,19 +271,16 @@ mod tests {
         let at = listener.local_addr().unwrap();
         let _client = std::net::TcpStream::connect(at).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let crowd = Crowd {
-            limits: ConnectionLimits {
-                stall: Duration::from_millis(20),
-                ..ConnectionLimits::default()
-            },
-            is_waited_for: AtomicBool::new(false),
-        };
+        let crowd = Crowd::new(ConnectionLimits {
+            stall: Duration::from_millis(20),
+            ..ConnectionLimits::default()
+        });
         let mut stream = Patient::new(stream, Arc::new(crowd), InFlight::default());
         let bytes = vec![0; 1 << 20];
         let failed = loop {
             let write =
                 |context: &mut Context<'_>| Pin::new(&mut stream).poll_write(context, &bytes);
-            if let Err(error) = std::future::poll_fn(write).await {
+            if let Err(error) = poll_fn(write).await {
                 break error;
             }
         };

@@ -3,7 +3,7 @@
 use axum::http::Request;
 use serde_json::json;
 
-use super::client::row;
+use super::client::{assert_refused, row};
 use super::runs::runs;
 use super::site::Site;
 
@@ -12,7 +12,7 @@ fn with_a_token_only_the_page_and_the_health_are_open() {
     let folder = runs();
     folder.write("token.txt", "s3cret-token\n");
     let server = Site::open(folder, "runs/a --token-file token.txt");
-    for open in ["/", "/page.css", "/page.js", "/healthz"] {
+    for open in ["/", "/page.css", "/page.js", "/healthz", "/readyz"] {
         assert_eq!(server.get(open).status, 200, "{open}");
     }
     for shut in [
@@ -63,6 +63,67 @@ fn other_origins_may_ask_only_where_they_are_allowed() {
 }
 
 #[test]
+fn a_page_from_elsewhere_cannot_have_a_row_predicted() {
+    let folder = runs();
+    let body = row(&folder.read_bytes("1.png"), &json!({"beds": 1})).to_string();
+    let asked = |server: &Site, sent: &[(&str, &str)]| {
+        let head = Request::post("/v1/predict").header("content-type", "application/json");
+        let head = head.header("content-length", body.len());
+        let head = head.header("host", "localhost:8080");
+        let add = |head: axum::http::request::Builder, (name, value): &(&str, &str)| {
+            head.header(*name, *value)
+        };
+        server.ask(sent.iter().fold(head, add), body.as_bytes())
+    };
+    let server = Site::open(folder, "runs/a");
+    assert_eq!(asked(&server, &[]).status, 200);
+    assert_eq!(
+        asked(&server, &[("origin", "http://localhost:8080")]).status,
+        200
+    );
+    let refused = asked(&server, &[("origin", "https://evil.example")]);
+    assert_refused("a foreign page", &refused, &[403]);
+    let refused = asked(&server, &[("sec-fetch-site", "cross-site")]);
+    assert_refused("a foreign page", &refused, &[403]);
+    let server = Site::open(folder, "runs/a --allow-origin https://friend.example");
+    let friend = [
+        ("origin", "https://friend.example"),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    let answer = asked(&server, &friend);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(
+        answer
+            .head
+            .contains("access-control-expose-headers: x-request-id"),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn long_text_is_compressed_for_who_asks_for_it() {
+    let server = Site::open(runs(), "runs/a");
+    let asked = |path: &str, coding: &str| {
+        let head = Request::get(path).header("accept-encoding", coding);
+        let (status, head, body) = server.ask_bytes(head, b"");
+        assert_eq!(status, 200);
+        (head.contains("content-encoding: gzip"), body)
+    };
+    let (is_packed, plain) = asked("/page.js", "identity");
+    assert!(!is_packed && plain.len() > 1024);
+    let (is_packed, packed) = asked("/page.js", "br;q=1, gzip;q=0.5");
+    assert!(is_packed && packed.len() < plain.len() / 2);
+    // The end of a gzip file is the length of what was compressed.
+    assert_eq!(packed[..2], [0x1f, 0x8b]);
+    assert_eq!(
+        packed[packed.len() - 4..],
+        (plain.len() as u32).to_le_bytes()
+    );
+    assert!(!asked("/healthz", "gzip").0);
+    assert!(!asked("/page.js", "gzip;q=0").0);
+}
+
+#[test]
 fn what_cannot_be_served_is_said_at_once() {
     let folder = runs();
     folder.write("short.txt", "abc");
@@ -79,6 +140,12 @@ fn what_cannot_be_served_is_said_at_once() {
         ),
         ("serve runs/a --addr here", "invalid"),
         ("serve runs/a --queue 0", "1 to 65536"),
+        ("serve runs/a --tls-cert short.txt", "--tls-key"),
+        (
+            "serve runs/a --tls-cert short.txt --tls-key short.txt",
+            "is not a certificate in PEM",
+        ),
+        ("serve runs/a --log yaml", "text, json, off"),
     ] {
         let said = folder.run(line);
         assert_eq!(said.code, 2, "{line}: {}", said.stderr);

@@ -58,8 +58,24 @@ pub(crate) fn assert_refused(what: &str, answer: &Answer, expected: &[u16]) {
 impl Server {
     /// Starts `sidelight serve …` on a free port.
     pub(crate) fn start(folder: &Folder, line: &str) -> Self {
-        let mut child = folder
-            .command(&format!("serve {line} --addr 127.0.0.1:0"))
+        Self::of(folder.command(&format!("serve {line} --addr 127.0.0.1:0")))
+    }
+
+    /// The same in a shell that has first run `before`.
+    #[cfg(unix)]
+    pub(crate) fn start_after(folder: &Folder, before: &str, line: &str) -> Self {
+        let own = folder.command(&format!("serve {line} --addr 127.0.0.1:0"));
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+            .arg(own.get_program())
+            .args(own.get_args())
+            .current_dir(folder.path());
+        Self::of(shell)
+    }
+
+    fn of(mut command: std::process::Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -68,7 +84,7 @@ impl Server {
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut first)
             .unwrap();
-        let Some(at) = first.trim().strip_prefix("http://") else {
+        let Some((_, at)) = first.trim().split_once("://") else {
             let mut said = String::new();
             child
                 .stderr
@@ -153,7 +169,7 @@ pub(crate) fn head(path: &str, kind: &str, length: usize) -> String {
 }
 
 /// Reads an answer to the end of the connection.
-pub(crate) fn answer(mut stream: TcpStream) -> Answer {
+pub(crate) fn answer(mut stream: impl Read) -> Answer {
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();

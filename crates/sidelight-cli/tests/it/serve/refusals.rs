@@ -91,6 +91,25 @@ mod syntax {
     }
 }
 
+/// Nothing is lowered here: these are the limits of a server that was started without options.
+#[test]
+fn with_the_limits_that_a_person_has_what_is_larger_is_refused() {
+    let site = Site::open(runs(), "runs/a");
+    let body = site.send("/v1/predict", JSON, &vec![b' '; (32 << 20) + 1]);
+    assert_refused("33 MiB", &body, &[413]);
+    assert!(body.error().contains("32 MiB"), "{body:?}");
+    let rows = site.post("/v1/predict", &json!(vec![json!({}); 257]));
+    assert_refused("257 rows", &rows, &[413]);
+    let wide: serde_json::Map<String, Value> =
+        (0..400).map(|at| (format!("c{at}"), json!(1))).collect();
+    let cells = site.post("/v1/predict", &json!(vec![json!({"metadata": wide}); 251]));
+    assert_refused("100400 cells", &cells, &[413]);
+    assert!(cells.error().contains("the limit is 100000"), "{cells:?}");
+    let pixels = site.post("/v1/predict", &row(&png_of(&png(), 7100), &json!({})));
+    assert_refused("50.4 megapixels", &pixels, &[413]);
+    assert!(pixels.error().contains("50000000"), "{pixels:?}");
+}
+
 mod values {
     use super::*;
 

@@ -55,6 +55,16 @@ impl Site {
 
     /// Sends a head and a body; may be called from several threads.
     pub(crate) fn ask(&self, head: Builder, body: &[u8]) -> Answer {
+        let (status, head, body) = self.ask_bytes(head, body);
+        Answer {
+            status,
+            head,
+            body: String::from_utf8(body).unwrap(),
+        }
+    }
+
+    /// The same where the answer need not be text.
+    pub(crate) fn ask_bytes(&self, head: Builder, body: &[u8]) -> (u16, String, Vec<u8>) {
         let request = head.body(Body::from(body.to_vec())).unwrap();
         self.runtime.block_on(async {
             let response = self.router.clone().oneshot(request).await.unwrap();
@@ -65,11 +75,7 @@ impl Site {
                 .to_lowercase();
             let status = response.status().as_u16();
             let body = response.into_body().collect().await.unwrap().to_bytes();
-            Answer {
-                status,
-                head,
-                body: String::from_utf8(body.to_vec()).unwrap(),
-            }
+            (status, head, body.to_vec())
         })
     }
 }
