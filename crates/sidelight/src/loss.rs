@@ -304,7 +304,8 @@ impl Loss {
                 focus,
             } => class::binary_cross_entropy(output, target, mask, positive_weights, *focus),
             Self::Distance { distance } => Terms {
-                losses: distance.of(output - target) * mask.clone(),
+                // Masked first: the square of what is unknown may be infinite, and ∞ · 0 is no number.
+                losses: distance.of((output - target) * mask.clone()) * mask.clone(),
                 weights: mask,
             },
         }
