@@ -74,7 +74,8 @@ fn slow(loss: &Loss, outputs: [f64; 2], at: usize, target: f64) -> (f64, f64) {
             smoothing,
             focus,
         } => {
-            let log_p = outputs.map(|logit| logit - log_sum(outputs[0], outputs[1]));
+            // Of the difference alone: beside 1e19, ln 2 is lost even here.
+            let log_p = [0, 1].map(|own: usize| -log_sum(0.0, outputs[1 - own] - outputs[own]));
             let weight = |class: usize| class_weights.get(class).map_or(1.0, |w| f64::from(*w));
             let class = target as usize;
             let share = f64::from(*smoothing);
