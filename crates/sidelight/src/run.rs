@@ -102,6 +102,11 @@ impl Run {
         Ok(Config::read(&self.dir.join(CONFIG), &[])?)
     }
 
+    /// Clears what a finished run does not need and a process killed at its very end has left, unless another is at it.
+    pub fn tidy(&self) {
+        folder::clear_what_is_over(&self.dir);
+    }
+
     /// Its scores.
     ///
     /// # Errors

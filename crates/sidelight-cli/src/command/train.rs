@@ -29,6 +29,7 @@ pub(crate) fn run(
         && let Ok(run) = Run::open(&args.out)
     {
         refuse_other(&config, &run, args)?;
+        run.tidy();
         terminal.say(format!(
             "{} is a finished run: there is nothing to resume",
             args.out.display()

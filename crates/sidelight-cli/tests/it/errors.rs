@@ -362,8 +362,12 @@ fn a_resume_that_is_refused_changes_nothing() {
 fn resuming_what_is_finished_is_done() {
     let folder = Folder::with_houses();
     let trained = folder.done("train houses.toml --out a");
+    // What a kill within the last step leaves.
+    let checkpoint = folder.path().join("a/checkpoint");
+    std::fs::create_dir(&checkpoint).unwrap();
     let again = folder.done("train houses.toml --out a --resume");
     assert_eq!(again.stdout, trained.stdout);
+    assert!(!checkpoint.exists());
     assert!(
         again.stderr.contains("a is a finished run"),
         "{}",

@@ -130,7 +130,7 @@ fn admit(dir: &Path, existing: Existing) -> Result<FolderContent> {
 }
 
 /// Clears what a finished run does not need and a process killed at its very end has left, unless another is at it.
-fn clear_what_is_over(dir: &Path) {
+pub(super) fn clear_what_is_over(dir: &Path) {
     if let Ok(_lock) = RunFolder::hold(dir) {
         clear_needless(dir);
     }
