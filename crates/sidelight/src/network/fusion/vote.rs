@@ -1,7 +1,7 @@
 //! Vote: what the model of the image alone and that of the metadata alone say, on average.
 //!
 //! ```text
-//! p = (p_image + p_metadata) / 2        probabilities of classes or labels, values, points
+//! p = (p_image + p_metadata) / 2        probabilities of classes or labels, values on the scale of the target, points
 //! ```
 //!
 //! Two models that learn apart in one network: the branches of [`stacked`](super::stacked) without the one that reads both,
