@@ -279,14 +279,14 @@ impl Operation for Stack {
         let prior = node.parameters.d1(Self::PRIOR).reshape([1, self.n_outputs]);
         let means: Vec<(usize, Tensor<2>)> = runs
             .iter()
-            .map(|(b, outputs)| (*b, self.mean(outputs, walk) - prior.clone()))
+            .map(|(b, outputs)| (*b, self.mean(outputs, walk)))
             .collect();
         // `weights`: [batch or 1, branches].
         let join = |weights: &Tensor<2>| {
             let start = prior.clone().expand([batch, self.n_outputs]);
             let branches = means.iter();
-            branches.fold(start, |y, (b, moved)| {
-                y + moved.clone() * weights.clone().narrow(1, *b, 1)
+            branches.fold(start, |y, (b, mean)| {
+                y + (mean.clone() - prior.clone()) * weights.clone().narrow(1, *b, 1)
             })
         };
         let mut y = join(&self.weights(&factors, &has));
@@ -297,12 +297,10 @@ impl Operation for Stack {
             let alone = both.clone().neg() + 1.0;
             y = vote.mean(image, metadata) * both + y * alone;
         }
-        for (outputs, (_, moved)) in runs.into_iter().map(|(_, outputs)| outputs).zip(means) {
-            match trains {
-                true => walk.context.auxiliary.extend(outputs),
-                false => walk.context.auxiliary.push(moved + prior.clone()),
-            }
-        }
+        walk.context.auxiliary.extend(match trains {
+            true => runs.into_iter().flat_map(|(_, outputs)| outputs).collect(),
+            false => means.into_iter().map(|(_, mean)| mean).collect::<Vec<_>>(),
+        });
         Value::Features(y)
     }
     fn write(&self, walk: &mut OnnxWalk<'_>, node: &Node, path: &str, x: Flow) -> Result<String> {
