@@ -10,11 +10,8 @@ long the end took. Exits with 1 where a well-behaved client had another answer t
 not answered within 5 s, or where the server did not end by itself.
 """
 
-import argparse
 import asyncio
-import base64
 import collections
-import json
 import resource
 import signal
 import socket
@@ -22,7 +19,7 @@ import subprocess
 import sys
 import time
 
-from serve_load import client
+from serve_load import body_of, client, options, start
 
 HEAD = "POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
@@ -147,20 +144,25 @@ def health(host, port):
     return is_well, time.monotonic() - began
 
 
-def flood(arguments, host, port):
-    request = b"GET /page.js HTTP/1.1\r\nhost: localhost\r\n\r\n" * 400
+def ask_and_not_read(host, port, n, times):
+    """So many clients that ask for the page's script so many times, and do not read."""
     streams = []
-    for _ in range(arguments.flood):
+    for _ in range(n):
         stream = socket.socket()
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stream.settimeout(5)
         try:
             stream.connect((host, port))
             stream.setblocking(False)
-            stream.send(request)
+            stream.send(b"GET /page.js HTTP/1.1\r\nhost: localhost\r\n\r\n" * times)
         except OSError:
             pass
         streams.append(stream)
+    return streams
+
+
+def flood(arguments, host, port):
+    streams = ask_and_not_read(host, port, arguments.flood, 400)
     answers, most, until = [], 0, time.monotonic() + 20
     while time.monotonic() < until:
         answers.append(health(host, port))
@@ -170,30 +172,17 @@ def flood(arguments, host, port):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sidelight", default="target/release/sidelight")
-    parser.add_argument("--run", required=True)
-    parser.add_argument("--image", help="left out: a model of metadata alone")
-    parser.add_argument("--metadata", default="{}")
-    parser.add_argument("--clients", type=int, default=200)
+    parser = options(__doc__)
     parser.add_argument("--hostile", type=int, default=20, help="clients of each kind")
     parser.add_argument("--flood", type=int, default=1030)
-    parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--files", type=int, default=1024, help="the server's soft limit of open files, as most shells have it")
-    parser.add_argument("serve", nargs="*", help="further arguments of `sidelight serve`, after --")
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
-    row = {"metadata": json.loads(arguments.metadata)}
-    if arguments.image:
-        with open(arguments.image, "rb") as file:
-            row["image"] = base64.b64encode(file.read()).decode()
-    body = json.dumps(row).encode()
-    command = [arguments.sidelight, "serve", arguments.run, "--addr", "127.0.0.1:0", *arguments.serve]
+    body = body_of(arguments)
     few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(arguments.files, hard), hard))
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=few)
-    host, port = server.stdout.readline().strip().removeprefix("http://").rsplit(":", 1)
-    port, is_good = int(port), True
+    server, host, port = start(arguments, stderr=subprocess.DEVNULL, preexec_fn=few)
+    is_good = True
 
     statuses, times, visits, tcp = asyncio.run(crowd(arguments, host, port, body))
     times.sort()
@@ -216,7 +205,7 @@ def main():
     print(f"  memory, MiB: most {memory(server.pid, 'VmHWM:'):.0f}; of TCP, most {tcp:.0f}")
     is_good &= failed == 0
 
-    streams += flood_again(host, port, arguments.flood)
+    streams += ask_and_not_read(host, port, min(arguments.flood, 1000), 40)
     began = time.monotonic()
     server.send_signal(signal.SIGTERM)
     try:
@@ -226,22 +215,6 @@ def main():
         code = None
     print(f"SIGTERM beside as many anew: exit code {code} after {time.monotonic() - began:.1f} s")
     sys.exit(0 if is_good and code == 0 else 1)
-
-
-def flood_again(host, port, n):
-    """Clients that have just come, and do not read."""
-    streams = []
-    for _ in range(min(n, 1000)):
-        stream = socket.socket()
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        stream.settimeout(5)
-        try:
-            stream.connect((host, port))
-            stream.send(b"GET /page.js HTTP/1.1\r\nhost: localhost\r\n\r\n" * 40)
-        except OSError:
-            pass
-        streams.append(stream)
-    return streams
 
 
 if __name__ == "__main__":

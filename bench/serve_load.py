@@ -64,8 +64,9 @@ async def hold(arguments, host, port, pid, body):
     return statuses, times, memory
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(text):
+    """What a load of `sidelight serve` can be told."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sidelight", default="target/release/sidelight")
     parser.add_argument("--run", required=True)
     parser.add_argument("--image", help="left out: a model of metadata alone")
@@ -73,17 +74,31 @@ def main():
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("serve", nargs="*", help="further arguments of `sidelight serve`, after --")
-    arguments = parser.parse_args()
+    return parser
+
+
+def body_of(arguments):
+    """The row that is asked for, as the body of a request."""
     row = {"metadata": json.loads(arguments.metadata)}
     if arguments.image:
         with open(arguments.image, "rb") as file:
             row["image"] = base64.b64encode(file.read()).decode()
+    return json.dumps(row).encode()
+
+
+def start(arguments, **process):
+    """The server, and where it listens."""
     command = [arguments.sidelight, "serve", arguments.run, "--addr", "127.0.0.1:0", *arguments.serve]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    address = server.stdout.readline().strip().removeprefix("http://")
-    host, port = address.rsplit(":", 1)
-    body = json.dumps(row).encode()
-    statuses, times, memory = asyncio.run(hold(arguments, host, int(port), server.pid, body))
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **process)
+    host, port = server.stdout.readline().strip().removeprefix("http://").rsplit(":", 1)
+    return server, host, int(port)
+
+
+def main():
+    arguments = options(__doc__).parse_args()
+    body = body_of(arguments)
+    server, host, port = start(arguments)
+    statuses, times, memory = asyncio.run(hold(arguments, host, port, server.pid, body))
     server.send_signal(signal.SIGTERM)
     code = server.wait(120)
 

@@ -9,10 +9,10 @@ binary symmetric one). What is right is known: columns of noise, a proxy of the 
 between groups must not be said to help; the others must. The table: how often the verdict was right, the verdicts, and
 the scores of the image, of the metadata and of both. Features of the images are computed once (`--cache`).
 """
-import argparse, collections, csv, json, math, os, pathlib, random, statistics, subprocess, sys, tempfile
+import argparse, collections, csv, json, math, os, pathlib, random, statistics, tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-SIDELIGHT = os.environ.get("SIDELIGHT", str(ROOT / "target/release/sidelight"))
+from coverage import SIDELIGHT, run
+
 DATA = pathlib.Path(os.environ["SIDELIGHT_DATA"]) / "utkface5k"
 WEIGHTS = pathlib.Path(os.environ["SIDELIGHT_WEIGHTS"]) / "mobilenet_v2-b0353104.pth"
 
@@ -137,12 +137,6 @@ def table(folder, name, n, repeat, rows, light_of):
         writer.writeheader()
         writer.writerows(out)
     return path
-
-
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"$ {' '.join(map(str, command))}\n{done.stderr}")
 
 
 def compare(name, n, repeat, rows, light_of, cache):

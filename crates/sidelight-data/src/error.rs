@@ -879,7 +879,12 @@ pub fn nearest_or(name: &str, candidates: &[String], all: &str) -> String {
 /// assert!(listed(&columns).ends_with("48, 49 and 199950 more"));
 /// ```
 pub fn listed(names: &[String]) -> String {
-    match names.split_at_checked(50) {
+    first_of(names, 50)
+}
+
+/// As [`listed`], at most so many of them.
+pub fn first_of(names: &[String], most: usize) -> String {
+    match names.split_at_checked(most) {
         Some((first, rest)) if !rest.is_empty() => {
             format!("{} and {} more", first.join(", "), rest.len())
         }

@@ -30,7 +30,7 @@ use crate::statistics::significance::holm;
 use crate::statistics::two_sample::Shift;
 use sidelight_data::config::{Arm, Config, MetadataKind};
 use sidelight_data::dataset::{self, Dataset, MetadataValues};
-use sidelight_data::error::{Error, Result};
+use sidelight_data::error::{Error, Result, first_of};
 use sidelight_data::schema::Reason;
 use sidelight_data::split;
 
@@ -136,10 +136,7 @@ impl Audit {
                 .filter(advised)
                 .map(|column| format!("`{}`", column.name))
                 .collect();
-            match names.len() {
-                0..=NAMED => names.join(", "),
-                n => format!("{} and {} more", names[..NAMED].join(", "), n - NAMED),
-            }
+            first_of(&names, NAMED)
         };
         let part = |advice: Advice| match self.count(advice) {
             0 => None,

@@ -205,12 +205,17 @@ impl Boosted {
 
     /// Values or logits of a row.
     pub(crate) fn outputs(&self, inputs: &[f32]) -> Vec<f64> {
-        let bins: Vec<u8> = self
-            .features
-            .iter()
-            .zip(inputs)
-            .map(|(feature, &x)| feature.bin(x))
-            .collect();
+        self.outputs_of(&self.bins(inputs))
+    }
+
+    /// Where the values of a row lie.
+    fn bins(&self, inputs: &[f32]) -> Vec<u8> {
+        let features = self.features.iter().zip(inputs);
+        features.map(|(feature, &x)| feature.bin(x)).collect()
+    }
+
+    /// As [`Boosted::outputs`], of a row's bins.
+    fn outputs_of(&self, bins: &[u8]) -> Vec<f64> {
         let mut outputs = self.base.clone();
         self.trees
             .iter()
@@ -470,15 +475,17 @@ impl Loss {
 
     /// Of one row; NaN where nothing of it is known.
     fn of_row(self, outputs: &[f64], targets: &[f64]) -> f64 {
-        let known = self
-            .guesses(outputs)
-            .into_iter()
-            .zip(targets)
-            .filter(|(_, target)| !target.is_nan());
-        let (n, sum) = known.fold((0.0, 0.0), |(n, sum), (guess, &target)| {
-            (n + 1.0, sum + self.of_guess(guess, target))
-        });
+        let (n, sum) = self.and_of((0.0, 0.0), outputs, targets);
         sum / n
+    }
+
+    /// How many targets are known, and their losses' sum, with those of a row.
+    fn and_of(self, so_far: (f64, f64), outputs: &[f64], targets: &[f64]) -> (f64, f64) {
+        let known = self.guesses(outputs).into_iter().zip(targets);
+        let known = known.filter(|(_, target)| !target.is_nan());
+        known.fold(so_far, |(n, sum), (guess, &target)| {
+            (n + 1.0, sum + self.of_guess(guess, target))
+        })
     }
 
     fn of_guess(self, guess: f64, target: f64) -> f64 {
@@ -491,15 +498,10 @@ impl Loss {
 
     /// Mean over known targets; NaN of none.
     fn mean(self, outputs: &[Vec<f64>], targets: &[Vec<f64>]) -> f64 {
-        let (mut n, mut sum) = (0.0, 0.0);
-        for (outputs, targets) in outputs.iter().zip(targets) {
-            for (guess, &target) in self.guesses(outputs).into_iter().zip(targets) {
-                if !target.is_nan() {
-                    n += 1.0;
-                    sum += self.of_guess(guess, target);
-                }
-            }
-        }
+        let rows = outputs.iter().zip(targets);
+        let (n, sum) = rows.fold((0.0, 0.0), |so_far, (outputs, targets)| {
+            self.and_of(so_far, outputs, targets)
+        });
         sum / n
     }
 }

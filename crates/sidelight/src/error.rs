@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use strum::EnumProperty as _;
 
+pub(crate) use sidelight_data::error::first_of;
 pub use sidelight_data::error::{
     ObjectFault, Place, cannot_read, cannot_write, in_full, listed, message_of, nearest,
     nearest_or, setting,
@@ -200,7 +201,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// Columns of metadata that a model reads and a table to predict lacks.
-    #[error("{} has no column {}, which the model reads", path.display(), quoted(absent))]
+    #[error("{} has no column {}, which the model reads", path.display(), quoted(absent).join(", "))]
     AbsentColumns {
         path: PathBuf,
         /// The columns.
@@ -710,18 +711,14 @@ pub enum FolderContent {
     },
 }
 
-/// Up to five keys, and how many more there are.
-fn quoted(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
+/// Each name in code marks.
+pub(crate) fn quoted(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| format!("`{name}`")).collect()
 }
 
+/// Up to five keys, and how many more there are.
 fn five(keys: &[String]) -> String {
-    let shown: Vec<String> = keys.iter().take(5).map(|key| format!("`{key}`")).collect();
-    match keys.len().checked_sub(5) {
-        None | Some(0) => shown.join(", "),
-        Some(more) => format!("{} and {more} more", shown.join(", ")),
-    }
+    first_of(&quoted(keys), 5)
 }
 
 fn key_summary(missing: &[String], unexpected: &[String]) -> String {

@@ -45,7 +45,7 @@ use burn::tensor::Device;
 use sidelight_kernels::SimdPath;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Result, first_of, quoted};
 use crate::metric::Metrics;
 use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error};
 use crate::run::{Existing, LogWriter, Run, RunFolder};
@@ -230,15 +230,9 @@ pub fn fit(
 
 /// Says which columns only trees may ask for.
 fn left_to_trees(columns: &[String]) -> String {
-    let shown = columns.iter().take(COLUMNS_SHOWN);
-    let shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
-    let more = match columns.len().saturating_sub(COLUMNS_SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     format!(
-        "metadata that says nothing of the target, as far as the training rows tell, and is read by trees alone: {}{more}",
-        shown.join(", ")
+        "metadata that says nothing of the target, as far as the training rows tell, and is read by trees alone: {}",
+        first_of(&quoted(columns), COLUMNS_SHOWN)
     )
 }
 

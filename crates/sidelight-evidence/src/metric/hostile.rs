@@ -168,7 +168,8 @@ fn calibration_error(cells: &[(f64, bool)]) -> Score {
     (!cells.is_empty()).then(|| sum / cells.len() as f64)
 }
 
-fn number() -> impl Strategy<Value = f64> {
+/// What nobody would choose, and what anybody would.
+pub(crate) fn number() -> impl Strategy<Value = f64> {
     prop_oneof![
         select(vec![
             0.0,

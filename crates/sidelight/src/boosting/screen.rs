@@ -53,30 +53,26 @@ impl Screens {
     /// `grown`: of each part of the outputs, models that left out a fold each.
     pub(crate) fn new(rows: &Screened<'_>, grown: &[Vec<&Boosted>]) -> Self {
         let inputs_of = rows.inputs_of_columns();
-        let rises = rows.rises(grown, &inputs_of);
-        let table = Table::new(rows);
-        let residuals = rows.residuals.map(by_output);
+        let inputs: Vec<Vec<f32>> = (rows.folded.rows.iter())
+            .map(|&row| read(rows.inputs, rows.metadata, row))
+            .collect();
+        let rises = rows.rises(grown, &inputs, &inputs_of);
+        let table = Table::new(rows, &inputs);
         let mut screens = Self {
             alone: Vec::new(),
             beside_image: Vec::new(),
         };
         for left_out in 0..=rows.folded.n_folds {
-            let rises = (0..inputs_of.len()).map(|column| {
+            let correlated = table.correlated(&inputs_of, left_out as u32);
+            let (mut alone, mut beside_image) = (Vec::new(), Vec::new());
+            for (column, [with_target, with_rest]) in correlated.into_iter().enumerate() {
                 let folds = rises.iter().enumerate();
                 let others = folds.filter(|(fold, _)| *fold != left_out);
-                let sum = others.fold(Sum::default(), |sum, (_, of)| sum.plus(of[column]));
-                sum.in_errors() > LEAST_RISE
-            });
-            let correlated =
-                |targets: &[Vec<f64>]| table.correlated(targets, &inputs_of, left_out as u32);
-            let either = |some: Vec<bool>, more: Vec<bool>| -> Vec<bool> {
-                some.into_iter().zip(more).map(|(a, b)| a || b).collect()
-            };
-            let alone = either(rises.collect(), correlated(&table.targets));
-            let beside_image = match &residuals {
-                Some(residuals) => either(alone.clone(), correlated(residuals)),
-                None => alone.clone(),
-            };
+                let rise = others.fold(Sum::default(), |sum, (_, of)| sum.plus(of[column]));
+                let says = rise.in_errors() > LEAST_RISE || with_target;
+                alone.push(says);
+                beside_image.push(says || with_rest);
+            }
             screens.alone.push(any_or_all(alone));
             screens.beside_image.push(any_or_all(beside_image));
         }
@@ -159,30 +155,44 @@ impl Screened<'_> {
     }
 
     /// By how much the loss over each fold rises with each column permuted: `[fold][column]`.
-    fn rises(&self, grown: &[Vec<&Boosted>], inputs_of: &[Range<usize>]) -> Vec<Vec<Sum>> {
+    fn rises(
+        &self,
+        grown: &[Vec<&Boosted>],
+        inputs: &[Vec<f32>],
+        inputs_of: &[Range<usize>],
+    ) -> Vec<Vec<Sum>> {
         let (loss, parts) = parts(self.task);
         let of_fold = |fold: usize| {
             let rows: Vec<usize> = (0..self.folded.rows.len())
                 .filter(|&at| self.folded.folds[at] as usize == fold)
                 .collect();
-            // What permuted columns cost a row, over all parts.
-            let mut rises = vec![vec![0.0; rows.len()]; inputs_of.len()];
-            for (part, models) in parts.iter().zip(grown) {
-                let own = Left::new(self, models[fold], &rows, part, loss);
-                for (column, inputs) in inputs_of.iter().enumerate() {
-                    let mut from: Vec<usize> = (0..rows.len()).collect();
-                    shuffle(
-                        &mut from,
-                        &mut named(fold as u64, &format!("column {column}")),
-                    );
-                    own.add_rises(inputs, &from, &mut rises[column]);
-                }
-            }
+            let left: Vec<Left<'_>> = (parts.iter().zip(grown))
+                .map(|(part, models)| {
+                    let targets = |&row: &usize| self.targets[row][part.clone()].to_vec();
+                    let targets = rows.iter().map(targets).collect();
+                    Left::new(
+                        models[fold],
+                        loss,
+                        rows.iter().map(|&row| &inputs[row]),
+                        targets,
+                    )
+                })
+                .collect();
+            // What a permuted column costs each row, over all parts.
+            let rises = |(column, inputs): (usize, &Range<usize>)| {
+                let mut from: Vec<usize> = (0..rows.len()).collect();
+                let mut random = named(fold as u64, &format!("column {column}"));
+                shuffle(&mut from, &mut random);
+                let mut rises = vec![0.0; rows.len()];
+                left.iter()
+                    .for_each(|part| part.add_rises(inputs, &from, &mut rises));
+                rises
+            };
             let sum = |of_rows: Vec<f64>| {
                 let known = of_rows.into_iter().filter(|rise| !rise.is_nan());
                 known.fold(Sum::default(), |sum, rise| sum.plus(Sum::of(rise)))
             };
-            rises.into_iter().map(sum).collect()
+            inputs_of.iter().enumerate().map(rises).map(sum).collect()
         };
         (0..self.folded.n_folds)
             .into_par_iter()
@@ -203,34 +213,14 @@ struct Left<'a> {
 }
 
 impl<'a> Left<'a> {
-    fn new(
-        rows: &Screened<'_>,
+    fn new<'r>(
         model: &'a Boosted,
-        left: &[usize],
-        part: &Range<usize>,
         loss: Loss,
+        inputs: impl Iterator<Item = &'r Vec<f32>>,
+        targets: Vec<Vec<f64>>,
     ) -> Self {
-        let bins = left.iter().map(|&row| {
-            let inputs = read(rows.inputs, rows.metadata, rows.folded.rows[row]);
-            let features = model.features.iter().zip(inputs);
-            features.map(|(feature, x)| feature.bin(x)).collect()
-        });
-        let bins: Vec<Vec<u8>> = bins.collect();
-        let targets: Vec<Vec<f64>> = left
-            .iter()
-            .map(|&row| rows.targets[row][part.clone()].to_vec())
-            .collect();
-        let outputs: Vec<Vec<f64>> = bins
-            .iter()
-            .map(|bins| {
-                let mut outputs = model.base.clone();
-                model
-                    .trees
-                    .iter()
-                    .for_each(|tree| tree.add(|at| bins[at], &mut outputs));
-                outputs
-            })
-            .collect();
+        let bins: Vec<Vec<u8>> = inputs.map(|inputs| model.bins(inputs)).collect();
+        let outputs: Vec<Vec<f64>> = bins.iter().map(|bins| model.outputs_of(bins)).collect();
         let losses = outputs
             .iter()
             .zip(&targets)
@@ -286,33 +276,28 @@ struct Table<'a> {
     folds: &'a [u32],
     /// `[input][row]`; NaN: missing.
     inputs: Vec<Vec<f64>>,
-    /// `[output][row]`; NaN: unknown.
-    targets: Vec<Vec<f64>>,
+    /// The targets, and what an image leaves of them (of none: nothing), `[output][row]`; NaN: unknown.
+    targets: [Vec<Vec<f64>>; 2],
 }
 
 impl<'a> Table<'a> {
-    fn new(rows: &Screened<'a>) -> Self {
-        let read = |&row: &usize| read(rows.inputs, rows.metadata, row);
-        let of_rows: Vec<Vec<f32>> = rows.folded.rows.iter().map(read).collect();
+    fn new(rows: &Screened<'a>, inputs: &[Vec<f32>]) -> Self {
+        let residuals = rows.residuals.unwrap_or_default();
         Self {
             folds: rows.folded.folds,
             inputs: (0..rows.inputs.len())
-                .map(|at| of_rows.iter().map(|row| f64::from(row[at])).collect())
+                .map(|at| inputs.iter().map(|row| f64::from(row[at])).collect())
                 .collect(),
-            targets: by_output(rows.targets),
+            targets: [rows.targets, residuals].map(by_output),
         }
     }
 
-    /// Of each column, whether one of its inputs, or that it is missing, is correlated with one of these targets over the rows
-    /// of other folds.
-    fn correlated(
-        &self,
-        targets: &[Vec<f64>],
-        inputs_of: &[Range<usize>],
-        left_out: u32,
-    ) -> Vec<bool> {
+    /// Of each column, whether one of its inputs, or that it is missing, is correlated with a target, and with what an image
+    /// leaves of one, over the rows of other folds.
+    fn correlated(&self, inputs_of: &[Range<usize>], left_out: u32) -> Vec<[bool; 2]> {
         let standardised = |values: &Vec<f64>| self.standardised(values, left_out);
-        let targets: Vec<_> = targets.iter().map(standardised).collect();
+        let targets = self.targets.each_ref();
+        let targets = targets.map(|targets| targets.iter().map(standardised).collect::<Vec<_>>());
         let is_correlated = |inputs: &Range<usize>| {
             let mut tried = Vec::new();
             for input in &self.inputs[inputs.clone()] {
@@ -322,11 +307,13 @@ impl<'a> Table<'a> {
                     tried.push(standardised(&input.iter().map(is_missing).collect()));
                 }
             }
-            let n_tried = (tried.len() * targets.len()) as f64;
-            targets.iter().any(|(target, _)| {
-                tried.iter().any(|(input, n)| {
-                    let product: f64 = input.iter().zip(target).map(|(x, y)| x * y).sum();
-                    normal_two_sided(product / n.sqrt()) * n_tried < IMPROBABLE
+            targets.each_ref().map(|targets| {
+                let n_tried = (tried.len() * targets.len()) as f64;
+                targets.iter().any(|(target, _)| {
+                    tried.iter().any(|(input, n)| {
+                        let product: f64 = input.iter().zip(target).map(|(x, y)| x * y).sum();
+                        normal_two_sided(product / n.sqrt()) * n_tried < IMPROBABLE
+                    })
                 })
             })
         };

@@ -220,6 +220,11 @@ impl Model {
         !matches!(self, Self::Metadata | Self::Trees | Self::GapsOnly)
     }
 
+    /// Whether the votes are made of it.
+    pub(super) fn is_voter(&self) -> bool {
+        matches!(self, Self::Image | Self::Metadata)
+    }
+
     /// Whether it is asked what it predicts when metadata is missing.
     pub(super) fn can_miss_metadata(&self) -> bool {
         matches!(self, Self::Metadata | Self::Trees | Self::Fusion(_))

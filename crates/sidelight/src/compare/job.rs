@@ -52,9 +52,10 @@ impl Finished {
     /// Whether it has the predictions that such a job makes: a file may have been edited.
     pub(super) fn is_of(&self, design: &Design, job: &Job) -> bool {
         let FoldRows { valid, test, .. } = design.rows_of(job);
-        let has_gaps = job.model.can_miss_metadata() || job.model == Model::Trees;
-        let n_gaps = if has_gaps { SHARES.len() } else { 0 };
-        let is_voter = matches!(job.model, Model::Image | Model::Metadata);
+        let n_gaps = match job.model.can_miss_metadata() {
+            true => SHARES.len(),
+            false => 0,
+        };
         let of_rows = |predictions: &Vec<Prediction>, rows: &[usize]| {
             let fits = |prediction: &Prediction| prediction.fits(&design.task);
             predictions.len() == rows.len() && predictions.iter().all(fits)
@@ -62,7 +63,7 @@ impl Finished {
         of_rows(&self.test, test)
             && self.with_gaps.len() == n_gaps
             && self.with_gaps.iter().all(|gap| of_rows(gap, test))
-            && (of_rows(&self.valid, valid) || !is_voter)
+            && (of_rows(&self.valid, valid) || !job.model.is_voter())
     }
 }
 
@@ -237,9 +238,12 @@ fn take_over(at: Place<'_>, job: &Job, session: &mut Session) -> Result<bool> {
             session.adopt(learned);
         }
     }
-    if matches!(job.model, Model::Metadata | Model::Fusion(_)) && session.can_have_trees() {
-        let grown = of_fold.trees(session, &|| at.goes_on())?;
-        session.plant(grown.as_deref())?;
+    let reads_true_metadata = matches!(job.model, Model::Metadata | Model::Fusion(_));
+    if reads_true_metadata
+        && session.can_have_trees()
+        && let Some(grown) = of_fold.trees(session, &|| at.goes_on())?
+    {
+        session.plant(&grown);
     }
     Ok(at.goes_on())
 }
@@ -299,8 +303,7 @@ impl<'a> TrainedJob<'a> {
     fn predict_all(&self) -> Result<Finished> {
         let FoldRows { valid, test, .. } = self.design.rows_of(self.job);
         let source = &self.session.setup.batches.source;
-        let is_voter = matches!(self.job.model, Model::Image | Model::Metadata);
-        let on_valid = if is_voter {
+        let on_valid = if self.job.model.is_voter() {
             self.predict(valid, &[])?.swap_remove(0)
         } else {
             Vec::new()

@@ -31,9 +31,11 @@ pub(crate) struct Grown {
     pub(crate) inputs: Vec<TreeInput>,
     /// `[member][part of the outputs]`, each the mean of so many.
     pub(crate) models: Vec<Vec<Vec<Boosted>>>,
+    rows: DealtRows,
 }
 
 /// Rows that trees are grown on, dealt to the models that leave them out.
+#[derive(Debug)]
 struct DealtRows {
     rows: Vec<usize>,
     folds: Vec<u32>,
@@ -55,7 +57,7 @@ impl Session {
         }
         // Of more than fit into the network none is grown.
         let grown = self.grow(self.most_trees(), &|| true)?;
-        self.plant(grown.as_ref())
+        Ok(grown.map_or_else(Vec::new, |grown| self.plant(&grown)))
     }
 
     /// Whether trees would be a branch of its network.
@@ -73,16 +75,9 @@ impl Session {
 
     /// Makes these trees a branch of the stack, and has the others read the columns that say anything. Returns the names of
     /// those that none reads.
-    ///
-    /// # Errors
-    ///
-    /// As [`deal`].
-    pub(crate) fn plant(&mut self, grown: Option<&Grown>) -> Result<Vec<String>> {
-        let Some(grown) = grown else {
-            return Ok(Vec::new());
-        };
-        let screens = self.screens(grown)?;
-        let Grown { inputs, models } = grown;
+    pub(crate) fn plant(&mut self, grown: &Grown) -> Vec<String> {
+        let screens = self.screens(grown);
+        let Grown { inputs, models, .. } = grown;
         let device = self.setup.batches.device.clone();
         let (n_outputs, most) = (self.setup.task.n_outputs(), self.most_trees());
         let nodes: Vec<(String, Node)> = models
@@ -99,22 +94,20 @@ impl Session {
             .collect();
         let members = self.setup.members.n();
         if let Some(node) = self.state.network.root.stack_mut() {
-            if let Some(screens) = &screens {
-                node.screen_branches(|branch, member| {
-                    let screens = if branch.image {
-                        &screens.beside_image
-                    } else {
-                        &screens.alone
-                    };
-                    // A member alone has learned from all rows.
-                    let left_out = if members == 1 {
-                        screens.len() - 1
-                    } else {
-                        member
-                    };
-                    numbers_of(&self.setup.batches.source.encoder, &screens[left_out])
-                });
-            }
+            node.screen_branches(|branch, member| {
+                let screens = if branch.image {
+                    &screens.beside_image
+                } else {
+                    &screens.alone
+                };
+                // A member alone has learned from all rows.
+                let left_out = if members == 1 {
+                    screens.len() - 1
+                } else {
+                    member
+                };
+                numbers_of(&self.setup.batches.source.encoder, &screens[left_out])
+            });
             let branch = Branch {
                 name: String::from(TREES),
                 image: false,
@@ -123,22 +116,15 @@ impl Session {
             };
             node.append_branch(branch, nodes, &device);
         }
-        let columns = &self.setup.batches.source.encoder.columns;
-        Ok(match screens {
-            Some(screens) => {
-                let is_read = |at: usize| screens.beside_image.iter().any(|kept| kept[at]);
-                let unread = columns.iter().enumerate().filter(|(at, _)| !is_read(*at));
-                unread.map(|(_, column)| column.name.clone()).collect()
-            }
-            None => Vec::new(),
-        })
+        let is_read = |at: usize| screens.beside_image.iter().any(|kept| kept[at]);
+        let columns = self.setup.batches.source.encoder.columns.iter();
+        let unread = columns.enumerate().filter(|(at, _)| !is_read(*at));
+        unread.map(|(_, column)| column.name.clone()).collect()
     }
 
     /// Which columns the other branches read.
-    fn screens(&self, grown: &Grown) -> Result<Option<Screens>> {
-        let Some(dealt) = self.deal_to_trees()? else {
-            return Ok(None);
-        };
+    fn screens(&self, grown: &Grown) -> Screens {
+        let dealt = &grown.rows;
         let source = &self.setup.batches.source;
         let features = self.setup.batches.vectors(&dealt.rows);
         let residuals = features
@@ -159,7 +145,7 @@ impl Session {
             targets: &dealt.targets,
             residuals: residuals.as_deref(),
         };
-        Ok(Some(Screens::new(&rows, &by_part)))
+        Screens::new(&rows, &by_part)
     }
 
     /// How many models the rows are divided among.
@@ -216,7 +202,11 @@ impl Session {
                     .for_each(|(models, model)| models.push(vec![model])),
             }
         }
-        Ok(Some(Grown { inputs, models }))
+        Ok(Some(Grown {
+            inputs,
+            models,
+            rows: dealt,
+        }))
     }
 
     /// `None`: there are too few rows.
