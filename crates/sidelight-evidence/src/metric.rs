@@ -298,6 +298,6 @@ mod nested {
 }
 
 #[cfg(test)]
-pub(crate) mod hostile;
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -55,4 +55,4 @@ impl Interval {
 }
 
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;

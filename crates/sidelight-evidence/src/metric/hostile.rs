@@ -8,6 +8,7 @@ use sidelight_data::dataset::Targets;
 use sidelight_data::task::Prediction;
 
 use super::*;
+use crate::statistics::hostile::number;
 
 /// `None`: not defined, so left out.
 type Score = Option<f64>;
@@ -166,30 +167,6 @@ fn calibration_error(cells: &[(f64, bool)]) -> Score {
         sum += gap.abs();
     }
     (!cells.is_empty()).then(|| sum / cells.len() as f64)
-}
-
-/// What nobody would choose, and what anybody would.
-pub(crate) fn number() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        select(vec![
-            0.0,
-            -0.0,
-            0.1,
-            1.0,
-            1e308,
-            -1e308,
-            9e307,
-            f64::MAX,
-            f64::MIN,
-            1e-308,
-            5e-324,
-            1e160,
-            -1e160,
-            1e-160,
-        ]),
-        (-3..4_i32).prop_map(f64::from),
-        -1e3..1e3,
-    ]
 }
 
 fn slow_number(name: &str, cells: &[(f64, f64)]) -> Score {

@@ -8,7 +8,30 @@ use super::distribution::{normal_cdf, normal_quantile, t_cdf, t_quantile};
 use super::significance::{holm, of_units_and_fits, wilson};
 use super::two_sample::{category_shift, chi_squared, kolmogorov_smirnov};
 use super::{mean, median};
-use crate::metric::hostile::number;
+
+/// What nobody would choose, and what anybody would.
+pub(crate) fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        select(vec![
+            0.0,
+            -0.0,
+            0.1,
+            1.0,
+            1e308,
+            -1e308,
+            9e307,
+            f64::MAX,
+            f64::MIN,
+            1e-308,
+            5e-324,
+            1e160,
+            -1e160,
+            1e-160,
+        ]),
+        (-3..4_i32).prop_map(f64::from),
+        -1e3..1e3,
+    ]
+}
 
 fn near(found: f64, expected: f64, scale: f64) -> bool {
     found == expected || (found - expected).abs() <= 1e-9 * scale.max(f64::MIN_POSITIVE)
