@@ -150,7 +150,8 @@ fn is_safetensors(path: &Path) -> Result<bool> {
         .extension()
         .is_some_and(|extension| extension == "safetensors");
     // A zip begins with PK, a pickle with 0x80; safetensors with the header's length and its brace.
-    Ok(start.get(8) == Some(&b'{') || named && !start.starts_with(b"PK") && start[0] != 0x80)
+    let is_other = start.starts_with(b"PK") || start.starts_with(&[0x80]);
+    Ok(start.get(8) == Some(&b'{') || named && !is_other)
 }
 
 fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
@@ -325,8 +326,10 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
     for (key, shape) in wanted {
         let tensor = &tensors[&key];
         let mut numbers = floats(tensor, &path)?;
-        if numbers.len() != shape.iter().product::<usize>() {
-            numbers = resample_positions(&numbers, tensor.shape[1], shape[1], shape[2]);
+        if let ([_, from, _], &[_, to, width]) = (&tensor.shape[..], &shape[..])
+            && !same_shape(&tensor.shape, &shape)
+        {
+            numbers = resample_positions(&numbers, *from, to, width);
         }
         values.insert(key, numbers);
     }
@@ -484,7 +487,8 @@ fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
         Numbers::Bf16 => each(&bytes, |b: [u8; 2]| half::bf16::from_le_bytes(b).to_f32()),
         Numbers::Other(_) => unreachable!("refused above"),
     };
-    let n: usize = tensor.shape.iter().product();
+    let axes = tensor.shape.iter();
+    let n = axes.fold(1_usize, |n, axis| n.saturating_mul(*axis));
     if values.len() != n {
         return Err(broken(
             path,

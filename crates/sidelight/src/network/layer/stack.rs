@@ -146,7 +146,7 @@ impl Stack {
     pub const PRIOR: &str = "prior";
 
     /// Whether any branch reads the metadata.
-    fn reads_metadata(&self) -> bool {
+    pub(crate) fn reads_metadata(&self) -> bool {
         self.branches.iter().any(|branch| branch.metadata)
     }
 
