@@ -182,7 +182,7 @@ impl PartErrors {
         }
         // Of those that are kept, the first of this rank or a higher one: below their number, as the rank is.
         let place = (rank - 1) as u128 * self.errors.len() as u128 / self.rows as u128;
-        self.errors.get(place as usize).copied()
+        self.errors.get(usize::try_from(place).ok()?).copied()
     }
 }
 

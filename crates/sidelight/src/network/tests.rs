@@ -1,7 +1,6 @@
 //! Contracts that every network keeps.
 
 mod contract;
-mod gradients;
 mod reference;
 mod surgery;
 mod weights;

@@ -3,6 +3,15 @@
 //! A pickle is interpreted without executing anything it names. Every key, shape, type and number is checked
 //! before the network is touched, so that a failed load leaves it as it was.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
+
 mod pickle;
 
 use std::collections::HashMap;
@@ -395,6 +404,15 @@ fn is_position(key: &str, found: &[usize], wanted: &[usize]) -> bool {
 ///
 /// Dosovitskiy et al. 2021, arXiv:2010.11929, section 3.2 ("2D interpolation"); kernel of Keys 1981 with a = −0.75 and
 /// pixel centres aligned as in torch's `interpolate(mode="bicubic")`, which DINOv2 and timm use.
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "sides of tables that are in memory, and places that are clamped to them"
+    )
+)]
 fn resample_positions(values: &[f32], from: usize, to: usize, width: usize) -> Vec<f32> {
     let side = |n: usize| ((n - 1) as f64).sqrt() as usize;
     let (old, new) = (side(from), side(to));
@@ -470,6 +488,13 @@ fn spelled(
     }
 }
 
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::cast_possible_truncation,
+        reason = "what `f32` cannot hold becomes infinite, and is refused"
+    )
+)]
 fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
     let key = &tensor.key;
     if let Numbers::Other(found) = &tensor.numbers {

@@ -563,6 +563,11 @@ impl Parts {
     }
 }
 
+/// A number of a row or line, as tables write it.
+fn whole<N: TryInto<i64>>(n: N) -> i64 {
+    n.try_into().unwrap_or(i64::MAX)
+}
+
 /// The rows of a part that get no prediction, written as they come; the file is begun with the first.
 #[derive(Debug)]
 pub struct BadRowsWriter {
@@ -611,9 +616,9 @@ impl BadRowsWriter {
         };
         let line = bad.at.line.filter(|line| *line > 0);
         table.write(&[
-            Value::Integer(bad.row as i64),
+            Value::Integer(whole(bad.row)),
             Value::Text(file),
-            line.map_or(Value::Missing, |line| Value::Integer(line as i64)),
+            line.map_or(Value::Missing, |line| Value::Integer(whole(line))),
             text(&bad.at.key),
             text(&bad.at.column),
             Value::Text(bad.reason.as_str().into()),

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::{config, evaluate, images, largest_difference, metadata, numbers, shake, spec};
 use crate::config::{Arm, ModelConfig};
 use crate::error::Error;
-use crate::network::layer::{BatchNorm, Conv2d, Layer, Linear};
+use crate::network::layer::{BatchNorm, Conv2d, EmbeddingTable, Layer, Linear};
 use crate::network::{Architecture, BackboneWeights, Context, Edit, Network, Shape, backbone};
 
 fn resnet_for(size: usize) -> Network {
