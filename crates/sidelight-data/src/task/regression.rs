@@ -92,6 +92,14 @@ impl TargetScale {
         }
     }
 
+    /// [`Self::forward`] of what was predicted: what has no logarithm counts as the smallest number that has one.
+    pub fn forward_predicted(self, value: f64) -> f64 {
+        self.forward(match self {
+            Self::Linear => value,
+            Self::Log => value.max(f64::MIN_POSITIVE),
+        })
+    }
+
     /// Back to the target's unit.
     pub fn backward(self, scaled: f64) -> f64 {
         match self {

@@ -302,15 +302,10 @@ impl NumberCells {
         Some((self.truth[at], self.predicted[at])).filter(|(truth, _)| truth.is_finite())
     }
 
-    /// The error of a cell in standard deviations of its column, on the scale that is learned. A prediction without a
-    /// logarithm counts as the smallest that has one.
+    /// The error of a cell in standard deviations of its column, on the scale that is learned.
     pub(crate) fn scaled(&self, at: usize) -> Option<f64> {
         let (truth, predicted) = self.pair(at)?;
-        let predicted = match self.scale {
-            TargetScale::Linear => predicted,
-            TargetScale::Log => predicted.max(f64::MIN_POSITIVE),
-        };
-        let error = self.scale.forward(truth) - self.scale.forward(predicted);
+        let error = self.scale.forward(truth) - self.scale.forward_predicted(predicted);
         Some(error / self.sd[at % self.n_columns]).filter(|_| self.scale.forward(truth).is_finite())
     }
 }

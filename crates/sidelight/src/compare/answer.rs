@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::arm::{Arm, Model};
 use super::design::{Design, Job};
 use super::job::{Finished, SHARES};
+use crate::config::TargetScale;
 use crate::error::Result;
 use crate::evidence::{self, Evidence, Facts, MissingnessPoint, Study, evaluate};
 use crate::metric::selection_metric;
 use crate::statistics::bootstrap::Bootstrap;
-use crate::task::Prediction;
+use crate::task::{Prediction, Task};
 
 /// Weights that the vote chooses among are multiples of 1 over this.
 const WEIGHT_STEPS: usize = 20;
@@ -164,7 +165,7 @@ impl<'a> Pooled<'a> {
             image
                 .iter()
                 .zip(&metadata)
-                .map(|(a, b)| blend(a, b, weight))
+                .map(|(a, b)| blend(&self.design.task, a, b, weight))
                 .collect()
         };
         let first = || {
@@ -206,7 +207,7 @@ impl<'a> Pooled<'a> {
             let voted = image
                 .iter()
                 .zip(metadata)
-                .map(|(a, b)| blend(a, b, weight))
+                .map(|(a, b)| blend(&self.design.task, a, b, weight))
                 .collect();
             let score = value(&self.design.score(rows, voted), name);
             if let Some(score) = score
@@ -270,11 +271,19 @@ fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
         .map(|(_, value)| *value)
 }
 
-/// `(1 - weight) a + weight b`: of probabilities, of values in their own unit, of points in pixels.
-fn blend(a: &Prediction, b: &Prediction, weight: f64) -> Prediction {
+/// `(1 - weight) a + weight b`: of probabilities, of values on the scale that they are learned on (as the model that
+/// `model.arm = "vote"` is), of points in pixels.
+fn blend(task: &Task, a: &Prediction, b: &Prediction, weight: f64) -> Prediction {
+    let scale = match task {
+        Task::Regression { scale, .. } => *scale,
+        _ => TargetScale::Linear,
+    };
     let numbers = a.numbers().into_iter().zip(b.numbers());
-    let blended: Vec<f64> = numbers.map(|(a, b)| a + weight * (b - a)).collect();
-    Prediction::from_numbers(a.kind(), &blended)
+    let blended = numbers.map(|(a, b)| {
+        let [a, b] = [a, b].map(|x| scale.forward_predicted(x));
+        scale.backward(a + weight * (b - a))
+    });
+    Prediction::from_numbers(a.kind(), &blended.collect::<Vec<f64>>())
 }
 
 /// Share of the first fusion's gain over the image alone that is lost when a column is permuted among held-out rows:
@@ -318,18 +327,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_vote_is_a_weighted_mean() {
+    fn a_vote_is_a_weighted_mean_on_the_scale_of_the_target() {
         let class = |p: [f32; 2]| Prediction::Class {
             probabilities: p.to_vec(),
         };
+        let classes = Task::Class {
+            column: "kind".into(),
+            names: vec!["a".into(), "b".into()],
+            counts: vec![1, 1],
+        };
         assert_eq!(
-            blend(&class([1.0, 0.0]), &class([0.5, 0.5]), 0.5),
+            blend(&classes, &class([1.0, 0.0]), &class([0.5, 0.5]), 0.5),
             class([0.75, 0.25])
         );
         let value = |x: f64| Prediction::Regression { values: vec![x] };
-        assert_eq!(blend(&value(10.0), &value(20.0), 0.0), value(10.0));
-        assert_eq!(blend(&value(10.0), &value(20.0), 1.0), value(20.0));
+        let mean = |scale, a, b, weight| {
+            let task = Task::Regression {
+                columns: vec!["price".into()],
+                scale,
+                mean: vec![0.0],
+                sd: vec![1.0],
+                range: vec![[1.0, 100.0]],
+            };
+            blend(&task, &value(a), &value(b), weight).numbers()[0]
+        };
+        assert_eq!(mean(TargetScale::Linear, 10.0, 20.0, 0.0), 10.0);
+        assert_eq!(mean(TargetScale::Linear, 10.0, 20.0, 0.75), 17.5);
+        assert!((mean(TargetScale::Log, 10.0, 1000.0, 0.5) - 100.0).abs() < 1e-9);
+        // What rounds to 0 has no logarithm.
+        assert!(mean(TargetScale::Log, 0.0, 1000.0, 0.5) > 0.0);
         let points = |x: f32| Prediction::Keypoints { xy: vec![[x, -x]] };
-        assert_eq!(blend(&points(4.0), &points(8.0), 0.25), points(5.0));
+        let linear = blend(&classes, &points(4.0), &points(8.0), 0.25);
+        assert_eq!(linear, points(5.0));
     }
 }

@@ -19,7 +19,7 @@ use crate::table::Table;
 use crate::task::Task;
 
 /// Changes when results of an earlier version of this program no longer fit.
-const VERSION: &str = "sidelight compare 4";
+const VERSION: &str = "sidelight compare 5";
 
 /// Steps that a head on frozen features is given, at least: fewer than this and it has not begun.
 const QUICK_STEPS: usize = 300;

@@ -161,7 +161,7 @@ fn by_network(
     let of_fold = at.shared.of(job);
     // Whoever needs its branches waits for them.
     let mut branches = of_fold.branches_of(&job.model).map(lock);
-    let Some((session, known)) = trained(at, job, on_event)? else {
+    let Some((mut session, known)) = trained(at, job, on_event)? else {
         return Ok(None);
     };
     if let Some(branches) = branches
@@ -171,6 +171,8 @@ fn by_network(
         **branches = Some(Arc::new(session.learned_branches()));
     }
     drop(branches);
+    // As `train` ends: the arms are the models that a person would use.
+    session.calibrate()?;
     let mut finished = TrainedJob::new(at.design, job, &session, known).predict_all()?;
     let best = session.state.progress.best;
     let best = best.filter(|_| session.setup.config.train.restores_best());

@@ -216,6 +216,9 @@ pub struct Context {
     pub has_image: Option<Tensor<2>>,
     /// How much each member of a [`Stack`](super::layer::Stack) counts in each row, `[batch, members]`. `None`: all alike.
     pub members: Option<Tensor<2>>,
+    /// Factors of the stack for the rows of each member alone, `[3, branches]` each, weighed as the members are; empty: its own
+    /// factors in every row.
+    pub factors: Vec<Tensor<2>>,
     /// Training or not.
     pub mode: Mode,
     /// Seed of this step, for dropout.

@@ -22,7 +22,7 @@ impl Session {
     /// ([`Conformal`]); all ranks do.
     ///
     /// Both are of the validation rows and, where the members of a stack each left out a fold, of all training rows too,
-    /// each by the member that has not learned from it. The validation rows are exchangeable with new ones, but for what
+    /// each by the member that has not learned from it, joined by factors that were fitted without it. The validation rows are exchangeable with new ones, but for what
     /// was chosen by them (the best epoch, where one is kept); one in five rows, they say roughly how large an error is.
     /// The training rows are four times as many, and predicted by one member where a new row is predicted by the mean of
     /// all: a little worse, so that sets become a little larger than they need be. Together they are nearer to the
@@ -32,7 +32,7 @@ impl Session {
     /// # Errors
     ///
     /// An image that cannot be read.
-    pub(super) fn calibrate(&mut self) -> Result<()> {
+    pub(crate) fn calibrate(&mut self) -> Result<()> {
         let mut rows = self.held_out()?;
         let task = self.setup.task.clone();
         let temperature = temperature(&task, &rows, self.target_of());
@@ -76,10 +76,13 @@ impl Session {
         let network = self.state.network.valid();
         let device = batches.device.clone().inner();
         let left_out = members.are_several().then(|| batches.training_in_order());
+        let factors = self.factors_without_each_fold(&network)?;
         let mut flat = Vec::new();
         for batch in batches.validation().chain(left_out.into_iter().flatten()) {
             let batch = members.hold_out(batch?, &device);
-            let output = batch.run(&network, &mut Context::evaluate(None));
+            let mut context = Context::evaluate(None);
+            context.factors.clone_from(&factors);
+            let output = batch.run(&network, &mut context);
             let of_rows: Vec<Vec<f32>> = match **task {
                 Task::Keypoints { .. } => {
                     let decoded = batch.decode(task, output).into_iter();

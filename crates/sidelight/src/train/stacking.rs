@@ -219,10 +219,7 @@ impl Session {
         };
         let stack = stack.clone();
         let held_out = HeldOut::collect(self, &network.valid(), &stack)?;
-        let factors: Vec<f32> = (0..Stack::CASES.len())
-            .flat_map(|case| held_out.fit(&self.setup.loss, &stack.usable_in(case)))
-            .map(|factor| factor as f32)
-            .collect();
+        let factors = held_out.factors(&stack, &self.setup.loss, None);
         if let Some(node) = network.root.stack_mut() {
             let mut named = node.parameters.0.iter_mut();
             if let Some(parameter) = named.find(|parameter| parameter.name == Stack::FACTORS) {
@@ -231,11 +228,34 @@ impl Session {
         }
         Ok(())
     }
+
+    /// The factors that would be fitted without the rows of each fold, `[3, branches]` each: how sure the network may be shows
+    /// in rows that none of its numbers is of. None where there are no folds.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read.
+    pub(super) fn factors_without_each_fold(&self, network: &Network) -> Result<Vec<Tensor<2>>> {
+        let folds = &self.setup.members;
+        let Some((stack, _)) = network.root.stack().filter(|_| folds.are_several()) else {
+            return Ok(Vec::new());
+        };
+        let held_out = HeldOut::collect(self, network, stack)?;
+        let device = self.setup.batches.device.clone().inner();
+        let without = (0..folds.n()).map(|fold| {
+            let factors = held_out.factors(stack, &self.setup.loss, Some(fold as f32));
+            let shape = [Stack::CASES.len(), stack.branches.len()];
+            Tensor::from_data(TensorData::new(factors, shape), &device)
+        });
+        Ok(without.collect())
+    }
 }
 
 /// What the branches of a stack put out for rows that they have not learned from.
 struct HeldOut {
     n_rows: usize,
+    /// The fold of each row.
+    fold: Vec<f32>,
     prior: Vec<f32>,
     /// `[branch][row · n_outputs]`
     outputs: Vec<Vec<f32>>,
@@ -272,13 +292,19 @@ impl HeldOut {
                 .unwrap_or_else(|| Tensor::ones([n, 1], &device));
             let mut parts = std::mem::take(&mut context.auxiliary);
             parts.truncate(n_branches);
-            parts.extend([target, mask, has_image]);
+            let fold: Vec<f32> = folds
+                .of(&batch.rows)
+                .iter()
+                .map(|&fold| fold as f32)
+                .collect();
+            let fold = Tensor::from_data(TensorData::new(fold, [n, 1]), &device);
+            parts.extend([target, mask, has_image, fold]);
             flat.extend(numbers(Tensor::cat(parts, 1)).into_iter().map(f64::from));
         }
         let flat = gather_numbers(&*batches.ranks, &flat);
         let (d_out, d_target) = (stack.n_outputs, setup.task.d_target());
         let widths: Vec<usize> = std::iter::repeat_n(d_out, n_branches)
-            .chain([d_target, d_target, 1])
+            .chain([d_target, d_target, 1, 1])
             .collect();
         let width: usize = widths.iter().sum();
         let all: Vec<&[f64]> = flat.chunks_exact(width).collect();
@@ -295,10 +321,11 @@ impl HeldOut {
         });
         let outputs = columns.by_ref().take(n_branches).collect();
         let mut next = || columns.next().unwrap_or_default();
-        let (target, mask, has_image) = (next(), next(), next());
+        let (target, mask, has_image, fold) = (next(), next(), next(), next());
         let (_, node) = network.root.stack().expect("the caller found it");
         Ok(Self {
             n_rows: kept.len(),
+            fold,
             prior: numbers(node.parameters.d1(Stack::PRIOR)),
             outputs,
             target,
@@ -308,13 +335,20 @@ impl HeldOut {
         })
     }
 
+    /// The factors of each case, `[3 · branches]`, of all rows but those of a fold.
+    fn factors(&self, stack: &Stack, loss: &Loss, without: Option<f32>) -> Vec<f32> {
+        let cases = 0..Stack::CASES.len();
+        let factors = cases.flat_map(|case| self.fit(loss, &stack.usable_in(case), without));
+        factors.map(|factor| factor as f32).collect()
+    }
+
     /// The factors of the branches that are usable (1, else 0), the others' 0: they minimise
     ///
     /// > mean loss of `prior + Σ_b a_b (f_b − prior)`  +  c/n Σ_b (a_b − 1/branches)²,   0 ≤ a_b ≤ 2,
     ///
     /// with c the mean loss of `prior`, whatever the loss is measured in. It is convex for every loss that we have but `wing`
     /// and `focal`. Few rows so leave the branches equal.
-    fn fit(&self, loss: &Loss, usable: &[f32]) -> Vec<f64> {
+    fn fit(&self, loss: &Loss, usable: &[f32], without: Option<f32>) -> Vec<f64> {
         let branches: Vec<usize> = (0..usable.len()).filter(|&b| usable[b] > 0.0).collect();
         let even = 1.0 / branches.len().max(1) as f64;
         let mut factors: Vec<f64> = usable
@@ -336,6 +370,13 @@ impl HeldOut {
             .map(|&b| matrix(&self.outputs[b]) - prior.clone())
             .collect();
         let mut mask = matrix(&self.mask);
+        if let Some(fold) = without {
+            let learns = self
+                .fold
+                .iter()
+                .map(|&of_row| f32::from(u8::from(of_row != fold)));
+            mask = mask * matrix(&learns.collect::<Vec<f32>>());
+        }
         if branches.iter().any(|&b| self.reads_image[b]) {
             mask = mask * matrix(&self.has_image);
         }
@@ -472,7 +513,7 @@ mod tests {
 
     /// Two branches whose errors are known: the least-squares factors are those of the normal equations.
     #[test]
-    fn factors_are_least_squares_ones_and_never_negative() {
+    fn factors_are_least_squares_ones_never_negative_and_of_the_rows_of_other_folds() {
         let n = 400;
         let noise =
             |seed: usize, i: usize| ((i * 7919 + seed * 104_729) % 1000) as f32 / 1000.0 - 0.5;
@@ -484,6 +525,7 @@ mod tests {
             .unzip();
         let held_out = HeldOut {
             n_rows: n,
+            fold: (0..n).map(|i| (i % 2) as f32).collect(),
             prior: vec![0.0],
             outputs: vec![good.clone(), bad],
             target: target.clone(),
@@ -492,7 +534,7 @@ mod tests {
             reads_image: vec![true, false],
         };
         let loss = Loss::from(Distance::Squared);
-        let found = held_out.fit(&loss, &[1.0, 1.0]);
+        let found = held_out.fit(&loss, &[1.0, 1.0], None);
         let product =
             |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
         let alone = product(&good, &target) / product(&good, &good);
@@ -501,6 +543,15 @@ mod tests {
             "a branch that says the opposite is left out: {found:?}"
         );
         assert!((found[0] - alone).abs() < 1e-3, "{found:?}, not {alone}");
-        assert_eq!(held_out.fit(&loss, &[0.0, 1.0])[0], 0.0);
+        assert_eq!(held_out.fit(&loss, &[0.0, 1.0], None)[0], 0.0);
+
+        let of_fold_0 = held_out.fit(&loss, &[1.0, 1.0], Some(1.0));
+        assert_ne!(of_fold_0, found);
+        let mut other = held_out;
+        for (i, y) in other.target.iter_mut().enumerate() {
+            *y *= 1.0 + 9.0 * (i % 2) as f32;
+        }
+        let again = other.fit(&loss, &[1.0, 1.0], Some(1.0));
+        assert_eq!(again, of_fold_0, "a fold that is left out decides nothing");
     }
 }

@@ -220,6 +220,30 @@ fn noise_does_not_help() {
     );
 }
 
+/// What has learned noise by heart is sure of it, until it is asked about rows that it has not seen: as the model that
+/// `train` saves has a temperature, an arm has one.
+#[test]
+fn an_arm_is_as_sure_as_the_model_that_a_person_would_train() {
+    let names: Vec<String> = (0..12).map(|column| format!("c{column}")).collect();
+    let folder = meaningless(120, &names.join(","), |_, draw| {
+        let cells: Vec<String> = names.iter().map(|_| format!("{:.3}", draw())).collect();
+        cells.join(",")
+    });
+    let out = folder.path().join("out");
+    let asked = Asked {
+        arms: &["metadata", "both"],
+        ..Asked::new(&out)
+    };
+    let evidence = asked.answer(&config(
+        &folder,
+        &["model.fusion=concat", "train.epochs=40"],
+    ));
+    for arm in &evidence.arms {
+        let log_loss = arm.score.expect("of classes there is one");
+        assert!(log_loss < 0.9, "{}: {log_loss}, by chance 0.69", arm.name);
+    }
+}
+
 #[test]
 fn gaps_that_are_the_class_are_named() {
     // The value says nothing; of one class it is missing more often than not.

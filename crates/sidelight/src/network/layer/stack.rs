@@ -6,7 +6,7 @@ use burn::tensor::{Device, TensorData};
 use super::prelude::*;
 use crate::encode::MISSING;
 use crate::network::onnx::GraphMetadata;
-use crate::network::value::MetadataTensors;
+use crate::network::value::{Context, MetadataTensors};
 use crate::onnx::proto::Type;
 use crate::task::Task;
 
@@ -175,15 +175,29 @@ impl Stack {
         factors.clone().narrow(0, case, 1) * self.usable(case, &factors.device())
     }
 
-    /// Per row and branch its factor, `[batch, branches]`, times 0 where the row lacks what the branch reads.
-    fn weights(&self, factors: &Tensor<2>, has: &[Tensor<2>; 2]) -> Tensor<2> {
+    /// The factors of a case in each row, `[batch, branches]`, or in every one, `[1, branches]`.
+    fn factors_in(&self, case: usize, own: &Tensor<2>, context: &Context) -> Tensor<2> {
+        let of_members = context.members.iter().flat_map(|members| {
+            let factors = context.factors.iter().enumerate();
+            factors.map(|(k, factors)| {
+                members.clone().narrow(1, k, 1) * self.factors_of(case, factors)
+            })
+        });
+        let of_rows = of_members.reduce(|sum, more| sum + more);
+        of_rows.unwrap_or_else(|| self.factors_of(case, own))
+    }
+
+    /// Per row and branch its factor, `[batch, branches]`, of the factors of each case.
+    fn weights(&self, factors: &[Tensor<2>], has: &[Tensor<2>; 2]) -> Tensor<2> {
         let n = self.branches.len();
-        let of_case = |case| {
+        let of_case = |(case, factors): (usize, &Tensor<2>)| {
             let rows = Self::is_case(case, has); // [batch, 1]
             let batch = rows.dims()[0];
-            rows.expand([batch, n]) * self.factors_of(case, factors)
+            rows.expand([batch, n]) * factors.clone()
         };
-        let sum = (0..Self::CASES.len())
+        let sum = factors
+            .iter()
+            .enumerate()
             .map(of_case)
             .reduce(|sum, more| sum + more);
         sum.expect("there are three cases")
@@ -275,7 +289,10 @@ impl Operation for Stack {
             Some(metadata) if self.reads_metadata() => metadata.is_known(&self.missing),
             _ => ones(),
         };
-        let (has, factors) = ([has_image, has_metadata], node.parameters.d2(Self::FACTORS));
+        let (has, own) = ([has_image, has_metadata], node.parameters.d2(Self::FACTORS));
+        let factors: Vec<Tensor<2>> = (0..Self::CASES.len())
+            .map(|case| self.factors_in(case, &own, walk.context))
+            .collect();
         let prior = node.parameters.d1(Self::PRIOR).reshape([1, self.n_outputs]);
         let means: Vec<(usize, Tensor<2>)> = runs
             .iter()
@@ -292,7 +309,7 @@ impl Operation for Stack {
         let mut y = join(&self.weights(&factors, &has));
         if let Some(vote) = self.vote {
             let [image, metadata] =
-                [Self::IMAGE, Self::METADATA].map(|case| join(&self.factors_of(case, &factors)));
+                [Self::IMAGE, Self::METADATA].map(|case| join(&factors[case]));
             let both = Self::is_case(Self::BOTH, &has);
             let alone = both.clone().neg() + 1.0;
             y = vote.mean(image, metadata) * both + y * alone;
@@ -410,7 +427,6 @@ fn is_known(graph: &mut Graph, metadata: &GraphMetadata, missing: &[f32]) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Context;
     use crate::network::layer::Linear;
     use crate::network::parameter::Start;
     use crate::network::shape::infer;
@@ -497,6 +513,19 @@ mod tests {
             2,
             "what each branch says is left in the context"
         );
+    }
+
+    #[test]
+    fn a_row_that_was_held_out_is_joined_by_the_factors_of_its_member() {
+        let device = Device::flex();
+        let mut context = context();
+        context.members = Some(Tensor::from_floats([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], &device));
+        context.factors = vec![
+            Tensor::from_floats([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0]], &device),
+            Tensor::from_floats([[0.0, 1.0], [0.0, 0.5], [1.5, 0.0]], &device),
+        ];
+        // 1 + 9; 1 + 23 / 2; 1 + 10 · (.5 + 1.5) / 2.
+        assert_eq!(run(&mut context), [10.0, 12.5, 11.0]);
     }
 
     #[test]
