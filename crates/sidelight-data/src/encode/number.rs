@@ -306,6 +306,8 @@ fn unclamp(z: f64) -> f64 {
 fn shortest(x: f64, same: impl Fn(f64) -> bool) -> f64 {
     (0..17)
         .filter_map(|digits| format!("{x:.digits$e}").parse::<f64>().ok())
+        // 1.8e308 rounded up is infinite.
+        .filter(|candidate| candidate.is_finite())
         .map(|candidate| if candidate == 0.0 { 0.0 } else { candidate })
         .find(|&candidate| same(candidate))
         .unwrap_or(x)
