@@ -326,7 +326,8 @@ impl Table {
 )]
 pub(crate) fn significant(number: f64) -> String {
     if number == 0.0 || !number.is_finite() {
-        return number.to_string();
+        // Without the sign that a zero may have.
+        return (number + 0.0).to_string();
     }
     let digits = 3 - number.abs().log10().floor() as i32;
     match digits {
@@ -388,6 +389,7 @@ mod tests {
 
     #[test]
     fn numbers_have_four_significant_digits() {
+        assert_eq!(significant(-0.0), "0");
         let shown = [
             0.0,
             21.5,

@@ -62,6 +62,7 @@ use crate::run::{
     ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_json, write_whole,
 };
 use crate::train::FeatureCache;
+use crate::write::CsvText;
 
 use answer::Answer;
 use design::{Design, Job};
@@ -389,7 +390,8 @@ fn write_predictions(design: &Design, answer: &Answer, path: &Path) -> Result<()
         ("seed", ColumnKind::Integer),
         ("fold", ColumnKind::Integer),
     ];
-    let mut writer = PredictionsWriter::with_labels(path, &design.task, &extras, &labels)?;
+    let text = CsvText::Exact;
+    let mut writer = PredictionsWriter::with_labels(path, &design.task, &extras, &labels, text)?;
     let rows: Vec<usize> = (0..design.dataset.len()).collect();
     for arm in &answer.arms {
         for (seed, predictions) in arm.predictions.iter().enumerate() {

@@ -27,6 +27,12 @@ pub(crate) struct PredictArgs {
     /// Example: --out predictions.parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Columns of the table to write before the predictions
+    ///
+    /// Each cell as the table has it, as text. A column of ours with the same
+    /// name is called NAME_2. Example: --keep id,patient
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) keep: Vec<String>,
     /// Discard the parts of an earlier job and start over
     ///
     /// Use it if the model, the table or an option has changed since.

@@ -39,6 +39,7 @@ pub(crate) fn run(
             true => CsvText::SpreadsheetSafe,
             false => CsvText::Exact,
         },
+        keep: args.keep.clone(),
         bad_rows: match args.strict {
             true => BadRows::Stop,
             false => BadRows::Listed,

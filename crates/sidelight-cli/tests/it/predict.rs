@@ -357,6 +357,68 @@ fn text_that_a_spreadsheet_would_run_has_an_apostrophe_where_asked_for() {
     assert!(bad.contains("many"), "{bad}");
 }
 
+#[test]
+fn kept_columns_come_before_the_predictions_as_the_table_has_them() {
+    let folder = trained_on_metadata();
+    folder.write(
+        "new.csv",
+        "id,beds,tree,row,file_name\n007,3,oak,a,0.png\n 0x1F,many,elm,,1.png\n\"a,\"\"b\"\"\",1,,\"\nc\",2.png\n,2,oak,d,3.png\n",
+    );
+    let said = folder.run("predict a new.csv --out p.csv --keep id,row --part-rows 16");
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    let written = folder.read("p.csv");
+    let kept = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|line| line.split(',').take(2).collect::<Vec<_>>().join(","))
+            .collect()
+    };
+    insta::assert_snapshot!(written.lines().next().unwrap(), @"id,row,row_2,image,price,problem");
+    assert_eq!(kept(&written)[1..3], ["007,a", " 0x1F,"]);
+    assert!(
+        written.contains("\n\"a,\"\"b\"\"\",\"\nc\",3,2.png,"),
+        "{written}"
+    );
+    assert!(written.contains("\n,d,4,3.png,"), "{written}");
+    // In one order whatever the table's is, and the predictions are the same.
+    assert_eq!(folder.run("predict a new.csv --out q.csv").code, 1);
+    let prices_of = |text: &str, at: usize| -> Vec<String> {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        reader
+            .records()
+            .map(|record| record.unwrap()[at].to_owned())
+            .collect()
+    };
+    assert_eq!(prices_of(&written, 4), prices_of(&folder.read("q.csv"), 2));
+
+    // No digit of a number of JSON is lost.
+    folder.write(
+        "new.jsonl",
+        "{\"file_name\":\"0.png\",\"beds\":3,\"tree\":\"oak\",\"id\":9007199254740993,\"is_new\":true}\n\
+         {\"file_name\":\"1.png\",\"beds\":3,\"tree\":\"oak\",\"id\":12}\n",
+    );
+    folder.done("predict a new.jsonl --out p.jsonl --keep id,is_new");
+    let lines: Vec<serde_json::Value> = folder
+        .read("p.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["id"], "9007199254740993");
+    assert_eq!(
+        (&lines[0]["is_new"], &lines[1]["id"]),
+        (&"true".into(), &"12".into())
+    );
+    assert!(lines[1]["is_new"].is_null());
+
+    let said = folder.run("predict a new.csv --out r.csv --keep idd");
+    assert_eq!(said.code, 2);
+    insta::assert_snapshot!(said.stderr, @r"
+    error: no column `idd` in new.csv
+
+    hint: did you mean `id`?
+    ");
+    assert!(!folder.exists("r.csv.parts"));
+}
+
 /// Parts of a job that one share of two has done.
 fn half_done() -> Folder {
     let folder = trained_on_metadata();

@@ -169,21 +169,11 @@ impl PredictionsWriter {
     ///
     /// [`Error::OutputFormat`](crate::Error::OutputFormat), [`Error::Write`](crate::Error::Write).
     pub fn create(path: &Path, task: &Task, extras: &[Extra]) -> Result<Self> {
-        Self::create_as(path, task, extras, CsvText::Exact)
+        Self::with_labels(path, task, extras, &[], CsvText::Exact)
     }
 
-    /// As [`PredictionsWriter::create`], with a say in how text is written as CSV.
-    ///
-    /// # Errors
-    ///
-    /// As [`PredictionsWriter::create`].
-    pub fn create_as(path: &Path, task: &Task, extras: &[Extra], text: CsvText) -> Result<Self> {
-        let table = TableWriter::create_as(path, &columns(task, extras), text)?;
-        Ok(Self::of(table, task, extras))
-    }
-
-    /// As [`PredictionsWriter::create`], with columns of the caller's before all others (which arm, which fold):
-    /// see [`PredictionsWriter::write_labelled`].
+    /// As [`PredictionsWriter::create`], with columns of the caller's before all others (which arm, which fold, what a table
+    /// had), see [`PredictionsWriter::write_labelled`], and a say in how text is written as CSV.
     ///
     /// # Errors
     ///
@@ -193,13 +183,9 @@ impl PredictionsWriter {
         task: &Task,
         extras: &[Extra],
         labels: &[(&str, ColumnKind)],
+        text: CsvText,
     ) -> Result<Self> {
-        let own = labels
-            .iter()
-            .map(|(name, kind)| ((*name).to_owned(), *kind));
-        let mut columns: Vec<_> = own.chain(columns(task, extras)).collect();
-        made_different(&mut columns);
-        let table = TableWriter::create(path, &columns)?;
+        let table = TableWriter::create_as(path, &Self::columns(task, extras, labels), text)?;
         Ok(Self::of(table, task, extras))
     }
 
@@ -216,9 +202,18 @@ impl PredictionsWriter {
         self.table.names()
     }
 
-    /// The columns that a table for this task with these extras has.
-    pub fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
-        columns(task, extras)
+    /// The columns that a table for this task with these extras and labels has.
+    pub fn columns(
+        task: &Task,
+        extras: &[Extra],
+        labels: &[(&str, ColumnKind)],
+    ) -> Vec<(String, ColumnKind)> {
+        let own = labels
+            .iter()
+            .map(|(name, kind)| ((*name).to_owned(), *kind));
+        let mut columns: Vec<_> = own.chain(columns(task, extras)).collect();
+        made_different(&mut columns);
+        columns
     }
 
     /// Appends rows.
@@ -292,7 +287,6 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
     if extras.contains(&Extra::Problem) {
         columns.push(("problem".to_owned(), ColumnKind::Text));
     }
-    made_different(&mut columns);
     columns
 }
 

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use super::{Model, PredictOptions, Predictions};
 use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Unseen;
-use crate::error::{DataError, Error, Result};
+use crate::error::{DataError, Error, Result, quoted};
 use crate::loader::LoaderOptions;
 use crate::ranks::{Alone, Ranks, all_or_none, as_collective_error};
 use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
 };
-use crate::table::{Pieces, ReadLimit};
-use crate::write::CsvText;
+use crate::table::{Column, Pieces, ReadLimit};
+use crate::write::{ColumnKind, CsvText, Value};
 
 /// Rows read at once, at most.
 const PIECE_ROWS: usize = 2048;
@@ -39,6 +39,8 @@ pub struct TableOptions<'a> {
     pub share: (usize, usize),
     /// How text is written as CSV. Default: as it is.
     pub text: CsvText,
+    /// Columns of the table that are written before the predictions, each cell as text. Default: none.
+    pub keep: Vec<String>,
     /// What a row that cannot be predicted does. Default: it is listed.
     pub bad_rows: BadRows,
     /// What a column of metadata does that the table lacks. Default: it ends the job before it begins.
@@ -71,6 +73,7 @@ impl Default for TableOptions<'_> {
             part_rows: 8192,
             share: (1, 1),
             text: CsvText::default(),
+            keep: Vec::new(),
             bad_rows: BadRows::default(),
             absent: Absent::default(),
             old_parts: OldParts::default(),
@@ -161,20 +164,13 @@ pub fn predict_table(
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
     let opened = || {
         let pieces = Pieces::open_with(tables, &model.config.data.remote)?;
-        check_columns(model, tables, options.absent)?;
+        check_columns(model, tables, &options)?;
         let manifest = Manifest::new(
             checksum.to_owned(),
             files(tables, &pieces)?,
             TableFormat::from_path(out)?,
             part_rows,
-            format!(
-                "{} looks, {batch} rows a batch, {}{}",
-                options.tta_passes.max(1),
-                model.config.train.precision,
-                options
-                    .coverage
-                    .map_or_else(String::new, |c| format!(", coverage {c}"))
-            ),
+            in_words(&options, batch, model),
         )
         .with_text(options.text);
         Ok::<_, Error>((pieces, manifest))
@@ -194,6 +190,7 @@ pub fn predict_table(
         true => options.share,
         false => (ranks.rank() + 1, ranks.size()),
     };
+    let keep = options.keep.clone();
     let mut job = Job {
         model,
         parts: &parts,
@@ -224,7 +221,7 @@ pub fn predict_table(
             sum = all;
         }
     }
-    let columns = PredictionsWriter::columns(&model.task, extras);
+    let columns = PredictionsWriter::columns(&model.task, extras, &labels(&keep));
     let joined = match ranks.is_first() {
         true => {
             ranks.wait();
@@ -253,8 +250,27 @@ pub fn predict_table(
     })
 }
 
-/// Whether the table has what the model reads, by its first rows: before anything is written.
-fn check_columns(model: &Model, tables: &[PathBuf], absent: Absent) -> Result<()> {
+/// The options that parts of one table have in common.
+fn in_words(options: &TableOptions<'_>, batch: usize, model: &Model) -> String {
+    let (looks, precision) = (options.tta_passes.max(1), &model.config.train.precision);
+    let mut words = format!("{looks} looks, {batch} rows a batch, {precision}");
+    if let Some(coverage) = options.coverage {
+        words += &format!(", coverage {coverage}");
+    }
+    if !options.keep.is_empty() {
+        words += &format!(", with {}", quoted(&options.keep).join(", "));
+    }
+    words
+}
+
+/// Kept columns, as they are written.
+fn labels(keep: &[String]) -> Vec<(&str, ColumnKind)> {
+    let names = keep.iter().map(String::as_str);
+    names.map(|name| (name, ColumnKind::Text)).collect()
+}
+
+/// Whether the table has what the model reads and what is to be kept, by its first rows: before anything is written.
+fn check_columns(model: &Model, tables: &[PathBuf], options: &TableOptions<'_>) -> Result<()> {
     let take = ReadLimit {
         rows: PIECE_ROWS,
         step: 1,
@@ -269,9 +285,12 @@ fn check_columns(model: &Model, tables: &[PathBuf], absent: Absent) -> Result<()
     if names.is_empty() || n_bad == table.n_rows {
         return Ok(());
     }
+    for name in &options.keep {
+        table.column(name)?;
+    }
     let needs_image = model.needs_image();
     let rows = Dataset::of_piece(piece, &model.config, needs_image)?;
-    match (absent, rows.absent.is_empty()) {
+    match (options.absent, rows.absent.is_empty()) {
         (Absent::Refused, false) => Err(Error::AbsentColumns {
             path: tables.first().cloned().unwrap_or_default(),
             absent: rows.absent,
@@ -382,9 +401,10 @@ impl Job<'_, '_> {
                 none => {
                     let path = self.parts.path(part);
                     let extras = extras(self.options.coverage);
-                    let text = self.options.text;
+                    let (labels, text) = (labels(&self.options.keep), self.options.text);
+                    let task = &self.model.task;
                     let writer =
-                        PredictionsWriter::create_as(&path, &self.model.task, extras, text)?;
+                        PredictionsWriter::with_labels(&path, task, extras, &labels, text)?;
                     none.insert((writer, self.parts.bad_rows(part)))
                 }
             };
@@ -397,7 +417,7 @@ impl Job<'_, '_> {
                 });
             }
             let unseen = std::mem::take(&mut predictions.unseen);
-            write(writer, &rows, predictions, &bad)?;
+            write(writer, &rows, predictions, &bad, &self.options.keep)?;
             bad.iter().try_for_each(|bad| bad_rows.write(bad))?;
             sum.unseen.absorb(match rows.bad.is_empty() {
                 true => unseen,
@@ -508,6 +528,7 @@ fn write(
     rows: &PieceRows,
     predictions: Predictions,
     bad: &[BadRowRecord],
+    keep: &[String],
 ) -> Result<()> {
     let first_row = rows.table.first_row;
     let Predictions {
@@ -527,7 +548,15 @@ fn write(
     for bad in bad {
         table[bad.row - 1 - first_row].problem = Some(bad.reason.clone());
     }
-    Ok(writer.write(&table)?)
+    let kept: Vec<Option<&Column>> = keep.iter().map(|name| rows.table.find(name)).collect();
+    for (row, written) in table.into_iter().enumerate() {
+        let cells = kept.iter().map(|column| {
+            let text = column.and_then(|column| column.cell(row).to_text());
+            text.map_or(Value::Missing, Value::Text)
+        });
+        writer.write_labelled(&cells.collect::<Vec<_>>(), &[written])?;
+    }
+    Ok(())
 }
 
 /// What parts say together.
