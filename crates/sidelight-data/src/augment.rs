@@ -60,6 +60,10 @@ impl Augment {
     /// The part that is cut out of a longer picture is always drawn; mirroring has a coin of its own;
     /// rotation, zoom, shift and light happen together or not at all. The same numbers are drawn from the
     /// stream whatever the settings, so that changing one of them leaves the others' draws as they were.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "maps and light are in single precision"
+    )]
     pub fn draw(
         &self,
         stream: &mut ChaCha8Rng,
@@ -200,6 +204,11 @@ pub fn swap_symmetric(xy: &mut [f32], mask: &mut [f32], symmetric: &[[usize; 2]]
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a mean in single precision, and values that were clamped"
+)]
 fn relight(rgb: &mut [u8], brightness: f32, contrast: f32) {
     let mut counts = [[0u32; 256]; 3];
     for pixel in rgb.chunks_exact(3) {

@@ -3,6 +3,8 @@
 //! Every field has a default but the table and the target; every field can be overridden
 //! by `--set a.b=c`. The resolved configuration is written into the run folder.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

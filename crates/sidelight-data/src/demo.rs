@@ -294,15 +294,16 @@ fn photograph(dir: &Path, config: &DemoConfig, index: usize) -> Result<DemoRow> 
     let scene = Scene::draw(config, index);
     let row = row(config, index, &scene);
     let rgb = render::render(&scene, row.shutter_s, &mut stream(config, index, "grain"));
+    let side = |side| u32::try_from(side).expect("a side is at most 2048 pixels");
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, 90)
         .encode(
             &rgb,
-            scene.width as u32,
-            scene.height as u32,
+            side(scene.width),
+            side(scene.height),
             ExtendedColorType::Rgb8,
         )
-        .expect("a vector can grow, and the side is at most 2048 pixels");
+        .expect("a vector can grow");
     let path = dir.join(&row.file_name);
     std::fs::write(&path, jpeg).map_err(cannot_write(&path))?;
     Ok(row)

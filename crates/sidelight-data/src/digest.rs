@@ -1,5 +1,7 @@
 //! SHA-256 as it is written down: hexadecimal digits.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
@@ -25,7 +27,7 @@ pub fn for_each_piece(reader: &mut impl Read, mut each: impl FnMut(&[u8])) -> io
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(n_bytes),
             Ok(n) => {
-                each(&buffer[..n]);
+                each(buffer.get(..n).unwrap_or(&buffer));
                 n_bytes += n as u64;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

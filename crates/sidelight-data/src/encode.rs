@@ -528,6 +528,11 @@ impl Encoder {
     ///
     /// The width is fastai's `emb_sz_rule`: Howard & Gugger 2020, "fastai: A Layered API for Deep
     /// Learning", Information 11(2):108.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most 1.6 · (2⁶⁴)^0.56"
+    )]
     pub fn embeddings(&self) -> Vec<Embedding> {
         let embedded = self.embedded().map(|(column, category)| {
             let n_codes = category.n_codes();

@@ -5,6 +5,8 @@
 //! - [`cache`]: squares kept from one epoch to the next;
 //! - [`Affine`]: where a pixel of the stored image went, through all of it.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 pub mod cache;
 mod depth;
 mod jpeg;
@@ -69,6 +71,10 @@ impl Affine {
     }
     /// This first, `next` afterwards.
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "maps are in single precision"
+    )]
     pub fn then(&self, next: &Self) -> Self {
         let [a, b, c, d, e, f] = self.0.map(f64::from);
         let [na, nb, nc, nd, ne, nf] = next.0.map(f64::from);
@@ -90,6 +96,10 @@ impl Affine {
     ///
     /// Where the plane was flattened to a line (determinant 0), which no decoding, resizing or augmentation does.
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "maps are in single precision"
+    )]
     pub fn inverse(&self) -> Self {
         let [a, b, c, d, e, f] = self.0.map(f64::from);
         let determinant = a * e - b * d;
@@ -360,7 +370,7 @@ fn read_file(path: &Path, limits: &Limits, most: u64) -> Result<(Vec<u8>, u64)> 
             max_bytes: limits.max_bytes,
         });
     }
-    let mut bytes = Vec::with_capacity(n_bytes.min(most) as usize + 1);
+    let mut bytes = Vec::with_capacity(usize::try_from(n_bytes.min(most)).unwrap_or(0) + 1);
     std::fs::File::open(path)
         .and_then(|file| file.take(most).read_to_end(&mut bytes))
         .map_err(failed)?;
@@ -477,26 +487,34 @@ fn is_cut_short(format: ImageFormat, bytes: &[u8]) -> bool {
             // Signature, then chunks: length, kind, data, checksum; the last is IEND.
             let mut at = 8;
             loop {
-                let Some(head) = bytes.get(at..at + 8) else {
+                let Some(&[a, b, c, d, ref kind @ ..]) =
+                    bytes.get(at..).and_then(<[u8]>::first_chunk::<8>)
+                else {
                     return true;
                 };
-                let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+                let length = u32::from_be_bytes([a, b, c, d]) as usize;
                 at = at.saturating_add(length).saturating_add(12);
-                if &head[4..8] == b"IEND" {
+                if kind == b"IEND" {
                     return at > bytes.len();
                 }
             }
         }
-        ImageFormat::WebP => bytes.get(4..8).is_none_or(|size| {
-            let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]);
-            u64::from(size) + 8 > bytes.len() as u64
-        }),
+        ImageFormat::WebP => match bytes {
+            &[_, _, _, _, a, b, c, d, ..] => {
+                u64::from(u32::from_le_bytes([a, b, c, d])) + 8 > bytes.len() as u64
+            }
+            _ => true,
+        },
         _ => false,
     }
 }
 
 /// 8 bits of RGB; what is transparent shows white.
 #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a mean of values up to 255"
+)]
 fn on_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();
@@ -505,12 +523,13 @@ fn on_white(image: DynamicImage) -> RgbImage {
     let (width, height) = image.dimensions();
     let rgb = image
         .as_raw()
-        .chunks_exact(4)
-        .flat_map(|pixel| {
-            let alpha = u32::from(pixel[3]);
-            [0, 1, 2].map(|channel| {
-                ((u32::from(pixel[channel]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-            })
+        .as_chunks()
+        .0
+        .iter()
+        .flat_map(|&[red, green, blue, alpha]| {
+            let alpha = u32::from(alpha);
+            [red, green, blue]
+                .map(|value| ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
         })
         .collect();
     RgbImage::from_raw(width, height, rgb).expect("three bytes were written for each pixel")

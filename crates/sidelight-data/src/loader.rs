@@ -71,6 +71,11 @@ pub struct Preprocess {
 
 impl Preprocess {
     /// The colour whose normalised value is nearest to 0.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped"
+    )]
     pub fn fill(&self) -> [u8; 3] {
         self.mean
             .map(|mean| (mean * 255.0).round().clamp(0.0, 255.0) as u8)

@@ -1,5 +1,7 @@
 //! Numbers as a reader wants them: three digits that matter, a real minus, thin spaces.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 const MINUS: char = '\u{2212}';
 /// Narrow and not breaking.
 const THIN: char = '\u{202F}';
@@ -28,7 +30,7 @@ pub fn number(value: f64) -> String {
     }
     let decimals = match value.fract() == 0.0 {
         true => 0,
-        false => (2 - exponent).max(0) as usize,
+        false => usize::try_from(2 - exponent).unwrap_or(0),
     };
     fixed(value, decimals)
 }
@@ -61,7 +63,7 @@ pub fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
     let finite = values.into_iter().filter(|value| value.is_finite());
     let largest = finite.fold(0.0, |largest: f64, value| largest.max(value.abs()));
     match largest > 0.0 {
-        true => (2 - magnitude(largest)).clamp(0, 6) as usize,
+        true => usize::try_from(2 - magnitude(largest)).map_or(0, |n| n.min(6)),
         false => 0,
     }
 }
@@ -156,6 +158,11 @@ pub fn p_value(p: f64) -> String {
 /// assert_eq!(duration(61.4), "1 min 1 s");
 /// assert_eq!(duration(0.42), "0.420 s");
 /// ```
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "from 10 on; saturates"
+)]
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 10.0 {
         return format!("{} s", number(seconds));
@@ -169,16 +176,28 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// The power of ten of the number as it will be rounded: 0.9999 is 1.00.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the exponent of a finite number that is not 0"
+)]
 fn magnitude(value: f64) -> i32 {
     let exponent = value.abs().log10().floor() as i32;
-    let rounded = (value.abs() / 10f64.powi(exponent) * 100.0).round() / 100.0;
+    let rounded = (mantissa(value.abs(), exponent) * 100.0).round() / 100.0;
     exponent + i32::from(rounded >= 10.0)
+}
+
+fn mantissa(value: f64, exponent: i32) -> f64 {
+    match exponent < -300 {
+        // Of a subnormal number the power alone would be 0.
+        true => value * 1e300 / 10f64.powi(exponent + 300),
+        false => value / 10f64.powi(exponent),
+    }
 }
 
 fn scientific(value: f64, exponent: i32) -> String {
     let digits = exponent.to_string();
     let raised: String = digits.chars().map(superscript).collect();
-    format!("{} × 10{raised}", fixed(value / 10f64.powi(exponent), 2))
+    format!("{} × 10{raised}", fixed(mantissa(value, exponent), 2))
 }
 
 fn superscript(character: char) -> char {
@@ -219,6 +238,15 @@ mod tests {
     fn rounding_up_to_the_next_power_does_not_add_a_digit() {
         assert_eq!(number(0.99999), "1.00");
         assert_eq!(number(99.96), "100");
+    }
+
+    #[test]
+    fn the_smallest_and_the_largest_number_are_told() {
+        assert_eq!(number(5e-324), "4.94 × 10⁻³²⁴");
+        assert_eq!(number(-2.5e-310), "−2.50 × 10⁻³¹⁰");
+        assert_eq!(number(f64::MAX), "1.80 × 10³⁰⁸");
+        assert_eq!((decimals([5e-324]), decimals([f64::MAX])), (6, 0));
+        assert_eq!(duration(f64::MAX), "5124095576030431 h 0 min");
     }
 
     #[test]

@@ -68,6 +68,10 @@ pub fn uniform(stream: &mut ChaCha8Rng) -> f64 {
 ///
 /// Lemire 2019, "Fast random integer generation in an interval", arXiv:1805.10941, algorithm 5. Written here
 /// because a library's may change from one version to the next, and every result with it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low and the high half of a product, each below 2⁶⁴; the high one below `n`"
+)]
 pub fn below(stream: &mut ChaCha8Rng, n: usize) -> usize {
     let n = n as u64;
     let mut product = u128::from(stream.next_u64()) * u128::from(n);

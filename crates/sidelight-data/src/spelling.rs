@@ -1,5 +1,7 @@
 //! Text as a number or a date, however it is written.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 mod date;
 mod number;
 
@@ -88,17 +90,16 @@ fn plain_datetime(text: &str) -> Option<f64> {
         return Some(time);
     }
     // 2024/05/01 and 2024:05:01: the date with other separators.
-    let bytes = text.as_bytes();
-    if bytes.len() >= 10
-        && bytes[4] == bytes[7]
-        && matches!(bytes[4], b'/' | b':' | b'.')
-        && text.is_char_boundary(10)
+    if let [_, _, _, _, first, _, _, second, _, _, ..] = text.as_bytes()
+        && first == second
+        && matches!(first, b'/' | b':' | b'.')
+        && let Some((date, rest)) = text.split_at_checked(10)
     {
-        let date: String = text[..10]
+        let date: String = date
             .chars()
             .map(|c| if c.is_ascii_digit() { c } else { '-' })
             .collect();
-        return civil(&format!("{date}{}", &text[10..]));
+        return civil(&format!("{date}{rest}"));
     }
     None
 }

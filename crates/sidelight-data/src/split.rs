@@ -203,6 +203,10 @@ pub fn folds(dataset: &Dataset, n_folds: usize, seed: u64) -> Result<Vec<u32>> {
 /// # Errors
 ///
 /// As [`folds`].
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "folds, of which there are no more than rows in memory"
+)]
 pub fn deal(dataset: &Dataset, rows: &[usize], n_folds: usize, seed: u64) -> Result<Vec<u32>> {
     if n_folds < 2 {
         return Err(setting("folds", "at least 2", n_folds));
@@ -436,6 +440,11 @@ impl Assigned {
 /// a part gets at least one row where there are as many rows as parts. Of unequal parts the first
 /// (training) gets a stratum that has fewer rows than that.
 /// `owed` carries what rounding took from or gave to each part over to the next stratum.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of `n`"
+)]
 fn apportion(n: usize, shares: &[f64], owed: &mut [f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
     let unequal = shares
         .windows(2)

@@ -12,6 +12,8 @@
 //!
 //! Without the feature `remote` there are files only, and a store cannot be made.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 #[cfg(feature = "remote")]
 mod ahead;
 #[cfg(feature = "remote")]

@@ -2,6 +2,8 @@
 //!
 //! [`Table::read`] reads a table as a whole, [`Pieces`] so many rows at a time, by the same readers.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -226,6 +228,10 @@ impl Table {
     }
 
     /// So many rows from this one on (from 0).
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "whoever takes rows knows how many there are"
+    )]
     fn slice(&self, start: usize, n_rows: usize) -> Self {
         let columns = self.columns.iter().map(|column| Column {
             name: column.name.clone(),
@@ -344,6 +350,10 @@ impl Column {
     /// The cell in this row (from 0).
     ///
     /// An empty or blank text is missing, and so is a number that is NaN.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "whoever asks for a row knows how many there are"
+    )]
     pub fn cell(&self, row: usize) -> Cell<'_> {
         match &self.values {
             Values::Text(cells) => text_cell(cells, row),
@@ -398,6 +408,10 @@ impl Values {
         }
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "whoever takes rows knows how many there are"
+    )]
     fn slice(&self, start: usize, n: usize) -> Self {
         match self {
             Self::Text(cells) => Self::Text(cells.slice(start, n)),

@@ -140,6 +140,10 @@ impl Prediction {
     }
 
     /// The prediction of which [`numbers`](Self::numbers) are these.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "as the network gave them, in single precision"
+    )]
     pub fn from_numbers(kind: TargetKind, numbers: &[f64]) -> Self {
         let narrow: Vec<f32> = numbers.iter().map(|&value| value as f32).collect();
         match kind {
@@ -467,6 +471,7 @@ impl Task {
 }
 
 /// Probabilities from logits; computed in f64 from the largest down, so nothing overflows.
+#[expect(clippy::cast_possible_truncation, reason = "in [0, 1]")]
 pub fn softmax(logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = logits

@@ -10,6 +10,15 @@
 // What reads files and requests does not end the program: whatever cannot fail says why.
 #![warn(clippy::expect_used)]
 #![cfg_attr(not(test), warn(clippy::unreachable))]
+// A number from outside is not cut off, wrapped or made another: whatever cannot be says why.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
 
 pub mod audit;
 pub mod check;

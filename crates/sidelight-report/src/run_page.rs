@@ -120,6 +120,11 @@ impl RunPage {
     }
 
     /// Scores of each part; `n` comes first.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of rows; saturates"
+    )]
     fn parts(&self) -> Markup {
         let parts = &self.metrics.per_part;
         let mut names: Vec<&str> = Vec::new();

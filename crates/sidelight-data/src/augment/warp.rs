@@ -1,5 +1,12 @@
 //! One bilinear resampling of a picture through an affine map.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "positions in fixed point in a picture whose sides are below 2³²; a float as an integer saturates"
+)]
+
 use crate::image::{Affine, Picture};
 
 /// Bits after the point of a position: enough that a step's error does not show after any row's length.
@@ -76,8 +83,9 @@ pub(super) fn warp(picture: &Picture, to_input: &Affine, size: usize) -> Vec<u8>
 fn whole_shift(picture: &Picture, to_input: &Affine, size: usize) -> Option<[usize; 2]> {
     let [a, b, c, d, e, f] = to_input.0;
     let fits = |shift: f32, length: usize| {
-        (-shift >= 0.0 && shift.fract() == 0.0 && (-shift) as usize + size <= length)
-            .then_some((-shift) as usize)
+        let start = (-shift) as usize;
+        let is_whole = -shift >= 0.0 && shift.fract() == 0.0;
+        (is_whole && start.checked_add(size)? <= length).then_some(start)
     };
     if [a, b, d, e] != [1.0, 0.0, 0.0, 1.0] {
         return None;

@@ -26,7 +26,10 @@ impl Config {
         let bytes = std::fs::read(path).map_err(cannot_read(path))?;
         let text = String::from_utf8(bytes).map_err(|error| Error::Config {
             path: path.to_path_buf(),
-            line: Some(1 + line_breaks(&error.as_bytes()[..error.utf8_error().valid_up_to()])),
+            line: {
+                let valid = error.as_bytes().get(..error.utf8_error().valid_up_to());
+                valid.map(|valid| 1 + line_breaks(valid))
+            },
             message: "not UTF-8 text".into(),
         })?;
         Self::parse(&text, path, overrides)
@@ -148,27 +151,20 @@ fn set_line(lines: &mut Vec<String>, section: &str, key: &str, line: String) {
         lines.extend([String::new(), header, line]);
         return;
     };
-    let end = lines[start + 1..]
-        .iter()
-        .position(|line| line.starts_with('['));
+    let mut after = lines.iter().skip(start + 1);
+    let end = after.position(|line| line.starts_with('['));
     let end = end.map_or(lines.len(), |end| start + 1 + end);
     let key_of = |line: &str| line.split('=').next().map(|key| key.trim().to_owned());
     let is_of = |line: &String, key: &str| key_of(line).is_some_and(|found| found == key);
     let commented = format!("# {key}");
-    let of_section = start + 1..end;
-    let mut places = of_section.clone().filter(|at| is_of(&lines[*at], key));
-    let place = places.next().or_else(|| {
-        let mut places = of_section.filter(|at| is_of(&lines[*at], &commented));
-        places.next()
-    });
-    match place {
-        Some(at) => lines[at] = line,
-        None => {
-            let blank = lines[start + 1..end]
-                .iter()
-                .rposition(|line| !line.is_empty());
-            lines.insert(start + 1 + blank.map_or(0, |at| at + 1), line);
-        }
+    let section = || lines.iter().enumerate().take(end).skip(start + 1);
+    let find = |key: &str| section().find(|(_, line)| is_of(line, key));
+    let place = find(key).or_else(|| find(&commented)).map(|(at, _)| at);
+    let filled = section().rfind(|(_, line)| !line.is_empty());
+    let last = filled.map_or(start, |(at, _)| at);
+    match place.and_then(|at| lines.get_mut(at)) {
+        Some(old) => *old = line,
+        None => lines.insert(last + 1, line),
     }
 }
 
@@ -188,7 +184,8 @@ fn apply(table: &mut toml::Table, text: &str) -> Result<()> {
         .unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let (last, parents) = path.split_last().ok_or_else(malformed)?;
     let wrong = |depth: usize, expected: String, found: &toml::Value| {
-        setting(path[..depth].join("."), expected, found)
+        let names: Vec<&str> = path.iter().take(depth).map(String::as_str).collect();
+        setting(names.join("."), expected, found)
     };
     let Some((first, between)) = parents.split_first() else {
         table.insert(last.clone(), value);
@@ -242,7 +239,7 @@ fn step<'a>(node: &'a mut toml::Value, name: &str) -> Result<&'a mut toml::Value
                 if index == list.len() {
                     list.push(toml::Value::Table(toml::Table::new()));
                 }
-                Ok(&mut list[index])
+                list.get_mut(index).ok_or(found)
             }
             _ => Err(found),
         },
@@ -293,7 +290,7 @@ fn config_error(
     let span = in_text.unwrap_or(error).span();
     let line = span
         .filter(|_| !message.starts_with("missing field"))
-        .map(|span| 1 + line_breaks(&text.as_bytes()[..span.start.min(text.len())]));
+        .map(|span| 1 + line_breaks(text.as_bytes().get(..span.start).unwrap_or(text.as_bytes())));
     let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
     let section = |name: &str| match &field {
         // The path ends in the section, or in the field itself.

@@ -451,9 +451,8 @@ fn lower(value: impl std::fmt::Debug) -> String {
 }
 
 fn short_list(names: &[String]) -> String {
-    if names.len() <= 4 {
-        names.join(", ")
-    } else {
-        format!("{}, … {}", names[..3].join(", "), names[names.len() - 1])
+    match names {
+        [a, b, c, _, .., last] => format!("{a}, {b}, {c}, … {last}"),
+        few => few.join(", "),
     }
 }

@@ -135,8 +135,8 @@ pub(super) fn read<'a>(
                 if let Some(code) = code_of.get(name) {
                     return Some(*code);
                 }
+                let code = u32::try_from(code_of.len()).ok()?;
                 names.push(name.to_owned());
-                let code = code_of.len() as u32;
                 code_of.insert(name.to_owned(), code);
                 Some(code)
             };

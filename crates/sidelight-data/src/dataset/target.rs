@@ -31,6 +31,10 @@ pub(super) fn read(
                 value.abs() <= MAX_PIXELS
             });
             let n_points = columns.len() / 2;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "within ±1e9, in single precision as the network has them"
+            )]
             let point = |&[x, y]: &[f64; 2]| match x.is_nan() || y.is_nan() {
                 true => [f32::NAN; 2],
                 false => [x as f32, y as f32],

@@ -45,6 +45,10 @@ impl MetadataColumn {
 }
 
 /// Seconds since 1970 as a date, with the time where there is one.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates beyond the calendar"
+)]
 fn moment(seconds: f64) -> String {
     match jiff::Timestamp::from_second(seconds as i64) {
         Ok(moment) if seconds % 86_400.0 == 0.0 => moment.strftime("%Y-%m-%d").to_string(),

@@ -1,5 +1,11 @@
 //! Takes the photograph of a scene: every sample is a place on the table, seen through a lens.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "places and colours of a scene that is drawn here: no number is from outside"
+)]
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 

@@ -1,5 +1,11 @@
 //! Surfaces as functions of a place in millimetres: value noise, and wood, felt, stone and paper made of it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "places and colours of a scene that is drawn here: no number is from outside"
+)]
+
 /// A colour in linear light, each part in [0, 1].
 pub(super) type Colour = [f32; 3];
 

@@ -15,6 +15,12 @@ pub const UNKNOWN: u32 = 1;
 /// The code of the first category that has its own.
 pub const FIRST: u32 = 2;
 
+/// The code of the category at an index; one beyond all codes is unknown.
+fn code_at(index: usize) -> u32 {
+    let code = u32::try_from(index).ok().and_then(|i| i.checked_add(FIRST));
+    code.unwrap_or(UNKNOWN)
+}
+
 /// Training rows that a category needs to get a place of its own.
 const MIN_ROWS: usize = 2;
 /// Most categories that `auto` makes one-hot.
@@ -104,7 +110,7 @@ impl Category {
                 .iter()
                 .position(|other| other == name)
                 .expect("paired names are kept");
-            FIRST + i as u32
+            code_at(i)
         };
         let flip = pairs.iter().map(|pair| pair.each_ref().map(code)).collect();
         let counts = names
@@ -167,7 +173,7 @@ impl Category {
     pub(super) fn codes<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<u32> {
         codes_of(&self.names, names)
             .into_iter()
-            .map(|index| index.map_or(UNKNOWN, |i| FIRST + i as u32))
+            .map(|index| index.map_or(UNKNOWN, code_at))
             .collect()
     }
 
@@ -199,7 +205,7 @@ impl Category {
             return codes[0];
         }
         match slots.iter().position(|&slot| slot >= 1.0) {
-            Some(i) if i < self.names.len() => FIRST + i as u32,
+            Some(i) if i < self.names.len() => code_at(i),
             Some(i) if i == self.names.len() => MISSING,
             _ => UNKNOWN,
         }

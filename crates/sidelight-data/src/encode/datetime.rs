@@ -57,6 +57,10 @@ impl Datetime {
     }
 
     /// Writes a moment into its slots.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "slots are in single precision"
+    )]
     pub(super) fn write(&self, seconds: f64, slots: &mut [f32]) {
         // 1970-01-01 was a Thursday, three days after Monday.
         let turns = [
@@ -99,6 +103,10 @@ fn turn_of_year(seconds: f64) -> f64 {
 }
 
 /// The calendar's view, moments beyond the years ±9999 being taken as its ends.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates, far beyond the calendar"
+)]
 fn civil(seconds: f64) -> DateTime {
     let milliseconds = (seconds * 1000.0).round();
     let lowest = DateTime::MIN;

@@ -108,9 +108,13 @@ impl Number {
     }
 
     /// Writes a value into its slots.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "slots are in single precision"
+    )]
     pub(super) fn write(&self, x: f64, slots: &mut [f32]) {
         if let Transform::Periodic { period } = self.transform {
-            let angle = std::f64::consts::TAU * (x / period).rem_euclid(1.0);
+            let angle = std::f64::consts::TAU * turn(x, period);
             slots[0] = angle.sin() as f32;
             slots[1] = angle.cos() as f32;
         } else {
@@ -143,6 +147,10 @@ impl Number {
         [-deviations, deviations].map(|z| self.transform.backward(self.mean + z * self.sd))
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "slots are in single precision, and this one is clamped"
+    )]
     fn standardize(&self, x: f64) -> f32 {
         // Halved twice so that the difference of two numbers near f64::MAX does not overflow.
         let z = (self.transform.forward(x) / 4.0 - self.mean / 4.0) / self.sd * 4.0;
@@ -183,8 +191,25 @@ fn interpolate(knots: &[[f64; 2]], slope: f64, x: f64, from: usize) -> f64 {
         return last[to] + (x - last[from]) * slope;
     }
     let (low, high) = (knots[above - 1], knots[above]);
-    let share = (x - low[from]) / (high[from] - low[from]);
-    low[to] + share * (high[to] - low[to])
+    // Halved where the difference of two numbers near f64::MAX would overflow.
+    let share = match (high[from] - low[from]).is_finite() {
+        true => (x - low[from]) / (high[from] - low[from]),
+        false => (x / 2.0 - low[from] / 2.0) / (high[from] / 2.0 - low[from] / 2.0),
+    };
+    match (high[to] - low[to]).is_finite() {
+        true => low[to] + share * (high[to] - low[to]),
+        false => low[to] * (1.0 - share) + high[to] * share,
+    }
+}
+
+/// Where in its period a number is, in [0, 1].
+fn turn(x: f64, period: f64) -> f64 {
+    let turns = x / period;
+    match turns.is_finite() {
+        true => turns.rem_euclid(1.0),
+        // More periods than there are numbers.
+        false => x.rem_euclid(period) / period,
+    }
 }
 
 fn log_unit(values: &[f64]) -> f64 {
@@ -232,7 +257,8 @@ fn quantile(values: &[f64]) -> Transform {
     let unit = if sd > 0.0 { sd } else { mean.abs().max(1.0) };
     Transform::Quantile {
         knots,
-        slope: unit.recip(),
+        // Of a subnormal unit, and of the slope of one near f64::MAX, the reciprocal would be infinite.
+        slope: unit.clamp(1e-290, 1e307).recip(),
     }
 }
 
@@ -280,6 +306,8 @@ fn unclamp(z: f64) -> f64 {
 fn shortest(x: f64, same: impl Fn(f64) -> bool) -> f64 {
     (0..17)
         .filter_map(|digits| format!("{x:.digits$e}").parse::<f64>().ok())
+        // 1.8e308 rounded up is infinite.
+        .filter(|candidate| candidate.is_finite())
         .map(|candidate| if candidate == 0.0 { 0.0 } else { candidate })
         .find(|&candidate| same(candidate))
         .unwrap_or(x)
@@ -311,6 +339,29 @@ mod tests {
         let number = fit(NumberScale::Linear, None, &[1.0, 2.0, 3.0]);
         assert_eq!(encoded(&number, 2.0), [0.0]);
         assert!((encoded(&number, 3.0)[0] - 1.224_744_9).abs() < 1e-6);
+    }
+
+    #[test]
+    fn numbers_at_the_ends_of_what_there_is_are_encoded_as_numbers_and_read_back_as_some() {
+        let ends = [f64::MAX, 1e308, 1.0, 1e-310, 5e-324, 0.0];
+        let ends: Vec<f64> = ends.iter().flat_map(|x| [*x, -*x]).collect();
+        let columns = [&ends[..], &ends[..2], &ends[..4], &ends[6..8], &ends[9..]];
+        let mut fits: Vec<Number> = [1e-3, 1e-310, 5e-324, f64::MAX]
+            .map(|period| fit(NumberScale::Periodic, Some(period), &[1.0]))
+            .into();
+        for scale in [NumberScale::Linear, NumberScale::Log, NumberScale::Quantile] {
+            fits.extend(columns.map(|values| fit(scale, None, values)));
+        }
+        for number in &fits {
+            // As it is kept in a model, where an infinite number could not be.
+            let kept = serde_json::to_string(number).unwrap();
+            assert_eq!(serde_json::from_str::<Number>(&kept).unwrap(), *number);
+            for &x in &ends {
+                let slots = encoded(number, x);
+                assert!(slots.iter().all(|z| z.is_finite()), "{x}: {number:?}");
+                assert!(number.read(&slots).is_finite(), "{x}: {number:?}");
+            }
+        }
     }
 
     #[test]

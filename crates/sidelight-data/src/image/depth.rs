@@ -31,6 +31,11 @@ pub fn deep_range(name: &str, bytes: &[u8], limits: &Limits) -> Result<Option<[f
 }
 
 /// The range that is meant where values are these: of whole numbers from 0 on all of so many bits, else the values.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "in [1, 65535]"
+)]
 pub fn usual_range([least, greatest]: [f32; 2]) -> [f32; 2] {
     let is_whole = least >= 0.0 && greatest.fract() == 0.0 && (1.0..=65_535.0).contains(&greatest);
     match is_whole {
@@ -53,6 +58,11 @@ fn span(values: impl Iterator<Item = f32>) -> Option<[f32; 2]> {
 
 /// The image with this range of values stretched to all of it: what is below is black, what is above white. One of 8 bits
 /// is left as it is.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "in [0, 65535]; what is no number is black"
+)]
 pub(super) fn stretched(image: DynamicImage, [low, high]: [f32; 2]) -> DynamicImage {
     let share = |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0);
     let deep = |value: u16| (share(f32::from(value)) * 65_535.0).round() as u16;

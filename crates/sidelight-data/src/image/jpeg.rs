@@ -34,7 +34,11 @@ pub(super) fn decode(
     let bytes = segments::strict(bytes).ok_or_else(truncated)?;
     let failed = |source| broken(name, "JPEG", n_bytes, source);
     let rgb = decode_strict(&bytes, &header).map_err(failed)?;
-    let image = RgbImage::from_raw(header.width as u32, header.height as u32, rgb);
+    let sides = [header.width, header.height].map(u32::try_from);
+    let image = match sides {
+        [Ok(width), Ok(height)] => RgbImage::from_raw(width, height, rgb),
+        _ => None,
+    };
     let sizes_differ = DecodeErrors::FormatStatic("its headers say different sizes");
     let image = image.ok_or_else(|| failed(sizes_differ))?;
     Ok((image, header.orientation, 1))
@@ -68,11 +72,16 @@ fn decode_strict(bytes: &[u8], header: &Header) -> Result<Vec<u8>, DecodeErrors>
 /// # Source
 ///
 /// Pillow, `src/libImaging/Convert.c`, `cmyk2rgb`: `R = (255 − C)(255 − K) / 255`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a mean of values up to 255"
+)]
 fn cmyk_to_rgb(cmyk: &[u8], is_inverted: bool) -> Vec<u8> {
     let light = |ink: u8| u32::from(if is_inverted { ink } else { 255 - ink });
-    cmyk.chunks_exact(4)
-        .flat_map(|ink| {
-            [0, 1, 2].map(|channel| ((light(ink[channel]) * light(ink[3]) + 127) / 255) as u8)
+    let pixels = cmyk.as_chunks().0.iter();
+    pixels
+        .flat_map(|&[cyan, magenta, yellow, black]| {
+            [cyan, magenta, yellow].map(|ink| ((light(ink) * light(black) + 127) / 255) as u8)
         })
         .collect()
 }

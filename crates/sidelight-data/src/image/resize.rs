@@ -1,5 +1,12 @@
 //! A picture fitted to the square that a network reads.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    reason = "sides of decoded images, which have them as u32, or of squares that a network reads"
+)]
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 

@@ -168,6 +168,10 @@ fn place_points(xy: &mut [f32], mask: &mut [f32], to_input: &Affine, size: usize
 }
 
 /// Puts samples together, their pixels normalised.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "networks compute in single precision"
+)]
 pub(super) fn assemble<'a>(
     samples: impl Iterator<Item = &'a Sample> + Clone,
     preprocess: &Preprocess,

@@ -24,6 +24,10 @@ pub struct Shards {
 impl Shards {
     /// The shards of a data set; `None` where its images are not in archives. A row without an image goes with the row
     /// before it.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "archives that were listed: fewer than 2³²"
+    )]
     pub fn from_dataset(dataset: &Dataset) -> Option<Self> {
         let mut number: HashMap<&Shard, u32> = HashMap::new();
         let mut shards = Vec::new();

@@ -1038,6 +1038,11 @@ fn code_like(
         .iter()
         .all(|number| (1800.0..=2100.0).contains(number));
     // Quantities are often round, and fill their range; codes do neither.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "all are digits; saturates"
+    )]
     let round = numbers.iter().fold(0_u64, |divisor, number| {
         greatest_common_divisor(divisor, *number as u64)
     }) >= 5;

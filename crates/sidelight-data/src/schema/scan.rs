@@ -126,6 +126,7 @@ impl<'a> Scan<'a> {
                     continue;
                 }
                 None => {
+                    #[expect(clippy::cast_possible_truncation, reason = "at most `MOST_DISTINCT`")]
                     let code = scan.names.len() as u32;
                     scan.names.push(name.clone());
                     scan.counts.push(0);
@@ -235,7 +236,9 @@ pub(super) fn short(number: f64) -> String {
     if number == 0.0 || (number.fract() == 0.0 && number.abs() < 1e9) {
         return number.to_string();
     }
-    let decimals = (4 - number.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    #[expect(clippy::cast_possible_truncation, reason = "an exponent; saturates")]
+    let exponent = number.abs().log10().floor() as i32;
+    let decimals = usize::try_from(4_i32.saturating_sub(exponent)).map_or(0, |n| n.min(12));
     let text = format!("{number:.decimals$}");
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -65,14 +65,15 @@ fn clock(time: &str) -> Option<String> {
         return Some(String::new());
     }
     let upper = time.to_ascii_uppercase();
-    let half = ["AM", "PM"].iter().position(|half| upper.ends_with(half));
+    let mut halves = [("AM", 0), ("PM", 12)].into_iter();
+    let half = halves.find(|(half, _)| upper.ends_with(half));
     let time = half.map_or(upper.as_str(), |_| upper[..upper.len() - 2].trim());
     let (hour, rest) = time.split_once(':')?;
     let hour: u32 = hour.parse().ok()?;
     let hour = match half {
         None => hour,
         Some(_) if !(1..=12).contains(&hour) => return None,
-        Some(half) => hour % 12 + 12 * half as u32,
+        Some((_, more)) => hour % 12 + more,
     };
     let seconds = if rest.contains(':') { "" } else { ":00" };
     Some(format!("T{hour:02}:{rest}{seconds}"))

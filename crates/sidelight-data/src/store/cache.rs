@@ -217,7 +217,7 @@ struct Hashing<'a> {
 impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
-        self.hash.update(&bytes[..n]);
+        self.hash.update(bytes.get(..n).unwrap_or(bytes));
         Ok(n)
     }
     fn flush(&mut self) -> io::Result<()> {

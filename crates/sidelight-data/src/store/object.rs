@@ -151,7 +151,9 @@ impl Store {
         });
         found.sort_by_key(|found| found.as_ref().map(|(place, _)| *place));
         for (place, head) in found.into_iter().flatten() {
-            let shard = &shards[place];
+            let Some(shard) = shards.get(place) else {
+                continue;
+            };
             let head = head.map_err(|error| fault(&shard.path, &error))?;
             if let Some(object) = &shard.object {
                 object.set(&shard.path, &head)?;

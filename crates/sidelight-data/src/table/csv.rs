@@ -71,7 +71,7 @@ impl Records {
             .from_reader(Lines {
                 inner: text,
                 offset: 0,
-                line: 1 + u32::from(own.is_some()),
+                line: 1 + usize::from(own.is_some()),
                 at_start: true,
                 track: Rc::clone(&track),
             });
@@ -267,6 +267,10 @@ const SEPARATORS: [u8; 4] = *b"\t;,|";
 
 /// The separator: what the header and the lines after it have equally often; where nothing is so regular, a comma, unless
 /// the header has none.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "there is a first line, and each line has a count for each separator"
+)]
 fn sniff(start: &[u8]) -> u8 {
     const LINES: usize = 20;
     let mut lines: Vec<[usize; 4]> = vec![[0; 4]];
@@ -303,7 +307,7 @@ const READ_AHEAD: usize = 1 << 16;
 #[derive(Debug, Default)]
 struct Track {
     /// Line starts that were read and not yet asked for: offset of the first byte, and the line.
-    starts: VecDeque<(u64, u32)>,
+    starts: VecDeque<(u64, usize)>,
     /// The offset that the record in hand may not reach beyond.
     limit: u64,
     /// Whether it would have.
@@ -319,7 +323,7 @@ struct Track {
 struct Lines<R> {
     inner: R,
     offset: u64,
-    line: u32,
+    line: usize,
     at_start: bool,
     track: Rc<RefCell<Track>>,
 }
@@ -332,7 +336,7 @@ impl<R: Read> Read for Lines<R> {
             return Err(std::io::Error::other("a record without an end"));
         }
         let n = self.inner.read(buffer)?;
-        for (byte, offset) in buffer[..n].iter().zip(self.offset..) {
+        for (byte, offset) in buffer.get(..n).unwrap_or(buffer).iter().zip(self.offset..) {
             match byte {
                 b'\n' => {
                     self.line += 1;
@@ -360,5 +364,5 @@ fn line_of(track: &RefCell<Track>, looked_from: u64) -> usize {
     {
         starts.pop_front();
     }
-    starts.front().map_or(0, |(_, line)| *line as usize)
+    starts.front().map_or(0, |(_, line)| *line)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::LargeStringArray;
 
-use super::pieces::OnBadRow;
+use super::pieces::{OnBadRow, known_line};
 use super::{
     Accumulator, Cell, Column, IMAGE_ENDINGS, SourceFile, Table, Values, extension, unique_names,
 };
@@ -50,7 +50,9 @@ fn join(path: &Path, parts: &[&PathBuf]) -> Result<Table> {
                     columns.push((column.name.clone(), Accumulator::Empty(n_before)));
                     columns.len() - 1
                 });
-            let cells = &mut columns[position].1;
+            let Some((_, cells)) = columns.get_mut(position) else {
+                continue;
+            };
             match &column.values {
                 // Names are relative to the part's folder, and must become relative to the whole.
                 Values::Text(names) if column.name == "file_name" => {
@@ -67,7 +69,7 @@ fn join(path: &Path, parts: &[&PathBuf]) -> Result<Table> {
                 (0..table.n_rows).for_each(|_| cells.push_missing());
             }
         }
-        lines.extend((0..table.n_rows).map(|row| table.row_place(row).line.unwrap_or(0) as u32));
+        lines.extend((0..table.n_rows).map(|row| known_line(table.row_place(row).line)));
         split.extend((0..table.n_rows).map(|_| part_name.clone()));
         files.push(SourceFile {
             path: file,
@@ -139,7 +141,8 @@ fn classes(path: &Path, folders: &[PathBuf]) -> Result<Table> {
         root: path.to_path_buf(),
         ..Table::of_file(path, columns, n_rows, None)
     };
-    debug_assert!(matches!(table.columns[0].cell(0), Cell::Text(_)));
+    let first = table.columns.first().map(|column| column.cell(0));
+    debug_assert!(matches!(first, Some(Cell::Text(_))));
     Ok(table)
 }
 

@@ -202,11 +202,17 @@ impl Objects {
                     self.columns.len() - 1
                 }
             };
-            let cells = &mut self.columns[column].1;
-            for _ in self.filled[column]..self.n_rows {
+            let place = self
+                .columns
+                .get_mut(column)
+                .zip(self.filled.get_mut(column));
+            let Some(((_, cells), filled)) = place else {
+                continue;
+            };
+            for _ in *filled..self.n_rows {
                 cells.push_missing();
             }
-            self.filled[column] = self.n_rows + 1;
+            *filled = self.n_rows + 1;
             push(cells, &value);
         }
         self.n_rows += 1;

@@ -32,7 +32,7 @@ use crate::store::Shard;
 /// Groups inside one another, at most: the reader recurses into them.
 const MAX_DEPTH: usize = 100;
 /// The most bytes of a footer.
-const MAX_FOOTER: u64 = 256 << 20;
+const MAX_FOOTER: u32 = 256 << 20;
 
 /// The row groups of a file, decoded a batch at a time.
 pub(super) struct Batches {
@@ -146,14 +146,15 @@ fn check_schema(file: &mut File) -> std::io::Result<ParquetResult<()>> {
     }
     file.seek(SeekFrom::End(-8))?;
     file.read_exact(&mut tail)?;
-    let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
-    if &tail[4..] != b"PAR1" || length > n_bytes - 8 || length > MAX_FOOTER {
+    let [a, b, c, d, mark @ ..] = tail;
+    let length = u32::from_le_bytes([a, b, c, d]);
+    if mark != *b"PAR1" || u64::from(length) > n_bytes - 8 || length > MAX_FOOTER {
         return refused(format!(
             "its footer is not whole, encrypted, or larger than {MAX_FOOTER} bytes"
         ));
     }
     let mut footer = vec![0; length as usize];
-    file.seek(SeekFrom::Start(n_bytes - 8 - length))?;
+    file.seek(SeekFrom::Start(n_bytes - 8 - u64::from(length)))?;
     file.read_exact(&mut footer)?;
     file.rewind()?;
     match depth::schema_depth(&footer) {

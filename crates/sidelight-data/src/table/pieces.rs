@@ -274,6 +274,11 @@ pub(super) fn open(
     })
 }
 
+/// A line as tables remember it: 0 where it is not known, or too far down to be remembered.
+pub(super) fn known_line(line: Option<usize>) -> u32 {
+    line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0)
+}
+
 /// Lines of rows, remembered only from the first row on that is not where one line a row puts it.
 #[derive(Debug)]
 pub(super) struct RowLines {
@@ -292,13 +297,13 @@ impl RowLines {
         }
     }
     pub(super) fn push(&mut self, line: usize) {
-        let expected = |row: usize| (self.first + row) as u32;
         match &mut self.lines {
-            Some(lines) => lines.push(line as u32),
-            None if line as u32 == expected(self.n_rows) => {}
+            Some(lines) => lines.push(known_line(Some(line))),
+            None if line == self.first + self.n_rows => {}
             None => {
-                let before = (0..self.n_rows).map(expected);
-                self.lines = Some(before.chain([line as u32]).collect());
+                let before = self.first..self.first + self.n_rows;
+                let lines = before.chain([line]).map(|line| known_line(Some(line)));
+                self.lines = Some(lines.collect());
             }
         }
         self.n_rows += 1;
@@ -357,5 +362,24 @@ impl Rows for Held {
             }
         }
         Some(hexadecimal(&digest.finalize()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_beyond_what_is_remembered_is_not_named_as_another() {
+        let far = u32::MAX as usize;
+        let mut lines = RowLines::new(far - 1);
+        [far - 1, far, far + 1, far + 3]
+            .into_iter()
+            .for_each(|line| lines.push(line));
+        assert_eq!(lines.finish().unwrap()[..], [u32::MAX - 1, u32::MAX, 0, 0]);
+        // Where each is expected nothing is remembered, however far down.
+        let mut lines = RowLines::new(far);
+        [far, far + 1].into_iter().for_each(|line| lines.push(line));
+        assert_eq!(lines.finish(), None);
     }
 }

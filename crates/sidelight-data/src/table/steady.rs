@@ -11,7 +11,7 @@ impl<R: Read> Read for Steady<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut n = 0;
         while n < buffer.len() {
-            match self.0.read(&mut buffer[n..]) {
+            match self.0.read(buffer.get_mut(n..).unwrap_or_default()) {
                 Ok(0) => break,
                 Ok(more) => n += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -9,10 +9,12 @@ use ::tar::{EntryType, Header, PaxExtensions};
 use crate::error::{Error, Result, cannot_read};
 use crate::store::Shard;
 
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
+/// The same, as a way in a file.
+const BLOCK_BYTES: u64 = BLOCK as u64;
 
 /// The most bytes of a record that says a long name or other attributes of the next member.
-const MAX_ATTRIBUTES: u64 = 1 << 20;
+const MAX_ATTRIBUTES: usize = 1 << 20;
 
 /// An archive that is being read.
 #[derive(Debug)]
@@ -73,11 +75,11 @@ impl Archive {
         let (mut long_name, mut long_size) = (None, None);
         loop {
             let header_at = self.next;
-            if header_at + BLOCK > self.n_bytes {
+            if header_at + BLOCK_BYTES > self.n_bytes {
                 // Also where it stops between two members: an archive that is whole says that it ends.
                 return Err(self.cut());
             }
-            let mut block = [0; BLOCK as usize];
+            let mut block = [0; BLOCK];
             self.read_at(header_at, &mut block)?;
             if block.iter().all(|byte| *byte == 0) {
                 self.next = self.n_bytes;
@@ -93,22 +95,23 @@ impl Archive {
             if is_file {
                 n_bytes = long_size.take().unwrap_or(n_bytes);
             }
-            let offset = header_at + BLOCK;
+            let offset = header_at + BLOCK_BYTES;
             let end = offset.checked_add(n_bytes);
             let is_cut = end.is_none_or(|end| end > self.n_bytes);
             if is_cut && !is_file {
                 return Err(self.cut());
             }
-            self.next = match n_bytes.checked_next_multiple_of(BLOCK) {
+            self.next = match n_bytes.checked_next_multiple_of(BLOCK_BYTES) {
                 Some(padded) if !is_cut => offset + padded,
                 _ => self.n_bytes,
             };
             match kind {
                 EntryType::GNULongName | EntryType::XHeader => {
-                    if n_bytes > MAX_ATTRIBUTES {
+                    let n_bytes = usize::try_from(n_bytes).ok();
+                    let Some(n_bytes) = n_bytes.filter(|n| *n <= MAX_ATTRIBUTES) else {
                         return Err(self.damage("a name that is too long", header_at));
-                    }
-                    let mut bytes = vec![0; n_bytes as usize];
+                    };
+                    let mut bytes = vec![0; n_bytes];
                     self.read_at(offset, &mut bytes)?;
                     if kind == EntryType::GNULongName {
                         let end = bytes.iter().position(|byte| *byte == 0);
@@ -141,6 +144,10 @@ impl Archive {
     }
 
     /// The bytes of a member, whose size the caller has looked at.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the caller has looked at it"
+    )]
     pub(super) fn read(&mut self, entry: &Entry) -> Result<Vec<u8>> {
         let mut bytes = vec![0; entry.n_bytes as usize];
         self.read_at(entry.offset, &mut bytes)?;
@@ -186,7 +193,7 @@ impl Archive {
 }
 
 /// Whether a header's checksum is right: the sum of its bytes, those of the checksum itself taken as blanks.
-fn is_sound(block: &[u8; BLOCK as usize]) -> bool {
+fn is_sound(block: &[u8; BLOCK]) -> bool {
     let checksum = 148..156;
     let bytes = block.iter().enumerate();
     let sum: u32 = bytes

@@ -53,6 +53,10 @@ impl Member {
     /// # Errors
     ///
     /// The archive is no longer there, or shorter than it was; it cannot be fetched.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whoever calls has looked at it"
+    )]
     pub fn read(&self) -> Result<Vec<u8>> {
         let mut bytes = vec![0; self.n_bytes as usize];
         let mut file = self.archive.open()?;
@@ -349,14 +353,16 @@ impl Samples {
 impl Files {
     /// Keeps what a row is made of, the first of each kind.
     fn add(&mut self, extension: &str, entry: Entry) {
-        let text = TEXTS.iter().position(|name| *name == extension);
         let place = match extension {
             _ if IMAGE_ENDINGS.contains(&extension) => &mut self.image,
             "json" => &mut self.json,
-            _ => match text {
-                Some(text) => &mut self.texts[text],
-                None => return,
-            },
+            _ => {
+                let mut texts = TEXTS.iter().zip(&mut self.texts);
+                let Some((_, text)) = texts.find(|(name, _)| **name == extension) else {
+                    return;
+                };
+                text
+            }
         };
         place.get_or_insert(entry);
     }
@@ -385,7 +391,9 @@ impl Rows for Samples {
             };
             let at = || sample.place(first_row + row);
             let texts = files.json.iter().chain(files.texts.iter().flatten());
-            n_bytes += texts.map(|text| text.n_bytes as usize).sum::<usize>();
+            // Whole members of one archive: together no more than its length.
+            let n_new: u64 = texts.map(|text| text.n_bytes).sum();
+            n_bytes += usize::try_from(n_new).unwrap_or(usize::MAX);
             let pushed = match files.broken.take() {
                 Some(error) => Err(error),
                 None => self.cells(&archive, &files, &at),

@@ -73,6 +73,7 @@ fn label_cell(i: usize, name: &String, theirs: &[String], cells: &[Option<bool>]
 }
 
 /// Probabilities from logits.
+#[expect(clippy::cast_possible_truncation, reason = "in [0, 1]")]
 pub(super) fn sigmoid(logits: &[f32]) -> Vec<f32> {
     let sigmoid = |&logit: &f32| (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32;
     logits.iter().map(sigmoid).collect()

@@ -59,6 +59,10 @@ pub(super) fn encode(
     sd: &[f64],
     values: &[f64],
 ) -> Vec<Option<f32>> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "standardised, in single precision as networks compute"
+    )]
     let cell = |(&value, (mean, sd)): (&f64, (&f64, &f64))| {
         let scaled = scale.forward(value);
         scaled.is_finite().then_some(((scaled - mean) / sd) as f32)

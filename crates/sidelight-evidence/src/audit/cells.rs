@@ -1,5 +1,10 @@
 //! A column divided into cells: a category each, or quantile bins of a number.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "cells, at most `MOST_CATEGORIES`, or patterns of gaps, no more than rows in memory"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::power::Cells;

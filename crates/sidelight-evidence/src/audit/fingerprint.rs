@@ -38,6 +38,11 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in [0, 255]"
+    )]
     pub(super) fn new(bytes: [u8; 32], picture: &Picture) -> Self {
         let thumbnail = grey(picture, SIDE, SIDE);
         Self {
@@ -82,6 +87,10 @@ pub(super) fn dhash(picture: &Picture) -> u64 {
 }
 
 /// Averages of the luma (ITU-R BT.601) over a grid of this many columns and rows, in [0, 255].
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "in [0, 255], in single precision"
+)]
 fn grey(picture: &Picture, columns: usize, rows: usize) -> Vec<f32> {
     let span = |at: usize, cells: usize, pixels: usize| {
         let from = at * pixels / cells;

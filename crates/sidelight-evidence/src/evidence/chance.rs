@@ -53,7 +53,7 @@ fn constant(study: &Study, rows: &[usize], metric: &str) -> Option<Prediction> {
         Task::Class { names, .. } => {
             let share = |class: usize| {
                 let targets = known[0].iter();
-                let of_class = targets.filter(|target| **target as usize == class).count();
+                let of_class = targets.filter(|target| **target == class as f64).count();
                 of_class as f64 / known[0].len().max(1) as f64
             };
             (0..names.len()).map(share).collect()

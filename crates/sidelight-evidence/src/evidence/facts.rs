@@ -236,7 +236,7 @@ fn subgroup(column: &MetadataColumn) -> Option<Grouping> {
 pub fn lone_units(dataset: &Dataset) -> Vec<String> {
     let units = match &dataset.groups {
         Some(groups) => groups.clone(),
-        None => (0..dataset.len() as u32).collect(),
+        None => (0..).take(dataset.len()).collect(),
     };
     let grouping = |name: &str, levels: &[String], of_row| Grouping {
         name: name.to_owned(),
@@ -256,7 +256,7 @@ pub fn lone_units(dataset: &Dataset) -> Vec<String> {
         _ => Vec::new(),
     };
     groupings.extend(dataset.metadata.columns.iter().filter_map(subgroup));
-    let remark = |grouping: &Grouping, level: u32| {
+    let remark = |grouping: &Grouping, (level, name): (u32, &String)| {
         let own = grouping.of_row.iter().zip(&units);
         let own: Vec<u32> = own
             .filter(|(code, _)| **code == Some(level))
@@ -267,13 +267,13 @@ pub fn lone_units(dataset: &Dataset) -> Vec<String> {
             format!(
                 "{} `{}` has one independent unit ({}): it cannot be both learned and tested",
                 grouping.name,
-                grouping.levels[level as usize],
+                name,
                 counted(own.len(), "row")
             )
         })
     };
     let of_grouping = |grouping: &Grouping| {
-        let levels = 0..grouping.levels.len() as u32;
+        let levels = (0..).zip(&grouping.levels);
         levels
             .filter_map(|level| remark(grouping, level))
             .collect::<Vec<_>>()
@@ -282,6 +282,10 @@ pub fn lone_units(dataset: &Dataset) -> Vec<String> {
 }
 
 /// A value as a number of its bin; what is missing is a bin as well.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "levels, of which there are no more than rows in memory"
+)]
 fn codes(values: &MetadataValues) -> Vec<u32> {
     match values {
         MetadataValues::Continuous(values) | MetadataValues::Datetime(values) => quantiles(values),
@@ -293,6 +297,7 @@ fn codes(values: &MetadataValues) -> Vec<u32> {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "at most `MOST_BINS`")]
 fn quantiles(values: &[Option<f64>]) -> Vec<u32> {
     let mut sorted: Vec<f64> = values.iter().flatten().copied().collect();
     sorted.sort_by(f64::total_cmp);

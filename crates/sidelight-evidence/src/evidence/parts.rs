@@ -62,11 +62,11 @@ fn subgroup_changes(scored: &Scored, arm: &ScoredArm, grouping: &Grouping) -> Ve
     if grouping.levels.len() > MAX_PARTS {
         return Vec::new();
     }
-    let change = |(level, name): (usize, &String)| {
+    let change = |(level, name): (u32, &String)| {
         let inside: Vec<f64> = scored
             .rows
             .iter()
-            .map(|&row| f64::from(u8::from(grouping.of_row[row] == Some(level as u32))))
+            .map(|&row| f64::from(u8::from(grouping.of_row[row] == Some(level))))
             .collect();
         let n = inside.iter().filter(|weight| **weight > 0.0).count();
         if n < MIN_ROWS {
@@ -76,12 +76,7 @@ fn subgroup_changes(scored: &Scored, arm: &ScoredArm, grouping: &Grouping) -> Ve
         let (image, found) = compare(scored, &with, &without, &inside, confidence)?;
         Some(part_change(&grouping.name, name, metric, n, image, &found))
     };
-    grouping
-        .levels
-        .iter()
-        .enumerate()
-        .filter_map(change)
-        .collect()
+    (0..).zip(&grouping.levels).filter_map(change).collect()
 }
 
 /// The metric without metadata, and the difference, over the rows where `inside` is 1.

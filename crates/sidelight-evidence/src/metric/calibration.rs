@@ -67,6 +67,11 @@ pub fn ece(
     (total > 0.0).then(|| gaps.iter().map(|gap| gap.abs()).sum::<f64>() / total)
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and is clamped; what is no number is in the first bin"
+)]
 fn bin_of(confidence: f64, n_bins: usize) -> usize {
     ((confidence * n_bins as f64).ceil() as usize).clamp(1, n_bins) - 1
 }

@@ -173,6 +173,11 @@ fn p_of_zero(sorted: &[f64], n_units: usize) -> f64 {
 }
 
 /// The quantile of sorted numbers, linear between them (Hyndman & Fan's type 7, numpy's default).
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place among the numbers"
+)]
 pub fn quantile(sorted: &[f64], p: f64) -> f64 {
     let place = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let (low, share) = (place.floor() as usize, place.fract());

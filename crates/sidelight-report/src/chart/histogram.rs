@@ -62,6 +62,11 @@ impl Histogram {
     }
 
     /// About √n bins, between 8 and 30, at round edges.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in [8, 30]"
+    )]
     fn bins(&self) -> (Vec<f64>, Vec<usize>) {
         let n_wanted = (self.n() as f64).sqrt().clamp(8.0, 30.0) as usize;
         let scale = Scale::over(ScaleKind::Linear, self.finite()).rounded(n_wanted);
@@ -70,8 +75,10 @@ impl Histogram {
         let mut counts = vec![0; ticks.len().saturating_sub(1)];
         for value in self.finite() {
             let above = ticks.partition_point(|edge| *edge <= value);
-            let last = counts.len() - 1;
-            counts[above.saturating_sub(1).min(last)] += 1;
+            let last = counts.len().saturating_sub(1);
+            if let Some(count) = counts.get_mut(above.saturating_sub(1).min(last)) {
+                *count += 1;
+            }
         }
         (ticks, counts)
     }
@@ -111,7 +118,15 @@ mod tests {
 
     #[test]
     fn one_value_and_none_are_drawn_too() {
-        for values in [vec![], vec![3.0], vec![3.0; 5]] {
+        for values in [
+            vec![],
+            vec![3.0],
+            vec![3.0; 5],
+            vec![5e-324],
+            vec![0.0, 5e-324],
+            vec![-f64::MAX, f64::MAX],
+            vec![1.0, 1.0 + f64::EPSILON],
+        ] {
             let n = values.len();
             let histogram = Histogram {
                 label: "error".into(),

@@ -63,6 +63,11 @@ fn filled(bins: &[Bin]) -> impl Iterator<Item = &Bin> {
     bins.iter().filter(|bin| bin.n > 0)
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of the rows of a bin"
+)]
 fn put_series(plot: &mut Plot, n: usize, name: &str, bins: &[Bin]) {
     let points = filled(bins).map(|bin| [bin.confidence, bin.accuracy]);
     plot.line(n, points, name);

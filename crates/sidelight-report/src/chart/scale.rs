@@ -1,9 +1,20 @@
 //! From numbers to positions, and where the ticks go.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "steps and decades of numbers up to `LARGEST`, of which there are few; a float as an integer saturates"
+)]
+
 use crate::number;
 
 /// From here on ticks are abbreviated.
 const LARGE: f64 = 100_000.0;
+
+/// What is larger is drawn as this, so that spans and steps are finite.
+const LARGEST: f64 = 1e300;
+/// Numbers that are no further apart are drawn as one, so that there are few steps between any two.
+const SMALLEST: f64 = 1e-300;
 
 /// Linear or logarithmic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +44,7 @@ impl Scale {
         let mut domain = [f64::INFINITY, f64::NEG_INFINITY];
         for value in values {
             if value.is_finite() && (kind == ScaleKind::Linear || value > 0.0) {
+                let value = drawn(kind, value);
                 domain = [domain[0].min(value), domain[1].max(value)];
             }
         }
@@ -80,6 +92,10 @@ impl Scale {
 
     /// Where a number goes; `None`: it has no place (not finite, not above 0 on a log scale).
     pub fn at(&self, value: f64) -> Option<f64> {
+        if !value.is_finite() || (self.kind == ScaleKind::Log && value <= 0.0) {
+            return None;
+        }
+        let value = drawn(self.kind, value);
         let along = |value: f64| match self.kind {
             ScaleKind::Linear => value,
             ScaleKind::Log => value.ln(),
@@ -187,14 +203,23 @@ fn nice_step(span: f64, n_ticks: usize) -> f64 {
     digit * power
 }
 
+/// A number as a scale has it.
+fn drawn(kind: ScaleKind, value: f64) -> f64 {
+    match kind {
+        ScaleKind::Linear => value.clamp(-LARGEST, LARGEST),
+        ScaleKind::Log => value.clamp(SMALLEST, LARGEST),
+    }
+}
+
 /// Gives an empty or a zero-wide range some width.
 fn spread(kind: ScaleKind, [low, high]: [f64; 2]) -> [f64; 2] {
-    if low < high {
+    if high - low >= SMALLEST {
         return [low, high];
     }
-    match (kind, low == high) {
+    match (kind, low <= high) {
         (ScaleKind::Linear, true) => {
-            let margin = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
+            let is_zero = low.abs().max(high.abs()) < SMALLEST;
+            let margin = if is_zero { 1.0 } else { low.abs() * 0.1 };
             [low - margin, high + margin]
         }
         (ScaleKind::Log, true) => [low / 2.0, high * 2.0],
@@ -258,6 +283,36 @@ mod tests {
         assert_eq!(scale.at(10.0), Some(100.0));
         assert_eq!(scale.at(0.0), None);
         assert_eq!(scale.at(f64::NAN), None);
+    }
+
+    #[test]
+    fn numbers_at_the_ends_of_what_there_is_have_few_ticks_and_a_place() {
+        let ends = [
+            0.0,
+            5e-324,
+            -5e-324,
+            1e-310,
+            1e-300,
+            1.0,
+            f64::MAX,
+            -f64::MAX,
+        ];
+        for kind in [ScaleKind::Linear, ScaleKind::Log] {
+            for (a, b) in ends.iter().flat_map(|a| ends.iter().map(move |b| (*a, *b))) {
+                let plain = Scale::over(kind, [a, b]);
+                for scale in [plain, plain.rounded(5)] {
+                    let [low, high] = scale.domain;
+                    assert!(low < high && (high - low).is_finite(), "{a} {b}: {scale:?}");
+                    let n_ticks = scale.ticks(5).len();
+                    assert!((1..=12).contains(&n_ticks), "{a} {b}: {n_ticks} ticks");
+                    let is_placed = |value| kind == ScaleKind::Linear || value > 0.0;
+                    for value in [a, b].into_iter().filter(|value| is_placed(*value)) {
+                        let place = scale.at(value).unwrap();
+                        assert!((-0.01..=1.01).contains(&place), "{a} {b}: {place}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

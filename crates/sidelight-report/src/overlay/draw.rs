@@ -110,6 +110,10 @@ pub(super) fn value_row(mark: &ValueMark) -> Markup {
     let [low, high] = known.fold(mark.range, |[low, high], value| {
         [low.min(value), high.max(value)]
     });
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "tenths of a pixel are drawn"
+    )]
     let at = |value: f64| match high > low {
         true => (8.0 + (value - low) / (high - low) * 204.0) as f32,
         false => 110.0,

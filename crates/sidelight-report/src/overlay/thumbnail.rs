@@ -30,6 +30,11 @@ impl Thumbnail {
     ///
     /// Where a side is 0 or `rgb` is not `height · width · 3` long.
     #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most `LONGEST`"
+    )]
     pub fn new(width: usize, height: usize, rgb: &[u8]) -> Self {
         assert!(
             width > 0 && height > 0,
@@ -40,8 +45,9 @@ impl Thumbnail {
             width * height * 3,
             "a picture of {width} × {height} pixels"
         );
-        let whole = RgbImage::from_raw(width as u32, height as u32, rgb.to_vec())
-            .expect("the length was just compared");
+        let [w, h] = [width, height]
+            .map(|side| u32::try_from(side).expect("it was an image, whose sides are below 2³²"));
+        let whole = RgbImage::from_raw(w, h, rgb.to_vec()).expect("the length was just compared");
         let scale = f64::from(LONGEST) / width.max(height) as f64;
         let side = |side: usize| ((side as f64 * scale).round() as u32).max(1);
         let small = match scale < 1.0 {
@@ -60,6 +66,11 @@ impl Thumbnail {
     /// # Panics
     ///
     /// Where `pixels` is not `size · size · 3` long.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped"
+    )]
     pub fn from_input(size: usize, pixels: &[f32], mean: [f32; 3], sd: [f32; 3]) -> Self {
         let colour = |(at, pixel): (usize, &f32)| {
             let share = pixel * sd[at % 3] + mean[at % 3];

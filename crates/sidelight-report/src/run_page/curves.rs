@@ -132,6 +132,11 @@ impl Curves {
         }
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an epoch; saturates"
+    )]
     fn numbers(&self) -> Markup {
         let epochs = self.train_loss.iter().zip(&self.valid_loss);
         let row = |((train, valid), score): ((&[f64; 2], &[f64; 2]), &[f64; 2])| {

@@ -44,8 +44,11 @@ pub(in crate::image) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
                     [u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0])].map(usize::from),
                 );
             }
-            0xe1 if data.starts_with(b"Exif\0\0") => {
-                orientation = Orientation::from_exif_chunk(&data[6..]).unwrap_or(orientation);
+            0xe1 => {
+                let exif = data.strip_prefix(b"Exif\0\0");
+                orientation = exif
+                    .and_then(Orientation::from_exif_chunk)
+                    .unwrap_or(orientation);
             }
             0xee if data.starts_with(b"Adobe") => is_adobe = true,
             0xda | 0xd9 => break,
@@ -101,14 +104,14 @@ pub(super) fn strict(bytes: &[u8]) -> Option<Vec<u8>> {
         }
         // From the first scan on, what lies between two segments is coded pixels.
         let from = if has_begun { at } else { segment.start };
-        strict.extend_from_slice(&bytes[from..segment.end]);
+        strict.extend_from_slice(bytes.get(from..segment.end)?);
         has_begun |= segment.marker == 0xda;
         at = segment.end;
     };
     if !scans.are_whole() {
         return None;
     }
-    strict.extend_from_slice(&bytes[at..end]);
+    strict.extend_from_slice(bytes.get(at..end)?);
     // Ones, which are no code word of any table (C.2), as far as the decoder reads ahead.
     strict.extend([0xff, 0x00].repeat(8));
     if scans.is_sequential {
@@ -137,11 +140,12 @@ impl Scans {
     /// A frame header: no component has any of its coefficients.
     fn begin(&mut self, marker: u8, data: &[u8]) {
         self.is_sequential = marker <= 0xc1;
-        let components = data.get(6..).unwrap_or_default().chunks_exact(3);
+        let (components, _) = data.get(6..).unwrap_or_default().as_chunks::<3>();
         // More than four no decoder reads.
         self.components = components
+            .iter()
             .take(4)
-            .map(|component| (component[0], [u8::MAX; 64]))
+            .map(|&[number, ..]| (number, [u8::MAX; 64]))
             .collect();
     }
 
@@ -158,8 +162,9 @@ impl Scans {
             }
             _ => (0..64, 0),
         };
+        let (selectors, _) = selectors.as_chunks::<2>();
         for (number, missing) in &mut self.components {
-            let is_in = selectors.chunks_exact(2).any(|pair| pair[0] == *number);
+            let is_in = selectors.iter().any(|[selected, _]| selected == number);
             if let (true, Some(missing)) = (is_in, missing.get_mut(coefficients.clone())) {
                 missing.fill(bit);
             }
@@ -199,8 +204,8 @@ fn next_segment(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
                 });
             }
             _ => {
-                let length = bytes.get(at + 2..at + 4)?;
-                let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+                let length = bytes.get(at + 2..)?.first_chunk()?;
+                let length = usize::from(u16::from_be_bytes(*length));
                 let data = bytes.get(at + 4..(at + 2 + length).max(at + 4))?;
                 return Some(Segment {
                     marker,

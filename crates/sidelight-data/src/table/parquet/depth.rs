@@ -31,7 +31,7 @@ impl<'a> Compact<'a> {
         Some(taken)
     }
     fn byte(&mut self) -> Option<u8> {
-        self.take(1).map(|bytes| bytes[0])
+        self.take(1)?.first().copied()
     }
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
@@ -46,7 +46,7 @@ impl<'a> Compact<'a> {
     }
     fn signed(&mut self) -> Option<i64> {
         let value = self.varint()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
+        Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
     /// Gives each field of a structure with its number and kind.
     fn fields(&mut self, mut each: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
