@@ -272,12 +272,7 @@ fn what_layers_read_that_is_not_there_is_refused() {
             json!([{ "slot": 0, "known": 1, "edges": [0.0, 1e308] }]),
             "`edges` must be two or more finite numbers, rising",
         ),
-        (
-            "concat",
-            "children",
-            json!([]),
-            "expects at least one part",
-        ),
+        ("concat", "children", json!([]), "expects at least one part"),
         (
             "batch_norm",
             "epsilon",
