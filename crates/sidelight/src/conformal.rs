@@ -180,10 +180,9 @@ impl PartErrors {
         if rank > self.rows {
             return None;
         }
-        // Of those that are kept, the first of this rank or a higher one.
-        self.errors
-            .get((rank - 1) * self.errors.len() / self.rows)
-            .copied()
+        // Of those that are kept, the first of this rank or a higher one: below their number, as the rank is.
+        let place = (rank - 1) as u128 * self.errors.len() as u128 / self.rows as u128;
+        self.errors.get(usize::try_from(place).ok()?).copied()
     }
 }
 
@@ -348,6 +347,18 @@ mod tests {
                 (expected, found) => prop_assert!(false, "{expected:?} is not {found:?}"),
             }
         }
+    }
+
+    #[test]
+    fn as_many_rows_as_a_file_can_claim_have_a_threshold() {
+        let part = PartErrors {
+            rows: usize::MAX,
+            units: usize::MAX,
+            errors: (0..1000).map(f64::from).collect(),
+        };
+        assert!(part.is_sound());
+        let found = part.threshold(0.5).unwrap();
+        assert!((499.0..=501.0).contains(&found), "{found}");
     }
 
     #[test]

@@ -18,6 +18,15 @@
 //! The answers' headers (`x-repo-commit`, `x-linked-etag`, `x-linked-size`) and the layout: huggingface_hub,
 //! `file_download.py` (Apache-2.0).
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,15 @@
 //!
 //! A [`Model`] is stored as two files, JSON and safetensors; nothing in them is executed.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
+
 mod store;
 
 use std::path::Path;

@@ -7,6 +7,15 @@
 //! Every function of [`Ranks`] is collective: all ranks call the same ones in the same order, and each waits for the
 //! others. Where one cannot go on it must end the others too, or they wait forever: see [`as_collective_error`].
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
+
 #[cfg(feature = "mpi")]
 mod mpi;
 mod threads;

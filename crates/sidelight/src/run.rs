@@ -15,6 +15,15 @@
 //!
 //! [`RunFolder`] writes one, [`Run`] opens one.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
+
 mod folder;
 mod log;
 mod parts;

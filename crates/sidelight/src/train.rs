@@ -361,6 +361,7 @@ fn begin(
     if let Some(checkpoint) = checkpoint {
         checkpoint.check(&session.setup.config, &session.setup.rows, &options.out)?;
         session.resume(checkpoint)?;
+        session.check_place(&Checkpoint::state_of(&options.out))?;
     }
     // After a refusal the folder is as it was.
     if let Some(folder) = folder {

@@ -105,7 +105,7 @@ pub(crate) struct Machine {
     /// CPU threads; 0 for one per core
     ///
     /// Results do not depend on it. Example: --threads 4
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads)]
     pub(crate) threads: usize,
     /// Device to compute on; there is one so far
     #[arg(long = "device", value_enum, hide = true)]
@@ -163,6 +163,14 @@ pub(crate) fn coverage(text: &str) -> Result<f64, String> {
     match text.trim().parse() {
         Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
         _ => Err("a coverage is a share of rows, above 0 and below 1: 0.9 is nine in ten".into()),
+    }
+}
+
+/// Threads, as many as a machine can run.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 0..=4096) => Ok(n),
+        _ => Err("expected a whole number from 0 to 4096".into()),
     }
 }
 

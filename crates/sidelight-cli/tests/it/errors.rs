@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use sidelight::train::checkpoint::{Checkpoint, Division};
+
 use crate::folder::Folder;
 
 /// The whole message of a command that could not.
@@ -356,6 +358,32 @@ fn a_resume_that_is_refused_changes_nothing() {
     let said = folder.run(&line.replace("epochs=200", "epochs=3 --resume"));
     assert_eq!(said.code, 2, "{}", said.stderr);
     assert_eq!(folder.read("a/config.toml"), before);
+
+    // Nor is gone on from where no training of these rows and epochs can be, whatever the checksums say.
+    let dir = folder.path().join("a/checkpoint");
+    let whole = Checkpoint::read(&dir).unwrap().unwrap();
+    let edits: [fn(&mut Checkpoint); 6] = [
+        |edited| edited.progress.epoch = 201,
+        |edited| edited.progress.step = usize::MAX,
+        |edited| edited.progress.total_step = usize::MAX,
+        |edited| edited.progress.n_rows = usize::MAX,
+        |edited| edited.division = Some(Division { step: 0, ranks: 1 }),
+        |edited| edited.division = Some(Division { step: 1, ranks: 0 }),
+    ];
+    for (at, edit) in edits.into_iter().enumerate() {
+        let mut edited = whole.clone();
+        edit(&mut edited);
+        edited.write(&dir).unwrap();
+        let written = folder.read("a/checkpoint/state.json");
+        let said = folder.run(&format!("{line} --resume"));
+        let stderr = &said.stderr;
+        assert_eq!(said.code, 2, "{at}: {stderr}");
+        assert!(
+            stderr.contains("state.json is not a valid file"),
+            "{at}: {stderr}"
+        );
+        assert_eq!(folder.read("a/checkpoint/state.json"), written);
+    }
 }
 
 #[test]

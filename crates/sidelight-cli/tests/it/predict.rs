@@ -495,6 +495,11 @@ fn a_table_of_the_same_bytes_elsewhere_is_the_same_table() {
 fn a_part_whose_record_is_damaged_is_made_again() {
     let folder = half_done();
     folder.write("p.csv.parts/00002.json", "{\"schema\": 1");
+    // One of more rows than can be counted together with others.
+    let record = folder.read("p.csv.parts/00000.json");
+    let edited = record.replacen("16", "18446744073709551615", 1);
+    assert_ne!(edited, record);
+    folder.write("p.csv.parts/00000.json", &edited);
     folder.done("predict a new.csv --out p.csv --part-rows 16");
     folder.done("predict a new.csv --out whole.csv");
     assert_eq!(folder.read("p.csv"), folder.read("whole.csv"));

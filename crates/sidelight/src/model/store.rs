@@ -214,31 +214,44 @@ impl Model {
                 self.network.input.channels.to_string(),
             ));
         }
-        let (d_dense, embeddings) = (self.encoder.d_dense(), self.encoder.embeddings());
-        let mut sources = Vec::new();
-        metadata_sources(&self.network.root, &mut sources);
-        for source in sources {
-            if source.d_dense != d_dense || source.embeddings != embeddings {
-                return Err(wrong(
-                    "network's metadata",
-                    format!(
-                        "{d_dense} dense numbers and {} embedded columns",
-                        embeddings.len()
-                    ),
-                    format!("{} and {}", source.d_dense, source.embeddings.len()),
-                ));
-            }
+        let InputSpec { mean, sd, .. } = &self.network.input;
+        let are_numbers = mean.iter().chain(sd).all(|number| number.is_finite());
+        if !are_numbers || sd.iter().any(|sd| *sd <= 0.0) {
+            return Err(wrong(
+                "network's input",
+                "a mean and a deviation above 0 for each channel".into(),
+                format!("{mean:?} and {sd:?}"),
+            ));
         }
-        Ok(())
+        let encoded = MetadataSource::from_encoder(&self.encoder);
+        match misread(&self.network.root, &encoded) {
+            Some((expected, found)) => Err(wrong("network's metadata", expected, found)),
+            None => Ok(()),
+        }
     }
 }
 
-fn metadata_sources<'a>(node: &'a Node, found: &mut Vec<&'a MetadataSource>) {
-    if let Layer::Metadata(source) = &node.layer {
-        found.push(source);
-    }
-    for (_, child) in &node.children {
-        metadata_sources(child, found);
+/// What a layer reads of the metadata that the encoder does not make: what should be there, and what is.
+fn misread(node: &Node, encoded: &MetadataSource) -> Option<(String, String)> {
+    let (d_dense, n_codes) = (encoded.d_dense, encoded.embeddings.len());
+    let made = |d_dense, n| format!("{d_dense} dense numbers and {n} embedded columns");
+    let wrong = match &node.layer {
+        Layer::Metadata(source) => {
+            let is_made = source.d_dense == d_dense && source.embeddings == encoded.embeddings;
+            (!is_made).then(|| made(source.d_dense, source.embeddings.len()))
+        }
+        Layer::Stack(stack) => {
+            let n_missing = stack.missing.len();
+            let is_made = n_missing == d_dense || !stack.reads_metadata();
+            (!is_made).then(|| format!("a `missing` of {n_missing} numbers"))
+        }
+        Layer::Trees(trees) => trees.misread(&node.parameters, d_dense, n_codes),
+        _ => None,
+    };
+    let mut children = node.children.iter();
+    match wrong {
+        Some(found) => Some((made(d_dense, n_codes), found)),
+        None => children.find_map(|(_, child)| misread(child, encoded)),
     }
 }
 

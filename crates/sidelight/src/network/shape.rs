@@ -215,8 +215,17 @@ impl At<'_> {
 const MAX_SETTING: u64 = 1 << 24;
 /// The most numbers that the parameters of a network can have: 8 GiB.
 const MAX_PARAMETERS: usize = 1 << 31;
-/// The most numbers that one layer can make of one row: 1 GiB.
+/// The most numbers that one layer can be given, or make, of one row: 1 GiB. No product of two sides of such a shape overflows.
 const MAX_OUTPUT: usize = 1 << 28;
+
+/// Numbers of one row; of what has no channels, its positions.
+fn n_numbers(shape: Shape) -> usize {
+    product(&[shape.channels().max(1), shape.positions()])
+}
+
+fn product(axes: &[usize]) -> usize {
+    axes.iter().fold(1, |n, axis| n.saturating_mul(*axis))
+}
 
 /// Infers every shape of a description from its input's, filling in the widths left to be inferred.
 /// Returns the layers in tree order; the first is the network itself.
@@ -225,6 +234,12 @@ const MAX_OUTPUT: usize = 1 << 28;
 ///
 /// [`Error::Shape`], [`Error::LayerField`].
 pub fn infer(architecture: &mut Architecture, input: Shape) -> Result<Vec<Inferred>> {
+    let most = MAX_OUTPUT;
+    if input != Shape::Nothing && !(1..=most).contains(&n_numbers(input)) {
+        let (path, kind) = ("", architecture.layer.kind());
+        let expected = format!("of 1 to {most} numbers");
+        return Err(At { path, kind }.field("input", expected, input));
+    }
     let mut pass = Pass {
         path: String::new(),
         found: Vec::new(),
@@ -260,15 +275,13 @@ impl Pass {
         };
         check_settings(layer, &inside.at)?;
         let output = layer.infer(&mut inside, input)?;
-        let numbers = |axes: &[usize]| axes.iter().fold(1_usize, |n, axis| n.saturating_mul(*axis));
         let of_a_layer = layer.parameters();
-        let n_parameters = of_a_layer.iter().map(|p| numbers(&p.shape));
+        let n_parameters = of_a_layer.iter().map(|p| product(&p.shape));
         let n_parameters = n_parameters.fold(0, usize::saturating_add);
         self.n_parameters = self.n_parameters.saturating_add(n_parameters);
-        let n_output = numbers(&[output.channels(), output.positions()]);
         for (field, found, most) in [
             ("all parameters so far", self.n_parameters, MAX_PARAMETERS),
-            ("output", n_output, MAX_OUTPUT),
+            ("output", n_numbers(output), MAX_OUTPUT),
         ] {
             if found > most {
                 let expected = format!("at most {most} numbers");

@@ -3,6 +3,15 @@
 //! A pickle is interpreted without executing anything it names. Every key, shape, type and number is checked
 //! before the network is touched, so that a failed load leaves it as it was.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
+
 mod pickle;
 
 use std::collections::HashMap;
@@ -150,7 +159,8 @@ fn is_safetensors(path: &Path) -> Result<bool> {
         .extension()
         .is_some_and(|extension| extension == "safetensors");
     // A zip begins with PK, a pickle with 0x80; safetensors with the header's length and its brace.
-    Ok(start.get(8) == Some(&b'{') || named && !start.starts_with(b"PK") && start[0] != 0x80)
+    let is_other = start.starts_with(b"PK") || start.starts_with(&[0x80]);
+    Ok(start.get(8) == Some(&b'{') || named && !is_other)
 }
 
 fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
@@ -325,8 +335,10 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
     for (key, shape) in wanted {
         let tensor = &tensors[&key];
         let mut numbers = floats(tensor, &path)?;
-        if numbers.len() != shape.iter().product::<usize>() {
-            numbers = resample_positions(&numbers, tensor.shape[1], shape[1], shape[2]);
+        if let ([_, from, _], &[_, to, width]) = (&tensor.shape[..], &shape[..])
+            && !same_shape(&tensor.shape, &shape)
+        {
+            numbers = resample_positions(&numbers, *from, to, width);
         }
         values.insert(key, numbers);
     }
@@ -392,6 +404,15 @@ fn is_position(key: &str, found: &[usize], wanted: &[usize]) -> bool {
 ///
 /// Dosovitskiy et al. 2021, arXiv:2010.11929, section 3.2 ("2D interpolation"); kernel of Keys 1981 with a = −0.75 and
 /// pixel centres aligned as in torch's `interpolate(mode="bicubic")`, which DINOv2 and timm use.
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "sides of tables that are in memory, and places that are clamped to them"
+    )
+)]
 fn resample_positions(values: &[f32], from: usize, to: usize, width: usize) -> Vec<f32> {
     let side = |n: usize| ((n - 1) as f64).sqrt() as usize;
     let (old, new) = (side(from), side(to));
@@ -467,6 +488,13 @@ fn spelled(
     }
 }
 
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::cast_possible_truncation,
+        reason = "what `f32` cannot hold becomes infinite, and is refused"
+    )
+)]
 fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
     let key = &tensor.key;
     if let Numbers::Other(found) = &tensor.numbers {
@@ -484,7 +512,8 @@ fn floats(tensor: &Stored, path: &Path) -> Result<Vec<f32>> {
         Numbers::Bf16 => each(&bytes, |b: [u8; 2]| half::bf16::from_le_bytes(b).to_f32()),
         Numbers::Other(_) => unreachable!("refused above"),
     };
-    let n: usize = tensor.shape.iter().product();
+    let axes = tensor.shape.iter();
+    let n = axes.fold(1_usize, |n, axis| n.saturating_mul(*axis));
     if values.len() != n {
         return Err(broken(
             path,

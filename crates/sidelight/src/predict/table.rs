@@ -576,7 +576,7 @@ impl Sum {
         self.n_parts += 1;
         self.n_rows += record.n_rows;
         self.n_bad += record.n_bad;
-        let room = 10 - self.first_bad.len();
+        let room = 10_usize.saturating_sub(self.first_bad.len());
         self.first_bad
             .extend(record.first_bad.into_iter().take(room));
         self.unseen.absorb(record.unseen);

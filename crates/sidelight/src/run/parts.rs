@@ -36,6 +36,9 @@ const LOCK: &str = ".lock";
 /// The newest schema of the folder's files that this version reads, and the one that it writes.
 const SCHEMA: u32 = 1;
 
+/// Rows without a prediction that a record names, at most.
+const FIRST_BAD: usize = 10;
+
 /// How much of each end of a large file is looked at to tell it from another.
 const END_BYTES: u64 = 1 << 20;
 
@@ -220,6 +223,26 @@ pub struct PartRecord {
     pub absent: Vec<String>,
     sha256: String,
     bad_sha256: Option<String>,
+}
+
+impl PartRecord {
+    /// Whether [`Parts::commit`] can have written it: a file may have been edited.
+    fn is_sound(&self) -> bool {
+        let Unseen {
+            categories,
+            new_gaps,
+            new_values,
+        } = &self.unseen;
+        let of_categories = categories.values().flat_map(|counts| counts.values());
+        let mut counts = of_categories
+            .chain(new_gaps.values())
+            .chain(new_values.values());
+        u32::try_from(self.n_rows).is_ok()
+            && self.n_bad <= self.n_rows
+            && self.first_bad.len() <= self.n_bad.min(FIRST_BAD)
+            && self.bad_sha256.is_some() == (self.n_bad > 0)
+            && counts.all(|n| *n <= self.n_rows)
+    }
 }
 
 /// A row without a prediction.
@@ -468,7 +491,8 @@ impl Parts {
         if !path.exists() {
             return Ok(None);
         }
-        match read_json(&path) {
+        match read_json::<PartRecord>(&path) {
+            Ok(record) if !record.is_sound() => remove_file(&path).map(|()| None),
             Err(Error::PartsFile { .. }) => remove_file(&path).map(|()| None),
             read => read.map(Some),
         }
@@ -539,6 +563,11 @@ impl Parts {
     }
 }
 
+/// A number of a row or line, as tables write it.
+fn whole<N: TryInto<i64>>(n: N) -> i64 {
+    n.try_into().unwrap_or(i64::MAX)
+}
+
 /// The rows of a part that get no prediction, written as they come; the file is begun with the first.
 #[derive(Debug)]
 pub struct BadRowsWriter {
@@ -587,15 +616,15 @@ impl BadRowsWriter {
         };
         let line = bad.at.line.filter(|line| *line > 0);
         table.write(&[
-            Value::Integer(bad.row as i64),
+            Value::Integer(whole(bad.row)),
             Value::Text(file),
-            line.map_or(Value::Missing, |line| Value::Integer(line as i64)),
+            line.map_or(Value::Missing, |line| Value::Integer(whole(line))),
             text(&bad.at.key),
             text(&bad.at.column),
             Value::Text(bad.reason.as_str().into()),
         ])?;
         self.n_rows += 1;
-        if self.first.len() < 10 {
+        if self.first.len() < FIRST_BAD {
             self.first.push(bad.to_string());
         }
         Ok(())

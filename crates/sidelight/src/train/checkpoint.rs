@@ -18,7 +18,7 @@ use crate::config::{Config, RemoteConfig};
 use crate::digest;
 use crate::error::{DataError, Error, Result, cannot_read};
 use crate::ranks::{from_bytes, to_bytes};
-use crate::run::{FolderWriter, read_versioned, recover_folder, write_whole};
+use crate::run::{FolderWriter, Run, read_versioned, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
 const STATE: &str = "state.json";
@@ -265,6 +265,12 @@ impl Checkpoint {
         }))
     }
 
+    /// The file of a run that says where its training is.
+    pub(super) fn state_of(run: &Path) -> PathBuf {
+        let dir = run.to_path_buf();
+        Run { dir }.checkpoint_dir().join(STATE)
+    }
+
     /// Whether a run of this configuration and these rows may go on from here.
     ///
     /// Threads, memory and the distance of checkpoints may differ: the result does not depend on them.
@@ -311,6 +317,12 @@ impl Checkpoint {
                 )
             };
             return Err(differs(("data.table".into(), text(&self.rows), text(rows))));
+        }
+        let Division { step, ranks } = self.division.unwrap_or(Division { step: 1, ranks: 1 });
+        if !(1..=rows.train.max(1)).contains(&step) || !(1..=1 << 24).contains(&ranks) {
+            let why = format!("steps of {step} rows on {ranks} ranks are none");
+            let (path, source) = (Self::state_of(path), serde::de::Error::custom(why));
+            return Err(Error::StoredJson { path, source });
         }
         Ok(())
     }

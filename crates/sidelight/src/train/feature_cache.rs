@@ -150,6 +150,14 @@ impl Records {
         self.known.get(image).map(Vec::as_slice)
     }
 
+    /// Forgets what is of another shape: the numbers have a check each, how they lie has none.
+    pub(super) fn keep_shape(&mut self, shape: &[usize]) {
+        if self.shape != shape {
+            self.shape.clear();
+            self.known.clear();
+        }
+    }
+
     /// Adds what was computed. Features of another shape than the others are not taken.
     fn put(&mut self, image: Hash, shape: &[usize], values: Vec<f32>) {
         if self.known.is_empty() {

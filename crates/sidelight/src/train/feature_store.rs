@@ -16,7 +16,7 @@ use crate::encode::EncodedMetadata;
 use crate::error::Result;
 use crate::image::{self, Limits};
 use crate::loader::{BatchPlan, HostBatch};
-use crate::network::{Network, Value};
+use crate::network::{Network, Shape, Value};
 use crate::ranks::{from_bytes, to_bytes};
 
 use super::TrainingLog;
@@ -41,6 +41,28 @@ pub(crate) struct Prefix<'a> {
     pub(crate) n: usize,
     /// Of so many rows in all, which together must fit in memory; 0: they do.
     pub(crate) total_rows: usize,
+}
+
+impl Prefix<'_> {
+    /// The shape of what the children put out, of one row.
+    fn shape(&self) -> Result<Vec<usize>> {
+        let last = self
+            .n
+            .checked_sub(1)
+            .and_then(|at| self.network.root.children.get(at));
+        let layers = self.network.inspect()?;
+        let output = last.and_then(|(name, _)| layers.iter().find(|layer| layer.path == *name));
+        Ok(match output.map(|layer| layer.output) {
+            None | Some(Shape::Nothing) => Vec::new(),
+            Some(Shape::Features(width)) => vec![width],
+            Some(Shape::Tokens { n, width }) => vec![n, width],
+            Some(Shape::Map {
+                channels,
+                height,
+                width,
+            }) => vec![channels, height, width],
+        })
+    }
 }
 
 /// Rows on the host, each with its features instead of its image.
@@ -210,6 +232,7 @@ impl BatchSource {
             return Ok((self.compute(prefix, rows, on_progress)?, None));
         };
         let mut records = cache.open(self.key(prefix));
+        records.keep_shape(&prefix.shape()?);
         let is_unknown = |(_, image): &(&usize, &Hash)| records.get(image).is_none();
         let (todo, todo_images): (Vec<usize>, Vec<Hash>) =
             rows.iter().zip(images).filter(is_unknown).unzip();

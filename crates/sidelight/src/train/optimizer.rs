@@ -351,7 +351,7 @@ impl ModuleMapper for Stepper<'_> {
             steps: 0,
             buffers: Buffers::Host(Vec::new(), Vec::new()),
         });
-        memory.steps += 1;
+        memory.steps = memory.steps.saturating_add(1);
         let numbers = Numbers {
             method,
             lr: self.rates.rate * group.rate,

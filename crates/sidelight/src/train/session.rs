@@ -1,5 +1,6 @@
 //! A training in progress: what it is about, and how far it is.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -79,6 +80,9 @@ pub struct State {
     /// How far off the network is, once it is trained.
     pub conformal: Option<Conformal>,
 }
+
+/// Nobody has counted steps or rows beyond; there is room to go on.
+const MOST_COUNTED: u64 = 1 << 53;
 
 /// A seed of its own for each batch of each step.
 pub(super) fn step_seed(seed: u64, total_step: usize, part: usize) -> u64 {
@@ -379,6 +383,34 @@ impl Session {
         self.state.progress = checkpoint.progress;
         self.state.best = checkpoint.best;
         Ok(())
+    }
+
+    /// Whether a training of this plan can be where the `state.json` at `path` says: a file may have been edited.
+    pub(super) fn check_place(&self, path: &Path) -> Result<()> {
+        let (epochs, steps) = (
+            self.setup.plan.epochs(),
+            self.setup.batches.steps_per_epoch(),
+        );
+        let Progress {
+            epoch,
+            step,
+            best,
+            total_step,
+            n_rows,
+            total_rows,
+            ..
+        } = &self.state.progress;
+        let are_counts = [total_step, n_rows, total_rows].map(|&n| n as u64 <= MOST_COUNTED);
+        let can_be =
+            *epoch <= epochs && *step <= steps && best.is_none_or(|best| best.epoch < epochs);
+        if can_be && are_counts == [true; 3] {
+            return Ok(());
+        }
+        let why = format!("no training of {epochs} epochs of {steps} steps gets to its `progress`");
+        Err(Error::StoredJson {
+            path: path.to_path_buf(),
+            source: serde::de::Error::custom(why),
+        })
     }
 
     /// Shares the rows of every step among ranks: `train.accumulate` micro-batches of `train.batch` rows of each.

@@ -234,6 +234,89 @@ fn settings_that_no_layer_can_have_are_refused_before_anything_is_computed() {
     }
 }
 
+/// The first layer of a kind.
+fn layer<'a>(within: &'a mut serde_json::Value, kind: &str) -> Option<&'a mut serde_json::Value> {
+    if within["kind"] == kind {
+        return Some(within);
+    }
+    let children = within.get_mut("children")?.as_array_mut()?;
+    children.iter_mut().find_map(|child| layer(child, kind))
+}
+
+#[test]
+fn what_layers_read_that_is_not_there_is_refused() {
+    use serde_json::json;
+    for (kind, field, value, expected) in [
+        (
+            "trees",
+            "inputs",
+            json!([{ "kind": "dense", "slot": 900 }]),
+            "ask about Dense { slot: 900 }",
+        ),
+        (
+            "trees",
+            "inputs",
+            json!([{ "kind": "is", "place": 7, "code": 2 }]),
+            "ask about Is { place: 7",
+        ),
+        ("trees", "inputs", json!([]), "ask about input 0 of 0"),
+        (
+            "stack",
+            "missing",
+            json!([1.0, 2.0, 3.0]),
+            "a `missing` of 3 numbers",
+        ),
+        (
+            "piecewise_linear",
+            "numbers",
+            json!([{ "slot": 0, "known": 1, "edges": [0.0, 1e308] }]),
+            "`edges` must be two or more finite numbers, rising",
+        ),
+        (
+            "concat",
+            "children",
+            json!([]),
+            "expected at least one part",
+        ),
+        (
+            "batch_norm",
+            "epsilon",
+            json!(-1.0),
+            "`epsilon` must be a number from 0 on",
+        ),
+    ] {
+        let failed = after(|dir| {
+            edit_json(dir, |description| {
+                let root = &mut description["architecture"]["root"];
+                layer(root, kind).expect(kind)[field] = value.clone();
+            });
+        });
+        let said = failed.to_string();
+        assert!(said.contains(expected), "{kind}.{field} = {value}: {said}");
+    }
+}
+
+#[test]
+fn an_input_that_is_no_image_is_refused() {
+    use serde_json::json;
+    for (field, value, expected) in [
+        ("size", json!(1_u64 << 40), "`input` must be of 1 to"),
+        ("size", json!(u64::MAX), "`input` must be of 1 to"),
+        ("channels", json!(0), "`in_channels = 3`"),
+        ("channels", json!(1_u64 << 63), "`input` must be of 1 to"),
+        ("sd", json!([1.0, 0.0, 1.0]), "a deviation above 0"),
+        ("mean", json!([1e308, 0.0, 1.0]), "a deviation above 0"),
+    ] {
+        let failed = after(|dir| {
+            edit_json(dir, |description| {
+                description["architecture"]["input"][field] = value.clone();
+            });
+        });
+        let said = failed.to_string();
+        assert!(said.contains(expected), "{field} = {value}: {said}");
+    }
+}
+
 #[test]
 fn a_task_whose_lists_differ_in_length_is_refused() {
     let failed = after(|dir| {

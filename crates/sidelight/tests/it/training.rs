@@ -392,6 +392,13 @@ fn features_kept_on_disk_change_nothing_but_the_time() {
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert_same(&cached(&config, 16), &fresh);
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    // Said to be of another shape, it is as if it were not there: after 16 bytes how many sides, then the sides.
+    let mut turned = bytes.clone();
+    assert_eq!(turned[16..20], [1, 0, 0, 0]);
+    turned.splice(16..20, [2, 0, 0, 0, 1, 0, 0, 0]);
+    std::fs::write(&path, turned).unwrap();
+    assert_same(&cached(&config, 16), &fresh);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
     // Other weights, other features.
     config.train.seed = 6;
     let fresh = run(session(&config, &data, &first(16, &data)));

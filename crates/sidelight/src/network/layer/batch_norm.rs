@@ -1,5 +1,6 @@
 //! Batch normalisation.
 
+use super::layer_norm::check_epsilon;
 use super::prelude::*;
 use crate::network::value::BatchStatistics;
 
@@ -129,6 +130,7 @@ impl Leaf for BatchNorm {
             return Err(at.misfit("a map or features", input, None));
         }
         at.width("features", &mut self.features, input.channels(), input)?;
+        check_epsilon(self.epsilon, at)?;
         Ok(input)
     }
     fn forward(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {

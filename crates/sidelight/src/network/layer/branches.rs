@@ -18,6 +18,9 @@ impl Operation for Concat {
             };
             total += n;
         }
+        if inside.len() == 0 {
+            return Err(inside.at.misfit("at least one part", "none", None));
+        }
         Ok(Shape::Features(total))
     }
     fn run(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {

@@ -36,6 +36,14 @@ impl LayerNorm {
     }
 }
 
+/// Refuses what no variance can be added to.
+pub(super) fn check_epsilon(epsilon: f64, at: &At<'_>) -> Result<()> {
+    match epsilon >= 0.0 && (epsilon as f32).is_finite() {
+        true => Ok(()),
+        false => Err(at.field("epsilon", "a number from 0 on", epsilon)),
+    }
+}
+
 impl Leaf for LayerNorm {
     fn parameters(&self) -> Vec<ParameterSpec> {
         let spec = |name, value| {
@@ -49,6 +57,7 @@ impl Leaf for LayerNorm {
             return Err(at.misfit("a map, tokens or features", input, None));
         }
         at.width("features", &mut self.features, input.channels(), input)?;
+        check_epsilon(self.epsilon, at)?;
         Ok(input)
     }
     fn forward(&self, node: &Node, x: Value, _: &mut Walk<'_>) -> Value {

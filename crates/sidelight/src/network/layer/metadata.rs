@@ -79,18 +79,29 @@ impl Operation for MetadataSource {
         self.screened.then(kept).into_iter().collect()
     }
     fn infer(&mut self, inside: &mut Inside<'_>, _: Shape) -> Result<Shape> {
-        for (i, embedding) in self.embeddings.iter().enumerate().take(inside.len()) {
+        if inside.len() != self.embeddings.len() || self.width() == 0 {
+            let expected = format!("one table for each of {} columns", self.embeddings.len());
+            let found = format!("{} for {} features", inside.len(), self.width());
+            return Err(inside.at.misfit(expected, found, None));
+        }
+        for (i, embedding) in self.embeddings.iter().enumerate() {
+            let Embedding {
+                column,
+                n_codes,
+                width,
+            } = embedding;
             // Its rows are read by code, which no other layer has.
-            if !matches!(inside.layer(i), Layer::Embedding(_)) {
-                let expected = format!("a table (`embedding`) for `{}`", embedding.column);
+            let Layer::Embedding(table) = inside.layer(i) else {
+                let expected = format!("a table (`embedding`) for `{column}`");
                 let found = format!("`{}`", inside.layer(i).kind());
                 return Err(inside.at.misfit(expected, found, None));
+            };
+            let found = format!("{} of {}", table.n_codes, table.width);
+            if (table.n_codes, table.width) != (*n_codes, *width) {
+                let expected = format!("{n_codes} vectors of {width} for `{column}`");
+                return Err(inside.at.misfit(expected, found, None));
             }
-            let width = inside.child(i, Shape::Nothing)?.channels();
-            if width != embedding.width {
-                let expected = format!("vectors of {} for `{}`", embedding.width, embedding.column);
-                return Err(inside.at.misfit(expected, width, None));
-            }
+            inside.child(i, Shape::Nothing)?;
         }
         Ok(Shape::Features(self.width()))
     }

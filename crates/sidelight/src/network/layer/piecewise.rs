@@ -80,8 +80,10 @@ impl Leaf for PiecewiseLinear {
                 let expected = format!("at least {} features", slot.max(known).saturating_add(1));
                 return Err(at.misfit(expected, input, None));
             }
-            if edges.len() < 2 || !edges.is_sorted_by(|a, b| a < b) {
-                return Err(at.field("edges", "two or more, rising", format!("{edges:?}")));
+            let are_finite = edges.iter().all(|edge| edge.is_finite());
+            if edges.len() < 2 || !are_finite || !edges.is_sorted_by(|a, b| a < b) {
+                let expected = "two or more finite numbers, rising";
+                return Err(at.field("edges", expected, format!("{edges:?}")));
             }
         }
         Ok(Shape::Features(features + self.n_pieces()))

@@ -22,7 +22,7 @@ pub(super) struct Gate;
 impl Operation for Gate {
     fn infer(&mut self, inside: &mut Inside<'_>, input: Shape) -> Result<Shape> {
         let gate = inside.in_turn(input)?;
-        if gate.channels() == input.channels() {
+        if gate.channels() == input.channels() && ![gate, input].contains(&Shape::Nothing) {
             return Ok(input);
         }
         let expected = format!("a gate of {} channels", input.channels());

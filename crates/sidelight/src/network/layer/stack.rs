@@ -146,7 +146,7 @@ impl Stack {
     pub const PRIOR: &str = "prior";
 
     /// Whether any branch reads the metadata.
-    fn reads_metadata(&self) -> bool {
+    pub(crate) fn reads_metadata(&self) -> bool {
         self.branches.iter().any(|branch| branch.metadata)
     }
 
@@ -308,8 +308,7 @@ impl Operation for Stack {
         };
         let mut y = join(&self.weights(&factors, &has));
         if let Some(vote) = self.vote {
-            let [image, metadata] =
-                [Self::IMAGE, Self::METADATA].map(|case| join(&factors[case]));
+            let [image, metadata] = [Self::IMAGE, Self::METADATA].map(|case| join(&factors[case]));
             let both = Self::is_case(Self::BOTH, &has);
             let alone = both.clone().neg() + 1.0;
             y = vote.mean(image, metadata) * both + y * alone;
@@ -519,7 +518,10 @@ mod tests {
     fn a_row_that_was_held_out_is_joined_by_the_factors_of_its_member() {
         let device = Device::flex();
         let mut context = context();
-        context.members = Some(Tensor::from_floats([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], &device));
+        context.members = Some(Tensor::from_floats(
+            [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]],
+            &device,
+        ));
         context.factors = vec![
             Tensor::from_floats([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0]], &device),
             Tensor::from_floats([[0.0, 1.0], [0.0, 0.5], [1.5, 0.0]], &device),

@@ -100,6 +100,28 @@ impl Trees {
     /// No tree asks more questions.
     pub const DEEPEST: usize = 12;
 
+    /// What it asks of a row that has only so many dense numbers and codes, or of inputs that it has not.
+    pub(crate) fn misread(
+        &self,
+        parameters: &Parameters,
+        d_dense: usize,
+        n_codes: usize,
+    ) -> Option<String> {
+        let is_there = |input: &TreeInput| match *input {
+            TreeInput::Dense { slot } => slot < d_dense,
+            TreeInput::Flagged { slot, flag, .. } => slot.max(flag) < d_dense,
+            TreeInput::Is { place, .. } => place < n_codes,
+        };
+        if let Some(input) = self.inputs.iter().find(|input| !is_there(input)) {
+            return Some(format!("trees that ask about {input:?}"));
+        }
+        let columns = tensor::numbers(parameters.d2(Self::COLUMNS)).into_iter();
+        let mut columns = columns.map(f32::round);
+        let n = self.inputs.len();
+        let beyond = columns.find(|column| !(0.0..n as f32).contains(column));
+        beyond.map(|column| format!("trees that ask about input {column} of {n}"))
+    }
+
     fn outputs(&self, parameters: &Parameters, metadata: &MetadataTensors) -> Vec<f32> {
         let [n, d_dense] = metadata.dense.dims();
         let n_codes = metadata.codes.dims()[1];

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::{config, evaluate, images, largest_difference, metadata, numbers, shake, spec};
 use crate::config::{Arm, ModelConfig};
 use crate::error::Error;
-use crate::network::layer::{BatchNorm, Conv2d, Layer, Linear};
+use crate::network::layer::{BatchNorm, Conv2d, EmbeddingTable, Layer, Linear};
 use crate::network::{Architecture, BackboneWeights, Context, Edit, Network, Shape, backbone};
 
 fn resnet_for(size: usize) -> Network {
@@ -208,6 +208,19 @@ fn a_table_of_vectors_cannot_become_another_layer() {
         "{message}"
     );
     assert!(message.contains("gets `linear`"), "{message}");
+    // Nor a table of fewer vectors than there are codes, nor can it be left out.
+    let (n_codes, width) = (3, 3);
+    let edit = Edit::replace(
+        "fusion.metadata.embed.zip_code",
+        EmbeddingTable { n_codes, width },
+    );
+    let message = network.edit(edit).unwrap_err().to_string();
+    let expected = "expects 7 vectors of 3 for `zip.code`, but gets 3 of 3";
+    assert!(message.contains(expected), "{message}");
+    let edit = Edit::remove("fusion.metadata.embed.zip_code");
+    let message = network.edit(edit).unwrap_err().to_string();
+    let expected = "expects one table for each of 2 columns";
+    assert!(message.contains(expected), "{message}");
 }
 
 /// An edit that is refused: nothing changes, and the message is this.
