@@ -1,6 +1,7 @@
 //! Contracts that every network keeps.
 
 mod contract;
+mod gradients;
 mod reference;
 mod surgery;
 mod weights;

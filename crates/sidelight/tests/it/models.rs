@@ -276,7 +276,7 @@ fn what_layers_read_that_is_not_there_is_refused() {
             "concat",
             "children",
             json!([]),
-            "expected at least one part",
+            "expects at least one part",
         ),
         (
             "batch_norm",
