@@ -634,7 +634,7 @@ mod tests {
     #[test]
     fn a_target_named_as_one_of_our_columns_hides_nothing() {
         let names = |task| -> Vec<String> {
-            columns(&task, &[Extra::Loss])
+            PredictionsWriter::columns(&task, &[Extra::Loss], &[])
                 .into_iter()
                 .map(|(name, _)| name)
                 .collect()
