@@ -208,7 +208,7 @@ impl DemoRow {
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] for too few rows or too small a side, [`Error::Write`], and
+/// [`Error::Setting`] for too few or too many rows or a side too small or too large, [`Error::Write`], and
 /// [`Error::Interrupted`] where `on_progress` said so.
 ///
 /// # Example
@@ -260,7 +260,7 @@ pub fn generate(
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] for too few rows or too small a side.
+/// [`Error::Setting`] for too few or too many rows or a side too small or too large.
 pub fn rows(config: &DemoConfig) -> Result<Vec<DemoRow>> {
     check(config)?;
     Ok((0..config.rows)
@@ -270,7 +270,10 @@ pub fn rows(config: &DemoConfig) -> Result<Vec<DemoRow>> {
 
 fn check(config: &DemoConfig) -> Result<()> {
     match config {
-        DemoConfig { rows: 0..10, .. } => Err(setting("rows", "at least 10", config.rows)),
+        DemoConfig {
+            rows: 0..10 | 1_000_001..,
+            ..
+        } => Err(setting("rows", "10 to 1000000", config.rows)),
         DemoConfig { side: 0..32, .. } | DemoConfig { side: 2049.., .. } => {
             Err(setting("side", "32 to 2048 pixels", config.side))
         }
@@ -623,7 +626,10 @@ mod tests {
             ..DemoConfig::default()
         })
         .unwrap_err();
-        assert_eq!(error.to_string(), "`rows`: expected at least 10, found `3`");
+        assert_eq!(
+            error.to_string(),
+            "`rows`: expected 10 to 1000000, found `3`"
+        );
         let error = rows(&DemoConfig {
             side: 8,
             ..DemoConfig::default()

@@ -485,6 +485,18 @@ fn options_of_training_that_do_not_fit_are_refused() {
     let class = "data.table = \"t.csv\"\ntarget = { kind = \"class\", column = \"c\" }";
     for (text, overrides, field) in [
         (class, vec!["train.accumulate=0"], "train.accumulate"),
+        // What nobody waits for, and no memory holds a plan of.
+        (
+            class,
+            vec!["train.epochs=9223372036854775807"],
+            "train.epochs",
+        ),
+        (
+            class,
+            vec!["train.freeze_epochs=2000000"],
+            "train.freeze_epochs",
+        ),
+        (class, vec!["train.workers=100000"], "train.workers"),
         (class, vec!["train.ema=1.0"], "train.ema"),
         (class, vec!["train.ema=nan"], "train.ema"),
         (class, vec!["train.ema_warmup=true"], "train.ema_warmup"),

@@ -10,6 +10,10 @@ use crate::error::{Result, setting};
 
 /// 64 TiB: more is a slip of the pen, and would not fit in what counts bytes.
 const MOST_MEMORY: usize = 64 << 20;
+/// What no training comes to the end of, and a plan of each epoch would not either.
+const MOST_EPOCHS: usize = 1_000_000;
+/// As many threads as a machine can run.
+const MOST_WORKERS: usize = 4096;
 
 /// An error unless the value is in the range; NaN is in none.
 fn within(field: &str, value: f64, fits: impl Fn(f64) -> bool, expected: &str) -> Result<()> {
@@ -98,6 +102,18 @@ impl Config {
                 "at least 1 (or `train.freeze_epochs` above 0)",
                 train.epochs,
             ));
+        }
+        for (name, epochs) in [
+            ("train.epochs", train.epochs),
+            ("train.freeze_epochs", train.freeze_epochs.unwrap_or(0)),
+        ] {
+            if epochs > MOST_EPOCHS {
+                return Err(setting(name, format!("at most {MOST_EPOCHS}"), epochs));
+            }
+        }
+        if train.workers > MOST_WORKERS {
+            let expected = format!("at most {MOST_WORKERS} threads");
+            return Err(setting("train.workers", expected, train.workers));
         }
         if !(8..=4096).contains(&train.size) {
             return Err(setting("train.size", "8 to 4096 pixels", train.size));

@@ -172,16 +172,19 @@ fn p_of_zero(sorted: &[f64], n_units: usize) -> f64 {
     (2.0 * t_cdf(t, n - 1.0)).min(1.0)
 }
 
-/// The quantile of sorted numbers, linear between them (Hyndman & Fan's type 7, numpy's default).
+/// The quantile of sorted numbers, linear between them (Hyndman & Fan's type 7, numpy's default); NaN of none.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a place among the numbers"
 )]
 pub fn quantile(sorted: &[f64], p: f64) -> f64 {
-    let place = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
+    let place = p.clamp(0.0, 1.0) * last as f64;
     let (low, share) = (place.floor() as usize, place.fract());
-    let high = (low + 1).min(sorted.len() - 1);
+    let high = (low + 1).min(last);
     let step = sorted[high] - sorted[low];
     match step.is_infinite() {
         true => (1.0 - share) * sorted[low] + share * sorted[high],

@@ -52,7 +52,7 @@ proptest! {
         sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
         let n = values.len();
         let Some(found) = mean(&values) else {
-            prop_assert!(n == 0 && median(&values).is_none());
+            prop_assert!(n == 0 && median(&values).is_none() && quantile(&values, p).is_nan());
             return Ok(());
         };
         let expected = shares.iter().sum::<f64>() / n as f64;

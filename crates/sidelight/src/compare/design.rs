@@ -20,6 +20,8 @@ use crate::task::Task;
 
 /// Changes when results of an earlier version of this program no longer fit.
 const VERSION: &str = "sidelight compare 5";
+/// Each is a list of jobs, made before the first.
+const MOST_SEEDS: usize = 1000;
 
 /// Steps that a head on frozen features is given, at least: fewer than this and it has not begun.
 const QUICK_STEPS: usize = 300;
@@ -93,8 +95,8 @@ impl Design {
         if dataset.metadata.columns.is_empty() {
             return Err(setting("metadata", "at least one column to compare with", "none").into());
         }
-        if options.seeds == 0 {
-            return Err(setting("seeds", "at least 1", "0").into());
+        if !(1..=MOST_SEEDS).contains(&options.seeds) {
+            return Err(setting("seeds", format!("1 to {MOST_SEEDS}"), options.seeds).into());
         }
         if arms.contains(&Arm::GapsOnly)
             && dataset

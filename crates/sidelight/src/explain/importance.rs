@@ -40,6 +40,9 @@ pub struct Change {
     pub sd: f64,
 }
 
+/// Shuffles of a column, at most.
+const MOST_REPEATS: usize = 100_000;
+
 /// The importance of every column that the model reads, the largest first; none for a model that reads none.
 ///
 /// `repeats` shuffles a column; the result depends on `seed` and on nothing else.
@@ -48,8 +51,8 @@ pub struct Change {
 ///
 /// [`Error::NoTargets`]: rows without targets cannot be scored; [`DataError::Setting`](crate::error::DataError::Setting): no repeats.
 pub fn importance(rows: &Prepared<'_>, repeats: usize, seed: u64) -> Result<Vec<Importance>> {
-    if repeats == 0 {
-        return Err(setting("repeats", "at least 1", "0").into());
+    if !(1..=MOST_REPEATS).contains(&repeats) {
+        return Err(setting("repeats", format!("1 to {MOST_REPEATS}"), repeats).into());
     }
     let (model, dataset) = (rows.model, rows.dataset);
     let Some(targets) = &dataset.targets else {

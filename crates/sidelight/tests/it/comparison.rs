@@ -659,6 +659,14 @@ fn what_cannot_be_compared_is_refused_before_anything_is_trained() {
         with(&["vote", "shuffled"]).refused(&config),
         Error::Evidence(EvidenceError::NoSuchArm { .. })
     ));
+    for (folds, seeds) in [(25, 1), (3, 0), (3, usize::MAX), (usize::MAX, 1)] {
+        let options = CompareOptions {
+            folds,
+            seeds,
+            ..CompareOptions::new(&out)
+        };
+        compare(&config, options).unwrap_err();
+    }
     assert!(!out.exists());
     fs::create_dir(&out).unwrap();
     fs::write(out.join("diary.txt"), "dear diary").unwrap();
