@@ -15,12 +15,13 @@ mod source;
 
 use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-use crate::error::{Error, Result, cannot_read};
+use crate::error::{Error, Result, cannot_read, message_of};
 
 pub use depth::{deep_range, usual_range};
 pub use source::ImageSource;
@@ -252,18 +253,17 @@ pub fn decode_in_range(
     range: Option<[f32; 2]>,
 ) -> Result<Picture> {
     let format = sniff(name, bytes)?;
-    let (image, orientation, scale) = match format {
-        ImageFormat::Jpeg => jpeg::decode(name, bytes, at_least, limits)?,
+    let (image, orientation, scale) = guarded(name, bytes, format, || match format {
+        ImageFormat::Jpeg => jpeg::decode(name, bytes, at_least, limits),
         _ => {
             let (image, orientation) = decode_stored(name, bytes, format, limits)?;
             let image = match range {
                 Some(range) => depth::stretched(image, range),
                 None => image,
             };
-            let image = on_white(image);
-            (image, orientation, 1)
+            Ok((on_white(image), orientation, 1))
         }
-    };
+    })?;
     let (width, height) = image.dimensions();
     let scaled = Affine::scale(1.0 / scale as f32, 1.0 / scale as f32);
     let from_stored = scaled.then(&upright(orientation, width as usize, height as usize));
@@ -302,18 +302,18 @@ pub fn facts(source: &ImageSource) -> Result<Facts> {
 
 fn header(name: &str, bytes: &[u8]) -> Result<Facts> {
     let format = sniff(name, bytes)?;
-    let ([width, height], orientation) = match format {
+    let ([width, height], orientation) = guarded(name, bytes, format, || match format {
         ImageFormat::Jpeg => {
             let header = jpeg::header(name, bytes)?;
-            ([header.width, header.height], header.orientation)
+            Ok(([header.width, header.height], header.orientation))
         }
         _ => {
             let mut decoder = open_other(name, bytes, format)?;
             let (width, height) = decoder.dimensions();
             let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-            ([width as usize, height as usize], orientation)
+            Ok(([width as usize, height as usize], orientation))
         }
-    };
+    })?;
     Ok(Facts {
         format: format_name(format),
         width,
@@ -434,6 +434,20 @@ fn upright(orientation: Orientation, width: usize, height: usize) -> Affine {
         Orientation::Rotate90 => [0.0, -1.0, h, 1.0, 0.0, 0.0],
         Orientation::Rotate270FlipH => [0.0, -1.0, h, -1.0, 0.0, w],
         Orientation::Rotate270 => [0.0, 1.0, 0.0, -1.0, 0.0, w],
+    })
+}
+
+/// What decoders make of an image; on some damaged ones they panic.
+fn guarded<T>(
+    name: &str,
+    bytes: &[u8],
+    format: ImageFormat,
+    read: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let why = format!("its decoder gave up: {}", message_of(&*panic));
+        let source = std::io::Error::other(why);
+        Err(broken(name, format_name(format), bytes.len(), source))
     })
 }
 

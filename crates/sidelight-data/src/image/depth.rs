@@ -2,7 +2,7 @@
 
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, Luma, Pixel};
 
-use super::{Limits, decode_stored, open_other, sniff};
+use super::{Limits, decode_stored, guarded, open_other, sniff};
 use crate::error::Result;
 
 /// The least and the greatest value of a channel of an image with 16 bits or floating-point numbers; `None`: it has 8 bits.
@@ -12,22 +12,24 @@ use crate::error::Result;
 /// As [`super::decode`].
 pub fn deep_range(name: &str, bytes: &[u8], limits: &Limits) -> Result<Option<[f32; 2]>> {
     let format = sniff(name, bytes)?;
-    if format == ImageFormat::Jpeg || !is_deep(open_other(name, bytes, format)?.color_type()) {
-        return Ok(None);
-    }
-    let (image, _) = decode_stored(name, bytes, format, limits)?;
-    let range = match &image {
-        DynamicImage::ImageLuma16(image) => span(image.iter().map(|v| f32::from(*v))),
-        DynamicImage::ImageRgb16(image) => span(image.iter().map(|v| f32::from(*v))),
-        DynamicImage::ImageLumaA16(image) => span(image.pixels().map(|p| f32::from(p.0[0]))),
-        DynamicImage::ImageRgba16(image) => {
-            span(image.pixels().flat_map(|p| p.to_rgb().0).map(f32::from))
+    guarded(name, bytes, format, || {
+        if format == ImageFormat::Jpeg || !is_deep(open_other(name, bytes, format)?.color_type()) {
+            return Ok(None);
         }
-        DynamicImage::ImageRgb32F(image) => span(image.iter().copied()),
-        DynamicImage::ImageRgba32F(image) => span(image.pixels().flat_map(|p| p.to_rgb().0)),
-        _ => None,
-    };
-    Ok(range)
+        let (image, _) = decode_stored(name, bytes, format, limits)?;
+        let range = match &image {
+            DynamicImage::ImageLuma16(image) => span(image.iter().map(|v| f32::from(*v))),
+            DynamicImage::ImageRgb16(image) => span(image.iter().map(|v| f32::from(*v))),
+            DynamicImage::ImageLumaA16(image) => span(image.pixels().map(|p| f32::from(p.0[0]))),
+            DynamicImage::ImageRgba16(image) => {
+                span(image.pixels().flat_map(|p| p.to_rgb().0).map(f32::from))
+            }
+            DynamicImage::ImageRgb32F(image) => span(image.iter().copied()),
+            DynamicImage::ImageRgba32F(image) => span(image.pixels().flat_map(|p| p.to_rgb().0)),
+            _ => None,
+        };
+        Ok(range)
+    })
 }
 
 /// The range that is meant where values are these: of whole numbers from 0 on all of so many bits, else the values.

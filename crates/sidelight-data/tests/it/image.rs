@@ -47,6 +47,20 @@ const KINDS: [&str; 32] = [
     "big_restarts.jpg",
 ];
 
+/// A palette of 49 bytes, the last of which is a third of a colour: the decoder's index out of range is an error.
+#[test]
+fn what_a_decoder_panics_on_is_a_damaged_image() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/image/palette_of_49_bytes");
+    let error = decode(&ImageSource::Path(path), None).unwrap_err();
+    let Error::ImageDecode { format, source, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*format, "PNG");
+    let said = source.to_string();
+    assert!(said.starts_with("its decoder gave up: "), "{said}");
+}
+
 fn stored(name: &str) -> Vec<u8> {
     std::fs::read(reference(name)).unwrap()
 }
