@@ -1,7 +1,7 @@
 //! Several processes that train or predict together, each with its share of the rows.
 //!
 //! A rank is one of them, by its number. What they must know of each other goes through [`Ranks`], which is handed to
-//! whoever needs it: [`Alone`] where there is one process, [`Threads`] for several ranks in one process, [`Mpi`] for
+//! whoever needs it: [`Alone`] where there is one process, [`Threads`] for several ranks in one process, `Mpi` for
 //! processes that were started by `mpirun` (feature `mpi`).
 //!
 //! Every function of [`Ranks`] is collective: all ranks call the same ones in the same order, and each waits for the
