@@ -17,6 +17,10 @@
 /// ```
 pub fn expand_range(range: &str) -> Option<Vec<String>> {
     let (first, last) = range.split_once("..")?;
+    // Or the names would be ranges again, to whoever reads them back.
+    if last.contains("..") {
+        return None;
+    }
     let (first, last) = (
         Numbered::parse(first.trim())?,
         Numbered::parse(last.trim())?,
@@ -126,6 +130,7 @@ mod tests {
             "x5..x1",
             "..",
             "x0..",
+            "x0..x1..x2",
             "x0..x99999999999",
             "x0..x100000000",
         ] {
