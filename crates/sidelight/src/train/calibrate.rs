@@ -22,7 +22,8 @@ impl Session {
     /// ([`Conformal`]); all ranks do.
     ///
     /// Both are of the validation rows and, where the members of a stack each left out a fold, of all training rows too,
-    /// each by the member that has not learned from it, joined by factors that were fitted without it. The validation rows are exchangeable with new ones, but for what
+    /// each by the member that has not learned from it, joined by factors that were fitted without it. The validation rows
+    /// are exchangeable with new ones, but for what
     /// was chosen by them (the best epoch, where one is kept); one in five rows, they say roughly how large an error is.
     /// The training rows are four times as many, and predicted by one member where a new row is predicted by the mean of
     /// all: a little worse, so that sets become a little larger than they need be. Together they are nearer to the
