@@ -354,7 +354,10 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
         text.as_ref()
             .map_or(Value::Missing, |text| Value::Text(text.as_str().into()))
     };
-    let mut cells = vec![integer(row.row), Value::Text(row.image.as_str().into())];
+    let mut cells = vec![
+        Value::count(row.row),
+        Value::Text(row.image.as_str().into()),
+    ];
     if extras.contains(&Extra::Group) {
         cells.push(text(&row.group));
     }
@@ -419,10 +422,6 @@ fn prediction_cells<'a>(
     }
 }
 
-fn integer(n: usize) -> Value<'static> {
-    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
 fn set_cells(task: &Task, set: &PredictionSet, cells: &mut Vec<Value<'_>>) {
     match set {
         PredictionSet::Keypoints { radii } => {
@@ -436,7 +435,7 @@ fn set_cells(task: &Task, set: &PredictionSet, cells: &mut Vec<Value<'_>>) {
                 .filter(|(_, is_in)| **is_in);
             let names: Vec<&str> = in_set.map(|(name, _)| name.as_str()).collect();
             cells.push(Value::Text(label_cell(&names).into()));
-            cells.push(integer(names.len()));
+            cells.push(Value::count(names.len()));
         }
         PredictionSet::Multilabel { states } => {
             cells.extend(states.iter().map(|state| Value::Text(state.word().into())));

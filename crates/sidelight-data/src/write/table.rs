@@ -95,6 +95,11 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// A count, or the number of a row or line, as a cell of a [`ColumnKind::Integer`].
+    pub fn count(n: impl TryInto<i64>) -> Self {
+        Self::Integer(n.try_into().unwrap_or(i64::MAX))
+    }
+
     fn fits(&self, kind: ColumnKind) -> bool {
         matches!(
             (self, kind),

@@ -563,11 +563,6 @@ impl Parts {
     }
 }
 
-/// A number of a row or line, as tables write it.
-fn whole<N: TryInto<i64>>(n: N) -> i64 {
-    n.try_into().unwrap_or(i64::MAX)
-}
-
 /// The rows of a part that get no prediction, written as they come; the file is begun with the first.
 #[derive(Debug)]
 pub struct BadRowsWriter {
@@ -616,9 +611,9 @@ impl BadRowsWriter {
         };
         let line = bad.at.line.filter(|line| *line > 0);
         table.write(&[
-            Value::Integer(whole(bad.row)),
+            Value::count(bad.row),
             Value::Text(file),
-            line.map_or(Value::Missing, |line| Value::Integer(whole(line))),
+            line.map_or(Value::Missing, Value::count),
             text(&bad.at.key),
             text(&bad.at.column),
             Value::Text(bad.reason.as_str().into()),
