@@ -36,7 +36,8 @@ impl Mpi {
         // All calls come from the thread that trains.
         let (universe, _) = initialize_with_threading(Threading::Funneled)?;
         let world = universe.world();
-        let (rank, size) = (world.rank() as usize, world.size() as usize);
+        // MPI counts in `i32`, from 0.
+        let [rank, size] = [world.rank(), world.size()].map(|n| n.unsigned_abs() as usize);
         Some(Self {
             universe,
             rank,
@@ -82,21 +83,20 @@ impl Ranks for Mpi {
         processor_name().unwrap_or_else(|_| "an unnamed machine".into())
     }
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
-        let mut lengths = vec![0u64; self.size];
-        let length = own.len() as u64;
-        self.world().all_gather_into(&length, &mut lengths[..]);
-        let from = |(rank, length): (usize, &u64)| {
-            let mut bytes = match rank == self.rank {
+        let world = self.world();
+        let mut lengths = vec![0usize; self.size];
+        world.all_gather_into(&own.len(), &mut lengths[..]);
+        let from = |(rank, &length): (i32, &usize)| {
+            let mut bytes = match rank == world.rank() {
                 true => own.to_vec(),
-                false => vec![0; *length as usize],
+                false => vec![0; length],
             };
-            let world = self.world();
-            let root = world.process_at_rank(rank as i32);
+            let root = world.process_at_rank(rank);
             for part in bytes.chunks_mut(4 * MOST) {
                 root.broadcast_into(part);
             }
             bytes
         };
-        lengths.iter().enumerate().map(from).collect()
+        (0..).zip(&lengths).map(from).collect()
     }
 }
