@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             groups: None,
             splits: None,
             folds: None,
+            times: None,
             to_table: None,
             remarks: Vec::new(),
         }),

@@ -87,6 +87,10 @@ pub struct DataConfig {
     /// on the first (or on those of `split.valid_where`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<String>,
+    /// Column with the time of each row, a date, a time or a number: training validates on the latest `split.valid` of
+    /// the rows, and `compare` tests each block of time on what was learned from those before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// Use only so many rows, a seeded sample; 0: all.
     #[serde(default)]
     pub limit: usize,
@@ -776,6 +780,15 @@ impl Config {
             decimal: column.decimal.or(self.data.decimal),
             unit: column.unit.as_deref(),
             date_order: column.date_order.or(self.data.date_order),
+        }
+    }
+
+    /// How the numbers and dates of columns are written of which nothing more is said.
+    pub fn table_spelling(&self) -> Spelling<'_> {
+        Spelling {
+            decimal: self.data.decimal,
+            unit: None,
+            date_order: self.data.date_order,
         }
     }
 

@@ -16,6 +16,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod text;
+mod time;
 
 pub use crate::image::ImageSource;
 pub use crate::kind::Split;
@@ -23,6 +24,7 @@ pub use build::{Absent, Findings, inspect};
 pub use fact::{Fact, image_facts};
 pub use metadata::Misread;
 pub use request::RequestRow;
+pub use time::Times;
 
 /// Rows ready to be encoded: everything typed, nothing fitted.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub struct Dataset {
     pub splits: Option<Vec<Split>>,
     /// The fold of each row, where there is a column of folds.
     pub folds: Option<Folds>,
+    /// The time of each row, where there is a column of times.
+    pub times: Option<Times>,
     /// Where the table's points are in pixels of the picture as it is seen (`target.frame = "upright"`): from pixels of
     /// each row's image as stored, in which points are kept here, to those.
     pub to_table: Option<Vec<Affine>>,
@@ -288,6 +292,7 @@ impl Dataset {
                 of_row: pick(&folds.of_row, indices),
                 names: folds.names.clone(),
             }),
+            times: self.times.as_ref().map(|times| times.select(indices)),
             to_table: self.to_table.as_ref().map(|maps| pick(maps, indices)),
             remarks: self.remarks.clone(),
         }

@@ -470,17 +470,17 @@ pub enum Error {
         n_rows: usize,
         /// What cannot be divided further.
         n_units: usize,
-        /// `row` or `group`.
+        /// `row`, `group` or `time`.
         unit: &'static str,
     },
     /// More folds than there are rows or groups to put into them.
-    #[error("expected at least {n_folds} {unit}s for {n_folds} folds, found {n_units}")]
+    #[error("expected at least {} {unit}s for {n_folds} folds, found {n_units}", if *unit == "time" { n_folds + 1 } else { *n_folds })]
     TooManyFolds {
         /// Folds asked for.
         n_folds: usize,
         /// What there is to divide.
         n_units: usize,
-        /// `row` or `group`.
+        /// `row`, `group` or `time`.
         unit: &'static str,
     },
     /// The split column puts rows of one group into different parts.
@@ -707,7 +707,7 @@ impl Error {
             }
             Self::Cell {
                 found, expected, ..
-            } if !found.trim().is_empty() => cell_hint(expected, found),
+            } if !found.trim().is_empty() || expected.contains(OF_ROW) => cell_hint(expected, found),
             Self::Ragged {
                 spans_lines: true, ..
             } => "a cell of this row spans several lines: is a quote left open?".into(),
@@ -734,11 +734,20 @@ impl Error {
             Self::EmptyPart { unit: "group", .. } => {
                 "a group is never divided: is `data.group` the right column?".into()
             }
+            Self::EmptyPart { unit: "time", .. } => {
+                "rows of one time stay together, and a group is where its latest row is: are `data.time` and `data.group` the right columns?".into()
+            }
             Self::EmptyPart { unit: "fold", .. } => {
                 "name folds of the table in `data.split.valid_where`, and not all of them".into()
             }
             Self::EmptyPart { n_rows: ..=1, .. } => "training needs more rows: two at least".into(),
             Self::EmptyPart { .. } => "set `data.split.valid` so that both parts get rows".into(),
+            Self::TooManyFolds { n_units: ..=2, unit: "time", .. } => {
+                "folds by time need three times at least: is `data.time` the right column?".into()
+            }
+            Self::TooManyFolds { n_units, unit: "time", .. } => {
+                format!("use at most {} folds: each is learned from the times before it, and the first times are only learned from", n_units - 1)
+            }
             Self::TooManyFolds { n_units, unit, .. } => {
                 format!("use at most {n_units} folds: a {unit} is in one fold only")
             }
@@ -756,9 +765,17 @@ fn is_spreadsheet(path: &Path) -> bool {
     extension.is_some_and(|extension| of_workbooks.iter().any(|known| extension == *known))
 }
 
+/// What is expected of a cell of `data.time`.
+const OF_ROW: &str = "the time of its row";
+
 /// What to do about a cell that is not what its column should hold: the setting that reads it, if there is one.
 pub fn cell_hint(expected: &str, found: &str) -> String {
-    let missing = format!("if it means \"missing\", add {found:?} to `missing` of the column");
+    // Without its time a row has no place among the others.
+    let needs_time = expected.contains(OF_ROW);
+    let missing = match needs_time {
+        true => "write its time, or leave the row out of the table; without `data.time` rows are divided at random".into(),
+        false => format!("if it means \"missing\", add {found:?} to `missing` of the column"),
+    };
     if expected.contains("above 0") {
         return format!("learn it on `scale = \"linear\"`; {missing}");
     }
@@ -780,8 +797,10 @@ pub fn cell_hint(expected: &str, found: &str) -> String {
             (Some(number), None) => format!("`data.decimal = \",\"` reads it as {number}"),
             (_, Some(number)) => format!("`data.decimal = \".\"` reads it as {number}"),
             (None, None) => match unit_of(found) {
-                Some(unit) => format!("`unit = {unit:?}` of the column reads the number beside it"),
-                None => missing,
+                Some(unit) if !needs_time => {
+                    format!("`unit = {unit:?}` of the column reads the number beside it")
+                }
+                _ => missing,
             },
         };
     }

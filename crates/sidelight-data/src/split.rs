@@ -1,4 +1,4 @@
-//! Divides rows into parts or folds, never splitting a group.
+//! Divides rows into parts or folds, never splitting a group: at random, as the table says, or by time.
 //!
 //! Rows are assigned by stratum: a class, a set of labels, or a tenth of the value's range of ranks
 //! (of the first column where there are several); points have one stratum. Rows without a target
@@ -14,6 +14,10 @@ use crate::dataset::{Dataset, Folds, Split, Targets};
 use crate::error::{Error, Result, setting};
 use crate::random::{for_purpose, shuffle};
 use crate::schema::same_value;
+
+mod time;
+
+pub use time::{FoldOrder, forward_folds};
 
 /// Strata of a value: tenths of its ranks.
 const QUANTILES: usize = 10;
@@ -31,7 +35,10 @@ pub struct SplitRows {
     pub remarks: Vec<String>,
 }
 
-/// Divides a data set as configured: by its column, or at random by seed, group-safe and stratified.
+/// Training rows and validation rows, each in order.
+type Carved = (Vec<usize>, Vec<usize>);
+
+/// Divides a data set as configured: by its column, by time, or at random by seed, group-safe and stratified.
 ///
 /// Where the split column has no validation rows, they are carved from its training rows by
 /// `valid` and `seed`, and a remark says so: the test rows stay untouched.
@@ -50,10 +57,14 @@ pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
             return of_folds(dataset, folds, config);
         }
         let all: Vec<usize> = (0..dataset.len()).collect();
-        let (train, valid) = carve(dataset, &all, config)?;
+        let carved = carve(dataset, &all, config)?;
+        let remark = dataset.times.as_ref();
+        let remark = remark.map(|times| time::remark(times, all.len(), &carved));
+        let (train, valid) = carved;
         return Ok(SplitRows {
             train,
             valid,
+            remarks: remark.into_iter().collect(),
             ..SplitRows::default()
         });
     };
@@ -142,20 +153,22 @@ fn of_folds(dataset: &Dataset, folds: &Folds, config: &SplitConfig) -> Result<Sp
 /// Divides these rows into training and validation, group-safe and stratified as configured;
 /// the split column is not looked at. This is also the inner split of a fold, for early stopping.
 ///
+/// Where the rows have times, the latest are for validation. An earlier row of a group that is among them is in neither
+/// part: it can be neither learned from nor judged by what is later.
+///
 /// # Errors
 ///
 /// [`Error::EmptyPart`], [`Error::Setting`].
-pub fn carve(
-    dataset: &Dataset,
-    rows: &[usize],
-    config: &SplitConfig,
-) -> Result<(Vec<usize>, Vec<usize>)> {
+pub fn carve(dataset: &Dataset, rows: &[usize], config: &SplitConfig) -> Result<Carved> {
     if !(config.valid > 0.0 && config.valid < 1.0) {
         return Err(setting(
             "data.split.valid",
             "a share above 0 and below 1",
             config.valid,
         ));
+    }
+    if let Some(times) = &dataset.times {
+        return time::carve(dataset, times, rows, config.valid);
     }
     let strata = if config.stratify {
         strata(dataset, rows)
@@ -556,7 +569,7 @@ mod tests {
     use crate::dataset::{ImageSource, Metadata};
     use proptest::prelude::*;
 
-    fn dataset(targets: Targets, groups: Option<Vec<u32>>, n: usize) -> Dataset {
+    pub(super) fn dataset(targets: Targets, groups: Option<Vec<u32>>, n: usize) -> Dataset {
         Dataset {
             path: "table.csv".into(),
             rows: (0..n).collect(),
@@ -571,12 +584,13 @@ mod tests {
             groups,
             splits: None,
             folds: None,
+            times: None,
             to_table: None,
             remarks: vec![],
         }
     }
 
-    fn classes(index: &[u32]) -> Targets {
+    pub(super) fn classes(index: &[u32]) -> Targets {
         let n = index.iter().max().map_or(0, |last| last + 1);
         Targets::Class {
             names: (0..n).map(|i| format!("c{i}")).collect(),

@@ -503,6 +503,7 @@ mod tests {
             groups: None,
             splits: None,
             folds: None,
+            times: None,
             to_table: None,
             remarks: vec![],
         }

@@ -24,6 +24,7 @@ use crate::metric::{Better, better};
 use crate::statistics::Interval;
 use crate::statistics::bootstrap::Bootstrap;
 use sidelight_data::dataset::Targets;
+use sidelight_data::split::FoldOrder;
 use sidelight_data::task::{Prediction, Task};
 
 mod chance;
@@ -55,6 +56,8 @@ pub struct Study<'a> {
     pub units: &'a [u32],
     /// `[seed][row]`: the fold in which a row was held out.
     pub folds: &'a [Vec<u32>],
+    /// Which folds were tested, and what was learned from then. Rows of the others have no predictions and count nowhere.
+    pub order: FoldOrder,
     /// Width and height of each row's image as stored, where that is known.
     pub sizes: Option<&'a [[f32; 2]]>,
     /// The arms; one has the role [`Role::Image`], and at least one includes metadata.

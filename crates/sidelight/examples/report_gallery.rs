@@ -174,6 +174,7 @@ fn log(epochs: usize, score_name: &str, scale: f64, chance: &mut Chance) -> Vec<
     let mut lines = vec![Event::Plan {
         rows_train: 856,
         rows_valid: 214,
+        valid_times: None,
         steps_per_epoch: steps,
         epochs,
         frozen_epochs: 0,

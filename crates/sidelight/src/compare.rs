@@ -1,9 +1,14 @@
 //! Does the metadata help? Every arm trained on the same folds and seeds, and what that says.
 //!
-//! [`compare`] divides the rows into folds (groups whole, classes in proportion), trains each model on the others,
+//! [`compare`] divides the rows into folds (groups whole, classes in proportion; or as the table says, `data.fold`),
+//! trains each model on the others,
 //! predicts the rows held out, and [evaluates](crate::evidence::evaluate) the predictions. No test row is ever fitted on:
 //! encoder, scale of the target, the factors of a `stacked` network and the vote's weight come from the other folds, of which
 //! a part is set aside to choose by (group-safe as well).
+//!
+//! Where rows have times (`data.time`), folds follow one another: each is predicted by what was learned from the rows
+//! before it, and the part that is set aside is the latest of those. The first rows are only learned from: no number here
+//! counts them ([`forward_folds`](crate::split::forward_folds)).
 //!
 //! # Arms and controls
 //!
@@ -75,7 +80,7 @@ pub struct CompareOptions<'a> {
     pub out: PathBuf,
     /// What to do with results that are already there. Default: [`Earlier::Reuse`].
     pub earlier: Earlier,
-    /// Number of folds; each is held out once. Default: 5.
+    /// Number of folds that are held out, each once. Default: 5.
     pub folds: usize,
     /// How often the rows are divided into folds anew, each time with a seed of its own. Default: 1.
     pub seeds: usize,
@@ -392,15 +397,16 @@ fn write_predictions(design: &Design, answer: &Answer, path: &Path) -> Result<()
     ];
     let text = CsvText::Exact;
     let mut writer = PredictionsWriter::with_labels(path, &design.task, &extras, &labels, text)?;
-    let rows: Vec<usize> = (0..design.dataset.len()).collect();
+    let rows = design.tested();
     for arm in &answer.arms {
         for (seed, predictions) in arm.predictions.iter().enumerate() {
-            let written = prediction_rows(&design.dataset, &rows, predictions, None);
-            for (row, written) in written.enumerate() {
+            let tested: Vec<_> = rows.iter().map(|&row| predictions[row].clone()).collect();
+            let written = prediction_rows(&design.dataset, &rows, &tested, None);
+            for (&row, written) in rows.iter().zip(written) {
                 let labels = [
                     Value::Text(arm.name.as_str().into()),
                     Value::Integer(seed as i64 + 1),
-                    Value::Integer(i64::from(design.folds[seed][row]) + 1),
+                    Value::Integer(i64::from(design.fold_number(seed, row))),
                 ];
                 writer.write_labelled(&labels, &[written])?;
             }

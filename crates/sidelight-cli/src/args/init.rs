@@ -27,6 +27,12 @@ pub(crate) struct InitArgs {
     /// validation. Example: --group patientid
     #[arg(long, value_name = "COLUMN")]
     pub(crate) group: Option<String>,
+    /// Column with the time of each row, a date or a number
+    ///
+    /// Validation rows are the latest, and compare tests each stretch of time
+    /// on what came before it. Example: --time visit_date
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) time: Option<String>,
     /// Column to ignore; repeatable
     ///
     /// For a column that will not be known at prediction time.

@@ -112,6 +112,7 @@ fn wishes(args: &InitArgs, told: &Config, rows: &Rows) -> anyhow::Result<Wishes>
         group: args.group.clone().or_else(|| data.group.clone()),
         split: data.split.column.clone(),
         fold: data.fold.clone(),
+        time: args.time.clone().or_else(|| data.time.clone()),
         decimal: data.decimal,
         date_order: data.date_order,
         ignore: args.ignore.iter().chain(&data.ignore).cloned().collect(),
@@ -251,6 +252,7 @@ fn role(schema: &Schema, role: &Role) -> String {
         },
         Role::Fold => "fold".into(),
         Role::Group => "group".into(),
+        Role::Time => "time".into(),
         Role::Split => "split".into(),
         Role::Metadata(MetadataConfig {
             kind,

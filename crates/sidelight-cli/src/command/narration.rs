@@ -17,6 +17,7 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
         Event::Plan {
             rows_train,
             rows_valid,
+            valid_times,
             steps_per_epoch,
             epochs,
             frozen_epochs,
@@ -34,8 +35,12 @@ pub(super) fn narrate(terminal: &mut Terminal, name: &str, event: &Event) {
                 all if all == *epochs => ", the backbone frozen".to_owned(),
                 first => format!(", the backbone frozen in the first {first}"),
             };
+            let latest = match valid_times {
+                Some([column, range]) => format!(" (the latest by `{column}`: {range})"),
+                None => String::new(),
+            };
             terminal.say(format!(
-                "{name}{target}: {rows_train} training rows, {rows_valid} validation rows; {backbone}, {} parameters; {} of {}{frozen}",
+                "{name}{target}: {rows_train} training rows, {rows_valid} validation rows{latest}; {backbone}, {} parameters; {} of {}{frozen}",
                 thousands(*n_parameters),
                 count(*epochs, "epoch"),
                 count(*steps_per_epoch, "step"),

@@ -50,6 +50,7 @@ impl Config {
                 ignore: Vec::new(),
                 missing: default_missing(),
                 fold: None,
+                time: None,
                 decimal: None,
                 date_order: None,
                 separator: None,
@@ -118,6 +119,12 @@ impl Config {
     /// Takes the split from a column that says `train`, `valid` or `test`. Default: a random split, classes in proportion.
     pub fn with_split_column(mut self, column: impl Into<String>) -> Self {
         self.data.split.column = Some(column.into());
+        self
+    }
+
+    /// Divides rows by the time in this column, the latest for validation. Default: a random split.
+    pub fn with_time(mut self, column: impl Into<String>) -> Self {
+        self.data.time = Some(column.into());
         self
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Arm, CategoryEncoding, Config, HeadKind, MetadataConfig, MetadataKind, Normalizer, NumberScale,
-    RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
+    Arm, CategoryEncoding, Config, DataConfig, HeadKind, MetadataConfig, MetadataKind, Normalizer,
+    NumberScale, RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
 };
 use crate::error::{Result, setting};
 
@@ -43,11 +43,13 @@ impl Config {
             "a share above 0 and below 1",
         )?;
         self.data.remote.validate()?;
+        self.data.validate_time()?;
         self.target.validate()?;
         let targets: BTreeSet<String> = self.target.names().into_iter().collect();
         for (role, column) in [
             ("data.image", Some(&self.data.image)),
             ("data.group", self.data.group.as_ref()),
+            ("data.time", self.data.time.as_ref()),
         ] {
             if let Some(column) = column.filter(|column| targets.contains(*column)) {
                 return Err(setting(role, "a column that is not the target", column));
@@ -240,6 +242,30 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+impl DataConfig {
+    /// Rows are divided in one way.
+    fn validate_time(&self) -> Result<()> {
+        let Some(time) = &self.time else {
+            return Ok(());
+        };
+        let split = &self.split;
+        let others = [
+            ("data.fold", self.fold.is_some()),
+            ("data.split.column", split.column.is_some()),
+            ("data.split.valid_where", !split.valid_where.is_empty()),
+            ("data.split.test_where", !split.test_where.is_empty()),
+        ];
+        match others.iter().find(|(_, is_set)| *is_set) {
+            Some((other, _)) => {
+                let expected =
+                    format!("no `{other}` beside it: rows are divided by the one or by the other");
+                Err(setting("data.time", expected, time))
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
     Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets,
-    target,
+    target, time,
 };
 use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
 use crate::error::{Error, Result};
@@ -211,6 +211,7 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
     config.data.limit = 0;
     config.data.group = None;
     config.data.fold = None;
+    config.data.time = None;
     config.data.split.column = None;
     let (mut dataset, findings) = build(&table, &config, WithoutTarget::Unread, &HashSet::new())?;
     let is_bad: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
@@ -385,6 +386,11 @@ fn build(
     let splits = column.map(|column| parts(column, config, gaps, &rows, &mut findings));
     let column = findings.find(table, "data.fold", config.data.fold.as_ref());
     let folds = column.map(|column| folds(column, gaps, &rows, &mut findings));
+    let column = findings.find(table, "data.time", config.data.time.as_ref());
+    let times = column.map(|column| {
+        let spelling = config.table_spelling();
+        time::read(column, spelling, gaps, &rows, &mut findings.misread)
+    });
     let mut targets = targets.map(|targets| targets.select(&rows));
     let is_upright =
         config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
@@ -407,6 +413,7 @@ fn build(
         groups,
         splits,
         folds,
+        times,
         to_table,
         remarks,
     };

@@ -96,6 +96,7 @@ impl Dataset {
             groups: None,
             splits: None,
             folds: None,
+            times: None,
             to_table: None,
             remarks: Vec::new(),
         })

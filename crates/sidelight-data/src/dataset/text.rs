@@ -49,7 +49,7 @@ impl MetadataColumn {
     clippy::cast_possible_truncation,
     reason = "saturates beyond the calendar"
 )]
-fn moment(seconds: f64) -> String {
+pub(super) fn moment(seconds: f64) -> String {
     match jiff::Timestamp::from_second(seconds as i64) {
         Ok(moment) if seconds % 86_400.0 == 0.0 => moment.strftime("%Y-%m-%d").to_string(),
         Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),

@@ -57,6 +57,8 @@ pub enum Role {
     Split,
     /// Says which fold a row belongs to.
     Fold,
+    /// Says when a row was made, by which rows are divided.
+    Time,
     /// Read as metadata.
     Metadata(MetadataConfig),
     /// A column that is not used, and why.
@@ -289,6 +291,8 @@ pub struct Wishes {
     pub split: Option<String>,
     /// The column of folds; `None`: found.
     pub fold: Option<String>,
+    /// The column of times by which rows are divided.
+    pub time: Option<String>,
     /// How numbers are written; `None`: found.
     pub decimal: Option<Decimal>,
     /// The order of dates; `None`: found.
@@ -309,6 +313,7 @@ impl Wishes {
             group: None,
             split: None,
             fold: None,
+            time: None,
             decimal: None,
             date_order: None,
             ignore: Vec::new(),
@@ -335,6 +340,7 @@ impl Wishes {
             group: config.data.group.clone(),
             split: config.data.split.column.clone(),
             fold: config.data.fold.clone(),
+            time: config.data.time.clone(),
             decimal: config.data.decimal,
             date_order: config.data.date_order,
             ignore: config.data.ignore.clone(),
@@ -373,6 +379,7 @@ impl Schema {
             .chain(&wishes.group)
             .chain(&wishes.split)
             .chain(&wishes.fold)
+            .chain(&wishes.time)
             .chain(&wishes.ignore)
         {
             table.column(name)?;
@@ -401,6 +408,10 @@ impl Schema {
                 Role::Split
             } else if is(&wishes.fold) {
                 Role::Fold
+            } else if is(&wishes.time) {
+                // Only for what should be said of the order of day and month.
+                guess_dates(&scan, &usual, &mut doubts);
+                Role::Time
             } else if ignored.contains(&column.name) {
                 Role::Ignored(Reason::Told)
             } else {
@@ -491,6 +502,8 @@ impl Schema {
                 Role::Ignored(reason) if *reason != Reason::Told => {
                     remarks.push(format!("`{name}` is not used: {reason}"));
                 }
+                // Rows are divided by time, and not by what else the table says.
+                Role::Split | Role::Fold if config.data.time.is_some() => {}
                 Role::Split if config.data.split.column.is_none() => remarks.push(format!(
                     "`{name}` says which part a row belongs to and is not metadata: `data.split.column = \"{name}\"` divides by it"
                 )),
@@ -1121,6 +1134,7 @@ impl fmt::Display for ColumnSchema {
             Role::Group => "group".to_owned(),
             Role::Split => "split".to_owned(),
             Role::Fold => "fold".to_owned(),
+            Role::Time => "time".to_owned(),
             Role::Metadata(config) => format!("{:?}", config.kind).to_lowercase(),
             Role::Ignored(reason) => format!("ignored, {reason}"),
         };

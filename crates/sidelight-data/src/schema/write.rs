@@ -71,7 +71,18 @@ impl Schema {
                 group.evidence
             )?;
         }
-        if let Some(split) = self.with_role(&Role::Split).next() {
+        // Rows are divided by time or as the table says, not by both.
+        let time = self.with_role(&Role::Time).next();
+        if let Some(time) = time {
+            writeln!(
+                out,
+                "time = {}  # {}; training validates on the latest rows",
+                string(&time.name),
+                time.evidence
+            )?;
+        }
+        let split = self.with_role(&Role::Split).next();
+        if let Some(split) = split.filter(|_| time.is_none()) {
             writeln!(
                 out,
                 "split = {{ column = {} }}  # {}",
@@ -94,9 +105,10 @@ impl Schema {
             writeln!(out, "split = {{ valid = 0.2, seed = 0, stratify = true }}")?;
         }
         if let Some(fold) = self.with_role(&Role::Fold).next() {
+            let off = if time.is_some() { "# " } else { "" };
             writeln!(
                 out,
-                "fold = {}  # {}; `compare` holds them out, training validates on the first",
+                "{off}fold = {}  # {}; `compare` holds them out, training validates on the first",
                 string(&fold.name),
                 fold.evidence
             )?;

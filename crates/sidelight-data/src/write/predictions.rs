@@ -552,6 +552,7 @@ mod tests {
             groups: Some(vec![7, 8]),
             splits: None,
             folds: None,
+            times: None,
             to_table: None,
             remarks: Vec::new(),
         };

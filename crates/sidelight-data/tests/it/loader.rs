@@ -63,6 +63,7 @@ fn source(n_rows: usize) -> Source {
         groups: None,
         splits: None,
         folds: None,
+        times: None,
         to_table: None,
         remarks: Vec::new(),
     };

@@ -91,7 +91,7 @@ pub(super) fn candidates(
                 part = part.or(Some(column.name.clone()));
                 continue;
             }
-            Role::Image | Role::Target | Role::Group => continue,
+            Role::Image | Role::Target | Role::Group | Role::Time => continue,
         };
         let candidate = Candidate {
             config,

@@ -6,7 +6,7 @@ use sidelight_data::dataset::Targets;
 use sidelight_data::task::{Prediction, Task};
 
 /// Constant predictions `[seed][row of rows]` for this metric: the classes' shares, the median (mean for squared
-/// errors) of the value, the mean place of each point, over the rows of the other folds.
+/// errors) of the value, the mean place of each point, over the rows that the row's fold was learned from.
 /// For AUROC over all rows: a constant that differs from fold to fold would rank below chance.
 pub(super) fn predictions(
     study: &Study,
@@ -18,11 +18,10 @@ pub(super) fn predictions(
         for &row in rows {
             let fold = folds[row];
             if !by_fold.iter().any(|(known, _)| *known == fold) {
-                let learned: Vec<usize> = rows
-                    .iter()
-                    .copied()
-                    .filter(|&other| metric == "auroc" || folds[other] != fold)
-                    .collect();
+                let learned = match metric {
+                    "auroc" => rows.to_vec(),
+                    _ => study.order.learned(folds, fold, Some(study.units)),
+                };
                 by_fold.push((fold, constant(study, &learned, metric)?));
             }
         }

@@ -125,16 +125,22 @@ fn gaps(scored: &Scored, differences: &[Difference]) -> Option<(Doubt, bool)> {
     Some((doubt, share.is_none_or(|share| share >= MOST)))
 }
 
-/// Rows whose image is also in another fold: does the gain live on them?
+/// Rows whose image was learned from where they were tested: does the gain live on them?
 fn duplicates(scored: &Scored, named: &Named) -> Option<(Doubt, bool)> {
-    let folds = scored.study.folds.first()?;
-    let crossing = scored
-        .study
-        .facts
-        .duplicates
-        .iter()
-        .filter(|[a, b]| folds[*a] != folds[*b]);
-    let rows: std::collections::BTreeSet<usize> = crossing.flatten().copied().collect();
+    let study = scored.study;
+    let folds = study.folds.first()?;
+    let is_known = |[tested, other]: &[usize; 2]| {
+        let of = [folds[*tested], folds[*other]];
+        study.order.tests(of[0])
+            && study.order.learns(of[1], of[0])
+            && study.units[*tested] != study.units[*other]
+    };
+    let pairs = study.facts.duplicates.iter();
+    let both_ways = pairs.flat_map(|&[a, b]| [[a, b], [b, a]]);
+    let rows: std::collections::BTreeSet<usize> = both_ways
+        .filter(is_known)
+        .map(|[tested, _]| tested)
+        .collect();
     if rows.is_empty() {
         return None;
     }

@@ -14,6 +14,7 @@ use sidelight_data::dataset::{
 use sidelight_data::image::{Limits, read};
 use sidelight_data::number::counted;
 use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes};
+use sidelight_data::split::FoldOrder;
 use sidelight_data::table::Table;
 use sidelight_data::task::Task;
 
@@ -33,11 +34,11 @@ const MOST_BINS: usize = 32;
 
 impl Facts {
     /// Looks at rows and columns: images of the same bytes, identifiers, what each column of `config`'s metadata
-    /// and each property of the files can do alone. `folds` are those of the first seed, `config` has its metadata
-    /// written out.
+    /// and each property of the files can do alone. `folds` are those of the first seed, tested in this order; `config` has
+    /// its metadata written out.
     ///
     /// What a column can do alone is the share of the target's variance (for classes: of the Brier score) that its
-    /// mean in other folds explains, by value or by quantile; below 0 is 0. Points are taken as shares of their image
+    /// mean in the folds that are learned from explains, by value or by quantile; below 0 is 0. Points are taken as shares of their image
     /// where `sizes` are given: in pixels, the size of an image would predict them.
     ///
     /// An image that cannot be read is like no other.
@@ -46,7 +47,7 @@ impl Facts {
         config: &Config,
         dataset: &Dataset,
         task: &Task,
-        folds: &[u32],
+        folds: (&[u32], FoldOrder),
         sizes: Option<&[[f32; 2]]>,
     ) -> Self {
         let alone = Alone::new(dataset, task, folds, sizes);
@@ -318,12 +319,15 @@ fn quantiles(values: &[Option<f64>]) -> Vec<u32> {
 /// The target as numbers, each of about the same weight, to be guessed from one column.
 struct Alone<'a> {
     folds: &'a [u32],
+    order: FoldOrder,
+    /// In the order of time: each tested fold and the rows that are learned from then. Else empty: they are all others.
+    learned: Vec<(u32, Vec<usize>)>,
     width: usize,
     /// `[row][width]`.
     target: Vec<f64>,
     /// `[row][width]`: 1 known, 0 missing.
     mask: Vec<f64>,
-    /// Squared error of the mean of the other folds: chance.
+    /// Squared error of the mean of what is learned from: chance.
     chance: f64,
 }
 
@@ -331,7 +335,7 @@ impl<'a> Alone<'a> {
     fn new(
         dataset: &Dataset,
         task: &Task,
-        folds: &'a [u32],
+        (folds, order): (&'a [u32], FoldOrder),
         sizes: Option<&[[f32; 2]]>,
     ) -> Option<Self> {
         let targets = dataset.targets.as_ref()?;
@@ -362,8 +366,17 @@ impl<'a> Alone<'a> {
         if !matches!(task, Task::Class { .. } | Task::Multilabel { .. }) {
             standardize(&mut target, &mask, width);
         }
+        let last = folds.iter().max().copied().unwrap_or_default();
+        let learned = match order {
+            FoldOrder::Any => Vec::new(),
+            FoldOrder::Forward => (1..=last)
+                .map(|fold| (fold, order.learned(folds, fold, dataset.groups.as_deref())))
+                .collect(),
+        };
         let mut alone = Self {
             folds,
+            order,
+            learned,
             width,
             target,
             mask,
@@ -378,8 +391,8 @@ impl<'a> Alone<'a> {
         Some((1.0 - self.error(codes) / self.chance).max(0.0)).filter(|share| share.is_finite())
     }
 
-    /// Squared error where each row gets the mean of its bin's rows in the other folds, drawn towards the mean of
-    /// all rows there as by one row more.
+    /// Squared error where each tested row gets the mean of its bin's rows among those that are learned from, drawn towards
+    /// the mean of all of them as by one row more.
     fn error(&self, codes: &[u32]) -> f64 {
         let n_bins = codes.iter().max().map_or(0, |last| *last as usize + 1);
         let n_folds = self.folds.iter().max().map_or(0, |last| *last as usize + 1);
@@ -387,31 +400,40 @@ impl<'a> Alone<'a> {
         // Sums and counts by fold and bin; the last bin is all of them.
         let mut sums = vec![[0.0_f64; 2]; n_folds * (n_bins + 1) * w];
         let at = |fold: usize, bin: usize| (fold * (n_bins + 1) + bin) * w;
-        for (row, &code) in codes.iter().enumerate() {
-            for bin in [code as usize, n_bins] {
-                let cell = at(self.folds[row] as usize, bin);
+        let mut add = |fold: u32, row: usize| {
+            for bin in [codes[row] as usize, n_bins] {
+                let cell = at(fold as usize, bin);
                 for k in 0..w {
                     sums[cell + k][0] += self.target[row * w + k] * self.mask[row * w + k];
                     sums[cell + k][1] += self.mask[row * w + k];
                 }
             }
+        };
+        match self.order {
+            FoldOrder::Any => (0..codes.len()).for_each(|row| add(self.folds[row], row)),
+            FoldOrder::Forward => (self.learned.iter())
+                .for_each(|(fold, rows)| rows.iter().for_each(|&row| add(*fold, row))),
         }
         let mut whole = vec![[0.0_f64; 2]; (n_bins + 1) * w];
         for (cell, sum) in sums.iter().enumerate() {
             let total = &mut whole[cell % ((n_bins + 1) * w)];
             *total = [total[0] + sum[0], total[1] + sum[1]];
         }
-        let others = |fold: usize, bin: usize, k: usize| {
+        let learned = |fold: usize, bin: usize, k: usize| {
             let (all, own) = (whole[bin * w + k], sums[at(fold, bin) + k]);
-            [all[0] - own[0], all[1] - own[1]]
+            match self.order {
+                FoldOrder::Any => [all[0] - own[0], all[1] - own[1]],
+                FoldOrder::Forward => own,
+            }
         };
         let mut error = 0.0;
-        for (row, &code) in codes.iter().enumerate() {
+        let is_tested = |row: usize| self.order.tests(self.folds[row]);
+        for (row, &code) in codes.iter().enumerate().filter(|(row, _)| is_tested(*row)) {
             let fold = self.folds[row] as usize;
             for k in 0..w {
-                let [sum, n] = others(fold, n_bins, k);
+                let [sum, n] = learned(fold, n_bins, k);
                 let mean = sum / n.max(1.0);
-                let [sum, n] = others(fold, code as usize, k);
+                let [sum, n] = learned(fold, code as usize, k);
                 let guess = (sum + mean) / (n + 1.0);
                 let miss = self.target[row * w + k] - guess;
                 error += self.mask[row * w + k] * miss * miss;
@@ -441,10 +463,18 @@ mod tests {
     use super::*;
     use sidelight_data::dataset::Metadata;
 
-    fn alone(target: &[f64], width: usize, folds: &[u32]) -> Alone<'static> {
+    fn alone(target: &[f64], width: usize, folds: &[u32], order: FoldOrder) -> Alone<'static> {
         let folds: &'static [u32] = Vec::leak(folds.to_vec());
+        let last = folds.iter().max().copied().unwrap();
         let mut alone = Alone {
             folds,
+            order,
+            learned: match order {
+                FoldOrder::Any => Vec::new(),
+                FoldOrder::Forward => (1..=last)
+                    .map(|fold| (fold, order.learned(folds, fold, None)))
+                    .collect(),
+            },
             width,
             target: target.to_vec(),
             mask: vec![1.0; target.len()],
@@ -458,13 +488,33 @@ mod tests {
     fn a_column_that_is_the_target_explains_it_and_one_that_is_constant_does_not() {
         let target: Vec<f64> = (0..200).map(|row| f64::from(row % 2)).collect();
         let folds: Vec<u32> = (0..200).map(|row| row / 2 % 5).collect();
-        let alone = alone(&target, 1, &folds);
+        let alone = alone(&target, 1, &folds, FoldOrder::Any);
         let same: Vec<u32> = (0..200).map(|row| row % 2).collect();
         assert!(alone.of(&same).unwrap() > 0.99);
         assert_eq!(alone.of(&[0; 200]).unwrap(), 0.0);
         // Every row its own bin: nothing of it is in another fold.
         let own: Vec<u32> = (0..200).collect();
         assert!(alone.of(&own).unwrap() < 0.01);
+    }
+
+    #[test]
+    fn in_the_order_of_time_a_column_explains_what_it_explained_before() {
+        // The column is the target in the first two blocks and the contrary of it in the last.
+        let target: Vec<f64> = (0..300).map(|row| f64::from(row % 2)).collect();
+        let folds: Vec<u32> = (0..300).map(|row| row / 100).collect();
+        let codes: Vec<u32> = (0..300)
+            .map(|row| (row % 2) ^ u32::from(row >= 200))
+            .collect();
+        let forward = alone(&target, 1, &folds, FoldOrder::Forward);
+        // By hand: in block 1 each row is missed by 0.5 / 51 (50 rows of block 0 have its code, and one more that is the
+        // mean, 0.5); in block 2 by 1 - 0.5 / 101.
+        let expected = 100.0 * (0.5_f64 / 51.0).powi(2) + 100.0 * (1.0 - 0.5_f64 / 101.0).powi(2);
+        assert!((forward.error(&codes) - expected).abs() < 1e-9);
+        // Block 0 is tested by nothing: chance is the mean, 0.5 away, in the two hundred rows of the others.
+        assert!((forward.chance - 50.0).abs() < 1e-9, "{}", forward.chance);
+        // In any order two blocks of three tell the truth of the third.
+        let around = alone(&target, 1, &folds, FoldOrder::Any);
+        assert!(around.error(&codes) < forward.error(&codes));
     }
 
     #[test]
@@ -517,6 +567,7 @@ mod tests {
             groups: None,
             splits: None,
             folds: None,
+            times: None,
             to_table: None,
             remarks: Vec::new(),
         };

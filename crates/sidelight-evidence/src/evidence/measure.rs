@@ -88,11 +88,13 @@ impl<'a> Scored<'a> {
         if !study.arms.iter().any(|arm| arm.role == Role::Image) {
             return Err(no_arm("the image alone"));
         }
+        let is_tested = |fold: &u32| study.order.tests(*fold);
         let predicted = |row: &usize| {
-            study
-                .arms
-                .iter()
-                .all(|arm| arm.predictions.iter().all(|seed| seed[*row].is_some()))
+            study.folds.iter().all(|folds| is_tested(&folds[*row]))
+                && study
+                    .arms
+                    .iter()
+                    .all(|arm| arm.predictions.iter().all(|seed| seed[*row].is_some()))
         };
         let rows: Vec<usize> = (0..n_rows).filter(predicted).collect();
         let units: Vec<u32> = rows.iter().map(|&row| study.units[row]).collect();
@@ -101,7 +103,10 @@ impl<'a> Scored<'a> {
             score: "",
             bends: Vec::new(),
             n_units: numbered(&units).1,
-            n_folds: study.folds.iter().flatten().collect::<BTreeSet<_>>().len(),
+            n_folds: (study.folds.iter().flatten())
+                .filter(|fold| is_tested(fold))
+                .collect::<BTreeSet<_>>()
+                .len(),
             sizes: study
                 .sizes
                 .map(|sizes| rows.iter().map(|&row| sizes[row]).collect()),
@@ -315,7 +320,8 @@ impl<'a> Scored<'a> {
                 weights.iter().sum(),
             )
         };
-        let distinct: BTreeSet<&u32> = folds.iter().collect();
+        let tested = folds.iter().filter(|fold| self.study.order.tests(**fold));
+        let distinct: BTreeSet<&u32> = tested.collect();
         distinct.into_iter().map(of_fold).collect()
     }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::statistics::distribution::normal_quantile;
 use sidelight_data::config::TargetScale;
 use sidelight_data::random::for_purpose;
+use sidelight_data::split::FoldOrder;
 
 const FOLDS: u32 = 5;
 
@@ -29,6 +30,7 @@ struct Case {
     metric: &'static str,
     units: Vec<u32>,
     folds: Vec<Vec<u32>>,
+    order: FoldOrder,
     arms: Vec<Arm>,
     facts: Facts,
 }
@@ -41,6 +43,7 @@ impl Case {
             metric: self.metric,
             units: &self.units,
             folds: &self.folds,
+            order: self.order,
             sizes: None,
             arms: &self.arms,
             facts: &self.facts,
@@ -70,6 +73,7 @@ fn case(task: Task, targets: Targets, metric: &'static str, n: usize) -> Case {
         metric,
         units: (0..n as u32).collect(),
         folds: vec![(0..n as u32).map(|row| row % FOLDS).collect()],
+        order: FoldOrder::Any,
         arms: vec![],
         facts: Facts::default(),
     }
@@ -822,6 +826,7 @@ fn what_cannot_be_compared_is_refused() {
             metric: case.metric,
             units: &case.units,
             folds: &case.folds,
+            order: case.order,
             sizes: None,
             arms: &case.arms,
             facts: &case.facts,

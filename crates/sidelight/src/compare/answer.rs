@@ -40,11 +40,7 @@ impl Answer {
             .map(|arm| evidence::Arm {
                 name: arm.name().to_owned(),
                 role: arm.role(),
-                predictions: pooled
-                    .predictions(arm, None)
-                    .into_iter()
-                    .map(some)
-                    .collect(),
+                predictions: pooled.predictions(arm, None),
             })
             .collect();
         let n_rows = design.dataset.len();
@@ -57,7 +53,7 @@ impl Answer {
             &design.config,
             &design.dataset,
             &design.task,
-            &design.folds[0],
+            (&design.folds[0], design.order),
             design.sizes.as_deref(),
         );
         for fact in &mut facts.columns {
@@ -73,6 +69,7 @@ impl Answer {
             metric: &design.metric,
             units: &units,
             folds: &design.folds,
+            order: design.order,
             sizes: design.sizes.as_deref(),
             arms: &arms,
             facts: &facts,
@@ -86,10 +83,6 @@ impl Answer {
             arms,
         })
     }
-}
-
-fn some(predictions: Vec<Prediction>) -> Vec<Option<Prediction>> {
-    predictions.into_iter().map(Some).collect()
 }
 
 /// The held-out predictions of every model, and what is made of two of them.
@@ -129,8 +122,8 @@ impl<'a> Pooled<'a> {
             .expect("an arm's models are all among the jobs")
     }
 
-    /// `[seed][row]`; `gap`: with this one of [`SHARES`] of the metadata missing.
-    fn predictions(&self, arm: &Arm, gap: Option<usize>) -> Vec<Vec<Prediction>> {
+    /// `[seed][row]`, `None` for rows that are only learned from; `gap`: with this one of [`SHARES`] of the metadata missing.
+    fn predictions(&self, arm: &Arm, gap: Option<usize>) -> Vec<Vec<Option<Prediction>>> {
         (0..self.design.fold_rows.len())
             .map(|seed| {
                 let mut by_row: Vec<Option<Prediction>> = vec![None; self.design.dataset.len()];
@@ -141,9 +134,6 @@ impl<'a> Pooled<'a> {
                     }
                 }
                 by_row
-                    .into_iter()
-                    .map(|prediction| prediction.expect("every row is held out once"))
-                    .collect()
             })
             .collect()
     }
@@ -233,7 +223,7 @@ impl<'a> Pooled<'a> {
         let is_usable = |arm: &&Arm| {
             arm.role().is_candidate() || matches!(arm, Arm::Image | Arm::Metadata | Arm::Trees)
         };
-        let rows: Vec<usize> = (0..self.design.dataset.len()).collect();
+        let rows = self.design.tested();
         let mut points = Vec::new();
         for arm in self.design.arms.iter().filter(is_usable) {
             for (gap, share) in std::iter::once((None, 0.0)).chain(
@@ -242,8 +232,9 @@ impl<'a> Pooled<'a> {
                     .enumerate()
                     .map(|(at, share)| (Some(at), *share)),
             ) {
-                let of_seed = |predictions| {
-                    value(&self.design.score(&rows, predictions), &self.design.metric)
+                let of_seed = |predictions: Vec<Option<Prediction>>| {
+                    let tested = predictions.into_iter().flatten().collect();
+                    value(&self.design.score(&rows, tested), &self.design.metric)
                 };
                 let values: Option<Vec<f64>> = self
                     .predictions(arm, gap)

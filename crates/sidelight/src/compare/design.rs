@@ -9,12 +9,13 @@ use super::arm::{Arm, Model, first_fusion};
 use super::{CompareOptions, Speed};
 use crate::batch::all_image_sizes;
 use crate::config::{self, Config, SplitConfig, Unreadable};
-use crate::dataset::{Dataset, Folds, ImageSource, Opened};
+use crate::dataset::{Dataset, Folds, ImageSource, Opened, Times};
 use crate::digest::hexadecimal;
 use crate::error::{EvidenceError, Result, setting};
 use crate::evidence::lone_units;
 use crate::metric::{Evaluation, WeightedMetric, main_metric};
-use crate::split::{carve, folds};
+use crate::number::counted;
+use crate::split::{FoldOrder, carve, folds, forward_folds};
 use crate::table::Table;
 use crate::task::Task;
 
@@ -41,6 +42,8 @@ pub(super) struct Design {
     pub(super) speed: Speed,
     /// `[seed][row]`.
     pub(super) folds: Vec<Vec<u32>>,
+    /// Which of them are tested, and what is learned from then.
+    pub(super) order: FoldOrder,
     /// `[seed][fold]`.
     pub(super) fold_rows: Vec<Vec<FoldRows>>,
     /// Width and height of each row's image, where the task is points.
@@ -53,7 +56,7 @@ pub(super) struct Design {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FoldRows {
     pub(super) train: Vec<usize>,
-    /// Inner validation rows: the best epoch and the vote's weight are chosen by them. Part of the other folds.
+    /// Inner validation rows: the best epoch and the vote's weight are chosen by them. Part of the folds learned from.
     pub(super) valid: Vec<usize>,
     pub(super) test: Vec<usize>,
 }
@@ -108,8 +111,13 @@ impl Design {
             arms.retain(|arm| *arm != Arm::GapsOnly);
             remarks.push("no metadata is missing in any row: there is no arm `gaps-only`".into());
         }
-        if dataset.folds.is_some() && options.seeds > 1 {
-            remarks.push("every seed has the same folds, those of `data.fold`".into());
+        let same = match (&dataset.folds, &dataset.times) {
+            (Some(_), _) => Some("those of `data.fold`"),
+            (None, Some(_)) => Some("those of `data.time`"),
+            (None, None) => None,
+        };
+        if let Some(same) = same.filter(|_| options.seeds > 1) {
+            remarks.push(format!("every seed has the same folds, {same}"));
         }
         if config.data.split.column.is_some() {
             remarks.push("the split column is not used: folds divide all rows".into());
@@ -126,15 +134,20 @@ impl Design {
             .unwrap_or_else(|| main_metric(&task).0.to_owned());
         let sizes = matches!(task, Task::Keypoints { .. }).then(|| all_image_sizes(&dataset));
         let dealt = (0..options.seeds)
-            .map(|seed| match &dataset.folds {
-                Some(own) => own_folds(&dataset, own),
-                None => Ok(folds(
+            .map(|seed| match (&dataset.folds, &dataset.times) {
+                (Some(own), _) => own_folds(&dataset, own),
+                (None, Some(times)) => Ok(forward_folds(times, options.folds)?),
+                (None, None) => Ok(folds(
                     &dataset,
                     options.folds,
                     config.data.split.seed + seed as u64,
                 )?),
             })
             .collect::<Result<Vec<_>>>()?;
+        let order = match dataset.times {
+            Some(_) => FoldOrder::Forward,
+            None => FoldOrder::Any,
+        };
         let n_folds = match &dataset.folds {
             Some(own) => own.names.len(),
             None => options.folds,
@@ -142,9 +155,16 @@ impl Design {
         if dataset.folds.is_some() {
             remarks.push(format!("{n_folds} folds, those of `data.fold`"));
         }
+        if let Some(times) = &dataset.times {
+            remarks.push(by_time(times, &dealt[0], n_folds));
+        }
         let rows_of = |(seed, of_row): (usize, &Vec<u32>)| {
-            (0..n_folds as u32)
-                .map(|fold| FoldRows::new(&dataset, of_row, fold, seed, &config.data.split))
+            (0..)
+                .filter(|fold| order.tests(*fold))
+                .take(n_folds)
+                .map(|fold| {
+                    FoldRows::new(&dataset, (of_row, order), fold, seed, &config.data.split)
+                })
                 .collect()
         };
         let fold_rows = dealt
@@ -157,6 +177,7 @@ impl Design {
             models: Model::needed_by(&arms),
             speed: options.speed,
             folds: dealt,
+            order,
             config,
             table,
             dataset,
@@ -191,6 +212,21 @@ impl Design {
 
     pub(super) fn n_folds(&self) -> usize {
         self.fold_rows[0].len()
+    }
+
+    /// Rows that are held out in some fold: all but what is only learned from, in order. The same for every seed.
+    pub(super) fn tested(&self) -> Vec<usize> {
+        let folds = self.folds[0].iter().enumerate();
+        folds
+            .filter(|(_, fold)| self.order.tests(**fold))
+            .map(|(row, _)| row)
+            .collect()
+    }
+
+    /// The number of the fold that a row is held out in, from 1, as jobs are called.
+    pub(super) fn fold_number(&self, seed: usize, row: usize) -> u32 {
+        let first = (0..).find(|fold| self.order.tests(*fold)).unwrap_or(0);
+        self.folds[seed][row] - first + 1
     }
 
     pub(super) fn rows_of(&self, job: &Job) -> &FoldRows {
@@ -335,16 +371,31 @@ fn own_folds(dataset: &Dataset, folds: &Folds) -> Result<Vec<u32>> {
     Ok(folds.of_row.clone())
 }
 
+/// What should be said of folds in the order of time.
+fn by_time(times: &Times, folds: &[u32], n_folds: usize) -> String {
+    let (first, tested): (Vec<usize>, Vec<usize>) =
+        (0..folds.len()).partition(|&row| !FoldOrder::Forward.tests(folds[row]));
+    format!(
+        "{n_folds} folds in the order of time: each is tested on what was learned from the rows before it; {} of `{}` {} are only \
+         learned from, {} of {} are tested",
+        counted(first.len(), "row"),
+        times.column,
+        times.range(&first),
+        counted(tested.len(), "row"),
+        times.range(&tested),
+    )
+}
+
 impl FoldRows {
     fn new(
         dataset: &Dataset,
-        folds: &[u32],
+        (folds, order): (&[u32], FoldOrder),
         fold: u32,
         seed: usize,
         split: &SplitConfig,
     ) -> Result<Self> {
-        let (test, others): (Vec<usize>, Vec<usize>) =
-            (0..folds.len()).partition(|&row| folds[row] == fold);
+        let test = (0..folds.len()).filter(|&row| folds[row] == fold).collect();
+        let learned = order.learned(folds, fold, dataset.groups.as_deref());
         let inner = SplitConfig {
             seed: split.seed + seed as u64,
             column: None,
@@ -352,7 +403,7 @@ impl FoldRows {
             test_where: Vec::new(),
             ..split.clone()
         };
-        let (train, valid) = carve(dataset, &others, &inner)?;
+        let (train, valid) = carve(dataset, &learned, &inner)?;
         Ok(Self { train, valid, test })
     }
 }

@@ -32,6 +32,13 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         ),
         None => format!("{} rows (no group column)", number::count(evidence.units)),
     };
+    let folds = match &design.dataset.times {
+        Some(times) => format!(
+            ", in the order of `{}`: each is tested on what was learned from the rows before it",
+            times.column
+        ),
+        None => String::new(),
+    };
     let speed = match design.speed {
         Speed::Quick => {
             "quick: the pretrained part stays frozen and sees each image once, without random changes"
@@ -49,7 +56,7 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         ("independent units", units),
         (
             "folds × seeds",
-            format!("{} × {}", evidence.folds, evidence.seeds),
+            format!("{} × {}{folds}", evidence.folds, evidence.seeds),
         ),
         ("speed", speed.to_owned()),
         (
@@ -59,8 +66,12 @@ fn facts(design: &Design, answer: &Answer) -> Vec<(String, String)> {
         (
             "epochs",
             format!(
-                "at most {}; the best by inner validation rows, which are part of the other folds",
-                epochs.unwrap_or(config.train.epochs)
+                "at most {}; the best by inner validation rows, which are part of {}",
+                epochs.unwrap_or(config.train.epochs),
+                match design.dataset.times {
+                    Some(_) => "the folds before, their latest rows",
+                    None => "the other folds",
+                }
             ),
         ),
         (

@@ -27,6 +27,9 @@ pub enum Event {
         rows_train: usize,
         /// Number of validation rows.
         rows_valid: usize,
+        /// Where rows are divided by time: the column, and from when to when the validation rows are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        valid_times: Option<[String; 2]>,
         /// Optimiser steps of an epoch.
         steps_per_epoch: usize,
         /// Epochs in all, frozen ones included.

@@ -90,7 +90,7 @@ fn facts(session: &Session) -> Vec<(String, String)> {
     facts.extend([
         ("parameters", number::count(session.state.n_numbers())),
         ("training rows", number::count(batches.train.len())),
-        ("validation rows", number::count(batches.valid.len())),
+        ("validation rows", validation_rows(&session.setup)),
         ("epochs", plan.epochs().to_string()),
         ("seed", config.train.seed.to_string()),
         ("time", number::duration(session.state.progress.seconds)),
@@ -99,6 +99,15 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+/// How many validation rows there are, and of when where rows are divided by time.
+fn validation_rows(setup: &Setup) -> String {
+    let n = number::count(setup.batches.valid.len());
+    match setup.valid_times() {
+        Some([column, range]) => format!("{n}, the latest by `{column}`: {range}"),
+        None => n,
+    }
 }
 
 fn card(setup: &Setup, prediction: &Option<Prediction>, position: usize) -> Card {

@@ -64,6 +64,22 @@ pub struct Setup {
     pub sizes: Option<Vec<[f32; 2]>>,
 }
 
+impl Setup {
+    /// The column of times, and from when to when the validation rows are, where those are later than all training rows.
+    pub fn valid_times(&self) -> Option<[String; 2]> {
+        let BatchSource { train, valid, .. } = &self.batches;
+        let times = self.batches.source.dataset.times.as_ref()?;
+        let of = |rows: &[usize]| {
+            rows.iter()
+                .map(|&row| times.of_row[row])
+                .collect::<Vec<_>>()
+        };
+        let last = of(train).into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let are_later = !valid.is_empty() && of(valid).into_iter().all(|time| time > last);
+        are_later.then(|| [times.column.clone(), times.range(valid)])
+    }
+}
+
 /// All that steps change: a checkpoint is this.
 #[derive(Debug)]
 pub struct State {
@@ -505,6 +521,7 @@ impl Session {
         let event = Event::Plan {
             rows_train: batches.train.len(),
             rows_valid: batches.valid.len(),
+            valid_times: self.setup.valid_times(),
             steps_per_epoch: plan.steps_per_epoch,
             epochs: plan.epochs(),
             frozen_epochs: plan.frozen_epochs(),

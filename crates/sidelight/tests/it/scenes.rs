@@ -56,6 +56,7 @@ pub(crate) fn dataset(
         groups: None,
         splits: None,
         folds: None,
+        times: None,
         to_table: None,
         remarks: Vec::new(),
     }
