@@ -32,6 +32,9 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "ARM,…", value_delimiter = ',')]
     pub(crate) arms: Vec<String>,
     /// Folds: rows are divided into N parts; each is held out once
+    ///
+    /// With data.time, N stretches of time, each held out from what was learned
+    /// before it.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) folds: usize,
     /// Repeats: fold assignments, each with a seed of its own

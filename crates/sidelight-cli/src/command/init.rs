@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sidelight::config::{
-    Config, MetadataConfig, NumberScale, TargetConfig, TargetKind, with_overrides,
+    Config, MetadataConfig, MetadataKind, NumberScale, TargetConfig, TargetKind, with_overrides,
 };
 use sidelight::image::{ImageSource, Limits, deep_range, read, usual_range};
 use sidelight::run::write_whole;
 use sidelight::schema::{
     ColumnSchema, Role, Schema, TargetWishes, Wishes, image_of, target_of_kind,
 };
+use sidelight::spelling::Spelling;
 use sidelight::table::{Cell, Table as Rows};
 
 use super::Answer;
@@ -62,6 +63,11 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     if let Some([low, high]) = range {
         terminal.say(format!(
             "images have more than 8 bits a channel: {low} is black and {high} white (`image.range`)"
+        ));
+    }
+    if let Some(date) = ordered_by(&rows, &schema) {
+        terminal.say(format!(
+            "rows are in the order of `{date}`: where later ones are to be predicted, --time {date} validates on the latest"
         ));
     }
     write_whole(&out, |file| file.write_all(toml.as_bytes()))?;
@@ -225,6 +231,37 @@ fn deep_range_of(rows: &Rows, schema: &Schema) -> Option<[f32; 2]> {
     }
     let found = usual_range(range?);
     (found != [0.0, 65_535.0]).then_some(found)
+}
+
+/// A column of dates in whose order the first rows are, where nothing says yet how rows are divided.
+fn ordered_by(rows: &Rows, schema: &Schema) -> Option<String> {
+    const LOOKED_AT: usize = 1000;
+    const LEAST: usize = 20;
+    let divides =
+        |column: &ColumnSchema| matches!(column.role, Role::Time | Role::Split | Role::Fold);
+    if schema.columns.iter().any(divides) {
+        return None;
+    }
+    let is_ordered = |(column, config): (&ColumnSchema, &MetadataConfig)| {
+        let spelling = Spelling {
+            date_order: config.date_order.or(schema.date_order),
+            ..Spelling::default()
+        };
+        let cells = rows.find(&column.name)?;
+        let time = |row| match cells.cell(row) {
+            Cell::Text(text) => spelling.datetime(text),
+            _ => None,
+        };
+        let times: Vec<f64> = (0..cells.len().min(LOOKED_AT)).filter_map(time).collect();
+        let n_steps = times.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        let is_so = n_steps >= LEAST
+            && (times.is_sorted() || times.is_sorted_by(|first, second| first >= second));
+        is_so.then(|| column.name.clone())
+    };
+    schema
+        .metadata()
+        .filter(|(_, config)| config.kind == MetadataKind::Datetime)
+        .find_map(is_ordered)
 }
 
 /// Each column: its role, the evidence for it, and doubts.

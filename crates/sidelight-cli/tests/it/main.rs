@@ -14,4 +14,5 @@ mod predict;
 mod serve;
 mod shards;
 mod story;
+mod time;
 mod torture;

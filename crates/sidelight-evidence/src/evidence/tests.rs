@@ -1163,3 +1163,43 @@ fn trees_that_need_no_network_and_trees_that_only_read_columns_better_are_told_a
     ));
     assert_eq!(told(3.0, 1.0), None);
 }
+
+#[test]
+fn rows_that_are_only_learned_from_count_nowhere_and_later_copies_are_no_doubt() {
+    let mut case = noise_case(0);
+    let n = case.units.len();
+    // Three blocks of time; the first is never tested.
+    case.folds = vec![(0..n).map(|row| (3 * row / n) as u32).collect()];
+    case.order = FoldOrder::Forward;
+    let tested: Vec<usize> = (0..n).filter(|&row| case.folds[0][row] > 0).collect();
+    for arm in &mut case.arms {
+        arm.predictions[0][..tested[0]].fill(None);
+    }
+    let evidence = case.evaluate();
+    assert_eq!((evidence.rows, evidence.folds), (tested.len(), 2));
+    for arm in &evidence.arms {
+        assert_eq!(
+            (arm.n, arm.per_fold.len()),
+            (tested.len(), 2),
+            "{}",
+            arm.name
+        );
+    }
+    let copies = |case: &Case| {
+        let doubts = case.evaluate().verdict.doubts;
+        doubts.into_iter().find_map(|entry| match entry.doubt {
+            Doubt::DuplicatesAcrossFolds { rows, .. } => Some(rows),
+            _ => None,
+        })
+    };
+    // A copy in the block before is learned from: one row of each of two pairs is told of. One in the same block is not.
+    let [middle, last] = [tested[0], n - 1];
+    case.facts.duplicates = vec![[0, middle], [middle + 1, last], [middle, middle + 2]];
+    assert_eq!(copies(&case), Some(2));
+    // Of one group: then the earlier row was left out.
+    case.units[0] = case.units[middle];
+    assert_eq!(copies(&case), Some(1));
+    // The pictures of the first block alone are no doubt at all.
+    case.facts.duplicates = vec![[0, 1]];
+    assert_eq!(copies(&case), None);
+}

@@ -676,3 +676,79 @@ fn what_cannot_be_compared_is_refused_before_anything_is_trained() {
     ));
     assert!(out.join("diary.txt").exists());
 }
+
+/// Twelve stretches of time, each with a name of its own and with nearly one answer alone.
+fn drifting() -> TempDir {
+    let mut rng = stream(9);
+    let rows: Vec<(bool, String)> = (0..240)
+        .map(|row| {
+            let stretch = row / 20;
+            let answer = [true, false, false, true, true, false][stretch % 6] != is(&mut rng, 10);
+            (answer, format!("s{stretch},{row}"))
+        })
+        .collect();
+    table("stretch,when", &rows)
+}
+
+#[test]
+fn what_only_names_its_own_time_helps_in_random_folds_and_not_in_those_of_time() {
+    let folder = drifting();
+    let sets = ["metadata.stretch=categorical"];
+    let out = |name| folder.path().join(name);
+    let random = Asked {
+        arms: &["metadata", "both"],
+        ..Asked::new(&out("random"))
+    }
+    .answer(&config(&folder, &sets));
+    assert_eq!(
+        random.verdict.code,
+        VerdictCode::Helps,
+        "{}",
+        random.verdict.sentence
+    );
+    assert_eq!(random.rows, 240);
+
+    let by_time = config(&folder, &["metadata.stretch=categorical", "data.time=when"]);
+    let forward = Asked {
+        arms: &["metadata", "both"],
+        ..Asked::new(&out("forward"))
+    }
+    .answer(&by_time);
+    assert!(
+        matches!(
+            forward.verdict.code,
+            VerdictCode::NoEvidence | VerdictCode::Harms
+        ),
+        "{}",
+        forward.verdict.sentence
+    );
+    // The first of four blocks is only learned from.
+    assert_eq!((forward.rows, forward.units, forward.folds), (180, 180, 3));
+    // Chance says the shares of what was before: with 10 % of the answers turned, blocks of 60 rows have shares of their
+    // own, and the table counts them by hand.
+    let csv = fs::read_to_string(folder.path().join("metadata.csv")).unwrap();
+    let answers: Vec<bool> = csv
+        .lines()
+        .skip(1)
+        .map(|line| line.contains(",yes,"))
+        .collect();
+    let loss = |block: usize| {
+        let before = &answers[..60 * block];
+        let share = before.iter().filter(|yes| **yes).count() as f64 / before.len() as f64;
+        let of_row = |yes: &bool| -(if *yes { share } else { 1.0 - share }).ln();
+        answers[60 * block..60 * (block + 1)]
+            .iter()
+            .map(of_row)
+            .sum::<f64>()
+    };
+    let expected = (1..4).map(loss).sum::<f64>() / 180.0;
+    let chance = forward
+        .arms
+        .iter()
+        .find(|arm| arm.role == Role::Chance)
+        .unwrap();
+    assert!(
+        (chance.score.unwrap() - expected).abs() < 1e-6,
+        "{chance:?} {expected}"
+    );
+}
