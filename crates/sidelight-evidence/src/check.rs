@@ -3,6 +3,7 @@
 mod doubts;
 mod images;
 mod problem;
+mod resemblance;
 #[cfg(test)]
 mod tests;
 
