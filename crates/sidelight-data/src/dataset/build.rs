@@ -163,8 +163,9 @@ fn no_image_of(table: &Table) -> &'static str {
 
 pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     let mut config = config.clone();
-    // A sample is for training; every new row is to be predicted.
+    // A sample is for training, and so is a division by time; every new row is to be predicted.
     config.data.limit = 0;
+    config.data.time = None;
     let with_paths;
     let table = match table.is_path(&config.data.image) {
         true => {

@@ -12,7 +12,7 @@ use crate::table::Column;
 pub struct Times {
     /// The column in the table.
     pub column: String,
-    /// One a row, the later the greater. NaN: it cannot be read (in rows to predict alone; [`Dataset::new`] refuses it).
+    /// One a row, the later the greater. NaN: it cannot be read, which `check` lists and [`Dataset::new`] refuses.
     ///
     /// [`Dataset::new`]: super::Dataset::new
     pub of_row: Vec<f64>,
