@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::Carved;
 use crate::dataset::{Dataset, Times};
 use crate::error::{Error, Result, setting};
+use crate::number::counted;
 
 /// In which order folds are tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,7 +69,7 @@ impl FoldOrder {
 ///
 /// let of_row = vec![2020.0, 2017.0, 2019.0, 2018.0, 2021.0];
 /// let times = Times { column: "year".into(), of_row, are_dates: false };
-/// assert_eq!(forward_folds(&times, 2)?, [1, 0, 1, 0, 2]);
+/// assert_eq!(forward_folds(&times, 2)?, [1, 0, 0, 0, 2]);
 /// # Ok::<(), sidelight_data::Error>(())
 /// ```
 #[expect(
@@ -140,7 +141,8 @@ pub(super) fn remark(times: &Times, n_rows: usize, (train, valid): &Carved) -> S
     let left_out = match n_left_out {
         0 => String::new(),
         n => format!(
-            "; {n} earlier rows of groups that have rows in validation are left out (`data.group`)"
+            "; left out: {} of groups that have rows in validation (`data.group`)",
+            counted(n, "earlier row")
         ),
     };
     format!(
@@ -266,10 +268,10 @@ mod tests {
 
     #[test]
     fn rows_of_one_time_are_in_one_fold_and_no_fold_is_empty() {
-        // Alone, the second block would begin in the middle of the rows of time 1.
+        // Alone, the second block would begin in the middle of the rows of time 1: before them is nearer than after.
         assert_eq!(
             forward_folds(&times(&[0.0, 1.0, 1.0, 1.0, 2.0, 3.0]), 2).unwrap(),
-            [0, 1, 1, 1, 1, 2]
+            [0, 1, 1, 1, 2, 2]
         );
         // Nearly all rows are of one time: the other blocks are small, and there.
         assert_eq!(
@@ -325,7 +327,7 @@ mod tests {
         );
         assert!(
             divided.remarks[0].ends_with(
-                "; 1 earlier rows of groups that have rows in validation are left out (`data.group`)"
+                "; left out: 1 earlier row of groups that have rows in validation (`data.group`)"
             ),
             "{:?}",
             divided.remarks
