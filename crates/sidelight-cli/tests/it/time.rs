@@ -82,7 +82,7 @@ fn the_latest_rows_are_validated_on_and_each_stretch_of_time_is_tested_on_what_w
     );
     has(
         &folder.read("a/report.html"),
-        "8, the latest by `visit`: 2011-04-13 to 2011-05-06",
+        "8, the latest by <code>visit</code>: 2011-04-13 to 2011-05-06",
     );
     assert_eq!(
         visits_of(&folder, "a/predictions.csv"),
@@ -119,7 +119,7 @@ fn the_latest_rows_are_validated_on_and_each_stretch_of_time_is_tested_on_what_w
         assert_eq!(arm["n"], 30, "{arm}");
         assert_eq!(arm["per_fold"].as_array().unwrap().len(), 3, "{arm}");
     }
-    has(&folder.read("b/report.html"), "in the order of `visit`");
+    has(&folder.read("b/report.html"), "in the order of <code>visit</code>");
 }
 
 #[test]
