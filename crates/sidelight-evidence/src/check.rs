@@ -3,7 +3,6 @@
 mod doubts;
 mod images;
 mod problem;
-mod resemblance;
 #[cfg(test)]
 mod tests;
 

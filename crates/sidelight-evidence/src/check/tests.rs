@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::*;
 use sidelight_data::config::Config;
 use sidelight_data::schema;
+use sidelight_data::task::Task;
+
+use crate::evidence::Facts;
 
 struct Case {
     folder: tempfile::TempDir,
@@ -249,6 +252,17 @@ fn a_column_whose_values_are_places_is_doubted_by_their_pictures() {
         "{of_places:?}"
     );
     assert_eq!(doubted(&places(true), &text), Vec::<String>::new());
+    // A comparison sees the same.
+    let case = places(false);
+    let Ready {
+        config, dataset, ..
+    } = case.check(&text).ready.unwrap();
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    let task = Task::fit(&dataset, &config.target, &rows).unwrap();
+    let folds: Vec<u32> = (0..).take(rows.len()).map(|row| row % 5).collect();
+    let table = config.data.read_table().unwrap();
+    let facts = Facts::gather(&table, &config, &dataset, &task, &folds, None);
+    assert!(facts.columns[0].resemblance.unwrap() > 0.95, "{facts:?}");
     // Who has named a group has decided.
     let grouped = format!("data.group = \"spot\"\n{text}");
     assert_eq!(doubted(&places(false), &grouped), Vec::<String>::new());
