@@ -261,7 +261,14 @@ fn a_column_whose_values_are_places_is_doubted_by_their_pictures() {
     let task = Task::fit(&dataset, &config.target, &rows).unwrap();
     let folds: Vec<u32> = (0..).take(rows.len()).map(|row| row % 5).collect();
     let table = config.data.read_table().unwrap();
-    let facts = Facts::gather(&table, &config, &dataset, &task, &folds, None);
+    let facts = Facts::gather(
+        &table,
+        &config,
+        &dataset,
+        &task,
+        (&folds, split::FoldOrder::Any),
+        None,
+    );
     assert!(facts.columns[0].resemblance.unwrap() > 0.95, "{facts:?}");
     // Who has named a group has decided.
     let grouped = format!("data.group = \"spot\"\n{text}");

@@ -693,10 +693,11 @@ fn drifting() -> TempDir {
 #[test]
 fn what_only_names_its_own_time_helps_in_random_folds_and_not_in_those_of_time() {
     let folder = drifting();
-    let sets = ["metadata.stretch=categorical"];
+    let sets = ["metadata.stretch=categorical", "train.freeze=true"];
     let out = |name| folder.path().join(name);
     let random = Asked {
-        arms: &["metadata", "both"],
+        arms: &["both"],
+        speed: Speed::Full,
         ..Asked::new(&out("random"))
     }
     .answer(&config(&folder, &sets));
@@ -708,9 +709,10 @@ fn what_only_names_its_own_time_helps_in_random_folds_and_not_in_those_of_time()
     );
     assert_eq!(random.rows, 240);
 
-    let by_time = config(&folder, &["metadata.stretch=categorical", "data.time=when"]);
+    let by_time = config(&folder, &[sets[0], sets[1], "data.time=when"]);
     let forward = Asked {
-        arms: &["metadata", "both"],
+        arms: &["both"],
+        speed: Speed::Full,
         ..Asked::new(&out("forward"))
     }
     .answer(&by_time);
