@@ -455,15 +455,15 @@ fn what_is_told_of_a_text_table_holds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.csv");
     std::fs::write(&path, b"a,b|c\n1,2|\x83\x41\n").unwrap();
-    let format = TextFormat {
+    let format = SourceFormat {
         separator: Some('|'),
         encoding: Some("shift_jis".into()),
     };
-    let read = |format: &TextFormat| Table::read_as(&path, &RemoteConfig::default(), format);
+    let read = |format: &SourceFormat| Table::read_as(&path, &RemoteConfig::default(), format);
     let table = read(&format).unwrap();
     assert_eq!(table.names(), ["a,b", "c"]);
     assert_eq!(table.column("c").unwrap().cell(0), Cell::Text("ア"));
-    let unknown = TextFormat {
+    let unknown = SourceFormat {
         encoding: Some("klingon".into()),
         ..format
     };
