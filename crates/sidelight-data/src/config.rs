@@ -28,7 +28,7 @@ pub use crate::kind::{MetadataKind, TargetKind};
 pub use crate::spelling::{DateOrder, Decimal, Spelling};
 use crate::store::is_remote;
 pub use crate::store::{Environment, RemoteConfig};
-use crate::table::{Table, SourceFormat};
+use crate::table::{SourceFormat, Table};
 pub use hub_name::{HubName, check_hub_part};
 
 /// One whole configuration.

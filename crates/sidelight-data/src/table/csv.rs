@@ -15,7 +15,7 @@ use super::pieces::{
     MAX_COLUMNS, MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps,
 };
 use super::steady::Steady;
-use super::{Column, Table, SourceFormat, Values, unique_names};
+use super::{Column, SourceFormat, Table, Values, unique_names};
 use crate::error::{Error, Place, Result, cannot_read, setting};
 use crate::store::Shard;
 

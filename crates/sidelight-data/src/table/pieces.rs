@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
-use super::{Table, SourceFormat, csv, extension, folder, jsonl, webdataset};
+use super::{SourceFormat, Table, csv, extension, folder, jsonl, webdataset};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Place, Result};
 use crate::store::{RemoteConfig, Shard, is_remote};
@@ -143,10 +143,7 @@ impl Pieces {
         let (rows, root): (Box<dyn Rows>, _) = match paths {
             [path] if path.is_dir() && webdataset::archives(path, remote)?.is_none() => {
                 match folder::metadata_file(path) {
-                    Some(file) => (
-                        open(&file, remote, format)?,
-                        Some(path.clone()),
-                    ),
+                    Some(file) => (open(&file, remote, format)?, Some(path.clone())),
                     None => (Box::new(Held::new(folder::read(path)?)), None),
                 }
             }

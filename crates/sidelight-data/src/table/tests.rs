@@ -2,6 +2,8 @@
 
 mod pieces;
 mod webdataset;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 
 use std::path::PathBuf;
 
@@ -458,6 +460,7 @@ fn what_is_told_of_a_text_table_holds() {
     let format = SourceFormat {
         separator: Some('|'),
         encoding: Some("shift_jis".into()),
+        ..SourceFormat::default()
     };
     let read = |format: &SourceFormat| Table::read_as(&path, &RemoteConfig::default(), format);
     let table = read(&format).unwrap();

@@ -195,7 +195,9 @@ impl Sheet {
         let name = self.names.get((column - self.extent.columns.0) as usize);
         let text = self.row.text(found, &self.book.meaning);
         Some(Error::ErrorCell {
-            at: self.place(self.next).with_column(name.cloned().unwrap_or_default()),
+            at: self
+                .place(self.next)
+                .with_column(name.cloned().unwrap_or_default()),
             sheet: self.sheet.name.clone(),
             found: text.unwrap_or_default().to_owned(),
         })
@@ -246,9 +248,9 @@ impl Rows for Sheet {
 
     fn skip(&mut self, _: usize, n_rows: usize) -> Result<usize> {
         let left = (self.extent.rows.1 + 1).saturating_sub(self.next);
-        let n_rows = n_rows.min(left as usize);
-        self.next += n_rows as u32;
-        Ok(n_rows)
+        let n_rows = u32::try_from(n_rows).map_or(left, |n_rows| n_rows.min(left));
+        self.next += n_rows;
+        Ok(n_rows as usize)
     }
 
     fn share_read(&self) -> f64 {

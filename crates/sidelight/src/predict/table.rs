@@ -278,7 +278,9 @@ fn check_columns(model: &Model, tables: &[PathBuf], options: &TableOptions<'_>) 
         bytes: PIECE_BYTES,
     };
     let data = &model.config.data;
-    let Some(piece) = Pieces::open_as(tables, &data.remote, &data.format_of_others())?.next(take)? else {
+    let Some(piece) =
+        Pieces::open_as(tables, &data.remote, &data.format_of_others())?.next(take)?
+    else {
         return Ok(());
     };
     let (table, n_bad) = (&piece.table, piece.bad.len());

@@ -49,9 +49,9 @@ impl Form {
                 '[' => {
                     let inside = rest.split(']').next().unwrap_or_default();
                     let is_elapsed = !inside.is_empty()
-                        && ["h", "m", "s"].iter().any(|unit| {
-                            inside.to_ascii_lowercase().replace(unit, "").is_empty()
-                        });
+                        && ["h", "m", "s"]
+                            .iter()
+                            .any(|unit| inside.to_ascii_lowercase().replace(unit, "").is_empty());
                     if is_elapsed {
                         return Self::Elapsed;
                     }
@@ -128,6 +128,10 @@ fn parts(number: f64) -> Option<(i64, i64)> {
     if !(0.0..2_958_466.0).contains(&number) {
         return None;
     }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fewer than 3e6 days, of 9e7 milliseconds each"
+    )]
     let milliseconds = (number * DAY as f64).round() as i64;
     Some((milliseconds / DAY, milliseconds % DAY))
 }
@@ -217,10 +221,7 @@ mod tests {
             "2024-03-01T10:20:00"
         );
         // Midnight is a time, and a time is not lost because the format hides it.
-        assert_eq!(
-            written_1900(Form::DateTime, 45352.0),
-            "2024-03-01T00:00:00"
-        );
+        assert_eq!(written_1900(Form::DateTime, 45352.0), "2024-03-01T00:00:00");
         assert_eq!(written_1900(Form::Date, 45352.5), "2024-03-01T12:00:00");
         assert_eq!(written_1900(Form::Time, 0.430_555_555_555), "10:20:00");
         assert_eq!(

@@ -90,10 +90,7 @@ impl Rows {
                         None => self.number + 1,
                     };
                     if number <= self.number || number > MAX_ROWS {
-                        return bad(format!(
-                            "after its row {} comes row {number}",
-                            self.number
-                        ));
+                        return bad(format!("after its row {} comes row {number}", self.number));
                     }
                     self.number = number;
                     row.number = number;
@@ -122,7 +119,10 @@ impl Rows {
                         None => next,
                     };
                     if column >= MAX_COLUMNS {
-                        return bad(format!("a cell of its row {} is beyond the last column", row.number));
+                        return bad(format!(
+                            "a cell of its row {} is beyond the last column",
+                            row.number
+                        ));
                     }
                     let kind = Kind::of(&tag, meaning)?;
                     is_sorted &= column >= next;
@@ -243,7 +243,10 @@ fn column_of(place: &str) -> Outcome<u32> {
     });
     match column.checked_sub(1) {
         Some(column) => Ok(column),
-        None => bad(format!("a cell of it is at `{}`", place.chars().take(20).collect::<String>())),
+        None => bad(format!(
+            "a cell of it is at `{}`",
+            place.chars().take(20).collect::<String>()
+        )),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::number::Form;
-use super::package::{Budget, Outcome, Package};
+use super::package::{Budget, Outcome, Package, bad};
 use super::xml::{Node, cut_short};
 
 /// A workbook whose sheets can be read.
@@ -24,6 +24,11 @@ pub(super) struct SheetName {
     pub(super) part: String,
     pub(super) is_hidden: bool,
 }
+
+/// The most sheets: each is looked into.
+const MAX_SHEETS: usize = 1000;
+/// The most relations of a part.
+const MAX_RELATIONS: usize = 20_000;
 
 /// What cells need to be understood.
 #[derive(Debug, Default)]
@@ -45,7 +50,9 @@ pub(super) struct Strings {
 impl Strings {
     pub(super) fn get(&self, position: usize) -> Option<&str> {
         let end = *self.ends.get(position)?;
-        let start = position.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = position
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
         self.text.get(start.copied().unwrap_or(0)..end)
     }
 }
@@ -115,6 +122,11 @@ fn relations(
     loop {
         match xml.next()? {
             Node::Start(tag) if tag.is("Relationship") => {
+                if relations.len() == MAX_RELATIONS {
+                    return bad(format!(
+                        "its part `{name}` has more than {MAX_RELATIONS} relations"
+                    ));
+                }
                 let [id, kind, target] = ["Id", "Type", "Target"].map(|name| tag.attribute(name));
                 relations.push(Relation {
                     id: id?.unwrap_or_default().into_owned(),
@@ -167,6 +179,9 @@ fn sheets(
                 let [name, id, state] = ["name", "id", "state"].map(|name| tag.attribute(name));
                 let relation = by_id.get(&*id?.unwrap_or_default());
                 if let Some(relation) = relation.filter(|relation| relation.is("worksheet")) {
+                    if sheets.len() == MAX_SHEETS {
+                        return bad(format!("it has more than {MAX_SHEETS} sheets"));
+                    }
                     sheets.push(SheetName {
                         name: name?.unwrap_or_default().into_owned(),
                         part: relation.target.clone(),
@@ -242,7 +257,10 @@ mod tests {
 
     #[test]
     fn parts_are_named_from_their_folder_or_from_the_root() {
-        assert_eq!(joined("xl", "worksheets/sheet1.xml"), "xl/worksheets/sheet1.xml");
+        assert_eq!(
+            joined("xl", "worksheets/sheet1.xml"),
+            "xl/worksheets/sheet1.xml"
+        );
         assert_eq!(joined("xl", "/xl/styles.xml"), "xl/styles.xml");
         assert_eq!(joined("xl/a", "../b\\c.xml"), "xl/b/c.xml");
         assert_eq!(joined("", "xl/workbook.xml"), "xl/workbook.xml");

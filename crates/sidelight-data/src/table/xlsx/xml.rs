@@ -141,7 +141,9 @@ impl Xml {
                 Node::Start(tag) if tag.is("rPh") => is_phonetic = true,
                 Node::End(tag) if tag.is("rPh") => is_phonetic = false,
                 Node::Start(tag) if tag.is("t") && !is_phonetic => {
-                    let keeps = tag.attribute("space")?.is_some_and(|space| space == "preserve");
+                    let keeps = tag
+                        .attribute("space")?
+                        .is_some_and(|space| space == "preserve");
                     said.clear();
                     self.text_into(&mut said)?;
                     push_unescaped(text, if keeps { &said } else { trim(&said) });
@@ -171,7 +173,9 @@ fn trim(text: &str) -> &str {
 /// ECMA-376, part 1, 22.9.2.19 (`ST_Xstring`).
 pub(super) fn push_unescaped(text: &mut String, mut rest: &str) {
     while let Some((before, after)) = rest.split_once("_x") {
-        let code = after.get(..4).filter(|_| after.as_bytes().get(4) == Some(&b'_'));
+        let code = after
+            .get(..4)
+            .filter(|_| after.as_bytes().get(4) == Some(&b'_'));
         let letter = code
             .filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()))
             .and_then(|code| u32::from_str_radix(code, 16).ok())
