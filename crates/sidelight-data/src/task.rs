@@ -16,6 +16,7 @@ mod multilabel;
 mod regression;
 mod set;
 
+pub use keypoints::mean_places;
 pub use set::{LabelState, PredictionSet};
 
 /// A task, fitted on training rows: class names, scale of values; stored in the model.
@@ -31,6 +32,10 @@ pub enum Task {
         symmetric: Vec<[usize; 2]>,
         /// What errors are divided by.
         normalizer: Normalizer,
+        /// Mean place of each point over training rows, in widths and heights of its image; empty where no image of a
+        /// training row could be measured, and in models of earlier versions.
+        #[serde(default)]
+        mean: Vec<[f32; 2]>,
     },
     /// One of several classes.
     Class {
@@ -191,7 +196,9 @@ impl Task {
         };
         match dataset.targets.as_ref().ok_or_else(wrong_kind)? {
             targets if targets.kind() != config.kind => Err(wrong_kind()),
-            Targets::Keypoints { n_points, xy } => keypoints::fit(config, *n_points, xy, rows),
+            Targets::Keypoints { n_points, xy } => {
+                keypoints::fit(config, &dataset.images, *n_points, xy, rows)
+            }
             Targets::Class { names, index } => class::fit(config, names, index, rows),
             Targets::Multilabel { names, present } => multilabel::fit(config, names, present, rows),
             Targets::Regression { names, values } => {
@@ -255,13 +262,20 @@ impl Task {
     pub fn misfit(&self) -> Option<(&'static str, usize)> {
         let n = self.n_outputs();
         let lengths = match self {
-            Self::Keypoints { symmetric, .. } => {
+            Self::Keypoints {
+                symmetric, mean, ..
+            } => {
                 let reach = symmetric
                     .as_flattened()
                     .iter()
                     .map(|&point| point.saturating_add(1));
                 let reach = reach.max().unwrap_or(0).saturating_mul(2);
-                vec![("columns", n & !1), ("symmetric", reach.max(n))]
+                let mean = if mean.is_empty() { n } else { 2 * mean.len() };
+                vec![
+                    ("columns", n & !1),
+                    ("symmetric", reach.max(n)),
+                    ("mean", mean),
+                ]
             }
             Self::Class { counts, .. } => vec![("counts", counts.len())],
             Self::Multilabel { counts, known, .. } => {
@@ -283,9 +297,10 @@ impl Task {
         self.target_names().len()
     }
 
-    /// The best guess of a row of which nothing is known, from the training rows: how common the classes or labels are,
-    /// the mean of a value (on the scale that it is learned on). `None` for keypoints, whose place depends on the image.
-    pub fn constant(&self) -> Option<Prediction> {
+    /// The best guess of a row of which nothing is known but its image's width and height in pixels, from the training rows:
+    /// how common the classes or labels are, the mean of a value (on the scale that it is learned on), the mean place of each
+    /// point in its image. `None` for keypoints where no place is known, or the image's size is not.
+    pub fn constant(&self, size: [f32; 2]) -> Option<Prediction> {
         let outputs: Vec<f32> = match self {
             Self::Class { counts, .. } => counts.iter().map(|&n| (n as f32).ln()).collect(),
             Self::Multilabel { counts, known, .. } => counts
@@ -295,7 +310,11 @@ impl Task {
                 .map(|(&n, &known)| ((n as f32 + 0.5) / ((known - n) as f32 + 0.5)).ln())
                 .collect(),
             Self::Regression { .. } => vec![0.0; self.n_outputs()],
-            Self::Keypoints { .. } => return None,
+            Self::Keypoints { mean, .. } => {
+                let is_known = !mean.is_empty() && size.iter().all(|side| side.is_finite());
+                let places = mean.iter().flat_map(|[x, y]| [x * size[0], y * size[1]]);
+                return is_known.then(|| self.decode(&places.collect::<Vec<f32>>()));
+            }
         };
         Some(self.decode(&outputs))
     }
@@ -870,7 +889,17 @@ mod tests {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: vec![[0, 1]],
             normalizer: Normalizer::Diagonal,
+            mean: vec![[0.25, 0.5], [0.75, 0.5]],
         }
+    }
+
+    #[test]
+    fn a_constant_guess_of_points_scales_with_the_image() {
+        let guess = Prediction::Keypoints {
+            xy: vec![[50.0, 50.0], [150.0, 50.0]],
+        };
+        assert_eq!(pair().constant([200.0, 100.0]), Some(guess));
+        assert_eq!(pair().constant([f32::NAN; 2]), None);
     }
 
     #[test]

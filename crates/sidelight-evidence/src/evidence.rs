@@ -157,6 +157,9 @@ pub struct ColumnFact {
     pub identifier: bool,
     /// It tells of the file, not of the scene: file size, width, height, EXIF.
     pub from_file: bool,
+    /// How often an image is nearer to another of its value than to one of another value, where that is so often that the
+    /// values may be persons or places.
+    pub resemblance: Option<f64>,
 }
 
 /// The whole answer: `compare.json`.

@@ -25,6 +25,7 @@ pub mod check;
 pub mod error;
 pub mod evidence;
 pub mod metric;
+mod resemblance;
 mod scan;
 pub mod statistics;
 

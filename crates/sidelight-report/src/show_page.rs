@@ -244,6 +244,7 @@ mod tests {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
+            mean: Vec::new(),
         };
         let batch = HostBatch {
             rows: vec![0],

@@ -247,6 +247,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
             .collect(),
         symmetric: Vec::new(),
         normalizer: Normalizer::Diagonal,
+        mean: Vec::new(),
     };
     let n = 214;
     let truth: Vec<[f32; 2]> = (0..n * 4)

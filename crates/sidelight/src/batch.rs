@@ -17,7 +17,7 @@ use crate::task::{Prediction, PredictionSet, Task};
 pub(crate) use crate::tensor::numbers;
 
 pub(crate) use gather::gather;
-pub(crate) use score::{all_image_sizes, image_sizes, score};
+pub(crate) use score::{all_image_sizes, constant_guesses, image_sizes, score};
 
 /// Predictions of the rows of a data set.
 #[derive(Debug, Clone, Default)]
@@ -260,6 +260,7 @@ mod tests {
             columns,
             symmetric: vec![],
             normalizer: Normalizer::Diagonal,
+            mean: Vec::new(),
         };
         // A stored image of 200 × 100 squished to 50 × 50, then shifted by 5 pixels.
         let to_input = Affine::scale(0.25, 0.5).then(&Affine::translation(5.0, 0.0));

@@ -497,6 +497,7 @@ mod tests {
             columns: ["x", "y"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
+            mean: Vec::new(),
         };
         let prediction = Prediction::Keypoints {
             xy: vec![[3.0, 4.0]],

@@ -12,7 +12,9 @@ pub use crate::model::Model;
 use std::sync::Arc;
 
 use crate::augment::Augment;
-use crate::batch::{Batch, device, evaluate as evaluate_batches, gather, image_sizes, score};
+use crate::batch::{
+    Batch, constant_guesses, device, evaluate as evaluate_batches, gather, image_sizes, score,
+};
 use crate::conformal::Covered;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -196,12 +198,19 @@ impl Model {
 }
 
 /// What a constant guess from the training rows scores on a data set ([`Task::constant`](crate::task::Task::constant));
-/// `None` for keypoints, or without targets.
+/// `None` without targets, or for a model of keypoints that does not know their mean places.
 pub fn constant(model: &Model, dataset: &Dataset) -> Option<Metrics> {
-    let (guess, targets) = (model.task.constant()?, dataset.targets.as_ref()?);
+    let targets = dataset.targets.as_ref()?;
     let rows: Vec<usize> = (0..dataset.len()).collect();
-    let guesses = vec![Some(guess); rows.len()];
-    Some(score(&model.task, targets, &rows, &guesses, None))
+    let guesses = constant_guesses(&model.task, dataset, &rows)?;
+    let sizes = image_sizes(&model.task, dataset, &rows);
+    Some(score(
+        &model.task,
+        targets,
+        &rows,
+        &guesses,
+        sizes.as_deref(),
+    ))
 }
 
 /// Predicts every row and scores the predictions against the targets; with a coverage, also how many sets hold the truth

@@ -127,7 +127,7 @@ impl std::fmt::Debug for TrainOptions<'_> {
 pub struct Trained {
     /// Scores over the validation rows; `None`: it was stopped before its end.
     pub metrics: Option<Metrics>,
-    /// What a constant guess from the training rows scores over the same; `None`: as above, or for keypoints.
+    /// What a constant guess from the training rows scores over the same; `None`: as above, or without a guess.
     pub constant: Option<Metrics>,
     /// The run folder: model, scores, log, report.
     pub run: Run,

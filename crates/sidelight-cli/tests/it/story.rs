@@ -64,6 +64,18 @@ fn from_the_demonstrations_table_to_predictions() {
         again[0]["value"], scores[0]["value"],
         "the same rows, the same model, the same score"
     );
+    // All pictures are of one size: the guess is the mean place of each corner over the training rows.
+    let guess = mean_distance_from_mean_corners(
+        &folder.read("demo/data/metadata.csv"),
+        &folder.read("runs/a/predictions.csv"),
+    );
+    for said in [&scores, &again] {
+        let constant = said[0]["constant"].as_f64().unwrap();
+        assert!(
+            (constant - guess).abs() < 1e-4 * guess,
+            "{constant} {guess}"
+        );
+    }
 
     folder.done("eval runs/a --tta 2");
     let said = folder.run("eval runs/a --tta 0");
@@ -89,6 +101,38 @@ fn from_the_demonstrations_table_to_predictions() {
             .stdout
             .contains("head")
     );
+}
+
+/// How far the corners of the rows that were predicted lie from the mean corners of the others, in pixels.
+fn mean_distance_from_mean_corners(table: &str, predictions: &str) -> f64 {
+    let column = |header: &str, name: &str| header.split(',').position(|cell| cell == name);
+    let cells = |line: &str| line.split(',').map(String::from).collect::<Vec<_>>();
+    let (header, rows) = table.split_once('\n').unwrap();
+    let first = column(header, "x0").unwrap();
+    let of_row = |line: &str| -> Vec<f64> {
+        let numbers = cells(line).into_iter().skip(first).take(8);
+        numbers.map(|cell| cell.parse().unwrap()).collect()
+    };
+    let corners: Vec<Vec<f64>> = rows.lines().map(of_row).collect();
+    let (header, predicted) = predictions.split_once('\n').unwrap();
+    let at = column(header, "row").unwrap();
+    let predicted = predicted
+        .lines()
+        .map(|line| cells(line)[at].parse().unwrap());
+    let valid: Vec<usize> = predicted.map(|row: usize| row - 1).collect();
+    let train: Vec<usize> = (0..corners.len())
+        .filter(|row| !valid.contains(row))
+        .collect();
+    let mean =
+        |i: usize| train.iter().map(|&row| corners[row][i]).sum::<f64>() / train.len() as f64;
+    let mean: Vec<f64> = (0..8).map(mean).collect();
+    let distances = valid.iter().flat_map(|&row| {
+        let (corner, mean) = (&corners[row], &mean);
+        let from = move |i: usize| corner[i] - mean[i];
+        (0..4).map(move |point| from(2 * point).hypot(from(2 * point + 1)))
+    });
+    let distances: Vec<f64> = distances.collect();
+    distances.iter().sum::<f64>() / distances.len() as f64
 }
 
 #[test]

@@ -514,6 +514,7 @@ mod tests {
             columns: ["x0", "y0"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
+            mean: Vec::new(),
         }
     }
 

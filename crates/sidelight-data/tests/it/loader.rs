@@ -70,6 +70,7 @@ fn source(n_rows: usize) -> Source {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![[0, 1]],
         normalizer: Normalizer::Diagonal,
+        mean: Vec::new(),
     };
     Source {
         dataset: Arc::new(dataset),

@@ -15,6 +15,8 @@ use std::collections::HashMap;
 
 use sidelight_data::image::Picture;
 
+use crate::scan::mean_colors;
+
 /// Bits of the hash that may differ.
 pub const MOST_BITS: u32 = 6;
 /// Pearson correlation of the thumbnails that is needed.
@@ -92,28 +94,9 @@ pub(super) fn dhash(picture: &Picture) -> u64 {
     reason = "in [0, 255], in single precision"
 )]
 fn grey(picture: &Picture, columns: usize, rows: usize) -> Vec<f32> {
-    let span = |at: usize, cells: usize, pixels: usize| {
-        let from = at * pixels / cells;
-        // A picture smaller than the grid lends its pixels twice.
-        from..((at + 1) * pixels / cells).max(from + 1).min(pixels.max(1))
-    };
-    let mut averages = Vec::with_capacity(columns * rows);
-    for row in 0..rows {
-        for column in 0..columns {
-            let (mut sum, mut n) = (0.0_f64, 0.0);
-            for y in span(row, rows, picture.height) {
-                let xs = span(column, columns, picture.width);
-                let pixels = &picture.rgb[(y * picture.width + xs.start) * 3..][..xs.len() * 3];
-                for rgb in pixels.chunks_exact(3) {
-                    let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(f64::from);
-                    sum += 0.299 * r + 0.587 * g + 0.114 * b;
-                    n += 1.0;
-                }
-            }
-            averages.push((sum / n) as f32);
-        }
-    }
-    averages
+    let luma = |[r, g, b]: [f64; 3]| (0.299 * r + 0.587 * g + 0.114 * b) as f32;
+    let means = mean_colors(picture, columns, rows);
+    means.into_iter().map(luma).collect()
 }
 
 /// Sets of two or more prints that are near to one another, directly or through others; in ascending order.

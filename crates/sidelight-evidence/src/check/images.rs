@@ -1,6 +1,6 @@
 //! Every image: is it there, can it be decoded, do its points lie inside, does another row have it too?
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::Digest as _;
 use sidelight_data::config::Config;
@@ -13,6 +13,7 @@ use sidelight_data::split::SplitRows;
 use sidelight_data::table::Table;
 
 use super::problem::{Problem, ProblemKind, listed};
+use crate::resemblance::{Colors, colors, resemblances};
 use crate::scan::scan;
 
 /// What one image turned out to be.
@@ -20,6 +21,7 @@ enum Seen {
     /// Its hash, and the points of its rows that are outside: row, number and sentence.
     Good {
         hash: [u8; 32],
+        colors: Colors,
         outside: Vec<(usize, usize, String)>,
         /// The values of its pixels, where they have more than 8 bits.
         deep: Option<[f32; 2]>,
@@ -56,6 +58,7 @@ pub(super) fn check(
     let (mut n_turned, mut n_outside_upright) = (0, 0);
     let mut bad: Vec<(String, Problem)> = Vec::new();
     let mut same: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+    let mut colors_of_row: HashMap<usize, Colors> = HashMap::new();
     for ((source, rows), seen) in images.iter().zip(seen) {
         match seen {
             Seen::Missing => {
@@ -71,6 +74,7 @@ pub(super) fn check(
             }
             Seen::Good {
                 hash,
+                colors,
                 outside: found,
                 turned,
                 deep,
@@ -84,6 +88,7 @@ pub(super) fn check(
                     n_outside_upright += n_upright;
                 }
                 same.entry(hash).or_default().extend(rows);
+                colors_of_row.extend(rows.iter().map(|&row| (row, colors)));
                 n_with_outside += usize::from(!found.is_empty());
                 outside.extend(found);
             }
@@ -147,6 +152,7 @@ pub(super) fn check(
     }
     problems.extend(pixel_range(config, n_deep, deepest));
     problems.extend(duplicates(dataset, split, same));
+    problems.extend(subjects(dataset, config, &colors_of_row));
     images.len()
 }
 
@@ -166,6 +172,7 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
         Ok((hash, picture, deep)) => Seen::Good {
             hash,
             deep,
+            colors: colors(&picture),
             outside: outside(table, dataset, &picture, rows),
             turned: (!is_straight(&picture)).then(|| outside_upright(dataset, &picture, rows)),
         },
@@ -303,6 +310,37 @@ fn by_reason(bad: Vec<(String, Problem)>) -> Vec<Problem> {
         problems.extend(first.map(|first| Problem { sentence, ..first }));
     }
     problems
+}
+
+/// Columns whose images show that they may name persons, places or series.
+fn subjects<'a>(
+    dataset: &'a Dataset,
+    config: &'a Config,
+    colors: &'a HashMap<usize, Colors>,
+) -> impl Iterator<Item = Problem> + 'a {
+    let of_rows = |rows: &BTreeSet<usize>| {
+        let known = rows
+            .iter()
+            .filter_map(|row| Some((*row, *colors.get(row)?)));
+        known.collect()
+    };
+    let found = resemblances(dataset, config, of_rows);
+    found.into_iter().map(|found| {
+        Problem::new(
+            ProblemKind::DoubtfulColumn,
+            format!(
+                "metadata `{}`: {} values of {:.0} rows on average, and images of one value resemble each other (nearer than one of another value in {:.0} of 100 pairs): it may name what several images are of",
+                found.column,
+                found.values,
+                found.rows,
+                100.0 * found.share
+            ),
+            format!(
+                "if new rows will have other values, take it out of [metadata] and set `data.group = {:?}`: else scores are those of known values",
+                found.column
+            ),
+        )
+    })
 }
 
 /// Images of the same bytes in several rows.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::*;
 use sidelight_data::config::Config;
 use sidelight_data::schema;
+use sidelight_data::task::Task;
+
+use crate::evidence::Facts;
 
 struct Case {
     folder: tempfile::TempDir,
@@ -214,6 +217,57 @@ fn one_class_no_target_and_wrong_columns_are_said() {
 }
 
 /// A real data set with the configuration that `init` would write.
+/// 30 places of four pictures each; of those of one place the colors are nearly one, unless they are `mixed`.
+fn places(mixed: bool) -> Case {
+    let mut csv = String::from("file_name,y,spot\n");
+    for i in 0..120_u32 {
+        csv += &format!("{i}.png,{},place {}\n", i % 2, i / 4);
+    }
+    let case = Case::new(&csv);
+    for i in 0..120_u32 {
+        let shade = if mixed {
+            (i * 37 + i * i) % 120 * 2
+        } else {
+            i / 4 * 8
+        };
+        case.image(&format!("{i}.png"), shade as u8);
+    }
+    case
+}
+
+#[test]
+fn a_column_whose_values_are_places_is_doubted_by_their_pictures() {
+    let text = format!("{CLASS}metadata.spot = \"categorical\"");
+    let doubted = |case: &Case, text: &str| {
+        let problems = case.problems(text);
+        let of_it = problems
+            .iter()
+            .filter(|problem| problem.starts_with("metadata `spot`"));
+        of_it.cloned().collect::<Vec<_>>()
+    };
+    let of_places = doubted(&places(false), &text);
+    assert_eq!(of_places.len(), 1, "{of_places:?}");
+    assert!(
+        of_places[0].starts_with("metadata `spot`: 30 values of 4 rows on average, and images of one value resemble each other"),
+        "{of_places:?}"
+    );
+    assert_eq!(doubted(&places(true), &text), Vec::<String>::new());
+    // A comparison sees the same.
+    let case = places(false);
+    let Ready {
+        config, dataset, ..
+    } = case.check(&text).ready.unwrap();
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    let task = Task::fit(&dataset, &config.target, &rows).unwrap();
+    let folds: Vec<u32> = (0..).take(rows.len()).map(|row| row % 5).collect();
+    let table = config.data.read_table().unwrap();
+    let facts = Facts::gather(&table, &config, &dataset, &task, &folds, None);
+    assert!(facts.columns[0].resemblance.unwrap() > 0.95, "{facts:?}");
+    // Who has named a group has decided.
+    let grouped = format!("data.group = \"spot\"\n{text}");
+    assert_eq!(doubted(&places(false), &grouped), Vec::<String>::new());
+}
+
 fn real(name: &str, target: &str, settings: &[&str]) -> Option<Report> {
     let Some(folder) = std::env::var_os("SIDELIGHT_DATA") else {
         println!("skipped: SIDELIGHT_DATA is not set");

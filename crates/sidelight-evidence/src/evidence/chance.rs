@@ -3,7 +3,7 @@
 use super::Study;
 use crate::statistics::{mean, median};
 use sidelight_data::dataset::Targets;
-use sidelight_data::task::{Prediction, Task};
+use sidelight_data::task::{Prediction, Task, mean_places};
 
 /// Constant predictions `[seed][row of rows]` for this metric: the classes' shares, the median (mean for squared
 /// errors) of the value, the mean place of each point, over the rows of the other folds.
@@ -76,29 +76,23 @@ fn constant(study: &Study, rows: &[usize], metric: &str) -> Option<Prediction> {
             };
             (0..columns.len()).map(column).collect::<Option<_>>()?
         }
-        Task::Keypoints { .. } => points(study, rows),
+        Task::Keypoints { .. } => points(study, rows)?,
     };
     Some(Prediction::from_numbers(study.task.kind(), &numbers))
 }
 
 /// The mean place of each point: as a share of the image where sizes are known, else in pixels.
-fn points(study: &Study, rows: &[usize]) -> Vec<f64> {
-    let mut sums = vec![[0.0_f64; 3]; study.task.d_target() / 2];
-    for &row in rows {
-        let (target, mask) = study.task.encode(study.targets, row);
+fn points(study: &Study, rows: &[usize]) -> Option<Vec<f64>> {
+    let Targets::Keypoints { n_points, xy } = study.targets else {
+        return None;
+    };
+    let of_row = |&row: &usize| {
         let size = study.sizes.map_or([1.0, 1.0], |sizes| sizes[row]);
-        for (p, sum) in sums
-            .iter_mut()
-            .enumerate()
-            .filter(|(p, _)| mask[2 * p] > 0.0)
-        {
-            sum[0] += f64::from(target[2 * p] / size[0]);
-            sum[1] += f64::from(target[2 * p + 1] / size[1]);
-            sum[2] += 1.0;
-        }
-    }
-    let place = |&[x, y, n]: &[f64; 3]| [x / n.max(1.0), y / n.max(1.0)];
-    sums.iter().flat_map(place).collect()
+        (&xy[row * n_points..(row + 1) * n_points], size)
+    };
+    let places = mean_places(*n_points, rows.iter().map(of_row));
+    let numbers = places.into_iter().flatten().map(f64::from);
+    (!rows.is_empty()).then(|| numbers.collect())
 }
 
 /// A constant as the prediction of one row: points scaled to its image.

@@ -151,6 +151,15 @@ pub enum Doubt {
         /// Share of the gain that is lost when it is permuted.
         share_of_gain: Option<f64>,
     },
+    /// Its values may name what several images are of (a person, a place): in a random fold they are all known.
+    ColumnMayNameSubjects {
+        /// Name of the metadata column.
+        column: String,
+        /// How often an image is nearer to another of its value than to one of another value.
+        resemblance: f64,
+        /// Share of the gain that is lost when it is permuted.
+        share_of_gain: Option<f64>,
+    },
     /// The file, not the scene, tells the target: how it was saved, by which device, how large.
     FilePredictsTarget {
         /// Name of the metadata column.
@@ -194,6 +203,7 @@ impl Doubt {
             Self::CalibrationWorse { .. } => "Calibration gets worse",
             Self::DuplicatesAcrossFolds { .. } => "Duplicates across folds",
             Self::IdentifierLikeColumn { .. } => "Column looks like an identifier",
+            Self::ColumnMayNameSubjects { .. } => "Column may name persons or places",
             Self::FilePredictsTarget { .. } => "File properties predict the target",
             Self::IntervalCrossesZero { .. } => "Interval includes zero",
         }
@@ -359,6 +369,19 @@ impl Doubt {
                 share_of_gain,
             } => format!(
                 "column `{column}` looks like an identifier{}",
+                share_of_gain.map_or(String::new(), |share| format!(
+                    ", and permuting it loses {} of the gain",
+                    whole_percent(share)
+                ))
+            ),
+            Self::ColumnMayNameSubjects {
+                column,
+                resemblance,
+                share_of_gain,
+            } => format!(
+                "images of one value of `{column}` resemble each other (nearer than one of another value in {} of pairs): \
+                 if it names persons or places, new ones are predicted worse than this says{}; `data.group = {column:?}` tells",
+                whole_percent(*resemblance),
                 share_of_gain.map_or(String::new(), |share| format!(
                     ", and permuting it loses {} of the gain",
                     whole_percent(share)

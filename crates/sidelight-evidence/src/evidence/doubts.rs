@@ -225,6 +225,16 @@ fn columns(facts: &[ColumnFact]) -> Vec<(Doubt, bool)> {
                 carries_most,
             ));
         }
+        if let Some(resemblance) = fact.resemblance.filter(|_| fact.used) {
+            found.push((
+                Doubt::ColumnMayNameSubjects {
+                    column: column.clone(),
+                    resemblance,
+                    share_of_gain,
+                },
+                carries_most,
+            ));
+        }
         if let Some(alone) = alone.filter(|alone| fact.from_file && *alone >= NOTABLE) {
             found.push((
                 Doubt::FilePredictsTarget {

@@ -7,11 +7,12 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::{ColumnFact, Facts, Grouping};
+use crate::resemblance::{Colors, colors, resemblances};
 use sidelight_data::config::{Config, MetadataConfig};
 use sidelight_data::dataset::{
     Dataset, Fact, MetadataColumn, MetadataValues, Targets, image_facts,
 };
-use sidelight_data::image::{Limits, read};
+use sidelight_data::image::{Limits, decode, read};
 use sidelight_data::number::counted;
 use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes};
 use sidelight_data::table::Table;
@@ -28,6 +29,8 @@ const SUBGROUPS: std::ops::RangeInclusive<usize> = 2..=12;
 const MOST_PAIRED: usize = 200;
 /// Numbers of a target beyond which columns are not tried alone.
 const MOST_TARGETS: usize = 512;
+/// Of a larger picture no more than these sides are decoded, where its format can do with less: its colors are as good.
+const COLORS_AT_LEAST: usize = 64;
 /// Bins that a number is divided into, at most.
 const MOST_BINS: usize = 32;
 
@@ -51,6 +54,7 @@ impl Facts {
     ) -> Self {
         let alone = Alone::new(dataset, task, folds, sizes);
         let schema = inferred(table, config);
+        let of_subjects = resemblances(dataset, config, |rows| colors_of(dataset, rows));
         let mut columns: Vec<ColumnFact> = dataset
             .metadata
             .columns
@@ -65,6 +69,10 @@ impl Facts {
                         .or_else(|| alone.as_ref()?.of(&codes(&column.values))),
                     identifier: is_identifier(schema.as_ref(), column),
                     from_file: is_of_file(&column.name, settings.as_ref()),
+                    resemblance: of_subjects
+                        .iter()
+                        .find(|found| found.column == column.name)
+                        .map(|found| found.share),
                 }
             })
             .collect();
@@ -163,6 +171,15 @@ fn of_files(dataset: &Dataset, alone: Option<&Alone>) -> Vec<ColumnFact> {
             ..ColumnFact::default()
         })
         .collect()
+}
+
+/// The colors of these rows' images, of those that can be read.
+fn colors_of(dataset: &Dataset, rows: &BTreeSet<usize>) -> HashMap<usize, Colors> {
+    let of_row = |&row: &usize| {
+        let picture = decode(&dataset.images[row], Some(COLORS_AT_LEAST)).ok()?;
+        Some((row, colors(&picture)))
+    };
+    rows.par_iter().filter_map(of_row).collect()
 }
 
 /// Pairs of rows whose images have the same bytes.

@@ -342,6 +342,7 @@ fn points_are_scored_in_pixels_and_by_the_diagonal() {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![],
         normalizer: Normalizer::Diagonal,
+        mean: Vec::new(),
     };
     let nan = f32::NAN;
     let targets = Targets::Keypoints {

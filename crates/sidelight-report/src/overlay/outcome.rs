@@ -303,6 +303,7 @@ mod tests {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
             normalizer: Normalizer::Diagonal,
+            mean: Vec::new(),
         }
     }
 

@@ -52,6 +52,23 @@ pub(crate) fn all_image_sizes(dataset: &Dataset) -> Vec<[f32; 2]> {
     sizes_of(dataset, &rows)
 }
 
+/// What a constant guess from the training rows says of each of these rows ([`Task::constant`]); `None` where there is none.
+pub(crate) fn constant_guesses(
+    task: &Task,
+    dataset: &Dataset,
+    rows: &[usize],
+) -> Option<Vec<Option<Prediction>>> {
+    let guesses: Vec<Option<Prediction>> = match task {
+        Task::Keypoints { .. } => sizes_of(dataset, rows)
+            .into_iter()
+            .map(|size| task.constant(size))
+            .collect(),
+        // No other depends on an image.
+        _ => vec![task.constant([f32::NAN; 2]); rows.len()],
+    };
+    guesses.iter().any(Option::is_some).then_some(guesses)
+}
+
 fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {
     let size = |&row: &usize| match facts(&dataset.images[row]) {
         Ok(facts) => [facts.width as f32, facts.height as f32],
