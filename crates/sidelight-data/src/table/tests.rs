@@ -344,15 +344,15 @@ fn a_table_that_is_not_there_is_named() {
 
 #[test]
 fn a_file_of_another_kind_is_refused() {
-    let (message, hint) = refusal("t.xlsx", "PK");
-    assert_eq!(message, "unsupported table format: t.xlsx");
+    let (message, hint) = refusal("t.ods", "PK");
+    assert_eq!(message, "unsupported table format: t.ods");
     assert!(
-        hint.starts_with("save it as CSV in the spreadsheet program"),
+        hint.starts_with("save it as .xlsx or CSV in the spreadsheet program"),
         "{hint}"
     );
     assert_eq!(
         refusal("t.doc", "PK").1,
-        "the name must end in .csv, .txt, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
+        "the name must end in .csv, .txt, .tsv, .jsonl, .ndjson, .parquet, .xlsx or .tar, or be a folder of images or of tar archives"
     );
 }
 

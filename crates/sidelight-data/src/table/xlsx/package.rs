@@ -50,7 +50,7 @@ impl From<zip::result::ZipError> for Fault {
     fn from(error: zip::result::ZipError) -> Self {
         match error {
             zip::result::ZipError::Io(error) => error.into(),
-            error => Self::Bad(error.to_string()),
+            error => Self::Bad(format!("its archive is damaged: {error}")),
         }
     }
 }
