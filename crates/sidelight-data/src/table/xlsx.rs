@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow_array::builder::LargeStringBuilder;
 
 use self::package::{Budget, Fault, Outcome, bad};
-use self::sheet::{Found, Row, Rows as SheetRows};
+use self::sheet::{Content, Row, Rows as SheetRows};
 use self::workbook::{SheetName, Workbook};
 use super::pieces::{OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps};
 use super::{Column, SourceFormat, Table, Values, unique_names};
@@ -115,7 +115,7 @@ impl Sheet {
             let found = cells.next_if(|(at, _)| *at == column);
             let text = found.and_then(|(_, found)| header.text(found, &self.book.meaning));
             match (found, text.map(str::trim).unwrap_or_default()) {
-                (Some((_, Found::Error(_))), text) => Err(Error::ErrorCell {
+                (Some((_, Content::Error(_))), text) => Err(Error::ErrorCell {
                     at: Place {
                         line: Some(header.number as usize),
                         ..Place::file(&self.path)
@@ -190,7 +190,7 @@ impl Sheet {
 
     /// The first cell of the next row that is an error.
     fn error_cell(&self) -> Option<Error> {
-        let is_error = |(_, found): &&(u32, Found)| matches!(found, Found::Error(_));
+        let is_error = |(_, found): &&(u32, Content)| matches!(found, Content::Error(_));
         let (column, found) = self.row.cells.iter().find(is_error)?;
         let name = self.names.get((column - self.extent.columns.0) as usize);
         let text = self.row.text(found, &self.book.meaning);

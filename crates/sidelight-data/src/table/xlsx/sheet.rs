@@ -26,14 +26,14 @@ pub(super) struct Row {
     /// Its number in the sheet, from 1.
     pub(super) number: u32,
     /// Its cells that are not empty, by their columns, which count from 0 and increase.
-    pub(super) cells: Vec<(u32, Found)>,
+    pub(super) cells: Vec<(u32, Content)>,
     /// What they say.
     text: String,
 }
 
 /// What a cell holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Content {
     /// `#N/A`: not available.
     Missing,
     /// Text of the row.
@@ -46,11 +46,11 @@ pub(super) enum Found {
 
 impl Row {
     /// A cell's text; `None` where it is missing.
-    pub(super) fn text<'a>(&'a self, found: &Found, meaning: &'a Meaning) -> Option<&'a str> {
+    pub(super) fn text<'a>(&'a self, found: &Content, meaning: &'a Meaning) -> Option<&'a str> {
         match found {
-            Found::Missing => None,
-            Found::Shared(position) => meaning.strings.get(*position),
-            Found::Text(range) | Found::Error(range) => self.text.get(range.clone()),
+            Content::Missing => None,
+            Content::Shared(position) => meaning.strings.get(*position),
+            Content::Text(range) | Content::Error(range) => self.text.get(range.clone()),
         }
     }
 
@@ -151,7 +151,7 @@ impl Rows {
         kind: &Kind,
         meaning: &Meaning,
         text: &mut String,
-    ) -> Outcome<Option<Found>> {
+    ) -> Outcome<Option<Content>> {
         let start = text.len();
         self.value.clear();
         loop {
@@ -175,7 +175,7 @@ impl Rows {
                     Some((position, shared.is_empty()))
                 });
                 return match shared {
-                    Some((position, false)) => Ok(Some(Found::Shared(position))),
+                    Some((position, false)) => Ok(Some(Content::Shared(position))),
                     Some((_, true)) => Ok(None),
                     None => bad("a cell of it names a shared string that is not there"),
                 };
@@ -186,11 +186,11 @@ impl Rows {
                 other => other,
             }),
             Kind::Error if matches!(value.trim(), "#N/A" | "#GETTING_DATA") => {
-                return Ok(Some(Found::Missing));
+                return Ok(Some(Content::Missing));
             }
             Kind::Error => {
                 text.push_str(value.trim());
-                return Ok(Some(Found::Error(start..text.len())));
+                return Ok(Some(Content::Error(start..text.len())));
             }
             Kind::Number(form) => match value.trim().parse::<f64>() {
                 Ok(number) if number.is_finite() => form.write(number, meaning.is_1904, text),
@@ -198,7 +198,7 @@ impl Rows {
             },
             Kind::AsIs => text.push_str(value),
         }
-        Ok((text.len() > start).then_some(Found::Text(start..text.len())))
+        Ok((text.len() > start).then_some(Content::Text(start..text.len())))
     }
 }
 
