@@ -16,10 +16,11 @@ mod scratch;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All kinds of input.
-pub(crate) const TARGETS: [Target; 10] = [
+pub(crate) const TARGETS: [Target; 11] = [
     ("csv", data::csv),
     ("jsonl", data::jsonl),
     ("parquet", data::parquet),
+    ("xlsx", data::xlsx),
     ("tar", data::tar),
     ("image", data::image),
     ("weights", network::weights_file),

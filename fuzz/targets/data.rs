@@ -9,7 +9,7 @@ use sidelight::image::{self, Limits};
 use sidelight::schema::{Schema, Wishes};
 use sidelight::table::{Cell, Pieces, ReadLimit, Table};
 
-use super::scratch::{crc32, put};
+use super::scratch::{crc32, put, zipped};
 
 /// Small, so that an input which evades them is noticed.
 const LIMITS: Limits = Limits {
@@ -30,6 +30,31 @@ pub(crate) fn jsonl(data: &[u8]) {
 /// Parquet.
 pub(crate) fn parquet(data: &[u8]) {
     table("t.parquet", data);
+}
+
+/// A workbook: an archive as it is; or its parts as text, which few mutants reach through an archive, each below a line
+/// `==== NAME`.
+pub(crate) fn xlsx(data: &[u8]) {
+    const MARK: &[u8] = b"==== ";
+    if !data.starts_with(MARK) {
+        return table("t.xlsx", data);
+    }
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for line in data.split_inclusive(|byte| *byte == b'\n') {
+        match (line.strip_prefix(MARK), parts.last_mut()) {
+            (Some(name), _) => parts.push(name.to_vec()),
+            (None, Some(part)) => part.extend(line),
+            (None, None) => {}
+        }
+    }
+    let parts: Vec<(&[u8], &[u8])> = parts
+        .iter()
+        .map(|part| {
+            let end = part.iter().position(|byte| *byte == b'\n');
+            part.split_at(end.unwrap_or(part.len()))
+        })
+        .collect();
+    table("t.xlsx", &zipped(&parts));
 }
 
 /// A tar archive, as it is and with the checksums of its headers put right, as few mutants get past them.

@@ -40,6 +40,39 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, step)
 }
 
+/// A zip archive of members that are stored as they are, by their names; without checksums.
+///
+/// # Source
+///
+/// PKWARE, "APPNOTE.TXT: .ZIP File Format Specification", 4.3.
+pub(crate) fn zipped(members: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in members {
+        let (name, start) = (&name[..name.len().min(1000)], zip.len() as u32);
+        let mut facts = vec![20, 0];
+        facts.extend([0; 12]);
+        facts.extend((content.len() as u32).to_le_bytes());
+        facts.extend((content.len() as u32).to_le_bytes());
+        facts.extend((name.len() as u16).to_le_bytes());
+        facts.extend([0; 2]);
+        zip.extend(b"PK\x03\x04");
+        zip.extend([&facts, name, content].concat());
+        directory.extend(b"PK\x01\x02\x14\0");
+        directory.extend(&facts);
+        directory.extend([0; 10]);
+        directory.extend(start.to_le_bytes());
+        directory.extend(name);
+    }
+    let (n, start) = ((members.len() as u16).to_le_bytes(), zip.len() as u32);
+    zip.extend(&directory);
+    zip.extend(b"PK\x05\x06\0\0\0\0");
+    zip.extend([n, n].concat());
+    zip.extend((directory.len() as u32).to_le_bytes());
+    zip.extend(start.to_le_bytes());
+    zip.extend([0; 2]);
+    zip
+}
+
 /// A panic is said in a line: one that the library catches and makes an error of must not end the process, as it does with
 /// the hook of libFuzzer's crate, which ends it for any that reaches the target all the same.
 #[allow(clippy::print_stderr, reason = "a program of its own")]

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MOST_MIB: u64 = 400;
 
 /// What the formats are made of, and numbers at the limits of their types.
-const WORDS: [&[u8]; 24] = [
+const WORDS: [&[u8]; 32] = [
     b"\"",
     b",",
     b"\n",
@@ -51,6 +51,14 @@ const WORDS: [&[u8]; 24] = [
     b"IDAT",
     b"PAR1",
     b"ustar",
+    b"<row>",
+    b"</row>",
+    b"<c t=\"s\"><v>",
+    b"</v></c>",
+    b" r=\"XFD1048576\"",
+    b"<is><t>",
+    b"&amp;",
+    b"_x000D_",
     b"--B\r\n",
     b"\xff\xff\xff\xff",
     b"\x00\x00\x00\x80",

@@ -28,7 +28,7 @@ pub use crate::kind::{MetadataKind, TargetKind};
 pub use crate::spelling::{DateOrder, Decimal, Spelling};
 use crate::store::is_remote;
 pub use crate::store::{Environment, RemoteConfig};
-use crate::table::{Table, TextFormat};
+use crate::table::{SourceFormat, Table};
 pub use hub_name::{HubName, check_hub_part};
 
 /// One whole configuration.
@@ -70,7 +70,7 @@ pub struct ImageConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// CSV, TSV, JSON Lines, Parquet, tar archives, or a directory of images or archives; relative to the TOML. Archives
+    /// CSV, TSV, JSON Lines, Parquet, a workbook (.xlsx), tar archives, or a directory of images or archives; relative to the TOML. Archives
     /// may be addresses: `s3://bucket/train-{000..099}.tar`, `gs://`, `az://`, `https://`.
     pub table: PathBuf,
     /// Column with the image's path (relative to the table) or its bytes; or the path itself, with columns in braces:
@@ -114,6 +114,9 @@ pub struct DataConfig {
     /// its bytes say, else windows-1252, which is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
+    /// The sheet of a workbook. Default: the first that has cells; which others have is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// Tar archives whose rows are shuffled together: so many, and as many that are read ahead, need be at hand at a
     /// time. 0: the rows of all. Default: 0; 8 where the table is in an object store or on an HTTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,15 +137,25 @@ impl DataConfig {
     ///
     /// As [`Table::read_with`].
     pub fn read_table(&self) -> Result<Table> {
-        let table = Table::read_as(&self.table, &self.remote, &self.text_format())?;
+        let table = Table::read_as(&self.table, &self.remote, &self.source_format())?;
         table.with_paths(&self.image)
     }
 
-    /// How a text table is written, as far as it is said.
-    pub(crate) fn text_format(&self) -> TextFormat {
-        TextFormat {
+    /// How the table's file is written, as far as it is said.
+    pub(crate) fn source_format(&self) -> SourceFormat {
+        SourceFormat {
             separator: self.separator,
             encoding: self.encoding.clone(),
+            sheet: self.sheet.clone(),
+        }
+    }
+
+    /// What is said of the files of other tables, which have the same sheet as this one, if any, but may be written in
+    /// another way.
+    pub fn format_of_others(&self) -> SourceFormat {
+        SourceFormat {
+            sheet: self.sheet.clone(),
+            ..SourceFormat::default()
         }
     }
 

@@ -235,7 +235,7 @@ pub enum Error {
     /// A file whose extension names no supported table format.
     #[error("unsupported table format: {}", path.display())]
     #[strum(props(
-        hint = "the name must end in .csv, .txt, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
+        hint = "the name must end in .csv, .txt, .tsv, .jsonl, .ndjson, .parquet, .xlsx or .tar, or be a folder of images or of tar archives"
     ))]
     TableKind { path: PathBuf },
     /// A table without a header, a row or a column.
@@ -293,6 +293,27 @@ pub enum Error {
         path: PathBuf,
         /// What the reader said.
         source: parquet::errors::ParquetError,
+    },
+    /// A workbook that cannot be read.
+    #[error("cannot read {} as a workbook: {reason}", path.display())]
+    #[strum(props(
+        hint = "open it in a spreadsheet program and save it as .xlsx, without a password, or as CSV"
+    ))]
+    Workbook {
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A cell of a workbook whose formula has failed.
+    #[error("{at}: the cell in sheet `{sheet}` holds the error `{found}`")]
+    #[strum(props(
+        hint = "correct its formula, or clear the cell: an empty one, or `#N/A`, is missing"
+    ))]
+    ErrorCell {
+        at: Place,
+        sheet: String,
+        /// The error, as `#DIV/0!`.
+        found: String,
     },
     /// A row above the size limit.
     #[error("{at}: the row has more than {max_bytes} bytes")]
@@ -666,6 +687,7 @@ impl Error {
             | Self::JsonRow { at, .. }
             | Self::AmbiguousNumber { at, .. }
             | Self::RowBytes { at, .. }
+            | Self::ErrorCell { at, .. }
             | Self::TooManyColumns { at, .. }
             | Self::MemberBytes { at, .. }
             | Self::RowImage { at, .. }
@@ -693,7 +715,7 @@ impl Error {
             }
             Self::UnknownChoice { found, known, .. } => nearest_or(found, known, "it can be"),
             Self::TableKind { path } if is_spreadsheet(path) => {
-                "save it as CSV in the spreadsheet program: its separator, decimals and encoding are found".into()
+                "save it as .xlsx or CSV in the spreadsheet program".into()
             }
             Self::NoColumn { name, columns, .. } => nearest_or(name, columns, "the table has"),
             Self::NoImageColumn { columns, .. } => {
@@ -756,12 +778,12 @@ impl Error {
     }
 }
 
-/// Whether a file is a workbook of a spreadsheet program, by its name.
+/// Whether a file is a workbook of a spreadsheet program that is not read, by its name.
 fn is_spreadsheet(path: &Path) -> bool {
     let extension = path
         .extension()
         .map(|extension| extension.to_ascii_lowercase());
-    let of_workbooks = ["xlsx", "xlsm", "xls", "ods", "numbers"];
+    let of_workbooks = ["xls", "xlsb", "xltx", "ods", "fods", "numbers"];
     extension.is_some_and(|extension| of_workbooks.iter().any(|known| extension == *known))
 }
 

@@ -26,6 +26,8 @@ mod tar;
 #[cfg(test)]
 mod tests;
 mod webdataset;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 
 use accumulate::Accumulator;
 use pieces::OnBadRow;
@@ -33,7 +35,7 @@ use pieces::OnBadRow;
 pub use pieces::{BadRow, MAX_ROW_BYTES, Piece, Pieces, ReadLimit};
 pub use webdataset::{Member, Sample};
 
-/// A table read from CSV, TSV, JSON Lines, Parquet, an imagefolder directory or tar archives: columns in Arrow arrays.
+/// A table read from CSV, TSV, JSON Lines, Parquet, a workbook (`xlsx`), an imagefolder directory or tar archives: columns in Arrow arrays.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// The file (the metadata file inside, for an imagefolder).
@@ -46,7 +48,8 @@ pub struct Table {
     pub n_rows: usize,
     /// Which row of the whole table the first is, from 0: not 0 in a [`Piece`].
     pub first_row: usize,
-    /// Line of each row, where the format has lines and rows can span several; `None`: no lines, or one line a row.
+    /// Line of each row, where the format has lines and rows can span several, or its row in the sheet; `None`: no lines, or
+    /// one line a row.
     pub lines: Option<Arc<[u32]>>,
     /// The files the rows came from, in order, where there are several (an imagefolder with a metadata file
     /// for each part); empty: all came from `path`.
@@ -57,13 +60,15 @@ pub struct Table {
     pub remarks: Vec<String>,
 }
 
-/// How a text table is written, as far as it is said; the rest is found.
+/// What a file does not say of itself, as far as it is said by a person; the rest is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TextFormat {
-    /// The character between cells.
+pub struct SourceFormat {
+    /// The character between cells of a text table.
     pub separator: Option<char>,
-    /// The encoding, by its name on the web.
+    /// The encoding of a text table, by its name on the web.
     pub encoding: Option<String>,
+    /// The sheet of a workbook.
+    pub sheet: Option<String>,
 }
 
 /// One of the files that a table was put together from.
@@ -137,11 +142,15 @@ pub enum Cell<'a> {
 }
 
 impl Table {
-    /// Reads a table by its extension (`csv`, `txt`, `tsv`, `jsonl`/`ndjson`, `parquet`, `tar`), or a directory
+    /// Reads a table by its extension (`csv`, `txt`, `tsv`, `jsonl`/`ndjson`, `parquet`, `xlsx`/`xlsm`, `tar`), or a directory
     /// that holds `metadata.csv|jsonl|parquet` or tar archives.
     ///
     /// A CSV (or `txt`) has a header; commas, semicolons, tabs or `|` separate, whichever its lines have equally often. It
     /// is UTF-8 or UTF-16, or else read as windows-1252, which is said in [`Table::remarks`].
+    /// Of a workbook the first sheet with cells is read, its first row with cells is the header, and its cells are what
+    /// they would be in a CSV saved from it: text, but with all digits, dates as `2024-03-01` or `2024-03-01T10:20:00`, and
+    /// `#N/A` is missing. Other sheets with cells are named in [`Table::remarks`].
+    ///
     /// An imagefolder directory may hold one metadata file, or one in each of `train/`, `valid/`, `test/`
     /// (then the table has a column `split`), or no metadata file but a folder of images per class
     /// (then it has the columns `file_name` and `label`).
@@ -169,7 +178,7 @@ impl Table {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Self> {
-        Self::read_as(path, &RemoteConfig::default(), &TextFormat::default())
+        Self::read_as(path, &RemoteConfig::default(), &SourceFormat::default())
     }
 
     /// As [`Table::read`]; tar archives may also be addresses in an object store or on an HTTP server.
@@ -178,15 +187,15 @@ impl Table {
     ///
     /// As [`Table::read`]; those of [`Store::shards`](crate::store::Store::shards).
     pub fn read_with(path: &Path, remote: &RemoteConfig) -> Result<Self> {
-        Self::read_as(path, remote, &TextFormat::default())
+        Self::read_as(path, remote, &SourceFormat::default())
     }
 
-    /// As [`Table::read_with`], of a text table that is written as is said here.
+    /// As [`Table::read_with`], where it is said how the file is written, or which sheet of it is meant.
     ///
     /// # Errors
     ///
     /// As [`Table::read_with`].
-    pub fn read_as(path: &Path, remote: &RemoteConfig, format: &TextFormat) -> Result<Self> {
+    pub fn read_as(path: &Path, remote: &RemoteConfig, format: &SourceFormat) -> Result<Self> {
         Ok(Self::all_of(path, remote, format, OnBadRow::Whole)?.table)
     }
 
@@ -199,7 +208,7 @@ impl Table {
     pub fn read_with_gaps(
         path: &Path,
         remote: &RemoteConfig,
-        format: &TextFormat,
+        format: &SourceFormat,
     ) -> Result<Piece> {
         Self::all_of(path, remote, format, OnBadRow::WholeWithGaps)
     }
@@ -207,7 +216,7 @@ impl Table {
     fn all_of(
         path: &Path,
         remote: &RemoteConfig,
-        format: &TextFormat,
+        format: &SourceFormat,
         on_bad_row: OnBadRow,
     ) -> Result<Piece> {
         if path.is_dir() && webdataset::archives(path, remote)?.is_none() {
@@ -332,7 +341,7 @@ impl Table {
         let line = match &self.lines {
             Some(lines) => lines.get(row).map(|line| *line as usize),
             None => match extension(file).as_str() {
-                "csv" | "txt" | "tsv" | "tab" => Some(row_in_file + 2),
+                "csv" | "txt" | "tsv" | "tab" | "xlsx" | "xlsm" => Some(row_in_file + 2),
                 "jsonl" | "ndjson" => Some(row_in_file + 1),
                 _ => None,
             },

@@ -74,7 +74,8 @@ impl Model {
     ///
     /// Those of [`Table::read_with`] and [`Dataset::for_prediction`].
     pub fn read(&self, table: impl AsRef<Path>) -> Result<Dataset> {
-        let table = Table::read_with(table.as_ref(), &self.config.data.remote)?;
+        let data = &self.config.data;
+        let table = Table::read_as(table.as_ref(), &data.remote, &data.format_of_others())?;
         Ok(Dataset::for_prediction(&table, &self.config)?)
     }
 

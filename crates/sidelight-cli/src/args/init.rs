@@ -11,7 +11,7 @@ use super::{Overrides, Printed};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Columns")]
 pub(crate) struct InitArgs {
-    /// CSV, TSV, JSON Lines, Parquet, or a Hugging Face imagefolder
+    /// CSV, TSV, JSON Lines, Parquet, .xlsx, or a Hugging Face imagefolder
     #[arg(help_heading = None::<&str>)]
     pub(crate) table: PathBuf,
     /// Column to predict, or several separated by commas

@@ -16,7 +16,7 @@ pub(crate) struct PredictArgs {
     pub(crate) run: PathBuf,
     /// Table to predict, or the tar archives of a webdataset
     ///
-    /// CSV, TSV, JSON Lines, Parquet, an imagefolder, or tar archives of
+    /// CSV, TSV, JSON Lines, Parquet, .xlsx, an imagefolder, or tar archives of
     /// key.jpg and key.json: one, several, or as 'shards-{000..009}.tar';
     /// local, or at s3://, gs://, az:// or https://.
     #[arg(required = true, help_heading = None::<&str>)]

@@ -876,3 +876,52 @@ fn case_41_patience() {
     // The factors of a stack are fitted after its last epoch.
     assert!((kept - best).abs() < 0.02, "{kept} and {best}");
 }
+
+#[test]
+fn case_34_a_workbook_is_the_csv_saved_from_it_from_init_to_prediction() {
+    let folder = case("34-workbook");
+    let mut said = Vec::new();
+    for kind in ["csv", "xlsx"] {
+        let init = folder.done(&format!(
+            "init patients.{kind} --target height --out {kind}.toml"
+        ));
+        let is_book = kind == "xlsx";
+        let others = "read `Patients`, not `Codes`; `data.sheet` chooses another";
+        assert_eq!(init.stderr.contains(others), is_book, "{}", init.stderr);
+        folder.done(&format!("check {kind}.toml"));
+        folder.done(&format!("train {kind}.toml --out {kind} {QUICK}"));
+        folder.done(&format!(
+            "predict {kind} patients.{kind} --part-rows 8 --keep patient,seen --out {kind}.out.csv"
+        ));
+        let scores = folder.done(&format!("eval {kind} patients.{kind} --format json"));
+        said.push((init.stdout, scores.stdout));
+    }
+    assert_eq!(said[0], said[1]);
+    let weights =
+        ["csv", "xlsx"].map(|run| folder.read_bytes(&format!("{run}/model/weights.safetensors")));
+    assert!(weights[0] == weights[1], "other weights");
+    let predicted = folder.read("xlsx.out.csv");
+    assert_eq!(predicted, folder.read("csv.out.csv"));
+    // Leading zeros and dates are those of the sheet.
+    let third = predicted.lines().nth(3).unwrap();
+    assert!(third.starts_with("001,2024-02-04,"), "{third}");
+
+    // Another sheet is another table, and a name that is not there is answered with those that are.
+    let said =
+        folder.run("init patients.xlsx --target means --set data.sheet=Codes --out codes.toml");
+    assert_eq!(said.code, 2);
+    has(&said.stderr, "has no row");
+    let said = folder.run("check xlsx.toml --set data.sheet=patients");
+    assert_eq!(said.code, 2);
+    has(
+        &said.stderr,
+        "`data.sheet`: expected a sheet of patients.xlsx (`Patients`, `Codes`), found `patients`",
+    );
+    // A sheet that was chosen is chosen in later tables too.
+    folder.done(&format!(
+        "train xlsx.toml --set data.sheet=Patients --out named {QUICK}"
+    ));
+    folder.done("predict named patients.xlsx --out named.csv");
+    folder.done("predict named patients.csv --out named_csv.csv");
+    assert_eq!(folder.read("named.csv"), folder.read("named_csv.csv"));
+}

@@ -9,7 +9,7 @@ use super::{
 };
 
 impl Config {
-    /// A configuration for this table (CSV, TSV, JSON Lines, Parquet, an imagefolder or tar archives) and this target,
+    /// A configuration for this table (CSV, TSV, JSON Lines, Parquet, a workbook, an imagefolder or tar archives) and this target,
     /// everything else by default.
     ///
     /// Metadata columns are inferred from the table unless [`with_metadata`](Self::with_metadata) names them. What has no
@@ -55,6 +55,7 @@ impl Config {
                 date_order: None,
                 separator: None,
                 encoding: None,
+                sheet: None,
                 shuffle_shards: None,
                 unreadable: Unreadable::default(),
                 remote: RemoteConfig::default(),

@@ -111,7 +111,7 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
             bad: Vec::new(),
         },
         Unreadable::Skip => {
-            let piece = Table::read_with_gaps(&data.table, &data.remote, &data.text_format())?;
+            let piece = Table::read_with_gaps(&data.table, &data.remote, &data.source_format())?;
             Piece {
                 table: piece.table.with_paths(&data.image)?,
                 ..piece

@@ -15,7 +15,7 @@ use super::pieces::{
     MAX_COLUMNS, MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps,
 };
 use super::steady::Steady;
-use super::{Column, Table, TextFormat, Values, unique_names};
+use super::{Column, SourceFormat, Table, Values, unique_names};
 use crate::error::{Error, Place, Result, cannot_read, setting};
 use crate::store::Shard;
 
@@ -37,7 +37,7 @@ pub(super) struct Records {
 
 impl Records {
     /// Opens the file and reads its header. Where no separator is told, it is the `usual` one of such files, or found.
-    pub(super) fn open(path: &Path, usual: Option<u8>, format: &TextFormat) -> Result<Self> {
+    pub(super) fn open(path: &Path, usual: Option<u8>, format: &SourceFormat) -> Result<Self> {
         let cannot_read = cannot_read(path);
         let file = File::open(path).map_err(cannot_read)?;
         let n_bytes = file.metadata().map_err(cannot_read)?.len();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
-use super::{Table, TextFormat, csv, extension, folder, jsonl, webdataset};
+use super::{SourceFormat, Table, csv, extension, folder, jsonl, webdataset};
 use crate::digest::hexadecimal;
 use crate::error::{Error, Place, Result};
 use crate::store::{RemoteConfig, Shard, is_remote};
@@ -32,7 +32,7 @@ pub(super) fn check_gaps(n_gaps: usize, n_bytes: usize, at: impl Fn() -> Place) 
 
 /// A table that is read piece by piece, in its order; the memory does not grow with its rows.
 ///
-/// CSV, TSV, JSON Lines, Parquet and webdataset archives are read as they come. An imagefolder with a metadata file is
+/// CSV, TSV, JSON Lines, Parquet, workbooks and webdataset archives are read as they come. An imagefolder with a metadata file is
 /// read as that file; one without, or with one in each part, is held as a whole, as its list of files must be.
 ///
 /// # Example
@@ -127,17 +127,27 @@ impl Pieces {
     ///
     /// As [`Pieces::open`]; those of [`Store::shards`](crate::store::Store::shards).
     pub fn open_with(paths: &[PathBuf], remote: &RemoteConfig) -> Result<Self> {
+        Self::open_as(paths, remote, &SourceFormat::default())
+    }
+
+    /// As [`Pieces::open_with`], where it is said how the file is written, or which sheet of it is meant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pieces::open_with`].
+    pub fn open_as(
+        paths: &[PathBuf],
+        remote: &RemoteConfig,
+        format: &SourceFormat,
+    ) -> Result<Self> {
         let (rows, root): (Box<dyn Rows>, _) = match paths {
             [path] if path.is_dir() && webdataset::archives(path, remote)?.is_none() => {
                 match folder::metadata_file(path) {
-                    Some(file) => (
-                        open(&file, remote, &TextFormat::default())?,
-                        Some(path.clone()),
-                    ),
+                    Some(file) => (open(&file, remote, format)?, Some(path.clone())),
                     None => (Box::new(Held::new(folder::read(path)?)), None),
                 }
             }
-            [path] => (open(path, remote, &TextFormat::default())?, None),
+            [path] => (open(path, remote, format)?, None),
             paths => {
                 let archives = webdataset::all(paths, remote)?;
                 (
@@ -157,7 +167,7 @@ impl Pieces {
     ///
     /// # Errors
     ///
-    /// What ends the reading: [`Error::Read`], [`Error::RowBytes`], [`Error::Parquet`]. A row that cannot be read does not.
+    /// What ends the reading: [`Error::Read`], [`Error::RowBytes`], [`Error::Parquet`], [`Error::Workbook`]. A row that cannot be read does not.
     pub fn next(&mut self, take: ReadLimit) -> Result<Option<Piece>> {
         let mut piece = self.rows.take(self.next_row, take, OnBadRow::Piece)?;
         self.next_row += piece.table.n_rows;
@@ -239,7 +249,7 @@ pub(super) trait Rows: fmt::Debug {
 pub(super) fn open(
     path: &Path,
     remote: &RemoteConfig,
-    format: &TextFormat,
+    format: &SourceFormat,
 ) -> Result<Box<dyn Rows>> {
     if let Some(archives) = webdataset::archives(path, remote)? {
         return Ok(Box::new(webdataset::Samples::open(&archives, remote)?));
@@ -261,6 +271,15 @@ pub(super) fn open(
             return Err(Error::NotBuilt {
                 what: path.display().to_string(),
                 feature: "parquet",
+            });
+        }
+        #[cfg(feature = "xlsx")]
+        "xlsx" | "xlsm" => Box::new(super::xlsx::Sheet::open(path, format)?),
+        #[cfg(not(feature = "xlsx"))]
+        "xlsx" | "xlsm" => {
+            return Err(Error::NotBuilt {
+                what: path.display().to_string(),
+                feature: "xlsx",
             });
         }
         // A name that is not there is answered as such, whatever its extension.

@@ -2,6 +2,8 @@
 
 mod pieces;
 mod webdataset;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 
 use std::path::PathBuf;
 
@@ -342,15 +344,15 @@ fn a_table_that_is_not_there_is_named() {
 
 #[test]
 fn a_file_of_another_kind_is_refused() {
-    let (message, hint) = refusal("t.xlsx", "PK");
-    assert_eq!(message, "unsupported table format: t.xlsx");
+    let (message, hint) = refusal("t.ods", "PK");
+    assert_eq!(message, "unsupported table format: t.ods");
     assert!(
-        hint.starts_with("save it as CSV in the spreadsheet program"),
+        hint.starts_with("save it as .xlsx or CSV in the spreadsheet program"),
         "{hint}"
     );
     assert_eq!(
         refusal("t.doc", "PK").1,
-        "the name must end in .csv, .txt, .tsv, .jsonl, .ndjson, .parquet or .tar, or be a folder of images or of tar archives"
+        "the name must end in .csv, .txt, .tsv, .jsonl, .ndjson, .parquet, .xlsx or .tar, or be a folder of images or of tar archives"
     );
 }
 
@@ -455,15 +457,16 @@ fn what_is_told_of_a_text_table_holds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.csv");
     std::fs::write(&path, b"a,b|c\n1,2|\x83\x41\n").unwrap();
-    let format = TextFormat {
+    let format = SourceFormat {
         separator: Some('|'),
         encoding: Some("shift_jis".into()),
+        ..SourceFormat::default()
     };
-    let read = |format: &TextFormat| Table::read_as(&path, &RemoteConfig::default(), format);
+    let read = |format: &SourceFormat| Table::read_as(&path, &RemoteConfig::default(), format);
     let table = read(&format).unwrap();
     assert_eq!(table.names(), ["a,b", "c"]);
     assert_eq!(table.column("c").unwrap().cell(0), Cell::Text("ア"));
-    let unknown = TextFormat {
+    let unknown = SourceFormat {
         encoding: Some("klingon".into()),
         ..format
     };

@@ -162,8 +162,9 @@ pub fn predict_table(
     }
     let batch = model.config.train.batch.max(1);
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
+    let data = &model.config.data;
     let opened = || {
-        let pieces = Pieces::open_with(tables, &model.config.data.remote)?;
+        let pieces = Pieces::open_as(tables, &data.remote, &data.format_of_others())?;
         check_columns(model, tables, &options)?;
         let manifest = Manifest::new(
             checksum.to_owned(),
@@ -276,7 +277,10 @@ fn check_columns(model: &Model, tables: &[PathBuf], options: &TableOptions<'_>) 
         step: 1,
         bytes: PIECE_BYTES,
     };
-    let Some(piece) = Pieces::open_with(tables, &model.config.data.remote)?.next(take)? else {
+    let data = &model.config.data;
+    let Some(piece) =
+        Pieces::open_as(tables, &data.remote, &data.format_of_others())?.next(take)?
+    else {
         return Ok(());
     };
     let (table, n_bad) = (&piece.table, piece.bad.len());
