@@ -3,6 +3,7 @@
 use super::Study;
 use crate::statistics::{mean, median};
 use sidelight_data::dataset::Targets;
+use sidelight_data::split::FoldOrder;
 use sidelight_data::task::{Prediction, Task, mean_places};
 
 /// Constant predictions `[seed][row of rows]` for this metric: the classes' shares, the median (mean for squared
@@ -18,9 +19,11 @@ pub(super) fn predictions(
         for &row in rows {
             let fold = folds[row];
             if !by_fold.iter().any(|(known, _)| *known == fold) {
-                let learned = match metric {
-                    "auroc" => rows.to_vec(),
-                    _ => study.order.learned(folds, fold, Some(study.units)),
+                let others = || rows.iter().copied().filter(|&other| folds[other] != fold);
+                let learned: Vec<usize> = match (metric, study.order) {
+                    ("auroc", _) => rows.to_vec(),
+                    (_, FoldOrder::Any) => others().collect(),
+                    (_, FoldOrder::Forward) => study.order.learned(folds, fold, Some(study.units)),
                 };
                 by_fold.push((fold, constant(study, &learned, metric)?));
             }

@@ -8,6 +8,7 @@ use super::{
     ColumnFact, Difference, Direction, Doubt, DoubtEntry, Grouping, PartChange, Role, opponent,
 };
 use crate::metric::{Better, better};
+use sidelight_data::split::FoldOrder;
 use sidelight_data::task::Task;
 
 /// The false-alarm rate that is accepted.
@@ -133,7 +134,8 @@ fn duplicates(scored: &Scored, named: &Named) -> Option<(Doubt, bool)> {
         let of = [folds[*tested], folds[*other]];
         study.order.tests(of[0])
             && study.order.learns(of[1], of[0])
-            && study.units[*tested] != study.units[*other]
+            // What a fold in the order of time does not learn from although it was before.
+            && (study.order == FoldOrder::Any || study.units[*tested] != study.units[*other])
     };
     let pairs = study.facts.duplicates.iter();
     let both_ways = pairs.flat_map(|&[a, b]| [[a, b], [b, a]]);
