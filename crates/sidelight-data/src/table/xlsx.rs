@@ -1,4 +1,7 @@
 //! Workbooks of spreadsheet programs: one of their sheets, as it would be saved as CSV.
+//!
+//! Read here, on `quick-xml` and `zip`, and not by `calamine` 0.38, which takes the memory for as many shared strings as a
+//! workbook claims to have (`uniqueCount`): one of 1 kB ends the process.
 
 mod number;
 mod package;
