@@ -17,7 +17,7 @@ use crate::table::steady::Steady;
 const MAX_DIRECTORY: u64 = 8 << 20;
 /// What a workbook may inflate to: so many bytes, and so many for each of its own. Sheets of one value in every cell reach
 /// 16 for each.
-const MAX_INFLATED: (u64, u64) = (4 << 20, 64);
+const MAX_INFLATED: (u64, u64) = (1 << 20, 64);
 
 /// What is wrong with a file.
 #[derive(Debug)]
