@@ -3,7 +3,7 @@
 mod depth;
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{BufReader, Read, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use ::parquet::errors::{ParquetError, Result as ParquetResult};
+use ::parquet::file::reader::{ChunkReader, Length};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -33,6 +34,8 @@ use crate::store::Shard;
 const MAX_DEPTH: usize = 100;
 /// The most bytes of a footer.
 const MAX_FOOTER: u32 = 256 << 20;
+/// A header of a page is looked for in so many bytes: mostly it is short, and no longer than the last of these.
+const HEADER_LENGTHS: [u64; 4] = [4 << 10, 64 << 10, 1 << 20, 16 << 20];
 
 /// The row groups of a file, decoded a batch at a time.
 pub(super) struct Batches {
@@ -120,13 +123,80 @@ impl Batches {
             none => {
                 let file = self.file.try_clone().map_err(cannot_read(&self.path))?;
                 let metadata = self.metadata.clone();
-                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-                    .with_batch_size(self.batch_rows)
-                    .with_offset(self.next);
+                let builder =
+                    ParquetRecordBatchReaderBuilder::new_with_metadata(Pages(file), metadata)
+                        .with_batch_size(self.batch_rows)
+                        .with_offset(self.next);
                 none.insert(guarded(|| builder.build()).map_err(not_parquet)?)
             }
         };
         guarded(|| Ok(reader.next().transpose()?)).map_err(not_parquet)
+    }
+}
+
+/// A file of which the header of each page is looked through before the reader comes to it.
+struct Pages(File);
+
+impl Length for Pages {
+    fn len(&self) -> u64 {
+        Length::len(&self.0)
+    }
+}
+
+impl ChunkReader for Pages {
+    type T = Header;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        let file = self.0.try_clone()?;
+        let reader = None;
+        Ok(Header {
+            file,
+            start,
+            reader,
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<bytes::Bytes> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+/// What a page begins with. It is asked for at places where no page begins, too, but read from there alone.
+struct Header {
+    file: File,
+    start: u64,
+    /// Once it was looked through.
+    reader: Option<BufReader<File>>,
+}
+
+impl Header {
+    fn is_whole(&self) -> ParquetResult<bool> {
+        for length in HEADER_LENGTHS {
+            let mut header = Vec::new();
+            let mut start = self.file.get_read(self.start)?.take(length);
+            let n_bytes = start.read_to_end(&mut header)?;
+            if depth::begins_with_structure(&header) {
+                return Ok(true);
+            }
+            if (n_bytes as u64) < length {
+                break;
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Read for Header {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.reader.is_none() && !self.is_whole()? {
+            let at = self.start;
+            let reason = format!("the header of its page at byte {at} is not whole");
+            return Err(std::io::Error::other(reason));
+        }
+        match &mut self.reader {
+            Some(reader) => reader.read(buffer),
+            none => none.insert(self.file.get_read(self.start)?).read(buffer),
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! How deep the groups of a Parquet schema are nested, before the reader recurses into them.
+//! What a Parquet file says of itself, looked through before its reader does: how deep the groups of the schema are nested,
+//! into which it recurses, and whether all is there that a list claims to hold, which it counts through to the end of a list of
+//! 2³¹ items where the file ended long ago.
 //!
 //! # Source
 //!
@@ -17,6 +19,12 @@ pub(super) fn schema_depth(metadata: &[u8]) -> Option<usize> {
         _ => bytes.skip(kind, 0),
     })?;
     deepest
+}
+
+/// Whether these bytes begin with a whole structure, as the header of a page is.
+pub(super) fn begins_with_structure(bytes: &[u8]) -> bool {
+    let mut bytes = Compact(bytes);
+    bytes.fields(|bytes, _, kind| bytes.skip(kind, 0)).is_some()
 }
 
 /// No structure of a footer is nested deeper.
@@ -90,9 +98,12 @@ impl<'a> Compact<'a> {
             }
             9 | 10 if depth < DEEPEST => {
                 let (kind, n) = self.list()?;
+                // Lists of truth values are nowhere in a footer or a header, and the reader takes no byte of theirs.
+                if kind <= 2 && n > 0 {
+                    return None;
+                }
                 for _ in 0..n {
-                    // In a list a truth value takes a byte.
-                    self.skip(if kind <= 2 { 3 } else { kind }, depth + 1)?;
+                    self.skip(kind, depth + 1)?;
                 }
             }
             12 if depth < DEEPEST => self.fields(|bytes, _, kind| bytes.skip(kind, depth + 1))?,
@@ -158,5 +169,18 @@ mod tests {
         assert_eq!(schema_depth(&nested(1_000_000)), Some(1_000_002));
         assert_eq!(schema_depth(&nested(3)[..10]), None);
         assert_eq!(schema_depth(b""), None);
+    }
+
+    #[test]
+    fn a_list_that_is_longer_than_the_file_is_noticed() {
+        // Field 1, a list of three whole numbers, of doubles, of truth values.
+        assert!(begins_with_structure(&[0x19, 0x35, 2, 4, 6, 0, 99]));
+        assert!(!begins_with_structure(&[0x19, 0x35, 2, 4, 6]));
+        assert!(!begins_with_structure(&[0x19, 0x32, 1, 1, 1, 0]));
+        // 2³¹ - 1 of each: nothing of it is there.
+        for kind in 1..=12 {
+            let claims = [0x19, 0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 7];
+            assert!(!begins_with_structure(&claims), "{kind}");
+        }
     }
 }
