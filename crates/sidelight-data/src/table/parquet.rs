@@ -3,7 +3,7 @@
 mod depth;
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -175,7 +175,7 @@ impl Header {
             let mut header = Vec::new();
             let mut start = self.file.get_read(self.start)?.take(length);
             let n_bytes = start.read_to_end(&mut header)?;
-            if depth::begins_with_structure(&header) {
+            if depth::begins_with_page_header(&header) {
                 return Ok(true);
             }
             if (n_bytes as u64) < length {
@@ -193,9 +193,14 @@ impl Read for Header {
             let reason = format!("the header of its page at byte {at} is not whole");
             return Err(std::io::Error::other(reason));
         }
-        match &mut self.reader {
+        let n_bytes = match &mut self.reader {
             Some(reader) => reader.read(buffer),
             none => none.insert(self.file.get_read(self.start)?).read(buffer),
+        }?;
+        // Who passes over items is not told that there are none.
+        match n_bytes == 0 && !buffer.is_empty() {
+            true => Err(ErrorKind::UnexpectedEof.into()),
+            false => Ok(n_bytes),
         }
     }
 }

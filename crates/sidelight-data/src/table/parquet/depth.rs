@@ -21,10 +21,45 @@ pub(super) fn schema_depth(metadata: &[u8]) -> Option<usize> {
     deepest
 }
 
-/// Whether these bytes begin with a whole structure, as the header of a page is.
-pub(super) fn begins_with_structure(bytes: &[u8]) -> bool {
+/// Whether these bytes begin with the whole header of a page.
+///
+/// A field that has a meaning must be of its kind: the reader takes it for that, whatever kind it says it is of, and would go on
+/// elsewhere than what is seen here.
+pub(super) fn begins_with_page_header(bytes: &[u8]) -> bool {
+    const HEADER: &[u8] = &[I32, I32, I32, I32, STRUCT, STRUCT, STRUCT, STRUCT];
+    const OF_DATA: &[u8] = &[I32, I32, I32, I32, STRUCT];
+    const OF_DICTIONARY: &[u8] = &[I32, I32, BOOL];
+    const OF_DATA_2: &[u8] = &[I32, I32, I32, I32, I32, I32, BOOL, STRUCT];
     let mut bytes = Compact(bytes);
-    bytes.fields(|bytes, _, kind| bytes.skip(kind, 0)).is_some()
+    let header = bytes.fields(|bytes, field, kind| {
+        is_of_kind(HEADER, field, kind)?;
+        let fields = match field {
+            5 => OF_DATA,
+            7 => OF_DICTIONARY,
+            8 => OF_DATA_2,
+            _ => return bytes.skip(kind, 0),
+        };
+        bytes.fields(|bytes, field, kind| {
+            is_of_kind(fields, field, kind)?;
+            bytes.skip(kind, 1)
+        })
+    });
+    header.is_some()
+}
+
+/// Kinds of fields; a truth value is of either of two.
+const BOOL: u8 = 2;
+const I32: u8 = 5;
+const STRUCT: u8 = 12;
+
+/// Nothing where a field, numbered from 1, is of another kind than it must be.
+fn is_of_kind(kinds: &[u8], field: i64, kind: u8) -> Option<()> {
+    let place = usize::try_from(field).ok()?.checked_sub(1)?;
+    let kind = if kind == 1 { BOOL } else { kind };
+    kinds
+        .get(place)
+        .is_none_or(|known| *known == kind)
+        .then_some(())
 }
 
 /// No structure of a footer is nested deeper.
@@ -173,14 +208,25 @@ mod tests {
 
     #[test]
     fn a_list_that_is_longer_than_the_file_is_noticed() {
-        // Field 1, a list of three whole numbers, of doubles, of truth values.
-        assert!(begins_with_structure(&[0x19, 0x35, 2, 4, 6, 0, 99]));
-        assert!(!begins_with_structure(&[0x19, 0x35, 2, 4, 6]));
-        assert!(!begins_with_structure(&[0x19, 0x32, 1, 1, 1, 0]));
-        // 2³¹ - 1 of each: nothing of it is there.
+        // A page of the dictionary: kind, sizes, a structure of two numbers; and field 9, which is new, a list of three.
+        let header = |list: &[u8]| {
+            [
+                &[0x15, 4, 0x15, 8, 0x15, 8, 0x4c, 0x15, 2, 0x15, 4, 0, 0x29],
+                list,
+            ]
+            .concat()
+        };
+        assert!(begins_with_page_header(&header(&[0x35, 2, 4, 6, 0, 99])));
+        assert!(!begins_with_page_header(&header(&[0x35, 2, 4, 6])));
+        // Truth values, and 2³¹ - 1 of anything, of which nothing is there.
+        assert!(!begins_with_page_header(&header(&[0x32, 1, 1, 1, 0])));
         for kind in 1..=12 {
-            let claims = [0x19, 0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 7];
-            assert!(!begins_with_structure(&claims), "{kind}");
+            let claims = [0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 7];
+            assert!(!begins_with_page_header(&header(&claims)), "{kind}");
         }
+        // A number that says it is a list; a number in a structure that says it is a truth value.
+        assert!(!begins_with_page_header(&[0x19, 0x15, 2, 0]));
+        assert!(!begins_with_page_header(&[0x7c, 0x11, 0, 0]));
+        assert!(begins_with_page_header(&[0x7c, 0x15, 2, 0, 0]));
     }
 }
