@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::Array as _;
+use arrow_array::builder::LargeStringBuilder;
 
 use crate::error::{Error, Place, Result};
 use crate::store::RemoteConfig;
@@ -284,6 +285,22 @@ impl Table {
             samples: None,
             remarks: Vec::new(),
         }
+    }
+
+    /// As [`Table::of_file`], of columns of text that were built cell by cell.
+    fn of_texts(
+        path: &Path,
+        names: &[String],
+        builders: Vec<LargeStringBuilder>,
+        n_rows: usize,
+        lines: Option<Arc<[u32]>>,
+    ) -> Self {
+        let columns = names.iter().zip(builders);
+        let columns = columns.map(|(name, mut builder)| Column {
+            name: name.clone(),
+            values: Values::Text(builder.finish()),
+        });
+        Self::of_file(path, columns.collect(), n_rows, lines)
     }
 
     /// The column of this name.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::augment::Augment;
 use crate::batch::{
-    Batch, constant_guesses, device, evaluate as evaluate_batches, gather, image_sizes, score,
+    Batch, device, evaluate as evaluate_batches, gather, image_sizes, score, score_of_constant,
 };
 use crate::conformal::Covered;
 use crate::dataset::Dataset;
@@ -200,17 +200,8 @@ impl Model {
 /// What a constant guess from the training rows scores on a data set ([`Task::constant`](crate::task::Task::constant));
 /// `None` without targets, or for a model of keypoints that does not know their mean places.
 pub fn constant(model: &Model, dataset: &Dataset) -> Option<Metrics> {
-    let targets = dataset.targets.as_ref()?;
     let rows: Vec<usize> = (0..dataset.len()).collect();
-    let guesses = constant_guesses(&model.task, dataset, &rows)?;
-    let sizes = image_sizes(&model.task, dataset, &rows);
-    Some(score(
-        &model.task,
-        targets,
-        &rows,
-        &guesses,
-        sizes.as_deref(),
-    ))
+    score_of_constant(&model.task, dataset, &rows)
 }
 
 /// Predicts every row and scores the predictions against the targets; with a coverage, also how many sets hold the truth

@@ -15,7 +15,7 @@ use super::pieces::{
     MAX_COLUMNS, MAX_ROW_BYTES, OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps,
 };
 use super::steady::Steady;
-use super::{Column, SourceFormat, Table, Values, unique_names};
+use super::{SourceFormat, Table, unique_names};
 use crate::error::{Error, Place, Result, cannot_read, setting};
 use crate::store::Shard;
 
@@ -224,15 +224,10 @@ impl Rows for Records {
             n_bytes += self.record.as_slice().len();
             n_rows += 1;
         }
-        let columns = self.names.iter().zip(builders);
-        let columns = columns.map(|(name, mut builder)| Column {
-            name: name.clone(),
-            values: Values::Text(builder.finish()),
-        });
         let table = Table {
             first_row,
             remarks: self.remarks.clone(),
-            ..Table::of_file(&self.path, columns.collect(), n_rows, lines.finish())
+            ..Table::of_texts(&self.path, &self.names, builders, n_rows, lines.finish())
         };
         Ok(Piece { table, bad })
     }

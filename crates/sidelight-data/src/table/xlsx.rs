@@ -19,7 +19,7 @@ use self::package::{Budget, Fault, Outcome, bad};
 use self::sheet::{Content, Row, Rows as SheetRows};
 use self::workbook::{SheetName, Workbook};
 use super::pieces::{OnBadRow, Piece, ReadLimit, RowLines, Rows, check_gaps};
-use super::{Column, SourceFormat, Table, Values, unique_names};
+use super::{SourceFormat, Table, unique_names};
 use crate::error::{Error, Place, Result, first_of, setting};
 use crate::store::Shard;
 
@@ -236,15 +236,10 @@ impl Rows for Sheet {
             self.next += 1;
             n_rows += 1;
         }
-        let columns = self.names.iter().zip(builders);
-        let columns = columns.map(|(name, mut builder)| Column {
-            name: name.clone(),
-            values: Values::Text(builder.finish()),
-        });
         let table = Table {
             first_row,
             remarks: self.remarks.clone(),
-            ..Table::of_file(&self.path, columns.collect(), n_rows, lines.finish())
+            ..Table::of_texts(&self.path, &self.names, builders, n_rows, lines.finish())
         };
         Ok(Piece { table, bad })
     }

@@ -52,21 +52,17 @@ pub(crate) fn all_image_sizes(dataset: &Dataset) -> Vec<[f32; 2]> {
     sizes_of(dataset, &rows)
 }
 
-/// What a constant guess from the training rows says of each of these rows ([`Task::constant`]); `None` where there is none.
-pub(crate) fn constant_guesses(
-    task: &Task,
-    dataset: &Dataset,
-    rows: &[usize],
-) -> Option<Vec<Option<Prediction>>> {
-    let guesses: Vec<Option<Prediction>> = match task {
-        Task::Keypoints { .. } => sizes_of(dataset, rows)
-            .into_iter()
-            .map(|size| task.constant(size))
-            .collect(),
-        // No other depends on an image.
-        _ => vec![task.constant([f32::NAN; 2]); rows.len()],
+/// What a constant guess from the training rows ([`Task::constant`]) scores over these rows; `None` where there is none.
+pub(crate) fn score_of_constant(task: &Task, dataset: &Dataset, rows: &[usize]) -> Option<Metrics> {
+    let targets = dataset.targets.as_ref()?;
+    // No other task's guess depends on an image.
+    let sizes = matches!(task, Task::Keypoints { .. }).then(|| sizes_of(dataset, rows));
+    let guesses: Vec<Option<Prediction>> = match &sizes {
+        Some(sizes) => sizes.iter().map(|&size| task.constant(size)).collect(),
+        None => vec![task.constant([f32::NAN; 2]); rows.len()],
     };
-    guesses.iter().any(Option::is_some).then_some(guesses)
+    let is_any = guesses.iter().any(Option::is_some);
+    is_any.then(|| score(task, targets, rows, &guesses, sizes.as_deref()))
 }
 
 fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{Predictions, constant_guesses, evaluate, gather, score};
+use crate::batch::{Predictions, evaluate, gather, score, score_of_constant};
 use crate::config::{Config, ScaleRate, Unfreeze};
 use crate::conformal::Conformal;
 use crate::digest::hexadecimal;
@@ -262,15 +262,7 @@ impl Session {
     /// Scores of a constant guess ([`Task::constant`]) over the validation rows.
     pub(super) fn score_of_constant(&self) -> Option<Metrics> {
         let batches = &self.setup.batches;
-        let predicted = Predictions {
-            predictions: constant_guesses(
-                &self.setup.task,
-                &batches.source.dataset,
-                &batches.valid,
-            )?,
-            ..Predictions::default()
-        };
-        Some(self.score_of(&predicted))
+        score_of_constant(&self.setup.task, &batches.source.dataset, &batches.valid)
     }
 
     /// The score that the best epoch is chosen by; the loss where it is not defined (an AUROC without positives, say).
