@@ -1,18 +1,23 @@
 //! Parquet: every column whose cells are numbers, truth values, text, times, images, or lists of them.
 
-mod depth;
+mod delta;
+mod pages;
+mod thrift;
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ParquetRecordBatchReader, RowGroups as _, RowSelection, RowSelector,
 };
+use ::parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
+use ::parquet::basic::{ConvertedType, Type};
 use ::parquet::errors::{ParquetError, Result as ParquetResult};
-use ::parquet::file::reader::{ChunkReader, Length};
+use ::parquet::file::metadata::ParquetMetaData;
+use ::parquet::schema::types::ColumnDescriptor;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
@@ -22,8 +27,8 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_array::{Array, ArrayRef, OffsetSizeTrait};
+use arrow_schema::{DataType, FieldRef, TimeUnit};
 
 use super::pieces::{OnBadRow, Piece, ReadLimit, Rows};
 use super::{Accumulator, Column, Table, unique_names};
@@ -34,14 +39,23 @@ use crate::store::Shard;
 const MAX_DEPTH: usize = 100;
 /// The most bytes of a footer.
 const MAX_FOOTER: u32 = 256 << 20;
-/// A header of a page is looked for in so many bytes: mostly it is short, and no longer than the last of these.
-const HEADER_LENGTHS: [u64; 4] = [4 << 10, 64 << 10, 1 << 20, 16 << 20];
+/// Whatever the size of the file, a table may have so many cells, and …
+const CELLS: u64 = 4 << 20;
+/// … so many for each byte of the file: a column of one value takes next to none.
+const CELLS_PER_BYTE: u64 = 512;
+/// Whatever the size of the file, its texts may have so many bytes, and …
+const TEXT: u64 = 256 << 20;
+/// … so many for each of its own: a text that many rows have is written once.
+const TEXT_PER_BYTE: u64 = 64;
+/// The most bytes of a value of fixed length, as one of a row.
+const MAX_FIXED: i32 = 16 << 20;
 
 /// The row groups of a file, decoded a batch at a time.
 pub(super) struct Batches {
     path: PathBuf,
     file: File,
-    metadata: ArrowReaderMetadata,
+    metadata: Arc<ParquetMetaData>,
+    levels: FieldLevels,
     names: Vec<String>,
     n_rows: usize,
     /// The row to give next.
@@ -50,6 +64,8 @@ pub(super) struct Batches {
     /// What was decoded and not yet given.
     batch: Option<RecordBatch>,
     batch_rows: usize,
+    /// The bytes of text that may be given yet.
+    text_left: u64,
 }
 
 impl std::fmt::Debug for Batches {
@@ -65,13 +81,25 @@ impl Batches {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let cannot_read = cannot_read(path);
         let mut file = File::open(path).map_err(cannot_read)?;
-        let metadata = check_schema(&mut file).map_err(cannot_read)?;
-        let metadata = metadata
-            .and_then(|()| guarded(|| ArrowReaderMetadata::load(&file, Default::default())));
-        let metadata = metadata.map_err(|source| Error::Parquet {
+        let n_bytes = file.metadata().map_err(cannot_read)?.len();
+        let not_parquet = |source| Error::Parquet {
             path: path.to_path_buf(),
             source,
-        })?;
+        };
+        let (metadata, levels) = check_schema(&mut file)
+            .map_err(cannot_read)?
+            .and_then(|()| {
+                guarded(|| {
+                    let metadata = ArrowReaderMetadata::load(&file, Default::default())?;
+                    let schema = metadata.metadata().file_metadata().schema_descr();
+                    let fields = metadata.schema().fields().iter();
+                    let hint = fields.map(as_views).collect();
+                    let all = ProjectionMask::all();
+                    let levels = parquet_to_arrow_field_levels(schema, all, Some(&hint))?;
+                    Ok((metadata, levels))
+                })
+            })
+            .map_err(not_parquet)?;
         let fields = metadata.schema().fields();
         let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
         if names.is_empty() {
@@ -81,28 +109,20 @@ impl Batches {
             });
         }
         unique_names(path, names.iter().map(String::as_str))?;
-        let n_rows = metadata.metadata().file_metadata().num_rows();
-        let holds_images = fields.iter().any(|field| {
-            matches!(
-                field.data_type(),
-                DataType::Struct(_)
-                    | DataType::Binary
-                    | DataType::LargeBinary
-                    | DataType::BinaryView
-                    | DataType::FixedSizeBinary(_)
-            )
-        });
+        let metadata = metadata.metadata().clone();
+        let n_rows = count_rows(&metadata, n_bytes).map_err(not_parquet)?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
             names,
-            n_rows: usize::try_from(n_rows).unwrap_or(0),
+            n_rows,
             next: 0,
             reader: None,
             batch: None,
-            // Photographs are megabytes each: a batch of thousands would fill the memory.
-            batch_rows: if holds_images { 16 } else { 8192 },
+            batch_rows: rows_at_a_time(&metadata, n_rows),
             metadata,
+            levels,
+            text_left: TEXT.saturating_add(n_bytes.saturating_mul(TEXT_PER_BYTE)),
         })
     }
 
@@ -122,86 +142,31 @@ impl Batches {
             Some(reader) => reader,
             none => {
                 let file = self.file.try_clone().map_err(cannot_read(&self.path))?;
-                let metadata = self.metadata.clone();
-                let builder =
-                    ParquetRecordBatchReaderBuilder::new_with_metadata(Pages(file), metadata)
-                        .with_batch_size(self.batch_rows)
-                        .with_offset(self.next);
-                none.insert(guarded(|| builder.build()).map_err(not_parquet)?)
+                let (mut first, mut skipped) = (0, self.next);
+                for group in self.metadata.row_groups() {
+                    match skipped.checked_sub(pages::n_rows(group)) {
+                        Some(rest) => (first, skipped) = (first + 1, rest),
+                        None => break,
+                    }
+                }
+                let groups = pages::Groups::new(file, self.metadata.clone(), first);
+                let from_there = (skipped > 0).then(|| {
+                    let rest = groups.num_rows().saturating_sub(skipped);
+                    RowSelection::from(vec![RowSelector::skip(skipped), RowSelector::select(rest)])
+                });
+                let batch_rows = self.batch_rows.min(self.n_rows - self.next);
+                let reader = || {
+                    ParquetRecordBatchReader::try_new_with_row_groups(
+                        &self.levels,
+                        &groups,
+                        batch_rows,
+                        from_there,
+                    )
+                };
+                none.insert(guarded(reader).map_err(not_parquet)?)
             }
         };
         guarded(|| Ok(reader.next().transpose()?)).map_err(not_parquet)
-    }
-}
-
-/// A file of which the header of each page is looked through before the reader comes to it.
-struct Pages(File);
-
-impl Length for Pages {
-    fn len(&self) -> u64 {
-        Length::len(&self.0)
-    }
-}
-
-impl ChunkReader for Pages {
-    type T = Header;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        let file = self.0.try_clone()?;
-        let reader = None;
-        Ok(Header {
-            file,
-            start,
-            reader,
-        })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<bytes::Bytes> {
-        self.0.get_bytes(start, length)
-    }
-}
-
-/// What a page begins with. It is asked for at places where no page begins, too, but read from there alone.
-struct Header {
-    file: File,
-    start: u64,
-    /// Once it was looked through.
-    reader: Option<BufReader<File>>,
-}
-
-impl Header {
-    fn is_whole(&self) -> ParquetResult<bool> {
-        for length in HEADER_LENGTHS {
-            let mut header = Vec::new();
-            let mut start = self.file.get_read(self.start)?.take(length);
-            let n_bytes = start.read_to_end(&mut header)?;
-            if depth::begins_with_page_header(&header) {
-                return Ok(true);
-            }
-            if (n_bytes as u64) < length {
-                break;
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl Read for Header {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.reader.is_none() && !self.is_whole()? {
-            let at = self.start;
-            let reason = format!("the header of its page at byte {at} is not whole");
-            return Err(std::io::Error::other(reason));
-        }
-        let n_bytes = match &mut self.reader {
-            Some(reader) => reader.read(buffer),
-            none => none.insert(self.file.get_read(self.start)?).read(buffer),
-        }?;
-        // Who passes over items is not told that there are none.
-        match n_bytes == 0 && !buffer.is_empty() {
-            true => Err(ErrorKind::UnexpectedEof.into()),
-            false => Ok(n_bytes),
-        }
     }
 }
 
@@ -232,12 +197,127 @@ fn check_schema(file: &mut File) -> std::io::Result<ParquetResult<()>> {
     file.seek(SeekFrom::Start(n_bytes - 8 - u64::from(length)))?;
     file.read_exact(&mut footer)?;
     file.rewind()?;
-    match depth::schema_depth(&footer) {
+    match thrift::schema_depth(&footer) {
         None => refused("its footer is damaged".into()),
         Some(depth) if depth > MAX_DEPTH => refused(format!(
             "its schema nests groups {depth} deep; the limit is {MAX_DEPTH}"
         )),
         Some(_) => Ok(Ok(())),
+    }
+}
+
+/// The rows of all groups, where a file of so many bytes may have as many.
+fn count_rows(metadata: &ParquetMetaData, n_bytes: u64) -> ParquetResult<usize> {
+    let groups = metadata.row_groups().iter();
+    let n_rows = groups.fold(0_u64, |sum, group| {
+        sum.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0))
+    });
+    let columns = metadata.file_metadata().schema_descr().columns();
+    let n_cells = n_rows.saturating_mul(columns.len() as u64);
+    let most = CELLS.saturating_add(n_bytes.saturating_mul(CELLS_PER_BYTE));
+    if n_cells > most {
+        return Err(pages::damaged(format!(
+            "{n_rows} rows of {} columns in {n_bytes} bytes are more than the limit, {most} cells; a file with the columns \
+             that say something has fewer",
+            columns.len()
+        )));
+    }
+    let too_long = |column: &&Arc<_>| width(column) > MAX_FIXED;
+    if let Some(column) = columns.iter().find(too_long) {
+        return Err(pages::damaged(format!(
+            "each value of its column `{}` has {} bytes; the limit is {MAX_FIXED}",
+            column.path(),
+            width(column)
+        )));
+    }
+    Ok(usize::try_from(n_rows).unwrap_or(0))
+}
+
+/// The bytes of each value of a column, where they have a fixed number.
+fn width(column: &ColumnDescriptor) -> i32 {
+    match column.physical_type() {
+        Type::FIXED_LEN_BYTE_ARRAY => column.type_length(),
+        _ => 0,
+    }
+}
+
+/// The rows to decode at a time.
+fn rows_at_a_time(metadata: &ParquetMetaData, n_rows: usize) -> usize {
+    const FEW: usize = 16;
+    const MANY: usize = 8192;
+    const BYTES: usize = 64 << 20;
+    let columns = metadata.file_metadata().schema_descr().columns();
+    let is_text = |column: &ColumnDescriptor| {
+        column.logical_type_ref().is_some() || column.converted_type() != ConvertedType::NONE
+    };
+    // Photographs are megabytes each.
+    let is_long = |column: &Arc<ColumnDescriptor>| match column.physical_type() {
+        Type::BYTE_ARRAY => !is_text(column),
+        _ => width(column) > 64,
+    };
+    let groups = metadata.row_groups().iter();
+    let mut chunks = groups.flat_map(|group| group.columns());
+    if columns.iter().any(is_long) || chunks.clone().any(pages::has_prefixes) {
+        return FEW;
+    }
+    let n_bytes = chunks.try_fold(0_i64, |sum, chunk| {
+        sum.checked_add(chunk.uncompressed_size())
+    });
+    let n_bytes = n_bytes.and_then(|n| usize::try_from(n).ok());
+    let in_each = n_bytes.unwrap_or(usize::MAX) / n_rows.max(1);
+    (BYTES / in_each.max(1)).clamp(FEW, MANY)
+}
+
+/// A field whose texts and bytes are views of what is written once, however many rows have it.
+fn as_views(field: &FieldRef) -> FieldRef {
+    fn of(kind: &DataType) -> DataType {
+        match kind {
+            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+            DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+            DataType::Dictionary(_, values) => of(values),
+            DataType::List(items) => DataType::List(as_views(items)),
+            DataType::LargeList(items) => DataType::LargeList(as_views(items)),
+            DataType::FixedSizeList(items, n) => DataType::FixedSizeList(as_views(items), *n),
+            DataType::Map(entries, sorted) => DataType::Map(as_views(entries), *sorted),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(as_views).collect()),
+            other => other.clone(),
+        }
+    }
+    let kind = of(field.data_type());
+    Arc::new(field.as_ref().clone().with_data_type(kind))
+}
+
+/// Where the items of a list of lists begin, and where they end.
+fn ends<T: OffsetSizeTrait>(offsets: &[T]) -> Option<(usize, usize)> {
+    Some((offsets.first()?.as_usize(), offsets.last()?.as_usize()))
+}
+
+/// The bytes of the texts and images of an array.
+fn text_bytes(array: &dyn Array) -> u64 {
+    // A view begins with the length of what it shows, of 32 bits.
+    let shown = |views: &[u128]| views.iter().map(|view| (view & 0xffff_ffff) as u64).sum();
+    let within = |items: &ArrayRef, ends: Option<(usize, usize)>| {
+        let (from, to) = ends.unwrap_or_default();
+        text_bytes(items.slice(from, to - from).as_ref())
+    };
+    match array.data_type() {
+        DataType::Utf8View => shown(array.as_string_view().views()),
+        DataType::BinaryView => shown(array.as_binary_view().views()),
+        DataType::FixedSizeBinary(width) => array.len() as u64 * u64::try_from(*width).unwrap_or(0),
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns().iter();
+            columns.map(|column| text_bytes(column.as_ref())).sum()
+        }
+        DataType::FixedSizeList(..) => text_bytes(array.as_fixed_size_list().values().as_ref()),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            within(list.values(), ends(list.value_offsets()))
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            within(list.values(), ends(list.value_offsets()))
+        }
+        _ => 0,
     }
 }
 
@@ -256,13 +336,18 @@ impl Rows for Batches {
                 take.step.max(1) - n_rows % take.step.max(1)
             };
             let n = batch.num_rows().min(take.rows - n_rows).min(step);
+            let not_parquet = |source| Error::Parquet {
+                path: self.path.clone(),
+                source,
+            };
             for (cells, array) in columns.iter_mut().zip(batch.columns()) {
-                n_bytes += guarded(|| Ok(append(cells, &array.slice(0, n)))).map_err(|source| {
-                    Error::Parquet {
-                        path: self.path.clone(),
-                        source,
-                    }
+                let array = array.slice(0, n);
+                let left = self.text_left.checked_sub(text_bytes(array.as_ref()));
+                self.text_left = left.ok_or_else(|| {
+                    let reason = "its texts are longer than the limit, 256 MiB and 64 bytes for each of the file's";
+                    not_parquet(pages::damaged(reason.into()))
                 })?;
+                n_bytes += guarded(|| Ok(append(cells, &array))).map_err(not_parquet)?;
             }
             if n < batch.num_rows() {
                 self.batch = Some(batch.slice(n, batch.num_rows() - n));
@@ -406,17 +491,7 @@ fn scalar(array: &dyn Array, row: usize) -> Option<Plain> {
             array.as_primitive::<Decimal128Type>().value(row) as f64
                 / 10f64.powi(i32::from(*scale)),
         ),
-        DataType::Utf8 => Plain::Text(array.as_string::<i32>().value(row).to_owned()),
-        DataType::LargeUtf8 => Plain::Text(array.as_string::<i64>().value(row).to_owned()),
         DataType::Utf8View => Plain::Text(array.as_string_view().value(row).to_owned()),
-        DataType::Dictionary(..) => {
-            let dictionary = array.as_any_dictionary();
-            // Only valid keys are normalised; this one is valid, the cell is not null.
-            let Some(key) = dictionary_key(dictionary.keys(), row) else {
-                return Some(Plain::Missing);
-            };
-            return scalar(dictionary.values().as_ref(), key);
-        }
         DataType::Date32 => instant(
             i128::from(array.as_primitive::<Date32Type>().value(row)) * 86_400,
             1,
@@ -440,13 +515,6 @@ fn scalar(array: &dyn Array, row: usize) -> Option<Plain> {
         DataType::Time64(_) => time!(time_of_day, Time64NanosecondType, 1_000_000_000),
         _ => return None,
     })
-}
-
-fn dictionary_key(keys: &dyn Array, row: usize) -> Option<usize> {
-    let Some(Plain::Integer(key)) = scalar(keys, row) else {
-        return None;
-    };
-    usize::try_from(key).ok()
 }
 
 /// A time stamp as RFC 3339 in UTC.
@@ -511,8 +579,6 @@ fn binary(array: &ArrayRef, row: usize) -> Option<&[u8]> {
         return None;
     }
     match array.data_type() {
-        DataType::Binary => Some(array.as_binary::<i32>().value(row)),
-        DataType::LargeBinary => Some(array.as_binary::<i64>().value(row)),
         DataType::BinaryView => Some(array.as_binary_view().value(row)),
         DataType::FixedSizeBinary(_) => Some(array.as_fixed_size_binary().value(row)),
         _ => None,

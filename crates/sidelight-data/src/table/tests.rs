@@ -1,5 +1,7 @@
 //! Reading tables of every format, and every way they can be refused.
 
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pieces;
 mod webdataset;
 #[cfg(feature = "xlsx")]
