@@ -530,7 +530,7 @@ pub enum Error {
         name: String,
     },
     /// Not an image in a supported format, whatever the file name says.
-    #[error("{name}: not a JPEG, PNG, WebP, TIFF or BMP image ({found})")]
+    #[error("{name}: not a JPEG, PNG, WebP, TIFF, BMP or DICOM image ({found})")]
     #[strum(props(hint = "convert it to JPEG or PNG, or leave its row out"))]
     ImageFormat {
         /// The image as messages call it.

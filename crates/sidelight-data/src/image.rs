@@ -1,6 +1,6 @@
 //! Decodes one image, in whatever form it comes, to RGB; facts about it for use as metadata.
 //!
-//! - [`decode`]: JPEG, PNG, WebP, TIFF or BMP → [`Picture`], upright, 8 bits RGB;
+//! - [`decode`]: JPEG, PNG, WebP, TIFF, BMP or DICOM → [`Picture`], upright, 8 bits RGB;
 //! - [`resize`]: a picture fitted to the square that a network reads;
 //! - [`cache`]: squares kept from one epoch to the next;
 //! - [`Affine`]: where a pixel of the stored image went, through all of it.
@@ -9,6 +9,7 @@
 
 pub mod cache;
 mod depth;
+pub(crate) mod dicom;
 mod jpeg;
 pub mod resize;
 mod source;
@@ -168,7 +169,7 @@ impl Limits {
 /// What an image's header says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Facts {
-    /// JPEG, PNG, WebP, TIFF or BMP: what the bytes are, whatever the extension says.
+    /// JPEG, PNG, WebP, TIFF, BMP or DICOM: what the bytes are, whatever the extension says.
     pub format: &'static str,
     /// Pixels of the image as stored, before EXIF orientation.
     pub width: usize,
@@ -199,7 +200,8 @@ pub fn name(source: &ImageSource) -> String {
 ///
 /// The format is found in the bytes, whatever the extension says. Grey becomes R = G = B, palettes are
 /// looked up, 16 bits are rounded to 8 ([`decode_in_range`] chooses of which values), CMYK is converted without a colour profile, transparency is
-/// composited on white, EXIF orientation is applied, and of an animation the first frame is taken.
+/// composited on white, EXIF orientation is applied, and of an animation the first frame is taken. Grey values of DICOM
+/// are rescaled and seen through the window of the file, else all that their bits can store become black to white.
 /// Colour profiles are not applied. JPEGs of at least 2 × `at_least` pixels a side may be decoded at
 /// 1/2, 1/4 or 1/8 of their size, neither side falling below `at_least`.
 ///
@@ -254,9 +256,13 @@ pub fn decode_in_range(
 ) -> Result<Picture> {
     let format = sniff(name, bytes)?;
     let (image, orientation, scale) = guarded(name, bytes, format, || match format {
-        ImageFormat::Jpeg => jpeg::decode(name, bytes, at_least, limits),
-        _ => {
-            let (image, orientation) = decode_stored(name, bytes, format, limits)?;
+        Format::Jpeg => jpeg::decode(name, bytes, at_least, limits),
+        Format::Dicom => {
+            let image = dicom::decode(name, bytes, limits, range)?;
+            Ok((image.into_rgb8(), Orientation::NoTransforms, 1))
+        }
+        Format::Other(other) => {
+            let (image, orientation) = decode_stored(name, bytes, other, limits)?;
             let image = match range {
                 Some(range) => depth::stretched(image, range),
                 None => image,
@@ -292,7 +298,10 @@ pub fn facts(source: &ImageSource) -> Result<Facts> {
             return header(&name, &start);
         }
         // Elsewhere the header may be anywhere in the file.
-        let is_first = matches!(sniff(&name, &start)?, ImageFormat::Jpeg | ImageFormat::Png);
+        let is_first = matches!(
+            sniff(&name, &start)?,
+            Format::Jpeg | Format::Dicom | Format::Other(ImageFormat::Png)
+        );
         if is_first && let Ok(facts) = header(&name, &start) {
             return Ok(facts);
         }
@@ -303,23 +312,40 @@ pub fn facts(source: &ImageSource) -> Result<Facts> {
 fn header(name: &str, bytes: &[u8]) -> Result<Facts> {
     let format = sniff(name, bytes)?;
     let ([width, height], orientation) = guarded(name, bytes, format, || match format {
-        ImageFormat::Jpeg => {
+        Format::Jpeg => {
             let header = jpeg::header(name, bytes)?;
             Ok(([header.width, header.height], header.orientation))
         }
-        _ => {
-            let mut decoder = open_other(name, bytes, format)?;
+        Format::Dicom => Ok((dicom::size(name, bytes)?, Orientation::NoTransforms)),
+        Format::Other(other) => {
+            let mut decoder = open_other(name, bytes, other)?;
             let (width, height) = decoder.dimensions();
             let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
             Ok(([width as usize, height as usize], orientation))
         }
     })?;
     Ok(Facts {
-        format: format_name(format),
+        format: format.name(),
         width,
         height,
         from_stored: upright(orientation, width, height),
     })
+}
+
+/// What a DICOM file says of each attribute; of a large file no more than its start is read where that is enough.
+pub(crate) fn attributes(source: &ImageSource, names: &[&str]) -> Vec<Option<dicom::Attribute>> {
+    let limits = Limits::default();
+    let of = |bytes: &[u8]| match dicom::is_dicom(bytes) {
+        true => dicom::attributes(bytes, names),
+        false => (vec![None; names.len()], true),
+    };
+    if let ImageSource::Path(path) = source
+        && let Ok((start, _)) = read_file(path, &limits, START_BYTES)
+        && let (values, true) = of(&start)
+    {
+        return values;
+    }
+    of(&read(source, &limits).unwrap_or_default()).0
 }
 
 /// The encoded bytes of an image.
@@ -378,20 +404,24 @@ fn read_file(path: &Path, limits: &Limits, most: u64) -> Result<(Vec<u8>, u64)> 
 }
 
 /// What the bytes are.
-fn sniff(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
+fn sniff(name: &str, bytes: &[u8]) -> Result<Format> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
+    let other = |format| Ok(Format::Other(format));
     let found = match bytes {
         [] => return Err(Error::ImageEmpty { name: name.into() }),
-        _ if starts(b"\xff\xd8\xff") => return Ok(ImageFormat::Jpeg),
-        _ if starts(b"\x89PNG\r\n\x1a\n") => return Ok(ImageFormat::Png),
-        _ if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => return Ok(ImageFormat::WebP),
-        _ if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") => {
-            return Ok(ImageFormat::Tiff);
+        _ if starts(b"\xff\xd8\xff") => return Ok(Format::Jpeg),
+        _ if starts(b"\x89PNG\r\n\x1a\n") => return other(ImageFormat::Png),
+        _ if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => {
+            return other(ImageFormat::WebP);
         }
-        _ if starts(b"BM") && bytes.len() >= 26 => return Ok(ImageFormat::Bmp),
+        // Before TIFF, as the 128 bytes before its mark may be those of one.
+        _ if dicom::is_dicom(bytes) => return Ok(Format::Dicom),
+        _ if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") => {
+            return other(ImageFormat::Tiff);
+        }
+        _ if starts(b"BM") && bytes.len() >= 26 => return other(ImageFormat::Bmp),
         _ if starts(b"GIF8") => "a GIF".to_owned(),
         _ if starts(b"%PDF") => "a PDF".to_owned(),
-        _ if bytes.get(128..132) == Some(b"DICM") => "a DICOM file".to_owned(),
         _ if bytes.get(4..8) == Some(b"ftyp") => "a HEIC, AVIF or video file".to_owned(),
         _ if starts(b"<") => "markup, such as a web page or SVG".to_owned(),
         _ if starts(b"version https://git-lfs") => {
@@ -412,13 +442,24 @@ fn sniff(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
     })
 }
 
-fn format_name(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Jpeg => "JPEG",
-        ImageFormat::Png => "PNG",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Tiff => "TIFF",
-        _ => "BMP",
+/// Whose decoder an image is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Jpeg,
+    Dicom,
+    Other(ImageFormat),
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Dicom => "DICOM",
+            Self::Other(ImageFormat::Png) => "PNG",
+            Self::Other(ImageFormat::WebP) => "WebP",
+            Self::Other(ImageFormat::Tiff) => "TIFF",
+            Self::Other(_) => "BMP",
+        }
     }
 }
 
@@ -441,13 +482,13 @@ fn upright(orientation: Orientation, width: usize, height: usize) -> Affine {
 fn guarded<T>(
     name: &str,
     bytes: &[u8],
-    format: ImageFormat,
+    format: Format,
     read: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let why = format!("its decoder gave up: {}", message_of(&*panic));
         let source = std::io::Error::other(why);
-        Err(broken(name, format_name(format), bytes.len(), source))
+        Err(broken(name, format.name(), bytes.len(), source))
     })
 }
 
@@ -458,7 +499,7 @@ fn open_other<'a>(
 ) -> Result<impl ImageDecoder + use<'a>> {
     ImageReader::with_format(Cursor::new(bytes), format)
         .into_decoder()
-        .map_err(|source| broken(name, format_name(format), bytes.len(), source))
+        .map_err(|source| broken(name, Format::Other(format).name(), bytes.len(), source))
 }
 
 /// PNG, WebP, TIFF or BMP, as stored.
@@ -468,14 +509,14 @@ fn decode_stored(
     format: ImageFormat,
     limits: &Limits,
 ) -> Result<(DynamicImage, Orientation)> {
-    let failed = |source| broken(name, format_name(format), bytes.len(), source);
+    let failed = |source| broken(name, Format::Other(format).name(), bytes.len(), source);
     let mut decoder = open_other(name, bytes, format)?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(name, width as usize, height as usize)?;
     if is_cut_short(format, bytes) {
         return Err(Error::ImageTruncated {
             name: name.into(),
-            format: format_name(format),
+            format: Format::Other(format).name(),
             n_bytes: bytes.len(),
         });
     }

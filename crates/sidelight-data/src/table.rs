@@ -157,7 +157,7 @@ impl Table {
     /// (then it has the columns `file_name` and `label`).
     ///
     /// A webdataset is one tar archive, several as `shards-{000..009}.tar`, or a folder of them. Files whose names are the
-    /// same up to the first dot are a row: `key.jpg` (or `png`, `webp`, `tif`, `bmp`) its image, the keys of `key.json`
+    /// same up to the first dot are a row: `key.jpg` (or `png`, `webp`, `tif`, `bmp`, `dcm`) its image, the keys of `key.json`
     /// its cells; `key.cls` and `key.txt` are the columns `cls` and `txt`. Images stay in the archives until they are needed.
     ///
     /// # Errors
@@ -488,7 +488,9 @@ fn text_cell(cells: &arrow_array::LargeStringArray, row: usize) -> Cell<'_> {
 }
 
 /// What images' names end in.
-pub(crate) const IMAGE_ENDINGS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"];
+pub(crate) const IMAGE_ENDINGS: [&str; 9] = [
+    "jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "dcm", "dicom",
+];
 
 /// The extension in lower case; empty where there is none.
 pub(crate) fn extension(path: &Path) -> String {

@@ -28,7 +28,7 @@ pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
             json!({
                 "type": kind,
                 "contentEncoding": "base64",
-                "description": "JPEG, PNG, WebP, TIFF or BMP in base64",
+                "description": "JPEG, PNG, WebP, TIFF, BMP or DICOM in base64",
                 "examples": [PIXEL],
             }),
         );

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::sync::Arc;
 
+use crate::image::dicom::{self, Attribute};
 use crate::image::{self, ImageSource};
 use crate::table::Cell;
 
@@ -28,18 +29,21 @@ impl Fact {
 }
 
 /// Whether a column of this name is computed from the image where the table has none:
-/// `image.width`, `image.height`, `image.bytes`, `exif.<Tag>`.
+/// `image.width`, `image.height`, `image.bytes`, `exif.<Tag>`, `dicom.<Attribute>`.
 pub(super) fn is_computed(name: &str) -> bool {
     matches!(name, "image.width" | "image.height" | "image.bytes")
         || name
             .strip_prefix("exif.")
             .is_some_and(|tag| !tag.is_empty())
+        || name.strip_prefix("dicom.").is_some_and(dicom::is_known)
 }
 
 /// Reads facts about one image from its header: the pixels are not decoded.
 ///
 /// Each name is `image.width`, `image.height` (pixels as stored, before EXIF orientation), `image.bytes`
-/// or `exif.<Tag>` with the tag's name in the EXIF standard (`exif.ExposureTime`, in seconds).
+/// `exif.<Tag>` with the tag's name in the EXIF standard (`exif.ExposureTime`, in seconds), or `dicom.<Attribute>` with its
+/// keyword in the DICOM standard (`dicom.PatientAge`, in years) or eight hexadecimal digits (`dicom.00101010`): of dates
+/// `2026-11-29`, of several values the first.
 /// `None` where the image does not say, or cannot be read.
 ///
 /// # Example
@@ -116,10 +120,23 @@ fn facts<R: BufRead + Seek>(
             .ok()
     });
     let tags = tags.flatten();
+    let attributes: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("dicom."))
+        .collect();
+    let mut attributes = match attributes.is_empty() {
+        true => Vec::new(),
+        false => image::attributes(source, &attributes),
+    }
+    .into_iter();
     let fact = |name: &&str| match *name {
         "image.width" => header.map(|header| Fact::Number(header.width as f64)),
         "image.height" => header.map(|header| Fact::Number(header.height as f64)),
         "image.bytes" => n_bytes.map(|bytes| Fact::Number(bytes as f64)),
+        name if name.starts_with("dicom.") => attributes.next()?.map(|value| match value {
+            Attribute::Number(number) => Fact::Number(number),
+            Attribute::Text(text) => Fact::Text(text),
+        }),
         name => tag_value(tags.as_ref()?, name.strip_prefix("exif.")?),
     };
     names.iter().map(fact).collect()

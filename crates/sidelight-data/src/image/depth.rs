@@ -1,8 +1,8 @@
 //! Pixels of more than 8 bits a channel: which values they have, and which of them become black and white.
 
-use ::image::{DynamicImage, ImageDecoder, ImageFormat, Luma, Pixel};
+use ::image::{DynamicImage, ImageDecoder, Luma, Pixel};
 
-use super::{Limits, decode_stored, guarded, open_other, sniff};
+use super::{Format, Limits, decode_stored, dicom, guarded, open_other, sniff};
 use crate::error::Result;
 
 /// The least and the greatest value of a channel of an image with 16 bits or floating-point numbers; `None`: it has 8 bits.
@@ -13,10 +13,15 @@ use crate::error::Result;
 pub fn deep_range(name: &str, bytes: &[u8], limits: &Limits) -> Result<Option<[f32; 2]>> {
     let format = sniff(name, bytes)?;
     guarded(name, bytes, format, || {
-        if format == ImageFormat::Jpeg || !is_deep(open_other(name, bytes, format)?.color_type()) {
+        let other = match format {
+            Format::Jpeg => return Ok(None),
+            Format::Dicom => return dicom::deep_range(name, bytes, limits),
+            Format::Other(other) => other,
+        };
+        if !is_deep(open_other(name, bytes, other)?.color_type()) {
             return Ok(None);
         }
-        let (image, _) = decode_stored(name, bytes, format, limits)?;
+        let (image, _) = decode_stored(name, bytes, other, limits)?;
         let range = match &image {
             DynamicImage::ImageLuma16(image) => span(image.iter().map(|v| f32::from(*v))),
             DynamicImage::ImageRgb16(image) => span(image.iter().map(|v| f32::from(*v))),
@@ -50,7 +55,7 @@ fn is_deep(color: ::image::ColorType) -> bool {
     usize::from(color.bytes_per_pixel()) > usize::from(color.channel_count())
 }
 
-fn span(values: impl Iterator<Item = f32>) -> Option<[f32; 2]> {
+pub(super) fn span(values: impl Iterator<Item = f32>) -> Option<[f32; 2]> {
     let finite = values.filter(|value| value.is_finite());
     finite.fold(None, |range: Option<[f32; 2]>, value| match range {
         None => Some([value; 2]),
@@ -109,7 +114,7 @@ pub(super) fn stretched(image: DynamicImage, [low, high]: [f32; 2]) -> DynamicIm
 mod tests {
     use std::io::Cursor;
 
-    use ::image::ImageBuffer;
+    use ::image::{ImageBuffer, ImageFormat};
 
     use super::*;
     use crate::image::{decode_bytes, decode_in_range};

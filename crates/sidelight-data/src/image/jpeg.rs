@@ -23,28 +23,39 @@ pub(super) fn decode(
     limits: &Limits,
 ) -> Result<(RgbImage, Orientation, usize)> {
     let header = header(name, bytes)?;
+    let image = pixels(name, bytes, &header, limits, false)?;
+    let _ = at_least;
+    Ok((image, header.orientation, 1))
+}
+
+/// The pixels as stored; `is_rgb`: three values a pixel are those, whatever a JPEG alone would mean by them.
+pub(super) fn pixels(
+    name: &str,
+    bytes: &[u8],
+    header: &Header,
+    limits: &Limits,
+    is_rgb: bool,
+) -> Result<RgbImage> {
     limits.check_pixels(name, header.width, header.height)?;
     let truncated = || Error::ImageTruncated {
         name: name.into(),
         format: "JPEG",
         n_bytes: bytes.len(),
     };
-    let _ = at_least;
     let n_bytes = bytes.len();
     let bytes = segments::strict(bytes).ok_or_else(truncated)?;
     let failed = |source| broken(name, "JPEG", n_bytes, source);
-    let rgb = decode_strict(&bytes, &header).map_err(failed)?;
+    let rgb = decode_strict(&bytes, header, is_rgb).map_err(failed)?;
     let sides = [header.width, header.height].map(u32::try_from);
     let image = match sides {
         [Ok(width), Ok(height)] => RgbImage::from_raw(width, height, rgb),
         _ => None,
     };
     let sizes_differ = DecodeErrors::FormatStatic("its headers say different sizes");
-    let image = image.ok_or_else(|| failed(sizes_differ))?;
-    Ok((image, header.orientation, 1))
+    image.ok_or_else(|| failed(sizes_differ))
 }
 
-fn decode_strict(bytes: &[u8], header: &Header) -> Result<Vec<u8>, DecodeErrors> {
+fn decode_strict(bytes: &[u8], header: &Header, is_rgb: bool) -> Result<Vec<u8>, DecodeErrors> {
     // What was checked: another header that the decoder may find is held to it.
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -52,11 +63,12 @@ fn decode_strict(bytes: &[u8], header: &Header) -> Result<Vec<u8>, DecodeErrors>
         .set_max_height(header.height);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers()?;
-    let is_cmyk = decoder.input_colorspace() == Some(ColorSpace::CMYK);
-    let wanted = if is_cmyk {
-        ColorSpace::CMYK
-    } else {
-        ColorSpace::RGB
+    // Of three, too, the decoder says this where Adobe's mark says that they are RGB.
+    let is_cmyk = header.n_components == 4 && decoder.input_colorspace() == Some(ColorSpace::CMYK);
+    let wanted = match decoder.input_colorspace() {
+        _ if is_cmyk => ColorSpace::CMYK,
+        Some(ColorSpace::YCbCr) if is_rgb => ColorSpace::YCbCr,
+        _ => ColorSpace::RGB,
     };
     decoder.set_options(options.jpeg_set_out_colorspace(wanted));
     let pixels = decoder.decode()?;

@@ -100,7 +100,7 @@ fn every_problem_is_listed_at_once() {
             "column `n`: 4 cells are not a number: `x` in t.csv, row 2 (line 3); `y` in t.csv, row 3 (line 4); `z` in t.csv, row 6 (line 7); …",
             "1 row names no image: t.csv, row 5 (line 6)",
             "1 of 6 values of group `who` is in several parts of the split column: `p`",
-            "t.csv, row 4 (line 5): d.png: not a JPEG, PNG, WebP, TIFF or BMP image (it begins with bytes 6e 6f 20 69 6d 61 67 65)",
+            "t.csv, row 4 (line 5): d.png: not a JPEG, PNG, WebP, TIFF, BMP or DICOM image (it begins with bytes 6e 6f 20 69 6d 61 67 65)",
             "t.csv, row 6 (line 7): f.png: the PNG image is truncated after 114 bytes",
             "1 of 6 images is not there: g.png (t.csv, row 7 (line 8))",
             "column `y`: 1 class has one row only: `bird`",

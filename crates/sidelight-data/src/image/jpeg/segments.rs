@@ -18,6 +18,8 @@ pub(in crate::image) struct Header {
     pub(in crate::image) orientation: Orientation,
     /// Written by Adobe software, which stores CMYK inverted.
     pub(super) is_adobe: bool,
+    /// Values of each pixel.
+    pub(super) n_components: u8,
 }
 
 /// Reads the markers up to the first scan.
@@ -30,6 +32,7 @@ pub(in crate::image) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
     let mut is_adobe = false;
     let mut orientation = Orientation::NoTransforms;
     let mut size = None;
+    let mut n_components = 0;
     let mut at = 2;
     loop {
         let Segment {
@@ -37,9 +40,10 @@ pub(in crate::image) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
         } = next_segment(bytes, at).ok_or_else(truncated)?;
         match marker {
             _ if is_frame(marker) => {
-                let &[_, h1, h0, w1, w0, ..] = data else {
+                let &[_, h1, h0, w1, w0, n, ..] = data else {
                     return Err(truncated());
                 };
+                n_components = n;
                 size = Some(
                     [u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0])].map(usize::from),
                 );
@@ -62,6 +66,7 @@ pub(in crate::image) fn header(name: &str, bytes: &[u8]) -> Result<Header> {
             height,
             orientation,
             is_adobe,
+            n_components,
         }),
         Some([width, height]) => Err(broken(
             name,
