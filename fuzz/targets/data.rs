@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sidelight::config::{Config, ResizeMethod, TargetConfig};
-use sidelight::dataset::ImageSource;
+use sidelight::dataset::{ImageSource, image_facts};
 use sidelight::error::in_full;
 use sidelight::image::{self, Limits};
 use sidelight::schema::{Schema, Wishes};
@@ -185,6 +185,7 @@ fn an_image(data: &[u8]) {
         bytes: data.into(),
     };
     let facts = image::facts(&source);
+    let _ = image_facts(&source, &["dicom.PatientAge", "exif.Model"]);
     let Ok(picture) = image::decode_bytes("x", data, Some(32), &LIMITS) else {
         return;
     };

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::folder::{Folder, Said, png};
 
 /// A copy of a case's inputs, with pictures for all that its tables name.
-fn case(name: &str) -> Folder {
+pub(crate) fn case(name: &str) -> Folder {
     let folder = Folder::new();
     let inputs = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cases")

@@ -16,3 +16,4 @@ mod shards;
 mod story;
 mod time;
 mod torture;
+mod walks;

@@ -21,8 +21,8 @@ pub(super) struct Candidate {
 }
 
 /// What an image's file says, and as what it is read. Width, height and size are those the network may see
-/// through the resizing; the rest is EXIF.
-const FILE: [(&str, MetadataKind); 12] = [
+/// through the resizing; the rest is what a camera or a clinic wrote.
+const FILE: [(&str, MetadataKind); 22] = [
     ("image.width", MetadataKind::Continuous),
     ("image.height", MetadataKind::Continuous),
     ("image.bytes", MetadataKind::Continuous),
@@ -35,11 +35,23 @@ const FILE: [(&str, MetadataKind); 12] = [
     ("exif.PhotographicSensitivity", MetadataKind::Continuous),
     ("exif.FocalLength", MetadataKind::Continuous),
     ("exif.Flash", MetadataKind::Categorical),
+    ("dicom.PatientAge", MetadataKind::Continuous),
+    ("dicom.PatientSex", MetadataKind::Categorical),
+    ("dicom.Modality", MetadataKind::Categorical),
+    ("dicom.BodyPartExamined", MetadataKind::Categorical),
+    ("dicom.ViewPosition", MetadataKind::Categorical),
+    ("dicom.ImageLaterality", MetadataKind::Categorical),
+    ("dicom.Manufacturer", MetadataKind::Categorical),
+    ("dicom.ManufacturerModelName", MetadataKind::Categorical),
+    ("dicom.InstitutionName", MetadataKind::Categorical),
+    ("dicom.KVP", MetadataKind::Continuous),
 ];
 
 /// Whether a column of this name is read from the image's file.
 fn is_of_file(name: &str) -> bool {
-    name.starts_with("image.") || name.starts_with("exif.")
+    ["image.", "exif.", "dicom."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// Every column that is not image, target, group or part, whether the configuration uses it or not, and facts of

@@ -77,8 +77,12 @@ pub(super) fn each<'a>(
         "1.2.840.10008.1.2.1.99" => return Err(Failure::unread("deflated", &syntax)),
         _ => true,
     };
+    let mut last = None;
     while !reader.rest.is_empty() {
         let element = reader.element()?;
+        if last.replace(element.tag) >= Some(element.tag) {
+            return Err(Failure::Damaged("its elements are not in order"));
+        }
         if !wanted(&syntax, &element) || element.tag >= PIXEL_DATA {
             break;
         }
