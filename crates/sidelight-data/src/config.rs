@@ -28,7 +28,7 @@ pub use crate::kind::{MetadataKind, TargetKind};
 pub use crate::spelling::{DateOrder, Decimal, Spelling};
 use crate::store::is_remote;
 pub use crate::store::{Environment, RemoteConfig};
-use crate::table::{SourceFormat, Table};
+use crate::table::SourceFormat;
 pub use hub_name::{HubName, check_hub_part};
 
 /// One whole configuration.
@@ -91,6 +91,13 @@ pub struct DataConfig {
     /// the rows, and `compare` tests each block of time on what was learned from those before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// Other tables whose columns are read beside those of this one.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_several"
+    )]
+    pub join: Vec<JoinConfig>,
     /// Use only so many rows, a seeded sample; 0: all.
     #[serde(default)]
     pub limit: usize,
@@ -130,15 +137,78 @@ pub struct DataConfig {
     pub remote: RemoteConfig,
 }
 
+/// `data.join`: another table, and which of its rows belongs to a row of this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinConfig {
+    /// The other table; relative to the TOML.
+    pub table: PathBuf,
+    /// Columns whose cells are equal in both.
+    #[serde(default, skip_serializing_if = "JoinColumns::is_empty")]
+    pub on: JoinColumns,
+    /// A column of dates, times or numbers in both: of several rows the latest that is not later than this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<JoinColumns>,
+    /// The sheet of a workbook. Default: the first that has cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+}
+
+/// Columns by which tables are joined: of one name in both, or of a name in each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "the name of a column, a list of names, or names with those in the other table: `{ plot = \"parcel\" }`"
+)]
+pub enum JoinColumns {
+    /// One column that is so called in both.
+    Same(String),
+    /// Several, each so called in both.
+    Several(Vec<String>),
+    /// Columns of this table, with those of the other.
+    Pairs(BTreeMap<String, String>),
+}
+
+impl Default for JoinColumns {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl JoinColumns {
+    /// Each name in this table, and in the other.
+    pub fn pairs(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::Same(name) => vec![(name, name)],
+            Self::Several(names) => names.iter().map(|name| (&**name, &**name)).collect(),
+            Self::Pairs(names) => names.iter().map(|(a, b)| (&**a, &**b)).collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pairs().is_empty()
+    }
+}
+
+fn one_or_several<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<JoinConfig>, D::Error> {
+    let value = toml::Value::deserialize(deserializer)?;
+    let several = match value {
+        toml::Value::Array(several) => several,
+        one => vec![one],
+    };
+    let one = |value| JoinConfig::deserialize(value).map_err(serde::de::Error::custom);
+    several.into_iter().map(one).collect()
+}
+
 impl DataConfig {
-    /// Reads the table, with a column for `image` where that is a path with columns in braces.
-    ///
-    /// # Errors
-    ///
-    /// As [`Table::read_with`].
-    pub fn read_table(&self) -> Result<Table> {
-        let table = Table::read_as(&self.table, &self.remote, &self.source_format())?;
-        table.with_paths(&self.image)
+    /// The files that it names, without the folders they are in: a folder may be moved, or named from elsewhere.
+    pub fn without_folders(&mut self) {
+        let joined = self.join.iter_mut().map(|join| &mut join.table);
+        for table in std::iter::once(&mut self.table).chain(joined) {
+            *table = table.file_name().map_or_else(Default::default, Into::into);
+        }
     }
 
     /// How the table's file is written, as far as it is said.

@@ -28,6 +28,7 @@ pub mod digest;
 pub mod encode;
 pub mod error;
 pub mod image;
+pub mod join;
 pub mod kind;
 pub mod loader;
 pub mod number;

@@ -142,6 +142,23 @@ pub enum Cell<'a> {
     Member(&'a Arc<Member>),
 }
 
+impl Column {
+    /// The cells of these rows, in this order; where there is no row, none.
+    pub(crate) fn of_rows(&self, rows: &[Option<usize>]) -> Self {
+        let mut cells = Accumulator::Empty(0);
+        for row in rows {
+            match row {
+                Some(row) => cells.extend(&self.values.slice(*row, 1)),
+                None => cells.push_missing(),
+            }
+        }
+        Self {
+            name: self.name.clone(),
+            values: cells.finish(OnBadRow::Whole),
+        }
+    }
+}
+
 impl Table {
     /// Reads a table by its extension (`csv`, `txt`, `tsv`, `jsonl`/`ndjson`, `parquet`, `xlsx`/`xlsm`, `tar`), or a directory
     /// that holds `metadata.csv|jsonl|parquet` or tar archives.

@@ -22,6 +22,7 @@ use crate::conformal::{Conformal, Thresholds};
 use crate::dataset::Dataset;
 use crate::encode::{Encoder, Unseen};
 use crate::error::{Error, Result};
+use crate::join::Joins;
 use crate::loader::{Preprocess, Source};
 use crate::network::{Layer, Network};
 use crate::run::Run;
@@ -76,6 +77,7 @@ impl Model {
     pub fn read(&self, table: impl AsRef<Path>) -> Result<Dataset> {
         let data = &self.config.data;
         let table = Table::read_as(table.as_ref(), &data.remote, &data.format_of_others())?;
+        let table = Joins::for_new_rows(&self.config, &table.names())?.apply(table)?;
         Ok(Dataset::for_prediction(&table, &self.config)?)
     }
 

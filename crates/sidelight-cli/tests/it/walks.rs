@@ -1,6 +1,7 @@
 //! What people of several trades have, from their table to predictions.
 
 use crate::cases::case;
+use crate::folder::{Folder, png};
 
 /// Files of DICOM, a workbook from the office of records, decimals with a comma.
 #[test]
@@ -58,4 +59,68 @@ fn a_clinic_has_dicom_files_and_a_workbook() {
     assert!(said.stdout.contains("dicom.PatientAge"), "{}", said.stdout);
     let said = folder.done("audit clinic.toml");
     assert!(said.stdout.contains("dicom.PatientAge"), "{}", said.stdout);
+}
+
+/// Photographs of plants, and the weather of each plot by its date.
+#[test]
+fn a_farm_has_weather_by_date_in_another_table() {
+    let folder = Folder::new();
+    let (mut plants, mut weather) = (
+        "bild,plot,taken,sick\n".to_owned(),
+        "parcel,day,rain_mm\n".to_owned(),
+    );
+    for n in 0..40 {
+        folder.write_bytes(&format!("p{n}.png"), &png(n % 7));
+        let (plot, day) = (["a", "b"][n % 2], 11 + n / 2 % 20);
+        // What makes plants sick is the rain of that day, nearly always.
+        let rain = if n % 3 == 0 { 8 + n % 5 } else { n % 4 };
+        let sick = ["no", "yes"][usize::from(rain > 6 && n != 6 || n == 7)];
+        plants += &format!("p{n}.png,{plot},2026-05-{day}T09:30:00,{sick}\n");
+        weather += &format!("{plot},2026-05-{day},{rain}.5\n");
+    }
+    folder.write("plants.csv", &plants);
+    folder.write("weather.csv", &weather);
+    let join = "--set data.join={table='weather.csv',on={plot='parcel'},latest={taken='day'}}";
+    let said = folder.done(&format!(
+        "init plants.csv --target sick --out farm.toml {join}"
+    ));
+    assert!(said.stdout.contains("rain_mm"), "{}", said.stdout);
+    assert!(
+        folder.read("farm.toml").contains("join"),
+        "{}",
+        folder.read("farm.toml")
+    );
+    folder.done("check farm.toml");
+    let settings = "--set train.size=32 --set train.epochs=60 --set train.learning_rate=0.02";
+    folder.done(&format!("train farm.toml --out run {settings}"));
+    let said = folder.done("explain run --format json");
+    let columns: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(columns[0]["column"], "rain_mm", "{columns}");
+
+    // New photographs are joined with the weather that is there by then, whatever the pieces; a table that has the column
+    // itself needs no weather.
+    weather += "a,2026-06-01,12.5\nb,2026-06-01,0.5\n";
+    folder.write("weather.csv", &weather);
+    folder.write(
+        "new.csv",
+        "bild,plot,taken\np1.png,a,2026-06-02\np1.png,b,2026-06-02\np1.png,c,2026-06-02\n",
+    );
+    folder.done("predict run new.csv --out new.out.csv");
+    folder.done("predict run new.csv --out pieces.csv --part-rows 1");
+    let predicted = folder.read("new.out.csv");
+    assert_eq!(predicted, folder.read("pieces.csv"));
+    let answers: Vec<&str> = predicted
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap())
+        .collect();
+    assert_eq!(answers[..2], ["yes", "no"], "{predicted}");
+    folder.write("whole.csv", "bild,plot,taken,rain_mm\np1.png,a,2026-06-02,12.5\np1.png,b,2026-06-02,0.5\np1.png,c,2026-06-02,\n");
+    std::fs::remove_file(folder.path().join("weather.csv")).unwrap();
+    folder.done("predict run whole.csv --out whole.out.csv");
+    assert_eq!(predicted, folder.read("whole.out.csv"));
+    let said = folder.run("predict run new.csv --out none.csv");
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("weather.csv"), "{}", said.stderr);
+    assert!(!folder.exists("none.csv"));
 }

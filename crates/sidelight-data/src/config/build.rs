@@ -51,6 +51,7 @@ impl Config {
                 missing: default_missing(),
                 fold: None,
                 time: None,
+                join: Vec::new(),
                 decimal: None,
                 date_order: None,
                 separator: None,

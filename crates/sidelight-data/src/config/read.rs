@@ -13,7 +13,7 @@ const RUN_WEIGHTS: &str = "model/weights.safetensors";
 
 impl Config {
     /// Reads a TOML, applies overrides (`a.b=c`, the value in TOML or a bare word),
-    /// and makes `data.table` and `model.weights` relative to the TOML's folder.
+    /// and makes `data.table`, `data.join.table` and `model.weights` relative to the TOML's folder.
     ///
     /// A key of an override is a TOML key, so that a dot in a name is quoted:
     /// `metadata."exif.ExposureTime"=continuous`. A number addresses one element of a list: `target.columns.0=x`.
@@ -61,6 +61,11 @@ impl Config {
         if !is_remote(&config.data.table) {
             config.data.table = folder.join(&config.data.table);
         }
+        for join in &mut config.data.join {
+            if !is_remote(&join.table) {
+                join.table = folder.join(&join.table);
+            }
+        }
         if let Some(cache) = &mut config.data.remote.cache {
             *cache = folder.join(&cache);
         }
@@ -91,6 +96,11 @@ impl Config {
         let mut config = self.clone();
         if !is_remote(&config.data.table) {
             config.data.table = absolute(&config.data.table)?;
+        }
+        for join in &mut config.data.join {
+            if !is_remote(&join.table) {
+                join.table = absolute(&join.table)?;
+            }
         }
         if let Some(cache) = &mut config.data.remote.cache {
             *cache = absolute(cache)?;

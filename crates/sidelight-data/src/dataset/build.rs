@@ -113,7 +113,7 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
         Unreadable::Skip => {
             let piece = Table::read_with_gaps(&data.table, &data.remote, &data.source_format())?;
             Piece {
-                table: piece.table.with_paths(&data.image)?,
+                table: data.completed(piece.table)?,
                 ..piece
             }
         }

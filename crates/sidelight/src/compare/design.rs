@@ -267,7 +267,7 @@ impl Design {
     pub(super) fn digest(&self, job: &Job) -> Result<String> {
         let mut config = self.job_config(job);
         config.train.workers = 0;
-        config.data.table = config.data.table.file_name().unwrap_or_default().into();
+        config.data.without_folders();
         let mut hash = Sha256::new();
         if let Ok(Some(path)) = config.model.weights_file() {
             let size = std::fs::metadata(&path).map_or(0, |file| file.len());

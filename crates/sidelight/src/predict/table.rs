@@ -5,17 +5,20 @@
 //! changes are drawn by the row's number in the table.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Model, PredictOptions, Predictions};
 use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Unseen;
 use crate::error::{DataError, Error, Result, quoted};
+use crate::join::Joins;
 use crate::loader::LoaderOptions;
 use crate::ranks::{Alone, Ranks, all_or_none, as_collective_error};
 use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
 };
+use crate::store::Shard;
 use crate::table::{Column, Pieces, ReadLimit};
 use crate::write::{ColumnKind, CsvText, Value};
 
@@ -165,18 +168,18 @@ pub fn predict_table(
     let data = &model.config.data;
     let opened = || {
         let pieces = Pieces::open_as(tables, &data.remote, &data.format_of_others())?;
-        check_columns(model, tables, &options)?;
+        let joins = check_columns(model, tables, &options)?;
         let manifest = Manifest::new(
             checksum.to_owned(),
-            files(tables, &pieces)?,
+            files(tables, &pieces, &joins)?,
             TableFormat::from_path(out)?,
             part_rows,
             in_words(&options, batch, model),
         )
         .with_text(options.text);
-        Ok::<_, Error>((pieces, manifest))
+        Ok::<_, Error>((pieces, joins, manifest))
     };
-    let (mut pieces, manifest) = all_or_none(ranks, opened())?;
+    let (mut pieces, joins, manifest) = all_or_none(ranks, opened())?;
     // What is there of an earlier job is discarded once, before the others look.
     let first = match ranks.is_first() {
         true => Parts::open(out, &manifest, options.old_parts).map(Some),
@@ -194,6 +197,7 @@ pub fn predict_table(
     let keep = options.keep.clone();
     let mut job = Job {
         model,
+        joins,
         parts: &parts,
         options,
         batch,
@@ -271,7 +275,11 @@ fn labels(keep: &[String]) -> Vec<(&str, ColumnKind)> {
 }
 
 /// Whether the table has what the model reads and what is to be kept, by its first rows: before anything is written.
-fn check_columns(model: &Model, tables: &[PathBuf], options: &TableOptions<'_>) -> Result<()> {
+fn check_columns<'m>(
+    model: &'m Model,
+    tables: &[PathBuf],
+    options: &TableOptions<'_>,
+) -> Result<Joins<'m>> {
     let take = ReadLimit {
         rows: PIECE_ROWS,
         step: 1,
@@ -281,14 +289,16 @@ fn check_columns(model: &Model, tables: &[PathBuf], options: &TableOptions<'_>) 
     let Some(piece) =
         Pieces::open_as(tables, &data.remote, &data.format_of_others())?.next(take)?
     else {
-        return Ok(());
+        return Ok(Joins::open(data)?);
     };
-    let (table, n_bad) = (&piece.table, piece.bad.len());
-    let names = table.names();
+    let joins = Joins::for_new_rows(&model.config, &piece.table.names())?;
     // Rows that cannot be read say nothing of the columns.
-    if names.is_empty() || n_bad == table.n_rows {
-        return Ok(());
+    if piece.table.columns.is_empty() || piece.bad.len() == piece.table.n_rows {
+        return Ok(joins);
     }
+    let piece = joins.apply_to(piece)?;
+    let table = &piece.table;
+    let names = table.names();
     for name in &options.keep {
         table.column(name)?;
     }
@@ -300,13 +310,15 @@ fn check_columns(model: &Model, tables: &[PathBuf], options: &TableOptions<'_>) 
             absent: rows.absent,
             columns: names,
         }),
-        _ => Ok(()),
+        _ => Ok(joins),
     }
 }
 
-/// The files that a table is made of, and the listing that named them, where one did.
-fn files(tables: &[PathBuf], pieces: &Pieces) -> Result<Vec<TableFile>> {
-    let files = pieces.files();
+/// The files that a table is made of, with those that are joined to it, and the listing that named them, where one did.
+fn files(tables: &[PathBuf], pieces: &Pieces, joins: &Joins<'_>) -> Result<Vec<TableFile>> {
+    let mut files = pieces.files();
+    let joined = joins.files().into_iter();
+    files.extend(joined.map(|path| Arc::new(Shard::file(path))));
     let files = files.iter().map(|shard| TableFile::of_shard(shard));
     let listing = pieces.listing().map(|checksum| {
         let name = tables.first().map(|path| path.display().to_string());
@@ -330,6 +342,7 @@ fn total(parts: &Parts, n_parts: usize) -> Result<Sum> {
 /// What makes parts.
 struct Job<'a, 'o> {
     model: &'a Model,
+    joins: Joins<'a>,
     parts: &'a Parts,
     options: TableOptions<'o>,
     /// Rows of a batch, and of a part: a multiple of it.
@@ -395,6 +408,7 @@ impl Job<'_, '_> {
             let Some(piece) = pieces.next(take)? else {
                 break;
             };
+            let piece = self.joins.apply_to(piece)?;
             let needs_image = self.model.needs_image();
             let rows = Dataset::of_piece(piece, &self.model.config, needs_image)?;
             let mut predictions = self.predict(&rows.dataset, share_read, share_before)?;

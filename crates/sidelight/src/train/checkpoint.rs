@@ -287,11 +287,7 @@ impl Checkpoint {
             config.data.remote = RemoteConfig::default();
             config.data.shuffle_shards = Some(config.data.shuffle_shards());
             // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
-            config.data.table = config
-                .data
-                .table
-                .file_name()
-                .map_or_else(Default::default, Into::into);
+            config.data.without_folders();
             if config.model.weights_are_a_file() {
                 let weights = Path::new(&config.model.weights).file_name();
                 let weights = weights.unwrap_or_default().to_string_lossy();
