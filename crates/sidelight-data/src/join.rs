@@ -38,12 +38,15 @@ pub struct Joins<'a> {
     joins: Vec<Join<'a>>,
 }
 
+/// The time of each row, 0 where there is none, and the row.
+type RowsByKey = HashMap<Vec<String>, Vec<(f64, usize)>>;
+
 #[derive(Debug)]
 struct Join<'a> {
     config: &'a JoinConfig,
     other: Table,
     /// For each key the rows that have it, the earliest first where there is a time.
-    rows: HashMap<Vec<String>, Vec<(f64, usize)>>,
+    rows: RowsByKey,
 }
 
 impl<'a> Joins<'a> {
@@ -234,11 +237,7 @@ impl Join<'_> {
     }
 }
 
-fn rows_by_key(
-    other: &Table,
-    config: &JoinConfig,
-    spelling: &Spelling<'_>,
-) -> Result<HashMap<Vec<String>, Vec<(f64, usize)>>> {
+fn rows_by_key(other: &Table, config: &JoinConfig, spelling: &Spelling<'_>) -> Result<RowsByKey> {
     let pairs = config.on.pairs();
     let latest = config.latest.as_ref().map(|latest| latest.pairs());
     if pairs.is_empty() && latest.is_none() {
@@ -253,7 +252,7 @@ fn rows_by_key(
     let keys = keys.collect::<Result<Vec<_>>>()?;
     let time = latest.and_then(|pairs| pairs.first().map(|(_, theirs)| other.column(theirs)));
     let time = time.transpose()?;
-    let mut rows: HashMap<Vec<String>, Vec<(f64, usize)>> = HashMap::new();
+    let mut rows = RowsByKey::new();
     for row in 0..other.n_rows {
         let Some(key) = key(&keys, row) else {
             continue;

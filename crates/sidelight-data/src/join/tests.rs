@@ -96,8 +96,8 @@ fn what_cannot_be_joined_is_named_with_the_way_out() {
         &["data.join.on"],
     );
     has(
-        why(r#"{ table = "wether.csv", on = "plot" }"#, WEATHER),
-        &["wether.csv"],
+        why(r#"{ table = "climate.csv", on = "plot" }"#, WEATHER),
+        &["climate.csv"],
     );
 }
 
