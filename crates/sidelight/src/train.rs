@@ -144,7 +144,8 @@ pub enum Ended {
     Stopped,
 }
 
-/// The loop. At its end the session's network is that of the last epoch, or, with `train.patience`, of the best.
+/// The loop. At its end the session's network is that of the last epoch; with `train.patience`, of the best; and of the best
+/// with the pretrained part frozen, where no epoch after those was better.
 ///
 /// `stop` may be set by anyone at any time: training then saves a checkpoint and ends after the step that it is in.
 ///
@@ -221,9 +222,14 @@ pub fn fit(
             log.save(|| session.checkpoint());
         }
     }
-    session
-        .state
-        .end(session.setup.config.train.restores_best())?;
+    let kept = session.epoch_to_keep();
+    if let Some(best) = kept.filter(|_| !session.setup.config.train.restores_best()) {
+        log.warn(format!(
+            "the validation rows are not better for what the backbone learned: the model is that of epoch {}, with the backbone as it was pretrained",
+            best.epoch + 1
+        ));
+    }
+    session.state.end(kept.is_some())?;
     session.fit_factors()?;
     Ok((session, Ended::Finished))
 }

@@ -174,9 +174,7 @@ fn by_network(
     // As `train` ends: the arms are the models that a person would use.
     session.calibrate()?;
     let mut finished = TrainedJob::new(at.design, job, &session, known).predict_all()?;
-    let best = session.state.progress.best;
-    let best = best.filter(|_| session.setup.config.train.restores_best());
-    finished.best_epoch = best.map(|best| best.epoch + 1);
+    finished.best_epoch = session.epoch_to_keep().map(|best| best.epoch + 1);
     Ok(Some(finished))
 }
 

@@ -150,7 +150,7 @@ impl State {
         Ok(())
     }
 
-    /// Ends with the numbers of the last epoch, or of the best, where one had a score.
+    /// Ends with the numbers of the last epoch, or of the best.
     pub(super) fn end(&mut self, restores_best: bool) -> Result<()> {
         self.network = self.scored()?;
         self.ema = None;
@@ -163,7 +163,7 @@ impl State {
 
 impl Session {
     /// Trains to the end, watched by nobody and written nowhere: [`fit`] without log and checkpoints. The network is then
-    /// that of the last epoch, or, with `train.patience`, of the best; its probabilities are calibrated as
+    /// that of the epoch that `fit` says; its probabilities are calibrated as
     /// [`train`](super::train) does it.
     ///
     /// # Errors
@@ -332,6 +332,18 @@ impl Session {
         let plan = &self.setup.plan;
         let thaws = (0..plan.epochs()).any(|epoch| plan.thaws_in(epoch));
         thaws || self.setup.config.train.restores_best()
+    }
+
+    /// The epoch whose network training ends with where that is not the last: with `train.patience` the best, and else the
+    /// best of those with the pretrained part frozen, where none after them was better. A few epochs with random changes
+    /// to the images can undo more than they learn, and nobody is to be worse off for them.
+    pub(crate) fn epoch_to_keep(&self) -> Option<Best> {
+        let Setup { config, plan, .. } = &self.setup;
+        let best = self.state.progress.best?;
+        let thaws = (0..plan.epochs()).find(|&epoch| plan.thaws_in(epoch));
+        let was_in_vain =
+            thaws.is_some_and(|thaws| best.epoch < thaws && self.state.progress.epoch > thaws);
+        (config.train.restores_best() || was_in_vain).then_some(best)
     }
 
     /// Keeps the network's numbers if no epoch before had a better score.

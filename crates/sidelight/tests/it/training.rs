@@ -307,6 +307,44 @@ fn what_was_pretrained_begins_to_learn_from_the_best_frozen_epoch() {
 }
 
 #[test]
+fn where_no_later_epoch_is_better_the_best_frozen_one_is_kept() {
+    let end = |config: &Config, data: &Dataset, split: &SplitRows| {
+        let mut remarks = Vec::new();
+        let mut watch = |event| {
+            if let Event::Remark { text } = event {
+                remarks.push(text);
+            }
+        };
+        let mut log = TrainingLog::new(&mut watch);
+        let never = AtomicBool::new(false);
+        let (session, _) = fit(session(config, data, split), &mut log, &never).unwrap();
+        drop(log);
+        let said = remarks
+            .iter()
+            .filter(|text| text.contains("as it was pretrained"));
+        (session.state, said.count())
+    };
+    let (config, data, split) = meaningless(12);
+    let (in_vain, said) = end(&config, &data, &split);
+    let best = in_vain.progress.best.unwrap();
+    assert!(best.epoch < 12 && said == 1, "{best:?}, {said}");
+    // The same training, ended with that epoch.
+    let mut frozen = config.clone();
+    frozen.train.patience = 12;
+    let (alone, said) = end(&frozen, &data, &split);
+    assert_eq!((alone.progress.best.unwrap(), said), (best, 0));
+    assert_eq!(alone.network.state_dict(), in_vain.network.state_dict());
+
+    let (data, _) = planted(40);
+    let split = first(30, &data);
+    let mut config = random_config();
+    config.train.freeze_epochs = Some(1);
+    config.train.epochs = 4;
+    let (learned, said) = end(&config, &data, &split);
+    assert!(learned.progress.best.unwrap().epoch >= 1 && said == 0);
+}
+
+#[test]
 fn patience_ends_the_frozen_epochs_but_not_what_follows_them() {
     let (mut config, data, split) = meaningless(30);
     config.train.patience = 2;
