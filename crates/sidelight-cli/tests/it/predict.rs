@@ -661,7 +661,7 @@ fn bad_samples_and_archives_cut_short_are_listed_and_the_others_predicted() {
     row,file,line,key,column,reason
     2,new-00.tar,,00/0001,,new-00.tar: cut short at byte 2660
     6,new-02.tar,,x,image,"expected an image beside its metadata (.jpg, .png, .webp, …), found ``"
-    7,new-02.tar,,y,image,"new-02.tar: y.png: not a JPEG, PNG, WebP, TIFF or BMP image (it begins with bytes 6e 6f 74 20 61 20 70 69)"
+    7,new-02.tar,,y,image,"new-02.tar: y.png: not a JPEG, PNG, WebP, TIFF, BMP or DICOM image (it begins with bytes 6e 6f 74 20 61 20 70 69)"
     8,new-02.tar,,z,,not valid JSON: expected `:` at line 1 column 8
     "#);
     folder.write("good.csv", &csv);

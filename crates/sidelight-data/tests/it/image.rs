@@ -209,7 +209,7 @@ fn an_empty_image_is_named() {
 #[test]
 fn what_is_no_image_is_said_by_its_first_bytes() {
     let of = |bytes: &[u8]| message(of_bytes("a.jpg", bytes.to_vec()));
-    let start = "a.jpg: not a JPEG, PNG, WebP, TIFF or BMP image";
+    let start = "a.jpg: not a JPEG, PNG, WebP, TIFF, BMP or DICOM image";
     assert_eq!(
         of(b"hello"),
         format!("{start} (it begins with bytes 68 65 6c 6c 6f)")
