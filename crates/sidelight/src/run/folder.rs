@@ -141,6 +141,12 @@ fn clear_needless(dir: &Path) {
     for name in [CHECKPOINT, REPLACED] {
         let _ = remove_folder_if_there(&dir.join(name));
     }
+    // A folder that was replaced, and could not be removed then.
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if is_left_over(&entry.file_name().to_string_lossy(), &[CHECKPOINT, MODEL]) {
+            let _ = remove_folder_if_there(&entry.path());
+        }
+    }
 }
 
 /// A run folder in the making.
@@ -383,6 +389,9 @@ mod tests {
         run.log(0).unwrap();
         let checkpoint = FolderWriter::create(&run.checkpoint_dir()).unwrap();
         checkpoint.finish().unwrap();
+        // What was replaced by it, where that could not be removed.
+        fs::create_dir_all(dir.join(".checkpoint.old")).unwrap();
+        fs::write(dir.join(".checkpoint.old/best.safetensors"), "").unwrap();
         run.write_report("<!doctype html>").unwrap();
         finish(run, "");
         let expected = [
@@ -402,12 +411,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("a");
         let run = finish(RunFolder::create(&dir, Existing::Refuse).unwrap(), "");
-        let left = run.checkpoint_dir();
+        let beside = |name: &str| dir.join(name);
+        let left = [
+            run.checkpoint_dir(),
+            beside(".checkpoint.old"),
+            beside(".model.old"),
+            beside(".checkpoint.1.partial"),
+        ];
         for existing in [Existing::Refuse, Existing::Resume] {
-            fs::create_dir_all(&left).unwrap();
-            fs::write(left.join("best.safetensors"), "").unwrap();
+            for folder in &left {
+                fs::create_dir_all(folder).unwrap();
+                fs::write(folder.join("best.safetensors"), "").unwrap();
+            }
             assert!(RunFolder::create(&dir, existing).is_err());
-            assert_eq!(left.exists(), existing == Existing::Refuse);
+            let there = left.iter().map(|folder| folder.exists());
+            assert!(
+                there
+                    .into_iter()
+                    .all(|there| there == (existing == Existing::Refuse))
+            );
         }
     }
 
