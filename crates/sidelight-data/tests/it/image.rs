@@ -226,7 +226,7 @@ fn what_is_no_image_is_said_by_its_first_bytes() {
     );
     assert_eq!(
         of(&[&[0; 128][..], b"DICM"].concat()),
-        "a.jpg: the DICOM image is truncated after 132 bytes"
+        "a.jpg: cannot decode the DICOM image: it does not say how many pixels it has"
     );
     assert_eq!(
         of(b"version https://git-lfs.github.com/spec/v1\noid"),
