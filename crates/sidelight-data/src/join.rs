@@ -138,15 +138,11 @@ impl Join<'_> {
     fn apply(&self, mut table: Table, spelling: &Spelling<'_>) -> Result<Table> {
         let added = self.added();
         let names: HashSet<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
-        let there = |column: &&&Column| names.contains(column.name.as_str());
-        if !added.is_empty()
-            && added
-                .iter()
-                .all(|column| names.contains(column.name.as_str()))
-        {
+        let is_there = |column: &Column| names.contains(column.name.as_str());
+        if !added.is_empty() && added.iter().all(|column| is_there(column)) {
             return Ok(table);
         }
-        if let Some(column) = added.iter().find(there) {
+        if let Some(column) = added.iter().find(|column| is_there(column)) {
             let (name, other) = (&column.name, self.other.path.display());
             return Err(setting(
                 "data.join",

@@ -80,7 +80,7 @@ fn read(bytes: &[u8]) -> std::result::Result<(Header, String, Option<Value<'_>>)
         ..Default::default()
     };
     let (mut center, mut width, mut pixels) = (None, None, None);
-    let syntax = elements::each(bytes, |_, element| {
+    let syntax = elements::each(bytes, |element| {
         let number = |value: &mut u16| *value = element.u16().unwrap_or(0);
         let text = || element.text().unwrap_or_default();
         match element.tag {
@@ -128,7 +128,7 @@ pub(super) fn size(name: &str, bytes: &[u8]) -> Result<[usize; 2]> {
     const ROWS: Tag = (0x0028, 0x0010);
     const COLUMNS: Tag = (0x0028, 0x0011);
     let mut size = [None; 2];
-    let read = elements::each(bytes, |_, element| {
+    let read = elements::each(bytes, |element| {
         match element.tag {
             COLUMNS => size[0] = element.u16(),
             ROWS => size[1] = element.u16(),
@@ -222,6 +222,19 @@ impl Header {
         value * self.slope.unwrap_or(1.0) + self.intercept.unwrap_or(0.0)
     }
 
+    /// The least and the greatest value that can be stored, in the units of the modality.
+    fn storable(&self) -> [f64; 2] {
+        let sign = 1 << self.high_bit.min(15);
+        // The sign alone; all bits but the sign.
+        let ends = if self.is_signed {
+            [sign, sign - 1]
+        } else {
+            [0, u16::MAX]
+        };
+        let [a, b] = ends.map(|value| self.rescaled(value));
+        [a.min(b), a.max(b)]
+    }
+
     /// What is seen of each value that can be stored.
     #[expect(
         clippy::cast_possible_truncation,
@@ -229,31 +242,17 @@ impl Header {
         reason = "in [0, 255]; what is no number is black"
     )]
     fn shown(&self, range: Option<[f32; 2]>) -> Vec<u8> {
-        let between = |low: f64, high: f64, value: f64| (value - low) / (high - low);
-        let all = || {
-            let (least, greatest) = match self.is_signed {
-                // All bits but the sign; the sign alone.
-                true => (1 << self.high_bit.min(15), (1 << self.high_bit.min(15)) - 1),
-                false => (0, u16::MAX),
-            };
-            let ends = [least, greatest].map(|value| self.rescaled(value));
-            (ends[0].min(ends[1]), ends[0].max(ends[1]))
-        };
-        let ends = match (range, self.window) {
-            (Some([low, high]), _) => Some((low.into(), high.into())),
-            (None, None) => Some(all()),
-            (None, Some(_)) => None,
-        };
-        let share = |value: f64| match (ends, self.window) {
-            (Some((low, high)), _) => between(low, high, value),
-            (None, Some((center, width))) => match self.function.as_str() {
-                "SIGMOID" => 1.0 / (1.0 + (-4.0 * (value - center) / width).exp()),
-                "LINEAR_EXACT" => (value - center) / width + 0.5,
-                // A window of one value is a threshold.
-                _ if width <= 1.0 => f64::from(u8::from(value > center - 0.5)),
-                _ => (value - (center - 0.5)) / (width - 1.0) + 0.5,
-            },
-            (None, None) => 0.0,
+        let window = self.window.filter(|_| range.is_none());
+        let [low, high] = range.map_or_else(|| self.storable(), |range| range.map(f64::from));
+        let share = |value: f64| match (window, self.function.as_str()) {
+            (None, _) => (value - low) / (high - low),
+            (Some((center, width)), "SIGMOID") => {
+                1.0 / (1.0 + (-4.0 * (value - center) / width).exp())
+            }
+            (Some((center, width)), "LINEAR_EXACT") => (value - center) / width + 0.5,
+            // A window of one value is a threshold.
+            (Some((center, width)), _) if width <= 1.0 => f64::from(u8::from(value > center - 0.5)),
+            (Some((center, width)), _) => (value - (center - 0.5)) / (width - 1.0) + 0.5,
         };
         let is_inverted = self.photometric == "MONOCHROME1";
         let grey = |stored| {

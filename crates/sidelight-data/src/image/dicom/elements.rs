@@ -58,7 +58,7 @@ impl<'a> Element<'a> {
 /// Gives each element of the data set, pixels being the last, until none is wanted any more; returns the transfer syntax.
 pub(super) fn each<'a>(
     bytes: &'a [u8],
-    mut wanted: impl FnMut(&str, &Element<'a>) -> bool,
+    mut wanted: impl FnMut(&Element<'a>) -> bool,
 ) -> Result<String, Failure> {
     let mut reader = Reader {
         rest: bytes.get(132..).ok_or(Failure::Truncated)?,
@@ -83,7 +83,7 @@ pub(super) fn each<'a>(
         if last.replace(element.tag) >= Some(element.tag) {
             return Err(Failure::Damaged("its elements are not in order"));
         }
-        if !wanted(&syntax, &element) || element.tag >= PIXEL_DATA {
+        if !wanted(&element) || element.tag >= PIXEL_DATA {
             break;
         }
     }

@@ -97,7 +97,7 @@ pub(crate) fn attributes(bytes: &[u8], names: &[&str]) -> (Vec<Option<Attribute>
     let last = tags.iter().flatten().map(|(tag, _)| *tag).max();
     let mut values = vec![None; names.len()];
     // What stands before damage is read.
-    let read = each(bytes, |_, element| {
+    let read = each(bytes, |element| {
         for (value, tag) in values.iter_mut().zip(&tags) {
             if let Some((tag, kind)) = tag
                 && *tag == element.tag
