@@ -164,6 +164,12 @@ class Graph:
         for port in self.session.get_inputs():
             if port.name == "image":
                 feed["image"] = self.form(image, port)
+            elif port.name == "has_images":
+                feed["has_images"] = np.array([[float(one is not None) for one in image.values()]], np.float32)
+            elif port.name.startswith("image."):
+                # What stands for an image that is missing counts for nothing.
+                one = image[port.name.removeprefix("image.")]
+                feed[port.name] = self.form(np.full((self.size, self.size, 3), 77, np.uint8) if one is None else one, port)
             elif port.name == "image_size":
                 feed["image_size"] = np.array([[self.sides[0], self.sides[1]]], np.int64)
             else:
@@ -314,12 +320,17 @@ def cases(folder, golden):
         graph = Graph(case / "model.onnx")
         outputs = {}
         takes = {port.name: port for port in graph.session.get_inputs()}
-        any_size = "image" in takes and takes["image"].shape[1] == "height"
+        any_size = any(port.shape[1] == "height" for name, port in takes.items() if name == "image" or name.startswith("image."))
+        opened = lambda name: None if name is None else np.asarray(Image.open(case / name))
         feeds = []
         for row in json.loads((case / "rows.json").read_text()):
-            stored = np.asarray(Image.open(case / row["image"]))
-            graph.sides = stored.shape[1], stored.shape[0]
-            image = stored if any_size else np.asarray(Image.open(case / f"fitted_{row['image']}"))
+            if isinstance(row["image"], dict):
+                fitted = lambda name: name if any_size or name is None else f"fitted_{name}"
+                image = {column: opened(fitted(name)) for column, name in row["image"].items()}
+            else:
+                stored = opened(row["image"])
+                graph.sides = stored.shape[1], stored.shape[0]
+                image = stored if any_size else opened(f"fitted_{row['image']}")
             first = image if not feeds else first
             feeds.append(graph.feed(first, row["metadata"]))
             for key, value in graph(image, row["metadata"]).items():

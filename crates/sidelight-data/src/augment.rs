@@ -55,7 +55,8 @@ impl Augment {
         })
     }
 
-    /// Draws what happens to one picture of `width` × `height` pixels on its way to a square of `size`.
+    /// Draws what happens to one picture of `width` × `height` pixels on its way to a square of `size`. `flipped` says
+    /// whether it is mirrored in place of the coin: pictures of one row are, or are not, together.
     ///
     /// The part that is cut out of a longer picture is always drawn; mirroring has a coin of its own;
     /// rotation, zoom, shift and light happen together or not at all. The same numbers are drawn from the
@@ -69,10 +70,12 @@ impl Augment {
         stream: &mut ChaCha8Rng,
         [width, height]: [usize; 2],
         size: usize,
+        flipped: Option<bool>,
     ) -> Change {
         let left = below(stream, width - size + 1) as f32;
         let top = below(stream, height - size + 1) as f32;
-        let is_flipped = uniform(stream) < 0.5 && self.flip;
+        let coin = uniform(stream) < 0.5 && self.flip;
+        let is_flipped = flipped.unwrap_or(coin);
         let is_changed = uniform(stream) < self.probability;
         // Uniform on [-1, 1): angle, scale, shift across, shift down, brightness, contrast.
         let [angle, zoom, across, down, brightness, contrast] = std::array::from_fn(|_| {
@@ -391,6 +394,7 @@ mod tests {
                 &mut for_row(seed, epoch, row, Purpose::Augment),
                 [40, 32],
                 32,
+                None,
             )
         };
         assert_eq!(draw(1, 2, 3), draw(1, 2, 3));
@@ -402,7 +406,7 @@ mod tests {
     #[test]
     fn settings_do_not_disturb_each_others_draws() {
         let draw = |config: &AugmentConfig| {
-            augment(config).draw(&mut for_row(0, 0, 7, Purpose::Augment), [32, 32], 32)
+            augment(config).draw(&mut for_row(0, 0, 7, Purpose::Augment), [32, 32], 32, None)
         };
         let rotated = AugmentConfig {
             rotate: 30.0,
@@ -427,7 +431,7 @@ mod tests {
         };
         let augment = augment(&config);
         let draws: Vec<Change> = (0..2000)
-            .map(|row| augment.draw(&mut for_row(0, 0, row, Purpose::Augment), [8, 8], 8))
+            .map(|row| augment.draw(&mut for_row(0, 0, row, Purpose::Augment), [8, 8], 8, None))
             .collect();
         let flipped = draws.iter().filter(|change| change.is_flipped).count();
         let rotated = draws
@@ -445,7 +449,7 @@ mod tests {
             let augment = Augment::new(&AugmentConfig { flip, ..still() }, kind).unwrap();
             (0..64).any(|row| {
                 augment
-                    .draw(&mut for_row(0, 0, row, Purpose::Augment), [8, 8], 8)
+                    .draw(&mut for_row(0, 0, row, Purpose::Augment), [8, 8], 8, None)
                     .is_flipped
             })
         };
@@ -583,7 +587,7 @@ mod tests {
             };
             let side = 64;
             let picture = dot(side, [x, y]);
-            let change = augment(&config).draw(&mut for_row(3, 1, row, Purpose::Augment), [side, side], side);
+            let change = augment(&config).draw(&mut for_row(3, 1, row, Purpose::Augment), [side, side], side, None);
             // The light would add a grey that draws the middle away.
             let geometry = Change { brightness: 1.0, contrast: 1.0, ..change };
             let [found_x, found_y] = brightest(&geometry.render(&picture, side), side);
@@ -594,7 +598,7 @@ mod tests {
 
         #[test]
         fn a_random_crop_stays_in_the_picture(row in any::<u64>(), width in 16usize..40, height in 16usize..40) {
-            let change = augment(&still()).draw(&mut for_row(0, 0, row, Purpose::Augment), [width, height], 16);
+            let change = augment(&still()).draw(&mut for_row(0, 0, row, Purpose::Augment), [width, height], 16, None);
             let [left, top] = change.to_input.inverse().apply([0.0, 0.0]);
             prop_assert!(left >= 0.0 && left as usize + 16 <= width);
             prop_assert!(top >= 0.0 && top as usize + 16 <= height);

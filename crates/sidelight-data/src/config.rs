@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 mod build;
 mod columns;
 mod hub_name;
+mod images;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::store::is_remote;
 pub use crate::store::{Environment, RemoteConfig};
 use crate::table::SourceFormat;
 pub use hub_name::{HubName, check_hub_part};
+pub use images::ImageColumns;
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,9 +76,13 @@ pub struct DataConfig {
     /// may be addresses: `s3://bucket/train-{000..099}.tar`, `gs://`, `az://`, `https://`.
     pub table: PathBuf,
     /// Column with the image's path (relative to the table) or its bytes; or the path itself, with columns in braces:
-    /// `"train/{id}.tif"`. Default: `file_name`.
+    /// `"train/{id}.tif"`. Several images a row: a list of those, `["frontal", "kitchen"]`. Default: `file_name`.
     #[serde(default = "default_image")]
-    pub image: String,
+    pub image: ImageColumns,
+    /// How many images a cell of `image` names at most: `a.jpg;b.jpg`, `a.jpg|b.jpg`, or a JSON list. Default: 1, and a
+    /// cell is one name.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub images_per_cell: usize,
     /// Rows that share a value of this column are never divided between parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -247,9 +253,14 @@ pub enum Unreadable {
     Skip,
 }
 
-fn default_image() -> String {
+fn default_image() -> ImageColumns {
     "file_name".into()
 }
+
+fn one() -> usize {
+    1
+}
+
 
 /// The usual spellings of "missing".
 pub(crate) fn default_missing() -> Vec<String> {
@@ -543,6 +554,24 @@ pub enum HeadKind {
     Heatmap,
 }
 
+/// How the features of several images of a row become those of the row, images that are missing left out.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::Display, strum::EnumIter,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum ImagePooling {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// The largest of each feature, as in Su et al. 2015, "Multi-view convolutional neural networks", arXiv:1505.00880.
+    Max,
+    /// Their mean with learned weights.
+    Attention,
+    /// Side by side, in the order of `data.image`; zeros where one is missing.
+    Concat,
+}
+
 /// `[model]`: backbone, weights, fusion and head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -574,6 +603,9 @@ pub struct ModelConfig {
     /// How points are read from the image. Default: `direct`.
     #[serde(skip_serializing_if = "is_default")]
     pub head: HeadKind,
+    /// How the features of several images of a row become those of the row. Default: `mean`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub image_pooling: ImagePooling,
     /// Edits of the network, in order, after the weights were read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edit: Vec<toml::Table>,
@@ -592,6 +624,7 @@ impl Default for ModelConfig {
             drop_image: 0.0,
             auxiliary: 0.0,
             head: HeadKind::default(),
+            image_pooling: ImagePooling::default(),
             edit: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use crate::image::Affine;
 use crate::table::{BadRow, Piece, Table};
 
 mod build;
+mod cells;
 mod fact;
 mod metadata;
 mod request;
@@ -33,7 +34,7 @@ pub struct Dataset {
     pub path: PathBuf,
     /// Row in that table (from 0) of each row here: some may have been left out (no target, `limit`).
     pub rows: Vec<usize>,
-    /// One image a row.
+    /// The image of each row, or [all that it has](ImageSource::Several).
     pub images: Vec<ImageSource>,
     /// The metadata columns.
     pub metadata: Metadata,
@@ -245,16 +246,24 @@ impl Dataset {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
-    /// Every image once, in the order of its first row, with the rows that have it.
-    pub fn rows_by_image(&self) -> Vec<(&ImageSource, Vec<usize>)> {
+    /// Every image once, in the order of its first row, with the rows that have it. Of rows of several images those that
+    /// a row lacks are left out.
+    pub fn rows_by_image<'a>(&'a self) -> Vec<(&'a ImageSource, Vec<usize>)> {
         let mut place: HashMap<&ImageSource, usize> = HashMap::new();
         let mut images: Vec<(&ImageSource, Vec<usize>)> = Vec::new();
-        for (row, source) in self.images.iter().enumerate() {
+        let of_row = |(row, image): (usize, &'a ImageSource)| {
+            let parts = image.parts().iter();
+            let named = parts.filter(move |part| !part.is_absent() || image.parts().len() == 1);
+            named.map(move |part| (row, part))
+        };
+        for (row, source) in self.images.iter().enumerate().flat_map(of_row) {
             let at = *place.entry(source).or_insert_with(|| {
                 images.push((source, Vec::new()));
                 images.len() - 1
             });
-            images[at].1.push(row);
+            if images[at].1.last() != Some(&row) {
+                images[at].1.push(row);
+            }
         }
         images
     }

@@ -196,7 +196,8 @@ pub fn name(source: &ImageSource) -> String {
     source.name()
 }
 
-/// Decodes an image; `at_least`: a side in pixels below which a reduced-scale decoding must not go.
+/// Decodes an image; `at_least`: a side in pixels below which a reduced-scale decoding must not go. Several
+/// images of a row are decoded side by side, in one height; [`facts`] and [`read`] are of the first that is there.
 ///
 /// The format is found in the bytes, whatever the extension says. Grey becomes R = G = B, palettes are
 /// looked up, 16 bits are rounded to 8 ([`decode_in_range`] chooses of which values), CMYK is converted without a colour profile, transparency is
@@ -224,8 +225,54 @@ pub fn decode_within(
     at_least: Option<usize>,
     limits: &Limits,
 ) -> Result<Picture> {
+    if let ImageSource::Several(parts) = source
+        && !source.is_absent()
+    {
+        return strip(parts, at_least, limits);
+    }
     let bytes = read(source, limits)?;
     decode_bytes(&name(source), &bytes, at_least, limits)
+}
+
+/// The images that are there, from left to right, as high as the lowest of them.
+fn strip(parts: &[ImageSource], at_least: Option<usize>, limits: &Limits) -> Result<Picture> {
+    let present = parts.iter().filter(|part| !part.is_absent());
+    let pictures: Vec<Picture> = present
+        .map(|part| decode_within(part, at_least, limits))
+        .collect::<Result<_>>()?;
+    let lowest = pictures.iter().map(|picture| picture.height).min();
+    let height = lowest.unwrap_or(1).min(at_least.unwrap_or(usize::MAX)).max(1);
+    let scaled: Vec<RgbImage> = pictures
+        .into_iter()
+        .map(|picture| picture.of_height(height))
+        .collect();
+    let width = scaled.iter().map(RgbImage::width).sum();
+    let mut strip = RgbImage::new(width, u32::try_from(height).unwrap_or(1));
+    let mut left = 0;
+    for picture in &scaled {
+        ::image::imageops::replace(&mut strip, picture, left, 0);
+        left += i64::from(picture.width());
+    }
+    Ok(Picture {
+        width: strip.width() as usize,
+        height: strip.height() as usize,
+        rgb: strip.into_raw(),
+        from_stored: Affine::IDENTITY,
+    })
+}
+
+impl Picture {
+    /// The pixels scaled to this height, sides in proportion.
+    fn of_height(self, height: usize) -> RgbImage {
+        let side = |pixels: usize| u32::try_from(pixels.max(1)).unwrap_or(u32::MAX);
+        let width = self.width * height / self.height.max(1);
+        let (from, to) = ([self.width, self.height].map(side), [width, height].map(side));
+        let image = RgbImage::from_raw(from[0], from[1], self.rgb).unwrap_or_default();
+        match from == to {
+            true => image,
+            false => ::image::imageops::thumbnail(&image, to[0], to[1]),
+        }
+    }
 }
 
 /// Decodes the bytes of an image that messages call `name`.
@@ -291,6 +338,7 @@ pub fn decode_in_range(
 /// As [`decode`], except that damage after the header is not noticed.
 pub fn facts(source: &ImageSource) -> Result<Facts> {
     let limits = Limits::default();
+    let source = source.first();
     let name = name(source);
     if let ImageSource::Path(path) = source {
         let (start, n_bytes) = read_file(path, &limits, START_BYTES)?;
@@ -335,6 +383,7 @@ fn header(name: &str, bytes: &[u8]) -> Result<Facts> {
 /// What a DICOM file says of each attribute; of a large file no more than its start is read where that is enough.
 pub(crate) fn attributes(source: &ImageSource, names: &[&str]) -> Vec<Option<dicom::Attribute>> {
     let limits = Limits::default();
+    let source = source.first();
     let of = |bytes: &[u8]| match dicom::is_dicom(bytes) {
         true => dicom::attributes(bytes, names),
         false => (vec![None; names.len()], true),
@@ -369,6 +418,7 @@ pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]
             }
             Cow::Owned(member.read()?)
         }
+        ImageSource::Several(_) => return read(source.first(), limits),
     };
     if bytes.is_empty() {
         return Err(Error::ImageEmpty { name: name(source) });

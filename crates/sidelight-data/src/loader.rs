@@ -14,13 +14,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Augment, MetadataDropout};
+use crate::augment::{Augment, Change, MetadataDropout};
 use crate::config::ResizeMethod;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, ImageSource};
 use crate::encode::{EncodedMetadata, Encoder};
 use crate::error::Result;
-use crate::image::Affine;
 use crate::image::cache::PixelCache;
+use crate::image::resize::layout;
+use crate::image::{Affine, facts};
 use crate::random::{Purpose, draw, for_row, shuffle};
 use crate::task::Task;
 
@@ -35,7 +36,7 @@ pub struct HostBatch {
     pub rows: Vec<usize>,
     /// Side in pixels.
     pub size: usize,
-    /// `[row][size][size][3]`, normalised (RGB in [0, 1], minus mean, over sd). Empty where the arm reads no image.
+    /// `[row][n_images][size][size][3]`, normalised (RGB in [0, 1], minus mean, over sd). Empty where the arm reads no image.
     pub images: Vec<f32>,
     /// The dense metadata features, `[row][d_dense]`.
     pub dense: Vec<f32>,
@@ -49,7 +50,7 @@ pub struct HostBatch {
     pub to_input: Vec<Affine>,
     /// Whether the image was mirrored, one a row.
     pub is_flipped: Vec<bool>,
-    /// Whether there is an image, one a row; where there is none, its pixels are those of an even picture.
+    /// `[row][n_images]`: whether there is an image; where there is none, its pixels are those of an even picture.
     pub has_image: Vec<bool>,
 }
 
@@ -70,6 +71,18 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
+    /// From pixels of a stored image to pixels of the square, where nothing is changed at random; reads its header.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`facts`].
+    pub fn to_input(&self, image: &ImageSource) -> Result<Affine> {
+        let facts = facts(image)?;
+        let layout = layout(facts.upright(), self.size, self.resize);
+        let change = Change::none(layout.sides, self.size);
+        Ok(facts.from_stored.then(&layout.map).then(&change.to_input))
+    }
+
     /// The colour whose normalised value is nearest to 0.
     #[expect(
         clippy::cast_possible_truncation,
@@ -108,6 +121,11 @@ pub struct Source {
 }
 
 impl HostBatch {
+    /// How many images a row has at most.
+    pub fn n_images(&self) -> usize {
+        (self.has_image.len() / self.rows.len().max(1)).max(1)
+    }
+
     /// A batch of rows that were made one at a time ([`Source::sample`]), in this order.
     pub fn of<'a>(
         samples: impl Iterator<Item = &'a Sample> + Clone,

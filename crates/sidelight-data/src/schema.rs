@@ -11,14 +11,14 @@ mod target;
 mod usual;
 mod write;
 
-use crate::config::Config;
+use crate::config::{Config, DataConfig};
 use crate::error::Result;
 use crate::table::{Column, Table, Values};
 
 pub use cell::{boolean, datetime, number};
 pub(crate) use cell::{datetime_as, number_as};
 pub use disguise::Disguise;
-pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes, image_of, sides};
+pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes, FoundImages, images_of, sides};
 pub use locate::image_elsewhere;
 pub use part::Parts;
 pub(crate) use part::same_value;
@@ -65,6 +65,16 @@ pub fn image_column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
         (Some(column), None) if name == "file_name" => Ok(column),
         _ => table.column(name),
     }
+}
+
+/// The columns of a configuration's images, in its order, each as [`image_column`] finds it.
+///
+/// # Errors
+///
+/// [`Error::NoColumn`](crate::Error::NoColumn) of the first that is not there.
+pub fn image_columns<'a>(table: &'a Table, data: &DataConfig) -> Result<Vec<&'a Column>> {
+    let names = data.image.names().iter();
+    names.map(|name| image_column(table, name)).collect()
 }
 
 /// The labels in one cell: `a;b`, `a|b`, or a JSON list.

@@ -152,6 +152,10 @@ pub(crate) fn name_of(image: &ImageSource) -> String {
             Some(name) => name.to_string_lossy().into_owned(),
             None => path.to_string_lossy().into_owned(),
         },
+        ImageSource::Several(parts) => {
+            let present = parts.iter().filter(|part| !part.is_absent());
+            present.map(name_of).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

@@ -149,7 +149,8 @@ fn slot(name: &str, is_off: bool, value: &str) -> Markup {
 
 /// The input square as a picture; none for a model that reads no image.
 fn picture(batch: &HostBatch, at: usize, source: &Source) -> Option<Thumbnail> {
-    let length = batch.size * batch.size * 3;
+    // Several pictures of a row are one below the other.
+    let length = batch.n_images() * batch.size * batch.size * 3;
     let pixels = batch.images.get(at * length..(at + 1) * length)?;
     let input = &source.preprocess;
     let picture = || Thumbnail::from_input(batch.size, pixels, input.mean, input.sd);

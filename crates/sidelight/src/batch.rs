@@ -39,7 +39,7 @@ pub struct Predictions {
 pub enum Input {
     /// No image: a network of metadata alone.
     Nothing,
-    /// `[batch, 3, size, size]`
+    /// `[batch, 3, n_images · size, size]`: those of a row one below the other.
     Images(Tensor<4>),
     /// What the network's first `n` children made of the images, computed before.
     Features {
@@ -63,6 +63,8 @@ pub struct Batch {
     pub metadata: Option<MetadataTensors>,
     /// 1 where a row has an image, 0 where it has none: `[batch, 1]`. `None`: every row has one, or none is read.
     pub has_image: Option<Tensor<2>>,
+    /// Where rows have several images: 1 for each that is there, `[batch, n_images]`. `None`: all are, or none is read.
+    pub has_images: Option<Tensor<2>>,
     /// How much each member of the network's stack counts in each row, `[batch, members]`; `None`: all alike.
     pub members: Option<Tensor<2>>,
     /// Targets as the loss wants them, and their mask: both `[batch, d_target]`.
@@ -78,6 +80,7 @@ pub struct Batch {
 impl Batch {
     /// Moves a batch from the host to a device. On the CPU the pixels are not copied.
     pub fn new(host: HostBatch, device: &Device) -> Self {
+        let n_images = host.n_images();
         let HostBatch {
             rows,
             size,
@@ -95,11 +98,12 @@ impl Batch {
         let input = if images_are_unread {
             Input::Nothing
         } else {
-            Input::Images(image_tensor(images, n, size, device))
+            Input::Images(image_tensor(images, [n, n_images, size], device))
         };
-        let has_image = (!images_are_unread)
-            .then(|| self::has_image(&has_image, device))
-            .flatten();
+        let (has_image, has_images) = match images_are_unread {
+            true => (None, None),
+            false => self::has_images(&has_image, n_images, device),
+        };
         let metadata = metadata(n, dense, codes, device);
         let targets = matrix(n, targets, device).zip(matrix(n, mask, device));
         Self {
@@ -108,6 +112,7 @@ impl Batch {
             input,
             metadata,
             has_image,
+            has_images,
             members: None,
             targets,
             to_input,
@@ -120,6 +125,7 @@ impl Batch {
     pub fn run(&self, network: &Network, context: &mut Context) -> Tensor<2> {
         context.metadata.clone_from(&self.metadata);
         context.has_image.clone_from(&self.has_image);
+        context.has_images.clone_from(&self.has_images);
         context.members.clone_from(&self.members);
         match &self.input {
             Input::Nothing => network.forward(None, context),
@@ -184,12 +190,25 @@ pub(crate) fn evaluate(
     Ok(())
 }
 
-/// 1 where a row has an image, else 0: `[batch, 1]`; `None` where every row has one.
-pub(crate) fn has_image(has: &[bool], device: &Device) -> Option<Tensor<2>> {
-    let ones = has.iter().map(|&has| f32::from(u8::from(has)));
-    let ones = TensorData::new(ones.collect(), [has.len(), 1]);
-    has.contains(&false)
-        .then(|| Tensor::from_data(ones, device))
+/// 1 where a row has any of its images, else 0, `[batch, 1]`; and for each of several, `[batch, n_images]`. `None` where
+/// every row has one, or all.
+pub(crate) fn has_images(
+    has: &[bool],
+    n_images: usize,
+    device: &Device,
+) -> (Option<Tensor<2>>, Option<Tensor<2>>) {
+    let tensor = |has: &[bool], width: usize| {
+        let ones = has.iter().map(|&has| f32::from(u8::from(has)));
+        let ones = TensorData::new(ones.collect::<Vec<f32>>(), [has.len() / width, width]);
+        has.contains(&false)
+            .then(|| Tensor::from_data(ones, device))
+    };
+    let any: Vec<bool> = has
+        .chunks_exact(n_images)
+        .map(|row| row.contains(&true))
+        .collect();
+    let each = (n_images > 1).then(|| tensor(has, n_images)).flatten();
+    (tensor(&any, 1), each)
 }
 
 /// The device that a network's numbers are on.
@@ -198,10 +217,17 @@ pub(crate) fn device(network: &Network) -> Device {
     first.unwrap_or_else(Device::flex)
 }
 
-/// Normalised pixels as a tensor, `[n, channels, size, size]`, channels last in memory: on the CPU nothing is copied.
-pub(crate) fn image_tensor(pixels: Vec<f32>, n: usize, size: usize, device: &Device) -> Tensor<4> {
-    let channels = pixels.len() / (n * size * size).max(1);
-    let nhwc = Tensor::<4>::from_data(TensorData::new(pixels, [n, size, size, channels]), device);
+/// Normalised pixels as a tensor, `[n, channels, n_images · size, size]`, channels last in memory: on the CPU nothing is
+/// copied.
+pub(crate) fn image_tensor(
+    pixels: Vec<f32>,
+    [n, n_images, size]: [usize; 3],
+    device: &Device,
+) -> Tensor<4> {
+    let height = n_images * size;
+    let channels = pixels.len() / (n * height * size).max(1);
+    let shape = [n, height, size, channels];
+    let nhwc = Tensor::<4>::from_data(TensorData::new(pixels, shape), device);
     nhwc.permute([0, 3, 1, 2])
 }
 

@@ -47,7 +47,7 @@ const MOST_BYTES: usize = i32::MAX as usize;
 /// What the input `image` of the graph is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageInput {
-    /// `uint8 [n, height, width, 3]` of any size: the graph resizes it as we do, pixel for pixel. Default.
+    /// `uint8 [n, height, width, 3]` of any size (of several images of a row each is an input, `image.kitchen`): the graph resizes it as we do, pixel for pixel. Default.
     #[default]
     AnySize,
     /// `uint8 [n, size, size, 3]`, already fitted to the square; a plainer graph, for small devices.
@@ -99,32 +99,40 @@ pub fn onnx(model: &Model, image: ImageInput, coverage: Option<f64>) -> Result<O
             .collect(),
         false => Vec::new(),
     };
-    let own = [image::IMAGE, image::IMAGE_SIZE]
-        .into_iter()
+    let images = image::names(&model.config.data.image_names());
+    let own = std::iter::once(image::IMAGE_SIZE)
+        .chain((images.len() > 1).then_some(image::HAS_IMAGES))
         .chain(output::names(within.is_some()));
-    let own: Vec<String> = own.map(str::to_owned).collect();
+    let own = own.map(str::to_owned).chain(images.iter().cloned());
+    let own: Vec<String> = own.collect();
     let inputs = input_names(&columns, &own);
     let mut graph = Graph::new(own.into_iter().chain(inputs.iter().cloned()));
 
     let reads_image = model.reads_image();
-    let (pixels, mut sides) = match reads_image {
-        true => {
-            let (pixels, sides) = image::read(&mut graph, &preprocess, image);
-            (Some(pixels), sides)
+    let (mut pixels, mut sides, mut has_images) = (None, None, None);
+    match images.as_slice() {
+        _ if !reads_image => {}
+        [one] => {
+            let (read, sides_of) = image::read(&mut graph, one, &preprocess, image);
+            (pixels, sides) = (Some(read), sides_of);
         }
-        false => (None, None),
-    };
+        several => {
+            let (read, has) = image::read_several(&mut graph, several, &preprocess, image);
+            (pixels, has_images) = (Some(read), Some(has));
+        }
+    }
     let is_points = matches!(*model.task, Task::Keypoints { .. });
     if is_points && sides.is_none() {
         sides = Some(image::read_sides(&mut graph));
     }
-    let encoded = match reads_metadata {
+    let mut encoded = match reads_metadata {
         true => {
             let missing = &model.config.data.missing;
             metadata::read(&mut graph, &model.encoder, &inputs, missing)?
         }
         false => GraphMetadata::default(),
     };
+    encoded.has_images = has_images;
     let output = network.write_onnx(&mut graph, pixels, &encoded)?;
     output::write(
         &mut graph,

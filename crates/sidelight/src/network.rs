@@ -86,6 +86,8 @@ pub struct ModelSpec {
     pub embeddings: Vec<Embedding>,
     /// Side of the input, in pixels.
     pub size: usize,
+    /// Images of a row; 0 and 1: one.
+    pub n_images: usize,
     /// Whether the answer is where things are (points): the last map is flattened instead of averaged.
     pub spatial: bool,
     /// What the rows decide of the fusion `stacked`.
@@ -175,7 +177,8 @@ impl Network {
     ///
     /// # Shapes
     ///
-    /// - `images`: `[batch, channels, size, size]`, normalised by [`Network::input`]; none for a model of metadata alone
+    /// - `images`: `[batch, channels, size, size]`, normalised by [`Network::input`]; several of a row one below the other,
+    ///   `[batch, channels, n_images · size, size]`; none for a model of metadata alone
     /// - returns: `[batch, n_outputs]`
     ///
     /// # Panics
@@ -247,7 +250,7 @@ impl Network {
             return (self.in_parts(from, to, &value, context, parts), Vec::new());
         }
         let mut walk = Walk::new(context, taps);
-        let value = self.root.run(from, to, value, &mut walk);
+        let value = self.run(from, to, value, &mut walk);
         (value, walk.into_tapped())
     }
 
@@ -270,14 +273,13 @@ impl Network {
                 .map(|rows| rows.narrow(part.0, part.1));
             let mut context = Context {
                 has_image: of_part(&context.has_image, part),
+                has_images: of_part(&context.has_images, part),
                 members: of_part(&context.members, part),
                 precision: self.precision,
                 ..Context::evaluate(metadata)
             };
             let mut walk = Walk::new(&mut context, &[]);
-            let value = self
-                .root
-                .run(from, to, value.narrow(part.0, part.1), &mut walk);
+            let value = self.run(from, to, value.narrow(part.0, part.1), &mut walk);
             (value, context.auxiliary)
         };
         let (values, auxiliary): (Vec<Value>, Vec<Vec<Tensor<2>>>) = match parts[..] {
@@ -307,6 +309,38 @@ impl Network {
             own || node.children.iter().any(|(_, child)| drops(child))
         }
         drops(&self.root)
+    }
+
+    /// Where the images of a row become one, as a position among the root's children, and how many images that is. `None`:
+    /// a row has one image.
+    pub(crate) fn image_pool(&self) -> Option<(usize, usize)> {
+        let mut children = self.root.children.iter().enumerate();
+        children.find_map(|(at, (_, child))| match &child.layer {
+            Layer::ImagePool(pool) => Some((at, pool.n)),
+            _ => None,
+        })
+    }
+
+    /// How many images of a row it reads at most.
+    pub fn n_images(&self) -> usize {
+        self.image_pool().map_or(1, |(_, n)| n)
+    }
+
+    /// Runs the root's children from one position up to another; where a row has several images, each of them by itself
+    /// until they become one.
+    fn run(&self, from: usize, to: usize, value: Value, walk: &mut Walk<'_>) -> Value {
+        let Some((pool, n)) = self.image_pool() else {
+            return self.root.run(from, to, value, walk);
+        };
+        let pool = pool.clamp(from, to);
+        if pool == from {
+            return self.root.run(from, to, value, walk);
+        }
+        let of_rows = walk.context.metadata.take();
+        walk.context.metadata = of_rows.as_ref().map(|rows| rows.repeated(n));
+        let value = self.root.run(from, pool, value.unstacked(n), walk);
+        walk.context.metadata = of_rows;
+        self.root.run(pool, to, value.stacked(n), walk)
     }
 
     /// Number of the root's leading children whose result is the same in every epoch: they hold

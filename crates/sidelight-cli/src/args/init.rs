@@ -41,9 +41,10 @@ pub(crate) struct InitArgs {
     pub(crate) ignore: Vec<String>,
     /// Column with the images, or the path of each row's with columns in braces
     ///
-    /// Default: found. Example: --image 'train/{id}.tif'
-    #[arg(long, value_name = "COLUMN|PATH")]
-    pub(crate) image: Option<String>,
+    /// Several images a row: a column each.
+    /// Default: found. Example: --image 'train/{id}.tif', --image frontal,kitchen
+    #[arg(long, value_name = "COLUMN|PATH", value_delimiter = ',')]
+    pub(crate) image: Vec<String>,
     /// What the target is; default: by its cells
     ///
     /// value: a number; class: one of several names; classes: any number of

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sidelight::config::{
-    Config, MetadataConfig, MetadataKind, NumberScale, TargetConfig, TargetKind, with_overrides,
+    Config, ImageColumns, MetadataConfig, MetadataKind, NumberScale, TargetConfig, TargetKind, with_overrides,
 };
 use sidelight::image::{ImageSource, Limits, deep_range, read, usual_range};
 use sidelight::run::write_whole;
 use sidelight::schema::{
-    ColumnSchema, Role, Schema, TargetWishes, Wishes, image_of, target_of_kind,
+    ColumnSchema, Role, Schema, TargetWishes, Wishes, images_of, target_of_kind,
 };
 use sidelight::spelling::Spelling;
 use sidelight::table::{Cell, Table as Rows};
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     let rows = told.data.read_table()?;
     let mut wishes = wishes(args, &told, &rows)?;
     // A path with columns in braces is a column of its own from here on.
-    let rows = with_image(args, &told, rows, &mut wishes)?;
+    let (rows, more_images) = with_images(args, &told, rows, &mut wishes)?;
     let schema = Schema::infer(&rows, &wishes)?;
     let toml = schema.to_toml(&relative(
         &args.table,
@@ -63,6 +63,15 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     if let Some([low, high]) = range {
         terminal.say(format!(
             "images have more than 8 bits a channel: {low} is black and {high} white (`image.range`)"
+        ));
+    }
+    if !more_images.is_empty() {
+        let all: Vec<&String> = schema.images.iter().chain(&more_images).collect();
+        let all: Vec<&str> = all.into_iter().map(String::as_str).collect();
+        terminal.say(format!(
+            "{} names images as well: --image {} gives the network all of a row",
+            more_images.join(", "),
+            all.join(",")
         ));
     }
     if let Some(date) = ordered_by(&rows, &schema) {
@@ -114,7 +123,6 @@ fn wishes(args: &InitArgs, told: &Config, rows: &Rows) -> anyhow::Result<Wishes>
     let target = of_target(args, told, rows)?;
     let data = &told.data;
     Ok(Wishes {
-        image: None,
         group: args.group.clone().or_else(|| data.group.clone()),
         split: data.split.column.clone(),
         fold: data.fold.clone(),
@@ -185,20 +193,31 @@ fn of_target(args: &InitArgs, told: &Config, rows: &Rows) -> anyhow::Result<Targ
     Ok(target)
 }
 
-/// The table with the column of its images: as told, or found.
-fn with_image(
+/// The table with the columns of its images, as told or found, and the names of other columns that name images.
+fn with_images(
     args: &InitArgs,
     told: &Config,
     rows: Rows,
     wishes: &mut Wishes,
-) -> anyhow::Result<Rows> {
-    let image = match args.image.as_deref().unwrap_or(&told.data.image) {
-        "file_name" => image_of(&rows, &wishes.target.names())?,
-        image => image.to_owned(),
+) -> anyhow::Result<(Rows, Vec<String>)> {
+    let said = match args.image.is_empty() {
+        true => told.data.image.clone(),
+        false => ImageColumns::from(args.image.clone()),
     };
-    let rows = rows.with_paths(&image)?;
-    wishes.image = Some(image);
-    Ok(rows)
+    wishes.images_per_cell = told.data.images_per_cell;
+    let mut others = Vec::new();
+    let images = match said.names() {
+        [name] if name == "file_name" => {
+            let found = images_of(&rows, &wishes.target.names())?;
+            wishes.images_per_cell = found.per_cell.max(wishes.images_per_cell);
+            others = found.others;
+            ImageColumns::from(found.image)
+        }
+        _ => said,
+    };
+    let rows = rows.with_paths(&images)?;
+    wishes.images = images.names().to_vec();
+    Ok((rows, others))
 }
 
 /// The range of images with more than 8 bits a channel, from some of them, where it is not all of 16 bits.

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use serde_json::Map;
 use sidelight::dataset::{ImageSource, RequestRow};
 use sidelight::error::DataError;
 use sidelight::image::{Facts, Limits as ImageLimits};
@@ -169,7 +168,9 @@ impl Decoders {
         let facts = looked
             .await
             .map_err(|_| Fault::internal("an image was not inspected"))??;
-        let pixels = facts.map_or(1, |facts| facts.width as u64 * facts.height as u64);
+        // Several images of a row are decoded one after another.
+        let pixels = facts.iter().map(|facts| facts.width as u64 * facts.height as u64);
+        let pixels = pixels.max().unwrap_or(1);
         let pixels = acquire(&self.pixels, units(pixels)).await?;
         Ok((thread, pixels))
     }
@@ -197,7 +198,7 @@ fn first_answer(predictor: &Predictor) -> anyhow::Result<()> {
             name: "a white pixel".into(),
             bytes: PIXEL.into(),
         }),
-        cells: Map::new(),
+        ..RequestRow::default()
     };
     let answer = || -> Result<usize, sidelight::Error> {
         let row = predictor.read(&row, &ImageLimits::default())?;

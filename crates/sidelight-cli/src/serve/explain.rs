@@ -1,12 +1,13 @@
 //! Explanation of one prediction: contributions of image and metadata, a Grad-CAM heat map, what-if curves.
 
 use serde_json::{Value, json};
-use sidelight::dataset::RequestRow;
+use sidelight::dataset::{ImageSource, RequestRow};
 use sidelight::error::{DataError, Error};
 use sidelight::explain::{
     Curve, CurvePoint, Looked, Picture, Prepared, grad_cam_of_rows, last_map, shares,
     training_range, what_if,
 };
+use sidelight::image::{Affine, facts};
 use sidelight::predict::Predictor;
 
 use super::fault::Fault;
@@ -38,9 +39,10 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
         &training_range(&of_model.encoder),
     )
     .map_err(refused)?;
-    let heat = match last_map(&of_model.network) {
+    let size = of_model.config.train.size;
+    let heats = match last_map(&of_model.network) {
         Some(_) if predictor.reads_image() => match grad_cam_of_rows(&rows, &[&share]) {
-            Ok(mut looked) => looked.pop().map(|looked| heat(&looked)),
+            Ok(mut looked) => looked.pop().map(|looked| heats(&looked, size)),
             // A model of metadata alone looks nowhere.
             Err(sidelight::Error::NoMap) => None,
             Err(error) => return Err(refused(error)),
@@ -55,26 +57,41 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
         "baseline": share.baseline,
         "image_adds": share.image,
         "metadata_adds": share.metadata,
-        "heat": heat,
+        // Of the first image that the row has; those of all where a row has several.
+        "heat": heats.iter().flatten().find(|heat| !heat.is_null()),
+        "heats": heats.as_ref().filter(|heats| heats.len() > 1),
+        "images": images_of(predictor, row),
         "curves": curves.iter().map(curve).collect::<Vec<_>>(),
     }))
 }
 
-/// The heat map scaled to a maximum of 1, with the map from its cells to pixels of the stored image.
-fn heat(looked: &Looked) -> Value {
+/// Facts about each of several images of the row, `null` for one that it lacks.
+fn images_of(predictor: &Predictor, row: &RequestRow) -> Option<Vec<Value>> {
+    let source = row.source(&predictor.model().config).ok()?;
+    let one = |part: &ImageSource| facts(part).map_or(Value::Null, |facts| reply::image(&facts));
+    let parts = source.parts();
+    (parts.len() > 1).then(|| parts.iter().map(one).collect())
+}
+
+/// The heat maps of the row's images, `null` for one that it lacks: scaled to a maximum of 1 over all of them, with the map
+/// from cells to pixels of the stored image.
+fn heats(looked: &Looked, side: usize) -> Vec<Value> {
     let heat = &looked.heat;
-    let largest = heat.values.iter().copied().fold(0.0, f32::max);
+    let largest = heat.largest();
     let scale = if largest > 0.0 { largest.recip() } else { 0.0 };
-    let side = looked.pixels.len() as f32 / 3.0;
-    let side = side.sqrt();
+    let side = side as f32;
     let places =
-        sidelight::image::Affine::scale(side / heat.width as f32, side / heat.height as f32);
-    json!({
-        "width": heat.width,
-        "height": heat.height,
-        "values": heat.values.iter().map(|x| reply::single(x * scale)).collect::<Vec<_>>(),
-        "to_stored": reply::affine(&places.then(&looked.to_input.inverse())),
-    })
+        Affine::scale(side / heat.width as f32, side / heat.height as f32);
+    let one = |(values, to_input): (&[f32], &Option<Affine>)| match to_input {
+        Some(to_input) => json!({
+            "width": heat.width,
+            "height": heat.height,
+            "values": values.iter().map(|x| reply::single(x * scale)).collect::<Vec<_>>(),
+            "to_stored": reply::affine(&places.then(&to_input.inverse())),
+        }),
+        None => Value::Null,
+    };
+    heat.images().zip(&looked.to_input).map(one).collect()
 }
 
 fn curve(curve: &Curve) -> Value {

@@ -10,6 +10,7 @@ const PAUSE = 120; // ms between the last change and the next question
 const state = {
   schema: null,
   file: null,
+  pictures: [], // of a model that reads several: {name, file, take(file), canvas, box}
   fields: [], // {name, read() -> value or null, write(value)}
   first: null, // {cells, answer} of the last "Predict": what changes are compared with
   answer: null,
@@ -81,7 +82,9 @@ function which() {
 
 function question() {
   const form = new FormData();
-  if (state.file && !$("picture-part").hidden) form.append("image", state.file, state.file.name);
+  const { file, pictures } = state;
+  if (file && pictures.length === 0 && !$("picture-part").hidden) form.append("image", file, file.name);
+  for (const one of pictures) if (one.file) form.append(`images.${one.name}`, one.file, one.file.name);
   form.append("metadata", JSON.stringify(cells()));
   return { method: "POST", body: form };
 }
@@ -243,7 +246,8 @@ function build(schema) {
   const columns = schema["x-reads-metadata"] ? Object.entries(schema.properties.metadata.properties) : [];
   document.title = `${schema.title} – Sidelight`;
   $("title").textContent = schema.title;
-  const from = [readsImage && "a picture", columns.length && (columns.length === 1 ? "one column" : `${columns.length} columns`)];
+  const names = readsImage ? schema["x-images"] : [];
+  const from = [readsImage && (names.length > 1 ? `up to ${names.length} pictures` : "a picture"), columns.length && (columns.length === 1 ? "one column" : `${columns.length} columns`)];
   const what = {
     keypoints: `${target.names.length / 2} points`,
     class: `${target.column}: one of ${target.names.length} classes`,
@@ -252,6 +256,11 @@ function build(schema) {
   }[target.kind];
   $("lead").textContent = `Predicts ${what}, from ${from.filter(Boolean).join(" and ")}.`;
   $("picture-part").hidden = !readsImage;
+  $("picture-title").textContent = names.length > 1 ? "Pictures" : "Picture";
+  $("drop").hidden = names.length > 1;
+  $("pictures").hidden = names.length < 2;
+  state.pictures = names.length > 1 ? names.map(pictureField) : [];
+  $("pictures").replaceChildren(...state.pictures.map((one) => one.figure));
   $("row-part").hidden = columns.length === 0;
   $("answer-part").hidden = true;
   for (const id of ["explain", "again"]) $(id).hidden = true;
@@ -268,17 +277,51 @@ function build(schema) {
   $("ask").hidden = false;
 }
 
-// — the picture —
+// — the picture, or the pictures —
 
-function take(file) {
-  if (!file) return;
-  state.file = file;
+/** One of several pictures: its name, itself, a button to choose it and one to leave it out. */
+function pictureField(name, at) {
+  const image = element("img", { alt: "", hidden: true });
+  const canvas = element("canvas", { hidden: true });
+  const box = element("div", { class: "shown" }, image, canvas);
+  const input = element("input", { id: `p${at}`, class: "away", type: "file", accept: "image/*" });
+  const clear = element("button", { type: "button", hidden: true, "aria-label": `leave ${name} out` }, "Leave out");
+  const figure = element("figure", { class: "picture" }, element("figcaption", {}, name), box,
+    element("p", { class: "choose" }, input, element("label", { for: `p${at}`, class: "button" }, "Choose"), clear));
+  const one = { name, file: null, figure, canvas, box };
+  one.take = (file) => {
+    one.file = file;
+    another();
+    URL.revokeObjectURL(image.src);
+    image.hidden = clear.hidden = file === null;
+    image.alt = file ? `${name}, ${file.name}` : "";
+    if (file) image.src = URL.createObjectURL(file);
+    else input.value = "";
+    alarm(null);
+  };
+  input.addEventListener("change", () => input.files[0] && one.take(input.files[0]));
+  clear.addEventListener("click", () => one.take(null));
+  return one;
+}
+
+/** Another picture: what was said is of the old one. */
+function another() {
   state.first = state.answer = null;
   $("answer-part").hidden = true;
   for (const id of ["explain", "again"]) $(id).hidden = true;
   forgetReasons();
-  $("marks").replaceChildren();
   $("said").textContent = "";
+}
+
+function take(file) {
+  if (!file) return;
+  if (state.pictures.length > 0) {
+    (state.pictures.find((one) => !one.file) ?? state.pictures[0]).take(file);
+    return;
+  }
+  state.file = file;
+  another();
+  $("marks").replaceChildren();
   const picture = $("picture");
   URL.revokeObjectURL(picture.src);
   picture.onload = () => {
@@ -411,8 +454,11 @@ function show() {
 
 function forgetReasons() {
   $("why").hidden = true;
-  $("heat").hidden = true;
-  $("shown").classList.remove("hot");
+  const drawn = [{ canvas: $("heat"), box: $("shown") }, ...state.pictures];
+  for (const { canvas, box } of drawn) {
+    canvas.hidden = true;
+    box.classList.remove("hot");
+  }
 }
 
 function shareTable(why) {
@@ -455,8 +501,7 @@ function curveFigure(curve, of) {
     element("b", {}, `As ${curve.column} varies`), ` — ${of}, from ${number(low)} to ${number(high)}`), svg);
 }
 
-function heat(map, image) {
-  const canvas = $("heat");
+function heat(map, image, canvas, box) {
   const [width, height] = sides(image);
   const scale = Math.min(1, 800 / Math.max(width, height));
   canvas.width = Math.max(1, Math.round(width * scale));
@@ -475,7 +520,18 @@ function heat(map, image) {
   draw.imageSmoothingQuality = "high";
   draw.drawImage(small, 0, 0);
   canvas.hidden = false;
-  $("shown").classList.add("hot");
+  box.classList.add("hot");
+}
+
+/** Draws where the network looks over each picture; whether it looks anywhere. */
+function heats(why) {
+  const drawn = state.pictures.length > 0
+    ? state.pictures.map((one, at) => [why.heats?.[at], why.images?.[at], one.canvas, one.box])
+    : [[why.heat, state.answer?.image, $("heat"), $("shown")]];
+  const shown = drawn.filter(([map, image]) => map && image);
+  shown.forEach((one) => heat(...one));
+  if (shown.length === 0) return null;
+  return shown.some(([map]) => map.values.some((value) => value > 0));
 }
 
 async function explain() {
@@ -485,10 +541,10 @@ async function explain() {
     alarm(null);
     const reasons = $("reasons");
     reasons.replaceChildren(element("p", {}, `What makes up ${why.of}:`), shareTable(why));
-    if (why.heat && state.answer?.image) {
-      heat(why.heat, state.answer.image);
-      const isAny = why.heat.values.some((value) => value > 0);
-      reasons.append(element("p", { class: "note" }, isAny ? "Yellow areas of the picture raise it." : "Nothing in the picture raises it."));
+    const isAny = heats(why);
+    if (isAny !== null) {
+      const of = state.pictures.length > 0 ? "the pictures" : "the picture";
+      reasons.append(element("p", { class: "note" }, isAny ? `Yellow areas of ${of} raise it.` : `Nothing in ${of} raises it.`));
     }
     const curves = why.curves.slice(0, 6).map((curve) => curveFigure(curve, why.of));
     reasons.append(element("div", { class: "curves" }, ...curves));

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::body::{Body, Bytes};
@@ -19,6 +20,8 @@ use super::fault::Fault;
 
 /// Most cells of a request, those of all its rows together.
 const MAX_CELLS: usize = 100_000;
+/// Most images of a row: as many as a model reads.
+const MAX_IMAGES: usize = 64;
 /// Most bytes that the texts and columns of all those cells take.
 const MAX_CELL_BYTES: usize = 32 << 20;
 
@@ -115,7 +118,7 @@ fn parse_json(body: &[u8], max_rows: usize) -> Result<PredictRequest, Fault> {
     let read = read.and_then(|read| reader.end().map(|()| read));
     let (rows, is_list) = read.map_err(|error| beyond.take().unwrap_or_else(|| {
         malformed(format!("not a row in JSON: {error}"))
-            .hint(r#"a row is {"image": base64, "metadata": {column: value or null}}; send several as a list"#)
+            .hint(r#"a row is {"image": base64, "metadata": {column: value or null}}, or {"images": {column: base64}, …}; send several as a list"#)
     }))?;
     if rows.is_empty() {
         return Err(malformed("the list has no row to predict"));
@@ -127,9 +130,15 @@ fn parse_json(body: &[u8], max_rows: usize) -> Result<PredictRequest, Fault> {
             false => "the image".to_owned(),
         };
         let image = row.image.map(|text| decoded(&name, &text.0)).transpose()?;
+        let images = row.images.map_or_else(Vec::new, |images| images.0);
+        let images = images.into_iter().map(|(column, text)| {
+            let image = decoded(&format!("{name} ({})", shortened(&column)), &text.0)?;
+            Ok((column, image))
+        });
         Ok(RequestRow {
             number,
             image,
+            images: images.collect::<Result<_, Fault>>()?,
             cells: row.metadata.map(|cells| cells.0).unwrap_or_default(),
         })
     };
@@ -177,6 +186,7 @@ async fn parse_form(
         .await
         .map_err(|error| malformed(error.body_text()))?;
     let (mut images, mut metadata, mut cells) = (Vec::new(), Vec::new(), Map::new());
+    let mut named = BTreeMap::new();
     while let Some(part) = form
         .next_field()
         .await
@@ -198,6 +208,17 @@ async fn parse_form(
             images.push(ImageSource::Bytes { name, bytes });
             if images.len() > max_rows {
                 return Err(too_many(max_rows));
+            }
+            continue;
+        }
+        if let Some(column) = name.strip_prefix("images.") {
+            let name = file
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| shortened(column));
+            let bytes = bytes[..].into();
+            named.insert(column.to_owned(), ImageSource::Bytes { name, bytes });
+            if named.len() > MAX_IMAGES {
+                return Err(malformed(format!("more than {MAX_IMAGES} images of a row")));
             }
             continue;
         }
@@ -242,6 +263,7 @@ async fn parse_form(
         RequestRow {
             number: at + 1,
             image: images.get(of(at, images.len())).cloned(),
+            images: named.clone(),
             cells: all,
         }
     };
@@ -267,6 +289,8 @@ fn shortened(name: &str) -> String {
 struct Row<'a> {
     #[serde(borrow, default)]
     image: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    images: Option<Images<'a>>,
     #[serde(default)]
     metadata: Option<Cells>,
 }
@@ -290,6 +314,35 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
         }
         deserializer.deserialize_str(Borrowed)
+    }
+}
+
+/// Images of a row by their columns; those that are `null` are left out.
+struct Images<'a>(Vec<(String, Text<'a>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Images<'a> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Images<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of columns and their images in base64")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let (mut images, mut n) = (Vec::new(), 0);
+                while let Some((column, image)) = map.next_entry::<String, Option<Text<'de>>>()? {
+                    n += 1;
+                    if n > MAX_IMAGES {
+                        return Err(de::Error::custom(format_args!(
+                            "more than {MAX_IMAGES} images of a row"
+                        )));
+                    }
+                    images.extend(image.map(|image| (column, image)));
+                }
+                Ok(Images(images))
+            }
+        }
+        deserializer.deserialize_map(Object)
     }
 }
 

@@ -18,7 +18,27 @@ const PIXEL: &str =
 pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    if predictor.reads_image() {
+    let names = predictor.model().config.data.image_names();
+    if predictor.reads_image() && names.len() > 1 {
+        let one = json!({
+            "type": ["string", "null"],
+            "contentEncoding": "base64",
+            "description": "JPEG, PNG, WebP, TIFF, BMP or DICOM in base64",
+            "examples": [PIXEL],
+        });
+        let each: Map<String, Value> = names.iter().map(|name| (name.clone(), one.clone())).collect();
+        let images = json!({
+            "type": "object",
+            "description": "images that are left out or null are missing",
+            "properties": each,
+            "additionalProperties": false,
+            "minProperties": usize::from(predictor.needs_image()),
+        });
+        properties.insert("images".into(), images);
+        if predictor.needs_image() {
+            required.push("images");
+        }
+    } else if predictor.reads_image() {
         let kind = match predictor.needs_image() {
             true => json!("string"),
             false => json!(["string", "null"]),
@@ -62,6 +82,7 @@ pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
         "additionalProperties": false,
         "x-target": task_schema(&predictor.model().task),
         "x-reads-image": predictor.reads_image(),
+        "x-images": names,
         "x-needs-image": predictor.needs_image(),
         "x-reads-metadata": predictor.reads_metadata(),
         "x-backbone": predictor.model().config.model.backbone,

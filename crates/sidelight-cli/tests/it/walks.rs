@@ -124,3 +124,93 @@ fn a_farm_has_weather_by_date_in_another_table() {
     assert!(said.stderr.contains("weather.csv"), "{}", said.stderr);
     assert!(!folder.exists("none.csv"));
 }
+
+/// Four photographs of each house, of which some are missing; the price is in the kitchen and in the number of beds.
+#[test]
+fn an_estate_agent_has_four_photographs_of_a_house() {
+    let folder = Folder::new();
+    let rooms = ["front", "kitchen", "bath", "garden"];
+    let mut table = format!("house,{},beds,price\n", rooms.join(","));
+    let mut list = "house,photos,beds,price\n".to_owned();
+    for n in 0..60_usize {
+        let shades = [n % 5, n * 7 % 20, n * 3 % 4, n * 11 % 6];
+        let mut photos = Vec::new();
+        for (room, shade) in rooms.iter().zip(shades) {
+            let is_missing = *room != "kitchen" && (n + shade) % 7 == 0;
+            let name = format!("{n}_{room}.png");
+            if !is_missing {
+                folder.write_bytes(&name, &png(shade));
+            }
+            photos.push(if is_missing { String::new() } else { name });
+        }
+        let beds = 1 + n * 5 % 4;
+        let price = 100_000 + 8_000 * shades[1] + 20_000 * beds;
+        table += &format!("{n},{},{beds},{price}\n", photos.join(","));
+        photos.retain(|photo| !photo.is_empty());
+        list += &format!("{n},{},{beds},{price}\n", photos.join(";"));
+    }
+    folder.write("houses.csv", &table);
+    folder.write("list.csv", &list);
+
+    // Whether other images are more of the same or masks only a person knows.
+    let said = folder.done("init houses.csv --target price --out one.toml");
+    assert!(folder.read("one.toml").contains("image = \"front\"\n"));
+    let hint = "--image front,kitchen,bath,garden";
+    assert!(said.stderr.contains(hint), "{}", said.stderr);
+    folder.done(&format!("init houses.csv --target price --out all.toml {hint}"));
+    let image = "image = [\"front\", \"kitchen\", \"bath\", \"garden\"]\n";
+    assert!(folder.read("all.toml").contains(image));
+    let said = folder.done("check all.toml");
+    assert!(said.stderr.contains("60 rows and 2"), "{}", said.stderr);
+
+    let settings = "--set train.size=32 --set train.epochs=40 --set train.learning_rate=0.01 --set train.batch=16";
+    folder.done(&format!("train all.toml --out run {settings}"));
+    let scores = |run: &str| -> serde_json::Value {
+        let said = folder.done(&format!("eval {run} --format json"));
+        serde_json::from_str(&said.stdout).unwrap()
+    };
+    let r2 = |scores: &serde_json::Value| {
+        let mut scores = scores.as_array().unwrap().iter();
+        let r2 = scores.find(|score| score["metric"] == "r2").unwrap();
+        r2["value"].as_f64().unwrap()
+    };
+    let all = scores("run");
+    assert!(r2(&all) > 0.7, "{all}");
+
+    // A house without a garden, and one without any photograph, are predicted; a table without the column is refused.
+    folder.write(
+        "new.csv",
+        "front,kitchen,bath,garden,beds\n1_front.png,1_kitchen.png,,,2\n,,,,2\n",
+    );
+    folder.done("predict run new.csv --out new.out.csv");
+    let predicted = folder.read("new.out.csv");
+    assert_eq!(predicted.lines().count(), 3, "{predicted}");
+    assert!(
+        predicted.lines().nth(1).unwrap().starts_with("1,1_front.png;1_kitchen.png,"),
+        "{predicted}"
+    );
+    folder.write("less.csv", "front,kitchen,beds\n1_front.png,1_kitchen.png,2\n");
+    let said = folder.run("predict run less.csv --out less.out.csv");
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("no column `bath`"), "{}", said.stderr);
+    assert!(!folder.exists("less.out.csv"));
+
+    // As a list in one cell, which `init` sees by itself.
+    let said = folder.done("init list.csv --target price --out list.toml");
+    assert!(said.stdout.contains("photos  image"), "{}", said.stdout);
+    assert!(folder.read("list.toml").contains("images_per_cell = 4"));
+    folder.done("check list.toml");
+    folder.done(&format!(
+        "train list.toml --out of_list {settings} --set model.image_pooling=attention"
+    ));
+    let listed = scores("of_list");
+    assert!(r2(&listed) > 0.5, "{listed}");
+
+    folder.done("explain run --format json --html explain.html");
+    folder.done("export run --onnx model.onnx");
+    folder.done("show all.toml --out show.html");
+    folder.done("audit all.toml");
+    let said = folder.run("train all.toml --out no --set data.image=['front','kitchen'] --set data.images_per_cell=2");
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("`data.images_per_cell`"), "{}", said.stderr);
+}

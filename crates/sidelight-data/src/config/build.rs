@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Arm, AugmentConfig, Config, DataConfig, ImageConfig, MetadataConfig, MetadataEntry,
+    Arm, AugmentConfig, Config, DataConfig, ImageColumns, ImageConfig, MetadataConfig, MetadataEntry,
     MetadataKind, ModelConfig, RemoteConfig, SplitConfig, TargetConfig, TargetKind, TrainConfig,
     Unreadable, default_image, default_missing, expand_ranges,
 };
@@ -44,6 +44,7 @@ impl Config {
             data: DataConfig {
                 table: table.into(),
                 image: default_image(),
+                images_per_cell: 1,
                 group: None,
                 split: SplitConfig::default(),
                 limit: 0,
@@ -71,8 +72,9 @@ impl Config {
     }
 
     /// The column with each row's image: a path relative to the table, or the encoded bytes. Default: `file_name`.
-    pub fn with_image(mut self, column: impl Into<String>) -> Self {
-        self.data.image = column.into();
+    /// Several images a row: an array of columns.
+    pub fn with_image(mut self, columns: impl Into<ImageColumns>) -> Self {
+        self.data.image = columns.into();
         self
     }
 

@@ -58,7 +58,7 @@ fn what_is_not_said_has_its_default_and_paths_are_relative_to_the_file() {
         Path::new("home").join("net.pth").to_str().unwrap()
     );
     assert_eq!(
-        (config.train.batch, config.data.image.as_str()),
+        (config.train.batch, config.data.image.first()),
         (32, "file_name")
     );
     assert_eq!(

@@ -44,16 +44,22 @@ impl Config {
         )?;
         self.data.remote.validate()?;
         self.data.validate_time()?;
+        self.data.validate_images()?;
         self.target.validate()?;
         let targets: BTreeSet<String> = self.target.names().into_iter().collect();
-        for (role, column) in [
-            ("data.image", Some(&self.data.image)),
-            ("data.group", self.data.group.as_ref()),
-            ("data.time", self.data.time.as_ref()),
-        ] {
-            if let Some(column) = column.filter(|column| targets.contains(*column)) {
+        let images = self.data.image.names().iter();
+        let roles = images
+            .map(|column| ("data.image", column))
+            .chain(self.data.group.iter().map(|column| ("data.group", column)))
+            .chain(self.data.time.iter().map(|column| ("data.time", column)));
+        for (role, column) in roles {
+            if targets.contains(column) {
                 return Err(setting(role, "a column that is not the target", column));
             }
+        }
+        if self.data.n_images() > 1 && self.target.kind == TargetKind::Keypoints {
+            let expected = "one column, since points are in the pixels of one image";
+            return Err(setting("data.image", expected, &self.data.image));
         }
         for (name, entry) in &self.metadata {
             let config = entry.full();

@@ -1,11 +1,9 @@
 //! From a table and a configuration to a [`Dataset`]: strictly, for a trained model, or to list every problem.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use rayon::prelude::*;
 
+use super::cells::ImageCells;
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
@@ -13,11 +11,11 @@ use super::{
     target, time,
 };
 use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::image::{Affine, facts};
 use crate::random;
 use crate::schema;
-use crate::table::{BadRow, Cell, Column, IMAGE_ENDINGS, Piece, Table, Values, extension};
+use crate::table::{BadRow, Cell, Column, Piece, Table, Values, extension};
 
 /// What stands in the way of an entirely strict reading.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -137,11 +135,12 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
 fn readable(piece: &mut Piece, config: &Config) -> Result<Dataset> {
     let Piece { table, bad } = piece;
     let mut left_out: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
-    if let Ok(column) = schema::image_column(table, &config.data.image) {
+    if let Ok(columns) = schema::image_columns(table, &config.data) {
+        let has_none = |row| columns.iter().all(|column| column.cell(row) == Cell::Missing);
         for row in 0..table.n_rows {
-            if column.cell(row) == Cell::Missing && left_out.insert(row) {
+            if has_none(row) && left_out.insert(row) {
                 let error = Error::Cell {
-                    at: table.place(row, &column.name),
+                    at: table.place(row, &columns[0].name),
                     expected: no_image_of(table).into(),
                     found: String::new(),
                 };
@@ -167,7 +166,8 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     config.data.limit = 0;
     config.data.time = None;
     let with_paths;
-    let table = match table.is_path(&config.data.image) {
+    let mut images = config.data.image.names().iter();
+    let table = match images.any(|image| table.is_path(image)) {
         true => {
             with_paths = table.clone().with_paths(&config.data.image)?;
             &with_paths
@@ -175,12 +175,9 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
         false => table,
     };
     let (mut dataset, findings) = build(table, &config, WithoutTarget::Kept, &HashSet::new())?;
-    if findings
-        .absent
-        .iter()
-        .any(|absent| absent.field == "data.image")
-    {
-        table.column(&config.data.image)?;
+    let absent = findings.absent.iter();
+    for absent in absent.filter(|absent| absent.field == "data.image") {
+        table.column(&absent.column)?;
     }
     no_image(table, &config, &findings)?;
     for Absent { field, column } in findings.absent {
@@ -218,21 +215,25 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
     let is_bad: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
 
     let mut no_image = findings.no_image;
-    let mut absent = Vec::new();
+    let (mut absent, mut n_absent) = (Vec::new(), 0);
     for Absent { field, column } in findings.absent {
         if field == "data.image" {
             // A header names it for all pieces. Lines of JSON may not; never in the first is a slip in the name.
             let is_first = table.first_row == 0 && !table.columns.is_empty();
             if is_first || !has_lines_of_json(&table) {
-                table.column(&config.data.image)?;
+                table.column(&column)?;
             }
-            no_image = (0..table.n_rows).collect();
+            n_absent += 1;
         } else {
             absent.push(column);
         }
     }
-    let column = schema::image_column(&table, &config.data.image);
-    let image_column = column.map_or_else(|_| config.data.image.clone(), |c| c.name.clone());
+    if n_absent == config.data.image.names().len() {
+        no_image = (0..table.n_rows).collect();
+    }
+    let first = config.data.image.first();
+    let column = schema::image_column(&table, first);
+    let image_column = column.map_or_else(|_| first.to_owned(), |c| c.name.clone());
     let mut more = Vec::new();
     if needs_image {
         let expected = no_image_of(&table);
@@ -262,17 +263,8 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
     bad.sort_by_key(|bad| bad.row);
     // Nothing is to be read for them, nor for those without the name of an image.
     for row in bad.iter().map(|bad| bad.row).chain(no_image) {
-        if let image @ ImageSource::Path(_) = &mut dataset.images[row] {
-            let cell = table.find(&image_column).map(|column| column.cell(row));
-            let is_named = cell.and_then(Cell::to_text).is_some();
-            *image = match image {
-                ImageSource::Path(path) if is_named => ImageSource::Bytes {
-                    name: path.to_string_lossy().into_owned(),
-                    bytes: [].into(),
-                },
-                _ => ImageSource::absent(),
-            };
-        }
+        let parts = dataset.images[row].parts().iter().map(unread);
+        dataset.images[row] = ImageSource::of_parts(parts.collect());
     }
     dataset.rows = (0..table.n_rows).map(|row| table.first_row + row).collect();
     Ok(PieceRows {
@@ -282,6 +274,17 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
         bad,
         absent,
     })
+}
+
+/// An image that is named and not to be read.
+fn unread(image: &ImageSource) -> ImageSource {
+    match image {
+        ImageSource::Path(path) => ImageSource::Bytes {
+            name: path.to_string_lossy().into_owned(),
+            bytes: [].into(),
+        },
+        other => other.clone(),
+    }
 }
 
 fn has_lines_of_json(table: &Table) -> bool {
@@ -306,7 +309,7 @@ fn no_image(table: &Table, config: &Config, findings: &Findings) -> Result<()> {
     match findings.no_image.first() {
         None => Ok(()),
         Some(row) => Err(Error::Cell {
-            at: table.place(*row, &config.data.image),
+            at: table.place(*row, config.data.image.first()),
             expected: "the name of an image".into(),
             found: String::new(),
         }),
@@ -334,9 +337,18 @@ fn build(
         WithoutTarget::Unread => None,
         _ => read_targets(table, config, target_gaps, &mut findings),
     };
-    let image_column = schema::image_column(table, &config.data.image).ok();
-    if image_column.is_none() {
-        findings.absent("data.image", &config.data.image);
+    let names = config.data.image.names();
+    if table.samples.is_some() && config.data.n_images() > 1 {
+        let expected = "nothing, since a record of an archive has one image";
+        return Err(setting("data.image", expected, &config.data.image));
+    }
+    let mut image_columns = Vec::new();
+    for name in names {
+        let column = schema::image_column(table, name).ok();
+        if column.is_none() {
+            findings.absent("data.image", name);
+        }
+        image_columns.push(column);
     }
 
     let mut rows: Vec<usize> = (0..table.n_rows).collect();
@@ -364,15 +376,21 @@ fn build(
         ));
     }
 
-    let images = match image_column {
-        Some(column) => images(table, column, &rows, &mut findings),
-        // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
-        None => vec![ImageSource::Path(PathBuf::new()); rows.len()],
+    let cells = ImageCells {
+        table,
+        columns: &image_columns,
+        data: &config.data,
     };
+    // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
+    let (images, n_left_out) = cells.read(&rows, &mut findings.no_image);
+    remarks.extend(n_left_out.map(|n| {
+        let most = config.data.images_per_cell;
+        format!("{n} rows have more than {most} images: the first {most} are read (`data.images_per_cell`)")
+    }));
     let reading = ColumnReader {
         table,
         config,
-        image_column,
+        image_column: image_columns.iter().copied().flatten().next(),
         rows: &rows,
         without_target,
     };
@@ -446,61 +464,6 @@ fn read_targets(
         gaps,
         &mut findings.misread,
     ))
-}
-
-fn images(
-    table: &Table,
-    column: &Column,
-    rows: &[usize],
-    findings: &mut Findings,
-) -> Vec<ImageSource> {
-    let source = |row: &usize| match column.cell(*row) {
-        Cell::Image(bytes) => {
-            let name = match &column.values {
-                Values::Image { path, .. } if !arrow_array::Array::is_null(path, *row) => {
-                    path.value(*row).to_owned()
-                }
-                _ => format!("image of row {}", table.first_row + row + 1),
-            };
-            ImageSource::Bytes {
-                name,
-                bytes: bytes.into(),
-            }
-        }
-        Cell::Member(member) => ImageSource::Member(Arc::clone(member)),
-        Cell::Text(name) => ImageSource::Path(image_path(&table.root, name.trim())),
-        cell => {
-            findings
-                .no_image
-                .extend(cell.to_text().is_none().then_some(*row));
-            ImageSource::Path(image_path(&table.root, &cell.to_text().unwrap_or_default()))
-        }
-    };
-    rows.iter().map(source).collect()
-}
-
-fn image_path(root: &Path, name: &str) -> PathBuf {
-    let path = root.join(name);
-    // `LES_01` for LES_01.jpg: only a name without an ending of images is looked for.
-    if !name.is_empty() && !IMAGE_ENDINGS.contains(&extension(&path).as_str()) && !path.exists() {
-        let with = |ending: &&str| PathBuf::from(format!("{}.{ending}", path.display()));
-        let upper: Vec<String> = IMAGE_ENDINGS.map(str::to_uppercase).into();
-        let endings = IMAGE_ENDINGS
-            .iter()
-            .copied()
-            .chain(upper.iter().map(String::as_str));
-        let found = endings
-            .map(|ending| with(&ending))
-            .find(|path| path.exists());
-        if let Some(found) = found {
-            return found;
-        }
-    }
-    // A table written on Windows, read elsewhere.
-    if name.contains('\\') && std::path::MAIN_SEPARATOR == '/' && !path.exists() {
-        return root.join(name.replace('\\', "/"));
-    }
-    path
 }
 
 /// How EXIF turns each image, from its header; an image that cannot be read is not turned.

@@ -63,7 +63,7 @@ pub(super) fn is_computed(name: &str) -> bool {
 /// # }
 /// ```
 pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
-    match source {
+    match source.first() {
         source if source.is_absent() => vec![None; names.len()],
         ImageSource::Bytes { bytes, .. } => facts(
             source,
@@ -96,8 +96,9 @@ pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
                 n_bytes?;
                 std::fs::File::open(path).ok().map(BufReader::new)
             };
-            facts(source, open, n_bytes, names)
+            facts(source.first(), open, n_bytes, names)
         }
+        ImageSource::Several(_) => vec![None; names.len()],
     }
 }
 

@@ -17,10 +17,37 @@ use crate::table::{Column, Scalar, Table, Values};
 pub struct RequestRow {
     /// Its number in the request, from 1, for messages.
     pub number: usize,
-    /// Its image, in memory; `None`: it has none.
+    /// Its image, in memory, or the first of several; `None`: it has none.
     pub image: Option<ImageSource>,
+    /// Its images by what the configuration calls them ([`DataConfig::image_names`](crate::config::DataConfig::image_names)).
+    pub images: BTreeMap<String, ImageSource>,
     /// What it says of the metadata. What is not there, `null` or an empty text is missing.
     pub cells: Map<String, Value>,
+}
+
+impl RequestRow {
+    /// Its image, or all that it has, as the rows of a configuration's table have them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`] for a name that is no column of images.
+    pub fn source(&self, config: &Config) -> Result<ImageSource> {
+        let names = config.data.image_names();
+        let mut parts = vec![ImageSource::absent(); names.len()];
+        if let (Some(first), Some(image)) = (parts.first_mut(), &self.image) {
+            *first = image.clone();
+        }
+        for (name, image) in &self.images {
+            let at = names.iter().position(|known| known == name);
+            let part = at.and_then(|at| parts.get_mut(at));
+            *part.ok_or_else(|| Error::NoColumn {
+                path: "request".into(),
+                name: name.clone(),
+                columns: names.clone(),
+            })? = image.clone();
+        }
+        Ok(ImageSource::of_parts(parts))
+    }
 }
 
 impl Dataset {
@@ -47,7 +74,7 @@ impl Dataset {
     /// std::fs::write(&path, "data.table = 'a.csv'\ntarget = { kind = 'value', column = 'price' }\nmetadata.beds = 'continuous'")?;
     /// let config = Config::read(&path, &[])?;
     /// let cells = serde_json::json!({"beds": 4}).as_object().unwrap().clone();
-    /// let dataset = Dataset::of_request(&RequestRow { number: 1, image: None, cells }, &config)?;
+    /// let dataset = Dataset::of_request(&RequestRow { number: 1, cells, ..RequestRow::default() }, &config)?;
     /// assert_eq!(dataset.metadata.columns[0].values, MetadataValues::Continuous(vec![Some(4.0)]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -62,7 +89,8 @@ impl Dataset {
                 name: name.clone(),
                 values: Values::Mixed(vec![scalar(value)]),
             });
-        let image_name = row.image.as_ref().map(ImageSource::name);
+        let image = row.source(&config)?;
+        let image_name = (!image.is_absent()).then(|| image.first().name());
         let reader = ColumnReader {
             table: &Table::of_file(Path::new("request"), columns.collect(), 1, None),
             config: &config,
@@ -70,7 +98,7 @@ impl Dataset {
             rows: &[0],
             without_target: WithoutTarget::Unread,
         };
-        let images = vec![row.image.clone().unwrap_or_else(ImageSource::absent)];
+        let images = vec![image];
         let mut findings = Findings::default();
         let metadata = reader.columns(&images, &mut findings)?;
         for ((name, entry), misread) in config.metadata.iter().zip(&findings.misread) {

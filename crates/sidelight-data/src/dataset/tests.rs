@@ -443,8 +443,8 @@ fn a_request_in_json_is_metadata() {
     let ask = |number: usize, text: &str| {
         let row = RequestRow {
             number,
-            image: None,
             cells: serde_json::from_str(text).unwrap(),
+            ..RequestRow::default()
         };
         Dataset::of_request(&row, &config)
     };
@@ -666,6 +666,7 @@ fn a_row_of_a_request_becomes_what_the_same_row_of_a_table_becomes() {
                 bytes: png.clone().into(),
             }),
             cells: cells.as_object().unwrap().clone(),
+            ..RequestRow::default()
         };
         Dataset::of_request(&row, &case.config(&text))
     };

@@ -135,7 +135,7 @@ impl PixelCache {
             ImageSource::Path(path) => std::fs::metadata(path)
                 .ok()
                 .map(|found| (found.len(), found.modified().ok())),
-            ImageSource::Bytes { .. } | ImageSource::Member(_) => None,
+            _ => None,
         };
         if let (ImageSource::Path(path), Some(stamp)) = (source, &stamp) {
             let state = self.state();

@@ -19,6 +19,8 @@ pub enum ImageSource {
     },
     /// Bytes of an archive, read when they are needed.
     Member(Arc<Member>),
+    /// Several images of one row, in order; one that the row lacks is [absent](ImageSource::is_absent).
+    Several(Arc<[ImageSource]>),
 }
 
 impl ImageSource {
@@ -30,9 +32,43 @@ impl ImageSource {
         }
     }
 
+    /// That of a row which has none of so many images.
+    pub fn absent_of(n_images: usize) -> Self {
+        Self::of_parts(vec![Self::absent(); n_images.max(1)])
+    }
+
+    /// That of a row with these images, in order.
+    pub fn of_parts(mut parts: Vec<Self>) -> Self {
+        match parts.len() {
+            1 => parts.remove(0),
+            _ => Self::Several(parts.into()),
+        }
+    }
+
+    /// The row's images, one after another, those that it lacks among them; one is itself.
+    pub fn parts(&self) -> &[Self] {
+        match self {
+            Self::Several(parts) => parts,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// The first of the row's images that is not absent, if there is one, else the first: what stands for the row where
+    /// one picture is shown.
+    pub fn first(&self) -> &Self {
+        let parts = self.parts();
+        let present = parts.iter().find(|part| !part.is_absent());
+        present.or(parts.first()).unwrap_or(self)
+    }
+
     /// What messages call it.
     pub fn name(&self) -> String {
         match self {
+            Self::Several(parts) => {
+                let present = parts.iter().filter(|part| !part.is_absent());
+                let names: Vec<String> = present.map(Self::name).collect();
+                names.join(", ")
+            }
             Self::Path(path) => path.display().to_string(),
             Self::Bytes { name, .. } => name.clone(),
             Self::Member(member) => format!("{}: {}", member.archive.path().display(), member.name),
@@ -41,6 +77,10 @@ impl ImageSource {
 
     /// Whether it is that of a row without an image.
     pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Bytes { name, bytes } if name.is_empty() && bytes.is_empty())
+        match self {
+            Self::Bytes { name, bytes } => name.is_empty() && bytes.is_empty(),
+            Self::Several(parts) => parts.iter().all(Self::is_absent),
+            Self::Path(_) | Self::Member(_) => false,
+        }
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use crate::augment::{Change, swap_symmetric};
 use crate::error::{Error, Result, message_of};
 use crate::image::cache::fitted_in_range;
-use crate::image::resize::layout;
-use crate::image::{Affine, facts, name};
+use crate::image::{Affine, name};
 use crate::random::{Purpose, for_row};
 use crate::task::Task;
 
@@ -24,7 +23,8 @@ pub struct Sample {
     mask: Vec<f32>,
     to_input: Affine,
     is_flipped: bool,
-    has_image: bool,
+    /// Of each of the row's images.
+    has_image: Vec<bool>,
 }
 
 impl Sample {
@@ -47,12 +47,13 @@ impl Sample {
 /// A row whose image cannot be used: an even picture, its metadata, and no target that is known.
 pub(super) fn blank(source: &Source, row: usize) -> Sample {
     let (size, metadata) = (source.preprocess.size, &source.metadata);
+    let n_images = source.dataset.images[row].parts().len();
     let targets = source.dataset.targets.as_ref();
     let width = targets.map_or(0, |targets| source.task.encode(targets, row).0.len());
     Sample {
         row,
         rgb: match source.reads_image {
-            true => source.preprocess.fill().repeat(size * size),
+            true => source.preprocess.fill().repeat(n_images * size * size),
             false => Vec::new(),
         },
         dense: metadata.dense_row(row).to_vec(),
@@ -61,7 +62,7 @@ pub(super) fn blank(source: &Source, row: usize) -> Sample {
         mask: vec![0.0; width],
         to_input: Affine::IDENTITY,
         is_flipped: false,
-        has_image: true,
+        has_image: vec![true; n_images],
     }
 }
 
@@ -78,51 +79,91 @@ pub(super) fn guarded(source: &Source, changes: u64, row: usize) -> Result<Sampl
     })
 }
 
-/// Makes the sample of one row: a function of source, epoch and the table's row alone.
-fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
+/// The pictures of one row.
+struct Pictures {
+    /// One below the other.
+    rgb: Vec<u8>,
+    /// Of the first that is there.
+    to_input: Affine,
+    /// Of all of them.
+    is_flipped: bool,
+}
+
+impl Pictures {
+    /// None are read.
+    fn unread(to_input: Affine) -> Self {
+        Self {
+            rgb: Vec::new(),
+            to_input,
+            is_flipped: false,
+        }
+    }
+}
+
+/// The pictures of a row, changed at random where it is trained on. One that is missing is an even one.
+fn pictures(source: &Source, epoch: u64, row: usize) -> Result<Pictures> {
     let Preprocess {
         size,
         resize,
         range,
         ..
     } = source.preprocess;
-    let image = &source.dataset.images[row];
-    let draw = |sides| match &source.augment {
-        Some(augment) => augment.draw(
-            &mut for_row(source.seed, epoch, source.table_row(row), Purpose::Augment),
-            sides,
-            size,
-        ),
-        None => Change::none(sides, size),
-    };
-    let has_image = !image.is_absent();
-    let (rgb, change, from_stored) = if source.reads_image && !has_image {
-        let change = Change::none([size; 2], size);
-        let even = source.preprocess.fill().repeat(size * size);
-        (even, change, Affine::IDENTITY)
-    } else if source.reads_image {
-        let fill = source.preprocess.fill();
+    let fill = source.preprocess.fill();
+    let (mut rgb, mut first) = (Vec::new(), None);
+    for (part, image) in source.dataset.images[row].parts().iter().enumerate() {
+        if image.is_absent() {
+            rgb.extend(fill.repeat(size * size));
+            continue;
+        }
         let picture = match &source.cache {
             Some(cache) => cache.fitted(image, size, resize, fill)?,
             None => Arc::new(fitted_in_range(image, size, resize, fill, range)?),
         };
-        let change = draw([picture.width, picture.height]);
-        (change.render(&picture, size), change, picture.from_stored)
+        let sides = [picture.width, picture.height];
+        let flipped = first.map(|(_, is_flipped)| is_flipped);
+        let change = match &source.augment {
+            Some(augment) => {
+                // Each picture of a row has a stream of its own; that of an only one is the row's.
+                let changes = epoch + ((part as u64) << 48);
+                let row = source.table_row(row);
+                let mut stream = for_row(source.seed, changes, row, Purpose::Augment);
+                augment.draw(&mut stream, sides, size, flipped)
+            }
+            None => Change::none(sides, size),
+        };
+        rgb.extend(change.render(&picture, size));
+        let to_input = picture.from_stored.then(&change.to_input);
+        first.get_or_insert((to_input, change.is_flipped));
+    }
+    let (to_input, is_flipped) = first.unwrap_or((Change::none([size; 2], size).to_input, false));
+    Ok(Pictures {
+        rgb,
+        to_input,
+        is_flipped,
+    })
+}
+
+/// Makes the sample of one row: a function of source, epoch and the table's row alone.
+fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
+    let size = source.preprocess.size;
+    let image = &source.dataset.images[row];
+    let Pictures {
+        rgb,
+        to_input,
+        is_flipped,
+    } = if source.reads_image {
+        pictures(source, epoch, row)?
     } else if matches!(*source.task, Task::Keypoints { .. }) {
         // Metadata alone predicts points in the same square as the other arms, and so needs the image's size.
-        let facts = facts(image)?;
-        let layout = layout(facts.upright(), size, resize);
-        let change = Change::none(layout.sides, size);
-        (Vec::new(), change, facts.from_stored.then(&layout.map))
+        Pictures::unread(source.preprocess.to_input(image)?)
     } else {
-        (Vec::new(), Change::none([size; 2], size), Affine::IDENTITY)
+        Pictures::unread(Change::none([size; 2], size).to_input)
     };
-    let to_input = from_stored.then(&change.to_input);
 
     let metadata = &source.metadata;
     let mut dense = metadata.dense_row(row).to_vec();
     let mut codes = metadata.codes_row(row).to_vec();
-    if change.is_flipped {
+    if is_flipped {
         source.encoder.flip(&mut dense, &mut codes);
     }
     source.hide(epoch, row, &mut dense, &mut codes);
@@ -132,7 +173,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     };
     if let Task::Keypoints { symmetric, .. } = &*source.task {
         place_points(&mut targets, &mut mask, &to_input, size);
-        if change.is_flipped && !targets.is_empty() {
+        if is_flipped && !targets.is_empty() {
             swap_symmetric(&mut targets, &mut mask, symmetric);
         }
     }
@@ -144,8 +185,8 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         targets,
         mask,
         to_input,
-        is_flipped: change.is_flipped,
-        has_image,
+        is_flipped,
+        has_image: image.parts().iter().map(|part| !part.is_absent()).collect(),
     })
 }
 
@@ -205,7 +246,7 @@ pub(super) fn assemble<'a>(
         batch.mask.extend(&sample.mask);
         batch.to_input.push(sample.to_input);
         batch.is_flipped.push(sample.is_flipped);
-        batch.has_image.push(sample.has_image);
+        batch.has_image.extend(&sample.has_image);
     }
     batch
 }

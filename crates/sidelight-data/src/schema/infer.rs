@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::disguise::{Disguise, Target, disguise};
-use super::locate::Folders;
+use super::locate::{self, Folders};
 use super::scan::{Evidence, Scan, cut, short};
 use super::usual::{Usual, usual};
-use super::{Parts, boolean, datetime, image_column, name};
+use super::{Parts, boolean, datetime, image_columns, name};
 use crate::config::{
     Arm, Config, MetadataConfig, MetadataEntry, MetadataKind, TargetConfig, TargetKind,
 };
@@ -23,6 +23,10 @@ pub struct Schema {
     pub columns: Vec<ColumnSchema>,
     /// The target, as named or inferred.
     pub target: TargetConfig,
+    /// The columns of the images, in the order in which a network is given them.
+    pub images: Vec<String>,
+    /// How many images a cell of them names at most.
+    pub images_per_cell: usize,
     /// A column that looks like a group where none was named.
     pub suggested_group: Option<String>,
     /// How numbers are written throughout the table, where not as programs do.
@@ -283,8 +287,10 @@ impl fmt::Display for Doubt {
 pub struct Wishes {
     /// The target that was named.
     pub target: TargetConfig,
-    /// The image column; `None`: found.
-    pub image: Option<String>,
+    /// The columns of the images; none: found.
+    pub images: Vec<String>,
+    /// How many images a cell of them names at most.
+    pub images_per_cell: usize,
     /// The group column.
     pub group: Option<String>,
     /// The column of parts; `None`: found.
@@ -309,7 +315,8 @@ impl Wishes {
         let missing = crate::config::default_missing();
         Self {
             target,
-            image: None,
+            images: Vec::new(),
+            images_per_cell: 1,
             group: None,
             split: None,
             fold: None,
@@ -336,7 +343,11 @@ impl Wishes {
         }
         Ok(Self {
             target,
-            image: Some(image_column(table, &config.data.image)?.name.clone()),
+            images: image_columns(table, &config.data)?
+                .into_iter()
+                .map(|column| column.name.clone())
+                .collect(),
+            images_per_cell: config.data.images_per_cell,
             group: config.data.group.clone(),
             split: config.data.split.column.clone(),
             fold: config.data.fold.clone(),
@@ -384,10 +395,13 @@ impl Schema {
         {
             table.column(name)?;
         }
-        let image = match &wishes.image {
-            Some(name) => table.column(name)?,
-            None => find_image(table, &targets)?,
-        };
+        let mut images = Vec::new();
+        for name in &wishes.images {
+            images.push(table.column(name)?.name.clone());
+        }
+        if images.is_empty() {
+            images.push(find_image(table, &targets)?.name.clone());
+        }
         let usual = usual(table, wishes);
         let scanned = scan_targets(table, wishes, &usual);
         let targets: HashSet<&String> = targets.iter().collect();
@@ -397,7 +411,7 @@ impl Schema {
             let mut scan = Scan::new(column, &wishes.missing);
             let is = |wish: &Option<String>| wish.as_ref() == Some(&column.name);
             let mut doubts = Vec::new();
-            let role = if column.name == image.name {
+            let role = if images.contains(&column.name) {
                 Role::Image
             } else if targets.contains(&column.name) {
                 target_doubts(&mut scan, wishes, &usual, &mut doubts);
@@ -440,6 +454,8 @@ impl Schema {
         let mut schema = Self {
             columns,
             target: wishes.target.clone(),
+            images,
+            images_per_cell: wishes.images_per_cell,
             suggested_group: None,
             decimal: usual.decimal.filter(|decimal| *decimal == Decimal::Comma),
             date_order: usual.date_order,
@@ -587,13 +603,42 @@ pub(super) fn divided_groups(group: &Column, parts: &Column) -> (usize, usize) {
     (divided.len(), part_of.len())
 }
 
+/// Where a table's images were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundImages {
+    /// The column, or the path of each row's image with it in braces.
+    pub image: String,
+    /// How many images its cells name at most.
+    pub per_cell: usize,
+    /// Other columns of which nearly all cells name images that are there: further images of the same rows, or masks.
+    pub others: Vec<String>,
+}
+
 /// The column of images (`file_name`, embedded images, or text of which nearly all ends like an image's name), or the path
 /// of each row's image with that column in braces, where the files are elsewhere or have an ending that cells lack.
 ///
 /// # Errors
 ///
 /// [`Error::NoImageColumn`].
-pub fn image_of(table: &Table, targets: &[String]) -> Result<String> {
+pub fn images_of(table: &Table, targets: &[String]) -> Result<FoundImages> {
+    let image = image_of(table, targets)?;
+    let per_cell = table.find(&image).map_or(1, |column| locate::per_cell(table, column));
+    let is_other = |column: &&Column| {
+        column.name != image
+            && !targets.contains(&column.name)
+            && !image.contains(&format!("{{{}}}", column.name))
+            && names_images(column)
+            && locate::are_there(table, column)
+    };
+    let others = table.columns.iter().filter(is_other);
+    Ok(FoundImages {
+        per_cell,
+        others: others.map(|column| column.name.clone()).collect(),
+        image,
+    })
+}
+
+fn image_of(table: &Table, targets: &[String]) -> Result<String> {
     let found = find_image(table, targets);
     if let Ok(column) = &found
         && column.values.are_images()
@@ -640,12 +685,9 @@ fn names_images(column: &Column) -> bool {
     let (mut n, mut n_images) = (0, 0);
     for row in 0..column.len().min(1000) {
         if let Cell::Text(text) = column.cell(row) {
-            let end = text
-                .trim()
-                .rsplit('.')
-                .next()
-                .unwrap_or_default()
-                .to_ascii_lowercase();
+            // Of several names in a cell the last.
+            let last = text.trim().trim_end_matches(['"', ']', ' ']);
+            let end = last.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
             n += 1;
             n_images += usize::from(IMAGE_ENDINGS.contains(&end.as_str()));
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::labels;
 use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values, extension};
 
 /// Cells of a column that are looked for.
@@ -117,6 +118,30 @@ impl Folders {
         let is_one = endings.iter().all(|ending| ending == first);
         (is_most && is_one).then(|| format!("{{{}}}.{first}", column.name))
     }
+}
+
+/// How many images the cells of a column name at most, where nearly all names in its cells are of files that are there; 1
+/// where a cell is one name.
+pub(crate) fn per_cell(table: &Table, column: &Column) -> usize {
+    let is_list = |cell: &String| labels(cell).len() > 1 && !table.root.join(cell).is_file();
+    let cells = sample(column);
+    let are_lists = matches!(column.values, Values::Text(_)) && cells.iter().any(is_list);
+    let names: Vec<String> = cells.iter().flat_map(|cell| labels(cell)).collect();
+    if !are_lists || !nearly_all_are_there(table, &names) {
+        return 1;
+    }
+    let all = (0..column.len()).filter_map(|row| column.cell(row).to_text());
+    all.map(|cell| labels(&cell).len()).max().unwrap_or(1).max(1)
+}
+
+/// Whether nearly all cells of a column are paths of files.
+pub(crate) fn are_there(table: &Table, column: &Column) -> bool {
+    nearly_all_are_there(table, &sample(column))
+}
+
+fn nearly_all_are_there(table: &Table, names: &[String]) -> bool {
+    let is_there = |name: &&String| table.root.join(name.as_str()).is_file();
+    !names.is_empty() && names.iter().filter(is_there).count() * 10 >= names.len() * 9
 }
 
 /// Cells from all over the column.

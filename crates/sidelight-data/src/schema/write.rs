@@ -43,8 +43,17 @@ impl Schema {
         writeln!(out, "[data]")?;
         // As a string, whatever the system's separator: `/` works on all.
         writeln!(out, "table = {}", string(&table.to_string_lossy()))?;
-        if let Some(image) = self.with_role(&Role::Image).next() {
-            writeln!(out, "image = {}", string(&image.name))?;
+        let images: Vec<String> = self.images.iter().map(|name| string(name)).collect();
+        match images.as_slice() {
+            [one] => writeln!(out, "image = {one}")?,
+            several => writeln!(out, "image = [{}]", several.join(", "))?,
+        }
+        if self.images_per_cell > 1 {
+            writeln!(
+                out,
+                "images_per_cell = {}  # at most; `model.image_pooling` says how they are joined",
+                self.images_per_cell
+            )?;
         }
         if let Some(group) = self.with_role(&Role::Group).next() {
             writeln!(

@@ -1,6 +1,7 @@
 //! Paths of images that are put together from columns: `train/{id}.tif`.
 
 use super::{Column, Table, Values};
+use crate::config::ImageColumns;
 use crate::error::{Result, setting};
 
 /// A piece of a path.
@@ -15,13 +16,17 @@ impl Table {
         image.contains('{') && self.find(image).is_none()
     }
 
-    /// The table with one more column where `image` is a path with columns in braces: the path of each row, under the name
-    /// that is that path. A row that lacks one of the columns has none.
+    /// The table with one more column for each of `images` that is a path with columns in braces: the path of each row,
+    /// under the name that is that path. A row that lacks one of the columns has none.
     ///
     /// # Errors
     ///
     /// [`Error::NoColumn`](crate::Error::NoColumn) where a column in braces is not there.
-    pub fn with_paths(mut self, image: &str) -> Result<Self> {
+    pub fn with_paths(self, images: &ImageColumns) -> Result<Self> {
+        images.names().iter().try_fold(self, Self::with_path)
+    }
+
+    fn with_path(mut self, image: &String) -> Result<Self> {
         if !self.is_path(image) {
             return Ok(self);
         }

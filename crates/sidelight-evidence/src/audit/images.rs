@@ -67,6 +67,12 @@ pub(super) fn look(dataset: &Dataset, progress: &(dyn Fn(usize, usize) + Sync)) 
     sets.iter().flatten().for_each(|at| is_in_set[*at] = true);
     let repeated = (0..readable.len()).filter(|at| !is_in_set[*at] && rows_of[*at].len() > 1);
     sets.extend(repeated.map(|at| vec![at]));
+    // Several images of one row may resemble each other.
+    sets.retain(|set| {
+        let mut rows = set.iter().flat_map(|at| &rows_of[*at]);
+        let first = rows.next();
+        rows.any(|row| Some(row) != first)
+    });
     let mut same: Vec<SameImage> = sets
         .iter()
         .map(|set| same_image(dataset, set, &readable, &rows_of))

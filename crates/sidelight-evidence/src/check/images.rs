@@ -105,9 +105,9 @@ pub(super) fn check(
                 images.len(),
                 listed(missing, n_missing)
             ),
-            match image_elsewhere(table, &config.data.image) {
+            match images_elsewhere(table, config) {
                 Some(found) if n_missing * 2 > images.len() => {
-                    format!("`data.image = {found:?}` finds them")
+                    format!("`data.image = {found}` finds them")
                 }
                 _ => match (n_missing == images.len(), look_alike) {
                     (_, Some(look_alike)) => look_alike,
@@ -154,6 +154,24 @@ pub(super) fn check(
     problems.extend(duplicates(dataset, split, same));
     problems.extend(subjects(dataset, config, &colors_of_row));
     images.len()
+}
+
+/// What `data.image` should be for its images to be found, as it is written.
+fn images_elsewhere(table: &Table, config: &Config) -> Option<String> {
+    let names = config.data.image.names();
+    let found: Vec<Option<String>> = names
+        .iter()
+        .map(|name| image_elsewhere(table, name))
+        .collect();
+    let written = names.iter().zip(&found);
+    let written: Vec<String> = written
+        .map(|(name, found)| format!("{:?}", found.as_ref().unwrap_or(name)))
+        .collect();
+    let written = match written.as_slice() {
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    };
+    found.iter().any(Option::is_some).then_some(written)
 }
 
 fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) -> Seen {
@@ -349,11 +367,16 @@ fn duplicates(
     split: Option<&SplitRows>,
     same: BTreeMap<[u8; 32], Vec<usize>>,
 ) -> Option<Problem> {
-    let mut sets: Vec<Vec<usize>> = same.into_values().filter(|rows| rows.len() > 1).collect();
+    let mut sets: Vec<Vec<usize>> = same.into_values().collect();
+    for rows in &mut sets {
+        rows.sort_unstable();
+        // A row may have an image twice.
+        rows.dedup();
+    }
+    sets.retain(|rows| rows.len() > 1);
     if sets.is_empty() {
         return None;
     }
-    sets.iter_mut().for_each(|rows| rows.sort_unstable());
     sets.sort();
     let mut in_training = vec![false; dataset.len()];
     match (split, &dataset.splits) {

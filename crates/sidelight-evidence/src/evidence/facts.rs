@@ -208,6 +208,7 @@ fn duplicates(dataset: &Dataset) -> Vec<[usize; 2]> {
 
 fn paired(mut rows: Vec<usize>) -> Vec<[usize; 2]> {
     rows.sort_unstable();
+    rows.dedup();
     let firsts = if rows.len() > MOST_PAIRED {
         1
     } else {

@@ -61,11 +61,11 @@ impl Thumbnail {
         }
     }
 
-    /// The network's input `[size][size][3]`, back from normalised to colours: `pixel · sd + mean`.
+    /// The network's input, `[size][size][3]` or several of those, back from normalised to colours: `pixel · sd + mean`.
     ///
     /// # Panics
     ///
-    /// Where `pixels` is not `size · size · 3` long.
+    /// Where `pixels` are not whole squares.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -77,7 +77,20 @@ impl Thumbnail {
             (share * 255.0).round().clamp(0.0, 255.0) as u8
         };
         let rgb: Vec<u8> = pixels.iter().enumerate().map(colour).collect();
-        Self::new(size, size, &rgb)
+        Self::squares(size, &rgb)
+    }
+
+    /// Squares of `size` pixels that follow one another, `[squares][size][size][3]`, side by side.
+    pub fn squares(size: usize, rgb: &[u8]) -> Self {
+        let line = 3 * size;
+        let n = rgb.len() / (line * size).max(1);
+        let of_line = |y: usize| (0..n).map(move |square| (square * size + y) * line);
+        let beside: Vec<u8> = (0..size)
+            .flat_map(of_line)
+            .flat_map(|start| &rgb[start..start + line])
+            .copied()
+            .collect();
+        Self::new(n * size, size, &beside)
     }
 }
 

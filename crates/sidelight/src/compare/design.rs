@@ -411,7 +411,7 @@ impl FoldRows {
 /// What the rows are: their images' names, metadata, targets, groups.
 fn fingerprint(dataset: &Dataset) -> Vec<u8> {
     let mut hash = Sha256::new();
-    for image in &dataset.images {
+    for image in dataset.images.iter().flat_map(ImageSource::parts) {
         match image {
             // The name alone: a folder may be moved, or be elsewhere on another machine.
             ImageSource::Path(path) => {
@@ -422,6 +422,7 @@ fn fingerprint(dataset: &Dataset) -> Vec<u8> {
                 hash.update(bytes);
             }
             ImageSource::Member(member) => hash.update(&member.name),
+            ImageSource::Several(_) => {}
         }
         hash.update([0]);
     }

@@ -20,29 +20,45 @@ use super::prepared::before_metadata;
 use super::{Picture, Prepared, Share};
 use crate::batch::{Batch, Input, device, metadata_of, numbers};
 use crate::error::{Error, Result};
+use crate::dataset::ImageSource;
 use crate::image::Affine;
 use crate::loader::{BatchPlan, Loader, LoaderOptions};
-use crate::network::{Context, MetadataTensors, Network, Shape, Value};
+use crate::network::{Context, Network, Shape, Value};
 
-/// A map over the network's input square.
+/// A map over the network's input square, or over those of all images of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heat {
     /// Places from left to right.
     pub width: usize,
-    /// Places from top to bottom.
+    /// Places from top to bottom, of one image.
     pub height: usize,
-    /// `[height][width]`, at least 0: L of equation 2, not scaled.
+    /// `[n_images][height][width]`, at least 0: L of equation 2, not scaled.
     pub values: Vec<f32>,
 }
 
 impl Heat {
+    /// The values over each image, `[height][width]`.
+    pub fn images(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact((self.height * self.width).max(1))
+    }
+
+    /// The largest value, over all images of the row.
+    pub fn largest(&self) -> f32 {
+        self.values.iter().copied().fold(0.0, f32::max)
+    }
+
     /// The values at every pixel of a square of this side, between places linearly, divided by the largest: in
-    /// [0, 1]; all 0 where nothing raises the number.
+    /// [0, 1]; all 0 where nothing raises the number. Of several images one square after another.
     pub fn over(&self, side: usize) -> Vec<f32> {
-        let largest = self.values.iter().copied().fold(0.0, f32::max);
-        if largest <= 0.0 {
-            return vec![0.0; side * side];
-        }
+        let largest = self.largest();
+        let over = |values: &[f32]| match largest > 0.0 {
+            true => self.over_one(values, side, largest),
+            false => vec![0.0; side * side],
+        };
+        self.images().flat_map(over).collect()
+    }
+
+    fn over_one(&self, values: &[f32], side: usize, largest: f32) -> Vec<f32> {
         // Centre of a pixel in places, the edges drawn out.
         let place = |pixel: usize, places: usize| {
             let at = (pixel as f32 + 0.5) / side as f32 * places as f32 - 0.5;
@@ -50,32 +66,32 @@ impl Heat {
             let low = at.floor() as usize;
             (low, (low + 1).min(places - 1), at.fract())
         };
-        let mut values = Vec::with_capacity(side * side);
+        let mut pixels = Vec::with_capacity(side * side);
         for y in 0..side {
             let (top, bottom, down) = place(y, self.height);
             for x in 0..side {
                 let (left, right, across) = place(x, self.width);
                 let row = |y: usize| {
-                    let [a, b] = [left, right].map(|x| self.values[y * self.width + x]);
+                    let [a, b] = [left, right].map(|x| values[y * self.width + x]);
                     a + across * (b - a)
                 };
                 let value = row(top) + down * (row(bottom) - row(top));
-                values.push(value / largest);
+                pixels.push(value / largest);
             }
         }
-        values
+        pixels
     }
 }
 
-/// Where the network looks in the picture of one row.
+/// Where the network looks in the picture, or the pictures, of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Looked {
     /// What raises the explained number.
     pub heat: Heat,
-    /// The picture as the network gets it, `[size][size][3]`, normalised.
+    /// The pictures as the network gets them, `[n_images][size][size][3]`, normalised.
     pub pixels: Vec<f32>,
-    /// From pixels of the stored image to pixels of that picture.
-    pub to_input: Affine,
+    /// From pixels of each stored image to pixels of its picture; `None`: the row lacks it.
+    pub to_input: Vec<Option<Affine>>,
 }
 
 /// Position after the child that makes the last map of the backbone of more than one place, before any child reads
@@ -98,11 +114,12 @@ pub fn last_map(network: &Network) -> Option<usize> {
     found
 }
 
-/// Grad-CAM of images: one map a row. `weights` says what is differentiated: y = Σ weights · outputs of the row.
+/// Grad-CAM of images: one map a row. `weights` says what is differentiated: y = Σ weights · outputs of the row. What else
+/// the network reads of them is in `context`.
 ///
 /// # Shapes
 ///
-/// - `images`: `[batch, channels, size, size]`, normalised
+/// - `images`: `[batch, channels, n_images · size, size]`, normalised
 /// - `weights`: `[batch][n_outputs]`, one after another
 ///
 /// # Errors
@@ -115,7 +132,7 @@ pub fn last_map(network: &Network) -> Option<usize> {
 pub fn grad_cam(
     network: &Network,
     images: Tensor<4>,
-    metadata: Option<MetadataTensors>,
+    mut context: Context,
     weights: Vec<f32>,
 ) -> Result<Vec<Heat>> {
     let n = last_map(network).ok_or(Error::NoMap)?;
@@ -124,7 +141,6 @@ pub fn grad_cam(
     let map = network.forward_prefix(images, n).map(); // [batch, channels, height, width]
     let [batch, channels, height, width] = map.dims();
     let map = map.autodiff().require_grad();
-    let mut context = Context::evaluate(metadata);
     let output = network.forward_from(n, Value::Map(map.clone()), &mut context); // [batch, n_outputs]
     let [_, n_outputs] = output.dims();
     let weights = Tensor::<2>::from_data(
@@ -134,16 +150,19 @@ pub fn grad_cam(
     // Rows do not depend on one another, so the gradient of the sum is that of each.
     let gradients = (output * weights).sum().backward();
     let gradient = map.grad(&gradients).ok_or(Error::NoMap)?;
-    let map = map.without_autodiff();
+    // Every image has its own α.
+    let n_images = network.n_images();
+    let each = |x: Tensor<4>| Value::Map(x).unstacked(n_images).map();
+    let [map, gradient] = [map.without_autodiff(), gradient].map(each);
     let alpha = gradient
-        .reshape([batch, channels, height * width])
+        .reshape([batch * n_images, channels, height * width / n_images])
         .mean_dim(2)
-        .reshape([batch, channels, 1, 1]);
-    let heat = (map * alpha).sum_dim(1).clamp_min(0.0); // [batch, 1, height, width]
+        .reshape([batch * n_images, channels, 1, 1]);
+    let heat = (map * alpha).sum_dim(1).clamp_min(0.0); // [batch · n_images, 1, height / n_images, width]
     let values = numbers(heat);
     let heat = |values: &[f32]| Heat {
         width,
-        height,
+        height: height / n_images,
         values: values.to_vec(),
     };
     Ok(values.chunks_exact(height * width).map(heat).collect())
@@ -163,10 +182,20 @@ pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec
     let blank = rows.outputs(Picture::Blank, &rows.all_missing());
     let (source, _) = model.source(dataset.clone())?;
     let wanted: Vec<usize> = explained.iter().map(|share| share.row).collect();
+    let to_input = |row: usize| -> Result<Vec<Option<Affine>>> {
+        let images = dataset.images[row].parts().iter();
+        let to_input = |image: &ImageSource| match image.is_absent() {
+            true => Ok(None),
+            false => Ok(Some(source.preprocess.to_input(image)?)),
+        };
+        images.map(to_input).collect()
+    };
+    let placed: Vec<_> = wanted.iter().map(|&row| to_input(row)).collect::<Result<_>>()?;
+    let mut placed = placed.into_iter();
     let plan = BatchPlan::evaluation(&wanted, model.config.train.batch);
     let device = device(&model.network.valid());
     let mut found = Vec::new();
-    for host in &mut Loader::new(source, plan, LoaderOptions::default()) {
+    for host in &mut Loader::new(source.clone(), plan, LoaderOptions::default()) {
         let host = host?;
         let side = host.images.len() / host.rows.len().max(1);
         let pictures: Vec<Vec<f32>> = host
@@ -183,9 +212,13 @@ pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec
         }
         let batch = Batch::new(host, &device);
         let metadata = metadata_of(&rows.metadata, &batch.rows, &device);
+        let context = Context {
+            has_images: batch.has_images,
+            ..Context::evaluate(metadata)
+        };
         if let Input::Images(images) = batch.input {
-            let heats = grad_cam(&model.network, images, metadata, weights)?;
-            let seen = heats.into_iter().zip(pictures).zip(batch.to_input);
+            let heats = grad_cam(&model.network, images, context, weights)?;
+            let seen = heats.into_iter().zip(pictures).zip(placed.by_ref());
             found.extend(seen.map(|((heat, pixels), to_input)| Looked {
                 heat,
                 pixels,
@@ -203,7 +236,7 @@ mod tests {
     use super::*;
     use crate::config::{Arm, ModelConfig};
     use crate::network::layer::{AdaptiveAvgPool, Conv2d, Linear};
-    use crate::network::{Architecture, InputSpec, Layer, ModelSpec, Start};
+    use crate::network::{Architecture, InputSpec, Layer, MetadataTensors, ModelSpec, Start};
 
     /// A 1 × 1 convolution to two channels, their means, two logits; all numbers by hand.
     fn by_hand() -> Network {
@@ -246,7 +279,8 @@ mod tests {
         );
         // Row 0 asks for logit 0, row 1 for logit 1. α_k is w_k / 4 (the mean's own 1/Z is in the gradient, and
         // equation 1 averages over places that all have it).
-        let heats = grad_cam(&network, images, None, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+        let context = Context::evaluate(None);
+        let heats = grad_cam(&network, images, context, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
         // Logit 0: ReLU(0.5 red − 1 (green − blue)).
         assert_eq!(heats[0].values, [0.5, 0.5, 0.0, 1.5]);
         // Logit 1: ReLU(2 (green − blue)).
@@ -297,7 +331,8 @@ mod tests {
                 dense: Tensor::ones([2, 3], &Device::flex()),
                 codes: Tensor::zeros([2, 0], &Device::flex()),
             };
-            let heats = grad_cam(&network, images, Some(metadata), vec![1.0; 4]).unwrap();
+            let context = Context::evaluate(Some(metadata));
+            let heats = grad_cam(&network, images, context, vec![1.0; 4]).unwrap();
             assert_eq!((heats.len(), heats[0].values.len()), (2, 16), "{fusion}");
         }
         assert_eq!(last_map(&build("vit_s16", "concat")), None);

@@ -68,7 +68,10 @@ impl ExplainedRow {
             image: quantity.to_owned(),
             picture: Some(heated(looked, preprocess)),
             outcome: match outcome {
-                Outcome::Keypoints(_) => outcome.clone().moved(&looked.to_input),
+                Outcome::Keypoints(_) => match looked.to_input.first() {
+                    Some(Some(to_input)) => outcome.clone().moved(to_input),
+                    _ => Outcome::Nothing,
+                },
                 _ => Outcome::Nothing,
             },
             score: String::new(),
@@ -89,7 +92,7 @@ fn heated(looked: &Looked, preprocess: Preprocess) -> Thumbnail {
             rgb.push((255.0 * (grey + share * (hot - grey))).round() as u8);
         }
     }
-    Thumbnail::new(size, size, &rgb)
+    Thumbnail::squares(size, &rgb)
 }
 
 impl ExplainPage {

@@ -75,6 +75,10 @@ impl<'a> Prepared<'a> {
             }
             // Shares are of the picture that the network gets, a blank one for a row without an image.
             batch.has_image = None;
+            batch.has_images = batch.has_images.map(|has| {
+                let without = 1.0 - has.clone().max_dim(1); // [batch, 1]
+                has + without
+            });
             n_done += batch.rows.len();
             batches.push(batch);
             on_progress(n_done, dataset.len());
@@ -82,9 +86,10 @@ impl<'a> Prepared<'a> {
         let problems = loader.into_failures().into_iter();
         let problems = problems.map(|failure| (failure.row, Arc::new(failure.error.into())));
         let (size, channels) = (network.input.size, network.input.channels);
+        let shape = [1, channels, network.n_images() * size, size];
         let blank = model
             .reads_image()
-            .then(|| network.forward_prefix(Tensor::zeros([1, channels, size, size], &device), n));
+            .then(|| network.forward_prefix(Tensor::zeros(shape, &device), n));
         Ok(Self {
             model,
             dataset,
@@ -168,6 +173,10 @@ impl<'a> Prepared<'a> {
         let batch = Batch {
             input,
             metadata: metadata_of(with, &rows, &device(&self.network)),
+            has_images: batch
+                .has_images
+                .as_ref()
+                .map(|has| has.clone().narrow(0, at, 1).repeat_dim(0, with.n_rows)),
             to_input: vec![batch.to_input[at]; with.n_rows],
             is_flipped: vec![false; with.n_rows],
             rows,

@@ -35,9 +35,46 @@ struct Line {
 /// Width and height of the caller's image: `float64`, `[1]` or `[n]`.
 pub(super) struct Sides([String; 2]);
 
+/// Which images of a row are there.
+pub(super) const HAS_IMAGES: &str = "has_images";
+
+/// The names of the inputs of a row's images, which the configuration calls so.
+pub(super) fn names(images: &[String]) -> Vec<String> {
+    match images {
+        [_] => vec![IMAGE.to_owned()],
+        several => several.iter().map(|name| format!("{IMAGE}.{name}")).collect(),
+    }
+}
+
+/// Declares the images of a row and makes of them `[n · n_images, 3, size, size]`, normalised, those of a row one after
+/// another; with the name of what says which are there, `[n, n_images]`.
+pub(super) fn read_several(
+    graph: &mut Graph,
+    names: &[String],
+    preprocess: &Preprocess,
+    input: ImageInput,
+) -> (String, String) {
+    let each: Vec<String> = names
+        .iter()
+        .map(|name| {
+            let (pixels, _) = read(graph, name, preprocess, input);
+            graph.unsqueeze(&pixels, &[1])
+        })
+        .collect();
+    let each: Vec<&str> = each.iter().map(String::as_str).collect();
+    let all = graph.concat(&each, 1); // [n, n_images, 3, size, size]
+    let size = preprocess.size as i64;
+    let all = graph.reshape(&all, &[-1, 3, size, size]);
+    let doc = "1 where the row has the image, 0 where it is missing: its pixels count for nothing then";
+    let shape = [Axis::Any("n"), Axis::Of(names.len())];
+    graph.input(HAS_IMAGES, Type::Float, &shape, doc);
+    (all, HAS_IMAGES.to_owned())
+}
+
 /// Declares the image and makes of it `[n, 3, size, size]`, normalised; with the sides, where the image tells them.
 pub(super) fn read(
     graph: &mut Graph,
+    name: &str,
     preprocess: &Preprocess,
     input: ImageInput,
 ) -> (String, Option<Sides>) {
@@ -52,25 +89,25 @@ pub(super) fn read(
                 Axis::Of(3),
             ];
             let doc = "RGB as decoded, upright, of any size; all images of one call have the same";
-            graph.input(IMAGE, Type::Uint8, &shape, doc);
-            let (pixels, sides) = fit(graph, preprocess);
+            graph.input(name, Type::Uint8, &shape, doc);
+            let (pixels, sides) = fit(graph, name, preprocess);
             graph.at("normalise");
             (normalise(graph, &pixels, preprocess, 255.0), Some(sides))
         }
         ImageInput::Sized => {
             let doc = "RGB, upright, already fitted to the square";
-            graph.input(IMAGE, Type::Uint8, &rgb, doc);
+            graph.input(name, Type::Uint8, &rgb, doc);
             graph.at("normalise");
-            let pixels = graph.cast(IMAGE, Type::Float);
+            let pixels = graph.cast(name, Type::Float);
             let pixels = graph.transpose(&pixels, &[0, 3, 1, 2]);
             (normalise(graph, &pixels, preprocess, 255.0), None)
         }
         ImageInput::Float => {
             let shape = [Axis::Any("n"), Axis::Of(3), Axis::Of(size), Axis::Of(size)];
             let doc = "RGB in [0, 1], channels first, upright, already fitted to the square";
-            graph.input(IMAGE, Type::Float, &shape, doc);
+            graph.input(name, Type::Float, &shape, doc);
             graph.at("normalise");
-            (normalise(graph, IMAGE, preprocess, 1.0), None)
+            (normalise(graph, name, preprocess, 1.0), None)
         }
     }
 }
@@ -166,10 +203,10 @@ fn layout(graph: &mut Graph, sides: &Sides, preprocess: &Preprocess) -> [Line; 2
     }
 }
 
-/// The image fitted to the square: `[n, 3, size, size]`, whole numbers in [0, 255] as `float32`.
-fn fit(graph: &mut Graph, preprocess: &Preprocess) -> (String, Sides) {
+/// An image fitted to the square: `[n, 3, size, size]`, whole numbers in [0, 255] as `float32`.
+fn fit(graph: &mut Graph, image: &str, preprocess: &Preprocess) -> (String, Sides) {
     graph.at("resize");
-    let shape = graph.unary("Shape", IMAGE); // n, height, width, 3
+    let shape = graph.unary("Shape", image); // n, height, width, 3
     let side = |graph: &mut Graph, axis: usize| graph.slice(&shape, axis, axis + 1, 0);
     let (whole_width, whole_height) = (side(graph, 2), side(graph, 1));
     let sides = Sides([&whole_width, &whole_height].map(|side| graph.cast(side, Type::Double)));
@@ -177,7 +214,7 @@ fn fit(graph: &mut Graph, preprocess: &Preprocess) -> (String, Sides) {
 
     // As our resizer does it for bytes: along columns first.
     let weights = weights(graph, &down, &whole_height, preprocess);
-    let lines = graph.reshape(IMAGE, &[0, 0, -1]); // [n, height, width · 3]
+    let lines = graph.reshape(image, &[0, 0, -1]); // [n, height, width · 3]
     let y = weights.apply(graph, |graph, part| {
         graph.binary("MatMulInteger", part, &lines)
     });

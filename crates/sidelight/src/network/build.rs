@@ -9,7 +9,7 @@ use super::backbone::{self, Backbone, IMAGENET_MEAN, IMAGENET_SD};
 use super::edit::{Edit, Edits};
 use super::fusion::{self, FusionLayers, FusionSpec};
 use super::head;
-use super::layer::{Layer, MetadataSource, Stack};
+use super::layer::{ImagePool, Layer, MetadataSource, Stack};
 use super::parameter::Start;
 use super::path::shape_at;
 use super::shape::{self, At, Shape};
@@ -339,7 +339,15 @@ impl Builder<'_> {
         };
         let pooled = children[kept..].iter();
         let pooled = pooled.map(|(name, node)| (name.clone(), node.architecture()));
-        let (reads, after) = self.after_map(map, pooled.collect())?;
+        let (reads, mut after) = self.after_map(map, pooled.collect())?;
+        if self.spec.n_images > 1 {
+            let pool = ImagePool {
+                n: self.spec.n_images,
+                by: self.config.image_pooling,
+                width: 0,
+            };
+            after.push(("image_pool".into(), pool.into()));
+        }
         let layers = self.fusion_layers(map, reads, &after)?;
 
         network.root.children.truncate(kept);
@@ -359,7 +367,7 @@ impl Builder<'_> {
         }
         let names = network.root.child_names();
         network.backbone.retain(|name| {
-            let is_own = ["fusion", "spatial", "head"].contains(&name.as_str());
+            let is_own = ["fusion", "spatial", "image_pool", "head"].contains(&name.as_str());
             names.contains(name) && !is_own && !(self.spec.spatial && is_pooling(name))
         });
         Ok(())

@@ -283,6 +283,10 @@ layers! {
         /// Largest and mean of each cell of a grid, side by side (fastai's order: the largest first).
         AdaptiveConcatPool(AdaptiveConcatPool),
     }
+    image_pool {
+        /// Several images of a row as one.
+        ImagePool(ImagePool),
+    }
     heatmap {
         /// Each pixel several times.
         Upsample(Upsample),

@@ -31,6 +31,36 @@ pub(crate) struct GraphMetadata {
     pub(crate) dense: Option<String>,
     /// `int64`, `[n]` each.
     pub(crate) codes: Vec<String>,
+    /// `float32`, `[n, n_images]`: 1 where a row has an image, else 0; none where it has no several.
+    pub(crate) has_images: Option<String>,
+}
+
+impl GraphMetadata {
+    /// Each row as often as it has images, one after another.
+    fn repeated(&self, graph: &mut Graph, n_images: usize) -> Self {
+        let n = n_images as i64;
+        let dense = self.dense.as_ref().map(|dense| {
+            let rows = graph.unsqueeze(dense, &[1]); // [n, 1, d_dense]
+            let repeats = graph.ints(&[1, n, 1]);
+            let rows = graph.call("Tile", &[&rows, &repeats], &[]);
+            // [n, n_images, d_dense], the last two axes as they are and the first two as one.
+            let shape = graph.call("Shape", &[dense], &[("start", Attr::Int(1))]);
+            let all = graph.ints(&[-1]);
+            let shape = graph.concat(&[&all, &shape], 0);
+            graph.call("Reshape", &[&rows, &shape], &[])
+        });
+        let codes = self.codes.iter().map(|codes| {
+            let rows = graph.unsqueeze(codes, &[1]);
+            let repeats = graph.ints(&[1, n]);
+            let rows = graph.call("Tile", &[&rows, &repeats], &[]);
+            graph.reshape(&rows, &[-1])
+        });
+        Self {
+            codes: codes.collect(),
+            dense,
+            has_images: None,
+        }
+    }
 }
 
 /// A graph in the making, with what layers read besides their input.
@@ -50,17 +80,32 @@ impl Network {
         metadata: &GraphMetadata,
     ) -> Result<String> {
         let layers = self.inspect()?.into_iter();
-        let outputs = layers.map(|layer| (layer.path, layer.output)).collect();
+        let outputs: HashMap<String, Shape> =
+            layers.map(|layer| (layer.path, layer.output)).collect();
+        let mut flow = Flow {
+            name: image.unwrap_or_default(),
+            shape: self.input.shape(),
+        };
+        let mut children = self.root.children.iter();
+        if let Some((pool, n_images)) = self.image_pool() {
+            // Up to there every image is a row.
+            let metadata = &metadata.repeated(graph, n_images);
+            let outputs = outputs.clone();
+            let mut walk = OnnxWalk {
+                graph,
+                metadata,
+                outputs,
+            };
+            let each = children.by_ref().take(pool);
+            flow = each.fold(Ok(flow), |flow, child| walk.child("", child, flow?))?;
+        }
         let mut walk = OnnxWalk {
             graph,
             metadata,
             outputs,
         };
-        let input = Flow {
-            name: image.unwrap_or_default(),
-            shape: self.input.shape(),
-        };
-        Ok(walk.layer(&self.root, "", input)?.name)
+        let last = children.try_fold(flow, |flow, child| walk.child("", child, flow))?;
+        Ok(last.name)
     }
 }
 

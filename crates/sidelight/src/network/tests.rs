@@ -3,6 +3,7 @@
 mod contract;
 mod gradients;
 mod reference;
+mod several;
 mod surgery;
 mod weights;
 

@@ -227,7 +227,11 @@ impl Node {
             );
             let still = node.parameters.0.iter().all(|parameter| parameter.frozen);
             still
-                && !matches!(node.layer, Layer::Metadata(_) | Layer::Trees(_))
+                && !matches!(
+                    node.layer,
+                    // Which images a row lacks is known where the row is, as its metadata is.
+                    Layer::Metadata(_) | Layer::Trees(_) | Layer::ImagePool(_)
+                )
                 && node
                     .children
                     .iter()

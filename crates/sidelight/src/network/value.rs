@@ -101,6 +101,47 @@ impl Value {
         }
         map_value!(self.clone(), x => select(x, rows))
     }
+    /// Rows of `n` images each as one: what is said of them is one below the other (features: side by side).
+    pub(super) fn stacked(self, n: usize) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => {
+                let [images, width] = x.dims();
+                Self::Features(x.reshape([images / n, n * width]))
+            }
+            Self::Tokens(x) => {
+                let [images, tokens, width] = x.dims();
+                Self::Tokens(x.reshape([images / n, n * tokens, width]))
+            }
+            Self::Map(x) => {
+                let [images, channels, height, width] = x.dims();
+                // Channels are last in memory: nothing moves.
+                let x = x.permute([0, 2, 3, 1]);
+                let x = x.reshape([images / n, n * height, width, channels]);
+                Self::Map(x.permute([0, 3, 1, 2]))
+            }
+        }
+    }
+    /// The way back from [`Value::stacked`]: every image is a row.
+    pub(crate) fn unstacked(self, n: usize) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Features(x) => {
+                let [rows, width] = x.dims();
+                Self::Features(x.reshape([rows * n, width / n]))
+            }
+            Self::Tokens(x) => {
+                let [rows, tokens, width] = x.dims();
+                Self::Tokens(x.reshape([rows * n, tokens / n, width]))
+            }
+            Self::Map(x) => {
+                let [rows, channels, height, width] = x.dims();
+                let x = x.permute([0, 2, 3, 1]);
+                let x = x.reshape([rows * n, height / n, width, channels]);
+                Self::Map(x.permute([0, 3, 1, 2]))
+            }
+        }
+    }
     /// Rows of one kind after one another.
     pub(super) fn cat(parts: Vec<Self>) -> Self {
         match parts.first() {
@@ -188,6 +229,16 @@ pub struct MetadataTensors {
 }
 
 impl MetadataTensors {
+    /// Every row `n` times, one after another.
+    pub(super) fn repeated(&self, n: usize) -> Self {
+        let ([rows, d_dense], [_, n_embedded]) = (self.dense.dims(), self.codes.dims());
+        let dense = self.dense.clone().reshape([rows, 1, d_dense]);
+        let codes = self.codes.clone().reshape([rows, 1, n_embedded]);
+        Self {
+            dense: dense.repeat_dim(1, n).reshape([rows * n, d_dense]),
+            codes: codes.repeat_dim(1, n).reshape([rows * n, n_embedded]),
+        }
+    }
     /// `n` rows from `start` on.
     pub(super) fn narrow(&self, start: usize, n: usize) -> Self {
         Self {
@@ -214,6 +265,8 @@ pub struct Context {
     pub metadata: Option<MetadataTensors>,
     /// 1 where a row has an image, 0 where it has none: `[batch, 1]`. `None`: every row has one.
     pub has_image: Option<Tensor<2>>,
+    /// Where a row has several images: 1 for each that is there, else 0, `[batch, n_images]`. `None`: all are.
+    pub has_images: Option<Tensor<2>>,
     /// How much each member of a [`Stack`](super::layer::Stack) counts in each row, `[batch, members]`. `None`: all alike.
     pub members: Option<Tensor<2>>,
     /// Factors of the stack for the rows of each member alone, `[3, branches]` each, weighed as the members are; empty: its own

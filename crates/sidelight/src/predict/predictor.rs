@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::batch::{Batch, device, side};
-use crate::dataset::{Dataset, RequestRow};
+use crate::dataset::{Dataset, ImageSource, RequestRow};
 use crate::encode::Unseen;
 use crate::error::{DataError, Result};
 use crate::image::{Facts, Limits, facts};
@@ -67,38 +67,26 @@ impl Predictor {
         !self.model.encoder.columns.is_empty() && self.model.network.reads_metadata()
     }
 
-    /// Header of a row's image, within these limits; `None` where the model reads none, or does without.
+    /// Header of each of a row's images, within these limits; none where the model reads none, or does without.
     ///
     /// It costs little, whatever the image: what decoding it would cost can be known before.
     ///
     /// # Errors
     ///
-    /// Those of [`facts`], [`DataError::ImagePixels`](crate::error::DataError::ImagePixels), [`DataError::ImageEmpty`](crate::error::DataError::ImageEmpty) where there is none.
-    pub fn look(&self, row: &RequestRow, limits: &Limits) -> Result<Option<Facts>> {
+    /// Those of [`facts`] and [`RequestRow::source`], [`DataError::ImagePixels`](crate::error::DataError::ImagePixels), [`DataError::ImageEmpty`](crate::error::DataError::ImageEmpty) where there is none.
+    pub fn look(&self, row: &RequestRow, limits: &Limits) -> Result<Vec<Facts>> {
         if !self.reads_image() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let Some(image) = &row.image else {
-            if !self.needs_image() {
-                return Ok(None);
-            }
+        let image = row.source(&self.model.config)?;
+        if image.is_absent() && self.needs_image() {
             return Err(DataError::ImageEmpty {
                 name: format!("row {}", row.number),
             }
             .into());
-        };
-        let found = facts(image)?;
-        let (width, height) = (found.width, found.height);
-        if width as u64 * height as u64 > limits.max_pixels {
-            return Err(DataError::ImagePixels {
-                name: crate::image::name(image),
-                width,
-                height,
-                max_pixels: limits.max_pixels,
-            }
-            .into());
         }
-        Ok(Some(found))
+        let present = image.parts().iter().filter(|part| !part.is_absent());
+        present.map(|part| Ok(facts_within(part, limits)?)).collect()
     }
 
     /// The row as a data set of its own: what [`explain`](crate::explain) works on.
@@ -117,11 +105,11 @@ impl Predictor {
     /// Those of [`Predictor::look`], [`Dataset::of_request`] and [`decode`](crate::image::decode); a fault in a
     /// decoder is one as well.
     pub fn read(&self, row: &RequestRow, limits: &Limits) -> Result<ReadyRow> {
-        let image = self.look(row, limits)?;
+        let images = self.look(row, limits)?;
         let (source, unseen) = self.model.source(self.dataset(row)?)?;
         Ok(ReadyRow {
             sample: source.sample(0)?,
-            image,
+            image: images.into_iter().next(),
             unseen,
         })
     }
@@ -138,4 +126,19 @@ impl Predictor {
         let output = batch.run(network, &mut Context::evaluate(None)); // [batch, n_outputs]
         batch.decode(&self.model.task, output)
     }
+}
+
+/// Header of an image that is not too large.
+fn facts_within(image: &ImageSource, limits: &Limits) -> Result<Facts, DataError> {
+    let found = facts(image)?;
+    let (width, height) = (found.width, found.height);
+    if width as u64 * height as u64 > limits.max_pixels {
+        return Err(DataError::ImagePixels {
+            name: crate::image::name(image),
+            width,
+            height,
+            max_pixels: limits.max_pixels,
+        });
+    }
+    Ok(found)
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::batch::{self, Batch, Input, image_tensor};
 use crate::encode::EncodedMetadata;
 use crate::error::Result;
-use crate::image::{self, Limits};
+use crate::image::{self, ImageSource, Limits};
 use crate::loader::{BatchPlan, HostBatch};
 use crate::network::{Network, Shape, Value};
 use crate::ranks::{from_bytes, to_bytes};
@@ -52,15 +52,20 @@ impl Prefix<'_> {
             .and_then(|at| self.network.root.children.get(at));
         let layers = self.network.inspect()?;
         let output = last.and_then(|(name, _)| layers.iter().find(|layer| layer.path == *name));
+        // Up to where they become one, what is said of several images stands one below the other.
+        let images = match self.network.image_pool() {
+            Some((pool, n_images)) if self.n <= pool => n_images,
+            _ => 1,
+        };
         Ok(match output.map(|layer| layer.output) {
             None | Some(Shape::Nothing) => Vec::new(),
-            Some(Shape::Features(width)) => vec![width],
-            Some(Shape::Tokens { n, width }) => vec![n, width],
+            Some(Shape::Features(width)) => vec![images * width],
+            Some(Shape::Tokens { n, width }) => vec![images * n, width],
             Some(Shape::Map {
                 channels,
                 height,
                 width,
-            }) => vec![channels, height, width],
+            }) => vec![channels, images * height, width],
         })
     }
 }
@@ -304,8 +309,20 @@ impl BatchSource {
         let images = &self.source.dataset.images;
         rows.par_iter()
             .map(|&row| {
-                let bytes = image::read(&images[row], &Limits::default())?;
-                Ok(Sha256::digest(&bytes).into())
+                let digest = |part| -> Result<Hash> {
+                    Ok(Sha256::digest(image::read(part, &Limits::default())?).into())
+                };
+                let ImageSource::Several(parts) = &images[row] else {
+                    return digest(&images[row]);
+                };
+                let mut hash = Sha256::new();
+                for part in parts.iter() {
+                    match part.is_absent() {
+                        true => hash.update([0; 32]),
+                        false => hash.update(digest(part)?),
+                    }
+                }
+                Ok(hash.finalize().into())
             })
             .collect()
     }
@@ -321,7 +338,8 @@ impl BatchSource {
         for host in self.read(BatchPlan::evaluation(rows, self.batch_size), Reads::Images) {
             let mut host = host?;
             let pixels = std::mem::take(&mut host.images);
-            let images = image_tensor(pixels, host.rows.len(), host.size, &device);
+            let shape = [host.rows.len(), host.n_images(), host.size];
+            let images = image_tensor(pixels, shape, &device);
             let (shape, values) = to_numbers(prefix.network.forward_prefix(images, prefix.n));
             if self.are_too_many(&shape, prefix.total_rows) {
                 return Ok(None);
@@ -427,11 +445,14 @@ impl StoredRows {
     /// The same on the device, with their features.
     pub(super) fn batch(&self, host: HostBatch, n: usize, device: &Device) -> Batch {
         let value = self.value(&self.places(&host.rows), device);
-        let has_image =
-            (!matches!(value, Value::Nothing)).then(|| batch::has_image(&host.has_image, device));
+        let (has_image, has_images) = match value {
+            Value::Nothing => (None, None),
+            _ => batch::has_images(&host.has_image, host.n_images(), device),
+        };
         Batch {
             input: Input::Features { n, value },
-            has_image: has_image.flatten(),
+            has_image,
+            has_images,
             ..Batch::new(host, device)
         }
     }

@@ -259,6 +259,7 @@ fn build(
         d_dense: encoder.d_dense(),
         embeddings: encoder.embeddings(),
         size: config.train.size,
+        n_images: config.data.n_images(),
         spatial: matches!(task, Task::Keypoints { .. }),
         stacking: stacking(
             &config.model,
@@ -435,13 +436,16 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
     let mut hash = Sha256::new();
     for &row in train.iter().chain(valid) {
         hash.update(dataset.rows[row].to_le_bytes());
-        match &dataset.images[row] {
-            // The name alone: a folder may be moved between two sittings.
-            ImageSource::Path(path) => {
-                hash.update(path.file_name().unwrap_or_default().as_encoded_bytes())
+        for image in dataset.images[row].parts() {
+            match image {
+                // The name alone: a folder may be moved between two sittings.
+                ImageSource::Path(path) => {
+                    hash.update(path.file_name().unwrap_or_default().as_encoded_bytes())
+                }
+                ImageSource::Bytes { name, .. } => hash.update(name),
+                ImageSource::Member(member) => hash.update(&member.name),
+                ImageSource::Several(_) => {}
             }
-            ImageSource::Bytes { name, .. } => hash.update(name),
-            ImageSource::Member(member) => hash.update(&member.name),
         }
     }
     match &dataset.targets {

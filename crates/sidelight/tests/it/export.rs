@@ -49,6 +49,8 @@ struct Case {
     image: ImageInput,
     /// What sets are asked for; its model then also ends with a temperature, where it has probabilities.
     coverage: Option<f64>,
+    /// Names of a row's images; none: it has one.
+    images: &'static [&'static str],
 }
 
 /// Every task, fusion, kind of head, way to resize and form of image at least once.
@@ -60,6 +62,11 @@ fn cases() -> Vec<Case> {
         resize: ResizeMethod::Squish,
         image: ImageInput::AnySize,
         coverage: None,
+        images: &[],
+    };
+    let several = |name, target, model| Case {
+        images: &["front", "kitchen", "bath"],
+        ..case(name, target, model)
     };
     let covering = |name, target, model| Case {
         coverage: Some(0.75),
@@ -115,6 +122,25 @@ fn cases() -> Vec<Case> {
         Case {
             resize: ResizeMethod::Pad,
             ..case("metadata-points", POINTS, "arm = \"metadata\"")
+        },
+        several("several-mean", CLASS, "fusion = \"stacked\""),
+        several(
+            "several-max",
+            VALUE,
+            "fusion = \"film\"\nimage_pooling = \"max\"",
+        ),
+        several(
+            "several-attention",
+            CLASSES,
+            "fusion = \"daft\"\nimage_pooling = \"attention\"",
+        ),
+        Case {
+            image: ImageInput::Float,
+            ..several(
+                "several-beside",
+                VALUE,
+                "fusion = \"concat\"\nimage_pooling = \"concat\"",
+            )
         },
         covering("class-set", CLASS, "fusion = \"concat\""),
         covering("labels-set", CLASSES, "fusion = \"concat\""),
@@ -179,6 +205,18 @@ fn images(n: usize) -> Vec<ImageSource> {
             }
         })
         .collect()
+}
+
+/// Rows of several images each, some of which lack one.
+fn in_groups(images: &[ImageSource], n: usize) -> Vec<ImageSource> {
+    let group = |row: usize| {
+        let part = |part: usize| match (row + 2 * part) % 5 {
+            4 => ImageSource::absent(),
+            _ => images[(row + 3 * part) % N_ROWS].clone(),
+        };
+        ImageSource::of_parts((0..n).map(part).collect())
+    };
+    (0..images.len()).map(group).collect()
 }
 
 /// Rows of all kinds of columns, with gaps; the first ones hold the odd values.
@@ -273,9 +311,13 @@ fn table(n: usize, target: &str) -> Dataset {
 
 /// A model of the case with numbers that let every part show.
 fn model(case: &Case) -> (Model, Dataset) {
-    let rows = table(N_TRAIN, case.target);
+    let mut rows = table(N_TRAIN, case.target);
     let mut config: Config = config(case.target, &format!("[model]\n{}\n{COLUMNS}", case.model));
     config.train.resize = case.resize;
+    if !case.images.is_empty() {
+        config.data.image = case.images.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into();
+        rows.images = in_groups(&rows.images, case.images.len());
+    }
     let session = session(&config, &rows, &first(N_TRAIN - 8, &rows));
     let mut model = session.into_model();
     let mut random = stream(7);
@@ -300,7 +342,6 @@ fn model(case: &Case) -> (Model, Dataset) {
     if case.coverage.is_some() {
         cover(&mut model);
     }
-    let mut rows = rows;
     rows.rows.truncate(N_ROWS);
     rows.images.truncate(N_ROWS);
     rows.targets = None;
@@ -351,17 +392,28 @@ fn write_case(dir: &std::path::Path, case: &Case, model: &Model, rows: &Dataset)
         .unwrap();
     let mut all = Vec::new();
     for (row, source) in rows.images.iter().enumerate() {
-        let ImageSource::Bytes { name, bytes } = source else {
-            panic!("bytes")
+        let mut names = Vec::new();
+        for source in source.parts() {
+            let ImageSource::Bytes { name, bytes } = source else {
+                panic!("bytes")
+            };
+            names.push((!source.is_absent()).then_some(name));
+            if source.is_absent() {
+                continue;
+            }
+            fs::write(dir.join(name), bytes).unwrap();
+            let picture = fitted(source, 24, case.resize, [0; 3]).unwrap();
+            let square =
+                image::RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.rgb);
+            square
+                .unwrap()
+                .save(dir.join(format!("fitted_{name}")))
+                .unwrap();
+        }
+        let image = match case.images {
+            [] => json!(names[0]),
+            several => several.iter().zip(&names).map(|(&of, name)| (of.to_owned(), json!(name))).collect(),
         };
-        fs::write(dir.join(name), bytes).unwrap();
-        let picture = fitted(source, 24, case.resize, [0; 3]).unwrap();
-        let square =
-            image::RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.rgb);
-        square
-            .unwrap()
-            .save(dir.join(format!("fitted_{name}")))
-            .unwrap();
         let cells = rows.metadata.columns.iter().map(|column| {
             let cell = match &column.values {
                 MetadataValues::Boolean(values) => json!(values[row].map(u8::from)),
@@ -375,7 +427,7 @@ fn write_case(dir: &std::path::Path, case: &Case, model: &Model, rows: &Dataset)
             (column.name.clone(), cell)
         });
         let cells: serde_json::Map<_, _> = cells.collect();
-        all.push(json!({"image": name, "metadata": cells}));
+        all.push(json!({"image": image, "metadata": cells}));
     }
     fs::write(dir.join("rows.json"), serde_json::to_vec(&all).unwrap()).unwrap();
 }
