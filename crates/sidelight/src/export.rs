@@ -100,7 +100,8 @@ pub fn onnx(model: &Model, image: ImageInput, coverage: Option<f64>) -> Result<O
         false => Vec::new(),
     };
     let images = image::names(&model.config.data.image_names());
-    let own = std::iter::once(image::IMAGE_SIZE)
+    let own = [image::IMAGE, image::IMAGE_SIZE]
+        .into_iter()
         .chain((images.len() > 1).then_some(image::HAS_IMAGES))
         .chain(output::names(within.is_some()));
     let own = own.map(str::to_owned).chain(images.iter().cloned());

@@ -144,7 +144,7 @@ fn an_estate_agent_has_four_photographs_of_a_house() {
             photos.push(if is_missing { String::new() } else { name });
         }
         let beds = 1 + n * 5 % 4;
-        let price = 100_000 + 8_000 * shades[1] + 20_000 * beds;
+        let price = 100_000 + 8_000 * shades[1] + 20_000 * beds + n * 613 % 5_000;
         table += &format!("{n},{},{beds},{price}\n", photos.join(","));
         photos.retain(|photo| !photo.is_empty());
         list += &format!("{n},{},{beds},{price}\n", photos.join(";"));

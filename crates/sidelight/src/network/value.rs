@@ -232,11 +232,24 @@ impl MetadataTensors {
     /// Every row `n` times, one after another.
     pub(super) fn repeated(&self, n: usize) -> Self {
         let ([rows, d_dense], [_, n_embedded]) = (self.dense.dims(), self.codes.dims());
-        let dense = self.dense.clone().reshape([rows, 1, d_dense]);
-        let codes = self.codes.clone().reshape([rows, 1, n_embedded]);
+        let device = self.dense.device();
+        let (dense, codes) = (self.dense.clone(), self.codes.clone());
         Self {
-            dense: dense.repeat_dim(1, n).reshape([rows * n, d_dense]),
-            codes: codes.repeat_dim(1, n).reshape([rows * n, n_embedded]),
+            // Burn neither expands nor reshapes what has no columns.
+            dense: match d_dense {
+                0 => Tensor::zeros([rows * n, 0], &device),
+                _ => {
+                    let each = dense.reshape([rows, 1, d_dense]);
+                    each.expand([rows, n, d_dense]).reshape([rows * n, d_dense])
+                }
+            },
+            codes: match n_embedded {
+                0 => Tensor::zeros([rows * n, 0], &device),
+                _ => {
+                    let each = codes.reshape([rows, 1, n_embedded]);
+                    each.expand([rows, n, n_embedded]).reshape([rows * n, n_embedded])
+                }
+            },
         }
     }
     /// `n` rows from `start` on.

@@ -169,3 +169,16 @@ fn what_frozen_layers_say_of_each_image_is_kept_row_by_row() {
     let later = numbers(network.forward_from(1, map, &mut context(2, Some(&has))));
     assert!(difference(&whole, &later) < 1e-5);
 }
+
+#[test]
+fn metadata_without_one_of_its_kinds_is_repeated() {
+    let device = Device::flex();
+    let rows = crate::network::MetadataTensors {
+        dense: Tensor::from_floats([[1.0, 2.0], [3.0, 4.0]], &device),
+        codes: Tensor::zeros([2, 0], &device),
+    };
+    let three = rows.repeated(3);
+    assert_eq!(three.codes.dims(), [6, 0]);
+    let dense = numbers(three.dense);
+    assert_eq!(dense, [1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0, 3.0, 4.0]);
+}
