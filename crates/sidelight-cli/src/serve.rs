@@ -35,6 +35,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
+use sidelight::dataset::RequestRow;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
@@ -271,17 +272,23 @@ async fn in_time<T>(
 }
 
 /// Refuses a row without an image.
-fn require_images(request: &PredictRequest) -> Result<(), Fault> {
-    let Some(row) = request.rows.iter().find(|row| row.image.is_none()) else {
+fn require_images(request: &PredictRequest, n_images: usize) -> Result<(), Fault> {
+    let has_none = |row: &&RequestRow| row.image.is_none() && row.images.is_empty();
+    let Some(row) = request.rows.iter().find(has_none) else {
         return Ok(());
+    };
+    let hint = match n_images {
+        1 => "send the file in base64 as `image`, or as the part `image` of a form",
+        _ => {
+            "send the files in base64 as `images`, an object by column, or as parts `images.column` of a form"
+        }
     };
     let row = match request.is_list {
         true => format!("row {}: ", row.number),
         false => String::new(),
     };
     let message = format!("{row}no image, and the model needs one");
-    Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, message)
-        .hint("send the file in base64 as `image`, or as the part `image` of a form"))
+    Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, message).hint(hint))
 }
 
 async fn predict(
@@ -292,7 +299,7 @@ async fn predict(
     let parsed = app.parse(query, request).await?;
     let predictor = parsed.engine.predictor();
     if predictor.needs_image() {
-        require_images(&parsed.rows)?;
+        require_images(&parsed.rows, predictor.model().config.data.n_images())?;
     }
     let model = predictor.model();
     let within = parsed.coverage.map(|coverage| model.thresholds(coverage));
@@ -320,7 +327,7 @@ async fn explain(
     let mut parsed = app.parse(query, request).await?;
     let predictor = Arc::clone(parsed.engine.predictor());
     if predictor.reads_image() {
-        require_images(&parsed.rows)?;
+        require_images(&parsed.rows, predictor.model().config.data.n_images())?;
     }
     let (Some(row), false) = (parsed.rows.rows.pop(), parsed.rows.is_list) else {
         let message = "only one row at a time can be explained";

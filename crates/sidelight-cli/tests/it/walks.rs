@@ -206,7 +206,7 @@ fn an_estate_agent_has_four_photographs_of_a_house() {
     let listed = scores("of_list");
     assert!(r2(&listed) > 0.5, "{listed}");
 
-    folder.done("explain run --format json --html explain.html");
+    folder.done("explain run --format json --out explain.html");
     folder.done("export run --onnx model.onnx");
     folder.done("show all.toml --out show.html");
     folder.done("audit all.toml");
