@@ -27,7 +27,7 @@ use crate::error::Result;
 pub use crate::kind::{MetadataKind, TargetKind};
 pub use crate::spelling::{DateOrder, Decimal, Spelling};
 use crate::store::is_remote;
-pub use crate::store::{Environment, RemoteConfig};
+pub use crate::store::{Environment, Proxies, RemoteConfig};
 use crate::table::SourceFormat;
 pub use hub_name::{HubName, check_hub_part};
 

@@ -10,6 +10,7 @@ use crate::table::{BadRow, Piece, Table};
 
 mod build;
 mod fact;
+mod files;
 mod metadata;
 mod request;
 mod target;
@@ -20,8 +21,9 @@ mod time;
 
 pub use crate::image::ImageSource;
 pub use crate::kind::Split;
-pub use build::{Absent, Findings, inspect};
+pub use build::{Absent, Findings, image_sources, inspect};
 pub use fact::{Fact, image_facts};
+pub use files::LookAlikes;
 pub use metadata::Misread;
 pub use request::RequestRow;
 pub use time::Times;

@@ -369,6 +369,18 @@ pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]
             }
             Cow::Owned(member.read()?)
         }
+        ImageSource::Object(object) => {
+            let n_bytes = object.n_bytes()?;
+            if n_bytes > limits.max_bytes {
+                return Err(too_large(n_bytes));
+            }
+            let mut bytes = Vec::new();
+            let file = object.open()?;
+            file.take(limits.max_bytes + 1)
+                .read_to_end(&mut bytes)
+                .map_err(cannot_read(object.path()))?;
+            Cow::Owned(bytes)
+        }
     };
     if bytes.is_empty() {
         return Err(Error::ImageEmpty { name: name(source) });

@@ -10,13 +10,14 @@ use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
     Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets,
-    target, time,
+    files, target, time,
 };
 use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
 use crate::error::{Error, Result};
-use crate::image::{Affine, facts};
+use crate::image::{Affine, Limits, facts};
 use crate::random;
 use crate::schema;
+use crate::store::{RemoteConfig, Shard, is_address};
 use crate::table::{BadRow, Cell, Column, IMAGE_ENDINGS, Piece, Table, Values, extension};
 
 /// What stands in the way of an entirely strict reading.
@@ -262,15 +263,15 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
     bad.sort_by_key(|bad| bad.row);
     // Nothing is to be read for them, nor for those without the name of an image.
     for row in bad.iter().map(|bad| bad.row).chain(no_image) {
-        if let image @ ImageSource::Path(_) = &mut dataset.images[row] {
+        if let image @ (ImageSource::Path(_) | ImageSource::Object(_)) = &mut dataset.images[row] {
             let cell = table.find(&image_column).map(|column| column.cell(row));
             let is_named = cell.and_then(Cell::to_text).is_some();
-            *image = match image {
-                ImageSource::Path(path) if is_named => ImageSource::Bytes {
-                    name: path.to_string_lossy().into_owned(),
+            *image = match is_named {
+                true => ImageSource::Bytes {
+                    name: image.name(),
                     bytes: [].into(),
                 },
-                _ => ImageSource::absent(),
+                false => ImageSource::absent(),
             };
         }
     }
@@ -365,7 +366,13 @@ fn build(
     }
 
     let images = match image_column {
-        Some(column) => images(table, column, &rows, &mut findings),
+        Some(column) => {
+            let (images, said) = found_images(table, column, &rows, &config.data.remote)?;
+            let is_nameless = |row: &&usize| !is_named(column.cell(**row));
+            findings.no_image = rows.iter().filter(is_nameless).copied().collect();
+            remarks.extend(said);
+            images
+        }
         // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
         None => vec![ImageSource::Path(PathBuf::new()); rows.len()],
     };
@@ -448,12 +455,39 @@ fn read_targets(
     ))
 }
 
+/// Where the images of some rows (from 0) of a column are. What is named by an address is not asked for yet.
+///
+/// # Errors
+///
+/// [`Error::RowImage`]: an address, and no store to ask ([`RemoteConfig::store`]).
+pub fn image_sources(
+    table: &Table,
+    column: &Column,
+    rows: &[usize],
+    remote: &RemoteConfig,
+) -> Result<Vec<ImageSource>> {
+    Ok(found_images(table, column, rows, remote)?.0)
+}
+
+/// As [`image_sources`]; beside them what is to be said of them.
+fn found_images(
+    table: &Table,
+    column: &Column,
+    rows: &[usize],
+    remote: &RemoteConfig,
+) -> Result<(Vec<ImageSource>, Option<String>)> {
+    let mut images = images(table, column, rows, remote)?;
+    let said = files::take_look_alikes(&table.root, &mut images);
+    Ok((images, said))
+}
+
 fn images(
     table: &Table,
     column: &Column,
     rows: &[usize],
-    findings: &mut Findings,
-) -> Vec<ImageSource> {
+    remote: &RemoteConfig,
+) -> Result<Vec<ImageSource>> {
+    let mut objects = Objects::default();
     let source = |row: &usize| match column.cell(*row) {
         Cell::Image(bytes) => {
             let name = match &column.values {
@@ -462,21 +496,49 @@ fn images(
                 }
                 _ => format!("image of row {}", table.first_row + row + 1),
             };
-            ImageSource::Bytes {
+            Ok(ImageSource::Bytes {
                 name,
                 bytes: bytes.into(),
-            }
+            })
         }
-        Cell::Member(member) => ImageSource::Member(Arc::clone(member)),
-        Cell::Text(name) => ImageSource::Path(image_path(&table.root, name.trim())),
+        Cell::Member(member) => Ok(ImageSource::Member(Arc::clone(member))),
         cell => {
-            findings
-                .no_image
-                .extend(cell.to_text().is_none().then_some(*row));
-            ImageSource::Path(image_path(&table.root, &cell.to_text().unwrap_or_default()))
+            let text = cell.to_text().unwrap_or_default();
+            let name = text.trim();
+            match name.strip_prefix("file://") {
+                Some(path) => Ok(ImageSource::Path(image_path(&table.root, path))),
+                None if !is_address(name) => Ok(ImageSource::Path(image_path(&table.root, name))),
+                None => objects
+                    .named(name, remote)
+                    .map_err(|source| Error::RowImage {
+                        at: table.place(*row, &column.name),
+                        source: Box::new(source),
+                    }),
+            }
         }
     };
     rows.iter().map(source).collect()
+}
+
+/// Whether a cell names an image.
+fn is_named(cell: Cell<'_>) -> bool {
+    matches!(cell, Cell::Image(_) | Cell::Member(_)) || cell.to_text().is_some()
+}
+
+/// Images by their addresses; one that several rows have is one.
+#[derive(Default)]
+struct Objects(HashMap<String, Arc<Shard>>);
+
+impl Objects {
+    fn named(&mut self, address: &str, remote: &RemoteConfig) -> Result<ImageSource> {
+        if let Some(known) = self.0.get(address) {
+            return Ok(ImageSource::Object(Arc::clone(known)));
+        }
+        let max_bytes = Limits::default().max_bytes;
+        let object = remote.store()?.object(Path::new(address), Some(max_bytes));
+        self.0.insert(address.to_owned(), Arc::clone(&object));
+        Ok(ImageSource::Object(object))
+    }
 }
 
 fn image_path(root: &Path, name: &str) -> PathBuf {
@@ -505,6 +567,7 @@ fn image_path(root: &Path, name: &str) -> PathBuf {
 
 /// How EXIF turns each image, from its header; an image that cannot be read is not turned.
 fn turns(images: &[ImageSource]) -> Vec<Affine> {
+    let _ahead = ImageSource::read_ahead(images.iter());
     let turn =
         |image: &ImageSource| facts(image).map_or(Affine::IDENTITY, |facts| facts.from_stored);
     images.par_iter().map(turn).collect()
@@ -579,6 +642,7 @@ impl ColumnReader<'_> {
         let facts: Vec<Vec<Option<Fact>>> = if facts.is_empty() {
             Vec::new()
         } else {
+            let _ahead = ImageSource::read_ahead(images.iter());
             images
                 .par_iter()
                 .map(|image| image_facts(image, &facts))

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values, extension};
+use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values, extension, folded};
 
 /// Cells of a column that are looked for.
 const CELLS: usize = 60;
@@ -16,7 +16,8 @@ const LEVELS: usize = 2;
 
 /// The images in the folders at and below a table's own, two levels deep.
 pub(crate) struct Folders {
-    /// Of each folder, as a path relative to the table with `/`: the images by their name without its ending, and that.
+    /// Of each folder, as a path relative to the table with `/`: the images by their [`folded`] name without its ending, and
+    /// that.
     images: Vec<(String, HashMap<String, String>)>,
 }
 
@@ -48,7 +49,7 @@ impl Folders {
                 if IMAGE_ENDINGS.contains(&extension(file).as_str()) && n_files < FILES {
                     n_files += 1;
                     if let Some((stem, ending)) = entry_name.rsplit_once('.') {
-                        here.insert(stem.to_owned(), ending.to_owned());
+                        here.insert(folded(stem), ending.to_owned());
                     }
                 } else if level < LEVELS
                     && !entry_name.starts_with('.')
@@ -81,11 +82,17 @@ impl Folders {
         }
         for (folder, images) in &self.images {
             let has = |cell: &&String| match cell.rsplit_once('.') {
-                Some((stem, ending)) => images.get(stem).is_some_and(|found| found == ending),
+                Some((stem, ending)) => images
+                    .get(&folded(stem))
+                    .is_some_and(|found| found.eq_ignore_ascii_case(ending)),
                 None => false,
             };
-            let endings: Vec<&String> = cells.iter().filter_map(|cell| images.get(cell)).collect();
+            let ending = |cell: &String| images.get(&folded(cell));
+            let endings: Vec<&String> = cells.iter().filter_map(ending).collect();
             if most(cells.iter().filter(has).count()) {
+                if folder.is_empty() {
+                    return Some(column.name.clone());
+                }
                 return Some(format!("{folder}{{{}}}", column.name));
             }
             if most(endings.len()) {
@@ -108,8 +115,8 @@ impl Folders {
             let (_, images) = self
                 .images
                 .iter()
-                .find(|(name, _)| name.trim_end_matches('/') == folder)?;
-            images.get(stem).cloned()
+                .find(|(name, _)| folded(name.trim_end_matches('/')) == folded(folder))?;
+            images.get(&folded(stem)).cloned()
         };
         let endings: Vec<String> = cells.iter().filter_map(ending).collect();
         let first = endings.first()?;

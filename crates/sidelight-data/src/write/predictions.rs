@@ -117,6 +117,7 @@ fn name_of(image: &ImageSource) -> String {
         ImageSource::Path(path) => path.to_string_lossy().into_owned(),
         ImageSource::Bytes { name, .. } => name.clone(),
         ImageSource::Member(member) => member.name.clone(),
+        ImageSource::Object(_) => image.name(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::Digest as _;
 use sidelight_data::config::Config;
-use sidelight_data::dataset::{Dataset, Findings, ImageSource, Split, Targets};
-use sidelight_data::error::{Error, in_full};
+use sidelight_data::dataset::{Dataset, Findings, ImageSource, LookAlikes, Split, Targets};
+use sidelight_data::error::{Error, ObjectFault, in_full};
 use sidelight_data::image::{self, Limits, Picture};
 use sidelight_data::number::counted;
 use sidelight_data::schema::image_elsewhere;
@@ -51,7 +51,8 @@ pub(super) fn check(
     });
 
     let (mut n_deep, mut deepest) = (0, [f32::INFINITY, f32::NEG_INFINITY]);
-    let mut look_alike = None;
+    let mut is_address = false;
+    let (mut look, mut look_alike) = (LookAlikes::default(), None);
     let outside_alike = one_place(dataset);
     let place = |row: usize| table.row_place(dataset.rows[row]);
     let (mut missing, mut outside, mut n_with_outside) = (Vec::new(), Vec::new(), 0);
@@ -62,7 +63,8 @@ pub(super) fn check(
     for ((source, rows), seen) in images.iter().zip(seen) {
         match seen {
             Seen::Missing => {
-                look_alike = look_alike.or_else(|| similar_name(source));
+                look_alike = look_alike.or_else(|| similar_name(&mut look, source));
+                is_address |= matches!(source, ImageSource::Object(_));
                 missing.push(format!("{} ({})", image::name(source), place(rows[0])));
             }
             Seen::Bad(error) => {
@@ -111,6 +113,7 @@ pub(super) fn check(
                 }
                 _ => match (n_missing == images.len(), look_alike) {
                     (_, Some(look_alike)) => look_alike,
+                    _ if is_address => "correct the addresses, or leave their rows out".into(),
                     (true, _) => {
                         "paths are relative to the folder of the table: is it the right one?".into()
                     }
@@ -176,6 +179,10 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
             outside: outside(table, dataset, &picture, rows),
             turned: (!is_straight(&picture)).then(|| outside_upright(dataset, &picture, rows)),
         },
+        Err(Error::Object {
+            fault: ObjectFault::Missing,
+            ..
+        }) => Seen::Missing,
         Err(error) => Seen::Bad(error),
     }
 }
@@ -270,24 +277,19 @@ fn one_place(dataset: &Dataset) -> Option<String> {
     (is_one && negative.all(|point| point == first)).then(|| first[0].to_string())
 }
 
-/// The file beside a missing one whose name differs in case alone, in words.
-fn similar_name(source: &ImageSource) -> Option<String> {
+/// The files beside a missing one whose names differ in capitals or Unicode form alone, in words.
+fn similar_name(look: &mut LookAlikes, source: &ImageSource) -> Option<String> {
     let ImageSource::Path(path) = source else {
         return None;
     };
-    let wanted = path.file_name()?.to_string_lossy().to_lowercase();
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let entries = std::fs::read_dir(folder.unwrap_or(std::path::Path::new("."))).ok()?;
-    let mut names = entries
-        .flatten()
-        .take(100_000)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let found = names.find(|name| name.to_lowercase() == wanted)?;
-    Some(format!(
-        "there is `{found}`: names must be written as the files are, capitals included"
-    ))
+    let found = look.of(path);
+    (!found.is_empty()).then(|| {
+        let found: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
+        format!(
+            "there is {}: names must be written as the files are, capitals included",
+            found.join(" and ")
+        )
+    })
 }
 
 /// Unreadable images, those of one reason in one problem where they are many.

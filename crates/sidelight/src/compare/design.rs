@@ -422,6 +422,7 @@ fn fingerprint(dataset: &Dataset) -> Vec<u8> {
                 hash.update(bytes);
             }
             ImageSource::Member(member) => hash.update(&member.name),
+            ImageSource::Object(_) => hash.update(image.name()),
         }
         hash.update([0]);
     }

@@ -160,6 +160,7 @@ impl Session {
         let mut network = self.state.network.clone();
         let new = network.edit(edits.into().with_seed(config.train.seed))?;
         network.check_output(task.n_outputs())?;
+        network.check_images()?;
         network.has_learned_head = false;
         (self.state, self.setup.frozen) = first_state(network, config, &self.setup.batches)?;
         Ok(new)
@@ -442,6 +443,7 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
             }
             ImageSource::Bytes { name, .. } => hash.update(name),
             ImageSource::Member(member) => hash.update(&member.name),
+            ImageSource::Object(_) => hash.update(dataset.images[row].name()),
         }
     }
     match &dataset.targets {
