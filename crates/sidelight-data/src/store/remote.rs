@@ -116,7 +116,10 @@ impl fmt::Debug for Proxies {
 
 /// The store of a configuration, once it was asked for.
 #[derive(Clone, Default)]
-pub struct MadeStore(Arc<Mutex<Option<(RemoteConfig, Arc<Store>)>>>);
+pub struct MadeStore(Arc<Mutex<Option<Made>>>);
+
+/// A store, and the settings that it was made of.
+type Made = (RemoteConfig, Arc<Store>);
 
 // What was made is no setting.
 impl PartialEq for MadeStore {
