@@ -108,7 +108,7 @@ impl Model {
             resize: self.config.train.resize,
             mean: self.network.input.mean,
             sd: self.network.input.sd,
-            range: self.config.image.range,
+            range: self.config.image.range.known(),
         }
     }
 

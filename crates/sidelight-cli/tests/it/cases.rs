@@ -312,6 +312,16 @@ fn case_12_twelve_bits_in_sixteen() {
         has(&said.stdout, "`image.range = [0, 4095]`");
         folder.done(&format!("train {table}.toml --out {table} {QUICK}"));
     }
+    // Found by training in its images, and kept in the run.
+    let auto = "--set image.range=auto";
+    let said = folder.done(&format!("check hand.toml {auto}"));
+    has(&said.stderr, "`image.range` will be [0, 4095]");
+    folder.done(&format!("train hand.toml --out auto {QUICK} {auto}"));
+    has(&folder.read("auto/config.toml"), "4095");
+    assert_eq!(
+        numbers(&folder, "auto/predictions.csv", "probability"),
+        numbers(&folder, "tiff/predictions.csv", "probability")
+    );
     // PNG and TIFF of the same values are the same pixels.
     assert_eq!(
         numbers(&folder, "sixteen/predictions.csv", "probability"),

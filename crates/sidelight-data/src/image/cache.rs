@@ -166,7 +166,8 @@ impl PixelCache {
         self.misses.fetch_add(1, Ordering::Relaxed);
         let picture = decode_in_range(&name(source), &bytes, Some(2 * size), &limits, self.range)?;
         let picture = Arc::new(fit(&picture, size, method, fill));
-        let n_bytes = picture.rgb.len() + size_of::<Picture>() + size_of::<Key>();
+        let of_deep = picture.deep.as_ref().map_or(0, |deep| 2 * deep.len());
+        let n_bytes = picture.rgb.len() + of_deep + size_of::<Picture>() + size_of::<Key>();
         let mut state = self.state();
         // Another thread may have been quicker with the same image.
         if state.n_bytes + n_bytes <= self.max_bytes && !state.pictures.contains_key(&key) {

@@ -368,8 +368,8 @@ impl Shared {
             for place in 0..samples.len() {
                 match is_blank(&samples[place]) {
                     true => {
-                        let rgb = samples[good].rgb().to_vec();
-                        samples[place].show(rgb);
+                        let pixels = samples[good].pixels().clone();
+                        samples[place].show(pixels);
                     }
                     false => good = place,
                 }

@@ -13,11 +13,31 @@ use crate::task::Task;
 
 use super::{HostBatch, Preprocess, Source};
 
+/// A square `[size][size][3]`, not yet normalised; empty where no image is read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Pixels {
+    /// White is 255.
+    Eight(Vec<u8>),
+    /// White is 65535.
+    Sixteen(Vec<u16>),
+}
+
+impl Pixels {
+    const NONE: Self = Self::Eight(Vec::new());
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Eight(rgb) => rgb.len(),
+            Self::Sixteen(rgb) => rgb.len(),
+        }
+    }
+}
+
 /// One row of a batch, its pixels not yet normalised.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     row: usize,
-    rgb: Vec<u8>,
+    pixels: Pixels,
     dense: Vec<f32>,
     codes: Vec<u32>,
     targets: Vec<f32>,
@@ -31,16 +51,16 @@ impl Sample {
     pub(super) fn row(&self) -> usize {
         self.row
     }
-    pub(super) fn rgb(&self) -> &[u8] {
-        &self.rgb
+    pub(super) fn pixels(&self) -> &Pixels {
+        &self.pixels
     }
     /// From pixels of the stored image to pixels of the input square.
     pub fn to_input(&self) -> &Affine {
         &self.to_input
     }
     /// Gives it another's pixels.
-    pub(super) fn show(&mut self, rgb: Vec<u8>) {
-        self.rgb = rgb;
+    pub(super) fn show(&mut self, pixels: Pixels) {
+        self.pixels = pixels;
     }
 }
 
@@ -51,9 +71,9 @@ pub(super) fn blank(source: &Source, row: usize) -> Sample {
     let width = targets.map_or(0, |targets| source.task.encode(targets, row).0.len());
     Sample {
         row,
-        rgb: match source.reads_image {
-            true => source.preprocess.fill().repeat(size * size),
-            false => Vec::new(),
+        pixels: match source.reads_image {
+            true => Pixels::Eight(source.preprocess.fill().repeat(size * size)),
+            false => Pixels::NONE,
         },
         dense: metadata.dense_row(row).to_vec(),
         codes: metadata.codes_row(row).to_vec(),
@@ -96,10 +116,10 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         None => Change::none(sides, size),
     };
     let has_image = !image.is_absent();
-    let (rgb, change, from_stored) = if source.reads_image && !has_image {
+    let (pixels, change, from_stored) = if source.reads_image && !has_image {
         let change = Change::none([size; 2], size);
         let even = source.preprocess.fill().repeat(size * size);
-        (even, change, Affine::IDENTITY)
+        (Pixels::Eight(even), change, Affine::IDENTITY)
     } else if source.reads_image {
         let fill = source.preprocess.fill();
         let picture = match &source.cache {
@@ -107,15 +127,23 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
             None => Arc::new(fitted_in_range(image, size, resize, fill, range)?),
         };
         let change = draw([picture.width, picture.height]);
-        (change.render(&picture, size), change, picture.from_stored)
+        let pixels = match change.render_deep(&picture, size) {
+            Some(deep) => Pixels::Sixteen(deep),
+            None => Pixels::Eight(change.render(&picture, size)),
+        };
+        (pixels, change, picture.from_stored)
     } else if matches!(*source.task, Task::Keypoints { .. }) {
         // Metadata alone predicts points in the same square as the other arms, and so needs the image's size.
         let facts = facts(image)?;
         let layout = layout(facts.upright(), size, resize);
         let change = Change::none(layout.sides, size);
-        (Vec::new(), change, facts.from_stored.then(&layout.map))
+        (Pixels::NONE, change, facts.from_stored.then(&layout.map))
     } else {
-        (Vec::new(), Change::none([size; 2], size), Affine::IDENTITY)
+        (
+            Pixels::NONE,
+            Change::none([size; 2], size),
+            Affine::IDENTITY,
+        )
     };
     let to_input = from_stored.then(&change.to_input);
 
@@ -138,7 +166,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     }
     Ok(Sample {
         row,
-        rgb,
+        pixels,
         dense,
         codes,
         targets,
@@ -188,13 +216,27 @@ pub(super) fn assemble<'a>(
         size: preprocess.size,
         ..HostBatch::default()
     };
-    batch.images = vec![0.0; samples.clone().map(|sample| sample.rgb.len()).sum()];
-    let rgb = samples
-        .clone()
-        .flat_map(|sample| sample.rgb.chunks_exact(3));
-    for (normalised, pixel) in batch.images.chunks_exact_mut(3).zip(rgb) {
-        for channel in 0..3 {
-            normalised[channel] = tables[channel][usize::from(pixel[channel])];
+    let normalised = |channel: usize, value: u16| {
+        let (mean, sd) = (preprocess.mean[channel], preprocess.sd[channel]);
+        ((f64::from(value) / 65_535.0 - f64::from(mean)) / f64::from(sd)) as f32
+    };
+    batch.images = vec![0.0; samples.clone().map(|sample| sample.pixels.len()).sum()];
+    let mut rest = &mut batch.images[..];
+    for sample in samples.clone() {
+        let (images, others) = rest.split_at_mut(sample.pixels.len());
+        rest = others;
+        let images = images.as_chunks_mut::<3>().0.iter_mut();
+        match &sample.pixels {
+            Pixels::Eight(rgb) => {
+                for (image, rgb) in images.zip(rgb.as_chunks::<3>().0) {
+                    *image = std::array::from_fn(|c| tables[c][usize::from(rgb[c])]);
+                }
+            }
+            Pixels::Sixteen(rgb) => {
+                for (image, rgb) in images.zip(rgb.as_chunks::<3>().0) {
+                    *image = std::array::from_fn(|c| normalised(c, rgb[c]));
+                }
+            }
         }
     }
     for sample in samples {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::Digest as _;
-use sidelight_data::config::Config;
+use sidelight_data::config::{Config, ImageRange};
 use sidelight_data::dataset::{Dataset, Findings, ImageSource, LookAlikes, Split, Targets};
 use sidelight_data::error::{Error, ObjectFault, in_full};
 use sidelight_data::image::{self, Limits, Picture};
@@ -218,10 +218,11 @@ fn outside(
 
 /// Deep images that use a small part of the range that is given to them, or go beyond it.
 fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> Option<Problem> {
-    if n_deep == 0 {
+    // Training takes what it finds.
+    if n_deep == 0 || config.image.range == ImageRange::Auto {
         return None;
     }
-    let [low, high] = config.image.range.unwrap_or([0.0, 65_535.0]);
+    let [low, high] = config.image.range.known().unwrap_or([0.0, 65_535.0]);
     let share = (greatest - least.max(low)) / (high - low);
     let images = counted(n_deep, "image");
     let what = if greatest > high || least < low {
@@ -230,8 +231,8 @@ fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> O
         )
     } else if share < 0.5 {
         format!(
-            "{images} of more than 8 bits a channel have values from {least} to {greatest} of {low} to {high}: the network sees {:.0} of 256 shades",
-            (share * 256.0).ceil()
+            "{images} of more than 8 bits a channel have values from {least} to {greatest} of {low} to {high}: all that differs in them is in {:.1} % of what a network sees",
+            share * 100.0
         )
     } else {
         return None;
@@ -240,7 +241,9 @@ fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> O
     Some(Problem::new(
         ProblemKind::PixelRange,
         what,
-        format!("`image.range = [{low}, {high}]` makes these values black and white"),
+        format!(
+            "`image.range = [{low}, {high}]` makes these values black and white, `\"auto\"` those that training finds"
+        ),
     ))
 }
 
