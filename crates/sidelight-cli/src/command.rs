@@ -121,6 +121,7 @@ impl Machine {
     pub(crate) fn load(&self, run: &Path) -> anyhow::Result<Model> {
         let mut model = Model::load(&Run::open(run)?.model_dir())?;
         self.configure(&mut model.config);
+        Variables::from_process().reach(&mut model.config.data.remote);
         model.network.precision =
             sidelight::tensor::Precision::from_name(&model.config.train.precision);
         Ok(model)

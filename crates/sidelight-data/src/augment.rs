@@ -188,11 +188,22 @@ impl Change {
     /// Reflection: fastai's default (`pad_mode="reflection"`). Light: torchvision's `ColorJitter`,
     /// `adjust_brightness` then `adjust_contrast`, rounded once at the end instead of twice.
     pub fn render(&self, fitted: &Picture, size: usize) -> Vec<u8> {
-        let mut square = warp::warp(fitted, &self.to_input, size);
+        let sides = [fitted.width, fitted.height];
+        let mut square = warp::warp(&fitted.rgb, sides, &self.to_input, size);
         if (self.brightness, self.contrast) != (1.0, 1.0) {
             relight(&mut square, self.brightness, self.contrast);
         }
         square
+    }
+
+    /// As [`Change::render`], in 16 bits where the picture has them.
+    pub fn render_deep(&self, fitted: &Picture, size: usize) -> Option<Vec<u16>> {
+        let sides = [fitted.width, fitted.height];
+        let mut square = warp::warp(fitted.deep.as_ref()?, sides, &self.to_input, size);
+        if (self.brightness, self.contrast) != (1.0, 1.0) {
+            relight_deep(&mut square, self.brightness, self.contrast);
+        }
+        Some(square)
     }
 }
 
@@ -239,6 +250,29 @@ fn relight(rgb: &mut [u8], brightness: f32, contrast: f32) {
     }
 }
 
+/// As [`relight`], of 16 bits: too many values for a table of a small picture.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a mean in single precision, and values that were clamped"
+)]
+fn relight_deep(rgb: &mut [u16], brightness: f32, contrast: f32) {
+    let bright = |value: u16| (f32::from(value) * brightness).clamp(0.0, 65_535.0);
+    let mut sums = [0.0; 3];
+    for pixel in rgb.as_chunks::<3>().0 {
+        for (sum, value) in sums.iter_mut().zip(pixel) {
+            *sum += f64::from(bright(*value));
+        }
+    }
+    let weighted = [0.2989, 0.587, 0.114].into_iter().zip(sums);
+    let grey: f64 = weighted.map(|(weight, sum)| weight * sum).sum();
+    let mean = (grey / (rgb.len() / 3).max(1) as f64) as f32;
+    for value in rgb {
+        let changed = mean + (bright(*value) - mean) * contrast;
+        *value = changed.clamp(0.0, 65_535.0).round() as u16;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -274,6 +308,7 @@ mod tests {
             width,
             height,
             rgb,
+            deep: None,
             from_stored: Affine::IDENTITY,
         }
     }
@@ -290,6 +325,7 @@ mod tests {
             width: side,
             height: side,
             rgb,
+            deep: None,
             from_stored: Affine::IDENTITY,
         }
     }
@@ -377,6 +413,7 @@ mod tests {
             width: 2,
             height: 1,
             rgb: vec![10, 60, 250, 200, 120, 30],
+            deep: None,
             from_stored: Affine::IDENTITY,
         };
         let mut rgb = picture.rgb.clone();

@@ -28,7 +28,7 @@ use crate::error::Result;
 pub use crate::kind::{MetadataKind, TargetKind};
 pub use crate::spelling::{DateOrder, Decimal, Spelling};
 use crate::store::is_remote;
-pub use crate::store::{Environment, RemoteConfig};
+pub use crate::store::{Environment, Proxies, RemoteConfig};
 use crate::table::SourceFormat;
 pub use hub_name::{HubName, check_hub_part};
 pub use images::ImageColumns;
@@ -63,9 +63,74 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct ImageConfig {
     /// Of pixels with more than 8 bits a channel: which values become black and white, `[0, 4095]` for 12 bits in 16.
-    /// Default: none and all, `[0, 65535]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub range: Option<[f32; 2]>,
+    /// Default: none and all, `full`.
+    #[serde(skip_serializing_if = "ImageRange::is_full")]
+    pub range: ImageRange,
+}
+
+/// `image.range`: `"full"`, `"auto"` or two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "RangeSetting", into = "RangeSetting")]
+pub enum ImageRange {
+    /// 0 is black, and the largest number that the bits hold white.
+    #[default]
+    Full,
+    /// As training finds it in its images, and then writes it into the run.
+    Auto,
+    /// These values are black and white.
+    Between([f32; 2]),
+}
+
+impl ImageRange {
+    /// The values that are black and white, where they are numbers.
+    pub fn known(self) -> Option<[f32; 2]> {
+        match self {
+            Self::Between(range) => Some(range),
+            Self::Full | Self::Auto => None,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+}
+
+/// As it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`\"auto\"`, `\"full\"` or two numbers, as in `[0, 4095]`"
+)]
+enum RangeSetting {
+    Word(RangeWord),
+    Values([f32; 2]),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RangeWord {
+    Auto,
+    Full,
+}
+
+impl From<RangeSetting> for ImageRange {
+    fn from(setting: RangeSetting) -> Self {
+        match setting {
+            RangeSetting::Word(RangeWord::Auto) => Self::Auto,
+            RangeSetting::Word(RangeWord::Full) => Self::Full,
+            RangeSetting::Values(range) => Self::Between(range),
+        }
+    }
+}
+
+impl From<ImageRange> for RangeSetting {
+    fn from(range: ImageRange) -> Self {
+        match range {
+            ImageRange::Auto => Self::Word(RangeWord::Auto),
+            ImageRange::Full => Self::Word(RangeWord::Full),
+            ImageRange::Between(range) => Self::Values(range),
+        }
+    }
 }
 
 /// `[data]`: the table, its image column, and how rows are split.

@@ -79,7 +79,7 @@ impl fmt::Display for Place {
 pub enum ObjectFault {
     /// It is not there.
     #[strum(props(
-        hint = "check the address; braces name each object, as in `train-{000..099}.tar`"
+        hint = "check the address: braces name each shard, as in `train-{000..099}.tar`; of an image, correct its cell, or leave the row out"
     ))]
     Missing,
     /// It may not be read, or not without credentials.
@@ -390,6 +390,7 @@ pub enum Error {
     // === objects in a store ===
     /// Not a valid address of an object.
     #[error("expected {expected}, found `{}`", address.display())]
+    #[strum(props(hint = "or download it first, and name the file"))]
     ObjectAddress {
         /// What was found.
         address: PathBuf,
@@ -737,7 +738,7 @@ impl Error {
                 "a cell that contains the separator must be in double quotes".into()
             }
             Self::Object { fault, .. } => fault.get_str("hint")?.into(),
-            Self::RowImage { source, .. } => return source.hint(),
+            Self::RowImage { source, .. } => return image_hint(source),
             Self::ImageDecode { source, .. } if source.to_string().contains("color type") => {
                 "pixels of this kind are not read: save them with 8 or 16 bits a channel, grey or RGB".into()
             }
@@ -775,6 +776,16 @@ impl Error {
             }
             _ => self.get_str("hint")?.into(),
         })
+    }
+}
+
+/// What to do about a row's image.
+fn image_hint(source: &Error) -> Option<String> {
+    match source {
+        Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+            "`sidelight check` lists all images that are not there, and files whose names differ in capitals alone".into(),
+        ),
+        _ => source.hint(),
     }
 }
 

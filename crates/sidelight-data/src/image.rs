@@ -1,6 +1,6 @@
 //! Decodes one image, in whatever form it comes, to RGB; facts about it for use as metadata.
 //!
-//! - [`decode`]: JPEG, PNG, WebP, TIFF, BMP or DICOM → [`Picture`], upright, 8 bits RGB;
+//! - [`decode`]: JPEG, PNG, WebP, TIFF, BMP or DICOM → [`Picture`], upright, RGB of 8 bits, and of 16 where there are more;
 //! - [`resize`]: a picture fitted to the square that a network reads;
 //! - [`cache`]: squares kept from one epoch to the next;
 //! - [`Affine`]: where a pixel of the stored image went, through all of it.
@@ -24,18 +24,20 @@ use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::error::{Error, Result, cannot_read, message_of};
 
-pub use depth::{deep_range, usual_range};
+pub use depth::{deep_range, measured_range, usual_range};
 pub use source::ImageSource;
 
-/// A decoded image, EXIF orientation applied: RGB, 8 bits, rows top to bottom.
+/// A decoded image, EXIF orientation applied: RGB, rows top to bottom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     /// Width of the picture in pixels.
     pub width: usize,
     /// Height of the picture in pixels.
     pub height: usize,
-    /// The pixels, `[height][width][3]`.
+    /// The pixels in 8 bits, `[height][width][3]`.
     pub rgb: Vec<u8>,
+    /// The same in 16 bits, where the image has more than 8 bits a channel: what a network reads.
+    pub deep: Option<Vec<u16>>,
     /// From pixels of the image as stored to pixels here (orientation, reduced-scale decoding).
     pub from_stored: Affine,
 }
@@ -200,7 +202,8 @@ pub fn name(source: &ImageSource) -> String {
 /// images of a row are decoded side by side, in one height; [`facts`] and [`read`] are of the first that is there.
 ///
 /// The format is found in the bytes, whatever the extension says. Grey becomes R = G = B, palettes are
-/// looked up, 16 bits are rounded to 8 ([`decode_in_range`] chooses of which values), CMYK is converted without a colour profile, transparency is
+/// looked up, of 16 bits and floating-point numbers there are the 8 and the 16 bits ([`decode_in_range`] chooses of which
+/// values), CMYK is converted without a colour profile, transparency is
 /// composited on white, EXIF orientation is applied, and of an animation the first frame is taken. Grey values of DICOM
 /// are rescaled and seen through the window of the file, else all that their bits can store become black to white.
 /// Colour profiles are not applied. JPEGs of at least 2 × `at_least` pixels a side may be decoded at
@@ -302,11 +305,15 @@ pub fn decode_in_range(
     range: Option<[f32; 2]>,
 ) -> Result<Picture> {
     let format = sniff(name, bytes)?;
-    let (image, orientation, scale) = guarded(name, bytes, format, || match format {
-        Format::Jpeg => jpeg::decode(name, bytes, at_least, limits),
+    let (image, deep, orientation, scale) = guarded(name, bytes, format, || match format {
+        Format::Jpeg => {
+            let (image, orientation, scale) = jpeg::decode(name, bytes, at_least, limits)?;
+            Ok((image, None, orientation, scale))
+        }
         Format::Dicom => {
             let image = dicom::decode(name, bytes, limits, range)?;
-            Ok((image.into_rgb8(), Orientation::NoTransforms, 1))
+            let deep = depth::deep(&image);
+            Ok((image.into_rgb8(), deep, Orientation::NoTransforms, 1))
         }
         Format::Other(other) => {
             let (image, orientation) = decode_stored(name, bytes, other, limits)?;
@@ -314,7 +321,8 @@ pub fn decode_in_range(
                 Some(range) => depth::stretched(image, range),
                 None => image,
             };
-            Ok((on_white(image), orientation, 1))
+            let deep = depth::deep(&image);
+            Ok((on_white(image), deep, orientation, 1))
         }
     })?;
     let (width, height) = image.dimensions();
@@ -323,10 +331,16 @@ pub fn decode_in_range(
     let mut image = DynamicImage::ImageRgb8(image);
     image.apply_orientation(orientation);
     let image = image.into_rgb8();
+    let deep = deep.map(|deep| {
+        let mut deep = DynamicImage::ImageRgb16(deep);
+        deep.apply_orientation(orientation);
+        deep.into_rgb16().into_raw()
+    });
     Ok(Picture {
         width: image.width() as usize,
         height: image.height() as usize,
         rgb: image.into_raw(),
+        deep,
         from_stored,
     })
 }
@@ -417,6 +431,18 @@ pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]
                 return Err(too_large(member.n_bytes));
             }
             Cow::Owned(member.read()?)
+        }
+        ImageSource::Object(object) => {
+            let n_bytes = object.n_bytes()?;
+            if n_bytes > limits.max_bytes {
+                return Err(too_large(n_bytes));
+            }
+            let mut bytes = Vec::new();
+            let file = object.open()?;
+            file.take(limits.max_bytes + 1)
+                .read_to_end(&mut bytes)
+                .map_err(cannot_read(object.path()))?;
+            Cow::Owned(bytes)
         }
         ImageSource::Several(_) => return read(source.first(), limits),
     };

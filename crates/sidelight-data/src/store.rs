@@ -43,11 +43,19 @@ pub use no_object::{ReadAhead, Store};
 use object::Object;
 #[cfg(feature = "remote")]
 pub use object::{Options, Store};
-pub use remote::{Environment, RemoteConfig};
+pub use remote::{Environment, MadeStore, Proxies, RemoteConfig};
 
-/// Whether a table or an archive is named by an address, not by a path.
+/// Whether a table, an archive or an image is named by an address, not by a path.
 pub fn is_remote(path: &Path) -> bool {
     scheme(path).is_some()
+}
+
+/// Whether a cell's text is an address, of whatever scheme, and not a path.
+pub(crate) fn is_address(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        let is_of_schemes = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        scheme.len() > 1 && scheme.chars().all(is_of_schemes)
+    })
 }
 
 /// The scheme of an address that is read.
@@ -57,7 +65,7 @@ fn scheme(path: &Path) -> Option<&str> {
     is_known.then_some(scheme)
 }
 
-/// An archive: a file, or an object that is fetched when it is opened.
+/// An archive or an image: a file, or an object that is fetched when it is opened.
 #[derive(Debug)]
 pub struct Shard {
     path: PathBuf,
@@ -111,6 +119,11 @@ impl Shard {
     /// What tells its content from another: the server's tag. `None` for a file, or where the server gave none.
     pub fn tag(&self) -> Option<&str> {
         self.object.as_ref()?.tag()
+    }
+
+    /// As [`Shard::n_bytes`] of an object, where the server was asked already.
+    pub fn known_bytes(&self) -> Option<u64> {
+        self.object.as_ref()?.known_bytes()
     }
 
     /// Opens it, once it is here.

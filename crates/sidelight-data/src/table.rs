@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::Array as _;
 use arrow_array::builder::LargeStringBuilder;
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use crate::error::{Error, Place, Result};
 use crate::store::RemoteConfig;
@@ -514,6 +515,17 @@ pub(crate) fn extension(path: &Path) -> String {
     path.extension()
         .map(|extension| extension.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default()
+}
+
+/// A file's name as those see it who do not tell capitals and Unicode forms apart: in lower case, composed (NFC).
+pub(crate) fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let composed = ComposingNormalizerBorrowed::new_nfc();
+    // Lower case once more composed: `İ` becomes two characters.
+    let lower = composed.normalize(name).to_lowercase();
+    composed.normalize(&lower).into_owned()
 }
 
 /// An error where two columns share a name.

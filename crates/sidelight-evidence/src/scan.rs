@@ -15,6 +15,7 @@ pub(crate) fn scan<T: Send>(
     look: impl Fn(&ImageSource, &[usize]) -> T + Sync,
 ) -> Vec<T> {
     let n_done = AtomicUsize::new(0);
+    let _ahead = ImageSource::read_ahead(images.iter().map(|(source, _)| *source));
     images
         .par_iter()
         .map(|(source, rows)| {

@@ -7,6 +7,8 @@ mod draw;
 mod outcome;
 mod thumbnail;
 
+use std::path::Path;
+
 use maud::{Markup, html};
 
 use crate::page::folded;
@@ -148,15 +150,18 @@ pub(crate) fn name_of(image: &ImageSource) -> String {
     match image {
         ImageSource::Bytes { name, .. } => name.clone(),
         ImageSource::Member(member) => member.name.clone(),
-        ImageSource::Path(path) => match path.file_name() {
-            Some(name) => name.to_string_lossy().into_owned(),
-            None => path.to_string_lossy().into_owned(),
-        },
+        ImageSource::Path(path) => file_name(path),
+        ImageSource::Object(object) => file_name(object.path()),
         ImageSource::Several(parts) => {
             let present = parts.iter().filter(|part| !part.is_absent());
             present.map(name_of).collect::<Vec<_>>().join(", ")
         }
     }
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -209,6 +209,17 @@ pub enum Error {
         /// What the table has.
         columns: Vec<String>,
     },
+    /// A table to predict whose images are not where they were in training.
+    #[error("{}: none of the first {n} images is at `{image}`", path.display())]
+    ImagesElsewhere {
+        path: PathBuf,
+        /// How many were looked for.
+        n: usize,
+        /// What names them.
+        image: String,
+        /// What would find them.
+        found: String,
+    },
     /// Partial predictions that were begun with something else.
     #[error("the predictions in {} were begun with a different {what}: {begun}, now {now}", path.display())]
     PartsDiffer {
@@ -633,6 +644,9 @@ impl Error {
                     true => format!("the table has: {}", listed(columns)),
                     false => format!("did you mean {}?", near.join(", ")),
                 }
+            }
+            Self::ImagesElsewhere { found, .. } => {
+                format!("`{found}` finds them: say so with `predict --image '{found}'` (`data.image`)")
             }
             Self::JobFile { path, .. } => format!(
                 "delete {} and run the comparison again: only that result is made anew",

@@ -108,7 +108,7 @@ impl Model {
             resize: self.config.train.resize,
             mean: self.network.input.mean,
             sd: self.network.input.sd,
-            range: self.config.image.range,
+            range: self.config.image.range.known(),
         }
     }
 
@@ -133,8 +133,12 @@ impl Model {
     /// # Errors
     ///
     /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind):
-    /// the table is not like the one trained on.
+    /// the table is not like the one trained on. [`Error::Shape`]: the network takes other images than those of red, green
+    /// and blue.
     pub fn source(&self, dataset: impl Into<Arc<Dataset>>) -> Result<(Source, Unseen)> {
+        if self.reads_image() {
+            self.network.check_images()?;
+        }
         let dataset = dataset.into();
         let (metadata, unseen) = self.encoder.encode(&dataset.metadata)?;
         let source = Source {

@@ -27,6 +27,12 @@ pub(crate) struct PredictArgs {
     /// Example: --out predictions.parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Column with the images, or the path of each row's with columns in braces
+    ///
+    /// Of a model of several images a row, as many. Default: as in training.
+    /// Example: --image 'test/{id}.tif'
+    #[arg(long, value_name = "COLUMN|PATH", help_heading = "Input", value_delimiter = ',')]
+    pub(crate) image: Vec<String>,
     /// Columns of the table to write before the predictions
     ///
     /// Each cell as the table has it, as text. A column of ours with the same

@@ -1,7 +1,6 @@
 //! Reads the configuration that a command is given, and fetches the weights that it names by `org/name`.
 
 use std::path::PathBuf;
-use std::slice;
 use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
@@ -22,8 +21,7 @@ impl Configured {
     /// Reads the configuration; no weights are fetched.
     pub(super) fn read(&self) -> anyhow::Result<Config> {
         let mut config = Config::read(&self.config, &self.overrides.set)?;
-        let data = &mut config.data;
-        Variables::from_process().reach(&mut data.remote, slice::from_ref(&data.table));
+        Variables::from_process().reach(&mut config.data.remote);
         Ok(config)
     }
 

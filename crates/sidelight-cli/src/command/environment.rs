@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
-use sidelight::config::{Environment, RemoteConfig};
+use sidelight::config::{Environment, Proxies, RemoteConfig};
 use sidelight::hub::{ENDPOINT, HubOptions};
-use sidelight::store::is_remote;
 
 use crate::refusal::Refusal;
 
@@ -81,33 +80,18 @@ impl Variables {
         Ok(HubOptions {
             offline: self.get("HF_HUB_OFFLINE").is_some_and(is_true),
             token: self.get("HF_TOKEN").cloned(),
-            proxy: self.proxy(endpoint),
+            proxy: self.proxies().of(endpoint).map(str::to_owned),
             endpoint: endpoint.to_owned(),
             ..HubOptions::new(std::path::absolute(cache)?)
         })
     }
 
-    /// Fills in the cache folder, credentials and proxy for the first of the `tables` that is remote, if any is.
-    pub(super) fn reach(&self, remote: &mut RemoteConfig, tables: &[PathBuf]) {
-        let Some(table) = tables.iter().find(|table| is_remote(table)) else {
-            return;
-        };
-        if remote.cache.is_none() {
-            remote.cache = self.cache("shards");
-        }
-        remote.environment = self.store(table);
+    /// Fills in what the environment says of object stores: a cache folder, credentials, proxies.
+    pub(super) fn reach(&self, remote: &mut RemoteConfig) {
+        remote.environment = self.store();
     }
 
-    fn store(&self, table: &Path) -> Environment {
-        let table = table.to_string_lossy();
-        let endpoint = match table.starts_with("http") {
-            true => &*table,
-            // The store's own host; it matters for NO_PROXY alone.
-            false => ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-                .into_iter()
-                .find_map(|name| self.get(name))
-                .map_or("https://object-store", String::as_str),
-        };
+    fn store(&self) -> Environment {
         let is_of_store = |(name, _): &(&String, &String)| {
             ["AWS_", "GOOGLE_", "AZURE_"]
                 .iter()
@@ -116,31 +100,24 @@ impl Variables {
         let variables = self.set.iter().filter(is_of_store);
         Environment {
             variables: variables.map(|(k, v)| (k.clone(), v.clone())).collect(),
-            proxy: self.proxy(endpoint),
+            proxies: self.proxies(),
+            cache: self.cache("shards"),
         }
     }
 
-    /// The proxy for an endpoint, unless `NO_PROXY` lists its host or a domain above it.
-    fn proxy(&self, endpoint: &str) -> Option<String> {
-        let (scheme, rest) = endpoint.split_once("://")?;
-        let host = rest.split(['/', ':']).next()?;
-        let is_excepted = self.in_any_case("NO_PROXY").is_some_and(|list| {
-            list.split(',').map(str::trim).any(|entry| {
-                let domain = entry.trim_start_matches(['*', '.']);
-                let above = host.strip_suffix(domain);
-                entry == "*"
-                    || !domain.is_empty()
-                        && above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-            })
-        });
-        let own = match scheme {
+    /// What requests go through; not those to hosts, or below domains, that `NO_PROXY` lists.
+    fn proxies(&self) -> Proxies {
+        let all = || self.in_any_case("ALL_PROXY").cloned();
+        let direct = self.in_any_case("NO_PROXY").map_or("", String::as_str);
+        Proxies {
             // In lower case alone, since a web server could set the other: <https://httpoxy.org>.
-            "http" => self.get("http_proxy"),
-            _ => self.in_any_case("HTTPS_PROXY"),
-        };
-        own.or_else(|| self.in_any_case("ALL_PROXY"))
-            .filter(|_| !is_excepted)
-            .cloned()
+            http: self.get("http_proxy").cloned().or_else(all),
+            https: self.in_any_case("HTTPS_PROXY").cloned().or_else(all),
+            direct: direct
+                .split(',')
+                .map(|entry| entry.trim().to_owned())
+                .collect(),
+        }
     }
 }
 
@@ -184,7 +161,10 @@ mod tests {
     #[test]
     fn a_proxy_is_that_of_the_scheme_unless_the_host_is_excepted() {
         let proxy = |endpoint: &str, no_proxy: &str| {
-            set(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", no_proxy)]).proxy(endpoint)
+            set(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", no_proxy)])
+                .proxies()
+                .of(endpoint)
+                .map(str::to_owned)
         };
         let hub = "https://huggingface.co";
         assert_eq!(proxy(hub, "").as_deref(), Some("http://proxy:3128"));
@@ -202,32 +182,20 @@ mod tests {
             ("HOME", "/home/x"),
             ("AZURE_STORAGE_SAS_TOKEN", "y"),
         ])
-        .store(Path::new("s3://bucket/a.tar"));
+        .store();
         let names: Vec<&String> = found.variables.keys().collect();
         assert_eq!(names, ["AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_SAS_TOKEN"]);
         assert!(!format!("{found:?}").contains('x'), "{found:?}");
     }
 
     #[test]
-    fn the_proxy_of_a_store_is_that_of_its_endpoint() {
-        let proxy = |table: &str, more: (&str, &str)| {
-            let proxies = [
-                ("HTTPS_PROXY", "http://proxy:3128"),
-                ("NO_PROXY", "near.org"),
-            ];
-            set(&[&proxies[..], &[more]].concat())
-                .store(Path::new(table))
-                .proxy
-        };
-        let nothing = ("", "");
-        assert_eq!(
-            proxy("https://far.org/a.tar", nothing).as_deref(),
-            Some("http://proxy:3128")
-        );
-        assert_eq!(proxy("https://data.near.org/a.tar", nothing), None);
-        assert!(proxy("s3://bucket/a.tar", nothing).is_some());
-        let near = ("AWS_ENDPOINT_URL", "https://s3.near.org");
-        assert_eq!(proxy("s3://bucket/a.tar", near), None);
+    fn http_has_a_proxy_of_its_own_and_all_the_other() {
+        let own = set(&[("http_proxy", "http://a:1"), ("ALL_PROXY", "http://b:2")]).proxies();
+        assert_eq!(own.of("http://far.org/a.jpg"), Some("http://a:1"));
+        assert_eq!(own.of("https://far.org/a.jpg"), Some("http://b:2"));
+        // Set by a client of a web server, say.
+        let shouted = set(&[("HTTP_PROXY", "http://a:1")]).proxies();
+        assert_eq!(shouted.of("http://far.org/a.jpg"), None);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use sidelight::report::{Card, Outcome};
 use sidelight::run::TargetCell;
 use sidelight::split::split;
 
-use super::environment::Variables;
 use super::{Answer, rows};
 use crate::args::explain::ExplainArgs;
 use crate::refusal::Refusal;
@@ -110,9 +109,7 @@ fn chosen<'a>(
 /// The columns' values in training if its table is still there, else those of the rows at hand.
 fn range(model: &Model, dataset: &Dataset) -> Metadata {
     let training = || -> anyhow::Result<Metadata> {
-        let mut data = model.config.data.clone();
-        Variables::from_process().reach(&mut data.remote, std::slice::from_ref(&data.table));
-        let table = data.read_table()?;
+        let table = model.config.data.read_table()?;
         let whole = Dataset::new(&table, &model.config)?;
         let divided = split(&whole, &model.config.data.split)?;
         Ok(whole.metadata.select(&divided.train))

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sidelight::config::{
-    Config, ImageColumns, MetadataConfig, MetadataKind, NumberScale, TargetConfig, TargetKind, with_overrides,
+    Config, DataConfig, ImageColumns, MetadataConfig, MetadataKind, NumberScale, TargetConfig, TargetKind, with_overrides,
 };
+use sidelight::dataset::image_sources;
 use sidelight::image::{ImageSource, Limits, deep_range, read, usual_range};
 use sidelight::run::write_whole;
 use sidelight::schema::{
@@ -15,6 +16,7 @@ use sidelight::spelling::Spelling;
 use sidelight::table::{Cell, Table as Rows};
 
 use super::Answer;
+use super::environment::Variables;
 use crate::args::init::InitArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Table, Terminal, count};
@@ -43,7 +45,7 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
         &args.table,
         if prints { Path::new("") } else { &out },
     )?);
-    let range = deep_range_of(&rows, &schema);
+    let range = deep_range_of(&rows, &schema, &told)?;
     let written = range.map(|[low, high]| format!("image.range=[{low}, {high}]"));
     let sets: Vec<String> = written
         .into_iter()
@@ -101,6 +103,7 @@ fn told(args: &InitArgs) -> anyhow::Result<Config> {
         Path::new("--set"),
         &sets,
     )?;
+    Variables::from_process().reach(&mut told.data.remote);
     Ok(told)
 }
 
@@ -221,35 +224,44 @@ fn with_images(
 }
 
 /// The range of images with more than 8 bits a channel, from some of them, where it is not all of 16 bits.
-fn deep_range_of(rows: &Rows, schema: &Schema) -> Option<[f32; 2]> {
+fn deep_range_of(rows: &Rows, schema: &Schema, told: &Config) -> anyhow::Result<Option<[f32; 2]>> {
     const LOOKED_AT: usize = 20;
-    let image = schema
-        .columns
-        .iter()
-        .find(|column| column.role == Role::Image)?;
-    let column = rows.find(&image.name)?;
+    let is_image = |column: &&ColumnSchema| column.role == Role::Image;
+    let image = schema.columns.iter().find(is_image);
+    let Some(column) = image.and_then(|image| rows.find(&image.name)) else {
+        return Ok(None);
+    };
     let step = (column.len() / LOOKED_AT).max(1);
+    let some: Vec<usize> = (0..column.len())
+        .step_by(step)
+        .filter(|row| matches!(column.cell(*row), Cell::Text(_)))
+        .collect();
+    let data = DataConfig {
+        image: schema.images.clone().into(),
+        images_per_cell: schema.images_per_cell,
+        ..told.data.clone()
+    };
+    let images = image_sources(rows, &data, &some)?;
+    let images = images.iter().flat_map(ImageSource::parts);
+    let found = range_of(images.filter(|image| !image.is_absent())).map(usual_range);
+    Ok(found.filter(|found| *found != [0.0, 65_535.0]))
+}
+
+/// The least and the greatest value of these images; `None` if one has 8 bits, or cannot be read.
+fn range_of<'a>(images: impl Iterator<Item = &'a ImageSource>) -> Option<[f32; 2]> {
     let mut range: Option<[f32; 2]> = None;
-    for row in (0..column.len()).step_by(step) {
-        let Cell::Text(name) = column.cell(row) else {
-            continue;
-        };
-        let path = rows.root.join(name.trim());
+    for source in images {
         let limits = Limits::default();
-        let source = ImageSource::Path(path);
         let bytes = match source.name().to_ascii_lowercase() {
             name if name.ends_with(".jpg") || name.ends_with(".jpeg") => return None,
-            _ => read(&source, &limits).ok()?,
+            _ => read(source, &limits).ok()?,
         };
-        let Ok(Some([least, greatest])) = deep_range(&source.name(), &bytes, &limits) else {
-            return None;
-        };
+        let [least, greatest] = deep_range(&source.name(), &bytes, &limits).ok()??;
         range = Some(range.map_or([least, greatest], |[low, high]| {
             [low.min(least), high.max(greatest)]
         }));
     }
-    let found = usual_range(range?);
-    (found != [0.0, 65_535.0]).then_some(found)
+    range
 }
 
 /// A column of dates in whose order the first rows are, where nothing says yet how rows are divided.

@@ -12,7 +12,6 @@ use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
 use sidelight::write::CsvText;
 
-use super::environment::Variables;
 use super::{Answer, problems};
 use crate::args::predict::PredictArgs;
 use crate::refusal::Refusal;
@@ -70,7 +69,20 @@ fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)
     }
     args.machine.prepare()?;
     let mut model = args.machine.load(&args.run)?;
-    Variables::from_process().reach(&mut model.config.data.remote, &args.table);
+    if !args.image.is_empty() {
+        let expected = model.config.data.image.names().len();
+        if args.image.len() != expected {
+            anyhow::bail!(Refusal::new(
+                format!(
+                    "--image names {} and the model was trained with {}",
+                    count(args.image.len(), "column"),
+                    model.config.data.image
+                ),
+                "name as many, in that order",
+            ));
+        }
+        model.config.data.image = args.image.clone().into();
+    }
     let checksum = Model::checksum(&Run::open(&args.run)?.model_dir())?;
     Ok((model, checksum))
 }

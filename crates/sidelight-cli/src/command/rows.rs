@@ -1,14 +1,12 @@
 //! The rows that a trained model is applied to: a table, or the run's own validation rows.
 
 use std::path::Path;
-use std::slice;
 
 use anyhow::Context;
 use sidelight::config::Config;
 use sidelight::dataset::Dataset;
 use sidelight::split::split;
 
-use super::environment::Variables;
 use crate::terminal::Terminal;
 
 /// The rows of a table, or without one the run's validation rows, and the noun for them.
@@ -22,7 +20,6 @@ pub(super) fn read(
     };
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
-    Variables::from_process().reach(&mut data.remote, slice::from_ref(&data.table));
     let dataset = Dataset::for_prediction(&data.read_table()?, config)?;
     for remark in &dataset.remarks {
         terminal.warn(remark);

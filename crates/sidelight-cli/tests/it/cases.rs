@@ -312,6 +312,16 @@ fn case_12_twelve_bits_in_sixteen() {
         has(&said.stdout, "`image.range = [0, 4095]`");
         folder.done(&format!("train {table}.toml --out {table} {QUICK}"));
     }
+    // Found by training in its images, and kept in the run.
+    let auto = "--set image.range=auto";
+    let said = folder.done(&format!("check hand.toml {auto}"));
+    has(&said.stderr, "`image.range` will be [0, 4095]");
+    folder.done(&format!("train hand.toml --out auto {QUICK} {auto}"));
+    has(&folder.read("auto/config.toml"), "4095");
+    assert_eq!(
+        numbers(&folder, "auto/predictions.csv", "probability"),
+        numbers(&folder, "tiff/predictions.csv", "probability")
+    );
     // PNG and TIFF of the same values are the same pixels.
     assert_eq!(
         numbers(&folder, "sixteen/predictions.csv", "probability"),
@@ -924,4 +934,65 @@ fn case_34_a_workbook_is_the_csv_saved_from_it_from_init_to_prediction() {
     folder.done("predict named patients.xlsx --out named.csv");
     folder.done("predict named patients.csv --out named_csv.csv");
     assert_eq!(folder.read("named.csv"), folder.read("named_csv.csv"));
+}
+
+#[test]
+fn names_that_differ_from_the_files_in_capitals_unicode_form_or_slashes_are_found() {
+    let folder = Folder::new();
+    folder.write_bytes("probe", b"");
+    // Some systems do not tell capitals apart, and have nothing to find.
+    let tells_apart = !folder.exists("PROBE");
+    let mut table = "bild,y\n".to_owned();
+    for n in 0..12 {
+        // Composed in the table, as macOS writes it on the disk; and a table that was written on Windows.
+        folder.write_bytes(&format!("Fotos/CAF\u{45}\u{301}_{n}.PNG"), &png(n));
+        table += &format!("fotos\\caf\u{e9}_{n}.png,{}\n", ["a", "b"][n % 2]);
+    }
+    folder.write("t.csv", &table);
+    folder.done("init t.csv --target y --out t.toml");
+    let said = folder.done("check t.toml");
+    has(&said.stderr, "12 rows and 12 images");
+    if tells_apart {
+        has(&all(&said), "12 images found under names that differ");
+    }
+    folder.done(&format!("train t.toml --out run {QUICK}"));
+    folder.done("predict run t.csv --out p.csv");
+    // Ids, where the folder has both another case and endings.
+    let ids = table.replace("fotos\\", "").replace(".png", "");
+    folder.write("ids.csv", &ids);
+    folder.done("init ids.csv --target y --out ids.toml");
+    has(&folder.read("ids.toml"), "image = \"Fotos/{bild}.PNG\"");
+    has(
+        &folder.done("check ids.toml").stderr,
+        "12 rows and 12 images",
+    );
+
+    if tells_apart {
+        // Which of two is meant is for a person to say.
+        folder.write_bytes("Fotos/Caf\u{e9}_3.png", &png(3));
+        let said = folder.run("check t.toml");
+        assert_eq!(said.code, 1);
+        has(&said.stdout, "1 of 12 images is not there");
+        has(&said.stdout, "CAFE\u{301}_3.PNG` and `Caf\u{e9}_3.png`");
+    }
+}
+
+#[test]
+fn a_network_of_other_channels_is_refused_before_anything_runs() {
+    let folder = Folder::with_houses();
+    for n in [1, 4, 5] {
+        let edit = format!("[[model.edit]]\nop = \"input_channels\"\nn = {n}\n");
+        let toml = format!(
+            "{}\n[model]\nfusion = \"concat\"\n{edit}",
+            folder.read("houses.toml")
+        );
+        folder.write("other.toml", &toml);
+        let said = folder.run("check other.toml");
+        assert_eq!(said.code, 1, "{}", all(&said));
+        has(&all(&said), "`image` (input) expects");
+        has(&all(&said), "images are read as red, green and blue");
+        let said = folder.run("train other.toml --out run");
+        assert_eq!(said.code, 2, "{}", all(&said));
+        has(&said.stderr, "leave the edit `input_channels` out");
+    }
 }

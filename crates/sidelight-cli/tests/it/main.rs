@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 
+mod addresses;
 mod advice;
 mod cases;
 mod columns;

@@ -85,7 +85,7 @@ fn killed_in_the_middle_of_an_epoch_over_shards_it_ends_with_the_same_bytes() {
 }
 
 /// A server of the files of a folder, with `Range`; the first requests for bytes are answered with 503.
-fn serve(folder: &Path) -> (String, Arc<Mutex<BTreeMap<String, usize>>>) {
+pub(crate) fn serve(folder: &Path) -> (String, Arc<Mutex<BTreeMap<String, usize>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let root = format!("http://{}", listener.local_addr().unwrap());
     let gets: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();

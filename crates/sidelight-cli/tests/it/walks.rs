@@ -214,3 +214,127 @@ fn an_estate_agent_has_four_photographs_of_a_house() {
     assert_eq!(said.code, 2);
     assert!(said.stderr.contains("`data.images_per_cell`"), "{}", said.stderr);
 }
+
+/// A contest in histopathology: two columns, ids without ending, patches as TIFF in a folder for each part, and a file to
+/// hand in.
+#[test]
+fn a_contestant_has_ids_without_ending_and_hands_in_what_was_predicted() {
+    let folder = Folder::new();
+    let id = |n: usize| format!("{:08x}", (n as u32).wrapping_mul(0x9e37_79b9));
+    // Tumour in the middle of a patch makes it positive; elsewhere it does not.
+    let label = |n: usize| (n * 7 + n / 3) % 5 < 2;
+    let (n_train, n_test) = (80, 30);
+    let mut train = "id,label\n".to_owned();
+    for n in 0..n_train {
+        train += &format!("{},{}\n", id(n), u8::from(label(n)));
+        folder.write_bytes(&format!("train/{}.tif", id(n)), &patch(n, label(n)));
+    }
+    folder.write("train_labels.csv", &train);
+    let tested = n_train..n_train + n_test;
+    let mut test = "id\n".to_owned();
+    for n in tested.clone() {
+        test += &format!("{}\n", id(n));
+        folder.write_bytes(&format!("test/{}.tif", id(n)), &patch(n, label(n)));
+    }
+    folder.write("test.csv", &test);
+
+    let said = folder.done("init train_labels.csv --target label --out patches.toml");
+    for found in ["train/{id}.tif  image", "target, class"] {
+        assert!(said.stdout.contains(found), "{found}: {}", said.stdout);
+    }
+    let said = folder.done("check patches.toml");
+    assert!(
+        said.stderr.contains("80 rows and 80 images"),
+        "{}",
+        said.stderr
+    );
+    let settings = "--set model.backbone=small_cnn --set train.size=32 --set train.epochs=12 \
+                    --set train.learning_rate=0.01";
+    folder.done(&format!("train patches.toml --out run {settings}"));
+
+    // The patches of the test are in a folder of their own: that is found out before rows are listed as bad.
+    let said = folder.run("predict run test.csv --keep id --out submission.csv");
+    assert_eq!(said.code, 2);
+    for found in [
+        "none of the first 30 images is at `train/{id}.tif`",
+        "--image 'test/{id}.tif'",
+    ] {
+        assert!(said.stderr.contains(found), "{found}: {}", said.stderr);
+    }
+    assert!(!folder.exists("submission.csv") && !folder.exists("submission.csv.parts"));
+    folder.done("predict run test.csv --image test/{id}.tif --keep id --out submission.csv");
+    let submission = folder.read("submission.csv");
+    let mut lines = submission.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let expected = [
+        "id",
+        "row",
+        "image",
+        "prediction",
+        "probability",
+        "p(0)",
+        "p(1)",
+        "problem",
+    ];
+    assert_eq!(header, expected);
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    let ids: Vec<String> = rows.iter().map(|row| row[0].to_owned()).collect();
+    assert_eq!(ids, tested.clone().map(id).collect::<Vec<_>>());
+    // AUROC: how often a patch with tumour is above one without.
+    let of = |which: bool| {
+        let rows = rows.iter().zip(tested.clone());
+        let rows = rows.filter(move |(_, n)| label(*n) == which);
+        rows.map(|(row, _)| row[6].parse().unwrap())
+            .collect::<Vec<f64>>()
+    };
+    let (with, without) = (of(true), of(false));
+    let above = with
+        .iter()
+        .flat_map(|p| without.iter().map(move |q| p > q))
+        .filter(|is_above| *is_above);
+    let auroc = above.count() as f64 / (with.len() * without.len()) as f64;
+    assert!(auroc > 0.8, "{auroc}\n{submission}");
+}
+
+/// A patch of 96 × 96 pixels as uncompressed TIFF: pink and noisy, with dark cells in the middle or beside it.
+fn patch(n: usize, is_tumour: bool) -> Vec<u8> {
+    const SIDE: usize = 96;
+    let mut tif = b"II*\0\x08\0\0\0".to_vec();
+    let entries: [[u32; 4]; 9] = [
+        [256, 4, 1, SIDE as u32],
+        [257, 4, 1, SIDE as u32],
+        // Bits of each of three values, behind the list.
+        [258, 3, 3, 122],
+        [259, 3, 1, 1],
+        [262, 3, 1, 2],
+        [273, 4, 1, 128],
+        [277, 3, 1, 3],
+        [278, 4, 1, SIDE as u32],
+        [279, 4, 1, (SIDE * SIDE * 3) as u32],
+    ];
+    tif.extend(9_u16.to_le_bytes());
+    for [tag, kind, count, value] in entries {
+        tif.extend((tag as u16).to_le_bytes());
+        tif.extend((kind as u16).to_le_bytes());
+        tif.extend(count.to_le_bytes());
+        tif.extend(value.to_le_bytes());
+    }
+    tif.extend([0; 4]);
+    tif.extend([8, 0, 8, 0, 8, 0]);
+    let corner = [[4, 4], [60, 4], [4, 60], [60, 60]][n % 4];
+    let [left, top] = if is_tumour { [32, 32] } else { corner };
+    let mut noise = n as u32 + 1;
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let is_cell = (left..left + 32).contains(&x) && (top..top + 32).contains(&y);
+            let colour = if is_cell {
+                [90, 40, 130]
+            } else {
+                [220, 160, 190]
+            };
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            tif.extend(colour.map(|value: u32| (value + (noise >> 24) / 8) as u8));
+        }
+    }
+    tif
+}

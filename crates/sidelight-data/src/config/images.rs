@@ -88,6 +88,15 @@ impl ImageColumns {
         &self.0
     }
 
+    /// As it is written in a configuration.
+    pub fn to_toml(&self) -> String {
+        let written: Vec<String> = self.0.iter().map(|name| format!("{name:?}")).collect();
+        match written.as_slice() {
+            [one] => one.clone(),
+            several => format!("[{}]", several.join(", ")),
+        }
+    }
+
     /// The first name: what a row without any image lacks.
     pub fn first(&self) -> &str {
         self.0.first().map_or("", String::as_str)

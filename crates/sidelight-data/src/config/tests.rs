@@ -555,3 +555,26 @@ fn options_that_are_off_are_not_written() {
         assert!(!written.contains(field), "{written}");
     }
 }
+
+#[test]
+fn a_range_of_pixels_is_a_word_or_two_numbers() {
+    let text = "data.table = \"t.csv\"\ntarget = { kind = \"class\", column = \"y\" }\n";
+    let read = |range: &str| {
+        let set = format!("image.range={range}");
+        Config::parse(text, Path::new("t.toml"), &[set])
+    };
+    for (written, range) in [
+        ("auto", ImageRange::Auto),
+        ("full", ImageRange::Full),
+        ("[0, 4095]", ImageRange::Between([0.0, 4095.0])),
+    ] {
+        let config = read(written).unwrap();
+        assert_eq!(config.image.range, range);
+        let again = Config::parse(&config.to_toml().unwrap(), Path::new("t.toml"), &[]);
+        assert_eq!(again.unwrap().image.range, range);
+    }
+    for wrong in ["most", "[1]", "[5, 5]"] {
+        let error = read(wrong).unwrap_err().to_string();
+        assert!(error.contains("two numbers"), "{wrong}: {error}");
+    }
+}

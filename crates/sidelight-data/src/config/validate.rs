@@ -73,7 +73,7 @@ impl Config {
                 ));
             }
         }
-        if let Some([low, high]) = self.image.range
+        if let Some([low, high]) = self.image.range.known()
             && !(low.is_finite() && high.is_finite() && low < high)
         {
             let expected = "two numbers, the smaller one first ([0, 4095])";

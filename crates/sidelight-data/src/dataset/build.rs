@@ -8,7 +8,7 @@ use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
     Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets,
-    target, time,
+    files, target, time,
 };
 use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
 use crate::error::{Error, Result, setting};
@@ -279,8 +279,8 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
 /// An image that is named and not to be read.
 fn unread(image: &ImageSource) -> ImageSource {
     match image {
-        ImageSource::Path(path) => ImageSource::Bytes {
-            name: path.to_string_lossy().into_owned(),
+        ImageSource::Path(_) | ImageSource::Object(_) => ImageSource::Bytes {
+            name: image.name(),
             bytes: [].into(),
         },
         other => other.clone(),
@@ -382,11 +382,10 @@ fn build(
         data: &config.data,
     };
     // Whoever reads strictly stops at the absent column; who lists problems goes on to the next.
-    let (images, n_left_out) = cells.read(&rows, &mut findings.no_image);
-    remarks.extend(n_left_out.map(|n| {
-        let most = config.data.images_per_cell;
-        format!("{n} rows have more than {most} images: the first {most} are read (`data.images_per_cell`)")
-    }));
+    let found = cells.read(&rows)?;
+    findings.no_image = found.nameless;
+    remarks.extend(found.remarks);
+    let images = found.images;
     let reading = ColumnReader {
         table,
         config,
@@ -468,6 +467,7 @@ fn read_targets(
 
 /// How EXIF turns each image, from its header; an image that cannot be read is not turned.
 fn turns(images: &[ImageSource]) -> Vec<Affine> {
+    let _ahead = ImageSource::read_ahead(images.iter());
     let turn =
         |image: &ImageSource| facts(image).map_or(Affine::IDENTITY, |facts| facts.from_stored);
     images.par_iter().map(turn).collect()
@@ -542,6 +542,7 @@ impl ColumnReader<'_> {
         let facts: Vec<Vec<Option<Fact>>> = if facts.is_empty() {
             Vec::new()
         } else {
+            let _ahead = ImageSource::read_ahead(images.iter());
             images
                 .par_iter()
                 .map(|image| image_facts(image, &facts))

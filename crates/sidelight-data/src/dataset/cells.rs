@@ -1,11 +1,15 @@
 //! From the cells of a row to where its images are.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ImageSource;
+use super::{ImageSource, files};
 use crate::config::DataConfig;
+use crate::error::{Error, Result};
+use crate::image::Limits;
 use crate::schema;
+use crate::store::{RemoteConfig, Shard, is_address};
 use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values, extension};
 
 /// The cells that name or hold images.
@@ -16,48 +20,100 @@ pub(super) struct ImageCells<'a> {
     pub(super) data: &'a DataConfig,
 }
 
+/// Where the images of rows are.
+pub(super) struct FoundImages {
+    /// The image of each row, or all that it has.
+    pub(super) images: Vec<ImageSource>,
+    /// Rows of the table (from 0) without any.
+    pub(super) nameless: Vec<usize>,
+    /// What is to be said of them.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Where the images of some rows (from 0) of a configuration's table are. What is named by an address is not asked for yet.
+///
+/// # Errors
+///
+/// [`Error::NoColumn`]; [`Error::RowImage`]: an address, and no store to ask ([`RemoteConfig::store`]).
+pub fn image_sources(table: &Table, data: &DataConfig, rows: &[usize]) -> Result<Vec<ImageSource>> {
+    let columns = schema::image_columns(table, data)?;
+    let columns: Vec<Option<&Column>> = columns.into_iter().map(Some).collect();
+    let cells = ImageCells {
+        table,
+        columns: &columns,
+        data,
+    };
+    Ok(cells.read(rows)?.images)
+}
+
 impl ImageCells<'_> {
-    /// The images of each row, and how many rows have more than are read, if any do; of rows without any the numbers go
-    /// into `no_image`.
-    pub(super) fn read(
-        &self,
-        rows: &[usize],
-        no_image: &mut Vec<usize>,
-    ) -> (Vec<ImageSource>, Option<usize>) {
+    /// The images of each row.
+    ///
+    /// # Errors
+    ///
+    /// As [`image_sources`].
+    pub(super) fn read(&self, rows: &[usize]) -> Result<FoundImages> {
         let n_images = self.data.n_images();
-        let mut n_left_out = 0;
-        let of_row = |&row: &usize| {
-            let mut images: Vec<ImageSource> = match self.data.images_per_cell > 1 {
-                true => self.in_one_cell(row),
-                false => self.columns.iter().map(|column| self.one(*column, row)).collect(),
-            };
-            n_left_out += usize::from(images.len() > n_images);
-            images.resize(n_images, ImageSource::absent());
-            let image = ImageSource::of_parts(images);
-            if image.is_absent() && self.columns.iter().any(Option::is_some) {
-                no_image.push(row);
+        let mut objects = Objects::default();
+        let (mut all, mut n_cut) = (Vec::with_capacity(rows.len() * n_images), 0);
+        for &row in rows {
+            let before = all.len();
+            match self.data.images_per_cell > 1 {
+                true => all.extend(self.in_one_cell(row, &mut objects)?),
+                false => {
+                    for column in self.columns {
+                        all.push(self.one(*column, row, &mut objects)?);
+                    }
+                }
             }
-            image
-        };
-        let images = rows.iter().map(of_row).collect();
-        (images, (n_left_out > 0).then_some(n_left_out))
+            n_cut += usize::from(all.len() - before > n_images);
+            all.resize(before + n_images, ImageSource::absent());
+        }
+        let mut remarks = Vec::new();
+        remarks.extend(files::take_look_alikes(&self.table.root, &mut all));
+        if n_cut > 0 {
+            remarks.push(format!(
+                "{n_cut} rows have more than {n_images} images: the first {n_images} are read (`data.images_per_cell`)"
+            ));
+        }
+        let mut images = Vec::with_capacity(rows.len());
+        let mut nameless = Vec::new();
+        let is_any = self.columns.iter().any(Option::is_some);
+        let mut all = all.into_iter();
+        for &row in rows {
+            let image = ImageSource::of_parts(all.by_ref().take(n_images).collect());
+            nameless.extend((is_any && image.is_absent()).then_some(row));
+            images.push(image);
+        }
+        Ok(FoundImages {
+            images,
+            nameless,
+            remarks,
+        })
     }
 
     /// The images that one cell names.
-    fn in_one_cell(&self, row: usize) -> Vec<ImageSource> {
+    fn in_one_cell(&self, row: usize, objects: &mut Objects) -> Result<Vec<ImageSource>> {
         let column = self.columns.first().copied().flatten();
-        match column.map(|column| column.cell(row)) {
-            Some(Cell::Text(names)) => {
-                let names = schema::labels(names).into_iter();
-                names.map(|name| self.file(&name)).collect()
-            }
-            _ => vec![self.one(column, row)],
+        if let Some(column) = column
+            && let Cell::Text(names) = column.cell(row)
+        {
+            let names = schema::labels(names).into_iter();
+            return names
+                .map(|name| self.named(column, row, &name, objects))
+                .collect();
         }
+        Ok(vec![self.one(column, row, objects)?])
     }
 
-    fn one(&self, column: Option<&Column>, row: usize) -> ImageSource {
+    fn one(
+        &self,
+        column: Option<&Column>,
+        row: usize,
+        objects: &mut Objects,
+    ) -> Result<ImageSource> {
         let Some(column) = column else {
-            return ImageSource::absent();
+            return Ok(ImageSource::absent());
         };
         match column.cell(row) {
             Cell::Image(bytes) => {
@@ -67,21 +123,53 @@ impl ImageCells<'_> {
                     }
                     _ => format!("image of row {}", self.table.first_row + row + 1),
                 };
-                ImageSource::Bytes {
+                Ok(ImageSource::Bytes {
                     name,
                     bytes: bytes.into(),
-                }
+                })
             }
-            Cell::Member(member) => ImageSource::Member(Arc::clone(member)),
+            Cell::Member(member) => Ok(ImageSource::Member(Arc::clone(member))),
             cell => match cell.to_text() {
-                Some(name) => self.file(&name),
-                None => ImageSource::absent(),
+                Some(name) => self.named(column, row, &name, objects),
+                None => Ok(ImageSource::absent()),
             },
         }
     }
 
-    fn file(&self, name: &str) -> ImageSource {
-        ImageSource::Path(image_path(&self.table.root, name.trim()))
+    fn named(
+        &self,
+        column: &Column,
+        row: usize,
+        name: &str,
+        objects: &mut Objects,
+    ) -> Result<ImageSource> {
+        let (root, name) = (&self.table.root, name.trim());
+        match name.strip_prefix("file://") {
+            Some(path) => Ok(ImageSource::Path(image_path(root, path))),
+            None if !is_address(name) => Ok(ImageSource::Path(image_path(root, name))),
+            None => objects
+                .named(name, &self.data.remote)
+                .map_err(|source| Error::RowImage {
+                    at: self.table.place(row, &column.name),
+                    source: Box::new(source),
+                }),
+        }
+    }
+}
+
+/// Images by their addresses; one that several rows have is one.
+#[derive(Default)]
+struct Objects(HashMap<String, Arc<Shard>>);
+
+impl Objects {
+    fn named(&mut self, address: &str, remote: &RemoteConfig) -> Result<ImageSource> {
+        if let Some(known) = self.0.get(address) {
+            return Ok(ImageSource::Object(Arc::clone(known)));
+        }
+        let max_bytes = Limits::default().max_bytes;
+        let object = remote.store()?.object(Path::new(address), Some(max_bytes));
+        self.0.insert(address.to_owned(), Arc::clone(&object));
+        Ok(ImageSource::Object(object))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::sync::Arc;
 
 use crate::image::dicom::{self, Attribute};
-use crate::image::{self, ImageSource};
+use crate::image::{self, ImageSource, Limits};
 use crate::table::Cell;
 
 /// A larger member of an archive is not read; as an image it would be refused.
@@ -86,6 +86,17 @@ pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
                 names,
             )
         }
+        ImageSource::Object(_) => match image::read(source, &Limits::default()) {
+            Ok(bytes) => {
+                let bytes: Arc<[u8]> = bytes.into();
+                let read = ImageSource::Bytes {
+                    name: source.name(),
+                    bytes,
+                };
+                image_facts(&read, names)
+            }
+            Err(_) => vec![None; names.len()],
+        },
         ImageSource::Path(path) => {
             // A pipe is no image, and opening it would wait forever.
             let n_bytes = std::fs::metadata(path)

@@ -701,3 +701,15 @@ fn a_row_of_a_request_becomes_what_the_same_row_of_a_table_becomes() {
         "request, row 3, column `area`: expected a number, found `big`"
     );
 }
+
+#[test]
+fn an_address_without_a_folder_to_fetch_into_is_named_by_its_cell() {
+    let case = Case::new("file_name,y\na.jpg,1\nhttps://host/b.jpg,0\n");
+    let error = Dataset::new(&case.table(), &case.config(CLASS)).unwrap_err();
+    let at = error.place().unwrap();
+    assert_eq!((at.row, at.column.as_deref()), (Some(2), Some("file_name")));
+    assert!(
+        crate::error::in_full(&error).contains("data.remote.cache"),
+        "{error}"
+    );
+}

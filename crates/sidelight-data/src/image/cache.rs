@@ -1,7 +1,7 @@
 //! Decoded and scaled images kept in memory, so that each is decoded once and not once an epoch.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
@@ -37,7 +37,14 @@ struct State {
     n_bytes: usize,
 }
 
-type Stamp = (u64, Option<SystemTime>);
+/// What shows that bytes are still those that they were.
+#[derive(Debug, PartialEq)]
+enum Stamp {
+    /// Length and time of change.
+    File(u64, Option<SystemTime>),
+    /// Length and the server's tag.
+    Object(u64, Option<String>),
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
@@ -131,15 +138,12 @@ impl PixelCache {
             method: method as u8,
             fill,
         };
-        let stamp = match source {
-            ImageSource::Path(path) => std::fs::metadata(path)
-                .ok()
-                .map(|found| (found.len(), found.modified().ok())),
-            _ => None,
-        };
-        if let (ImageSource::Path(path), Some(stamp)) = (source, &stamp) {
+        // Before the bytes are read: what is written meanwhile is read anew next time.
+        let before = stamp(source);
+        if let Some((path, stamp)) = &before {
             let state = self.state();
-            let known = state.contents.get(path).filter(|(then, _)| then == stamp);
+            let known = state.contents.get(*path);
+            let known = known.filter(|(then, _)| then == stamp);
             if let Some(picture) = known.and_then(|(_, content)| state.pictures.get(&key(*content)))
             {
                 self.hits.fetch_add(1, Ordering::Relaxed);
@@ -149,10 +153,11 @@ impl PixelCache {
         let limits = Limits::default();
         let bytes = read(source, &limits)?;
         let key = key(Sha256::digest(&bytes).into());
-        if let (ImageSource::Path(path), Some(stamp)) = (source, stamp) {
-            self.state()
-                .contents
-                .insert(path.clone(), (stamp, key.content));
+        // Of an object nothing is known before it was read, and it cannot change while it is.
+        let stamp = before.or_else(|| stamp(source));
+        if let Some((path, stamp)) = stamp {
+            let known = (stamp, key.content);
+            self.state().contents.insert(path.to_path_buf(), known);
         }
         if let Some(picture) = self.state().pictures.get(&key) {
             self.hits.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +166,8 @@ impl PixelCache {
         self.misses.fetch_add(1, Ordering::Relaxed);
         let picture = decode_in_range(&name(source), &bytes, Some(2 * size), &limits, self.range)?;
         let picture = Arc::new(fit(&picture, size, method, fill));
-        let n_bytes = picture.rgb.len() + size_of::<Picture>() + size_of::<Key>();
+        let of_deep = picture.deep.as_ref().map_or(0, |deep| 2 * deep.len());
+        let n_bytes = picture.rgb.len() + of_deep + size_of::<Picture>() + size_of::<Key>();
         let mut state = self.state();
         // Another thread may have been quicker with the same image.
         if state.n_bytes + n_bytes <= self.max_bytes && !state.pictures.contains_key(&key) {
@@ -187,5 +193,20 @@ impl PixelCache {
         self.state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What shows whether an image is still what it was, and the name to keep that under; `None`: its bytes are read.
+fn stamp(source: &ImageSource) -> Option<(&Path, Stamp)> {
+    match source {
+        ImageSource::Path(path) => {
+            let found = std::fs::metadata(path).ok()?;
+            Some((path, Stamp::File(found.len(), found.modified().ok())))
+        }
+        ImageSource::Object(object) => {
+            let tag = object.tag().map(str::to_owned);
+            Some((object.path(), Stamp::Object(object.known_bytes()?, tag)))
+        }
+        ImageSource::Bytes { .. } | ImageSource::Member(_) => None,
     }
 }

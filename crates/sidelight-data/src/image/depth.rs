@@ -1,8 +1,10 @@
 //! Pixels of more than 8 bits a channel: which values they have, and which of them become black and white.
 
-use ::image::{DynamicImage, ImageDecoder, Luma, Pixel};
+use ::image::{DynamicImage, ImageBuffer, ImageDecoder, Luma, Pixel, Rgb};
 
-use super::{Format, Limits, decode_stored, dicom, guarded, open_other, sniff};
+use rayon::prelude::*;
+
+use super::{Format, ImageSource, Limits, decode_stored, dicom, guarded, open_other, read, sniff};
 use crate::error::Result;
 
 /// The least and the greatest value of a channel of an image with 16 bits or floating-point numbers; `None`: it has 8 bits.
@@ -37,6 +39,21 @@ pub fn deep_range(name: &str, bytes: &[u8], limits: &Limits) -> Result<Option<[f
     })
 }
 
+/// The range that is meant by the values of these images, as [`usual_range`] has it; those of 8 bits, and those that cannot
+/// be read, say nothing. `None`: no image says anything.
+pub fn measured_range(images: &[&ImageSource]) -> Option<[f32; 2]> {
+    let limits = Limits::default();
+    let _ahead = ImageSource::read_ahead(images.iter().copied());
+    let range_of = |image: &&ImageSource| {
+        let bytes = read(image, &limits).ok()?;
+        deep_range(&image.name(), &bytes, &limits).ok()?
+    };
+    let widest = |[a, b]: [f32; 2], [c, d]: [f32; 2]| [a.min(c), b.max(d)];
+    let images: Vec<&ImageSource> = images.iter().flat_map(|image| image.parts()).collect();
+    let ranges = images.par_iter().filter_map(range_of);
+    ranges.reduce_with(widest).map(usual_range)
+}
+
 /// The range that is meant where values are these: of whole numbers from 0 on all of so many bits, else the values.
 #[expect(
     clippy::cast_possible_truncation,
@@ -49,6 +66,33 @@ pub fn usual_range([least, greatest]: [f32; 2]) -> [f32; 2] {
         true => [0.0, (greatest as u32 + 1).next_power_of_two() as f32 - 1.0],
         false => [least, greatest],
     }
+}
+
+/// The image in 16 bits of RGB, what is transparent showing white; `None`: it has 8.
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a mean of values up to 65535"
+)]
+pub(super) fn deep(image: &DynamicImage) -> Option<ImageBuffer<Rgb<u16>, Vec<u16>>> {
+    const WHITE: u64 = 65_535;
+    if !is_deep(image.color()) {
+        return None;
+    }
+    if !image.color().has_alpha() {
+        return Some(image.to_rgb16());
+    }
+    let image = image.to_rgba16();
+    let (width, height) = image.dimensions();
+    let on_white = |&[red, green, blue, alpha]: &[u16; 4]| {
+        let alpha = u64::from(alpha);
+        [red, green, blue].map(|value| {
+            ((u64::from(value) * alpha + WHITE * (WHITE - alpha) + WHITE / 2) / WHITE) as u16
+        })
+    };
+    let rgb = image.as_raw().as_chunks().0.iter().flat_map(on_white);
+    let rgb = ImageBuffer::from_raw(width, height, rgb.collect());
+    Some(rgb.expect("three values were written for each pixel"))
 }
 
 fn is_deep(color: ::image::ColorType) -> bool {

@@ -9,7 +9,7 @@ mod elements;
 mod pixels;
 mod tags;
 
-use ::image::{DynamicImage, GrayImage, RgbImage};
+use ::image::{DynamicImage, ImageBuffer, Luma, RgbImage};
 
 use super::{Limits, broken};
 use crate::error::{Error, Result};
@@ -143,7 +143,7 @@ pub(super) fn size(name: &str, bytes: &[u8]) -> Result<[usize; 2]> {
     size.map_err(|failure| failure.in_full(name, bytes.len()))
 }
 
-/// The first frame, 8 bits a channel: of grey values, those of the range are stretched to all of it, or those of the window
+/// The first frame, as many bits a channel as are allocated: of grey values, those of the range are stretched to all of it, or those of the window
 /// that the file says, or all that it can store.
 pub(super) fn decode(
     name: &str,
@@ -193,8 +193,13 @@ fn decoded(
                 .values
                 .iter()
                 .map(|value| shown.get(usize::from(*value)));
-            let grey = grey.map(|grey| grey.copied().unwrap_or(0)).collect();
-            GrayImage::from_raw(width, height, grey).map(DynamicImage::ImageLuma8)
+            let grey: Vec<u16> = grey.map(|grey| grey.copied().unwrap_or(0)).collect();
+            let grey = ImageBuffer::<Luma<u16>, _>::from_raw(width, height, grey);
+            let grey = grey.map(DynamicImage::ImageLuma16);
+            match header.allocated {
+                ..=8 => grey.map(|grey| DynamicImage::ImageLuma8(grey.into_luma8())),
+                _ => grey,
+            }
         }
         _ => {
             let colours = header.colours(frame)?;
@@ -239,9 +244,9 @@ impl Header {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "in [0, 255]; what is no number is black"
+        reason = "in [0, 65535]; what is no number is black"
     )]
-    fn shown(&self, range: Option<[f32; 2]>) -> Vec<u8> {
+    fn shown(&self, range: Option<[f32; 2]>) -> Vec<u16> {
         let window = self.window.filter(|_| range.is_none());
         let [low, high] = range.map_or_else(|| self.storable(), |range| range.map(f64::from));
         let share = |value: f64| match (window, self.function.as_str()) {
@@ -258,7 +263,7 @@ impl Header {
         let grey = |stored| {
             let share = share(self.rescaled(stored)).clamp(0.0, 1.0);
             let share = if is_inverted { 1.0 - share } else { share };
-            (share * 255.0).round() as u8
+            (share * 65_535.0).round() as u16
         };
         (0..=u16::MAX).map(grey).collect()
     }

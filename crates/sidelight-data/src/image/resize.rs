@@ -7,7 +7,8 @@
     reason = "sides of decoded images, which have them as u32, or of squares that a network reads"
 )]
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{Image, ImageRef, TypedImage};
+use fast_image_resize::pixels::U16x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Affine, Picture};
@@ -87,29 +88,83 @@ pub fn fit(picture: &Picture, size: usize, method: ResizeMethod, fill: [u8; 3]) 
         kept,
         inner,
     } = layout([picture.width, picture.height], size, method);
-    let [left, top, inner_width, inner_height] = inner;
-    let mut rgb = scale(picture, kept, inner_width, inner_height);
-    if sides != [inner_width, inner_height] {
-        let mut padded = fill.repeat(sides[0] * sides[1]);
-        for (y, line) in rgb.chunks_exact(inner_width * 3).enumerate() {
-            let start = ((top + y) * sides[0] + left) * 3;
-            padded[start..start + line.len()].copy_from_slice(line);
-        }
-        rgb = padded;
-    }
+    let [_, _, width, height] = inner;
+    let rgb = scale(picture, kept, width, height);
+    let deep = picture.deep.as_ref().map(|deep| {
+        let scaled = scale_deep(picture, deep, kept, width, height);
+        padded(
+            scaled,
+            sides,
+            inner,
+            fill.map(|value| u16::from(value) * 257),
+        )
+    });
     Picture {
         width: sides[0],
         height: sides[1],
-        rgb,
+        rgb: padded(rgb, sides, inner, fill),
+        deep,
         from_stored: picture.from_stored.then(&map),
     }
 }
 
+/// The pixels of the `inner` part within a picture of these sides, the rest in one colour.
+fn padded<T: Copy>(
+    pixels: Vec<T>,
+    sides: [usize; 2],
+    [left, top, width, height]: [usize; 4],
+    fill: [T; 3],
+) -> Vec<T> {
+    if sides == [width, height] {
+        return pixels;
+    }
+    let mut padded = fill.repeat(sides[0] * sides[1]);
+    for (y, line) in pixels.chunks_exact(width * 3).enumerate() {
+        let start = ((top + y) * sides[0] + left) * 3;
+        padded[start..start + line.len()].copy_from_slice(line);
+    }
+    padded
+}
+
+/// Bilinear, of a part `[left, top, width, height]`.
+fn options([left, top, width, height]: [f64; 4]) -> ResizeOptions {
+    ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(left, top, width, height)
+}
+
+/// Whether nothing is to be scaled.
+fn is_same(picture: &Picture, [_, _, w, h]: [f64; 4], width: usize, height: usize) -> bool {
+    [picture.width, picture.height] == [width, height] && [w, h] == [width as f64, height as f64]
+}
+
+/// As [`scale`], of the 16 bits of a picture.
+#[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
+fn scale_deep(
+    picture: &Picture,
+    deep: &[u16],
+    kept: [f64; 4],
+    width: usize,
+    height: usize,
+) -> Vec<u16> {
+    if is_same(picture, kept, width, height) {
+        return deep.to_vec();
+    }
+    let pixels = deep.as_chunks().0.iter().map(|rgb| U16x3::new(*rgb));
+    let (w, h) = (picture.width as u32, picture.height as u32);
+    let source = TypedImage::from_pixels(w, h, pixels.collect())
+        .expect("a picture holds three values for each pixel");
+    let mut target = TypedImage::<U16x3>::new(width as u32, height as u32);
+    Resizer::new()
+        .resize_typed(&source, &mut target, &options(kept))
+        .expect("the part lies within the source");
+    target.pixels().iter().flat_map(|pixel| pixel.0).collect()
+}
+
 /// Scales the part `[left, top, width, height]` of a picture to `width` × `height` pixels.
 #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
-fn scale(picture: &Picture, [left, top, w, h]: [f64; 4], width: usize, height: usize) -> Vec<u8> {
-    if [picture.width, picture.height] == [width, height] && [w, h] == [width as f64, height as f64]
-    {
+fn scale(picture: &Picture, kept: [f64; 4], width: usize, height: usize) -> Vec<u8> {
+    if is_same(picture, kept, width, height) {
         return picture.rgb.clone();
     }
     let source = ImageRef::new(
@@ -120,11 +175,8 @@ fn scale(picture: &Picture, [left, top, w, h]: [f64; 4], width: usize, height: u
     )
     .expect("a picture holds three bytes for each pixel");
     let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-        .crop(left, top, w, h);
     Resizer::new()
-        .resize(&source, &mut target, &options)
+        .resize(&source, &mut target, &options(kept))
         .expect(
             "source and target have the same kind of pixels, and the part lies within the source",
         );

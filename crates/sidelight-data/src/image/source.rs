@@ -1,8 +1,10 @@
 //! Where the bytes of an image come from.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::store::{ReadAhead, Shard};
 use crate::table::Member;
 
 /// Where an image is.
@@ -19,6 +21,8 @@ pub enum ImageSource {
     },
     /// Bytes of an archive, read when they are needed.
     Member(Arc<Member>),
+    /// An object in a store or on an HTTP server, fetched when it is needed.
+    Object(Arc<Shard>),
     /// Several images of one row, in order; one that the row lacks is [absent](ImageSource::is_absent).
     Several(Arc<[ImageSource]>),
 }
@@ -72,7 +76,22 @@ impl ImageSource {
             Self::Path(path) => path.display().to_string(),
             Self::Bytes { name, .. } => name.clone(),
             Self::Member(member) => format!("{}: {}", member.archive.path().display(), member.name),
+            Self::Object(object) => object.path().display().to_string(),
         }
+    }
+
+    /// Fetches those of these images that are objects in the background, in their order, until what is given back is
+    /// dropped; `None`: none of them is.
+    pub fn read_ahead<'a>(images: impl Iterator<Item = &'a Self>) -> Option<ReadAhead> {
+        let mut seen = HashSet::new();
+        let object = |image: &'a Self| match image {
+            Self::Object(object) if seen.insert(object.path()) => Some(Arc::clone(object)),
+            _ => None,
+        };
+        let objects = images.flat_map(Self::parts).filter_map(object);
+        let objects: Vec<Arc<Shard>> = objects.collect();
+        let store = Arc::clone(objects.first()?.store()?);
+        Some(store.read_many_ahead(objects))
     }
 
     /// Whether it is that of a row without an image.
@@ -80,7 +99,7 @@ impl ImageSource {
         match self {
             Self::Bytes { name, bytes } => name.is_empty() && bytes.is_empty(),
             Self::Several(parts) => parts.iter().all(Self::is_absent),
-            Self::Path(_) | Self::Member(_) => false,
+            Self::Path(_) | Self::Member(_) | Self::Object(_) => false,
         }
     }
 }

@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Place, Result};
+use crate::image::ImageSource;
+use crate::store::ReadAhead;
 
 use super::sample::{Sample, assemble, blank, guarded};
 use super::{BatchPlan, HostBatch, Source};
@@ -69,6 +71,8 @@ pub struct Loader {
     started: Option<Instant>,
     ended: Option<Instant>,
     waited: Duration,
+    /// Fetches the images that are elsewhere.
+    _ahead: Option<ReadAhead>,
 }
 
 #[derive(Debug)]
@@ -125,6 +129,10 @@ impl Loader {
         } else {
             256
         };
+        let images = &source.dataset.images;
+        let rows = plan.batches().iter().flatten();
+        let needed = rows.filter_map(|row| images.get(*row));
+        let ahead_of_rows = ImageSource::read_ahead(needed.filter(|_| source.reads_image));
         let affordable = options.max_bytes_ahead / (longest * row_bytes).max(1);
         // More would only fill memory, but where a batch is a row or two every thread must find something to do.
         let ahead = affordable.clamp(2, 2 + 2 * workers);
@@ -151,6 +159,7 @@ impl Loader {
             started: None,
             ended: None,
             waited: Duration::ZERO,
+            _ahead: ahead_of_rows,
         }
     }
 
@@ -359,8 +368,8 @@ impl Shared {
             for place in 0..samples.len() {
                 match is_blank(&samples[place]) {
                     true => {
-                        let rgb = samples[good].rgb().to_vec();
-                        samples[place].show(rgb);
+                        let pixels = samples[good].pixels().clone();
+                        samples[place].show(pixels);
                     }
                     false => good = place,
                 }

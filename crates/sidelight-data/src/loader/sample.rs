@@ -12,11 +12,30 @@ use crate::task::Task;
 
 use super::{HostBatch, Preprocess, Source};
 
+/// A square `[size][size][3]`, not yet normalised.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Pixels {
+    /// White is 255.
+    Eight(Vec<u8>),
+    /// White is 65535.
+    Sixteen(Vec<u16>),
+}
+
+impl Pixels {
+    fn len(&self) -> usize {
+        match self {
+            Self::Eight(rgb) => rgb.len(),
+            Self::Sixteen(rgb) => rgb.len(),
+        }
+    }
+}
+
 /// One row of a batch, its pixels not yet normalised.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     row: usize,
-    rgb: Vec<u8>,
+    /// Of each of the row's images; none where none is read.
+    pixels: Vec<Pixels>,
     dense: Vec<f32>,
     codes: Vec<u32>,
     targets: Vec<f32>,
@@ -31,16 +50,16 @@ impl Sample {
     pub(super) fn row(&self) -> usize {
         self.row
     }
-    pub(super) fn rgb(&self) -> &[u8] {
-        &self.rgb
+    pub(super) fn pixels(&self) -> &Vec<Pixels> {
+        &self.pixels
     }
     /// From pixels of the stored image to pixels of the input square.
     pub fn to_input(&self) -> &Affine {
         &self.to_input
     }
     /// Gives it another's pixels.
-    pub(super) fn show(&mut self, rgb: Vec<u8>) {
-        self.rgb = rgb;
+    pub(super) fn show(&mut self, pixels: Vec<Pixels>) {
+        self.pixels = pixels;
     }
 }
 
@@ -52,8 +71,11 @@ pub(super) fn blank(source: &Source, row: usize) -> Sample {
     let width = targets.map_or(0, |targets| source.task.encode(targets, row).0.len());
     Sample {
         row,
-        rgb: match source.reads_image {
-            true => source.preprocess.fill().repeat(n_images * size * size),
+        pixels: match source.reads_image {
+            true => {
+                let even = Pixels::Eight(source.preprocess.fill().repeat(size * size));
+                vec![even; n_images]
+            }
             false => Vec::new(),
         },
         dense: metadata.dense_row(row).to_vec(),
@@ -81,8 +103,8 @@ pub(super) fn guarded(source: &Source, changes: u64, row: usize) -> Result<Sampl
 
 /// The pictures of one row.
 struct Pictures {
-    /// One below the other.
-    rgb: Vec<u8>,
+    /// Of each of its images.
+    pixels: Vec<Pixels>,
     /// Of the first that is there.
     to_input: Affine,
     /// Of all of them.
@@ -93,7 +115,7 @@ impl Pictures {
     /// None are read.
     fn unread(to_input: Affine) -> Self {
         Self {
-            rgb: Vec::new(),
+            pixels: Vec::new(),
             to_input,
             is_flipped: false,
         }
@@ -109,10 +131,10 @@ fn pictures(source: &Source, epoch: u64, row: usize) -> Result<Pictures> {
         ..
     } = source.preprocess;
     let fill = source.preprocess.fill();
-    let (mut rgb, mut first) = (Vec::new(), None);
+    let (mut pixels, mut first) = (Vec::new(), None);
     for (part, image) in source.dataset.images[row].parts().iter().enumerate() {
         if image.is_absent() {
-            rgb.extend(fill.repeat(size * size));
+            pixels.push(Pixels::Eight(fill.repeat(size * size)));
             continue;
         }
         let picture = match &source.cache {
@@ -131,13 +153,16 @@ fn pictures(source: &Source, epoch: u64, row: usize) -> Result<Pictures> {
             }
             None => Change::none(sides, size),
         };
-        rgb.extend(change.render(&picture, size));
+        pixels.push(match change.render_deep(&picture, size) {
+            Some(deep) => Pixels::Sixteen(deep),
+            None => Pixels::Eight(change.render(&picture, size)),
+        });
         let to_input = picture.from_stored.then(&change.to_input);
         first.get_or_insert((to_input, change.is_flipped));
     }
     let (to_input, is_flipped) = first.unwrap_or((Change::none([size; 2], size).to_input, false));
     Ok(Pictures {
-        rgb,
+        pixels,
         to_input,
         is_flipped,
     })
@@ -148,7 +173,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     let size = source.preprocess.size;
     let image = &source.dataset.images[row];
     let Pictures {
-        rgb,
+        pixels,
         to_input,
         is_flipped,
     } = if source.reads_image {
@@ -179,7 +204,7 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
     }
     Ok(Sample {
         row,
-        rgb,
+        pixels,
         dense,
         codes,
         targets,
@@ -229,13 +254,28 @@ pub(super) fn assemble<'a>(
         size: preprocess.size,
         ..HostBatch::default()
     };
-    batch.images = vec![0.0; samples.clone().map(|sample| sample.rgb.len()).sum()];
-    let rgb = samples
-        .clone()
-        .flat_map(|sample| sample.rgb.chunks_exact(3));
-    for (normalised, pixel) in batch.images.chunks_exact_mut(3).zip(rgb) {
-        for channel in 0..3 {
-            normalised[channel] = tables[channel][usize::from(pixel[channel])];
+    let normalised = |channel: usize, value: u16| {
+        let (mean, sd) = (preprocess.mean[channel], preprocess.sd[channel]);
+        ((f64::from(value) / 65_535.0 - f64::from(mean)) / f64::from(sd)) as f32
+    };
+    let squares = samples.clone().flat_map(|sample| &sample.pixels);
+    batch.images = vec![0.0; squares.clone().map(Pixels::len).sum()];
+    let mut rest = &mut batch.images[..];
+    for square in squares {
+        let (images, others) = rest.split_at_mut(square.len());
+        rest = others;
+        let images = images.as_chunks_mut::<3>().0.iter_mut();
+        match square {
+            Pixels::Eight(rgb) => {
+                for (image, rgb) in images.zip(rgb.as_chunks::<3>().0) {
+                    *image = std::array::from_fn(|c| tables[c][usize::from(rgb[c])]);
+                }
+            }
+            Pixels::Sixteen(rgb) => {
+                for (image, rgb) in images.zip(rgb.as_chunks::<3>().0) {
+                    *image = std::array::from_fn(|c| normalised(c, rgb[c]));
+                }
+            }
         }
     }
     for sample in samples {

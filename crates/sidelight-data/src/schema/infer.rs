@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::Path;
 
 use super::disguise::{Disguise, Target, disguise};
 use super::locate::{self, Folders};
@@ -14,6 +15,7 @@ use crate::config::{
 use crate::error::{Error, Result};
 use crate::kind::Split;
 use crate::spelling::{DateOrder, Decimal, FoundOrder, NumberStyle, Written, date_order};
+use crate::store::is_remote;
 use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values};
 
 /// What every column of a table means.
@@ -651,9 +653,14 @@ fn image_of(table: &Table, targets: &[String]) -> Result<String> {
         // Where nothing is found, its name is what was meant.
         Ok(column) => Ok(locate(column).unwrap_or_else(|| column.name.clone())),
         Err(error) => {
-            let free = table.columns.iter();
-            let mut free = free.filter(|column| !targets.contains(&column.name));
-            free.find_map(locate).ok_or(error)
+            let free_columns = || {
+                let columns = table.columns.iter();
+                columns.filter(|column| !targets.contains(&column.name))
+            };
+            let mut free = free_columns();
+            let address = || free_columns().find(|column| names_addresses(column));
+            let found = free.find_map(locate);
+            found.or_else(|| Some(address()?.name.clone())).ok_or(error)
         }
     }
 }
@@ -675,6 +682,15 @@ fn find_image<'a>(table: &'a Table, targets: &[String]) -> Result<&'a Column> {
             path: table.path.clone(),
             columns: table.names(),
         })
+}
+
+/// Whether the first thousand cells are all addresses of objects: `https://host/5128`.
+fn names_addresses(column: &Column) -> bool {
+    let mut cells = (0..column.len().min(1000)).filter_map(|row| match column.cell(row) {
+        Cell::Text(text) => Some(is_remote(Path::new(text.trim()))),
+        _ => None,
+    });
+    cells.next() == Some(true) && cells.all(|is_address| is_address)
 }
 
 /// Whether the first thousand cells nearly all end like an image's name.

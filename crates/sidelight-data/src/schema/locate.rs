@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::labels;
-use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values, extension};
+use crate::config::ImageColumns;
+use crate::table::{Cell, Column, IMAGE_ENDINGS, Table, Values, extension, folded};
 
 /// Cells of a column that are looked for.
 const CELLS: usize = 60;
@@ -17,7 +18,8 @@ const LEVELS: usize = 2;
 
 /// The images in the folders at and below a table's own, two levels deep.
 pub(crate) struct Folders {
-    /// Of each folder, as a path relative to the table with `/`: the images by their name without its ending, and that.
+    /// Of each folder, as a path relative to the table with `/`: the images by their [`folded`] name without its ending, and
+    /// that.
     images: Vec<(String, HashMap<String, String>)>,
 }
 
@@ -49,7 +51,7 @@ impl Folders {
                 if IMAGE_ENDINGS.contains(&extension(file).as_str()) && n_files < FILES {
                     n_files += 1;
                     if let Some((stem, ending)) = entry_name.rsplit_once('.') {
-                        here.insert(stem.to_owned(), ending.to_owned());
+                        here.insert(folded(stem), ending.to_owned());
                     }
                 } else if level < LEVELS
                     && !entry_name.starts_with('.')
@@ -82,11 +84,17 @@ impl Folders {
         }
         for (folder, images) in &self.images {
             let has = |cell: &&String| match cell.rsplit_once('.') {
-                Some((stem, ending)) => images.get(stem).is_some_and(|found| found == ending),
+                Some((stem, ending)) => images
+                    .get(&folded(stem))
+                    .is_some_and(|found| found.eq_ignore_ascii_case(ending)),
                 None => false,
             };
-            let endings: Vec<&String> = cells.iter().filter_map(|cell| images.get(cell)).collect();
+            let ending = |cell: &String| images.get(&folded(cell));
+            let endings: Vec<&String> = cells.iter().filter_map(ending).collect();
             if most(cells.iter().filter(has).count()) {
+                if folder.is_empty() {
+                    return Some(column.name.clone());
+                }
                 return Some(format!("{folder}{{{}}}", column.name));
             }
             if most(endings.len()) {
@@ -109,8 +117,8 @@ impl Folders {
             let (_, images) = self
                 .images
                 .iter()
-                .find(|(name, _)| name.trim_end_matches('/') == folder)?;
-            images.get(stem).cloned()
+                .find(|(name, _)| folded(name.trim_end_matches('/')) == folded(folder))?;
+            images.get(&folded(stem)).cloned()
         };
         let endings: Vec<String> = cells.iter().filter_map(ending).collect();
         let first = endings.first()?;
@@ -157,7 +165,18 @@ fn sample(column: &Column) -> Vec<String> {
 
 /// What a configuration's `data.image` should be in place of this one, whose images are not there; `None`: as it is, or
 /// they are nowhere near the table.
-pub fn image_elsewhere(table: &Table, image: &str) -> Option<String> {
+pub fn images_elsewhere(table: &Table, images: &ImageColumns) -> Option<ImageColumns> {
+    let found = |name: &String| image_elsewhere(table, name);
+    let elsewhere: Vec<Option<String>> = images.names().iter().map(found).collect();
+    let is_any = elsewhere.iter().any(Option::is_some);
+    let names = elsewhere.into_iter().zip(images.names());
+    let names: Vec<String> = names
+        .map(|(found, name)| found.unwrap_or_else(|| name.clone()))
+        .collect();
+    is_any.then(|| names.into())
+}
+
+fn image_elsewhere(table: &Table, image: &str) -> Option<String> {
     let folders = Folders::of(&table.root);
     let candidates = match table.find(image) {
         Some(column) if !image.contains('{') => vec![column],

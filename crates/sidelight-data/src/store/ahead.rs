@@ -7,9 +7,6 @@ use std::thread::JoinHandle;
 
 use super::Shard;
 
-/// Objects that are fetched ahead at a time; each comes in one stream.
-const THREADS: usize = 2;
-
 /// An order of shards, and how far those who read them are.
 #[derive(Debug)]
 pub(super) struct Ahead {
@@ -88,7 +85,7 @@ impl Ahead {
 }
 
 impl ReadAhead {
-    pub(super) fn start(ahead: Arc<Ahead>) -> Self {
+    pub(super) fn start(ahead: Arc<Ahead>, threads: usize) -> Self {
         let thread = |_| {
             let ahead = Arc::clone(&ahead);
             std::thread::spawn(move || {
@@ -99,7 +96,7 @@ impl ReadAhead {
             })
         };
         Self {
-            _threads: (0..THREADS).map(thread).collect(),
+            _threads: (0..threads).map(thread).collect(),
             ahead,
         }
     }

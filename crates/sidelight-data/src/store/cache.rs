@@ -3,7 +3,7 @@
 //! ```text
 //! 3f1c….object     the bytes
 //! 3f1c….json       address, length, tag and SHA-256 of what is in it
-//! .lock-3f1c…      held by the process that fetches it
+//! .lock-3f1       held by the process that fetches one whose name begins so
 //! .part-…          what is being fetched
 //! ```
 //!
@@ -27,6 +27,10 @@ const STALE: Duration = Duration::from_secs(3600);
 
 /// The time of an object's last use is not written more often than that.
 const TOUCH: Duration = Duration::from_secs(1);
+
+/// The folder is listed anew when this share of what it may hold has come since: other processes fill it too, and a
+/// listing of a hundred thousand images for each of them would take longer than to fetch them.
+const LISTED_EVERY: u64 = 256;
 
 const OBJECT: &str = "object";
 const RECORD: &str = "json";
@@ -60,8 +64,18 @@ struct Record {
 pub(super) struct Cache {
     dir: PathBuf,
     max_bytes: u64,
-    /// Bytes that are being fetched by this process.
-    coming: Mutex<u64>,
+    room: Mutex<Room>,
+}
+
+/// Bytes in the folder, as far as this process knows.
+#[derive(Debug, Default)]
+struct Room {
+    /// Those that it is fetching.
+    coming: u64,
+    /// Those of whole objects: when they were listed, and what came since; `None`: not listed yet.
+    held: Option<u64>,
+    /// What came since.
+    since: u64,
 }
 
 impl Cache {
@@ -70,7 +84,7 @@ impl Cache {
         Ok(Self {
             dir,
             max_bytes,
-            coming: Mutex::new(0),
+            room: Mutex::default(),
         })
     }
 
@@ -88,7 +102,8 @@ impl Cache {
     ) -> Result<()> {
         let path = self.path(address);
         let failed = cannot_write(&path);
-        let lock = self.dir.join(format!("{LOCK}{}", name(address)));
+        // Few enough that they need not be cleared away, and so many that two objects rarely wait for each other.
+        let lock = self.dir.join(format!("{LOCK}{}", &name(address)[..3]));
         let lock = File::create(lock).map_err(failed)?;
         lock.lock().map_err(failed)?;
         // Another process may have fetched it while we waited.
@@ -159,8 +174,23 @@ impl Cache {
 
     /// Lets the objects go that were not used for longest, until so many bytes fit beside those that are coming.
     fn make_room(&self, n_bytes: u64) -> io::Result<Coming<'_>> {
-        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut objects, mut sum) = (Vec::new(), *coming + n_bytes);
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_few = room.since + n_bytes <= self.max_bytes / LISTED_EVERY;
+        let fits = |held| held + room.coming + n_bytes <= self.max_bytes;
+        if !(is_few && room.held.is_some_and(fits)) {
+            room.held = Some(self.list_and_remove(room.coming + n_bytes)?);
+            room.since = 0;
+        }
+        room.coming += n_bytes;
+        Ok(Coming {
+            cache: self,
+            n_bytes,
+        })
+    }
+
+    /// The bytes of the objects that are left where so many more must fit.
+    fn list_and_remove(&self, n_bytes: u64) -> io::Result<u64> {
+        let (mut objects, mut sum) = (Vec::new(), n_bytes);
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             // What another process removes meanwhile needs no room.
@@ -180,18 +210,19 @@ impl Cache {
             }
         }
         objects.sort();
-        for (_, n_bytes, path) in objects {
-            if sum <= self.max_bytes {
+        // Where room must be made, some more is: else the next object would be the next to list them all.
+        let most = match sum > self.max_bytes {
+            true => self.max_bytes - self.max_bytes / LISTED_EVERY,
+            false => self.max_bytes,
+        };
+        for (_, of_object, path) in objects {
+            if sum <= most {
                 break;
             }
             self.remove(&path)?;
-            sum -= n_bytes;
+            sum -= of_object;
         }
-        *coming += n_bytes;
-        Ok(Coming {
-            cache: self,
-            n_bytes,
-        })
+        Ok(sum - n_bytes)
     }
 }
 
@@ -203,8 +234,12 @@ struct Coming<'a> {
 
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
-        let coming = &self.cache.coming;
-        *coming.lock().unwrap_or_else(PoisonError::into_inner) -= self.n_bytes;
+        let room = &self.cache.room;
+        let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
+        room.coming -= self.n_bytes;
+        // Also where nothing came: then the folder is listed a little earlier.
+        room.held = room.held.map(|held| held + self.n_bytes);
+        room.since += self.n_bytes;
     }
 }
 

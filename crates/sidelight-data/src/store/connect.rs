@@ -11,6 +11,7 @@ use object_store::client::{
 use ureq::http::Request;
 use ureq::{Agent, Proxy};
 
+use super::Proxies;
 use super::object::PIECE;
 use crate::error::{Error, Result};
 
@@ -19,33 +20,52 @@ const MAX_ANSWER: u64 = PIECE + (8 << 20);
 
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
-    agent: Agent,
+    proxies: Proxies,
+    direct: Agent,
+    http: Agent,
+    https: Agent,
 }
 
 impl Connector {
-    pub(super) fn new(patience: Duration, proxy: Option<&str>) -> Result<Self> {
-        let proxy = proxy.map(|proxy| {
-            Proxy::new(proxy).map_err(|_| Error::Setting {
-                field: "data.remote.proxy".into(),
-                expected: "`http://host:port`".into(),
-                // It may hold a password.
-                found: "something else".into(),
-            })
-        });
-        let config = Agent::config_builder()
-            // Said here, so that it is not taken from the environment.
-            .proxy(proxy.transpose()?)
-            .http_status_as_error(false)
-            .max_redirects(5)
-            .user_agent(concat!("sidelight/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding("identity")
-            .timeout_connect(Some(patience))
-            .timeout_recv_response(Some(patience))
-            .timeout_recv_body(Some(patience));
+    pub(super) fn new(patience: Duration, proxies: &Proxies) -> Result<Self> {
         Ok(Self {
-            agent: config.build().new_agent(),
+            direct: agent(patience, None)?,
+            http: agent(patience, proxies.http.as_deref())?,
+            https: agent(patience, proxies.https.as_deref())?,
+            proxies: proxies.clone(),
         })
     }
+
+    /// Who asks for an address.
+    fn agent(&self, address: &str) -> &Agent {
+        match self.proxies.of(address) {
+            None => &self.direct,
+            Some(_) if address.starts_with("http://") => &self.http,
+            Some(_) => &self.https,
+        }
+    }
+}
+
+fn agent(patience: Duration, proxy: Option<&str>) -> Result<Agent> {
+    let proxy = proxy.map(|proxy| {
+        Proxy::new(proxy).map_err(|_| Error::Setting {
+            field: "data.remote.proxy".into(),
+            expected: "`http://host:port`".into(),
+            // It may hold a password.
+            found: "something else".into(),
+        })
+    });
+    let config = Agent::config_builder()
+        // Said here, so that it is not taken from the environment.
+        .proxy(proxy.transpose()?)
+        .http_status_as_error(false)
+        .max_redirects(5)
+        .user_agent(concat!("sidelight/", env!("CARGO_PKG_VERSION")))
+        .accept_encoding("identity")
+        .timeout_connect(Some(patience))
+        .timeout_recv_response(Some(patience))
+        .timeout_recv_body(Some(patience));
+    Ok(config.build().new_agent())
 }
 
 impl HttpConnector for Connector {
@@ -66,7 +86,7 @@ impl HttpService for Connector {
         'a: 'b,
         Self: 'b,
     {
-        let agent = self.agent.clone();
+        let agent = self.agent(&request.uri().to_string()).clone();
         Box::pin(async move {
             let answer = tokio::task::spawn_blocking(move || exchange(&agent, request));
             answer

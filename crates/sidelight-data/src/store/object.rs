@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use super::ahead::{Ahead, ReadAhead};
 use super::cache::{Cache, Version};
 use super::connect::Connector;
-use super::{Shard, scheme};
+use super::{Proxies, Shard, scheme};
 use crate::error::{Error, ObjectFault, Result, cannot_read, cannot_write};
 
 /// Bytes of a request: what a broken connection loses at most, and what is in memory of an object that is fetched.
@@ -34,6 +34,18 @@ pub(super) const PIECE: u64 = 8 << 20;
 
 /// Requests for the sizes of objects that are under way at a time.
 const HEADS: usize = 16;
+
+/// Shards that are fetched ahead at a time; each comes in one stream.
+const SHARDS_AT_A_TIME: usize = 2;
+/// Small objects that are fetched ahead at a time.
+const SMALL_AT_A_TIME: usize = 16;
+/// Small objects that are fetched ahead, at least.
+const SMALL_AHEAD: usize = 64;
+
+/// A server that failed so often one after another, each time after all retries, is not asked…
+const SILENT: usize = 16;
+/// …for so long: a table of a thousand addresses on a host that is gone must not take hours to say so.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// How objects are fetched and kept.
 #[derive(Clone)]
@@ -48,8 +60,8 @@ pub struct Options {
     pub patience: Duration,
     /// What the environment would say: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`, …; in any case.
     pub settings: Vec<(String, String)>,
-    /// The proxy that requests go through, as `http://host:port`.
-    pub proxy: Option<String>,
+    /// The proxies that requests go through.
+    pub proxies: Proxies,
 }
 
 // By hand: settings hold secrets.
@@ -71,6 +83,8 @@ pub struct Store {
     cache: Cache,
     connector: Connector,
     buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    /// How often each bucket's server failed one after another, and when it did last.
+    silent: Mutex<HashMap<Arc<str>, (usize, Instant)>>,
     pub(super) ahead: Mutex<Option<Arc<Ahead>>>,
 }
 
@@ -78,11 +92,22 @@ pub struct Store {
 #[derive(Debug)]
 pub(super) struct Object {
     store: Arc<Store>,
-    bucket: Arc<dyn ObjectStore>,
-    location: Location,
+    /// Where it is, once it was looked for.
+    place: OnceLock<Place>,
     version: OnceLock<Version>,
+    /// The most bytes that it may have, where that is not the folder's limit.
+    max_bytes: Option<u64>,
     /// Whether what is in the folder was looked at by this process. Held while it is fetched: one fetches, others wait.
     is_checked: Mutex<bool>,
+}
+
+/// Where an object is.
+#[derive(Debug)]
+struct Place {
+    bucket: Arc<dyn ObjectStore>,
+    location: Location,
+    /// The address of the bucket.
+    root: Arc<str>,
 }
 
 // What a thread leaves behind when it panics is sound: every change of what is shared is made whole, and a file is whole
@@ -106,7 +131,7 @@ impl Store {
     /// [`Error::Write`]; [`Error::Setting`] where the proxy is none.
     pub fn new(options: Options) -> Result<Arc<Self>> {
         let cache = Cache::new(options.cache.clone(), options.max_bytes)?;
-        let connector = Connector::new(options.patience, options.proxy.as_deref())?;
+        let connector = Connector::new(options.patience, &options.proxies)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_time()
@@ -118,6 +143,7 @@ impl Store {
             cache,
             connector,
             buckets: Mutex::default(),
+            silent: Mutex::default(),
             ahead: Mutex::default(),
         }))
     }
@@ -135,16 +161,22 @@ impl Store {
     pub fn shards(self: &Arc<Self>, addresses: &[PathBuf]) -> Result<Vec<Arc<Shard>>> {
         let shards: Vec<Arc<Shard>> = addresses
             .iter()
-            .map(|address| Ok(Arc::new(self.shard(address)?)))
-            .collect::<Result<_>>()?;
+            .map(|address| self.object(address, None))
+            .collect();
+        for object in shards
+            .iter()
+            .filter_map(|shard| shard.object.as_ref().zip(Some(shard.path())))
+        {
+            object.0.place(object.1)?;
+        }
         let mut found = self.runtime.block_on(async {
             let (mut tasks, limit) = (JoinSet::new(), Arc::new(Semaphore::new(HEADS)));
             for (place, shard) in shards.iter().enumerate() {
                 let (shard, limit) = (Arc::clone(shard), Arc::clone(&limit));
                 tasks.spawn(async move {
                     let _turn = limit.acquire_owned().await;
-                    let object = shard.object.as_ref()?;
-                    Some((place, object.bucket.head(&object.location).await))
+                    let at = shard.object.as_ref()?.place.get()?;
+                    Some((place, at.bucket.head(&at.location).await))
                 });
             }
             tasks.join_all().await
@@ -185,9 +217,23 @@ impl Store {
     /// Fetches these shards in the background, in their order: the group that the one that was last opened is in, and
     /// the next, `group` shards each. It ends with what is given back, or where another begins.
     pub fn read_ahead(self: &Arc<Self>, order: Vec<Arc<Shard>>, group: usize) -> ReadAhead {
+        self.start_ahead(order, group, SHARDS_AT_A_TIME)
+    }
+
+    /// As [`Store::read_ahead`], of small objects: many at a time, since what they take is the time of an answer.
+    pub fn read_many_ahead(self: &Arc<Self>, order: Vec<Arc<Shard>>) -> ReadAhead {
+        self.start_ahead(order, SMALL_AHEAD, SMALL_AT_A_TIME)
+    }
+
+    fn start_ahead(
+        self: &Arc<Self>,
+        order: Vec<Arc<Shard>>,
+        group: usize,
+        threads: usize,
+    ) -> ReadAhead {
         let ahead = Arc::new(Ahead::new(order, group));
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&ahead));
-        ReadAhead::start(ahead)
+        ReadAhead::start(ahead, threads)
     }
 
     /// Forgets what was fetched ahead for, unless another has begun.
@@ -201,6 +247,40 @@ impl Store {
         }
     }
 
+    /// The answer to a question about an object; at once that there is none, where a server has been silent for long.
+    fn asked<T>(
+        &self,
+        address: &Path,
+        root: &Arc<str>,
+        question: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T> {
+        let lock = || self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_silent = |(n, last): &(usize, Instant)| *n >= SILENT && last.elapsed() < SILENCE;
+        if lock().get(root).is_some_and(is_silent) {
+            return Err(Error::Object {
+                address: address.to_path_buf(),
+                fault: ObjectFault::Other,
+                reason: format!("{root} did not answer the last {SILENT} requests"),
+            });
+        }
+        let answer = self.runtime.block_on(question);
+        let answer = answer.map_err(|error| fault(address, &error));
+        match &answer {
+            Err(Error::Object {
+                fault: ObjectFault::Other,
+                ..
+            }) => {
+                let mut silent = lock();
+                let (n, last) = silent
+                    .entry(Arc::clone(root))
+                    .or_insert((0, Instant::now()));
+                (*n, *last) = (*n + 1, Instant::now());
+            }
+            _ => drop(lock().remove(root)),
+        }
+        answer
+    }
+
     fn asked_for(&self, path: &Path) {
         let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ahead) = &*ahead {
@@ -208,15 +288,16 @@ impl Store {
         }
     }
 
-    fn shard(self: &Arc<Self>, address: &Path) -> Result<Shard> {
-        let (bucket, location, _) = self.place(address)?;
-        Ok(Shard {
+    /// An object of at most so many bytes, by default as many as the folder holds. Nobody is asked for it yet: an address
+    /// that is none, and an object that is not there, are errors of whoever reads it.
+    pub fn object(self: &Arc<Self>, address: &Path, max_bytes: Option<u64>) -> Arc<Shard> {
+        Arc::new(Shard {
             path: address.to_path_buf(),
             object: Some(Object {
                 store: Arc::clone(self),
-                bucket,
-                location,
+                place: OnceLock::new(),
                 version: OnceLock::new(),
+                max_bytes,
                 is_checked: Mutex::new(false),
             }),
         })
@@ -299,6 +380,11 @@ impl Object {
         Ok(self.version(address)?.size)
     }
 
+    /// Its size, where the server was asked for it.
+    pub(super) fn known_bytes(&self) -> Option<u64> {
+        Some(self.version.get()?.size)
+    }
+
     /// The server's tag, where it is known.
     pub(super) fn tag(&self) -> Option<&str> {
         self.version.get()?.tag.as_deref()
@@ -324,14 +410,37 @@ impl Object {
     #[expect(clippy::expect_used, reason = "its message says why it cannot fail")]
     fn version(&self, address: &Path) -> Result<&Version> {
         if self.version.get().is_none() {
-            let head = self.bucket.head(&self.location);
-            let head = self.store.runtime.block_on(head);
-            self.set(address, &head.map_err(|error| fault(address, &error))?)?;
+            let Place {
+                bucket,
+                location,
+                root,
+            } = self.place(address)?;
+            let head = self.store.asked(address, root, bucket.head(location));
+            self.set(address, &head?)?;
         }
         Ok(self.version.get().expect("it was set just now"))
     }
 
+    fn place(&self, address: &Path) -> Result<&Place> {
+        if let Some(place) = self.place.get() {
+            return Ok(place);
+        }
+        let (bucket, location, root) = self.store.place(address)?;
+        Ok(self.place.get_or_init(|| Place {
+            bucket,
+            location,
+            root: root.into(),
+        }))
+    }
+
     fn set(&self, address: &Path, head: &ObjectMeta) -> Result<()> {
+        if let Some(max_bytes) = self.max_bytes.filter(|most| head.size > *most) {
+            return Err(Error::ImageBytes {
+                name: address.display().to_string(),
+                n_bytes: head.size,
+                max_bytes,
+            });
+        }
         if head.size > self.store.options.max_bytes {
             return Err(Error::ObjectTooLarge {
                 address: address.to_path_buf(),
@@ -374,6 +483,11 @@ impl Object {
             fault,
             reason: reason.to_owned(),
         };
+        let Place {
+            bucket,
+            location,
+            root,
+        } = self.place(address)?;
         let mut start = 0;
         while start < version.size {
             let end = (start + PIECE).min(version.size);
@@ -385,12 +499,12 @@ impl Object {
                 if_match: version.tag.clone().filter(|tag| !tag.starts_with("W/")),
                 ..GetOptions::default()
             };
-            let received = self.store.runtime.block_on(async {
-                let answer = self.bucket.get_opts(&self.location, options).await?;
+            let received = self.store.asked(address, root, async {
+                let answer = bucket.get_opts(location, options).await?;
                 let found = Version::from_meta(&answer.meta);
                 Ok::<_, object_store::Error>((found, answer.bytes().await?))
             });
-            let (found, bytes) = received.map_err(|error| fault(address, &error))?;
+            let (found, bytes) = received?;
             if found != *version {
                 return Err(broken(ObjectFault::Changed, "it is another than it was"));
             }

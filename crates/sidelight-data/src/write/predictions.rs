@@ -124,6 +124,7 @@ fn name_of(image: &ImageSource) -> String {
         ImageSource::Bytes { name, .. } => name.clone(),
         ImageSource::Member(member) => member.name.clone(),
         ImageSource::Several(parts) => several(parts, name_of),
+        ImageSource::Object(_) => image.name(),
     }
 }
 

@@ -395,6 +395,7 @@ fn each_method_puts_the_image_where_its_affine_says() {
         width: 40,
         height: 20,
         rgb: [200, 100, 50].repeat(800),
+        deep: None,
         from_stored: Affine::IDENTITY,
     };
     let squished = fit(&picture, 16, ResizeMethod::Squish, [0; 3]);
@@ -426,6 +427,7 @@ fn a_long_strip_is_cut_before_it_fills_the_memory() {
         width: 1000,
         height: 1,
         rgb: vec![9; 3000],
+        deep: None,
         from_stored: Affine::IDENTITY,
     };
     let cropped = fit(&picture, 64, ResizeMethod::Crop, [0; 3]);
@@ -475,7 +477,7 @@ proptest! {
         width in 1usize..300, height in 1usize..300, size in 1usize..70,
         method in prop_oneof![Just(ResizeMethod::Squish), Just(ResizeMethod::Crop), Just(ResizeMethod::Pad)],
     ) {
-        let picture = Picture { width, height, rgb: vec![7; width * height * 3], from_stored: Affine::IDENTITY };
+        let picture = Picture { width, height, rgb: vec![7; width * height * 3], deep: None, from_stored: Affine::IDENTITY };
         let fitted = fit(&picture, size, method, [0; 3]);
         let layout = layout([width, height], size, method);
         prop_assert_eq!(layout.sides, [fitted.width, fitted.height]);

@@ -303,6 +303,7 @@ fn pixels_are_normalised_by_mean_and_sd() {
         width: 2,
         height: 2,
         rgb: vec![255; 12],
+        deep: None,
         from_stored: Affine::IDENTITY,
     };
     let mut png = Vec::new();
@@ -710,4 +711,49 @@ fn real_images_load() {
             }
         }
     }
+}
+
+/// A PNG of 16 bits: grey that grows from left to right by less than one of 256 shades in all.
+fn faint_gradient(side: u32) -> ImageSource {
+    let image = ::image::ImageBuffer::<::image::Luma<u16>, _>::from_fn(side, side, |x, _| {
+        ::image::Luma([30_000 + (x * 192 / side) as u16])
+    });
+    let mut png = std::io::Cursor::new(Vec::new());
+    ::image::DynamicImage::ImageLuma16(image)
+        .write_to(&mut png, ::image::ImageFormat::Png)
+        .unwrap();
+    ImageSource::Bytes {
+        name: "gradient".into(),
+        bytes: png.into_inner().into(),
+    }
+}
+
+#[test]
+fn sixteen_bits_arrive_as_sixteen_bits() {
+    let plan = BatchPlan::evaluation(&[0], 1);
+    // As it is, scaled down, scaled up; from the cache too.
+    for side in [24, 96, 12] {
+        let mut source = with_image(source(1), 0, faint_gradient(side));
+        let line: Vec<f32> = load(&source, &plan, 1)[0].images[..24 * 3]
+            .chunks(3)
+            .map(|pixel| pixel[0])
+            .collect();
+        let inner = &line[1..23];
+        assert!(inner.is_sorted_by(|a, b| a < b), "{side}: {line:?}");
+        let (mean, sd) = (source.preprocess.mean[0], source.preprocess.sd[0]);
+        let first = inner[0] * sd + mean;
+        assert!((first * 65_535.0 - 30_010.0).abs() < 8.0, "{side}: {first}");
+        let whole = load(&source, &plan, 1);
+        source.cache = Some(Arc::new(PixelCache::new(1 << 20)));
+        assert_eq!(load(&source, &plan, 1), whole);
+        assert_eq!(load(&source, &plan, 1), whole);
+    }
+    // Changed at random they keep them: turned, moved, lighter.
+    let source = with_image(augmented(1), 0, faint_gradient(96));
+    let batch = load(&source, &BatchPlan::training(&[0], 1, Last::Keep, 5, 3), 1).remove(0);
+    let mut values: Vec<u32> = batch.images.iter().map(|value| value.to_bits()).collect();
+    values.sort_unstable();
+    values.dedup();
+    // Of 8 bits there would be two or three a channel.
+    assert!(values.len() > 40, "{}", values.len());
 }

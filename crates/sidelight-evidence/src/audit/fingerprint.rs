@@ -187,6 +187,7 @@ mod tests {
             width,
             height,
             rgb: (0..width * height).flat_map(pixel).collect(),
+            deep: None,
             from_stored: Affine::IDENTITY,
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::Digest as _;
-use sidelight_data::config::Config;
-use sidelight_data::dataset::{Dataset, Findings, ImageSource, Split, Targets};
-use sidelight_data::error::{Error, in_full};
+use sidelight_data::config::{Config, ImageRange};
+use sidelight_data::dataset::{Dataset, Findings, ImageSource, LookAlikes, Split, Targets};
+use sidelight_data::error::{Error, ObjectFault, in_full};
 use sidelight_data::image::{self, Limits, Picture};
 use sidelight_data::number::counted;
-use sidelight_data::schema::image_elsewhere;
+use sidelight_data::schema::images_elsewhere;
 use sidelight_data::split::SplitRows;
 use sidelight_data::table::Table;
 
@@ -51,7 +51,8 @@ pub(super) fn check(
     });
 
     let (mut n_deep, mut deepest) = (0, [f32::INFINITY, f32::NEG_INFINITY]);
-    let mut look_alike = None;
+    let mut is_address = false;
+    let (mut look, mut look_alike) = (LookAlikes::default(), None);
     let outside_alike = one_place(dataset);
     let place = |row: usize| table.row_place(dataset.rows[row]);
     let (mut missing, mut outside, mut n_with_outside) = (Vec::new(), Vec::new(), 0);
@@ -62,7 +63,8 @@ pub(super) fn check(
     for ((source, rows), seen) in images.iter().zip(seen) {
         match seen {
             Seen::Missing => {
-                look_alike = look_alike.or_else(|| similar_name(source));
+                look_alike = look_alike.or_else(|| similar_name(&mut look, source));
+                is_address |= matches!(source, ImageSource::Object(_));
                 missing.push(format!("{} ({})", image::name(source), place(rows[0])));
             }
             Seen::Bad(error) => {
@@ -105,12 +107,13 @@ pub(super) fn check(
                 images.len(),
                 listed(missing, n_missing)
             ),
-            match images_elsewhere(table, config) {
+            match images_elsewhere(table, &config.data.image) {
                 Some(found) if n_missing * 2 > images.len() => {
-                    format!("`data.image = {found}` finds them")
+                    format!("`data.image = {}` finds them", found.to_toml())
                 }
                 _ => match (n_missing == images.len(), look_alike) {
                     (_, Some(look_alike)) => look_alike,
+                    _ if is_address => "correct the addresses, or leave their rows out".into(),
                     (true, _) => {
                         "paths are relative to the folder of the table: is it the right one?".into()
                     }
@@ -156,24 +159,6 @@ pub(super) fn check(
     images.len()
 }
 
-/// What `data.image` should be for its images to be found, as it is written.
-fn images_elsewhere(table: &Table, config: &Config) -> Option<String> {
-    let names = config.data.image.names();
-    let found: Vec<Option<String>> = names
-        .iter()
-        .map(|name| image_elsewhere(table, name))
-        .collect();
-    let written = names.iter().zip(&found);
-    let written: Vec<String> = written
-        .map(|(name, found)| format!("{:?}", found.as_ref().unwrap_or(name)))
-        .collect();
-    let written = match written.as_slice() {
-        [one] => one.clone(),
-        several => format!("[{}]", several.join(", ")),
-    };
-    found.iter().any(Option::is_some).then_some(written)
-}
-
 fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) -> Seen {
     if let ImageSource::Path(path) = source
         && !path.exists()
@@ -194,6 +179,10 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
             outside: outside(table, dataset, &picture, rows),
             turned: (!is_straight(&picture)).then(|| outside_upright(dataset, &picture, rows)),
         },
+        Err(Error::Object {
+            fault: ObjectFault::Missing,
+            ..
+        }) => Seen::Missing,
         Err(error) => Seen::Bad(error),
     }
 }
@@ -229,10 +218,11 @@ fn outside(
 
 /// Deep images that use a small part of the range that is given to them, or go beyond it.
 fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> Option<Problem> {
-    if n_deep == 0 {
+    // Training takes what it finds.
+    if n_deep == 0 || config.image.range == ImageRange::Auto {
         return None;
     }
-    let [low, high] = config.image.range.unwrap_or([0.0, 65_535.0]);
+    let [low, high] = config.image.range.known().unwrap_or([0.0, 65_535.0]);
     let share = (greatest - least.max(low)) / (high - low);
     let images = counted(n_deep, "image");
     let what = if greatest > high || least < low {
@@ -241,8 +231,8 @@ fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> O
         )
     } else if share < 0.5 {
         format!(
-            "{images} of more than 8 bits a channel have values from {least} to {greatest} of {low} to {high}: the network sees {:.0} of 256 shades",
-            (share * 256.0).ceil()
+            "{images} of more than 8 bits a channel have values from {least} to {greatest} of {low} to {high}: all that differs in them is in {:.1} % of what a network sees",
+            share * 100.0
         )
     } else {
         return None;
@@ -251,7 +241,9 @@ fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> O
     Some(Problem::new(
         ProblemKind::PixelRange,
         what,
-        format!("`image.range = [{low}, {high}]` makes these values black and white"),
+        format!(
+            "`image.range = [{low}, {high}]` makes these values black and white, `\"auto\"` those that training finds"
+        ),
     ))
 }
 
@@ -288,24 +280,19 @@ fn one_place(dataset: &Dataset) -> Option<String> {
     (is_one && negative.all(|point| point == first)).then(|| first[0].to_string())
 }
 
-/// The file beside a missing one whose name differs in case alone, in words.
-fn similar_name(source: &ImageSource) -> Option<String> {
+/// The files beside a missing one whose names differ in capitals or Unicode form alone, in words.
+fn similar_name(look: &mut LookAlikes, source: &ImageSource) -> Option<String> {
     let ImageSource::Path(path) = source else {
         return None;
     };
-    let wanted = path.file_name()?.to_string_lossy().to_lowercase();
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let entries = std::fs::read_dir(folder.unwrap_or(std::path::Path::new("."))).ok()?;
-    let mut names = entries
-        .flatten()
-        .take(100_000)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let found = names.find(|name| name.to_lowercase() == wanted)?;
-    Some(format!(
-        "there is `{found}`: names must be written as the files are, capitals included"
-    ))
+    let found = look.of(path);
+    (!found.is_empty()).then(|| {
+        let found: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
+        format!(
+            "there is {}: names must be written as the files are, capitals included",
+            found.join(" and ")
+        )
+    })
 }
 
 /// Unreadable images, those of one reason in one problem where they are many.

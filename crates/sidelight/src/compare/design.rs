@@ -423,6 +423,7 @@ fn fingerprint(dataset: &Dataset) -> Vec<u8> {
             }
             ImageSource::Member(member) => hash.update(&member.name),
             ImageSource::Several(_) => {}
+            ImageSource::Object(_) => hash.update(image.name()),
         }
         hash.update([0]);
     }

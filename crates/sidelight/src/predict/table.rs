@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Model, PredictOptions, Predictions};
-use crate::dataset::{Dataset, PieceRows};
+use crate::dataset::{Dataset, ImageSource, PieceRows};
 use crate::encode::Unseen;
 use crate::error::{DataError, Error, Result, quoted};
 use crate::join::Joins;
@@ -18,6 +18,7 @@ use crate::run::{
     BadRowRecord, BadRowsWriter, Extra, Joined, Manifest, OldParts, PartRecord, Parts,
     PredictionRow, PredictionsWriter, TableFile, TableFormat, prediction_rows,
 };
+use crate::schema::images_elsewhere;
 use crate::store::Shard;
 use crate::table::{Column, Pieces, ReadLimit};
 use crate::write::{ColumnKind, CsvText, Value};
@@ -259,6 +260,7 @@ pub fn predict_table(
 fn in_words(options: &TableOptions<'_>, batch: usize, model: &Model) -> String {
     let (looks, precision) = (options.tta_passes.max(1), &model.config.train.precision);
     let mut words = format!("{looks} looks, {batch} rows a batch, {precision}");
+    words += &format!(", images by `{}`", model.config.data.image);
     if let Some(coverage) = options.coverage {
         words += &format!(", coverage {coverage}");
     }
@@ -304,6 +306,7 @@ fn check_columns<'m>(
     }
     let needs_image = model.needs_image();
     let rows = Dataset::of_piece(piece, &model.config, needs_image)?;
+    look_for_images(model, &rows)?;
     match (options.absent, rows.absent.is_empty()) {
         (Absent::Refused, false) => Err(Error::AbsentColumns {
             path: tables.first().cloned().unwrap_or_default(),
@@ -311,6 +314,30 @@ fn check_columns<'m>(
             columns: names,
         }),
         _ => Ok(joins),
+    }
+}
+
+/// Refuses a table none of whose first images is there, where it is known what would find them: the pictures of a test
+/// set, say, which are in a folder of their own.
+fn look_for_images(model: &Model, rows: &PieceRows) -> Result<()> {
+    let images = rows.dataset.images.iter().flat_map(ImageSource::parts);
+    let paths = images.filter_map(|image| match image {
+        ImageSource::Path(path) => Some(path),
+        _ => None,
+    });
+    let n = paths.clone().count();
+    if !model.reads_image() || n == 0 || paths.clone().any(|path| path.exists()) {
+        return Ok(());
+    }
+    let images = &model.config.data.image;
+    match images_elsewhere(&rows.table, images) {
+        Some(found) => Err(Error::ImagesElsewhere {
+            path: rows.table.path.clone(),
+            n,
+            image: images.to_string(),
+            found: found.names().join(","),
+        }),
+        None => Ok(()),
     }
 }
 

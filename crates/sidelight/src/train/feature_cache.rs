@@ -23,7 +23,7 @@ use crate::run::write_whole;
 
 /// First bytes of a file. The number changes with everything that changes features and is not hashed: how images are
 /// decoded and resized, how layers are computed.
-const FORMAT: &[u8; 16] = b"sidelight-feat-1";
+const FORMAT: &[u8; 16] = b"sidelight-feat-2";
 const ENDING: &str = "features";
 /// A map of a million numbers is none that anyone keeps per image.
 const MOST_NUMBERS: usize = 1 << 22;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 
 use crate::check::Ready;
+use crate::config::ImageRange;
 use crate::error::Result;
 use crate::ranks::Alone;
 
@@ -36,6 +37,10 @@ pub fn rehearse(ready: Ready) -> Result<Vec<String>> {
         config.model.weights = "none".into();
     }
     let (mut session, _) = Session::from_rows(&config, dataset, rows, &Device::flex().autodiff())?;
+    said.extend(measured(
+        config.image.range,
+        session.setup.config.image.range,
+    ));
     session.share_out(Arc::new(Alone));
     let mut batches = session.setup.batches.training(0, 0);
     if let Some(step) = session.compute_gradients(&mut batches, &AtomicBool::new(false))? {
@@ -43,4 +48,12 @@ pub fn rehearse(ready: Ready) -> Result<Vec<String>> {
     }
     drop(batches);
     Ok(said)
+}
+
+/// Which values training would make black and white, where it was to find out.
+fn measured(asked: ImageRange, found: ImageRange) -> Option<String> {
+    let [low, high] = found.known().filter(|_| asked == ImageRange::Auto)?;
+    Some(format!(
+        "`image.range` will be [{low}, {high}], as training images have it"
+    ))
 }

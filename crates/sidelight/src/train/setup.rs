@@ -7,15 +7,16 @@ use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, MetadataDropout};
 use crate::batch::image_sizes;
-use crate::config::{Arm, Config, Sampling, Unreadable as OnUnreadable};
+use crate::config::{Arm, Config, ImageRange, Sampling, Unreadable as OnUnreadable};
 use crate::dataset::{Dataset, ImageSource, Opened, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
 use crate::error::{Error, Result, setting};
 use crate::image::cache::PixelCache;
+use crate::image::measured_range;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
-use crate::model::Model;
+use crate::model::{Model, reads_image};
 use crate::network::fusion;
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, Edits, Inferred, ModelSpec, Network, Shape};
@@ -76,8 +77,10 @@ impl Session {
                 found: rows.train.len(),
             });
         }
-        let config = &with_vote_as_fusion(config);
         let mut remarks = dataset.remarks.clone();
+        let mut config = with_vote_as_fusion(config);
+        remarks.extend(measure_range(&mut config, &dataset, &rows.train));
+        let config = &config;
         remarks.extend(rows.remarks.iter().cloned());
         let dataset = Arc::new(dataset);
         let (model, members) = build(config, &dataset, &rows.train, device)?;
@@ -160,6 +163,7 @@ impl Session {
         let mut network = self.state.network.clone();
         let new = network.edit(edits.into().with_seed(config.train.seed))?;
         network.check_output(task.n_outputs())?;
+        network.check_images()?;
         network.has_learned_head = false;
         (self.state, self.setup.frozen) = first_state(network, config, &self.setup.batches)?;
         Ok(new)
@@ -184,6 +188,27 @@ fn with_vote_as_fusion(config: &Config) -> Config {
         config.model.fusion = fusion::VOTE.into();
     }
     config
+}
+
+/// Finds which values of deep pixels are black and white (`image.range = "auto"`) in training images, and says so.
+fn measure_range(config: &mut Config, dataset: &Dataset, train: &[usize]) -> Option<String> {
+    /// So many from all over the rows show what there is.
+    const LOOKED_AT: usize = 256;
+    if config.image.range != ImageRange::Auto {
+        return None;
+    }
+    let every = train.len().div_ceil(LOOKED_AT).max(1);
+    let some = train.iter().step_by(every);
+    let images: Vec<&ImageSource> = some.map(|row| &dataset.images[*row]).collect();
+    let found = match reads_image(config.model.arm) {
+        true => measured_range(&images),
+        false => None,
+    };
+    config.image.range = found.map_or(ImageRange::Full, ImageRange::Between);
+    let [low, high] = found?;
+    Some(format!(
+        "training images have more than 8 bits a channel: {low} is black and {high} white (`image.range`)"
+    ))
 }
 
 /// All that steps will change, before the first; and the parameters that an edit has frozen for good.
@@ -444,6 +469,7 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
                 }
                 ImageSource::Bytes { name, .. } => hash.update(name),
                 ImageSource::Member(member) => hash.update(&member.name),
+                ImageSource::Object(_) => hash.update(image.name()),
                 ImageSource::Several(_) => {}
             }
         }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Options, PIECE, Store};
+use super::{Options, PIECE, SILENT, Store};
 use crate::error::{Error, ObjectFault};
-use crate::store::{RemoteConfig, Shard};
+use crate::image::{ImageSource, Limits, read as read_image};
+use crate::store::{Proxies, RemoteConfig, Shard};
 use crate::table::{Cell, Pieces, ReadLimit};
 
 /// What goes wrong with the next request for bytes.
@@ -183,7 +184,7 @@ fn options(cache: &Path) -> Options {
         retries: 3,
         patience: Duration::from_secs(20),
         settings: Vec::new(),
-        proxy: None,
+        proxies: Proxies::default(),
     }
 }
 
@@ -508,4 +509,83 @@ fn a_table_in_a_bucket_is_read_with_signed_requests() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn an_image_is_asked_for_when_it_is_read_and_no_more_than_is_allowed() {
+    let server = Server::new(&[("a.jpg", noise(100, 1)), ("large.jpg", noise(101, 1))]);
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(options(folder.path())).unwrap();
+    let image = |name: &str| ImageSource::Object(store.object(&server.address(name), Some(100)));
+    let images = ["a.jpg", "large.jpg", "none.jpg", "a.jpg?size=2"].map(image);
+    assert!(server.state.lock().unwrap().log.is_empty());
+    let limits = Limits::default();
+    assert!(*read_image(&images[0], &limits).unwrap() == noise(100, 1));
+    let error = |image| read_image(image, &limits).unwrap_err();
+    assert_eq!(
+        error(&images[1]).to_string(),
+        format!(
+            "{}/large.jpg: 101 bytes exceed the limit of 100",
+            server.root
+        )
+    );
+    assert!(matches!(
+        error(&images[2]),
+        Error::Object {
+            fault: ObjectFault::Missing,
+            ..
+        }
+    ));
+    assert!(matches!(error(&images[3]), Error::ObjectAddress { .. }));
+    assert_eq!(server.gets(), ["GET /a.jpg"]);
+    assert_eq!(files(folder.path(), "object").len(), 1);
+}
+
+#[test]
+fn images_are_fetched_ahead_many_at_a_time_and_each_once() {
+    let names: Vec<String> = (0..100).map(|n| format!("{n}.jpg")).collect();
+    let objects: Vec<(&str, Vec<u8>)> = names
+        .iter()
+        .map(|name| (name.as_str(), noise(50, 1)))
+        .collect();
+    let server = Server::new(&objects);
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(options(folder.path())).unwrap();
+    let of = |n: usize| ImageSource::Object(store.object(&server.address(&names[n % 100]), None));
+    // Every image is that of two rows.
+    let images: Vec<ImageSource> = (0..200).map(of).collect();
+    let ahead = ImageSource::read_ahead(images.iter());
+    for image in &images[..100] {
+        assert!(*read_image(image, &Limits::default()).unwrap() == noise(50, 1));
+    }
+    drop(ahead);
+    assert_eq!(server.gets().len(), 100);
+    assert!(ImageSource::read_ahead([ImageSource::absent()].iter()).is_none());
+}
+
+#[test]
+fn a_server_that_is_gone_is_not_asked_for_every_row() {
+    // A port that nobody listens at.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        retries: 0,
+        ..options(folder.path())
+    };
+    let store = Store::new(options).unwrap();
+    let reasons = (0..SILENT + 2).map(|n| {
+        let address = format!("http://{port}/{n}.jpg");
+        let object = store.object(Path::new(&address), None);
+        object.n_bytes().unwrap_err().to_string()
+    });
+    let reasons: Vec<String> = reasons.collect();
+    let is_silent = |reason: &&String| reason.contains("did not answer the last 16 requests");
+    assert_eq!(reasons.iter().filter(is_silent).count(), 2, "{reasons:?}");
+    // Of others nothing is known by that.
+    let server = Server::new(&[("a.jpg", noise(100, 1))]);
+    let object = store.object(&server.address("a.jpg"), None);
+    assert_eq!(object.n_bytes().unwrap(), 100);
 }
