@@ -789,12 +789,20 @@ fn is_spreadsheet(path: &Path) -> bool {
 
 /// What is expected of a cell of `data.time`.
 const OF_ROW: &str = "the time of its row";
+/// What is expected of a cell of `data.weight`.
+const WEIGHT: &str = "the weight of its row";
+/// What to do about a cell of `data.weight` that is none.
+const NO_WEIGHT: &str = "write how much its row counts (0: not at all), or leave the row out of the table; without `data.weight` all rows count the same";
 
 /// What to do about a cell that is not what its column should hold: the setting that reads it, if there is one.
 pub fn cell_hint(expected: &str, found: &str) -> String {
     // Without its time a row has no place among the others.
     let needs_time = expected.contains(OF_ROW);
+    if expected.contains(WEIGHT) && (found.is_empty() || found.trim().parse::<f64>().is_ok()) {
+        return NO_WEIGHT.into();
+    }
     let missing = match needs_time {
+        _ if expected.contains(WEIGHT) => NO_WEIGHT.into(),
         true => "write its time, or leave the row out of the table; without `data.time` rows are divided at random".into(),
         false => format!("if it means \"missing\", add {found:?} to `missing` of the column"),
     };
@@ -819,7 +827,7 @@ pub fn cell_hint(expected: &str, found: &str) -> String {
             (Some(number), None) => format!("`data.decimal = \",\"` reads it as {number}"),
             (_, Some(number)) => format!("`data.decimal = \".\"` reads it as {number}"),
             (None, None) => match unit_of(found) {
-                Some(unit) if !needs_time => {
+                Some(unit) if !needs_time && !expected.contains(WEIGHT) => {
                     format!("`unit = {unit:?}` of the column reads the number beside it")
                 }
                 _ => missing,

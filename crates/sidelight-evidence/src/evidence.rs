@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::metric::{Better, better};
 use crate::statistics::Interval;
 use crate::statistics::bootstrap::Bootstrap;
-use sidelight_data::dataset::Targets;
+use sidelight_data::dataset::{RowWeights, Targets};
 use sidelight_data::split::FoldOrder;
 use sidelight_data::task::{Prediction, Task};
 
@@ -60,6 +60,8 @@ pub struct Study<'a> {
     pub order: FoldOrder,
     /// Width and height of each row's image as stored, where that is known.
     pub sizes: Option<&'a [[f32; 2]]>,
+    /// How much each row counts, in every score and every difference. `None`: all the same.
+    pub weights: Option<&'a RowWeights>,
     /// The arms; one has the role [`Role::Image`], and at least one includes metadata.
     pub arms: &'a [Arm],
     /// What else is known.

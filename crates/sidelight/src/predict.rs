@@ -227,6 +227,7 @@ pub fn evaluate(
     let mut metrics = score(
         &model.task,
         targets,
+        dataset.weights.as_ref(),
         &rows,
         &predicted.predictions,
         sizes.as_deref(),

@@ -23,7 +23,7 @@ pub(super) fn read(
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
     Variables::from_process().reach(&mut data.remote, slice::from_ref(&data.table));
-    let dataset = Dataset::for_prediction(&data.read_table()?, config)?;
+    let dataset = Dataset::for_evaluation(&data.read_table()?, config)?;
     for remark in &dataset.remarks {
         terminal.warn(remark);
     }

@@ -17,3 +17,4 @@ mod story;
 mod time;
 mod torture;
 mod walks;
+mod weight;

@@ -50,11 +50,13 @@ impl Config {
             ("data.image", Some(&self.data.image)),
             ("data.group", self.data.group.as_ref()),
             ("data.time", self.data.time.as_ref()),
+            ("data.weight", self.data.weight.as_ref()),
         ] {
             if let Some(column) = column.filter(|column| targets.contains(*column)) {
                 return Err(setting(role, "a column that is not the target", column));
             }
         }
+        self.data.validate_weight()?;
         for (name, entry) in &self.metadata {
             let config = entry.full();
             config.validate(name)?;
@@ -63,6 +65,13 @@ impl Config {
                 return Err(setting(
                     format!("metadata.{}", key(name)),
                     "a column that is not the target",
+                    source,
+                ));
+            }
+            if self.data.weight.as_deref() == Some(source) {
+                return Err(setting(
+                    format!("metadata.{}", key(name)),
+                    "a column that is not `data.weight`, which is unknown of a new row",
                     source,
                 ));
             }
@@ -263,6 +272,29 @@ impl DataConfig {
                 let expected =
                     format!("no `{other}` beside it: rows are divided by the one or by the other");
                 Err(setting("data.time", expected, time))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl DataConfig {
+    /// How much a row counts is said by a column of its own.
+    fn validate_weight(&self) -> Result<()> {
+        let Some(weight) = &self.weight else {
+            return Ok(());
+        };
+        let others = [
+            ("data.image", Some(&self.image)),
+            ("data.group", self.group.as_ref()),
+            ("data.time", self.time.as_ref()),
+            ("data.fold", self.fold.as_ref()),
+            ("data.split.column", self.split.column.as_ref()),
+        ];
+        match others.iter().find(|(_, column)| *column == Some(weight)) {
+            Some((other, _)) => {
+                let expected = format!("a column of its own, not that of `{other}`");
+                Err(setting("data.weight", expected, weight))
             }
             None => Ok(()),
         }

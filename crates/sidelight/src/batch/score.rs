@@ -3,15 +3,17 @@
 use rayon::prelude::*;
 
 use crate::config::Normalizer;
-use crate::dataset::{Dataset, Targets};
+use crate::dataset::{Dataset, RowWeights, Targets};
 use crate::image::facts;
 use crate::metric::{self, Metrics};
 use crate::task::{Prediction, Task};
 
-/// Scores the rows that have a prediction. `predictions` and `sizes` are one for each of `rows`.
+/// Scores the rows that have a prediction. `predictions` and `sizes` are one for each of `rows`; `weights` are of all rows
+/// of the data set.
 pub(crate) fn score(
     task: &Task,
     targets: &Targets,
+    weights: Option<&RowWeights>,
     rows: &[usize],
     predictions: &[Option<Prediction>],
     sizes: Option<&[[f32; 2]]>,
@@ -24,12 +26,14 @@ pub(crate) fn score(
         .filter_map(|&i| predictions[i].clone())
         .collect();
     let rows: Vec<usize> = kept.into_iter().map(|i| rows[i]).collect();
+    let weights = weights.and_then(|weights| weights.of(&rows));
     metric::score(&metric::Evaluation {
         task,
         targets,
         rows: &rows,
         predictions: &predictions,
         sizes: sizes.as_deref(),
+        weights: weights.as_deref(),
     })
 }
 
@@ -62,7 +66,8 @@ pub(crate) fn score_of_constant(task: &Task, dataset: &Dataset, rows: &[usize]) 
         None => vec![task.constant([f32::NAN; 2]); rows.len()],
     };
     let is_any = guesses.iter().any(Option::is_some);
-    is_any.then(|| score(task, targets, rows, &guesses, sizes.as_deref()))
+    let weights = dataset.weights.as_ref();
+    is_any.then(|| score(task, targets, weights, rows, &guesses, sizes.as_deref()))
 }
 
 fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {

@@ -164,6 +164,7 @@ fn baseline_scores(setup: &Setup, targets: &Targets) -> Metrics {
     score(
         task,
         targets,
+        batches.source.dataset.weights.as_ref(),
         &batches.valid,
         &vec![Some(prediction); batches.valid.len()],
         sizes.as_deref(),

@@ -248,11 +248,13 @@ impl Session {
             sizes,
             ..
         } = &self.setup;
-        let targets = batches.source.dataset.targets.as_ref();
+        let dataset = &batches.source.dataset;
+        let targets = dataset.targets.as_ref();
         let targets = targets.expect("a session has targets");
         score(
             task,
             targets,
+            dataset.weights.as_ref(),
             &batches.valid,
             &predicted.predictions,
             sizes.as_deref(),
