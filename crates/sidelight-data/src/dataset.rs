@@ -252,6 +252,15 @@ impl Dataset {
         build::piece(piece, config, needs_image)
     }
 
+    /// The same rows in the groups of this column of their table, whatever `data.group` says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`](crate::Error::NoColumn).
+    pub fn grouped_by(self, table: &Table, column: &str, config: &Config) -> Result<Self> {
+        build::grouped_by(self, table, column, config)
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -729,7 +729,9 @@ impl Error {
             }
             Self::Cell {
                 found, expected, ..
-            } if !found.trim().is_empty() || expected.contains(OF_ROW) => cell_hint(expected, found),
+            } if !found.trim().is_empty() || [OF_ROW, WEIGHT].iter().any(|of| expected.contains(of)) => {
+                cell_hint(expected, found)
+            }
             Self::Ragged {
                 spans_lines: true, ..
             } => "a cell of this row spans several lines: is a quote left open?".into(),
@@ -798,11 +800,13 @@ const NO_WEIGHT: &str = "write how much its row counts (0: not at all), or leave
 pub fn cell_hint(expected: &str, found: &str) -> String {
     // Without its time a row has no place among the others.
     let needs_time = expected.contains(OF_ROW);
-    if expected.contains(WEIGHT) && (found.is_empty() || found.trim().parse::<f64>().is_ok()) {
+    let is_weight = expected.contains(WEIGHT);
+    // A number below 0 reads well, and is no weight all the same.
+    if is_weight && found.trim().parse::<f64>().is_ok() {
         return NO_WEIGHT.into();
     }
     let missing = match needs_time {
-        _ if expected.contains(WEIGHT) => NO_WEIGHT.into(),
+        _ if is_weight => NO_WEIGHT.into(),
         true => "write its time, or leave the row out of the table; without `data.time` rows are divided at random".into(),
         false => format!("if it means \"missing\", add {found:?} to `missing` of the column"),
     };
@@ -827,7 +831,7 @@ pub fn cell_hint(expected: &str, found: &str) -> String {
             (Some(number), None) => format!("`data.decimal = \",\"` reads it as {number}"),
             (_, Some(number)) => format!("`data.decimal = \".\"` reads it as {number}"),
             (None, None) => match unit_of(found) {
-                Some(unit) if !needs_time && !expected.contains(WEIGHT) => {
+                Some(unit) if !needs_time && !is_weight => {
                     format!("`unit = {unit:?}` of the column reads the number beside it")
                 }
                 _ => missing,

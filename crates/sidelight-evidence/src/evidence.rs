@@ -225,6 +225,10 @@ pub struct ArmScore {
     pub pooled: Option<f64>,
     /// The score that decides, of all out-of-fold predictions together, mean over seeds.
     pub score: Option<f64>,
+    /// As `pooled`, of units of several rows: the mean of what is said of a unit's rows is scored once. Absent where no unit
+    /// has several, where the rows of one differ in their target, and of points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_unit: Option<f64>,
     /// One a fold, all folds of the first seed first; `null` where the metric is not defined.
     pub per_fold: Vec<Option<f64>>,
 }

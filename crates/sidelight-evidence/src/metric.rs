@@ -12,6 +12,7 @@ use sidelight_data::task::Task;
 
 pub mod calibration;
 mod cells;
+mod groups;
 pub mod keypoints;
 pub mod ranking;
 mod table;
@@ -19,6 +20,7 @@ mod weighted;
 
 pub(crate) use cells::Cells;
 pub use cells::Evaluation;
+pub use groups::{Grouped, NoGroups, are_several};
 pub use table::{METRICS, Metric};
 pub use weighted::WeightedMetric;
 

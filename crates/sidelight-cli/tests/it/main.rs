@@ -8,6 +8,7 @@ mod columns;
 mod corpus;
 mod errors;
 mod folder;
+mod groups;
 mod help;
 mod hub;
 mod predict;

@@ -20,9 +20,8 @@ fn trees(weight: impl Fn(usize) -> String) -> Folder {
     folder
 }
 
-const TREES: &str = r#"[data]
-table = "trees.csv"
-weight = "w"
+const TREES: &str = r#"data.table = "trees.csv"
+data.weight = "w"
 target = { kind = "class", column = "species" }
 metadata.height = "continuous"
 train = { epochs = 1, size = 32, freeze = true }
@@ -42,9 +41,21 @@ fn has(text: &str, part: &str) {
 #[test]
 fn a_cell_that_is_no_weight_is_refused_with_its_place() {
     let cell = |text: &str| trees(|row| if row == 7 { text.into() } else { "2".into() });
-    insta::assert_snapshot!(refused(&cell(""), "train trees.toml --out a"), @"");
-    insta::assert_snapshot!(refused(&cell("-1"), "train trees.toml --out a"), @"");
-    insta::assert_snapshot!(refused(&cell("heavy"), "compare trees.toml --out a"), @"");
+    insta::assert_snapshot!(refused(&cell(""), "train trees.toml --out a"), @r#"
+    error: trees.csv, row 8 (line 9), column `w`: expected the weight of its row: a number, 0 or more, found ``
+
+    hint: write how much its row counts (0: not at all), or leave the row out of the table; without `data.weight` all rows count the same; `sidelight check` lists all such cells
+    "#);
+    insta::assert_snapshot!(refused(&cell("-1"), "train trees.toml --out a"), @r#"
+    error: trees.csv, row 8 (line 9), column `w`: expected the weight of its row: a number, 0 or more, found `-1`
+
+    hint: write how much its row counts (0: not at all), or leave the row out of the table; without `data.weight` all rows count the same; `sidelight check` lists all such cells
+    "#);
+    insta::assert_snapshot!(refused(&cell("heavy"), "compare trees.toml --out a"), @r#"
+    error: trees.csv, row 8 (line 9), column `w`: expected the weight of its row: a number, 0 or more, found `heavy`
+
+    hint: write how much its row counts (0: not at all), or leave the row out of the table; without `data.weight` all rows count the same; `sidelight check` lists all such cells
+    "#);
     has(&refused(&cell("NA"), "train trees.toml --out a"), "`NA`");
     has(&refused(&cell("inf"), "train trees.toml --out a"), "`inf`");
     has(
@@ -67,7 +78,10 @@ fn a_cell_that_is_no_weight_is_refused_with_its_place() {
 #[test]
 fn weights_that_are_0_throughout_and_columns_that_are_something_else_are_refused() {
     let none = trees(|_| "0".into());
-    insta::assert_snapshot!(refused(&none, "train trees.toml --out a"), @"");
+    has(
+        &refused(&none, "train trees.toml --out a"),
+        "`data.weight`: expected a column that is above 0 in some of the rows, found `w, which is 0 in all 30 of them`",
+    );
     has(
         &none.run("check trees.toml").stdout,
         "`data.weight`: expected a column that is above 0 in some of the rows",
@@ -128,7 +142,9 @@ fn equal_weights_change_no_byte_and_others_change_scores_and_verdict() {
         ));
     }
     // Without the column's name all rows count the same.
-    let text = equal.read("trees.toml").replace("weight = \"w\"\n", "");
+    let text = equal
+        .read("trees.toml")
+        .replace("data.weight = \"w\"\n", "");
     equal.write("plain.toml", &text);
     equal.done(&format!("train plain.toml --out plain {quick}"));
     let line = format!("compare plain.toml --out c --folds 3 --arms metadata,trees,both {quick}");

@@ -171,6 +171,23 @@ fn no_image_of(table: &Table) -> &'static str {
     }
 }
 
+/// As [`Dataset::grouped_by`](super::Dataset::grouped_by).
+pub(super) fn grouped_by(
+    mut dataset: Dataset,
+    table: &Table,
+    column: &str,
+    config: &Config,
+) -> Result<Dataset> {
+    let gaps = MissingMarkers {
+        table: &config.data.missing,
+        column: &[],
+    };
+    let column = table.column(column)?;
+    let found = groups(column, gaps, &dataset.rows, &mut dataset.remarks);
+    dataset.groups = Some(found);
+    Ok(dataset)
+}
+
 /// As [`Dataset::for_evaluation`](super::Dataset::for_evaluation).
 pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
     let mut dataset = lenient(table, config)?;

@@ -80,7 +80,7 @@ impl RowWeights {
             false => Err(setting(
                 "data.weight",
                 format!("a column that is above 0 in some of {which}"),
-                format_args!("`{column}`, 0 in all {} of them", rows.len()),
+                format_args!("{column}, which is 0 in all {} of them", rows.len()),
             )),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Arm, ArmScore, Difference, Direction, Role, Study, chance, no_arm};
 use crate::error::{Error, Result};
-use crate::metric::{Better, Cells, Evaluation, WeightedMetric, better};
+use crate::metric::{Better, Cells, Evaluation, Grouped, WeightedMetric, are_several, better};
 use crate::statistics::bootstrap::{Bootstrap, Bootstrapped, cluster_bootstrap, numbered};
 use crate::statistics::median;
 use crate::statistics::significance::{TTest, of_units_and_fits};
@@ -365,8 +365,23 @@ impl<'a> Scored<'a> {
             sd,
             pooled: mean_over_seeds(&arm.metric, None),
             score: arm.value(None),
+            by_unit: self.by_unit(arm),
             per_fold,
         }
+    }
+
+    /// The metric of the units' mean predictions, mean over seeds; `None` where they have no score, or a row each.
+    fn by_unit(&self, arm: &ScoredArm) -> Option<f64> {
+        if !are_several(self.units.iter().copied()) {
+            return None;
+        }
+        let of_seed = |predictions: &Vec<Prediction>| {
+            let rows = self.evaluation(predictions);
+            let units = Grouped::new(&rows, &self.units).ok()?;
+            WeightedMetric::new(self.study.metric, &units.evaluation(&rows))?.value(None)
+        };
+        let values: Option<Vec<f64>> = arm.predictions.iter().map(of_seed).collect();
+        crate::statistics::mean(&values?)
     }
 
     /// The comparison of two arms, as lines of the table: by the score that decides, and by the metric.

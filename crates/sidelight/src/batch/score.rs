@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::config::Normalizer;
 use crate::dataset::{Dataset, RowWeights, Targets};
 use crate::image::facts;
-use crate::metric::{self, Metrics};
+use crate::metric::{self, Grouped, Metrics, NoGroups};
 use crate::task::{Prediction, Task};
 
 /// Scores the rows that have a prediction. `predictions` and `sizes` are one for each of `rows`; `weights` are of all rows
@@ -35,6 +35,32 @@ pub(crate) fn score(
         sizes: sizes.as_deref(),
         weights: weights.as_deref(),
     })
+}
+
+/// Scores the groups of the rows that have a prediction ([`Grouped`]); `predictions` are one for each of `rows`. `None`
+/// without groups or targets.
+pub(crate) fn score_groups(
+    task: &Task,
+    dataset: &Dataset,
+    rows: &[usize],
+    predictions: &[Option<Prediction>],
+) -> Option<std::result::Result<Metrics, NoGroups>> {
+    let (groups, targets) = (dataset.groups.as_ref()?, dataset.targets.as_ref()?);
+    let found = rows.iter().zip(predictions);
+    let found = found.filter_map(|(&row, prediction)| Some((row, prediction.clone()?)));
+    let (rows, predictions): (Vec<usize>, Vec<Prediction>) = found.unzip();
+    let groups: Vec<u32> = rows.iter().map(|&row| groups[row]).collect();
+    let weights = dataset.weights_of(&rows);
+    let of_rows = metric::Evaluation {
+        task,
+        targets,
+        rows: &rows,
+        predictions: &predictions,
+        sizes: None,
+        weights: weights.as_deref(),
+    };
+    let grouped = Grouped::new(&of_rows, &groups);
+    Some(grouped.map(|grouped| metric::score(&grouped.evaluation(&of_rows))))
 }
 
 /// Width and height of each row's image as stored, where errors are divided by its diagonal; read from the

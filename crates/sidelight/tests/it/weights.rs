@@ -97,7 +97,7 @@ fn a_row_that_counts_nothing_teaches_nothing() {
 
 #[test]
 fn small_batches_and_ranks_weigh_as_one_large_batch_does() {
-    let of_row = |row: usize| [0.25, 3.0, 0.0, 1.0, 7.5][row % 5];
+    let of_row = |row: usize| [0.25, 3.0, 0.01, 1.0, 7.5][row % 5];
     are_one_large_batch(&weighed(&planted(40).0, of_row));
 
     let (data, split) = rows(60);
