@@ -149,12 +149,18 @@ fn equal_weights_change_no_byte_and_others_change_scores_and_verdict() {
     equal.done(&format!("train plain.toml --out plain {quick}"));
     let line = format!("compare plain.toml --out c --folds 3 --arms metadata,trees,both {quick}");
     equal.done(&line);
-    for file in ["metrics.json", "predictions.csv", "model/model.safetensors"] {
+    for file in ["predictions.csv", "model/weights.safetensors"] {
         let [with, without] = ["a", "plain"].map(|run| equal.read_bytes(&format!("{run}/{file}")));
         assert!(with == without, "{file} differs");
         let others = uneven.read_bytes(&format!("a/{file}"));
         assert!(others != without, "{file} is the same");
     }
+    let scores = |folder: &Folder, run: &str| -> serde_json::Value {
+        let text = folder.read(&format!("{run}/metrics.json"));
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["metrics"].clone()
+    };
+    assert_eq!(scores(&equal, "a"), scores(&equal, "plain"));
+    assert_ne!(scores(&uneven, "a"), scores(&equal, "plain"));
     assert_eq!(equal.read("b/compare.json"), equal.read("c/compare.json"));
     assert_ne!(uneven.read("b/compare.json"), equal.read("c/compare.json"));
     let answer: serde_json::Value = serde_json::from_str(&uneven.read("b/compare.json")).unwrap();
