@@ -162,6 +162,10 @@ pub struct DataConfig {
     /// the rows, and `compare` tests each block of time on what was learned from those before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// Column with how much each row counts in the loss and in every metric: numbers, 0 or more, of which only the
+    /// proportions matter. Default: all rows count the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
     /// Other tables whose columns are read beside those of this one.
     #[serde(
         default,

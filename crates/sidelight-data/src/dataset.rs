@@ -19,6 +19,7 @@ mod target;
 mod tests;
 mod text;
 mod time;
+mod weight;
 
 pub use crate::image::ImageSource;
 pub use crate::kind::Split;
@@ -29,6 +30,7 @@ pub use files::LookAlikes;
 pub use metadata::Misread;
 pub use request::RequestRow;
 pub use time::Times;
+pub use weight::{RowWeights, of_mean_one};
 
 /// Rows ready to be encoded: everything typed, nothing fitted.
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub struct Dataset {
     pub folds: Option<Folds>,
     /// The time of each row, where there is a column of times.
     pub times: Option<Times>,
+    /// How much each row counts, where there is a column that says so. `None`: all the same.
+    pub weights: Option<RowWeights>,
     /// Where the table's points are in pixels of the picture as it is seen (`target.frame = "upright"`): from pixels of
     /// each row's image as stored, in which points are kept here, to those.
     pub to_table: Option<Vec<Affine>>,
@@ -217,6 +221,17 @@ impl Dataset {
         build::strict(table, config, &nobody)
     }
 
+    /// As [`Dataset::for_prediction`], of rows that are to be scored: those with a target need `data.weight`, where it is
+    /// set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Dataset::for_prediction`]; [`Error::NoColumn`](crate::Error::NoColumn) for the column of weights, and
+    /// [`Error::Cell`](crate::Error::Cell) for the first cell of it that is none.
+    pub fn for_evaluation(table: &Table, config: &Config) -> Result<Self> {
+        build::scored(table, config)
+    }
+
     /// Rows for a trained model: `config` is the one it was trained with, its metadata written out.
     ///
     /// Every row stays, with or without a target. A metadata column that the table lacks is missing throughout,
@@ -239,6 +254,15 @@ impl Dataset {
     /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column.
     pub fn of_piece(piece: Piece, config: &Config, needs_image: bool) -> Result<PieceRows> {
         build::piece(piece, config, needs_image)
+    }
+
+    /// The same rows in the groups of this column of their table, whatever `data.group` says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`](crate::Error::NoColumn).
+    pub fn grouped_by(self, table: &Table, column: &str, config: &Config) -> Result<Self> {
+        build::grouped_by(self, table, column, config)
     }
 
     /// Number of rows.
@@ -285,6 +309,11 @@ impl Dataset {
         (divided.map(|(first, _)| *first).collect(), groups.len())
     }
 
+    /// How much each of these rows counts; `None`: all the same.
+    pub fn weights_of(&self, rows: &[usize]) -> Option<Vec<f64>> {
+        self.weights.as_ref()?.of(rows)
+    }
+
     /// Which task the targets are.
     pub fn kind(&self) -> Option<TargetKind> {
         self.targets.as_ref().map(Targets::kind)
@@ -305,6 +334,7 @@ impl Dataset {
                 names: folds.names.clone(),
             }),
             times: self.times.as_ref().map(|times| times.select(indices)),
+            weights: self.weights.as_ref().map(|weights| weights.select(indices)),
             to_table: self.to_table.as_ref().map(|maps| pick(maps, indices)),
             remarks: self.remarks.clone(),
         }

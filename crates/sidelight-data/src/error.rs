@@ -730,7 +730,9 @@ impl Error {
             }
             Self::Cell {
                 found, expected, ..
-            } if !found.trim().is_empty() || expected.contains(OF_ROW) => cell_hint(expected, found),
+            } if !found.trim().is_empty() || [OF_ROW, WEIGHT].iter().any(|of| expected.contains(of)) => {
+                cell_hint(expected, found)
+            }
             Self::Ragged {
                 spans_lines: true, ..
             } => "a cell of this row spans several lines: is a quote left open?".into(),
@@ -800,12 +802,22 @@ fn is_spreadsheet(path: &Path) -> bool {
 
 /// What is expected of a cell of `data.time`.
 const OF_ROW: &str = "the time of its row";
+/// What is expected of a cell of `data.weight`.
+const WEIGHT: &str = "the weight of its row";
+/// What to do about a cell of `data.weight` that is none.
+const NO_WEIGHT: &str = "write how much its row counts (0: not at all), or leave the row out of the table; without `data.weight` all rows count the same";
 
 /// What to do about a cell that is not what its column should hold: the setting that reads it, if there is one.
 pub fn cell_hint(expected: &str, found: &str) -> String {
     // Without its time a row has no place among the others.
     let needs_time = expected.contains(OF_ROW);
+    let is_weight = expected.contains(WEIGHT);
+    // A number below 0 reads well, and is no weight all the same.
+    if is_weight && found.trim().parse::<f64>().is_ok() {
+        return NO_WEIGHT.into();
+    }
     let missing = match needs_time {
+        _ if is_weight => NO_WEIGHT.into(),
         true => "write its time, or leave the row out of the table; without `data.time` rows are divided at random".into(),
         false => format!("if it means \"missing\", add {found:?} to `missing` of the column"),
     };
@@ -830,7 +842,7 @@ pub fn cell_hint(expected: &str, found: &str) -> String {
             (Some(number), None) => format!("`data.decimal = \",\"` reads it as {number}"),
             (_, Some(number)) => format!("`data.decimal = \".\"` reads it as {number}"),
             (None, None) => match unit_of(found) {
-                Some(unit) if !needs_time => {
+                Some(unit) if !needs_time && !is_weight => {
                     format!("`unit = {unit:?}` of the column reads the number beside it")
                 }
                 _ => missing,

@@ -260,6 +260,7 @@ fn strip(parts: &[ImageSource], at_least: Option<usize>, limits: &Limits) -> Res
         width: strip.width() as usize,
         height: strip.height() as usize,
         rgb: strip.into_raw(),
+        deep: None,
         from_stored: Affine::IDENTITY,
     })
 }

@@ -44,7 +44,8 @@ pub struct HostBatch {
     pub codes: Vec<u32>,
     /// `[row][d_target]`: points in [-1, 1] of the input square. Empty where there are no targets.
     pub targets: Vec<f32>,
-    /// `[row][d_target]`: 1 known, 0 missing or outside the frame.
+    /// `[row][d_target]`: what the row counts, 1 without weights, where the cell is known; 0 where it is missing or
+    /// outside the frame.
     pub mask: Vec<f32>,
     /// From pixels of the stored image to pixels of the input square, one a row: its inverse maps predictions back.
     pub to_input: Vec<Affine>,

@@ -585,6 +585,7 @@ mod tests {
             splits: None,
             folds: None,
             times: None,
+            weights: None,
             to_table: None,
             remarks: vec![],
         }

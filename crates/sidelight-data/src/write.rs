@@ -1,6 +1,7 @@
 //! Files and tables written whole or not at all: [`write_whole`], [`FolderWriter`], [`TableWriter`] (CSV, JSON Lines,
 //! Parquet) and, on top of it, [`PredictionsWriter`].
 
+mod groups;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod predictions;
@@ -8,6 +9,7 @@ mod spreadsheet;
 mod table;
 mod whole;
 
+pub use groups::{GroupRow, GroupsWriter};
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use spreadsheet::CsvText;
 pub use table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};

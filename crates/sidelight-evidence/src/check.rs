@@ -116,6 +116,7 @@ pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Resul
             &mut problems,
         );
     }
+    row_weights(&dataset, &resolved, &findings, &mut problems);
     targets(&dataset, &resolved, &table, &mut problems);
     if let Some(schema) = &schema {
         target_column(schema, &resolved, &mut problems);
@@ -240,6 +241,30 @@ fn columns(table: &Table, config: &Config, findings: &Findings, problems: &mut V
             format!("{count} {rows} no image: {}", listed(first, count)),
             "leave these rows out of the table",
         ));
+    }
+}
+
+/// Weights of rows that are 0 throughout; those that are none were said among the cells.
+fn row_weights(
+    dataset: &Dataset,
+    config: &Config,
+    findings: &Findings,
+    problems: &mut Vec<Problem>,
+) {
+    let (Some(weights), Some(column)) = (&dataset.weights, &config.data.weight) else {
+        return;
+    };
+    if findings
+        .misread
+        .iter()
+        .any(|misread| misread.column == *column)
+    {
+        return;
+    }
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    if let Err(error) = weights.check(column, &rows, "the rows") {
+        let sentence = error.to_string();
+        problems.push(Problem::from_error(ProblemKind::Cells, sentence, &error));
     }
 }
 

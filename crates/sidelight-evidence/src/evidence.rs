@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::metric::{Better, better};
 use crate::statistics::Interval;
 use crate::statistics::bootstrap::Bootstrap;
-use sidelight_data::dataset::Targets;
+use sidelight_data::dataset::{RowWeights, Targets};
 use sidelight_data::split::FoldOrder;
 use sidelight_data::task::{Prediction, Task};
 
@@ -60,6 +60,8 @@ pub struct Study<'a> {
     pub order: FoldOrder,
     /// Width and height of each row's image as stored, where that is known.
     pub sizes: Option<&'a [[f32; 2]]>,
+    /// How much each row counts, in every score and every difference. `None`: all the same.
+    pub weights: Option<&'a RowWeights>,
     /// The arms; one has the role [`Role::Image`], and at least one includes metadata.
     pub arms: &'a [Arm],
     /// What else is known.
@@ -223,6 +225,10 @@ pub struct ArmScore {
     pub pooled: Option<f64>,
     /// The score that decides, of all out-of-fold predictions together, mean over seeds.
     pub score: Option<f64>,
+    /// As `pooled`, of units of several rows: the mean of what is said of a unit's rows is scored once. Absent where no unit
+    /// has several, where the rows of one differ in their target, and of points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_unit: Option<f64>,
     /// One a fold, all folds of the first seed first; `null` where the metric is not defined.
     pub per_fold: Vec<Option<f64>>,
 }

@@ -12,6 +12,7 @@ use sidelight_data::task::Task;
 
 pub mod calibration;
 mod cells;
+mod groups;
 pub mod keypoints;
 pub mod ranking;
 mod table;
@@ -19,6 +20,7 @@ mod weighted;
 
 pub(crate) use cells::Cells;
 pub use cells::Evaluation;
+pub use groups::{Grouped, NoGroups, are_several};
 pub use table::{METRICS, Metric};
 pub use weighted::WeightedMetric;
 
@@ -190,6 +192,8 @@ pub fn meaning(metric: &str) -> String {
 
 /// Scores predictions against targets.
 ///
+/// Counts of rows (`n`, the confusion matrix) are of rows, whatever these weigh.
+///
 /// # Panics
 ///
 /// When `rows` and `predictions` differ in length.
@@ -203,7 +207,11 @@ pub fn score(evaluation: &Evaluation) -> Metrics {
         .iter()
         .filter_map(|name| Metric::named(name))
         .map(|metric| {
-            let of_part = |part| metric.term(&cells, part..part + 1)?.value(None);
+            let of_part = |part| {
+                metric
+                    .term(&cells, part..part + 1)?
+                    .value(evaluation.weights)
+            };
             (0..names.len()).map(of_part).collect()
         })
         .collect();
@@ -216,13 +224,19 @@ pub fn score(evaluation: &Evaluation) -> Metrics {
                 let known: Vec<f64> = match own.position(|name| *name == part_metric) {
                     Some(nth) => per_part[nth][parts].iter().flatten().copied().collect(),
                     None => {
-                        let term = |part| metric.term(&cells, part..part + 1)?.value(None);
+                        let term = |part| {
+                            metric
+                                .term(&cells, part..part + 1)?
+                                .value(evaluation.weights)
+                        };
                         parts.filter_map(term).collect()
                     }
                 };
                 mean(&known)
             }
-            None => metric.term(&cells, 0..names.len())?.value(None),
+            None => metric
+                .term(&cells, 0..names.len())?
+                .value(evaluation.weights),
         };
         Some(((*name).to_owned(), value?))
     };

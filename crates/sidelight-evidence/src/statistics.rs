@@ -47,6 +47,30 @@ pub fn median(values: &[f64]) -> Option<f64> {
     (n > 0).then(|| f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]))
 }
 
+/// Median of values with weights, 0 or more: the value at half of all weight, the mean of the two beside it where half is
+/// reached between them, so that integer weights are as repeated values; `None` where nothing counts.
+///
+/// ```
+/// use sidelight_evidence::statistics::weighted_median;
+/// assert_eq!(weighted_median(vec![(3.0, 1.0), (1.0, 2.0), (9.0, 0.0)]), Some(1.0));
+/// assert_eq!(weighted_median(vec![(3.0, 2.0), (1.0, 2.0)]), Some(2.0));
+/// ```
+pub fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total: f64 = values.iter().map(|(_, weight)| weight).sum();
+    let (mut seen, mut low) = (0.0, None);
+    for (value, weight) in values {
+        seen += weight;
+        if low.is_none() && 2.0 * seen >= total {
+            low = Some(value);
+        }
+        if 2.0 * seen > total {
+            return low.map(|low| f64::midpoint(low, value));
+        }
+    }
+    None
+}
+
 impl Interval {
     /// Whether a value is inside, the ends included.
     pub fn contains(&self, value: f64) -> bool {

@@ -92,6 +92,11 @@ impl ComparisonPage<'_> {
             (&*self.evidence.decision.score, Align::Number),
             ("n", Align::Number),
         ];
+        // What a reader of photographs of one thing asks for: the thing.
+        let has_units = arms.iter().any(|arm| arm.by_unit.is_some());
+        if has_units {
+            columns.push(("by group", Align::Number));
+        }
         if !self.evidence.calibration.is_empty() {
             columns.push(("calibration error", Align::Number));
         }
@@ -101,7 +106,7 @@ impl ComparisonPage<'_> {
         let row = |arm: &ArmScore| {
             let mut calibration = self.evidence.calibration.iter();
             let ece = calibration.find(|curve| curve.arm == arm.name);
-            let cells = [
+            let mut cells = vec![
                 arm.name.clone(),
                 value(arm.mean, decimals),
                 value(arm.sd, decimals),
@@ -109,8 +114,9 @@ impl ComparisonPage<'_> {
                 value(arm.pooled, decimals),
                 value(arm.score, score_decimals),
                 count(arm.n),
-                value(ece.map(|curve| curve.ece), 3),
             ];
+            cells.extend(has_units.then(|| value(arm.by_unit, decimals)));
+            cells.push(value(ece.map(|curve| curve.ece), 3));
             page::row(&columns, arm.role.is_control().then_some("control"), &cells)
         };
         let (controls, others): (Vec<&ArmScore>, Vec<&ArmScore>) =
@@ -405,6 +411,7 @@ mod tests {
             sd: Some(0.02),
             pooled: Some(0.41),
             score: Some(0.08),
+            by_unit: None,
             per_fold: vec![Some(0.38), None, Some(0.42)],
         };
         let doubt = Doubt::MetadataAloneDoesAsWell {

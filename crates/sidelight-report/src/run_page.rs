@@ -37,6 +37,9 @@ pub struct RunPage {
     pub metrics: Metrics,
     /// The same of a prediction without any input: the commonest class, the mean.
     pub baseline: Metrics,
+    /// The column of groups and the scores of these: the mean of what is said of a group's rows, scored once. `None`
+    /// where groups have a row each, or no score.
+    pub groups: Option<(String, Metrics)>,
     /// What the scores per part are of: `class`, `point`, `label` or `column`.
     pub part: String,
     /// How it learned.
@@ -107,7 +110,10 @@ impl RunPage {
             ]
         };
         let rows: Vec<Vec<String>> = self.metrics.values.iter().map(row).collect();
-        html! { @if !rows.is_empty() { (page::table(&columns, &rows)) } }
+        html! {
+            @if !rows.is_empty() { (page::table(&columns, &rows)) }
+            @if let Some((column, metrics)) = &self.groups { (by_group(column, metrics)) }
+        }
     }
 
     fn details_html(&self) -> Markup {
@@ -150,6 +156,22 @@ impl RunPage {
         let rows: Vec<Vec<String>> = parts.iter().map(row).collect();
         html! { @if !rows.is_empty() { (page::table(&columns, &rows)) } }
     }
+}
+
+/// Scores of groups, below those of their rows.
+fn by_group(column: &str, metrics: &Metrics) -> Markup {
+    let groups = format!("by `{column}`");
+    let columns = [
+        (&*groups, Align::Text),
+        ("value", Align::Number),
+        ("n", Align::Number),
+    ];
+    let row = |(name, value): &(String, f64)| vec![name.clone(), number(*value), count(metrics.n)];
+    let rows: Vec<Vec<String>> = metrics.values.iter().map(row).collect();
+    let text = format!(
+        "Rows of one `{column}` taken together: the mean of what is said of them is scored once."
+    );
+    html! { (page::paragraph(&text)) (page::table(&columns, &rows)) }
 }
 
 fn cards(cards: &[Card], which: &str) -> Markup {

@@ -286,6 +286,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         title: "runs/cards-both".into(),
         facts: pairs(&[("task", "points (4)"), ("arm", "both"), ("backbone", "small_cnn, from scratch"), ("fusion", "concat"), ("rows, training", "856"), ("rows, validation", "214"), ("metadata columns", "3 (12 encoded numbers)"), ("input", "128 × 128 px, squish"), ("training", "9 min 34 s, 14 epochs"), ("speed", "84.1 images/s")]),
         metrics: Metrics { per_part: per_point, ..metrics(n, [("mean_px", 3.36), ("mean_nme", 0.0084), ("pck@0.05", 0.981), ("pck@0.1", 0.995)]) },
+        groups: None,
         baseline: metrics(n, [("mean_px", 71.2), ("mean_nme", 0.178), ("pck@0.05", 0.021), ("pck@0.1", 0.13)]),
         part: "point".into(),
         curves: curves(&log(14, "mean_px", 30.0, chance)),
@@ -385,6 +386,7 @@ fn run_of_classes(chance: &mut Chance) -> RunPage {
                 ("log_loss", 0.641),
             ],
         ),
+        groups: None,
         baseline: metrics(
             n,
             [
@@ -450,6 +452,7 @@ fn run_of_values(chance: &mut Chance) -> RunPage {
             ("rows, validation", "107"),
         ]),
         metrics: metrics(n, [("mae", 99_400.0), ("rmse", 163_000.0), ("r2", 0.771)]),
+        groups: None,
         baseline: metrics(n, [("mae", 251_000.0), ("rmse", 372_000.0), ("r2", 0.0)]),
         best: value_cards(0, chance),
         worst: value_cards(50, chance),
@@ -591,6 +594,7 @@ fn evidence(chance: &mut Chance) -> Evidence {
         sd: Some(0.019),
         pooled: Some(mean),
         score: Some(0.5 * mean * mean),
+        by_unit: None,
         per_fold: (0..5)
             .map(|_| Some(mean + 0.019 * chance.normal()))
             .collect(),

@@ -17,7 +17,7 @@ use crate::task::{Prediction, PredictionSet, Task};
 pub(crate) use crate::tensor::numbers;
 
 pub(crate) use gather::gather;
-pub(crate) use score::{all_image_sizes, image_sizes, score, score_of_constant};
+pub(crate) use score::{all_image_sizes, image_sizes, score, score_groups, score_of_constant};
 
 /// Predictions of the rows of a data set.
 #[derive(Debug, Clone, Default)]

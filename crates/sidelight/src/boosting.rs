@@ -30,6 +30,8 @@ pub(crate) struct Examples {
     pub(crate) inputs: Vec<Vec<f32>>,
     /// `[row][output]`: values, or 0 and 1; NaN: unknown.
     pub(crate) targets: Vec<Vec<f64>>,
+    /// How much each row counts, 1 on the average.
+    pub(crate) weights: Vec<f64>,
 }
 
 /// Models grown side by side, each without its share of the rows, where nothing else says how many.
@@ -151,7 +153,7 @@ impl Boosted {
             .map(|(at, feature)| rows.inputs.iter().map(|row| feature.bin(row[at])).collect())
             .collect();
         let mut members: Vec<Member> = (0..n_folds)
-            .map(|fold| Member::new(fold as u32, folds, loss, &rows.targets))
+            .map(|fold| Member::new(fold as u32, folds, loss, rows))
             .collect();
         let (mut best, mut n_best) = (total(&members, None, 0), 0);
         for round in 1..=most {
@@ -168,7 +170,7 @@ impl Boosted {
                     tree.add(|feature| bins[feature][row], outputs);
                 }
                 member.trees.push(tree);
-                member.score(loss, &rows.targets);
+                member.score(loss, rows);
                 Some(())
             });
             if grown.collect::<Option<Vec<()>>>().is_none() {
@@ -227,6 +229,8 @@ impl Boosted {
 /// A model as it grows: without the rows of its fold, which say after each tree how good it is.
 struct Member {
     own: Vec<usize>,
+    /// How much its own rows count together.
+    size: f64,
     weights: Vec<f64>,
     base: Vec<f64>,
     outputs: Vec<Vec<f64>>,
@@ -236,34 +240,31 @@ struct Member {
 }
 
 impl Member {
-    fn new(fold: u32, folds: &[u32], loss: Loss, targets: &[Vec<f64>]) -> Self {
-        let learned = targets.iter().zip(folds).filter(|(_, own)| **own != fold);
-        let learned: Vec<Vec<f64>> = learned.map(|(targets, _)| targets.clone()).collect();
+    fn new(fold: u32, folds: &[u32], loss: Loss, rows: &Examples) -> Self {
+        let learned: Vec<usize> = (0..folds.len()).filter(|&row| folds[row] != fold).collect();
         let base = match learned.is_empty() {
-            true => vec![0.0; targets.first().map_or(0, Vec::len)],
-            false => loss.base(&learned),
+            true => vec![0.0; rows.targets.first().map_or(0, Vec::len)],
+            false => loss.base(rows, &learned),
         };
+        let own: Vec<usize> = (0..folds.len()).filter(|&row| folds[row] == fold).collect();
+        let weights = folds.iter().zip(&rows.weights);
         let mut member = Self {
-            own: (0..folds.len()).filter(|&row| folds[row] == fold).collect(),
-            weights: folds
-                .iter()
-                .map(|&own| f64::from(u8::from(own != fold)))
+            size: own.iter().map(|&row| rows.weights[row]).sum(),
+            own,
+            weights: weights
+                .map(|(&own, weight)| weight * f64::from(u8::from(own != fold)))
                 .collect(),
             outputs: vec![base.clone(); folds.len()],
             base,
             trees: Vec::new(),
             losses: Vec::new(),
         };
-        member.score(loss, targets);
+        member.score(loss, rows);
         member
     }
 
-    fn score(&mut self, loss: Loss, targets: &[Vec<f64>]) {
-        let of = |all: &[Vec<f64>]| -> Vec<Vec<f64>> {
-            self.own.iter().map(|&row| all[row].clone()).collect()
-        };
-        let mean = loss.mean(&of(&self.outputs), &of(targets));
-        self.losses.push(mean);
+    fn score(&mut self, loss: Loss, rows: &Examples) {
+        self.losses.push(loss.mean(&self.outputs, rows, &self.own));
     }
 }
 
@@ -274,7 +275,7 @@ fn total(members: &[Member], but: Option<usize>, round: usize) -> f64 {
         .enumerate()
         .filter(|(at, _)| Some(*at) != but);
     others
-        .map(|(_, member)| member.own.len() as f64 * member.losses[round])
+        .map(|(_, member)| member.size * member.losses[round])
         .filter(|loss| !loss.is_nan())
         .sum()
 }
@@ -322,7 +323,14 @@ impl Tree {
         };
         let mut leaf_of = vec![0_usize; outputs.len()];
         let mut sums = Vec::new();
-        let shares: Vec<f64> = (0..=outputs.len()).map(|n| 1.0 / (n as f64 + L2)).collect();
+        // Looked up where rows are counted, which is most of the time; a division for each where they are weighed.
+        let is_counted = weights
+            .iter()
+            .all(|weight| *weight == 0.0 || *weight == 1.0);
+        let shares: Vec<f64> = match is_counted {
+            true => (0..=outputs.len()).map(|n| share(n as f64)).collect(),
+            false => Vec::new(),
+        };
         for level in 0..DEPTH {
             let mut best = (f64::NEG_INFINITY, 0, 0);
             for (at, feature) in features
@@ -380,6 +388,11 @@ impl Tree {
     }
 }
 
+/// What a sum over so many rows is multiplied by for their mean, pulled towards 0.
+fn share(n: f64) -> f64 {
+    1.0 / (n + L2)
+}
+
 /// Of each border, the cosine of the gradients and the step that leaves on both sides of it would take.
 fn scores(sums: &[f64], n_bins: usize, width: usize, shares: &[f64]) -> Vec<f64> {
     let rows = width - 1;
@@ -397,7 +410,10 @@ fn scores(sums: &[f64], n_bins: usize, width: usize, shares: &[f64]) -> Vec<f64>
         for (bin, found) in leaf.chunks_exact(width).zip(&mut found) {
             below.iter_mut().zip(bin).for_each(|(below, x)| *below += x);
             let (n, m) = (below[rows], all[rows] - below[rows]);
-            let (step, other) = (shares[n as usize], shares[m as usize]);
+            let (step, other) = match shares.is_empty() {
+                true => (share(n), share(m)),
+                false => (shares[n as usize], shares[m as usize]),
+            };
             for (g, all) in below[..rows].iter().zip(&all) {
                 let (down, up) = (g * step, (all - g) * other);
                 found[0] += down * g + up * (all - g);
@@ -413,13 +429,15 @@ fn scores(sums: &[f64], n_bins: usize, width: usize, shares: &[f64]) -> Vec<f64>
 
 impl Loss {
     /// The best outputs that are the same for all rows; half a row more of either kind, so that none is infinite.
-    fn base(self, targets: &[Vec<f64>]) -> Vec<f64> {
+    fn base(self, rows: &Examples, learned: &[usize]) -> Vec<f64> {
         let of = |output: usize| {
-            let known = targets
+            let known = learned
                 .iter()
-                .map(|row| row[output])
-                .filter(|target| !target.is_nan());
-            let (n, sum) = known.fold((0.0, 0.0), |(n, sum), target| (n + 1.0, sum + target));
+                .map(|&row| (rows.weights[row], rows.targets[row][output]))
+                .filter(|(_, target)| !target.is_nan());
+            let (n, sum) = known.fold((0.0, 0.0), |(n, sum), (weight, target)| {
+                (n + weight, sum + weight * target)
+            });
             match self {
                 Self::Squared if n > 0.0 => sum / n,
                 Self::Squared => 0.0,
@@ -427,7 +445,8 @@ impl Loss {
                 Self::Softmax => (sum + 0.5).ln(),
             }
         };
-        (0..targets.first().map_or(0, Vec::len)).map(of).collect()
+        let n_outputs = rows.targets.first().map_or(0, Vec::len);
+        (0..n_outputs).map(of).collect()
     }
 
     /// Of a row: the downward slope of each output's loss, and its curvature; both 0 where the target is unknown.
@@ -473,19 +492,14 @@ impl Loss {
         }
     }
 
-    /// Of one row; NaN where nothing of it is known.
+    /// Mean over the known targets of one row; NaN of none.
     fn of_row(self, outputs: &[f64], targets: &[f64]) -> f64 {
-        let (n, sum) = self.and_of((0.0, 0.0), outputs, targets);
-        sum / n
-    }
-
-    /// How many targets are known, and their losses' sum, with those of a row.
-    fn and_of(self, so_far: (f64, f64), outputs: &[f64], targets: &[f64]) -> (f64, f64) {
         let known = self.guesses(outputs).into_iter().zip(targets);
         let known = known.filter(|(_, target)| !target.is_nan());
-        known.fold(so_far, |(n, sum), (guess, &target)| {
+        let (n, sum) = known.fold((0.0, 0.0), |(n, sum), (guess, &target)| {
             (n + 1.0, sum + self.of_guess(guess, target))
-        })
+        });
+        sum / n
     }
 
     fn of_guess(self, guess: f64, target: f64) -> f64 {
@@ -496,12 +510,20 @@ impl Loss {
         }
     }
 
-    /// Mean over known targets; NaN of none.
-    fn mean(self, outputs: &[Vec<f64>], targets: &[Vec<f64>]) -> f64 {
-        let rows = outputs.iter().zip(targets);
-        let (n, sum) = rows.fold((0.0, 0.0), |so_far, (outputs, targets)| {
-            self.and_of(so_far, outputs, targets)
-        });
+    /// Mean over the known targets of these rows, each counting what its row does; NaN of none.
+    fn mean(self, outputs: &[Vec<f64>], examples: &Examples, rows: &[usize]) -> f64 {
+        let (mut n, mut sum) = (0.0, 0.0);
+        for &row in rows {
+            let weight = examples.weights[row];
+            let known = self
+                .guesses(&outputs[row])
+                .into_iter()
+                .zip(&examples.targets[row]);
+            for (guess, &target) in known.filter(|(_, target)| !target.is_nan()) {
+                n += weight;
+                sum += weight * self.of_guess(guess, target);
+            }
+        }
         sum / n
     }
 }
@@ -518,7 +540,11 @@ mod tests {
             .map(|_| (0..3).map(|_| uniform(&mut random) as f32).collect())
             .collect();
         let targets = inputs.iter().map(|row| target(row)).collect();
-        Examples { inputs, targets }
+        Examples {
+            weights: vec![1.0; n],
+            inputs,
+            targets,
+        }
     }
 
     /// Models that left out a fifth of these rows each.
@@ -551,7 +577,7 @@ mod tests {
             .iter()
             .map(|row| outputs(&models, row))
             .collect();
-        let loss = loss.mean(&said, &test.targets);
+        let loss = loss.mean(&said, &test, &(0..400).collect::<Vec<_>>());
         (models, loss)
     }
 
@@ -629,6 +655,33 @@ mod tests {
         // Where training rows lack none, one that does is like the one in the middle.
         let (models, _) = fit(200, Loss::Squared, |row| vec![f64::from(row[0])]);
         assert!((outputs(&models, &[f32::NAN, 0.5, 0.5])[0] - 0.5).abs() < 0.1);
+    }
+
+    #[test]
+    fn rows_are_learned_from_as_much_as_they_count() {
+        // Two kinds of rows that contradict each other: whoever counts more is believed.
+        let late = |row: &[f32]| vec![is(row[1] > 0.5)];
+        let mut both = rows(1, 400, late);
+        for row in 200..400 {
+            both.targets[row][0] = 1.0 - both.targets[row][0];
+        }
+        let says = |first: f64| {
+            let mut weighed = both.clone();
+            for (row, weight) in weighed.weights.iter_mut().enumerate() {
+                *weight = if row < 200 { first } else { 2.0 - first };
+            }
+            let models = grow(&weighed, Loss::Logistic);
+            outputs(&models, &[0.5, 0.9, 0.5])[0]
+        };
+        assert!(says(1.8) > 1.5 && says(0.2) < -1.5);
+        // One that counts nothing is as good as none: its target may be anything.
+        let mut other = both.clone();
+        other.targets[7][0] = 1.0 - other.targets[7][0];
+        let [own, other] = [both, other].map(|mut rows| {
+            rows.weights[7] = 0.0;
+            grow(&rows, Loss::Logistic)
+        });
+        assert_eq!(own, other);
     }
 
     /// What a model keeps is chosen without the rows that it left out, so that its word on them is that of a stranger.

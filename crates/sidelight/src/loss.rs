@@ -3,7 +3,8 @@
 //! A [`Loss`] is made from the fitted task and the name in `train.loss`. [`Loss::mean`] is what training
 //! descends; [`Loss::rows`] says how much each row costs, for `predictions.csv` and the worst rows of a report.
 //! An element whose mask is 0 counts for nothing: not in the sum, not in the number it is divided by,
-//! and no gradient flows from it. A batch with nothing known costs 0.
+//! and no gradient flows from it. A batch with nothing known costs 0. Where rows have weights (`data.weight`) the mask
+//! is the row's: the mean is `Σ w l / Σ w`, over all micro-batches and ranks of a step, and class weights are factors of w.
 
 mod class;
 mod distance;
@@ -205,7 +206,8 @@ impl Loss {
     /// # Shapes
     ///
     /// - `output`: `[batch, n_outputs]`, logits, coordinates or standardised values
-    /// - `target`, `mask`: `[batch, d_target]` ([`Task::encode`]); mask 1 known, 0 missing. Where it is 0 the target is not read
+    /// - `target`, `mask`: `[batch, d_target]` ([`Task::encode`]); mask 0 missing, else what the row counts, 1 without
+    ///   weights of rows. Where it is 0 the target is not read
     /// - returns: `[1]`
     ///
     /// # Panics
@@ -232,7 +234,8 @@ impl Loss {
         losses.sum() / weights.sum().clamp_min(f32::MIN_POSITIVE)
     }
 
-    /// The loss of each row on its own, without class weights; NaN where nothing in the row is known.
+    /// The loss of each row on its own, without class weights and whatever the row counts; NaN where nothing in the row is
+    /// known, or it counts nothing.
     ///
     /// # Shapes
     ///
@@ -252,6 +255,7 @@ impl Loss {
             },
             Self::Distance { .. } => self.clone(),
         };
+        let mask = known(mask);
         let Terms { losses, weights } = unweighted.terms(output, target, mask);
         numbers(losses.sum_dim(1))
             .into_iter()
@@ -266,7 +270,7 @@ impl Loss {
             .collect()
     }
 
-    /// What [`Loss::mean`] divides by: how much is known in a batch, times the class weights.
+    /// What [`Loss::mean`] divides by: how much is known in a batch, times what rows count, times the class weights.
     ///
     /// # Shapes
     ///
@@ -305,11 +309,16 @@ impl Loss {
             } => class::binary_cross_entropy(output, target, mask, positive_weights, *focus),
             Self::Distance { distance } => Terms {
                 // Masked first: the square of what is unknown may be infinite, and ∞ · 0 is no number.
-                losses: distance.of((output - target) * mask.clone()) * mask.clone(),
+                losses: distance.of((output - target) * known(mask.clone())) * mask.clone(),
                 weights: mask,
             },
         }
     }
+}
+
+/// 1 where a mask is above 0, whatever the row counts.
+fn known(mask: Tensor<2>) -> Tensor<2> {
+    mask.greater_elem(0.0).float()
 }
 
 impl From<Distance> for Loss {

@@ -1,5 +1,6 @@
 //! A trained model on rows that it has not seen: a data set, rows that come one at a time, a table of any length.
 
+mod groups;
 mod predictor;
 mod table;
 
@@ -13,15 +14,16 @@ use std::sync::Arc;
 
 use crate::augment::Augment;
 use crate::batch::{
-    Batch, device, evaluate as evaluate_batches, gather, image_sizes, score, score_of_constant,
+    Batch, device, evaluate as evaluate_batches, gather, image_sizes, score, score_groups,
+    score_of_constant,
 };
 use crate::conformal::Covered;
 use crate::dataset::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, setting};
 use crate::image::cache::PixelCache;
 use crate::loader::{BadImage, BatchPlan, Loader, LoaderOptions};
 use crate::loss::{Loss, Weights};
-use crate::metric::Metrics;
+use crate::metric::{Metrics, NoGroups};
 use crate::ranks::{Alone, Ranks, gather_numbers};
 use crate::task::Prediction;
 
@@ -227,6 +229,7 @@ pub fn evaluate(
     let mut metrics = score(
         &model.task,
         targets,
+        dataset.weights.as_ref(),
         &rows,
         &predicted.predictions,
         sizes.as_deref(),
@@ -236,4 +239,43 @@ pub fn evaluate(
         covered.add_to(&mut metrics, &model.task);
     }
     Ok((metrics, predicted))
+}
+
+/// Scores what was predicted of groups of rows ([`Dataset::groups`]): the mean of a group's predictions against its target.
+/// Where rows have weights, a group counts what its rows do on the average.
+///
+/// # Errors
+///
+/// [`Error::NoTargets`]; [`DataError::Setting`](crate::error::DataError::Setting) without groups, of keypoints, and of a group
+/// whose rows have different targets.
+pub fn evaluate_groups(
+    model: &Model,
+    dataset: &Dataset,
+    predicted: &Predictions,
+    column: &str,
+) -> Result<Metrics> {
+    if dataset.targets.is_none() {
+        return Err(Error::NoTargets {
+            path: dataset.path.clone(),
+            columns: model.config.target.names(),
+        });
+    }
+    groups::check_task(&model.task)?;
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    match score_groups(&model.task, dataset, &rows, &predicted.predictions) {
+        Some(Ok(metrics)) => Ok(metrics),
+        Some(Err(NoGroups::Differ([first, second]))) => {
+            let [first, second] = [first, second].map(|row| dataset.rows[row] + 1);
+            let found = format!(
+                "rows {first} and {second} of {}, which have one {column} and different targets",
+                dataset.path.display()
+            );
+            Err(setting("by", "a column whose groups have one target each", found).into())
+        }
+        // Of keypoints it was refused; without groups there is nothing that a column could be of.
+        Some(Err(NoGroups::Keypoints)) | None => {
+            let expected = "rows that are in groups (`Dataset::grouped_by`)";
+            Err(setting("by", expected, column).into())
+        }
+    }
 }

@@ -186,6 +186,9 @@ pub struct MetricsFile {
     /// The same of a constant guess from the training rows; empty for keypoints.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "scores")]
     pub constant: Vec<(String, f64)>,
+    /// The same of groups (`data.group`), where they have several rows and one target each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_group: Option<GroupScores>,
     /// The same per class, point, label or column.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub per_part: BTreeMap<String, BTreeMap<String, Option<f64>>>,
@@ -193,6 +196,28 @@ pub struct MetricsFile {
     pub seconds: f64,
     /// Rows a second in training, input included.
     pub images_per_second: f64,
+}
+
+/// Scores of groups of validation rows: the mean of what is said of a group's rows, scored once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupScores {
+    /// The column that they are of.
+    pub column: String,
+    /// How many groups.
+    pub n: usize,
+    /// As [`MetricsFile::metrics`].
+    #[serde(with = "scores")]
+    pub metrics: Vec<(String, f64)>,
+}
+
+impl From<(String, crate::metric::Metrics)> for GroupScores {
+    fn from((column, metrics): (String, crate::metric::Metrics)) -> Self {
+        Self {
+            column,
+            n: metrics.n,
+            metrics: metrics.values,
+        }
+    }
 }
 
 /// Rows of each part.
@@ -214,6 +239,7 @@ impl MetricsFile {
             rows: RowCounts::default(),
             metrics: Vec::new(),
             constant: Vec::new(),
+            by_group: None,
             per_part: BTreeMap::new(),
             seconds: 0.0,
             images_per_second: 0.0,

@@ -13,6 +13,13 @@ pub(crate) struct EvalArgs {
     pub(crate) run: PathBuf,
     /// Table with the same columns; default: the run's validation rows
     pub(crate) table: Option<PathBuf>,
+    /// Score groups of rows as well: those that share a value of this column
+    ///
+    /// For several photographs of one thing: the mean of what is said of them
+    /// is scored once. Rows of a group must agree in their target.
+    /// Example: --by plant
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) by: Option<String>,
     /// How the metrics are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,

@@ -33,6 +33,12 @@ pub(crate) struct InitArgs {
     /// on what came before it. Example: --time visit_date
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time: Option<String>,
+    /// Column with how much each row counts, a number that is 0 or more
+    ///
+    /// It counts so in the loss and in every metric, and is no metadata.
+    /// Example: --weight sample_weight
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) weight: Option<String>,
     /// Column to ignore; repeatable
     ///
     /// For a column that will not be known at prediction time.

@@ -39,6 +39,13 @@ pub(crate) struct PredictArgs {
     /// name is called NAME_2. Example: --keep id,patient
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) keep: Vec<String>,
+    /// Write one row for all that share a value of this column: their mean
+    ///
+    /// For several photographs of one thing. Classes and labels: the mean of
+    /// their probabilities; values: their mean. Keypoints have none. Groups are
+    /// in the order of their first rows. Example: --by plant
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["keep", "coverage"])]
+    pub(crate) by: Option<String>,
     /// Discard the parts of an earlier job and start over
     ///
     /// Use it if the model, the table or an option has changed since.

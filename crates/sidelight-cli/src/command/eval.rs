@@ -2,7 +2,7 @@
 
 use sidelight::dataset::Dataset;
 use sidelight::metric::Metrics;
-use sidelight::predict::{Model, PredictOptions, constant, evaluate};
+use sidelight::predict::{Model, PredictOptions, constant, evaluate, evaluate_groups};
 use sidelight::ranks::{Ranks, all_or_none, as_collective_error};
 
 use super::{Answer, baseline, problems, rows};
@@ -38,8 +38,16 @@ pub(crate) fn run(
             "`sidelight predict` needs no targets",
         ));
     }
+    let groups = match &args.by {
+        Some(by) => Some((by, evaluate_groups(&model, &dataset, &predictions, by)?)),
+        None => None,
+    };
     let constant = constant(&model, &dataset).map_or_else(Vec::new, |constant| constant.values);
-    terminal.table(&scores(&metrics, &constant), args.printed.format)?;
+    let mut table = scores(&metrics, &constant);
+    if let Some((by, metrics)) = &groups {
+        add_groups(&mut table, by, metrics, !constant.is_empty());
+    }
+    terminal.table(&table, args.printed.format)?;
     if let Some(doubt) = baseline::doubt(&metrics.values, &constant) {
         terminal.warn(doubt);
     }
@@ -48,8 +56,11 @@ pub(crate) fn run(
             "how large sets are was told from these validation rows, so their coverage is near what was asked whatever the model is worth: evaluate other rows",
         );
     }
+    let of_groups = groups.as_ref().map_or_else(String::new, |(by, metrics)| {
+        format!(", {} by `{by}`", count(metrics.n, "group"))
+    });
     terminal.say(format!(
-        "over {} with a known target",
+        "over {} with a known target{of_groups}",
         count(metrics.n, noun)
     ));
     Ok(Answer::Done)
@@ -62,7 +73,12 @@ fn read(
 ) -> anyhow::Result<(Model, Dataset, &'static str)> {
     args.machine.prepare()?;
     let model = args.machine.load(&args.run)?;
-    let (dataset, noun) = rows::read(&model.config, args.table.as_deref(), terminal)?;
+    let (dataset, noun) = rows::read(
+        &model.config,
+        args.table.as_deref(),
+        args.by.as_deref(),
+        terminal,
+    )?;
     Ok((model, dataset, noun))
 }
 
@@ -100,4 +116,18 @@ fn scores(metrics: &Metrics, constant: &[(String, f64)]) -> Table {
         }
     }
     table
+}
+
+/// The metrics of groups, after those of their rows.
+fn add_groups(table: &mut Table, by: &str, metrics: &Metrics, has_constant: bool) {
+    for (name, value) in &metrics.values {
+        let mut row: Vec<Cell> = vec![
+            format!("by {by}").into(),
+            name.as_str().into(),
+            (*value).into(),
+        ];
+        row.extend(has_constant.then(|| Cell::from(None::<f64>)));
+        row.push(metrics.n.into());
+        table.push(row);
+    }
 }

@@ -24,7 +24,7 @@ const SHOWN: usize = 6;
 pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let model = args.machine.load(&args.run)?;
-    let (dataset, kind) = rows::read(&model.config, args.table.as_deref(), terminal)?;
+    let (dataset, kind) = rows::read(&model.config, args.table.as_deref(), None, terminal)?;
     let prepared = Prepared::new(&model, &dataset, &mut |done, all| {
         terminal.progress(|| format!("{done} of {all} rows read"))
     })?;

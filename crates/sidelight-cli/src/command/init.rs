@@ -130,6 +130,7 @@ fn wishes(args: &InitArgs, told: &Config, rows: &Rows) -> anyhow::Result<Wishes>
         split: data.split.column.clone(),
         fold: data.fold.clone(),
         time: args.time.clone().or_else(|| data.time.clone()),
+        weight: args.weight.clone().or_else(|| data.weight.clone()),
         decimal: data.decimal,
         date_order: data.date_order,
         ignore: args.ignore.iter().chain(&data.ignore).cloned().collect(),
@@ -321,6 +322,7 @@ fn role(schema: &Schema, role: &Role) -> String {
         Role::Fold => "fold".into(),
         Role::Group => "group".into(),
         Role::Time => "time".into(),
+        Role::Weight => "weight".into(),
         Role::Split => "split".into(),
         Role::Metadata(MetadataConfig {
             kind,

@@ -39,6 +39,7 @@ pub(crate) fn run(
             false => CsvText::Exact,
         },
         keep: args.keep.clone(),
+        by: args.by.clone(),
         bad_rows: match args.strict {
             true => BadRows::Stop,
             false => BadRows::Listed,
@@ -155,7 +156,11 @@ fn say(outcome: &TableOutcome, args: &PredictArgs, terminal: &mut Terminal) {
                 0 => String::new(),
                 _ => beside(out),
             };
-            format!("{done} predicted{of_bad}: {}{side}", out.display())
+            let groups = match (outcome.n_groups, &args.by) {
+                (Some(n), Some(by)) => format!(", {} by `{by}`", count(n, "group")),
+                _ => String::new(),
+            };
+            format!("{done} predicted{of_bad}{groups}: {}{side}", out.display())
         }
         Joined::OthersAtWork => format!(
             "{done} predicted{of_bad}; other processes are still writing to {}, and the last to finish joins the parts",

@@ -9,18 +9,24 @@ use sidelight::split::split;
 
 use crate::terminal::Terminal;
 
-/// The rows of a table, or without one the run's validation rows, and the noun for them.
+/// The rows of a table, or without one the run's validation rows, and the noun for them; in the groups of a column, where
+/// one is named.
 pub(super) fn read(
     config: &Config,
     table: Option<&Path>,
+    by: Option<&str>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<(Dataset, &'static str)> {
     let Some(table) = table else {
-        return Ok((validation(config)?, "validation row"));
+        return Ok((validation(config, by)?, "validation row"));
     };
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
-    let dataset = Dataset::for_prediction(&data.read_table()?, config)?;
+    let table = data.read_table()?;
+    let mut dataset = Dataset::for_evaluation(&table, config)?;
+    if let Some(by) = by {
+        dataset = dataset.grouped_by(&table, by, config)?;
+    }
     for remark in &dataset.remarks {
         terminal.warn(remark);
     }
@@ -28,12 +34,16 @@ pub(super) fn read(
 }
 
 /// The run's validation rows: its own table, split as in training.
-pub(super) fn validation(config: &Config) -> anyhow::Result<Dataset> {
+pub(super) fn validation(config: &Config, by: Option<&str>) -> anyhow::Result<Dataset> {
     let table = config
         .data
         .read_table()
         .context("the validation rows are read from the run's own table")?;
     let dataset = Dataset::new(&table, config)?;
     let divided = split(&dataset, &config.data.split)?;
-    Ok(dataset.select(&divided.valid))
+    let rows = dataset.select(&divided.valid);
+    Ok(match by {
+        Some(by) => rows.grouped_by(&table, by, config)?,
+        None => rows,
+    })
 }

@@ -98,7 +98,7 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
         ));
     }
     let model = args.machine.load(&args.source)?;
-    let dataset = rows::validation(&model.config)?;
+    let dataset = rows::validation(&model.config, None)?;
     let options = PredictOptions {
         on_progress: Some(&mut |done, all| terminal.progress(|| format!("{done} of {all} rows"))),
         ..PredictOptions::default()

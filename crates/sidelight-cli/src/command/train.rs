@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use sidelight::config::Config;
 use sidelight::ranks::Ranks;
-use sidelight::run::{Existing, Run};
+use sidelight::run::{Existing, MetricsFile, Run};
 use sidelight::train::{TrainOptions, Trained, train};
 
 use super::narration::narrate;
@@ -14,7 +14,7 @@ use super::{Answer, baseline};
 use crate::args::train::TrainArgs;
 use crate::refusal::Refusal;
 use crate::stop;
-use crate::terminal::{Terminal, duration};
+use crate::terminal::{Terminal, count, duration, significant};
 
 /// Trains, and prints the metrics of the validation rows.
 pub(crate) fn run(
@@ -42,6 +42,7 @@ pub(crate) fn run(
             args,
             terminal,
         )?;
+        say_groups(&kept, terminal);
         return Ok(Answer::Done);
     }
     let options = TrainOptions {
@@ -77,12 +78,31 @@ pub(crate) fn run(
     if !ranks.is_first() {
         return Ok(Answer::Done);
     }
+    let kept = run.metrics()?;
+    say_groups(&kept, terminal);
     terminal.say(format!(
         "trained in {}; report: {}",
-        duration(run.metrics()?.seconds),
+        duration(kept.seconds),
         run.report_path().display()
     ));
     Ok(Answer::Done)
+}
+
+/// The first metrics of groups, where they have several rows each.
+fn say_groups(kept: &MetricsFile, terminal: &mut Terminal) {
+    let Some(groups) = &kept.by_group else {
+        return;
+    };
+    let metrics = groups.metrics.iter().take(3);
+    let metrics: Vec<String> = metrics
+        .map(|(name, value)| format!("{name} {}", significant(*value)))
+        .collect();
+    terminal.say(format!(
+        "{} by `{}`, the mean of their rows: {}",
+        count(groups.n, "group"),
+        groups.column,
+        metrics.join(", ")
+    ));
 }
 
 /// Refuses to take a finished run for the one that is asked for, if that would be trained otherwise.

@@ -52,6 +52,7 @@ impl Config {
                 missing: default_missing(),
                 fold: None,
                 time: None,
+                weight: None,
                 join: Vec::new(),
                 decimal: None,
                 date_order: None,
@@ -129,6 +130,12 @@ impl Config {
     /// Divides rows by the time in this column, the latest for validation. Default: a random split.
     pub fn with_time(mut self, column: impl Into<String>) -> Self {
         self.data.time = Some(column.into());
+        self
+    }
+
+    /// Lets each row count as much as this column says, in the loss and in every metric. Default: all count the same.
+    pub fn with_weight(mut self, column: impl Into<String>) -> Self {
+        self.data.weight = Some(column.into());
         self
     }
 

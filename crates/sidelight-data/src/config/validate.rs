@@ -51,7 +51,8 @@ impl Config {
         let roles = images
             .map(|column| ("data.image", column))
             .chain(self.data.group.iter().map(|column| ("data.group", column)))
-            .chain(self.data.time.iter().map(|column| ("data.time", column)));
+            .chain(self.data.time.iter().map(|column| ("data.time", column)))
+            .chain(self.data.weight.iter().map(|column| ("data.weight", column)));
         for (role, column) in roles {
             if targets.contains(column) {
                 return Err(setting(role, "a column that is not the target", column));
@@ -61,6 +62,7 @@ impl Config {
             let expected = "one column, since points are in the pixels of one image";
             return Err(setting("data.image", expected, &self.data.image));
         }
+        self.data.validate_weight()?;
         for (name, entry) in &self.metadata {
             let config = entry.full();
             config.validate(name)?;
@@ -69,6 +71,13 @@ impl Config {
                 return Err(setting(
                     format!("metadata.{}", key(name)),
                     "a column that is not the target",
+                    source,
+                ));
+            }
+            if self.data.weight.as_deref() == Some(source) {
+                return Err(setting(
+                    format!("metadata.{}", key(name)),
+                    "a column that is not `data.weight`, which is unknown of a new row",
                     source,
                 ));
             }
@@ -269,6 +278,32 @@ impl DataConfig {
                 let expected =
                     format!("no `{other}` beside it: rows are divided by the one or by the other");
                 Err(setting("data.time", expected, time))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl DataConfig {
+    /// How much a row counts is said by a column of its own.
+    fn validate_weight(&self) -> Result<()> {
+        let Some(weight) = &self.weight else {
+            return Ok(());
+        };
+        let others = [
+            ("data.group", &self.group),
+            ("data.time", &self.time),
+            ("data.fold", &self.fold),
+            ("data.split.column", &self.split.column),
+        ];
+        let others = others
+            .into_iter()
+            .filter_map(|(role, column)| Some((role, column.as_ref()?)));
+        let images = self.image.names().iter().map(|name| ("data.image", name));
+        match images.chain(others).find(|(_, column)| *column == weight) {
+            Some((other, _)) => {
+                let expected = format!("a column of its own, not that of `{other}`");
+                Err(setting("data.weight", expected, weight))
             }
             None => Ok(()),
         }

@@ -7,8 +7,8 @@ use super::cells::ImageCells;
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
-    Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, Split, Targets,
-    files, target, time,
+    Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, RowWeights, Split,
+    Targets, target, time, weight,
 };
 use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
 use crate::error::{Error, Result, setting};
@@ -96,7 +96,17 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
             rows: table.n_rows,
         });
     }
+    check_weights(&dataset, config)?;
     Ok(dataset)
+}
+
+/// Refuses weights that are 0 in every row.
+fn check_weights(dataset: &Dataset, config: &Config) -> Result<()> {
+    let rows: Vec<usize> = (0..dataset.len()).collect();
+    match (&dataset.weights, &config.data.weight) {
+        (Some(weights), Some(column)) => weights.check(column, &rows, "the rows"),
+        _ => Ok(()),
+    }
 }
 
 /// As [`Dataset::open`](super::Dataset::open).
@@ -160,11 +170,65 @@ fn no_image_of(table: &Table) -> &'static str {
     }
 }
 
+/// As [`Dataset::grouped_by`](super::Dataset::grouped_by).
+pub(super) fn grouped_by(
+    mut dataset: Dataset,
+    table: &Table,
+    column: &str,
+    config: &Config,
+) -> Result<Dataset> {
+    let gaps = MissingMarkers {
+        table: &config.data.missing,
+        column: &[],
+    };
+    let column = table.column(column)?;
+    let found = groups(column, gaps, &dataset.rows, &mut dataset.remarks);
+    dataset.groups = Some(found);
+    Ok(dataset)
+}
+
+/// As [`Dataset::for_evaluation`](super::Dataset::for_evaluation).
+pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
+    let mut dataset = lenient(table, config)?;
+    let (Some(name), Some(targets)) = (&config.data.weight, &dataset.targets) else {
+        return Ok(dataset);
+    };
+    let column = table.column(name)?;
+    let gaps = MissingMarkers {
+        table: &config.data.missing,
+        column: &[],
+    };
+    let mut misread = Vec::new();
+    // A row without a target is not scored, whatever it would count.
+    let rows = 0..dataset.len();
+    let rows: Vec<usize> = rows.filter(|&row| targets.is_known(row)).collect();
+    let in_table: Vec<usize> = rows.iter().map(|&row| dataset.rows[row]).collect();
+    let spelling = config.table_spelling();
+    let read = weight::read(column, spelling, gaps, &in_table, &mut misread);
+    if let Some((misread, (row, found))) = misread.iter().find_map(|m| Some((m, m.first.first()?)))
+    {
+        return Err(Error::Cell {
+            at: table.place(*row, &misread.column),
+            expected: misread.expected.into(),
+            found: found.clone(),
+        });
+    }
+    let mut of_row = vec![0.0; dataset.len()];
+    for (&row, &weight) in rows.iter().zip(read.of_row()) {
+        of_row[row] = weight;
+    }
+    let weights = RowWeights::new(of_row);
+    weights.check(name, &rows, "the rows with a target")?;
+    dataset.weights = Some(weights);
+    Ok(dataset)
+}
+
 pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     let mut config = config.clone();
     // A sample is for training, and so is a division by time; every new row is to be predicted.
     config.data.limit = 0;
     config.data.time = None;
+    config.data.weight = None;
     let with_paths;
     let mut images = config.data.image.names().iter();
     let table = match images.any(|image| table.is_path(image)) {
@@ -210,6 +274,7 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
     config.data.group = None;
     config.data.fold = None;
     config.data.time = None;
+    config.data.weight = None;
     config.data.split.column = None;
     let (mut dataset, findings) = build(&table, &config, WithoutTarget::Unread, &HashSet::new())?;
     let is_bad: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
@@ -409,6 +474,11 @@ fn build(
         let spelling = config.table_spelling();
         time::read(column, spelling, gaps, &rows, &mut findings.misread)
     });
+    let column = findings.find(table, "data.weight", config.data.weight.as_ref());
+    let weights = column.map(|column| {
+        let spelling = config.table_spelling();
+        weight::read(column, spelling, gaps, &rows, &mut findings.misread)
+    });
     let mut targets = targets.map(|targets| targets.select(&rows));
     let is_upright =
         config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
@@ -432,6 +502,7 @@ fn build(
         splits,
         folds,
         times,
+        weights,
         to_table,
         remarks,
     };

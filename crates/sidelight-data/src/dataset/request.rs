@@ -125,6 +125,7 @@ impl Dataset {
             splits: None,
             folds: None,
             times: None,
+            weights: None,
             to_table: None,
             remarks: Vec::new(),
         })

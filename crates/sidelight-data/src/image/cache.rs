@@ -207,6 +207,6 @@ fn stamp(source: &ImageSource) -> Option<(&Path, Stamp)> {
             let tag = object.tag().map(str::to_owned);
             Some((object.path(), Stamp::Object(object.known_bytes()?, tag)))
         }
-        ImageSource::Bytes { .. } | ImageSource::Member(_) => None,
+        ImageSource::Bytes { .. } | ImageSource::Member(_) | ImageSource::Several(_) => None,
     }
 }

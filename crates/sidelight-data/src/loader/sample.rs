@@ -202,6 +202,10 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
             swap_symmetric(&mut targets, &mut mask, symmetric);
         }
     }
+    if let Some(weights) = &source.dataset.weights {
+        let weight = weights.in_loss(row);
+        mask.iter_mut().for_each(|known| *known *= weight);
+    }
     Ok(Sample {
         row,
         pixels,

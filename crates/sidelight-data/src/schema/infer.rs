@@ -65,6 +65,8 @@ pub enum Role {
     Fold,
     /// Says when a row was made, by which rows are divided.
     Time,
+    /// Says how much a row counts.
+    Weight,
     /// Read as metadata.
     Metadata(MetadataConfig),
     /// A column that is not used, and why.
@@ -207,6 +209,8 @@ pub enum Doubt {
     },
     /// A bare name of a subject, over few names with many rows each.
     MayBeGroup,
+    /// Numbers that are never negative, under a name that weights of rows have.
+    MayBeWeight,
     /// Numbers taken for classes.
     NumbersAsClasses,
     /// Few different numbers, not taken for classes.
@@ -265,6 +269,10 @@ impl fmt::Display for Doubt {
                 f,
                 "a property by its cells; if rows of one value belong together, set it as `data.group`"
             ),
+            Self::MayBeWeight => write!(
+                f,
+                "read as a property; if it says how much its row counts, set it as `data.weight` (--weight)"
+            ),
             Self::NumbersAsClasses => write!(
                 f,
                 "few whole numbers, taken for classes; `kind = \"value\"` (--kind value) predicts a number"
@@ -301,6 +309,8 @@ pub struct Wishes {
     pub fold: Option<String>,
     /// The column of times by which rows are divided.
     pub time: Option<String>,
+    /// The column of how much each row counts.
+    pub weight: Option<String>,
     /// How numbers are written; `None`: found.
     pub decimal: Option<Decimal>,
     /// The order of dates; `None`: found.
@@ -323,6 +333,7 @@ impl Wishes {
             split: None,
             fold: None,
             time: None,
+            weight: None,
             decimal: None,
             date_order: None,
             ignore: Vec::new(),
@@ -354,6 +365,7 @@ impl Wishes {
             split: config.data.split.column.clone(),
             fold: config.data.fold.clone(),
             time: config.data.time.clone(),
+            weight: config.data.weight.clone(),
             decimal: config.data.decimal,
             date_order: config.data.date_order,
             ignore: config.data.ignore.clone(),
@@ -393,6 +405,7 @@ impl Schema {
             .chain(&wishes.split)
             .chain(&wishes.fold)
             .chain(&wishes.time)
+            .chain(&wishes.weight)
             .chain(&wishes.ignore)
         {
             table.column(name)?;
@@ -428,6 +441,8 @@ impl Schema {
                 // Only for what should be said of the order of day and month.
                 guess_dates(&scan, &usual, &mut doubts);
                 Role::Time
+            } else if is(&wishes.weight) {
+                Role::Weight
             } else if ignored.contains(&column.name) {
                 Role::Ignored(Reason::Told)
             } else {
@@ -445,6 +460,9 @@ impl Schema {
             }) = role
             {
                 doubts.extend(missing_names(&scan));
+            }
+            if wishes.weight.is_none() && may_be_weight(&column.name, &role, &scan) {
+                doubts.push(Doubt::MayBeWeight);
             }
             columns.push(ColumnSchema {
                 name: column.name.clone(),
@@ -991,6 +1009,14 @@ fn guess_part(column: &Column, scan: &Scan<'_>) -> Option<Role> {
     })
 }
 
+/// Whether a column of numbers may say how much each row counts: a person says so, for a weight may be one in kilograms.
+fn may_be_weight(column: &str, role: &Role, scan: &Scan<'_>) -> bool {
+    let is_number =
+        matches!(role, Role::Metadata(config) if config.kind == MetadataKind::Continuous);
+    let range = scan.evidence().range;
+    is_number && name::is_weight(column) && range.is_some_and(|[least, _]| least >= 0.0)
+}
+
 /// Dates with day and month before the year, where all cells are.
 fn guess_dates(scan: &Scan<'_>, usual: &Usual, doubts: &mut Vec<Doubt>) -> Option<Role> {
     let found = date_order(&scan.texts());
@@ -1193,6 +1219,7 @@ impl fmt::Display for ColumnSchema {
             Role::Split => "split".to_owned(),
             Role::Fold => "fold".to_owned(),
             Role::Time => "time".to_owned(),
+            Role::Weight => "weight".to_owned(),
             Role::Metadata(config) => format!("{:?}", config.kind).to_lowercase(),
             Role::Ignored(reason) => format!("ignored, {reason}"),
         };

@@ -114,6 +114,14 @@ pub(super) fn part_flag(name: &str) -> Option<Split> {
     }
 }
 
+/// Whether it may say how much a row counts: `sample_weight`, `weights`, and `weight`, which may be one in kilograms.
+pub(super) fn is_weight(name: &str) -> bool {
+    let whose = ["", "sample", "row", "case", "survey", "instance"];
+    let all = words(name).concat();
+    let weight = all.strip_suffix("weight").or(all.strip_suffix("weights"));
+    weight.is_some_and(|of| whose.contains(&of))
+}
+
 /// Whether it is the number of a fold: `fold`, `kfold`, `cv_fold`.
 pub(super) fn is_fold(name: &str) -> bool {
     let folds = ["fold", "folds", "kfold", "cvfold", "foldid"];

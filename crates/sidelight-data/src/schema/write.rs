@@ -90,6 +90,14 @@ impl Schema {
                 time.evidence
             )?;
         }
+        if let Some(weight) = self.with_role(&Role::Weight).next() {
+            writeln!(
+                out,
+                "weight = {}  # {}; how much each row counts in the loss and in every metric",
+                string(&weight.name),
+                weight.evidence
+            )?;
+        }
         let split = self.with_role(&Role::Split).next();
         if let Some(split) = split.filter(|_| time.is_none()) {
             writeln!(

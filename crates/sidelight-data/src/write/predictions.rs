@@ -299,7 +299,7 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
 }
 
 /// A target called `row` or `loss` must not hide ours, nor the other way round.
-fn made_different(columns: &mut [(String, ColumnKind)]) {
+pub(super) fn made_different(columns: &mut [(String, ColumnKind)]) {
     for at in 1..columns.len() {
         let mut n = 2;
         let wanted = columns[at].0.clone();
@@ -319,7 +319,7 @@ fn target_kind(task: &Task) -> ColumnKind {
     }
 }
 
-fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
+pub(super) fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
     let probability = |name: &String| (format!("p({name})"), ColumnKind::Single);
     match task {
         Task::Keypoints { columns, .. } | Task::Regression { columns, .. } => columns
@@ -396,7 +396,7 @@ fn written(point: [f32; 2], to_table: Option<Affine>) -> [f32; 2] {
     to_table.map_or(point, |map| map.apply(point))
 }
 
-fn prediction_cells<'a>(
+pub(super) fn prediction_cells<'a>(
     task: &'a Task,
     prediction: &Prediction,
     to_table: Option<Affine>,
@@ -562,6 +562,7 @@ mod tests {
             splits: None,
             folds: None,
             times: None,
+            weights: None,
             to_table: None,
             remarks: Vec::new(),
         };

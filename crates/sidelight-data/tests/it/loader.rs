@@ -64,6 +64,7 @@ fn source(n_rows: usize) -> Source {
         splits: None,
         folds: None,
         times: None,
+        weights: None,
         to_table: None,
         remarks: Vec::new(),
     };

@@ -103,7 +103,7 @@ pub(super) fn candidates(
                 part = part.or(Some(column.name.clone()));
                 continue;
             }
-            Role::Image | Role::Target | Role::Group | Role::Time => continue,
+            Role::Image | Role::Target | Role::Group | Role::Time | Role::Weight => continue,
         };
         let candidate = Candidate {
             config,

@@ -1,13 +1,14 @@
 //! The no-input baseline: what can be predicted of a row before its image and metadata are read.
 
 use super::Study;
-use crate::statistics::{mean, median};
+use crate::statistics::{mean, median, weighted_median};
 use sidelight_data::dataset::Targets;
 use sidelight_data::split::FoldOrder;
 use sidelight_data::task::{Prediction, Task, mean_places};
 
 /// Constant predictions `[seed][row of rows]` for this metric: the classes' shares, the median (mean for squared
 /// errors) of the value, the mean place of each point, over the rows that the row's fold was learned from.
+/// Rows count what they weigh, but for the mean places of points.
 /// For AUROC over all rows: a constant that differs from fold to fold would rank below chance.
 pub(super) fn predictions(
     study: &Study,
@@ -42,26 +43,35 @@ pub(super) fn predictions(
 
 fn constant(study: &Study, rows: &[usize], metric: &str) -> Option<Prediction> {
     let width = study.task.d_target();
-    let known: Vec<Vec<f64>> = (0..width)
+    let weights = study.weights.and_then(|weights| weights.of(rows));
+    let weight = |at: usize| weights.as_ref().map_or(1.0, |weights| weights[at]);
+    // Values and how much each counts.
+    let known: Vec<Vec<(f64, f64)>> = (0..width)
         .map(|cell| {
-            let of_row = |&row: &usize| {
+            let of_row = |(at, &row): (usize, &usize)| {
                 let (target, mask) = study.task.encode(study.targets, row);
-                (mask[cell] > 0.0).then(|| f64::from(target[cell]))
+                (mask[cell] > 0.0).then(|| (f64::from(target[cell]), weight(at)))
             };
-            rows.iter().filter_map(of_row).collect()
+            rows.iter().enumerate().filter_map(of_row).collect()
         })
         .collect();
+    let total = |cells: &[(f64, f64)]| cells.iter().map(|(_, weight)| weight).sum::<f64>();
     let numbers: Vec<f64> = match study.task {
         Task::Class { names, .. } => {
+            let all = total(&known[0]);
             let share = |class: usize| {
-                let targets = known[0].iter();
-                let of_class = targets.filter(|target| **target == class as f64).count();
-                of_class as f64 / known[0].len().max(1) as f64
+                let of_class = known[0]
+                    .iter()
+                    .filter(|(target, _)| *target == class as f64);
+                let of_class: f64 = of_class.map(|(_, weight)| weight).sum();
+                of_class / if all > 0.0 { all } else { 1.0 }
             };
             (0..names.len()).map(share).collect()
         }
         Task::Multilabel { .. } => {
-            let shares = known.iter().map(|cells| mean(cells).unwrap_or(0.5));
+            let shares = known
+                .iter()
+                .map(|cells| weighted_mean(cells).unwrap_or(0.5));
             shares.collect()
         }
         Task::Regression { columns, .. } => {
@@ -69,11 +79,14 @@ fn constant(study: &Study, rows: &[usize], metric: &str) -> Option<Prediction> {
                 return None;
             };
             let column = |column: usize| {
-                let cells = rows.iter().map(|&row| values[row * columns.len() + column]);
-                let known: Vec<f64> = cells.filter(|value| value.is_finite()).collect();
-                match metric {
-                    "rmse" | "r2" => mean(&known),
-                    _ => median(&known),
+                let cells = rows.iter().enumerate();
+                let cells =
+                    cells.map(|(at, &row)| (values[row * columns.len() + column], weight(at)));
+                let known: Vec<(f64, f64)> = cells.filter(|(value, _)| value.is_finite()).collect();
+                match (metric, &weights) {
+                    ("rmse" | "r2", _) => weighted_mean(&known),
+                    (_, None) => median(&known.iter().map(|(value, _)| *value).collect::<Vec<_>>()),
+                    (_, Some(_)) => weighted_median(known),
                 }
             };
             (0..columns.len()).map(column).collect::<Option<_>>()?
@@ -81,6 +94,17 @@ fn constant(study: &Study, rows: &[usize], metric: &str) -> Option<Prediction> {
         Task::Keypoints { .. } => points(study, rows)?,
     };
     Some(Prediction::from_numbers(study.task.kind(), &numbers))
+}
+
+/// The mean of values with weights; of weights that are all 1 [`mean`]'s to the last bit.
+fn weighted_mean(cells: &[(f64, f64)]) -> Option<f64> {
+    if cells.iter().all(|(_, weight)| *weight == 1.0) {
+        return mean(&cells.iter().map(|(value, _)| *value).collect::<Vec<_>>());
+    }
+    let total: f64 = cells.iter().map(|(_, weight)| weight).sum();
+    // Shares first: a sum may be beyond all numbers where the mean is not.
+    let mean = cells.iter().map(|(value, weight)| value * (weight / total));
+    (total > 0.0).then(|| mean.sum())
 }
 
 /// The mean place of each point: as a share of the image where sizes are known, else in pixels.

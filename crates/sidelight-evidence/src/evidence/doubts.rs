@@ -181,7 +181,10 @@ fn vanishes(scored: &Scored, named: &Named, strata: &Grouping) -> Option<(Doubt,
             let values: Option<Vec<f64>> = seeds.iter().map(|seed| seed.value(weights)).collect();
             values.and_then(|values| crate::statistics::mean(&values))
         };
-        let difference = |weights: &[f64]| Some(value(&with, weights)? - value(&without, weights)?);
+        let difference = |weights: &[f64]| {
+            let weights = scored.counted(weights);
+            Some(value(&with, &weights)? - value(&without, &weights)?)
+        };
         Some((measure, scored.bootstrap_of(difference, scored.study.how)?))
     };
     let (measure, overall) = gain(&whole)?;

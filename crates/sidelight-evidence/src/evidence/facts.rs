@@ -583,6 +583,7 @@ mod tests {
             splits: None,
             folds: None,
             times: None,
+            weights: None,
             to_table: None,
             remarks: Vec::new(),
         };

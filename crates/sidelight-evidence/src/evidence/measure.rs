@@ -1,10 +1,11 @@
 //! Arms made comparable: the same rows, metrics that can be reweighted, differences with intervals.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{Arm, ArmScore, Difference, Direction, Role, Study, chance, no_arm};
 use crate::error::{Error, Result};
-use crate::metric::{Better, Cells, Evaluation, WeightedMetric, better};
+use crate::metric::{Better, Cells, Evaluation, Grouped, WeightedMetric, are_several, better};
 use crate::statistics::bootstrap::{Bootstrap, Bootstrapped, cluster_bootstrap, numbered};
 use crate::statistics::median;
 use crate::statistics::significance::{TTest, of_units_and_fits};
@@ -37,6 +38,8 @@ pub(super) struct Scored<'a> {
     pub(super) n_units: usize,
     pub(super) n_folds: usize,
     pub(super) sizes: Option<Vec<[f32; 2]>>,
+    /// How much each of the rows counts; `None`: all the same.
+    pub(super) weights: Option<Vec<f64>>,
     pub(super) arms: Vec<ScoredArm>,
 }
 
@@ -89,8 +92,15 @@ impl<'a> Scored<'a> {
             return Err(no_arm("the image alone"));
         }
         let is_tested = |fold: &u32| study.order.tests(*fold);
+        // What counts nothing is no evidence, and no independent unit.
+        let counts = |row: usize| {
+            study
+                .weights
+                .is_none_or(|weights| weights.of_row()[row] > 0.0)
+        };
         let predicted = |row: &usize| {
-            study.folds.iter().all(|folds| is_tested(&folds[*row]))
+            counts(*row)
+                && study.folds.iter().all(|folds| is_tested(&folds[*row]))
                 && study
                     .arms
                     .iter()
@@ -110,6 +120,7 @@ impl<'a> Scored<'a> {
             sizes: study
                 .sizes
                 .map(|sizes| rows.iter().map(|&row| sizes[row]).collect()),
+            weights: study.weights.and_then(|weights| weights.of(&rows)),
             rows,
             units,
             arms: Vec::new(),
@@ -226,6 +237,15 @@ impl<'a> Scored<'a> {
             rows: &self.rows,
             predictions,
             sizes: self.sizes.as_deref(),
+            weights: self.weights.as_deref(),
+        }
+    }
+
+    /// Weights of rows, times what the rows count by themselves.
+    pub(super) fn counted<'w>(&self, weights: &'w [f64]) -> Cow<'w, [f64]> {
+        match &self.weights {
+            None => weights.into(),
+            Some(own) => weights.iter().zip(own).map(|(a, b)| a * b).collect(),
         }
     }
 
@@ -309,7 +329,7 @@ impl<'a> Scored<'a> {
         ))
     }
 
-    /// A metric in each fold, and the fold's rows.
+    /// A metric in each fold, and how much the fold's rows count.
     fn per_fold(&self, metric: &WeightedMetric, folds: &[u32]) -> Vec<(Option<f64>, f64)> {
         let of_fold = |fold: &u32| {
             let own = |&row: &usize| f64::from(u8::from(folds[row] == *fold));
@@ -317,7 +337,7 @@ impl<'a> Scored<'a> {
             let value = metric.value(Some(&weights));
             (
                 value.filter(|value| value.is_finite()),
-                weights.iter().sum(),
+                self.counted(&weights).iter().sum(),
             )
         };
         let tested = folds.iter().filter(|fold| self.study.order.tests(**fold));
@@ -345,8 +365,23 @@ impl<'a> Scored<'a> {
             sd,
             pooled: mean_over_seeds(&arm.metric, None),
             score: arm.value(None),
+            by_unit: self.by_unit(arm),
             per_fold,
         }
+    }
+
+    /// The metric of the units' mean predictions, mean over seeds; `None` where they have no score, or a row each.
+    fn by_unit(&self, arm: &ScoredArm) -> Option<f64> {
+        if !are_several(self.units.iter().copied()) {
+            return None;
+        }
+        let of_seed = |predictions: &Vec<Prediction>| {
+            let rows = self.evaluation(predictions);
+            let units = Grouped::new(&rows, &self.units).ok()?;
+            WeightedMetric::new(self.study.metric, &units.evaluation(&rows))?.value(None)
+        };
+        let values: Option<Vec<f64>> = arm.predictions.iter().map(of_seed).collect();
+        crate::statistics::mean(&values?)
     }
 
     /// The comparison of two arms, as lines of the table: by the score that decides, and by the metric.

@@ -155,28 +155,34 @@ fn of_arm(scored: &Scored, arm: &ScoredArm) -> Option<Calibration> {
     let ece = scored.metrics("ece", &arm.predictions)?;
     let ece: Vec<f64> = ece.iter().filter_map(|seed| seed.value(None)).collect();
     let (mut confidence, mut correct) = (Vec::new(), Vec::new());
+    let (mut of_cells, mut of_rows) = (Vec::new(), Vec::new());
+    let weight = |row: usize| scored.weights.as_ref().map_or(1.0, |weights| weights[row]);
     // Class and probabilities of rows of one of several classes.
     let (mut truth, mut probabilities) = (Vec::new(), Vec::new());
     for predictions in &arm.predictions {
         let cells = scored.evaluation(predictions).classes();
-        for (_, p, is) in cells.confidence() {
+        for (row, p, is) in cells.confidence() {
+            of_cells.push(weight(row));
             confidence.push(p);
             correct.push(is);
         }
         for (row, class) in cells.classes() {
             truth.push(class);
+            of_rows.push(weight(row));
             probabilities.extend_from_slice(&cells.p[cells.row(row)]);
         }
     }
     let task = scored.study.task;
     let temperature = match task.kind() {
-        TargetKind::Class => calibration::fit_temperature(&truth, &probabilities, task.n_outputs()),
-        _ => calibration::fit_binary_temperature(&correct, &confidence),
+        TargetKind::Class => {
+            calibration::fit_temperature(&truth, Some(&of_rows), &probabilities, task.n_outputs())
+        }
+        _ => calibration::fit_binary_temperature(&correct, Some(&of_cells), &confidence),
     };
     Some(Calibration {
         arm: arm.name.clone(),
         ece: mean(&ece)?,
         temperature,
-        bins: calibration::reliability(&confidence, &correct, BINS),
+        bins: calibration::reliability(&confidence, &correct, Some(&of_cells), BINS),
     })
 }

@@ -37,6 +37,10 @@ struct Case {
 
 impl Case {
     fn evaluate(&self) -> Evidence {
+        self.weighed(None)
+    }
+
+    fn weighed(&self, weights: Option<&RowWeights>) -> Evidence {
         evaluate(&Study {
             task: &self.task,
             targets: &self.targets,
@@ -45,6 +49,7 @@ impl Case {
             folds: &self.folds,
             order: self.order,
             sizes: None,
+            weights,
             arms: &self.arms,
             facts: &self.facts,
             how: Bootstrap {
@@ -281,6 +286,76 @@ fn a_fusion_that_is_worse_harms() {
             .sentence
             .starts_with("Metadata harms: adding it (`concat`) raises mae by")
     );
+}
+
+/// Rows that count twice are judged as rows that are there twice and belong together.
+#[test]
+fn whole_weights_are_as_so_many_rows_of_one_unit() {
+    let mut rng = for_purpose("weights", 0);
+    let truth: Vec<usize> = (0..120).map(|row| row / 3 % 2).collect();
+    let arms: [Vec<Prediction>; 2] = [1.0, 1.6].map(|signal| {
+        let z = |class: usize| signal * (2.0 * class as f64 - 1.0);
+        let of = |class| of_two(sigmoid(z(class) + normal(&mut rng)));
+        truth.iter().copied().map(of).collect()
+    });
+    let case = |rows: &[usize]| {
+        let pick = |arm: &[Prediction]| rows.iter().map(|&row| arm[row].clone()).collect();
+        let truth: Vec<usize> = rows.iter().map(|&row| truth[row]).collect();
+        let mut case = class_case(&truth, &["no", "yes"], "auroc")
+            .with_arm("image", Role::Image, pick(&arms[0]))
+            .with_arm("concat", Role::Fusion, pick(&arms[1]));
+        case.units = rows.iter().map(|&row| row as u32).collect();
+        case.folds = vec![rows.iter().map(|&row| row as u32 % FOLDS).collect()];
+        case.facts.strata = vec![Grouping {
+            name: "site".into(),
+            levels: vec!["a".into(), "b".into()],
+            of_row: rows.iter().map(|&row| Some(row as u32 % 2)).collect(),
+        }];
+        case
+    };
+    let times = |row: usize| row * 7 % 4;
+    let all: Vec<usize> = (0..120).collect();
+    let repeated: Vec<usize> = (all.iter().copied())
+        .flat_map(|row| std::iter::repeat_n(row, times(row)))
+        .collect();
+    let weights =
+        |of_row: &dyn Fn(usize) -> f64| RowWeights::new(all.iter().copied().map(of_row).collect());
+    let counted = weights(&|row| times(row) as f64);
+    let (found, expected) = (
+        case(&all).weighed(Some(&counted)),
+        case(&repeated).evaluate(),
+    );
+    assert_eq!((found.rows, found.units), (90, 90));
+    assert_eq!((expected.rows, expected.units), (180, 90));
+    let near = |a: f64, b: f64, what: &str| {
+        assert!(
+            (a - b).abs() <= 1e-9 * b.abs().max(1.0),
+            "{what}: {a} is not {b}"
+        );
+    };
+    for (a, b) in found.differences.iter().zip(&expected.differences) {
+        assert_eq!((&a.arm, &a.metric), (&b.arm, &b.metric));
+        let numbers = [a.delta, a.low, a.high, a.p].into_iter();
+        for (a, other) in numbers.zip([b.delta, b.low, b.high, b.p]) {
+            near(a, other, &b.metric);
+        }
+    }
+    for (a, b) in found.arms.iter().zip(&expected.arms) {
+        near(a.pooled.unwrap(), b.pooled.unwrap(), &b.name);
+        near(a.score.unwrap(), b.score.unwrap(), &b.name);
+        near(a.mean.unwrap(), b.mean.unwrap(), &b.name);
+    }
+    for (a, b) in found.calibration.iter().zip(&expected.calibration) {
+        near(a.ece, b.ece, &b.arm);
+        near(a.temperature, b.temperature, &b.arm);
+    }
+    for (a, b) in found.parts.iter().zip(&expected.parts) {
+        near(a.image, b.image, &b.part);
+        near(a.delta, b.delta, &b.part);
+    }
+    let plain = case(&all).evaluate();
+    assert_eq!(case(&all).weighed(Some(&weights(&|_| 0.3))), plain);
+    assert_ne!(found.decision.difference, plain.decision.difference);
 }
 
 #[test]
@@ -839,6 +914,7 @@ fn what_cannot_be_compared_is_refused() {
             folds: &case.folds,
             order: case.order,
             sizes: None,
+            weights: None,
             arms: &case.arms,
             facts: &case.facts,
             how: Bootstrap::default(),

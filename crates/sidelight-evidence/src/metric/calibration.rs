@@ -17,7 +17,13 @@ pub struct Bin {
 }
 
 /// Rows by confidence, in `n_bins` equally wide bins `(k/n, (k+1)/n]` (0 itself in the first); empty bins have n = 0.
-pub fn reliability(confidence: &[f64], correct: &[bool], n_bins: usize) -> Vec<Bin> {
+/// Row `i` counts `weights[i]` times in the means (once without weights); what counts 0 is in no bin.
+pub fn reliability(
+    confidence: &[f64],
+    correct: &[bool],
+    weights: Option<&[f64]>,
+    n_bins: usize,
+) -> Vec<Bin> {
     let mut bins = vec![
         Bin {
             n: 0,
@@ -26,15 +32,21 @@ pub fn reliability(confidence: &[f64], correct: &[bool], n_bins: usize) -> Vec<B
         };
         n_bins
     ];
-    for (&confidence, &correct) in confidence.iter().zip(correct) {
+    let mut totals = vec![0.0; n_bins];
+    for (i, (&confidence, &correct)) in confidence.iter().zip(correct).enumerate() {
+        let weight = weights.map_or(1.0, |weights| weights[i]);
+        if weight == 0.0 {
+            continue;
+        }
         let k = bin_of(confidence, n_bins);
         bins[k].n += 1;
-        bins[k].confidence += confidence;
-        bins[k].accuracy += f64::from(u8::from(correct));
+        bins[k].confidence += weight * confidence;
+        bins[k].accuracy += weight * f64::from(u8::from(correct));
+        totals[k] += weight;
     }
-    for bin in bins.iter_mut().filter(|bin| bin.n > 0) {
-        bin.confidence /= bin.n as f64;
-        bin.accuracy /= bin.n as f64;
+    for (bin, total) in bins.iter_mut().zip(totals).filter(|(bin, _)| bin.n > 0) {
+        bin.confidence /= total;
+        bin.accuracy /= total;
     }
     bins
 }
@@ -79,42 +91,59 @@ fn bin_of(confidence: f64, n_bins: usize) -> usize {
 /// The temperature by which logits are divided so that the log loss is least: above 1 the model
 /// was too sure. Between 0.01 and 100; 1 without rows. Fit it on rows that are not scored.
 ///
-/// `probabilities` is `[row][class]`; their logarithms serve as logits.
+/// `probabilities` is `[row][class]`; their logarithms serve as logits. Row `i` counts `weights[i]` times, once without weights.
 ///
 /// # Source
 ///
 /// Guo et al. 2017 (see [`ece`]), section 4.2. The loss is convex in 1/T, so bisection of its
 /// slope finds the minimum to machine precision.
-pub fn fit_temperature(truth: &[usize], probabilities: &[f64], n_classes: usize) -> f64 {
+pub fn fit_temperature(
+    truth: &[usize],
+    weights: Option<&[f64]>,
+    probabilities: &[f64],
+    n_classes: usize,
+) -> f64 {
     let logits: Vec<f64> = probabilities
         .iter()
         .map(|p| p.max(f64::MIN_POSITIVE).ln())
         .collect();
-    temperature_of_logits(truth, &logits, n_classes, 0.0)
+    temperature_of_logits(truth, weights, &logits, n_classes, 0.0)
 }
 
 /// [`fit_temperature`] for label cells: the logit of a cell is `ln p - ln(1 - p)`.
-pub fn fit_binary_temperature(truth: &[bool], probabilities: &[f64]) -> f64 {
+pub fn fit_binary_temperature(
+    truth: &[bool],
+    weights: Option<&[f64]>,
+    probabilities: &[f64],
+) -> f64 {
     let logits: Vec<f64> = probabilities.iter().map(|&p| logit(p)).collect();
-    temperature_of_label_logits(truth, &logits, 0.0)
+    temperature_of_label_logits(truth, weights, &logits, 0.0)
 }
 
 /// As [`fit_temperature`], of logits, `[row][class]`, and pulled towards 1: it minimises
 ///
-/// > sum of the rows' log losses at temperature T  +  pull/2 (1/T − 1)².
+/// > sum of the rows' log losses at temperature T, each times its weight  +  pull/2 (1/T − 1)².
 ///
 /// Without a pull, a few rows that are all predicted rightly would ask for a temperature of nearly 0, and probabilities of
 /// 0 and 1. With one the log loss is still at most what it is at T = 1.
-pub fn temperature_of_logits(truth: &[usize], logits: &[f64], n_classes: usize, pull: f64) -> f64 {
+pub fn temperature_of_logits(
+    truth: &[usize],
+    weights: Option<&[f64]>,
+    logits: &[f64],
+    n_classes: usize,
+    pull: f64,
+) -> f64 {
     let slope = |inverse: f64| -> f64 {
         let rows = truth.iter().zip(logits.chunks_exact(n_classes.max(1)));
-        rows.map(|(&class, row)| {
-            let scaled: Vec<f64> = row.iter().map(|logit| inverse * logit).collect();
-            let tempered = softmax(&scaled);
-            let expected: f64 = tempered.iter().zip(row).map(|(p, logit)| p * logit).sum();
-            expected - row[class]
-        })
-        .sum()
+        rows.enumerate()
+            .map(|(i, (&class, row))| {
+                let weight = weights.map_or(1.0, |weights| weights[i]);
+                let scaled: Vec<f64> = row.iter().map(|logit| inverse * logit).collect();
+                let tempered = softmax(&scaled);
+                let expected: f64 = tempered.iter().zip(row).map(|(p, logit)| p * logit).sum();
+                weight * (expected - row[class])
+            })
+            .sum()
     };
     bisect_temperature(truth.is_empty(), |inverse| {
         slope(inverse) + pull * (inverse - 1.0)
@@ -122,11 +151,19 @@ pub fn temperature_of_logits(truth: &[usize], logits: &[f64], n_classes: usize, 
 }
 
 /// As [`temperature_of_logits`], of label cells, one logit each.
-pub fn temperature_of_label_logits(truth: &[bool], logits: &[f64], pull: f64) -> f64 {
+pub fn temperature_of_label_logits(
+    truth: &[bool],
+    weights: Option<&[f64]>,
+    logits: &[f64],
+    pull: f64,
+) -> f64 {
     let slope = |inverse: f64| -> f64 {
-        let cells = truth.iter().zip(logits);
+        let cells = truth.iter().zip(logits).enumerate();
         cells
-            .map(|(&truth, z)| z * (sigmoid(inverse * z) - f64::from(u8::from(truth))))
+            .map(|(i, (&truth, z))| {
+                let weight = weights.map_or(1.0, |weights| weights[i]);
+                weight * (z * (sigmoid(inverse * z) - f64::from(u8::from(truth))))
+            })
             .sum()
     };
     bisect_temperature(truth.is_empty(), |inverse| {

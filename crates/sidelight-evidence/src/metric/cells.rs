@@ -21,6 +21,8 @@ pub struct Evaluation<'a> {
     /// Width and height in pixels of each row's image as stored: needed for keypoints whose errors are divided by
     /// the diagonal; without it `mean_nme` and PCK are left out there.
     pub sizes: Option<&'a [[f32; 2]]>,
+    /// How much each prediction counts, finite and 0 or more, as scikit-learn's `sample_weight`; `None`: all the same.
+    pub weights: Option<&'a [f64]>,
 }
 
 impl Evaluation<'_> {

@@ -48,6 +48,7 @@ fn compare(
         rows: &rows,
         predictions,
         sizes: None,
+        weights: None,
     };
     let plain = score(&evaluation);
     let weights: Vec<f64> = times.iter().map(|n| *n as f64).collect();
@@ -55,10 +56,15 @@ fn compare(
         .iter()
         .flat_map(|row| std::iter::repeat_n(*row, times[*row]))
         .collect();
+    let weighed = score(&Evaluation {
+        weights: Some(&weights),
+        ..evaluation
+    });
     for name in scoring(task.kind(), task.n_outputs()).metrics {
         let metric = WeightedMetric::new(name, &evaluation).expect("is listed");
         let once = slow(name, &rows);
         for (what, found, expected) in [
+            ("row weights", weighed.get(name), slow(name, &repeated)),
             ("score", plain.get(name), once),
             ("unweighted", metric.value(None), once),
             (
@@ -416,7 +422,7 @@ proptest! {
     ) {
         let truth: Vec<usize> = cells.iter().map(|cell| cell.0).collect();
         let logits: Vec<f64> = cells.iter().flat_map(|cell| cell.1).collect();
-        let found = calibration::temperature_of_logits(&truth, &logits, 3, 0.0);
+        let found = calibration::temperature_of_logits(&truth, None, &logits, 3, 0.0);
         prop_assert!((0.009..=101.0).contains(&found), "{found}");
         let loss = |temperature: f64| -> f64 {
             let of_row = |(&class, row): (&usize, &[f64])| {
@@ -464,6 +470,7 @@ fn the_variance_of_equal_numbers_explains_nothing() {
         rows: &[0, 1, 2],
         predictions: &predictions,
         sizes: None,
+        weights: None,
     };
     assert_eq!(score(&evaluation).get("r2"), None);
 }
@@ -484,6 +491,7 @@ fn errors_whose_squares_are_beyond_all_numbers_have_a_root_mean_square() {
         rows: &[0, 1],
         predictions: &predictions,
         sizes: None,
+        weights: None,
     };
     let metrics = score(&evaluation);
     let rmse = metrics.get("rmse").expect("is defined");

@@ -23,6 +23,7 @@ fn evaluation<'a>(
         rows,
         predictions,
         sizes: None,
+        weights: None,
     }
 }
 
@@ -84,6 +85,30 @@ fn weighted_agrees(task: &Task, targets: &Targets, predictions: &[Prediction], m
     }
 }
 
+/// With the weights of a case every metric is what scikit-learn's `sample_weight` makes of it.
+fn row_weights_agree(
+    (task, targets): (&Task, &Targets),
+    predictions: &[Prediction],
+    weights: &Value,
+    expected: &Value,
+) {
+    let (rows, weights): (Vec<usize>, Vec<f64>) =
+        ((0..predictions.len()).collect(), numbers(weights));
+    let evaluation = Evaluation {
+        weights: Some(&weights),
+        ..evaluation(task, targets, &rows, predictions)
+    };
+    agrees(&score(&evaluation), expected);
+    for (name, value) in expected.as_object().expect("is a map") {
+        let value = value.as_f64().expect("is a number");
+        let metric = WeightedMetric::new(name, &evaluation).expect("is known");
+        let once = vec![1.0; rows.len()];
+        for found in [metric.value(None), metric.value(Some(&once))] {
+            near(found.expect("is defined"), value, name);
+        }
+    }
+}
+
 fn class_case(case: &Value) -> (Task, Targets, Vec<Prediction>) {
     let n_classes = case["n_classes"].as_u64().expect("is a number") as usize;
     let names: Vec<String> = (0..n_classes).map(|class| format!("c{class}")).collect();
@@ -126,6 +151,8 @@ fn class_metrics_are_scikit_learns() {
             case["confusion"]
         );
         weighted_agrees(&task, &targets, &predictions, &metrics);
+        let of = (&task, &targets);
+        row_weights_agree(of, &predictions, &case["weights"], &case["weighted"]);
     }
 }
 
@@ -138,9 +165,14 @@ fn temperatures_are_the_minimum_that_scipy_finds() {
             .map(|class| class as usize)
             .collect();
         let found =
-            calibration::fit_temperature(&truth, &numbers(&case["probabilities"]), n_classes);
+            calibration::fit_temperature(&truth, None, &numbers(&case["probabilities"]), n_classes);
         // scipy's bounded search is good to about the root of the machine precision.
         assert!((found - case["temperature"].as_f64().expect("is a number")).abs() < 1e-6);
+        let weights = numbers(&case["weights"]);
+        let p = numbers(&case["probabilities"]);
+        let found = calibration::fit_temperature(&truth, Some(&weights), &p, n_classes);
+        let expected = case["weighted_temperature"].as_f64().expect("is a number");
+        assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
     }
     let case = &reference()["classes"];
     let present = case["present"].as_array().expect("is a list");
@@ -148,8 +180,18 @@ fn temperatures_are_the_minimum_that_scipy_finds() {
     let (truth, p): (Vec<bool>, Vec<f64>) = known
         .filter_map(|(cell, p)| Some((cell.as_bool()?, p)))
         .unzip();
-    let found = calibration::fit_binary_temperature(&truth, &p);
+    let found = calibration::fit_binary_temperature(&truth, None, &p);
     assert!((found - case["temperature"].as_f64().expect("is a number")).abs() < 1e-6);
+    let n_labels = case["n_labels"].as_u64().expect("is a number") as usize;
+    let of_rows = numbers(&case["weights"]).into_iter();
+    let of_cells = of_rows.flat_map(|weight| std::iter::repeat_n(weight, n_labels));
+    let weights: Vec<f64> = of_cells
+        .zip(present)
+        .filter_map(|(weight, cell)| cell.as_bool().map(|_| weight))
+        .collect();
+    let found = calibration::fit_binary_temperature(&truth, Some(&weights), &p);
+    let expected = case["weighted_temperature"].as_f64().expect("is a number");
+    assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
 }
 
 /// ```python
@@ -166,7 +208,7 @@ fn a_temperature_that_is_pulled_towards_1_is_scipys_and_never_costs() {
         ([0, 1, 0, 2, 0, 1], 0.577_062_984_5),
         ([1, 1, 2, 2, 0, 0], 3.503_450_153_8),
     ] {
-        let found = calibration::temperature_of_logits(&truth, &logits, 3, 1.0);
+        let found = calibration::temperature_of_logits(&truth, None, &logits, 3, 1.0);
         assert!((found - temperature).abs() < 1e-6, "{found}");
         let loss = |temperature: f64| -> f64 {
             let rows = truth.iter().zip(logits.chunks_exact(3));
@@ -179,14 +221,18 @@ fn a_temperature_that_is_pulled_towards_1_is_scipys_and_never_costs() {
         assert!(loss(found) < loss(1.0));
     }
     let logits = [2.0, -1.5, 0.3, -0.2, 1.0];
-    let found =
-        calibration::temperature_of_label_logits(&[true, false, true, true, false], &logits, 1.0);
+    let found = calibration::temperature_of_label_logits(
+        &[true, false, true, true, false],
+        None,
+        &logits,
+        1.0,
+    );
     assert!((found - 1.109_664_233_6).abs() < 1e-6, "{found}");
 }
 
 #[test]
 fn the_temperature_of_nothing_is_1() {
-    assert_eq!(calibration::fit_temperature(&[], &[], 2), 1.0);
+    assert_eq!(calibration::fit_temperature(&[], None, &[], 2), 1.0);
 }
 
 #[test]
@@ -216,6 +262,8 @@ fn label_metrics_are_scikit_learns() {
     let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
     agrees(&metrics, &case["values"]);
     weighted_agrees(&task, &targets, &predictions, &metrics);
+    let of = (&task, &targets);
+    row_weights_agree(of, &predictions, &case["weights"], &case["weighted"]);
 }
 
 fn value_task(n_columns: usize) -> Task {
@@ -249,6 +297,8 @@ fn value_metrics_are_scikit_learns() {
     let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
     agrees(&metrics, &case["values"]);
     weighted_agrees(&task, &targets, &predictions, &metrics);
+    let of = (&task, &targets);
+    row_weights_agree(of, &predictions, &case["weights"], &case["weighted"]);
     // Each in its own unit.
     for (name, value) in case["first_column"].as_object().expect("is a map") {
         let mut own = metrics.per_part[0].1.iter();
@@ -259,11 +309,17 @@ fn value_metrics_are_scikit_learns() {
         &evaluation(&task, &targets, &rows, &predictions),
         &numbers(&case["bends"]),
     );
-    let found = huber.and_then(|huber| huber.value(None));
+    let found = huber.as_ref().and_then(|huber| huber.value(None));
     near(
         found.expect("is defined"),
         case["huber"].as_f64().expect("is a number"),
         "huber",
+    );
+    let found = huber.and_then(|huber| huber.value(Some(&numbers(&case["weights"]))));
+    near(
+        found.expect("is defined"),
+        case["weighted_huber"].as_f64().expect("is a number"),
+        "weighted huber",
     );
     // One target is scored in its unit.
     let first = |row: &[f64]| row[0];
@@ -280,6 +336,14 @@ fn value_metrics_are_scikit_learns() {
     let metrics = score(&evaluation(&value_task(1), &targets, &rows, &predictions));
     agrees(&metrics, &case["first_column"]);
     weighted_agrees(&value_task(1), &targets, &predictions, &metrics);
+    let task = value_task(1);
+    let of = (&task, &targets);
+    row_weights_agree(
+        of,
+        &predictions,
+        &case["weights"],
+        &case["weighted_first_column"],
+    );
 }
 
 #[test]

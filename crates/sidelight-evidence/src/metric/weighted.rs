@@ -22,7 +22,7 @@ use super::{Cells, Evaluation, Metric, scoring};
 /// let targets = Targets::Regression { names: vec!["price".into()], values: vec![1.0, 2.0] };
 /// let predictions = [1.0, 5.0].map(|value| Prediction::Regression { values: vec![value] });
 /// let evaluation = Evaluation {
-///     task: &task, targets: &targets, rows: &[0, 1], predictions: &predictions, sizes: None,
+///     task: &task, targets: &targets, rows: &[0, 1], predictions: &predictions, sizes: None, weights: None,
 /// };
 /// let mae = WeightedMetric::new("mae", &evaluation).unwrap();
 /// assert_eq!(mae.value(None), Some(1.5));
@@ -32,9 +32,18 @@ use super::{Cells, Evaluation, Metric, scoring};
 pub struct WeightedMetric {
     /// The metric is their mean, undefined ones left out.
     terms: Vec<Term>,
+    /// How much each row counts as it is; `None`: once.
+    own: Option<Vec<f64>>,
 }
 
 impl WeightedMetric {
+    fn of(terms: Vec<Term>, evaluation: &Evaluation) -> Self {
+        Self {
+            terms,
+            own: evaluation.weights.map(<[f64]>::to_vec),
+        }
+    }
+
     /// Prepares a metric of these predictions. `None`: the task has no such metric.
     pub fn new(name: &str, evaluation: &Evaluation) -> Option<Self> {
         let metric = Metric::named(name)?;
@@ -52,7 +61,7 @@ impl WeightedMetric {
                 .collect(),
             None => Some(vec![of.term(&cells, metric.columns(&cells))?]),
         };
-        Some(Self { terms: terms? })
+        Some(Self::of(terms?, evaluation))
     }
 
     /// The metric of one part of the task: recall of a class, AUROC of a label, `mean_px` of a
@@ -64,15 +73,13 @@ impl WeightedMetric {
             return None;
         }
         let terms = vec![metric.term(&evaluation.cells(), part..part + 1)?];
-        Some(Self { terms })
+        Some(Self::of(terms, evaluation))
     }
 
     /// [Huber's](super::cells::NumberCells::huber) loss of all standardised errors together. `None`: not a regression.
     pub(crate) fn huber(evaluation: &Evaluation, bends: &[f64]) -> Option<Self> {
         match evaluation.cells() {
-            Cells::Numbers(cells) => Some(Self {
-                terms: vec![cells.huber(bends)],
-            }),
+            Cells::Numbers(cells) => Some(Self::of(vec![cells.huber(bends)], evaluation)),
             _ => None,
         }
     }
@@ -85,9 +92,16 @@ impl WeightedMetric {
         rows.len()
     }
 
-    /// The metric, row `i` counting `weights[i]` times (once without weights). `None` where it is
-    /// not defined, such as an AUROC of one class.
+    /// The metric, row `i` counting `weights[i]` times (once without weights) what it counts by
+    /// [`Evaluation::weights`]. `None` where it is not defined, such as an AUROC of one class.
     pub fn value(&self, weights: Option<&[f64]>) -> Option<f64> {
+        let both: Option<Vec<f64>> = match (weights, &self.own) {
+            (Some(weights), Some(own)) => {
+                Some(weights.iter().zip(own).map(|(a, b)| a * b).collect())
+            }
+            _ => None,
+        };
+        let weights = both.as_deref().or(weights).or(self.own.as_deref());
         let (mut sum, mut n) = (0.0, 0.0);
         for value in self.terms.iter().filter_map(|term| term.value(weights)) {
             sum += value;

@@ -10,6 +10,14 @@ from scipy.special import expit, huber, log_softmax, logit, softmax
 from sklearn import metrics as m
 
 rng = np.random.default_rng(3)
+# Of its own, so that weights change no other number here.
+weights_of = np.random.default_rng(4)
+
+
+def row_weights(n):
+    """What rows count: whole numbers, some of them 0, and others."""
+    weights = weights_of.integers(0, 4, n) * weights_of.choice([1.0, 1.0, 0.37], n)
+    return np.maximum(weights, [1.0] + [0.0] * (n - 1))
 
 
 def round32(x):
@@ -35,7 +43,25 @@ def class_case(n, k, ties):
     confidence, correct = p.max(1), predicted == truth
     bins = np.clip(np.ceil(confidence * 15).astype(int), 1, 15)
     ece = sum(abs(confidence[bins == b].mean() - correct[bins == b].mean()) * (bins == b).mean() for b in set(bins))
+    w = row_weights(n)
+    w_auroc = [m.roc_auc_score(one_hot[:, c], p[:, c], sample_weight=w) for c in range(k)]
+    w_ap = [m.average_precision_score(one_hot[:, c], p[:, c], sample_weight=w) for c in range(k)]
+    w_ece = sum(abs((w * (confidence - correct))[bins == b].sum()) for b in set(bins)) / w.sum()
+    w_nll = lambda t: -np.average(log_softmax(np.log(p) / t, axis=1)[np.arange(n), truth], weights=w)
+    w_best = minimize_scalar(lambda u: w_nll(np.exp(u)), bounds=(-4, 4), method="bounded", options={"xatol": 1e-12})
     return {
+        "weights": w.tolist(),
+        "weighted": {
+            "accuracy": m.accuracy_score(truth, predicted, sample_weight=w),
+            "balanced_accuracy": m.balanced_accuracy_score(truth, predicted, sample_weight=w),
+            "auroc": w_auroc[1] if k == 2 else float(np.mean(w_auroc)),
+            "log_loss": m.log_loss(truth, p, labels=range(k), sample_weight=w),
+            "macro_f1": m.f1_score(truth, predicted, average="macro", sample_weight=w),
+            "average_precision": w_ap[1] if k == 2 else float(np.mean(w_ap)),
+            "brier": m.brier_score_loss(truth, p[:, 1] if k == 2 else p, labels=list(range(k)), sample_weight=w),
+            "ece": float(w_ece),
+        },
+        "weighted_temperature": float(np.exp(w_best.x)),
         "truth": truth.tolist(),
         "probabilities": p.ravel().tolist(),
         "n_classes": k,
@@ -66,7 +92,25 @@ def labels_case(n, k):
     flat, flat_p, flat_said = truth[known], p[known], said[known]
     nll = lambda t: m.log_loss(flat, expit(logit(flat_p) / t))
     best = minimize_scalar(lambda u: nll(np.exp(u)), bounds=(-4, 4), method="bounded", options={"xatol": 1e-12})
+    w = row_weights(n)
+    flat_w = np.repeat(w[:, None], k, 1)[known]
+    w_column = lambda f, c: f(truth[known[:, c], c], p[known[:, c], c], sample_weight=w[known[:, c]])
+    w_f1 = lambda c: m.f1_score(truth[known[:, c], c], said[known[:, c], c], sample_weight=w[known[:, c]])
+    w_nll = lambda t: m.log_loss(flat, expit(logit(flat_p) / t), sample_weight=flat_w)
+    w_best = minimize_scalar(lambda u: w_nll(np.exp(u)), bounds=(-4, 4), method="bounded", options={"xatol": 1e-12})
     return {
+        "weights": w.tolist(),
+        "weighted": {
+            "auroc": float(np.mean([w_column(m.roc_auc_score, c) for c in range(k)])),
+            "micro_auroc": m.roc_auc_score(flat, flat_p, sample_weight=flat_w),
+            "map": float(np.mean([w_column(m.average_precision_score, c) for c in range(k)])),
+            "macro_f1": float(np.mean([w_f1(c) for c in range(k)])),
+            "micro_f1": m.f1_score(flat, flat_said, sample_weight=flat_w),
+            "hamming_accuracy": 1 - m.hamming_loss(flat, flat_said, sample_weight=flat_w),
+            "log_loss": m.log_loss(flat, flat_p, sample_weight=flat_w),
+            "brier": m.brier_score_loss(flat, flat_p, sample_weight=flat_w),
+        },
+        "weighted_temperature": float(np.exp(w_best.x)),
         "present": [bool(t) if u else None for t, u in zip(truth.ravel(), known.ravel())],
         "probabilities": p.ravel().tolist(),
         "n_labels": k,
@@ -90,7 +134,23 @@ def value_case(n):
     over = lambda f: float(f(truth, predicted))
     first = lambda f: float(f(truth[:, 0], predicted[:, 0]))
     sd, bends = [20.0, 20000.0], [0.5, 0.7]
+    w = row_weights(n)
+    w_first = lambda f: float(f(truth[:, 0], predicted[:, 0], sample_weight=w))
     return {
+        "weights": w.tolist(),
+        "weighted": {
+            "scaled_mae": float(m.mean_absolute_error(truth / sd, predicted / sd, sample_weight=w)),
+            "r2": float(m.r2_score(truth, predicted, sample_weight=w)),
+            "mape": float(m.mean_absolute_percentage_error(truth, predicted, sample_weight=w)),
+        },
+        "weighted_first_column": {
+            "mae": w_first(m.mean_absolute_error),
+            "rmse": w_first(m.root_mean_squared_error),
+            "r2": w_first(m.r2_score),
+            "median_ae": w_first(m.median_absolute_error),
+            "mape": w_first(m.mean_absolute_percentage_error),
+        },
+        "weighted_huber": float(np.average(np.mean(huber(bends, (truth - predicted) / sd), axis=1), weights=w)),
         "truth": truth.ravel().tolist(),
         "predicted": predicted.ravel().tolist(),
         "sd": sd,

@@ -149,7 +149,7 @@ fn label_reliability(outcomes: &[Outcome]) -> ReliabilityDiagram {
 fn one_series(name: &str, pairs: impl Iterator<Item = (f64, bool)>) -> ReliabilityDiagram {
     let (given, came_true): (Vec<f64>, Vec<bool>) = pairs.unzip();
     ReliabilityDiagram {
-        series: vec![(name.into(), reliability(&given, &came_true, BINS))],
+        series: vec![(name.into(), reliability(&given, &came_true, None, BINS))],
     }
 }
 

@@ -3,15 +3,17 @@
 use rayon::prelude::*;
 
 use crate::config::Normalizer;
-use crate::dataset::{Dataset, Targets};
+use crate::dataset::{Dataset, RowWeights, Targets};
 use crate::image::facts;
-use crate::metric::{self, Metrics};
+use crate::metric::{self, Grouped, Metrics, NoGroups};
 use crate::task::{Prediction, Task};
 
-/// Scores the rows that have a prediction. `predictions` and `sizes` are one for each of `rows`.
+/// Scores the rows that have a prediction. `predictions` and `sizes` are one for each of `rows`; `weights` are of all rows
+/// of the data set.
 pub(crate) fn score(
     task: &Task,
     targets: &Targets,
+    weights: Option<&RowWeights>,
     rows: &[usize],
     predictions: &[Option<Prediction>],
     sizes: Option<&[[f32; 2]]>,
@@ -24,13 +26,41 @@ pub(crate) fn score(
         .filter_map(|&i| predictions[i].clone())
         .collect();
     let rows: Vec<usize> = kept.into_iter().map(|i| rows[i]).collect();
+    let weights = weights.and_then(|weights| weights.of(&rows));
     metric::score(&metric::Evaluation {
         task,
         targets,
         rows: &rows,
         predictions: &predictions,
         sizes: sizes.as_deref(),
+        weights: weights.as_deref(),
     })
+}
+
+/// Scores the groups of the rows that have a prediction ([`Grouped`]); `predictions` are one for each of `rows`. `None`
+/// without groups or targets.
+pub(crate) fn score_groups(
+    task: &Task,
+    dataset: &Dataset,
+    rows: &[usize],
+    predictions: &[Option<Prediction>],
+) -> Option<std::result::Result<Metrics, NoGroups>> {
+    let (groups, targets) = (dataset.groups.as_ref()?, dataset.targets.as_ref()?);
+    let found = rows.iter().zip(predictions);
+    let found = found.filter_map(|(&row, prediction)| Some((row, prediction.clone()?)));
+    let (rows, predictions): (Vec<usize>, Vec<Prediction>) = found.unzip();
+    let groups: Vec<u32> = rows.iter().map(|&row| groups[row]).collect();
+    let weights = dataset.weights_of(&rows);
+    let of_rows = metric::Evaluation {
+        task,
+        targets,
+        rows: &rows,
+        predictions: &predictions,
+        sizes: None,
+        weights: weights.as_deref(),
+    };
+    let grouped = Grouped::new(&of_rows, &groups);
+    Some(grouped.map(|grouped| metric::score(&grouped.evaluation(&of_rows))))
 }
 
 /// Width and height of each row's image as stored, where errors are divided by its diagonal; read from the
@@ -62,7 +92,8 @@ pub(crate) fn score_of_constant(task: &Task, dataset: &Dataset, rows: &[usize]) 
         None => vec![task.constant([f32::NAN; 2]); rows.len()],
     };
     let is_any = guesses.iter().any(Option::is_some);
-    is_any.then(|| score(task, targets, rows, &guesses, sizes.as_deref()))
+    let weights = dataset.weights.as_ref();
+    is_any.then(|| score(task, targets, weights, rows, &guesses, sizes.as_deref()))
 }
 
 fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {

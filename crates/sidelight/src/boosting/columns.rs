@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Boosted, Examples, Loss};
-use crate::dataset::Targets;
+use crate::dataset::{Targets, of_mean_one};
 use crate::encode::{EncodedMetadata, Encoder, Fitted};
 use crate::network::layer::TreeInput;
 use crate::task::Task;
@@ -79,6 +79,8 @@ pub(crate) struct Folded<'a> {
     pub(crate) rows: &'a [usize],
     pub(crate) folds: &'a [u32],
     pub(crate) n_folds: usize,
+    /// How much each counts; `None`: all the same.
+    pub(crate) weights: Option<&'a [f64]>,
 }
 
 /// Of each part of the outputs, models that left out a fold each, grown on the rows of which anything of it is known.
@@ -95,14 +97,21 @@ pub(crate) fn grow(
     let (loss, parts) = parts(task);
     let grow = |part: Range<usize>| {
         let (mut examples, mut folds) = (Examples::default(), Vec::new());
+        let mut weights = Vec::new();
         for (at, (&row, &fold)) in folded.rows.iter().zip(folded.folds).enumerate() {
             let targets = target_of(at)[part.clone()].to_vec();
             if targets.iter().any(|target| !target.is_nan()) {
                 examples.inputs.push(read(inputs, metadata, row));
                 examples.targets.push(targets);
                 folds.push(fold);
+                weights.push(folded.weights.map_or(1.0, |weights| weights[at]));
             }
         }
+        // Whatever they are in, leaves are pulled towards 0 as by so many rows.
+        examples.weights = match folded.weights {
+            Some(_) => of_mean_one(&weights),
+            None => weights,
+        };
         Boosted::fit_folds(&examples, (&folds, folded.n_folds), loss, most, goes_on)
     };
     parts.into_iter().map(grow).collect()

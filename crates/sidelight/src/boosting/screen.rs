@@ -390,6 +390,7 @@ mod tests {
             rows: &rows,
             folds: &folds,
             n_folds: 3,
+            weights: None,
         };
         let target_of = |row: usize| vec![target[row]];
         let targets: Vec<Vec<f64>> = rows.iter().map(|&row| target_of(row)).collect();

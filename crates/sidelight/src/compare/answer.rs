@@ -71,6 +71,7 @@ impl Answer {
             folds: &design.folds,
             order: design.order,
             sizes: design.sizes.as_deref(),
+            weights: design.dataset.weights.as_ref(),
             arms: &arms,
             facts: &facts,
             how: Bootstrap::default(),

@@ -320,6 +320,7 @@ impl Design {
             rows: &rows,
             predictions: &predictions,
             sizes: self.sizes.as_deref(),
+            weights: None,
         };
         Ok(WeightedMetric::new(&self.metric, &evaluation)
             .map(|_| ())
@@ -408,7 +409,7 @@ impl FoldRows {
     }
 }
 
-/// What the rows are: their images' names, metadata, targets, groups.
+/// What the rows are: their images' names, metadata, targets, groups, what they count.
 fn fingerprint(dataset: &Dataset) -> Vec<u8> {
     let mut hash = Sha256::new();
     for image in dataset.images.iter().flat_map(ImageSource::parts) {
@@ -435,5 +436,8 @@ fn fingerprint(dataset: &Dataset) -> Vec<u8> {
         "{:?}{:?}{:?}",
         dataset.rows, dataset.targets, dataset.groups
     ));
+    if let Some(weights) = &dataset.weights {
+        hash.update(format!("{weights:?}"));
+    }
     hash.finalize().to_vec()
 }

@@ -403,6 +403,15 @@ impl Design {
             .as_ref()
             .map(|sizes| rows.iter().map(|&row| sizes[row]).collect());
         let predictions: Vec<Option<Prediction>> = predictions.into_iter().map(Some).collect();
-        score(&self.task, targets, rows, &predictions, sizes.as_deref()).values
+        let weights = self.dataset.weights.as_ref();
+        score(
+            &self.task,
+            targets,
+            weights,
+            rows,
+            &predictions,
+            sizes.as_deref(),
+        )
+        .values
     }
 }

@@ -49,10 +49,12 @@ impl<'a> Trees<'a> {
             inputs: inputs(&source.encoder, &source.metadata, &rows),
             models: Vec::new(),
         };
+        let weights = design.dataset.weights_of(&rows);
         let folded = Folded {
             rows: &rows,
             folds: &folds,
             n_folds,
+            weights: weights.as_deref(),
         };
         let grown = grow(
             &session.setup.task,

@@ -65,7 +65,15 @@ pub fn importance(rows: &Prepared<'_>, repeats: usize, seed: u64) -> Result<Vec<
     let all: Vec<usize> = (0..dataset.len()).collect();
     let sizes = image_sizes(&model.task, dataset, &all);
     let scored = |predictions: &[Option<Prediction>]| -> Vec<Option<f64>> {
-        let found = score(&model.task, targets, &all, predictions, sizes.as_deref());
+        let weights = dataset.weights.as_ref();
+        let found = score(
+            &model.task,
+            targets,
+            weights,
+            &all,
+            predictions,
+            sizes.as_deref(),
+        );
         metrics
             .iter()
             .map(|(metric, _)| found.get(metric))

@@ -7,10 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::groups::{GroupMeans, check_task};
 use super::{Model, PredictOptions, Predictions};
 use crate::dataset::{Dataset, ImageSource, PieceRows};
 use crate::encode::Unseen;
-use crate::error::{DataError, Error, Result, quoted};
+use crate::error::{DataError, Error, Result, quoted, setting};
 use crate::join::Joins;
 use crate::loader::LoaderOptions;
 use crate::ranks::{Alone, Ranks, all_or_none, as_collective_error};
@@ -45,6 +46,10 @@ pub struct TableOptions<'a> {
     pub text: CsvText,
     /// Columns of the table that are written before the predictions, each cell as text. Default: none.
     pub keep: Vec<String>,
+    /// A column of the table: one row is written for all that share its value, their mean prediction, in the order of their
+    /// first rows; with neither a coverage nor columns that are kept. The parts hold the rows, so that a job goes on after a
+    /// kill as any other; memory grows with the number of groups. Default: a row each.
+    pub by: Option<String>,
     /// What a row that cannot be predicted does. Default: it is listed.
     pub bad_rows: BadRows,
     /// What a column of metadata does that the table lacks. Default: it ends the job before it begins.
@@ -78,6 +83,7 @@ impl Default for TableOptions<'_> {
             share: (1, 1),
             text: CsvText::default(),
             keep: Vec::new(),
+            by: None,
             bad_rows: BadRows::default(),
             absent: Absent::default(),
             old_parts: OldParts::default(),
@@ -137,6 +143,8 @@ pub struct TableOutcome {
     pub absent: Vec<String>,
     /// Whether the file is there.
     pub joined: Joined,
+    /// Groups that were written by this call, where they were asked for.
+    pub n_groups: Option<usize>,
 }
 
 /// Predicts every row of a table and writes them to `out` as CSV, JSON Lines or Parquet, whole or not at all.
@@ -149,7 +157,8 @@ pub struct TableOutcome {
 ///
 /// # Errors
 ///
-/// [`Error::PartsDiffer`] where parts are there of another model, table or other options; [`Error::BadRow`] with
+/// [`DataError::Setting`](crate::error::DataError::Setting) of groups of keypoints, of more groups than fit in memory, and of groups with
+/// a coverage or kept columns; [`Error::PartsDiffer`] where parts are there of another model, table or other options; [`Error::BadRow`] with
 /// [`BadRows::Stop`]; [`DataError::EmptyTable`](crate::error::DataError::EmptyTable), [`DataError::NoColumn`](crate::error::DataError::NoColumn), and those of reading and writing. Of several ranks
 /// [`Error::OnRank`] where the others do not know of it and must be ended, [`Error::OtherRank`] where another says why.
 pub fn predict_table(
@@ -159,7 +168,9 @@ pub fn predict_table(
     out: &Path,
     options: TableOptions<'_>,
 ) -> Result<TableOutcome> {
-    let ranks = options.ranks;
+    let (ranks, text) = (options.ranks, options.text);
+    let by = options.by.clone();
+    let options = with_groups(model, options)?;
     let extras = extras(options.coverage);
     if let Some(coverage) = options.coverage {
         model.thresholds(coverage)?;
@@ -177,7 +188,7 @@ pub fn predict_table(
             part_rows,
             in_words(&options, batch, model),
         )
-        .with_text(options.text);
+        .with_text(text);
         Ok::<_, Error>((pieces, joins, manifest))
     };
     let (mut pieces, joins, manifest) = all_or_none(ranks, opened())?;
@@ -228,10 +239,19 @@ pub fn predict_table(
         }
     }
     let columns = PredictionsWriter::columns(&model.task, extras, &labels(&keep));
+    let mut n_groups = None;
     let joined = match ranks.is_first() {
         true => {
             ranks.wait();
-            parts.join(n_parts, &columns)
+            match &by {
+                None => parts.join(n_parts, &columns),
+                Some(by) => parts.join_as(n_parts, |files| {
+                    let mut means = GroupMeans::new(&model.task, by, &data.missing)?;
+                    files.iter().try_for_each(|file| means.read(file, extras))?;
+                    n_groups = Some(means.len());
+                    means.write(out, text)
+                }),
+            }
         }
         false => {
             drop(parts);
@@ -253,6 +273,29 @@ pub fn predict_table(
             .map(|(column, _)| column)
             .collect(),
         joined,
+        n_groups,
+    })
+}
+
+/// The options for the rows of groups: each part has their group before the predictions, its text as it is.
+fn with_groups<'o>(model: &Model, options: TableOptions<'o>) -> Result<TableOptions<'o>> {
+    let Some(by) = &options.by else {
+        return Ok(options);
+    };
+    check_task(&model.task)?;
+    let other = match (&options.coverage, &options.keep[..]) {
+        (Some(coverage), _) => Some(format!("a coverage of {coverage}")),
+        (None, [column, ..]) => Some(format!("{column} to be kept")),
+        (None, []) => None,
+    };
+    if let Some(other) = other {
+        let expected = "nothing else of the rows, since a row is written for each group";
+        return Err(setting("by", expected, other).into());
+    }
+    Ok(TableOptions {
+        keep: vec![by.clone()],
+        text: CsvText::Exact,
+        ..options
     })
 }
 
@@ -267,11 +310,14 @@ fn in_words(options: &TableOptions<'_>, batch: usize, model: &Model) -> String {
     if !options.keep.is_empty() {
         words += &format!(", with {}", quoted(&options.keep).join(", "));
     }
+    if options.by.is_some() {
+        words += ", for means of groups";
+    }
     words
 }
 
 /// Kept columns, as they are written.
-fn labels(keep: &[String]) -> Vec<(&str, ColumnKind)> {
+pub(super) fn labels(keep: &[String]) -> Vec<(&str, ColumnKind)> {
     let names = keep.iter().map(String::as_str);
     names.map(|name| (name, ColumnKind::Text)).collect()
 }

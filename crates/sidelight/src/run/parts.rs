@@ -505,6 +505,20 @@ impl Parts {
     ///
     /// [`DataError::PartDamaged`](crate::error::DataError::PartDamaged), [`DataError::Write`](crate::error::DataError::Write), [`DataError::Read`](crate::error::DataError::Read).
     pub fn join(&self, n_parts: usize, columns: &[(String, ColumnKind)]) -> Result<Joined> {
+        let join = |parts: &[PathBuf]| Ok(join_tables(&self.out, columns, parts, self.text)?);
+        self.join_as(n_parts, join)
+    }
+
+    /// As [`Parts::join`], by something else that makes the file of the parts, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parts::join`], and those of `join`.
+    pub fn join_as(
+        &self,
+        n_parts: usize,
+        join: impl FnOnce(&[PathBuf]) -> Result<()>,
+    ) -> Result<Joined> {
         let _ = self.lock.unlock();
         if let Err(TryLockError::WouldBlock) = self.lock.try_lock() {
             return Ok(Joined::OthersAtWork);
@@ -537,7 +551,7 @@ impl Parts {
             }
         }
         let parts: Vec<PathBuf> = (0..n_parts).map(|part| self.path(part)).collect();
-        join_tables(&self.out, columns, &parts, self.text)?;
+        join(&parts)?;
         discard(&self.dir)?;
         Ok(Joined::Whole)
     }

@@ -2,6 +2,7 @@
 
 use crate::batch::numbers;
 use crate::conformal::{Conformal, RowError, errors};
+use crate::dataset::of_mean_one;
 use crate::error::Result;
 use crate::metric::calibration::{temperature_of_label_logits, temperature_of_logits};
 use crate::network::layer::Temperature;
@@ -30,13 +31,18 @@ impl Session {
     /// coverage that is asked for than the validation rows alone: `docs/predict.md` has it measured. Where all members have seen
     /// all training rows, the validation rows are alone.
     ///
+    /// Where rows have weights the temperature is that of the weighted loss; coverage is of rows, each alike.
+    ///
     /// # Errors
     ///
     /// An image that cannot be read.
     pub(crate) fn calibrate(&mut self) -> Result<()> {
         let mut rows = self.held_out()?;
         let task = self.setup.task.clone();
-        let temperature = temperature(&task, &rows, self.target_of());
+        let dataset = &self.setup.batches.source.dataset;
+        let of_rows: Vec<usize> = rows.iter().map(|row| row.row).collect();
+        let weights = dataset.weights_of(&of_rows);
+        let temperature = temperature(&task, &rows, weights.as_deref(), self.target_of());
         if let Some(temperature) = temperature {
             let factor = temperature.factor();
             for row in &mut rows {
@@ -138,33 +144,40 @@ struct HeldOutRow {
 fn temperature(
     task: &Task,
     rows: &[HeldOutRow],
+    weights: Option<&[f64]>,
     target_of: impl Fn(usize) -> (Vec<f32>, Vec<f32>),
 ) -> Option<Temperature> {
     let wide = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect();
     let mut logits: Vec<f64> = Vec::new();
+    // Of mean 1: the pull is as by one row, whatever the weights are in.
+    let weights = weights.map(of_mean_one);
+    let weight = |at: usize| weights.as_ref().map_or(1.0, |weights| weights[at]);
+    let mut counted = Vec::new();
     let fitted = match task {
         Task::Class { .. } => {
             let mut truth = Vec::new();
-            for row in rows {
+            for (at, row) in rows.iter().enumerate() {
                 let (target, mask) = target_of(row.row);
                 if mask[0] > 0.0 {
+                    counted.push(weight(at));
                     truth.push(target[0] as usize);
                     logits.extend::<Vec<f64>>(wide(&row.numbers));
                 }
             }
-            temperature_of_logits(&truth, &logits, task.n_outputs(), PULL)
+            temperature_of_logits(&truth, Some(&counted), &logits, task.n_outputs(), PULL)
         }
         Task::Multilabel { .. } => {
             let mut truth = Vec::new();
-            for row in rows {
+            for (at, row) in rows.iter().enumerate() {
                 let (target, mask) = target_of(row.row);
                 let cells = target.iter().zip(mask).zip(&row.numbers);
                 for ((&target, _), &logit) in cells.filter(|((_, mask), _)| *mask > 0.0) {
+                    counted.push(weight(at));
                     truth.push(target > 0.5);
                     logits.push(f64::from(logit));
                 }
             }
-            temperature_of_label_logits(&truth, &logits, PULL)
+            temperature_of_label_logits(&truth, Some(&counted), &logits, PULL)
         }
         Task::Keypoints { .. } | Task::Regression { .. } => return None,
     };

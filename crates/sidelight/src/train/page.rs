@@ -52,6 +52,7 @@ pub(super) fn page(
         title: folder.dir().display().to_string(),
         facts: facts(session),
         metrics: metrics.clone(),
+        groups: session.score_of_groups(predicted),
         baseline: baseline_scores(&session.setup, targets),
         part: task.part().to_owned(),
         curves: crate::run::curves(&log),
@@ -164,6 +165,7 @@ fn baseline_scores(setup: &Setup, targets: &Targets) -> Metrics {
     score(
         task,
         targets,
+        batches.source.dataset.weights.as_ref(),
         &batches.valid,
         &vec![Some(prediction); batches.valid.len()],
         sizes.as_deref(),

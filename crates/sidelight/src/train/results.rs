@@ -4,7 +4,8 @@ use crate::batch::Predictions;
 use crate::error::Result;
 use crate::metric::Metrics;
 use crate::run::{
-    Event, Extra, MetricsFile, PredictionsWriter, RowCounts, RunFolder, prediction_rows,
+    Event, Extra, GroupScores, MetricsFile, PredictionsWriter, RowCounts, RunFolder,
+    prediction_rows,
 };
 
 #[cfg(feature = "report")]
@@ -47,7 +48,8 @@ pub(super) fn finish(
         // The report can be made again from the rest.
         log.warn(format!("warning: no report: {error}"));
     }
-    let scores = metrics_file(&session, metrics, constant);
+    let mut scores = metrics_file(&session, metrics, constant);
+    scores.by_group = session.score_of_groups(predicted).map(GroupScores::from);
     let model = session.into_model();
     folder.write_model(|dir| model.save(dir))?;
     folder.finish(&scores)?;

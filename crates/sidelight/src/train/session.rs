@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{Predictions, evaluate, gather, score, score_of_constant};
+use crate::batch::{Predictions, evaluate, gather, score, score_groups, score_of_constant};
 use crate::config::{Config, ScaleRate, Unfreeze};
 use crate::conformal::Conformal;
 use crate::digest::hexadecimal;
@@ -248,15 +248,35 @@ impl Session {
             sizes,
             ..
         } = &self.setup;
-        let targets = batches.source.dataset.targets.as_ref();
+        let dataset = &batches.source.dataset;
+        let targets = dataset.targets.as_ref();
         let targets = targets.expect("a session has targets");
         score(
             task,
             targets,
+            dataset.weights.as_ref(),
             &batches.valid,
             &predicted.predictions,
             sizes.as_deref(),
         )
+    }
+
+    /// Scores of the groups of the validation rows (`data.group`), and the column that they are of; `None` where each has a
+    /// row, or they have no score.
+    pub(super) fn score_of_groups(&self, predicted: &Predictions) -> Option<(String, Metrics)> {
+        let Setup {
+            task,
+            batches,
+            config,
+            ..
+        } = &self.setup;
+        let dataset = &batches.source.dataset;
+        let groups = dataset.groups.as_ref()?;
+        if !metric::are_several(batches.valid.iter().map(|&row| groups[row])) {
+            return None;
+        }
+        let found = score_groups(task, dataset, &batches.valid, &predicted.predictions)?;
+        Some((config.data.group.clone()?, found.ok()?))
     }
 
     /// Scores of a constant guess ([`Task::constant`]) over the validation rows.

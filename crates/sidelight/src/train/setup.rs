@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::augment::{Augment, MetadataDropout};
 use crate::batch::image_sizes;
 use crate::config::{Arm, Config, ImageRange, Sampling, Unreadable as OnUnreadable};
-use crate::dataset::{Dataset, ImageSource, Opened, Targets};
+use crate::dataset::{Dataset, ImageSource, Opened, RowWeights, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
 use crate::error::{Error, Result, setting};
@@ -76,6 +76,10 @@ impl Session {
                 expected: 2,
                 found: rows.train.len(),
             });
+        }
+        if let (Some(weights), Some(column)) = (&dataset.weights, &config.data.weight) {
+            weights.check(column, &rows.train, "the training rows")?;
+            weights.check(column, &rows.valid, "the validation rows")?;
         }
         let mut remarks = dataset.remarks.clone();
         let mut config = with_vote_as_fusion(config);
@@ -456,7 +460,7 @@ pub(super) fn plan(config: &Config, steps_per_epoch: usize, n_ranks: usize) -> T
     .with_steps_per_epoch(steps_per_epoch)
 }
 
-/// What the rows are: their place in the table, their images' names, their targets.
+/// What the rows are: their place in the table, their images' names, their targets, what they count.
 fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
     let mut hash = Sha256::new();
     for &row in train.iter().chain(valid) {
@@ -490,6 +494,8 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
             .for_each(|value| hash.update(value.to_le_bytes())),
         None => {}
     }
+    let weights = dataset.weights.iter().flat_map(RowWeights::of_row);
+    weights.for_each(|weight| hash.update(weight.to_le_bytes()));
     RowsDigest {
         train: train.len(),
         valid: valid.len(),

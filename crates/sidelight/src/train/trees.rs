@@ -42,6 +42,8 @@ struct DealtRows {
     n_folds: usize,
     /// What trees learn of each, `[row][output]`; NaN: unknown.
     targets: Vec<Vec<f64>>,
+    /// How much each counts; `None`: all the same.
+    weights: Option<Vec<f64>>,
 }
 
 impl Session {
@@ -229,6 +231,7 @@ impl Session {
         let target_of = |&row: &usize| targets(&setup.task, known_targets, row, [1.0; 2]);
         Ok(Some(DealtRows {
             targets: rows.iter().map(target_of).collect(),
+            weights: dataset.weights_of(&rows),
             rows,
             folds,
             n_folds,
@@ -242,6 +245,7 @@ impl DealtRows {
             rows: &self.rows,
             folds: &self.folds,
             n_folds: self.n_folds,
+            weights: self.weights.as_deref(),
         }
     }
 }

@@ -13,3 +13,4 @@ mod scenes;
 mod shards;
 mod tidy;
 mod training;
+mod weights;

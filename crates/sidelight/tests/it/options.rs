@@ -45,8 +45,12 @@ fn survives_a_stop(what: impl FnOnce(&mut Config), stop_at: &[usize]) {
 
 #[test]
 fn several_batches_a_step_are_one_large_batch() {
-    let (data, _) = planted(40);
-    let split = first(30, &data);
+    are_one_large_batch(&planted(40).0);
+}
+
+/// Training 30 of these 40 rows in steps of 16 and of 4 times 4.
+pub(crate) fn are_one_large_batch(data: &Dataset) {
+    let split = first(30, data);
     let mut config = config(
         CLASS,
         "epochs = 2\nclass_weights = true\n[model]\ndropout = 0.0\ndrop_image = 0.0\n",
@@ -54,7 +58,7 @@ fn several_batches_a_step_are_one_large_batch() {
     let trained = |(batch, accumulate)| {
         config.train.batch = batch;
         config.train.accumulate = accumulate;
-        let mut session = session(&config, &data, &split);
+        let mut session = session(&config, data, &split);
         // Statistics of the batch would be of a smaller one: these norms use the running ones.
         session.setup.frozen = vec!["*.running_mean".into(), "*.running_var".into()];
         run(session)

@@ -16,10 +16,10 @@ use crate::scenes::{classes, config, dataset, first, noise, stream};
 use crate::training::{CLASS, session};
 
 /// Paths and numbers of all that was learned, then the scores of the validation rows.
-type Learned = (Vec<(String, Vec<f32>)>, Vec<f32>);
+pub(crate) type Learned = (Vec<(String, Vec<f32>)>, Vec<f32>);
 
 /// Rows of images without a meaning and a column that has one, some of them unknown.
-fn rows(n: usize) -> (Dataset, SplitRows) {
+pub(crate) fn rows(n: usize) -> (Dataset, SplitRows) {
     let mut random = stream(11);
     let truth: Vec<bool> = (0..n)
         .map(|_| random.next_u32().is_multiple_of(3))
@@ -35,7 +35,7 @@ fn rows(n: usize) -> (Dataset, SplitRows) {
 }
 
 /// Nothing is drawn at random but the order of the rows.
-fn plain(batch: usize, more: &str) -> Config {
+pub(crate) fn plain(batch: usize, more: &str) -> Config {
     let text = format!(
         "seed = 3\nclass_weights = true\nlearning_rate = 2e-4\n{more}\n\
          [model]\nbackbone = \"small_cnn\"\ndropout = 0.0\ndrop_image = 0.0\nhidden = 8\n"
@@ -93,7 +93,7 @@ fn learned(session: &Session) -> Learned {
 }
 
 /// What so many ranks learn; the same on each.
-fn among(n: usize, config: &Config, rows: &(Dataset, SplitRows)) -> Learned {
+pub(crate) fn among(n: usize, config: &Config, rows: &(Dataset, SplitRows)) -> Learned {
     let mut all = Threads::run(n, |ranks| {
         learned(&train(&ranks, config, rows, None, 0).unwrap())
     });
@@ -103,7 +103,7 @@ fn among(n: usize, config: &Config, rows: &(Dataset, SplitRows)) -> Learned {
     all.swap_remove(0)
 }
 
-fn alone(config: &Config, rows: &(Dataset, SplitRows)) -> Learned {
+pub(crate) fn alone(config: &Config, rows: &(Dataset, SplitRows)) -> Learned {
     let ranks: Arc<dyn Ranks> = Arc::new(Alone);
     learned(&train(&ranks, config, rows, None, 0).unwrap())
 }
@@ -123,7 +123,7 @@ fn distance(found: &Learned, expected: &Learned, what: impl Fn(&str) -> bool) ->
     (off / size).sqrt()
 }
 
-fn assert_near(found: &Learned, expected: &Learned, what: impl Fn(&str) -> bool) {
+pub(crate) fn assert_near(found: &Learned, expected: &Learned, what: impl Fn(&str) -> bool) {
     let off = distance(found, expected, what);
     assert!(off <= 1e-5, "off by {off} of its size");
 }

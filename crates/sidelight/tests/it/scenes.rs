@@ -57,6 +57,7 @@ pub(crate) fn dataset(
         splits: None,
         folds: None,
         times: None,
+        weights: None,
         to_table: None,
         remarks: Vec::new(),
     }
