@@ -95,12 +95,12 @@ fn an_address_that_nobody_has_is_a_missing_image_and_one_that_is_none_is_said_to
     );
     has(&said, "of an image, correct its cell, or leave the row out");
 
-    folder.done("train houses.toml --quiet --out run");
+    folder.done("train houses.toml --quiet --out good");
     let odd = gone
         .replace(&format!("{root}/5.png"), "ftp://host/5.png")
         .replace(&format!("{root}/7.png"), &format!("{root}/7.png?size=8"));
     folder.write("odd.csv", &odd);
-    let said = folder.run("predict run odd.csv --out odd.out.csv");
+    let said = folder.run("predict good odd.csv --out odd.out.csv");
     assert_eq!(said.code, 1, "{}", said.stderr);
     let out = folder.read("odd.out.csv");
     let line = |row: usize| out.lines().nth(row).unwrap();
