@@ -330,7 +330,6 @@ fn one() -> usize {
     1
 }
 
-
 /// The usual spellings of "missing".
 pub(crate) fn default_missing() -> Vec<String> {
     ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None"]
@@ -625,7 +624,16 @@ pub enum HeadKind {
 
 /// How the features of several images of a row become those of the row, images that are missing left out.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::Display, strum::EnumIter,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumIter,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

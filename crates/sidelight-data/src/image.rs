@@ -244,7 +244,10 @@ fn strip(parts: &[ImageSource], at_least: Option<usize>, limits: &Limits) -> Res
         .map(|part| decode_within(part, at_least, limits))
         .collect::<Result<_>>()?;
     let lowest = pictures.iter().map(|picture| picture.height).min();
-    let height = lowest.unwrap_or(1).min(at_least.unwrap_or(usize::MAX)).max(1);
+    let height = lowest
+        .unwrap_or(1)
+        .min(at_least.unwrap_or(usize::MAX))
+        .max(1);
     let scaled: Vec<RgbImage> = pictures
         .into_iter()
         .map(|picture| picture.of_height(height))
@@ -270,7 +273,10 @@ impl Picture {
     fn of_height(self, height: usize) -> RgbImage {
         let side = |pixels: usize| u32::try_from(pixels.max(1)).unwrap_or(u32::MAX);
         let width = self.width * height / self.height.max(1);
-        let (from, to) = ([self.width, self.height].map(side), [width, height].map(side));
+        let (from, to) = (
+            [self.width, self.height].map(side),
+            [width, height].map(side),
+        );
         let image = RgbImage::from_raw(from[0], from[1], self.rgb).unwrap_or_default();
         match from == to {
             true => image,

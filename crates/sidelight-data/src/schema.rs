@@ -18,7 +18,7 @@ use crate::table::{Column, Table, Values};
 pub use cell::{boolean, datetime, number};
 pub(crate) use cell::{datetime_as, number_as};
 pub use disguise::Disguise;
-pub use infer::{ColumnSchema, Doubt, Reason, Role, Schema, Wishes, FoundImages, images_of, sides};
+pub use infer::{ColumnSchema, Doubt, FoundImages, Reason, Role, Schema, Wishes, images_of, sides};
 pub use locate::images_elsewhere;
 pub use part::Parts;
 pub(crate) use part::same_value;

@@ -31,7 +31,12 @@ pub(crate) struct PredictArgs {
     ///
     /// Of a model of several images a row, as many. Default: as in training.
     /// Example: --image 'test/{id}.tif'
-    #[arg(long, value_name = "COLUMN|PATH", help_heading = "Input", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "COLUMN|PATH",
+        help_heading = "Input",
+        value_delimiter = ','
+    )]
     pub(crate) image: Vec<String>,
     /// Columns of the table to write before the predictions
     ///

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sidelight::config::{
-    Config, DataConfig, ImageColumns, MetadataConfig, MetadataKind, NumberScale, TargetConfig, TargetKind, with_overrides,
+    Config, DataConfig, ImageColumns, MetadataConfig, MetadataKind, NumberScale, TargetConfig,
+    TargetKind, with_overrides,
 };
 use sidelight::dataset::image_sources;
 use sidelight::image::{ImageSource, Limits, deep_range, read, usual_range};

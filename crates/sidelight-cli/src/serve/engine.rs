@@ -169,7 +169,9 @@ impl Decoders {
             .await
             .map_err(|_| Fault::internal("an image was not inspected"))??;
         // Several images of a row are decoded one after another.
-        let pixels = facts.iter().map(|facts| facts.width as u64 * facts.height as u64);
+        let pixels = facts
+            .iter()
+            .map(|facts| facts.width as u64 * facts.height as u64);
         let pixels = pixels.max().unwrap_or(1);
         let pixels = acquire(&self.pixels, units(pixels)).await?;
         Ok((thread, pixels))

@@ -80,8 +80,7 @@ fn heats(looked: &Looked, side: usize) -> Vec<Value> {
     let largest = heat.largest();
     let scale = if largest > 0.0 { largest.recip() } else { 0.0 };
     let side = side as f32;
-    let places =
-        Affine::scale(side / heat.width as f32, side / heat.height as f32);
+    let places = Affine::scale(side / heat.width as f32, side / heat.height as f32);
     let one = |(values, to_input): (&[f32], &Option<Affine>)| match to_input {
         Some(to_input) => json!({
             "width": heat.width,

@@ -26,7 +26,10 @@ pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
             "description": "JPEG, PNG, WebP, TIFF, BMP or DICOM in base64",
             "examples": [PIXEL],
         });
-        let each: Map<String, Value> = names.iter().map(|name| (name.clone(), one.clone())).collect();
+        let each: Map<String, Value> = names
+            .iter()
+            .map(|name| (name.clone(), one.clone()))
+            .collect();
         let images = json!({
             "type": "object",
             "description": "images that are left out or null are missing",

@@ -157,7 +157,9 @@ fn an_estate_agent_has_four_photographs_of_a_house() {
     assert!(folder.read("one.toml").contains("image = \"front\"\n"));
     let hint = "--image front,kitchen,bath,garden";
     assert!(said.stderr.contains(hint), "{}", said.stderr);
-    folder.done(&format!("init houses.csv --target price --out all.toml {hint}"));
+    folder.done(&format!(
+        "init houses.csv --target price --out all.toml {hint}"
+    ));
     let image = "image = [\"front\", \"kitchen\", \"bath\", \"garden\"]\n";
     assert!(folder.read("all.toml").contains(image));
     let said = folder.done("check all.toml");
@@ -186,10 +188,17 @@ fn an_estate_agent_has_four_photographs_of_a_house() {
     let predicted = folder.read("new.out.csv");
     assert_eq!(predicted.lines().count(), 3, "{predicted}");
     assert!(
-        predicted.lines().nth(1).unwrap().starts_with("1,1_front.png;1_kitchen.png,"),
+        predicted
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("1,1_front.png;1_kitchen.png,"),
         "{predicted}"
     );
-    folder.write("less.csv", "front,kitchen,beds\n1_front.png,1_kitchen.png,2\n");
+    folder.write(
+        "less.csv",
+        "front,kitchen,beds\n1_front.png,1_kitchen.png,2\n",
+    );
     let said = folder.run("predict run less.csv --out less.out.csv");
     assert_eq!(said.code, 2);
     assert!(said.stderr.contains("no column `bath`"), "{}", said.stderr);
@@ -210,9 +219,15 @@ fn an_estate_agent_has_four_photographs_of_a_house() {
     folder.done("export run --onnx model.onnx");
     folder.done("show all.toml --out show.html");
     folder.done("audit all.toml");
-    let said = folder.run("train all.toml --out no --set data.image=['front','kitchen'] --set data.images_per_cell=2");
+    let said = folder.run(
+        "train all.toml --out no --set data.image=['front','kitchen'] --set data.images_per_cell=2",
+    );
     assert_eq!(said.code, 2);
-    assert!(said.stderr.contains("`data.images_per_cell`"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("`data.images_per_cell`"),
+        "{}",
+        said.stderr
+    );
 }
 
 /// A contest in histopathology: two columns, ids without ending, patches as TIFF in a folder for each part, and a file to

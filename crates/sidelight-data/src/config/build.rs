@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    Arm, AugmentConfig, Config, DataConfig, ImageColumns, ImageConfig, MetadataConfig, MetadataEntry,
-    MetadataKind, ModelConfig, RemoteConfig, SplitConfig, TargetConfig, TargetKind, TrainConfig,
-    Unreadable, default_image, default_missing, expand_ranges,
+    Arm, AugmentConfig, Config, DataConfig, ImageColumns, ImageConfig, MetadataConfig,
+    MetadataEntry, MetadataKind, ModelConfig, RemoteConfig, SplitConfig, TargetConfig, TargetKind,
+    TrainConfig, Unreadable, default_image, default_missing, expand_ranges,
 };
 
 impl Config {

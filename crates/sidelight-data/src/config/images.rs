@@ -127,12 +127,19 @@ impl DataConfig {
             return Err(setting("data.image", expected, format_args!("{names:?}")));
         }
         let repeated = names.iter().enumerate();
-        if let Some((_, name)) = repeated.clone().find(|(at, name)| names[..*at].contains(name)) {
+        if let Some((_, name)) = repeated
+            .clone()
+            .find(|(at, name)| names[..*at].contains(name))
+        {
             return Err(setting("data.image", "every column once", name));
         }
         if names.len() > 1 && self.images_per_cell > 1 {
             let expected = "1, since `data.image` names a column for each image";
-            return Err(setting("data.images_per_cell", expected, self.images_per_cell));
+            return Err(setting(
+                "data.images_per_cell",
+                expected,
+                self.images_per_cell,
+            ));
         }
         if self.n_images() > MOST_IMAGES {
             let field = match names.len() > 1 {

@@ -52,7 +52,12 @@ impl Config {
             .map(|column| ("data.image", column))
             .chain(self.data.group.iter().map(|column| ("data.group", column)))
             .chain(self.data.time.iter().map(|column| ("data.time", column)))
-            .chain(self.data.weight.iter().map(|column| ("data.weight", column)));
+            .chain(
+                self.data
+                    .weight
+                    .iter()
+                    .map(|column| ("data.weight", column)),
+            );
         for (role, column) in roles {
             if targets.contains(column) {
                 return Err(setting(role, "a column that is not the target", column));

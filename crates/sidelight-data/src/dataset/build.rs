@@ -1,7 +1,7 @@
 //! From a table and a configuration to a [`Dataset`]: strictly, for a trained model, or to list every problem.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cells::ImageCells;
 use super::fact::{Fact, image_facts, is_computed};
@@ -146,7 +146,11 @@ fn readable(piece: &mut Piece, config: &Config) -> Result<Dataset> {
     let Piece { table, bad } = piece;
     let mut left_out: HashSet<usize> = bad.iter().map(|bad| bad.row).collect();
     if let Ok(columns) = schema::image_columns(table, &config.data) {
-        let has_none = |row| columns.iter().all(|column| column.cell(row) == Cell::Missing);
+        let has_none = |row| {
+            columns
+                .iter()
+                .all(|column| column.cell(row) == Cell::Missing)
+        };
         for row in 0..table.n_rows {
             if has_none(row) && left_out.insert(row) {
                 let error = Error::Cell {

@@ -642,7 +642,9 @@ pub struct FoundImages {
 /// [`Error::NoImageColumn`].
 pub fn images_of(table: &Table, targets: &[String]) -> Result<FoundImages> {
     let image = image_of(table, targets)?;
-    let per_cell = table.find(&image).map_or(1, |column| locate::per_cell(table, column));
+    let per_cell = table
+        .find(&image)
+        .map_or(1, |column| locate::per_cell(table, column));
     let is_other = |column: &&Column| {
         column.name != image
             && !targets.contains(&column.name)
@@ -721,7 +723,11 @@ fn names_images(column: &Column) -> bool {
         if let Cell::Text(text) = column.cell(row) {
             // Of several names in a cell the last.
             let last = text.trim().trim_end_matches(['"', ']', ' ']);
-            let end = last.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+            let end = last
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
             n += 1;
             n_images += usize::from(IMAGE_ENDINGS.contains(&end.as_str()));
         }

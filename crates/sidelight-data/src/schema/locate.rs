@@ -139,7 +139,10 @@ pub(crate) fn per_cell(table: &Table, column: &Column) -> usize {
         return 1;
     }
     let all = (0..column.len()).filter_map(|row| column.cell(row).to_text());
-    all.map(|cell| labels(&cell).len()).max().unwrap_or(1).max(1)
+    all.map(|cell| labels(&cell).len())
+        .max()
+        .unwrap_or(1)
+        .max(1)
 }
 
 /// Whether nearly all cells of a column are paths of files.

@@ -19,8 +19,8 @@ use burn::tensor::{Tensor, TensorData};
 use super::prepared::before_metadata;
 use super::{Picture, Prepared, Share};
 use crate::batch::{Batch, Input, device, metadata_of, numbers};
-use crate::error::{Error, Result};
 use crate::dataset::ImageSource;
+use crate::error::{Error, Result};
 use crate::image::Affine;
 use crate::loader::{BatchPlan, Loader, LoaderOptions};
 use crate::network::{Context, Network, Shape, Value};
@@ -190,7 +190,10 @@ pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec
         };
         images.map(to_input).collect()
     };
-    let placed: Vec<_> = wanted.iter().map(|&row| to_input(row)).collect::<Result<_>>()?;
+    let placed: Vec<_> = wanted
+        .iter()
+        .map(|&row| to_input(row))
+        .collect::<Result<_>>()?;
     let mut placed = placed.into_iter();
     let plan = BatchPlan::evaluation(&wanted, model.config.train.batch);
     let device = device(&model.network.valid());

@@ -42,7 +42,10 @@ pub(super) const HAS_IMAGES: &str = "has_images";
 pub(super) fn names(images: &[String]) -> Vec<String> {
     match images {
         [_] => vec![IMAGE.to_owned()],
-        several => several.iter().map(|name| format!("{IMAGE}.{name}")).collect(),
+        several => several
+            .iter()
+            .map(|name| format!("{IMAGE}.{name}"))
+            .collect(),
     }
 }
 
@@ -65,7 +68,8 @@ pub(super) fn read_several(
     let all = graph.concat(&each, 1); // [n, n_images, 3, size, size]
     let size = preprocess.size as i64;
     let all = graph.reshape(&all, &[-1, 3, size, size]);
-    let doc = "1 where the row has the image, 0 where it is missing: its pixels count for nothing then";
+    let doc =
+        "1 where the row has the image, 0 where it is missing: its pixels count for nothing then";
     let shape = [Axis::Any("n"), Axis::Of(names.len())];
     graph.input(HAS_IMAGES, Type::Float, &shape, doc);
     (all, HAS_IMAGES.to_owned())

@@ -247,7 +247,8 @@ impl MetadataTensors {
                 0 => Tensor::zeros([rows * n, 0], &device),
                 _ => {
                     let each = codes.reshape([rows, 1, n_embedded]);
-                    each.expand([rows, n, n_embedded]).reshape([rows * n, n_embedded])
+                    each.expand([rows, n, n_embedded])
+                        .reshape([rows * n, n_embedded])
                 }
             },
         }

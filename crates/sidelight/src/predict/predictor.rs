@@ -86,7 +86,9 @@ impl Predictor {
             .into());
         }
         let present = image.parts().iter().filter(|part| !part.is_absent());
-        present.map(|part| Ok(facts_within(part, limits)?)).collect()
+        present
+            .map(|part| Ok(facts_within(part, limits)?))
+            .collect()
     }
 
     /// The row as a data set of its own: what [`explain`](crate::explain) works on.

@@ -315,7 +315,12 @@ fn model(case: &Case) -> (Model, Dataset) {
     let mut config: Config = config(case.target, &format!("[model]\n{}\n{COLUMNS}", case.model));
     config.train.resize = case.resize;
     if !case.images.is_empty() {
-        config.data.image = case.images.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into();
+        config.data.image = case
+            .images
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+            .into();
         rows.images = in_groups(&rows.images, case.images.len());
     }
     let session = session(&config, &rows, &first(N_TRAIN - 8, &rows));
@@ -412,7 +417,11 @@ fn write_case(dir: &std::path::Path, case: &Case, model: &Model, rows: &Dataset)
         }
         let image = match case.images {
             [] => json!(names[0]),
-            several => several.iter().zip(&names).map(|(&of, name)| (of.to_owned(), json!(name))).collect(),
+            several => several
+                .iter()
+                .zip(&names)
+                .map(|(&of, name)| (of.to_owned(), json!(name)))
+                .collect(),
         };
         let cells = rows.metadata.columns.iter().map(|column| {
             let cell = match &column.values {

@@ -71,7 +71,10 @@ impl ImagePool {
     /// How much each image matters, before the softmax: `[batch, n, 1]`.
     fn scores(&self, node: &Node, x: Tensor<3>) -> Tensor<3> {
         let [.., width] = x.dims();
-        let hidden = node.parameters.d2("attention.weight").reshape([1, HIDDEN, width]);
+        let hidden = node
+            .parameters
+            .d2("attention.weight")
+            .reshape([1, HIDDEN, width]);
         let bias = node.parameters.d1("attention.bias").reshape([1, 1, HIDDEN]);
         let score = node.parameters.d2("score.weight").reshape([1, 1, HIDDEN]);
         let hidden = (x.matmul(hidden.swap_dims(1, 2)) + bias).tanh();
@@ -89,7 +92,11 @@ impl Operation for ImagePool {
         };
         let zeros = Initial::Constant(0.0);
         vec![
-            spec("attention.weight", [HIDDEN, self.width], Initial::Normal(0.02)),
+            spec(
+                "attention.weight",
+                [HIDDEN, self.width],
+                Initial::Normal(0.02),
+            ),
             ParameterSpec::new("attention.bias", [HIDDEN], ParameterKind::Bias, zeros),
             spec("score.weight", [1, HIDDEN], zeros),
         ]
@@ -131,7 +138,11 @@ impl Operation for ImagePool {
                 let axes = graph.ints(&[1]);
                 graph.call(op, &[x, &axes], &[("keepdims", Attr::Int(0))])
             }
-            _ => graph.call(op, &[x], &[("axes", Attr::Ints(&[1])), ("keepdims", Attr::Int(0))]),
+            _ => graph.call(
+                op,
+                &[x],
+                &[("axes", Attr::Ints(&[1])), ("keepdims", Attr::Int(0))],
+            ),
         };
         let (one, far) = (graph.float(1.0), graph.float(-NEVER));
         let absent = graph.binary("Sub", &has, &one);

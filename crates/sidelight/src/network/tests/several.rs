@@ -63,7 +63,11 @@ fn rows_and_images_are_the_same_numbers_in_one_order() {
 #[test]
 fn images_that_are_all_the_same_are_as_one() {
     for name in fusion::NAMES {
-        for by in [ImagePooling::Mean, ImagePooling::Max, ImagePooling::Attention] {
+        for by in [
+            ImagePooling::Mean,
+            ImagePooling::Max,
+            ImagePooling::Attention,
+        ] {
             let several = network(name, by, N);
             let one = network(name, by, 1);
             let expected = images(2, 3, SIZE, &Device::flex());
@@ -106,9 +110,8 @@ fn an_image_that_is_missing_counts_for_nothing() {
 fn the_order_of_images_matters_side_by_side_alone() {
     for by in ImagePooling::iter() {
         let network = network("stacked", by, N);
-        let run = |order: &[usize]| {
-            numbers(network.forward(Some(rows(order)), &mut context(1, None)))
-        };
+        let run =
+            |order: &[usize]| numbers(network.forward(Some(rows(order)), &mut context(1, None)));
         let is_same = difference(&run(&[0, 1, 2]), &run(&[2, 0, 1])) < 1e-5;
         assert_eq!(is_same, by != ImagePooling::Concat, "{by}");
     }
@@ -138,7 +141,11 @@ fn attention_starts_as_the_mean_and_learns() {
         }
     }
     let order = [0, 1, 2, 3, 4, 5];
-    let a = numbers(attention.valid().forward(Some(rows(&order)), &mut context(2, None)));
+    let a = numbers(
+        attention
+            .valid()
+            .forward(Some(rows(&order)), &mut context(2, None)),
+    );
     let b = numbers(mean.forward(Some(rows(&order)), &mut context(2, None)));
     assert!(difference(&a, &b) < 1e-5, "{a:?} {b:?}");
 
@@ -147,7 +154,12 @@ fn attention_starts_as_the_mean_and_learns() {
     let output = attention.train().forward(Some(batch), &mut context);
     assert_eq!(output.dims(), [2, 3]);
     // Every normalisation of the backbone has seen six images, that of the head two rows.
-    assert!(context.statistics.iter().any(|seen| seen.path.starts_with("features")));
+    assert!(
+        context
+            .statistics
+            .iter()
+            .any(|seen| seen.path.starts_with("features"))
+    );
 }
 
 #[test]
@@ -180,5 +192,8 @@ fn metadata_without_one_of_its_kinds_is_repeated() {
     let three = rows.repeated(3);
     assert_eq!(three.codes.dims(), [6, 0]);
     let dense = numbers(three.dense);
-    assert_eq!(dense, [1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0, 3.0, 4.0]);
+    assert_eq!(
+        dense,
+        [1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0, 3.0, 4.0]
+    );
 }
