@@ -26,7 +26,7 @@ pub use crate::kind::Split;
 pub use build::{Absent, Findings, inspect};
 pub use cells::image_sources;
 pub use fact::{Fact, image_facts};
-pub use files::LookAlikes;
+pub use files::SimilarNames;
 pub use metadata::Misread;
 pub use request::RequestRow;
 pub use time::Times;

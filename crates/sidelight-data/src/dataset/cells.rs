@@ -70,7 +70,7 @@ impl ImageCells<'_> {
             all.resize(before + n_images, ImageSource::absent());
         }
         let mut remarks = Vec::new();
-        remarks.extend(files::take_look_alikes(&self.table.root, &mut all));
+        remarks.extend(files::take_similar_names(&self.table.root, &mut all));
         if n_cut > 0 {
             remarks.push(format!(
                 "{n_cut} rows have more than {n_images} images: the first {n_images} are read (`data.images_per_cell`)"

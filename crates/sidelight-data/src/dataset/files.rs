@@ -23,7 +23,7 @@ const FILES: usize = 2_000_000;
 
 /// Looks for files whose names differ from a path's in capitals, Unicode form or slashes alone; lists each folder once.
 #[derive(Debug, Default)]
-pub struct LookAlikes {
+pub struct SimilarNames {
     listed: HashMap<PathBuf, Names>,
     /// Folders that were looked for, and where they are.
     found: HashMap<PathBuf, Option<PathBuf>>,
@@ -35,9 +35,9 @@ type Names = HashMap<String, Vec<String>>;
 
 /// Gives images that are not there the file whose name differs in capitals, Unicode form or slashes alone, if there is
 /// one and only one. What was done, in words; `None`: nothing.
-pub(super) fn take_look_alikes(root: &Path, images: &mut [ImageSource]) -> Option<String> {
+pub(super) fn take_similar_names(root: &Path, images: &mut [ImageSource]) -> Option<String> {
     let missing = missing(images);
-    let mut folders = LookAlikes::default();
+    let mut folders = SimilarNames::default();
     let (mut n, mut first) = (0, None);
     for place in missing {
         let Some(ImageSource::Path(path)) = images.get_mut(place) else {
@@ -78,7 +78,7 @@ fn missing(images: &[ImageSource]) -> Vec<usize> {
     all().filter(is_missing).collect()
 }
 
-impl LookAlikes {
+impl SimilarNames {
     /// The names in the folder of `path` that differ from its own so; none if it is there itself.
     pub fn of(&mut self, path: &Path) -> Vec<String> {
         match path.exists() {
@@ -242,7 +242,7 @@ mod tests {
                 "Train/A.JPG",
             ],
         );
-        let said = take_look_alikes(root, &mut found).unwrap();
+        let said = take_similar_names(root, &mut found).unwrap();
         assert_eq!(found, expected);
         assert_eq!(
             said,
@@ -250,7 +250,7 @@ mod tests {
              `Train/A.JPG` for `train/a.jpg`, …"
         );
         // Which of two is meant is for a person to say.
-        let mut look = LookAlikes::default();
+        let mut look = SimilarNames::default();
         assert_eq!(look.of(&root.join("Two.png")), ["TWO.png", "two.png"]);
         assert!(look.of(&root.join("b.jpg")).is_empty());
         assert!(look.of(&root.join("none.png")).is_empty());
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(missing(&many), [0; 0]);
         many[0] = many[7].clone();
         assert_eq!(missing(&many), [0, 7]);
-        assert!(take_look_alikes(folder.path(), &mut many).is_some());
+        assert!(take_similar_names(folder.path(), &mut many).is_some());
         assert_eq!(many[7], images(folder.path(), &["B.png"])[0]);
     }
 }

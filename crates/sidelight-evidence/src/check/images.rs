@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::Digest as _;
 use sidelight_data::config::{Config, ImageRange};
-use sidelight_data::dataset::{Dataset, Findings, ImageSource, LookAlikes, Split, Targets};
+use sidelight_data::dataset::{Dataset, Findings, ImageSource, SimilarNames, Split, Targets};
 use sidelight_data::error::{Error, ObjectFault, in_full};
 use sidelight_data::image::{self, Limits, Picture};
 use sidelight_data::number::counted;
@@ -52,7 +52,7 @@ pub(super) fn check(
 
     let (mut n_deep, mut deepest) = (0, [f32::INFINITY, f32::NEG_INFINITY]);
     let mut is_address = false;
-    let (mut look, mut look_alike) = (LookAlikes::default(), None);
+    let (mut look, mut look_alike) = (SimilarNames::default(), None);
     let outside_alike = one_place(dataset);
     let place = |row: usize| table.row_place(dataset.rows[row]);
     let (mut missing, mut outside, mut n_with_outside) = (Vec::new(), Vec::new(), 0);
@@ -281,7 +281,7 @@ fn one_place(dataset: &Dataset) -> Option<String> {
 }
 
 /// The files beside a missing one whose names differ in capitals or Unicode form alone, in words.
-fn similar_name(look: &mut LookAlikes, source: &ImageSource) -> Option<String> {
+fn similar_name(look: &mut SimilarNames, source: &ImageSource) -> Option<String> {
     let ImageSource::Path(path) = source else {
         return None;
     };
