@@ -27,7 +27,7 @@ impl DataConfig {
     /// The table with what [`DataConfig::read_table`] adds to it.
     pub(crate) fn completed(&self, table: Table) -> Result<Table> {
         let table = Joins::open(self)?.apply(table)?;
-        table.with_paths(&self.image)
+        table.with_paths(self.image.names())
     }
 }
 

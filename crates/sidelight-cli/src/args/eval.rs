@@ -18,7 +18,7 @@ pub(crate) struct EvalArgs {
     /// For several photographs of one thing: the mean of what is said of them
     /// is scored once. Rows of a group must agree in their target.
     /// Example: --by plant
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Output")]
     pub(crate) by: Option<String>,
     /// How the metrics are printed.
     #[command(flatten)]

@@ -220,7 +220,7 @@ fn with_images(
         }
         _ => said,
     };
-    let rows = rows.with_paths(&images)?;
+    let rows = rows.with_paths(images.names())?;
     wishes.images = images.names().to_vec();
     Ok((rows, others))
 }

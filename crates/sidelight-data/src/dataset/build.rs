@@ -237,7 +237,7 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     let mut images = config.data.image.names().iter();
     let table = match images.any(|image| table.is_path(image)) {
         true => {
-            with_paths = table.clone().with_paths(&config.data.image)?;
+            with_paths = table.clone().with_paths(config.data.image.names())?;
             &with_paths
         }
         false => table,
@@ -272,7 +272,7 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
 /// As [`Dataset::of_piece`](super::Dataset::of_piece).
 pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<PieceRows> {
     let Piece { table, mut bad } = piece;
-    let table = table.with_paths(&config.data.image)?;
+    let table = table.with_paths(config.data.image.names())?;
     let mut config = config.clone();
     config.data.limit = 0;
     config.data.group = None;

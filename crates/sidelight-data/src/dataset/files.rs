@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn names_in_other_capitals_unicode_forms_and_slashes_are_found() {
-        let decomposed = "caf\u{65}\u{301}.jpg";
+        let decomposed = "ole\u{301}.jpg";
         let Some(folder) = with(&[
             "Train/A.JPG",
             decomposed,
@@ -219,7 +219,7 @@ mod tests {
             root,
             &[
                 "train/a.jpg",
-                "caf\u{e9}.jpg",
+                "ol\u{e9}.jpg",
                 "les_1",
                 "b.jpg",
                 "Two.png",

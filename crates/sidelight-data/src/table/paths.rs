@@ -1,7 +1,6 @@
 //! Paths of images that are put together from columns: `train/{id}.tif`.
 
 use super::{Column, Table, Values};
-use crate::config::ImageColumns;
 use crate::error::{Result, setting};
 
 /// A piece of a path.
@@ -22,8 +21,8 @@ impl Table {
     /// # Errors
     ///
     /// [`Error::NoColumn`](crate::Error::NoColumn) where a column in braces is not there.
-    pub fn with_paths(self, images: &ImageColumns) -> Result<Self> {
-        images.names().iter().try_fold(self, Self::with_path)
+    pub fn with_paths(self, images: &[String]) -> Result<Self> {
+        images.iter().try_fold(self, Self::with_path)
     }
 
     fn with_path(mut self, image: &String) -> Result<Self> {

@@ -504,14 +504,14 @@ fn a_path_is_put_together_from_columns() {
     let path = folder.path().join("t.csv");
     std::fs::write(&path, "site,id\nnorth,7\n,8\n").unwrap();
     let table = || Table::read(&path).unwrap();
-    let with = table().with_paths(&"{site}/{id}.tif".into()).unwrap();
+    let with = table().with_paths(&["{site}/{id}.tif".into()]).unwrap();
     let paths = with.column("{site}/{id}.tif").unwrap();
     assert_eq!(paths.cell(0), Cell::Text("north/7.tif"));
     assert_eq!(paths.cell(1), Cell::Missing);
-    assert_eq!(table().with_paths(&"id".into()).unwrap().columns.len(), 2);
-    let error = table().with_paths(&"{side}/{id}".into()).unwrap_err();
+    assert_eq!(table().with_paths(&["id".into()]).unwrap().columns.len(), 2);
+    let error = table().with_paths(&["{side}/{id}".into()]).unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean `site`?");
-    assert!(table().with_paths(&"{id".into()).is_err());
+    assert!(table().with_paths(&["{id".into()]).is_err());
 }
 
 #[test]
