@@ -129,7 +129,7 @@ impl DataConfig {
         let repeated = names.iter().enumerate();
         if let Some((_, name)) = repeated
             .clone()
-            .find(|(at, name)| names[..*at].contains(name))
+            .find(|(at, name)| names.iter().take(*at).any(|other| other == *name))
         {
             return Err(setting("data.image", "every column once", name));
         }
