@@ -96,8 +96,8 @@ impl Network {
                 metadata,
                 outputs,
             };
-            let each = children.by_ref().take(pool);
-            flow = each.fold(Ok(flow), |flow, child| walk.child("", child, flow?))?;
+            let mut each = children.by_ref().take(pool);
+            flow = each.try_fold(flow, |flow, child| walk.child("", child, flow))?;
         }
         let mut walk = OnnxWalk {
             graph,

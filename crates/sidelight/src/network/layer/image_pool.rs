@@ -38,16 +38,16 @@ const NEVER: f32 = -1e9;
 
 impl ImagePool {
     /// The row's images as one: `x` is `[batch, n, width]`, `has` `[batch, n, 1]`, 1 where an image is there.
-    fn joined(&self, node: &Node, x: Tensor<3>, has: Option<Tensor<3>>) -> Tensor<2> {
+    fn joined(&self, node: &Node, x: Tensor<3>, has: Option<&Tensor<3>>) -> Tensor<2> {
         let [batch, n, width] = x.dims();
         let never = |has: &Tensor<3>| (has.clone() - 1.0) * -NEVER;
         let rows = |x: Tensor<3>| x.reshape([batch, width]);
         // Nothing of a row without any image.
-        let of_any = |x: Tensor<3>| match &has {
+        let of_any = |x: Tensor<3>| match has {
             Some(has) => rows(x * has.clone().max_dim(1)),
             None => rows(x),
         };
-        match (self.by, &has) {
+        match (self.by, has) {
             (ImagePooling::Mean, None) => rows(x.mean_dim(1)),
             (ImagePooling::Mean, Some(has)) => {
                 let count = has.clone().sum_dim(1).clamp_min(1.0);
@@ -57,7 +57,7 @@ impl ImagePool {
             (ImagePooling::Max, Some(has)) => of_any((x + never(has)).max_dim(1)),
             (ImagePooling::Attention, _) => {
                 let scores = self.scores(node, x.clone());
-                let scores = match &has {
+                let scores = match has {
                     Some(has) => scores + never(has),
                     None => scores,
                 };
@@ -124,7 +124,7 @@ impl Operation for ImagePool {
         let [batch, _] = x.dims();
         let has = walk.context.has_images.clone();
         let has = has.map(|has| has.reshape([batch, self.n, 1]));
-        Value::Features(self.joined(node, x.reshape([batch, self.n, self.width]), has))
+        Value::Features(self.joined(node, x.reshape([batch, self.n, self.width]), has.as_ref()))
     }
     fn write(&self, walk: &mut OnnxWalk<'_>, node: &Node, _: &str, x: Flow) -> Result<String> {
         let has = walk.metadata.has_images.clone().unwrap_or_default();
