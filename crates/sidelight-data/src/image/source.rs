@@ -90,8 +90,8 @@ impl ImageSource {
         };
         let objects = images.flat_map(Self::parts).filter_map(object);
         let objects: Vec<Arc<Shard>> = objects.collect();
-        let store = Arc::clone(objects.first()?.store()?);
-        Some(store.read_many_ahead(objects))
+        let store = objects.first()?.store().cloned();
+        store.map(|store| store.read_many_ahead(objects))
     }
 
     /// Whether it is that of a row without an image.
