@@ -13,6 +13,7 @@ mod cells;
 mod fact;
 mod files;
 mod metadata;
+mod outside;
 mod request;
 mod target;
 #[cfg(test)]

@@ -61,28 +61,30 @@ fn a_clinic_has_dicom_files_and_a_workbook() {
     assert!(said.stdout.contains("dicom.PatientAge"), "{}", said.stdout);
 }
 
-/// Photographs of plants, and the weather of each plot by its date.
+/// Three photographs of each plant, and the weather of each plot by its date.
 #[test]
-fn a_farm_has_weather_by_date_in_another_table() {
+fn a_farm_has_three_photographs_a_plant_and_weather_by_date() {
     let folder = Folder::new();
     let (mut plants, mut weather) = (
-        "bild,plot,taken,sick\n".to_owned(),
+        "bild,plant,plot,taken,sick\n".to_owned(),
         "parcel,day,rain_mm\n".to_owned(),
     );
     for n in 0..40 {
-        folder.write_bytes(&format!("p{n}.png"), &png(n % 7));
         let (plot, day) = (["a", "b"][n % 2], 11 + n / 2 % 20);
         // What makes plants sick is the rain of that day, nearly always.
         let rain = if n % 3 == 0 { 8 + n % 5 } else { n % 4 };
         let sick = ["no", "yes"][usize::from(rain > 6 && n != 6 || n == 7)];
-        plants += &format!("p{n}.png,{plot},2026-05-{day}T09:30:00,{sick}\n");
+        for k in 0..3 {
+            folder.write_bytes(&format!("p{n}_{k}.png"), &png(n % 7 + k));
+            plants += &format!("p{n}_{k}.png,{n},{plot},2026-05-{day}T09:3{k}:00,{sick}\n");
+        }
         weather += &format!("{plot},2026-05-{day},{rain}.5\n");
     }
     folder.write("plants.csv", &plants);
     folder.write("weather.csv", &weather);
     let join = "--set data.join={table='weather.csv',on={plot='parcel'},latest={taken='day'}}";
     let said = folder.done(&format!(
-        "init plants.csv --target sick --out farm.toml {join}"
+        "init plants.csv --target sick --group plant --out farm.toml {join}"
     ));
     assert!(said.stdout.contains("rain_mm"), "{}", said.stdout);
     assert!(
@@ -96,6 +98,15 @@ fn a_farm_has_weather_by_date_in_another_table() {
     let said = folder.done("explain run --format json");
     let columns: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(columns[0]["column"], "rain_mm", "{columns}");
+    // A plant is scored once, whatever its photographs.
+    let said = folder.done("eval run --by plant --format json");
+    let scores: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    let counted = |of: &str| -> u64 {
+        let mut scores = scores.as_array().unwrap().iter();
+        let found = scores.find(|score| score["of"] == of && score["metric"] == "accuracy");
+        found.unwrap()["n"].as_u64().unwrap()
+    };
+    assert_eq!(counted("all"), 3 * counted("by plant"), "{scores}");
 
     // New photographs are joined with the weather that is there by then, whatever the pieces; a table that has the column
     // itself needs no weather.
@@ -103,7 +114,7 @@ fn a_farm_has_weather_by_date_in_another_table() {
     folder.write("weather.csv", &weather);
     folder.write(
         "new.csv",
-        "bild,plot,taken\np1.png,a,2026-06-02\np1.png,b,2026-06-02\np1.png,c,2026-06-02\n",
+        "bild,plot,taken\np1_0.png,a,2026-06-02\np1_0.png,b,2026-06-02\np1_0.png,c,2026-06-02\n",
     );
     folder.done("predict run new.csv --out new.out.csv");
     folder.done("predict run new.csv --out pieces.csv --part-rows 1");
@@ -115,7 +126,17 @@ fn a_farm_has_weather_by_date_in_another_table() {
         .map(|line| line.split(',').nth(2).unwrap())
         .collect();
     assert_eq!(answers[..2], ["yes", "no"], "{predicted}");
-    folder.write("whole.csv", "bild,plot,taken,rain_mm\np1.png,a,2026-06-02,12.5\np1.png,b,2026-06-02,0.5\np1.png,c,2026-06-02,\n");
+    folder.write("whole.csv", "bild,plot,taken,rain_mm\np1_0.png,a,2026-06-02,12.5\np1_0.png,b,2026-06-02,0.5\np1_0.png,c,2026-06-02,\n");
+    folder.write(
+        "photos.csv",
+        "bild,plant,plot,taken\np1_0.png,x,a,2026-06-02\np2_0.png,y,b,2026-06-02\np1_1.png,x,a,2026-06-02\n",
+    );
+    folder.done("predict run photos.csv --by plant --out by_plant.csv");
+    let by_plant = folder.read("by_plant.csv");
+    let lines: Vec<&str> = by_plant.lines().collect();
+    assert_eq!(lines.len(), 3, "{by_plant}");
+    assert!(lines[1].starts_with("x,2,2,yes,"), "{by_plant}");
+    assert!(lines[2].starts_with("y,1,1,no,"), "{by_plant}");
     std::fs::remove_file(folder.path().join("weather.csv")).unwrap();
     folder.done("predict run whole.csv --out whole.out.csv");
     assert_eq!(predicted, folder.read("whole.out.csv"));

@@ -8,7 +8,7 @@ use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
     Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, RowWeights, Split,
-    Targets, target, time, weight,
+    Targets, outside, target, time, weight,
 };
 use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
 use crate::error::{Error, Result, setting};
@@ -71,7 +71,7 @@ pub(super) enum WithoutTarget {
 
 /// `left_out` are rows of the table (from 0) that nobody looks at.
 pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) -> Result<Dataset> {
-    let (dataset, findings) = build(table, config, WithoutTarget::LeftOut, left_out)?;
+    let (mut dataset, findings) = build(table, config, WithoutTarget::LeftOut, left_out)?;
     if let Some(absent) = findings.absent.first() {
         table.column(&absent.column)?;
     }
@@ -97,6 +97,8 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
         });
     }
     check_weights(&dataset, config)?;
+    let said = outside::leave_out(&mut dataset);
+    dataset.remarks.extend(said);
     Ok(dataset)
 }
 
@@ -194,6 +196,8 @@ pub(super) fn grouped_by(
 /// As [`Dataset::for_evaluation`](super::Dataset::for_evaluation).
 pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
     let mut dataset = lenient(table, config)?;
+    let said = outside::leave_out(&mut dataset);
+    dataset.remarks.extend(said);
     let (Some(name), Some(targets)) = (&config.data.weight, &dataset.targets) else {
         return Ok(dataset);
     };

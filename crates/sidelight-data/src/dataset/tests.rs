@@ -713,3 +713,41 @@ fn an_address_without_a_folder_to_fetch_into_is_named_by_its_cell() {
         "{error}"
     );
 }
+
+#[test]
+fn points_outside_their_image_are_missing() {
+    let case = Case::new(
+        "file_name,x0,y0,x1,y1\na.png,1,2,-30,500\nb.png,4,3,4,3\nc.png,0,0,4.5,1\nnone.png,-1,-1,2,2\n",
+    );
+    for name in ["a.png", "b.png", "c.png"] {
+        ::image::RgbImage::new(4, 3).save(case.path(name)).unwrap();
+    }
+    let text = "target = { kind = \"keypoints\", columns = [\"x0\", \"y0\", \"x1\", \"y1\"] }\n";
+    let config = case.config(text);
+    let opened = Dataset::open(&config).unwrap();
+    let Some(Targets::Keypoints { xy, .. }) = &opened.dataset.targets else {
+        panic!("points")
+    };
+    // The edge is on the image; where there is no image to look at, nothing is known to be outside.
+    let known: Vec<bool> = xy.iter().map(|[x, _]| !x.is_nan()).collect();
+    let expected = [true, false, true, true, true, false, true, true];
+    assert_eq!(known, expected, "{xy:?}");
+    let said = "2 points in 2 rows outside the image: they count for nothing";
+    assert!(
+        opened.dataset.remarks.iter().any(|remark| remark == said),
+        "{:?}",
+        opened.dataset.remarks
+    );
+    // What is scored is read alike; what `check` lists is not.
+    let table = case.table();
+    let scored = Dataset::for_evaluation(&table, &config).unwrap();
+    assert_eq!(
+        format!("{:?}", scored.targets),
+        format!("{:?}", opened.dataset.targets)
+    );
+    let (listed, _) = inspect(&table, &config).unwrap();
+    let Some(Targets::Keypoints { xy, .. }) = listed.targets else {
+        panic!("points")
+    };
+    assert_eq!(xy[1], [-30.0, 500.0]);
+}
