@@ -193,14 +193,20 @@ fn what_has_no_mean_is_refused() {
         let line = format!("predict a trees.csv --out b.csv --by plant {more}");
         has(&refused(&folder, &line), "cannot be used with");
     }
-    let points = TREES.replace(
-        r#"{ kind = "class", column = "species" }"#,
-        r#"{ kind = "keypoints", columns = ["age", "height"] }"#,
-    );
-    let points = points.replace("metadata.height = \"continuous\"\n", "");
+    let rows: String = (0..60)
+        .map(|row| format!("{row}.png,{},{}.5,P{}\n", row % 8, row % 7, row % 20))
+        .collect();
+    folder.write("points.csv", &format!("file_name,x,y,plant\n{rows}"));
+    let points = TREES
+        .replace("trees.csv", "points.csv")
+        .replace(
+            r#"{ kind = "class", column = "species" }"#,
+            r#"{ kind = "keypoints", columns = ["x", "y"] }"#,
+        )
+        .replace("metadata.height = \"continuous\"\n", "");
     folder.write("points.toml", &points);
     folder.done("train points.toml --out points --set model.arm=image --quiet");
-    let line = "predict points trees.csv --out b.csv --by plant";
+    let line = "predict points points.csv --out b.csv --by plant";
     has(
         &refused(&folder, line),
         "`by`: expected a class, labels or numbers: points are places in one image, and those in several have no mean, found `keypoints`",

@@ -97,7 +97,7 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
         });
     }
     check_weights(&dataset, config)?;
-    let said = outside::leave_out(&mut dataset);
+    let said = outside::leave_out(&mut dataset)?;
     dataset.remarks.extend(said);
     Ok(dataset)
 }
@@ -196,7 +196,7 @@ pub(super) fn grouped_by(
 /// As [`Dataset::for_evaluation`](super::Dataset::for_evaluation).
 pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
     let mut dataset = lenient(table, config)?;
-    let said = outside::leave_out(&mut dataset);
+    let said = outside::leave_out(&mut dataset)?;
     dataset.remarks.extend(said);
     let (Some(name), Some(targets)) = (&config.data.weight, &dataset.targets) else {
         return Ok(dataset);

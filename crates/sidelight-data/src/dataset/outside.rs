@@ -3,14 +3,19 @@
 use rayon::prelude::*;
 
 use super::{Dataset, Targets};
+use crate::error::{Result, setting};
 use crate::image::facts;
 use crate::number::counted;
 
 /// Makes points that lie outside their image missing: they count for nothing, in the loss as in every score. How many there
 /// were, in words; `None`: none. An image that cannot be read leaves its points as they are.
-pub(super) fn leave_out(dataset: &mut Dataset) -> Option<String> {
+///
+/// # Errors
+///
+/// [`Error::Setting`](crate::Error::Setting) where no point is left.
+pub(super) fn leave_out(dataset: &mut Dataset) -> Result<Option<String>> {
     let Some(Targets::Keypoints { n_points, xy }) = &mut dataset.targets else {
-        return None;
+        return Ok(None);
     };
     let images = &dataset.images;
     let sides = images
@@ -32,11 +37,19 @@ pub(super) fn leave_out(dataset: &mut Dataset) -> Option<String> {
         }
         n_rows += usize::from(n > before);
     }
-    (n > 0).then(|| {
+    if n > 0 && xy.iter().all(|[x, y]| x.is_nan() || y.is_nan()) {
+        let found = format!("{n}, every one of them outside");
+        return Err(setting(
+            "target.columns",
+            "points in pixels of their image",
+            found,
+        ));
+    }
+    Ok((n > 0).then(|| {
         format!(
             "{} in {} outside the image: they count for nothing",
             counted(n, "point"),
             counted(n_rows, "row"),
         )
-    })
+    }))
 }

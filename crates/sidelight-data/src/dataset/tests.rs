@@ -751,3 +751,16 @@ fn points_outside_their_image_are_missing() {
     };
     assert_eq!(xy[1], [-30.0, 500.0]);
 }
+
+#[test]
+fn points_that_are_all_outside_are_refused() {
+    let case = Case::new("file_name,x,y\na.png,100,2\nb.png,4,-3\n");
+    for name in ["a.png", "b.png"] {
+        ::image::RgbImage::new(4, 3).save(case.path(name)).unwrap();
+    }
+    let (said, _) = case.refusal("target = { kind = \"keypoints\", columns = [\"x\", \"y\"] }\n");
+    assert_eq!(
+        said,
+        "`target.columns`: expected points in pixels of their image, found `2, every one of them outside`"
+    );
+}
