@@ -213,7 +213,7 @@ fn what_has_no_mean_is_refused() {
     );
     assert!(!folder.exists("b.csv.parts"));
     has(
-        &refused(&folder, "eval points trees.csv --by plant"),
+        &refused(&folder, "eval points points.csv --by plant"),
         "points are places in one image",
     );
 }
