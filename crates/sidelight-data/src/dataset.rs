@@ -29,6 +29,7 @@ pub use cells::image_sources;
 pub use fact::{Fact, image_facts};
 pub use files::SimilarNames;
 pub use metadata::Misread;
+pub use outside::is_outside;
 pub use request::RequestRow;
 pub use time::Times;
 pub use weight::{RowWeights, of_mean_one};

@@ -228,19 +228,17 @@ pub fn decode_within(
     at_least: Option<usize>,
     limits: &Limits,
 ) -> Result<Picture> {
-    if let ImageSource::Several(parts) = source
-        && !source.is_absent()
-    {
-        return strip(parts, at_least, limits);
+    if matches!(source, ImageSource::Several(_)) && !source.is_absent() {
+        return strip(source, at_least, limits);
     }
     let bytes = read(source, limits)?;
     decode_bytes(&name(source), &bytes, at_least, limits)
 }
 
-/// The images that are there, from left to right, as high as the lowest of them.
-fn strip(parts: &[ImageSource], at_least: Option<usize>, limits: &Limits) -> Result<Picture> {
-    let present = parts.iter().filter(|part| !part.is_absent());
-    let pictures: Vec<Picture> = present
+/// The images of a row that are there, from left to right, as high as the lowest of them.
+fn strip(row: &ImageSource, at_least: Option<usize>, limits: &Limits) -> Result<Picture> {
+    let pictures: Vec<Picture> = row
+        .present()
         .map(|part| decode_within(part, at_least, limits))
         .collect::<Result<_>>()?;
     let lowest = pictures.iter().map(|picture| picture.height).min();

@@ -152,10 +152,7 @@ pub(crate) fn name_of(image: &ImageSource) -> String {
         ImageSource::Member(member) => member.name.clone(),
         ImageSource::Path(path) => file_name(path),
         ImageSource::Object(object) => file_name(object.path()),
-        ImageSource::Several(parts) => {
-            let present = parts.iter().filter(|part| !part.is_absent());
-            present.map(name_of).collect::<Vec<_>>().join(", ")
-        }
+        ImageSource::Several(_) => image.present().map(name_of).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -244,8 +244,8 @@ fn deep_range_of(rows: &Rows, schema: &Schema, told: &Config) -> anyhow::Result<
         ..told.data.clone()
     };
     let images = image_sources(rows, &data, &some)?;
-    let images = images.iter().flat_map(ImageSource::parts);
-    let found = range_of(images.filter(|image| !image.is_absent())).map(usual_range);
+    let present = images.iter().flat_map(ImageSource::present);
+    let found = range_of(present).map(usual_range);
     Ok(found.filter(|found| *found != [0.0, 65_535.0]))
 }
 

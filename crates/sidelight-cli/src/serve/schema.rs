@@ -20,12 +20,7 @@ pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
     let mut required = Vec::new();
     let names = predictor.model().config.data.image_names();
     if predictor.reads_image() && names.len() > 1 {
-        let one = json!({
-            "type": ["string", "null"],
-            "contentEncoding": "base64",
-            "description": "JPEG, PNG, WebP, TIFF, BMP or DICOM in base64",
-            "examples": [PIXEL],
-        });
+        let one = image(&json!(["string", "null"]));
         let each: Map<String, Value> = names
             .iter()
             .map(|name| (name.clone(), one.clone()))
@@ -46,15 +41,7 @@ pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
             true => json!("string"),
             false => json!(["string", "null"]),
         };
-        properties.insert(
-            "image".into(),
-            json!({
-                "type": kind,
-                "contentEncoding": "base64",
-                "description": "JPEG, PNG, WebP, TIFF, BMP or DICOM in base64",
-                "examples": [PIXEL],
-            }),
-        );
+        properties.insert("image".into(), image(&kind));
         if predictor.needs_image() {
             required.push("image");
         }
@@ -89,6 +76,16 @@ pub(crate) fn model_schema(name: &str, predictor: &Predictor) -> Value {
         "x-needs-image": predictor.needs_image(),
         "x-reads-metadata": predictor.reads_metadata(),
         "x-backbone": predictor.model().config.model.backbone,
+    })
+}
+
+/// An image, or also none, as `kind` says.
+fn image(kind: &Value) -> Value {
+    json!({
+        "type": kind,
+        "contentEncoding": "base64",
+        "description": "JPEG, PNG, WebP, TIFF, BMP or DICOM in base64",
+        "examples": [PIXEL],
     })
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::folder::{Folder, Said, png};
+use crate::folder::{Folder, Said, has, png};
 
 /// A copy of a case's inputs, with pictures for all that its tables name.
 pub(crate) fn case(name: &str) -> Folder {
@@ -48,11 +48,6 @@ fn column(said: &Said, name: &str) -> String {
 /// What the command says, on either stream.
 fn all(said: &Said) -> String {
     format!("{}{}", said.stdout, said.stderr)
-}
-
-#[track_caller]
-fn has(text: &str, part: &str) {
-    assert!(text.contains(part), "no {part:?} in\n{text}");
 }
 
 /// The numbers of a column of a CSV that the program wrote.

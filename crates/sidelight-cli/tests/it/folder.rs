@@ -127,6 +127,19 @@ impl Folder {
     }
 }
 
+/// What is said on stderr of a line that is refused.
+#[track_caller]
+pub(crate) fn refused(folder: &Folder, line: &str) -> String {
+    let said = folder.run(line);
+    assert_eq!(said.code, 2, "sidelight {line}\n{}", said.stderr);
+    said.stderr
+}
+
+#[track_caller]
+pub(crate) fn has(text: &str, part: &str) {
+    assert!(text.contains(part), "no {part:?} in\n{text}");
+}
+
 const HOUSES: &str = r#"[data]
 table = "houses.csv"
 

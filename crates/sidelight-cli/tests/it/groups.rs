@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::folder::{Folder, png};
+use crate::folder::{Folder, has, png, refused};
 
 const TREES: &str = r#"data.table = "trees.csv"
 data.group = "plant"
@@ -54,17 +54,6 @@ fn number(row: &BTreeMap<String, String>, name: &str) -> f64 {
     row[name]
         .parse()
         .unwrap_or_else(|_| panic!("{name} of {row:?}"))
-}
-
-fn refused(folder: &Folder, line: &str) -> String {
-    let said = folder.run(line);
-    assert_eq!(said.code, 2, "sidelight {line}\n{}", said.stderr);
-    said.stderr
-}
-
-#[track_caller]
-fn has(text: &str, part: &str) {
-    assert!(text.contains(part), "no {part:?} in\n{text}");
 }
 
 /// The mean of a column over the rows of a plant.

@@ -1,6 +1,6 @@
 //! Rows divided by time, from the table to the verdict.
 
-use crate::folder::{Folder, png};
+use crate::folder::{Folder, has, png};
 
 /// Forty visits, one every three days from 1 January 2011 on, in an order of their own; the columns of `rows` after the date.
 fn visits(columns: &str, cells: impl Fn(usize) -> String) -> Folder {
@@ -48,11 +48,6 @@ fn visits_of(folder: &Folder, file: &str) -> Vec<usize> {
         .collect();
     visits.sort_unstable();
     visits
-}
-
-#[track_caller]
-fn has(text: &str, part: &str) {
-    assert!(text.contains(part), "no {part:?} in\n{text}");
 }
 
 const QUICK: &str = "--set train.epochs=1 --set train.size=32";

@@ -1,6 +1,6 @@
 //! Rows that count more or less than others (`data.weight`), from the table to the verdict.
 
-use crate::folder::{Folder, png};
+use crate::folder::{Folder, has, png, refused};
 
 /// Thirty trees of two species, and how much each row counts.
 fn trees(weight: impl Fn(usize) -> String) -> Folder {
@@ -26,17 +26,6 @@ target = { kind = "class", column = "species" }
 metadata.height = "continuous"
 train = { epochs = 1, size = 32, freeze = true }
 "#;
-
-fn refused(folder: &Folder, line: &str) -> String {
-    let said = folder.run(line);
-    assert_eq!(said.code, 2, "sidelight {line}\n{}", said.stderr);
-    said.stderr
-}
-
-#[track_caller]
-fn has(text: &str, part: &str) {
-    assert!(text.contains(part), "no {part:?} in\n{text}");
-}
 
 #[test]
 fn a_cell_that_is_no_weight_is_refused_with_its_place() {

@@ -1,5 +1,6 @@
 //! Which columns a row's images are in.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,8 @@ impl ImageColumns {
 
     /// As it is written in a configuration.
     pub fn to_toml(&self) -> String {
-        let written: Vec<String> = self.0.iter().map(|name| format!("{name:?}")).collect();
+        let string = |name: &String| toml::Value::String(name.clone()).to_string();
+        let written: Vec<String> = self.0.iter().map(string).collect();
         match written.as_slice() {
             [one] => one.clone(),
             several => format!("[{}]", several.join(", ")),
@@ -126,11 +128,8 @@ impl DataConfig {
             let expected = "the name of a column, or of one for each image of a row";
             return Err(setting("data.image", expected, format_args!("{names:?}")));
         }
-        let repeated = names.iter().enumerate();
-        if let Some((_, name)) = repeated
-            .clone()
-            .find(|(at, name)| names.iter().take(*at).any(|other| other == *name))
-        {
+        let mut seen = HashSet::new();
+        if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
             return Err(setting("data.image", "every column once", name));
         }
         if names.len() > 1 && self.images_per_cell > 1 {

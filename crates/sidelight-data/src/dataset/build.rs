@@ -1,7 +1,8 @@
 //! From a table and a configuration to a [`Dataset`]: strictly, for a trained model, or to list every problem.
 
-use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rayon::prelude::*;
 
 use super::cells::ImageCells;
 use super::fact::{Fact, image_facts, is_computed};
@@ -75,18 +76,7 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
     if let Some(absent) = findings.absent.first() {
         table.column(&absent.column)?;
     }
-    if let Some((misread, (row, found))) = findings
-        .misread
-        .iter()
-        .find_map(|m| Some((m, m.first.first()?)))
-    {
-        let at = table.place(*row, &misread.column);
-        return Err(Error::Cell {
-            at,
-            expected: misread.expected.into(),
-            found: found.clone(),
-        });
-    }
+    all_read(table, &findings.misread)?;
     no_image(table, config, &findings)?;
     if dataset.is_empty() {
         let column = config.target.names().into_iter().next().unwrap_or_default();
@@ -97,9 +87,21 @@ pub(super) fn strict(table: &Table, config: &Config, left_out: &HashSet<usize>) 
         });
     }
     check_weights(&dataset, config)?;
-    let said = outside::leave_out(&mut dataset)?;
-    dataset.remarks.extend(said);
+    outside::leave_out(&mut dataset)?;
     Ok(dataset)
+}
+
+/// An error that names the first cell that is not what its column holds, if there is one.
+fn all_read(table: &Table, misread: &[Misread]) -> Result<()> {
+    let mut first = misread.iter().filter_map(|m| Some((m, m.first.first()?)));
+    match first.next() {
+        None => Ok(()),
+        Some((misread, (row, found))) => Err(Error::Cell {
+            at: table.place(*row, &misread.column),
+            expected: misread.expected.into(),
+            found: found.clone(),
+        }),
+    }
 }
 
 /// Refuses weights that are 0 in every row.
@@ -196,8 +198,7 @@ pub(super) fn grouped_by(
 /// As [`Dataset::for_evaluation`](super::Dataset::for_evaluation).
 pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
     let mut dataset = lenient(table, config)?;
-    let said = outside::leave_out(&mut dataset)?;
-    dataset.remarks.extend(said);
+    outside::leave_out(&mut dataset)?;
     let (Some(name), Some(targets)) = (&config.data.weight, &dataset.targets) else {
         return Ok(dataset);
     };
@@ -213,14 +214,7 @@ pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
     let in_table: Vec<usize> = rows.iter().map(|&row| dataset.rows[row]).collect();
     let spelling = config.table_spelling();
     let read = weight::read(column, spelling, gaps, &in_table, &mut misread);
-    if let Some((misread, (row, found))) = misread.iter().find_map(|m| Some((m, m.first.first()?)))
-    {
-        return Err(Error::Cell {
-            at: table.place(*row, &misread.column),
-            expected: misread.expected.into(),
-            found: found.clone(),
-        });
-    }
+    all_read(table, &misread)?;
     let mut of_row = vec![0.0; dataset.len()];
     for (&row, &weight) in rows.iter().zip(read.of_row()) {
         of_row[row] = weight;

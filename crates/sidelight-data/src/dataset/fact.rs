@@ -63,7 +63,8 @@ pub(super) fn is_computed(name: &str) -> bool {
 /// # }
 /// ```
 pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
-    match source.first() {
+    let source = source.first();
+    match source {
         source if source.is_absent() => vec![None; names.len()],
         ImageSource::Bytes { bytes, .. } => facts(
             source,
@@ -107,8 +108,9 @@ pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
                 n_bytes?;
                 std::fs::File::open(path).ok().map(BufReader::new)
             };
-            facts(source.first(), open, n_bytes, names)
+            facts(source, open, n_bytes, names)
         }
+        // The first of several is not several.
         ImageSource::Several(_) => vec![None; names.len()],
     }
 }

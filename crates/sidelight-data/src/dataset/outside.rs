@@ -4,20 +4,27 @@ use rayon::prelude::*;
 
 use super::{Dataset, Targets};
 use crate::error::{Result, setting};
-use crate::image::facts;
+use crate::image::{ImageSource, facts};
 use crate::number::counted;
 
+/// Whether a point that is known lies outside an image of these sides, in pixels; on its edge it is inside.
+pub fn is_outside([x, y]: [f32; 2], [width, height]: [f32; 2]) -> bool {
+    let is_inside = (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
+    !x.is_nan() && !is_inside
+}
+
 /// Makes points that lie outside their image missing: they count for nothing, in the loss as in every score. How many there
-/// were, in words; `None`: none. An image that cannot be read leaves its points as they are.
+/// were is among the remarks. An image that cannot be read leaves its points as they are.
 ///
 /// # Errors
 ///
 /// [`Error::Setting`](crate::Error::Setting) where no point is left.
-pub(super) fn leave_out(dataset: &mut Dataset) -> Result<Option<String>> {
+pub(super) fn leave_out(dataset: &mut Dataset) -> Result<()> {
     let Some(Targets::Keypoints { n_points, xy }) = &mut dataset.targets else {
-        return Ok(None);
+        return Ok(());
     };
     let images = &dataset.images;
+    let _ahead = ImageSource::read_ahead(images.iter());
     let sides = images
         .par_iter()
         .map(|image| facts(image).ok().map(|facts| [facts.width, facts.height]));
@@ -25,19 +32,17 @@ pub(super) fn leave_out(dataset: &mut Dataset) -> Result<Option<String>> {
     let (mut n, mut n_rows) = (0, 0);
     for (points, sides) in xy.chunks_exact_mut((*n_points).max(1)).zip(sides) {
         let Some(sides) = sides else { continue };
-        let [width, height] = sides.map(|side| side as f32);
+        let sides = sides.map(|side| side as f32);
         let before = n;
         for point in points.iter_mut() {
-            let [x, y] = *point;
-            let is_inside = (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
-            if !is_inside && !x.is_nan() && !y.is_nan() {
+            if is_outside(*point, sides) {
                 *point = [f32::NAN; 2];
                 n += 1;
             }
         }
         n_rows += usize::from(n > before);
     }
-    if n > 0 && xy.iter().all(|[x, y]| x.is_nan() || y.is_nan()) {
+    if n > 0 && xy.iter().all(|[x, _]| x.is_nan()) {
         let found = format!("{n}, every one of them outside");
         return Err(setting(
             "target.columns",
@@ -45,11 +50,12 @@ pub(super) fn leave_out(dataset: &mut Dataset) -> Result<Option<String>> {
             found,
         ));
     }
-    Ok((n > 0).then(|| {
-        format!(
+    if n > 0 {
+        dataset.remarks.push(format!(
             "{} in {} outside the image: they count for nothing",
             counted(n, "point"),
             counted(n_rows, "row"),
-        )
-    }))
+        ));
+    }
+    Ok(())
 }

@@ -36,11 +36,6 @@ impl ImageSource {
         }
     }
 
-    /// That of a row which has none of so many images.
-    pub fn absent_of(n_images: usize) -> Self {
-        Self::of_parts(vec![Self::absent(); n_images.max(1)])
-    }
-
     /// That of a row with these images, in order.
     pub fn of_parts(mut parts: Vec<Self>) -> Self {
         match parts.len() {
@@ -57,22 +52,26 @@ impl ImageSource {
         }
     }
 
-    /// The first of the row's images that is not absent, if there is one, else the first: what stands for the row where
-    /// one picture is shown.
+    /// Those of the row's images that are there.
+    pub fn present(&self) -> impl Iterator<Item = &Self> + Clone {
+        self.parts().iter().filter(|part| !part.is_absent())
+    }
+
+    /// The first of the row's images that is there, if there is one, else the first: what stands for the row where one
+    /// picture is shown.
     pub fn first(&self) -> &Self {
-        let parts = self.parts();
-        let present = parts.iter().find(|part| !part.is_absent());
-        present.or(parts.first()).unwrap_or(self)
+        let first = self.present().next();
+        first.or(self.parts().first()).unwrap_or(self)
     }
 
     /// What messages call it.
     pub fn name(&self) -> String {
         match self {
-            Self::Several(parts) => {
-                let present = parts.iter().filter(|part| !part.is_absent());
-                let names: Vec<String> = present.map(Self::name).collect();
-                names.join(", ")
-            }
+            Self::Several(_) => self
+                .present()
+                .map(Self::name)
+                .collect::<Vec<_>>()
+                .join(", "),
             Self::Path(path) => path.display().to_string(),
             Self::Bytes { name, .. } => name.clone(),
             Self::Member(member) => format!("{}: {}", member.archive.path().display(), member.name),

@@ -78,8 +78,7 @@ impl Folders {
         }
         let cells = sample(column);
         let most = |n: usize| n > 0 && n * 10 >= cells.len() * 9;
-        let is_there = |cell: &&String| table.root.join(cell.as_str()).is_file();
-        if most(cells.iter().filter(is_there).count()) {
+        if nearly_all_are_there(table, &cells) {
             return Some(column.name.clone());
         }
         for (folder, images) in &self.images {
@@ -139,10 +138,7 @@ pub(crate) fn per_cell(table: &Table, column: &Column) -> usize {
         return 1;
     }
     let all = (0..column.len()).filter_map(|row| column.cell(row).to_text());
-    all.map(|cell| labels(&cell).len())
-        .max()
-        .unwrap_or(1)
-        .max(1)
+    all.map(|cell| labels(&cell).len()).fold(1, usize::max)
 }
 
 /// Whether nearly all cells of a column are paths of files.

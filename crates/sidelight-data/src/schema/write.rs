@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::scan::short;
 use super::{ColumnSchema, Doubt, Reason, Role, Schema};
-use crate::config::{MetadataConfig, NumberScale, TargetKind, TargetScale, collapse_range, key};
+use crate::config::{
+    ImageColumns, MetadataConfig, NumberScale, TargetKind, TargetScale, collapse_range, key,
+};
 
 /// Fewer groups can hardly be divided into parts.
 const LEAST_GROUPS: usize = 10;
@@ -43,11 +45,8 @@ impl Schema {
         writeln!(out, "[data]")?;
         // As a string, whatever the system's separator: `/` works on all.
         writeln!(out, "table = {}", string(&table.to_string_lossy()))?;
-        let images: Vec<String> = self.images.iter().map(|name| string(name)).collect();
-        match images.as_slice() {
-            [one] => writeln!(out, "image = {one}")?,
-            several => writeln!(out, "image = [{}]", several.join(", "))?,
-        }
+        let images = ImageColumns::from(self.images.clone());
+        writeln!(out, "image = {}", images.to_toml())?;
         if self.images_per_cell > 1 {
             writeln!(
                 out,

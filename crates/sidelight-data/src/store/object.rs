@@ -163,11 +163,10 @@ impl Store {
             .iter()
             .map(|address| self.object(address, None))
             .collect();
-        for object in shards
-            .iter()
-            .filter_map(|shard| shard.object.as_ref().zip(Some(shard.path())))
-        {
-            object.0.place(object.1)?;
+        for shard in &shards {
+            if let Some(object) = &shard.object {
+                object.place(shard.path())?;
+            }
         }
         let mut found = self.runtime.block_on(async {
             let (mut tasks, limit) = (JoinSet::new(), Arc::new(Semaphore::new(HEADS)));

@@ -112,18 +112,13 @@ pub fn prediction_rows<'a>(
         })
 }
 
-/// The names of those images of a row that are there, in one cell.
-fn several(parts: &[ImageSource], name_of: impl Fn(&ImageSource) -> String) -> String {
-    let present = parts.iter().filter(|part| !part.is_absent());
-    present.map(name_of).collect::<Vec<_>>().join(";")
-}
-
 fn name_of(image: &ImageSource) -> String {
     match image {
         ImageSource::Path(path) => path.to_string_lossy().into_owned(),
         ImageSource::Bytes { name, .. } => name.clone(),
         ImageSource::Member(member) => member.name.clone(),
-        ImageSource::Several(parts) => several(parts, name_of),
+        // As a list in one cell is read.
+        ImageSource::Several(_) => image.present().map(name_of).collect::<Vec<_>>().join(";"),
         ImageSource::Object(_) => image.name(),
     }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::Digest as _;
 use sidelight_data::config::{Config, ImageRange};
-use sidelight_data::dataset::{Dataset, Findings, ImageSource, SimilarNames, Split, Targets};
+use sidelight_data::dataset::{
+    Dataset, Findings, ImageSource, SimilarNames, Split, Targets, is_outside,
+};
 use sidelight_data::error::{Error, ObjectFault, in_full};
 use sidelight_data::image::{self, Limits, Picture};
 use sidelight_data::number::counted;
@@ -204,9 +206,8 @@ fn outside(
     let [width, height] = [0, 1].map(|axis| (corner[axis] - origin[axis]).abs().round());
     let mut outside = Vec::new();
     for &row in rows {
-        for (point, [x, y]) in xy[row * n_points..][..*n_points].iter().enumerate() {
-            let is_inside = (0.0..=width).contains(x) && (0.0..=height).contains(y);
-            if !x.is_nan() && !is_inside {
+        for (point, &[x, y]) in xy[row * n_points..][..*n_points].iter().enumerate() {
+            if is_outside([x, y], [width, height]) {
                 let at = table.row_place(dataset.rows[row]);
                 let sentence = format!("point {point} at ({x}, {y}) of {width} × {height} in {at}");
                 outside.push((row, point, sentence));
@@ -258,15 +259,11 @@ fn outside_upright(dataset: &Dataset, picture: &Picture, rows: &[usize]) -> usiz
     let Some(Targets::Keypoints { n_points, xy }) = &dataset.targets else {
         return 0;
     };
-    let [width, height] = [picture.width as f32, picture.height as f32];
+    let sides = [picture.width as f32, picture.height as f32];
     let points = rows
         .iter()
         .flat_map(|row| &xy[row * n_points..][..*n_points]);
-    let is_outside = |[x, y]: &&[f32; 2]| {
-        let is_inside = (0.0..=width).contains(x) && (0.0..=height).contains(y);
-        !is_inside && !x.is_nan()
-    };
-    points.filter(is_outside).count()
+    points.filter(|point| is_outside(**point, sides)).count()
 }
 
 /// The one negative number that all points left of or above their image have for coordinates: -1, say.

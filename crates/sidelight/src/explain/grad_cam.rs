@@ -182,23 +182,20 @@ pub fn grad_cam_of_rows(rows: &Prepared<'_>, explained: &[&Share]) -> Result<Vec
     let blank = rows.outputs(Picture::Blank, &rows.all_missing());
     let (source, _) = model.source(dataset.clone())?;
     let wanted: Vec<usize> = explained.iter().map(|share| share.row).collect();
-    let to_input = |row: usize| -> Result<Vec<Option<Affine>>> {
-        let images = dataset.images[row].parts().iter();
-        let to_input = |image: &ImageSource| match image.is_absent() {
-            true => Ok(None),
-            false => Ok(Some(source.preprocess.to_input(image)?)),
-        };
-        images.map(to_input).collect()
+    let preprocess = source.preprocess;
+    let to_input = |image: &ImageSource| -> Result<Option<Affine>> {
+        Ok(match image.is_absent() {
+            true => None,
+            false => Some(preprocess.to_input(image)?),
+        })
     };
-    let placed: Vec<_> = wanted
-        .iter()
-        .map(|&row| to_input(row))
-        .collect::<Result<_>>()?;
+    let of_row = |row: &usize| dataset.images[*row].parts().iter().map(to_input).collect();
+    let placed: Vec<Vec<Option<Affine>>> = wanted.iter().map(of_row).collect::<Result<_>>()?;
     let mut placed = placed.into_iter();
     let plan = BatchPlan::evaluation(&wanted, model.config.train.batch);
     let device = device(&model.network.valid());
     let mut found = Vec::new();
-    for host in &mut Loader::new(source.clone(), plan, LoaderOptions::default()) {
+    for host in &mut Loader::new(source, plan, LoaderOptions::default()) {
         let host = host?;
         let side = host.images.len() / host.rows.len().max(1);
         let pictures: Vec<Vec<f32>> = host

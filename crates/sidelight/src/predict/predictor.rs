@@ -85,10 +85,8 @@ impl Predictor {
             }
             .into());
         }
-        let present = image.parts().iter().filter(|part| !part.is_absent());
-        present
-            .map(|part| Ok(facts_within(part, limits)?))
-            .collect()
+        let facts = |part| Ok(facts_within(part, limits)?);
+        image.present().map(facts).collect()
     }
 
     /// The row as a data set of its own: what [`explain`](crate::explain) works on.
