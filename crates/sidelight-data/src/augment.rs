@@ -9,6 +9,8 @@ mod warp;
 
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use warp::Level;
+
 use crate::config::{AugmentConfig, TargetKind};
 use crate::encode::Encoder;
 use crate::error::{Result, setting};
@@ -309,6 +311,7 @@ mod tests {
             height,
             rgb,
             deep: None,
+            further: Vec::new(),
             from_stored: Affine::IDENTITY,
         }
     }
@@ -326,6 +329,7 @@ mod tests {
             height: side,
             rgb,
             deep: None,
+            further: Vec::new(),
             from_stored: Affine::IDENTITY,
         }
     }
@@ -414,6 +418,7 @@ mod tests {
             height: 1,
             rgb: vec![10, 60, 250, 200, 120, 30],
             deep: None,
+            further: Vec::new(),
             from_stored: Affine::IDENTITY,
         };
         let mut rgb = picture.rgb.clone();

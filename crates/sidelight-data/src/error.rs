@@ -539,6 +539,19 @@ pub enum Error {
         /// What it is, or how it begins.
         found: String,
     },
+    /// An image of other channels than the network takes.
+    #[error("{name}: it has {found} channels, and the network takes {expected}")]
+    #[strum(props(
+        hint = "let `n` of the edit `input_channels` be as many as the images have; leave it out for grey images and colours"
+    ))]
+    ImageChannels {
+        /// The image as messages call it.
+        name: String,
+        /// Channels of the image.
+        found: usize,
+        /// Channels of the network's input.
+        expected: usize,
+    },
     /// An image whose data stops before its end.
     #[error("{name}: the {format} image is truncated after {n_bytes} bytes")]
     #[strum(props(

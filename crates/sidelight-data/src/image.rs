@@ -4,12 +4,18 @@
 //! - [`resize`]: a picture fitted to the square that a network reads;
 //! - [`cache`]: squares kept from one epoch to the next;
 //! - [`Affine`]: where a pixel of the stored image went, through all of it.
+//!
+//! Images of other channels than one or three are read three channels at a time ([`Picture::further`]), so that all that is
+//! done to pictures of colours is done to them.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod bands;
 pub mod cache;
 mod depth;
 pub(crate) mod dicom;
+#[cfg(feature = "heic")]
+mod heic;
 mod jpeg;
 pub mod resize;
 mod source;
@@ -24,6 +30,7 @@ use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::error::{Error, Result, cannot_read, message_of};
 
+use bands::Bands;
 pub use depth::{deep_range, measured_range, usual_range};
 pub use source::ImageSource;
 
@@ -38,8 +45,27 @@ pub struct Picture {
     pub rgb: Vec<u8>,
     /// The same in 16 bits, where the image has more than 8 bits a channel: what a network reads.
     pub deep: Option<Vec<u16>>,
+    /// Channels after the third, three at a time, in the same place; those that there are not are 0. Empty unless a network
+    /// of more channels asked for them.
+    pub further: Vec<Self>,
     /// From pixels of the image as stored to pixels here (orientation, reduced-scale decoding).
     pub from_stored: Affine,
+}
+
+impl Picture {
+    /// It and its further channels, three at a time.
+    pub fn in_threes(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.further)
+    }
+}
+
+/// How a network reads images.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Reading {
+    /// Of pixels with more than 8 bits a channel: the values that are black and white; `None`: none and all.
+    pub range: Option<[f32; 2]>,
+    /// Channels that it takes. `None`: what a person can be shown, red, green and blue.
+    pub channels: Option<usize>,
 }
 
 /// What is read of a large file before all of it is: headers of JPEG and PNG are at the start.
@@ -202,7 +228,7 @@ pub fn name(source: &ImageSource) -> String {
 /// images of a row are decoded side by side, in one height; [`facts`] and [`read`] are of the first that is there.
 ///
 /// The format is found in the bytes, whatever the extension says. Grey becomes R = G = B, palettes are
-/// looked up, of 16 bits and floating-point numbers there are the 8 and the 16 bits ([`decode_in_range`] chooses of which
+/// looked up, of 16 bits and floating-point numbers there are the 8 and the 16 bits ([`Reading::range`] chooses of which
 /// values), CMYK is converted without a colour profile, transparency is
 /// composited on white, EXIF orientation is applied, and of an animation the first frame is taken. Grey values of DICOM
 /// are rescaled and seen through the window of the file, else all that their bits can store become black to white.
@@ -262,6 +288,7 @@ fn strip(row: &ImageSource, at_least: Option<usize>, limits: &Limits) -> Result<
         height: strip.height() as usize,
         rgb: strip.into_raw(),
         deep: None,
+        further: Vec::new(),
         from_stored: Affine::IDENTITY,
     })
 }
@@ -294,60 +321,131 @@ pub fn decode_bytes(
     at_least: Option<usize>,
     limits: &Limits,
 ) -> Result<Picture> {
-    decode_in_range(name, bytes, at_least, limits, None)
+    decode_as(name, bytes, at_least, limits, Reading::default())
 }
 
-/// As [`decode_bytes`]; of pixels with more than 8 bits a channel, these values become black and white (`image.range`).
+/// As [`decode_bytes`], for a network that reads images in this way.
 ///
 /// # Errors
 ///
-/// As [`decode`].
-pub fn decode_in_range(
+/// As [`decode`]; [`Error::ImageChannels`]: the image has others than the network takes.
+pub fn decode_as(
     name: &str,
     bytes: &[u8],
     at_least: Option<usize>,
     limits: &Limits,
-    range: Option<[f32; 2]>,
+    reading: Reading,
 ) -> Result<Picture> {
     let format = sniff(name, bytes)?;
-    let (image, deep, orientation, scale) = guarded(name, bytes, format, || match format {
-        Format::Jpeg => {
-            let (image, orientation, scale) = jpeg::decode(name, bytes, at_least, limits)?;
-            Ok((image, None, orientation, scale))
-        }
-        Format::Dicom => {
-            let image = dicom::decode(name, bytes, limits, range)?;
-            let deep = depth::deep(&image);
-            Ok((image.into_rgb8(), deep, Orientation::NoTransforms, 1))
-        }
-        Format::Other(other) => {
-            let (image, orientation) = decode_stored(name, bytes, other, limits)?;
-            let image = match range {
-                Some(range) => depth::stretched(image, range),
-                None => image,
-            };
-            let deep = depth::deep(&image);
-            Ok((on_white(image), deep, orientation, 1))
-        }
+    let (image, orientation, scale) = guarded(name, bytes, format, || {
+        let upright = Orientation::NoTransforms;
+        let n_pages = reading.channels.unwrap_or(1);
+        Ok(match format {
+            Format::Jpeg => {
+                let (image, orientation, scale) = jpeg::decode(name, bytes, at_least, limits)?;
+                (image.into(), orientation, scale)
+            }
+            Format::Dicom => {
+                let image = dicom::decode(name, bytes, limits, reading.range)?;
+                (image.into(), upright, 1)
+            }
+            Format::Bands => {
+                let bands = bands::read(name, bytes, n_pages, limits)?;
+                (Stored::Bands(bands), upright, 1)
+            }
+            #[cfg(feature = "heic")]
+            Format::Heic => (heic::decode(name, bytes, limits)?.into(), upright, 1),
+            Format::Other(ImageFormat::Tiff) if bands::has_pages(bytes, n_pages) => {
+                let bands = bands::read(name, bytes, n_pages, limits)?;
+                (Stored::Bands(bands), upright, 1)
+            }
+            Format::Other(other) => {
+                let (image, orientation) = decode_stored(name, bytes, other, limits)?;
+                (image.into(), orientation, 1)
+            }
+        })
     })?;
-    let (width, height) = image.dimensions();
-    let scaled = Affine::scale(1.0 / scale as f32, 1.0 / scale as f32);
-    let from_stored = scaled.then(&upright(orientation, width as usize, height as usize));
-    let mut image = DynamicImage::ImageRgb8(image);
-    image.apply_orientation(orientation);
-    let image = image.into_rgb8();
-    let deep = deep.map(|deep| {
+    let range = reading.range.filter(|_| format != Format::Dicom);
+    let mut pictures = in_threes(name, image, reading.channels)?.into_iter();
+    let mut pictures = pictures.by_ref().map(|image| {
+        let image = match range {
+            Some(range) => depth::stretched(image, range),
+            None => image,
+        };
+        picture(image, orientation, scale)
+    });
+    let first = pictures.next();
+    let further = pictures.collect();
+    first
+        .map(|first| Picture { further, ..first })
+        .ok_or_else(|| Error::ImageEmpty { name: name.into() })
+}
+
+/// What is stored in a file.
+enum Stored {
+    /// Grey or colours, transparent or not.
+    Image(DynamicImage),
+    /// Whatever its channels are.
+    Bands(Bands),
+}
+
+impl From<DynamicImage> for Stored {
+    fn from(image: DynamicImage) -> Self {
+        Self::Image(image)
+    }
+}
+
+impl From<RgbImage> for Stored {
+    fn from(image: RgbImage) -> Self {
+        Self::Image(image.into())
+    }
+}
+
+/// The channels that are asked for, three at a time.
+fn in_threes(name: &str, stored: Stored, channels: Option<usize>) -> Result<Vec<DynamicImage>> {
+    let misfit = |found: usize, expected: usize| Error::ImageChannels {
+        name: name.into(),
+        found,
+        expected,
+    };
+    match (stored, channels) {
+        (Stored::Image(image), None | Some(1 | 3)) => Ok(vec![image]),
+        (Stored::Bands(bands), None) => Ok(vec![bands.shown()]),
+        (Stored::Bands(bands), Some(1 | 3)) if [1, 3].contains(&bands.n) => Ok(vec![bands.shown()]),
+        (stored, Some(expected)) => {
+            let bands = match stored {
+                Stored::Bands(bands) => bands,
+                Stored::Image(image) => Bands::of(image),
+            };
+            match bands.n == expected {
+                true => Ok(bands.in_threes()),
+                false => Err(misfit(bands.n, expected)),
+            }
+        }
+    }
+}
+
+/// An image as stored, upright.
+fn picture(image: DynamicImage, orientation: Orientation, scale: usize) -> Picture {
+    let deep = depth::deep(&image).map(|deep| {
         let mut deep = DynamicImage::ImageRgb16(deep);
         deep.apply_orientation(orientation);
         deep.into_rgb16().into_raw()
     });
-    Ok(Picture {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let scaled = Affine::scale(1.0 / scale as f32, 1.0 / scale as f32);
+    let from_stored = scaled.then(&upright(orientation, width, height));
+    let mut image = DynamicImage::ImageRgb8(on_white(image));
+    image.apply_orientation(orientation);
+    let image = image.into_rgb8();
+    Picture {
         width: image.width() as usize,
         height: image.height() as usize,
         rgb: image.into_raw(),
         deep,
+        further: Vec::new(),
         from_stored,
-    })
+    }
 }
 
 /// Reads an image's header; of a large file no more than its start where that is enough.
@@ -384,6 +482,9 @@ fn header(name: &str, bytes: &[u8]) -> Result<Facts> {
             Ok(([header.width, header.height], header.orientation))
         }
         Format::Dicom => Ok((dicom::size(name, bytes)?, Orientation::NoTransforms)),
+        Format::Bands => Ok((bands::size(name, bytes)?, Orientation::NoTransforms)),
+        #[cfg(feature = "heic")]
+        Format::Heic => Ok((heic::size(name, bytes)?, Orientation::NoTransforms)),
         Format::Other(other) => {
             let mut decoder = open_other(name, bytes, other)?;
             let (width, height) = decoder.dimensions();
@@ -498,11 +599,16 @@ fn sniff(name: &str, bytes: &[u8]) -> Result<Format> {
         // Before TIFF, as the 128 bytes before its mark may be those of one.
         _ if dicom::is_dicom(bytes) => return Ok(Format::Dicom),
         _ if starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+") => {
-            return other(ImageFormat::Tiff);
+            return match bands::is_of_bands(bytes) {
+                true => Ok(Format::Bands),
+                false => other(ImageFormat::Tiff),
+            };
         }
         _ if starts(b"BM") && bytes.len() >= 26 => return other(ImageFormat::Bmp),
         _ if starts(b"GIF8") => "a GIF".to_owned(),
         _ if starts(b"%PDF") => "a PDF".to_owned(),
+        #[cfg(feature = "heic")]
+        _ if heic::is_heic(bytes) => return Ok(Format::Heic),
         _ if bytes.get(4..8) == Some(b"ftyp") => "a HEIC, AVIF or video file".to_owned(),
         _ if starts(b"<") => "markup, such as a web page or SVG".to_owned(),
         _ if starts(b"version https://git-lfs") => {
@@ -528,6 +634,10 @@ fn sniff(name: &str, bytes: &[u8]) -> Result<Format> {
 enum Format {
     Jpeg,
     Dicom,
+    /// TIFF that is neither grey nor of colours in whole numbers.
+    Bands,
+    #[cfg(feature = "heic")]
+    Heic,
     Other(ImageFormat),
 }
 
@@ -536,6 +646,9 @@ impl Format {
         match self {
             Self::Jpeg => "JPEG",
             Self::Dicom => "DICOM",
+            Self::Bands => "TIFF",
+            #[cfg(feature = "heic")]
+            Self::Heic => "HEIC",
             Self::Other(ImageFormat::Png) => "PNG",
             Self::Other(ImageFormat::WebP) => "WebP",
             Self::Other(ImageFormat::Tiff) => "TIFF",

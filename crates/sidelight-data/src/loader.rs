@@ -21,7 +21,7 @@ use crate::encode::{EncodedMetadata, Encoder};
 use crate::error::Result;
 use crate::image::cache::PixelCache;
 use crate::image::resize::layout;
-use crate::image::{Affine, facts};
+use crate::image::{Affine, Reading, facts};
 use crate::random::{Purpose, draw, for_row, shuffle};
 use crate::task::Task;
 
@@ -36,7 +36,8 @@ pub struct HostBatch {
     pub rows: Vec<usize>,
     /// Side in pixels.
     pub size: usize,
-    /// `[row][n_images][size][size][3]`, normalised (RGB in [0, 1], minus mean, over sd). Empty where the arm reads no image.
+    /// `[row][n_images][size][size][channels]`, normalised (in [0, 1], minus mean, over sd). Empty where the arm reads no
+    /// image.
     pub images: Vec<f32>,
     /// The dense metadata features, `[row][d_dense]`.
     pub dense: Vec<f32>,
@@ -69,6 +70,13 @@ pub struct Preprocess {
     /// Of pixels with more than 8 bits a channel: the values that are black and white; `None`: none and all.
     #[serde(default)]
     pub range: Option<[f32; 2]>,
+    /// Channels of what the network takes: 3, red, green and blue; 1, their luminance; else those of the file.
+    #[serde(default = "three")]
+    pub channels: usize,
+}
+
+fn three() -> usize {
+    3
 }
 
 impl Preprocess {
@@ -82,6 +90,30 @@ impl Preprocess {
         let layout = layout(facts.upright(), self.size, self.resize);
         let change = Change::none(layout.sides, self.size);
         Ok(facts.from_stored.then(&layout.map).then(&change.to_input))
+    }
+
+    /// How images are read for it.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            range: self.range,
+            channels: Some(self.channels),
+        }
+    }
+
+    /// Mean and deviation of a channel: of the one that there is those of a grey; of more than three the colours' in turn, as
+    /// the edit `input_channels` repeats their weights.
+    pub fn moments(&self, channel: usize) -> [f32; 2] {
+        let of_grey = |of: [f32; 3]| of.iter().sum::<f32>() / 3.0;
+        match self.channels {
+            1 => [of_grey(self.mean), of_grey(self.sd)],
+            _ => [self.mean[channel % 3], self.sd[channel % 3]],
+        }
+    }
+
+    /// A pixel of the colour that padding has: a value for each channel.
+    pub fn even(&self) -> Vec<u8> {
+        let fill = vec![self.fill().to_vec(); self.channels.div_ceil(3)];
+        sample::interleaved(fill, self.channels)
     }
 
     /// The colour whose normalised value is nearest to 0.

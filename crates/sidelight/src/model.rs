@@ -109,6 +109,7 @@ impl Model {
             mean: self.network.input.mean,
             sd: self.network.input.sd,
             range: self.config.image.range.known(),
+            channels: self.network.input.channels,
         }
     }
 
@@ -133,12 +134,8 @@ impl Model {
     /// # Errors
     ///
     /// [`DataError::MissingMetadata`](crate::error::DataError::MissingMetadata), [`DataError::MetadataKind`](crate::error::DataError::MetadataKind):
-    /// the table is not like the one trained on. [`Error::Shape`]: the network takes other images than those of red, green
-    /// and blue.
+    /// the table is not like the one trained on.
     pub fn source(&self, dataset: impl Into<Arc<Dataset>>) -> Result<(Source, Unseen)> {
-        if self.reads_image() {
-            self.network.check_images()?;
-        }
         let dataset = dataset.into();
         let (metadata, unseen) = self.encoder.encode(&dataset.metadata)?;
         let source = Source {

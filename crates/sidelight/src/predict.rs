@@ -132,9 +132,9 @@ impl Model {
         } else {
             1
         };
-        let range = source.preprocess.range;
+        let reading = source.preprocess.reading();
         source.cache =
-            (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES).with_range(range)));
+            (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES).with_reading(reading)));
         let (n_rows, n_ranks) = (dataset.len(), ranks.size());
         let rows: Vec<usize> = (0..n_rows).collect();
         let mut found: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];

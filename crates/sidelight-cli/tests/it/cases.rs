@@ -973,21 +973,106 @@ fn names_that_differ_from_the_files_in_capitals_unicode_form_or_slashes_are_foun
 }
 
 #[test]
-fn a_network_of_other_channels_is_refused_before_anything_runs() {
-    let folder = Folder::with_houses();
-    for n in [1, 4, 5] {
-        let edit = format!("[[model.edit]]\nop = \"input_channels\"\nn = {n}\n");
-        let toml = format!(
-            "{}\n[model]\nfusion = \"concat\"\n{edit}",
-            folder.read("houses.toml")
-        );
-        folder.write("other.toml", &toml);
+fn a_network_takes_as_many_channels_as_the_images_have() {
+    let folder = Folder::new();
+    // What is to be found is in the fifth channel alone.
+    let value = |row: usize| 10 + (row * 67) % 200;
+    let mut rows = String::from("file_name,price,beds\n");
+    for row in 0..48 {
+        folder.write_bytes(&format!("{row}.tif"), &tiff(5, value(row) as u8));
+        rows += &format!("{row}.tif,{},{}\n", 3 * value(row), row % 4);
+    }
+    folder.write("t.csv", &rows);
+    let toml = |n: usize| {
+        format!(
+            r#"data.table = "t.csv"
+target = {{ kind = "regression", column = "price" }}
+metadata.beds = "continuous"
+model = {{ backbone = "small_cnn", arm = "image", edit = [{{ op = "input_channels", n = {n} }}] }}
+train = {{ size = 32, epochs = 30, batch = 16 }}
+"#
+        )
+    };
+    folder.write("five.toml", &toml(5));
+    let said = folder.run("check five.toml");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let said = folder.run("train five.toml --out run");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let metrics: serde_json::Value =
+        serde_json::from_str(&folder.read("run/metrics.json")).unwrap();
+    let r2 = metrics["metrics"]["r2"].as_f64().unwrap();
+    assert!(r2 > 0.8, "{metrics}");
+    let said = folder.run("predict run t.csv --out p.csv");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    assert_eq!(folder.read("p.csv").lines().count(), 49);
+    let said = folder.run("export run --onnx m.onnx --image float");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    has(&all(&said), "5 channels in [0, 1]");
+    // Other networks are refused by what looks, and by what learns.
+    for n in [1, 4] {
+        folder.write("other.toml", &toml(n));
         let said = folder.run("check other.toml");
         assert_eq!(said.code, 1, "{}", all(&said));
-        has(&all(&said), "`image` (input) expects");
-        has(&all(&said), "images are read as red, green and blue");
-        let said = folder.run("train other.toml --out run");
+        let why = format!("it has 5 channels, and the network takes {n}");
+        has(&all(&said), &why);
+        has(&all(&said), "the edit `input_channels`");
+        let said = folder.run("train other.toml --out other");
         assert_eq!(said.code, 2, "{}", all(&said));
-        has(&said.stderr, "leave the edit `input_channels` out");
+        has(&said.stderr, &why);
     }
+}
+
+#[test]
+fn a_network_of_one_channel_reads_colours_as_grey() {
+    let folder = Folder::with_houses();
+    let edit = "[[model.edit]]\nop = \"input_channels\"\nn = 1\n";
+    let toml = format!(
+        "{}\n[model]\nbackbone = \"small_cnn\"\n{edit}",
+        folder.read("houses.toml")
+    );
+    folder.write("grey.toml", &toml);
+    for command in [
+        "check grey.toml",
+        "train grey.toml --out run",
+        "predict run houses.csv --out p.csv",
+    ] {
+        let said = folder.run(command);
+        assert_eq!(said.code, 0, "{command}: {}", all(&said));
+    }
+}
+
+/// A TIFF of 32 × 32 pixels and so many channels of a byte: the last has one value, the others a pattern.
+fn tiff(channels: u16, last: u8) -> Vec<u8> {
+    let side = 32_u32;
+    let pixel = |i: u32| (0..channels).map(move |c| (i, c));
+    let value = |(i, c): (u32, u16)| match c == channels - 1 {
+        true => last,
+        false => ((i * 13 + u32::from(c) * 50) % 251) as u8,
+    };
+    let pixels: Vec<u8> = (0..side * side).flat_map(pixel).map(value).collect();
+    let n_bytes = pixels.len() as u32;
+    let short = |tag: u16, value: u32| (tag, 3_u16, value);
+    let entries = [
+        short(256, side),
+        short(257, side),
+        short(258, 8),
+        short(259, 1),
+        short(262, 1),
+        (273, 4, 8),
+        short(277, channels.into()),
+        short(278, side),
+        (279, 4, n_bytes),
+    ];
+    let mut tiff = b"II*\0".to_vec();
+    tiff.extend((8 + n_bytes).to_le_bytes());
+    tiff.extend(pixels);
+    tiff.extend((entries.len() as u16).to_le_bytes());
+    for (tag, kind, value) in entries {
+        tiff.extend(tag.to_le_bytes());
+        tiff.extend(kind.to_le_bytes());
+        tiff.extend(1_u32.to_le_bytes());
+        tiff.extend(value.to_le_bytes());
+    }
+    tiff.extend(0_u32.to_le_bytes());
+    tiff
 }

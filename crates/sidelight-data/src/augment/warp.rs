@@ -15,7 +15,7 @@ const FRACTION: u32 = 32;
 const WEIGHT: u32 = 8;
 
 /// A value of a pixel's channel.
-pub(super) trait Level: Copy + Default + Into<u32> {
+pub(crate) trait Level: Copy + Default + Into<u32> {
     /// One that is not larger than the type's largest.
     fn of(value: u32) -> Self;
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ImageSource;
 use super::resize::fit;
-use super::{Limits, Picture, decode_in_range, name, read};
+use super::{Limits, Picture, Reading, decode_as, name, read};
 use crate::config::ResizeMethod;
 use crate::error::Result;
 
@@ -23,8 +23,8 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct PixelCache {
     max_bytes: usize,
-    /// Which values of deep pixels are black and white.
-    range: Option<[f32; 2]>,
+    /// How pictures are read.
+    reading: Reading,
     state: Mutex<State>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -81,24 +81,24 @@ pub fn fitted(
     method: ResizeMethod,
     fill: [u8; 3],
 ) -> Result<Picture> {
-    fitted_in_range(source, size, method, fill, None)
+    fitted_as(source, size, method, fill, Reading::default())
 }
 
-/// As [`fitted`], of pixels with more than 8 bits a channel in this range.
+/// As [`fitted`], for a network that reads images in this way.
 ///
 /// # Errors
 ///
-/// As [`super::decode`].
-pub fn fitted_in_range(
+/// As [`super::decode_as`].
+pub fn fitted_as(
     source: &ImageSource,
     size: usize,
     method: ResizeMethod,
     fill: [u8; 3],
-    range: Option<[f32; 2]>,
+    reading: Reading,
 ) -> Result<Picture> {
     let limits = Limits::default();
     let bytes = read(source, &limits)?;
-    let picture = decode_in_range(&name(source), &bytes, Some(2 * size), &limits, range)?;
+    let picture = decode_as(&name(source), &bytes, Some(2 * size), &limits, reading)?;
     Ok(fit(&picture, size, method, fill))
 }
 
@@ -107,24 +107,24 @@ impl PixelCache {
     pub fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
-            range: None,
+            reading: Reading::default(),
             state: Mutex::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
     }
 
-    /// The same for pictures in this range ([`fitted_in_range`]).
+    /// The same for pictures read in this way ([`fitted_as`]).
     #[must_use]
-    pub fn with_range(self, range: Option<[f32; 2]>) -> Self {
-        Self { range, ..self }
+    pub fn with_reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
     }
 
     /// [`fitted`], from the cache where it is there.
     ///
     /// # Errors
     ///
-    /// As [`super::decode`]. Failures are not kept: the next request tries again.
+    /// As [`super::decode_as`]. Failures are not kept: the next request tries again.
     pub fn fitted(
         &self,
         source: &ImageSource,
@@ -164,10 +164,13 @@ impl PixelCache {
             return Ok(Arc::clone(picture));
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let picture = decode_in_range(&name(source), &bytes, Some(2 * size), &limits, self.range)?;
+        let picture = decode_as(&name(source), &bytes, Some(2 * size), &limits, self.reading)?;
         let picture = Arc::new(fit(&picture, size, method, fill));
-        let of_deep = picture.deep.as_ref().map_or(0, |deep| 2 * deep.len());
-        let n_bytes = picture.rgb.len() + of_deep + size_of::<Picture>() + size_of::<Key>();
+        let bytes_of = |part: &Picture| {
+            let of_deep = part.deep.as_ref().map_or(0, |deep| 2 * deep.len());
+            part.rgb.len() + of_deep + size_of::<Picture>()
+        };
+        let n_bytes = picture.in_threes().map(bytes_of).sum::<usize>() + size_of::<Key>();
         let mut state = self.state();
         // Another thread may have been quicker with the same image.
         if state.n_bytes + n_bytes <= self.max_bytes && !state.pictures.contains_key(&key) {

@@ -4,7 +4,9 @@ use ::image::{DynamicImage, ImageBuffer, ImageDecoder, Luma, Pixel, Rgb};
 
 use rayon::prelude::*;
 
-use super::{Format, ImageSource, Limits, decode_stored, dicom, guarded, open_other, read, sniff};
+use super::{
+    Format, ImageSource, Limits, bands, decode_stored, dicom, guarded, open_other, read, sniff,
+};
 use crate::error::Result;
 
 /// The least and the greatest value of a channel of an image with 16 bits or floating-point numbers; `None`: it has 8 bits.
@@ -18,6 +20,10 @@ pub fn deep_range(name: &str, bytes: &[u8], limits: &Limits) -> Result<Option<[f
         let other = match format {
             Format::Jpeg => return Ok(None),
             Format::Dicom => return dicom::deep_range(name, bytes, limits),
+            Format::Bands => return Ok(bands::read(name, bytes, 1, limits)?.deep_range()),
+            // Cameras use all that their bits hold.
+            #[cfg(feature = "heic")]
+            Format::Heic => return Ok(None),
             Format::Other(other) => other,
         };
         if !is_deep(open_other(name, bytes, other)?.color_type()) {
@@ -161,7 +167,7 @@ mod tests {
     use ::image::{ImageBuffer, ImageFormat};
 
     use super::*;
-    use crate::image::{decode_bytes, decode_in_range};
+    use crate::image::{Reading, decode_as, decode_bytes};
 
     fn sixteen(values: Vec<u16>) -> Vec<u8> {
         let image = ImageBuffer::<Luma<u16>, _>::from_raw(values.len() as u32, 1, values).unwrap();
@@ -183,8 +189,11 @@ mod tests {
         let grey = |picture: crate::image::Picture| -> Vec<u8> {
             picture.rgb.chunks_exact(3).map(|pixel| pixel[0]).collect()
         };
-        let range = Some([0.0, 4095.0]);
-        let seen = decode_in_range("a.png", &bytes, None, &limits, range).unwrap();
+        let reading = Reading {
+            range: Some([0.0, 4095.0]),
+            ..Reading::default()
+        };
+        let seen = decode_as("a.png", &bytes, None, &limits, reading).unwrap();
         assert_eq!(grey(seen), [0, 19, 22, 255, 255]);
         assert_eq!(usual_range([0.0, 4000.0]), [0.0, 4095.0]);
         assert_eq!(usual_range([-1000.0, 3000.0]), [-1000.0, 3000.0]);

@@ -104,6 +104,11 @@ pub fn fit(picture: &Picture, size: usize, method: ResizeMethod, fill: [u8; 3]) 
         height: sides[1],
         rgb: padded(rgb, sides, inner, fill),
         deep,
+        further: picture
+            .further
+            .iter()
+            .map(|channels| fit(channels, size, method, fill))
+            .collect(),
         from_stored: picture.from_stored.then(&map),
     }
 }

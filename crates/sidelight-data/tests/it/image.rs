@@ -396,6 +396,7 @@ fn each_method_puts_the_image_where_its_affine_says() {
         height: 20,
         rgb: [200, 100, 50].repeat(800),
         deep: None,
+        further: Vec::new(),
         from_stored: Affine::IDENTITY,
     };
     let squished = fit(&picture, 16, ResizeMethod::Squish, [0; 3]);
@@ -428,6 +429,7 @@ fn a_long_strip_is_cut_before_it_fills_the_memory() {
         height: 1,
         rgb: vec![9; 3000],
         deep: None,
+        further: Vec::new(),
         from_stored: Affine::IDENTITY,
     };
     let cropped = fit(&picture, 64, ResizeMethod::Crop, [0; 3]);
@@ -477,7 +479,7 @@ proptest! {
         width in 1usize..300, height in 1usize..300, size in 1usize..70,
         method in prop_oneof![Just(ResizeMethod::Squish), Just(ResizeMethod::Crop), Just(ResizeMethod::Pad)],
     ) {
-        let picture = Picture { width, height, rgb: vec![7; width * height * 3], deep: None, from_stored: Affine::IDENTITY };
+        let picture = Picture { width, height, rgb: vec![7; width * height * 3], deep: None, further: vec![], from_stored: Affine::IDENTITY };
         let fitted = fit(&picture, size, method, [0; 3]);
         let layout = layout([width, height], size, method);
         prop_assert_eq!(layout.sides, [fitted.width, fitted.height]);
@@ -596,4 +598,131 @@ fn bytes_between_the_headers_of_a_jpeg_change_nothing_and_hide_nothing() {
         let text = message(of_bytes("cut.jpg", with_strays(&ended_at(&whole, n_bytes))));
         assert!(text.starts_with("cut.jpg: "), "{text}");
     }
+}
+
+/// What `tests/reference/bands.py` wrote: the value of channel `c` at a pixel.
+fn band(c: u32, pixel: usize) -> u32 {
+    let (x, y) = (pixel as u32 % 6, pixel as u32 / 6);
+    3 * x + 7 * y + 40 * c
+}
+
+/// `[channel][pixel]` of a TIFF of bands as a network of so many channels reads it.
+fn read_bands(name: &str, channels: usize, range: Option<[f32; 2]>) -> Result<Vec<Vec<u32>>> {
+    let reading = Reading {
+        range,
+        channels: Some(channels),
+    };
+    let limits = Limits::default();
+    let picture = decode_as(
+        name,
+        &stored(&format!("bands_{name}.tif")),
+        None,
+        &limits,
+        reading,
+    )?;
+    assert_eq!((picture.width, picture.height), (6, 4));
+    let threes: Vec<Vec<u32>> = picture
+        .in_threes()
+        .map(|three| match &three.deep {
+            Some(deep) => deep.iter().copied().map(u32::from).collect(),
+            None => three.rgb.iter().copied().map(u32::from).collect(),
+        })
+        .collect();
+    let channel = |c: usize| {
+        threes[c / 3]
+            .iter()
+            .skip(c % 3)
+            .step_by(3)
+            .copied()
+            .collect()
+    };
+    Ok((0..channels).map(channel).collect())
+}
+
+#[test]
+fn channels_of_a_tiff_are_those_that_tifffile_wrote() {
+    for (name, channels, factor) in [
+        ("five", 5, 1),
+        ("five_planar", 5, 200),
+        ("two", 2, 1),
+        ("pages", 4, 1),
+        ("rgba", 4, 1),
+        ("colours_and_two", 5, 1),
+    ] {
+        let found = read_bands(name, channels, None).unwrap();
+        for (c, values) in found.iter().enumerate() {
+            let wanted: Vec<u32> = (0..24)
+                .map(|pixel| factor * band(c as u32, pixel))
+                .collect();
+            assert_eq!(values, &wanted, "{name}, channel {c}");
+        }
+    }
+    // A range is of all channels: 0 to 51,000 becomes 0 to 65,535.
+    let found = read_bands("five_planar", 5, Some([0.0, 51_000.0])).unwrap();
+    let wanted = (f64::from(200 * band(4, 23)) / 51_000.0 * 65_535.0).round();
+    assert_eq!(f64::from(found[4][23]), wanted);
+}
+
+#[test]
+fn greys_in_floating_point_and_below_zero_are_seen_in_their_range() {
+    let grey = |name: &str, range| read_bands(name, 1, range).unwrap().swap_remove(0);
+    let wanted = |value: &dyn Fn(usize) -> f64, [low, high]: [f64; 2]| -> Vec<u32> {
+        (0..24)
+            .map(|pixel| ((value(pixel) - low) / (high - low)).clamp(0.0, 1.0))
+            .map(|share| (share * 65_535.0).round() as u32)
+            .collect()
+    };
+    let float = |pixel: usize| f64::from(band(0, pixel)) / 16.0 - 1.0;
+    let signed = |pixel: usize| f64::from(band(0, pixel)) * 100.0 - 1000.0;
+    let near = |found: Vec<u32>, wanted: Vec<u32>| {
+        for (found, wanted) in found.iter().zip(&wanted) {
+            assert!(found.abs_diff(*wanted) <= 1, "{found} {wanted}");
+        }
+    };
+    near(
+        grey("float", Some([-1.0, 1.25])),
+        wanted(&float, [-1.0, 1.25]),
+    );
+    near(grey("float", None), wanted(&float, [0.0, 1.0]));
+    near(
+        grey("signed", Some([-1000.0, 2600.0])),
+        wanted(&signed, [-1000.0, 2600.0]),
+    );
+    let range = |name: &str| {
+        let bytes = stored(&format!("bands_{name}.tif"));
+        deep_range(name, &bytes, &Limits::default()).unwrap()
+    };
+    assert_eq!(range("float"), Some([-1.0, 36.0 / 16.0 - 1.0]));
+    assert_eq!(range("signed"), Some([-1000.0, 2600.0]));
+    assert_eq!(range("five"), None);
+}
+
+#[test]
+fn a_network_of_other_channels_than_the_image_says_so_and_a_person_sees_colours() {
+    for (name, found, expected) in [
+        ("five", 5, 3),
+        ("five", 5, 4),
+        ("two", 2, 1),
+        ("pages", 1, 5),
+    ] {
+        let error = read_bands(name, expected, None).unwrap_err();
+        let Error::ImageChannels {
+            found: has,
+            expected: takes,
+            ..
+        } = error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((has, takes), (found, expected), "{name}");
+    }
+    let limits = Limits::default();
+    let shown = |name: &str| {
+        let bytes = stored(&format!("bands_{name}.tif"));
+        decode_bytes(name, &bytes, None, &limits).unwrap().rgb
+    };
+    assert_eq!(shown("five")[..6], [0, 40, 80, 3, 43, 83]);
+    assert_eq!(shown("two")[..6], [0, 0, 0, 3, 3, 3]);
+    let facts = facts(&ImageSource::Path(reference("bands_five.tif"))).unwrap();
+    assert_eq!((facts.width, facts.height, facts.format), (6, 4, "TIFF"));
 }

@@ -85,6 +85,7 @@ fn source(n_rows: usize) -> Source {
             mean: [0.485, 0.456, 0.406],
             sd: [0.229, 0.224, 0.225],
             range: None,
+            channels: 3,
         },
         augment: None,
         hide: None,
@@ -305,6 +306,7 @@ fn pixels_are_normalised_by_mean_and_sd() {
         height: 2,
         rgb: vec![255; 12],
         deep: None,
+        further: Vec::new(),
         from_stored: Affine::IDENTITY,
     };
     let mut png = Vec::new();
@@ -759,4 +761,42 @@ fn sixteen_bits_arrive_as_sixteen_bits() {
     values.dedup();
     // Of 8 bits there would be two or three a channel.
     assert!(values.len() > 40, "{}", values.len());
+}
+
+#[test]
+fn a_network_gets_as_many_channels_as_it_takes() {
+    let one = |file: &str, channels: usize| {
+        let mut source = source(1);
+        let dataset = Arc::make_mut(&mut source.dataset);
+        dataset.images = vec![ImageSource::Path(reference(file))];
+        source.preprocess = Preprocess {
+            size: 4,
+            channels,
+            ..source.preprocess
+        };
+        let batch = load(&source, &BatchPlan::evaluation(&[0], 1), 1).swap_remove(0);
+        (source.preprocess, batch.images)
+    };
+    let (_, colours) = one("rgb.png", 3);
+    let (preprocess, grey) = one("rgb.png", 1);
+    assert_eq!((colours.len(), grey.len()), (48, 16));
+    let [mean, sd] = preprocess.moments(0);
+    for (rgb, grey) in colours.chunks_exact(3).zip(grey) {
+        let share = |c: usize| rgb[c] * [0.229, 0.224, 0.225][c] + [0.485, 0.456, 0.406][c];
+        let luminance = 0.299 * share(0) + 0.587 * share(1) + 0.114 * share(2);
+        assert!((grey * sd + mean - luminance).abs() < 0.6 / 255.0);
+    }
+    // Of five, the first and the fourth are normalised alike; channels lie 40 apart.
+    let (preprocess, five) = one("bands_five.tif", 5);
+    assert_eq!(five.len(), 80);
+    assert_eq!(preprocess.moments(0), preprocess.moments(3));
+    for pixel in five.chunks_exact(5) {
+        let value = |c: usize| {
+            let [mean, sd] = preprocess.moments(c);
+            (pixel[c] * sd + mean) * 255.0
+        };
+        for c in 1..5 {
+            assert!((value(c) - value(0) - 40.0 * c as f32).abs() < 1.01);
+        }
+    }
 }

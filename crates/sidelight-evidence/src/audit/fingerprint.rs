@@ -188,6 +188,7 @@ mod tests {
             height,
             rgb: (0..width * height).flat_map(pixel).collect(),
             deep: None,
+            further: Vec::new(),
             from_stored: Affine::IDENTITY,
         }
     }

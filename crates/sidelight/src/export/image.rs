@@ -49,7 +49,7 @@ pub(super) fn names(images: &[String]) -> Vec<String> {
     }
 }
 
-/// Declares the images of a row and makes of them `[n · n_images, 3, size, size]`, normalised, those of a row one after
+/// Declares the images of a row and makes of them `[n · n_images, channels, size, size]`, normalised, those of a row one after
 /// another; with the name of what says which are there, `[n, n_images]`.
 pub(super) fn read_several(
     graph: &mut Graph,
@@ -65,9 +65,9 @@ pub(super) fn read_several(
         })
         .collect();
     let each: Vec<&str> = each.iter().map(String::as_str).collect();
-    let all = graph.concat(&each, 1); // [n, n_images, 3, size, size]
-    let size = preprocess.size as i64;
-    let all = graph.reshape(&all, &[-1, 3, size, size]);
+    let all = graph.concat(&each, 1); // [n, n_images, channels, size, size]
+    let (channels, size) = (preprocess.channels as i64, preprocess.size as i64);
+    let all = graph.reshape(&all, &[-1, channels, size, size]);
     let doc =
         "1 where the row has the image, 0 where it is missing: its pixels count for nothing then";
     let shape = [Axis::Any("n"), Axis::Of(names.len())];
@@ -75,41 +75,50 @@ pub(super) fn read_several(
     (all, HAS_IMAGES.to_owned())
 }
 
-/// Declares the image and makes of it `[n, 3, size, size]`, normalised; with the sides, where the image tells them.
+/// Declares the image and makes of it `[n, channels, size, size]`, normalised; with the sides, where the image tells them.
 pub(super) fn read(
     graph: &mut Graph,
     name: &str,
     preprocess: &Preprocess,
     input: ImageInput,
 ) -> (String, Option<Sides>) {
-    let size = preprocess.size;
-    let rgb = [Axis::Any("n"), Axis::Of(size), Axis::Of(size), Axis::Of(3)];
+    let Preprocess { size, channels, .. } = *preprocess;
+    let pixels = match channels {
+        1 => "Grey".to_owned(),
+        3 => "RGB".to_owned(),
+        n => format!("{n} channels"),
+    };
     match input {
         ImageInput::AnySize => {
             let shape = [
                 Axis::Any("n"),
                 Axis::Any("height"),
                 Axis::Any("width"),
-                Axis::Of(3),
+                Axis::Of(channels),
             ];
-            let doc = "RGB as decoded, upright, of any size; all images of one call have the same";
-            graph.input(name, Type::Uint8, &shape, doc);
+            let doc = format!(
+                "{pixels} as decoded, upright, of any size; all images of one call have the same"
+            );
+            graph.input(name, Type::Uint8, &shape, &doc);
             let (pixels, sides) = fit(graph, name, preprocess);
             graph.at("normalise");
             (normalise(graph, &pixels, preprocess, 255.0), Some(sides))
         }
         ImageInput::Sized => {
-            let doc = "RGB, upright, already fitted to the square";
-            graph.input(name, Type::Uint8, &rgb, doc);
+            let doc = format!("{pixels}, upright, already fitted to the square");
+            let [n, side, channels] = [Axis::Any("n"), Axis::Of(size), Axis::Of(channels)];
+            graph.input(name, Type::Uint8, &[n, side, side, channels], &doc);
             graph.at("normalise");
             let pixels = graph.cast(name, Type::Float);
             let pixels = graph.transpose(&pixels, &[0, 3, 1, 2]);
             (normalise(graph, &pixels, preprocess, 255.0), None)
         }
         ImageInput::Float => {
-            let shape = [Axis::Any("n"), Axis::Of(3), Axis::Of(size), Axis::Of(size)];
-            let doc = "RGB in [0, 1], channels first, upright, already fitted to the square";
-            graph.input(name, Type::Float, &shape, doc);
+            let [n, side, channels] = [Axis::Any("n"), Axis::Of(size), Axis::Of(channels)];
+            let doc = format!(
+                "{pixels} in [0, 1], channels first, upright, already fitted to the square"
+            );
+            graph.input(name, Type::Float, &[n, channels, side, side], &doc);
             graph.at("normalise");
             (normalise(graph, name, preprocess, 1.0), None)
         }
@@ -131,15 +140,16 @@ pub(super) fn read_sides(graph: &mut Graph) -> Sides {
 /// `x / most`, minus the mean, divided by the standard deviation, per channel.
 fn normalise(graph: &mut Graph, x: &str, preprocess: &Preprocess, most: f64) -> String {
     let channels = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f32> {
-        let (mean, sd) = (preprocess.mean, preprocess.sd);
-        (0..3)
-            .map(|i| f(f64::from(mean[i]), f64::from(sd[i])) as f32)
+        (0..preprocess.channels)
+            .map(|channel| preprocess.moments(channel).map(f64::from))
+            .map(|[mean, sd]| f(mean, sd) as f32)
             .collect()
     };
     let factor = channels(&|_, sd| 1.0 / (most * sd));
     let offset = channels(&|mean, sd| -mean / sd);
-    let factor = graph.floats(&[1, 3, 1, 1], &factor);
-    let offset = graph.floats(&[1, 3, 1, 1], &offset);
+    let shape = [1, preprocess.channels, 1, 1];
+    let factor = graph.floats(&shape, &factor);
+    let offset = graph.floats(&shape, &offset);
     let x = graph.binary("Mul", x, &factor);
     graph.binary("Add", &x, &offset)
 }
@@ -207,10 +217,10 @@ fn layout(graph: &mut Graph, sides: &Sides, preprocess: &Preprocess) -> [Line; 2
     }
 }
 
-/// An image fitted to the square: `[n, 3, size, size]`, whole numbers in [0, 255] as `float32`.
+/// An image fitted to the square: `[n, channels, size, size]`, whole numbers in [0, 255] as `float32`.
 fn fit(graph: &mut Graph, image: &str, preprocess: &Preprocess) -> (String, Sides) {
     graph.at("resize");
-    let shape = graph.unary("Shape", image); // n, height, width, 3
+    let shape = graph.unary("Shape", image); // n, height, width, channels
     let side = |graph: &mut Graph, axis: usize| graph.slice(&shape, axis, axis + 1, 0);
     let (whole_width, whole_height) = (side(graph, 2), side(graph, 1));
     let sides = Sides([&whole_width, &whole_height].map(|side| graph.cast(side, Type::Double)));
@@ -218,30 +228,30 @@ fn fit(graph: &mut Graph, image: &str, preprocess: &Preprocess) -> (String, Side
 
     // As our resizer does it for bytes: along columns first.
     let weights = weights(graph, &down, &whole_height, preprocess);
-    let lines = graph.reshape(image, &[0, 0, -1]); // [n, height, width · 3]
+    let lines = graph.reshape(image, &[0, 0, -1]); // [n, height, width · channels]
     let y = weights.apply(graph, |graph, part| {
         graph.binary("MatMulInteger", part, &lines)
     });
     let y = graph.cast(&y, Type::Uint8);
-    let y = graph.reshape(&y, &[0, 0, -1, 3]);
-    let y = graph.transpose(&y, &[0, 3, 1, 2]); // [n, 3, size, width]
+    let y = graph.reshape(&y, &[0, 0, -1, preprocess.channels as i64]);
+    let y = graph.transpose(&y, &[0, 3, 1, 2]); // [n, channels, size, width]
     let weights = self::weights(graph, &across, &whole_width, preprocess);
     let y = weights.apply(graph, |graph, part| {
         let part = graph.transpose(part, &[1, 0]);
         graph.binary("MatMulInteger", &y, &part)
     });
-    let mut y = graph.cast(&y, Type::Float); // [n, 3, inner height, inner width]
+    let mut y = graph.cast(&y, Type::Float); // [n, channels, inner height, inner width]
     if preprocess.resize == ResizeMethod::Pad {
         y = pad(graph, &y, [&across, &down], preprocess);
     }
-    let size = preprocess.size as i64;
-    (graph.reshape(&y, &[-1, 3, size, size]), sides)
+    let (channels, size) = (preprocess.channels as i64, preprocess.size as i64);
+    (graph.reshape(&y, &[-1, channels, size, size]), sides)
 }
 
 /// The mean colour around the image.
 fn pad(graph: &mut Graph, y: &str, [across, down]: [&Line; 2], preprocess: &Preprocess) -> String {
-    let fill = preprocess.fill().map(f32::from);
-    let fill = graph.floats(&[1, 3, 1, 1], &fill);
+    let fill: Vec<f32> = preprocess.even().into_iter().map(f32::from).collect();
+    let fill = graph.floats(&[1, fill.len(), 1, 1], &fill);
     let size = graph.doubles(&[1], &[preprocess.size as f64]);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for line in [down, across] {

@@ -22,6 +22,9 @@ use crate::tensor::Precision;
 const DESCRIPTION: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
 
+/// No image that a network reads has more channels.
+const MOST_CHANNELS: usize = 1024;
+
 /// The newest schema that this version reads, and the one that it writes.
 const SCHEMA: u32 = 1;
 
@@ -207,11 +210,16 @@ impl Model {
                 self.network.input.size.to_string(),
             ));
         }
-        if self.network.input.channels != 3 {
+        let channels = self.network.input.channels;
+        let may_have = match size {
+            0 => 3..=3,
+            _ => 1..=MOST_CHANNELS,
+        };
+        if !may_have.contains(&channels) {
             return Err(wrong(
                 "network's input",
-                "3 channels".into(),
-                self.network.input.channels.to_string(),
+                format!("{} to {} channels", may_have.start(), may_have.end()),
+                channels.to_string(),
             ));
         }
         let InputSpec { mean, sd, .. } = &self.network.input;

@@ -231,24 +231,6 @@ impl Network {
         Ok(())
     }
 
-    /// Looks whether the network takes images as they are read: red, green and blue.
-    pub(crate) fn check_images(&self) -> Result<()> {
-        let InputSpec { size, channels, .. } = self.input;
-        if size == 0 || channels == 3 {
-            return Ok(());
-        }
-        let at = At {
-            path: "image",
-            kind: "input",
-        };
-        let counted = match channels {
-            1 => "1 channel".to_owned(),
-            n => format!("{n} channels"),
-        };
-        let fit = "leave the edit `input_channels` out: images are read as red, green and blue, grey ones with the same in all three";
-        Err(at.misfit(counted, "3", Some(fit.into())))
-    }
-
     /// Looks whether the network gives what the task asks for.
     pub(crate) fn check_output(&self, n_outputs: usize) -> Result<()> {
         let output = self.inspect()?[0].output;

@@ -59,6 +59,8 @@ pub(super) fn key(network: &Network, n: usize, preprocess: &Preprocess) -> Hash 
         mean,
         sd,
         range,
+        // Those of the first convolution.
+        channels: _,
     } = preprocess;
     hash.update(format!(
         "{size} {resize:?} {mean:?} {sd:?} {range:?} {:?} {:?}",

@@ -167,7 +167,6 @@ impl Session {
         let mut network = self.state.network.clone();
         let new = network.edit(edits.into().with_seed(config.train.seed))?;
         network.check_output(task.n_outputs())?;
-        network.check_images()?;
         network.has_learned_head = false;
         (self.state, self.setup.frozen) = first_state(network, config, &self.setup.batches)?;
         Ok(new)
@@ -320,8 +319,9 @@ fn augmented(source: Source, config: &Config, n_images: usize) -> Result<Source>
         augment: Some(Augment::new(&config.augment, config.target.kind)?),
         hide: MetadataDropout::new(&config.augment, config.target.kind)?
             .filter(|_| config.model.arm == Arm::Both),
-        cache: keeps_images
-            .then(|| Arc::new(PixelCache::new(cache_bytes).with_range(source.preprocess.range))),
+        cache: keeps_images.then(|| {
+            Arc::new(PixelCache::new(cache_bytes).with_reading(source.preprocess.reading()))
+        }),
         seed: config.train.seed,
         ..source
     })

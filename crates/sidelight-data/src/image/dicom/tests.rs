@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::dataset::{Fact, ImageSource, image_facts};
-use crate::image::{decode, decode_bytes, decode_in_range, facts};
+use crate::image::{Reading, decode, decode_as, decode_bytes, facts};
 
 fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
@@ -70,7 +70,11 @@ fn a_jpeg_that_says_it_is_rgb_is_so_outside_of_dicom() {
 fn a_range_goes_before_the_window_of_the_file() {
     let limits = Limits::default();
     let seen = |range| {
-        let picture = decode_in_range("a.dcm", &file("window"), None, &limits, range).unwrap();
+        let reading = Reading {
+            range,
+            ..Reading::default()
+        };
+        let picture = decode_as("a.dcm", &file("window"), None, &limits, reading).unwrap();
         [picture.rgb[0], picture.rgb[95 * 3]]
     };
     // Stored are 900 to 1700, that is -124 to 676 HU; the window is 40 ± 200.
