@@ -425,6 +425,16 @@ pub struct TargetConfig {
     /// labelling tools show it. Default: stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
+    /// `keypoints`: a column for each point that says whether it can be seen: 0 not there, 1 hidden, 2 visible, as in COCO;
+    /// or false and true. A point without coordinates is not there in any case. Default: those with coordinates are visible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visibility: Vec<String>,
+    /// `keypoints`: what each point is called. Default: its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// `keypoints`: pairs of point numbers between which pictures draw a line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skeleton: Vec<[usize; 2]>,
     /// `keypoints`: pairs of point numbers that swap under a horizontal flip.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symmetric: Vec<[usize; 2]>,
@@ -434,6 +444,12 @@ pub struct TargetConfig {
 }
 
 impl TargetConfig {
+    /// All columns of a table that it is read from: the target's, and those of visibility.
+    pub fn all_columns(&self) -> Vec<String> {
+        let visibility = expand_ranges(&self.visibility);
+        self.names().into_iter().chain(visibility).collect()
+    }
+
     /// The target's columns, however they were named; ranges (`x0..y188`) written out.
     pub fn names(&self) -> Vec<String> {
         self.column

@@ -146,6 +146,9 @@ pub enum Targets {
         n_points: usize,
         /// `[row][point] = [x, y]`, pixels of the image as stored (before EXIF orientation); NaN: missing.
         xy: Vec<[f32; 2]>,
+        /// `[row][point]`: whether it is there and can be seen; `None`: nobody has said anything of the row. Empty: where it
+        /// has coordinates.
+        visible: Vec<Option<bool>>,
     },
     /// One class a row.
     Class {
@@ -411,13 +414,57 @@ impl MetadataValues {
 }
 
 impl Targets {
+    /// `n_points` a row, `[row][point] = [x, y]`, visible where they have coordinates.
+    pub fn keypoints(n_points: usize, xy: Vec<[f32; 2]>) -> Self {
+        Self::Keypoints {
+            n_points,
+            xy,
+            visible: Vec::new(),
+        }
+    }
+
+    /// Of each point of a row whether it is there and can be seen; `None`: not known. Empty for other kinds.
+    ///
+    /// Where the table does not say, a point with coordinates is visible, and one without is not there, unless the row has
+    /// none at all: nobody may have looked at it.
+    pub fn visible(&self, row: usize) -> Vec<Option<bool>> {
+        let Self::Keypoints {
+            n_points,
+            xy,
+            visible,
+        } = self
+        else {
+            return Vec::new();
+        };
+        let points = row * n_points..(row + 1) * n_points;
+        match visible.is_empty() {
+            false => visible[points].to_vec(),
+            true => {
+                let known: Vec<bool> = xy[points].iter().map(|[x, _]| !x.is_nan()).collect();
+                let is_any = known.contains(&true);
+                known
+                    .into_iter()
+                    .map(|known| is_any.then_some(known))
+                    .collect()
+            }
+        }
+    }
+
     /// The rows at these positions, in this order.
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
         match self {
-            Self::Keypoints { n_points, xy } => Self::Keypoints {
+            Self::Keypoints {
+                n_points,
+                xy,
+                visible,
+            } => Self::Keypoints {
                 n_points: *n_points,
                 xy: pick_wide(xy, indices, *n_points),
+                visible: match visible.is_empty() {
+                    true => Vec::new(),
+                    false => pick_wide(visible, indices, *n_points),
+                },
             },
             Self::Class { names, index } => Self::Class {
                 names: names.clone(),
@@ -447,7 +494,7 @@ impl Targets {
     /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
-            Self::Keypoints { n_points, xy } => xy.len() / (*n_points).max(1),
+            Self::Keypoints { n_points, xy, .. } => xy.len() / (*n_points).max(1),
             Self::Class { index, .. } => index.len(),
             Self::Multilabel { names, present } => present.len() / names.len().max(1),
             Self::Regression { names, values } => values.len() / names.len().max(1),
@@ -463,7 +510,7 @@ impl Targets {
     fn cells(&self, row: usize) -> Vec<Option<[u64; 2]>> {
         match self {
             Self::Class { index, .. } => vec![index[row].map(|class| [class.into(), 0])],
-            Self::Keypoints { n_points, xy } => {
+            Self::Keypoints { n_points, xy, .. } => {
                 let points = xy[row * n_points..][..*n_points].iter();
                 let bits = |point: &[f32; 2]| point.map(|at| u64::from(at.to_bits()));
                 points

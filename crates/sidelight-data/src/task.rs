@@ -30,6 +30,12 @@ pub enum Task {
         columns: Vec<String>,
         /// Pairs that swap under a flip.
         symmetric: Vec<[usize; 2]>,
+        /// What each point is called; empty: its number.
+        #[serde(default)]
+        names: Vec<String>,
+        /// Pairs between which pictures draw a line.
+        #[serde(default)]
+        skeleton: Vec<[usize; 2]>,
         /// What errors are divided by.
         normalizer: Normalizer,
         /// Mean place of each point over training rows, in widths and heights of its image; empty where no image of a
@@ -81,6 +87,9 @@ pub enum Prediction {
     Keypoints {
         /// One `[x, y]` a point.
         xy: Vec<[f32; 2]>,
+        /// How sure each point is; empty of models that do not say.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        confidence: Vec<Confidence>,
     },
     /// Probabilities that sum to 1.
     Class {
@@ -101,11 +110,47 @@ pub enum Prediction {
     },
 }
 
+/// How sure a predicted point is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Confidence {
+    /// The probability that it is in the image and can be seen.
+    pub visible: f32,
+    /// How far off it is expected to be where it is there, in pixels of the image as stored.
+    pub error: f32,
+}
+
 impl Prediction {
+    /// Points without a word of how sure they are.
+    pub fn keypoints(xy: Vec<[f32; 2]>) -> Self {
+        Self::Keypoints {
+            xy,
+            confidence: Vec::new(),
+        }
+    }
+
+    /// Takes points away that are less probably visible than this: both coordinates are NaN then.
+    pub fn leave_out_unsure(&mut self, least: f32) {
+        if let Self::Keypoints { xy, confidence } = self {
+            let unsure = xy
+                .iter_mut()
+                .zip(confidence)
+                .filter(|(_, of)| of.visible < least);
+            unsure.for_each(|(point, _)| *point = [f32::NAN; 2]);
+        }
+    }
+
+    /// How sure each point is; empty where the model does not say, and for other kinds.
+    pub fn confidence(&self) -> &[Confidence] {
+        match self {
+            Self::Keypoints { confidence, .. } => confidence,
+            _ => &[],
+        }
+    }
+
     /// Whether it has what such a task asks for: a number for each of its outputs.
     pub fn fits(&self, task: &Task) -> bool {
         let n = match self {
-            Self::Keypoints { xy } => 2 * xy.len(),
+            Self::Keypoints { xy, .. } => 2 * xy.len(),
             Self::Class { probabilities } | Self::Multilabel { probabilities } => {
                 probabilities.len()
             }
@@ -132,11 +177,11 @@ impl Prediction {
         }
     }
 
-    /// Its numbers, as many as the network has outputs: probabilities, values, x and y of each point in turn.
+    /// Its numbers, as many as the task has outputs: probabilities, values, x and y of each point in turn.
     pub fn numbers(&self) -> Vec<f64> {
         let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect();
         match self {
-            Self::Keypoints { xy } => wide(xy.as_flattened()),
+            Self::Keypoints { xy, .. } => wide(xy.as_flattened()),
             Self::Class { probabilities } | Self::Multilabel { probabilities } => {
                 wide(probabilities)
             }
@@ -152,9 +197,7 @@ impl Prediction {
     pub fn from_numbers(kind: TargetKind, numbers: &[f64]) -> Self {
         let narrow: Vec<f32> = numbers.iter().map(|&value| value as f32).collect();
         match kind {
-            TargetKind::Keypoints => Self::Keypoints {
-                xy: narrow.as_chunks::<2>().0.to_vec(),
-            },
+            TargetKind::Keypoints => Self::keypoints(narrow.as_chunks::<2>().0.to_vec()),
             TargetKind::Class => Self::Class {
                 probabilities: narrow,
             },
@@ -196,7 +239,7 @@ impl Task {
         };
         match dataset.targets.as_ref().ok_or_else(wrong_kind)? {
             targets if targets.kind() != config.kind => Err(wrong_kind()),
-            Targets::Keypoints { n_points, xy } => {
+            Targets::Keypoints { n_points, xy, .. } => {
                 keypoints::fit(config, &dataset.images, *n_points, xy, rows)
             }
             Targets::Class { names, index } => class::fit(config, names, index, rows),
@@ -243,9 +286,10 @@ impl Task {
         }
     }
 
-    /// Names of the parts: classes, labels, columns; `point 0` … for keypoints.
+    /// Names of the parts: classes, labels, columns; those of keypoints, else `point 0` ….
     pub fn part_names(&self) -> Vec<String> {
         match self {
+            Self::Keypoints { names, .. } if !names.is_empty() => names.clone(),
             Self::Keypoints { columns, .. } => (0..columns.len() / 2)
                 .map(|point| format!("point {point}"))
                 .collect(),
@@ -263,17 +307,24 @@ impl Task {
         let n = self.n_outputs();
         let lengths = match self {
             Self::Keypoints {
-                symmetric, mean, ..
+                symmetric,
+                names,
+                skeleton,
+                mean,
+                ..
             } => {
-                let reach = symmetric
-                    .as_flattened()
-                    .iter()
-                    .map(|&point| point.saturating_add(1));
-                let reach = reach.max().unwrap_or(0).saturating_mul(2);
+                let reach_of = |pairs: &[[usize; 2]]| {
+                    let points = pairs.as_flattened().iter();
+                    let reach = points.map(|&point| point.saturating_add(1)).max();
+                    reach.unwrap_or(0).saturating_mul(2)
+                };
+                let reach = reach_of(symmetric);
                 let mean = if mean.is_empty() { n } else { 2 * mean.len() };
                 vec![
                     ("columns", n & !1),
                     ("symmetric", reach.max(n)),
+                    ("names", if names.is_empty() { n } else { 2 * names.len() }),
+                    ("skeleton", reach_of(skeleton).max(n)),
                     ("mean", mean),
                 ]
             }
@@ -342,7 +393,7 @@ impl Task {
     pub fn encode(&self, targets: &Targets, row: usize) -> (Vec<f32>, Vec<f32>) {
         let width = self.d_target();
         let cells: Vec<Option<f32>> = match (self, targets) {
-            (Self::Keypoints { .. }, Targets::Keypoints { n_points, xy }) => {
+            (Self::Keypoints { .. }, Targets::Keypoints { n_points, xy, .. }) => {
                 keypoints::encode(&xy[row * n_points..(row + 1) * n_points])
             }
             (
@@ -387,9 +438,7 @@ impl Task {
     /// A row's network output (logits; points in [-1, 1] already mapped back to pixels by the caller) as a prediction.
     pub fn decode(&self, output: &[f32]) -> Prediction {
         match self {
-            Self::Keypoints { .. } => Prediction::Keypoints {
-                xy: output.as_chunks::<2>().0.to_vec(),
-            },
+            Self::Keypoints { .. } => Prediction::keypoints(output.as_chunks::<2>().0.to_vec()),
             Self::Class { .. } => Prediction::Class {
                 probabilities: softmax(output),
             },
@@ -462,11 +511,14 @@ impl Task {
     /// symmetric pair swap, for in a mirrored image the left one is where the right one was.
     #[must_use]
     pub fn unmirrored(&self, mut prediction: Prediction) -> Prediction {
-        if let (Self::Keypoints { symmetric, .. }, Prediction::Keypoints { xy }) =
+        if let (Self::Keypoints { symmetric, .. }, Prediction::Keypoints { xy, confidence }) =
             (self, &mut prediction)
         {
             for &[first, second] in symmetric {
                 xy.swap(first, second);
+                if !confidence.is_empty() {
+                    confidence.swap(first, second);
+                }
             }
         }
         prediction
@@ -485,8 +537,26 @@ impl Task {
             scale.backward(sum / all.len() as f64)
         };
         let numbers: Vec<f64> = (0..all.first()?.len()).map(mean).collect();
-        Some(Prediction::from_numbers(self.kind(), &numbers))
+        let mut joined = Prediction::from_numbers(self.kind(), &numbers);
+        if let Prediction::Keypoints { xy, confidence } = &mut joined {
+            let of_point = |point: usize| mean_confidence(predictions, point);
+            *confidence = (0..xy.len()).map_while(of_point).collect();
+        }
+        Some(joined)
     }
+}
+
+/// How sure a point is over several looks; `None`: one of them does not say.
+fn mean_confidence(predictions: &[Prediction], point: usize) -> Option<Confidence> {
+    let all = predictions.iter();
+    let all = all.map(|prediction| prediction.confidence().get(point));
+    let all: Vec<&Confidence> = all.collect::<Option<_>>()?;
+    let mean =
+        |of: fn(&Confidence) -> f32| all.iter().map(|c| of(c)).sum::<f32>() / all.len() as f32;
+    Some(Confidence {
+        visible: mean(|of| of.visible),
+        error: mean(|of| of.error),
+    })
 }
 
 /// Probabilities from logits; computed in f64 from the largest down, so nothing overflows.
@@ -706,7 +776,7 @@ mod tests {
     #[test]
     fn a_half_known_point_is_missing() {
         let xy = vec![[1.0, 2.0], [f32::NAN, 5.0]];
-        let data = dataset(Targets::Keypoints { n_points: 2, xy }, 1);
+        let data = dataset(Targets::keypoints(2, xy), 1);
         let task = Task::fit(
             &data,
             &config(TargetKind::Keypoints, &["x0", "y0", "x1", "y1"]),
@@ -721,21 +791,13 @@ mod tests {
         assert_eq!((task.n_outputs(), task.d_target()), (4, 4));
         assert_eq!(
             task.decode(&[1.0, 2.0, 3.0, 4.0]),
-            Prediction::Keypoints {
-                xy: vec![[1.0, 2.0], [3.0, 4.0]]
-            }
+            Prediction::keypoints(vec![[1.0, 2.0], [3.0, 4.0]])
         );
     }
 
     #[test]
     fn a_pair_of_points_that_are_not_there_is_refused() {
-        let data = dataset(
-            Targets::Keypoints {
-                n_points: 1,
-                xy: vec![[1.0, 2.0]],
-            },
-            1,
-        );
+        let data = dataset(Targets::keypoints(1, vec![[1.0, 2.0]]), 1);
         let config = TargetConfig {
             symmetric: vec![[0, 1]],
             ..config(TargetKind::Keypoints, &["x0", "y0"])
@@ -862,7 +924,7 @@ mod tests {
         assert_eq!(classes.mean(&[]), None);
 
         let points = pair();
-        let at = |xy: Vec<[f32; 2]>| Prediction::Keypoints { xy };
+        let at = |xy: Vec<[f32; 2]>| Prediction::keypoints(xy);
         let two = [
             at(vec![[0.0, 2.0], [8.0, 8.0]]),
             at(vec![[4.0, 4.0], [8.0, 0.0]]),
@@ -890,6 +952,8 @@ mod tests {
         Task::Keypoints {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: vec![[0, 1]],
+            names: Vec::new(),
+            skeleton: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: vec![[0.25, 0.5], [0.75, 0.5]],
         }
@@ -897,19 +961,15 @@ mod tests {
 
     #[test]
     fn a_constant_guess_of_points_scales_with_the_image() {
-        let guess = Prediction::Keypoints {
-            xy: vec![[50.0, 50.0], [150.0, 50.0]],
-        };
+        let guess = Prediction::keypoints(vec![[50.0, 50.0], [150.0, 50.0]]);
         assert_eq!(pair().constant([200.0, 100.0]), Some(guess));
         assert_eq!(pair().constant([f32::NAN; 2]), None);
     }
 
     #[test]
     fn points_of_a_pair_swap_back() {
-        let seen = Prediction::Keypoints {
-            xy: vec![[1.0, 2.0], [3.0, 4.0]],
-        };
-        let Prediction::Keypoints { xy } = pair().unmirrored(seen) else {
+        let seen = Prediction::keypoints(vec![[1.0, 2.0], [3.0, 4.0]]);
+        let Prediction::Keypoints { xy, .. } = pair().unmirrored(seen) else {
             panic!("points")
         };
         assert_eq!(xy, [[3.0, 4.0], [1.0, 2.0]]);

@@ -177,7 +177,7 @@ fn points(
 ) -> Outcome {
     let pixel = |at: f32| (at + 1.0) / 2.0 * batch.size as f32;
     let predicted = match prediction {
-        Some(Prediction::Keypoints { xy }) => xy.as_slice(),
+        Some(Prediction::Keypoints { xy, .. }) => xy.as_slice(),
         _ => &[],
     };
     let mark = |(point, xy): (usize, &[(String, Option<f32>)])| {
@@ -244,6 +244,8 @@ mod tests {
         let task = Task::Keypoints {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
+            names: Vec::new(),
+            skeleton: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         };

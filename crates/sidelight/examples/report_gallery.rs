@@ -247,6 +247,8 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
             .flat_map(|k| [format!("x{k}"), format!("y{k}")])
             .collect(),
         symmetric: Vec::new(),
+        names: Vec::new(),
+        skeleton: Vec::new(),
         normalizer: Normalizer::Diagonal,
         mean: Vec::new(),
     };
@@ -258,12 +260,11 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         .chunks(4)
         .map(|row| {
             let spread = 1.5 + 2.0 * chance.normal().abs() as f32;
-            Some(Prediction::Keypoints {
-                xy: row
-                    .iter()
+            Some(Prediction::keypoints(
+                row.iter()
                     .map(|xy| xy.map(|at| at + spread * chance.normal() as f32))
                     .collect(),
-            })
+            ))
         })
         .collect();
     let positions: Vec<usize> = (0..n).collect();
@@ -290,7 +291,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         baseline: metrics(n, [("mean_px", 71.2), ("mean_nme", 0.178), ("pck@0.05", 0.021), ("pck@0.1", 0.13)]),
         part: "point".into(),
         curves: curves(&log(14, "mean_px", 30.0, chance)),
-        details: Detail::new(&task, &Targets::Keypoints { n_points: 4, xy: truth }, &positions, &predictions),
+        details: Detail::new(&task, &Targets::keypoints(4, truth), &positions, &predictions),
         best: point_cards(8, 0.8, chance),
         worst: point_cards(8, 16.0, chance),
         remarks: vec![

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::Affine;
 use crate::loader::HostBatch;
 use crate::network::{Context, MetadataTensors, Network, Value};
-use crate::task::{Prediction, PredictionSet, Task};
+use crate::task::{Confidence, Prediction, PredictionSet, Task};
 pub(crate) use crate::tensor::numbers;
 
 pub(crate) use gather::gather;
@@ -121,12 +121,17 @@ impl Batch {
         }
     }
 
-    /// Runs a network on it: `[batch, n_outputs]`.
-    pub fn run(&self, network: &Network, context: &mut Context) -> Tensor<2> {
+    /// Gives a context what it is to know of these rows.
+    pub(crate) fn tell(&self, context: &mut Context) {
         context.metadata.clone_from(&self.metadata);
         context.has_image.clone_from(&self.has_image);
         context.has_images.clone_from(&self.has_images);
         context.members.clone_from(&self.members);
+    }
+
+    /// Runs a network on it: `[batch, n_outputs]`; of points that say how sure they are twice as many.
+    pub fn run(&self, network: &Network, context: &mut Context) -> Tensor<2> {
+        self.tell(context);
         match &self.input {
             Input::Nothing => network.forward(None, context),
             Input::Images(images) => network.forward(Some(images.clone()), context),
@@ -147,21 +152,42 @@ impl Batch {
         let mut values = numbers(output);
         let rows = values.chunks_exact_mut(width).zip(&self.to_input);
         let decode = |((row, to_input), &is_flipped): ((&mut [f32], &Affine), &bool)| {
+            let (own, certainty) = row.split_at_mut(task.n_outputs().min(width));
             if is_points {
                 let to_stored = to_input.inverse();
-                for point in row.chunks_exact_mut(2) {
+                for point in own.chunks_exact_mut(2) {
                     let in_input =
                         [point[0], point[1]].map(|value| (value + 1.0) / 2.0 * self.size as f32);
                     point.copy_from_slice(&to_stored.apply(in_input));
                 }
             }
+            let mut prediction = task.decode(own);
+            if let Prediction::Keypoints { confidence, .. } = &mut prediction {
+                *confidence = confidence_of(certainty, side(self.size, to_input));
+            }
             match is_flipped {
-                true => task.unmirrored(task.decode(row)),
-                false => task.decode(row),
+                true => task.unmirrored(prediction),
+                false => prediction,
             }
         };
         rows.zip(&self.is_flipped).map(decode).collect()
     }
+}
+
+/// What the network says of the task itself, `[batch, n_outputs]`, without how sure it is.
+pub(crate) fn of_task(task: &Task, output: Tensor<2>) -> Tensor<2> {
+    let [_, width] = output.dims();
+    output.narrow(1, 0, task.n_outputs().min(width))
+}
+
+/// How sure points are: log-odds of all that they are visible, then logarithms of their expected errors in half-sides.
+fn confidence_of(certainty: &[f32], side: f64) -> Vec<Confidence> {
+    let (log_odds, errors) = certainty.split_at(certainty.len() / 2);
+    let confidence = |(log_odds, error): (&f32, &f32)| Confidence {
+        visible: (1.0 + (-log_odds).exp()).recip(),
+        error: error.exp() * (side / 2.0) as f32,
+    };
+    log_odds.iter().zip(errors).map(confidence).collect()
 }
 
 /// The side of the square that a network sees, in pixels of the stored image.
@@ -285,6 +311,8 @@ mod tests {
         let task = Task::Keypoints {
             columns,
             symmetric: vec![],
+            names: Vec::new(),
+            skeleton: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         };
@@ -301,7 +329,7 @@ mod tests {
         };
         let output = Tensor::<2>::from_floats([in_input], &Device::flex());
         let predictions = Batch::new(host, &Device::flex()).decode(&task, output);
-        let Prediction::Keypoints { xy } = &predictions[0] else {
+        let Prediction::Keypoints { xy, .. } = &predictions[0] else {
             panic!("points")
         };
         assert!(

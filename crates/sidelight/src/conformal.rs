@@ -282,7 +282,7 @@ pub fn errors(
             let error = |(cell, z): (&Option<f64>, f64)| cell.map(|truth| (truth - z).abs());
             cells.iter().zip(predicted).map(error).collect()
         }
-        (Task::Keypoints { .. }, Prediction::Keypoints { xy }) => {
+        (Task::Keypoints { .. }, Prediction::Keypoints { xy, .. }) => {
             let error = |(cell, at): (&[Option<f64>], &[f32; 2])| {
                 let (x, y) = (cell[0]? - f64::from(at[0]), cell[1]? - f64::from(at[1]));
                 Some(x.hypot(y) / side)
@@ -496,16 +496,13 @@ mod tests {
         let points = Task::Keypoints {
             columns: ["x", "y"].map(String::from).to_vec(),
             symmetric: Vec::new(),
+            names: Vec::new(),
+            skeleton: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         };
-        let prediction = Prediction::Keypoints {
-            xy: vec![[3.0, 4.0]],
-        };
-        let targets = Targets::Keypoints {
-            n_points: 1,
-            xy: vec![[0.0, 0.0]],
-        };
+        let prediction = Prediction::keypoints(vec![[3.0, 4.0]]);
+        let targets = Targets::keypoints(1, vec![[0.0, 0.0]]);
         // 5 pixels of a square of 20.
         assert_eq!(
             errors(&points, &prediction, &targets, 0, 20.0),

@@ -461,6 +461,12 @@ pub enum Error {
         columns: Vec<String>,
     },
 
+    /// Points that are sure were asked of a model that does not say how sure its points are.
+    #[error("the model does not say how sure its points are")]
+    #[strum(props(
+        hint = "models of keypoints do that are trained by this version; train it again, or leave `--min-confidence` out"
+    ))]
+    NoConfidence,
     /// Sets of a coverage were asked of a model that does not know how far off it is.
     #[error("the model does not know how far off it is on rows that it has not learned from")]
     #[strum(props(hint = "it was trained by an earlier version: train it again, and it will"))]

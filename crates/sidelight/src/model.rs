@@ -24,6 +24,7 @@ use crate::encode::{Encoder, Unseen};
 use crate::error::{Error, Result};
 use crate::join::Joins;
 use crate::loader::{Preprocess, Source};
+use crate::network::head::{CERTAINTY, HEAD};
 use crate::network::{Layer, Network};
 use crate::run::Run;
 use crate::table::Table;
@@ -89,6 +90,13 @@ impl Model {
     pub fn thresholds(&self, coverage: f64) -> Result<Thresholds> {
         let known = self.conformal.as_ref().ok_or(Error::NoConformal)?;
         known.at(&self.task, coverage)
+    }
+
+    /// Whether its points say how sure they are.
+    pub fn says_confidence(&self) -> bool {
+        let children = &self.network.root.children;
+        let head = children.iter().find(|(name, _)| name == HEAD);
+        head.is_some_and(|(_, head)| head.children.iter().any(|(name, _)| name == CERTAINTY))
     }
 
     /// What logits were divided by so that probabilities are as sure as they are right; 1 where nothing was fitted.

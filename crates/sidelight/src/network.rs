@@ -373,6 +373,21 @@ impl Network {
         self.walk(from, to, value, &mut context, &[]).0
     }
 
+    /// As [`Network::forward_between`], of rows with what the context has of them.
+    ///
+    /// # Panics
+    ///
+    /// As [`Network::forward`].
+    pub(crate) fn forward_part(
+        &self,
+        from: usize,
+        to: usize,
+        value: Value,
+        context: &mut Context,
+    ) -> Value {
+        self.walk(from, to, value, context, &[]).0
+    }
+
     /// The rest of the network on what [`Network::forward_prefix`] gave.
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::augment::Augment;
 use crate::batch::{
-    Batch, device, evaluate as evaluate_batches, gather, image_sizes, score, score_groups,
+    Batch, device, evaluate as evaluate_batches, gather, image_sizes, of_task, score, score_groups,
     score_of_constant,
 };
 use crate::conformal::Covered;
@@ -158,7 +158,7 @@ impl Model {
                 if let (0, Some(losses), Some((target, mask))) =
                     (pass, &mut losses, batch.targets.clone())
                 {
-                    let of_rows = loss.rows(output.clone(), target, mask);
+                    let of_rows = loss.rows(of_task(&self.task, output.clone()), target, mask);
                     for (&row, loss) in batch.rows.iter().zip(of_rows) {
                         losses[row] = loss;
                     }

@@ -8,6 +8,7 @@
 pub mod batch_source;
 pub(crate) mod branches;
 mod calibrate;
+mod certainty;
 #[doc(hidden)]
 pub mod checkpoint;
 #[doc(hidden)]
@@ -308,6 +309,7 @@ pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Resul
     }
     session
         .calibrate()
+        .and_then(|()| session.assure())
         .map_err(|error| as_collective_error(&*ranks, error))?;
     let (predicted, _) = session
         .predict_validation()

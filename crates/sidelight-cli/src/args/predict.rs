@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::share;
+use super::shared::{confidence, share};
 use super::{Covering, Machine, Tta};
 
 /// Arguments of `sidelight predict`.
@@ -51,6 +51,12 @@ pub(crate) struct PredictArgs {
     /// in the order of their first rows. Example: --by plant
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["keep", "coverage"])]
     pub(crate) by: Option<String>,
+    /// Leave out points that are less probably visible than this
+    ///
+    /// Their cells are empty; how sure each point is stands beside it in any
+    /// case, as p0_conf. Example: --min-confidence 0.5
+    #[arg(long, value_name = "P", value_parser = confidence)]
+    pub(crate) min_confidence: Option<f32>,
     /// Discard the parts of an earlier job and start over
     ///
     /// Use it if the model, the table or an option has changed since.

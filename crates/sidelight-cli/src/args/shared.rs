@@ -158,6 +158,15 @@ pub(super) fn share(text: &str) -> Result<(usize, usize), String> {
     }
 }
 
+/// A probability, in [0, 1].
+pub(super) fn confidence(text: &str) -> Result<f32, String> {
+    let value = text
+        .parse()
+        .ok()
+        .filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| "a number from 0 to 1".into())
+}
+
 /// A share of rows between none and all.
 pub(crate) fn coverage(text: &str) -> Result<f64, String> {
     match text.trim().parse() {

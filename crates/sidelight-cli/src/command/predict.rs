@@ -32,6 +32,7 @@ pub(crate) fn run(
         },
         tta_passes: args.tta.passes(),
         coverage: args.covering.coverage,
+        min_confidence: args.min_confidence,
         part_rows: args.part_rows as usize,
         share: args.shard.unwrap_or((1, 1)),
         text: match args.spreadsheet_safe {

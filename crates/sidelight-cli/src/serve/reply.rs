@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sidelight::conformal::Thresholds;
 use sidelight::image::{Affine, Facts};
-use sidelight::task::{Prediction, PredictionSet, Task, argmax};
+use sidelight::task::{Confidence, Prediction, PredictionSet, Task, argmax};
 
 use super::engine::PredictedRow;
 
@@ -49,12 +49,20 @@ pub(crate) fn affine(map: &Affine) -> Value {
 pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
     let names = task.names();
     match prediction {
-        Prediction::Keypoints { xy } => {
+        Prediction::Keypoints { xy, confidence } => {
             let points: Vec<Value> = xy
                 .iter()
                 .map(|xy| xy.map(single).into_iter().collect())
                 .collect();
-            json!({"kind": "keypoints", "points": points})
+            let mut said = json!({"kind": "keypoints", "points": points});
+            if !confidence.is_empty() {
+                let all = |of: fn(&Confidence) -> f32| -> Value {
+                    confidence.iter().map(|point| single(of(point))).collect()
+                };
+                said["visible"] = all(|point| point.visible);
+                said["expected_error"] = all(|point| point.error);
+            }
+            said
         }
         Prediction::Class { probabilities } => {
             let best = argmax(probabilities).unwrap_or_default();

@@ -255,6 +255,9 @@ impl TargetConfig {
             decimal: None,
             unit: None,
             frame: None,
+            visibility: Vec::new(),
+            names: Vec::new(),
+            skeleton: Vec::new(),
             symmetric: Vec::new(),
             normalizer: None,
         }

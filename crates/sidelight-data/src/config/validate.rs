@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Arm, CategoryEncoding, Config, DataConfig, HeadKind, MetadataConfig, MetadataKind, Normalizer,
     NumberScale, RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
+    expand_ranges,
 };
 use crate::error::{Result, setting};
 
@@ -400,6 +401,7 @@ impl TargetConfig {
             ));
         }
         let n_points = names.len() / 2;
+        self.validate_points(n_points)?;
         for pair in &self.symmetric {
             if self.kind != TargetKind::Keypoints {
                 return Err(setting(
@@ -451,6 +453,51 @@ impl TargetConfig {
                     format_args!("{pair:?}"),
                 ));
             }
+        }
+        Ok(())
+    }
+}
+
+impl TargetConfig {
+    /// What is said of each point.
+    fn validate_points(&self, n_points: usize) -> Result<()> {
+        let visibility = expand_ranges(&self.visibility);
+        let lists = [
+            ("target.visibility", visibility.len()),
+            ("target.names", self.names.len()),
+            ("target.skeleton", self.skeleton.len()),
+        ];
+        for (field, n) in lists.into_iter().filter(|(_, n)| *n > 0) {
+            if self.kind != TargetKind::Keypoints {
+                return Err(setting(field, "kind `keypoints`", "one of another kind"));
+            }
+            if field != "target.skeleton" && n != n_points {
+                let expected = format!("one for each of {n_points} points");
+                return Err(setting(field, expected, n));
+            }
+        }
+        let reach = |pair: &&[usize; 2]| pair[0] == pair[1] || pair.iter().any(|p| *p >= n_points);
+        if let Some(pair) = self.skeleton.iter().find(reach) {
+            let expected = format!("pairs of two of the points 0 to {}", n_points - 1);
+            return Err(setting(
+                "target.skeleton",
+                expected,
+                format_args!("{pair:?}"),
+            ));
+        }
+        for (field, names) in [
+            ("target.visibility", &visibility),
+            ("target.names", &self.names),
+        ] {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+                return Err(setting(field, "each once", twice));
+            }
+        }
+        let own = self.names();
+        if let Some(name) = visibility.iter().find(|name| own.contains(name)) {
+            let expected = "columns beside those of the coordinates";
+            return Err(setting("target.visibility", expected, name));
         }
         Ok(())
     }

@@ -11,7 +11,9 @@ use super::{
     Dataset, Folds, ImageSource, Metadata, MetadataColumn, Opened, PieceRows, RowWeights, Split,
     Targets, outside, target, time, weight,
 };
-use crate::config::{Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable};
+use crate::config::{
+    Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable, expand_ranges,
+};
 use crate::error::{Error, Result, setting};
 use crate::image::{Affine, facts};
 use crate::random;
@@ -485,7 +487,8 @@ fn build(
     let is_upright =
         config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
     let to_table = is_upright.then(|| turns(&images));
-    if let (Some(Targets::Keypoints { n_points, xy }), Some(turns)) = (&mut targets, &to_table) {
+    if let (Some(Targets::Keypoints { n_points, xy, .. }), Some(turns)) = (&mut targets, &to_table)
+    {
         for (points, turn) in xy.chunks_exact_mut((*n_points).max(1)).zip(turns) {
             let to_stored = turn.inverse();
             points
@@ -529,13 +532,20 @@ fn read_targets(
         absent.for_each(|name| findings.absent("target", name));
         return None;
     }
-    Some(target::read(
-        &config.target,
-        config.target_spelling(),
-        &columns,
-        gaps,
-        &mut findings.misread,
-    ))
+    let misread = &mut findings.misread;
+    let spelling = config.target_spelling();
+    let mut targets = target::read(&config.target, spelling, &columns, gaps, misread);
+    let names = expand_ranges(&config.target.visibility);
+    let found: Vec<&Column> = names.iter().filter_map(|name| table.find(name)).collect();
+    match found.len() == names.len() {
+        true if names.is_empty() => {}
+        true => target::with_visibility(&mut targets, &found, gaps, misread),
+        false => {
+            let absent = names.iter().filter(|name| table.find(name).is_none());
+            absent.for_each(|name| findings.absent("target.visibility", name));
+        }
+    }
+    Some(targets)
 }
 
 /// How EXIF turns each image, from its header; an image that cannot be read is not turned.

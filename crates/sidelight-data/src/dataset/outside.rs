@@ -20,7 +20,12 @@ pub fn is_outside([x, y]: [f32; 2], [width, height]: [f32; 2]) -> bool {
 ///
 /// [`Error::Setting`](crate::Error::Setting) where no point is left.
 pub(super) fn leave_out(dataset: &mut Dataset) -> Result<()> {
-    let Some(Targets::Keypoints { n_points, xy }) = &mut dataset.targets else {
+    let Some(Targets::Keypoints {
+        n_points,
+        xy,
+        visible,
+    }) = &mut dataset.targets
+    else {
         return Ok(());
     };
     let images = &dataset.images;
@@ -29,18 +34,32 @@ pub(super) fn leave_out(dataset: &mut Dataset) -> Result<()> {
         .par_iter()
         .map(|image| facts(image).ok().map(|facts| [facts.width, facts.height]));
     let sides: Vec<Option<[usize; 2]>> = sides.collect();
-    let (mut n, mut n_rows) = (0, 0);
-    for (points, sides) in xy.chunks_exact_mut((*n_points).max(1)).zip(sides) {
+    let (mut n, mut n_rows, mut all) = (0, 0, Vec::new());
+    for (row, sides) in sides.into_iter().enumerate() {
         let Some(sides) = sides else { continue };
         let sides = sides.map(|side| side as f32);
-        let before = n;
-        for point in points.iter_mut() {
-            if is_outside(*point, sides) {
-                *point = [f32::NAN; 2];
-                n += 1;
+        let points = row * *n_points..(row + 1) * *n_points;
+        let is_outside = |point: &usize| is_outside(xy[*point], sides);
+        let outside: Vec<usize> = points.filter(is_outside).collect();
+        n += outside.len();
+        n_rows += usize::from(!outside.is_empty());
+        all.extend(outside);
+    }
+    if !all.is_empty() && visible.is_empty() {
+        // Of a row whose points are all outside it is known that none can be seen.
+        *visible = xy.iter().map(|[x, _]| Some(!x.is_nan())).collect();
+        for (points, visible) in xy
+            .chunks_exact((*n_points).max(1))
+            .zip(visible.chunks_exact_mut((*n_points).max(1)))
+        {
+            if points.iter().all(|[x, _]| x.is_nan()) {
+                visible.fill(None);
             }
         }
-        n_rows += usize::from(n > before);
+    }
+    for point in all {
+        xy[point] = [f32::NAN; 2];
+        visible[point] = Some(false);
     }
     if n > 0 && xy.iter().all(|[x, _]| x.is_nan()) {
         let found = format!("{n}, every one of them outside");

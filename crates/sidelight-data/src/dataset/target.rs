@@ -41,7 +41,11 @@ pub(super) fn read(
             };
             let cells = by_row(&columns);
             let xy = cells.as_chunks::<2>().0.iter().map(point).collect();
-            Targets::Keypoints { n_points, xy }
+            Targets::Keypoints {
+                n_points,
+                xy,
+                visible: Vec::new(),
+            }
         }
         TargetKind::Regression => {
             let log = config.scale == TargetScale::Log;
@@ -111,6 +115,37 @@ pub(super) fn read(
             Targets::Multilabel { names, present }
         }
     }
+}
+
+/// Gives points the visibility that these columns say, one a point: 0, 1 and 2 as in COCO where there is a 2, else false and
+/// true. One that is not there has no coordinates, whatever the table has in their place.
+pub(super) fn with_visibility(
+    targets: &mut Targets,
+    columns: &[&Column],
+    gaps: MissingMarkers<'_>,
+    misread: &mut Vec<Misread>,
+) {
+    let Targets::Keypoints { xy, visible, .. } = targets else {
+        return;
+    };
+    let expected = "0, 1 or 2 (not there, hidden, visible), or true or false";
+    let number = |cell: Cell<'_>| match schema::boolean(cell) {
+        Some(is_visible) => Some(u8::from(is_visible)),
+        None => (schema::number(cell)? == 2.0).then_some(2),
+    };
+    let read = |column: &&Column| typed(column, gaps, misread, expected, number);
+    let columns: Vec<Vec<Option<u8>>> = columns.iter().map(read).collect();
+    let cells = by_row(&columns);
+    let is_coco = cells.contains(&Some(2));
+    let seen = |(point, cell): (&mut [f32; 2], Option<u8>)| {
+        if is_coco && cell == Some(0) {
+            *point = [f32::NAN; 2];
+        }
+        let is_there = !point[0].is_nan();
+        let is_visible = cell.is_none_or(|cell| cell == if is_coco { 2 } else { 1 });
+        Some(is_there && is_visible)
+    };
+    *visible = xy.iter_mut().zip(cells).map(seen).collect();
 }
 
 /// Number columns; NaN: missing.

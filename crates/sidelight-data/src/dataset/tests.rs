@@ -114,7 +114,10 @@ fn a_number_that_stands_for_missing_is_missing_in_its_column_only() {
 fn points_have_gaps_and_values_may_be_several() {
     let case = Case::new("file_name,x0,y0,x1,y1\na,1,2,3,4\nb,5,6,7,\nc,,,,\n");
     let dataset = case.read("target = { kind = \"keypoints\", columns = [\"x0..y1\"] }");
-    let Some(Targets::Keypoints { n_points: 2, xy }) = &dataset.targets else {
+    let Some(Targets::Keypoints {
+        n_points: 2, xy, ..
+    }) = &dataset.targets
+    else {
         panic!("{:?}", dataset.targets)
     };
     assert_eq!(xy[..3], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
@@ -221,10 +224,10 @@ fn selecting_rows_selects_everything_of_them() {
     assert_eq!(selected.images[1], dataset.images[0]);
     assert_eq!(
         selected.targets,
-        Some(Targets::Keypoints {
-            n_points: 1,
-            xy: vec![[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]
-        })
+        Some(Targets::keypoints(
+            1,
+            vec![[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]
+        ))
     );
     assert_eq!(selected.groups, Some(vec![0, 0, 0]));
     assert_eq!(selected.splits, Some(vec![Split::Train; 3]));

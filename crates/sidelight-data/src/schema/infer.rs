@@ -398,7 +398,7 @@ impl Schema {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn infer(table: &Table, wishes: &Wishes) -> Result<Self> {
-        let targets = wishes.target.names();
+        let targets = wishes.target.all_columns();
         for name in targets
             .iter()
             .chain(&wishes.group)

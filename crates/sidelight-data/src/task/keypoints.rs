@@ -40,6 +40,8 @@ pub(super) fn fit(
     Ok(Task::Keypoints {
         columns: config.names(),
         symmetric: config.symmetric.clone(),
+        names: config.names.clone(),
+        skeleton: config.skeleton.clone(),
         normalizer: config.normalizer.unwrap_or(Normalizer::Diagonal),
         mean: mean_places(n_points, measured.into_iter().flatten()),
     })

@@ -7,6 +7,10 @@
 //! | `multilabel` | `true_<label>` … (1, 0) | `p(<label>)` … |
 //! | `regression` | `true_<column>` … | `<column>` … |
 //!
+//! With [`Extra::Confidence`] each point is followed, after all of them, by `p0_conf`, the probability that it is in the
+//! image and can be seen, and `p0_error`, how far off it is expected to be, in pixels; where points have names, `<name>_conf`
+//! and `<name>_error`.
+//!
 //! With [`Extra::Set`] what holds the truth as often as was asked follows the predictions:
 //!
 //! | task | columns |
@@ -37,6 +41,8 @@ pub enum Extra {
     Group,
     /// The target's columns, each with `true_` before its name.
     Target,
+    /// How sure each point is.
+    Confidence,
     /// What holds the truth as often as was asked.
     Set,
     /// The column `loss`: the loss of the row.
@@ -281,6 +287,9 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
         );
     }
     columns.extend(prediction_columns(task));
+    if extras.contains(&Extra::Confidence) {
+        columns.extend(confidence_columns(task));
+    }
     if extras.contains(&Extra::Set) {
         columns.extend(set_columns(task));
     }
@@ -332,6 +341,16 @@ pub(super) fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
     }
 }
 
+fn confidence_columns(task: &Task) -> Vec<(String, ColumnKind)> {
+    let Task::Keypoints { names, columns, .. } = task else {
+        return Vec::new();
+    };
+    let name = |point: usize| names.get(point).cloned().unwrap_or(format!("p{point}"));
+    let columns = (0..columns.len() / 2)
+        .flat_map(|point| ["conf", "error"].map(|what| format!("{}_{what}", name(point))));
+    columns.map(|name| (name, ColumnKind::Single)).collect()
+}
+
 fn set_columns(task: &Task) -> Vec<(String, ColumnKind)> {
     let names = task.names().iter();
     match task {
@@ -371,6 +390,14 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
         Some(prediction) => prediction_cells(task, prediction, row.to_table, &mut cells),
         None => cells.extend(prediction_columns(task).iter().map(|_| Value::Missing)),
     }
+    if extras.contains(&Extra::Confidence) {
+        let confidence = row.prediction.map_or(&[][..], Prediction::confidence);
+        let known = confidence.iter().flat_map(|of| [of.visible, of.error]);
+        let known = known
+            .map(Value::Single)
+            .chain(std::iter::repeat(Value::Missing));
+        cells.extend(known.take(confidence_columns(task).len()));
+    }
     if extras.contains(&Extra::Set) {
         match row.set.filter(|_| row.prediction.is_some()) {
             Some(set) => set_cells(task, set, &mut cells),
@@ -403,9 +430,12 @@ pub(super) fn prediction_cells<'a>(
         "a prediction of another task"
     );
     match prediction {
-        Prediction::Keypoints { xy } => {
+        Prediction::Keypoints { xy, .. } => {
             let points = xy.iter().flat_map(|&point| written(point, to_table));
-            cells.extend(points.map(Value::Single));
+            cells.extend(points.map(|at| match at.is_nan() {
+                true => Value::Missing,
+                false => Value::Single(at),
+            }));
         }
         Prediction::Regression { values } => {
             cells.extend(values.iter().map(|&value| Value::Number(value)));
@@ -473,7 +503,7 @@ fn target_cells<'a>(
         return vec![Value::Missing; n];
     };
     match targets {
-        Targets::Keypoints { n_points, xy } => xy[position * n_points..][..*n_points]
+        Targets::Keypoints { n_points, xy, .. } => xy[position * n_points..][..*n_points]
             .iter()
             .flat_map(|&point| written(point, to_table))
             .map(Value::Single)
@@ -516,6 +546,8 @@ mod tests {
         Task::Keypoints {
             columns: ["x0", "y0"].map(String::from).to_vec(),
             symmetric: Vec::new(),
+            names: Vec::new(),
+            skeleton: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         }
@@ -549,10 +581,10 @@ mod tests {
                 .map(|name| ImageSource::Path(name.into()))
                 .to_vec(),
             metadata: Metadata::default(),
-            targets: Some(Targets::Keypoints {
-                n_points: 1,
-                xy: vec![[1.0, 2.5], [f32::NAN, f32::NAN]],
-            }),
+            targets: Some(Targets::keypoints(
+                1,
+                vec![[1.0, 2.5], [f32::NAN, f32::NAN]],
+            )),
             groups: Some(vec![7, 8]),
             splits: None,
             folds: None,
@@ -561,12 +593,7 @@ mod tests {
             to_table: None,
             remarks: Vec::new(),
         };
-        let predictions = [
-            Some(Prediction::Keypoints {
-                xy: vec![[1.5, 2.0]],
-            }),
-            None,
-        ];
+        let predictions = [Some(Prediction::keypoints(vec![[1.5, 2.0]])), None];
         let rows: Vec<_> =
             prediction_rows(&dataset, &[1, 0], &predictions, Some(&[0.5, f32::NAN])).collect();
         let extras = [Extra::Group, Extra::Target, Extra::Loss];

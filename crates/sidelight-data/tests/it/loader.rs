@@ -54,12 +54,12 @@ fn source(n_rows: usize) -> Source {
             .map(|row| ImageSource::Path(reference(IMAGES[row % IMAGES.len()])))
             .collect(),
         metadata,
-        targets: Some(Targets::Keypoints {
-            n_points: 2,
-            xy: (0..n_rows)
+        targets: Some(Targets::keypoints(
+            2,
+            (0..n_rows)
                 .flat_map(|row| [[4.0, 3.0], [second(row), 10.0]])
                 .collect(),
-        }),
+        )),
         groups: None,
         splits: None,
         folds: None,
@@ -71,6 +71,8 @@ fn source(n_rows: usize) -> Source {
     let task = Task::Keypoints {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![[0, 1]],
+        names: Vec::new(),
+        skeleton: Vec::new(),
         normalizer: Normalizer::Diagonal,
         mean: Vec::new(),
     };
@@ -375,9 +377,9 @@ fn a_point_outside_its_image_is_masked() {
     let mut source = source(3);
     let mut dataset = (*source.dataset).clone();
     // Row 0 is 29 × 21 pixels; row 1 is stored as 29 × 21 and turned upright.
-    dataset.targets = Some(Targets::Keypoints {
-        n_points: 2,
-        xy: vec![
+    dataset.targets = Some(Targets::keypoints(
+        2,
+        vec![
             [29.0, 21.0],
             [29.5, 5.0],
             [28.0, 2.0],
@@ -385,7 +387,7 @@ fn a_point_outside_its_image_is_masked() {
             [0.0, 0.0],
             [-0.5, 3.0],
         ],
-    });
+    ));
     source.dataset = Arc::new(dataset);
     let batch = load(&source, &BatchPlan::evaluation(&[0, 1, 2], 3), 1).remove(0);
     assert_eq!(
@@ -401,10 +403,7 @@ fn a_point_cut_off_by_the_crop_is_masked() {
     source.preprocess.resize = ResizeMethod::Crop;
     let mut dataset = (*source.dataset).clone();
     // 29 × 21 pixels: the crop keeps columns 4 to 25.
-    dataset.targets = Some(Targets::Keypoints {
-        n_points: 2,
-        xy: vec![[2.0, 10.0], [14.5, 10.0]],
-    });
+    dataset.targets = Some(Targets::keypoints(2, vec![[2.0, 10.0], [14.5, 10.0]]));
     source.dataset = Arc::new(dataset);
     let batch = load(&source, &BatchPlan::evaluation(&[0], 1), 1).remove(0);
     assert_eq!(batch.mask, [0.0, 0.0, 1.0, 1.0]);

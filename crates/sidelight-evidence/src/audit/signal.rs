@@ -32,7 +32,7 @@ impl Signal {
                 standardise(&mut values, names.len());
                 Self::dense(names.len(), values)
             }
-            Targets::Keypoints { n_points, xy } => {
+            Targets::Keypoints { n_points, xy, .. } => {
                 let share = |(at, point): (usize, &[f32; 2])| match sizes[at / (*n_points).max(1)] {
                     Some([width, height]) => {
                         [f64::from(point[0]) / width, f64::from(point[1]) / height]
@@ -129,10 +129,7 @@ mod tests {
 
     #[test]
     fn points_are_shares_of_their_image() {
-        let targets = Targets::Keypoints {
-            n_points: 1,
-            xy: vec![[50.0, 20.0], [1.0, 1.0]],
-        };
+        let targets = Targets::keypoints(1, vec![[50.0, 20.0], [1.0, 1.0]]);
         let sizes = [Some([100.0, 80.0]), None];
         let Signal::Dense { d: 2, values } = Signal::new(&targets, TargetScale::Linear, &sizes)
         else {

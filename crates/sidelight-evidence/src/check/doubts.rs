@@ -21,7 +21,7 @@ pub(super) fn all(dataset: &Dataset, config: &Config, table: &Table, problems: &
 /// Points that are in one place in many rows, in the corner that says nothing or in a place that is far commoner than any
 /// other: they were never set.
 fn repeated_points(dataset: &Dataset, problems: &mut Vec<Problem>) {
-    let Some(Targets::Keypoints { n_points, xy }) = &dataset.targets else {
+    let Some(Targets::Keypoints { n_points, xy, .. }) = &dataset.targets else {
         return;
     };
     let n_rows = dataset.len();

@@ -196,7 +196,7 @@ fn outside(
     picture: &Picture,
     rows: &[usize],
 ) -> Vec<(usize, usize, String)> {
-    let Some(Targets::Keypoints { n_points, xy }) = &dataset.targets else {
+    let Some(Targets::Keypoints { n_points, xy, .. }) = &dataset.targets else {
         return Vec::new();
     };
     let to_stored = picture.from_stored.inverse();
@@ -256,7 +256,7 @@ fn is_straight(picture: &Picture) -> bool {
 
 /// How many points of these rows, taken as they are written, are not on the turned picture.
 fn outside_upright(dataset: &Dataset, picture: &Picture, rows: &[usize]) -> usize {
-    let Some(Targets::Keypoints { n_points, xy }) = &dataset.targets else {
+    let Some(Targets::Keypoints { n_points, xy, .. }) = &dataset.targets else {
         return 0;
     };
     let sides = [picture.width as f32, picture.height as f32];

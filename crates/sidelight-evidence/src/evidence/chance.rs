@@ -109,7 +109,7 @@ fn weighted_mean(cells: &[(f64, f64)]) -> Option<f64> {
 
 /// The mean place of each point: as a share of the image where sizes are known, else in pixels.
 fn points(study: &Study, rows: &[usize]) -> Option<Vec<f64>> {
-    let Targets::Keypoints { n_points, xy } = study.targets else {
+    let Targets::Keypoints { n_points, xy, .. } = study.targets else {
         return None;
     };
     let of_row = |&row: &usize| {
@@ -124,12 +124,11 @@ fn points(study: &Study, rows: &[usize]) -> Option<Vec<f64>> {
 /// A constant as the prediction of one row: points scaled to its image.
 fn place(study: &Study, row: usize, constant: &Prediction) -> Prediction {
     match (constant, study.sizes) {
-        (Prediction::Keypoints { xy }, Some(sizes)) => Prediction::Keypoints {
-            xy: xy
-                .iter()
+        (Prediction::Keypoints { xy, .. }, Some(sizes)) => Prediction::keypoints(
+            xy.iter()
                 .map(|[x, y]| [x * sizes[row][0], y * sizes[row][1]])
                 .collect(),
-        },
+        ),
         _ => constant.clone(),
     }
 }

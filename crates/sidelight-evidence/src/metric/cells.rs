@@ -63,7 +63,7 @@ impl Evaluation<'_> {
             let by = normalizer(by, &truth, size);
             for (p, point) in truth.iter().enumerate() {
                 let predicted = match prediction {
-                    Prediction::Keypoints { xy } => xy[p].map(f64::from),
+                    Prediction::Keypoints { xy, .. } => xy[p].map(f64::from),
                     _ => [f64::NAN; 2],
                 };
                 let px = point.map(|point| distance(point, predicted));

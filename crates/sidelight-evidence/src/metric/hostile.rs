@@ -384,10 +384,10 @@ proptest! {
         ), 0..7),
     ) {
         let columns = ["x0", "y0", "x1", "y1"].map(str::to_owned).to_vec();
-        let task = Task::Keypoints { columns, symmetric: vec![], normalizer: Normalizer::Between([0, 1]), mean: vec![] };
-        let targets = Targets::Keypoints { n_points: 2, xy: cells.iter().flat_map(|cell| cell.0).collect() };
+        let task = Task::Keypoints { columns, symmetric: vec![], names: Vec::new(), skeleton: Vec::new(), normalizer: Normalizer::Between([0, 1]), mean: vec![] };
+        let targets = Targets::keypoints(2, cells.iter().flat_map(|cell| cell.0).collect());
         let predictions: Vec<Prediction> =
-            cells.iter().map(|cell| Prediction::Keypoints { xy: cell.1.to_vec() }).collect();
+            cells.iter().map(|cell| Prediction::keypoints(cell.1.to_vec())).collect();
         let times: Vec<usize> = cells.iter().map(|cell| cell.2).collect();
         compare(&task, &targets, &predictions, &times, &|name, rows| {
             let (mut px, mut nme) = (Vec::new(), Vec::new());

@@ -405,21 +405,16 @@ fn points_are_scored_in_pixels_and_by_the_diagonal() {
     let task = Task::Keypoints {
         columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
         symmetric: vec![],
+        names: Vec::new(),
+        skeleton: Vec::new(),
         normalizer: Normalizer::Diagonal,
         mean: Vec::new(),
     };
     let nan = f32::NAN;
-    let targets = Targets::Keypoints {
-        n_points: 2,
-        xy: vec![[0.0, 0.0], [10.0, 0.0], [5.0, 5.0], [nan, nan]],
-    };
+    let targets = Targets::keypoints(2, vec![[0.0, 0.0], [10.0, 0.0], [5.0, 5.0], [nan, nan]]);
     let predictions = vec![
-        Prediction::Keypoints {
-            xy: vec![[3.0, 4.0], [10.0, 0.0]],
-        },
-        Prediction::Keypoints {
-            xy: vec![[5.0, 15.0], [0.0, 0.0]],
-        },
+        Prediction::keypoints(vec![[3.0, 4.0], [10.0, 0.0]]),
+        Prediction::keypoints(vec![[5.0, 15.0], [0.0, 0.0]]),
     ];
     let sizes = [[60.0, 80.0], [30.0, 40.0]];
     let metrics = score(&Evaluation {

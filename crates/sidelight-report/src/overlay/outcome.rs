@@ -213,11 +213,11 @@ impl Outcome {
 fn points(n: usize, target: Option<TargetCell<'_>>, prediction: Option<&Prediction>) -> Outcome {
     let known = |xy: [f32; 2]| (xy[0].is_finite() && xy[1].is_finite()).then_some(xy);
     let truth = |at: usize| match target?.targets {
-        Targets::Keypoints { n_points, xy } => known(xy[target?.position * n_points + at]),
+        Targets::Keypoints { n_points, xy, .. } => known(xy[target?.position * n_points + at]),
         _ => None,
     };
     let predicted = |at: usize| match prediction? {
-        Prediction::Keypoints { xy } => known(xy[at]),
+        Prediction::Keypoints { xy, .. } => known(xy[at]),
         _ => None,
     };
     let mark = |at| PointMark {
@@ -302,23 +302,20 @@ mod tests {
         Task::Keypoints {
             columns: ["x0", "y0", "x1", "y1"].map(String::from).to_vec(),
             symmetric: Vec::new(),
+            names: Vec::new(),
+            skeleton: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         }
     }
 
     fn outcome() -> Outcome {
-        let targets = Targets::Keypoints {
-            n_points: 2,
-            xy: vec![[1.0, 2.0], [f32::NAN, 3.0]],
-        };
+        let targets = Targets::keypoints(2, vec![[1.0, 2.0], [f32::NAN, 3.0]]);
         let target = TargetCell {
             targets: &targets,
             position: 0,
         };
-        let prediction = Prediction::Keypoints {
-            xy: vec![[4.0, 6.0], [7.0, 8.0]],
-        };
+        let prediction = Prediction::keypoints(vec![[4.0, 6.0], [7.0, 8.0]]);
         Outcome::new(&task(), Some(target), Some(&prediction))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::encode::Unseen;
 use crate::error::{Error, Result, in_full};
 use crate::ranks::{Ranks, gather_numbers};
-use crate::task::{Prediction, Task};
+use crate::task::{Confidence, Prediction, Task};
 
 use super::Predictions;
 
@@ -23,7 +23,12 @@ pub(crate) fn gather(
     if ranks.is_alone() {
         return Ok(own);
     }
+    // Points say how sure they are, each in two numbers, or do not.
     let width = task.n_outputs();
+    let beside = match task {
+        Task::Keypoints { .. } => width,
+        _ => 0,
+    };
     debug_assert!(own.sets.is_none(), "sets are made of what was gathered");
     let has_losses = own.losses.is_some();
     let losses = own
@@ -37,6 +42,10 @@ pub(crate) fn gather(
             .map(Prediction::numbers)
             .unwrap_or_default();
         numbers.extend(values.into_iter().chain(std::iter::repeat(0.0)).take(width));
+        let confidence = prediction.as_ref().map_or(&[][..], Prediction::confidence);
+        let confidence = confidence.iter().flat_map(|of| [of.visible, of.error]);
+        let confidence = confidence.map(f64::from).chain(std::iter::repeat(f64::NAN));
+        numbers.extend(confidence.take(beside));
     }
     let problems: Vec<(usize, String)> = own
         .problems
@@ -48,9 +57,10 @@ pub(crate) fn gather(
 
     let mut all = Predictions::default();
     let mut losses = Vec::new();
-    for row in gather_numbers(ranks, &numbers).chunks_exact(2 + width) {
-        all.predictions
-            .push((row[0] > 0.0).then(|| Prediction::from_numbers(task.kind(), &row[2..])));
+    for row in gather_numbers(ranks, &numbers).chunks_exact(2 + width + beside) {
+        let (own, confidence) = row[2..].split_at(width);
+        let prediction = || with_confidence(Prediction::from_numbers(task.kind(), own), confidence);
+        all.predictions.push((row[0] > 0.0).then(prediction));
         losses.push(row[1] as f32);
     }
     all.losses = has_losses.then_some(losses);
@@ -63,6 +73,20 @@ pub(crate) fn gather(
         all.unseen.absorb(said.1);
     }
     Ok(all)
+}
+
+/// The prediction with these confidences, two numbers a point; NaN: it has none.
+fn with_confidence(mut prediction: Prediction, numbers: &[f64]) -> Prediction {
+    if let Prediction::Keypoints { confidence, .. } = &mut prediction
+        && numbers.iter().all(|number| !number.is_nan())
+    {
+        let of_point = |&[visible, error]: &[f64; 2]| Confidence {
+            visible: visible as f32,
+            error: error as f32,
+        };
+        *confidence = numbers.as_chunks::<2>().0.iter().map(of_point).collect();
+    }
+    prediction
 }
 
 #[cfg(test)]

@@ -348,7 +348,7 @@ mod tests {
         assert!((mean(TargetScale::Log, 10.0, 1000.0, 0.5) - 100.0).abs() < 1e-9);
         // What rounds to 0 has no logarithm.
         assert!(mean(TargetScale::Log, 0.0, 1000.0, 0.5) > 0.0);
-        let points = |x: f32| Prediction::Keypoints { xy: vec![[x, -x]] };
+        let points = |x: f32| Prediction::keypoints(vec![[x, -x]]);
         let linear = blend(&classes, &points(4.0), &points(8.0), 0.25);
         assert_eq!(linear, points(5.0));
     }

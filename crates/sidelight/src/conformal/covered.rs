@@ -121,7 +121,7 @@ impl Covered {
                         add(part, (*low..=*high).contains(&value), high - low);
                     }
                 }
-                (PredictionSet::Keypoints { radii }, Prediction::Keypoints { xy }, _) => {
+                (PredictionSet::Keypoints { radii }, Prediction::Keypoints { xy, .. }, _) => {
                     for (part, radius) in radii.iter().enumerate().filter(|(p, _)| known(2 * p)) {
                         let [x, y] = [0, 1].map(|axis| target[2 * part + axis] - xy[part][axis]);
                         add(part, x.hypot(y) <= *radius, f64::from(*radius));

@@ -32,7 +32,7 @@ impl Quantity {
             (Prediction::Class { probabilities } | Prediction::Multilabel { probabilities }, _) => {
                 Self::Probability(largest(probabilities))
             }
-            (Prediction::Keypoints { xy }, Prediction::Keypoints { xy: from }) => {
+            (Prediction::Keypoints { xy, .. }, Prediction::Keypoints { xy: from, .. }) => {
                 let moved = xy.iter().zip(from).map(|(to, from)| {
                     [
                         f64::from(to[0]) - f64::from(from[0]),
@@ -63,7 +63,7 @@ impl Quantity {
                 Prediction::Class { probabilities } | Prediction::Multilabel { probabilities },
             ) => probabilities[*at].into(),
             (Self::Value(column), Prediction::Regression { values }) => values[*column],
-            (Self::Displacement { from, direction }, Prediction::Keypoints { xy }) => {
+            (Self::Displacement { from, direction }, Prediction::Keypoints { xy, .. }) => {
                 let along = xy.iter().zip(from).zip(direction);
                 let along = along.map(|((to, from), direction)| {
                     (f64::from(to[0]) - f64::from(from[0])) * direction[0]
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn displacement_is_the_root_mean_square_of_the_whole_and_0_of_the_baseline() {
-        let points = |xy: &[[f32; 2]]| Prediction::Keypoints { xy: xy.to_vec() };
+        let points = |xy: &[[f32; 2]]| Prediction::keypoints(xy.to_vec());
         let (whole, base) = (points(&[[3.0, 4.0], [0.0, 0.0]]), points(&[[0.0; 2]; 2]));
         let quantity = Quantity::from_predictions(&whole, &base);
         assert!((quantity.read(&whole) - (25.0_f64 / 2.0).sqrt()).abs() < 1e-12);

@@ -20,12 +20,23 @@ const VALUES: &str = "values";
 const SET: &str = "set";
 /// Where values lie.
 const INTERVALS: &str = "intervals";
+/// Probability of each point that it is in the image and can be seen.
+const VISIBLE: &str = "visible";
+/// How far off each point is expected to be.
+const EXPECTED_ERROR: &str = "expected_error";
 /// How far from where they are said to be points lie.
 const RADII: &str = "radii";
 
 /// The names that outputs may have, with a coverage or without.
 pub(super) fn names(covers: bool) -> impl Iterator<Item = &'static str> {
-    let predictions = [POINTS, PREDICTION, PROBABILITIES, VALUES];
+    let predictions = [
+        POINTS,
+        VISIBLE,
+        EXPECTED_ERROR,
+        PREDICTION,
+        PROBABILITIES,
+        VALUES,
+    ];
     let sets = [SET, INTERVALS, RADII].into_iter().filter(move |_| covers);
     predictions.into_iter().chain(sets)
 }
@@ -33,11 +44,11 @@ pub(super) fn names(covers: bool) -> impl Iterator<Item = &'static str> {
 /// A label is named where it is at least so probable.
 const THRESHOLD: f32 = 0.5;
 
-/// Declares the outputs. `sides` must be there for points.
+/// Declares the outputs. `sides` must be there for points; those whose network says so say how sure they are.
 pub(super) fn write(
     graph: &mut Graph,
     task: &Task,
-    output: &str,
+    (output, is_sure): (&str, bool),
     sides: Option<&Sides>,
     preprocess: &Preprocess,
     within: Option<&Thresholds>,
@@ -48,10 +59,33 @@ pub(super) fn write(
     match task {
         Task::Keypoints { .. } => {
             let sides = sides.expect("the sides are declared where points are asked for");
-            let points = to_pixels(graph, output, sides, preprocess, n / 2);
+            let places = match is_sure {
+                true => graph.slice(output, 0, n, 1),
+                false => output.to_owned(),
+            };
+            let points = to_pixels(graph, &places, sides, preprocess, n / 2);
             let shape = [Axis::Any("n"), Axis::Of(n / 2), Axis::Of(2)];
             let doc = "x and y in pixels of the image given, the left and upper edge being 0";
             graph.output(POINTS, &points, Type::Float, &shape, doc);
+            if is_sure {
+                let (width, shape) = (n / 2, [Axis::Any("n"), Axis::Of(n / 2)]);
+                let side = side(graph, sides, preprocess);
+                graph.at("confidence");
+                let log_odds = graph.slice(output, n, n + width, 1);
+                let visible = graph.unary("Sigmoid", &log_odds);
+                let doc = "probability that each point is in the image and can be seen";
+                graph.output(VISIBLE, &visible, Type::Float, &shape, doc);
+                let half = graph.double(0.5);
+                let half = graph.binary("Mul", &side, &half);
+                let half = graph.reshape(&half, &[-1, 1]); // [n or 1, 1]
+                let half = graph.cast(&half, Type::Float);
+                let logarithm = graph.slice(output, n + width, n + 2 * width, 1);
+                let error = graph.unary("Exp", &logarithm);
+                let error = graph.binary("Mul", &error, &half);
+                let doc = "how far off each point is expected to be, in pixels of the image given";
+                graph.output(EXPECTED_ERROR, &error, Type::Float, &shape, doc);
+                graph.at("decode");
+            }
             if let Some(within) = within {
                 let side = side(graph, sides, preprocess);
                 graph.at("radii");

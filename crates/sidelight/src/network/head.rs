@@ -4,6 +4,13 @@ use super::architecture::Architecture;
 use super::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear, Upsample};
 use super::shape::Shape;
 
+/// Where the head stands in a network.
+pub(crate) const HEAD: &str = "head";
+/// What its own layers are called where a head of points also says how sure they are…
+pub(crate) const PLACES: &str = "places";
+/// …and what the layers are called that do.
+pub(crate) const CERTAINTY: &str = "certainty";
+
 /// What a head is given of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Features {

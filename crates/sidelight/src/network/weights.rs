@@ -23,6 +23,7 @@ use pytorch_reader::{DType, PickleValue, PytorchReader};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
+use super::head::{CERTAINTY, HEAD, PLACES};
 use super::tree::Node;
 use crate::error::{Error, Result, cannot_read};
 
@@ -91,7 +92,19 @@ impl WeightsFile {
             ours.iter().any(|name| key.starts_with(name)) && !is_classifier
         };
         let tensors = std::mem::take(&mut self.tensors);
-        let (ours, others) = tensors.into_iter().partition(|tensor| is_ours(&tensor.key));
+        // What says how sure points are is made anew, and the head's own layers are called as they are without it.
+        let certainty = format!("{HEAD}.{CERTAINTY}.");
+        let places = format!("{HEAD}.{PLACES}.");
+        let tensors = tensors
+            .into_iter()
+            .filter(|tensor| !tensor.key.starts_with(&certainty))
+            .map(|mut tensor| {
+                if let Some(rest) = tensor.key.strip_prefix(&places) {
+                    tensor.key = format!("{HEAD}.{rest}");
+                }
+                tensor
+            });
+        let (ours, others) = tensors.partition(|tensor| is_ours(&tensor.key));
         self.tensors = others;
         Self {
             path: self.path.clone(),

@@ -38,6 +38,8 @@ pub struct TableOptions<'a> {
     pub tta_passes: usize,
     /// As [`PredictOptions::coverage`]. Default: no sets.
     pub coverage: Option<f64>,
+    /// Points that are less probably visible are left out, as missing cells. Default: none.
+    pub min_confidence: Option<f32>,
     /// Rows a part, made a multiple of `train.batch`: what a kill loses at most. Default: 8192.
     pub part_rows: usize,
     /// Which parts are made here: `(i, n)`, i from 1 to n, is every n-th from the i-th on. Default: `(1, 1)`, all.
@@ -79,6 +81,7 @@ impl Default for TableOptions<'_> {
             loader: LoaderOptions::default(),
             tta_passes: 1,
             coverage: None,
+            min_confidence: None,
             part_rows: 8192,
             share: (1, 1),
             text: CsvText::default(),
@@ -171,9 +174,12 @@ pub fn predict_table(
     let (ranks, text) = (options.ranks, options.text);
     let by = options.by.clone();
     let options = with_groups(model, options)?;
-    let extras = extras(options.coverage);
+    let extras = extras(model, options.coverage);
     if let Some(coverage) = options.coverage {
         model.thresholds(coverage)?;
+    }
+    if options.min_confidence.is_some() && !model.says_confidence() {
+        return Err(Error::NoConfidence);
     }
     let batch = model.config.train.batch.max(1);
     let part_rows = options.part_rows.max(1).next_multiple_of(batch);
@@ -238,7 +244,7 @@ pub fn predict_table(
             sum = all;
         }
     }
-    let columns = PredictionsWriter::columns(&model.task, extras, &labels(&keep));
+    let columns = PredictionsWriter::columns(&model.task, &extras, &labels(&keep));
     let mut n_groups = None;
     let joined = match ranks.is_first() {
         true => {
@@ -247,7 +253,9 @@ pub fn predict_table(
                 None => parts.join(n_parts, &columns),
                 Some(by) => parts.join_as(n_parts, |files| {
                     let mut means = GroupMeans::new(&model.task, by, &data.missing)?;
-                    files.iter().try_for_each(|file| means.read(file, extras))?;
+                    files
+                        .iter()
+                        .try_for_each(|file| means.read(file, &extras))?;
                     n_groups = Some(means.len());
                     means.write(out, text)
                 }),
@@ -306,6 +314,9 @@ fn in_words(options: &TableOptions<'_>, batch: usize, model: &Model) -> String {
     words += &format!(", images by `{}`", model.config.data.image);
     if let Some(coverage) = options.coverage {
         words += &format!(", coverage {coverage}");
+    }
+    if let Some(least) = options.min_confidence {
+        words += &format!(", points of a confidence of {least}");
     }
     if !options.keep.is_empty() {
         words += &format!(", with {}", quoted(&options.keep).join(", "));
@@ -485,13 +496,17 @@ impl Job<'_, '_> {
             let needs_image = self.model.needs_image();
             let rows = Dataset::of_piece(piece, &self.model.config, needs_image)?;
             let mut predictions = self.predict(&rows.dataset, share_read, share_before)?;
+            if let Some(least) = self.options.min_confidence {
+                let known = predictions.predictions.iter_mut().flatten();
+                known.for_each(|prediction| prediction.leave_out_unsure(least));
+            }
             // Begun with the first rows, so that a table which ends here leaves no empty part; before they are
             // written, a folder that cannot be used is said.
             let (writer, bad_rows) = match &mut begun {
                 Some(begun) => begun,
                 none => {
                     let path = self.parts.path(part);
-                    let extras = extras(self.options.coverage);
+                    let extras = &extras(self.model, self.options.coverage);
                     let (labels, text) = (labels(&self.options.keep), self.options.text);
                     let task = &self.model.task;
                     let writer =
@@ -586,11 +601,11 @@ impl Job<'_, '_> {
 }
 
 /// The columns beside those of predictions.
-fn extras(coverage: Option<f64>) -> &'static [Extra] {
-    match coverage {
-        Some(_) => &[Extra::Set, Extra::Problem],
-        None => &[Extra::Problem],
-    }
+fn extras(model: &Model, coverage: Option<f64>) -> Vec<Extra> {
+    let confidence = model.says_confidence().then_some(Extra::Confidence);
+    let set = coverage.map(|_| Extra::Set);
+    let extras = confidence.into_iter().chain(set);
+    extras.chain([Extra::Problem]).collect()
 }
 
 /// The rows without a prediction: those that could not be read, and those whose image could not be used.

@@ -57,9 +57,9 @@ impl Session {
         let targets = dataset.targets.as_ref().expect("a session has targets");
         let of_row = |row: &HeldOutRow| {
             let prediction = match *task {
-                Task::Keypoints { .. } => Prediction::Keypoints {
-                    xy: row.numbers.as_chunks::<2>().0.to_vec(),
-                },
+                Task::Keypoints { .. } => {
+                    Prediction::keypoints(row.numbers.as_chunks::<2>().0.to_vec())
+                }
                 _ => task.decode(&row.numbers),
             };
             RowError {

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{Predictions, evaluate, gather, score, score_groups, score_of_constant};
+use crate::batch::{
+    Predictions, evaluate, gather, of_task, score, score_groups, score_of_constant,
+};
 use crate::config::{Config, ScaleRate, Unfreeze};
 use crate::conformal::Conformal;
 use crate::digest::hexadecimal;
@@ -174,6 +176,7 @@ impl Session {
         let never = AtomicBool::new(false);
         let (mut session, _) = fit(self, &mut TrainingLog::new(&mut nobody), &never)?;
         session.calibrate()?;
+        session.assure()?;
         Ok(session)
     }
 
@@ -317,9 +320,10 @@ impl Session {
             .map(|batch| Ok(setup.members.hold_out(batch?, &device)));
         evaluate(network, rows, |batch, output| {
             if let Some((target, mask)) = batch.targets.clone() {
-                let (sum, weight) = loss.sums(output.clone(), target.clone(), mask.clone());
+                let own = of_task(task, output.clone());
+                let (sum, weight) = loss.sums(own.clone(), target.clone(), mask.clone());
                 sums.extend([sum, weight]);
-                losses.extend(loss.rows(output.clone(), target, mask));
+                losses.extend(loss.rows(own, target, mask));
             }
             predictions.extend(batch.decode(task, output).into_iter().map(Some));
         })?;

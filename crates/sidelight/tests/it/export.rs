@@ -287,12 +287,12 @@ fn table(n: usize, target: &str) -> Dataset {
         ("image", MetadataValues::Continuous(image)),
     ];
     let targets = match target {
-        POINTS => Targets::Keypoints {
-            n_points: 2,
-            xy: (0..2 * n)
+        POINTS => Targets::keypoints(
+            2,
+            (0..2 * n)
                 .map(|i| [(i % 9) as f32, (i % 7) as f32])
                 .collect(),
-        },
+        ),
         CLASS => Targets::Class {
             names: names(&["elm", "oak", "ash"]),
             index: (0..n).map(|row| Some((row % 3) as u32)).collect(),
@@ -457,7 +457,7 @@ fn checksum(text: &str) -> String {
 fn numbers(prediction: &Prediction) -> (&'static str, Vec<f64>) {
     let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
     match prediction {
-        Prediction::Keypoints { xy } => ("points", wide(&xy.concat())),
+        Prediction::Keypoints { xy, .. } => ("points", wide(&xy.concat())),
         Prediction::Class { probabilities } | Prediction::Multilabel { probabilities } => {
             ("probabilities", wide(probabilities))
         }

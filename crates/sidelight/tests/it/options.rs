@@ -290,10 +290,10 @@ fn pairs(n: usize) -> Dataset {
         })
         .collect();
     let middle = |[x, y]: [usize; 2]| [x as f32 + 2.0, y as f32 + 2.0];
-    data.targets = Some(Targets::Keypoints {
-        n_points: 2,
-        xy: pairs.into_iter().flatten().map(middle).collect(),
-    });
+    data.targets = Some(Targets::keypoints(
+        2,
+        pairs.into_iter().flatten().map(middle).collect(),
+    ));
     data
 }
 

@@ -477,7 +477,7 @@ pub(crate) fn squares(n: usize) -> Dataset {
             })
         })
         .collect();
-    dataset(images, vec![], Targets::Keypoints { n_points: 1, xy })
+    dataset(images, vec![], Targets::keypoints(1, xy))
 }
 
 #[test]

@@ -1,0 +1,297 @@
+//! After training: how sure each predicted point is, and how far off it is expected to be.
+//!
+//! A network of points says where they are whether or not they can be seen. Beside its head a small perceptron reads what
+//! the head reads, and the metadata, and puts out two numbers a point: the log-odds that it is in the image and can be
+//! seen, and the logarithm of its expected error. It learns after everything else, so that the points are the same to the
+//! bit with and without it:
+//!
+//! ```text
+//! head = concat(places, certainty)            [batch, 2 n] and [batch, 2 n]
+//! certainty = W₂ ReLU(W₁ norm(concat(features, metadata)))
+//! loss = BCE(visible, v) + (d exp(−s) + s)    d: distance of a point that is there, in half-sides of the input
+//! ```
+//!
+//! The second term is the negative log-likelihood of an exponential distribution, whose best `exp(s)` is the mean distance.
+//! Where the members of a stack each left out a fold, distances are those of the member that has not learned from a row.
+//! In the end both are calibrated on the validation rows: log-odds by a temperature, errors by a factor.
+//!
+//! # Source
+//!
+//! Learned confidence of a regression: Kendall and Gal 2017, "What uncertainties do we need in Bayesian deep learning for
+//! computer vision?", arXiv:1703.04977, section 3.1 (there Gaussian, learned together with what it is about). Visibility as
+//! in COCO keypoints: `v = 0, 1, 2`.
+
+mod perceptron;
+
+use burn::module::Module;
+
+use crate::batch::{Batch, Input, numbers, of_task};
+use crate::error::Result;
+use crate::metric::calibration::temperature_of_label_logits;
+use crate::network::head::{CERTAINTY, HEAD, PLACES};
+use crate::network::layer::{AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Linear, MetadataSource};
+use crate::network::parameter::Start;
+use crate::network::{Architecture, Context, Network, Node, Shape, Value, Walk, shape};
+use crate::ranks::gather_numbers;
+use crate::task::{Prediction, Task};
+
+use super::Session;
+use perceptron::{Perceptron, Samples};
+
+/// Width of the hidden layer.
+const HIDDEN: usize = 64;
+/// Of a map, so many channels (projected at random) in so many cells a side are read.
+const CHANNELS: usize = 64;
+const CELLS: usize = 4;
+/// More training rows are sampled evenly.
+const MOST_ROWS: usize = 4000;
+/// How strongly the temperature is pulled towards 1: as by one row.
+const PULL: f64 = 1.0;
+/// Errors are not made larger or smaller by more than this.
+const MOST_FACTOR: f64 = 10.0;
+
+/// What is known of a row's points: what the perceptron reads, and what it is to say.
+struct Row {
+    /// Position in the data set.
+    row: usize,
+    inputs: Vec<f32>,
+    /// 1, 0, NaN: not known.
+    visible: Vec<f32>,
+    /// Distance from the truth in half-sides of the input; NaN: not known.
+    distances: Vec<f32>,
+}
+
+impl Session {
+    /// Has a network of points say how sure it is; all ranks do. Nothing happens where the task is another, or the network
+    /// reads nothing that it could tell it from.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be read.
+    pub(crate) fn assure(&mut self) -> Result<()> {
+        let Task::Keypoints { columns, .. } = &*self.setup.task else {
+            return Ok(());
+        };
+        let n_points = columns.len() / 2;
+        let network = &self.state.network;
+        let layers = network.inspect()?;
+        let Some(head) = layers.iter().find(|layer| layer.path == HEAD) else {
+            return Ok(());
+        };
+        let d_dense = match network.reads_metadata() {
+            true => self.setup.batches.source.encoder.d_dense(),
+            false => 0,
+        };
+        let Some(mut layers) = certainty(head.input, d_dense, n_points) else {
+            return Ok(());
+        };
+        shape::infer(&mut layers, head.input)?;
+        let (seed, device) = (
+            self.setup.config.train.seed,
+            self.setup.batches.device.clone(),
+        );
+        let path = format!("{HEAD}.{CERTAINTY}");
+        let mut node = Node::new(&layers, &path, Start::Seed(seed), &device);
+
+        let rows = self.rows_of_points(&node)?;
+        let is_valid = |row: &Row| self.setup.batches.valid.contains(&row.row);
+        let (held_out, learned): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_valid);
+        if learned.is_empty() {
+            return Ok(());
+        }
+        let dataset = &self.setup.batches.source.dataset;
+        let unit = |row: &Row| match &dataset.groups {
+            Some(groups) => u64::from(groups[row.row]),
+            None => row.row as u64,
+        };
+        let units: Vec<u64> = learned.iter().map(unit).collect();
+        let mut perceptron = Perceptron::fit(&samples(&learned), &units, HIDDEN, seed);
+        calibrate(&mut perceptron, &held_out);
+        perceptron.write_into(&mut node);
+
+        let root = &mut self.state.network.root;
+        let head = root.children.iter_mut().find(|(name, _)| name == HEAD);
+        if let Some((_, head)) = head {
+            let both = [
+                (PLACES, head.architecture()),
+                (CERTAINTY, node.architecture()),
+            ];
+            let both = Architecture::with(Layer::Concat, both);
+            let mut joined = Node::new(&both, HEAD, Start::Zeros, &device);
+            let places = std::mem::replace(head, joined.clone());
+            joined.children = vec![(PLACES.into(), places), (CERTAINTY.into(), node)];
+            *head = joined;
+        }
+        Ok(())
+    }
+
+    /// What is known of the points of training and validation rows, in the order of the data set; every rank its share, and
+    /// all get all.
+    fn rows_of_points(&self, node: &Node) -> Result<Vec<Row>> {
+        let setup = &self.setup;
+        let (batches, task) = (&setup.batches, &setup.task);
+        let network = self.state.network.valid();
+        let inputs = node.children.first().map(|(_, inputs)| inputs.clone());
+        let inputs = inputs.map(|inputs| inputs.valid());
+        let device = batches.device.clone().inner();
+        let targets = batches.source.dataset.targets.as_ref();
+        let targets = targets.expect("a session has targets");
+        let every = batches.train.len().div_ceil(MOST_ROWS).max(1);
+        let mut flat = Vec::new();
+        let mut width = 0;
+        for batch in batches.validation().chain(batches.training_in_order()) {
+            let batch = setup.members.hold_out(batch?, &device);
+            let mut context = Context::evaluate(None);
+            let value = before_head(&batch, &network, &mut context);
+            let mut walk = Walk::new(&mut context, &[]);
+            let read = match &inputs {
+                Some(inputs) => numbers(inputs.forward(value.clone(), &mut walk).features()),
+                None => Vec::new(),
+            };
+            let n = position_of_head(&network);
+            let output = of_task(task, network.forward_from(n, value, &mut context));
+            let predictions = batch.decode(task, output);
+            width = read.len() / batch.rows.len().max(1);
+            let of_rows = batch.rows.iter().zip(batch.sides()).zip(predictions);
+            for (at, ((&row, side), prediction)) in of_rows.enumerate() {
+                let is_sampled = row % every == 0 || batches.valid.contains(&row);
+                if batches.is_unreadable(row) || !is_sampled {
+                    continue;
+                }
+                flat.push(row as f64);
+                let visible = targets.visible(row).into_iter();
+                flat.extend(visible.map(|is| is.map_or(f64::NAN, |is| f64::from(u8::from(is)))));
+                let (truth, mask) = task.encode(targets, row);
+                let Prediction::Keypoints { xy, .. } = prediction else {
+                    continue;
+                };
+                let points = xy
+                    .iter()
+                    .zip(truth.as_chunks::<2>().0)
+                    .zip(mask.as_chunks::<2>().0);
+                flat.extend(points.map(|((found, truth), mask)| match mask[0] > 0.0 {
+                    true => distance(*found, *truth) / (side / 2.0),
+                    false => f64::NAN,
+                }));
+                let of_row = &read[at * width..(at + 1) * width];
+                flat.extend(of_row.iter().map(|&number| f64::from(number)));
+            }
+        }
+        let n = task.n_outputs() / 2;
+        // A rank without a row does not know how wide they are.
+        let widths = gather_numbers(&*batches.ranks, &[width as f64]);
+        let width = widths.into_iter().fold(0.0, f64::max) as usize;
+        let flat = gather_numbers(&*batches.ranks, &flat);
+        let narrow = |numbers: &[f64]| numbers.iter().map(|&number| number as f32).collect();
+        let rows = flat.chunks_exact(1 + 2 * n + width).map(|row| Row {
+            row: row[0] as usize,
+            visible: narrow(&row[1..=n]),
+            distances: narrow(&row[1 + n..=2 * n]),
+            inputs: narrow(&row[1 + 2 * n..]),
+        });
+        let mut rows: Vec<Row> = rows.collect();
+        rows.sort_by_key(|row| row.row);
+        Ok(rows)
+    }
+}
+
+/// The layers beside a head that such features come to; `None`: there is nothing to read.
+fn certainty(features: Shape, d_dense: usize, n_points: usize) -> Option<Architecture> {
+    let mut inputs = Vec::new();
+    match features {
+        Shape::Nothing => {}
+        Shape::Features(_) => inputs.push(("features", Layer::Identity.into())),
+        Shape::Tokens { .. } => inputs.push(("features", Layer::FirstToken.into())),
+        Shape::Map { height, width, .. } => {
+            let mut layers: Vec<Architecture> = vec![Conv2d::new(CHANNELS, 1).into()];
+            if height.max(width) > CELLS {
+                layers.push(AdaptiveAvgPool { side: CELLS }.into());
+            }
+            layers.push(Layer::Flatten.into());
+            inputs.push(("features", Architecture::numbered(layers)));
+        }
+    }
+    if d_dense > 0 {
+        let source = MetadataSource {
+            d_dense,
+            ..MetadataSource::default()
+        };
+        inputs.push(("metadata", source.architecture()));
+    }
+    let layers = [
+        ("inputs", Architecture::with(Layer::Concat, inputs.clone())),
+        ("norm", BatchNorm::default().into()),
+        ("fc1", Linear::new(HIDDEN).into()),
+        ("relu", Layer::Relu.into()),
+        ("fc2", Linear::new(2 * n_points).zeros().into()),
+    ];
+    (!inputs.is_empty()).then(|| Architecture::sequence(layers))
+}
+
+/// Where among its children a network has its head.
+fn position_of_head(network: &Network) -> usize {
+    let children = &network.root.children;
+    let head = children.iter().position(|(name, _)| name == HEAD);
+    head.unwrap_or(children.len())
+}
+
+/// What comes to the head.
+fn before_head(batch: &Batch, network: &Network, context: &mut Context) -> Value {
+    let to = position_of_head(network);
+    batch.tell(context);
+    match &batch.input {
+        Input::Nothing => network.forward_part(0, to, Value::Nothing, context),
+        Input::Images(images) => network.forward_part(0, to, Value::Map(images.clone()), context),
+        Input::Features { n, value } => network.forward_part(*n, to, value.clone(), context),
+    }
+}
+
+fn samples(rows: &[Row]) -> Samples {
+    let all = |of: fn(&Row) -> &Vec<f32>| rows.iter().flat_map(of).copied().collect();
+    Samples {
+        n: rows.len(),
+        inputs: all(|row| &row.inputs),
+        visible: all(|row| &row.visible),
+        distances: all(|row| &row.distances),
+    }
+}
+
+/// Makes log-odds as sure as they are right on these rows, and expected errors as large as the errors are in the mean.
+fn calibrate(perceptron: &mut Perceptron, held_out: &[Row]) {
+    let samples = samples(held_out);
+    let said = perceptron.say(&samples);
+    let n_points = said.len() / (2 * held_out.len()).max(1);
+    let (mut truth, mut log_odds) = (Vec::new(), Vec::new());
+    let (mut errors, mut expected) = (0.0, 0.0);
+    for (row, said) in held_out
+        .iter()
+        .zip(said.chunks_exact((2 * n_points).max(1)))
+    {
+        let (v, s) = said.split_at(n_points);
+        for point in 0..n_points {
+            if !row.visible[point].is_nan() {
+                truth.push(row.visible[point] > 0.5);
+                log_odds.push(f64::from(v[point]));
+            }
+            if !row.distances[point].is_nan() {
+                errors += f64::from(row.distances[point]);
+                expected += f64::from(s[point]).exp();
+            }
+        }
+    }
+    let are_both = truth.contains(&true) && truth.contains(&false);
+    let temperature = match are_both {
+        true => temperature_of_label_logits(&truth, None, &log_odds, PULL),
+        false => 1.0,
+    };
+    let factor = match errors > 0.0 && expected > 0.0 {
+        true => (errors / expected).clamp(MOST_FACTOR.recip(), MOST_FACTOR),
+        false => 1.0,
+    };
+    perceptron.scale(temperature.recip() as f32, factor.ln() as f32);
+}
+
+fn distance(a: [f32; 2], b: [f32; 2]) -> f64 {
+    let [x, y] = [0, 1].map(|axis| f64::from(a[axis]) - f64::from(b[axis]));
+    x.hypot(y)
+}
