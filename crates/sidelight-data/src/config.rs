@@ -148,6 +148,11 @@ pub struct DataConfig {
     /// cell is one name.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub images_per_cell: usize,
+    /// Columns of x, y, width and height of the part of the image that the network sees, in the pixels that points are in:
+    /// the box about one of several objects. Points and predictions stay in pixels of the whole image. A row whose cells
+    /// are empty has the whole image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<[String; 4]>,
     /// Rows that share a value of this column are never divided between parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,

@@ -10,6 +10,7 @@ use crate::table::{BadRow, Piece, Table};
 
 mod build;
 mod cells;
+mod crop;
 mod fact;
 mod files;
 mod metadata;
@@ -539,7 +540,9 @@ impl Targets {
 
     /// Whether anything of this row's target is known.
     pub fn is_known(&self, row: usize) -> bool {
-        self.cells(row).iter().any(Option::is_some)
+        // Of points that are not there it is known that they are not.
+        let is_said = self.visible(row).iter().any(Option::is_some);
+        is_said || self.cells(row).iter().any(Option::is_some)
     }
 }
 

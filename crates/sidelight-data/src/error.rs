@@ -539,6 +539,21 @@ pub enum Error {
         /// What it is, or how it begins.
         found: String,
     },
+    /// A part of an image that lies outside it.
+    #[error("{name}: its part of {area} lies outside its {width} × {height} pixels")]
+    #[strum(props(
+        hint = "`data.crop` names the columns of x, y, width and height, in pixels of the image as stored"
+    ))]
+    ImageArea {
+        /// The image as messages call it.
+        name: String,
+        /// The part.
+        area: String,
+        /// Width of the image in pixels.
+        width: usize,
+        /// Height of the image in pixels.
+        height: usize,
+    },
     /// An image of other channels than the network takes.
     #[error("{name}: it has {found} channels, and the network takes {expected}")]
     #[strum(props(

@@ -10,6 +10,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod area;
 mod bands;
 pub mod cache;
 mod depth;
@@ -30,6 +31,7 @@ use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use crate::error::{Error, Result, cannot_read, message_of};
 
+pub use area::Area;
 use bands::Bands;
 pub use depth::{deep_range, measured_range, usual_range};
 pub use source::ImageSource;
@@ -455,7 +457,7 @@ fn picture(image: DynamicImage, orientation: Orientation, scale: usize) -> Pictu
 /// As [`decode`], except that damage after the header is not noticed.
 pub fn facts(source: &ImageSource) -> Result<Facts> {
     let limits = Limits::default();
-    let source = source.first();
+    let source = source.first().whole();
     let name = name(source);
     if let ImageSource::Path(path) = source {
         let (start, n_bytes) = read_file(path, &limits, START_BYTES)?;
@@ -503,7 +505,7 @@ fn header(name: &str, bytes: &[u8]) -> Result<Facts> {
 /// What a DICOM file says of each attribute; of a large file no more than its start is read where that is enough.
 pub(crate) fn attributes(source: &ImageSource, names: &[&str]) -> Vec<Option<dicom::Attribute>> {
     let limits = Limits::default();
-    let source = source.first();
+    let source = source.first().whole();
     let of = |bytes: &[u8]| match dicom::is_dicom(bytes) {
         true => dicom::attributes(bytes, names),
         false => (vec![None; names.len()], true),
@@ -551,6 +553,7 @@ pub fn read<'a>(source: &'a ImageSource, limits: &Limits) -> Result<Cow<'a, [u8]
             Cow::Owned(bytes)
         }
         ImageSource::Several(_) => return read(source.first(), limits),
+        ImageSource::Crop(_) => return read(source.whole(), limits),
     };
     if bytes.is_empty() {
         return Err(Error::ImageEmpty { name: name(source) });

@@ -87,9 +87,17 @@ impl Preprocess {
     /// Those of [`facts`].
     pub fn to_input(&self, image: &ImageSource) -> Result<Affine> {
         let facts = facts(image)?;
-        let layout = layout(facts.upright(), self.size, self.resize);
+        let (mut sides, mut from_stored) = (facts.upright(), facts.from_stored);
+        if let Some(area) = image.area() {
+            let within = area.within(&from_stored, sides);
+            let [left, top, width, height] =
+                within.ok_or_else(|| area.outside(&image.name(), sides))?;
+            let moved = Affine::translation(-(left as f32), -(top as f32));
+            (sides, from_stored) = ([width, height], from_stored.then(&moved));
+        }
+        let layout = layout(sides, self.size, self.resize);
         let change = Change::none(layout.sides, self.size);
-        Ok(facts.from_stored.then(&layout.map).then(&change.to_input))
+        Ok(from_stored.then(&layout.map).then(&change.to_input))
     }
 
     /// How images are read for it.

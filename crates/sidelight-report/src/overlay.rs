@@ -148,6 +148,7 @@ fn rows_table(rows: &[(String, Option<String>)]) -> Markup {
 /// The file's name, without the folders that all have in common; the name of an embedded image.
 pub(crate) fn name_of(image: &ImageSource) -> String {
     match image {
+        ImageSource::Crop(_) => name_of(image.whole()),
         ImageSource::Bytes { name, .. } => name.clone(),
         ImageSource::Member(member) => member.name.clone(),
         ImageSource::Path(path) => file_name(path),

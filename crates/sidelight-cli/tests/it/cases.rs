@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::folder::{Folder, Said, has, png};
+use crate::folder::{Folder, all, has, png, tiff};
 
 /// A copy of a case's inputs, with pictures for all that its tables name.
 pub(crate) fn case(name: &str) -> Folder {
@@ -46,10 +46,6 @@ fn column(said: &Said, name: &str) -> String {
 }
 
 /// What the command says, on either stream.
-fn all(said: &Said) -> String {
-    format!("{}{}", said.stdout, said.stderr)
-}
-
 /// The numbers of a column of a CSV that the program wrote.
 fn numbers(folder: &Folder, file: &str, column: &str) -> Vec<f64> {
     let text = folder.read(file);
@@ -979,7 +975,11 @@ fn a_network_takes_as_many_channels_as_the_images_have() {
     let value = |row: usize| 10 + (row * 67) % 200;
     let mut rows = String::from("file_name,price,beds\n");
     for row in 0..48 {
-        folder.write_bytes(&format!("{row}.tif"), &tiff(5, value(row) as u8));
+        let pixel = |[x, y]: [usize; 2], c: usize| match c {
+            4 => value(row) as u8,
+            _ => ((y * 32 + x) * 13 + c * 50) as u8,
+        };
+        folder.write_bytes(&format!("{row}.tif"), &tiff(5, [32, 32], pixel));
         rows += &format!("{row}.tif,{},{}\n", 3 * value(row), row % 4);
     }
     folder.write("t.csv", &rows);
@@ -1039,40 +1039,4 @@ fn a_network_of_one_channel_reads_colours_as_grey() {
         let said = folder.run(command);
         assert_eq!(said.code, 0, "{command}: {}", all(&said));
     }
-}
-
-/// A TIFF of 32 × 32 pixels and so many channels of a byte: the last has one value, the others a pattern.
-fn tiff(channels: u16, last: u8) -> Vec<u8> {
-    let side = 32_u32;
-    let pixel = |i: u32| (0..channels).map(move |c| (i, c));
-    let value = |(i, c): (u32, u16)| match c == channels - 1 {
-        true => last,
-        false => ((i * 13 + u32::from(c) * 50) % 251) as u8,
-    };
-    let pixels: Vec<u8> = (0..side * side).flat_map(pixel).map(value).collect();
-    let n_bytes = pixels.len() as u32;
-    let short = |tag: u16, value: u32| (tag, 3_u16, value);
-    let entries = [
-        short(256, side),
-        short(257, side),
-        short(258, 8),
-        short(259, 1),
-        short(262, 1),
-        (273, 4, 8),
-        short(277, channels.into()),
-        short(278, side),
-        (279, 4, n_bytes),
-    ];
-    let mut tiff = b"II*\0".to_vec();
-    tiff.extend((8 + n_bytes).to_le_bytes());
-    tiff.extend(pixels);
-    tiff.extend((entries.len() as u16).to_le_bytes());
-    for (tag, kind, value) in entries {
-        tiff.extend(tag.to_le_bytes());
-        tiff.extend(kind.to_le_bytes());
-        tiff.extend(1_u32.to_le_bytes());
-        tiff.extend(value.to_le_bytes());
-    }
-    tiff.extend(0_u32.to_le_bytes());
-    tiff
 }

@@ -200,3 +200,44 @@ fn chunk(png: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
     }
     png.extend((!crc).to_be_bytes());
 }
+
+/// An uncompressed TIFF of so many channels of a byte.
+pub(crate) fn tiff(
+    channels: usize,
+    [width, height]: [usize; 2],
+    pixel: impl Fn([usize; 2], usize) -> u8,
+) -> Vec<u8> {
+    let place = |at: usize| [at / channels % width, at / channels / width];
+    let values = 0..width * height * channels;
+    let pixels: Vec<u8> = values.map(|at| pixel(place(at), at % channels)).collect();
+    let n_bytes = pixels.len() as u32;
+    let short = |tag: u16, value: usize| (tag, 3_u16, value as u32);
+    let entries = [
+        short(256, width),
+        short(257, height),
+        short(258, 8),
+        short(259, 1),
+        short(262, 1),
+        (273, 4, 8),
+        short(277, channels),
+        short(278, height),
+        (279, 4, n_bytes),
+    ];
+    let mut tiff = b"II*\0".to_vec();
+    tiff.extend((8 + n_bytes).to_le_bytes());
+    tiff.extend(pixels);
+    tiff.extend((entries.len() as u16).to_le_bytes());
+    for (tag, kind, value) in entries {
+        tiff.extend(tag.to_le_bytes());
+        tiff.extend(kind.to_le_bytes());
+        tiff.extend(1_u32.to_le_bytes());
+        tiff.extend(value.to_le_bytes());
+    }
+    tiff.extend(0_u32.to_le_bytes());
+    tiff
+}
+
+/// Both streams of a command.
+pub(crate) fn all(said: &Said) -> String {
+    format!("{}{}", said.stdout, said.stderr)
+}

@@ -45,6 +45,7 @@ impl Config {
                 table: table.into(),
                 image: default_image(),
                 images_per_cell: 1,
+                crop: None,
                 group: None,
                 split: SplitConfig::default(),
                 limit: 0,

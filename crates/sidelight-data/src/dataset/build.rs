@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::cells::ImageCells;
+use super::crop;
 use super::fact::{Fact, image_facts, is_computed};
 use super::metadata::{Misread, MissingMarkers, expected, read as read_metadata};
 use super::{
@@ -347,7 +348,7 @@ pub(super) fn piece(piece: Piece, config: &Config, needs_image: bool) -> Result<
 
 /// An image that is named and not to be read.
 fn unread(image: &ImageSource) -> ImageSource {
-    match image {
+    match image.whole() {
         ImageSource::Path(_) | ImageSource::Object(_) => ImageSource::Bytes {
             name: image.name(),
             bytes: [].into(),
@@ -454,7 +455,20 @@ fn build(
     let found = cells.read(&rows)?;
     findings.no_image = found.nameless;
     remarks.extend(found.remarks);
-    let images = found.images;
+    let mut images = found.images;
+    let is_upright =
+        config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
+    let to_table = is_upright.then(|| turns(&images));
+    if let Some(names) = &config.data.crop {
+        let columns: Vec<&Column> = names.iter().filter_map(|name| table.find(name)).collect();
+        let absent = names.iter().filter(|name| table.find(name).is_none());
+        absent.for_each(|name| findings.absent("data.crop", name));
+        if columns.len() == names.len() {
+            let rows = (&rows[..], to_table.as_deref());
+            let (spelling, misread) = (config.table_spelling(), &mut findings.misread);
+            crop::cut(&mut images, &columns, rows, spelling, gaps, misread);
+        }
+    }
     let reading = ColumnReader {
         table,
         config,
@@ -484,9 +498,6 @@ fn build(
         weight::read(column, spelling, gaps, &rows, &mut findings.misread)
     });
     let mut targets = targets.map(|targets| targets.select(&rows));
-    let is_upright =
-        config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
-    let to_table = is_upright.then(|| turns(&images));
     if let (Some(Targets::Keypoints { n_points, xy, .. }), Some(turns)) = (&mut targets, &to_table)
     {
         for (points, turn) in xy.chunks_exact_mut((*n_points).max(1)).zip(turns) {

@@ -63,7 +63,7 @@ pub(super) fn is_computed(name: &str) -> bool {
 /// # }
 /// ```
 pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
-    let source = source.first();
+    let source = source.first().whole();
     match source {
         source if source.is_absent() => vec![None; names.len()],
         ImageSource::Bytes { bytes, .. } => facts(
@@ -110,8 +110,8 @@ pub fn image_facts(source: &ImageSource, names: &[&str]) -> Vec<Option<Fact>> {
             };
             facts(source, open, n_bytes, names)
         }
-        // The first of several is not several.
-        ImageSource::Several(_) => vec![None; names.len()],
+        // The first of several is not several, and a whole no part.
+        ImageSource::Several(_) | ImageSource::Crop(_) => vec![None; names.len()],
     }
 }
 

@@ -10,6 +10,7 @@ use super::fact::is_computed;
 use super::{Dataset, ImageSource};
 use crate::config::{Config, MetadataEntry};
 use crate::error::{Error, Place, Result};
+use crate::image::Area;
 use crate::table::{Column, Scalar, Table, Values};
 
 /// One row of a request.
@@ -80,8 +81,10 @@ impl Dataset {
     /// ```
     pub fn of_request(row: &RequestRow, config: &Config) -> Result<Self> {
         let mut config = config.clone();
-        config.metadata = columns_of(&row.cells, &config)?;
-        let given = row.cells.iter();
+        let mut cells = row.cells.clone();
+        let area = area_of(&mut cells, &config, row.number)?;
+        config.metadata = columns_of(&cells, &config)?;
+        let given = cells.iter();
         // `null` is a gap where the image would otherwise say the value; elsewhere it is nothing said.
         let columns = given
             .filter(|(name, value)| !value.is_null() || is_computed(name))
@@ -89,7 +92,10 @@ impl Dataset {
                 name: name.clone(),
                 values: Values::Mixed(vec![scalar(value)]),
             });
-        let image = row.source(&config)?;
+        let image = match area {
+            Some(area) => row.source(&config)?.cropped(area),
+            None => row.source(&config)?,
+        };
         let image_name = (!image.is_absent()).then(|| image.first().name());
         let reader = ColumnReader {
             table: &Table::of_file(Path::new("request"), columns.collect(), 1, None),
@@ -103,7 +109,7 @@ impl Dataset {
         let metadata = reader.columns(&images, &mut findings)?;
         for ((name, entry), misread) in config.metadata.iter().zip(&findings.misread) {
             let source = entry.full().from.unwrap_or_else(|| name.clone());
-            let nested = row.cells.get(&source).filter(|value| is_nested(value));
+            let nested = cells.get(&source).filter(|value| is_nested(value));
             let wrong = misread.first.first().map(|(_, found)| found.clone());
             if let Some(found) = nested.map(Value::to_string).or(wrong) {
                 return Err(Error::Cell {
@@ -130,6 +136,46 @@ impl Dataset {
             remarks: Vec::new(),
         })
     }
+}
+
+/// Takes the cells of `data.crop` out of a row, and says which part of the image they are; `None`: all of it.
+fn area_of(cells: &mut Map<String, Value>, config: &Config, number: usize) -> Result<Option<Area>> {
+    let Some(names) = &config.data.crop else {
+        return Ok(None);
+    };
+    // One that is metadata too stays.
+    let is_metadata = |name: &str| config.metadata.contains_key(name);
+    let taken = names.each_ref().map(|name| match is_metadata(name) {
+        true => cells.get(name).cloned(),
+        false => cells.remove(name),
+    });
+    let edges = taken
+        .each_ref()
+        .map(|value| value.as_ref().and_then(Value::as_f64));
+    let is_said = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
+    if !taken.iter().any(is_said) {
+        return Ok(None);
+    }
+    let area = match edges {
+        [Some(x), Some(y), Some(width), Some(height)] => Area::of_box([x, y, width, height]),
+        _ => None,
+    };
+    let wrong = || Error::Cell {
+        at: Place::file("request")
+            .with_row(number)
+            .with_column(&names[0]),
+        expected: format!(
+            "`{}`: numbers, pixels of the image as stored, the last two above 0",
+            names.join("`, `")
+        ),
+        found: taken
+            .iter()
+            .flatten()
+            .map(Value::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    area.map(Some).ok_or_else(wrong)
 }
 
 /// The metadata columns, each as the row has it: a value under the column's own name needs no capturing.

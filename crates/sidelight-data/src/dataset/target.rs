@@ -125,7 +125,12 @@ pub(super) fn with_visibility(
     gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
 ) {
-    let Targets::Keypoints { xy, visible, .. } = targets else {
+    let Targets::Keypoints {
+        n_points,
+        xy,
+        visible,
+    } = targets
+    else {
         return;
     };
     let expected = "0, 1 or 2 (not there, hidden, visible), or true or false";
@@ -145,7 +150,16 @@ pub(super) fn with_visibility(
         let is_visible = cell.is_none_or(|cell| cell == if is_coco { 2 } else { 1 });
         Some(is_there && is_visible)
     };
+    let is_said: Vec<bool> = cells.iter().map(Option::is_some).collect();
     *visible = xy.iter_mut().zip(cells).map(seen).collect();
+    // Of a row that says nothing at all nothing is known.
+    let width = (*n_points).max(1);
+    let rows = visible.chunks_exact_mut(width).zip(xy.chunks_exact(width));
+    for ((visible, xy), is_said) in rows.zip(is_said.chunks_exact(width)) {
+        if !is_said.contains(&true) && xy.iter().all(|[x, _]| x.is_nan()) {
+            visible.fill(None);
+        }
+    }
 }
 
 /// Number columns; NaN: missing.

@@ -767,3 +767,34 @@ fn points_that_are_all_outside_are_refused() {
         "`target.columns`: expected points in pixels of their image, found `2, every one of them outside`"
     );
 }
+
+#[test]
+fn visibility_is_read_as_coco_has_it_or_as_truth_values() {
+    let target =
+        "target = { kind = \"keypoints\", columns = [\"x0\", \"y0\"], visibility = [\"v\"] }";
+    let seen = |cells: &str| {
+        let dataset = Case::new(&format!("file_name,x0,y0,v\n{cells}")).read(target);
+        let targets = dataset.targets.unwrap();
+        let Targets::Keypoints { xy, .. } = &targets else {
+            panic!("{targets:?}")
+        };
+        let place = |row: usize| !xy[row][0].is_nan();
+        let rows = 0..targets.len();
+        rows.map(|row| (place(row), targets.visible(row)[0]))
+            .collect::<Vec<_>>()
+    };
+    let (yes, no) = (Some(true), Some(false));
+    // With a 2 among them: not there, whatever its coordinates; hidden; visible; visible unless the table says otherwise.
+    assert_eq!(
+        seen("a,0,0,0\nb,1,2,1\nc,1,2,2\nd,3,4,\n"),
+        [(false, no), (true, no), (true, yes), (true, yes)]
+    );
+    // Without: false and true, a point that is hidden has its place.
+    assert_eq!(seen("a,1,2,0\nb,1,2,1\n"), [(true, no), (true, yes)]);
+    assert_eq!(seen("a,1,2,no\nb,1,2,yes\n"), [(true, no), (true, yes)]);
+    // A row of which nothing is said is left out.
+    assert_eq!(seen("a,,,\nb,1,2,2\n"), [(true, yes)]);
+    let case = Case::new("file_name,x0,y0,v\na,1,2,5\n");
+    let (refused, _) = case.refusal(target);
+    assert!(refused.contains("0, 1 or 2"), "{refused}");
+}

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ImageSource;
 use super::resize::fit;
-use super::{Limits, Picture, Reading, decode_as, name, read};
+use super::{Area, Limits, Picture, Reading, decode_as, name, read};
 use crate::config::ResizeMethod;
 use crate::error::Result;
 
@@ -52,6 +52,7 @@ struct Key {
     size: usize,
     method: u8,
     fill: [u8; 3],
+    area: Option<Area>,
 }
 
 /// What a cache holds and how often it served.
@@ -98,8 +99,18 @@ pub fn fitted_as(
 ) -> Result<Picture> {
     let limits = Limits::default();
     let bytes = read(source, &limits)?;
-    let picture = decode_as(&name(source), &bytes, Some(2 * size), &limits, reading)?;
+    let picture = decoded(source, &bytes, size, reading)?;
     Ok(fit(&picture, size, method, fill))
+}
+
+/// The image of these bytes, or the part of it that a network sees.
+fn decoded(source: &ImageSource, bytes: &[u8], size: usize, reading: Reading) -> Result<Picture> {
+    let (name, limits) = (name(source), Limits::default());
+    match source.area() {
+        None => decode_as(&name, bytes, Some(2 * size), &limits, reading),
+        // How far the whole may be reduced depends on how small the part is.
+        Some(area) => decode_as(&name, bytes, None, &limits, reading)?.cropped(&name, area),
+    }
 }
 
 impl PixelCache {
@@ -137,6 +148,7 @@ impl PixelCache {
             size,
             method: method as u8,
             fill,
+            area: source.area(),
         };
         // Before the bytes are read: what is written meanwhile is read anew next time.
         let before = stamp(source);
@@ -164,7 +176,7 @@ impl PixelCache {
             return Ok(Arc::clone(picture));
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let picture = decode_as(&name(source), &bytes, Some(2 * size), &limits, self.reading)?;
+        let picture = decoded(source, &bytes, size, self.reading)?;
         let picture = Arc::new(fit(&picture, size, method, fill));
         let bytes_of = |part: &Picture| {
             let of_deep = part.deep.as_ref().map_or(0, |deep| 2 * deep.len());
@@ -201,7 +213,7 @@ impl PixelCache {
 
 /// What shows whether an image is still what it was, and the name to keep that under; `None`: its bytes are read.
 fn stamp(source: &ImageSource) -> Option<(&Path, Stamp)> {
-    match source {
+    match source.whole() {
         ImageSource::Path(path) => {
             let found = std::fs::metadata(path).ok()?;
             Some((path, Stamp::File(found.len(), found.modified().ok())))
@@ -210,6 +222,9 @@ fn stamp(source: &ImageSource) -> Option<(&Path, Stamp)> {
             let tag = object.tag().map(str::to_owned);
             Some((object.path(), Stamp::Object(object.known_bytes()?, tag)))
         }
-        ImageSource::Bytes { .. } | ImageSource::Member(_) | ImageSource::Several(_) => None,
+        ImageSource::Bytes { .. }
+        | ImageSource::Member(_)
+        | ImageSource::Several(_)
+        | ImageSource::Crop(_) => None,
     }
 }

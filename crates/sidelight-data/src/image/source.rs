@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Area;
 use crate::store::{ReadAhead, Shard};
 use crate::table::Member;
 
@@ -23,6 +24,8 @@ pub enum ImageSource {
     Member(Arc<Member>),
     /// An object in a store or on an HTTP server, fetched when it is needed.
     Object(Arc<Shard>),
+    /// A part of an image, which a network sees in the place of the whole; everything else is of the whole.
+    Crop(Arc<(ImageSource, Area)>),
     /// Several images of one row, in order; one that the row lacks is [absent](ImageSource::is_absent).
     Several(Arc<[ImageSource]>),
 }
@@ -33,6 +36,35 @@ impl ImageSource {
         Self::Bytes {
             name: String::new(),
             bytes: [].into(),
+        }
+    }
+
+    /// This part of it, in the place of the whole; of several images of each.
+    #[must_use]
+    pub fn cropped(self, area: Area) -> Self {
+        match self {
+            Self::Several(parts) => {
+                let parts = parts.iter().map(|part| part.clone().cropped(area));
+                Self::Several(parts.collect())
+            }
+            absent if absent.is_absent() => absent,
+            whole => Self::Crop(Arc::new((whole, area))),
+        }
+    }
+
+    /// The whole image, where it is a part of one, else itself.
+    pub fn whole(&self) -> &Self {
+        match self {
+            Self::Crop(crop) => crop.0.whole(),
+            whole => whole,
+        }
+    }
+
+    /// Which part of it a network sees; `None`: all of it.
+    pub fn area(&self) -> Option<Area> {
+        match self {
+            Self::Crop(crop) => Some(crop.1),
+            _ => None,
         }
     }
 
@@ -72,6 +104,7 @@ impl ImageSource {
                 .map(Self::name)
                 .collect::<Vec<_>>()
                 .join(", "),
+            Self::Crop(crop) => crop.0.name(),
             Self::Path(path) => path.display().to_string(),
             Self::Bytes { name, .. } => name.clone(),
             Self::Member(member) => format!("{}: {}", member.archive.path().display(), member.name),
@@ -79,11 +112,32 @@ impl ImageSource {
         }
     }
 
+    /// What tells it from others of its folder: a folder may be moved between two sittings, or be elsewhere on another
+    /// machine. Nothing for several, whose parts have each its own.
+    pub fn local_name(&self) -> Vec<u8> {
+        match self {
+            Self::Path(path) => path
+                .file_name()
+                .unwrap_or_default()
+                .as_encoded_bytes()
+                .into(),
+            Self::Bytes { name, .. } => name.clone().into(),
+            Self::Member(member) => member.name.clone().into(),
+            Self::Object(_) => self.name().into(),
+            Self::Several(_) => Vec::new(),
+            Self::Crop(crop) => {
+                let mut name = crop.0.local_name();
+                name.extend(crop.1.to_string().into_bytes());
+                name
+            }
+        }
+    }
+
     /// Fetches those of these images that are objects in the background, in their order, until what is given back is
     /// dropped; `None`: none of them is.
     pub fn read_ahead<'a>(images: impl Iterator<Item = &'a Self>) -> Option<ReadAhead> {
         let mut seen = HashSet::new();
-        let object = |image: &'a Self| match image {
+        let object = |image: &'a Self| match image.whole() {
             Self::Object(object) if seen.insert(object.path()) => Some(Arc::clone(object)),
             _ => None,
         };
@@ -98,6 +152,7 @@ impl ImageSource {
         match self {
             Self::Bytes { name, bytes } => name.is_empty() && bytes.is_empty(),
             Self::Several(parts) => parts.iter().all(Self::is_absent),
+            Self::Crop(crop) => crop.0.is_absent(),
             Self::Path(_) | Self::Member(_) | Self::Object(_) => false,
         }
     }

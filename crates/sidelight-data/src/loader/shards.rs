@@ -33,7 +33,7 @@ impl Shards {
         let mut shards = Vec::new();
         let mut last = 0;
         let of_row = dataset.images.iter().map(|image| {
-            if let ImageSource::Member(member) = image {
+            if let ImageSource::Member(member) = image.whole() {
                 last = *number.entry(&member.archive).or_insert_with(|| {
                     shards.push(Arc::clone(&member.archive));
                     shards.len() as u32 - 1

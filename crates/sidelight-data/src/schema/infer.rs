@@ -353,7 +353,12 @@ impl Wishes {
         if names.iter().all(|name| table.find(name).is_none()) {
             target.column = None;
             target.columns = Vec::new();
+            target.visibility = Vec::new();
         }
+        // What says where to look is not what is seen.
+        let crop = config.data.crop.iter().flatten().cloned();
+        let crop = crop.filter(|name| table.find(name).is_some());
+        let ignored = config.data.ignore.iter().cloned();
         Ok(Self {
             target,
             images: image_columns(table, &config.data)?
@@ -368,7 +373,7 @@ impl Wishes {
             weight: config.data.weight.clone(),
             decimal: config.data.decimal,
             date_order: config.data.date_order,
-            ignore: config.data.ignore.clone(),
+            ignore: ignored.chain(crop).collect(),
             missing: config.data.missing.clone(),
         })
     }

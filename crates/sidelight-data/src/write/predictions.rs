@@ -126,6 +126,7 @@ fn name_of(image: &ImageSource) -> String {
         // As a list in one cell is read.
         ImageSource::Several(_) => image.present().map(name_of).collect::<Vec<_>>().join(";"),
         ImageSource::Object(_) => image.name(),
+        ImageSource::Crop(_) => name_of(image.whole()),
     }
 }
 

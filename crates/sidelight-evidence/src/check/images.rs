@@ -66,7 +66,7 @@ pub(super) fn check(
         match seen {
             Seen::Missing => {
                 look_alike = look_alike.or_else(|| similar_name(&mut look, source));
-                is_address |= matches!(source, ImageSource::Object(_));
+                is_address |= matches!(source.whole(), ImageSource::Object(_));
                 missing.push(format!("{} ({})", image::name(source), place(rows[0])));
             }
             Seen::Bad(error) => {
@@ -162,7 +162,7 @@ pub(super) fn check(
 }
 
 fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) -> Seen {
-    if let ImageSource::Path(path) = source
+    if let ImageSource::Path(path) = source.whole()
         && !path.exists()
     {
         return Seen::Missing;
@@ -279,7 +279,7 @@ fn one_place(dataset: &Dataset) -> Option<String> {
 
 /// The files beside a missing one whose names differ in capitals or Unicode form alone, in words.
 fn similar_name(look: &mut SimilarNames, source: &ImageSource) -> Option<String> {
-    let ImageSource::Path(path) = source else {
+    let ImageSource::Path(path) = source.whole() else {
         return None;
     };
     let found = look.of(path);

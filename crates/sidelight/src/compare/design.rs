@@ -413,18 +413,9 @@ impl FoldRows {
 fn fingerprint(dataset: &Dataset) -> Vec<u8> {
     let mut hash = Sha256::new();
     for image in dataset.images.iter().flat_map(ImageSource::parts) {
-        match image {
-            // The name alone: a folder may be moved, or be elsewhere on another machine.
-            ImageSource::Path(path) => {
-                hash.update(path.file_name().unwrap_or_default().as_encoded_bytes())
-            }
-            ImageSource::Bytes { name, bytes } => {
-                hash.update(name);
-                hash.update(bytes);
-            }
-            ImageSource::Member(member) => hash.update(&member.name),
-            ImageSource::Several(_) => {}
-            ImageSource::Object(_) => hash.update(image.name()),
+        hash.update(image.local_name());
+        if let ImageSource::Bytes { bytes, .. } = image.whole() {
+            hash.update(bytes);
         }
         hash.update([0]);
     }

@@ -309,8 +309,15 @@ impl BatchSource {
         let images = &self.source.dataset.images;
         rows.par_iter()
             .map(|&row| {
-                let digest = |part| -> Result<Hash> {
-                    Ok(Sha256::digest(image::read(part, &Limits::default())?).into())
+                let digest = |part: &ImageSource| -> Result<Hash> {
+                    let whole = Sha256::digest(image::read(part, &Limits::default())?);
+                    Ok(match part.area() {
+                        None => whole.into(),
+                        Some(area) => {
+                            let part = Sha256::new().chain_update(whole);
+                            part.chain_update(area.to_string()).finalize().into()
+                        }
+                    })
                 };
                 let ImageSource::Several(parts) = &images[row] else {
                     return digest(&images[row]);

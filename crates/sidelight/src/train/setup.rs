@@ -466,16 +466,7 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
     for &row in train.iter().chain(valid) {
         hash.update(dataset.rows[row].to_le_bytes());
         for image in dataset.images[row].parts() {
-            match image {
-                // The name alone: a folder may be moved between two sittings.
-                ImageSource::Path(path) => {
-                    hash.update(path.file_name().unwrap_or_default().as_encoded_bytes())
-                }
-                ImageSource::Bytes { name, .. } => hash.update(name),
-                ImageSource::Member(member) => hash.update(&member.name),
-                ImageSource::Object(_) => hash.update(image.name()),
-                ImageSource::Several(_) => {}
-            }
+            hash.update(image.local_name());
         }
     }
     match &dataset.targets {

@@ -1,0 +1,144 @@
+//! Points as people who annotate them know them: which can be seen, how sure a prediction is, one of several objects.
+
+use crate::folder::{Folder, all, has, tiff};
+
+/// A white square of 6 pixels about a point, on grey; none where there is no point.
+fn square(sides: [usize; 2], middles: &[[usize; 2]]) -> Vec<u8> {
+    tiff(3, sides, |[x, y], _| {
+        let is_in = |[mx, my]: &[usize; 2]| x.abs_diff(*mx) < 3 && y.abs_diff(*my) < 3;
+        match middles.iter().any(is_in) {
+            true => 250,
+            false => 60 + ((x * 7 + y * 13) % 20) as u8,
+        }
+    })
+}
+
+/// Cells of a CSV file by the names of their columns, row by row.
+fn rows(csv: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut lines = csv.lines().map(|line| line.split(',').map(str::to_owned));
+    let names: Vec<String> = lines.next().unwrap().collect();
+    lines
+        .map(|cells| names.iter().cloned().zip(cells).collect())
+        .collect()
+}
+
+#[test]
+fn points_that_cannot_be_seen_are_told_from_those_that_can() {
+    let folder = Folder::new();
+    let mut table = String::from("file_name,nose_x,nose_y,nose_v\n");
+    for row in 0..120 {
+        let [x, y] = [5 + row * 7 % 22, 5 + row * 11 % 22];
+        let is_there = row % 3 > 0;
+        let middles: &[[usize; 2]] = if is_there { &[[x, y]] } else { &[] };
+        folder.write_bytes(&format!("{row}.tif"), &square([32, 32], middles));
+        table += &match is_there {
+            true => format!("{row}.tif,{x},{y},2\n"),
+            false => format!("{row}.tif,0,0,0\n"),
+        };
+    }
+    folder.write("t.csv", &table);
+    folder.write(
+        "t.toml",
+        r#"data.table = "t.csv"
+target = { kind = "keypoints", columns = ["nose_x", "nose_y"], visibility = ["nose_v"], names = ["nose"] }
+model = { backbone = "small_cnn", arm = "image" }
+train = { size = 32, epochs = 40, batch = 16 }
+"#,
+    );
+    let said = folder.run("check t.toml");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let said = folder.run("train t.toml --out run");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    // Rows without a point are there to be learned from, and to be scored in how sure the model is of them.
+    let held_out = rows(&folder.read("run/predictions.csv"));
+    let confidence = |is_there: bool| {
+        let number = |cell: &String| cell.parse::<f64>().unwrap();
+        let of: Vec<f64> = held_out
+            .iter()
+            .filter(|row| row["true_nose_x"].is_empty() != is_there)
+            .map(|row| number(&row["nose_conf"]))
+            .collect();
+        assert!(of.len() > 4, "{held_out:?}");
+        of
+    };
+    let (seen, hidden) = (confidence(true), confidence(false));
+    let pairs = seen.iter().flat_map(|a| hidden.iter().map(move |b| a > b));
+    let n_right = pairs.filter(|is_right| *is_right).count();
+    let auroc = n_right as f64 / (seen.len() * hidden.len()) as f64;
+    assert!(auroc > 0.9, "{auroc}: {seen:?} {hidden:?}");
+
+    let said = folder.run("predict run t.csv --min-confidence 0.5 --out p.csv");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let found = rows(&folder.read("p.csv"));
+    assert_eq!(found.len(), 120);
+    for row in &found {
+        let is_sure = row["nose_conf"].parse::<f64>().unwrap() >= 0.5;
+        assert_eq!(row["nose_x"].is_empty(), !is_sure, "{row:?}");
+        assert!(row["nose_error"].parse::<f64>().unwrap() > 0.0);
+    }
+    let n_left = found.iter().filter(|row| !row["nose_x"].is_empty()).count();
+    assert!((60..=100).contains(&n_left), "{n_left}");
+    // Points, and how sure they are, go on the way that all predictions go.
+    let said = folder.run("export run --onnx m.onnx");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    has(&all(&said), "visible");
+    has(&all(&said), "expected_error");
+    // The head of this run begins the next, whatever stands beside it.
+    let said = folder.run("train t.toml --out next --set model.weights=run --set train.epochs=1");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let said = folder.run("predict run t.csv --min-confidence 1.5 --out q.csv");
+    assert_eq!(said.code, 2, "{}", all(&said));
+    has(&said.stderr, "a number from 0 to 1");
+}
+
+#[test]
+fn one_of_two_objects_is_found_in_its_box_and_told_in_pixels_of_the_image() {
+    let folder = Folder::new();
+    let mut table = String::from("file_name,x,y,bx,by,bw,bh\n");
+    for image in 0..80 {
+        let y = |side: usize| 5 + (image * 11 + side * 5) % 22;
+        let (left, right) = ([5 + image * 7 % 22, y(0)], [37 + image * 13 % 22, y(1)]);
+        folder.write_bytes(&format!("{image}.tif"), &square([64, 32], &[left, right]));
+        for ([x, y], start) in [(left, 0), (right, 32)] {
+            table += &format!("{image}.tif,{x},{y},{start},0,32,32\n");
+        }
+    }
+    folder.write("t.csv", &table);
+    folder.write(
+        "t.toml",
+        r#"data = { table = "t.csv", crop = ["bx", "by", "bw", "bh"], group = "file_name" }
+target = { kind = "keypoints", columns = ["x", "y"] }
+model = { backbone = "small_cnn", arm = "image" }
+train = { size = 32, epochs = 40, batch = 16 }
+"#,
+    );
+    let said = folder.run("check t.toml");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let said = folder.run("train t.toml --out run");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let metrics: serde_json::Value =
+        serde_json::from_str(&folder.read("run/metrics.json")).unwrap();
+    // Who does not know which of the two is meant is 16 pixels off.
+    let px = metrics["metrics"]["mean_px"].as_f64().unwrap();
+    assert!(px < 5.0, "{metrics}");
+    let said = folder.run("predict run t.csv --out p.csv");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    for (at, row) in rows(&folder.read("p.csv")).iter().enumerate() {
+        let x: f64 = row["x"].parse().unwrap();
+        assert_eq!(x > 32.0, at % 2 == 1, "{row:?}");
+    }
+    // A box beside its image is named, with both.
+    folder.write("u.csv", "file_name,x,y,bx,by,bw,bh\n0.tif,5,5,90,0,32,32\n");
+    let said = folder.run("predict run u.csv --out q.csv");
+    assert_eq!(said.code, 1, "{}", all(&said));
+    has(
+        &all(&said),
+        "32 × 32 at (90, 0) lies outside its 64 × 32 pixels",
+    );
+    // So is a width that is none, by its cell.
+    folder.write("t.csv", &table.replacen("0,0,32,32", "0,0,-3,32", 1));
+    let said = folder.run("train t.toml --out other");
+    assert_eq!(said.code, 2, "{}", all(&said));
+    has(&said.stderr, "bw");
+    has(&said.stderr, "a number above 0");
+}
