@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::folder::{Folder, all, has, png, tiff};
+use crate::folder::{Folder, Said, all, has, png, tiff};
 
 /// A copy of a case's inputs, with pictures for all that its tables name.
 pub(crate) fn case(name: &str) -> Folder {
@@ -45,7 +45,6 @@ fn column(said: &Said, name: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What the command says, on either stream.
 /// The numbers of a column of a CSV that the program wrote.
 fn numbers(folder: &Folder, file: &str, column: &str) -> Vec<f64> {
     let text = folder.read(file);
