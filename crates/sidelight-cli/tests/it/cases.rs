@@ -1015,7 +1015,7 @@ train = {{ size = 32, epochs = 30, batch = 16 }}
         let why = format!("it has 5 channels, and the network takes {n}");
         has(&all(&said), &why);
         has(&all(&said), "the edit `input_channels`");
-        let said = folder.run("train other.toml --out other");
+        let said = folder.run(&format!("train other.toml --out other{n}"));
         assert_eq!(said.code, 2, "{}", all(&said));
         has(&said.stderr, &why);
     }
