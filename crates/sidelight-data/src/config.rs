@@ -443,16 +443,27 @@ pub struct TargetConfig {
     /// `keypoints`: pairs of point numbers that swap under a horizontal flip.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symmetric: Vec<[usize; 2]>,
+    /// `keypoints`: millimetres a pixel of the image as stored is wide and high, for scores in millimetres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<Spacing>,
+    /// `keypoints`: how far annotators are apart, as a share of an object's size, for COCO's object keypoint similarity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigmas: Option<Sigmas>,
+    /// `keypoints`: the column with the area of the object in pixels², for that similarity. Default: the box around the true
+    /// points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<String>,
     /// `keypoints`: what errors are divided by for `mean_nme` and PCK. Default: the image's diagonal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalizer: Option<Normalizer>,
 }
 
 impl TargetConfig {
-    /// All columns of a table that it is read from: the target's, and those of visibility.
+    /// All columns that annotators filled in: the target's, those of visibility, that of the area.
     pub fn all_columns(&self) -> Vec<String> {
-        let visibility = expand_ranges(&self.visibility);
-        self.names().into_iter().chain(visibility).collect()
+        let beside = expand_ranges(&self.visibility).into_iter();
+        let names = self.names().into_iter();
+        names.chain(beside).chain(self.area.clone()).collect()
     }
 
     /// The target's columns, however they were named; ranges (`x0..y188`) written out.
@@ -484,6 +495,68 @@ pub enum TargetScale {
     Linear,
     /// Its logarithm, standardised over training rows; all values must be above 0.
     Log,
+}
+
+/// Millimetres that a pixel is wide and high.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Spacing {
+    /// Of all images: both.
+    Same(f64),
+    /// Of all images: across and down.
+    Each([f64; 2]),
+    /// The column of both.
+    Column(String),
+    /// The columns of those across and down.
+    Columns([String; 2]),
+}
+
+impl Spacing {
+    /// The columns that it is read from; none of numbers.
+    pub fn columns(&self) -> &[String] {
+        match self {
+            Self::Same(_) | Self::Each(_) => &[],
+            Self::Column(column) => std::slice::from_ref(column),
+            Self::Columns(columns) => columns,
+        }
+    }
+}
+
+/// How far annotators are apart: σ of each point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sigmas {
+    /// `"coco"`: those of its seventeen points of a person.
+    Named(NamedSigmas),
+    /// Of all points the same.
+    Same(f64),
+    /// Of each.
+    Each(Vec<f64>),
+}
+
+/// Sigmas that have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedSigmas {
+    /// <https://cocodataset.org/#keypoints-eval>, as pycocotools has them.
+    Coco,
+}
+
+/// σ of nose, eyes, ears, shoulders, elbows, wrists, hips, knees and ankles: pycocotools' `Params.kpt_oks_sigmas`.
+const COCO_SIGMAS: [f64; 17] = [
+    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
+    0.087, 0.087, 0.089, 0.089,
+];
+
+impl Sigmas {
+    /// One a point.
+    pub fn of_points(&self, n_points: usize) -> Vec<f64> {
+        match self {
+            Self::Named(NamedSigmas::Coco) => COCO_SIGMAS.to_vec(),
+            Self::Same(sigma) => vec![*sigma; n_points],
+            Self::Each(sigmas) => sigmas.clone(),
+        }
+    }
 }
 
 /// What an error in pixels is divided by.

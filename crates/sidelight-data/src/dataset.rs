@@ -150,6 +150,8 @@ pub enum Targets {
         /// `[row][point]`: whether it is there and can be seen; `None`: nobody has said anything of the row. Empty: where it
         /// has coordinates.
         visible: Vec<Option<bool>>,
+        /// How large things are, where that is known.
+        scale: PointScale,
     },
     /// One class a row.
     Class {
@@ -414,6 +416,15 @@ impl MetadataValues {
     }
 }
 
+/// How large the things are that points are on.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PointScale {
+    /// `[row]`: millimetres that a pixel is wide and high; NaN: missing. Empty: not known.
+    pub mm_per_px: Vec<[f32; 2]>,
+    /// `[row]`: area of the object in pixels²; NaN: missing. Empty: not known.
+    pub area: Vec<f32>,
+}
+
 impl Targets {
     /// `n_points` a row, `[row][point] = [x, y]`, visible where they have coordinates.
     pub fn keypoints(n_points: usize, xy: Vec<[f32; 2]>) -> Self {
@@ -421,6 +432,7 @@ impl Targets {
             n_points,
             xy,
             visible: Vec::new(),
+            scale: PointScale::default(),
         }
     }
 
@@ -433,6 +445,7 @@ impl Targets {
             n_points,
             xy,
             visible,
+            ..
         } = self
         else {
             return Vec::new();
@@ -459,12 +472,23 @@ impl Targets {
                 n_points,
                 xy,
                 visible,
+                scale,
             } => Self::Keypoints {
                 n_points: *n_points,
                 xy: pick_wide(xy, indices, *n_points),
                 visible: match visible.is_empty() {
                     true => Vec::new(),
                     false => pick_wide(visible, indices, *n_points),
+                },
+                scale: PointScale {
+                    mm_per_px: match scale.mm_per_px.is_empty() {
+                        true => Vec::new(),
+                        false => pick(&scale.mm_per_px, indices),
+                    },
+                    area: match scale.area.is_empty() {
+                        true => Vec::new(),
+                        false => pick(&scale.area, indices),
+                    },
                 },
             },
             Self::Class { names, index } => Self::Class {

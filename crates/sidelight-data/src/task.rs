@@ -36,6 +36,9 @@ pub enum Task {
         /// Pairs between which pictures draw a line.
         #[serde(default)]
         skeleton: Vec<[usize; 2]>,
+        /// σ of each point, for the object keypoint similarity; empty: it is not told.
+        #[serde(default)]
+        sigmas: Vec<f64>,
         /// What errors are divided by.
         normalizer: Normalizer,
         /// Mean place of each point over training rows, in widths and heights of its image; empty where no image of a
@@ -310,6 +313,7 @@ impl Task {
                 symmetric,
                 names,
                 skeleton,
+                sigmas,
                 mean,
                 ..
             } => {
@@ -325,6 +329,14 @@ impl Task {
                     ("symmetric", reach.max(n)),
                     ("names", if names.is_empty() { n } else { 2 * names.len() }),
                     ("skeleton", reach_of(skeleton).max(n)),
+                    (
+                        "sigmas",
+                        if sigmas.is_empty() {
+                            n
+                        } else {
+                            2 * sigmas.len()
+                        },
+                    ),
                     ("mean", mean),
                 ]
             }
@@ -954,6 +966,7 @@ mod tests {
             symmetric: vec![[0, 1]],
             names: Vec::new(),
             skeleton: Vec::new(),
+            sigmas: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: vec![[0.25, 0.5], [0.75, 0.5]],
         }

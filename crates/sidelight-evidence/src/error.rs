@@ -27,7 +27,7 @@ pub enum Error {
         "arm `{arm}` cannot be compared by `{metric}`: it is not one of the task's metrics, or is undefined for these rows"
     )]
     #[strum(props(
-        hint = "keypoints: mean_px, median_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape"
+        hint = "keypoints: mean_px, median_px, mean_nme, pck@0.1, mean_mm, sdr@2, oks, ar; class: accuracy, balanced_accuracy, auroc, log_loss, macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape"
     ))]
     Uncomparable { metric: String, arm: String },
 }

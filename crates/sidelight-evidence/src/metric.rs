@@ -101,7 +101,21 @@ pub(crate) struct Scoring {
 
 /// The metrics of a kind of task, which has so many outputs.
 pub(crate) fn scoring(kind: TargetKind, n_outputs: usize) -> &'static Scoring {
-    const KEYPOINTS: &[&str] = &["mean_px", "median_px", "mean_nme", "pck@0.05", "pck@0.1"];
+    // Millimetres and similarity where it is known how large things are.
+    const KEYPOINTS: &[&str] = &[
+        "mean_px",
+        "median_px",
+        "mean_nme",
+        "pck@0.05",
+        "pck@0.1",
+        "mean_mm",
+        "sdr@2",
+        "sdr@2.5",
+        "sdr@3",
+        "sdr@4",
+        "oks",
+        "ar",
+    ];
     const NUMBERS: &[&str] = &["mae", "rmse", "r2", "median_ae", "mape"];
     const ONE_CLASS: &[&str] = &["recall", "precision", "f1", "auroc", "average_precision"];
     const ONE_LABEL: &[&str] = &["auroc", "average_precision", "recall", "precision", "f1"];

@@ -161,6 +161,7 @@ mod tests {
             Outcome::Keypoints(vec![PointMark {
                 truth: Some([10.0, 10.0]),
                 prediction: Some([x, 10.0]),
+                ..PointMark::default()
             }])
         };
         DemoPage {

@@ -18,6 +18,7 @@ use sidelight_data::image::{Picture, decode};
 use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
 
+pub(crate) use outcome::point_marks;
 pub use outcome::{LabelBar, Outcome, PointMark, ValueMark};
 pub use thumbnail::Thumbnail;
 

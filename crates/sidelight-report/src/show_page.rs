@@ -6,7 +6,7 @@ use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
 
 use crate::number::{count, fixed};
-use crate::overlay::{self, Card, Outcome, PointMark, Thumbnail, name_of};
+use crate::overlay::{self, Card, Outcome, PointMark, Thumbnail, name_of, point_marks};
 use crate::page::{self, Page};
 use crate::text::breakable;
 
@@ -77,7 +77,7 @@ impl ShowRow {
         let target = target_slots(batch, at, &source.task);
         let cell = TargetCell::of_row(dataset, position);
         let outcome = match &*source.task {
-            Task::Keypoints { .. } => points(batch, at, &target, prediction),
+            Task::Keypoints { .. } => points(task, batch, at, &target, prediction),
             task => Outcome::new(task, cell, prediction),
         };
         let card = Card {
@@ -170,6 +170,7 @@ fn target_slots(batch: &HostBatch, at: usize, task: &Task) -> Vec<(String, Optio
 
 /// Points as they lie on the input, from [-1, 1] of the square to its pixels.
 fn points(
+    task: &Task,
     batch: &HostBatch,
     at: usize,
     target: &[(String, Option<f32>)],
@@ -180,14 +181,17 @@ fn points(
         Some(Prediction::Keypoints { xy, .. }) => xy.as_slice(),
         _ => &[],
     };
-    let mark = |(point, xy): (usize, &[(String, Option<f32>)])| {
+    let places = target.chunks_exact(2).enumerate();
+    let mark = |((point, xy), mark): ((usize, &[(String, Option<f32>)]), PointMark)| {
         let truth = xy[0].1.zip(xy[1].1);
         PointMark {
             truth: truth.map(|(x, y)| [pixel(x), pixel(y)]),
             prediction: predicted.get(point).map(|xy| batch.to_input[at].apply(*xy)),
+            confidence: prediction.and_then(|all| all.confidence().get(point).copied()),
+            ..mark
         }
     };
-    Outcome::Keypoints(target.chunks_exact(2).enumerate().map(mark).collect())
+    Outcome::Keypoints(places.zip(point_marks(task)).map(mark).collect())
 }
 
 /// Flags as 0 and 1, other numbers with three decimals.
@@ -246,6 +250,7 @@ mod tests {
             symmetric: Vec::new(),
             names: Vec::new(),
             skeleton: Vec::new(),
+            sigmas: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         };
@@ -258,11 +263,10 @@ mod tests {
         };
         let target = target_slots(&batch, 0, &task);
         assert_eq!(target[3], ("y1".into(), None));
-        let outcome = points(&batch, 0, &target, None);
-        let [first, second] = [Some([0.0, 4.0]), None].map(|truth| PointMark {
-            truth,
-            prediction: None,
-        });
-        assert_eq!(outcome, Outcome::Keypoints(vec![first, second]));
+        let Outcome::Keypoints(outcome) = points(&task, &batch, 0, &target, None) else {
+            panic!("points")
+        };
+        let places: Vec<_> = outcome.iter().map(|point| point.truth).collect();
+        assert_eq!(places, [Some([0.0, 4.0]), None]);
     }
 }

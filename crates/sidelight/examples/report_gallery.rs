@@ -249,6 +249,7 @@ fn run_of_points(chance: &mut Chance) -> RunPage {
         symmetric: Vec::new(),
         names: Vec::new(),
         skeleton: Vec::new(),
+        sigmas: Vec::new(),
         normalizer: Normalizer::Diagonal,
         mean: Vec::new(),
     };

@@ -313,6 +313,7 @@ mod tests {
             symmetric: vec![],
             names: Vec::new(),
             skeleton: Vec::new(),
+            sigmas: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         };

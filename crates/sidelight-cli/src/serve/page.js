@@ -352,13 +352,20 @@ function marks(answer, first) {
   const [width, height] = sides(answer.image);
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const scale = width / ($("picture").clientWidth || width);
+  const target = state.schema["x-target"];
+  const visible = answer.prediction.visible;
+  const line = (target.skeleton ?? []).map(([a, b]) => [a, b].map((n) => upright(answer.image, points[n]).join(" ")).join("L"));
+  if (line.length) {
+    const d = `M${line.join("M")}`;
+    svg.append(drawn("g", { class: "point" }, drawn("path", { class: "edge", d }), drawn("path", { class: "face bone", d })));
+  }
   const mark = (at, n, kind) => {
     const [x, y] = upright(answer.image, at);
     const cross = `M${x - 6 * scale} ${y}h${12 * scale}M${x} ${y - 6 * scale}v${12 * scale}`;
     const group = drawn("g", { class: `point ${kind}` },
       drawn("path", { class: "edge", d: cross }), drawn("path", { class: "face predicted", d: cross }));
     if (n != null && points.length <= 12) {
-      const text = drawn("text", { x: x + 7 * scale, y: y - 5 * scale, "font-size": 11 * scale }, String(n));
+      const text = drawn("text", { x: x + 7 * scale, y: y - 5 * scale, "font-size": 11 * scale }, pointName(target, n));
       text.style.fontSize = `${11 * scale}px`;
       text.style.strokeWidth = `${3 * scale}px`;
       group.append(text);
@@ -366,8 +373,11 @@ function marks(answer, first) {
     svg.append(group);
   };
   if (first && first !== answer) first.prediction.points.forEach((at) => mark(at, null, "before"));
-  points.forEach((at, n) => mark(at, n, ""));
+  points.forEach((at, n) => mark(at, n, visible && visible[n] < 0.5 ? "unsure" : ""));
 }
+
+/** What a point is called: its name, else its number. */
+const pointName = (target, n) => target.points?.[n] ?? String(n);
 
 // — the answer —
 
@@ -402,9 +412,12 @@ function valueBox(name, value, before, range) {
       element("span", {}, isBeyond ? "beyond the training range" : "training range"), element("span", {}, number(range[1]))));
 }
 
-function pointsTable(points) {
-  const rows = points.slice(0, 12).map((at, n) => element("tr", {}, element("th", { scope: "row" }, `point ${n}`),
-    element("td", { class: "num" }, number(at[0])), element("td", { class: "num" }, number(at[1]))));
+function pointsTable({ points, visible, expected_error: error }) {
+  const target = state.schema["x-target"];
+  const cell = (text) => element("td", { class: "num" }, text);
+  const rows = points.slice(0, 12).map((at, n) => element("tr", {},
+    element("th", { scope: "row" }, target.points ? pointName(target, n) : `point ${n}`), cell(number(at[0])), cell(number(at[1])),
+    ...(visible ? [cell(percent(visible[n])), cell(`± ${number(error[n])} px`)] : [])));
   if (points.length > 12) rows.push(element("tr", {}, element("th", {}, `and ${points.length - 12} more`)));
   return element("table", {}, ...rows);
 }
@@ -438,7 +451,7 @@ function show() {
     const isMarked = (name) => (now.kind === "class" ? name === now.class : now.probabilities[name] >= 0.5);
     box.append(bars(target.names, now.probabilities, before?.prediction.probabilities, isMarked));
   } else {
-    box.append(pointsTable(now.points));
+    box.append(pointsTable(now));
   }
   marks(answer, before);
   $("said").textContent = !before ? sentence(answer)

@@ -136,7 +136,21 @@ fn moment(seconds: f64) -> String {
 
 fn task_schema(task: &Task) -> Value {
     match task {
-        Task::Keypoints { columns, .. } => json!({"kind": "keypoints", "names": columns}),
+        Task::Keypoints {
+            columns,
+            names,
+            skeleton,
+            ..
+        } => {
+            let mut said = json!({"kind": "keypoints", "names": columns});
+            if !names.is_empty() {
+                said["points"] = json!(names);
+            }
+            if !skeleton.is_empty() {
+                said["skeleton"] = json!(skeleton);
+            }
+            said
+        }
         Task::Class {
             column,
             names,

@@ -259,6 +259,9 @@ impl TargetConfig {
             visibility: Vec::new(),
             names: Vec::new(),
             skeleton: Vec::new(),
+            spacing: None,
+            sigmas: None,
+            area: None,
             symmetric: Vec::new(),
             normalizer: None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Arm, CategoryEncoding, Config, DataConfig, HeadKind, MetadataConfig, MetadataKind, Normalizer,
-    NumberScale, RemoteConfig, Sampling, TargetConfig, TargetKind, TargetScale, Unfreeze,
+    NumberScale, RemoteConfig, Sampling, Spacing, TargetConfig, TargetKind, TargetScale, Unfreeze,
     expand_ranges,
 };
 use crate::error::{Result, setting};
@@ -463,6 +463,9 @@ impl TargetConfig {
     fn validate_points(&self, n_points: usize) -> Result<()> {
         let visibility = expand_ranges(&self.visibility);
         let lists = [
+            ("target.spacing", self.spacing.iter().len()),
+            ("target.sigmas", self.sigmas.iter().len()),
+            ("target.area", self.area.iter().len()),
             ("target.visibility", visibility.len()),
             ("target.names", self.names.len()),
             ("target.skeleton", self.skeleton.len()),
@@ -471,9 +474,31 @@ impl TargetConfig {
             if self.kind != TargetKind::Keypoints {
                 return Err(setting(field, "kind `keypoints`", "one of another kind"));
             }
-            if field != "target.skeleton" && n != n_points {
+            let is_each = ["target.visibility", "target.names"].contains(&field);
+            if is_each && n != n_points {
                 let expected = format!("one for each of {n_points} points");
                 return Err(setting(field, expected, n));
+            }
+        }
+        let is_size = |size: &f64| size.is_finite() && *size > 0.0;
+        let sizes = match &self.spacing {
+            Some(Spacing::Same(size)) => vec![*size],
+            Some(Spacing::Each(sizes)) => sizes.to_vec(),
+            _ => Vec::new(),
+        };
+        if let Some(size) = sizes.iter().find(|size| !is_size(size)) {
+            let expected = "millimetres a pixel, above 0, or columns of them";
+            return Err(setting("target.spacing", expected, size));
+        }
+        if let Some(sigmas) = &self.sigmas {
+            let sigmas = sigmas.of_points(n_points);
+            if sigmas.len() != n_points || !sigmas.iter().all(is_size) {
+                let expected = format!("a number above 0 for each of {n_points} points");
+                return Err(setting(
+                    "target.sigmas",
+                    expected,
+                    format_args!("{sigmas:?}"),
+                ));
             }
         }
         let reach = |pair: &&[usize; 2]| pair[0] == pair[1] || pair.iter().any(|p| *p >= n_points);

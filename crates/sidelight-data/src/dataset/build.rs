@@ -13,7 +13,7 @@ use super::{
     Targets, outside, target, time, weight,
 };
 use crate::config::{
-    Config, Frame, MetadataConfig, MetadataEntry, TargetKind, Unreadable, expand_ranges,
+    Config, Frame, MetadataConfig, MetadataEntry, Spacing, TargetKind, Unreadable, expand_ranges,
 };
 use crate::error::{Error, Result, setting};
 use crate::image::{Affine, facts};
@@ -498,8 +498,23 @@ fn build(
         weight::read(column, spelling, gaps, &rows, &mut findings.misread)
     });
     let mut targets = targets.map(|targets| targets.select(&rows));
-    if let (Some(Targets::Keypoints { n_points, xy, .. }), Some(turns)) = (&mut targets, &to_table)
+    if let (
+        Some(Targets::Keypoints {
+            n_points,
+            xy,
+            scale,
+            ..
+        }),
+        Some(turns),
+    ) = (&mut targets, &to_table)
     {
+        for (size, turn) in scale.mm_per_px.iter_mut().zip(turns) {
+            let [a, ..] = turn.0;
+            // A quarter turn: what was across is down.
+            if a == 0.0 {
+                size.reverse();
+            }
+        }
         for (points, turn) in xy.chunks_exact_mut((*n_points).max(1)).zip(turns) {
             let to_stored = turn.inverse();
             points
@@ -546,6 +561,21 @@ fn read_targets(
     let misread = &mut findings.misread;
     let spelling = config.target_spelling();
     let mut targets = target::read(&config.target, spelling, &columns, gaps, misread);
+    let of_scale = config.target.spacing.iter().flat_map(Spacing::columns);
+    let of_scale = of_scale.map(|column| ("target.spacing", column));
+    let of_area = config
+        .target
+        .area
+        .iter()
+        .map(|column| ("target.area", column));
+    for (field, column) in of_scale.chain(of_area) {
+        if table.find(column).is_none() {
+            findings.absent(field, column);
+        }
+    }
+    let misread = &mut findings.misread;
+    let find = |name: &str| table.find(name).cloned();
+    target::with_scale(&mut targets, &config.target, find, spelling, gaps, misread);
     let names = expand_ranges(&config.target.visibility);
     let found: Vec<&Column> = names.iter().filter_map(|name| table.find(name)).collect();
     match found.len() == names.len() {

@@ -24,6 +24,7 @@ pub(super) fn leave_out(dataset: &mut Dataset) -> Result<()> {
         n_points,
         xy,
         visible,
+        ..
     }) = &mut dataset.targets
     else {
         return Ok(());

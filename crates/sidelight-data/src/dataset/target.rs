@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Targets;
 use super::metadata::{self, Misread, MissingMarkers};
-use crate::config::{TargetConfig, TargetKind, TargetScale};
+use crate::config::{Spacing, TargetConfig, TargetKind, TargetScale};
 use crate::schema;
 use crate::spelling::Spelling;
 use crate::table::{Cell, Column};
@@ -41,11 +41,7 @@ pub(super) fn read(
             };
             let cells = by_row(&columns);
             let xy = cells.as_chunks::<2>().0.iter().map(point).collect();
-            Targets::Keypoints {
-                n_points,
-                xy,
-                visible: Vec::new(),
-            }
+            Targets::keypoints(n_points, xy)
         }
         TargetKind::Regression => {
             let log = config.scale == TargetScale::Log;
@@ -117,6 +113,60 @@ pub(super) fn read(
     }
 }
 
+/// Gives points the millimetres of their pixels and the area of what they are on, as far as the table has the columns.
+pub(super) fn with_scale(
+    targets: &mut Targets,
+    config: &TargetConfig,
+    find: impl Fn(&str) -> Option<Column>,
+    spelling: Spelling<'_>,
+    gaps: MissingMarkers<'_>,
+    misread: &mut Vec<Misread>,
+) {
+    let n_rows = targets.len();
+    let Targets::Keypoints { scale, .. } = targets else {
+        return;
+    };
+    let mut sizes = |name: &str| -> Option<Vec<f32>> {
+        let column = find(name)?;
+        let expected = "a number above 0";
+        let read = numbers(&[&column], spelling, gaps, misread, expected, |value| {
+            value > 0.0
+        });
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "sizes, in single precision"
+        )]
+        let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        read.into_iter().next().map(narrow)
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "sizes, in single precision"
+    )]
+    let both = |[across, down]: [f64; 2]| vec![[across as f32, down as f32]; n_rows];
+    scale.mm_per_px = match &config.spacing {
+        None => Vec::new(),
+        Some(Spacing::Same(size)) => both([*size; 2]),
+        Some(Spacing::Each(sizes)) => both(*sizes),
+        Some(Spacing::Column(name)) => {
+            let sizes = sizes(name).unwrap_or_default();
+            sizes.into_iter().map(|size| [size; 2]).collect()
+        }
+        Some(Spacing::Columns([across, down])) => {
+            let (across, down) = (sizes(across), sizes(down));
+            let pairs = across
+                .zip(down)
+                .map(|(across, down)| across.into_iter().zip(down));
+            pairs
+                .into_iter()
+                .flatten()
+                .map(|(across, down)| [across, down])
+                .collect()
+        }
+    };
+    scale.area = config.area.as_deref().and_then(sizes).unwrap_or_default();
+}
+
 /// Gives points the visibility that these columns say, one a point: 0, 1 and 2 as in COCO where there is a 2, else false and
 /// true. One that is not there has no coordinates, whatever the table has in their place.
 pub(super) fn with_visibility(
@@ -129,6 +179,7 @@ pub(super) fn with_visibility(
         n_points,
         xy,
         visible,
+        ..
     } = targets
     else {
         return;

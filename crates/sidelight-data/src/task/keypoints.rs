@@ -42,6 +42,11 @@ pub(super) fn fit(
         symmetric: config.symmetric.clone(),
         names: config.names.clone(),
         skeleton: config.skeleton.clone(),
+        sigmas: config
+            .sigmas
+            .iter()
+            .flat_map(|sigmas| sigmas.of_points(n_points))
+            .collect(),
         normalizer: config.normalizer.unwrap_or(Normalizer::Diagonal),
         mean: mean_places(n_points, measured.into_iter().flatten()),
     })

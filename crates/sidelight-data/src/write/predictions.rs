@@ -549,6 +549,7 @@ mod tests {
             symmetric: Vec::new(),
             names: Vec::new(),
             skeleton: Vec::new(),
+            sigmas: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         }

@@ -73,6 +73,7 @@ fn source(n_rows: usize) -> Source {
         symmetric: vec![[0, 1]],
         names: Vec::new(),
         skeleton: Vec::new(),
+        sigmas: Vec::new(),
         normalizer: Normalizer::Diagonal,
         mean: Vec::new(),
     };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::keypoints::{distance, normalizer};
+use super::keypoints::{distance, normalizer, similarity};
 use sidelight_data::config::{Normalizer, TargetKind, TargetScale};
 use sidelight_data::dataset::Targets;
 use sidelight_data::task::{Prediction, Task, argmax};
@@ -50,6 +50,14 @@ impl Evaluation<'_> {
             n_points,
             px: Vec::new(),
             nme: Vec::new(),
+            mm: Vec::new(),
+            similarity: Vec::new(),
+        };
+        let (sigmas, scale) = match (self.task, self.targets) {
+            (Task::Keypoints { sigmas, .. }, Targets::Keypoints { scale, .. }) => {
+                (&sigmas[..], Some(scale))
+            }
+            _ => (&[][..], None),
         };
         for (i, (&row, prediction)) in self.rows.iter().zip(self.predictions).enumerate() {
             let (target, mask) = self.task.encode(self.targets, row);
@@ -60,6 +68,12 @@ impl Evaluation<'_> {
                 })
                 .collect();
             let size = self.sizes.map(|sizes| sizes[i].map(f64::from));
+            let said = scale
+                .and_then(|scale| scale.area.get(row))
+                .map(|area| f64::from(*area));
+            let area =
+                said.or_else(|| normalizer(Normalizer::Box, &truth, None).map(|side| side * side));
+            let area = area.filter(|area| *area > 0.0);
             let by = normalizer(by, &truth, size);
             for (p, point) in truth.iter().enumerate() {
                 let predicted = match prediction {
@@ -68,6 +82,23 @@ impl Evaluation<'_> {
                 };
                 let px = point.map(|point| distance(point, predicted));
                 cells.px.push(px);
+                let spacing = scale.and_then(|scale| scale.mm_per_px.get(row));
+                cells.mm.push(
+                    point
+                        .zip(spacing)
+                        .map(|(point, spacing)| {
+                            let [across, down] = [0, 1].map(|axis| {
+                                (point[axis] - predicted[axis]) * f64::from(spacing[axis])
+                            });
+                            across.hypot(down)
+                        })
+                        .filter(|mm| !mm.is_nan() || predicted[0].is_nan()),
+                );
+                let sigma = sigmas.get(p).zip(area);
+                cells.similarity.push(
+                    px.zip(sigma)
+                        .map(|(px, (sigma, area))| similarity(px, *sigma, area)),
+                );
                 cells.nme.push(px.and_then(|px| by.map(|by| px / by)));
             }
         }
@@ -217,6 +248,10 @@ pub(crate) struct KeypointCells {
     pub(super) px: Vec<Option<f64>>,
     /// The same divided by the row's normalizer; `None`: missing, or the row has none.
     pub(super) nme: Vec<Option<f64>>,
+    /// Distance in millimetres; `None`: missing, or it is not known how large a pixel is.
+    pub(super) mm: Vec<Option<f64>>,
+    /// COCO's similarity; `None`: missing, or it is not known how large the object is.
+    pub(super) similarity: Vec<Option<f64>>,
 }
 
 /// Classes or labels as yes-or-no questions.

@@ -7,6 +7,17 @@ pub fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
     (a[0] - b[0]).hypot(a[1] - b[1])
 }
 
+/// The object keypoint similarity of one point, in [0, 1]: `exp(−d² / (2 A (2σ)²))`, `d` in pixels, `A` the object's area in
+/// pixels².
+///
+/// # Source
+///
+/// COCO, <https://cocodataset.org/#keypoints-eval>; pycocotools' `COCOeval.computeOks`, which adds ε to the area.
+pub fn similarity(px: f64, sigma: f64, area: f64) -> f64 {
+    let k = 2.0 * sigma;
+    (-px * px / (k * k) / (area + f64::EPSILON) / 2.0).exp()
+}
+
 /// What a row's errors are divided by, in pixels; `None` where it is not known or 0.
 ///
 /// `truth` is the row's true points (`None`: missing), `size` the image's width and height.

@@ -89,6 +89,39 @@ pub const METRICS: &[Metric] = &[
         }),
     ),
     row(
+        "mean_mm",
+        Lower,
+        "mean distance to the true point, millimetres",
+        Formula::Keypoints(|cells, points, _| cells.mean(points, |at| cells.mm[at])),
+    ),
+    // Wang et al. 2016, "A benchmark for comparison of dental radiography analysis algorithms", Medical Image Analysis 31.
+    row(
+        "sdr",
+        Higher,
+        "successful detection rate: share of points within {} mm",
+        Formula::Keypoints(|cells, points, threshold| {
+            cells.mean(points, |at| cells.mm[at].map(|mm| share(mm <= threshold)))
+        }),
+    ),
+    // COCO keypoints; of one object a row, the mean over rows.
+    row(
+        "oks",
+        Higher,
+        "object keypoint similarity, as COCO has it",
+        Formula::Keypoints(|cells, points, _| cells.per_row(points, |similarity| similarity)),
+    ),
+    row(
+        "ar",
+        Higher,
+        "share of objects whose similarity reaches a threshold, mean over .5, .55, … .95",
+        Formula::Keypoints(|cells, points, _| {
+            cells.per_row(points, |similarity| {
+                let reached = (0..10).filter(|step| similarity >= 0.5 + 0.05 * f64::from(*step));
+                reached.count() as f64 / 10.0
+            })
+        }),
+    ),
+    row(
         "accuracy",
         Higher,
         "share of rows whose class is right",
@@ -375,6 +408,20 @@ fn f1(cells: &ClassCells, classes: Columns) -> Term {
 }
 
 impl KeypointCells {
+    /// The mean over rows of something of the mean similarity of a row's points.
+    fn per_row(&self, points: Columns, of: impl Fn(f64) -> f64) -> Term {
+        let of_row = |row: &[Option<f64>]| {
+            let known: Vec<f64> = row[points.clone()].iter().flatten().copied().collect();
+            match known.is_empty() {
+                true => (0.0, 0.0),
+                false => (of(known.iter().sum::<f64>() / known.len() as f64), 1.0),
+            }
+        };
+        let rows = self.similarity.chunks_exact(self.n_points.max(1));
+        let (over, under) = rows.map(of_row).unzip();
+        Term::Ratio { over, under }
+    }
+
     fn mean(&self, points: Columns, cell: impl Fn(usize) -> Option<f64>) -> Term {
         let cell = |at| cell(at).map(|x| (x, 1.0));
         Term::ratio(self.px.len(), self.n_points, points, cell)

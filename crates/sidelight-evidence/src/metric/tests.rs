@@ -407,6 +407,7 @@ fn points_are_scored_in_pixels_and_by_the_diagonal() {
         symmetric: vec![],
         names: Vec::new(),
         skeleton: Vec::new(),
+        sigmas: Vec::new(),
         normalizer: Normalizer::Diagonal,
         mean: Vec::new(),
     };

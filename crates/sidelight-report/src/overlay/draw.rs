@@ -11,11 +11,12 @@ const CLASSES_SHOWN: usize = 4;
 const LABELS_SHOWN: usize = 6;
 
 /// Circle, cross and the line between, each on a dark edge so that it shows on any picture.
-pub(super) fn point(at: usize, point: &PointMark, unit: f32) -> Markup {
+pub(super) fn point(point: &PointMark, unit: f32) -> Markup {
     let size = 4.0 * unit;
+    let is_unsure = point.confidence.is_some_and(|of| of.visible < 0.5);
     html! {
-        g.point {
-            title { "point " (at) }
+        g.point.unsure[is_unsure] {
+            title { (said(point)) }
             @for edge in ["edge", "face"] {
                 @if let Some(([x, y], [to_x, to_y])) = point.truth.zip(point.prediction) {
                     path class={ (edge) " between" }
@@ -29,6 +30,39 @@ pub(super) fn point(at: usize, point: &PointMark, unit: f32) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The lines between points, where the model puts them, else where they are.
+pub(super) fn bones(points: &[PointMark]) -> Markup {
+    let place = |point: &PointMark| point.prediction.or(point.truth);
+    let ends = points.iter().flat_map(|from| {
+        let to = from.bones.iter().filter_map(|to| points.get(*to));
+        to.filter_map(move |to| place(from).zip(place(to)))
+    });
+    let path: String = ends
+        .map(|([x, y], [to_x, to_y])| {
+            let [x, y, to_x, to_y] = [x, y, to_x, to_y].map(tenth);
+            format!("M{x} {y}L{to_x} {to_y}")
+        })
+        .collect();
+    html! {
+        @if !path.is_empty() {
+            g.point { path class="edge between" d=(path) {} path class="face bone" d=(path) {} }
+        }
+    }
+}
+
+/// What it is called, and how sure the model is of it.
+fn said(point: &PointMark) -> String {
+    match point.confidence {
+        None => point.name.clone(),
+        Some(of) => format!(
+            "{}: visible {:.0} %, expected error {} px",
+            point.name,
+            100.0 * of.visible,
+            number(of.error.into())
+        ),
     }
 }
 

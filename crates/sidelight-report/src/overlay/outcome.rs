@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 use super::Thumbnail;
-use super::draw::{class_rows, label_rows, point, value_row};
+use super::draw::{bones, class_rows, label_rows, point, value_row};
 use crate::number::{fixed, number};
 use crate::page;
 use sidelight_data::dataset::Targets;
 use sidelight_data::image::Affine;
-use sidelight_data::task::{Prediction, Task};
+use sidelight_data::task::{Confidence, Prediction, Task};
 use sidelight_data::write::TargetCell;
 use sidelight_evidence::statistics::mean;
 
@@ -39,12 +39,18 @@ pub enum Outcome {
 }
 
 /// A keypoint, true and predicted.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PointMark {
+    /// What it is called; its number where it has no name.
+    pub name: String,
     /// Where it is.
     pub truth: Option<[f32; 2]>,
     /// Where the model puts it.
     pub prediction: Option<[f32; 2]>,
+    /// How sure the model is of it, where it says so.
+    pub confidence: Option<Confidence>,
+    /// Numbers of the points to which a line is drawn from here (`target.skeleton`).
+    pub bones: Vec<usize>,
 }
 
 /// A label with its probability and whether it is true.
@@ -89,7 +95,7 @@ impl Outcome {
             && prediction.is_none_or(|prediction| prediction.kind() == task.kind());
         assert!(same_kind, "target and prediction of the task's kind");
         match task {
-            Task::Keypoints { columns, .. } => points(columns.len() / 2, target, prediction),
+            Task::Keypoints { .. } => points(task, target, prediction),
             Task::Class { names, .. } => class(names, target, prediction),
             Task::Multilabel { names, .. } => labels(names, target, prediction),
             Task::Regression { columns, range, .. } => values(columns, range, target, prediction),
@@ -107,6 +113,7 @@ impl Outcome {
                     .map(|point| PointMark {
                         truth: point.truth.map(moved),
                         prediction: point.prediction.map(moved),
+                        ..point
                     })
                     .collect(),
             ),
@@ -176,7 +183,8 @@ impl Outcome {
         html! {
             svg.picture viewBox={ "0 0 " (width) " " (height) } role="img" aria-label={ (name) (self.words()) } {
                 (image)
-                @for (at, mark) in points.iter().enumerate() { (point(at, mark, unit)) }
+                (bones(points))
+                @for mark in points { (point(mark, unit)) }
             }
         }
     }
@@ -210,7 +218,7 @@ impl Outcome {
     }
 }
 
-fn points(n: usize, target: Option<TargetCell<'_>>, prediction: Option<&Prediction>) -> Outcome {
+fn points(task: &Task, target: Option<TargetCell<'_>>, prediction: Option<&Prediction>) -> Outcome {
     let known = |xy: [f32; 2]| (xy[0].is_finite() && xy[1].is_finite()).then_some(xy);
     let truth = |at: usize| match target?.targets {
         Targets::Keypoints { n_points, xy, .. } => known(xy[target?.position * n_points + at]),
@@ -220,11 +228,31 @@ fn points(n: usize, target: Option<TargetCell<'_>>, prediction: Option<&Predicti
         Prediction::Keypoints { xy, .. } => known(xy[at]),
         _ => None,
     };
-    let mark = |at| PointMark {
+    let marks = point_marks(task).into_iter().enumerate();
+    let mark = |(at, mark)| PointMark {
         truth: truth(at),
         prediction: predicted(at),
+        confidence: prediction.and_then(|all| all.confidence().get(at).copied()),
+        ..mark
     };
-    Outcome::Keypoints((0..n).map(mark).collect())
+    Outcome::Keypoints(marks.map(mark).collect())
+}
+
+/// The points of a task, without places.
+pub(crate) fn point_marks(task: &Task) -> Vec<PointMark> {
+    let skeleton: &[[usize; 2]] = match task {
+        Task::Keypoints { skeleton, .. } => skeleton,
+        _ => &[],
+    };
+    let bones = |at: usize| skeleton.iter().filter(move |bone| bone[0] == at);
+    let names = task.part_names().into_iter().enumerate();
+    names
+        .map(|(at, name)| PointMark {
+            name,
+            bones: bones(at).map(|bone| bone[1]).collect(),
+            ..PointMark::default()
+        })
+        .collect()
 }
 
 fn class(
@@ -304,6 +332,7 @@ mod tests {
             symmetric: Vec::new(),
             names: Vec::new(),
             skeleton: Vec::new(),
+            sigmas: Vec::new(),
             normalizer: Normalizer::Diagonal,
             mean: Vec::new(),
         }
@@ -370,10 +399,44 @@ mod tests {
         assert_eq!(
             points[1],
             PointMark {
-                truth: None,
-                prediction: Some([2.0, 7.0])
+                name: "point 1".into(),
+                prediction: Some([2.0, 7.0]),
+                ..PointMark::default()
             }
         );
+    }
+
+    #[test]
+    fn bones_join_points_and_a_point_says_how_sure_it_is() {
+        let mut task = task();
+        if let Task::Keypoints {
+            names, skeleton, ..
+        } = &mut task
+        {
+            *names = ["nose", "ear"].map(String::from).to_vec();
+            *skeleton = vec![[0, 1]];
+        }
+        let confidence = [0.97, 0.31].map(|visible| Confidence {
+            visible,
+            error: 2.25,
+        });
+        let prediction = Prediction::Keypoints {
+            xy: vec![[4.0, 6.0], [7.0, 8.0]],
+            confidence: confidence.to_vec(),
+        };
+        let picture = Thumbnail {
+            width: 10,
+            height: 10,
+            uri: String::new(),
+        };
+        let outcome = Outcome::new(&task, None, Some(&prediction));
+        let html = outcome.over(&picture, "a.jpg").into_string();
+        assert!(html.contains("d=\"M4 6L7 8\""), "{html}");
+        assert!(
+            html.contains("<title>nose: visible 97 %, expected error 2.25 px</title>"),
+            "{html}"
+        );
+        assert_eq!(html.matches("point unsure").count(), 1, "{html}");
     }
 
     #[test]
