@@ -4,8 +4,8 @@
 //!
 //! <https://labelstud.io/guide/task_format> and <https://labelstud.io/tags/keypointlabels>. Points and a rectangle are one instance
 //! where the rectangle is the points' parent (`parentID`), or a relation joins them, as `sleap-io` writes it. Of several answers to a
-//! task the last that was not cancelled counts; where there is none, the last prediction. The words `hidden` or `occluded` among a
-//! region's notes (`meta.text`) say that the point is hidden.
+//! task the last that was not cancelled counts; where there is none, the last prediction. A point is hidden by `hidden` of its value,
+//! which is how the converter of `label-studio-sdk` says it, or by the word among the region's notes (`meta.text`), where a person sees it.
 
 mod write;
 
@@ -72,6 +72,7 @@ struct ItemValue {
     width: Option<f64>,
     height: Option<f64>,
     rotation: Option<f64>,
+    hidden: Option<bool>,
     keypointlabels: Option<Vec<String>>,
     rectanglelabels: Option<Vec<String>>,
     choices: Option<Vec<String>>,
@@ -269,10 +270,12 @@ fn point(path: &Path, at: &str, item: &Item) -> Result<(String, Point)> {
         None => &[],
     };
     let is_hidden = |note: &Value| matches!(note.as_str(), Some("hidden" | "occluded"));
-    Ok(match notes.iter().any(is_hidden) {
-        true => (name.clone(), Point::Hidden(xy)),
-        false => (name.clone(), Point::Visible(xy)),
-    })
+    Ok(
+        match item.value.hidden == Some(true) || notes.iter().any(is_hidden) {
+            true => (name.clone(), Point::Hidden(xy)),
+            false => (name.clone(), Point::Visible(xy)),
+        },
+    )
 }
 
 /// The box; none for one that is turned.

@@ -22,6 +22,8 @@ use crate::error::{Error, Result, cannot_read};
 use crate::image::{ImageSource, facts};
 use crate::table::{IMAGE_ENDINGS, extension};
 
+#[cfg(test)]
+pub(super) use write::shares;
 pub(super) use write::write;
 
 /// The parts of a data set, as `data.yaml` names them.
@@ -346,7 +348,7 @@ impl Reader<'_> {
 }
 
 /// Left, top, width and height of a box in pixels.
-fn box_of([x, y, width, height]: [f64; 4], [all_x, all_y]: [f64; 2]) -> [f64; 4] {
+pub(super) fn box_of([x, y, width, height]: [f64; 4], [all_x, all_y]: [f64; 2]) -> [f64; 4] {
     let (width, height) = (width * all_x, height * all_y);
     [
         x * all_x - width / 2.0,

@@ -101,6 +101,7 @@ impl Writer<'_> {
                 "x": self.percent(x, 0),
                 "y": self.percent(y, 1),
                 "width": DOT,
+                "hidden": matches!(point, Point::Hidden(_)),
                 "keypointlabels": [name],
             });
             let mut item = self.item(&id, "point", "keypointlabels", value);

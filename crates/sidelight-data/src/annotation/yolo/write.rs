@@ -128,7 +128,10 @@ fn line_of(instance: &Instance, labels: &[&str], size: [f64; 2]) -> String {
 }
 
 /// The middle and the size of a box as shares of an image.
-fn shares([left, top, width, height]: [f64; 4], [all_x, all_y]: [f64; 2]) -> [f64; 4] {
+pub(in super::super) fn shares(
+    [left, top, width, height]: [f64; 4],
+    [all_x, all_y]: [f64; 2],
+) -> [f64; 4] {
     let along = |start: f64, length: f64, side: f64| {
         let share = read_as(length, length / side, |share| share * side);
         let guess = (start + length / 2.0) / side;
