@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 pub use images::{ImageFolders, relative_to};
 pub use symmetry::symmetric_pairs;
-pub use table::TableLayout;
+pub use table::{TableLayout, point_names};
 
 use crate::error::{Error, Result, setting};
 

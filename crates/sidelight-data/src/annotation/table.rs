@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::images::{folder_of, relative_to};
+use super::named::numbered;
 use super::{AnnotatedImage, Annotations, Instance, Point};
 use crate::config::collapse_range;
 use crate::error::Result;
@@ -283,4 +284,53 @@ fn compared(annotations: &Annotations) -> [usize; 2] {
         }
     }
     [n_upright, n_other]
+}
+
+/// The names of points whose columns are these, x and y of each in turn: what is before `_x` (`nose_x`) or behind `x`; `p0`, `p1`, …
+/// where that is a number, nothing, or not of one point alone.
+///
+/// # Example
+///
+/// ```
+/// use sidelight_data::annotation::point_names;
+///
+/// let names = |columns: [&str; 4]| point_names(&columns.map(String::from));
+/// assert_eq!(names(["nose_x", "nose_y", "ear.x", "ear.y"]), ["nose", "ear"]);
+/// assert_eq!(names(["x0", "y0", "x1", "y1"]), ["p0", "p1"]);
+/// assert_eq!(names(["a", "b", "c", "d"]), ["p0", "p1"]);
+/// ```
+pub fn point_names(columns: &[String]) -> Vec<String> {
+    let (pairs, _) = columns.as_chunks::<2>();
+    let names: Option<Vec<String>> = pairs.iter().map(|[x, y]| common_name(x, y)).collect();
+    let are_different = |names: &Vec<String>| {
+        let seen: std::collections::HashSet<&String> = names.iter().collect();
+        seen.len() == names.len()
+    };
+    names
+        .filter(are_different)
+        .unwrap_or_else(|| (0..pairs.len()).map(numbered).collect())
+}
+
+fn common_name(x: &str, y: &str) -> Option<String> {
+    let between = ['_', '.', '-', ' '];
+    let name = [("x", "y"), ("X", "Y")]
+        .into_iter()
+        .find_map(|(of_x, of_y)| {
+            let before = (x.strip_suffix(of_x), y.strip_suffix(of_y));
+            let behind = (x.strip_prefix(of_x), y.strip_prefix(of_y));
+            match (before, behind) {
+                ((Some(name), Some(other)), _) if name == other => {
+                    Some(name.trim_end_matches(between))
+                }
+                (_, (Some(name), Some(other))) if name == other => {
+                    Some(name.trim_start_matches(between))
+                }
+                _ => None,
+            }
+        })?;
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    Some(match is_number {
+        true => format!("p{name}"),
+        false => name.to_owned(),
+    })
 }

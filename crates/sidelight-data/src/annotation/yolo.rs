@@ -277,19 +277,22 @@ impl Reader<'_> {
         stem: &str,
         picture: Option<&PathBuf>,
     ) -> Result<NamedImage> {
+        let inside = relative_to(folder, &self.root);
         let endings = IMAGE_ENDINGS.iter();
-        let mut named = endings.map(|ending| format!("{stem}.{ending}"));
+        let mut named = endings.map(|ending| format!("{inside}/{stem}.{ending}"));
         let picture = picture.cloned();
         let picture = picture.or_else(|| named.find_map(|name| self.folders.find(&name)));
         let Some(picture) = picture else {
             return Err(Error::AnnotationImage {
                 path: file.to_path_buf(),
-                image: format!("{stem}.jpg"),
+                image: format!("{inside}/{stem}.jpg"),
             });
         };
         let facts = facts(&ImageSource::Path(picture.clone()))?;
-        let [width, height] = [facts.width, facts.height];
-        let size = [width, height].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        // Ultralytics measures pictures as EXIF turns them.
+        let size = facts
+            .upright()
+            .map(|side| u32::try_from(side).unwrap_or(u32::MAX));
         let text = json::text(file)?;
         let lines = text
             .lines()
@@ -300,7 +303,6 @@ impl Reader<'_> {
                 .map_err(|(expected, found)| bad(file, format!("line {}", at + 1), expected, found))
         });
         let ending = picture.extension().unwrap_or_default().to_string_lossy();
-        let inside = relative_to(folder, &self.root);
         Ok(NamedImage {
             file: format!("{inside}/{stem}.{ending}"),
             size: Some(size),

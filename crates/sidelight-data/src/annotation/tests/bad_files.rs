@@ -44,11 +44,11 @@ fn coco() {
     );
     assert_eq!(
         said("[1, 2, 2, 3", r#"[1, "two", 2, 3"#),
-        "x.json, `annotations[0].keypoints[1]`: not what the format has there: invalid type: string \"two\", expected f64 at line 3 column 71"
+        "x.json, `annotations[0].keypoints[1]`: not what the format has there: invalid type: string \"two\", expected f64 at line 3 column 72"
     );
     assert_eq!(
         said("3, 4, 2]", "1e999, 4, 2]"),
-        "x.json, `annotations[0].keypoints[3]`: not what the format has there: number out of range at line 3 column 80"
+        "x.json, `annotations[0].keypoints[3]`: not what the format has there: number out of range at line 3 column 81"
     );
     assert_eq!(
         said("[[1, 2]]", "[[1, 3]]"),
@@ -125,7 +125,7 @@ fn labelme() {
     );
     assert_eq!(
         said_of("x.json", &file(&ear.replace("[1, 2]", "[1]")), None),
-        "x.json, `shapes[0].points[0]`: not what the format has there: invalid length 1, expected an array of length 2 at line 1 column 68"
+        "x.json, `shapes[0].points[0]`: not what the format has there: invalid length 1, expected an array of length 2 at line 1 column 65"
     );
     assert_eq!(
         said_of("x.json", &file(&format!("{ear}, {ear}")), None),
@@ -159,7 +159,7 @@ fn label_studio() {
             &file(&item.replace("\"x\": 1", "\"x\": \"1\"")),
             None
         ),
-        "x.json, `[0].annotations[0].result[0].value.x`: not what the format has there: invalid type: string \"1\", expected f64 at line 1 column 161"
+        "x.json, `[0].annotations[0].result[0].value.x`: not what the format has there: invalid type: string \"1\", expected f64 at line 1 column 157"
     );
     assert_eq!(
         said_of(
@@ -262,7 +262,7 @@ fn yolo() {
     );
     assert_eq!(
         said_of_yolo(&format!("{yaml}names: [nowhere]\n"), line),
-        "labels/a.txt: the size of `a.jpg` is needed, and the image is not found"
+        "labels/a.txt: the size of `images/a.jpg` is needed, and the image is not found"
     );
     assert_eq!(
         said_of_yolo("train: images\n", line),

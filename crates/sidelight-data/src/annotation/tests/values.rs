@@ -115,7 +115,9 @@ fn label_studio_of_sleap_in_percent() {
         .saying([&[site], &[site], &[site]])
         .each(|_, instance| instance.label = Some("instance_class".to_owned()));
     for image in &mut expected.images {
-        let [width, height] = image.size.unwrap().map(f64::from);
+        // sleap-io writes the sides of the image as pixels where percent are asked for.
+        let sides = image.size.unwrap().map(f64::from);
+        let [width, height] = sides.map(|side| side * side / 100.0);
         for instance in &mut image.instances {
             instance.bbox = Some([0.0, 0.0, width, height]);
         }

@@ -93,6 +93,9 @@ fn labels_beside(images: &str) -> String {
 }
 
 fn text_of(image: &AnnotatedImage, labels: &[&str], path: &Path) -> Result<String> {
+    if image.instances.is_empty() {
+        return Ok(String::new());
+    }
     let Some(size) = image.size else {
         return Err(Error::AnnotationImage {
             path: path.to_path_buf(),
