@@ -33,7 +33,7 @@ pub fn write_annotations(
 ) -> Result<()> {
     let Task::Keypoints {
         columns, symmetric, ..
-    } = &model.task
+    } = &*model.task
     else {
         return Err(DataError::TargetKind {
             expected: TargetKind::Keypoints,

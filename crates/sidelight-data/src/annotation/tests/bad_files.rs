@@ -48,7 +48,7 @@ fn coco() {
     );
     assert_eq!(
         said("3, 4, 2]", "1e999, 4, 2]"),
-        "x.json, `annotations[0].keypoints[3]`: not what the format has there: number out of range at line 3 column 81"
+        "x.json, `annotations[0].keypoints[3]`: not what the format has there: number out of range at line 3 column 78"
     );
     assert_eq!(
         said("[[1, 2]]", "[[1, 3]]"),
@@ -60,7 +60,7 @@ fn coco() {
     );
     assert_eq!(
         said_of("x.json", &COCO[..150], None),
-        "x.json: not what the format has there: EOF while parsing an object at line 2 column 96"
+        "x.json: not what the format has there: EOF while parsing a string at line 3 column 10"
     );
 }
 
