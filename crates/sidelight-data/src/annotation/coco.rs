@@ -227,6 +227,7 @@ struct WrittenAnnotation {
     id: usize,
     image_id: usize,
     category_id: usize,
+    segmentation: [f64; 0],
     keypoints: Vec<f64>,
     num_keypoints: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -321,6 +322,7 @@ fn written_annotation(
         id,
         image_id,
         category_id,
+        segmentation: [],
         keypoints: instance.points.iter().flat_map(triple).collect(),
         num_keypoints: instance.points.iter().filter(is_marked).count(),
         bbox: instance.bbox,

@@ -1,6 +1,7 @@
 //! What the tools wrote (`tests/reference/annotation.py`), read, written and read again; and files that cannot be read.
 
 mod bad_files;
+mod hostile;
 mod round_trip;
 mod tables;
 mod values;

@@ -278,6 +278,7 @@ def check(folder):
 
     from labelme._label_file import read_label_file
 
+    shutil.copytree(FOLDER / "images", folder / "images", dirs_exist_ok=True)
     for name in SIZES:
         label = read_label_file(str(folder / "labelme" / f"{name[0]}.json"))
         found = [shape["points"][0] for shape in label.shapes if shape["shape_type"] == "point"]
