@@ -125,7 +125,7 @@ pub(super) fn read(path: &Path) -> Result<Annotations> {
             known.push(name.clone());
         }
     }
-    let mut annotations = placed(path, known, images)?;
+    let mut annotations = placed(path, &known, images)?;
     annotations.skeleton = skeleton(path, &file.categories, &annotations.points)?;
     Ok(annotations)
 }

@@ -41,7 +41,7 @@ pub(super) fn read(path: &Path) -> Result<Annotations> {
     let images = images?;
     let labels = labels(&root);
     let known = known_names(&labels, &images);
-    let mut annotations = placed(path, known, images)?;
+    let mut annotations = placed(path, &known, images)?;
     annotations.skeleton = skeleton(path, &labels, &annotations.points);
     Ok(annotations)
 }

@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path) -> Result<Annotations> {
             known.push(found.bodypart.clone());
         }
     }
-    placed(path, known, images)
+    placed(path, &known, images)
 }
 
 /// The columns of each point.

@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<Annotations> {
         false => vec![path.to_path_buf()],
     };
     let images: Result<Vec<_>> = files.iter().map(|file| read_image(file)).collect();
-    placed(path, Vec::new(), images?)
+    placed(path, &[], images?)
 }
 
 /// The files of JSON in a folder, by name.
@@ -189,7 +189,7 @@ fn shapes(annotations: &Annotations, group: usize, instance: &Instance) -> Vec<V
         let far = |near: f64, side: f64| read_as(side, near + side, |far| far - near);
         let corners = [[left, top], [far(left, width), far(top, height)]];
         let label = instance.label.as_deref().unwrap_or(NO_LABEL);
-        shapes.push(shape(label, &corners, group, "rectangle", json!({})));
+        shapes.push(shape(label, &corners, group, "rectangle", &json!({})));
     }
     for (name, point) in annotations.points.iter().zip(&instance.points) {
         let flags = match point {
@@ -197,7 +197,7 @@ fn shapes(annotations: &Annotations, group: usize, instance: &Instance) -> Vec<V
             Point::Missing | Point::Visible(_) => json!({}),
         };
         if let Some(xy) = point.xy() {
-            shapes.push(shape(name, &[xy], group, "point", flags));
+            shapes.push(shape(name, &[xy], group, "point", &flags));
         }
     }
     let attributes = instance.attributes.iter();
@@ -210,7 +210,7 @@ fn shapes(annotations: &Annotations, group: usize, instance: &Instance) -> Vec<V
     shapes
 }
 
-fn shape(label: &str, points: &[[f64; 2]], group: usize, kind: &str, flags: Value) -> Value {
+fn shape(label: &str, points: &[[f64; 2]], group: usize, kind: &str, flags: &Value) -> Value {
     json!({
         "label": label,
         "points": points,

@@ -94,7 +94,7 @@ pub(super) fn read(path: &Path) -> Result<Annotations> {
         .enumerate()
         .map(|(at, task)| read_task(path, at, task));
     let images: Result<Vec<NamedImage>> = images.collect();
-    placed(path, Vec::new(), images?)
+    placed(path, &[], images?)
 }
 
 fn read_task(path: &Path, at: usize, task: &Task) -> Result<NamedImage> {

@@ -45,7 +45,7 @@ pub(super) fn numbered(place: usize) -> String {
 /// Gives every point its place: the `known` names first, others in the order in which instances name them.
 pub(super) fn placed(
     path: &Path,
-    known: Vec<String>,
+    known: &[String],
     images: Vec<NamedImage>,
 ) -> Result<Annotations> {
     let mut places: HashMap<String, usize> = HashMap::new();

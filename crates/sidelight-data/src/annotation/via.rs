@@ -63,13 +63,22 @@ struct Shape {
     height: Option<f64>,
 }
 
+/// The rows of one image.
+struct FileRegions {
+    name: String,
+    /// What is said of the image.
+    said: Vec<(String, String)>,
+    /// Each with its place in the file.
+    regions: Vec<(String, Region)>,
+}
+
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Annotations> {
     let images = match extension(path).as_str() {
         "csv" => read_csv(path)?,
         _ => read_json(path)?,
     };
-    placed(path, Vec::new(), images)
+    placed(path, &[], images)
 }
 
 fn read_json(path: &Path) -> Result<Vec<NamedImage>> {
@@ -130,7 +139,7 @@ fn read_csv(path: &Path) -> Result<Vec<NamedImage>> {
     };
     let (name, shape) = (column("filename")?, column(REGIONS)?);
     let (region, file) = (column("region_attributes")?, column("file_attributes")?);
-    let mut files: Vec<(String, Vec<(String, String)>, Vec<(String, Region)>)> = Vec::new();
+    let mut files: Vec<FileRegions> = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|error| bad(path, "the table", "rows of CSV", error))?;
         let line = row.position().map_or(0, csv::Position::line);
@@ -140,14 +149,14 @@ fn read_csv(path: &Path) -> Result<Vec<NamedImage>> {
             text => text,
         };
         let file_name = row.get(name).unwrap_or_default();
-        if files.last().is_none_or(|(known, ..)| known != file_name) {
+        if files.last().is_none_or(|last| last.name != file_name) {
             let at = within("file_attributes");
             let said: Map<String, Value> = json::parse(path, &at, cell(file).as_bytes())?;
-            files.push((
-                file_name.to_owned(),
-                json::attributes(&said).collect(),
-                Vec::new(),
-            ));
+            files.push(FileRegions {
+                name: file_name.to_owned(),
+                said: json::attributes(&said).collect(),
+                regions: Vec::new(),
+            });
         }
         let found = Region {
             shape_attributes: json::parse(path, &within(REGIONS), cell(shape).as_bytes())?,
@@ -157,13 +166,13 @@ fn read_csv(path: &Path) -> Result<Vec<NamedImage>> {
                 cell(region).as_bytes(),
             )?,
         };
-        if let Some((.., regions)) = files.last_mut() {
-            regions.push((within(REGIONS), found));
+        if let Some(last) = files.last_mut() {
+            last.regions.push((within(REGIONS), found));
         }
     }
     let files = files.into_iter();
     files
-        .map(|(name, said, regions)| image(path, name, &said, &regions))
+        .map(|file| image(path, file.name, &file.said, &file.regions))
         .collect()
 }
 

@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path, folders: &ImageFolders) -> Result<Annotations> {
         let expected = "`train` or `val`: folders of images beside one of labels";
         return Err(bad(&described, "", expected, "none with a text file in it"));
     }
-    let mut annotations = placed(&described, reader.names.clone(), images)?;
+    let mut annotations = placed(&described, &reader.names, images)?;
     let n = annotations.points.len();
     annotations.skeleton = set.skeleton.unwrap_or_default();
     if let Some(line) = annotations

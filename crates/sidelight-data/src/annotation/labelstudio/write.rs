@@ -89,7 +89,7 @@ impl Writer<'_> {
                 "rotation": 0,
                 "rectanglelabels": [label],
             });
-            items.push(self.item(id, "box", "rectanglelabels", value));
+            items.push(self.item(id, "box", "rectanglelabels", &value));
         }
         let points = self.annotations.points.iter().zip(&instance.points);
         for (place, (name, point)) in points.enumerate() {
@@ -104,7 +104,7 @@ impl Writer<'_> {
                 "hidden": matches!(point, Point::Hidden(_)),
                 "keypointlabels": [name],
             });
-            let mut item = self.item(&id, "point", "keypointlabels", value);
+            let mut item = self.item(&id, "point", "keypointlabels", &value);
             if let (Value::Object(item), Some(parent)) = (&mut item, &parent) {
                 item.insert("parentID".into(), parent.as_str().into());
             }
@@ -117,12 +117,12 @@ impl Writer<'_> {
         let first = first.unwrap_or_default();
         for (name, value) in &instance.attributes {
             let value = json!({ "text": [value] });
-            items.push(self.item(&first, name, "textarea", value));
+            items.push(self.item(&first, name, "textarea", &value));
         }
         items
     }
 
-    fn item(&self, id: &str, from_name: &str, kind: &str, value: Value) -> Value {
+    fn item(&self, id: &str, from_name: &str, kind: &str, value: &Value) -> Value {
         let [width, height] = self.size;
         json!({
             "id": id,

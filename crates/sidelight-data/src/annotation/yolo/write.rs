@@ -52,8 +52,8 @@ fn split_of(image: &AnnotatedImage) -> &str {
     let said = attributes
         .filter(|(name, _)| name == SPLIT)
         .map(|(_, value)| value.as_str());
-    let known = said.filter(|value| SPLITS.contains(value)).next();
-    known.unwrap_or("train")
+    let mut known = said.filter(|value| SPLITS.contains(value));
+    known.next().unwrap_or("train")
 }
 
 /// The folder of images that one is of, and its text file in that of the labels.
@@ -166,11 +166,9 @@ fn description(
             }
         };
     }
-    if let (Some(train), None) = (splits.get("train"), splits.get("val"))
-        && let [train, ..] = train.as_slice()
-    {
-        // Ultralytics wants rows to validate on; the file says which are to be learned from.
-        let _ = writeln!(text, "# val: {}", quoted(train));
+    if !splits.contains_key("val") {
+        // Ultralytics asks for the key; which rows it validates on is for the person to say.
+        text.push_str("val:\n");
     }
     let _ = writeln!(text, "kpt_shape: [{}, 3]", points.len());
     let mut flip: Vec<usize> = (0..points.len()).collect();
