@@ -1,12 +1,12 @@
 //! Instances whose points are known by name, put side by side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::{AnnotatedImage, Annotations, Instance, Point, bad};
 use crate::error::{Error, Result};
 
-/// The most names that points can have.
+/// The most names that points can have, and attributes: each is a column.
 const MAX_NAMES: usize = 4096;
 /// The most points of all instances, the missing ones counted: a file in which each instance names others would fill the memory.
 const MAX_POINTS: usize = 1 << 25;
@@ -61,6 +61,13 @@ pub(super) fn placed(
     if names.len() > MAX_NAMES {
         let expected = format!("at most {MAX_NAMES} names of points");
         return Err(bad(path, "", expected, names.len()));
+    }
+    let instances = images.iter().flat_map(|image| &image.instances);
+    let said = instances.flat_map(|instance| &instance.attributes);
+    let attributes: HashSet<&String> = said.map(|(name, _)| name).collect();
+    if attributes.len() > MAX_NAMES {
+        let expected = format!("at most {MAX_NAMES} names of attributes");
+        return Err(bad(path, "", expected, attributes.len()));
     }
     let n_instances: usize = images.iter().map(|image| image.instances.len()).sum();
     if names.len().saturating_mul(n_instances) > MAX_POINTS {

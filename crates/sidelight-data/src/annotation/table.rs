@@ -53,7 +53,8 @@ impl TableLayout {
     /// The columns for these annotations; the headers of the first images that were found are read.
     pub fn of(annotations: &Annotations) -> Self {
         let mut seen = [0; 3];
-        let (mut attributes, mut labels): (Vec<String>, Vec<Option<&str>>) = Default::default();
+        let mut attributes: Vec<String> = Vec::new();
+        let (mut first_label, mut has_labels) = (None, false);
         let (mut n_rows, mut n_images, mut has_boxes) = (0, 0, false);
         for (_, instances) in marked(annotations) {
             n_images += 1;
@@ -73,9 +74,7 @@ impl TableLayout {
                         attributes.push(name.clone());
                     }
                 }
-                if !labels.contains(&instance.label.as_deref()) {
-                    labels.push(instance.label.as_deref());
-                }
+                has_labels |= *first_label.get_or_insert(&instance.label) != &instance.label;
             }
         }
         let [_, hidden, missing] = seen;
@@ -85,7 +84,7 @@ impl TableLayout {
             n_points: annotations.points.len(),
             has_visibility: hidden + missing > 0,
             has_boxes,
-            has_labels: labels.len() > 1,
+            has_labels,
             attributes,
             is_upright: n_upright > 0,
             n_of_other_size,
