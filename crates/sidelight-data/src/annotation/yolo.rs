@@ -13,7 +13,7 @@ mod write;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::images::relative_to;
+use super::images::{folder_of, relative_to};
 use super::named::{Named, NamedImage, placed};
 use super::{Annotations, ImageFolders, Point, bad, finite, json};
 use crate::error::{Error, Result, cannot_read};
@@ -126,7 +126,8 @@ impl Reader<'_> {
         stem: &str,
         picture: Option<&PathBuf>,
     ) -> Result<NamedImage> {
-        let inside = relative_to(folder, &self.root);
+        // From the description, which is where images are looked for.
+        let inside = relative_to(folder, folder_of(self.described));
         let endings = IMAGE_ENDINGS.iter();
         let mut named = endings.map(|ending| format!("{inside}/{stem}.{ending}"));
         let picture = picture.cloned();
