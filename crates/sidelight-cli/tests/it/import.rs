@@ -60,7 +60,7 @@ fn what_cannot_be_read_is_named_with_its_place_and_the_way_out() {
     folder.write("damaged.json", &text);
     insta::assert_snapshot!(refused(&folder, "import damaged.json --out t.csv"), @r#"
     error: damaged.json, `annotations[0].keypoints[3]`: not what the format has there
-      caused by: invalid type: string "left", expected f64 at line 1 column 718
+      caused by: invalid type: string "left", expected f64 at line 1 column 694
 
     hint: export it again from the annotation tool; is it of another format?
     "#);
