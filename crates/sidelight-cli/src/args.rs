@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod lr_find;
@@ -74,6 +75,18 @@ pub(crate) enum Command {
     /// Example: sidelight init metadata.csv --target price --group house_id
     #[command(verbatim_doc_comment)]
     Init(init::InitArgs),
+    /// Make a table of the points in files of an annotation tool
+    ///
+    /// Reads COCO keypoints, YOLO pose, CVAT for images 1.1, LabelMe, Label Studio,
+    /// DeepLabCut and VIA, and writes a table and a sidelight.toml for it.
+    ///
+    /// Several instances in an image become rows with a box; hidden and missing
+    /// points, names, skeleton and flip pairs are kept, attributes are columns.
+    /// `sidelight predict --format` writes predictions back.
+    ///
+    /// Example: sidelight import labels.json --out metadata.csv
+    #[command(verbatim_doc_comment)]
+    Import(import::ImportArgs),
     /// List every problem with a table and its images
     ///
     /// Lists all problems at once: unreadable images, keypoints outside the image,

@@ -93,6 +93,13 @@ pub(crate) fn of_data(error: &DataError) -> Option<String> {
         DataError::Cell { .. } => {
             format!("{}; `sidelight check` lists all such cells", error.hint()?)
         }
+        DataError::AnnotationKind { .. } => {
+            format!("{}; if it is one of them, --format says so", error.hint()?)
+        }
+        DataError::AnnotationImage { .. } => {
+            "--images FOLDER says where the images are; of those inside archives `predict --format` writes coco, cvat or labelme"
+                .into()
+        }
         DataError::OutputFormat { .. } => "for example --out predictions.csv".into(),
         DataError::RowImage { source, .. } => return of_data(source),
         other => return other.hint(),

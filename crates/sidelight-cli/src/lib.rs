@@ -98,6 +98,7 @@ fn dispatch(command: Command, terminal: &mut Terminal, world: &World) -> anyhow:
     match command {
         Command::Demo(args) => command::demo::run(&args, terminal),
         Command::Init(args) => command::init::run(&args, terminal),
+        Command::Import(args) => command::import::run(&args, terminal),
         Command::Check(args) => command::check::run(&args, terminal),
         Command::Audit(args) => command::audit::run(&args, terminal),
         Command::LrFind(args) => command::lr_find::run(&args, terminal),

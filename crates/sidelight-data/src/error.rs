@@ -639,6 +639,58 @@ pub enum Error {
         source: Box<Error>,
     },
 
+    // === annotations ===
+    /// A file whose content is of none of the formats of annotations.
+    #[error("{} has no annotations of a kind that is read: {found}", path.display())]
+    #[strum(props(
+        hint = "COCO keypoints, YOLO pose, CVAT for images 1.1, LabelMe, Label Studio (its JSON, not JSON-MIN), DeepLabCut's CollectedData CSV and VIA are read"
+    ))]
+    AnnotationKind {
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// Something in a file of annotations that cannot be.
+    #[error("{}{}: expected {expected}, found {found}", path.display(), in_place(at))]
+    #[strum(props(hint = "correct it in the annotation tool, and export it again"))]
+    Annotation {
+        path: PathBuf,
+        /// Where in the file: a line, or the path in its JSON. Empty: the file as a whole.
+        at: String,
+        expected: String,
+        found: String,
+    },
+    /// JSON of annotations that does not parse, or lacks what its format has.
+    #[error("{}{}: not what the format has there", path.display(), in_place(at))]
+    #[strum(props(hint = "export it again from the annotation tool; is it of another format?"))]
+    AnnotationJson {
+        path: PathBuf,
+        /// The path in its JSON. Empty: the file as a whole.
+        at: String,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// An instance with two points of one name.
+    #[error("{}, {at}: two points `{point}` in one instance", path.display())]
+    #[strum(props(
+        hint = "where an image shows several things, put the points of each into a group of their own (a skeleton in CVAT, a group id in LabelMe and VIA, a rectangle as their parent in Label Studio), and give each point of one a name of its own"
+    ))]
+    AnnotationRepeats {
+        path: PathBuf,
+        /// The image.
+        at: String,
+        /// The point's name.
+        point: String,
+    },
+    /// An image whose size is needed, since its points are shares of it, and is not known.
+    #[error("{}: the size of `{image}` is needed, and the image is not found", path.display())]
+    #[strum(props(hint = "say which folder the images are in"))]
+    AnnotationImage {
+        path: PathBuf,
+        /// The image as it is named.
+        image: String,
+    },
+
     // === writing ===
     /// The caller asked to stop before it was done.
     #[error("stopped while {what}")]
@@ -652,6 +704,10 @@ pub enum Error {
         /// The file as asked for.
         path: PathBuf,
     },
+    /// A folder to be written in which something lies.
+    #[error("{} is there already, and is not an empty folder", path.display())]
+    #[strum(props(hint = "choose a new name, or remove it first"))]
+    OutputFolder { path: PathBuf },
     /// A part that is no longer what was written.
     #[error("{} is damaged and was removed", path.display())]
     #[strum(props(hint = "the same command makes that part again"))]
@@ -892,6 +948,14 @@ pub fn cell_hint(expected: &str, found: &str) -> String {
         return "say which of its values are what, as in `split = { column = \"fold\", valid_where = [4] }`".into();
     }
     missing
+}
+
+/// `, annotations[3]`, or nothing.
+fn in_place(at: &str) -> String {
+    match at {
+        "" => String::new(),
+        at => format!(", {at}"),
+    }
 }
 
 /// `, line 3`, or nothing.

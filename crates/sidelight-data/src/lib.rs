@@ -5,7 +5,7 @@
 //!
 //! In reading order, in which a module uses only those before it: [`kind`] · [`number`] · [`error`] · [`random`] · [`digest`] ·
 //! [`store`] · [`table`] · [`config`] · [`schema`] · [`mod@image`] · [`dataset`] · [`split`] · [`encode`] · [`task`] ·
-//! [`augment`] · [`loader`] · [`write`](mod@write) · [`demo`].
+//! [`augment`] · [`loader`] · [`write`](mod@write) · [`annotation`] · [`demo`].
 
 #![forbid(unsafe_code)]
 // What reads files and requests does not end the program: whatever cannot fail says why.
@@ -20,6 +20,7 @@
     )
 )]
 
+pub mod annotation;
 pub mod augment;
 pub mod config;
 pub mod dataset;

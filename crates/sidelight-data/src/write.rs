@@ -10,6 +10,7 @@ mod table;
 mod whole;
 
 pub use groups::{GroupRow, GroupsWriter};
+pub(crate) use predictions::made_different;
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use spreadsheet::CsvText;
 pub use table::{ColumnKind, TableFormat, TableWriter, Value, join_tables};

@@ -77,7 +77,7 @@ impl ShowRow {
         let target = target_slots(batch, at, &source.task);
         let cell = TargetCell::of_row(dataset, position);
         let outcome = match &*source.task {
-            Task::Keypoints { .. } => points(task, batch, at, &target, prediction),
+            task @ Task::Keypoints { .. } => points(task, batch, at, &target, prediction),
             task => Outcome::new(task, cell, prediction),
         };
         let card = Card {
@@ -181,17 +181,15 @@ fn points(
         Some(Prediction::Keypoints { xy, .. }) => xy.as_slice(),
         _ => &[],
     };
-    let places = target.chunks_exact(2).enumerate();
-    let mark = |((point, xy), mark): ((usize, &[(String, Option<f32>)]), PointMark)| {
-        let truth = xy[0].1.zip(xy[1].1);
-        PointMark {
-            truth: truth.map(|(x, y)| [pixel(x), pixel(y)]),
-            prediction: predicted.get(point).map(|xy| batch.to_input[at].apply(*xy)),
-            confidence: prediction.and_then(|all| all.confidence().get(point).copied()),
-            ..mark
-        }
+    let truths = target.chunks_exact(2).map(|xy| xy[0].1.zip(xy[1].1));
+    let marks = point_marks(task).into_iter().zip(truths).enumerate();
+    let mark = |(point, (mark, truth)): (usize, (PointMark, Option<(f32, f32)>))| PointMark {
+        truth: truth.map(|(x, y)| [pixel(x), pixel(y)]),
+        prediction: predicted.get(point).map(|xy| batch.to_input[at].apply(*xy)),
+        confidence: prediction.and_then(|all| all.confidence().get(point).copied()),
+        ..mark
     };
-    Outcome::Keypoints(places.zip(point_marks(task)).map(mark).collect())
+    Outcome::Keypoints(marks.map(mark).collect())
 }
 
 /// Flags as 0 and 1, other numbers with three decimals.

@@ -143,6 +143,7 @@ fn marks(truth: &[[f32; 2]; 4], spread: f32, chance: &mut Chance) -> Outcome {
     let mark = |corner: &[f32; 2]| PointMark {
         truth: Some(*corner),
         prediction: Some(corner.map(|at| at + spread * chance.normal() as f32)),
+        ..PointMark::default()
     };
     Outcome::Keypoints(truth.iter().map(mark).collect())
 }
@@ -479,6 +480,7 @@ fn show(chance: &mut Chance) -> ShowPage {
             .map(|&truth| PointMark {
                 truth: Some(truth),
                 prediction: None,
+                ..PointMark::default()
             })
             .collect();
         let target = cards[0].iter().flatten().enumerate().map(|(k, at)| {
@@ -533,6 +535,7 @@ fn demo(chance: &mut Chance) -> DemoPage {
             let near = |(truth, at): (&[f32; 2], &[f32; 2])| PointMark {
                 truth: Some(*truth),
                 prediction: Some(at.map(|at| at + 3.0 * chance.normal() as f32)),
+                ..PointMark::default()
             };
             Outcome::Keypoints(truth.iter().zip(&corners).map(near).collect())
         };

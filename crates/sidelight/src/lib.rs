@@ -85,8 +85,8 @@ pub use sidelight_evidence::{audit, check, evidence, metric};
 // What commands and other crates of this workspace need, and a program seldom does.
 #[doc(hidden)]
 pub use sidelight_data::{
-    augment, demo, digest, encode, image, join, kind, loader, number, random, schema, spelling,
-    split, store, write,
+    annotation, augment, demo, digest, encode, image, join, kind, loader, number, random, schema,
+    spelling, split, store, write,
 };
 #[doc(hidden)]
 pub use sidelight_evidence::statistics;

@@ -1,9 +1,11 @@
 //! A trained model on rows that it has not seen: a data set, rows that come one at a time, a table of any length.
 
+mod annotate;
 mod groups;
 mod predictor;
 mod table;
 
+pub use annotate::write_annotations;
 pub use predictor::{Predictor, ReadyRow};
 pub use table::{Absent, BadRows, Progress, TableOptions, TableOutcome, predict_table};
 

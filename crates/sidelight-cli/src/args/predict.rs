@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use sidelight::annotation::Format;
 
 use super::shared::{confidence, share};
 use super::{Covering, Machine, Tta};
@@ -27,6 +28,13 @@ pub(crate) struct PredictArgs {
     /// Example: --out predictions.parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Write keypoints for an annotation tool, to be corrected there
+    ///
+    /// FILE is then that of the tool (of yolo and labelme a new folder), and the
+    /// table is written beside it as FILE.csv. --keep becomes attributes.
+    /// Example: --out points.json --format labelstudio
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "by")]
+    pub(crate) format: Option<WrittenFormat>,
     /// Column with the images, or the path of each row's with columns in braces
     ///
     /// Of a model of several images a row, as many. Default: as in training.
@@ -102,4 +110,45 @@ pub(crate) struct PredictArgs {
     /// Threads and precision.
     #[command(flatten)]
     pub(crate) machine: Machine,
+}
+
+impl PredictArgs {
+    /// The table of predictions: `--out`, or beside the annotations.
+    pub(crate) fn predictions(&self) -> PathBuf {
+        match self.format {
+            None => self.out.clone(),
+            Some(_) => {
+                let mut name = self.out.clone().into_os_string();
+                name.push(".csv");
+                name.into()
+            }
+        }
+    }
+}
+
+/// A format of annotations that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WrittenFormat {
+    /// COCO keypoints
+    Coco,
+    /// YOLO pose, a folder
+    Yolo,
+    /// Label Studio, as predictions
+    Labelstudio,
+    /// LabelMe, a folder
+    Labelme,
+    /// CVAT for images 1.1
+    Cvat,
+}
+
+impl From<WrittenFormat> for Format {
+    fn from(format: WrittenFormat) -> Self {
+        match format {
+            WrittenFormat::Coco => Self::Coco,
+            WrittenFormat::Yolo => Self::Yolo,
+            WrittenFormat::Labelstudio => Self::LabelStudio,
+            WrittenFormat::Labelme => Self::LabelMe,
+            WrittenFormat::Cvat => Self::Cvat,
+        }
+    }
 }

@@ -259,6 +259,7 @@ impl Predictions {
             anyhow::Ok(PointMark {
                 truth: Some(point("true_", at, row)?),
                 prediction: Some(point("", at, row)?),
+                ..PointMark::default()
             })
         };
         let (mut rows, mut corners) = (Vec::new(), Vec::new());

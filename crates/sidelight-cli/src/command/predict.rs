@@ -4,9 +4,11 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Instant;
 
+use sidelight::annotation::{Format, check_output};
+use sidelight::config::TargetKind;
 use sidelight::loader::LoaderOptions;
 use sidelight::predict::{
-    Absent, BadRows, Model, Progress, TableOptions, TableOutcome, predict_table,
+    Absent, BadRows, Model, Progress, TableOptions, TableOutcome, predict_table, write_annotations,
 };
 use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
@@ -56,8 +58,13 @@ pub(crate) fn run(
         ranks,
         on_progress: Some(&mut |progress| terminal.progress(|| in_words(&progress, start))),
     };
-    let outcome = predict_table(&model, &checksum, &args.table, &args.out, options)?;
-    say(&outcome, args, terminal);
+    let out = args.predictions();
+    let outcome = predict_table(&model, &checksum, &args.table, &out, options)?;
+    say(&outcome, args, &out, terminal);
+    if let (Some(format), Joined::Whole, true) = (args.format, outcome.joined, ranks.is_first()) {
+        write_annotations(&model, &out, &args.keep, format.into(), &args.out)?;
+        terminal.say(format!("annotations: {}", args.out.display()));
+    }
     match outcome.n_bad {
         0 => Ok(Answer::Done),
         _ => Ok(Answer::No),
@@ -85,8 +92,23 @@ fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)
         }
         model.config.data.image = args.image.clone().into();
     }
+    if let Some(format) = args.format {
+        check_format(&model, format.into(), &args.out)?;
+    }
     let checksum = Model::checksum(&Run::open(&args.run)?.model_dir())?;
     Ok((model, checksum))
+}
+
+/// Refuses before anything is predicted what cannot be written as annotations.
+fn check_format(model: &Model, format: Format, out: &Path) -> anyhow::Result<()> {
+    let kind = model.task.kind();
+    if kind != TargetKind::Keypoints {
+        anyhow::bail!(Refusal::new(
+            format!("--format writes keypoints, and the model predicts a target of kind {kind}"),
+            "leave it out",
+        ));
+    }
+    Ok(check_output(format, out)?)
 }
 
 /// Refuses what several processes of one job cannot do.
@@ -126,8 +148,7 @@ fn in_words(progress: &Progress, start: Instant) -> String {
 }
 
 /// Reports what was noticed, then the rows without a prediction, last whether the output is complete.
-fn say(outcome: &TableOutcome, args: &PredictArgs, terminal: &mut Terminal) {
-    let out = &args.out;
+fn say(outcome: &TableOutcome, args: &PredictArgs, out: &Path, terminal: &mut Terminal) {
     if outcome.n_parts_before > 0 {
         terminal.say(format!(
             "{} of {} done already",

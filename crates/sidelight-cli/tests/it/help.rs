@@ -2,9 +2,10 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "init",
+    "import",
     "check",
     "audit",
     "lr-find",
@@ -64,6 +65,7 @@ fn the_overview_fits_a_screen() {
     Commands:
       demo       Generate a data set and show on it what metadata adds
       init       Inspect a table and write a sidelight.toml for it
+      import     Make a table of the points in files of an annotation tool
       check      List every problem with a table and its images
       audit      Advise which columns to keep, before training
       lr-find    Suggest a learning rate

@@ -12,6 +12,7 @@ mod folder;
 mod groups;
 mod help;
 mod hub;
+mod import;
 mod points;
 mod predict;
 mod serve;

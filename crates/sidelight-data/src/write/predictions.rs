@@ -304,7 +304,7 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
 }
 
 /// A target called `row` or `loss` must not hide ours, nor the other way round.
-pub(super) fn made_different(columns: &mut [(String, ColumnKind)]) {
+pub(crate) fn made_different(columns: &mut [(String, ColumnKind)]) {
     for at in 1..columns.len() {
         let mut n = 2;
         let wanted = columns[at].0.clone();
