@@ -1,4 +1,5 @@
 //! HEIC against libheif: `tests/reference/heic.py` made the files and what they show.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 use std::path::Path;
 

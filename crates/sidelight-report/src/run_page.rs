@@ -247,6 +247,7 @@ mod tests {
         for metric in METRICS {
             let name = match metric.name {
                 "pck" => "pck@0.1",
+                "sdr" => "sdr@2",
                 name => name,
             };
             let html = RunPage {

@@ -24,7 +24,7 @@ use crate::encode::{Encoder, Unseen};
 use crate::error::{Error, Result};
 use crate::join::Joins;
 use crate::loader::{Preprocess, Source};
-use crate::network::head::{CERTAINTY, HEAD};
+use crate::network::head::{HEAD, PLACES};
 use crate::network::{Layer, Network};
 use crate::run::Run;
 use crate::table::Table;
@@ -94,9 +94,8 @@ impl Model {
 
     /// Whether its points say how sure they are.
     pub fn says_confidence(&self) -> bool {
-        let children = &self.network.root.children;
-        let head = children.iter().find(|(name, _)| name == HEAD);
-        head.is_some_and(|(_, head)| head.children.iter().any(|(name, _)| name == CERTAINTY))
+        let places = format!("{HEAD}.{PLACES}");
+        self.network.root.get(&places).is_ok()
     }
 
     /// What logits were divided by so that probabilities are as sure as they are right; 1 where nothing was fitted.

@@ -433,7 +433,7 @@ fn a_comparison_that_cannot_be_made() {
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --metric auroc"), @r"
     error: arm `image` cannot be compared by `auroc`: it is not one of the task's metrics, or is undefined for these rows
 
-    hint: keypoints: mean_px, median_px, mean_nme, pck@0.1; class: accuracy, balanced_accuracy, auroc, log_loss, macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape
+    hint: keypoints: mean_px, median_px, mean_nme, pck@0.1, mean_mm, sdr@2, oks, ar; class: accuracy, balanced_accuracy, auroc, log_loss, macro_f1, average_precision, brier, ece; multilabel: auroc, micro_auroc, map, macro_f1, micro_f1, hamming_accuracy, log_loss, brier, ece; regression: mae, rmse, r2, median_ae, mape
     ");
     insta::assert_snapshot!(refused(&folder, "compare houses.toml --out a --merge"), @r"
     comparing 8 arms on the same 5 folds, 24 rows: image, metadata, trees, vote, weighted-vote, stacked, shuffled, all-missing

@@ -223,7 +223,14 @@ fn pixel_range(config: &Config, n_deep: usize, [least, greatest]: [f32; 2]) -> O
     if n_deep == 0 || config.image.range == ImageRange::Auto {
         return None;
     }
-    let [low, high] = config.image.range.known().unwrap_or([0.0, 65_535.0]);
+    // All that 16 bits hold; of numbers that are not whole, or below 0, from 0 to 1.
+    let are_whole = least >= 0.0 && greatest.fract() == 0.0;
+    let all = if are_whole {
+        [0.0, 65_535.0]
+    } else {
+        [0.0, 1.0]
+    };
+    let [low, high] = config.image.range.known().unwrap_or(all);
     let share = (greatest - least.max(low)) / (high - low);
     let images = counted(n_deep, "image");
     let what = if greatest > high || least < low {

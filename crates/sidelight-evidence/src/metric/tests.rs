@@ -536,3 +536,94 @@ proptest! {
         }
     }
 }
+
+/// Points of the rows that `tests/reference/oks.py` made.
+fn of_pycocotools() -> (Task, Targets, Vec<Prediction>, serde_json::Value) {
+    let known: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/reference/oks.json")).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap() as f32;
+    let point = |value: &serde_json::Value| match value.as_array() {
+        Some(xy) => [number(&xy[0]), number(&xy[1])],
+        None => [f32::NAN; 2],
+    };
+    let rows = |name: &str| known[name].as_array().unwrap().clone();
+    let points = |row: &serde_json::Value| -> Vec<[f32; 2]> {
+        row.as_array().unwrap().iter().map(point).collect()
+    };
+    let sigmas: Vec<f64> = rows("sigmas").iter().map(|s| s.as_f64().unwrap()).collect();
+    let task = Task::Keypoints {
+        columns: (0..2 * sigmas.len()).map(|at| format!("c{at}")).collect(),
+        symmetric: Vec::new(),
+        names: Vec::new(),
+        skeleton: Vec::new(),
+        normalizer: Normalizer::Box,
+        mean: Vec::new(),
+        sigmas,
+    };
+    let mut targets = Targets::keypoints(5, rows("truth").iter().flat_map(points).collect());
+    if let Targets::Keypoints { scale, .. } = &mut targets {
+        scale.area = rows("area").iter().map(number).collect();
+        scale.mm_per_px = vec![[0.5, 2.0]; 200];
+    }
+    let predicted = rows("predicted");
+    let predictions = predicted
+        .iter()
+        .map(|row| Prediction::keypoints(points(row)));
+    let predictions = predictions.collect();
+    (task, targets, predictions, known)
+}
+
+#[test]
+fn similarity_is_that_of_pycocotools() {
+    let (task, targets, predictions, known) = of_pycocotools();
+    let rows: Vec<usize> = (0..200).collect();
+    let metrics = score(&evaluation(&task, &targets, &rows, &predictions));
+    let each: Vec<f64> = known["oks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|oks| oks.as_f64().unwrap())
+        .collect();
+    let mean = each.iter().sum::<f64>() / 200.0;
+    assert!((metrics.get("oks").unwrap() - mean).abs() < 1e-6);
+    assert!((metrics.get("ar").unwrap() - known["ar"].as_f64().unwrap()).abs() < 1e-6);
+    for row in rows {
+        let of_row = WeightedMetric::new(
+            "oks",
+            &evaluation(&task, &targets, &[row], &predictions[row..=row]),
+        );
+        assert!(
+            (of_row.unwrap().value(None).unwrap() - each[row]).abs() < 1e-6,
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn millimetres_are_of_pixels_that_may_be_wider_than_high() {
+    let (task, targets, predictions, _) = of_pycocotools();
+    let metrics = score(&evaluation(&task, &targets, &[3], &predictions[3..4]));
+    let (Targets::Keypoints { xy, .. }, Prediction::Keypoints { xy: found, .. }) =
+        (&targets, &predictions[3])
+    else {
+        panic!("points")
+    };
+    let far = |point: usize| {
+        let [dx, dy] =
+            [0, 1].map(|axis| f64::from(found[point][axis]) - f64::from(xy[15 + point][axis]));
+        (0.5 * dx).hypot(2.0 * dy)
+    };
+    let known: Vec<f64> = (0..5).map(far).filter(|mm| !mm.is_nan()).collect();
+    let mean = known.iter().sum::<f64>() / known.len() as f64;
+    assert!((metrics.get("mean_mm").unwrap() - mean).abs() < 1e-9);
+    let within =
+        |mm: f64| known.iter().filter(|far| **far <= mm).count() as f64 / known.len() as f64;
+    for (name, mm) in [("sdr@2", 2.0), ("sdr@2.5", 2.5), ("sdr@4", 4.0)] {
+        assert_eq!(metrics.get(name), Some(within(mm)), "{name}");
+    }
+    // Nobody says how large a pixel is.
+    let targets = Targets::keypoints(5, xy.clone());
+    let metrics = score(&evaluation(&task, &targets, &[3], &predictions[3..4]));
+    assert_eq!((metrics.get("mean_mm"), metrics.get("sdr@2")), (None, None));
+    assert!(metrics.get("oks").is_some());
+}

@@ -6,10 +6,9 @@ use super::shape::Shape;
 
 /// Where the head stands in a network.
 pub(crate) const HEAD: &str = "head";
-/// What its own layers are called where a head of points also says how sure they are…
-pub(crate) const PLACES: &str = "places";
-/// …and what the layers are called that do.
-pub(crate) const CERTAINTY: &str = "certainty";
+/// Where a head of points also says how sure they are: its own layers are below the first, what says it below the others.
+pub(crate) const PLACES: &str = "read.places";
+pub(crate) const CERTAINTY: [&str; 2] = ["read.inputs", "say"];
 
 /// What a head is given of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -93,11 +93,11 @@ impl WeightsFile {
         };
         let tensors = std::mem::take(&mut self.tensors);
         // What says how sure points are is made anew, and the head's own layers are called as they are without it.
-        let certainty = format!("{HEAD}.{CERTAINTY}.");
+        let certainty = CERTAINTY.map(|path| format!("{HEAD}.{path}."));
         let places = format!("{HEAD}.{PLACES}.");
         let tensors = tensors
             .into_iter()
-            .filter(|tensor| !tensor.key.starts_with(&certainty))
+            .filter(|tensor| !certainty.iter().any(|path| tensor.key.starts_with(path)))
             .map(|mut tensor| {
                 if let Some(rest) = tensor.key.strip_prefix(&places) {
                     tensor.key = format!("{HEAD}.{rest}");

@@ -6,8 +6,8 @@
 //! bit with and without it:
 //!
 //! ```text
-//! head = concat(places, certainty)            [batch, 2 n] and [batch, 2 n]
-//! certainty = W₂ ReLU(W₁ norm(concat(features, metadata)))
+//! read = concat(places, features, metadata)            where the head puts the points, what it saw, and the row
+//! say  = concat(places, W₂ ReLU(W₁ norm(read)))        [batch, 2 n] and [batch, 2 n]
 //! loss = BCE(visible, v) + (d exp(−s) + s)    d: distance of a point that is there, in half-sides of the input
 //! ```
 //!
@@ -23,13 +23,17 @@
 
 mod perceptron;
 
+use std::collections::HashSet;
+
 use burn::module::Module;
 
 use crate::batch::{Batch, Input, numbers, of_task};
 use crate::error::Result;
 use crate::metric::calibration::temperature_of_label_logits;
-use crate::network::head::{CERTAINTY, HEAD, PLACES};
-use crate::network::layer::{AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Linear, MetadataSource};
+use crate::network::head::{HEAD, PLACES};
+use crate::network::layer::{
+    AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Linear, MetadataSource, Slice,
+};
 use crate::network::parameter::Start;
 use crate::network::{Architecture, Context, Network, Node, Shape, Value, Walk, shape};
 use crate::ranks::gather_numbers;
@@ -39,7 +43,7 @@ use super::Session;
 use perceptron::{Perceptron, Samples};
 
 /// Width of the hidden layer.
-const HIDDEN: usize = 64;
+const HIDDEN: usize = 128;
 /// Of a map, so many channels (projected at random) in so many cells a side are read.
 const CHANNELS: usize = 64;
 const CELLS: usize = 4;
@@ -62,8 +66,7 @@ struct Row {
 }
 
 impl Session {
-    /// Has a network of points say how sure it is; all ranks do. Nothing happens where the task is another, or the network
-    /// reads nothing that it could tell it from.
+    /// Has a network of points say how sure it is; all ranks do. Nothing happens where the task is another.
     ///
     /// # Errors
     ///
@@ -82,18 +85,20 @@ impl Session {
             true => self.setup.batches.source.encoder.d_dense(),
             false => 0,
         };
-        let Some(mut layers) = certainty(head.input, d_dense, n_points) else {
+        let input = head.input;
+        let Some((_, places)) = network.root.children.iter().find(|(name, _)| name == HEAD) else {
             return Ok(());
         };
-        shape::infer(&mut layers, head.input)?;
+        let mut layers = with_certainty(places.architecture(), input, d_dense, n_points);
+        shape::infer(&mut layers, input)?;
         let (seed, device) = (
             self.setup.config.train.seed,
             self.setup.batches.device.clone(),
         );
-        let path = format!("{HEAD}.{CERTAINTY}");
-        let mut node = Node::new(&layers, &path, Start::Seed(seed), &device);
+        let mut node = Node::new(&layers, HEAD, Start::Seed(seed), &device);
+        *node.get_mut(PLACES)? = places.clone();
 
-        let rows = self.rows_of_points(&node)?;
+        let rows = self.rows_of_points(node.get_mut("read")?)?;
         let is_valid = |row: &Row| self.setup.batches.valid.contains(&row.row);
         let (held_out, learned): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_valid);
         if learned.is_empty() {
@@ -109,34 +114,21 @@ impl Session {
         calibrate(&mut perceptron, &held_out);
         perceptron.write_into(&mut node);
 
-        let root = &mut self.state.network.root;
-        let head = root.children.iter_mut().find(|(name, _)| name == HEAD);
-        if let Some((_, head)) = head {
-            let both = [
-                (PLACES, head.architecture()),
-                (CERTAINTY, node.architecture()),
-            ];
-            let both = Architecture::with(Layer::Concat, both);
-            let mut joined = Node::new(&both, HEAD, Start::Zeros, &device);
-            let places = std::mem::replace(head, joined.clone());
-            joined.children = vec![(PLACES.into(), places), (CERTAINTY.into(), node)];
-            *head = joined;
-        }
+        *self.state.network.root.get_mut(HEAD)? = node;
         Ok(())
     }
 
     /// What is known of the points of training and validation rows, in the order of the data set; every rank its share, and
     /// all get all.
-    fn rows_of_points(&self, node: &Node) -> Result<Vec<Row>> {
+    fn rows_of_points(&self, read: &Node) -> Result<Vec<Row>> {
         let setup = &self.setup;
         let (batches, task) = (&setup.batches, &setup.task);
-        let network = self.state.network.valid();
-        let inputs = node.children.first().map(|(_, inputs)| inputs.clone());
-        let inputs = inputs.map(|inputs| inputs.valid());
+        let (network, read) = (self.state.network.valid(), read.valid());
         let device = batches.device.clone().inner();
         let targets = batches.source.dataset.targets.as_ref();
         let targets = targets.expect("a session has targets");
         let every = batches.train.len().div_ceil(MOST_ROWS).max(1);
+        let valid: HashSet<usize> = batches.valid.iter().copied().collect();
         let mut flat = Vec::new();
         let mut width = 0;
         for batch in batches.validation().chain(batches.training_in_order()) {
@@ -144,17 +136,16 @@ impl Session {
             let mut context = Context::evaluate(None);
             let value = before_head(&batch, &network, &mut context);
             let mut walk = Walk::new(&mut context, &[]);
-            let read = match &inputs {
-                Some(inputs) => numbers(inputs.forward(value.clone(), &mut walk).features()),
-                None => Vec::new(),
-            };
-            let n = position_of_head(&network);
-            let output = of_task(task, network.forward_from(n, value, &mut context));
-            let predictions = batch.decode(task, output);
-            width = read.len() / batch.rows.len().max(1);
+            let all = read.forward(value, &mut walk).features();
+            width = all.dims()[1];
+            let predictions = batch.decode(task, of_task(task, all.clone()));
+            let all = numbers(all);
             let of_rows = batch.rows.iter().zip(batch.sides()).zip(predictions);
-            for (at, ((&row, side), prediction)) in of_rows.enumerate() {
-                let is_sampled = row % every == 0 || batches.valid.contains(&row);
+            for (((&row, side), prediction), inputs) in of_rows.zip(all.chunks_exact(width)) {
+                let is_sampled = row % every == 0 || valid.contains(&row);
+                let Prediction::Keypoints { xy, .. } = prediction else {
+                    continue;
+                };
                 if batches.is_unreadable(row) || !is_sampled {
                     continue;
                 }
@@ -162,19 +153,14 @@ impl Session {
                 let visible = targets.visible(row).into_iter();
                 flat.extend(visible.map(|is| is.map_or(f64::NAN, |is| f64::from(u8::from(is)))));
                 let (truth, mask) = task.encode(targets, row);
-                let Prediction::Keypoints { xy, .. } = prediction else {
-                    continue;
-                };
-                let points = xy
-                    .iter()
-                    .zip(truth.as_chunks::<2>().0)
-                    .zip(mask.as_chunks::<2>().0);
-                flat.extend(points.map(|((found, truth), mask)| match mask[0] > 0.0 {
-                    true => distance(*found, *truth) / (side / 2.0),
-                    false => f64::NAN,
+                let truth = truth.as_chunks::<2>().0.iter().zip(mask.as_chunks::<2>().0);
+                flat.extend(xy.iter().zip(truth).map(|(found, (truth, mask))| {
+                    match mask[0] > 0.0 {
+                        true => distance(*found, *truth) / (side / 2.0),
+                        false => f64::NAN,
+                    }
                 }));
-                let of_row = &read[at * width..(at + 1) * width];
-                flat.extend(of_row.iter().map(|&number| f64::from(number)));
+                flat.extend(inputs.iter().map(|&number| f64::from(number)));
             }
         }
         let n = task.n_outputs() / 2;
@@ -195,8 +181,13 @@ impl Session {
     }
 }
 
-/// The layers beside a head that such features come to; `None`: there is nothing to read.
-fn certainty(features: Shape, d_dense: usize, n_points: usize) -> Option<Architecture> {
+/// A head of points that also says how sure they are, where such features come to it.
+fn with_certainty(
+    places: Architecture,
+    features: Shape,
+    d_dense: usize,
+    n_points: usize,
+) -> Architecture {
     let mut inputs = Vec::new();
     match features {
         Shape::Nothing => {}
@@ -218,14 +209,26 @@ fn certainty(features: Shape, d_dense: usize, n_points: usize) -> Option<Archite
         };
         inputs.push(("metadata", source.architecture()));
     }
-    let layers = [
-        ("inputs", Architecture::with(Layer::Concat, inputs.clone())),
+    let own = Slice {
+        start: 0,
+        length: 2 * n_points,
+    };
+    let certainty = [
         ("norm", BatchNorm::default().into()),
         ("fc1", Linear::new(HIDDEN).into()),
         ("relu", Layer::Relu.into()),
         ("fc2", Linear::new(2 * n_points).zeros().into()),
     ];
-    (!inputs.is_empty()).then(|| Architecture::sequence(layers))
+    let certainty = Architecture::sequence(certainty);
+    let say = [("places", own.into()), ("certainty", certainty)];
+    let mut read = vec![("places", places)];
+    if !inputs.is_empty() {
+        read.push(("inputs", Architecture::with(Layer::Concat, inputs)));
+    }
+    Architecture::sequence([
+        ("read", Architecture::with(Layer::Concat, read)),
+        ("say", Architecture::with(Layer::Concat, say)),
+    ])
 }
 
 /// Where among its children a network has its head.

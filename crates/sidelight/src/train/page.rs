@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Session, Setup};
 use crate::batch::{Predictions, score};
-use crate::config::Arm;
+use crate::config::{Arm, collapse_range};
 use crate::dataset::{Dataset, Targets};
 use crate::error::Result;
 use crate::image::decode;
@@ -73,7 +73,7 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         ..
     } = &session.setup;
     let mut facts = vec![
-        ("target", config.target.names().join(", ")),
+        ("target", collapse_range(&config.target.names()).join(", ")),
         (
             "reads",
             match config.model.arm {

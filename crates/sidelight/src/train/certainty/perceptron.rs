@@ -134,17 +134,17 @@ impl Perceptron {
         self.parameters[3] = bias;
     }
 
-    /// Gives its numbers to the layers `norm`, `fc1` and `fc2`.
+    /// Gives its numbers to the layers `norm`, `fc1` and `fc2` of a head.
     pub(super) fn write_into(&self, node: &mut Node) {
         let [first, first_bias, second, second_bias] = self.parameters.clone().map(numbers);
         node.each_parameter_mut("", &mut |path, parameter| {
             let values = match path {
-                "norm.running_mean" => &self.mean,
-                "norm.running_var" => &self.variance,
-                "fc1.weight" => &first,
-                "fc1.bias" => &first_bias,
-                "fc2.weight" => &second,
-                "fc2.bias" => &second_bias,
+                "say.certainty.norm.running_mean" => &self.mean,
+                "say.certainty.norm.running_var" => &self.variance,
+                "say.certainty.fc1.weight" => &first,
+                "say.certainty.fc1.bias" => &first_bias,
+                "say.certainty.fc2.weight" => &second,
+                "say.certainty.fc2.bias" => &second_bias,
                 _ => return,
             };
             parameter.set_values(values.clone());
