@@ -29,6 +29,8 @@ use std::path::Path;
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Result, cannot_read, message_of};
 
 pub use area::Area;
@@ -381,6 +383,38 @@ pub fn decode_as(
     first
         .map(|first| Picture { further, ..first })
         .ok_or_else(|| Error::ImageEmpty { name: name.into() })
+}
+
+/// As [`decode_as`], of the part of an image that a network sees ([`ImageSource::area`]); `bytes` are those of the whole.
+///
+/// # Errors
+///
+/// As [`decode_as`]; [`Error::ImageArea`]: the part lies outside.
+pub fn decode_part(
+    source: &ImageSource,
+    bytes: &[u8],
+    at_least: Option<usize>,
+    limits: &Limits,
+    reading: Reading,
+) -> Result<Picture> {
+    let name = name(source);
+    match source.area() {
+        None => decode_as(&name, bytes, at_least, limits, reading),
+        // How far the whole may be reduced depends on how small the part is.
+        Some(area) => decode_as(&name, bytes, None, limits, reading)?.cropped(&name, area),
+    }
+}
+
+/// What tells the contents of an image, or of the part that a network sees, from all others; `bytes` are those of the whole.
+pub fn content_hash(source: &ImageSource, bytes: &[u8]) -> [u8; 32] {
+    let whole = Sha256::digest(bytes);
+    match source.area() {
+        None => whole.into(),
+        Some(area) => {
+            let part = Sha256::new().chain_update(whole);
+            part.chain_update(area.to_string()).finalize().into()
+        }
+    }
 }
 
 /// What is stored in a file.

@@ -114,6 +114,8 @@ train = { size = 32, epochs = 40, batch = 16 }
     );
     let said = folder.run("check t.toml");
     assert_eq!(said.code, 0, "{}", all(&said));
+    // Two parts of one image are not the same image twice.
+    has(&said.stdout, "no problems");
     let said = folder.run("train t.toml --out run");
     assert_eq!(said.code, 0, "{}", all(&said));
     let metrics: serde_json::Value =

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ImageSource;
 use super::resize::fit;
-use super::{Area, Limits, Picture, Reading, decode_as, name, read};
+use super::{Area, Limits, Picture, Reading, decode_part, read};
 use crate::config::ResizeMethod;
 use crate::error::Result;
 
@@ -99,18 +99,8 @@ pub fn fitted_as(
 ) -> Result<Picture> {
     let limits = Limits::default();
     let bytes = read(source, &limits)?;
-    let picture = decoded(source, &bytes, size, reading)?;
+    let picture = decode_part(source, &bytes, Some(2 * size), &limits, reading)?;
     Ok(fit(&picture, size, method, fill))
-}
-
-/// The image of these bytes, or the part of it that a network sees.
-fn decoded(source: &ImageSource, bytes: &[u8], size: usize, reading: Reading) -> Result<Picture> {
-    let (name, limits) = (name(source), Limits::default());
-    match source.area() {
-        None => decode_as(&name, bytes, Some(2 * size), &limits, reading),
-        // How far the whole may be reduced depends on how small the part is.
-        Some(area) => decode_as(&name, bytes, None, &limits, reading)?.cropped(&name, area),
-    }
 }
 
 impl PixelCache {
@@ -176,7 +166,7 @@ impl PixelCache {
             return Ok(Arc::clone(picture));
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let picture = decoded(source, &bytes, size, self.reading)?;
+        let picture = decode_part(source, &bytes, Some(2 * size), &limits, self.reading)?;
         let picture = Arc::new(fit(&picture, size, method, fill));
         let bytes_of = |part: &Picture| {
             let of_deep = part.deep.as_ref().map_or(0, |deep| 2 * deep.len());

@@ -1,7 +1,6 @@
 //! Every image once: its fingerprint, and with it the sets of images that are the same.
 
 use serde::Serialize;
-use sha2::Digest as _;
 
 use super::fingerprint::{Fingerprint, near_sets};
 use crate::scan::scan;
@@ -86,9 +85,10 @@ fn fingerprint(source: &ImageSource) -> Result<Fingerprint> {
     let limits = Limits::default();
     let bytes = image::read(source, &limits)?;
     // Large JPEGs need not be decoded in full for a thumbnail of 16 pixels.
-    let picture = image::decode_bytes(&image::name(source), &bytes, Some(64), &limits)?;
+    let reading = image::Reading::default();
+    let picture = image::decode_part(source, &bytes, Some(64), &limits, reading)?;
     Ok(Fingerprint::new(
-        sha2::Sha256::digest(&bytes).into(),
+        image::content_hash(source, &bytes),
         &picture,
     ))
 }

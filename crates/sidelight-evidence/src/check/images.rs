@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use sha2::Digest as _;
 use sidelight_data::config::{Config, ImageRange};
 use sidelight_data::dataset::{
     Dataset, Findings, ImageSource, SimilarNames, Split, Targets, is_outside,
@@ -171,7 +170,7 @@ fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) 
     let decoded = image::read(source, &limits).and_then(|bytes| {
         let picture = image::decode_bytes(&image::name(source), &bytes, None, &limits)?;
         let deep = image::deep_range(&image::name(source), &bytes, &limits)?;
-        Ok((sha2::Sha256::digest(&bytes).into(), picture, deep))
+        Ok((image::content_hash(source, &bytes), picture, deep))
     });
     match decoded {
         Ok((hash, picture, deep)) => Seen::Good {

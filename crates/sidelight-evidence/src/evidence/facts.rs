@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
-use sha2::{Digest as _, Sha256};
 
 use super::{ColumnFact, Facts, Grouping};
 use crate::resemblance::{Colors, colors, resemblances};
@@ -12,7 +11,7 @@ use sidelight_data::config::{Config, MetadataConfig};
 use sidelight_data::dataset::{
     Dataset, Fact, MetadataColumn, MetadataValues, Targets, image_facts,
 };
-use sidelight_data::image::{Limits, decode, read};
+use sidelight_data::image::{Limits, content_hash, decode, read};
 use sidelight_data::number::counted;
 use sidelight_data::schema::{Disguise, Reason, Role, Schema, Wishes};
 use sidelight_data::split::FoldOrder;
@@ -190,7 +189,7 @@ fn duplicates(dataset: &Dataset) -> Vec<[usize; 2]> {
         .into_par_iter()
         .map(|(source, rows)| {
             let bytes = read(source, &Limits::default());
-            (bytes.ok().map(|bytes| Sha256::digest(&bytes).into()), rows)
+            (bytes.ok().map(|bytes| content_hash(source, &bytes)), rows)
         })
         .collect();
     let mut same: HashMap<[u8; 32], Vec<usize>> = HashMap::new();

@@ -310,14 +310,8 @@ impl BatchSource {
         rows.par_iter()
             .map(|&row| {
                 let digest = |part: &ImageSource| -> Result<Hash> {
-                    let whole = Sha256::digest(image::read(part, &Limits::default())?);
-                    Ok(match part.area() {
-                        None => whole.into(),
-                        Some(area) => {
-                            let part = Sha256::new().chain_update(whole);
-                            part.chain_update(area.to_string()).finalize().into()
-                        }
-                    })
+                    let bytes = image::read(part, &Limits::default())?;
+                    Ok(image::content_hash(part, &bytes))
                 };
                 let ImageSource::Several(parts) = &images[row] else {
                     return digest(&images[row]);
