@@ -65,7 +65,7 @@ impl Picture {
 
 /// How a network reads images.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Reading {
+pub struct PixelFormat {
     /// Of pixels with more than 8 bits a channel: the values that are black and white; `None`: none and all.
     pub range: Option<[f32; 2]>,
     /// Channels that it takes. `None`: what a person can be shown, red, green and blue.
@@ -232,7 +232,7 @@ pub fn name(source: &ImageSource) -> String {
 /// images of a row are decoded side by side, in one height; [`facts`] and [`read`] are of the first that is there.
 ///
 /// The format is found in the bytes, whatever the extension says. Grey becomes R = G = B, palettes are
-/// looked up, of 16 bits and floating-point numbers there are the 8 and the 16 bits ([`Reading::range`] chooses of which
+/// looked up, of 16 bits and floating-point numbers there are the 8 and the 16 bits ([`PixelFormat::range`] chooses of which
 /// values), CMYK is converted without a colour profile, transparency is
 /// composited on white, EXIF orientation is applied, and of an animation the first frame is taken. Grey values of DICOM
 /// are rescaled and seen through the window of the file, else all that their bits can store become black to white.
@@ -325,7 +325,7 @@ pub fn decode_bytes(
     at_least: Option<usize>,
     limits: &Limits,
 ) -> Result<Picture> {
-    decode_as(name, bytes, at_least, limits, Reading::default())
+    decode_as(name, bytes, at_least, limits, PixelFormat::default())
 }
 
 /// As [`decode_bytes`], for a network that reads images in this way.
@@ -338,7 +338,7 @@ pub fn decode_as(
     bytes: &[u8],
     at_least: Option<usize>,
     limits: &Limits,
-    reading: Reading,
+    reading: PixelFormat,
 ) -> Result<Picture> {
     let format = sniff(name, bytes)?;
     let (image, orientation, scale) = guarded(name, bytes, format, || {
@@ -395,7 +395,7 @@ pub fn decode_part(
     bytes: &[u8],
     at_least: Option<usize>,
     limits: &Limits,
-    reading: Reading,
+    reading: PixelFormat,
 ) -> Result<Picture> {
     let name = name(source);
     match source.area() {

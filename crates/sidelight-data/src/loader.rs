@@ -21,7 +21,7 @@ use crate::encode::{EncodedMetadata, Encoder};
 use crate::error::Result;
 use crate::image::cache::PixelCache;
 use crate::image::resize::layout;
-use crate::image::{Affine, Reading, facts};
+use crate::image::{Affine, PixelFormat, facts};
 use crate::random::{Purpose, draw, for_row, shuffle};
 use crate::task::Task;
 
@@ -101,8 +101,8 @@ impl Preprocess {
     }
 
     /// How images are read for it.
-    pub fn reading(&self) -> Reading {
-        Reading {
+    pub fn pixel_format(&self) -> PixelFormat {
+        PixelFormat {
             range: self.range,
             channels: Some(self.channels),
         }

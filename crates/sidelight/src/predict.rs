@@ -134,9 +134,9 @@ impl Model {
         } else {
             1
         };
-        let reading = source.preprocess.reading();
+        let reading = source.preprocess.pixel_format();
         source.cache =
-            (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES).with_reading(reading)));
+            (n_passes > 1).then(|| Arc::new(PixelCache::new(CACHE_BYTES).with_format(reading)));
         let (n_rows, n_ranks) = (dataset.len(), ranks.size());
         let rows: Vec<usize> = (0..n_rows).collect();
         let mut found: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ImageSource;
 use super::resize::fit;
-use super::{Area, Limits, Picture, Reading, decode_part, read};
+use super::{Area, Limits, Picture, PixelFormat, decode_part, read};
 use crate::config::ResizeMethod;
 use crate::error::Result;
 
@@ -24,7 +24,7 @@ use crate::error::Result;
 pub struct PixelCache {
     max_bytes: usize,
     /// How pictures are read.
-    reading: Reading,
+    reading: PixelFormat,
     state: Mutex<State>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -82,7 +82,7 @@ pub fn fitted(
     method: ResizeMethod,
     fill: [u8; 3],
 ) -> Result<Picture> {
-    fitted_as(source, size, method, fill, Reading::default())
+    fitted_as(source, size, method, fill, PixelFormat::default())
 }
 
 /// As [`fitted`], for a network that reads images in this way.
@@ -95,7 +95,7 @@ pub fn fitted_as(
     size: usize,
     method: ResizeMethod,
     fill: [u8; 3],
-    reading: Reading,
+    reading: PixelFormat,
 ) -> Result<Picture> {
     let limits = Limits::default();
     let bytes = read(source, &limits)?;
@@ -108,7 +108,7 @@ impl PixelCache {
     pub fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
-            reading: Reading::default(),
+            reading: PixelFormat::default(),
             state: Mutex::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -117,7 +117,7 @@ impl PixelCache {
 
     /// The same for pictures read in this way ([`fitted_as`]).
     #[must_use]
-    pub fn with_reading(self, reading: Reading) -> Self {
+    pub fn with_format(self, reading: PixelFormat) -> Self {
         Self { reading, ..self }
     }
 

@@ -167,7 +167,7 @@ mod tests {
     use ::image::{ImageBuffer, ImageFormat};
 
     use super::*;
-    use crate::image::{Reading, decode_as, decode_bytes};
+    use crate::image::{PixelFormat, decode_as, decode_bytes};
 
     fn sixteen(values: Vec<u16>) -> Vec<u8> {
         let image = ImageBuffer::<Luma<u16>, _>::from_raw(values.len() as u32, 1, values).unwrap();
@@ -189,9 +189,9 @@ mod tests {
         let grey = |picture: crate::image::Picture| -> Vec<u8> {
             picture.rgb.chunks_exact(3).map(|pixel| pixel[0]).collect()
         };
-        let reading = Reading {
+        let reading = PixelFormat {
             range: Some([0.0, 4095.0]),
-            ..Reading::default()
+            ..PixelFormat::default()
         };
         let seen = decode_as("a.png", &bytes, None, &limits, reading).unwrap();
         assert_eq!(grey(seen), [0, 19, 22, 255, 255]);

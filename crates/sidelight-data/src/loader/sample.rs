@@ -179,7 +179,13 @@ fn pictures(source: &Source, epoch: u64, row: usize) -> Result<Pictures> {
         }
         let picture = match &source.cache {
             Some(cache) => cache.fitted(image, size, resize, fill)?,
-            None => Arc::new(fitted_as(image, size, resize, fill, preprocess.reading())?),
+            None => Arc::new(fitted_as(
+                image,
+                size,
+                resize,
+                fill,
+                preprocess.pixel_format(),
+            )?),
         };
         let sides = [picture.width, picture.height];
         let flipped = first.map(|(_, is_flipped)| is_flipped);

@@ -608,7 +608,7 @@ fn band(c: u32, pixel: usize) -> u32 {
 
 /// `[channel][pixel]` of a TIFF of bands as a network of so many channels reads it.
 fn read_bands(name: &str, channels: usize, range: Option<[f32; 2]>) -> Result<Vec<Vec<u32>>> {
-    let reading = Reading {
+    let reading = PixelFormat {
         range,
         channels: Some(channels),
     };

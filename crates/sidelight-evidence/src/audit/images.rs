@@ -85,7 +85,7 @@ fn fingerprint(source: &ImageSource) -> Result<Fingerprint> {
     let limits = Limits::default();
     let bytes = image::read(source, &limits)?;
     // Large JPEGs need not be decoded in full for a thumbnail of 16 pixels.
-    let reading = image::Reading::default();
+    let reading = image::PixelFormat::default();
     let picture = image::decode_part(source, &bytes, Some(64), &limits, reading)?;
     Ok(Fingerprint::new(
         image::content_hash(source, &bytes),

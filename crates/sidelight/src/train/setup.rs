@@ -320,7 +320,7 @@ fn augmented(source: Source, config: &Config, n_images: usize) -> Result<Source>
         hide: MetadataDropout::new(&config.augment, config.target.kind)?
             .filter(|_| config.model.arm == Arm::Both),
         cache: keeps_images.then(|| {
-            Arc::new(PixelCache::new(cache_bytes).with_reading(source.preprocess.reading()))
+            Arc::new(PixelCache::new(cache_bytes).with_format(source.preprocess.pixel_format()))
         }),
         seed: config.train.seed,
         ..source

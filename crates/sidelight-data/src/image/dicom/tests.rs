@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::dataset::{Fact, ImageSource, image_facts};
-use crate::image::{Reading, decode, decode_as, decode_bytes, facts};
+use crate::image::{PixelFormat, decode, decode_as, decode_bytes, facts};
 
 fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference")
@@ -70,9 +70,9 @@ fn a_jpeg_that_says_it_is_rgb_is_so_outside_of_dicom() {
 fn a_range_goes_before_the_window_of_the_file() {
     let limits = Limits::default();
     let seen = |range| {
-        let reading = Reading {
+        let reading = PixelFormat {
             range,
-            ..Reading::default()
+            ..PixelFormat::default()
         };
         let picture = decode_as("a.dcm", &file("window"), None, &limits, reading).unwrap();
         [picture.rgb[0], picture.rgb[95 * 3]]
