@@ -324,7 +324,7 @@ fn case_12_twelve_bits_in_sixteen() {
     folder.done("check float.toml");
     let said = folder.run("check float.toml --set image.range=full");
     has(&said.stdout, "what is outside 0 to 1 is black or white");
-    folder.done(&format!("train float.toml --out float {QUICK}"));
+    folder.done(&format!("train float.toml --out physical {QUICK}"));
 }
 
 #[test]
