@@ -9,27 +9,14 @@ bins of equal width), the share of points outside that have .5 at most, and the 
 points that are there. Of the other sets the errors alone. A fifth of the units (persons, patients) is held out; the
 backbone is frozen (300 steps or more), everything else as it is by default. Needs Pillow and NumPy.
 """
-import argparse, csv, math, os, pathlib, random, subprocess, sys, tempfile
+import argparse, csv, math, os, pathlib, random, tempfile
 
 import numpy as np
 from PIL import Image
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-SIDELIGHT = os.environ.get("SIDELIGHT", str(ROOT / "target/release/sidelight"))
+from coverage import SIDELIGHT, run, write
+
 SETS = {"udacity_faces": (68, "person", ["frame", "split"]), "frl_faces": (189, None, []), "cxr_lungs": (4, "patientid", [])}
-
-
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"$ {' '.join(map(str, command))}\n{done.stderr}")
-
-
-def write(path, rows):
-    with open(path, "w", newline="") as file:
-        out = csv.DictWriter(file, rows[0].keys())
-        out.writeheader()
-        out.writerows(rows)
 
 
 def hide(row, points, image, chance):

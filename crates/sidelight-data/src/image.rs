@@ -370,8 +370,8 @@ pub fn decode_as(
         })
     })?;
     let range = reading.range.filter(|_| format != Format::Dicom);
-    let mut pictures = in_threes(name, image, reading.channels)?.into_iter();
-    let mut pictures = pictures.by_ref().map(|image| {
+    let images = in_threes(name, image, reading.channels)?.into_iter();
+    let mut pictures = images.map(|image| {
         let image = match range {
             Some(range) => depth::stretched(image, range),
             None => image,

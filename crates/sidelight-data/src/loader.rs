@@ -89,11 +89,9 @@ impl Preprocess {
         let facts = facts(image)?;
         let (mut sides, mut from_stored) = (facts.upright(), facts.from_stored);
         if let Some(area) = image.area() {
-            let within = area.within(&from_stored, sides);
-            let [left, top, width, height] =
-                within.ok_or_else(|| area.outside(&image.name(), sides))?;
-            let moved = Affine::translation(-(left as f32), -(top as f32));
-            (sides, from_stored) = ([width, height], from_stored.then(&moved));
+            let ([_, _, width, height], to_part) =
+                area.place(&image.name(), &from_stored, sides)?;
+            (sides, from_stored) = ([width, height], to_part);
         }
         let layout = layout(sides, self.size, self.resize);
         let change = Change::none(layout.sides, self.size);

@@ -1,7 +1,5 @@
 //! `sidelight import FILE… --out FILE`
 
-use std::path::Path;
-
 use sidelight::annotation::{Annotations, ImageFolders, TableLayout, read};
 use sidelight::run::write_whole;
 use sidelight::write::TableFormat;
@@ -114,9 +112,6 @@ fn configure(
         write_whole(&config, |file| file.write_all(toml.as_bytes()))?;
         terminal.say(format!("wrote {}", config.display()));
     }
-    terminal.say(format!(
-        "next: sidelight check {}",
-        Path::new(&config).display()
-    ));
+    terminal.say(format!("next: sidelight check {}", config.display()));
     Ok(())
 }

@@ -410,14 +410,7 @@ impl TargetConfig {
                     format_args!("{pair:?}"),
                 ));
             }
-            if pair[0] == pair[1] || pair.iter().any(|point| *point >= n_points) {
-                let expected = format!("pairs of two of the points 0 to {}", n_points - 1);
-                return Err(setting(
-                    "target.symmetric",
-                    expected,
-                    format_args!("{pair:?}"),
-                ));
-            }
+            check_pairs("target.symmetric", &[*pair], n_points)?;
         }
         let mut swapped = BTreeSet::new();
         if let Some(twice) = self
@@ -455,6 +448,19 @@ impl TargetConfig {
             }
         }
         Ok(())
+    }
+}
+
+/// Looks whether each pair is of two points that there are.
+fn check_pairs(field: &str, pairs: &[[usize; 2]], n_points: usize) -> Result<()> {
+    let is_wrong =
+        |pair: &&[usize; 2]| pair[0] == pair[1] || pair.iter().any(|point| *point >= n_points);
+    match pairs.iter().find(is_wrong) {
+        Some(pair) => {
+            let expected = format!("pairs of two of the points 0 to {}", n_points - 1);
+            Err(setting(field, expected, format_args!("{pair:?}")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -501,15 +507,7 @@ impl TargetConfig {
                 ));
             }
         }
-        let reach = |pair: &&[usize; 2]| pair[0] == pair[1] || pair.iter().any(|p| *p >= n_points);
-        if let Some(pair) = self.skeleton.iter().find(reach) {
-            let expected = format!("pairs of two of the points 0 to {}", n_points - 1);
-            return Err(setting(
-                "target.skeleton",
-                expected,
-                format_args!("{pair:?}"),
-            ));
-        }
+        check_pairs("target.skeleton", &self.skeleton, n_points)?;
         for (field, names) in [
             ("target.visibility", &visibility),
             ("target.names", &self.names),

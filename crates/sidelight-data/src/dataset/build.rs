@@ -62,6 +62,20 @@ impl Findings {
         }
         found
     }
+
+    /// The columns that a field names, if all are there.
+    fn find_all<'a>(
+        &mut self,
+        table: &'a Table,
+        field: &str,
+        names: &[String],
+    ) -> Option<Vec<&'a Column>> {
+        let found: Vec<_> = names
+            .iter()
+            .map(|name| self.find(table, field, Some(name)))
+            .collect();
+        found.into_iter().collect()
+    }
 }
 
 /// What is done with rows that have no target.
@@ -459,15 +473,12 @@ fn build(
     let is_upright =
         config.target.kind == TargetKind::Keypoints && config.target.frame == Some(Frame::Upright);
     let to_table = is_upright.then(|| turns(&images));
-    if let Some(names) = &config.data.crop {
-        let columns: Vec<&Column> = names.iter().filter_map(|name| table.find(name)).collect();
-        let absent = names.iter().filter(|name| table.find(name).is_none());
-        absent.for_each(|name| findings.absent("data.crop", name));
-        if columns.len() == names.len() {
-            let rows = (&rows[..], to_table.as_deref());
-            let (spelling, misread) = (config.table_spelling(), &mut findings.misread);
-            crop::cut(&mut images, &columns, rows, spelling, gaps, misread);
-        }
+    if let Some(names) = &config.data.crop
+        && let Some(columns) = findings.find_all(table, "data.crop", names)
+    {
+        let rows = (&rows[..], to_table.as_deref());
+        let (spelling, misread) = (config.table_spelling(), &mut findings.misread);
+        crop::cut(&mut images, &columns, rows, spelling, gaps, misread);
     }
     let reading = ColumnReader {
         table,
@@ -569,22 +580,15 @@ fn read_targets(
         .iter()
         .map(|column| ("target.area", column));
     for (field, column) in of_scale.chain(of_area) {
-        if table.find(column).is_none() {
-            findings.absent(field, column);
-        }
+        findings.find(table, field, Some(column));
     }
     let misread = &mut findings.misread;
-    let find = |name: &str| table.find(name).cloned();
+    let find = |name: &str| table.find(name);
     target::with_scale(&mut targets, &config.target, find, spelling, gaps, misread);
     let names = expand_ranges(&config.target.visibility);
-    let found: Vec<&Column> = names.iter().filter_map(|name| table.find(name)).collect();
-    match found.len() == names.len() {
-        true if names.is_empty() => {}
-        true => target::with_visibility(&mut targets, &found, gaps, misread),
-        false => {
-            let absent = names.iter().filter(|name| table.find(name).is_none());
-            absent.for_each(|name| findings.absent("target.visibility", name));
-        }
+    let found = findings.find_all(table, "target.visibility", &names);
+    if let Some(found) = found.filter(|found| !found.is_empty()) {
+        target::with_visibility(&mut targets, &found, gaps, &mut findings.misread);
     }
     Some(targets)
 }

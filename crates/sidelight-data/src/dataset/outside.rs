@@ -20,13 +20,7 @@ pub fn is_outside([x, y]: [f32; 2], [width, height]: [f32; 2]) -> bool {
 ///
 /// [`Error::Setting`](crate::Error::Setting) where no point is left.
 pub(super) fn leave_out(dataset: &mut Dataset) -> Result<()> {
-    let Some(Targets::Keypoints {
-        n_points,
-        xy,
-        visible,
-        ..
-    }) = &mut dataset.targets
-    else {
+    let Some(targets @ Targets::Keypoints { n_points, xy, .. }) = &dataset.targets else {
         return Ok(());
     };
     let images = &dataset.images;
@@ -35,47 +29,43 @@ pub(super) fn leave_out(dataset: &mut Dataset) -> Result<()> {
         .par_iter()
         .map(|image| facts(image).ok().map(|facts| [facts.width, facts.height]));
     let sides: Vec<Option<[usize; 2]>> = sides.collect();
-    let (mut n, mut n_rows, mut all) = (0, 0, Vec::new());
+    let (mut n_rows, mut all) = (0, Vec::new());
     for (row, sides) in sides.into_iter().enumerate() {
         let Some(sides) = sides else { continue };
         let sides = sides.map(|side| side as f32);
-        let points = row * *n_points..(row + 1) * *n_points;
-        let is_outside = |point: &usize| is_outside(xy[*point], sides);
-        let outside: Vec<usize> = points.filter(is_outside).collect();
-        n += outside.len();
+        let points = row * n_points..(row + 1) * n_points;
+        let outside: Vec<usize> = points
+            .filter(|point| is_outside(xy[*point], sides))
+            .collect();
         n_rows += usize::from(!outside.is_empty());
         all.extend(outside);
     }
-    if !all.is_empty() && visible.is_empty() {
-        // Of a row whose points are all outside it is known that none can be seen.
-        *visible = xy.iter().map(|[x, _]| Some(!x.is_nan())).collect();
-        for (points, visible) in xy
-            .chunks_exact((*n_points).max(1))
-            .zip(visible.chunks_exact_mut((*n_points).max(1)))
-        {
-            if points.iter().all(|[x, _]| x.is_nan()) {
-                visible.fill(None);
-            }
+    if all.is_empty() {
+        return Ok(());
+    }
+    let n = all.len();
+    // Of a row whose points are all outside it is known that none can be seen.
+    let known = (0..targets.len()).flat_map(|row| targets.visible(row));
+    let known: Vec<Option<bool>> = known.collect();
+    if let Some(Targets::Keypoints { xy, visible, .. }) = &mut dataset.targets {
+        *visible = known;
+        for point in all {
+            xy[point] = [f32::NAN; 2];
+            visible[point] = Some(false);
+        }
+        if xy.iter().all(|[x, _]| x.is_nan()) {
+            let found = format!("{n}, every one of them outside");
+            return Err(setting(
+                "target.columns",
+                "points in pixels of their image",
+                found,
+            ));
         }
     }
-    for point in all {
-        xy[point] = [f32::NAN; 2];
-        visible[point] = Some(false);
-    }
-    if n > 0 && xy.iter().all(|[x, _]| x.is_nan()) {
-        let found = format!("{n}, every one of them outside");
-        return Err(setting(
-            "target.columns",
-            "points in pixels of their image",
-            found,
-        ));
-    }
-    if n > 0 {
-        dataset.remarks.push(format!(
-            "{} in {} outside the image: they count for nothing",
-            counted(n, "point"),
-            counted(n_rows, "row"),
-        ));
-    }
+    dataset.remarks.push(format!(
+        "{} in {} outside the image: they count for nothing",
+        counted(n, "point"),
+        counted(n_rows, "row"),
+    ));
     Ok(())
 }

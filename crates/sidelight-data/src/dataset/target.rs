@@ -114,10 +114,10 @@ pub(super) fn read(
 }
 
 /// Gives points the millimetres of their pixels and the area of what they are on, as far as the table has the columns.
-pub(super) fn with_scale(
+pub(super) fn with_scale<'a>(
     targets: &mut Targets,
     config: &TargetConfig,
-    find: impl Fn(&str) -> Option<Column>,
+    find: impl Fn(&str) -> Option<&'a Column>,
     spelling: Spelling<'_>,
     gaps: MissingMarkers<'_>,
     misread: &mut Vec<Misread>,
@@ -129,7 +129,7 @@ pub(super) fn with_scale(
     let mut sizes = |name: &str| -> Option<Vec<f32>> {
         let column = find(name)?;
         let expected = "a number above 0";
-        let read = numbers(&[&column], spelling, gaps, misread, expected, |value| {
+        let read = numbers(&[column], spelling, gaps, misread, expected, |value| {
             value > 0.0
         });
         #[expect(

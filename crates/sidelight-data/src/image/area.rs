@@ -49,7 +49,7 @@ impl Area {
         clippy::cast_sign_loss,
         reason = "clamped to the picture"
     )]
-    pub(crate) fn within(&self, from_stored: &Affine, sides: [usize; 2]) -> Option<[usize; 4]> {
+    fn within(&self, from_stored: &Affine, sides: [usize; 2]) -> Option<[usize; 4]> {
         let [left, top] = [self.left, self.top].map(|at| at as f32);
         let [right, bottom] = [left + self.width as f32, top + self.height as f32];
         let corners = [[left, top], [right, bottom]].map(|corner| from_stored.apply(corner));
@@ -64,13 +64,26 @@ impl Area {
         Some([left, top, width, height])
     }
 
-    pub(crate) fn outside(&self, name: &str, [width, height]: [usize; 2]) -> Error {
-        Error::ImageArea {
+    /// As [`Area::within`], with the map from pixels of the image as stored to those of the part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ImageArea`]: it lies outside the image of this name.
+    pub(crate) fn place(
+        &self,
+        name: &str,
+        from_stored: &Affine,
+        sides: [usize; 2],
+    ) -> Result<([usize; 4], Affine)> {
+        let (within, [width, height]) = (self.within(from_stored, sides), sides);
+        let place @ [left, top, ..] = within.ok_or_else(|| Error::ImageArea {
             name: name.into(),
             area: self.to_string(),
             width,
             height,
-        }
+        })?;
+        let moved = Affine::translation(-(left as f32), -(top as f32));
+        Ok((place, from_stored.then(&moved)))
     }
 }
 
@@ -90,8 +103,8 @@ impl Picture {
     /// This part of it alone.
     pub(crate) fn cropped(&self, name: &str, area: Area) -> Result<Self> {
         let sides = [self.width, self.height];
-        let within = area.within(&self.from_stored, sides);
-        let [left, top, width, height] = within.ok_or_else(|| area.outside(name, sides))?;
+        let (place, from_stored) = area.place(name, &self.from_stored, sides)?;
+        let [_, _, width, height] = place;
         fn part<T: Copy>(
             pixels: &[T],
             stride: usize,
@@ -104,8 +117,6 @@ impl Picture {
             };
             lines.flat_map(of_line).collect()
         }
-        let place = [left, top, width, height];
-        let moved = Affine::translation(-(left as f32), -(top as f32));
         let further = self.further.iter();
         Ok(Self {
             width,
@@ -115,7 +126,7 @@ impl Picture {
             further: further
                 .map(|three| three.cropped(name, area))
                 .collect::<Result<_>>()?,
-            from_stored: self.from_stored.then(&moved),
+            from_stored,
         })
     }
 }
