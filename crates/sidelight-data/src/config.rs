@@ -705,15 +705,32 @@ pub enum CategoryEncoding {
     Embedding,
 }
 
+/// Candidates of an object, where nothing else is said.
+const CANDIDATES: usize = 4;
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_usual_candidates(n: &usize) -> bool {
+    *n == CANDIDATES
+}
+
 /// How points are read from the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum HeadKind {
     /// Coordinates from linear layers, as fastai does.
     #[default]
     Direct,
     /// A heatmap per point; the point is where its mass lies, finer than a pixel.
     Heatmap,
+    /// Several heatmaps per point, each a candidate for where the object lies; the metadata and what is seen there choose
+    /// one.
+    Candidates,
 }
 
 /// How the features of several images of a row become those of the row, images that are missing left out.
@@ -774,6 +791,9 @@ pub struct ModelConfig {
     /// How points are read from the image. Default: `direct`.
     #[serde(skip_serializing_if = "is_default")]
     pub head: HeadKind,
+    /// How many candidates `head = "candidates"` has. Default: 4.
+    #[serde(skip_serializing_if = "is_usual_candidates")]
+    pub candidates: usize,
     /// How the features of several images of a row become those of the row. Default: `mean`.
     #[serde(skip_serializing_if = "is_default")]
     pub image_pooling: ImagePooling,
@@ -795,6 +815,7 @@ impl Default for ModelConfig {
             drop_image: 0.0,
             auxiliary: 0.0,
             head: HeadKind::default(),
+            candidates: CANDIDATES,
             image_pooling: ImagePooling::default(),
             edit: Vec::new(),
         }

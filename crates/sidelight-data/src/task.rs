@@ -93,6 +93,9 @@ pub enum Prediction {
         /// How sure each point is; empty of models that do not say.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         confidence: Vec<Confidence>,
+        /// Where else the object may be, the most probable first, which `xy` is; empty of models without candidates.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        candidates: Vec<Candidate>,
     },
     /// Probabilities that sum to 1.
     Class {
@@ -113,6 +116,15 @@ pub enum Prediction {
     },
 }
 
+/// One of the places where an object may lie.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// How probable it is that it is the one that is meant; those of all candidates sum to 1.
+    pub probability: f32,
+    /// One `[x, y]` a point, in pixels of the image as stored.
+    pub xy: Vec<[f32; 2]>,
+}
+
 /// How sure a predicted point is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Confidence {
@@ -128,12 +140,13 @@ impl Prediction {
         Self::Keypoints {
             xy,
             confidence: Vec::new(),
+            candidates: Vec::new(),
         }
     }
 
     /// Takes points away that are less probably visible than this: both coordinates are NaN then.
     pub fn leave_out_unsure(&mut self, least: f32) {
-        if let Self::Keypoints { xy, confidence } = self {
+        if let Self::Keypoints { xy, confidence, .. } = self {
             let unsure = xy
                 .iter_mut()
                 .zip(confidence)
@@ -146,6 +159,14 @@ impl Prediction {
     pub fn confidence(&self) -> &[Confidence] {
         match self {
             Self::Keypoints { confidence, .. } => confidence,
+            _ => &[],
+        }
+    }
+
+    /// Where else an object may lie, the most probable place first; empty where the model has no candidates.
+    pub fn candidates(&self) -> &[Candidate] {
+        match self {
+            Self::Keypoints { candidates, .. } => candidates,
             _ => &[],
         }
     }
@@ -523,11 +544,16 @@ impl Task {
     /// symmetric pair swap, for in a mirrored image the left one is where the right one was.
     #[must_use]
     pub fn unmirrored(&self, mut prediction: Prediction) -> Prediction {
-        if let (Self::Keypoints { symmetric, .. }, Prediction::Keypoints { xy, confidence }) =
-            (self, &mut prediction)
+        if let Self::Keypoints { symmetric, .. } = self
+            && let Prediction::Keypoints {
+                xy,
+                confidence,
+                candidates,
+            } = &mut prediction
         {
             for &[first, second] in symmetric {
-                xy.swap(first, second);
+                let all = candidates.iter_mut().map(|candidate| &mut candidate.xy);
+                all.chain([&mut *xy]).for_each(|xy| xy.swap(first, second));
                 if !confidence.is_empty() {
                     confidence.swap(first, second);
                 }
@@ -550,11 +576,69 @@ impl Task {
         };
         let numbers: Vec<f64> = (0..all.first()?.len()).map(mean).collect();
         let mut joined = Prediction::from_numbers(self.kind(), &numbers);
-        if let Prediction::Keypoints { xy, confidence } = &mut joined {
+        if let Prediction::Keypoints {
+            xy,
+            confidence,
+            candidates,
+        } = &mut joined
+        {
             let of_point = |point: usize| mean_confidence(predictions, point);
             *confidence = (0..xy.len()).map_while(of_point).collect();
+            *candidates = mean_candidates(predictions);
+            if let Some(best) = candidates.first() {
+                xy.clone_from(&best.xy);
+            }
         }
         Some(joined)
+    }
+}
+
+/// The candidates of several looks, the most probable first: each of the first look's is joined with that of every other
+/// look that is nearest to it, for the mean of two objects is none.
+fn mean_candidates(predictions: &[Prediction]) -> Vec<Candidate> {
+    let [first, others @ ..] = predictions else {
+        return Vec::new();
+    };
+    let n = predictions.len() as f32;
+    let mean = |own: &Candidate| {
+        let near = others
+            .iter()
+            .filter_map(|other| own.nearest(other.candidates()));
+        let mut mean = near.fold(own.clone(), |mut sum, near| {
+            sum.probability += near.probability;
+            for (sum, near) in sum.xy.iter_mut().zip(&near.xy) {
+                *sum = [sum[0] + near[0], sum[1] + near[1]];
+            }
+            sum
+        });
+        mean.probability /= n;
+        let points = mean.xy.iter_mut().flatten();
+        points.for_each(|coordinate| *coordinate /= n);
+        mean
+    };
+    let mut all: Vec<Candidate> = first.candidates().iter().map(mean).collect();
+    let total: f32 = all.iter().map(|candidate| candidate.probability).sum();
+    if total > 0.0 {
+        for candidate in &mut all {
+            candidate.probability /= total;
+        }
+    }
+    all.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    all
+}
+
+impl Candidate {
+    /// That among others whose points lie nearest to its own.
+    fn nearest<'a>(&self, others: &'a [Self]) -> Option<&'a Self> {
+        let away = |other: &Self| -> f64 {
+            let points = self.xy.iter().zip(&other.xy);
+            let squares = points.map(|(a, b)| {
+                let [x, y] = [0, 1].map(|axis| f64::from(a[axis]) - f64::from(b[axis]));
+                x * x + y * y
+            });
+            squares.sum()
+        };
+        others.iter().min_by(|a, b| away(a).total_cmp(&away(b)))
     }
 }
 

@@ -121,6 +121,8 @@ pub fn check(config: &Config, progress: &(dyn Fn(usize, usize) + Sync)) -> Resul
     if let Some(schema) = &schema {
         target_column(schema, &resolved, &mut problems);
     }
+    // What is known of every column takes room that images will need.
+    drop(schema);
     doubts::all(&dataset, &resolved, &table, &mut problems);
     empty_columns(&dataset, &findings, &mut problems);
     let divided = groups(&dataset, &table, &resolved, &mut problems);

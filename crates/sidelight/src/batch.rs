@@ -12,8 +12,9 @@ use crate::encode::{EncodedMetadata, Unseen};
 use crate::error::{Error, Result};
 use crate::image::Affine;
 use crate::loader::HostBatch;
+use crate::network::head::PointsLayout;
 use crate::network::{Context, MetadataTensors, Network, Value};
-use crate::task::{Confidence, Prediction, PredictionSet, Task};
+use crate::task::{Candidate, Confidence, Prediction, PredictionSet, Task};
 pub(crate) use crate::tensor::numbers;
 
 pub(crate) use gather::gather;
@@ -129,7 +130,7 @@ impl Batch {
         context.members.clone_from(&self.members);
     }
 
-    /// Runs a network on it: `[batch, n_outputs]`; of points that say how sure they are twice as many.
+    /// Runs a network on it: `[batch, n_outputs]`; of points that say more of themselves as [`PointsLayout`] has them.
     pub fn run(&self, network: &Network, context: &mut Context) -> Tensor<2> {
         self.tell(context);
         match &self.input {
@@ -152,17 +153,25 @@ impl Batch {
         let mut values = numbers(output);
         let rows = values.chunks_exact_mut(width).zip(&self.to_input);
         let decode = |((row, to_input), &is_flipped): ((&mut [f32], &Affine), &bool)| {
-            let (own, certainty) = row.split_at_mut(task.n_outputs().min(width));
+            let n_outputs = task.n_outputs().min(width);
+            let layout = PointsLayout::new(n_outputs, width);
             if is_points {
                 let to_stored = to_input.inverse();
-                for point in own.chunks_exact_mut(2) {
+                for point in row[..layout.n_coordinates()].chunks_exact_mut(2) {
                     let in_input =
                         [point[0], point[1]].map(|value| (value + 1.0) / 2.0 * self.size as f32);
                     point.copy_from_slice(&to_stored.apply(in_input));
                 }
             }
-            let mut prediction = task.decode(own);
-            if let Prediction::Keypoints { confidence, .. } = &mut prediction {
+            let mut prediction = task.decode(&row[..n_outputs]);
+            if let Prediction::Keypoints {
+                confidence,
+                candidates,
+                ..
+            } = &mut prediction
+            {
+                *candidates = candidates_of(layout, row);
+                let certainty = &row[layout.certainty()];
                 *confidence = confidence_of(certainty, side(self.size, to_input));
             }
             match is_flipped {
@@ -178,6 +187,20 @@ impl Batch {
 pub(crate) fn of_task(task: &Task, output: Tensor<2>) -> Tensor<2> {
     let [_, width] = output.dims();
     output.narrow(1, 0, task.n_outputs().min(width))
+}
+
+/// The candidates of a row, the most probable first.
+fn candidates_of(layout: PointsLayout, row: &[f32]) -> Vec<Candidate> {
+    let places = &row[layout.n_outputs..layout.n_coordinates()];
+    let places = places.chunks_exact(layout.n_outputs.max(1));
+    let candidate = |(places, log_p): (&[f32], &f32)| Candidate {
+        probability: log_p.exp(),
+        xy: places.as_chunks::<2>().0.to_vec(),
+    };
+    let all = places.zip(&row[layout.log_probabilities()]);
+    let mut all: Vec<Candidate> = all.map(candidate).collect();
+    all.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    all
 }
 
 /// How sure points are: log-odds of all that they are visible, then logarithms of their expected errors in half-sides.

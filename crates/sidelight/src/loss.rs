@@ -6,6 +6,7 @@
 //! and no gradient flows from it. A batch with nothing known costs 0. Where rows have weights (`data.weight`) the mask
 //! is the row's: the mean is `Σ w l / Σ w`, over all micro-batches and ranks of a step, and class weights are factors of w.
 
+mod candidates;
 mod class;
 mod distance;
 
@@ -205,7 +206,8 @@ impl Loss {
     ///
     /// # Shapes
     ///
-    /// - `output`: `[batch, n_outputs]`, logits, coordinates or standardised values
+    /// - `output`: `[batch, n_outputs]`, logits, coordinates or standardised values; of candidates as
+    ///   [`Candidates`](crate::network::layer::Candidates) puts them out
     /// - `target`, `mask`: `[batch, d_target]` ([`Task::encode`]); mask 0 missing, else what the row counts, 1 without
     ///   weights of rows. Where it is 0 the target is not read
     /// - returns: `[1]`
@@ -307,6 +309,9 @@ impl Loss {
                 positive_weights,
                 focus,
             } => class::binary_cross_entropy(output, target, mask, positive_weights, *focus),
+            Self::Distance { distance } if output.dims()[1] > target.dims()[1] => {
+                candidates::mixture(*distance, output, target, mask)
+            }
             Self::Distance { distance } => Terms {
                 // Masked first: the square of what is unknown may be infinite, and ∞ · 0 is no number.
                 losses: distance.of((output - target) * known(mask.clone())) * mask.clone(),

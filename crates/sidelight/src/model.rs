@@ -24,11 +24,12 @@ use crate::encode::{Encoder, Unseen};
 use crate::error::{Error, Result};
 use crate::join::Joins;
 use crate::loader::{Preprocess, Source};
-use crate::network::head::{HEAD, PLACES};
+use crate::network::head::{HEAD, PLACES, PointsLayout};
 use crate::network::{Layer, Network};
 use crate::run::Run;
 use crate::table::Table;
 use crate::task::Task;
+use crate::write::Extra;
 
 /// A trained model, or one that is about to be trained.
 #[derive(Debug, Clone)]
@@ -96,6 +97,24 @@ impl Model {
     pub fn says_confidence(&self) -> bool {
         let places = format!("{HEAD}.{PLACES}");
         self.network.root.get(&places).is_ok()
+    }
+
+    /// How many candidates for where the object lies it has; 0: none.
+    pub fn n_candidates(&self) -> usize {
+        let Task::Keypoints { columns, .. } = &*self.task else {
+            return 0;
+        };
+        let layers = self.network.inspect().unwrap_or_default();
+        let width = layers.first().map_or(0, |all| all.output.channels());
+        PointsLayout::new(columns.len(), width.max(columns.len())).n_candidates
+    }
+
+    /// What its predictions of points say beside the places.
+    pub(crate) fn extras(&self) -> Vec<Extra> {
+        let confidence = self.says_confidence().then_some(Extra::Confidence);
+        let candidates = Some(self.n_candidates()).filter(|n| *n > 0);
+        let candidates = candidates.map(Extra::Candidates);
+        confidence.into_iter().chain(candidates).collect()
     }
 
     /// What logits were divided by so that probabilities are as sure as they are right; 1 where nothing was fitted.

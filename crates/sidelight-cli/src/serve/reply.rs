@@ -49,18 +49,29 @@ pub(crate) fn affine(map: &Affine) -> Value {
 pub(crate) fn prediction(task: &Task, prediction: &Prediction) -> Value {
     let names = task.names();
     match prediction {
-        Prediction::Keypoints { xy, confidence } => {
-            let points: Vec<Value> = xy
-                .iter()
-                .map(|xy| xy.map(single).into_iter().collect())
-                .collect();
-            let mut said = json!({"kind": "keypoints", "points": points});
+        Prediction::Keypoints {
+            xy,
+            confidence,
+            candidates,
+        } => {
+            let points = |xy: &[[f32; 2]]| -> Value {
+                let points = xy.iter().map(|xy| xy.map(single).into_iter().collect());
+                Value::Array(points.collect())
+            };
+            let mut said = json!({"kind": "keypoints", "points": points(xy)});
             if !confidence.is_empty() {
                 let all = |of: fn(&Confidence) -> f32| -> Value {
                     confidence.iter().map(|point| single(of(point))).collect()
                 };
                 said["visible"] = all(|point| point.visible);
                 said["expected_error"] = all(|point| point.error);
+            }
+            if !candidates.is_empty() {
+                let candidates = candidates.iter().map(|candidate| {
+                    let probability = single(candidate.probability);
+                    json!({"probability": probability, "points": points(&candidate.xy)})
+                });
+                said["candidates"] = candidates.collect();
             }
             said
         }

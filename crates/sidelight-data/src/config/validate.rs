@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Arm, CategoryEncoding, Config, DataConfig, HeadKind, MetadataConfig, MetadataKind, Normalizer,
-    NumberScale, RemoteConfig, Sampling, Spacing, TargetConfig, TargetKind, TargetScale, Unfreeze,
-    expand_ranges,
+    Arm, CategoryEncoding, Config, DataConfig, HeadKind, MetadataConfig, MetadataKind, ModelConfig,
+    Normalizer, NumberScale, RemoteConfig, Sampling, Spacing, TargetConfig, TargetKind,
+    TargetScale, Unfreeze, expand_ranges,
 };
 use crate::error::{Result, setting};
 
@@ -100,17 +100,7 @@ impl Config {
         }
         self.model.weights_on_hub()?;
         below_one("model.dropout", self.model.dropout)?;
-        if self.model.head == HeadKind::Heatmap && self.target.kind != TargetKind::Keypoints {
-            return Err(setting(
-                "model.head",
-                "`direct`, since the target is not points",
-                "heatmap",
-            ));
-        }
-        if self.model.head == HeadKind::Heatmap && self.model.arm == Arm::Metadata {
-            let expected = "`direct`, since `model.arm = \"metadata\"` reads no image";
-            return Err(setting("model.head", expected, "heatmap"));
-        }
+        self.model.validate_head(self.target.kind)?;
         below_one("model.drop_image", self.model.drop_image)?;
         within(
             "model.auxiliary",
@@ -261,6 +251,38 @@ impl Config {
                     "`even`, since `train.class_weights` makes the classes equal already";
                 return Err(setting("train.sampling", expected, "balanced"));
             }
+        }
+        Ok(())
+    }
+}
+
+/// Candidates of an object, at most.
+const MOST_CANDIDATES: usize = 32;
+
+impl ModelConfig {
+    /// Looks whether the head fits the target and the arm.
+    fn validate_head(&self, target: TargetKind) -> Result<()> {
+        if !(2..=MOST_CANDIDATES).contains(&self.candidates) {
+            let expected = format!("2 to {MOST_CANDIDATES}");
+            return Err(setting("model.candidates", &expected, self.candidates));
+        }
+        if self.head == HeadKind::Direct {
+            return Ok(());
+        }
+        let head: &str = self.head.into();
+        let wrong = |expected| Err(setting("model.head", expected, head));
+        if target != TargetKind::Keypoints {
+            return wrong("`direct`, since the target is not points");
+        }
+        if self.arm == Arm::Metadata {
+            return wrong("`direct`, since `model.arm = \"metadata\"` reads no image");
+        }
+        if self.head == HeadKind::Candidates && self.arm == Arm::Vote {
+            return wrong("`direct` or `heatmap`, since two votes have a mean and no candidates");
+        }
+        if self.head == HeadKind::Candidates && self.fusion != Self::default().fusion {
+            let expected = "`stacked` (or left out), since with `head = \"candidates\"` the metadata chooses one";
+            return Err(setting("model.fusion", expected, &self.fusion));
         }
         Ok(())
     }

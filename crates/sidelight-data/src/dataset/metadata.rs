@@ -1,5 +1,6 @@
 //! Cells of a metadata column as typed values.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::MetadataValues;
@@ -78,11 +79,25 @@ impl MissingMarkers<'_> {
     }
     fn spelt(&self, text: &str) -> bool {
         // What is said of one column is meant as a value: `0` is `0.0` there.
-        self.table.iter().any(|spelling| spelling.trim() == text)
+        self.table.iter().any(|spelling| is_trimmed(spelling, text))
             || self
                 .column
                 .iter()
                 .any(|spelling| schema::same_value(spelling, text))
+    }
+}
+
+/// Whether a spelling is this text, spaces around it aside. It is asked of every cell: most differ by their length already.
+fn is_trimmed(spelling: &str, text: &str) -> bool {
+    let may_be_space =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_whitespace() || !byte.is_ascii());
+    let bytes = spelling.as_bytes();
+    match bytes.len().cmp(&text.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => spelling == text,
+        Ordering::Greater => {
+            (may_be_space(bytes.first()) || may_be_space(bytes.last())) && spelling.trim() == text
+        }
     }
 }
 

@@ -189,7 +189,10 @@ impl Schema {
         let target = &self.target;
         let kind = format!("{:?}", target.kind).to_lowercase();
         writeln!(out, "[target]")?;
-        writeln!(out, "kind = \"{kind}\"  # points | class | classes | value")?;
+        writeln!(
+            out,
+            "kind = \"{kind}\"  # keypoints | class | multilabel | regression"
+        )?;
         if let Some(decimal) = target.decimal {
             writeln!(out, "decimal = \"{}\"", decimal.sign())?;
         }

@@ -43,6 +43,8 @@ pub enum Extra {
     Target,
     /// How sure each point is.
     Confidence,
+    /// So many candidates for where the object lies, the most probable first.
+    Candidates(usize),
     /// What holds the truth as often as was asked.
     Set,
     /// The column `loss`: the loss of the row.
@@ -291,6 +293,7 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
     if extras.contains(&Extra::Confidence) {
         columns.extend(confidence_columns(task));
     }
+    columns.extend(candidate_columns(task, n_candidates(extras)));
     if extras.contains(&Extra::Set) {
         columns.extend(set_columns(task));
     }
@@ -352,6 +355,39 @@ fn confidence_columns(task: &Task) -> Vec<(String, ColumnKind)> {
     columns.map(|name| (name, ColumnKind::Single)).collect()
 }
 
+/// How many candidates are written.
+fn n_candidates(extras: &[Extra]) -> usize {
+    let of = |extra: &Extra| match extra {
+        Extra::Candidates(n) => Some(*n),
+        _ => None,
+    };
+    extras.iter().find_map(of).unwrap_or(0)
+}
+
+/// The probability of each candidate, and the places of all but the first, which is what is predicted.
+fn candidate_columns(task: &Task, n: usize) -> Vec<(String, ColumnKind)> {
+    let Task::Keypoints { columns, .. } = task else {
+        return Vec::new();
+    };
+    let names = (0..n).flat_map(|at| {
+        let places = if at == 0 { &[][..] } else { columns };
+        let probability = std::iter::once("probability");
+        let names = probability.chain(places.iter().map(String::as_str));
+        names.map(move |name| format!("candidate{}_{name}", at + 1))
+    });
+    names.map(|name| (name, ColumnKind::Single)).collect()
+}
+
+/// The cells of [`candidate_columns`].
+fn candidate_cells(row: &PredictionRow<'_>) -> impl Iterator<Item = f32> {
+    let candidates = row.prediction.map_or(&[][..], Prediction::candidates);
+    candidates.iter().enumerate().flat_map(|(at, candidate)| {
+        let places = if at == 0 { &[][..] } else { &candidate.xy };
+        let places = places.iter().flat_map(|&xy| written(xy, row.to_table));
+        std::iter::once(candidate.probability).chain(places)
+    })
+}
+
 fn set_columns(task: &Task) -> Vec<(String, ColumnKind)> {
     let names = task.names().iter();
     match task {
@@ -399,6 +435,9 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
             .chain(std::iter::repeat(Value::Missing));
         cells.extend(known.take(confidence_columns(task).len()));
     }
+    let known = candidate_cells(row).map(Value::Single);
+    let known = known.chain(std::iter::repeat(Value::Missing));
+    cells.extend(known.take(candidate_columns(task, n_candidates(extras)).len()));
     if extras.contains(&Extra::Set) {
         match row.set.filter(|_| row.prediction.is_some()) {
             Some(set) => set_cells(task, set, &mut cells),

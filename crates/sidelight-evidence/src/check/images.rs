@@ -60,8 +60,9 @@ pub(super) fn check(
     let (mut n_turned, mut n_outside_upright) = (0, 0);
     let mut bad: Vec<(String, Problem)> = Vec::new();
     let mut same: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
-    let mut colors_of_row: HashMap<usize, Colors> = HashMap::new();
-    for ((source, rows), seen) in images.iter().zip(seen) {
+    let mut colors_of_image: Vec<Option<Colors>> = vec![None; images.len()];
+    let of_images = images.iter().zip(&mut colors_of_image);
+    for (((source, rows), colors_of_image), seen) in of_images.zip(seen) {
         match seen {
             Seen::Missing => {
                 look_alike = look_alike.or_else(|| similar_name(&mut look, source));
@@ -91,7 +92,7 @@ pub(super) fn check(
                     n_outside_upright += n_upright;
                 }
                 same.entry(hash).or_default().extend(rows);
-                colors_of_row.extend(rows.iter().map(|&row| (row, colors)));
+                *colors_of_image = Some(colors);
                 n_with_outside += usize::from(!found.is_empty());
                 outside.extend(found);
             }
@@ -156,7 +157,16 @@ pub(super) fn check(
     }
     problems.extend(pixel_range(config, n_deep, deepest));
     problems.extend(duplicates(dataset, split, same));
-    problems.extend(subjects(dataset, config, &colors_of_row));
+    let colors_of = |wanted: &BTreeSet<usize>| {
+        let of_images = images.iter().zip(&colors_of_image);
+        let known = of_images.filter_map(|((_, rows), colors)| Some((rows, (*colors)?)));
+        let known = known.flat_map(|(rows, colors)| {
+            let rows = rows.iter().filter(|row| wanted.contains(row));
+            rows.map(move |row| (*row, colors))
+        });
+        known.collect()
+    };
+    problems.extend(subjects(dataset, config, colors_of));
     images.len()
 }
 
@@ -321,18 +331,12 @@ fn by_reason(bad: Vec<(String, Problem)>) -> Vec<Problem> {
 }
 
 /// Columns whose images show that they may name persons, places or series.
-fn subjects<'a>(
-    dataset: &'a Dataset,
-    config: &'a Config,
-    colors: &'a HashMap<usize, Colors>,
-) -> impl Iterator<Item = Problem> + 'a {
-    let of_rows = |rows: &BTreeSet<usize>| {
-        let known = rows
-            .iter()
-            .filter_map(|row| Some((*row, *colors.get(row)?)));
-        known.collect()
-    };
-    let found = resemblances(dataset, config, of_rows);
+fn subjects(
+    dataset: &Dataset,
+    config: &Config,
+    colors_of: impl Fn(&BTreeSet<usize>) -> HashMap<usize, Colors>,
+) -> impl Iterator<Item = Problem> {
+    let found = resemblances(dataset, config, colors_of);
     found.into_iter().map(|found| {
         Problem::new(
             ProblemKind::DoubtfulColumn,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::encode::Unseen;
 use crate::error::{Error, Result, in_full};
 use crate::ranks::{Ranks, gather_numbers};
-use crate::task::{Confidence, Prediction, Task};
+use crate::task::{Candidate, Confidence, Prediction, Task};
 
 use super::Predictions;
 
@@ -23,11 +23,16 @@ pub(crate) fn gather(
     if ranks.is_alone() {
         return Ok(own);
     }
-    // Points say how sure they are, each in two numbers, or do not.
+    // Points say how sure they are, each in two numbers, or do not; and there may be candidates.
     let width = task.n_outputs();
-    let beside = match task {
-        Task::Keypoints { .. } => width,
-        _ => 0,
+    let predictions = own.predictions.iter().flatten();
+    let n_candidates = predictions.map(|prediction| prediction.candidates().len());
+    let n_candidates = [n_candidates.max().unwrap_or(0) as f64];
+    let n_candidates = gather_numbers(ranks, &n_candidates);
+    let n_candidates = n_candidates.into_iter().fold(0.0, f64::max) as usize;
+    let (of_candidates, beside) = match task {
+        Task::Keypoints { .. } => (n_candidates * (1 + width), width),
+        _ => (0, 0),
     };
     debug_assert!(own.sets.is_none(), "sets are made of what was gathered");
     let has_losses = own.losses.is_some();
@@ -46,6 +51,14 @@ pub(crate) fn gather(
         let confidence = confidence.iter().flat_map(|of| [of.visible, of.error]);
         let confidence = confidence.map(f64::from).chain(std::iter::repeat(f64::NAN));
         numbers.extend(confidence.take(beside));
+        let candidates = prediction.as_ref().map_or(&[][..], Prediction::candidates);
+        let candidates = candidates.iter().flat_map(|candidate| {
+            let places = candidate.xy.as_flattened().iter();
+            std::iter::once(&candidate.probability).chain(places)
+        });
+        let candidates = candidates.map(|number| f64::from(*number));
+        let candidates = candidates.chain(std::iter::repeat(f64::NAN));
+        numbers.extend(candidates.take(of_candidates));
     }
     let problems: Vec<(usize, String)> = own
         .problems
@@ -57,9 +70,13 @@ pub(crate) fn gather(
 
     let mut all = Predictions::default();
     let mut losses = Vec::new();
-    for row in gather_numbers(ranks, &numbers).chunks_exact(2 + width + beside) {
-        let (own, confidence) = row[2..].split_at(width);
-        let prediction = || with_confidence(Prediction::from_numbers(task.kind(), own), confidence);
+    for row in gather_numbers(ranks, &numbers).chunks_exact(2 + width + beside + of_candidates) {
+        let (own, further) = row[2..].split_at(width);
+        let (confidence, candidates) = further.split_at(beside);
+        let prediction = || {
+            let prediction = Prediction::from_numbers(task.kind(), own);
+            with_candidates(with_confidence(prediction, confidence), candidates, width)
+        };
         all.predictions.push((row[0] > 0.0).then(prediction));
         losses.push(row[1] as f32);
     }
@@ -85,6 +102,23 @@ fn with_confidence(mut prediction: Prediction, numbers: &[f64]) -> Prediction {
             error: error as f32,
         };
         *confidence = numbers.as_chunks::<2>().0.iter().map(of_point).collect();
+    }
+    prediction
+}
+
+/// The prediction with these candidates, each its probability and its coordinates; NaN: it has none.
+fn with_candidates(mut prediction: Prediction, numbers: &[f64], width: usize) -> Prediction {
+    if let Prediction::Keypoints { candidates, .. } = &mut prediction
+        && numbers.first().is_some_and(|number| !number.is_nan())
+    {
+        let all = numbers.chunks_exact(1 + width).map(|numbers| {
+            let places = numbers[1..].as_chunks::<2>().0.iter();
+            Candidate {
+                probability: numbers[0] as f32,
+                xy: places.map(|xy| xy.map(|number| number as f32)).collect(),
+            }
+        });
+        *candidates = all.collect();
     }
     prediction
 }

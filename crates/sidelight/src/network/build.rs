@@ -9,7 +9,7 @@ use super::backbone::{self, Backbone, IMAGENET_MEAN, IMAGENET_SD};
 use super::edit::{Edit, Edits};
 use super::fusion::{self, FusionLayers, FusionSpec};
 use super::head;
-use super::layer::{ImagePool, Layer, MetadataSource, Stack};
+use super::layer::{Candidates, ImagePool, Layer, MetadataSource, Stack};
 use super::parameter::Start;
 use super::path::shape_at;
 use super::shape::{self, At, Shape};
@@ -92,7 +92,7 @@ impl Network {
             _ => builder.with_backbone(edits)?,
         };
         network.edit(Edits::from(edits).with_seed(seed))?;
-        network.check_output(spec.n_outputs)?;
+        network.check_output(config, spec.n_outputs)?;
         Ok(network)
     }
 
@@ -231,8 +231,15 @@ impl Network {
         Ok(())
     }
 
-    /// Looks whether the network gives what the task asks for.
-    pub(crate) fn check_output(&self, n_outputs: usize) -> Result<()> {
+    /// Looks whether the network gives what the task asks for, so many numbers; and its candidates, where it is to have any.
+    pub(crate) fn check_output(&self, config: &ModelConfig, n_outputs: usize) -> Result<()> {
+        let n_outputs = match config.head {
+            HeadKind::Candidates => {
+                let (n, points) = (config.candidates, n_outputs / 2);
+                Candidates { n, points }.width()
+            }
+            HeadKind::Direct | HeadKind::Heatmap => n_outputs,
+        };
         let output = self.inspect()?[0].output;
         if output == Shape::Features(n_outputs) {
             return Ok(());
@@ -379,10 +386,11 @@ impl Builder<'_> {
         map: Shape,
         pooled: Vec<(String, Architecture)>,
     ) -> Result<(head::Features, Vec<(String, Architecture)>)> {
-        if self.spec.spatial && self.config.head == HeadKind::Heatmap {
+        if self.spec.spatial && self.config.head != HeadKind::Direct {
             let Shape::Map { height, width, .. } = map else {
                 let expected = "`direct`, since this backbone ends in tokens, not in a map";
-                return Err(setting("model.head", expected, "heatmap").into());
+                let head: &str = self.config.head.into();
+                return Err(setting("model.head", expected, head).into());
             };
             let side = height.min(width);
             return Ok((head::Features::Map { side }, Vec::new()));
@@ -407,6 +415,13 @@ impl Builder<'_> {
         reads: head::Features,
         after: &[(String, Architecture)],
     ) -> Result<FusionLayers> {
+        if let (HeadKind::Candidates, head::Features::Map { side }) = (self.config.head, reads) {
+            return Ok(FusionLayers {
+                at_map: None,
+                at_features: None,
+                head: self.candidates(side),
+            });
+        }
         let features = match reads {
             head::Features::Map { .. } => map.channels(),
             _ => width_after(map, after)?,
@@ -416,6 +431,14 @@ impl Builder<'_> {
             self.arm,
             &self.fusion_spec(map, features, reads),
         )
+    }
+
+    /// Candidates in the image, among which the metadata chooses where it is read.
+    fn candidates(&self, side: usize) -> Architecture {
+        let metadata = (self.arm == Arm::Both).then_some(&self.source);
+        let hidden = (self.config.hidden, self.config.dropout);
+        let n = self.config.candidates;
+        head::candidates((side, n), metadata, hidden, self.spec.n_outputs)
     }
 
     /// Two votes are a fusion of their own.

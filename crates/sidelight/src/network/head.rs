@@ -1,7 +1,11 @@
 //! Heads: from features to the numbers that a task asks for.
 
+use std::ops::Range;
+
 use super::architecture::Architecture;
-use super::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear, Upsample};
+use super::layer::{
+    BatchNorm, Candidates, Conv2d, Dropout, Layer, Linear, MetadataSource, Upsample,
+};
 use super::shape::Shape;
 
 /// Where the head stands in a network.
@@ -9,6 +13,47 @@ pub(crate) const HEAD: &str = "head";
 /// Where a head of points also says how sure they are: its own layers are below the first, what says it below the others.
 pub(crate) const PLACES: &str = "read.places";
 pub(crate) const CERTAINTY: [&str; 2] = ["read.inputs", "say"];
+
+/// How the outputs of a network of points follow one another: the places, those of all candidates, the logarithms of their
+/// probabilities, how sure each point is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PointsLayout {
+    /// Coordinates of all points.
+    pub(crate) n_outputs: usize,
+    /// Candidates for them.
+    pub(crate) n_candidates: usize,
+    /// Whether it says how sure each point is.
+    pub(crate) is_sure: bool,
+}
+
+impl PointsLayout {
+    /// That of so many outputs in all, where so many are the places.
+    pub(crate) fn new(n_outputs: usize, width: usize) -> Self {
+        let further = width - n_outputs;
+        Self {
+            n_outputs,
+            n_candidates: further / (n_outputs + 1),
+            is_sure: further % (n_outputs + 1) == n_outputs,
+        }
+    }
+
+    /// Of all places, those of candidates among them.
+    pub(crate) fn n_coordinates(self) -> usize {
+        self.n_outputs * (1 + self.n_candidates)
+    }
+
+    /// The logarithms of the candidates' probabilities.
+    pub(crate) fn log_probabilities(self) -> Range<usize> {
+        let first = self.n_coordinates();
+        first..first + self.n_candidates
+    }
+
+    /// How sure points are.
+    pub(crate) fn certainty(self) -> Range<usize> {
+        let first = self.log_probabilities().end;
+        first..first + if self.is_sure { self.n_outputs } else { 0 }
+    }
+}
 
 /// What a head is given of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,29 +134,65 @@ fn layers(hidden: usize, dropout: f64, n_outputs: usize) -> Vec<Architecture> {
 
 /// Side of a heatmap, at least.
 const HEATMAP_SIDE: usize = 32;
-/// Channels on the way to it.
+/// Side of a candidate's heatmaps, at least: there are several times as many.
+const CANDIDATE_SIDE: usize = 24;
+/// Channels on the way to them.
 const HEATMAP_CHANNELS: usize = 64;
 
-/// A heatmap per point, read by its mass: the map is doubled until it has 32 pixels a side.
+/// The last map doubled until it has so many pixels a side, of 64 channels.
 ///
 /// # Source
 ///
 /// A decoder of upsampling and 3×3 convolutions, as Xiao et al. 2018, "Simple baselines for human pose estimation",
-/// arXiv:1804.06208, fig. 1 (there transposed convolutions of 256 channels; here nearest neighbour and 64, for the CPU);
-/// read by [`Layer::SoftArgmax`]. The last layer starts as zeros: training starts in the middle of the image.
-fn heatmap(side: usize, n_outputs: usize) -> Architecture {
+/// arXiv:1804.06208, fig. 1 (there transposed convolutions of 256 channels; here nearest neighbour and 64, for the CPU).
+fn decoder(side: usize, least: usize) -> Vec<Architecture> {
     let block = |kernel| conv_norm_relu(Conv2d::new(HEATMAP_CHANNELS, kernel));
     let mut layers: Vec<Architecture> = block(1).into();
     let mut side = side.max(1);
-    while side < HEATMAP_SIDE {
+    while side < least {
         side *= 2;
         layers.push(Upsample { factor: 2 }.into());
         layers.extend(block(3));
     }
+    layers
+}
+
+/// A heatmap per point, read by [`Layer::SoftArgmax`]. The last layer starts as zeros: training starts in the middle of the
+/// image.
+fn heatmap(side: usize, n_outputs: usize) -> Architecture {
+    let mut layers = decoder(side, HEATMAP_SIDE);
     // A bias would not move the mass of a softmax.
     let last = Linear::new(n_outputs / 2).zeros().without_bias();
     layers.push(last.per_pixel().into());
     layers.push(Layer::SoftArgmax.into());
+    Architecture::numbered(layers)
+}
+
+/// Channels by which a candidate is told from another.
+const LOOK_CHANNELS: usize = 16;
+
+/// Several heatmaps per point and the choice among them ([`Candidates`]), by what is seen there and, where `metadata` has
+/// any, by the row's own.
+pub(super) fn candidates(
+    (side, n): (usize, usize),
+    metadata: Option<&MetadataSource>,
+    (hidden, dropout): (usize, f64),
+    n_outputs: usize,
+) -> Architecture {
+    let points = n_outputs / 2;
+    // They do not start as zeros: candidates that are all alike would stay so.
+    let maps = Linear::new(n * points).without_bias().per_pixel();
+    let look = Architecture::numbered(conv_norm_relu(Conv2d::new(LOOK_CHANNELS, 1)));
+    let mut reads = vec![("seen", Architecture::from(Layer::Identity))];
+    reads.extend(metadata.map(|source| ("metadata", source.architecture())));
+    let gate = Architecture::sequence([
+        ("reads", Architecture::with(Layer::Concat, reads)),
+        ("choose", deep(hidden, dropout, n)),
+    ]);
+    let candidates = Candidates { n, points };
+    let children = [("maps", maps.into()), ("look", look), ("gate", gate)];
+    let mut layers = decoder(side, CANDIDATE_SIDE);
+    layers.push(Architecture::with(candidates, children));
     Architecture::numbered(layers)
 }
 

@@ -293,6 +293,10 @@ layers! {
         /// Each channel of a map as the place x, y of its mass.
         SoftArgmax,
     }
+    candidates {
+        /// Several candidates for the places of all points, and the choice among them.
+        Candidates(Candidates),
+    }
     activation {
         /// The larger of x and 0.
         Relu,

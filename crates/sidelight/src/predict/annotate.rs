@@ -47,8 +47,8 @@ pub fn write_annotations(
         .into());
     };
     let rows = Table::read(table)?;
-    let confidence = model.says_confidence().then_some(Extra::Confidence);
-    let extras: Vec<Extra> = confidence.into_iter().collect();
+    let mut extras = model.extras();
+    extras.retain(|extra| *extra == Extra::Confidence);
     let names = PredictionsWriter::columns(&model.task, &extras, &labels(keep));
     let mut found = names.iter().map(|(name, _)| rows.column(name));
     let kept = found.by_ref().take(keep.len());

@@ -602,9 +602,8 @@ impl Job<'_, '_> {
 
 /// The columns beside those of predictions.
 fn extras(model: &Model, coverage: Option<f64>) -> Vec<Extra> {
-    let confidence = model.says_confidence().then_some(Extra::Confidence);
     let set = coverage.map(|_| Extra::Set);
-    let extras = confidence.into_iter().chain(set);
+    let extras = model.extras().into_iter().chain(set);
     extras.chain([Extra::Problem]).collect()
 }
 

@@ -85,11 +85,11 @@ impl Session {
             true => self.setup.batches.source.encoder.d_dense(),
             false => 0,
         };
-        let input = head.input;
+        let (input, output) = (head.input, head.output.channels());
         let Some((_, places)) = network.root.children.iter().find(|(name, _)| name == HEAD) else {
             return Ok(());
         };
-        let mut layers = with_certainty(places.architecture(), input, d_dense, n_points);
+        let mut layers = with_certainty((places.architecture(), output), input, d_dense, n_points);
         shape::infer(&mut layers, input)?;
         let (seed, device) = (
             self.setup.config.train.seed,
@@ -183,7 +183,7 @@ impl Session {
 
 /// A head of points that also says how sure they are, where such features come to it.
 fn with_certainty(
-    places: Architecture,
+    (places, width): (Architecture, usize),
     features: Shape,
     d_dense: usize,
     n_points: usize,
@@ -211,7 +211,7 @@ fn with_certainty(
     }
     let own = Slice {
         start: 0,
-        length: 2 * n_points,
+        length: width,
     };
     let certainty = [
         ("norm", BatchNorm::default().into()),

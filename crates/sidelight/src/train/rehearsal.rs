@@ -6,11 +6,18 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 
 use crate::check::Ready;
-use crate::config::ImageRange;
+use crate::config::{Config, ImageRange};
+use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::loader::Shards;
 use crate::ranks::Alone;
+use crate::split::SplitRows;
 
 use super::Session;
+use super::setup::measure_range;
+
+/// Of a larger set so many rows of each part are tried first.
+const ENOUGH_ROWS: usize = 10_000;
 
 /// Does what [`train`](super::train) does up to its first step: fits encoder and task, builds the network, reads its
 /// weights, and takes one batch of images through it, forward and backward. Nothing learns and nothing is written. What
@@ -36,18 +43,47 @@ pub fn rehearse(ready: Ready) -> Result<Vec<String>> {
         ));
         config.model.weights = "none".into();
     }
-    let (mut session, _) = Session::from_rows(&config, dataset, rows, &Device::flex().autodiff())?;
-    said.extend(measured(
-        config.image.range,
-        session.setup.config.image.range,
-    ));
+    let asked = config.image.range;
+    measure_range(&mut config, &dataset, &rows.train);
+    said.extend(measured(asked, config.image.range));
+    // How much room shards need is known from all of them.
+    let is_large = dataset.len() > 2 * ENOUGH_ROWS && Shards::from_dataset(&dataset).is_none();
+    let some = is_large.then(|| some(&dataset, &rows));
+    match some.map(|(dataset, rows)| one_batch(&config, dataset, rows)) {
+        Some(Ok(())) => {}
+        // What some rows lack all of them may have.
+        Some(Err(_)) | None => one_batch(&config, dataset, rows)?,
+    }
+    Ok(said)
+}
+
+/// Takes one batch through what training would begin with.
+fn one_batch(config: &Config, dataset: Dataset, rows: SplitRows) -> Result<()> {
+    let (mut session, _) = Session::from_rows(config, dataset, rows, &Device::flex().autodiff())?;
     session.share_out(Arc::new(Alone));
     let mut batches = session.setup.batches.training(0, 0);
     if let Some(step) = session.compute_gradients(&mut batches, &AtomicBool::new(false))? {
         session.check_loss(step.loss, session.setup.plan.at(0, 0))?;
     }
-    drop(batches);
-    Ok(said)
+    Ok(())
+}
+
+/// Rows from all over each part, and the data set of these alone.
+fn some(dataset: &Dataset, rows: &SplitRows) -> (Dataset, SplitRows) {
+    let of_part = |rows: &[usize]| -> Vec<usize> {
+        let every = rows.len().div_ceil(ENOUGH_ROWS).max(1);
+        rows.iter().copied().step_by(every).collect()
+    };
+    let (train, valid) = (of_part(&rows.train), of_part(&rows.valid));
+    let (n_train, n) = (train.len(), train.len() + valid.len());
+    let dataset = dataset.select(&[train, valid].concat());
+    let rows = SplitRows {
+        train: (0..n_train).collect(),
+        valid: (n_train..n).collect(),
+        test: Vec::new(),
+        remarks: Vec::new(),
+    };
+    (dataset, rows)
 }
 
 /// Which values training would make black and white, where it was to find out.

@@ -64,10 +64,12 @@ fn write_predictions(session: &Session, predicted: &Predictions, folder: &RunFol
     if dataset.groups.is_some() {
         extras.insert(0, Extra::Group);
     }
-    let mut known = predicted.predictions.iter().flatten();
-    if known.any(|prediction| !prediction.confidence().is_empty()) {
+    let known = || predicted.predictions.iter().flatten();
+    if known().any(|prediction| !prediction.confidence().is_empty()) {
         extras.push(Extra::Confidence);
     }
+    let candidates = known().map(|prediction| prediction.candidates().len());
+    extras.extend(candidates.max().filter(|n| *n > 0).map(Extra::Candidates));
     let mut writer = PredictionsWriter::create(&folder.predictions_path(), task, &extras)?;
     let rows: Vec<_> = prediction_rows(
         dataset,

@@ -166,7 +166,7 @@ impl Session {
         let Setup { config, task, .. } = &self.setup;
         let mut network = self.state.network.clone();
         let new = network.edit(edits.into().with_seed(config.train.seed))?;
-        network.check_output(task.n_outputs())?;
+        network.check_output(&config.model, task.n_outputs())?;
         network.has_learned_head = false;
         (self.state, self.setup.frozen) = first_state(network, config, &self.setup.batches)?;
         Ok(new)
@@ -194,7 +194,11 @@ fn with_vote_as_fusion(config: &Config) -> Config {
 }
 
 /// Finds which values of deep pixels are black and white (`image.range = "auto"`) in training images, and says so.
-fn measure_range(config: &mut Config, dataset: &Dataset, train: &[usize]) -> Option<String> {
+pub(super) fn measure_range(
+    config: &mut Config,
+    dataset: &Dataset,
+    train: &[usize],
+) -> Option<String> {
     /// So many from all over the rows show what there is.
     const LOOKED_AT: usize = 256;
     if config.image.range != ImageRange::Auto {

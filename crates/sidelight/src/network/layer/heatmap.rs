@@ -1,6 +1,6 @@
 //! Layers of a head that says where things are by a map of each.
 
-use burn::tensor::{TensorData, activation::softmax};
+use burn::tensor::{Device, TensorData, activation::softmax};
 
 use super::prelude::*;
 
@@ -88,14 +88,19 @@ impl Leaf for SoftArgmax {
 
 fn find(x: Tensor<4>) -> Tensor<2> {
     let [batch, n, height, width] = x.dims();
-    let places = TensorData::new(coordinates(height, width), [height * width, 2]);
-    let places = Tensor::<2>::from_data(places, &x.device());
+    let places = coordinates_tensor(height, width, &x.device());
     let share = softmax(x.reshape([batch * n, height * width]), 1);
     share.matmul(places).reshape([batch, 2 * n])
 }
 
+/// [`coordinates`] on a device: `[height · width, 2]`.
+pub(super) fn coordinates_tensor(height: usize, width: usize, device: &Device) -> Tensor<2> {
+    let places = TensorData::new(coordinates(height, width), [height * width, 2]);
+    Tensor::from_data(places, device)
+}
+
 /// x and y of each pixel, row by row.
-fn coordinates(height: usize, width: usize) -> Vec<f32> {
+pub(super) fn coordinates(height: usize, width: usize) -> Vec<f32> {
     let at = |i: usize, n: usize| (2 * i + 1) as f32 / n as f32 - 1.0;
     (0..height)
         .flat_map(|i| (0..width).flat_map(move |j| [at(j, width), at(i, height)]))
@@ -105,7 +110,6 @@ fn coordinates(height: usize, width: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     fn places(map: Vec<f32>, shape: [usize; 4]) -> Vec<f32> {
         let map = Tensor::from_data(TensorData::new(map, shape), &Device::flex());
