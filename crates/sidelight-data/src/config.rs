@@ -822,6 +822,16 @@ impl Default for ModelConfig {
     }
 }
 
+impl ModelConfig {
+    /// How many candidates its points have; 0: none.
+    pub fn n_candidates(&self) -> usize {
+        match self.head {
+            HeadKind::Candidates => self.candidates,
+            HeadKind::Direct | HeadKind::Heatmap => 0,
+        }
+    }
+}
+
 /// Which inputs a model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

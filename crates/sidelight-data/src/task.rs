@@ -1057,6 +1057,33 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_of_looks_joins_candidates_that_are_near_each_other() {
+        let candidate = |probability, x: f32| Candidate {
+            probability,
+            xy: vec![[x, 0.0], [x + 1.0, 0.0]],
+        };
+        let look = |candidates: Vec<Candidate>| Prediction::Keypoints {
+            xy: candidates[0].xy.clone(),
+            confidence: Vec::new(),
+            candidates,
+        };
+        // The two looks do not agree on which of two objects is meant: the mean of both is none.
+        let two = [
+            look(vec![candidate(0.6, 10.0), candidate(0.4, 50.0)]),
+            look(vec![candidate(0.9, 52.0), candidate(0.1, 14.0)]),
+        ];
+        let Some(Prediction::Keypoints { xy, candidates, .. }) = pair().mean(&two) else {
+            panic!("points")
+        };
+        assert_eq!(xy, [[51.0, 0.0], [52.0, 0.0]]);
+        let said: Vec<(f32, f32)> = candidates
+            .iter()
+            .map(|of| ((100.0 * of.probability).round(), of.xy[0][0]))
+            .collect();
+        assert_eq!(said, [(65.0, 51.0), (35.0, 12.0)]);
+    }
+
+    #[test]
     fn a_constant_guess_of_points_scales_with_the_image() {
         let guess = Prediction::keypoints(vec![[50.0, 50.0], [150.0, 50.0]]);
         assert_eq!(pair().constant([200.0, 100.0]), Some(guess));
@@ -1070,5 +1097,15 @@ mod tests {
             panic!("points")
         };
         assert_eq!(xy, [[3.0, 4.0], [1.0, 2.0]]);
+        let seen = Prediction::Keypoints {
+            xy: xy.clone(),
+            confidence: Vec::new(),
+            candidates: vec![Candidate {
+                probability: 1.0,
+                xy,
+            }],
+        };
+        let seen = pair().unmirrored(seen);
+        assert_eq!(seen.candidates()[0].xy, [[1.0, 2.0], [3.0, 4.0]]);
     }
 }

@@ -116,12 +116,22 @@ pub(crate) fn scoring(kind: TargetKind, n_outputs: usize) -> &'static Scoring {
         "oks",
         "ar",
     ];
+    // Objects in the order of how sure they are: there is none of the points of one.
+    const OBJECTS: &[&str] = &{
+        let mut all = ["ap"; 13];
+        let mut at = 0;
+        while at < KEYPOINTS.len() {
+            all[at] = KEYPOINTS[at];
+            at += 1;
+        }
+        all
+    };
     const NUMBERS: &[&str] = &["mae", "rmse", "r2", "median_ae", "mape"];
     const ONE_CLASS: &[&str] = &["recall", "precision", "f1", "auroc", "average_precision"];
     const ONE_LABEL: &[&str] = &["auroc", "average_precision", "recall", "precision", "f1"];
     match kind {
         TargetKind::Keypoints => &Scoring {
-            metrics: KEYPOINTS,
+            metrics: OBJECTS,
             selection: "mean_px",
             part_metrics: KEYPOINTS,
             part_metric: "mean_px",

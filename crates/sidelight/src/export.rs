@@ -138,7 +138,7 @@ pub fn onnx(model: &Model, image: ImageInput, coverage: Option<f64>) -> Result<O
     output::write(
         &mut graph,
         &model.task,
-        (&output, model.says_confidence()),
+        (&output, model.points_layout()),
         sides.as_ref(),
         &preprocess,
         within.as_ref(),

@@ -24,7 +24,7 @@ use crate::encode::{Encoder, Unseen};
 use crate::error::{Error, Result};
 use crate::join::Joins;
 use crate::loader::{Preprocess, Source};
-use crate::network::head::{HEAD, PLACES, PointsLayout};
+use crate::network::head::PointsLayout;
 use crate::network::{Layer, Network};
 use crate::run::Run;
 use crate::table::Table;
@@ -93,20 +93,22 @@ impl Model {
         known.at(&self.task, coverage)
     }
 
+    /// How what it says of points follows one another; `None` of other tasks.
+    pub(crate) fn points_layout(&self) -> Option<PointsLayout> {
+        let Task::Keypoints { columns, .. } = &*self.task else {
+            return None;
+        };
+        Some(PointsLayout::of_network(&self.network, columns.len()))
+    }
+
     /// Whether its points say how sure they are.
     pub fn says_confidence(&self) -> bool {
-        let places = format!("{HEAD}.{PLACES}");
-        self.network.root.get(&places).is_ok()
+        self.points_layout().is_some_and(|layout| layout.is_sure)
     }
 
     /// How many candidates for where the object lies it has; 0: none.
     pub fn n_candidates(&self) -> usize {
-        let Task::Keypoints { columns, .. } = &*self.task else {
-            return 0;
-        };
-        let layers = self.network.inspect().unwrap_or_default();
-        let width = layers.first().map_or(0, |all| all.output.channels());
-        PointsLayout::new(columns.len(), width.max(columns.len())).n_candidates
+        self.points_layout().map_or(0, |layout| layout.n_candidates)
     }
 
     /// What its predictions of points say beside the places.

@@ -71,6 +71,21 @@ struct Arm {
     reads: &'static str,
 }
 
+impl Arm {
+    /// What differs from the demonstration's configuration.
+    fn own(&self) -> Vec<String> {
+        let mut own = vec![
+            format!("model.arm={}", self.arm),
+            format!("data.table={}", self.table),
+        ];
+        // Without an image there is nothing that candidates could be found in.
+        if self.arm == "metadata" {
+            own.push("model.head=direct".to_owned());
+        }
+        own
+    }
+}
+
 /// What one arm did on the held-out rows.
 struct Scored {
     arm: &'static Arm,
@@ -110,7 +125,9 @@ pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<An
     write_whole(&report, |file| file.write_all(html.as_bytes()))?;
     terminal.table(&table(&scored), args.printed.format)?;
     terminal.say(&lead);
-    terminal.say(ambiguity(&truth, &scored));
+    for remark in remarks(&truth, &scored) {
+        terminal.say(remark);
+    }
     terminal.say(format!(
         "\n{} in all; report: {}",
         duration(start.elapsed().as_secs_f64()),
@@ -193,11 +210,7 @@ fn learn(
     let run = match Run::open(&out) {
         Ok(run) => run,
         Err(_) => {
-            let own = [
-                format!("model.arm={}", arm.arm),
-                format!("data.table={}", arm.table),
-            ];
-            let overrides: Vec<String> = args.set.iter().cloned().chain(own).collect();
+            let overrides: Vec<String> = args.set.iter().cloned().chain(arm.own()).collect();
             let configured = Configured::new(data.join("sidelight.toml"), overrides);
             let config = configured.read_to_build(&args.machine, terminal)?;
             let on_event = &mut |event| narrate(terminal, arm.name, &event);
@@ -330,6 +343,50 @@ fn significant_two(number: f64) -> String {
     }
 }
 
+/// What else the held-out rows tell.
+fn remarks(truth: &[DemoRow], scored: &[Scored]) -> Vec<String> {
+    vec![right_card(truth, scored), ambiguity(truth, scored)]
+}
+
+/// How often the points are on the card that is meant, of the rows that say which.
+fn right_card(truth: &[DemoRow], scored: &[Scored]) -> String {
+    let share = |scored: &Scored| {
+        let rows = scored.predictions.rows.iter().map(|&row| &truth[row]);
+        let told = rows.zip(&scored.predictions.corners);
+        let told: Vec<_> = told.filter(|(row, _)| !row.is_ambiguous()).collect();
+        let right = told
+            .iter()
+            .filter(|(row, at)| nearest_card(row, at) == Some(row.meant));
+        (
+            100.0 * right.count() as f64 / told.len().max(1) as f64,
+            told.len(),
+        )
+    };
+    let ((both, n), (image, _)) = (share(arm(scored, "both")), share(arm(scored, "image")));
+    format!(
+        "Of the {n} rows that say which card is the target, the points are on it in {both:.1} % with the metadata, \
+         in {image:.1} % without.",
+    )
+}
+
+/// The card that predicted corners are nearest to.
+fn nearest_card(row: &DemoRow, outcome: &Outcome) -> Option<usize> {
+    let Outcome::Keypoints(marks) = outcome else {
+        return None;
+    };
+    let away = |card: &[[f32; 2]; 4]| -> f32 {
+        let corners = card.iter().zip(marks);
+        let distances = corners.filter_map(|([x, y], mark)| {
+            let [to_x, to_y] = mark.prediction?;
+            Some((x - to_x).hypot(y - to_y))
+        });
+        distances.sum()
+    };
+    let cards = row.cards.iter().enumerate();
+    let nearest = cards.min_by(|(_, a), (_, b)| away(a).total_cmp(&away(b)));
+    nearest.map(|(card, _)| card)
+}
+
 /// How the rows do that lack the cell that names the card: no model can know it.
 fn ambiguity(truth: &[DemoRow], scored: &[Scored]) -> String {
     let both = &arm(scored, "both").predictions;
@@ -377,7 +434,7 @@ fn page(data: &Path, truth: &[DemoRow], scored: &[Scored], lead: &str) -> anyhow
         metric: "mean_px".to_owned(),
         arms: arms.collect(),
         rows,
-        remarks: vec![ambiguity(truth, scored)],
+        remarks: remarks(truth, scored),
         facts: vec![
             (
                 "images".to_owned(),

@@ -354,11 +354,12 @@ function marks(answer, first) {
   const scale = width / ($("picture").clientWidth || width);
   const target = state.schema["x-target"];
   const visible = answer.prediction.visible;
-  const line = (target.skeleton ?? []).map(([a, b]) => [a, b].map((n) => upright(answer.image, points[n]).join(" ")).join("L"));
-  if (line.length) {
-    const d = `M${line.join("M")}`;
-    svg.append(drawn("g", { class: "point" }, drawn("path", { class: "edge", d }), drawn("path", { class: "face bone", d })));
-  }
+  const bones = (points, kind) => {
+    const lines = (target.skeleton ?? []).map(([a, b]) => [a, b].map((n) => upright(answer.image, points[n]).join(" ")).join("L"));
+    if (!lines.length) return;
+    const d = `M${lines.join("M")}`;
+    svg.append(drawn("g", { class: `point ${kind}` }, drawn("path", { class: "edge", d }), drawn("path", { class: "face bone", d })));
+  };
   const mark = (at, n, kind) => {
     const [x, y] = upright(answer.image, at);
     const cross = `M${x - 6 * scale} ${y}h${12 * scale}M${x} ${y - 6 * scale}v${12 * scale}`;
@@ -372,9 +373,22 @@ function marks(answer, first) {
     }
     svg.append(group);
   };
+  for (const candidate of others(answer.prediction)) {
+    bones(candidate.points, "other");
+    candidate.points.forEach((at) => mark(at, null, "other"));
+    const [x, y] = upright(answer.image, candidate.points[0]);
+    const text = drawn("text", { x, y: y - 8 * scale }, percent(candidate.probability));
+    text.style.fontSize = `${11 * scale}px`;
+    text.style.strokeWidth = `${3 * scale}px`;
+    svg.append(drawn("g", { class: "point other" }, text));
+  }
+  bones(points, "");
   if (first && first !== answer) first.prediction.points.forEach((at) => mark(at, null, "before"));
   points.forEach((at, n) => mark(at, n, visible && visible[n] < 0.5 ? "unsure" : ""));
 }
+
+/** Where else the object may be: what is hardly possible is not drawn. */
+const others = ({ candidates }) => (candidates ?? []).slice(1).filter(({ probability }) => probability >= 0.01);
 
 /** What a point is called: its name, else its number. */
 const pointName = (target, n) => target.points?.[n] ?? String(n);
@@ -432,7 +446,11 @@ function sentence(answer) {
   const { kind, values, probability, points } = answer.prediction;
   if (kind === "class") return `${answer.prediction.class}, ${percent(probability)}`;
   if (kind === "regression") return Object.entries(values).map(([name, value]) => `${name} ${number(value)}`).join(", ");
-  if (kind === "keypoints") return `${points.length} points, in the picture`;
+  if (kind === "keypoints") {
+    const [first] = answer.prediction.candidates ?? [];
+    const sure = first ? `; this is the one that is meant with a probability of ${percent(first.probability)}` : "";
+    return `${points.length} points, in the picture${sure}`;
+  }
   const likely = Object.entries(answer.prediction.probabilities).filter(([, p]) => p >= 0.5);
   return likely.length ? likely.map(([name, p]) => `${name} ${percent(p)}`).join(", ") : "no label is likelier than not";
 }

@@ -92,6 +92,78 @@ train = { size = 32, epochs = 40, batch = 16 }
 }
 
 #[test]
+fn metadata_chooses_one_of_the_candidates_that_an_image_has() {
+    let folder = Folder::new();
+    let mut table = String::from("file_name,x,y,side\n");
+    for row in 0..200 {
+        let y = |side: usize| 5 + (row * 11 + side * 17) % 22;
+        let (left, right) = ([5 + row * 7 % 16, y(0)], [43 + row * 13 % 16, y(1)]);
+        folder.write_bytes(
+            &format!("{row}.tif"),
+            &square(row % 7, [64, 32], &[left, right]),
+        );
+        // In a tenth of the rows the cell is missing that says which.
+        let (side, [x, y]) = match row * 31 % 7 < 3 {
+            true => ("left", left),
+            false => ("right", right),
+        };
+        let side = if row % 10 == 0 { "" } else { side };
+        table += &format!("{row}.tif,{x},{y},{side}\n");
+    }
+    folder.write("t.csv", &table);
+    folder.write(
+        "t.toml",
+        r#"data.table = "t.csv"
+target = { kind = "keypoints", columns = ["x", "y"] }
+metadata.side = "categorical"
+model = { backbone = "small_cnn", head = "candidates", candidates = 3, dropout = 0.0 }
+augment = { hide_metadata = 0.1 }
+train = { size = 32, epochs = 30, batch = 16 }
+"#,
+    );
+    let said = folder.run("train t.toml --out run");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let number = |cell: &String| cell.parse::<f64>().unwrap();
+    let (mut n, mut n_right) = (0, 0);
+    for row in rows(&folder.read("run/predictions.csv")) {
+        let probabilities: Vec<f64> = (1..=3)
+            .map(|k| number(&row[&format!("candidate{k}_probability")]))
+            .collect();
+        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-4);
+        assert!(probabilities.is_sorted_by(|a, b| a >= b), "{row:?}");
+        let index: usize = row["image"].trim_end_matches(".tif").parse().unwrap();
+        if index % 10 > 0 {
+            let off = |axis: &str| number(&row[axis]) - number(&row[&format!("true_{axis}")]);
+            n += 1;
+            n_right += usize::from(off("x").hypot(off("y")) < 8.0);
+        }
+    }
+    assert!(n > 20 && n_right * 100 >= n * 95, "{n_right} of {n}");
+    // Several looks, as any prediction; the columns are there for every row.
+    let said = folder.run("predict run t.csv --tta 2 --out p.csv");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    let predicted = rows(&folder.read("p.csv"));
+    assert!(
+        predicted
+            .iter()
+            .all(|row| number(&row["candidate2_x"]) > 0.0)
+    );
+    let said = folder.run("export run --onnx m.onnx");
+    assert_eq!(said.code, 0, "{}", all(&said));
+    has(&all(&said), "candidate_probabilities");
+    // What candidates do not go with is said before anything is read.
+    let refused = |set: &str, words: &str| {
+        let said = folder.run(&format!("train t.toml --out no --set {set}"));
+        assert_eq!(said.code, 2, "{}", all(&said));
+        has(&said.stderr, words);
+    };
+    refused("model.fusion=film", "the metadata chooses one");
+    refused("model.arm=metadata", "reads no image");
+    refused("model.arm=vote", "no candidates");
+    refused("model.candidates=1", "2 to 32");
+}
+
+#[test]
 fn one_of_two_objects_is_found_in_its_box_and_told_in_pixels_of_the_image() {
     let folder = Folder::new();
     let mut table = String::from("file_name,x,y,bx,by,bw,bh\n");

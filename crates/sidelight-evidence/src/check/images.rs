@@ -59,10 +59,9 @@ pub(super) fn check(
     let (mut missing, mut outside, mut n_with_outside) = (Vec::new(), Vec::new(), 0);
     let (mut n_turned, mut n_outside_upright) = (0, 0);
     let mut bad: Vec<(String, Problem)> = Vec::new();
-    let mut same: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
-    let mut colors_of_image: Vec<Option<Colors>> = vec![None; images.len()];
-    let of_images = images.iter().zip(&mut colors_of_image);
-    for (((source, rows), colors_of_image), seen) in of_images.zip(seen) {
+    let mut good: Vec<Option<([u8; 32], Colors)>> = vec![None; images.len()];
+    let of_images = images.iter().zip(&mut good);
+    for (((source, rows), good), seen) in of_images.zip(seen) {
         match seen {
             Seen::Missing => {
                 look_alike = look_alike.or_else(|| similar_name(&mut look, source));
@@ -91,8 +90,7 @@ pub(super) fn check(
                     n_turned += 1;
                     n_outside_upright += n_upright;
                 }
-                same.entry(hash).or_default().extend(rows);
-                *colors_of_image = Some(colors);
+                *good = Some((hash, colors));
                 n_with_outside += usize::from(!found.is_empty());
                 outside.extend(found);
             }
@@ -156,18 +154,26 @@ pub(super) fn check(
         ));
     }
     problems.extend(pixel_range(config, n_deep, deepest));
-    problems.extend(duplicates(dataset, split, same));
+    let n_images = images.len();
     let colors_of = |wanted: &BTreeSet<usize>| {
-        let of_images = images.iter().zip(&colors_of_image);
-        let known = of_images.filter_map(|((_, rows), colors)| Some((rows, (*colors)?)));
+        let of_images = images.iter().zip(&good);
+        let known = of_images.filter_map(|((_, rows), good)| Some((rows, good.as_ref()?.1)));
         let known = known.flat_map(|(rows, colors)| {
             let rows = rows.iter().filter(|row| wanted.contains(row));
             rows.map(move |row| (*row, colors))
         });
         known.collect()
     };
-    problems.extend(subjects(dataset, config, colors_of));
-    images.len()
+    let subjects: Vec<Problem> = subjects(dataset, config, colors_of).collect();
+    let mut same: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+    for ((_, mut rows), good) in images.into_iter().zip(good) {
+        if let Some((hash, _)) = good {
+            same.entry(hash).or_default().append(&mut rows);
+        }
+    }
+    problems.extend(duplicates(dataset, split, same));
+    problems.extend(subjects);
+    n_images
 }
 
 fn look(table: &Table, dataset: &Dataset, source: &ImageSource, rows: &[usize]) -> Seen {

@@ -52,6 +52,7 @@ impl Evaluation<'_> {
             nme: Vec::new(),
             mm: Vec::new(),
             similarity: Vec::new(),
+            sureness: self.predictions.iter().map(sureness).collect(),
         };
         let (sigmas, scale) = match (self.task, self.targets) {
             (Task::Keypoints { sigmas, .. }, Targets::Keypoints { scale, .. }) => {
@@ -252,6 +253,21 @@ pub(crate) struct KeypointCells {
     pub(super) mm: Vec<Option<f64>>,
     /// COCO's similarity; `None`: missing, or it is not known how large the object is.
     pub(super) similarity: Vec<Option<f64>>,
+    /// Of each row how sure its prediction is, in [0, 1].
+    pub(super) sureness: Vec<f64>,
+}
+
+/// How sure a prediction of points is: the mean probability that a point can be seen, times that of the candidate; 1 where
+/// the model says nothing of it.
+fn sureness(prediction: &Prediction) -> f64 {
+    let confidence = prediction.confidence();
+    let visible: f64 = confidence.iter().map(|of| f64::from(of.visible)).sum();
+    let mean = match confidence.len() {
+        0 => 1.0,
+        n => visible / n as f64,
+    };
+    let candidates = prediction.candidates().first();
+    mean * candidates.map_or(1.0, |best| f64::from(best.probability))
 }
 
 /// Classes or labels as yes-or-no questions.

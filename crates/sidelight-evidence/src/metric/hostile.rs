@@ -412,7 +412,7 @@ proptest! {
                 "pck@0.05" => ratio(nme.iter().filter(|nme| **nme <= 0.05).count(), nme.len()),
                 "pck@0.1" => ratio(nme.iter().filter(|nme| **nme <= 0.1).count(), nme.len()),
                 // Nobody says how large anything is.
-                "mean_mm" | "sdr@2" | "sdr@2.5" | "sdr@3" | "sdr@4" | "oks" | "ar" => None,
+                "mean_mm" | "sdr@2" | "sdr@2.5" | "sdr@3" | "sdr@4" | "oks" | "ar" | "ap" => None,
                 other => panic!("{other} has no slow twin"),
             }
         })?;

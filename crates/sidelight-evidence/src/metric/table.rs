@@ -122,6 +122,12 @@ pub const METRICS: &[Metric] = &[
         }),
     ),
     row(
+        "ap",
+        Higher,
+        "COCO's average precision, objects in the order of how sure they are, mean over the same thresholds",
+        Formula::Keypoints(KeypointCells::average_precision),
+    ),
+    row(
         "accuracy",
         Higher,
         "share of rows whose class is right",
@@ -420,6 +426,18 @@ impl KeypointCells {
         let rows = self.similarity.chunks_exact(self.n_points.max(1));
         let (over, under) = rows.map(of_row).unzip();
         Term::Ratio { over, under }
+    }
+
+    /// Objects by how sure they are, with their similarities.
+    fn average_precision(&self, points: Columns, _: f64) -> Term {
+        let Term::Ratio { over, under } = self.per_row(points, |similarity| similarity) else {
+            return Term::Objects(Vec::new());
+        };
+        let known = (0..over.len()).filter(|row| under[*row] > 0.0);
+        let mut rows: Vec<(usize, f64)> = known.map(|row| (row, over[row])).collect();
+        // As COCO's evaluation sorts: those that are as sure stay in their order.
+        rows.sort_by(|(a, _), (b, _)| self.sureness[*b].total_cmp(&self.sureness[*a]));
+        Term::Objects(rows)
     }
 
     fn mean(&self, points: Columns, cell: impl Fn(usize) -> Option<f64>) -> Term {

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use sidelight_data::config::{Normalizer, TargetScale};
 use sidelight_data::dataset::Targets;
-use sidelight_data::task::Prediction;
+use sidelight_data::task::{Confidence, Prediction};
 
 /// Written by `tests/reference/metrics.py` with scikit-learn and scipy.
 fn reference() -> Value {
@@ -566,9 +566,18 @@ fn of_pycocotools() -> (Task, Targets, Vec<Prediction>, serde_json::Value) {
         scale.mm_per_px = vec![[0.5, 2.0]; 200];
     }
     let predicted = rows("predicted");
-    let predictions = predicted
-        .iter()
-        .map(|row| Prediction::keypoints(points(row)));
+    let sure = rows("sure");
+    let predictions = predicted.iter().zip(&sure).map(|(row, sure)| {
+        let mut prediction = Prediction::keypoints(points(row));
+        if let Prediction::Keypoints { confidence, .. } = &mut prediction {
+            let of_point = Confidence {
+                visible: number(sure),
+                error: 1.0,
+            };
+            *confidence = vec![of_point; 5];
+        }
+        prediction
+    });
     let predictions = predictions.collect();
     (task, targets, predictions, known)
 }
@@ -586,7 +595,29 @@ fn similarity_is_that_of_pycocotools() {
         .collect();
     let mean = each.iter().sum::<f64>() / 200.0;
     assert!((metrics.get("oks").unwrap() - mean).abs() < 1e-6);
-    assert!((metrics.get("ar").unwrap() - known["ar"].as_f64().unwrap()).abs() < 1e-6);
+    for name in ["ar", "ap"] {
+        let found = metrics.get(name).unwrap();
+        assert!(
+            (found - known[name].as_f64().unwrap()).abs() < 1e-6,
+            "{name}: {found}"
+        );
+    }
+    // A row that weighs twice is there twice.
+    let evaluation_of = |rows: &[usize]| -> WeightedMetric {
+        let predictions: Vec<Prediction> =
+            rows.iter().map(|row| predictions[*row].clone()).collect();
+        WeightedMetric::new("ap", &evaluation(&task, &targets, rows, &predictions)).unwrap()
+    };
+    let twice: Vec<usize> = (0..200).flat_map(|row| vec![row; 1 + row % 3]).collect();
+    let weights: Vec<f64> = (0..200).map(|row| f64::from(1 + row % 3)).collect();
+    let (by_weight, by_copies) = (
+        evaluation_of(&rows).value(Some(&weights)).unwrap(),
+        evaluation_of(&twice).value(None).unwrap(),
+    );
+    assert!(
+        (by_weight - by_copies).abs() < 1e-9,
+        "{by_weight} {by_copies}"
+    );
     for row in rows {
         let of_row = WeightedMetric::new(
             "oks",

@@ -124,6 +124,38 @@ impl WeightedMetric {
     }
 }
 
+/// The mean of the best precision that is had at a recall of 0, .01, … 1 or more, of objects in order, each its weight and
+/// its similarity: one that reaches the threshold is found.
+///
+/// # Source
+///
+/// pycocotools' `COCOeval.accumulate`, of one object and one detection an image.
+fn precision_over_recall(objects: &[(f64, f64)], threshold: f64) -> f64 {
+    let total: f64 = objects.iter().map(|(weight, _)| weight).sum();
+    let (mut found, mut all) = (0.0, 0.0);
+    let mut curve: Vec<[f64; 2]> = objects
+        .iter()
+        .map(|(weight, similarity)| {
+            all += weight;
+            found += if *similarity >= threshold {
+                *weight
+            } else {
+                0.0
+            };
+            [found / total, found / all]
+        })
+        .collect();
+    for at in (1..curve.len()).rev() {
+        curve[at - 1][1] = curve[at - 1][1].max(curve[at][1]);
+    }
+    let at_recall = |percent: u32| {
+        let recall = f64::from(percent) / 100.0;
+        let first = curve.partition_point(|[reached, _]| *reached < recall);
+        curve.get(first).map_or(0.0, |[_, precision]| *precision)
+    };
+    (0..=100).map(at_recall).sum::<f64>() / 101.0
+}
+
 /// A number that is computed from rows with weights.
 #[derive(Debug, Clone)]
 pub(super) enum Term {
@@ -137,6 +169,8 @@ pub(super) enum Term {
         ranking: Ranking,
         area: fn(&Ranking, Option<&[f64]>) -> Option<f64>,
     },
+    /// COCO's average precision of objects, the surest first, each its row and its similarity to the true one.
+    Objects(Vec<(usize, f64)>),
     /// `1 - Σ w (y - p)² / Σ w (y - ȳ)²`, over rows that have a truth y, and a prediction p of it.
     R2(Vec<Option<(f64, f64)>>),
     /// The value in the middle; values ascending, each with its row.
@@ -222,6 +256,18 @@ impl Term {
                 ranking,
                 area,
             } => area(ranking, of(rows).as_deref()),
+            Self::Objects(rows) => {
+                let counted = rows
+                    .iter()
+                    .map(|(row, similarity)| (weight(*row), *similarity));
+                let counted: Vec<(f64, f64)> =
+                    counted.filter(|(weight, _)| *weight > 0.0).collect();
+                let areas = (0..10).map(|step| {
+                    let threshold = 0.5 + 0.05 * f64::from(step);
+                    precision_over_recall(&counted, threshold)
+                });
+                (!counted.is_empty()).then(|| areas.sum::<f64>() / 10.0)
+            }
             Self::R2(pairs) => {
                 let counted: Vec<(f64, (f64, f64))> = counted(pairs, weight).collect();
                 let scale = square_scale(counted.iter().map(|(_, (y, _))| *y));
@@ -273,6 +319,7 @@ impl Term {
             Self::R2(pairs) => known(pairs),
             Self::Area { rows, .. } | Self::CalibrationError { rows, .. } => rows.clone(),
             Self::Median(sorted) => sorted.iter().map(|(_, row)| *row).collect(),
+            Self::Objects(rows) => rows.iter().map(|(row, _)| *row).collect(),
         }
     }
 }

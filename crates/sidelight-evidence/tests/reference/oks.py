@@ -1,7 +1,7 @@
 """Object keypoint similarity of 200 objects, as pycocotools has it.
 
 Writes oks.json beside this file: `truth` has null for a point that is not labelled; `oks` is of each object, `ar` the average
-recall over thresholds .5 to .95.
+recall over thresholds .5 to .95, `ap` the average precision where objects are as sure as `sure` says.
 Run: python oks.py  (pycocotools 2.0, NumPy)
 """
 
@@ -27,6 +27,9 @@ for i in range(200):
     truths.append([xy.tolist() if is_labelled else None for xy, is_labelled in zip(truth, labelled)])
     areas.append(float(np.float32(side * side * random.uniform(0.2, 0.7))))
 
+# Half of them know how well they do.
+sure = [float(np.float32(random.uniform(0.05, 1) if i % 2 else np.clip(1 - 8 * np.abs(p - np.array([xy or [0, 0] for xy in t])).mean() / a**0.5, 0.05, 1)))
+        for i, (p, t, a) in enumerate(zip(predictions, truths, areas))]
 images = [{"id": i + 1, "width": 400, "height": 400} for i in range(200)]
 annotations, results = [], []
 for i, (truth, predicted, area) in enumerate(zip(truths, predictions, areas)):
@@ -36,7 +39,7 @@ for i, (truth, predicted, area) in enumerate(zip(truths, predictions, areas)):
     annotations.append({"id": i + 1, "image_id": i + 1, "category_id": 1, "keypoints": flat, "num_keypoints": len(known),
                         "area": area, "bbox": [*low.tolist(), *size.tolist()], "iscrowd": 0})
     found = [number for xy in predicted.tolist() for number in (*xy, 1)]
-    results.append({"image_id": i + 1, "category_id": 1, "keypoints": found, "score": 1.0})
+    results.append({"image_id": i + 1, "category_id": 1, "keypoints": found, "score": sure[i]})
 coco = COCO()
 coco.dataset = {"images": images, "annotations": annotations,
                 "categories": [{"id": 1, "name": "thing", "keypoints": [f"p{k}" for k in range(K)], "skeleton": []}]}
@@ -49,4 +52,4 @@ evaluation.summarize()
 oks = [float(evaluation.ious[i + 1, 1][0, 0]) for i in range(200)]
 with open(Path(__file__).parent / "oks.json", "w") as file:
     json.dump({"sigmas": SIGMAS.tolist(), "truth": truths, "predicted": [p.tolist() for p in predictions], "area": areas,
-               "oks": oks, "ar": float(evaluation.stats[5])}, file)
+               "sure": sure, "oks": oks, "ar": float(evaluation.stats[5]), "ap": float(evaluation.stats[0])}, file)

@@ -423,6 +423,7 @@ mod tests {
         let prediction = Prediction::Keypoints {
             xy: vec![[4.0, 6.0], [7.0, 8.0]],
             confidence: confidence.to_vec(),
+            candidates: Vec::new(),
         };
         let picture = Thumbnail {
             width: 10,

@@ -175,4 +175,41 @@ mod tests {
             assert_eq!(problem.to_string(), "2.png: the image is empty (0 bytes)");
         }
     }
+
+    #[test]
+    fn points_are_gathered_with_their_candidates() {
+        let task = Task::Keypoints {
+            columns: ["x0", "y0"].map(String::from).to_vec(),
+            symmetric: Vec::new(),
+            names: Vec::new(),
+            skeleton: Vec::new(),
+            sigmas: Vec::new(),
+            normalizer: crate::config::Normalizer::Diagonal,
+            mean: Vec::new(),
+        };
+        let prediction = |row: usize| {
+            let at = |x: f32| vec![[row as f32 + x, 0.5]];
+            let candidate = |probability, x| Candidate {
+                probability,
+                xy: at(x),
+            };
+            (row != 1).then(|| Prediction::Keypoints {
+                xy: at(0.1),
+                confidence: Vec::new(),
+                candidates: vec![candidate(0.7, 0.1), candidate(0.3, 0.9)],
+            })
+        };
+        // The last rank has no row of its own, and does not know how many candidates there are.
+        let found = Threads::run(4, |ranks| {
+            let share = ranks.share(3);
+            let own = Predictions {
+                predictions: share.clone().map(prediction).collect(),
+                ..Predictions::default()
+            };
+            gather(&*ranks, &task, own, share.start).unwrap()
+        });
+        for all in found {
+            assert_eq!(all.predictions, (0..3).map(prediction).collect::<Vec<_>>());
+        }
+    }
 }

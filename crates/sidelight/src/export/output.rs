@@ -4,6 +4,7 @@ use super::image::{Sides, side, to_pixels};
 use crate::config::TargetScale;
 use crate::conformal::Thresholds;
 use crate::loader::Preprocess;
+use crate::network::head::PointsLayout;
 use crate::onnx::proto::Type;
 use crate::onnx::{Attr, Axis, Graph};
 use crate::task::{LabelState, Task};
@@ -24,6 +25,10 @@ const INTERVALS: &str = "intervals";
 const VISIBLE: &str = "visible";
 /// How far off each point is expected to be.
 const EXPECTED_ERROR: &str = "expected_error";
+/// Where else the object may be.
+const CANDIDATES: &str = "candidates";
+/// How probable each of these is.
+const CANDIDATE_PROBABILITIES: &str = "candidate_probabilities";
 /// How far from where they are said to be points lie.
 const RADII: &str = "radii";
 
@@ -33,6 +38,8 @@ pub(super) fn names(covers: bool) -> impl Iterator<Item = &'static str> {
         POINTS,
         VISIBLE,
         EXPECTED_ERROR,
+        CANDIDATES,
+        CANDIDATE_PROBABILITIES,
         PREDICTION,
         PROBABILITIES,
         VALUES,
@@ -48,7 +55,7 @@ const THRESHOLD: f32 = 0.5;
 pub(super) fn write(
     graph: &mut Graph,
     task: &Task,
-    (output, is_sure): (&str, bool),
+    (output, layout): (&str, Option<PointsLayout>),
     sides: Option<&Sides>,
     preprocess: &Preprocess,
     within: Option<&Thresholds>,
@@ -59,19 +66,45 @@ pub(super) fn write(
     match task {
         Task::Keypoints { .. } => {
             let sides = sides.expect("the sides are declared where points are asked for");
-            let places = match is_sure {
-                true => graph.slice(output, 0, n, 1),
-                false => output.to_owned(),
+            let layout = layout.expect("points have a layout");
+            let (certainty, candidates) = (layout.certainty(), layout.log_probabilities());
+            let places = match certainty.is_empty() && candidates.is_empty() {
+                true => output.to_owned(),
+                false => graph.slice(output, 0, n, 1),
             };
             let points = to_pixels(graph, &places, sides, preprocess, n / 2);
             let shape = [Axis::Any("n"), Axis::Of(n / 2), Axis::Of(2)];
             let doc = "x and y in pixels of the image given, the left and upper edge being 0";
             graph.output(POINTS, &points, Type::Float, &shape, doc);
-            if is_sure {
+            if !candidates.is_empty() {
+                let (count, all) = (candidates.len(), n..candidates.start);
+                graph.at("candidates");
+                let places = graph.slice(output, all.start, all.end, 1);
+                let places = to_pixels(graph, &places, sides, preprocess, count * n / 2);
+                let shape = [count as i64, n as i64 / 2, 2];
+                let places = graph.reshape(&places, &[-1, shape[0], shape[1], shape[2]]);
+                let [count_of, points_of] = [count, n / 2].map(Axis::Of);
+                let shape = [Axis::Any("n"), count_of, points_of, Axis::Of(2)];
+                let doc = "each candidate for where the points lie, in no order";
+                graph.output(CANDIDATES, &places, Type::Float, &shape, doc);
+                let logarithm = graph.slice(output, candidates.start, candidates.end, 1);
+                let probability = graph.unary("Exp", &logarithm);
+                let shape = [Axis::Any("n"), Axis::Of(count)];
+                let doc = "how probable each candidate is; the most probable one is `points`";
+                graph.output(
+                    CANDIDATE_PROBABILITIES,
+                    &probability,
+                    Type::Float,
+                    &shape,
+                    doc,
+                );
+                graph.at("decode");
+            }
+            if !certainty.is_empty() {
                 let (width, shape) = (n / 2, [Axis::Any("n"), Axis::Of(n / 2)]);
                 let side = side(graph, sides, preprocess);
                 graph.at("confidence");
-                let log_odds = graph.slice(output, n, n + width, 1);
+                let log_odds = graph.slice(output, certainty.start, certainty.start + width, 1);
                 let visible = graph.unary("Sigmoid", &log_odds);
                 let doc = "probability that each point is in the image and can be seen";
                 graph.output(VISIBLE, &visible, Type::Float, &shape, doc);
@@ -79,7 +112,7 @@ pub(super) fn write(
                 let half = graph.binary("Mul", &side, &half);
                 let half = graph.reshape(&half, &[-1, 1]); // [n or 1, 1]
                 let half = graph.cast(&half, Type::Float);
-                let logarithm = graph.slice(output, n + width, n + 2 * width, 1);
+                let logarithm = graph.slice(output, certainty.start + width, certainty.end, 1);
                 let error = graph.unary("Exp", &logarithm);
                 let error = graph.binary("Mul", &error, &half);
                 let doc = "how far off each point is expected to be, in pixels of the image given";

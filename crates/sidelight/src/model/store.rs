@@ -13,6 +13,7 @@ use crate::conformal::Conformal;
 use crate::digest;
 use crate::encode::Encoder;
 use crate::error::{Error, Result, cannot_read};
+use crate::network::head::PointsLayout;
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
 use crate::run::{read_versioned, write_json};
@@ -177,19 +178,26 @@ impl Model {
 
     /// Whether task, encoder, configuration and network are of one model.
     fn check_parts(&self, wrong: &dyn Fn(&'static str, String, String) -> Error) -> Result<()> {
-        let layers = self.network.inspect()?;
         // The first entry is the network as a whole.
-        let outputs = layers
-            .first()
-            .map(|whole| whole.output.to_string())
-            .unwrap_or_default();
+        let output = self.network.inspect()?.first().map(|whole| whole.output);
         let n = self.task.n_outputs();
-        let expected = Shape::Features(n).to_string();
-        // Points may say how sure they are.
-        let with_certainty = Shape::Features(2 * n).to_string();
-        let is_sure = matches!(*self.task, Task::Keypoints { .. }) && outputs == with_certainty;
-        if outputs != expected && !is_sure {
-            return Err(wrong("network's output", expected, outputs));
+        // Points may say how sure they are, and where else they may be.
+        let fits = output.is_some_and(|output| match (&*self.task, output) {
+            (Task::Keypoints { .. }, Shape::Features(width)) if width >= n => {
+                let layout = PointsLayout::new(n, width);
+                layout.certainty().end == width
+                    && layout.n_candidates == self.config.model.n_candidates()
+            }
+            _ => output == Shape::Features(n),
+        });
+        if !fits {
+            let output = output.map(|output| output.to_string());
+            let expected = Shape::Features(n).to_string();
+            return Err(wrong(
+                "network's output",
+                expected,
+                output.unwrap_or_default(),
+            ));
         }
         if self
             .conformal

@@ -9,7 +9,7 @@ use super::backbone::{self, Backbone, IMAGENET_MEAN, IMAGENET_SD};
 use super::edit::{Edit, Edits};
 use super::fusion::{self, FusionLayers, FusionSpec};
 use super::head;
-use super::layer::{Candidates, ImagePool, Layer, MetadataSource, Stack};
+use super::layer::{ImagePool, Layer, MetadataSource, Stack};
 use super::parameter::Start;
 use super::path::shape_at;
 use super::shape::{self, At, Shape};
@@ -233,13 +233,7 @@ impl Network {
 
     /// Looks whether the network gives what the task asks for, so many numbers; and its candidates, where it is to have any.
     pub(crate) fn check_output(&self, config: &ModelConfig, n_outputs: usize) -> Result<()> {
-        let n_outputs = match config.head {
-            HeadKind::Candidates => {
-                let (n, points) = (config.candidates, n_outputs / 2);
-                Candidates { n, points }.width()
-            }
-            HeadKind::Direct | HeadKind::Heatmap => n_outputs,
-        };
+        let n_outputs = n_outputs + config.n_candidates() * (n_outputs + 1);
         let output = self.inspect()?[0].output;
         if output == Shape::Features(n_outputs) {
             return Ok(());

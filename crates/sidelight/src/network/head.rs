@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Network;
 use super::architecture::Architecture;
 use super::layer::{
     BatchNorm, Candidates, Conv2d, Dropout, Layer, Linear, MetadataSource, Upsample,
@@ -35,6 +36,13 @@ impl PointsLayout {
             n_candidates: further / (n_outputs + 1),
             is_sure: further % (n_outputs + 1) == n_outputs,
         }
+    }
+
+    /// That of a network, of whose outputs so many are the places.
+    pub(crate) fn of_network(network: &Network, n_outputs: usize) -> Self {
+        let layers = network.inspect().unwrap_or_default();
+        let width = layers.first().map_or(0, |all| all.output.channels());
+        Self::new(n_outputs, width.max(n_outputs))
     }
 
     /// Of all places, those of candidates among them.

@@ -2,10 +2,11 @@
 
 use crate::batch::numbers;
 use crate::conformal::{Conformal, RowError, errors};
-use crate::dataset::of_mean_one;
+use crate::dataset::{Targets, of_mean_one};
 use crate::error::Result;
 use crate::metric::calibration::{temperature_of_label_logits, temperature_of_logits};
-use crate::network::layer::Temperature;
+use crate::network::head::{HEAD, PointsLayout};
+use crate::network::layer::{Candidates, Temperature};
 use crate::network::parameter::Start;
 use crate::network::{Architecture, Context, Node};
 use crate::ranks::gather_numbers;
@@ -15,6 +16,8 @@ use super::Session;
 
 /// Where the temperature stands in the network.
 const PLACE: &str = "temperature";
+/// No candidate is taken to be less probable than this says.
+const LEAST_LOGARITHM: f64 = -80.0;
 /// How strongly a temperature is pulled towards 1: as by one row.
 const PULL: f64 = 1.0;
 
@@ -43,6 +46,14 @@ impl Session {
         let of_rows: Vec<usize> = rows.iter().map(|row| row.row).collect();
         let weights = dataset.weights_of(&of_rows);
         let temperature = temperature(&task, &rows, weights.as_deref(), self.target_of());
+        if let Some(temperature) = temperature_of_candidates(&rows, weights.as_deref()) {
+            let head = &mut self.state.network.root;
+            head.each_parameter_mut("", &mut |path, parameter| {
+                if path.starts_with(HEAD) && path.ends_with(Candidates::TEMPERATURE) {
+                    parameter.set_values(vec![temperature]);
+                }
+            });
+        }
         if let Some(temperature) = temperature {
             let factor = temperature.factor();
             for row in &mut rows {
@@ -84,40 +95,60 @@ impl Session {
         let device = batches.device.clone().inner();
         let left_out = members.are_several().then(|| batches.training_in_order());
         let factors = self.factors_without_each_fold(&network)?;
+        let targets = batches.source.dataset.targets.as_ref();
+        let targets = targets.expect("a session has targets");
+        let n_candidates = match **task {
+            Task::Keypoints { .. } => {
+                PointsLayout::of_network(&network, task.n_outputs()).n_candidates
+            }
+            _ => 0,
+        };
         let mut flat = Vec::new();
         for batch in batches.validation().chain(left_out.into_iter().flatten()) {
             let batch = members.hold_out(batch?, &device);
             let mut context = Context::evaluate(None);
             context.factors.clone_from(&factors);
             let output = batch.run(&network, &mut context);
-            let of_rows: Vec<Vec<f32>> = match **task {
+            let of_rows: Vec<Vec<f64>> = match **task {
                 Task::Keypoints { .. } => {
-                    let decoded = batch.decode(task, output).into_iter();
-                    decoded
-                        .map(|found| found.numbers().iter().map(|&x| x as f32).collect())
-                        .collect()
+                    let decoded = batch.rows.iter().zip(batch.decode(task, output));
+                    let of_row = |(&row, found): (&usize, Prediction)| {
+                        let mut numbers = found.numbers();
+                        let candidates = found.candidates().iter().flat_map(|candidate| {
+                            let away = away(targets, row, &candidate.xy);
+                            [f64::from(candidate.probability).ln(), away]
+                        });
+                        numbers.extend(candidates);
+                        numbers
+                    };
+                    decoded.map(of_row).collect()
                 }
                 _ => {
-                    let width = task.n_outputs();
-                    let flat = numbers(output);
-                    flat.chunks_exact(width).map(<[f32]>::to_vec).collect()
+                    let flat: Vec<f64> = numbers(output).into_iter().map(f64::from).collect();
+                    let of_rows = flat.chunks_exact(task.n_outputs());
+                    of_rows.map(<[f64]>::to_vec).collect()
                 }
             };
             for ((&row, side), of_row) in batch.rows.iter().zip(batch.sides()).zip(of_rows) {
                 // What was said of a blank is no prediction.
                 if !batches.is_unreadable(row) {
                     flat.extend([row as f64, side]);
-                    flat.extend(of_row.into_iter().map(f64::from));
+                    flat.extend(of_row);
                 }
             }
         }
         let flat = gather_numbers(&*batches.ranks, &flat);
-        let rows = flat.chunks_exact(2 + task.n_outputs());
+        let n_numbers = task.n_outputs();
+        let rows = flat.chunks_exact(2 + n_numbers + 2 * n_candidates);
         Ok(rows
-            .map(|row| HeldOutRow {
-                row: row[0] as usize,
-                side: row[1],
-                numbers: row[2..].iter().map(|&number| number as f32).collect(),
+            .map(|row| {
+                let (own, candidates) = row[2..].split_at(n_numbers);
+                HeldOutRow {
+                    row: row[0] as usize,
+                    side: row[1],
+                    numbers: own.iter().map(|&number| number as f32).collect(),
+                    candidates: candidates.as_chunks::<2>().0.to_vec(),
+                }
             })
             .collect())
     }
@@ -138,6 +169,46 @@ struct HeldOutRow {
     side: f64,
     /// What the network puts out; points in pixels of the stored image.
     numbers: Vec<f32>,
+    /// Of each candidate the logarithm of its probability, and how far its points are from the truth; NaN: not known.
+    candidates: Vec<[f64; 2]>,
+}
+
+/// How far these points are from those of a row, in the mean of those that are known; NaN where none is.
+fn away(targets: &Targets, row: usize, xy: &[[f32; 2]]) -> f64 {
+    let Targets::Keypoints {
+        n_points, xy: all, ..
+    } = targets
+    else {
+        return f64::NAN;
+    };
+    let truth = &all[row * n_points..][..*n_points];
+    let distances = truth.iter().zip(xy).map(|(truth, found)| {
+        let [x, y] = [0, 1].map(|axis| f64::from(truth[axis]) - f64::from(found[axis]));
+        x.hypot(y)
+    });
+    let known: Vec<f64> = distances.filter(|distance| !distance.is_nan()).collect();
+    known.iter().sum::<f64>() / known.len() as f64
+}
+
+/// The temperature at which candidates are as probable as they are the nearest to the truth; `None` where there are none.
+fn temperature_of_candidates(rows: &[HeldOutRow], weights: Option<&[f64]>) -> Option<f32> {
+    let n = rows.first()?.candidates.len();
+    let weights = weights.map(of_mean_one);
+    let (mut truth, mut logits, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, row) in rows.iter().enumerate() {
+        let nearest = row.candidates.iter().enumerate();
+        let nearest = nearest.min_by(|(_, a), (_, b)| a[1].total_cmp(&b[1]));
+        let Some((nearest, _)) = nearest.filter(|(_, [_, away])| !away.is_nan()) else {
+            continue;
+        };
+        truth.push(nearest);
+        // A probability of 0 is a logarithm that cannot be divided.
+        let of_row = row.candidates.iter();
+        logits.extend(of_row.map(|[logarithm, _]| logarithm.max(LEAST_LOGARITHM)));
+        counted.push(weights.as_ref().map_or(1.0, |weights| weights[at]));
+    }
+    let is_some = !truth.is_empty() && logits.iter().all(|logit| logit.is_finite());
+    is_some.then(|| temperature_of_logits(&truth, Some(&counted), &logits, n, PULL) as f32)
 }
 
 /// The temperature of classes or labels; `None` for other tasks, and where there is no row to tell it from.

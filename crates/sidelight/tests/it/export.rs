@@ -113,6 +113,19 @@ fn cases() -> Vec<Case> {
                 "head = \"heatmap\"\nfusion = \"film\"",
             )
         },
+        case(
+            "candidates",
+            POINTS,
+            "head = \"candidates\"\ncandidates = 3",
+        ),
+        Case {
+            resize: ResizeMethod::Pad,
+            ..case(
+                "candidates-image-pad",
+                POINTS,
+                "head = \"candidates\"\narm = \"image\"",
+            )
+        },
         Case {
             image: ImageInput::Float,
             ..case("float", CLASS, "fusion = \"film\"")
@@ -537,6 +550,27 @@ fn export_says_in_onnx_runtime_what_the_model_says() {
                     "{}, row {row}: {ours} is not {theirs}",
                     case.name
                 );
+            }
+            let candidates = prediction.as_ref().unwrap().candidates();
+            if !candidates.is_empty() {
+                let probabilities = candidates.iter().map(|of| of.probability);
+                let ours: Vec<f32> = probabilities.collect();
+                let theirs = golden.outputs["candidate_probabilities"][row].clone();
+                let mut theirs: Vec<f32> = serde_json::from_value(theirs).unwrap();
+                theirs.sort_by(|a, b| b.total_cmp(a));
+                let (ours, theirs) = (json!(ours), json!(theirs));
+                assert!(is_near(&ours, &theirs), "{}: {ours} {theirs}", case.name);
+                // In no order: each of ours is one of theirs.
+                let theirs = golden.outputs["candidates"][row].clone();
+                let theirs: Vec<f64> = serde_json::from_value(theirs).unwrap();
+                for candidate in candidates {
+                    let ours = json!(candidate.xy.as_flattened());
+                    let mut all = theirs.chunks_exact(2 * candidate.xy.len());
+                    assert!(
+                        all.any(|of| is_near(&ours, &json!(of))),
+                        "{ours} {theirs:?}"
+                    );
+                }
             }
             if let Some(sets) = &predicted.sets {
                 let (name, ours) = set_output(&model.task, sets[row].as_ref().unwrap());

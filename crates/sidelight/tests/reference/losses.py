@@ -106,4 +106,24 @@ for name, loss, f in [
     add(name, {"kind": "distance", "distance": loss}, output, target, known,
         lambda o: (f(o) * known).sum() / known.sum(), f)
 
+# candidates: the most probable one, all of them, logarithms of their probabilities
+n, d = 3, 4
+logits = torch.randn(5, n) * 2
+places = torch.randn(5, n, d) * 0.4
+places[1, 2] = target[1] + 0.01
+output = torch.cat([torch.zeros(5, d), places.reshape(5, n * d), F.log_softmax(logits, 1)], 1).float().double()
+
+
+def mixture(o, temperature=0.02, relaxation=0.05):
+    places, log_p = o[:, d:d + n * d].reshape(5, n, d), o[:, d + n * d:]
+    away = F.smooth_l1_loss(places, target[:, None].expand(5, n, d), beta=0.1, reduction="none") * known[:, None]
+    away = away.sum(2) / known.sum(1, keepdim=True).clamp_min(1)
+    mixed = -temperature * torch.logsumexp(log_p - away / temperature, 1)
+    row = (1 - relaxation) * mixed + relaxation * away.mean(1)
+    return row[:, None].expand(5, d)
+
+
+add("candidates", {"kind": "distance", "distance": {"distance": "smooth_l1", "beta": 0.1}}, output, target, known,
+    lambda o: (mixture(o) * known).sum() / known.sum(), mixture)
+
 print(json.dumps(CASES))

@@ -213,3 +213,79 @@ impl Operation for Candidates {
         Ok(graph.concat(&[&best, &all, &logits], 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::network::layer::Linear;
+    use crate::network::parameter::Start;
+    use crate::network::value::Context;
+    use crate::network::{InputSpec, Network};
+
+    /// One point, two candidates on 1 × 2 pixels, the heatmaps being the channels of the input itself; a gate that only
+    /// asks how bright the third channel is where each of them is.
+    fn by_hand(temperature: f32) -> Network {
+        let linear = |n| Linear::new(n).without_bias().per_pixel().into();
+        let gate = Linear::new(2).without_bias().into();
+        let candidates = Candidates { n: 2, points: 1 };
+        let children = [("maps", linear(2)), ("look", linear(1)), ("gate", gate)];
+        let input = InputSpec {
+            mean: [0.0; 3],
+            sd: [1.0; 3],
+            size: 2,
+            channels: 3,
+        };
+        let all = Architecture::sequence([("head", Architecture::with(candidates, children))]);
+        let mut network = Network::new(all, input, Start::Zeros, &Device::flex()).unwrap();
+        network.root.each_parameter_mut("", &mut |path, parameter| {
+            parameter.set_values(match path {
+                "head.maps.weight" => vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+                "head.look.weight" => vec![0.0, 0.0, 1.0],
+                // Of each candidate: what is seen there, x, y, spread.
+                "head.gate.weight" => {
+                    let mut weight = vec![0.0; 16];
+                    (weight[0], weight[8 + 4]) = (1.0, 1.0);
+                    weight
+                }
+                "head.temperature" => vec![temperature],
+                other => panic!("{other}"),
+            });
+        });
+        network
+    }
+
+    fn said(temperature: f32, third: [f32; 4]) -> Vec<f32> {
+        // 2 × 2 pixels: the first candidate is at the left above, the second at the right below.
+        let (first, second) = ([50.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 50.0]);
+        let pixels = TensorData::new([first, second, third].concat(), [1, 3, 2, 2]);
+        let pixels = Tensor::from_data(pixels, &Device::flex());
+        let network = by_hand(temperature);
+        let output = network.forward(Some(pixels), &mut Context::evaluate(None));
+        tensor::numbers(output)
+    }
+
+    #[test]
+    fn the_candidate_is_chosen_where_the_gate_sees_what_it_likes() {
+        let near = |found: &[f32], wanted: &[f32]| {
+            let mut pairs = found.iter().zip(wanted);
+            assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-5), "{found:?} {wanted:?}");
+            assert_eq!(found.len(), wanted.len());
+        };
+        let places = [-0.5, -0.5, 0.5, 0.5];
+        // 3 at the second, 1 at the first: logits 1 and 3.
+        let all = said(1.0, [1.0, 0.0, 0.0, 3.0]);
+        let second = (1.0 + (-2.0_f32).exp()).recip();
+        near(&all[..2], &places[2..]);
+        near(&all[2..6], &places);
+        near(&all[6..], &[(1.0 - second).ln(), second.ln()]);
+        // The other way round; and half as sure at twice the temperature.
+        let all = said(2.0, [3.0, 0.0, 0.0, 1.0]);
+        let first = (1.0 + (-1.0_f32).exp()).recip();
+        near(&all[..2], &places[..2]);
+        near(&all[6..], &[first.ln(), (1.0 - first).ln()]);
+        // Of two that are as good the first is taken.
+        near(&said(1.0, [2.0; 4])[..2], &places[..2]);
+    }
+}

@@ -103,6 +103,56 @@ fn a_heatmap_of_a_residual_network_keeps_the_contract() {
 fn a_heatmap_of_an_inverted_residual_network_keeps_the_contract() {
     keeps_the_contract(&with_heatmap("mobilenet_v2", "film"), &keypoints(4));
 }
+/// They do not start at the mean of the targets, for candidates that are all alike would stay so.
+fn candidates_keep_the_contract(backbone: &str, arm: Arm) {
+    let config = ModelConfig {
+        head: HeadKind::Candidates,
+        candidates: 3,
+        ..config(backbone, "stacked", arm)
+    };
+    let device = Device::flex();
+    let mut network = Network::build(&config, &keypoints(4), 1, &device).unwrap();
+    shake(&mut network);
+    let before = evaluate(&network, 3, &device);
+    // The chosen one, all three, the logarithms of their probabilities.
+    let width = 4 + 3 * 4 + 3;
+    assert_eq!(before.len(), 3 * width);
+    for row in before.chunks_exact(width) {
+        let total: f32 = row[16..].iter().map(|logarithm| logarithm.exp()).sum();
+        assert!((total - 1.0).abs() < 1e-5, "{row:?}");
+        let best = (0..3).max_by(|&a, &b| row[16 + a].total_cmp(&row[16 + b]));
+        let first = 4 + 4 * best.unwrap();
+        assert_eq!(row[..4], row[first..first + 4], "{row:?}");
+    }
+    row_is_independent_of_its_batch(&network, &before, width);
+    saved_and_loaded_is_the_same(&network, &before);
+    if arm != Arm::Image {
+        metadata_matters(&network, &before);
+    }
+    every_parameter_learns(&network);
+}
+
+#[test]
+fn candidates_of_both_keep_the_contract() {
+    candidates_keep_the_contract("small_cnn", Arm::Both);
+}
+#[test]
+fn candidates_of_the_image_alone_keep_the_contract() {
+    candidates_keep_the_contract("mobilenet_v2", Arm::Image);
+}
+#[test]
+fn candidates_of_a_transformer_are_refused() {
+    let config = ModelConfig {
+        head: HeadKind::Candidates,
+        ..config("vit_s16", "stacked", Arm::Both)
+    };
+    let refused = Network::build(&config, &keypoints(4), 1, &Device::flex()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "`model.head`: expected `direct`, since this backbone ends in tokens, not in a map, found `candidates`"
+    );
+}
+
 #[test]
 fn metadata_alone_keeps_the_contract() {
     keeps_the_contract(&config("none", "concat", Arm::Metadata), &spec(3, SIZE));
