@@ -6,8 +6,9 @@
 On `udacity_faces` points are hidden: a patch of noise covers some in half of the images, and a third of the images are cut
 off so that some points lie outside. Told are the AUROC of `p*_conf` (which points are visible), its calibration error (ten
 bins of equal width), the share of points outside that have .5 at most, and the mean of `p*_error` beside the mean error of
-points that are there. Of the other sets the errors alone. A fifth of the units (persons, patients) is held out; the
-backbone is frozen (300 steps or more), everything else as it is by default. Needs Pillow and NumPy.
+points that are there. Of the other sets the errors alone. A fifth of the units (persons, patients) is held out; frozen
+steps and five epochs, or with --frozen as many frozen epochs as 300 steps take; everything else as it is by default. Needs
+Pillow and NumPy.
 """
 import argparse, csv, math, os, pathlib, random, tempfile
 
@@ -75,7 +76,7 @@ def auroc(positive, negative):
     return (ranks[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2) / len(positive) / len(negative)
 
 
-def measure(name, n_rows, head, seed, settings, home):
+def measure(name, n_rows, head, seed, frozen, settings, home):
     n_points, group, ignored = SETS[name]
     source = pathlib.Path(os.environ["SIDELIGHT_DATA"]) / name
     rows = list(csv.DictReader(open(source / "metadata.csv")))
@@ -95,9 +96,9 @@ def measure(name, n_rows, head, seed, settings, home):
     for column in ignored + (["outside"] + [f"v{p}" for p in range(n_points)] if hides else []):
         arguments += ["--ignore", column]
     run(SIDELIGHT, "init", home / "learned.csv", "--target", ",".join(columns), "--out", home / "s.toml", *arguments)
-    epochs = max(10, math.ceil(300 / math.ceil(0.8 * len(learned) / 32)))
+    epochs = max(10, math.ceil(300 / math.ceil(0.8 * len(learned) / 32))) if frozen else 5
     of_model = ["model.backbone=mobilenet_v2", f"model.weights={os.environ['SIDELIGHT_WEIGHTS']}/mobilenet_v2-b0353104.pth",
-                "train.freeze=true", f"train.epochs={epochs}", f"model.head={head}", *settings]
+                f"train.freeze={str(frozen).lower()}", f"train.epochs={epochs}", f"model.head={head}", *settings]
     if hides:
         of_model.append(f'target.visibility=["v0..v{n_points - 1}"]')
     if name != "cxr_lungs":
@@ -129,12 +130,13 @@ def main():
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--head", default="direct")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--frozen", action="store_true", help="the backbone stays frozen")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a setting of the training")
     args = parser.parse_args()
     print("| set, head (rows) | hidden | AUROC | calibration error | outside at most .5 | error, px | expected, px | rank correlation |\n|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in args.sets or SETS:
         with tempfile.TemporaryDirectory() as home:
-            measure(name, args.rows, args.head, args.seed, args.set, pathlib.Path(home))
+            measure(name, args.rows, args.head, args.seed, args.frozen, args.set, pathlib.Path(home))
 
 
 if __name__ == "__main__":
