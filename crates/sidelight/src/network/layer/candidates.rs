@@ -86,7 +86,9 @@ impl Operation for Candidates {
         }
         if self.n == 0 || self.points == 0 {
             let least = self.n.min(self.points);
-            return Err(inside.at.field("n", "at least 1, and so must `points`", least));
+            return Err(inside
+                .at
+                .field("n", "at least 1, and so must `points`", least));
         }
         let maps = inside.child(0, input)?;
         let channels = self.n * self.points;
@@ -124,7 +126,11 @@ impl Operation for Candidates {
         let middle = of_points(places.clone().detach()).reshape([batch, n, 2]);
         let squares = share.clone().detach().matmul(at.powi_scalar(2)); // E of x² and y²
         let spread = of_points(squares - places.clone().detach().powi_scalar(2));
-        let spread = spread.sum_dim(2).clamp_min(0.0).sqrt().reshape([batch, n, 1]);
+        let spread = spread
+            .sum_dim(2)
+            .clamp_min(0.0)
+            .sqrt()
+            .reshape([batch, n, 1]);
         let share = share.detach().reshape([batch, n, points, pixels]);
         let share = share.mean_dim(2).reshape([batch, n, pixels]);
         let [_, channels, ..] = look.dims();
@@ -132,7 +138,9 @@ impl Operation for Candidates {
         let seen = Tensor::cat(vec![share.matmul(look), middle, spread], 2);
         let seen = Value::Features(seen.reshape([batch, self.seen(channels)]));
         let (name, gate) = &node.children[2];
-        let logits = walk.within(name, |walk| gate.forward(seen, walk)).features();
+        let logits = walk
+            .within(name, |walk| gate.forward(seen, walk))
+            .features();
         let temperature = node.parameters.d1(Self::TEMPERATURE).reshape([1, 1]);
         let logits = log_softmax(logits / temperature, 1); // [batch, n]
         let best = logits.clone().argmax(1).expand([batch, n]);
@@ -270,7 +278,10 @@ mod tests {
     fn the_candidate_is_chosen_where_the_gate_sees_what_it_likes() {
         let near = |found: &[f32], wanted: &[f32]| {
             let mut pairs = found.iter().zip(wanted);
-            assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-5), "{found:?} {wanted:?}");
+            assert!(
+                pairs.all(|(a, b)| (a - b).abs() < 1e-5),
+                "{found:?} {wanted:?}"
+            );
             assert_eq!(found.len(), wanted.len());
         };
         let places = [-0.5, -0.5, 0.5, 0.5];
