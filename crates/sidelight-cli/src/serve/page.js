@@ -448,7 +448,7 @@ function sentence(answer) {
   if (kind === "regression") return Object.entries(values).map(([name, value]) => `${name} ${number(value)}`).join(", ");
   if (kind === "keypoints") {
     const [first] = answer.prediction.candidates ?? [];
-    const sure = first ? `; this is the one that is meant with a probability of ${percent(first.probability)}` : "";
+    const sure = first ? `; probability that this is the object meant: ${percent(first.probability)}` : "";
     return `${points.length} points, in the picture${sure}`;
   }
   const likely = Object.entries(answer.prediction.probabilities).filter(([, p]) => p >= 0.5);

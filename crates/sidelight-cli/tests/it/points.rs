@@ -132,7 +132,7 @@ train = { size = 32, epochs = 30, batch = 16 }
         assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-4);
         assert!(probabilities.is_sorted_by(|a, b| a >= b), "{row:?}");
         let index: usize = row["image"].trim_end_matches(".tif").parse().unwrap();
-        if index % 10 > 0 {
+        if !index.is_multiple_of(10) {
             let off = |axis: &str| number(&row[axis]) - number(&row[&format!("true_{axis}")]);
             n += 1;
             n_right += usize::from(off("x").hypot(off("y")) < 8.0);
