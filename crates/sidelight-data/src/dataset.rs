@@ -300,6 +300,10 @@ impl Dataset {
                 images[at].1.push(row);
             }
         }
+        // Of a million images most are of one row, for which a list keeps room for four.
+        for (_, rows) in &mut images {
+            rows.shrink_to_fit();
+        }
         images
     }
 

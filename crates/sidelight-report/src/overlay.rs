@@ -18,8 +18,8 @@ use sidelight_data::image::{Picture, decode};
 use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
 
-pub(crate) use outcome::point_marks;
 pub use outcome::{LabelBar, Outcome, PointMark, ValueMark};
+pub(crate) use outcome::{others, point_marks};
 pub use thumbnail::Thumbnail;
 
 /// Up to so many columns of metadata are shown with a picture, the rest can be unfolded.

@@ -6,7 +6,7 @@ use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
 
 use crate::number::{count, fixed};
-use crate::overlay::{self, Card, Outcome, PointMark, Thumbnail, name_of, point_marks};
+use crate::overlay::{self, Card, Outcome, PointMark, Thumbnail, name_of, others, point_marks};
 use crate::page::{self, Page};
 use crate::text::breakable;
 
@@ -186,6 +186,10 @@ fn points(
     let mark = |(point, (mark, truth)): (usize, (PointMark, Option<(f32, f32)>))| PointMark {
         truth: truth.map(|(x, y)| [pixel(x), pixel(y)]),
         prediction: predicted.get(point).map(|xy| batch.to_input[at].apply(*xy)),
+        others: others(prediction, point)
+            .into_iter()
+            .map(|xy| batch.to_input[at].apply(xy))
+            .collect(),
         confidence: prediction.and_then(|all| all.confidence().get(point).copied()),
         ..mark
     };

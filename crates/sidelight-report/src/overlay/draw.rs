@@ -17,6 +17,11 @@ pub(super) fn point(point: &PointMark, unit: f32) -> Markup {
     html! {
         g.point.unsure[is_unsure] {
             title { (said(point)) }
+            @for other in &point.others {
+                @for edge in ["edge", "face predicted"] {
+                    path class={ (edge) " other" } d=(cross(*other, 0.7 * size)) {}
+                }
+            }
             @for edge in ["edge", "face"] {
                 @if let Some(([x, y], [to_x, to_y])) = point.truth.zip(point.prediction) {
                     path class={ (edge) " between" }

@@ -47,6 +47,8 @@ pub struct PointMark {
     pub truth: Option<[f32; 2]>,
     /// Where the model puts it.
     pub prediction: Option<[f32; 2]>,
+    /// Where other candidates for the object have it, those that are possible.
+    pub others: Vec<[f32; 2]>,
     /// How sure the model is of it, where it says so.
     pub confidence: Option<Confidence>,
     /// Numbers of the points to which a line is drawn from here (`target.skeleton`).
@@ -113,6 +115,7 @@ impl Outcome {
                     .map(|point| PointMark {
                         truth: point.truth.map(moved),
                         prediction: point.prediction.map(moved),
+                        others: point.others.into_iter().map(moved).collect(),
                         ..point
                     })
                     .collect(),
@@ -232,10 +235,24 @@ fn points(task: &Task, target: Option<TargetCell<'_>>, prediction: Option<&Predi
     let mark = |(at, mark)| PointMark {
         truth: truth(at),
         prediction: predicted(at),
+        others: others(prediction, at),
         confidence: prediction.and_then(|all| all.confidence().get(at).copied()),
         ..mark
     };
     Outcome::Keypoints(marks.map(mark).collect())
+}
+
+/// Less probable candidates are not drawn.
+const LEAST_PROBABLE: f32 = 0.01;
+
+/// Where the candidates after the first have a point.
+pub(crate) fn others(prediction: Option<&Prediction>, point: usize) -> Vec<[f32; 2]> {
+    let candidates = prediction.map_or(&[][..], Prediction::candidates);
+    let possible = candidates.iter().skip(1);
+    let possible = possible.filter(|of| of.probability >= LEAST_PROBABLE);
+    possible
+        .filter_map(|of| of.xy.get(point).copied())
+        .collect()
 }
 
 /// The points of a task, without places.
@@ -325,6 +342,7 @@ fn values(
 mod tests {
     use super::*;
     use sidelight_data::config::Normalizer;
+    use sidelight_data::task::Candidate;
 
     fn task() -> Task {
         Task::Keypoints {
@@ -423,7 +441,12 @@ mod tests {
         let prediction = Prediction::Keypoints {
             xy: vec![[4.0, 6.0], [7.0, 8.0]],
             confidence: confidence.to_vec(),
-            candidates: Vec::new(),
+            candidates: [(0.7, 4.0), (0.299, 2.0), (0.001, 9.0)]
+                .map(|(probability, x)| Candidate {
+                    probability,
+                    xy: vec![[x, 6.0], [x + 3.0, 8.0]],
+                })
+                .to_vec(),
         };
         let picture = Thumbnail {
             width: 10,
@@ -438,6 +461,8 @@ mod tests {
             "{html}"
         );
         assert_eq!(html.matches("point unsure").count(), 1, "{html}");
+        // Of the other candidates the one that is possible, each point on an edge.
+        assert_eq!(html.matches(" other\"").count(), 4, "{html}");
     }
 
     #[test]
