@@ -115,25 +115,18 @@ pub(crate) fn scoring(kind: TargetKind, n_outputs: usize) -> &'static Scoring {
         "sdr@4",
         "oks",
         "ar",
+        "ap",
     ];
-    // Objects in the order of how sure they are: there is none of the points of one.
-    const OBJECTS: &[&str] = &{
-        let mut all = ["ap"; 13];
-        let mut at = 0;
-        while at < KEYPOINTS.len() {
-            all[at] = KEYPOINTS[at];
-            at += 1;
-        }
-        all
-    };
+    // Objects stand in the order of how sure they are: there is none of the points of one.
+    const ONE_POINT: &[&str] = KEYPOINTS.split_at(KEYPOINTS.len() - 1).0;
     const NUMBERS: &[&str] = &["mae", "rmse", "r2", "median_ae", "mape"];
     const ONE_CLASS: &[&str] = &["recall", "precision", "f1", "auroc", "average_precision"];
     const ONE_LABEL: &[&str] = &["auroc", "average_precision", "recall", "precision", "f1"];
     match kind {
         TargetKind::Keypoints => &Scoring {
-            metrics: OBJECTS,
+            metrics: KEYPOINTS,
             selection: "mean_px",
-            part_metrics: KEYPOINTS,
+            part_metrics: ONE_POINT,
             part_metric: "mean_px",
         },
         TargetKind::Class => &Scoring {

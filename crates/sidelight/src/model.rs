@@ -106,16 +106,14 @@ impl Model {
         self.points_layout().is_some_and(|layout| layout.is_sure)
     }
 
-    /// How many candidates for where the object lies it has; 0: none.
-    pub fn n_candidates(&self) -> usize {
-        self.points_layout().map_or(0, |layout| layout.n_candidates)
-    }
-
     /// What its predictions of points say beside the places.
     pub(crate) fn extras(&self) -> Vec<Extra> {
-        let confidence = self.says_confidence().then_some(Extra::Confidence);
-        let candidates = Some(self.n_candidates()).filter(|n| *n > 0);
-        let candidates = candidates.map(Extra::Candidates);
+        let Some(layout) = self.points_layout() else {
+            return Vec::new();
+        };
+        let confidence = layout.is_sure.then_some(Extra::Confidence);
+        let n = layout.n_candidates;
+        let candidates = (n > 0).then_some(Extra::Candidates(n));
         confidence.into_iter().chain(candidates).collect()
     }
 

@@ -360,27 +360,25 @@ function marks(answer, first) {
     const d = `M${lines.join("M")}`;
     svg.append(drawn("g", { class: `point ${kind}` }, drawn("path", { class: "edge", d }), drawn("path", { class: "face bone", d })));
   };
+  const label = (x, y, words) => {
+    const text = drawn("text", { x, y, "font-size": 11 * scale }, words);
+    text.style.fontSize = `${11 * scale}px`;
+    text.style.strokeWidth = `${3 * scale}px`;
+    return text;
+  };
   const mark = (at, n, kind) => {
     const [x, y] = upright(answer.image, at);
     const cross = `M${x - 6 * scale} ${y}h${12 * scale}M${x} ${y - 6 * scale}v${12 * scale}`;
     const group = drawn("g", { class: `point ${kind}` },
       drawn("path", { class: "edge", d: cross }), drawn("path", { class: "face predicted", d: cross }));
-    if (n != null && points.length <= 12) {
-      const text = drawn("text", { x: x + 7 * scale, y: y - 5 * scale, "font-size": 11 * scale }, pointName(target, n));
-      text.style.fontSize = `${11 * scale}px`;
-      text.style.strokeWidth = `${3 * scale}px`;
-      group.append(text);
-    }
+    if (n != null && points.length <= 12) group.append(label(x + 7 * scale, y - 5 * scale, pointName(target, n)));
     svg.append(group);
   };
   for (const candidate of others(answer.prediction)) {
     bones(candidate.points, "other");
     candidate.points.forEach((at) => mark(at, null, "other"));
     const [x, y] = upright(answer.image, candidate.points[0]);
-    const text = drawn("text", { x, y: y - 8 * scale }, percent(candidate.probability));
-    text.style.fontSize = `${11 * scale}px`;
-    text.style.strokeWidth = `${3 * scale}px`;
-    svg.append(drawn("g", { class: "point other" }, text));
+    svg.append(drawn("g", { class: "point other" }, label(x, y - 8 * scale, percent(candidate.probability))));
   }
   bones(points, "");
   if (first && first !== answer) first.prediction.points.forEach((at) => mark(at, null, "before"));

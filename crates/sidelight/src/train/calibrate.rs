@@ -5,6 +5,7 @@ use crate::conformal::{Conformal, RowError, errors};
 use crate::dataset::{Targets, of_mean_one};
 use crate::error::Result;
 use crate::metric::calibration::{temperature_of_label_logits, temperature_of_logits};
+use crate::metric::keypoints::distance;
 use crate::network::head::{HEAD, PointsLayout};
 use crate::network::layer::{Candidates, Temperature};
 use crate::network::parameter::Start;
@@ -182,10 +183,9 @@ fn away(targets: &Targets, row: usize, xy: &[[f32; 2]]) -> f64 {
         return f64::NAN;
     };
     let truth = &all[row * n_points..][..*n_points];
-    let distances = truth.iter().zip(xy).map(|(truth, found)| {
-        let [x, y] = [0, 1].map(|axis| f64::from(truth[axis]) - f64::from(found[axis]));
-        x.hypot(y)
-    });
+    let pairs = truth.iter().zip(xy);
+    let distances =
+        pairs.map(|(truth, found)| distance(truth.map(f64::from), found.map(f64::from)));
     let known: Vec<f64> = distances.filter(|distance| !distance.is_nan()).collect();
     known.iter().sum::<f64>() / known.len() as f64
 }

@@ -30,6 +30,7 @@ use burn::module::Module;
 use crate::batch::{Batch, Input, numbers, of_task};
 use crate::error::Result;
 use crate::metric::calibration::temperature_of_label_logits;
+use crate::metric::keypoints::distance;
 use crate::network::head::{HEAD, PLACES};
 use crate::network::layer::{
     AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Linear, MetadataSource, Slice,
@@ -156,7 +157,7 @@ impl Session {
                 let truth = truth.as_chunks::<2>().0.iter().zip(mask.as_chunks::<2>().0);
                 flat.extend(xy.iter().zip(truth).map(|(found, (truth, mask))| {
                     match mask[0] > 0.0 {
-                        true => distance(*found, *truth) / (side / 2.0),
+                        true => distance(found.map(f64::from), truth.map(f64::from)) / (side / 2.0),
                         false => f64::NAN,
                     }
                 }));
@@ -292,9 +293,4 @@ fn calibrate(perceptron: &mut Perceptron, held_out: &[Row]) {
         false => 1.0,
     };
     perceptron.scale(temperature.recip() as f32, factor.ln() as f32);
-}
-
-fn distance(a: [f32; 2], b: [f32; 2]) -> f64 {
-    let [x, y] = [0, 1].map(|axis| f64::from(a[axis]) - f64::from(b[axis]));
-    x.hypot(y)
 }
