@@ -433,11 +433,12 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
         let known = known
             .map(Value::Single)
             .chain(std::iter::repeat(Value::Missing));
-        cells.extend(known.take(confidence_columns(task).len()));
+        cells.extend(known.take(task.n_outputs()));
     }
     let known = candidate_cells(row).map(Value::Single);
     let known = known.chain(std::iter::repeat(Value::Missing));
-    cells.extend(known.take(candidate_columns(task, n_candidates(extras)).len()));
+    let n = n_candidates(extras);
+    cells.extend(known.take(n + n.saturating_sub(1) * task.n_outputs()));
     if extras.contains(&Extra::Set) {
         match row.set.filter(|_| row.prediction.is_some()) {
             Some(set) => set_cells(task, set, &mut cells),
