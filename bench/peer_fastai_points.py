@@ -7,18 +7,11 @@ RUN is a finished Sidelight run (arm image): its config.toml says what to read, 
 out. Prints one JSON line: mean distance over the held-out rows in pixels of the stored image, and seconds from the
 first image to the last prediction (imports not counted).
 """
-import argparse, csv, json, pathlib, re, time, tomllib
+import argparse, csv, json, pathlib, time, tomllib
 import numpy as np, pandas as pd, torch, torchvision
 from fastai.vision.all import *
 
-
-def expand(names):
-    """`x0..y67` written out, as the run's config.toml shortens it."""
-    found = re.fullmatch(r"(\D+)(\d+)\.\.(\D+)(\d+)", names[0]) if len(names) == 1 else None
-    if not found:
-        return names
-    axes = [found[1], found[3]] if found[1] != found[3] else [found[1]]
-    return [f"{axis}{i}" for i in range(int(found[2]), int(found[4]) + 1) for axis in axes]
+from peer_points import expand
 
 
 def main():

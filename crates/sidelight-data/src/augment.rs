@@ -210,12 +210,11 @@ impl Change {
 }
 
 /// After a mirroring, gives each point of a pair the other's place: the left eye is where the right eye was.
-/// `xy` and `mask` hold x and y of each point in turn.
-pub fn swap_symmetric(xy: &mut [f32], mask: &mut [f32], symmetric: &[[usize; 2]]) {
+/// `values` hold so many numbers of each point in turn.
+pub fn swap_symmetric(values: &mut [f32], per_point: usize, symmetric: &[[usize; 2]]) {
     for &[first, second] in symmetric {
-        for axis in 0..2 {
-            xy.swap(2 * first + axis, 2 * second + axis);
-            mask.swap(2 * first + axis, 2 * second + axis);
+        for at in 0..per_point {
+            values.swap(per_point * first + at, per_point * second + at);
         }
     }
 }
@@ -525,14 +524,12 @@ mod tests {
 
     #[test]
     fn swapping_symmetric_points_takes_their_masks_along() {
-        let (mut xy, mut mask) = (
-            [1.0, 2.0, 3.0, 4.0, 0.0, 0.0],
-            [1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
-        );
-        swap_symmetric(&mut xy, &mut mask, &[[0, 2]]);
+        let (mut xy, mut mask) = ([1.0, 2.0, 3.0, 4.0, 0.0, 0.0], [1.0, 1.0, 0.0]);
+        swap_symmetric(&mut xy, 2, &[[0, 2]]);
+        swap_symmetric(&mut mask, 1, &[[0, 2]]);
         assert_eq!(xy, [0.0, 0.0, 3.0, 4.0, 1.0, 2.0]);
-        assert_eq!(mask, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
-        swap_symmetric(&mut xy, &mut mask, &[[0, 2]]);
+        assert_eq!(mask, [0.0, 1.0, 1.0]);
+        swap_symmetric(&mut xy, 2, &[[0, 2]]);
         assert_eq!(xy, [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
     }
 

@@ -723,8 +723,10 @@ fn is_usual_candidates(n: &usize) -> bool {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum HeadKind {
-    /// Coordinates from linear layers, as fastai does.
+    /// `heatmap` where points are read from an image by a backbone that learns and ends in a map, else `direct`.
     #[default]
+    Auto,
+    /// Coordinates from linear layers, as fastai does.
     Direct,
     /// A heatmap per point; the point is where its mass lies, finer than a pixel.
     Heatmap,
@@ -788,7 +790,7 @@ pub struct ModelConfig {
     /// `arm = "both"`, `concat` and `sum-logits` only. Default: 0, none.
     #[serde(skip_serializing_if = "is_default")]
     pub auxiliary: f64,
-    /// How points are read from the image. Default: `direct`.
+    /// How points are read from the image. Default: `auto`, the better one of `heatmap` and `direct` as measured.
     #[serde(skip_serializing_if = "is_default")]
     pub head: HeadKind,
     /// How many candidates `head = "candidates"` has. Default: 4.
@@ -827,7 +829,7 @@ impl ModelConfig {
     pub fn n_candidates(&self) -> usize {
         match self.head {
             HeadKind::Candidates => self.candidates,
-            HeadKind::Direct | HeadKind::Heatmap => 0,
+            HeadKind::Auto | HeadKind::Direct | HeadKind::Heatmap => 0,
         }
     }
 }

@@ -48,6 +48,10 @@ pub struct HostBatch {
     /// `[row][d_target]`: what the row counts, 1 without weights, where the cell is known; 0 where it is missing or
     /// outside the frame.
     pub mask: Vec<f32>,
+    /// `[row][n_points]`: 1 where a point is in the square and can be seen, else 0. Empty for other targets than points.
+    pub visible: Vec<f32>,
+    /// `[row][n_points]`: what the row counts where it is known whether the point can be seen, else 0.
+    pub visible_mask: Vec<f32>,
     /// From pixels of the stored image to pixels of the input square, one a row: its inverse maps predictions back.
     pub to_input: Vec<Affine>,
     /// Whether the image was mirrored, one a row.

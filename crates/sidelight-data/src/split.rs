@@ -173,7 +173,7 @@ pub fn carve(dataset: &Dataset, rows: &[usize], config: &SplitConfig) -> Result<
     let strata = if config.stratify {
         strata(dataset, rows)
     } else {
-        vec![vec![0]; rows.len()]
+        vec![0; rows.len()].into()
     };
     let mut rng = for_purpose("split", config.seed);
     let plan = SplitPlan::new(dataset, rows, &strata);
@@ -253,14 +253,51 @@ struct SplitPlan {
     plain: bool,
 }
 
+#[derive(Default)]
 struct Unit {
     n_rows: f64,
-    /// Rows in each stratum that it has rows in.
+    /// Rows in each stratum that it has rows in, in the order of the strata.
     strata: Vec<(usize, f64)>,
 }
 
+impl Unit {
+    /// Counts a row in this stratum.
+    fn add(&mut self, stratum: usize) {
+        match self.strata.binary_search_by_key(&stratum, |(of, _)| *of) {
+            Ok(at) => self.strata[at].1 += 1.0,
+            Err(at) => self.strata.insert(at, (stratum, 1.0)),
+        }
+    }
+}
+
+/// The strata of rows, numbered from 0: one a row, or several (labels in groups). Lists of their own would be most of what a
+/// split of a million rows takes.
+struct Strata {
+    of: Vec<u32>,
+    /// Where those of each row end; `None`: every row has one.
+    ends: Option<Vec<usize>>,
+}
+
+impl Strata {
+    fn of_row(&self, row: usize) -> &[u32] {
+        match &self.ends {
+            None => &self.of[row..=row],
+            Some(ends) => {
+                let start = row.checked_sub(1).map_or(0, |before| ends[before]);
+                &self.of[start..ends[row]]
+            }
+        }
+    }
+}
+
+impl From<Vec<u32>> for Strata {
+    fn from(of: Vec<u32>) -> Self {
+        Self { of, ends: None }
+    }
+}
+
 impl SplitPlan {
-    fn new(dataset: &Dataset, rows: &[usize], strata: &[Vec<usize>]) -> Self {
+    fn new(dataset: &Dataset, rows: &[usize], strata: &Strata) -> Self {
         let mut number: BTreeMap<u32, usize> = BTreeMap::new();
         let (unit, unit_of_row): (_, Vec<usize>) = match &dataset.groups {
             Some(groups) => {
@@ -273,25 +310,19 @@ impl SplitPlan {
             None => ("row", (0..rows.len()).collect()),
         };
         let n_units = unit_of_row.iter().max().map_or(0, |last| last + 1);
-        let n_strata = strata.iter().flatten().max().map_or(0, |last| last + 1);
+        let n_strata = strata.of.iter().max().map_or(0, |last| *last as usize + 1);
         let mut totals = vec![0.0; n_strata];
-        let mut counts: Vec<BTreeMap<usize, f64>> = vec![BTreeMap::new(); n_units];
-        let mut n_rows = vec![0.0; n_units];
-        for (&unit, strata) in unit_of_row.iter().zip(strata) {
-            n_rows[unit] += 1.0;
-            for &stratum in strata {
-                *counts[unit].entry(stratum).or_default() += 1.0;
-                totals[stratum] += 1.0;
+        let mut units: Vec<Unit> = std::iter::repeat_with(Unit::default)
+            .take(n_units)
+            .collect();
+        for (row, &unit) in unit_of_row.iter().enumerate() {
+            units[unit].n_rows += 1.0;
+            for &stratum in strata.of_row(row) {
+                units[unit].add(stratum as usize);
+                totals[stratum as usize] += 1.0;
             }
         }
-        let units = counts.into_iter().zip(n_rows);
-        let units = units
-            .map(|(strata, n_rows)| Unit {
-                n_rows,
-                strata: strata.into_iter().collect(),
-            })
-            .collect();
-        let plain = dataset.groups.is_none() && strata.iter().all(|strata| strata.len() == 1);
+        let plain = dataset.groups.is_none() && strata.ends.is_none();
         Self {
             unit,
             unit_of_row,
@@ -492,29 +523,39 @@ fn apportion(n: usize, shares: &[f64], owed: &mut [f64], rng: &mut ChaCha8Rng) -
     counts
 }
 
-/// The strata of each of these rows (several for labels in groups), numbered from 0.
-fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
+/// The strata of these rows.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "there are fewer names and quantiles than 2³²"
+)]
+fn strata(dataset: &Dataset, rows: &[usize]) -> Strata {
     let Some(targets) = &dataset.targets else {
-        return vec![vec![0]; rows.len()];
+        return vec![0; rows.len()].into();
     };
     match targets {
-        Targets::Keypoints { .. } => vec![vec![0]; rows.len()],
+        Targets::Keypoints { .. } => vec![0; rows.len()].into(),
         Targets::Class { names, index } => {
-            let without = names.len();
-            rows.iter()
-                .map(|&row| vec![index[row].map_or(without, |class| class as usize)])
-                .collect()
+            let without = names.len() as u32;
+            let class = |&row: &usize| index[row].unwrap_or(without);
+            rows.iter().map(class).collect::<Vec<u32>>().into()
         }
         Targets::Multilabel { names, present } => {
-            let without = names.len();
-            let labels = |row: &usize| {
+            let (mut of, mut ends) = (Vec::new(), Vec::with_capacity(rows.len()));
+            for &row in rows {
                 let cells = &present[row * names.len()..(row + 1) * names.len()];
-                let set: Vec<usize> = (0..names.len())
-                    .filter(|&label| cells[label] == Some(true))
-                    .collect();
-                if set.is_empty() { vec![without] } else { set }
-            };
-            rows.iter().map(labels).collect()
+                let set = (0..names.len()).filter(|&label| cells[label] == Some(true));
+                let before = of.len();
+                of.extend(set.map(|label| label as u32));
+                if of.len() == before {
+                    of.push(names.len() as u32);
+                }
+                ends.push(of.len());
+            }
+            let is_one_each = of.len() == rows.len();
+            Strata {
+                of,
+                ends: (!is_one_each).then_some(ends),
+            }
         }
         Targets::Regression { names, values } => {
             let value = |row: usize| values[row * names.len()];
@@ -522,13 +563,13 @@ fn strata(dataset: &Dataset, rows: &[usize]) -> Vec<Vec<usize>> {
                 .filter(|&i| value(rows[i]).is_finite())
                 .collect();
             order.sort_by(|&a, &b| value(rows[a]).total_cmp(&value(rows[b])));
-            let mut strata = vec![vec![QUANTILES]; rows.len()];
+            let mut strata = vec![QUANTILES as u32; rows.len()];
             // Few rows make few strata: below five rows each they would say nothing.
             let n_strata = (order.len() / 5).clamp(1, QUANTILES);
             for (rank, &i) in order.iter().enumerate() {
-                strata[i] = vec![rank * n_strata / order.len()];
+                strata[i] = (rank * n_strata / order.len()) as u32;
             }
-            strata
+            strata.into()
         }
     }
 }

@@ -70,6 +70,9 @@ pub struct Batch {
     pub members: Option<Tensor<2>>,
     /// Targets as the loss wants them, and their mask: both `[batch, d_target]`.
     pub targets: Option<(Tensor<2>, Tensor<2>)>,
+    /// Whether each point can be seen, and where that is known: both `[batch, n_points]`. `None`: not of points, or made of
+    /// features that were computed before.
+    pub visible: Option<(Tensor<2>, Tensor<2>)>,
     /// From pixels of the stored image to pixels of the input square, one a row.
     pub to_input: Vec<Affine>,
     /// Whether the image was mirrored, one a row.
@@ -90,6 +93,8 @@ impl Batch {
             codes,
             targets,
             mask,
+            visible,
+            visible_mask,
             to_input,
             is_flipped,
             has_image,
@@ -107,6 +112,7 @@ impl Batch {
         };
         let metadata = metadata(n, dense, codes, device);
         let targets = matrix(n, targets, device).zip(matrix(n, mask, device));
+        let visible = matrix(n, visible, device).zip(matrix(n, visible_mask, device));
         Self {
             rows,
             size,
@@ -116,6 +122,7 @@ impl Batch {
             has_images,
             members: None,
             targets,
+            visible,
             to_input,
             is_flipped,
             is_padding: false,

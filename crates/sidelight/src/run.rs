@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Arm, Config, TargetKind};
+use crate::config::{Arm, Config, HeadKind, TargetKind};
 use crate::error::{Error, Result, cannot_read};
 
 pub use crate::error::FolderContent;
@@ -108,7 +108,12 @@ impl Run {
     ///
     /// Those of [`Config::read`].
     pub fn config(&self) -> Result<Config> {
-        Ok(Config::read(&self.dir.join(CONFIG), &[])?)
+        let mut config = Config::read(&self.dir.join(CONFIG), &[])?;
+        // Runs write which head they have; those of versions with one head for points did not.
+        if config.model.head == HeadKind::Auto {
+            config.model.head = HeadKind::Direct;
+        }
+        Ok(config)
     }
 
     /// Clears what a finished run does not need and a process killed at its very end has left, unless another is at it.

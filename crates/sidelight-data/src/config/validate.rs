@@ -266,7 +266,7 @@ impl ModelConfig {
             let expected = format!("2 to {MOST_CANDIDATES}");
             return Err(setting("model.candidates", &expected, self.candidates));
         }
-        if self.head == HeadKind::Direct {
+        if matches!(self.head, HeadKind::Auto | HeadKind::Direct) {
             return Ok(());
         }
         let head: &str = self.head.into();

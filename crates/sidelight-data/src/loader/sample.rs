@@ -87,6 +87,9 @@ pub struct Sample {
     codes: Vec<u32>,
     targets: Vec<f32>,
     mask: Vec<f32>,
+    /// Of each point: 1 where it is in the square and can be seen; and whether that is known.
+    visible: Vec<f32>,
+    visible_mask: Vec<f32>,
     to_input: Affine,
     is_flipped: bool,
     /// Of each of the row's images.
@@ -116,6 +119,7 @@ pub(super) fn blank(source: &Source, row: usize) -> Sample {
     let n_images = source.dataset.images[row].parts().len();
     let targets = source.dataset.targets.as_ref();
     let width = targets.map_or(0, |targets| source.task.encode(targets, row).0.len());
+    let n_points = targets.map_or(0, |targets| targets.visible(row).len());
     Sample {
         row,
         pixels: match source.reads_image {
@@ -126,6 +130,8 @@ pub(super) fn blank(source: &Source, row: usize) -> Sample {
         codes: metadata.codes_row(row).to_vec(),
         targets: vec![0.0; width],
         mask: vec![0.0; width],
+        visible: vec![0.0; n_points],
+        visible_mask: vec![0.0; n_points],
         to_input: Affine::IDENTITY,
         is_flipped: false,
         has_image: vec![true; n_images],
@@ -239,15 +245,28 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         Some(targets) => source.task.encode(targets, row),
         None => (Vec::new(), Vec::new()),
     };
+    let (mut visible, mut visible_mask) = (Vec::new(), Vec::new());
     if let Task::Keypoints { symmetric, .. } = &*source.task {
-        place_points(&mut targets, &mut mask, &to_input, size);
+        let of_targets = source.dataset.targets.as_ref();
+        let seen = of_targets.map_or_else(Vec::new, |targets| targets.visible(row));
+        let is_left = place_points(&mut targets, &mut mask, &to_input, size);
+        visible = seen
+            .iter()
+            .zip(is_left)
+            .map(|(is, left)| share(*is == Some(true) && !left))
+            .collect();
+        visible_mask = seen.iter().map(|is| share(is.is_some())).collect();
         if is_flipped && !targets.is_empty() {
-            swap_symmetric(&mut targets, &mut mask, symmetric);
+            swap_symmetric(&mut targets, 2, symmetric);
+            swap_symmetric(&mut mask, 2, symmetric);
+            swap_symmetric(&mut visible, 1, symmetric);
+            swap_symmetric(&mut visible_mask, 1, symmetric);
         }
     }
     if let Some(weights) = &source.dataset.weights {
         let weight = weights.in_loss(row);
-        mask.iter_mut().for_each(|known| *known *= weight);
+        let known = mask.iter_mut().chain(&mut visible_mask);
+        known.for_each(|known| *known *= weight);
     }
     Ok(Sample {
         row,
@@ -256,28 +275,39 @@ fn sample(source: &Source, epoch: u64, row: usize) -> Result<Sample> {
         codes,
         targets,
         mask,
+        visible,
+        visible_mask,
         to_input,
         is_flipped,
         has_image: image.parts().iter().map(|part| !part.is_absent()).collect(),
     })
 }
 
+/// 1 or 0.
+fn share(is: bool) -> f32 {
+    f32::from(u8::from(is))
+}
+
 /// Moves points from pixels of the stored image to [-1, 1] of the input square. A point that is not known or
-/// not in the square is masked, and 0.
-fn place_points(xy: &mut [f32], mask: &mut [f32], to_input: &Affine, size: usize) {
-    for (point, known) in xy.chunks_exact_mut(2).zip(mask.chunks_exact_mut(2)) {
+/// not in the square is masked, and 0. Returns of each whether it is known to be outside.
+fn place_points(xy: &mut [f32], mask: &mut [f32], to_input: &Affine, size: usize) -> Vec<bool> {
+    let points = xy.chunks_exact_mut(2).zip(mask.chunks_exact_mut(2));
+    let place = |(point, known): (&mut [f32], &mut [f32])| {
         let place = to_input
             .apply([point[0], point[1]])
             .map(|value| 2.0 * value / size as f32 - 1.0);
         // A point on the frame itself is in it, and rounding must not throw it out. NaN is nowhere.
         let is_in = place.iter().all(|value| (-1.0001..=1.0001).contains(value));
-        if is_in && known.iter().all(|&known| known > 0.0) {
+        let is_known = known.iter().all(|&known| known > 0.0);
+        if is_in && is_known {
             point.copy_from_slice(&place.map(|value| value.clamp(-1.0, 1.0)));
         } else {
             point.fill(0.0);
             known.fill(0.0);
         }
-    }
+        is_known && !is_in
+    };
+    points.map(place).collect()
 }
 
 /// Puts samples together, their pixels normalised.
@@ -340,6 +370,8 @@ pub(super) fn assemble<'a>(
         batch.codes.extend(&sample.codes);
         batch.targets.extend(&sample.targets);
         batch.mask.extend(&sample.mask);
+        batch.visible.extend(&sample.visible);
+        batch.visible_mask.extend(&sample.visible_mask);
         batch.to_input.push(sample.to_input);
         batch.is_flipped.push(sample.is_flipped);
         batch.has_image.extend(&sample.has_image);

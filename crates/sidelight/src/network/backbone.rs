@@ -114,6 +114,11 @@ pub fn named(name: &str) -> Result<&'static Backbone> {
 }
 
 impl Backbone {
+    /// Whether features are pooled from a map, and not from tokens.
+    pub(crate) fn ends_in_map(&self) -> bool {
+        self.pooling.contains(&"avgpool")
+    }
+
     /// The network with torch's own classifier, of so many classes.
     pub fn with_classifier(&self, n_classes: usize) -> Architecture {
         (self.architecture)(n_classes)

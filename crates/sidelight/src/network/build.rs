@@ -380,7 +380,8 @@ impl Builder<'_> {
         map: Shape,
         pooled: Vec<(String, Architecture)>,
     ) -> Result<(head::Features, Vec<(String, Architecture)>)> {
-        if self.spec.spatial && self.config.head != HeadKind::Direct {
+        let reads_map = matches!(self.config.head, HeadKind::Heatmap | HeadKind::Candidates);
+        if self.spec.spatial && reads_map {
             let Shape::Map { height, width, .. } = map else {
                 let expected = "`direct`, since this backbone ends in tokens, not in a map";
                 let head: &str = self.config.head.into();

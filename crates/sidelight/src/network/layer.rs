@@ -190,6 +190,8 @@ layers! {
         /// The input unchanged; while training, what the children in turn make of it is left in the context, to be
         /// given a loss of its own ([`Context::auxiliary`](super::Context::auxiliary)).
         Auxiliary,
+        /// As `Auxiliary`, of points: the log-odds that each can be seen ([`Context::visibility`](super::Context::visibility)).
+        Visibility,
     }
     branches {
         /// Each child on the same input, their features side by side.

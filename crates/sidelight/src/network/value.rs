@@ -299,6 +299,8 @@ pub struct Context {
     /// What branches of their own put out, `[batch, n_outputs]` each: while training for a loss of their own; those of a
     /// [`Stack`](super::layer::Stack) else as well, the members of each joined.
     pub auxiliary: Vec<Tensor<2>>,
+    /// What a layer [`Visibility`](super::layer::Layer::Visibility) puts out while training: `[batch, n_points]`.
+    pub visibility: Option<Tensor<2>>,
 }
 
 impl Context {

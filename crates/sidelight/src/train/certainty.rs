@@ -15,6 +15,10 @@
 //! Where the members of a stack each left out a fold, distances are those of the member that has not learned from a row.
 //! In the end both are calibrated on the validation rows: log-odds by a temperature, errors by a factor.
 //!
+//! Where points are hidden in the training rows, and the backbone learns, it also learns from that: beside the head a few
+//! layers ([`Layer::Visibility`]) say which points can be seen, and their loss is a small part of the whole. What they say
+//! becomes one of the inputs of the perceptron, and they go.
+//!
 //! # Source
 //!
 //! Learned confidence of a regression: Kendall and Gal 2017, "What uncertainties do we need in Bayesian deep learning for
@@ -26,9 +30,12 @@ mod perceptron;
 use std::collections::HashSet;
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 
 use crate::batch::{Batch, Input, numbers, of_task};
+use crate::dataset::Targets;
 use crate::error::Result;
+use crate::loss::Loss;
 use crate::metric::calibration::temperature_of_label_logits;
 use crate::metric::keypoints::distance;
 use crate::network::head::{HEAD, PLACES};
@@ -36,7 +43,7 @@ use crate::network::layer::{
     AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Linear, MetadataSource, Slice,
 };
 use crate::network::parameter::Start;
-use crate::network::{Architecture, Context, Network, Node, Shape, Value, Walk, shape};
+use crate::network::{Architecture, Context, Edit, Network, Node, Shape, Value, Walk, shape};
 use crate::ranks::gather_numbers;
 use crate::task::{Prediction, Task};
 
@@ -54,6 +61,69 @@ const MOST_ROWS: usize = 4000;
 const PULL: f64 = 1.0;
 /// Errors are not made larger or smaller by more than this.
 const MOST_FACTOR: f64 = 10.0;
+
+/// Where what they say is read by the head.
+const SEEN: &str = "read.inputs.seen";
+/// The child before the head that says which points can be seen, while the network learns.
+const VISIBILITY: &str = "visibility";
+/// It is there where at least so many of the points of training rows are hidden.
+const LEAST_HIDDEN: f64 = 0.01;
+/// What a point's visibility counts in the loss, where each of its coordinates counts 1.
+const WEIGHT: f64 = 0.02;
+
+/// Has a network of points learn which of them can be seen, where these rows hide some.
+///
+/// # Errors
+///
+/// Those of [`Network::edit`].
+pub(super) fn watch(network: &mut Network, targets: &Targets, rows: &[usize]) -> Result<()> {
+    let seen = rows.iter().flat_map(|&row| targets.visible(row)).flatten();
+    let (mut n_hidden, mut n) = (0, 0);
+    seen.for_each(|is_seen| {
+        n_hidden += usize::from(!is_seen);
+        n += 1;
+    });
+    let layers = network.inspect()?;
+    let head = layers.iter().find(|layer| layer.path == HEAD);
+    let are_some = n_hidden > 0 && n_hidden as f64 >= LEAST_HIDDEN * n as f64;
+    let Some(head) = head.filter(|head| are_some && head.input != Shape::Nothing) else {
+        return Ok(());
+    };
+    let n_points = targets.visible(rows[0]).len();
+    let mut layers = features_of(head.input);
+    layers.extend([
+        Linear::new(HIDDEN).into(),
+        Layer::Relu.into(),
+        Linear::new(n_points).zeros().into(),
+    ]);
+    let layer = Architecture {
+        layer: Layer::Visibility,
+        ..Architecture::numbered(layers)
+    };
+    network.edit(Edit::insert_before(HEAD, VISIBILITY, layer))?;
+    Ok(())
+}
+
+/// The loss of a batch of a network that [learns](watch) which points can be seen, a mean, and the weight of it; of the places
+/// alone they are `own` and `weight`.
+///
+/// # Shapes
+///
+/// - `said`: `[batch, n_points]`, log-odds; `visible`, `mask`: as in a [`Batch`]
+pub(super) fn with_visibility(
+    (own, weight): (Tensor<1>, f64),
+    said: Tensor<2>,
+    (visible, mask): (Tensor<2>, Tensor<2>),
+) -> (Tensor<1>, f64) {
+    let loss = Loss::BinaryCrossEntropy {
+        positive_weights: Vec::new(),
+        focus: 0.0,
+    };
+    let further = WEIGHT * loss.weight(visible.clone(), mask.clone());
+    let all = (weight + further).max(f64::from(f32::MIN_POSITIVE));
+    let seen = loss.mean(said, visible, mask);
+    (own * (weight / all) + seen * (further / all), all)
+}
 
 /// What is known of a row's points: what the perceptron reads, and what it is to say.
 struct Row {
@@ -77,6 +147,13 @@ impl Session {
             return Ok(());
         };
         let n_points = columns.len() / 2;
+        let children = &mut self.state.network.root.children;
+        let watched = children.iter().position(|(name, _)| name == VISIBILITY);
+        let watched = watched.map(|at| {
+            let (_, mut node) = children.remove(at);
+            node.layer = Layer::Sequential;
+            node
+        });
         let network = &self.state.network;
         let layers = network.inspect()?;
         let Some(head) = layers.iter().find(|layer| layer.path == HEAD) else {
@@ -90,7 +167,13 @@ impl Session {
         let Some((_, places)) = network.root.children.iter().find(|(name, _)| name == HEAD) else {
             return Ok(());
         };
-        let mut layers = with_certainty((places.architecture(), output), input, d_dense, n_points);
+        let of_image = watched.as_ref().map(Node::architecture);
+        let mut layers = with_certainty(
+            (places.architecture(), output),
+            (input, of_image),
+            d_dense,
+            n_points,
+        );
         shape::infer(&mut layers, input)?;
         let (seed, device) = (
             self.setup.config.train.seed,
@@ -98,6 +181,9 @@ impl Session {
         );
         let mut node = Node::new(&layers, HEAD, Start::Seed(seed), &device);
         *node.get_mut(PLACES)? = places.clone();
+        if let Some(watched) = watched {
+            *node.get_mut(SEEN)? = watched;
+        }
 
         let rows = self.rows_of_points(node.get_mut("read")?)?;
         let is_valid = |row: &Row| self.setup.batches.valid.contains(&row.row);
@@ -182,27 +268,35 @@ impl Session {
     }
 }
 
-/// A head of points that also says how sure they are, where such features come to it.
+/// What the head is given, as a list of numbers.
+fn features_of(input: Shape) -> Vec<Architecture> {
+    match input {
+        Shape::Nothing => Vec::new(),
+        Shape::Features(_) => vec![Layer::Identity.into()],
+        Shape::Tokens { .. } => vec![Layer::FirstToken.into()],
+        Shape::Map { height, width, .. } => {
+            let pool = AdaptiveAvgPool { side: CELLS }.into();
+            let mut layers = vec![Conv2d::new(CHANNELS, 1).into()];
+            layers.extend((height.max(width) > CELLS).then_some(pool));
+            layers.push(Layer::Flatten.into());
+            layers
+        }
+    }
+}
+
+/// A head of points that also says how sure they are, where such features come to it, of which layers say already which
+/// points can be seen.
 fn with_certainty(
     (places, width): (Architecture, usize),
-    features: Shape,
+    (features, seen): (Shape, Option<Architecture>),
     d_dense: usize,
     n_points: usize,
 ) -> Architecture {
     let mut inputs = Vec::new();
-    match features {
-        Shape::Nothing => {}
-        Shape::Features(_) => inputs.push(("features", Layer::Identity.into())),
-        Shape::Tokens { .. } => inputs.push(("features", Layer::FirstToken.into())),
-        Shape::Map { height, width, .. } => {
-            let mut layers: Vec<Architecture> = vec![Conv2d::new(CHANNELS, 1).into()];
-            if height.max(width) > CELLS {
-                layers.push(AdaptiveAvgPool { side: CELLS }.into());
-            }
-            layers.push(Layer::Flatten.into());
-            inputs.push(("features", Architecture::numbered(layers)));
-        }
+    if features != Shape::Nothing {
+        inputs.push(("features", Architecture::numbered(features_of(features))));
     }
+    inputs.extend(seen.map(|seen| ("seen", seen)));
     if d_dense > 0 {
         let source = MetadataSource {
             d_dense,

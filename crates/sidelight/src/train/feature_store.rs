@@ -440,6 +440,7 @@ impl StoredRows {
             to_input: pick(&self.host.to_input, n_stored, &places),
             is_flipped: vec![false; rows.len()],
             has_image: pick(&self.host.has_image, n_stored, &places),
+            ..HostBatch::default()
         }
     }
 

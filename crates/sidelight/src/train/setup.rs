@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::augment::{Augment, MetadataDropout};
 use crate::batch::image_sizes;
-use crate::config::{Arm, Config, ImageRange, Sampling, Unreadable as OnUnreadable};
+use crate::config::{
+    Arm, Config, HeadKind, ImageRange, Sampling, TargetKind, Unreadable as OnUnreadable,
+};
 use crate::dataset::{Dataset, ImageSource, Opened, RowWeights, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
@@ -17,6 +19,7 @@ use crate::image::measured_range;
 use crate::loader::{Shards, Source};
 use crate::loss::{Loss, Weights};
 use crate::model::{Model, reads_image};
+use crate::network::backbone::{self, Backbone};
 use crate::network::fusion;
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, Edits, Inferred, ModelSpec, Network, Shape};
@@ -26,6 +29,7 @@ use crate::task::Task;
 use crate::tensor::Precision;
 
 use super::batch_source::BatchSource;
+use super::certainty;
 use super::checkpoint::{Division, Progress, RowsDigest};
 use super::ema::Ema;
 use super::layer_groups::groups;
@@ -83,6 +87,7 @@ impl Session {
         }
         let mut remarks = dataset.remarks.clone();
         let mut config = with_vote_as_fusion(config);
+        settle_head(&mut config);
         remarks.extend(measure_range(&mut config, &dataset, &rows.train));
         let config = &config;
         remarks.extend(rows.remarks.iter().cloned());
@@ -191,6 +196,31 @@ fn with_vote_as_fusion(config: &Config) -> Config {
         config.model.fusion = fusion::VOTE.into();
     }
     config
+}
+
+/// Settles how points are read from an image. Measured (`docs/results.md`): heatmaps are better where what they are read
+/// from learns with them, coordinates where it is frozen; what ends in tokens has no map. Edits that name layers of a head
+/// were written for `direct`, which was there first.
+fn settle_head(config: &mut Config) {
+    let model = &config.model;
+    if model.head != HeadKind::Auto || config.target.kind != TargetKind::Keypoints {
+        return;
+    }
+    let is_of_head = |edit: &toml::Table| {
+        let path = edit.get("path").and_then(toml::Value::as_str);
+        path.is_some_and(|path| {
+            ["head", "spatial"]
+                .iter()
+                .any(|name| path.starts_with(name))
+        })
+    };
+    let learns = reads_image(model.arm) && !config.train.freeze;
+    let backbone = backbone::named(&model.backbone);
+    let is_map = learns && backbone.is_ok_and(Backbone::ends_in_map);
+    config.model.head = match is_map && !model.edit.iter().any(is_of_head) {
+        true => HeadKind::Heatmap,
+        false => HeadKind::Direct,
+    };
 }
 
 /// Finds which values of deep pixels are black and white (`image.range = "auto"`) in training images, and says so.
@@ -303,6 +333,11 @@ fn build(
     };
     let mut network = Network::build(&config.model, &spec, config.train.seed, device)?;
     network.precision = Precision::from_name(&config.train.precision);
+    if let (Task::Keypoints { .. }, Some(targets), false) =
+        (&task, &dataset.targets, config.train.freeze)
+    {
+        certainty::watch(&mut network, targets, rows)?;
+    }
     let model = Model {
         config: config.clone(),
         task: Arc::new(task),

@@ -13,6 +13,7 @@ use crate::tensor::SyncStatistics;
 
 use super::Session;
 use super::batch_source::Batches;
+use super::certainty::with_visibility;
 use super::mixup::Mix;
 use super::optimizer::Gradients;
 use super::session::step_seed;
@@ -168,10 +169,15 @@ impl Session {
         step.is_synchronised = context.sync_statistics.is_some();
         let output = batch.run(&state.network, &mut context); // [batch, n_outputs]
         let (target, mask) = batch.targets.expect("training rows have targets");
+        let counts = mix.is_none() && !batch.is_padding;
+        let seen = context
+            .visibility
+            .take()
+            .zip(batch.visible.filter(|_| counts));
         // One batch is its own mean: nothing is multiplied and divided again.
         let weight = match (setup.batches.batches_per_step(), batch.is_padding) {
             (_, true) => 0.0,
-            (1, false) if is_alone => 1.0,
+            (1, false) if is_alone && seen.is_none() => 1.0,
             _ => setup.loss.weight(target.clone(), mask.clone()),
         };
         let loss_of = |output, share| match &mix {
@@ -199,7 +205,12 @@ impl Session {
                 sum + loss_of(branch, None).mul_scalar(setup.config.model.auxiliary)
             }),
         };
+        // What is written down is how far off the places are.
         let value = loss.clone().into_scalar::<f32>() / self.n_losses() as f32; // on other devices: waits for the device
+        let (loss, weight) = match seen {
+            Some((said, visible)) => with_visibility((loss, weight), said, visible),
+            None => (loss, weight),
+        };
         let value = f64::from(value);
         let backward = |loss: Tensor<1>| Gradients::take(&state.network, loss.backward());
         let gradients = match is_alone {

@@ -61,10 +61,7 @@ pub(super) struct Auxiliary;
 
 impl Operation for Auxiliary {
     fn infer(&mut self, inside: &mut Inside<'_>, input: Shape) -> Result<Shape> {
-        match inside.in_turn(input)? {
-            Shape::Features(_) => Ok(input),
-            own => Err(inside.at.misfit("features from its children", own, None)),
-        }
+        beside(inside, input)
     }
     fn run(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
         if walk.context.mode == Mode::Train {
@@ -75,5 +72,31 @@ impl Operation for Auxiliary {
     }
     fn write(&self, _: &mut OnnxWalk<'_>, _: &Node, _: &str, x: Flow) -> Result<String> {
         Ok(x.name)
+    }
+}
+
+pub(super) struct Visibility;
+
+impl Operation for Visibility {
+    fn infer(&mut self, inside: &mut Inside<'_>, input: Shape) -> Result<Shape> {
+        beside(inside, input)
+    }
+    fn run(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        if walk.context.mode == Mode::Train {
+            let own = node.in_turn(x.clone(), walk).features();
+            walk.context.visibility = Some(own);
+        }
+        x
+    }
+    fn write(&self, _: &mut OnnxWalk<'_>, _: &Node, _: &str, x: Flow) -> Result<String> {
+        Ok(x.name)
+    }
+}
+
+/// The children make features of the input, which goes on as it is.
+fn beside(inside: &mut Inside<'_>, input: Shape) -> Result<Shape> {
+    match inside.in_turn(input)? {
+        Shape::Features(_) => Ok(input),
+        own => Err(inside.at.misfit("features from its children", own, None)),
     }
 }
