@@ -70,8 +70,7 @@ pub struct Batch {
     pub members: Option<Tensor<2>>,
     /// Targets as the loss wants them, and their mask: both `[batch, d_target]`.
     pub targets: Option<(Tensor<2>, Tensor<2>)>,
-    /// Whether each point can be seen, and where that is known: both `[batch, n_points]`. `None`: not of points, or made of
-    /// features that were computed before.
+    /// Whether each point can be seen, and where that is known: both `[batch, n_points]`. `None`: targets are not points.
     pub visible: Option<(Tensor<2>, Tensor<2>)>,
     /// From pixels of the stored image to pixels of the input square, one a row.
     pub to_input: Vec<Affine>,

@@ -408,6 +408,51 @@ fn a_point_cut_off_by_the_crop_is_masked() {
     source.dataset = Arc::new(dataset);
     let batch = load(&source, &BatchPlan::evaluation(&[0], 1), 1).remove(0);
     assert_eq!(batch.mask, [0.0, 0.0, 1.0, 1.0]);
+    assert_eq!(batch.visible, [0.0, 1.0]);
+    assert_eq!(batch.visible_mask, [1.0, 1.0]);
+}
+
+#[test]
+fn what_is_known_of_visible_points_goes_where_the_points_go() {
+    let mut source = source(12);
+    let mut dataset = (*source.dataset).clone();
+    // The first point of even rows is hidden, the second is always there; of row 3 nothing is known.
+    let visible = |row: usize| match row {
+        3 => [None, None],
+        row => [Some(row % 2 == 1), Some(true)],
+    };
+    let Some(Targets::Keypoints {
+        visible: of, xy, ..
+    }) = &mut dataset.targets
+    else {
+        unreachable!()
+    };
+    *of = (0..12).flat_map(visible).collect();
+    xy.fill([4.0, 3.0]);
+    source.dataset = Arc::new(dataset);
+    let config = AugmentConfig {
+        flip: Some(true),
+        probability: 0.0,
+        ..AugmentConfig::default()
+    };
+    source.augment = Some(Augment::new(&config, TargetKind::Keypoints).unwrap());
+    let plan = BatchPlan::evaluation(&(0..12).collect::<Vec<_>>(), 12);
+    let batch = load(&source, &plan, 2).remove(0);
+    assert!(batch.is_flipped.contains(&true) && batch.is_flipped.contains(&false));
+    for row in 0..12 {
+        let mut expected = [f32::from(u8::from(row % 2 == 1)), 1.0];
+        if batch.is_flipped[row] {
+            expected.reverse();
+        }
+        let known = f32::from(u8::from(row != 3));
+        let points = 2 * row..2 * row + 2;
+        assert_eq!(batch.visible_mask[points.clone()], [known; 2], "row {row}");
+        assert_eq!(
+            batch.visible[points],
+            expected.map(|is| is * known),
+            "row {row}"
+        );
+    }
 }
 
 #[test]

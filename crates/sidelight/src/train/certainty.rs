@@ -217,7 +217,7 @@ impl Session {
         let every = batches.train.len().div_ceil(MOST_ROWS).max(1);
         let valid: HashSet<usize> = batches.valid.iter().copied().collect();
         let mut flat = Vec::new();
-        let mut width = 0;
+        let (n, mut width) = (task.n_outputs() / 2, 0);
         for batch in batches.validation().chain(batches.training_in_order()) {
             let batch = setup.members.hold_out(batch?, &device);
             let mut context = Context::evaluate(None);
@@ -227,8 +227,12 @@ impl Session {
             width = all.dims()[1];
             let predictions = batch.decode(task, of_task(task, all.clone()));
             let all = numbers(all);
+            let visible = visible_in(&batch);
             let of_rows = batch.rows.iter().zip(batch.sides()).zip(predictions);
-            for (((&row, side), prediction), inputs) in of_rows.zip(all.chunks_exact(width)) {
+            let of_rows = of_rows
+                .zip(visible.chunks_exact(n))
+                .zip(all.chunks_exact(width));
+            for ((((&row, side), prediction), visible), inputs) in of_rows {
                 let is_sampled = row % every == 0 || valid.contains(&row);
                 let Prediction::Keypoints { xy, .. } = prediction else {
                     continue;
@@ -237,8 +241,7 @@ impl Session {
                     continue;
                 }
                 flat.push(row as f64);
-                let visible = targets.visible(row).into_iter();
-                flat.extend(visible.map(|is| is.map_or(f64::NAN, |is| f64::from(u8::from(is)))));
+                flat.extend(visible);
                 let (truth, mask) = task.encode(targets, row);
                 let truth = truth.as_chunks::<2>().0.iter().zip(mask.as_chunks::<2>().0);
                 flat.extend(xy.iter().zip(truth).map(|(found, (truth, mask))| {
@@ -250,7 +253,6 @@ impl Session {
                 flat.extend(inputs.iter().map(|&number| f64::from(number)));
             }
         }
-        let n = task.n_outputs() / 2;
         // A rank without a row does not know how wide they are.
         let widths = gather_numbers(&*batches.ranks, &[width as f64]);
         let width = widths.into_iter().fold(0.0, f64::max) as usize;
@@ -344,6 +346,16 @@ fn before_head(batch: &Batch, network: &Network, context: &mut Context) -> Value
     }
 }
 
+/// Of each point of each row 1 where it can be seen in the square that the network is given, else 0; NaN: not known.
+fn visible_in(batch: &Batch) -> Vec<f64> {
+    let of = |tensor: &Tensor<2>| numbers(tensor.clone()).into_iter();
+    let all = batch.visible.as_ref().map(|(visible, known)| {
+        let points = of(visible).zip(of(known));
+        points.map(|(is, known)| if known > 0.0 { f64::from(is) } else { f64::NAN })
+    });
+    all.into_iter().flatten().collect()
+}
+
 fn samples(rows: &[Row]) -> Samples {
     let all = |of: fn(&Row) -> &Vec<f32>| rows.iter().flat_map(of).copied().collect();
     Samples {
@@ -387,4 +399,76 @@ fn calibrate(perceptron: &mut Perceptron, held_out: &[Row]) {
         false => 1.0,
     };
     perceptron.scale(temperature.recip() as f32, factor.ln() as f32);
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::config::{Arm, ModelConfig};
+    use crate::network::ModelSpec;
+
+    fn network() -> Network {
+        let config = ModelConfig {
+            arm: Arm::Image,
+            ..ModelConfig::default()
+        };
+        let spec = ModelSpec {
+            n_outputs: 4,
+            size: 64,
+            spatial: true,
+            ..ModelSpec::default()
+        };
+        Network::build(&config, &spec, 1, &Device::flex()).unwrap()
+    }
+
+    /// Two points a row, of which the second is hidden in as many rows.
+    fn targets(n_rows: usize, n_hidden: usize) -> Targets {
+        let mut targets = Targets::keypoints(2, vec![[1.0, 2.0]; 2 * n_rows]);
+        if let Targets::Keypoints { visible, .. } = &mut targets {
+            let of_row = |row: usize| [Some(true), Some(row >= n_hidden)];
+            *visible = (0..n_rows).flat_map(of_row).collect();
+        }
+        targets
+    }
+
+    #[test]
+    fn hidden_points_are_learned_where_there_are_some() {
+        let rows: Vec<usize> = (0..100).collect();
+        for (n_hidden, are_some) in [(0, false), (1, false), (2, true), (50, true)] {
+            let mut network = network();
+            watch(&mut network, &targets(100, n_hidden), &rows).unwrap();
+            let names = network.root.child_names();
+            assert_eq!(
+                names.contains(&VISIBILITY.to_owned()),
+                are_some,
+                "{n_hidden}: {names:?}"
+            );
+            // What it says is left beside: the places are what they would be without.
+            let images = Tensor::ones([3, 3, 64, 64], &Device::flex());
+            let mut context = Context::train(None, 1);
+            let places = network.forward(Some(images), &mut context);
+            assert_eq!(places.dims(), [3, 4]);
+            let said = context.visibility.map(|said| said.dims());
+            assert_eq!(said, are_some.then_some([3, 2]), "{n_hidden}");
+        }
+    }
+
+    #[test]
+    fn what_is_seen_is_a_small_part_of_the_loss() {
+        let device = Device::flex();
+        let matrix = |values: [f32; 4]| {
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [2, 2]), &device)
+        };
+        // Of three known points one is taken for hidden with the odds 3 : 1, and is.
+        let said = matrix([-(3.0_f32.ln()), 0.0, 0.0, 7.0]);
+        let (visible, mask) = (matrix([0.0, 1.0, 0.0, 0.0]), matrix([1.0, 1.0, 1.0, 0.0]));
+        let own = Tensor::<1>::from_data(TensorData::new(vec![0.5_f32], [1]), &device);
+        let (loss, weight) = with_visibility((own, 6.0), said, (visible, mask));
+        let sum = 0.75_f64.ln() + 2.0 * 0.5_f64.ln();
+        assert!((weight - (6.0 + 3.0 * WEIGHT)).abs() < 1e-12);
+        let expected = (0.5 * 6.0 - WEIGHT * sum) / weight;
+        assert!((f64::from(loss.into_scalar::<f32>()) - expected).abs() < 1e-6);
+    }
 }

@@ -422,6 +422,8 @@ impl StoredRows {
         host.codes.extend(batch.codes);
         host.targets.extend(batch.targets);
         host.mask.extend(batch.mask);
+        host.visible.extend(batch.visible);
+        host.visible_mask.extend(batch.visible_mask);
         host.to_input.extend(batch.to_input);
         host.has_image.extend(batch.has_image);
     }
@@ -437,10 +439,11 @@ impl StoredRows {
             codes: pick(&self.host.codes, n_stored, &places),
             targets: pick(&self.host.targets, n_stored, &places),
             mask: pick(&self.host.mask, n_stored, &places),
+            visible: pick(&self.host.visible, n_stored, &places),
+            visible_mask: pick(&self.host.visible_mask, n_stored, &places),
             to_input: pick(&self.host.to_input, n_stored, &places),
             is_flipped: vec![false; rows.len()],
             has_image: pick(&self.host.has_image, n_stored, &places),
-            ..HostBatch::default()
         }
     }
 
