@@ -723,7 +723,7 @@ fn is_usual_candidates(n: &usize) -> bool {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum HeadKind {
-    /// `heatmap` where points are read from an image by a backbone that learns and ends in a map, else `direct`.
+    /// `heatmap` where a backbone that ends in a map learns from at least 500 training rows, else `direct`.
     #[default]
     Auto,
     /// Coordinates from linear layers, as fastai does.
@@ -790,7 +790,7 @@ pub struct ModelConfig {
     /// `arm = "both"`, `concat` and `sum-logits` only. Default: 0, none.
     #[serde(skip_serializing_if = "is_default")]
     pub auxiliary: f64,
-    /// How points are read from the image. Default: `auto`, the better one of `heatmap` and `direct` as measured.
+    /// How points are read from the image. Default: `auto`, which of `heatmap` and `direct` was better as measured.
     #[serde(skip_serializing_if = "is_default")]
     pub head: HeadKind,
     /// How many candidates `head = "candidates"` has. Default: 4.

@@ -87,7 +87,7 @@ impl Session {
         }
         let mut remarks = dataset.remarks.clone();
         let mut config = with_vote_as_fusion(config);
-        settle_head(&mut config);
+        settle_head(&mut config, rows.train.len());
         remarks.extend(measure_range(&mut config, &dataset, &rows.train));
         let config = &config;
         remarks.extend(rows.remarks.iter().cloned());
@@ -198,10 +198,13 @@ fn with_vote_as_fusion(config: &Config) -> Config {
     config
 }
 
-/// Settles how points are read from an image. Measured (`docs/results.md`): heatmaps are better where what they are read
-/// from learns with them, coordinates where it is frozen; what ends in tokens has no map. Edits that name layers of a head
-/// were written for `direct`, which was there first.
-fn settle_head(config: &mut Config) {
+/// From so many training rows on, points are read from heatmaps.
+const ROWS_FOR_HEATMAPS: usize = 500;
+
+/// Settles how points are read from an image. Measured (`docs/results.md`): heatmaps are better where there are many rows and
+/// what they are read from learns with them, coordinates where it is frozen; what ends in tokens has no map. Edits that name
+/// layers of a head were written for `direct`, which was there first.
+fn settle_head(config: &mut Config, n_rows: usize) {
     let model = &config.model;
     if model.head != HeadKind::Auto || config.target.kind != TargetKind::Keypoints {
         return;
@@ -214,7 +217,8 @@ fn settle_head(config: &mut Config) {
                 .any(|name| path.starts_with(name))
         })
     };
-    let learns = reads_image(model.arm) && !config.train.freeze;
+    let are_many = n_rows >= ROWS_FOR_HEATMAPS;
+    let learns = are_many && reads_image(model.arm) && !config.train.freeze;
     let backbone = backbone::named(&model.backbone);
     let is_map = learns && backbone.is_ok_and(Backbone::ends_in_map);
     config.model.head = match is_map && !model.edit.iter().any(is_of_head) {
