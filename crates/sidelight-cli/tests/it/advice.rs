@@ -143,11 +143,19 @@ fn a_point_is_explained_by_what_each_column_moves_it_by() {
 
     let said = folder.run("explain p --point middle");
     assert_eq!(said.code, 2);
-    insta::assert_snapshot!(said.stderr, @"");
+    insta::assert_snapshot!(said.stderr, @r"
+    error: no point `middle`
+
+    hint: there are: left, right
+    ");
     folder.done("train houses.toml --out a");
     let said = folder.run("explain a --point left");
     assert_eq!(said.code, 2);
-    insta::assert_snapshot!(said.stderr, @"");
+    insta::assert_snapshot!(said.stderr, @r"
+    error: no point `left`
+
+    hint: only a model of keypoints has points
+    ");
 }
 
 #[test]

@@ -70,10 +70,10 @@ impl ExplainedRow {
         let task = &rows.model.task;
         let target = TargetCell::of_row(rows.dataset, share.row);
         // In pixels of the stored image; the map is in pixels of the network's input.
-        let outcome = Outcome::new(task, target, prediction);
+        let outcome = explained(Outcome::new(task, target, prediction), &share.quantity);
         let heat =
             looked.map(|looked| HeatFigure::new(looked, rows.model.preprocess(), &share, &outcome));
-        let outcome = with_arrows(outcome, &share.quantity, &arrows);
+        let outcome = with_arrows(outcome, &arrows);
         Self {
             card: Card::of_outcome(rows.dataset, share.row, outcome),
             quantity: share.quantity.name(task),
@@ -163,12 +163,8 @@ fn heated(looked: &Looked, preprocess: Preprocess) -> Thumbnail {
     Thumbnail::squares(size, &rgb)
 }
 
-/// The outcome with arrows at the explained point, the longest of them.
-fn with_arrows(outcome: Outcome, quantity: &Quantity, arrows: &[Arrow]) -> Outcome {
-    let mark = |arrow: &Arrow| ArrowMark {
-        name: arrow.column.clone(),
-        from: arrow.from,
-    };
+/// What is explained of an outcome: of points the chosen one, the others would hide it.
+fn explained(outcome: Outcome, quantity: &Quantity) -> Outcome {
     match (outcome, quantity) {
         (
             Outcome::Keypoints(mut points),
@@ -176,12 +172,30 @@ fn with_arrows(outcome: Outcome, quantity: &Quantity, arrows: &[Arrow]) -> Outco
                 point: Some(point), ..
             },
         ) => {
-            let drawn = arrows.iter().take(ARROWS);
-            let drawn = drawn.filter(|arrow| arrow.length() > 0.0);
-            points[*point].arrows = drawn.map(mark).collect();
-            Outcome::Keypoints(points)
+            let mut mark = points.swap_remove(*point);
+            mark.bones.clear();
+            Outcome::Keypoints(vec![mark])
         }
         (other, _) => other,
+    }
+}
+
+/// The outcome with the longest of its point's arrows; as it is where no point was chosen.
+fn with_arrows(outcome: Outcome, arrows: &[Arrow]) -> Outcome {
+    let drawn = arrows.iter().take(ARROWS);
+    let drawn = drawn.filter(|arrow| arrow.length() > 0.0);
+    let marks = drawn.map(|arrow| ArrowMark {
+        name: arrow.column.clone(),
+        from: arrow.from,
+    });
+    match outcome {
+        Outcome::Keypoints(mut points) => {
+            if let [mark] = &mut points[..] {
+                mark.arrows = marks.collect();
+            }
+            Outcome::Keypoints(points)
+        }
+        other => other,
     }
 }
 
@@ -313,7 +327,7 @@ fn arrows_html(row: &ExplainedRow) -> Markup {
         times => format!("{times} times as long"),
     };
     html! {
-        p { "What each column moves the point by, were it missing. Arrows are drawn " (drawn) "." }
+        p { "What each column moves the point by. Arrows are drawn " (drawn) "." }
         (page::table(&columns, first))
         (page::folded(&format!("{} more columns", rest.len()), &rest_of(rest)))
     }

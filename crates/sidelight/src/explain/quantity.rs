@@ -228,14 +228,12 @@ mod tests {
                 "{found:?}"
             );
         }
-        let value = Task::Regression {
-            columns: vec!["price".into()],
-            scale: Vec::new(),
-            mean: Vec::new(),
-            sd: Vec::new(),
-            range: Vec::new(),
+        let class = Task::Class {
+            column: "kind".into(),
+            names: ["a", "b"].map(String::from).to_vec(),
+            counts: vec![1, 1],
         };
-        let found = point_number(&value, "0").unwrap_err();
+        let found = point_number(&class, "0").unwrap_err();
         assert!(
             matches!(&found, Error::NoPoint { names, .. } if names.is_empty()),
             "{found:?}"
