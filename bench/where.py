@@ -133,7 +133,8 @@ def measure(truth, size, rows, n_held, home, backbone, settings):
         near += off <= margin
         signed += (change > 0) == (truth != "value" or row["kind"] == "orange")
     share = lambda n: f"{n / n_right:.3f}" if n_right else "-"
-    print(f"| {truth} | {size} | {n_right} of {n_held} | {share(inside)} | {share(near)} | {share(signed)} |", flush=True)
+    sign = "–" if truth == "point" else share(signed)
+    print(f"| {truth} | {size} | {n_right} of {n_held} | {share(inside)} | {share(near)} | {sign} |", flush=True)
     print(f"{trained:.0f} s trained, {time.time() - start:.0f} s explained", file=sys.stderr, flush=True)
 
 

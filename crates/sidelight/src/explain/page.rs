@@ -182,8 +182,10 @@ fn explained(outcome: Outcome, quantity: &Quantity) -> Outcome {
 
 /// The outcome with the longest of its point's arrows; as it is where no point was chosen.
 fn with_arrows(outcome: Outcome, arrows: &[Arrow]) -> Outcome {
+    // Beside the longest the others are too short to be seen or named.
+    let least = arrows.first().map_or(0.0, Arrow::length) / 5.0;
     let drawn = arrows.iter().take(ARROWS);
-    let drawn = drawn.filter(|arrow| arrow.length() > 0.0);
+    let drawn = drawn.filter(|arrow| arrow.length() > least);
     let marks = drawn.map(|arrow| ArrowMark {
         name: arrow.column.clone(),
         from: arrow.from,
