@@ -184,8 +184,9 @@ pub(crate) enum Command {
     ///
     /// Reports how much each column matters on held-out rows, and how much of the
     /// predictions comes from the image and how much from the metadata. With
-    /// --row, explains one row and what would change its prediction; with --out,
-    /// also shows where the network looks.
+    /// --row, explains one row and what would change its prediction; with --point,
+    /// what each column moves a point by; with --out, also shows where the network
+    /// looks.
     ///
     /// Explains the run's validation rows, or the rows of a table.
     ///

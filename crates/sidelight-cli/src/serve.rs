@@ -36,6 +36,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
 use sidelight::dataset::RequestRow;
+use sidelight::explain::point_number;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
@@ -207,12 +208,14 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// `?model=NAME&coverage=SHARE`
+/// `?model=NAME&coverage=SHARE&point=NAME`
 #[derive(Debug, Default, Deserialize)]
 struct Asked {
     model: Option<String>,
     /// Of predictions alone.
     coverage: Option<String>,
+    /// Of explanations alone: a point by name or number.
+    point: Option<String>,
 }
 
 type AskedQuery = Result<Query<Asked>, axum::extract::rejection::QueryRejection>;
@@ -226,6 +229,8 @@ struct ParsedRequest<'a> {
     body: BufferedBody,
     /// The share of rows whose set is to hold the truth.
     coverage: Option<f64>,
+    /// The point that is explained.
+    point: Option<String>,
 }
 
 impl App {
@@ -258,6 +263,7 @@ impl App {
             rows,
             body,
             coverage,
+            point: asked.point,
         })
     }
 }
@@ -305,7 +311,7 @@ async fn predict(
     let within = parsed.coverage.map(|coverage| model.thresholds(coverage));
     let within = within
         .transpose()
-        .map_err(|error| Fault::from_coverage_error(&error))?;
+        .map_err(|error| Fault::from_query_error(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
     let work = parsed.engine.predict(parsed.rows.rows, &app.decoders);
     let predicted = in_time(app.limits.time, work).await?;
     let row = |row| reply::row(&parsed.model.name, &model.task, row, within.as_ref());
@@ -329,6 +335,11 @@ async fn explain(
     if predictor.reads_image() {
         require_images(&parsed.rows, predictor.model().config.data.n_images())?;
     }
+    let task = &predictor.model().task;
+    let point = parsed.point.map(|name| point_number(task, &name));
+    let point = point
+        .transpose()
+        .map_err(|error| Fault::from_query_error(StatusCode::BAD_REQUEST, &error))?;
     let (Some(row), false) = (parsed.rows.rows.pop(), parsed.rows.is_list) else {
         let message = "only one row at a time can be explained";
         return Err(Fault::new(StatusCode::BAD_REQUEST, message));
@@ -342,7 +353,7 @@ async fn explain(
         let explained = tokio::task::spawn_blocking(move || {
             // Released when the thread is done, even if the client has gone.
             let _held = (turn, permits, slot, parsed.body);
-            explain::row(&name, &predictor, &row)
+            explain::row(&name, &predictor, &row, point)
         });
         explained
             .await

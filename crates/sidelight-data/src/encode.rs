@@ -276,6 +276,19 @@ pub struct Span {
     pub codes: Range<usize>,
 }
 
+impl Span {
+    /// Gives the column in row `at` of `to` what it is in a row of `from`.
+    ///
+    /// # Panics
+    ///
+    /// Where a row is not there, or either was encoded by another encoder.
+    pub fn copy(&self, from: &EncodedMetadata, row: usize, to: &mut EncodedMetadata, at: usize) {
+        let (dense, codes) = to.row_mut(at);
+        dense[self.dense.clone()].copy_from_slice(&from.dense_row(row)[self.dense.clone()]);
+        codes[self.codes.clone()].copy_from_slice(&from.codes_row(row)[self.codes.clone()]);
+    }
+}
+
 impl Encoder {
     /// The first column of a stored encoder that contradicts itself, and how: what was fitted must be of its kind, and
     /// pairs that swap must be categories that it has.

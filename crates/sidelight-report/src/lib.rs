@@ -38,7 +38,7 @@ pub use audit_page::audit_page;
 pub use comparison_page::ComparisonPage;
 pub use demo_page::{DemoArm, DemoPage, DemoRow};
 pub use maud::Markup;
-pub use overlay::{Card, LabelBar, Outcome, PointMark, Thumbnail, ValueMark};
+pub use overlay::{ArrowMark, Card, LabelBar, Outcome, PointMark, Thumbnail, ValueMark};
 pub use rate_page::rate_page;
 pub use run_page::{Curves, Detail, RunPage, best_and_worst};
 pub use show_page::{ShowPage, ShowRow};

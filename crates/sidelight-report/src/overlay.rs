@@ -18,7 +18,7 @@ use sidelight_data::image::{Picture, decode};
 use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
 
-pub use outcome::{LabelBar, Outcome, PointMark, ValueMark};
+pub use outcome::{ArrowMark, LabelBar, Outcome, PointMark, ValueMark};
 pub(crate) use outcome::{others, point_marks};
 pub use thumbnail::Thumbnail;
 
@@ -81,13 +81,18 @@ impl Card {
         prediction: Option<&Prediction>,
     ) -> Self {
         let target = TargetCell::of_row(dataset, position);
+        Self::of_outcome(dataset, position, Outcome::new(task, target, prediction))
+    }
+
+    /// The same of an outcome that was made before, its points in pixels of the stored image.
+    pub fn of_outcome(dataset: &Dataset, position: usize, outcome: Outcome) -> Self {
         let image = &dataset.images[position];
         let picture = decode(image, Some(thumbnail::LONGEST as usize)).ok();
         Self::new(
             dataset.rows[position] + 1,
             &name_of(image),
             picture.as_ref(),
-            Outcome::new(task, target, prediction),
+            outcome,
             dataset.metadata.row_as_text(position),
         )
     }

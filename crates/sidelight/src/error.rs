@@ -552,6 +552,14 @@ pub enum Error {
         /// What there is.
         names: Vec<String>,
     },
+    /// No point of that name or number to be explained.
+    #[error("no point `{name}`")]
+    NoPoint {
+        /// What was asked for.
+        name: String,
+        /// What there is; empty where the target is not keypoints.
+        names: Vec<String>,
+    },
     /// A comparison with other settings than it was started with.
     #[error("{} was made with different settings or rows", path.display())]
     #[strum(props(hint = "ask for what it was started with, or choose another folder"))]
@@ -577,9 +585,6 @@ pub enum Error {
         /// The first of them, in words.
         first: String,
     },
-    /// Grad-CAM needs a spatial feature map, and this network has none: it reads no image, or ends in tokens.
-    #[error("Grad-CAM needs a spatial feature map, and this network has none")]
-    NoMap,
 
     // === export ===
     /// A layer without a counterpart in ONNX.
@@ -640,7 +645,11 @@ impl Error {
                 "all ranks need the same program, configuration and files: a folder that all machines share".into()
             }
             Self::OutputNotEmpty { found, .. } => found.get_str("hint")?.into(),
+            Self::NoPoint { names, .. } if names.is_empty() => {
+                "only a model of keypoints has points".into()
+            }
             Self::NoArm { name, names }
+            | Self::NoPoint { name, names }
             | Self::NoBackbone { name, names }
             | Self::NoFusion { name, names } => nearest_or(name, names, "there are"),
             Self::AbsentColumns { absent, columns, .. } => {

@@ -6,13 +6,15 @@
 //! | what is a column worth on held-out rows? | [`importance()`]: its cells shuffled among rows |
 //! | how much of a prediction comes from the image, how much from the metadata? | [`shares()`]: Shapley values of two players |
 //! | what if a column had another value? | [`what_if()`]: the same image, one column varied |
-//! | where in the image? | [`grad_cam()`] |
+//! | where in the image? | [`occlusion()`]: how the prediction changes as each place is hidden |
+//! | which column moves a point, and where to? | [`arrows()`]: the same image, one column missing |
 //!
 //! All of it runs on [`Prepared`] rows: what comes before the network reads metadata is computed once. A prediction
 //! is explained by one number of it, its [`Quantity`].
 
-mod grad_cam;
+mod arrows;
 mod importance;
+mod occlusion;
 #[cfg(feature = "report")]
 mod page;
 mod prepared;
@@ -20,11 +22,12 @@ mod quantity;
 mod shares;
 mod what_if;
 
-pub use grad_cam::{Heat, Looked, grad_cam, grad_cam_of_rows, last_map};
+pub use arrows::{Arrow, arrows};
 pub use importance::{Change, Importance, importance};
+pub use occlusion::{Heat, Looked, occlusion};
 #[cfg(feature = "report")]
 pub use page::{ExplainPage, ExplainedRow};
 pub use prepared::{Picture, Prepared};
-pub use quantity::Quantity;
+pub use quantity::{Quantity, point_number};
 pub use shares::{MeanShare, Share, mean_share, shares};
 pub use what_if::{Curve, CurvePoint, training_range, what_if};

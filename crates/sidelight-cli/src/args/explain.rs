@@ -21,7 +21,15 @@ pub(crate) struct ExplainArgs {
     /// Example: --row 214
     #[arg(long, value_name = "N")]
     pub(crate) row: Option<usize>,
-    /// The page: images, where the network looks, what-if curves.
+    /// Point to explain, by its name or its number
+    ///
+    /// Prints what each column moves it by in each row that is explained, in pixels: from
+    /// where the point would be if the column were missing to where it is.
+    ///
+    /// Example: --row 214 --point nose
+    #[arg(long, value_name = "POINT")]
+    pub(crate) point: Option<String>,
+    /// The page: images, where the network looks, what-if curves, arrows.
     #[command(flatten)]
     pub(crate) page: Page,
     /// Shuffles of each column

@@ -3,13 +3,11 @@
 use anyhow::Context;
 use sidelight::dataset::{Dataset, Metadata};
 use sidelight::explain::{
-    Curve, ExplainPage, ExplainedRow, Importance, Looked, MeanShare, Picture, Prepared, Share,
-    grad_cam_of_rows, importance, last_map, mean_share, shares, what_if,
+    Arrow, Curve, ExplainPage, ExplainedRow, Importance, MeanShare, Picture, Prepared, Share,
+    arrows, importance, mean_share, occlusion, point_number, shares, what_if,
 };
 use sidelight::metric::better;
 use sidelight::predict::Model;
-use sidelight::report::{Card, Outcome};
-use sidelight::run::TargetCell;
 use sidelight::split::split;
 
 use super::{Answer, rows};
@@ -24,6 +22,10 @@ const SHOWN: usize = 6;
 pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
     let model = args.machine.load(&args.run)?;
+    let point = args.point.as_deref();
+    let point = point
+        .map(|name| point_number(&model.task, name))
+        .transpose()?;
     let (dataset, kind) = rows::read(&model.config, args.table.as_deref(), None, terminal)?;
     let prepared = Prepared::new(&model, &dataset, &mut |done, all| {
         terminal.progress(|| format!("{done} of {all} rows read"))
@@ -31,9 +33,9 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
     for (_, problem) in &prepared.problems {
         terminal.warn(sidelight::error::in_full(&**problem));
     }
-    let all = shares(&prepared);
+    let all = shares(&prepared, point);
     // A single row cannot be shuffled.
-    let is_asked = args.row.is_none() || args.page.out.is_some();
+    let is_asked = args.row.is_none() && point.is_none() || args.page.out.is_some();
     let worth = match dataset.targets.is_some() && is_asked {
         true => importance(&prepared, args.repeats, args.seed)?,
         false => Vec::new(),
@@ -47,7 +49,13 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
             .map(|share| what_if(&prepared, share.row, &share.quantity, &range))
             .collect::<Result<_, _>>()?,
     };
+    let moved = |share: &&Share| point.map(|point| arrows(&prepared, share.row, point));
+    let moved: Vec<Vec<Arrow>> = explained
+        .iter()
+        .map(|share| moved(share).unwrap_or_default())
+        .collect();
     let table = match (args.row, explained.first()) {
+        _ if point.is_some() => arrows_table(&dataset, &explained, &moved),
         (Some(_), Some(share)) => row_table(&model, share, &curves[0]),
         _ if !worth.is_empty() => worth_table(&worth),
         _ => shares_table(&model, &dataset, &all),
@@ -66,7 +74,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
             importance: worth,
             n: all.len(),
             mean,
-            rows: explained_rows(&prepared, &explained, curves)?,
+            rows: explained_rows(&prepared, &explained, moved, curves)?,
             remarks: dataset.remarks.clone(),
         };
         Ok(page.html())
@@ -120,34 +128,20 @@ fn range(model: &Model, dataset: &Dataset) -> Metadata {
 fn explained_rows(
     prepared: &Prepared<'_>,
     explained: &[&Share],
+    arrows: Vec<Vec<Arrow>>,
     curves: Vec<Vec<Curve>>,
 ) -> anyhow::Result<Vec<ExplainedRow>> {
-    let model = prepared.model;
-    let heats = match last_map(&model.network) {
-        Some(_) => grad_cam_of_rows(prepared, explained)
-            .context("cannot compute where the network looks")?
-            .into_iter()
-            .map(Some)
-            .collect(),
-        None => vec![None; explained.len()],
-    };
     let predictions = prepared.predict(Picture::Own, &prepared.metadata);
-    let row = |((share, looked), curves): ((&&Share, Option<Looked>), Vec<Curve>)| {
+    let row = |((share, arrows), curves): ((&&Share, Vec<Arrow>), Vec<Curve>)| {
+        let looked =
+            occlusion(prepared, share).context("cannot compute where the network looks")?;
         let prediction = predictions[share.row].as_ref();
-        let target = TargetCell::of_row(prepared.dataset, share.row);
-        // In pixels of the stored image; the heat map is in pixels of the network's input.
-        let outcome = Outcome::new(&model.task, target, prediction);
-        let quantity = share.quantity.name(&model.task);
-        ExplainedRow {
-            card: Card::of_row(&model.task, prepared.dataset, share.row, prediction),
-            heat: looked
-                .map(|looked| ExplainedRow::heat(&looked, model.preprocess(), &quantity, &outcome)),
-            quantity,
-            share: (**share).clone(),
-            curves,
-        }
+        let (share, looked) = ((*share).clone(), looked.as_ref());
+        Ok(ExplainedRow::new(
+            prepared, share, prediction, looked, arrows, curves,
+        ))
     };
-    Ok(explained.iter().zip(heats).zip(curves).map(row).collect())
+    explained.iter().zip(arrows).zip(curves).map(row).collect()
 }
 
 fn facts(model: &Model, dataset: &Dataset, kind: &str, repeats: usize) -> Vec<(String, String)> {
@@ -177,6 +171,24 @@ fn worth_table(worth: &[Importance]) -> Table {
             cells.extend([Cell::from(change.mean), Cell::from(change.sd)]);
         }
         table.push(cells);
+    }
+    table
+}
+
+fn arrows_table(dataset: &Dataset, explained: &[&Share], arrows: &[Vec<Arrow>]) -> Table {
+    let mut table = Table::new(["row", "column", "value", "dx", "dy", "length"]);
+    for (share, arrows) in explained.iter().zip(arrows) {
+        for arrow in arrows {
+            let [x, y] = arrow.by();
+            table.push([
+                (dataset.rows[share.row] + 1).into(),
+                arrow.column.as_str().into(),
+                arrow.value.clone().into(),
+                x.into(),
+                y.into(),
+                arrow.length().into(),
+            ]);
+        }
     }
     table
 }

@@ -1,11 +1,12 @@
-//! Explanation of one prediction: contributions of image and metadata, a Grad-CAM heat map, what-if curves.
+//! Explanation of one prediction: contributions of image and metadata, where it looks, what-if curves, and of a point what
+//! each column moves it by.
 
 use serde_json::{Value, json};
 use sidelight::dataset::{ImageSource, RequestRow};
 use sidelight::error::{DataError, Error};
 use sidelight::explain::{
-    Curve, CurvePoint, Looked, Picture, Prepared, grad_cam_of_rows, last_map, shares,
-    training_range, what_if,
+    Arrow, Curve, CurvePoint, Looked, Picture, Prepared, arrows, occlusion, shares, training_range,
+    what_if,
 };
 use sidelight::image::{Affine, facts};
 use sidelight::predict::Predictor;
@@ -13,8 +14,13 @@ use sidelight::predict::Predictor;
 use super::fault::Fault;
 use super::reply;
 
-/// Explains the prediction of one row.
-pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Result<Value, Fault> {
+/// Explains the prediction of one row: of points all of them, or the one of this number.
+pub(crate) fn row(
+    model: &str,
+    predictor: &Predictor,
+    row: &RequestRow,
+    of_point: Option<usize>,
+) -> Result<Value, Fault> {
     let refused = |error: sidelight::Error| Fault::from_row_error(&error, row.number, false);
     let (of_model, dataset) = (predictor.model(), predictor.dataset(row).map_err(refused)?);
     let rows = Prepared::new(of_model, &dataset, &mut |_, _| ()).map_err(refused)?;
@@ -28,7 +34,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
         });
     }
     let own = rows.predict(Picture::Own, &rows.metadata).pop().flatten();
-    let share = shares(&rows).pop();
+    let share = shares(&rows, of_point).pop();
     let (Some(own), Some(share)) = (own, share) else {
         return Err(Fault::internal("the row has no explanation"));
     };
@@ -40,15 +46,12 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
     )
     .map_err(refused)?;
     let size = of_model.config.train.size;
-    let heats = match last_map(&of_model.network) {
-        Some(_) if predictor.reads_image() => match grad_cam_of_rows(&rows, &[&share]) {
-            Ok(mut looked) => looked.pop().map(|looked| heats(&looked, size)),
-            // A model of metadata alone looks nowhere.
-            Err(sidelight::Error::NoMap) => None,
-            Err(error) => return Err(refused(error)),
-        },
-        _ => None,
+    let looked = match predictor.reads_image() {
+        true => occlusion(&rows, &share).map_err(refused)?,
+        false => None,
     };
+    let heats = looked.map(|looked| heats(&looked, size));
+    let moved = of_point.map(|point| arrows(&rows, 0, point));
     Ok(json!({
         "model": model,
         "prediction": reply::prediction(&of_model.task, &own),
@@ -61,6 +64,7 @@ pub(crate) fn row(model: &str, predictor: &Predictor, row: &RequestRow) -> Resul
         "heat": heats.iter().flatten().find(|heat| !heat.is_null()),
         "heats": heats.as_ref().filter(|heats| heats.len() > 1),
         "images": images_of(predictor, row),
+        "arrows": moved.map(|arrows| arrows.iter().map(arrow).collect::<Vec<_>>()),
         "curves": curves.iter().map(curve).collect::<Vec<_>>(),
     }))
 }
@@ -73,24 +77,32 @@ fn images_of(predictor: &Predictor, row: &RequestRow) -> Option<Vec<Value>> {
     (parts.len() > 1).then(|| parts.iter().map(one).collect())
 }
 
-/// The heat maps of the row's images, `null` for one that it lacks: scaled to a maximum of 1 over all of them, with the map
-/// from cells to pixels of the stored image.
+/// The heat maps of the row's images, `null` for one that it lacks, in the unit of the explained number, with the map from
+/// cells to pixels of the stored image.
 fn heats(looked: &Looked, side: usize) -> Vec<Value> {
     let heat = &looked.heat;
-    let largest = heat.largest();
-    let scale = if largest > 0.0 { largest.recip() } else { 0.0 };
     let side = side as f32;
     let places = Affine::scale(side / heat.width as f32, side / heat.height as f32);
     let one = |(values, to_input): (&[f32], &Option<Affine>)| match to_input {
         Some(to_input) => json!({
             "width": heat.width,
             "height": heat.height,
-            "values": values.iter().map(|x| reply::single(x * scale)).collect::<Vec<_>>(),
+            "values": values.iter().map(|x| reply::single(*x)).collect::<Vec<_>>(),
             "to_stored": reply::affine(&places.then(&to_input.inverse())),
         }),
         None => Value::Null,
     };
     heat.images().zip(&looked.to_input).map(one).collect()
+}
+
+fn arrow(arrow: &Arrow) -> Value {
+    json!({
+        "column": arrow.column,
+        "value": arrow.value,
+        "from": arrow.from.map(reply::single),
+        "to": arrow.to.map(reply::single),
+        "length": arrow.length(),
+    })
 }
 
 fn curve(curve: &Curve) -> Value {

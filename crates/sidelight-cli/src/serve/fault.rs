@@ -52,10 +52,10 @@ impl Fault {
             .hint("try again later, or with fewer rows")
     }
 
-    /// A coverage that the model cannot give.
-    pub(crate) fn from_coverage_error(error: &sidelight::Error) -> Self {
+    /// A query that asks for what the model cannot give.
+    pub(crate) fn from_query_error(status: StatusCode, error: &sidelight::Error) -> Self {
         Self {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
+            status,
             message: in_full(error),
             hint: hint::of(error),
         }

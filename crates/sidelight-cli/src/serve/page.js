@@ -530,14 +530,18 @@ function curveFigure(curve, of) {
     element("b", {}, `As ${curve.column} varies`), ` — ${of}, from ${number(low)} to ${number(high)}`), svg);
 }
 
-function heat(map, image, canvas, box) {
+/** Draws a map over its picture: yellow raises, blue lowers, as strongly as `largest` is; both in the map's own unit. */
+function heat(map, image, canvas, box, largest) {
   const [width, height] = sides(image);
   const scale = Math.min(1, 800 / Math.max(width, height));
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   const small = element("canvas", { width: map.width, height: map.height });
   const pixels = new ImageData(map.width, map.height);
-  map.values.forEach((value, at) => pixels.data.set([255, 199, 26, Math.round(178 * value)], 4 * at));
+  map.values.forEach((value, at) => {
+    const colour = value > 0 ? [255, 199, 26] : [64, 153, 255];
+    pixels.data.set([...colour, Math.round((178 * Math.abs(value)) / (largest || 1))], 4 * at);
+  });
   small.getContext("2d").putImageData(pixels, 0, 0);
   const draw = canvas.getContext("2d");
   // First from places to the stored image, then upright, then to the canvas.
@@ -552,15 +556,27 @@ function heat(map, image, canvas, box) {
   box.classList.add("hot");
 }
 
-/** Draws where the network looks over each picture; whether it looks anywhere. */
+/** Draws where the network looks over each picture; by how much at most what is there lowers and raises the number. */
 function heats(why) {
   const drawn = state.pictures.length > 0
     ? state.pictures.map((one, at) => [why.heats?.[at], why.images?.[at], one.canvas, one.box])
     : [[why.heat, state.answer?.image, $("heat"), $("shown")]];
   const shown = drawn.filter(([map, image]) => map && image);
-  shown.forEach((one) => heat(...one));
   if (shown.length === 0) return null;
-  return shown.some(([map]) => map.values.some((value) => value > 0));
+  const values = shown.flatMap(([map]) => map.values);
+  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
+  shown.forEach((one) => heat(...one, Math.max(high, -low)));
+  return [low, high];
+}
+
+/** What the colours of a map mean. */
+function legend([low, high], why) {
+  const pictures = state.pictures.length > 0 ? "the pictures" : "the picture";
+  if (low === 0 && high === 0) return [`Nothing in ${pictures} changes it.`];
+  if (why.prediction.kind === "keypoints") return [`Hiding a yellow place moves the points, by up to ${number(high)} px.`];
+  const raises = high > 0 ? [`Yellow places of ${pictures} raise it, by up to ${number(high)}.`] : [];
+  const lowers = low < 0 ? [`Blue places of ${pictures} lower it, by up to ${number(-low)}.`] : [];
+  return [...raises, ...lowers];
 }
 
 async function explain() {
@@ -570,11 +586,8 @@ async function explain() {
     alarm(null);
     const reasons = $("reasons");
     reasons.replaceChildren(element("p", {}, `What makes up ${why.of}:`), shareTable(why));
-    const isAny = heats(why);
-    if (isAny !== null) {
-      const of = state.pictures.length > 0 ? "the pictures" : "the picture";
-      reasons.append(element("p", { class: "note" }, isAny ? `Yellow areas of ${of} raise it.` : `Nothing in ${of} raises it.`));
-    }
+    const ends = heats(why);
+    if (ends !== null) reasons.append(element("p", { class: "note" }, legend(ends, why).join(" ")));
     const curves = why.curves.slice(0, 6).map((curve) => curveFigure(curve, why.of));
     reasons.append(element("div", { class: "curves" }, ...curves));
     $("why").hidden = false;

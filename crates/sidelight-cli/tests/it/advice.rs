@@ -55,7 +55,8 @@ fn a_run_is_explained_as_a_whole_and_row_by_row() {
         "{}",
         said.stdout
     );
-    assert!(folder.read("why.html").contains("data:image/"));
+    let page = folder.read("why.html");
+    assert!(page.contains("data:image/") && page.contains("where it looks"));
 
     let said = folder.done("explain a houses.csv --row 7 --format json");
     let rows: Value = serde_json::from_str(&said.stdout).unwrap();
@@ -72,6 +73,88 @@ fn a_run_is_explained_as_a_whole_and_row_by_row() {
     error: row 99 is not among the rows to explain
 
     hint: rows are counted from 1 in the table; the first here is 1
+    ");
+}
+
+#[test]
+fn a_point_is_explained_by_what_each_column_moves_it_by() {
+    let folder = Folder::with_houses();
+    let mut lines = vec!["file_name,left_x,left_y,right_x,right_y,beds,tree".to_owned()];
+    for (at, line) in folder.read("houses.csv").lines().skip(1).enumerate() {
+        let cells: Vec<&str> = line.split(',').collect();
+        let (file, beds, tree) = (cells[0], cells[2], cells[3]);
+        lines.push(format!(
+            "{file},{},4,9,{},{beds},{tree}",
+            1 + at % 5,
+            6 + at % 2
+        ));
+    }
+    folder.write("points.csv", &(lines.join("\n") + "\n"));
+    let toml = folder
+        .read("houses.toml")
+        .replace("houses.csv", "points.csv");
+    let (before, rest) = toml.split_once("[target]").unwrap();
+    let rest = &rest[rest.find("\n[").unwrap()..];
+    let target = "[target]\nkind = \"keypoints\"\ncolumns = [\"left_x\", \"left_y\", \"right_x\", \"right_y\"]\nnames = [\"left\", \"right\"]\n";
+    folder.write("points.toml", &format!("{before}{target}{rest}"));
+    folder.done("train points.toml --out p");
+
+    let said =
+        folder.done("explain p points.csv --row 3 --point left --out why.html --format json");
+    let rows: Value = serde_json::from_str(&said.stdout).unwrap();
+    let rows = rows.as_array().unwrap();
+    let columns: Vec<&str> = rows
+        .iter()
+        .map(|row| row["column"].as_str().unwrap())
+        .collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(
+        columns.contains(&"beds") && columns.contains(&"tree"),
+        "{rows:?}"
+    );
+    let number = |row: usize, name: &str| rows[row][name].as_f64().unwrap();
+    assert!(number(0, "length") >= number(1, "length"), "{rows:?}");
+    assert!(
+        (number(0, "dx").hypot(number(0, "dy")) - number(0, "length")).abs() < 1e-9,
+        "{rows:?}"
+    );
+    assert!(
+        said.stderr.contains("displacement of left, px"),
+        "{}",
+        said.stderr
+    );
+    let page = folder.read("why.html");
+    for part in [
+        "displacement of left, px",
+        "face arrow",
+        "length, px",
+        "when this is hidden",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+
+    // A point by its number, of the rows that a page would show.
+    let said = folder.done("explain p --point 1 --format csv");
+    assert!(
+        said.stdout.starts_with("row,column,value,dx,dy,length\n"),
+        "{}",
+        said.stdout
+    );
+
+    let said = folder.run("explain p --point middle");
+    assert_eq!(said.code, 2);
+    insta::assert_snapshot!(said.stderr, @r"
+    error: no point `middle`
+
+    hint: there are: left, right
+    ");
+    folder.done("train houses.toml --out a");
+    let said = folder.run("explain a --point left");
+    assert_eq!(said.code, 2);
+    insta::assert_snapshot!(said.stderr, @r"
+    error: no point `left`
+
+    hint: only a model of keypoints has points
     ");
 }
 

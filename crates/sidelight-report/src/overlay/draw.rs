@@ -38,6 +38,48 @@ pub(super) fn point(point: &PointMark, unit: f32) -> Markup {
     }
 }
 
+/// What moves a point, each from where it would be without it to where it is, so many times as long.
+pub(super) fn arrows(point: &PointMark, unit: f32, magnified: f32) -> Markup {
+    let (Some(to), false) = (point.prediction, point.arrows.is_empty()) else {
+        return Markup::default();
+    };
+    let drawn = point.arrows.iter().map(|arrow| {
+        let from = [0, 1].map(|axis| to[axis] + magnified * (arrow.from[axis] - to[axis]));
+        (arrow, from)
+    });
+    html! {
+        g.point {
+            @for (arrow, from) in drawn {
+                @for edge in ["edge", "face arrow"] { path class=(edge) d=(shaft(from, to, 6.0 * unit)) {} }
+                text class="label" x=(tenth(from[0])) y=(tenth(from[1])) font-size=(tenth(11.0 * unit))
+                    stroke-width=(tenth(2.5 * unit)) text-anchor=(if from[0] < to[0] { "end" } else { "start" }) {
+                    (shortened(&arrow.name, 24))
+                }
+            }
+        }
+    }
+}
+
+/// A line with a head that is open at its tail, at most a third of it long.
+fn shaft(from: [f32; 2], to: [f32; 2], head: f32) -> String {
+    let [x, y] = [0, 1].map(|axis| to[axis] - from[axis]);
+    let length = x.hypot(y);
+    let head = head.min(length / 3.0) / length.max(f32::MIN_POSITIVE);
+    let (back, aside) = (head, 0.5 * head);
+    let end = |side: f32| {
+        [
+            tenth(to[0] - back * x - side * aside * y),
+            tenth(to[1] - back * y + side * aside * x),
+        ]
+    };
+    let ([left, right], tip) = ([end(1.0), end(-1.0)], to.map(tenth));
+    let tail = from.map(tenth);
+    format!(
+        "M{} {}L{} {}M{} {}L{} {}L{} {}",
+        tail[0], tail[1], tip[0], tip[1], left[0], left[1], tip[0], tip[1], right[0], right[1]
+    )
+}
+
 /// The lines between points, where the model puts them, else where they are.
 pub(super) fn bones(points: &[PointMark]) -> Markup {
     let place = |point: &PointMark| point.prediction.or(point.truth);

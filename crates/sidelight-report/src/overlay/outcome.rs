@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Thumbnail;
-use super::draw::{bones, class_rows, label_rows, point, value_row};
+use super::draw::{arrows, bones, class_rows, label_rows, point, value_row};
 use crate::number::{fixed, number};
 use crate::page;
 use sidelight_data::dataset::Targets;
@@ -53,6 +53,17 @@ pub struct PointMark {
     pub confidence: Option<Confidence>,
     /// Numbers of the points to which a line is drawn from here (`target.skeleton`).
     pub bones: Vec<usize>,
+    /// What moves it to where the model puts it.
+    pub arrows: Vec<ArrowMark>,
+}
+
+/// What moves a point.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ArrowMark {
+    /// What moves it.
+    pub name: String,
+    /// Where the point would be without it.
+    pub from: [f32; 2],
 }
 
 /// A label with its probability and whether it is true.
@@ -108,6 +119,10 @@ impl Outcome {
     #[must_use]
     pub fn moved(self, to: &Affine) -> Self {
         let moved = |xy| to.apply(xy);
+        let arrow = |arrow: ArrowMark| ArrowMark {
+            from: moved(arrow.from),
+            ..arrow
+        };
         match self {
             Self::Keypoints(points) => Self::Keypoints(
                 points
@@ -116,6 +131,7 @@ impl Outcome {
                         truth: point.truth.map(moved),
                         prediction: point.prediction.map(moved),
                         others: point.others.into_iter().map(moved).collect(),
+                        arrows: point.arrows.into_iter().map(arrow).collect(),
                         ..point
                     })
                     .collect(),
@@ -183,12 +199,22 @@ impl Outcome {
         // Marks keep their size on the page whatever the picture's; many are drawn smaller.
         let crowd = if points.len() > CROWD { 0.6 } else { 1.0 };
         let unit = width.max(height) as f32 / 240.0 * crowd;
+        let magnified = magnified(points, width.max(height));
         html! {
             svg.picture viewBox={ "0 0 " (width) " " (height) } role="img" aria-label={ (name) (self.words()) } {
                 (image)
                 (bones(points))
                 @for mark in points { (point(mark, unit)) }
+                @for mark in points { (arrows(mark, unit, magnified)) }
             }
+        }
+    }
+
+    /// How many times as long as they are its arrows are drawn on a picture of these sides.
+    pub fn magnified(&self, [width, height]: [usize; 2]) -> f32 {
+        match self {
+            Self::Keypoints(points) => magnified(points, width.max(height)),
+            _ => 1.0,
         }
     }
 
@@ -219,6 +245,19 @@ impl Outcome {
         };
         format!(": {n_true} true points (circles), {n_predicted} predicted (crosses){score}")
     }
+}
+
+/// 1, 2, 5, 10, … until the longest arrow would be longer than a quarter of the picture.
+fn magnified(points: &[PointMark], side: usize) -> f32 {
+    let length = |point: &PointMark| {
+        let [x, y] = point.prediction?;
+        let length = |arrow: &ArrowMark| (arrow.from[0] - x).hypot(arrow.from[1] - y);
+        Some(point.arrows.iter().map(length).fold(0.0, f32::max))
+    };
+    let longest = points.iter().filter_map(length).fold(0.0, f32::max);
+    let steps = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+    let fits = |step: &f32| *step == 1.0 || step * longest <= side as f32 / 4.0;
+    steps.into_iter().filter(fits).fold(1.0, f32::max)
 }
 
 fn points(task: &Task, target: Option<TargetCell<'_>>, prediction: Option<&Prediction>) -> Outcome {

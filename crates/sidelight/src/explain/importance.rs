@@ -94,11 +94,7 @@ pub fn importance(rows: &Prepared<'_>, repeats: usize, seed: u64) -> Result<Vec<
             );
             let mut with = rows.metadata.clone();
             for (row, from) in from.iter().enumerate() {
-                let (dense, codes) = with.row_mut(row);
-                dense[span.dense.clone()]
-                    .copy_from_slice(&rows.metadata.dense_row(*from)[span.dense.clone()]);
-                codes[span.codes.clone()]
-                    .copy_from_slice(&rows.metadata.codes_row(*from)[span.codes.clone()]);
+                span.copy(&rows.metadata, *from, &mut with, row);
             }
             let shuffled = scored(&rows.predict(Picture::Own, &with));
             for (nth, worse) in worse.iter_mut().enumerate() {

@@ -2,17 +2,26 @@
 
 use maud::{Markup, html};
 
-use super::{Curve, CurvePoint, Importance, Looked, MeanShare, Share};
+use super::{Arrow, Curve, CurvePoint, Importance, Looked, MeanShare, Prepared, Quantity, Share};
 use crate::loader::Preprocess;
 use crate::report::chart::{Bar, BarChart, LineChart, Series};
 use crate::report::number::{count, n_is, number, percent, signed};
-use crate::report::overlay::{Card, Outcome, Thumbnail};
-use crate::report::page::{self, Page};
+use crate::report::overlay::{ArrowMark, Card, Outcome, Thumbnail};
+use crate::report::page::{self, Align, Page};
+use crate::run::TargetCell;
+use crate::task::Prediction;
 
 /// Bars in the chart of importance.
 const BARS: usize = 24;
 /// Curves shown for a row; the others change less.
 const CURVES: usize = 3;
+/// Arrows drawn of a point; the others are shorter, and are in the table.
+const ARROWS: usize = 4;
+/// Arrows in the table that is not folded away.
+const ARROW_ROWS: usize = 8;
+/// What raises the number, what lowers it: as shares of red, green and blue.
+const RAISES: [f32; 3] = [1.0, 0.78, 0.1];
+const LOWERS: [f32; 3] = [0.25, 0.6, 1.0];
 
 /// All that `sidelight explain` says.
 #[derive(Debug, Clone)]
@@ -38,61 +47,158 @@ pub struct ExplainPage {
 /// A row with the shares of its inputs and where the network looks.
 #[derive(Debug, Clone)]
 pub struct ExplainedRow {
-    /// The row with its prediction.
-    pub card: Card,
+    card: Card,
     /// What is explained, in words.
-    pub quantity: String,
-    /// What image and metadata add to the prediction.
-    pub share: Share,
-    /// The picture as the network reads it with what raises the number, where there is a map.
-    pub heat: Option<Card>,
-    /// What-if curves, the widest first.
-    pub curves: Vec<Curve>,
+    quantity: String,
+    share: Share,
+    heat: Option<HeatFigure>,
+    arrows: Vec<Arrow>,
+    curves: Vec<Curve>,
 }
 
 impl ExplainedRow {
-    /// What the network reads in grey, what raises the number over it in yellow, and points as in `outcome`, which
-    /// are in pixels of the stored image.
-    pub fn heat(
-        looked: &Looked,
-        preprocess: Preprocess,
-        quantity: &str,
-        outcome: &Outcome,
-    ) -> Card {
-        let is_anything = looked.heat.values.iter().any(|value| *value > 0.0);
-        Card {
-            title: match is_anything {
-                true => "what raises it".into(),
-                false => "nothing in the picture raises it".into(),
-            },
-            image: quantity.to_owned(),
-            picture: Some(heated(looked, preprocess)),
-            outcome: match outcome {
-                Outcome::Keypoints(_) => match looked.to_input.first() {
-                    Some(Some(to_input)) => outcome.clone().moved(to_input),
-                    _ => Outcome::Nothing,
-                },
+    /// Of a row whose number was explained: where the network looks in its picture, if it has one; what each column moves the
+    /// chosen point by, the longest arrow first, and none where none was chosen; what-if curves, the widest first.
+    pub fn new(
+        rows: &Prepared<'_>,
+        share: Share,
+        prediction: Option<&Prediction>,
+        looked: Option<&Looked>,
+        arrows: Vec<Arrow>,
+        curves: Vec<Curve>,
+    ) -> Self {
+        let task = &rows.model.task;
+        let target = TargetCell::of_row(rows.dataset, share.row);
+        // In pixels of the stored image; the map is in pixels of the network's input.
+        let outcome = explained(Outcome::new(task, target, prediction), &share.quantity);
+        let heat =
+            looked.map(|looked| HeatFigure::new(looked, rows.model.preprocess(), &share, &outcome));
+        let outcome = with_arrows(outcome, &arrows);
+        Self {
+            card: Card::of_outcome(rows.dataset, share.row, outcome),
+            quantity: share.quantity.name(task),
+            share,
+            heat,
+            arrows,
+            curves,
+        }
+    }
+}
+
+/// A picture as the network reads it, in grey, over it in yellow what raises the number and in blue what lowers it.
+#[derive(Debug, Clone)]
+struct HeatFigure {
+    picture: Thumbnail,
+    /// Points in pixels of the picture.
+    outcome: Outcome,
+    /// What colours mean: a class of the page's style, and words.
+    legend: Vec<(&'static str, String)>,
+}
+
+impl HeatFigure {
+    fn new(looked: &Looked, preprocess: Preprocess, share: &Share, outcome: &Outcome) -> Self {
+        let [low, high] = looked.heat.range().map(f64::from);
+        let is_of_points = matches!(share.quantity, Quantity::Displacement { .. });
+        let raises = match is_of_points {
+            true => format!("moves by up to {} px when this is hidden", number(high)),
+            false => format!("raises it, by up to {}", number(high)),
+        };
+        let lowers = format!("lowers it, by up to {}", number(-low));
+        let legend = [
+            ("raises", raises, high > 0.0),
+            ("lowers", lowers, low < 0.0),
+        ];
+        let legend = legend.into_iter().filter(|(.., is_any)| *is_any);
+        Self {
+            picture: heated(looked, preprocess),
+            outcome: match (is_of_points, looked.to_input.first()) {
+                (true, Some(Some(to_input))) => outcome.clone().moved(to_input),
                 _ => Outcome::Nothing,
             },
-            score: String::new(),
-            metadata: Vec::new(),
+            legend: legend.map(|(class, words, _)| (class, words)).collect(),
+        }
+    }
+
+    fn html(&self, quantity: &str) -> Markup {
+        let is_any = !self.legend.is_empty();
+        let title = match is_any {
+            true => "where it looks",
+            false => "nothing in the picture changes it",
+        };
+        html! {
+            figure.card {
+                (self.outcome.over(&self.picture, &format!("{title}, {quantity}")))
+                figcaption { b { (title) } span.file { (quantity) } }
+                @if is_any {
+                    ul.heat { @for (class, words) in &self.legend { li class=(class) { (words) } } }
+                }
+            }
         }
     }
 }
 
 fn heated(looked: &Looked, preprocess: Preprocess) -> Thumbnail {
-    let Preprocess { size, mean, sd, .. } = preprocess;
+    let Preprocess {
+        size,
+        mean,
+        sd,
+        channels,
+        ..
+    } = preprocess;
     let heat = looked.heat.over(size);
     let mut rgb = Vec::with_capacity(size * size * 3);
-    for (pixel, heat) in looked.pixels.chunks_exact(3).zip(heat) {
-        let colour = |at: usize| (pixel[at] * sd[at] + mean[at]).clamp(0.0, 1.0);
+    for (pixel, heat) in looked.pixels.chunks_exact(channels).zip(heat) {
+        // Of one channel three times the same, of more than three the first.
+        let colour = |at: usize| {
+            let value = pixel[at.min(channels - 1)];
+            (value * sd[at] + mean[at]).clamp(0.0, 1.0)
+        };
         let grey = 0.8 * (0.299 * colour(0) + 0.587 * colour(1) + 0.114 * colour(2));
-        let share = 0.6 * heat;
-        for hot in [1.0, 0.78, 0.1] {
+        let hot = if heat > 0.0 { RAISES } else { LOWERS };
+        let share = 0.6 * heat.abs();
+        for hot in hot {
             rgb.push((255.0 * (grey + share * (hot - grey))).round() as u8);
         }
     }
     Thumbnail::squares(size, &rgb)
+}
+
+/// What is explained of an outcome: of points the chosen one, the others would hide it.
+fn explained(outcome: Outcome, quantity: &Quantity) -> Outcome {
+    match (outcome, quantity) {
+        (
+            Outcome::Keypoints(mut points),
+            Quantity::Displacement {
+                point: Some(point), ..
+            },
+        ) => {
+            let mut mark = points.swap_remove(*point);
+            mark.bones.clear();
+            Outcome::Keypoints(vec![mark])
+        }
+        (other, _) => other,
+    }
+}
+
+/// The outcome with the longest of its point's arrows; as it is where no point was chosen.
+fn with_arrows(outcome: Outcome, arrows: &[Arrow]) -> Outcome {
+    // Beside the longest the others are too short to be seen or named.
+    let least = arrows.first().map_or(0.0, Arrow::length) / 5.0;
+    let drawn = arrows.iter().take(ARROWS);
+    let drawn = drawn.filter(|arrow| arrow.length() > least);
+    let marks = drawn.map(|arrow| ArrowMark {
+        name: arrow.column.clone(),
+        from: arrow.from,
+    });
+    match outcome {
+        Outcome::Keypoints(mut points) => {
+            if let [mark] = &mut points[..] {
+                mark.arrows = marks.collect();
+            }
+            Outcome::Keypoints(points)
+        }
+        other => other,
+    }
 }
 
 impl ExplainPage {
@@ -186,10 +292,46 @@ fn row_html(row: &ExplainedRow) -> Markup {
             (page::facts(&facts))
             div.cards {
                 (row.card.html())
-                @if let Some(heat) = &row.heat { (heat.html()) }
+                @if let Some(heat) = &row.heat { (heat.html(&row.quantity)) }
             }
+            (arrows_html(row))
             (page::figures(curves))
         }
+    }
+}
+
+/// Where each column moves the point to, as a table.
+fn arrows_html(row: &ExplainedRow) -> Markup {
+    let Some(picture) = row.card.picture.as_ref().filter(|_| !row.arrows.is_empty()) else {
+        return Markup::default();
+    };
+    let cells = |arrow: &Arrow| {
+        let [x, y] = arrow.by();
+        let value = arrow.value.clone().unwrap_or_else(|| "missing".into());
+        let length = number(arrow.length());
+        vec![arrow.column.clone(), value, signed(x), signed(y), length]
+    };
+    let columns = [
+        ("column", Align::Text),
+        ("value", Align::Text),
+        ("to the right, px", Align::Number),
+        ("down, px", Align::Number),
+        ("length, px", Align::Number),
+    ];
+    let all: Vec<Vec<String>> = row.arrows.iter().map(cells).collect();
+    let (first, rest) = all.split_at(all.len().min(ARROW_ROWS));
+    let rest_of = |rest: &[Vec<String>]| match rest.is_empty() {
+        true => Markup::default(),
+        false => page::table(&columns, rest),
+    };
+    let drawn = match row.card.outcome.magnified([picture.width, picture.height]) {
+        1.0 => "as long as they are".to_owned(),
+        times => format!("{times} times as long"),
+    };
+    html! {
+        p { "What each column moves the point by. Arrows are drawn " (drawn) "." }
+        (page::table(&columns, first))
+        (page::folded(&format!("{} more columns", rest.len()), &rest_of(rest)))
     }
 }
 
@@ -245,9 +387,12 @@ fn reading() -> Markup {
         "Image and metadata: Shapley values of two players (Shapley 1953; Lundberg and Lee 2017). The baseline is \
          an image of the mean colour with all metadata missing; baseline + image + metadata = prediction. Of \
          points it is how far they are from the baseline's, in pixels.",
-        "What raises it: Grad-CAM (Selvaraju et al. 2017) at the backbone's last map, through the fusion. Yellow \
-         raises the logit of the class or label, the value, or the displacement of the points. It is coarse, and \
-         what lowers the number is not shown.",
+        "Where it looks: each place of the picture is hidden (given the mean colour) by windows of an eighth and a quarter of its \
+         side, and the row is predicted anew (Zeiler and Fergus 2014). The colour is the change, averaged over the windows \
+         that cover a place: yellow raises the number, blue lowers it, and of points yellow is how far they move. What \
+         another place says too shows little.",
+        "Arrows: from where the point would be if the column were missing to where it is, everything else as it is. Of two \
+         columns that say the same neither may have one.",
         "Curves: the same image and row with one column varied over training's values. They show what the model \
          does, not what would happen.",
     ])

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::batch::{Batch, Input, device, evaluate, metadata_of, numbers};
 use crate::dataset::Dataset;
 use crate::encode::EncodedMetadata;
 use crate::error::{Error, Result};
-use crate::loader::{BadImage, BatchPlan, Loader, LoaderOptions};
+use crate::loader::{BadImage, BatchPlan, HostBatch, Loader, LoaderOptions, Source};
 use crate::model::Model;
 use crate::network::{Context, Network, Value};
 use crate::task::Prediction;
@@ -33,6 +33,8 @@ pub struct Prepared<'a> {
     pub metadata: EncodedMetadata,
     /// Rows whose image could not be read, and why; they have no predictions.
     pub problems: Vec<(usize, Arc<Error>)>,
+    /// What the rows are made of.
+    pub(super) source: Source,
     network: Network,
     /// Their images as far as the first layer that reads metadata.
     batches: Vec<Batch>,
@@ -57,7 +59,7 @@ impl<'a> Prepared<'a> {
         let device = device(&network);
         let rows: Vec<usize> = (0..dataset.len()).collect();
         let mut loader = Loader::new(
-            source,
+            source.clone(),
             BatchPlan::evaluation(&rows, model.config.train.batch),
             LoaderOptions {
                 workers: model.config.train.workers,
@@ -68,17 +70,11 @@ impl<'a> Prepared<'a> {
         let mut batches = Vec::new();
         let mut n_done = 0;
         for host in &mut loader {
-            let mut batch = Batch::new(host?, &device);
+            let mut batch = seen(host?, &device);
             if let Input::Images(images) = batch.input {
                 let value = network.forward_prefix(images, n);
                 batch.input = Input::Features { n, value };
             }
-            // Shares are of the picture that the network gets, a blank one for a row without an image.
-            batch.has_image = None;
-            batch.has_images = batch.has_images.map(|has| {
-                let without = 1.0 - has.clone().max_dim(1); // [batch, 1]
-                has + without
-            });
             n_done += batch.rows.len();
             batches.push(batch);
             on_progress(n_done, dataset.len());
@@ -95,6 +91,7 @@ impl<'a> Prepared<'a> {
             dataset,
             metadata,
             problems: problems.collect(),
+            source,
             network,
             batches,
             blank,
@@ -159,39 +156,95 @@ impl<'a> Prepared<'a> {
 
     /// Predicts one row, from its own image, with each of these rows of metadata.
     pub(super) fn predict_one(&self, row: usize, with: &EncodedMetadata) -> Vec<Prediction> {
-        let Some((batch, at)) = self.place(row) else {
+        let place = |batch: &Batch| batch.rows.iter().position(|other| *other == row);
+        let mut batches = self.batches.iter();
+        match batches.find_map(|batch| Some((batch, place(batch)?))) {
+            Some((batch, at)) => self.predict_repeated(batch, at, None, with),
+            None => Vec::new(),
+        }
+    }
+
+    /// One row as the network gets it, its pictures in full.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Source::sample`].
+    pub(super) fn whole(&self, row: usize) -> Result<HostBatch> {
+        let sample = self.source.sample(row)?;
+        Ok(HostBatch::of(
+            [&sample].into_iter(),
+            &self.source.preprocess,
+        ))
+    }
+
+    /// Predicts one row, made by [`Prepared::whole`], once with each of these masks: `[n][n_images · size][size]`, 0 where its
+    /// pictures are hidden, else 1.
+    pub(super) fn predict_masked(&self, whole: HostBatch, masks: Vec<f32>) -> Vec<Prediction> {
+        let device = device(&self.network);
+        let row = whole.rows[0];
+        let batch = seen(whole, &device);
+        let Input::Images(images) = &batch.input else {
             return Vec::new();
         };
-        let rows: Vec<usize> = (0..with.n_rows).collect();
-        let input = match &batch.input {
-            Input::Features { n, value } => Input::Features {
-                n: *n,
-                value: value.select(&vec![at; with.n_rows]),
+        let [_, _, height, width] = images.dims();
+        let n = masks.len() / (height * width);
+        let masks = TensorData::new(masks, [n, 1, height, width]);
+        let masked = images.clone() * Tensor::from_data(masks, &device); // [n, channels, n_images · size, size]
+        let input = Input::Images(masked);
+        self.predict_repeated(&batch, 0, Some(input), &self.repeated(row, n))
+    }
+
+    /// The metadata of a row, so many times.
+    pub(super) fn repeated(&self, row: usize, n: usize) -> EncodedMetadata {
+        EncodedMetadata {
+            n_rows: n,
+            dense: self.metadata.dense_row(row).repeat(n),
+            codes: self.metadata.codes_row(row).repeat(n),
+            ..self.metadata
+        }
+    }
+
+    /// Predicts a row of a batch as often as there are rows of metadata, each from `input`'s, else from its own.
+    fn predict_repeated(
+        &self,
+        batch: &Batch,
+        at: usize,
+        input: Option<Input>,
+        with: &EncodedMetadata,
+    ) -> Vec<Prediction> {
+        let n = with.n_rows;
+        let own = || match &batch.input {
+            Input::Features { n: children, value } => Input::Features {
+                n: *children,
+                value: value.select(&vec![at; n]),
             },
             other => other.clone(),
         };
+        let rows: Vec<usize> = (0..n).collect();
+        let has_images = batch.has_images.as_ref();
         let batch = Batch {
-            input,
+            input: input.unwrap_or_else(own),
             metadata: metadata_of(with, &rows, &device(&self.network)),
-            has_images: batch
-                .has_images
-                .as_ref()
-                .map(|has| has.clone().narrow(0, at, 1).repeat_dim(0, with.n_rows)),
-            to_input: vec![batch.to_input[at]; with.n_rows],
-            is_flipped: vec![false; with.n_rows],
+            has_images: has_images.map(|has| has.clone().narrow(0, at, 1).repeat_dim(0, n)),
+            to_input: vec![batch.to_input[at]; n],
+            is_flipped: vec![false; n],
             rows,
             ..batch.clone()
         };
-        let output = batch.run(&self.network, &mut Context::evaluate(None)); // [rows, n_outputs]
+        let output = batch.run(&self.network, &mut Context::evaluate(None)); // [n, n_outputs]
         batch.decode(&self.model.task, output)
     }
+}
 
-    fn place(&self, row: usize) -> Option<(&Batch, usize)> {
-        self.batches.iter().find_map(|batch| {
-            let at = batch.rows.iter().position(|other| *other == row)?;
-            Some((batch, at))
-        })
-    }
+/// Rows as they are explained: by the picture that the network gets, a blank one for a row without an image.
+fn seen(host: HostBatch, device: &Device) -> Batch {
+    let mut batch = Batch::new(host, device);
+    batch.has_image = None;
+    batch.has_images = batch.has_images.map(|has| {
+        let without = 1.0 - has.clone().max_dim(1); // [batch, 1]
+        has + without
+    });
+    batch
 }
 
 /// Number of the root's leading children that read no metadata.

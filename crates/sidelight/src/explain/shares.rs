@@ -52,8 +52,8 @@ impl MeanShare {
     }
 }
 
-/// The shares of every row that can be predicted, in order.
-pub fn shares(rows: &Prepared<'_>) -> Vec<Share> {
+/// The shares of every row that can be predicted, in order; of points all of them, or the one of this number.
+pub fn shares(rows: &Prepared<'_>, point: Option<usize>) -> Vec<Share> {
     let missing = rows.all_missing();
     let both = rows.predict(Picture::Own, &rows.metadata);
     let image = rows.predict(Picture::Own, &missing);
@@ -62,7 +62,7 @@ pub fn shares(rows: &Prepared<'_>) -> Vec<Share> {
     let share = |row: usize| {
         let (both, neither) = (both[row].as_ref()?, neither[row].as_ref()?);
         let (image, metadata) = (image[row].as_ref()?, metadata[row].as_ref()?);
-        let quantity = Quantity::from_predictions(both, neither);
+        let quantity = Quantity::from_predictions(both, neither, point);
         let [both, image, metadata, neither] =
             [both, image, metadata, neither].map(|prediction| quantity.read(prediction));
         Some(Share {

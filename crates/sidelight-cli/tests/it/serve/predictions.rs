@@ -379,6 +379,13 @@ fn a_prediction_is_explained() {
         )
         .json();
     assert!(spots["heat"]["to_stored"].is_array(), "{spots}");
+    assert_eq!(spots["arrows"], Value::Null);
+    let one = server.post(
+        "/v1/explain?model=spots&point=1",
+        &row(&folder.read_bytes("side6.jpg"), &json!({})),
+    );
+    assert_eq!(one.json()["of"], "displacement of point 1, px");
+    assert!(one.json()["arrows"].is_array(), "{one:?}");
     let damaged = server.post(
         "/v1/explain",
         &row(&folder.read_bytes("5.png")[..90], &json!({})),

@@ -187,6 +187,7 @@ mod doors {
         a_model_with_a_path_in_percents: [404], site().get("/v1/schema?model=%2e%2e%2fa%00");
         a_path_out_of_the_server: [404], site().get("/../../etc/passwd");
         the_wrong_method: [405], site().get("/v1/predict");
+        a_point_that_there_is_not: [400], site().post("/v1/explain?point=ear", &row(&png(), &json!({})));
         several_rows_to_explain: [400], site().post("/v1/explain", &json!([row(&png(), &json!({}))]));
     }
 }
