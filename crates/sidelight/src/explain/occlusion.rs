@@ -19,7 +19,7 @@
 //! # Source
 //!
 //! Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks", arXiv:1311.2901, section 4.2. The mean
-//! over what covers a place is that of Petsiuk, Das & Saenko 2018, "RISE", arXiv:1806.07421, eq. 4, with windows in place
+//! over what covers a place is that of Petsiuk, Das & Saenko 2018, "RISE", arXiv:1806.07421, section 3, with windows in place
 //! of random masks. Departs from both in that numbers may go down as well as up, and for points, which they do not treat.
 
 use super::{Prepared, Share};
