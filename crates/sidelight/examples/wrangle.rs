@@ -10,7 +10,7 @@
 use std::error::Error;
 
 use sidelight::Config;
-use sidelight::config::{MetadataKind, TargetConfig};
+use sidelight::config::{HeadKind, MetadataKind, TargetConfig};
 use sidelight::network::layer::{Layer, Linear, Scale};
 use sidelight::network::{Architecture, Edit};
 use sidelight::train::Session;
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut next = |what| arguments.next().ok_or(format!("which {what}?"));
     let faces = TargetConfig::keypoints(["x0..y188"]);
-    let config = Config::new(next("table")?, faces)
+    let mut config = Config::new(next("table")?, faces)
         .with_metadata("gender", MetadataKind::Categorical)
         .with_metadata("age", MetadataKind::Continuous)
         .with_metadata("ethnicity", MetadataKind::Categorical)
@@ -27,6 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_weights(next("file of weights")?)
         .with_backbone("mobilenet_v2")
         .with_epochs(20);
+    // Of many rows points would be read from heatmaps, by a head that is given a map and no features.
+    config.model.head = HeadKind::Direct;
     Ok(run(&config)?)
 }
 

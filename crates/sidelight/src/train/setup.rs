@@ -87,7 +87,7 @@ impl Session {
         }
         let mut remarks = dataset.remarks.clone();
         let mut config = with_vote_as_fusion(config);
-        settle_head(&mut config, rows.train.len());
+        remarks.extend(settle_head(&mut config, rows.train.len()));
         remarks.extend(measure_range(&mut config, &dataset, &rows.train));
         let config = &config;
         remarks.extend(rows.remarks.iter().cloned());
@@ -203,11 +203,11 @@ const ROWS_FOR_HEATMAPS: usize = 500;
 
 /// Settles how points are read from an image. Measured (`docs/results.md`): heatmaps are better where there are many rows and
 /// what they are read from learns with them, coordinates where it is frozen; what ends in tokens has no map. Edits that name
-/// layers of a head were written for `direct`, which was there first.
-fn settle_head(config: &mut Config, n_rows: usize) {
+/// layers of a head were written for `direct`, which was there first. Says so where it is not.
+fn settle_head(config: &mut Config, n_rows: usize) -> Option<String> {
     let model = &config.model;
     if model.head != HeadKind::Auto || config.target.kind != TargetKind::Keypoints {
-        return;
+        return None;
     }
     let is_of_head = |edit: &toml::Table| {
         let path = edit.get("path").and_then(toml::Value::as_str);
@@ -221,10 +221,14 @@ fn settle_head(config: &mut Config, n_rows: usize) {
     let learns = are_many && reads_image(model.arm) && !config.train.freeze;
     let backbone = backbone::named(&model.backbone);
     let is_map = learns && backbone.is_ok_and(Backbone::ends_in_map);
-    config.model.head = match is_map && !model.edit.iter().any(is_of_head) {
+    let is_heatmap = is_map && !model.edit.iter().any(is_of_head);
+    config.model.head = match is_heatmap {
         true => HeadKind::Heatmap,
         false => HeadKind::Direct,
     };
+    is_heatmap.then(|| {
+        format!("{n_rows} training rows are enough for a heatmap of each point (`model.head = \"direct\"`: coordinates)")
+    })
 }
 
 /// Finds which values of deep pixels are black and white (`image.range = "auto"`) in training images, and says so.
@@ -534,5 +538,45 @@ fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
         train: train.len(),
         valid: valid.len(),
         sha256: hexadecimal(&hash.finalize()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TargetConfig;
+
+    #[test]
+    fn heatmaps_are_for_many_rows_of_points_and_a_backbone_that_learns_and_ends_in_a_map() {
+        let points = || Config::new("t.csv", TargetConfig::keypoints(["x", "y"]));
+        let settled = |change: &dyn Fn(&mut Config), n_rows: usize| {
+            let mut config = points();
+            change(&mut config);
+            let is_said = settle_head(&mut config, n_rows).is_some();
+            (config.model.head, is_said)
+        };
+        let (heatmap, direct) = ((HeadKind::Heatmap, true), (HeadKind::Direct, false));
+        assert_eq!(settled(&|_| {}, ROWS_FOR_HEATMAPS), heatmap);
+        assert_eq!(settled(&|_| {}, ROWS_FOR_HEATMAPS - 1), direct);
+        let edit = |path: &str| {
+            let table = format!("op = \"remove\"\npath = \"{path}\"");
+            vec![toml::from_str(&table).unwrap()]
+        };
+        assert_eq!(settled(&|c| c.train.freeze = true, 9999), direct);
+        assert_eq!(settled(&|c| c.model.arm = Arm::Metadata, 9999), direct);
+        assert_eq!(
+            settled(&|c| c.model.backbone = "vit_s16".into(), 9999),
+            direct
+        );
+        assert_eq!(settled(&|c| c.model.edit = edit("head.3"), 9999), direct);
+        assert_eq!(
+            settled(&|c| c.model.edit = edit("features.3"), 9999),
+            heatmap
+        );
+        // What a person asks for stays, and what is not of points is nothing to settle.
+        let asked = (HeadKind::Direct, false);
+        assert_eq!(settled(&|c| c.model.head = HeadKind::Direct, 9999), asked);
+        let of_value = |c: &mut Config| c.target = TargetConfig::regression("price");
+        assert_eq!(settled(&of_value, 9999), (HeadKind::Auto, false));
     }
 }
