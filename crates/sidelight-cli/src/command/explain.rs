@@ -49,11 +49,11 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
             .map(|share| what_if(&prepared, share.row, &share.quantity, &range))
             .collect::<Result<_, _>>()?,
     };
-    let moved = |share: &&Share| point.map(|point| arrows(&prepared, share.row, point));
-    let moved: Vec<Vec<Arrow>> = explained
-        .iter()
-        .map(|share| moved(share).unwrap_or_default())
-        .collect();
+    let moved = |share: &&Share| match point {
+        Some(point) => arrows(&prepared, share.row, point),
+        None => Vec::new(),
+    };
+    let moved: Vec<Vec<Arrow>> = explained.iter().map(moved).collect();
     let table = match (args.row, explained.first()) {
         _ if point.is_some() => arrows_table(&dataset, &explained, &moved),
         (Some(_), Some(share)) => row_table(&model, share, &curves[0]),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::batch::{Batch, Input, device, evaluate, metadata_of, numbers};
+use crate::batch::{Batch, Input, device, evaluate, metadata_of};
 use crate::dataset::Dataset;
 use crate::encode::EncodedMetadata;
 use crate::error::{Error, Result};
@@ -111,26 +111,6 @@ impl<'a> Prepared<'a> {
 
     /// Predicts every row from its own image or the blank one, with this metadata; `None`: its image could not be read.
     pub fn predict(&self, picture: Picture, with: &EncodedMetadata) -> Vec<Option<Prediction>> {
-        self.run(picture, with, |batch, output| {
-            batch.decode(&self.model.task, output)
-        })
-    }
-
-    /// What the network says, before it is decoded: logits, standardised values, points in [-1, 1] of the input.
-    pub fn outputs(&self, picture: Picture, with: &EncodedMetadata) -> Vec<Option<Vec<f32>>> {
-        self.run(picture, with, |_, output| {
-            let [_, width] = output.dims();
-            let values = numbers(output);
-            values.chunks_exact(width).map(<[f32]>::to_vec).collect()
-        })
-    }
-
-    fn run<T: Clone>(
-        &self,
-        picture: Picture,
-        with: &EncodedMetadata,
-        read: impl Fn(&Batch, Tensor<2>) -> Vec<T>,
-    ) -> Vec<Option<T>> {
         let device = device(&self.network);
         let changed = |batch: &Batch| {
             let mut batch = batch.clone();
@@ -146,8 +126,9 @@ impl<'a> Prepared<'a> {
         let mut all = vec![None; self.dataset.len()];
         let batches = self.batches.iter().map(changed);
         evaluate(&self.network, batches, |batch, output| {
-            for (row, value) in batch.rows.iter().zip(read(batch, output)) {
-                all[*row] = Some(value);
+            let predictions = batch.decode(&self.model.task, output);
+            for (row, prediction) in batch.rows.iter().zip(predictions) {
+                all[*row] = Some(prediction);
             }
         })
         .expect("the batches are in memory");
@@ -248,7 +229,7 @@ fn seen(host: HostBatch, device: &Device) -> Batch {
 }
 
 /// Number of the root's leading children that read no metadata.
-pub(super) fn before_metadata(network: &Network) -> usize {
+fn before_metadata(network: &Network) -> usize {
     let children = network.root.children.iter();
     children
         .take_while(|(_, child)| !child.architecture().reads_metadata())

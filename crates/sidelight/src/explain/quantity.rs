@@ -1,7 +1,7 @@
 //! The one number of a prediction that is explained.
 
 use crate::error::{Error, Result};
-use crate::task::{Prediction, Task};
+use crate::task::{Prediction, Task, argmax};
 
 /// What is explained of a prediction.
 ///
@@ -37,7 +37,7 @@ impl Quantity {
     ) -> Self {
         match (prediction, baseline) {
             (Prediction::Class { probabilities } | Prediction::Multilabel { probabilities }, _) => {
-                Self::Probability(largest(probabilities))
+                Self::Probability(argmax(probabilities).unwrap_or(0))
             }
             (Prediction::Keypoints { xy, .. }, Prediction::Keypoints { xy: from, .. }) => {
                 let pairs = xy.iter().zip(from).enumerate();
@@ -158,17 +158,6 @@ fn is_asked(point: Option<usize>, at: usize) -> bool {
 
 fn n_points(point: Option<usize>, xy: &[[f32; 2]]) -> f64 {
     point.map_or(xy.len().max(1), |_| 1) as f64
-}
-
-/// The first of the largest.
-fn largest(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (at, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = at;
-        }
-    }
-    best
 }
 
 #[cfg(test)]

@@ -64,10 +64,8 @@ impl Operation for Auxiliary {
         beside(inside, input)
     }
     fn run(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
-        if walk.context.mode == Mode::Train {
-            let own = node.in_turn(x.clone(), walk).features();
-            walk.context.auxiliary.push(own);
-        }
+        let own = said_beside(node, &x, walk);
+        walk.context.auxiliary.extend(own);
         x
     }
     fn write(&self, _: &mut OnnxWalk<'_>, _: &Node, _: &str, x: Flow) -> Result<String> {
@@ -82,15 +80,18 @@ impl Operation for Visibility {
         beside(inside, input)
     }
     fn run(&self, node: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
-        if walk.context.mode == Mode::Train {
-            let own = node.in_turn(x.clone(), walk).features();
-            walk.context.visibility = Some(own);
-        }
+        walk.context.visibility = said_beside(node, &x, walk);
         x
     }
     fn write(&self, _: &mut OnnxWalk<'_>, _: &Node, _: &str, x: Flow) -> Result<String> {
         Ok(x.name)
     }
+}
+
+/// What the children make of the input while training.
+fn said_beside(node: &Node, x: &Value, walk: &mut Walk<'_>) -> Option<Tensor<2>> {
+    let trains = walk.context.mode == Mode::Train;
+    trains.then(|| node.in_turn(x.clone(), walk).features())
 }
 
 /// The children make features of the input, which goes on as it is.
