@@ -18,7 +18,7 @@ pub(crate) mod show;
 pub(crate) mod train;
 
 mod baseline;
-mod configuration;
+pub(crate) mod configuration;
 mod environment;
 mod narration;
 mod problems;
@@ -81,7 +81,7 @@ impl Page {
 
 impl Cached {
     /// The feature cache: as asked for, or in the user's cache folder; none without such a folder.
-    fn features(&self) -> Option<FeatureCache> {
+    pub(crate) fn features(&self) -> Option<FeatureCache> {
         let dir = match &self.cache {
             Some(given) if given == Path::new("none") => None,
             Some(given) => Some(given.clone()),

@@ -15,6 +15,8 @@
 
 mod args;
 mod command;
+#[doc(hidden)]
+pub mod embed;
 mod hint;
 mod launch;
 mod refusal;
@@ -22,6 +24,7 @@ mod serve;
 mod stop;
 mod terminal;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -51,13 +54,22 @@ const REPORTING_TIME: Duration = Duration::from_secs(2);
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    ExitCode::from(run_words(std::env::args_os()))
+}
+
+/// Runs a command line, of which the first word is the program's name; returns the exit code.
+pub fn run_words(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
     let launch = Launch::from_environment();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         // The first process reports the error and exits with its code. `mpirun` ends all processes as soon as one exits
         // with another code than 0, and the others would be too early.
-        Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
-        Err(error) => error.exit(),
+        Err(_) if !launch.is_first() => return 0,
+        Err(error) => {
+            // Nobody reads what cannot be printed.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
     };
     let mut terminal = Terminal::new(arguments.quiet);
     if !launch.is_first() {
@@ -65,16 +77,16 @@ pub fn run() -> ExitCode {
     }
     let world = match launch.join(&arguments.command) {
         Ok(world) => world,
-        Err(_) if !launch.is_first() => return ExitCode::SUCCESS,
+        Err(_) if !launch.is_first() => return 0,
         Err(refusal) => {
             let error = refusal.into();
             terminal.error(&error, hint::of_chain(&error).as_deref());
-            return ExitCode::from(2);
+            return 2;
         }
     };
     match world.guard(|| dispatch(arguments.command, &mut terminal, &world)) {
-        Ok(Answer::No) if launch.is_first() => ExitCode::from(1),
-        Ok(Answer::Done | Answer::No) => ExitCode::SUCCESS,
+        Ok(Answer::No) if launch.is_first() => 1,
+        Ok(Answer::Done | Answer::No) => 0,
         Err(error) => {
             let meaning = World::meaning(&error);
             match meaning {
@@ -82,14 +94,14 @@ pub fn run() -> ExitCode {
                 Meaning::KnownAndOurs | Meaning::Alone => terminal.mute(false),
                 Meaning::Known | Meaning::ReportedElsewhere => {
                     std::thread::sleep(REPORTING_TIME);
-                    return ExitCode::from(2);
+                    return 2;
                 }
             }
             terminal.error(&error, hint::of_chain(&error).as_deref());
             if meaning == Meaning::Alone {
                 world.abort(2);
             }
-            ExitCode::from(2)
+            2
         }
     }
 }

@@ -45,10 +45,12 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub(crate) use connection::{ConnectionLimits, Door, serve};
 pub(crate) use engine::Batching;
+pub(crate) use explain::row as explanation;
 pub(crate) use listen::{listen, places};
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use metrics::Metrics;
 pub(crate) use models::Models;
+pub(crate) use reply::prediction;
 pub(crate) use tls::acceptor;
 
 use crate::args::coverage;

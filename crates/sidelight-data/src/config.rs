@@ -905,6 +905,10 @@ pub struct TrainConfig {
     pub ema_warmup: bool,
     /// Loss, by name; empty: the task's default.
     pub loss: String,
+    /// `head = "heatmap"`: what the shape of a heatmap counts beside the place that it says: its Kullback–Leibler divergence
+    /// from a Gaussian of one of its pixels around the point. 0: nothing. Default: 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub heatmap_loss: f64,
     /// Weigh classes by inverse frequency. Default: false.
     pub class_weights: bool,
     /// Which rows an epoch is made of: `even`, every one once; `balanced`, as many, drawn with replacement so that all
@@ -965,6 +969,7 @@ impl Default for TrainConfig {
             ema: 0.0,
             ema_warmup: false,
             loss: String::new(),
+            heatmap_loss: 0.0,
             class_weights: false,
             sampling: Sampling::Even,
             mixup: 0.0,

@@ -9,6 +9,7 @@
 mod candidates;
 mod class;
 mod distance;
+pub(crate) mod heatmap;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};

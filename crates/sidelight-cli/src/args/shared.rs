@@ -136,7 +136,7 @@ pub(crate) enum Precision {
 }
 
 /// The feature cache.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Cached {
     /// Folder for cached features of frozen layers
     ///

@@ -32,8 +32,8 @@ impl Configured {
         machine: &Machine,
         terminal: &mut Terminal,
     ) -> anyhow::Result<Config> {
-        let mut config = self.read()?;
-        fetch(&mut config.model, terminal)?;
+        let read = Config::read(&self.config, &self.overrides.set)?;
+        let mut config = fetched(read, terminal)?;
         machine.configure(&mut config);
         Ok(config)
     }
@@ -56,6 +56,13 @@ impl Configured {
         }
         all_or_none(ranks, config)
     }
+}
+
+/// A configuration that was read, with its stores within reach and its weights fetched.
+pub(crate) fn fetched(mut config: Config, terminal: &mut Terminal) -> anyhow::Result<Config> {
+    Variables::from_process().reach(&mut config.data.remote);
+    fetch(&mut config.model, terminal)?;
+    Ok(config)
 }
 
 /// Downloads the weights if `model.weights` names a repository and they are not cached yet.

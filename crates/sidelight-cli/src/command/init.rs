@@ -36,25 +36,13 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
             "choose another file with --out, or replace it with --overwrite",
         ));
     }
-    let told = told(args)?;
-    let rows = told.data.read_table()?;
-    let mut wishes = wishes(args, &told, &rows)?;
-    // A path with columns in braces is a column of its own from here on.
-    let (rows, more_images) = with_images(args, &told, rows, &mut wishes)?;
-    let schema = Schema::infer(&rows, &wishes)?;
-    let toml = schema.to_toml(&relative(
-        &args.table,
-        if prints { Path::new("") } else { &out },
-    )?);
-    let range = deep_range_of(&rows, &schema, &told)?;
-    let written = range.map(|[low, high]| format!("image.range=[{low}, {high}]"));
-    let sets: Vec<String> = written
-        .into_iter()
-        .chain(args.overrides.set.iter().cloned())
-        .collect();
-    let toml = with_overrides(&toml, &out, &sets)?;
-    // What is written can be read.
-    Config::parse(&toml, &out, &[])?;
+    let Begun {
+        toml,
+        rows,
+        schema,
+        range,
+        more_images,
+    } = begin(args, if prints { Path::new("-") } else { &out })?;
     for remark in &rows.remarks {
         terminal.warn(remark);
     }
@@ -90,6 +78,50 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     ));
     terminal.say(format!("next: sidelight check {}", out.display()));
     Ok(Answer::Done)
+}
+
+/// A configuration that was begun, and what it is from.
+pub(crate) struct Begun {
+    /// Its text.
+    pub(crate) toml: String,
+    rows: Rows,
+    schema: Schema,
+    /// What is black and what is white, where images have more than 8 bits a channel.
+    range: Option<[f32; 2]>,
+    /// Columns that name images as well.
+    more_images: Vec<String>,
+}
+
+/// Begins a configuration, to be written to `out`, or printed.
+pub(crate) fn begin(args: &InitArgs, out: &Path) -> anyhow::Result<Begun> {
+    let told = told(args)?;
+    let rows = told.data.read_table()?;
+    let mut wishes = wishes(args, &told, &rows)?;
+    // A path with columns in braces is a column of its own from here on.
+    let (rows, more_images) = with_images(args, &told, rows, &mut wishes)?;
+    let schema = Schema::infer(&rows, &wishes)?;
+    let folder_of = if out == Path::new("-") {
+        Path::new("")
+    } else {
+        out
+    };
+    let toml = schema.to_toml(&relative(&args.table, folder_of)?);
+    let range = deep_range_of(&rows, &schema, &told)?;
+    let written = range.map(|[low, high]| format!("image.range=[{low}, {high}]"));
+    let sets: Vec<String> = written
+        .into_iter()
+        .chain(args.overrides.set.iter().cloned())
+        .collect();
+    let toml = with_overrides(&toml, out, &sets)?;
+    // What is written can be read.
+    Config::parse(&toml, out, &[])?;
+    Ok(Begun {
+        toml,
+        rows,
+        schema,
+        range,
+        more_images,
+    })
 }
 
 /// What the command line says of the configuration to be written: its target is a stand-in.

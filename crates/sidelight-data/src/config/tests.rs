@@ -502,6 +502,7 @@ fn options_of_training_that_do_not_fit_are_refused() {
         (class, vec!["train.ema_warmup=true"], "train.ema_warmup"),
         (class, vec!["train.mixup=-0.1"], "train.mixup"),
         (HOUSES, vec!["train.mixup=0.2"], "train.mixup"),
+        (class, vec!["train.heatmap_loss=-1"], "train.heatmap_loss"),
         (HOUSES, vec!["train.sampling=balanced"], "train.sampling"),
         (
             class,
@@ -526,6 +527,7 @@ fn options_of_training_that_do_not_fit_are_refused() {
             "train.accumulate=4",
             "train.ema=0.999",
             "train.ema_warmup=true",
+            "train.heatmap_loss=0.5",
             "train.mixup=0.2",
             "train.sampling=balanced",
             "train.scale_rate=sqrt",

@@ -229,6 +229,12 @@ impl Config {
             |x| (0.0..=100.0).contains(&x),
             "a number from 0 (no blending) to 100",
         )?;
+        within(
+            "train.heatmap_loss",
+            train.heatmap_loss,
+            |x| (0.0..=100.0).contains(&x),
+            "a number from 0 (only places count) to 100",
+        )?;
         let has_classes = matches!(kind, TargetKind::Class | TargetKind::Multilabel);
         if train.mixup > 0.0 && !has_classes {
             return Err(setting(

@@ -127,7 +127,8 @@ impl Quantity {
     }
 }
 
-/// The number of a point, given its name, its number or one of its two columns.
+/// The number of a point, given its name, its number, `p` and its number as in columns of predictions (`p0_conf`), or one of
+/// its two columns.
 ///
 /// # Errors
 ///
@@ -138,9 +139,10 @@ pub fn point_number(task: &Task, name: &str) -> Result<usize> {
         _ => (Vec::new(), &[][..]),
     };
     let named = names.iter().position(|known| known == name);
-    let number = || name.parse().ok().filter(|number| *number < names.len());
-    let column = || columns.iter().position(|known| known == name);
-    let found = named.or_else(number).or_else(|| Some(column()? / 2));
+    let column = || Some(columns.iter().position(|known| known == name)? / 2);
+    let digits = name.strip_prefix('p').unwrap_or(name);
+    let number = || digits.parse().ok().filter(|number| *number < names.len());
+    let found = named.or_else(column).or_else(number);
     found.ok_or_else(|| Error::NoPoint {
         name: name.to_owned(),
         names,

@@ -18,6 +18,7 @@ use crate::onnx::Graph;
 use crate::tensor::Activation;
 
 pub use custom::{Constructors, CustomLayer};
+pub(crate) use heatmap::coordinates_tensor;
 pub use linear::LinearStart;
 pub use piecewise::Bins;
 pub use pool::Pool;

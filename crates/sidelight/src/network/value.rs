@@ -301,6 +301,9 @@ pub struct Context {
     pub auxiliary: Vec<Tensor<2>>,
     /// What a layer [`Visibility`](super::layer::Layer::Visibility) puts out while training: `[batch, n_points]`.
     pub visibility: Option<Tensor<2>>,
+    /// `Some`: every [`SoftArgmax`](super::layer::Layer::SoftArgmax) adds its heatmaps before the softmax, for a loss of their
+    /// own: `[batch, n_points, height, width]`.
+    pub heatmaps: Option<Vec<Tensor<4>>>,
 }
 
 impl Context {

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use crate::batch::Batch;
 use crate::error::Result;
+use crate::loss::heatmap::divergence;
 use crate::network::{BatchStatistics, Context, Network, Parameter, ParameterKind};
 use crate::ranks::Ranks;
 use crate::tensor::SyncStatistics;
@@ -167,6 +168,8 @@ impl Session {
         let mut context = Context::train(None, step_seed(seed, total_step, part));
         context.sync_statistics = self.together(&batch);
         step.is_synchronised = context.sync_statistics.is_some();
+        let of_maps = setup.config.train.heatmap_loss;
+        context.heatmaps = (of_maps > 0.0).then(Vec::new);
         let output = batch.run(&state.network, &mut context); // [batch, n_outputs]
         let (target, mask) = batch.targets.expect("training rows have targets");
         let counts = mix.is_none() && !batch.is_padding;
@@ -207,6 +210,11 @@ impl Session {
         };
         // What is written down is how far off the places are.
         let value = loss.clone().into_scalar::<f32>() / self.n_losses() as f32; // on other devices: waits for the device
+        let maps = context.heatmaps.take().into_iter().flatten();
+        let loss = maps.fold(loss, |sum, maps| {
+            let share = batch.has_image.clone();
+            sum + divergence(maps, target.clone(), mask.clone(), share).mul_scalar(of_maps)
+        });
         let (loss, weight) = match seen {
             Some((said, visible)) => with_visibility((loss, weight), said, visible),
             None => (loss, weight),

@@ -58,7 +58,7 @@ fn repeat(x: Tensor<4>, factor: usize) -> Tensor<4> {
 /// # Source
 ///
 /// Nibali et al. 2018, "Numerical coordinate regression with convolutional neural networks" (DSNT),
-/// arXiv:1801.07372, section 3. Departs from it: no regularisation of the distribution's shape.
+/// arXiv:1801.07372, section 3; the distribution's shape (its section 3.3) is a loss, `train.heatmap_loss`.
 pub(super) struct SoftArgmax;
 
 impl Leaf for SoftArgmax {
@@ -66,8 +66,12 @@ impl Leaf for SoftArgmax {
         let [channels, ..] = at.map(input)?;
         Ok(Shape::Features(2 * channels))
     }
-    fn forward(&self, _: &Node, x: Value, _: &mut Walk<'_>) -> Value {
-        Value::Features(find(x.map()))
+    fn forward(&self, _: &Node, x: Value, walk: &mut Walk<'_>) -> Value {
+        let maps = x.map();
+        if let Some(kept) = &mut walk.context.heatmaps {
+            kept.push(maps.clone());
+        }
+        Value::Features(find(maps))
     }
     fn onnx(&self, graph: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
         let Shape::Map {
@@ -94,7 +98,7 @@ fn find(x: Tensor<4>) -> Tensor<2> {
 }
 
 /// [`coordinates`] on a device: `[height · width, 2]`.
-pub(super) fn coordinates_tensor(height: usize, width: usize, device: &Device) -> Tensor<2> {
+pub(crate) fn coordinates_tensor(height: usize, width: usize, device: &Device) -> Tensor<2> {
     let places = TensorData::new(coordinates(height, width), [height * width, 2]);
     Tensor::from_data(places, device)
 }

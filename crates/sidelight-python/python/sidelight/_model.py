@@ -1,0 +1,154 @@
+"""A trained model: predictions of tables and of single rows, explanations, its network."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import _frames, _native
+from ._network import Network
+from .errors import ColumnError, ImageError
+
+
+def load(run: str | os.PathLike) -> "Model":
+    """The model of a finished run."""
+    return Model(run)
+
+
+class Model:
+    """A trained model. Its methods may be called from several threads; a copy by `pickle` reads the run's folder again."""
+
+    def __init__(self, run: str | os.PathLike) -> None:
+        self.path = Path(os.fspath(run)).absolute()
+        self._native = _native.Model(self.path)
+        self.config: dict[str, Any] = json.loads(self._native.config())
+
+    def __reduce__(self) -> tuple:
+        return (load, (self.path,))
+
+    def __repr__(self) -> str:
+        target = self.config["target"]
+        columns = [target["column"]] if target.get("column") else target.get("columns", [])
+        return f"Model({str(self.path)!r}: {target['kind']} {', '.join(columns[:4])})"
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of metadata that it reads."""
+        return self._native.columns()
+
+    @property
+    def network(self) -> Network:
+        """A copy of its network, to look at and to change."""
+        return Network(self._native.network())
+
+    def predict(
+        self,
+        data: Any,
+        *,
+        images: str | os.PathLike | None = None,
+        tta: int = 1,
+        coverage: float | None = None,
+        min_confidence: float | None = None,
+        allow_missing: bool = False,
+        strict: bool = False,
+    ) -> Any:
+        """Predicts the rows of a frame or of the file of a table: a frame of the kind that came in, a row each.
+
+        `tta`: so many looks a row, averaged. `coverage`: sets that hold the truth that often. `min_confidence`: points that
+        are less probably visible are left out. `allow_missing`: a column of metadata that is not there is missing in every
+        row. A row whose image cannot be read has no prediction; with `strict` it is an `ImageError`.
+        """
+        kind = _frames.kind_of(data)
+        options = {
+            "tta": tta,
+            "coverage": coverage,
+            "min_confidence": min_confidence,
+            "allow_missing": allow_missing,
+            "strict": strict,
+        }
+        with tempfile.TemporaryDirectory(prefix="sidelight-") as folder:
+            if kind == "path":
+                table = Path(os.fspath(data))
+            else:
+                table = Path(folder) / "rows.parquet"
+                _frames.write(data, table, self._images(), images)
+            # As text a number of single precision is what a person would read, and what the command line writes.
+            out = Path(folder) / "predictions.csv"
+            self._native.predict_table(table, out, options)
+            columns = _native.read_table(out, _frames.texts(self.config["target"]))
+        return _frames.build(columns, kind, getattr(data, "index", None) if kind == "pandas" else None)
+
+    def _images(self) -> list[str]:
+        image = self.config["data"]["image"]
+        return [image] if isinstance(image, str) else list(image)
+
+    def predict_one(self, image: Any = None, **metadata: Any) -> dict[str, Any]:
+        """The prediction of one row: the fields of `/v1/predict`.
+
+        `image` is a path, the bytes of a file, an array `[height, width]` or `[height, width, channels]` of uint8 or uint16,
+        or a picture of PIL. Metadata that is not given is missing.
+        """
+        self._check(metadata)
+        return json.loads(self._native.predict_one(image_bytes(image), json.dumps(_plain(metadata))))
+
+    def explain(self, image: Any = None, *, point: str | int | None = None, **metadata: Any) -> dict[str, Any]:
+        """What the prediction of one row is made of: what image and metadata add to the baseline, where the network looks,
+        what-if curves of each column; with `point`, what each column moves that point by. The fields of `/v1/explain`."""
+        self._check(metadata)
+        return json.loads(self._native.explain(image_bytes(image), json.dumps(_plain(metadata)), None if point is None else str(point)))
+
+    def _check(self, metadata: dict[str, Any]) -> None:
+        unknown = sorted(set(metadata) - set(self.columns))
+        if unknown:
+            raise ColumnError(
+                f"the model reads no column `{unknown[0]}`",
+                f"it reads: {', '.join(self.columns) or 'no metadata'}",
+                column=unknown[0],
+            )
+
+
+def _plain(metadata: dict[str, Any]) -> dict[str, Any]:
+    plain = {}
+    for name, cell in metadata.items():
+        if hasattr(cell, "item"):
+            cell = cell.item()
+        if hasattr(cell, "isoformat"):
+            cell = cell.isoformat()
+        if isinstance(cell, float) and cell != cell:
+            cell = None
+        plain[name] = cell
+    return plain
+
+
+def image_bytes(image: Any) -> bytes | None:
+    """The file of an image, whatever it is given as."""
+    if image is None or isinstance(image, bytes):
+        return image
+    if isinstance(image, (str, os.PathLike)):
+        try:
+            return Path(os.fspath(image)).read_bytes()
+        except OSError as error:
+            raise ImageError(f"cannot read {os.fspath(image)}: {error.strerror}", file=os.fspath(image)) from error
+    pixels = np.asarray(image)
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * 255
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+        raise ImageError(
+            f"an array of shape {list(np.shape(image))} is no image",
+            "give [height, width] or [height, width, channels], of 1 to 4 channels",
+        )
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"pixels of {pixels.dtype} are neither uint8 nor uint16",
+            "of numbers from 0 to 1: (pixels * 255).round().astype('uint8')",
+        )
+    height, width, channels = pixels.shape
+    deep = pixels.dtype == np.uint16
+    return bytes(_native.encode_png(np.ascontiguousarray(pixels).tobytes(), width, height, channels, deep))

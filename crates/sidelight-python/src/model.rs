@@ -1,0 +1,189 @@
+//! A trained model: predictions of tables and of single rows, explanations, its network.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use pyo3::prelude::*;
+use serde_json::{Map, Value};
+use sidelight::dataset::{ImageSource, RequestRow};
+use sidelight::explain::point_number;
+use sidelight::image::Limits;
+use sidelight::predict::{Absent, BadRows, Predictor, TableOptions, predict_table};
+use sidelight::run::OldParts;
+
+use crate::error::Failed;
+use crate::network::Network;
+
+/// A model of a finished run.
+#[pyclass(frozen)]
+pub(crate) struct Model {
+    run: PathBuf,
+    predictor: Predictor,
+}
+
+/// How a table is predicted.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Predicting {
+    tta: usize,
+    coverage: Option<f64>,
+    min_confidence: Option<f32>,
+    allow_missing: bool,
+    strict: bool,
+}
+
+#[pymethods]
+impl Model {
+    #[new]
+    fn open(py: Python<'_>, run: PathBuf) -> Result<Self, Failed> {
+        let predictor = py.detach(|| sidelight_cli::embed::load(&run).map(Predictor::new))?;
+        Ok(Self { run, predictor })
+    }
+
+    /// Predicts a table into a file; the number of rows without a prediction, and the first of them in words.
+    fn predict_table(
+        &self,
+        py: Python<'_>,
+        table: PathBuf,
+        out: PathBuf,
+        options: Predicting,
+    ) -> Result<(usize, Vec<String>), Failed> {
+        let predicted = py.detach(|| {
+            let model = self.predictor.model();
+            let checksum =
+                sidelight::Model::checksum(&sidelight::run::Run::open(&self.run)?.model_dir())?;
+            let options = TableOptions {
+                tta_passes: options.tta,
+                coverage: options.coverage,
+                min_confidence: options.min_confidence,
+                absent: if options.allow_missing {
+                    Absent::Missing
+                } else {
+                    Absent::Refused
+                },
+                bad_rows: if options.strict {
+                    BadRows::Stop
+                } else {
+                    BadRows::Listed
+                },
+                old_parts: OldParts::Discard,
+                ..TableOptions::default()
+            };
+            anyhow::Ok(predict_table(model, &checksum, &[table], &out, options)?)
+        })?;
+        Ok((predicted.n_bad, predicted.first_bad))
+    }
+
+    /// The prediction of one row, as `/v1/predict` of the server has it.
+    fn predict_one(
+        &self,
+        py: Python<'_>,
+        image: Option<Vec<u8>>,
+        cells: &str,
+    ) -> Result<String, Failed> {
+        let row = row(image, cells)?;
+        let said = py.detach(|| {
+            let ready = self.predictor.read(&row, &Limits::default())?;
+            let mut predictions = self.predictor.predict(&[&ready]);
+            let prediction = predictions.pop().context("a row has a prediction")?;
+            anyhow::Ok(sidelight_cli::embed::prediction(
+                &self.predictor.model().task,
+                &prediction,
+            ))
+        })?;
+        Ok(said.to_string())
+    }
+
+    /// What the prediction of one row is made of, as `/v1/explain` of the server has it.
+    #[pyo3(signature = (image, cells, point=None))]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        image: Option<Vec<u8>>,
+        cells: &str,
+        point: Option<&str>,
+    ) -> Result<String, Failed> {
+        let row = row(image, cells)?;
+        let task = &self.predictor.model().task;
+        let point = point.map(|name| point_number(task, name)).transpose()?;
+        let said = py.detach(|| sidelight_cli::embed::explanation(&self.predictor, &row, point))?;
+        Ok(said.to_string())
+    }
+
+    /// A copy of its network.
+    fn network(&self) -> Network {
+        Network::new(self.predictor.model().network.clone())
+    }
+
+    /// The resolved configuration it was made with, as JSON.
+    fn config(&self) -> Result<String, Failed> {
+        let config = &self.predictor.model().config;
+        Ok(serde_json::to_string(config).map_err(anyhow::Error::from)?)
+    }
+
+    /// The columns of metadata that it reads.
+    fn columns(&self) -> Vec<String> {
+        self.predictor
+            .model()
+            .config
+            .metadata
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// Whether a row without an image cannot be predicted.
+    fn needs_image(&self) -> bool {
+        self.predictor.needs_image()
+    }
+}
+
+fn row(image: Option<Vec<u8>>, cells: &str) -> Result<RequestRow, Failed> {
+    let cells: Map<String, Value> = serde_json::from_str(cells).map_err(anyhow::Error::from)?;
+    let image = image.map(|bytes| ImageSource::Bytes {
+        name: "image".into(),
+        bytes: bytes.into(),
+    });
+    Ok(RequestRow {
+        number: 1,
+        image,
+        cells,
+        ..RequestRow::default()
+    })
+}
+
+/// Pixels `[height, width, channels]` of 8 or 16 bits, row by row, as a PNG.
+#[pyfunction]
+pub(crate) fn encode_png(
+    pixels: Vec<u8>,
+    width: u32,
+    height: u32,
+    channels: u8,
+    deep: bool,
+) -> Result<Vec<u8>, Failed> {
+    use image::ExtendedColorType as Colour;
+    use image::ImageEncoder as _;
+    let colour = match (channels, deep) {
+        (1, false) => Colour::L8,
+        (2, false) => Colour::La8,
+        (3, false) => Colour::Rgb8,
+        (4, false) => Colour::Rgba8,
+        (1, true) => Colour::L16,
+        (2, true) => Colour::La16,
+        (3, true) => Colour::Rgb16,
+        (4, true) => Colour::Rgba16,
+        _ => return Err(anyhow::anyhow!("an image of {channels} channels is no PNG").into()),
+    };
+    let wanted = u64::from(width) * u64::from(height) * u64::from(channels) * (1 + u64::from(deep));
+    if wanted != pixels.len() as u64 {
+        return Err(
+            anyhow::anyhow!("{} bytes are no image of {width} × {height}", pixels.len()).into(),
+        );
+    }
+    let mut png = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut png);
+    encoder
+        .write_image(&pixels, width, height, colour)
+        .map_err(anyhow::Error::from)?;
+    Ok(png)
+}
