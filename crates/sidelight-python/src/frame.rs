@@ -214,8 +214,8 @@ fn paths(array: &ArrayRef, root: &Path) -> Option<ArrayRef> {
     })
 }
 
-/// A table as lists by the name of their column: truth values, numbers, text; `None` where a cell is missing. Of a file of
-/// text a column is of numbers if all its cells are, but for those of `texts`.
+/// A table as lists by the name of their column: truth values, whole numbers, numbers, text; `None` where a cell is missing.
+/// Of a file of text a column is of numbers if all its cells are, but for those of `texts`.
 #[pyfunction]
 pub(crate) fn read_table<'py>(
     py: Python<'py>,
@@ -226,27 +226,46 @@ pub(crate) fn read_table<'py>(
     let columns = PyDict::new(py);
     for column in &table.columns {
         let cells: Vec<Cell<'_>> = (0..table.n_rows).map(|row| column.cell(row)).collect();
-        let number = |cell: &Cell<'_>| match cell {
-            Cell::Text(text) => text.trim().parse::<f64>().ok(),
-            Cell::Number(number) => Some(*number),
-            _ => None,
+        let is_text = texts.contains(&column.name);
+        let list = match (is_text, all(&cells, whole), all(&cells, number)) {
+            (false, Some(numbers), _) => PyList::new(py, numbers),
+            (false, None, Some(numbers)) => PyList::new(py, numbers),
+            _ => {
+                let list = PyList::empty(py);
+                cells.iter().try_for_each(|cell| match cell {
+                    Cell::Boolean(truth) => list.append(*truth),
+                    Cell::Text(text) => list.append(*text),
+                    Cell::Number(number) => list.append(*number),
+                    _ => list.append(py.None()),
+                })?;
+                Ok(list)
+            }
         };
-        let are_numbers = !texts.contains(&column.name)
-            && cells
-                .iter()
-                .all(|cell| matches!(cell, Cell::Missing) || number(cell).is_some());
-        let list = PyList::empty(py);
-        for cell in &cells {
-            let added = match cell {
-                Cell::Boolean(truth) => list.append(*truth),
-                cell if are_numbers => list.append(number(cell)),
-                Cell::Text(text) => list.append(*text),
-                Cell::Number(number) => list.append(*number),
-                _ => list.append(py.None()),
-            };
-            added?;
-        }
-        columns.set_item(&column.name, list)?;
+        columns.set_item(&column.name, list?)?;
     }
     Ok(columns)
+}
+
+/// The numbers of cells that are all numbers, or missing.
+fn all<T>(cells: &[Cell<'_>], number: fn(&Cell<'_>) -> Option<T>) -> Option<Vec<Option<T>>> {
+    let one = |cell: &Cell<'_>| match cell {
+        Cell::Missing => Some(None),
+        cell => number(cell).map(Some),
+    };
+    cells.iter().map(one).collect()
+}
+
+fn whole(cell: &Cell<'_>) -> Option<i64> {
+    match cell {
+        Cell::Text(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn number(cell: &Cell<'_>) -> Option<f64> {
+    match cell {
+        Cell::Text(text) => text.trim().parse().ok(),
+        Cell::Number(number) => Some(*number),
+        _ => None,
+    }
 }

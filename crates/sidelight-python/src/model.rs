@@ -1,15 +1,21 @@
 //! A trained model: predictions of tables and of single rows, explanations, its network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use burn::tensor::Device;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
 use serde_json::{Map, Value};
+use sidelight::batch::{Batch, Input};
 use sidelight::dataset::{ImageSource, RequestRow};
 use sidelight::explain::point_number;
 use sidelight::image::Limits;
+use sidelight::loader::{BatchPlan, Loader, LoaderOptions};
+use sidelight::network::Context;
 use sidelight::predict::{Absent, BadRows, Predictor, TableOptions, predict_table};
 use sidelight::run::OldParts;
+use sidelight::tensor::numbers;
 
 use crate::error::Failed;
 use crate::network::Network;
@@ -74,6 +80,20 @@ impl Model {
         Ok((predicted.n_bad, predicted.first_bad))
     }
 
+    /// What the network reads of a table and what it puts out: by name the numbers, their type and their shape.
+    fn batch<'py>(&self, py: Python<'py>, table: PathBuf) -> Result<Bound<'py, PyDict>, Failed> {
+        let model = self.predictor.model();
+        let arrays = py.detach(|| Arrays::of(model, &table))?;
+        let parts = PyDict::new(py);
+        for (name, array) in arrays.parts() {
+            let Some(Array { bytes, kind, shape }) = array else {
+                continue;
+            };
+            parts.set_item(name, (PyBytes::new(py, &bytes), kind, shape))?;
+        }
+        Ok(parts)
+    }
+
     /// The prediction of one row, as `/v1/predict` of the server has it.
     fn predict_one(
         &self,
@@ -135,6 +155,84 @@ impl Model {
     /// Whether a row without an image cannot be predicted.
     fn needs_image(&self) -> bool {
         self.predictor.needs_image()
+    }
+}
+
+/// Numbers as bytes, as NumPy calls their type, and their shape.
+struct Array {
+    bytes: Vec<u8>,
+    kind: &'static str,
+    shape: Vec<usize>,
+}
+
+/// What a network reads of rows, and what it puts out.
+#[derive(Default)]
+struct Arrays {
+    rows: usize,
+    images: Vec<f32>,
+    /// Channels, height and width of an image.
+    image_shape: Vec<usize>,
+    has_image: Vec<f32>,
+    dense: Vec<f32>,
+    codes: Vec<i64>,
+    outputs: Vec<f32>,
+}
+
+impl Arrays {
+    fn of(model: &sidelight::Model, table: &Path) -> anyhow::Result<Self> {
+        let (source, _) = model.source(model.read(table)?)?;
+        let (network, device) = (model.network.valid(), Device::flex());
+        let rows: Vec<usize> = (0..source.dataset.len()).collect();
+        let plan = BatchPlan::evaluation(&rows, model.config.train.batch);
+        let mut all = Self {
+            rows: rows.len(),
+            ..Self::default()
+        };
+        for host in Loader::new(source, plan, LoaderOptions::default()) {
+            let batch = Batch::new(host?, &device);
+            all.outputs
+                .extend(numbers(batch.run(&network, &mut Context::evaluate(None))));
+            if let Input::Images(images) = &batch.input {
+                all.image_shape = images.dims()[1..].to_vec();
+                all.images.extend(numbers(images.clone()));
+                match &batch.has_image {
+                    Some(has) => all.has_image.extend(numbers(has.clone())),
+                    None => all.has_image.extend(batch.rows.iter().map(|_| 1.0)),
+                }
+            }
+            if let Some(metadata) = &batch.metadata {
+                all.dense.extend(numbers(metadata.dense.clone()));
+                let codes = numbers(metadata.codes.clone().float()).into_iter();
+                all.codes.extend(codes.map(|code| code.round() as i64));
+            }
+        }
+        Ok(all)
+    }
+
+    fn parts(self) -> [(&'static str, Option<Array>); 5] {
+        let n = self.rows;
+        let floats = |values: Vec<f32>, mut shape: Vec<usize>| {
+            shape.insert(0, n);
+            (!values.is_empty()).then(|| Array {
+                bytes: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                kind: "<f4",
+                shape,
+            })
+        };
+        let width = |values: usize| values / n.max(1);
+        let codes = (!self.codes.is_empty()).then(|| Array {
+            bytes: self.codes.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            kind: "<i8",
+            shape: vec![n, width(self.codes.len())],
+        });
+        let (dense, outputs) = (width(self.dense.len()), width(self.outputs.len()));
+        [
+            ("images", floats(self.images, self.image_shape)),
+            ("has_image", floats(self.has_image, vec![1])),
+            ("dense", floats(self.dense, vec![dense])),
+            ("codes", codes),
+            ("outputs", floats(self.outputs, vec![outputs])),
+        ]
     }
 }
 

@@ -33,6 +33,11 @@ impl Network {
 
 #[pymethods]
 impl Network {
+    /// The architecture as JSON, as `model.json` has it.
+    fn describe(&self) -> String {
+        self.with(|network| network.describe()).to_string()
+    }
+
     /// Every layer: path, kind, shapes of what comes in and goes out, in words.
     fn layers(&self) -> Result<Vec<(String, String, String, String)>, Failed> {
         let layers = self.with(|network| network.inspect())?;

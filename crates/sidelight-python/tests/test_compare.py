@@ -56,7 +56,7 @@ def test_an_audit_advises_on_every_column(frame, rows, folder):
 
 def test_a_batch_is_shown(frame, rows, folder, trained, tmp_path):
     page = sl.show(rows.assign(colour=frame["colour"]), "colour", images=folder, rows=4, size=32)
-    assert "data:image" in page.html
+    assert "data:image" in page.html and "sidelight-" not in page.html.split("</h1>")[0]
     page.save(tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == page.html
     assert "accuracy" in sl.show(trained.path).html or sl.show(trained.path).html
@@ -67,6 +67,16 @@ def test_problems_are_listed(frame, rows, folder):
     broken = rows.assign(colour=frame["colour"], file_name=["gone.png", *rows["file_name"][1:]])
     found = sl.check(broken, "colour", images=folder)
     assert "gone.png" in found.to_string()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.84125, "0.8413"), (1234.5, "1234"), (142687.6, "142\u202f700"), (-1.5e6, "-1\u202f500\u202f000"), (None, "–"), (float("nan"), "–"), (float("inf"), "inf"), (True, "True"), ("a", "a")],
+)
+def test_numbers_are_as_long_as_they_are_sure(value, text):
+    from sidelight._html import number
+
+    assert number(value) == text
 
 
 def test_text_of_the_person_is_escaped():

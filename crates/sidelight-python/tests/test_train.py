@@ -22,6 +22,7 @@ def test_a_class(trained):
     found = trained.predictions
     assert {"image", "true_colour", "prediction", "p(red)", "loss"} <= set(found.columns)
     assert len(found) == trained.scores["rows"]["valid"]
+    assert found["row"].dtype == int
     assert set(found["true_colour"]) <= {"red", "green", "blue"}
 
 
@@ -191,3 +192,13 @@ def test_the_log_is_read(trained):
     assert trained.log[0]["event"] in ("remark", "plan")
     assert trained.log[-1]["event"] == "done"
     assert json.dumps(trained.config["target"]["column"]) == '"colour"'
+
+
+def test_a_relative_path_of_weights_is_that_of_the_folder_one_is_in(trained, frame, rows, folder, tmp_path, monkeypatch):
+    (tmp_path / "w.safetensors").write_bytes((trained.path / "model/weights.safetensors").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    data = rows.assign(colour=frame["colour"])
+    told = {**SMALL, "weights": "./w.safetensors", "settings": {}}
+    run = sl.train(data, "colour", images=folder, out="run", **told)
+    assert run.config["model"]["weights"] == str(tmp_path / "w.safetensors")
+    assert sl.show(data, "colour", images=folder, rows=2, weights="./w.safetensors", backbone="small_cnn", size=32).html

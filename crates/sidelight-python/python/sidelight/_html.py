@@ -9,12 +9,15 @@ from typing import Any
 
 
 def number(value: Any) -> str:
-    """Four significant digits; `–` for nothing."""
+    """Four significant digits, thousands apart; `–` for nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    if not math.isfinite(value) or abs(value) < 1e4:
+        return f"{value:.4g}"
+    digits = 3 - math.floor(math.log10(abs(value)))
+    return f"{round(value, digits):,.0f}".replace(",", "\u202f")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

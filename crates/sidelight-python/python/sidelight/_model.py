@@ -46,6 +46,29 @@ class Model:
         """A copy of its network, to look at and to change."""
         return Network(self._native.network())
 
+    def batch(self, data: Any, *, images: str | os.PathLike | None = None) -> dict[str, np.ndarray]:
+        """What the network reads of the rows of a frame, and what it puts out: `images` `[rows, channels, size, size]`, normalised,
+        `has_image` `[rows, 1]`, `dense` `[rows, d]`, `codes` `[rows, n]`, `outputs` `[rows, outputs]`; what it does not read is not
+        there. All images are in memory at once. One that cannot be read is an error."""
+        with tempfile.TemporaryDirectory(prefix="sidelight-") as folder:
+            table = self._table(data, Path(folder), images)
+            parts = self._native.batch(table)
+        return {name: np.frombuffer(values, kind).reshape(shape) for name, (values, kind, shape) in parts.items()}
+
+    def to_torch(self) -> Any:
+        """The network as a `torch.nn.Module` of the same layers, names and numbers; needs torch.
+
+        `module(*(torch.tensor(x) for x in …))` takes what `batch` gives. Layers of several images a row, `candidates` and layers of
+        one's own have no counterpart and are a `NetworkError`.
+        """
+        from ._torch import TorchNetwork
+
+        network = self._native.network()
+        values = []
+        for name, shape, trains in network.parameters():
+            values.append((name, np.frombuffer(network.get(name), "<f4").reshape(shape), trains))
+        return TorchNetwork(json.loads(network.describe()), values)
+
     def predict(
         self,
         data: Any,
@@ -64,7 +87,7 @@ class Model:
         row. A row whose image cannot be read has no prediction; with `strict` it is an `ImageError`.
         """
         kind = _frames.kind_of(data)
-        options = {
+        options: dict[str, Any] = {
             "tta": tta,
             "coverage": coverage,
             "min_confidence": min_confidence,
@@ -72,20 +95,21 @@ class Model:
             "strict": strict,
         }
         with tempfile.TemporaryDirectory(prefix="sidelight-") as folder:
-            if kind == "path":
-                table = Path(os.fspath(data))
-            else:
-                table = Path(folder) / "rows.parquet"
-                _frames.write(data, table, self._images(), images)
+            table = self._table(data, Path(folder), images)
             # As text a number of single precision is what a person would read, and what the command line writes.
             out = Path(folder) / "predictions.csv"
             self._native.predict_table(table, out, options)
             columns = _native.read_table(out, _frames.texts(self.config["target"]))
         return _frames.build(columns, kind, getattr(data, "index", None) if kind == "pandas" else None)
 
-    def _images(self) -> list[str]:
+    def _table(self, data: Any, folder: Path, images: str | os.PathLike | None) -> Path:
+        """The file of a table: a frame is written into this folder."""
+        if _frames.kind_of(data) == "path":
+            return Path(os.fspath(data))
         image = self.config["data"]["image"]
-        return [image] if isinstance(image, str) else list(image)
+        table = folder / "rows.parquet"
+        _frames.write(data, table, [image] if isinstance(image, str) else list(image), images)
+        return table
 
     def predict_one(self, image: Any = None, **metadata: Any) -> dict[str, Any]:
         """The prediction of one row: the fields of `/v1/predict`.

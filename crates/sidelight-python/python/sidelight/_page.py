@@ -58,27 +58,29 @@ def _asked(command: str, data: Any, target: Any, keywords: dict[str, Any], *, ha
         folder = Path(name)
         options: dict[str, Any] = {"config": None, **keywords}
         configured = _settings.configure(data, target, table=folder / "table.parquet", overwrite=False, **options)
-        config = configured.path
+        config, place = str(configured.path), None
         if options["config"] is None:
-            # Where `data.table` is absolute, the folder says nothing.
-            config = folder / "sidelight.toml"
-            config.write_text(configured.text, encoding="utf-8")
-            table = configured.resolved()["data"]["table"]
-            configured.sets.append(f"data.table={json.dumps(table)}")
-        words = [command, str(config), *(word for item in configured.sets for word in ("--set", item)), *more]
+            # The page is called as its configuration is; paths that are in it are those of the person's folder.
+            config, place = "sidelight.toml", folder
+            (folder / config).write_text(configured.text, encoding="utf-8")
+            resolved = configured.resolved()
+            paths = {"data.table": resolved["data"]["table"], "model.weights": resolved["model"]["weights"]}
+            configured.sets.extend(_settings.overrides(paths))
+        words = [command, config, *(word for item in configured.sets for word in ("--set", item)), *more]
         page = folder / "page.html"
         words += ["--out", str(page)] if has_page else []
         words += ["--format", "json"] if command != "show" else []
-        printed = _command(words)
+        printed = _command(words, place)
         rows: list[Mapping[str, Any]] = json.loads(printed) if command != "show" and printed.strip() else []
         names = list(dict.fromkeys(name for row in rows for name in row))
         table = _frames.build({name: [row.get(name) for row in rows] for name in names}, configured.like) if command != "show" else None
         return Page(page.read_text(encoding="utf-8") if has_page else "", table)
 
 
-def _command(words: list[str]) -> str:
+def _command(words: list[str], place: Path | None = None) -> str:
     """What the command line prints; its errors are exceptions. It exits with 1 where it found something."""
-    done = subprocess.run([sys.executable, "-m", "sidelight", "--quiet", *words], capture_output=True, text=True, encoding="utf-8", check=False)
+    command = [sys.executable, "-m", "sidelight", "--quiet", *words]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode in (0, 1):
         return done.stdout
     message, _, hint = done.stderr.strip().partition("\nhint: ")
