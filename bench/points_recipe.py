@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Chooses the recipe for points on inner splits: rows that a set's own validation holds out are not looked at.
+"""Chooses the recipe for points on inner splits: a fifth of each set's persons, patients or images is never looked at.
 
     SIDELIGHT_DATA=… SIDELIGHT_WEIGHTS=… python3 bench/points_recipe.py [--seeds 3] [--home FOLDER] [PART ...]
 
-Parts: `shape` (what the shape of a heatmap counts), `loss`, `size`, `augment`, `flip`. From each set's training rows (persons and
-patients of its validation rows excluded) inner training and validation rows are drawn anew for each seed; MobileNetV2, fine-tuned.
+Parts: `shape` (what the shape of a heatmap counts), `loss-direct`, `loss-heatmap`, `size`, `augment`, `flip`, `epochs`. Of the others
+a quarter is validated on, drawn anew for each seed; MobileNetV2, fine-tuned, all else by default.
 Prints mean_px over the seeds; a line of several sets is compared with the first of its part by the mean of the ratios.
 """
 import argparse, csv, json, math, os, pathlib, random, subprocess, sys
@@ -20,9 +20,10 @@ IBUG = [(i, 16 - i) for i in range(8)] + [(17 + i, 26 - i) for i in range(5)] + 
 STRONG = ["augment.rotate=20", "augment.zoom=0.2", "augment.shift=0.1", "augment.light=0.3"]
 NONE = ["augment.probability=0"]
 PARTS = {
-    "shape": [("direct", ["model.head=direct"])] + [(f"heatmap, {w}", ["model.head=heatmap", f"train.heatmap_loss={w}"]) for w in (0, 0.01, 0.05, 0.2, 1)],
-    "loss": [(f"{head}, {loss}", [f"model.head={head}", f"train.loss={loss}"]) for head in ("direct", "heatmap")
-             for loss in ("smooth_l1", "smooth_l1:0.02", "l1", "mse", "wing", "wing:0.05")],
+    "shape": [("direct", ["model.head=direct"])] + [(f"heatmap, {w}", ["model.head=heatmap", f"train.heatmap_loss={w}"]) for w in (0, 0.01, 0.05, 0.2, 1, 5)],
+    **{f"loss-{head}": [(loss, [f"model.head={head}", f"train.loss={loss}"]) for loss in ("smooth_l1", "smooth_l1:0.02", "l1", "mse", "wing", "wing:0.05")]
+       for head in ("direct", "heatmap")},
+    "epochs": [(str(n), [f"train.epochs={n}"]) for n in (4, 10, 20)],
     "size": [(f"{size} px", [f"train.size={size}"]) for size in (128, 96, 192, 224)],
     "augment": [("default", []), ("none", NONE), ("strong", STRONG), ("half", ["augment.rotate=5", "augment.zoom=0.05", "augment.shift=0.025", "augment.light=0.1"])],
     "flip": [("no", []), ("with pairs", ["augment.flip=true", "target.symmetric=" + json.dumps(IBUG)])],

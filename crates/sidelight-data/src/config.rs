@@ -906,8 +906,8 @@ pub struct TrainConfig {
     /// Loss, by name; empty: the task's default.
     pub loss: String,
     /// `head = "heatmap"`: what the shape of a heatmap counts beside the place that it says: its Kullback–Leibler divergence
-    /// from a Gaussian of one of its pixels around the point. 0: nothing. Default: 0.
-    #[serde(skip_serializing_if = "is_default")]
+    /// from a Gaussian of one of its pixels around the point. 0: nothing. Default: 1.
+    #[serde(skip_serializing_if = "is_default_heatmap_loss")]
     pub heatmap_loss: f64,
     /// Weigh classes by inverse frequency. Default: false.
     pub class_weights: bool,
@@ -936,6 +936,13 @@ pub struct TrainConfig {
 
 /// [`TrainConfig::memory`] where nothing is said.
 const MEMORY: usize = 3072;
+
+/// [`TrainConfig::heatmap_loss`] where nothing is said: what was best on inner splits (`bench/points_recipe.py`).
+const HEATMAP_LOSS: f64 = 1.0;
+
+fn is_default_heatmap_loss(weight: &f64) -> bool {
+    *weight == HEATMAP_LOSS
+}
 
 fn is_default_memory(mebibytes: &usize) -> bool {
     *mebibytes == MEMORY
@@ -969,7 +976,7 @@ impl Default for TrainConfig {
             ema: 0.0,
             ema_warmup: false,
             loss: String::new(),
-            heatmap_loss: 0.0,
+            heatmap_loss: HEATMAP_LOSS,
             class_weights: false,
             sampling: Sampling::Even,
             mixup: 0.0,

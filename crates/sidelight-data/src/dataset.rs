@@ -236,8 +236,8 @@ impl Dataset {
     ///
     /// Those of [`Dataset::for_prediction`]; [`Error::NoColumn`](crate::Error::NoColumn) for the column of weights, and
     /// [`Error::Cell`](crate::Error::Cell) for the first cell of it that is none.
-    pub fn for_evaluation(table: &Table, config: &Config) -> Result<Self> {
-        build::scored(table, config)
+    pub fn for_evaluation(table: &Table, config: &Config, needs_image: bool) -> Result<Self> {
+        build::scored(table, config, needs_image)
     }
 
     /// Rows for a trained model: `config` is the one it was trained with, its metadata written out.
@@ -247,9 +247,10 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column; a row without an image.
-    pub fn for_prediction(table: &Table, config: &Config) -> Result<Self> {
-        build::lenient(table, config)
+    /// [`Error::NoColumn`](crate::Error::NoColumn) for the image column; a row without an image, where `needs_image` says
+    /// that one is needed.
+    pub fn for_prediction(table: &Table, config: &Config, needs_image: bool) -> Result<Self> {
+        build::lenient(table, config, needs_image)
     }
 
     /// The rows of a piece of a table for a trained model, as [`Dataset::for_prediction`]; targets are not looked at.

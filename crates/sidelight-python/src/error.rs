@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sidelight::Place;
-use sidelight::error::{DataError, Error, EvidenceError};
+use sidelight::error::{DataError, Error, EvidenceError, in_full};
 
 /// What went wrong, on its way to Python.
 pub(crate) enum Failed {
@@ -60,22 +60,10 @@ fn raised(py: Python<'_>, error: &anyhow::Error) -> PyResult<PyErr> {
     }
     let hint = error.chain().find_map(hint);
     let kind = error.chain().find_map(kind).unwrap_or("SidelightError");
-    let message = message(error);
+    let message = in_full(&**error);
     let class = py.import("sidelight.errors")?.getattr(kind)?;
     let exception = class.call((message, hint), Some(&about))?;
     Ok(PyErr::from_value(exception))
-}
-
-/// The chain of causes, each once: `Display` says one level only.
-fn message(error: &anyhow::Error) -> String {
-    let mut levels: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let level = cause.to_string();
-        if !levels.last().is_some_and(|last| last.ends_with(&level)) {
-            levels.push(level);
-        }
-    }
-    levels.join(": ")
 }
 
 type Cause<'a> = &'a (dyn std::error::Error + 'static);

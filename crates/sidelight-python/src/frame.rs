@@ -156,12 +156,15 @@ fn write(
     Ok(())
 }
 
-/// The batch with the paths of these columns below a folder, where they are relative.
+/// The batch with the paths of these columns below a folder, where they are relative; where none is named, of those of
+/// whose first cells one is the path of a file there.
 fn below(batch: &RecordBatch, images: &[String], root: &Path) -> anyhow::Result<RecordBatch> {
     let schema = batch.schema();
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
     for (field, array) in schema.fields().iter().zip(batch.columns()) {
-        let moved = match images.contains(field.name()) {
+        let are_images =
+            images.contains(field.name()) || images.is_empty() && is_of_images(array, root);
+        let moved = match are_images {
             true => paths(array, root),
             false => None,
         };
@@ -181,6 +184,18 @@ fn below(batch: &RecordBatch, images: &[String], root: &Path) -> anyhow::Result<
         }
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+}
+
+/// Cells that are looked at for whether a column names files.
+const LOOKED_AT: usize = 20;
+
+/// Whether a column names files below a folder, as far as one of its first cells says.
+fn is_of_images(array: &ArrayRef, root: &Path) -> bool {
+    let first = paths(&array.slice(0, array.len().min(LOOKED_AT)), root);
+    first.is_some_and(|first| {
+        let mut cells = first.as_string::<i64>().iter().flatten();
+        cells.any(|cell| Path::new(cell).extension().is_some() && Path::new(cell).is_file())
+    })
 }
 
 /// Text of an Arrow array of any kind of text, as paths; `None`: it is no text.

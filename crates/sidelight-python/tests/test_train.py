@@ -194,6 +194,13 @@ def test_the_log_is_read(trained):
     assert json.dumps(trained.config["target"]["column"]) == '"colour"'
 
 
+def test_a_column_of_images_is_found_by_its_cells(trained, frame, rows, folder, tmp_path):
+    data = rows.rename(columns={"file_name": "photograph"}).assign(colour=frame["colour"])
+    run = sl.train(data, "colour", images=folder, out=tmp_path / "run", **SMALL)
+    assert run.config["data"]["image"] == "photograph"
+    assert run.metrics == trained.metrics
+
+
 def test_a_relative_path_of_weights_is_that_of_the_folder_one_is_in(trained, frame, rows, folder, tmp_path, monkeypatch):
     (tmp_path / "w.safetensors").write_bytes((trained.path / "model/weights.safetensors").read_bytes())
     monkeypatch.chdir(tmp_path)

@@ -80,7 +80,8 @@ impl Model {
         let data = &self.config.data;
         let table = Table::read_as(table.as_ref(), &data.remote, &data.format_of_others())?;
         let table = Joins::for_new_rows(&self.config, &table.names())?.apply(table)?;
-        Ok(Dataset::for_prediction(&table, &self.config)?)
+        let needs_image = self.needs_image();
+        Ok(Dataset::for_prediction(&table, &self.config, needs_image)?)
     }
 
     /// What makes sets that hold the truth of so many rows, a share in (0, 1).

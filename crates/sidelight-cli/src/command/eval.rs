@@ -73,12 +73,7 @@ fn read(
 ) -> anyhow::Result<(Model, Dataset, &'static str)> {
     args.machine.prepare()?;
     let model = args.machine.load(&args.run)?;
-    let (dataset, noun) = rows::read(
-        &model.config,
-        args.table.as_deref(),
-        args.by.as_deref(),
-        terminal,
-    )?;
+    let (dataset, noun) = rows::read(&model, args.table.as_deref(), args.by.as_deref(), terminal)?;
     Ok((model, dataset, noun))
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &mut Terminal) -> anyhow::Result
     let point = point
         .map(|name| point_number(&model.task, name))
         .transpose()?;
-    let (dataset, kind) = rows::read(&model.config, args.table.as_deref(), None, terminal)?;
+    let (dataset, kind) = rows::read(&model, args.table.as_deref(), None, terminal)?;
     let prepared = Prepared::new(&model, &dataset, &mut |done, all| {
         terminal.progress(|| format!("{done} of {all} rows read"))
     })?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use sidelight::config::Config;
 use sidelight::dataset::Dataset;
+use sidelight::model::Model;
 use sidelight::split::split;
 
 use crate::terminal::Terminal;
@@ -12,18 +13,19 @@ use crate::terminal::Terminal;
 /// The rows of a table, or without one the run's validation rows, and the noun for them; in the groups of a column, where
 /// one is named.
 pub(super) fn read(
-    config: &Config,
+    model: &Model,
     table: Option<&Path>,
     by: Option<&str>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<(Dataset, &'static str)> {
+    let config = &model.config;
     let Some(table) = table else {
         return Ok((validation(config, by)?, "validation row"));
     };
     let mut data = config.data.clone();
     data.table = table.to_path_buf();
     let table = data.read_table()?;
-    let mut dataset = Dataset::for_evaluation(&table, config)?;
+    let mut dataset = Dataset::for_evaluation(&table, config, model.needs_image())?;
     if let Some(by) = by {
         dataset = dataset.grouped_by(&table, by, config)?;
     }

@@ -556,6 +556,18 @@ fn a_row_without_an_image_is_predicted_where_training_left_images_out() {
     assert!(found.iter().all(|price| !price.is_empty()), "{found:?}");
     assert!(found[1] != found[0] && found[1] != found[3], "{found:?}");
     assert_eq!(predicted(",3,oak\n"), [found[1].clone()]);
+    // And it is scored and explained as well: by its metadata alone.
+    folder.write(
+        "known.csv",
+        "file_name,beds,tree,price\n0.png,3,oak,9\n,3,oak,9\n",
+    );
+    folder.done("eval a known.csv");
+    let why = folder.done("explain a known.csv --row 2 --format json");
+    let why: serde_json::Value = serde_json::from_str(&why.stdout).unwrap();
+    let parts = why.as_array().unwrap();
+    let of = |part: &str| parts.iter().find(|row| row["part"] == part).unwrap()["value"].clone();
+    // Of a price of 180, in single precision.
+    assert!(of("image").as_f64().unwrap().abs() < 1e-3, "{why}");
     // A name without a file is a slip, not a row without an image.
     folder.write("new.csv", "file_name,beds,tree\nnowhere.png,3,oak\n");
     assert_eq!(folder.run("predict a new.csv --out p.csv").code, 1);

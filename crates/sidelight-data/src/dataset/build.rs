@@ -213,8 +213,8 @@ pub(super) fn grouped_by(
 }
 
 /// As [`Dataset::for_evaluation`](super::Dataset::for_evaluation).
-pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
-    let mut dataset = lenient(table, config)?;
+pub(super) fn scored(table: &Table, config: &Config, needs_image: bool) -> Result<Dataset> {
+    let mut dataset = lenient(table, config, needs_image)?;
     outside::leave_out(&mut dataset)?;
     let (Some(name), Some(targets)) = (&config.data.weight, &dataset.targets) else {
         return Ok(dataset);
@@ -242,7 +242,7 @@ pub(super) fn scored(table: &Table, config: &Config) -> Result<Dataset> {
     Ok(dataset)
 }
 
-pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
+pub(super) fn lenient(table: &Table, config: &Config, needs_image: bool) -> Result<Dataset> {
     let mut config = config.clone();
     // A sample is for training, and so is a division by time; every new row is to be predicted.
     config.data.limit = 0;
@@ -262,7 +262,9 @@ pub(super) fn lenient(table: &Table, config: &Config) -> Result<Dataset> {
     for absent in absent.filter(|absent| absent.field == "data.image") {
         table.column(&absent.column)?;
     }
-    no_image(table, &config, &findings)?;
+    if needs_image {
+        no_image(table, &config, &findings)?;
+    }
     for Absent { field, column } in findings.absent {
         // The field is `metadata.x`, or the target, the group or the part: of those only metadata matters here.
         if field.starts_with("metadata") {

@@ -30,7 +30,7 @@ impl Case {
         Dataset::new(&self.table(), &self.config(text)).unwrap()
     }
     fn predict(&self, text: &str) -> Dataset {
-        Dataset::for_prediction(&self.table(), &self.config(text)).unwrap()
+        Dataset::for_prediction(&self.table(), &self.config(text), true).unwrap()
     }
     /// The message, the folder left out, and the hint.
     fn refusal(&self, text: &str) -> (String, String) {
@@ -625,7 +625,10 @@ fn a_row_without_image_and_a_part_of_no_name_are_refused() {
             .0,
         "t.csv, row 2 (line 3), column `split`: expected `train`, `valid` or `test`, found `holdout`"
     );
-    let error = Dataset::for_prediction(&case.table(), &case.config(CLASS)).unwrap_err();
+    let new =
+        |needs_image| Dataset::for_prediction(&case.table(), &case.config(CLASS), needs_image);
+    assert_eq!(new(false).unwrap().len(), case.table().n_rows);
+    let error = new(true).unwrap_err();
     assert!(matches!(error, Error::Cell { .. }), "{error}");
 }
 
@@ -743,7 +746,7 @@ fn points_outside_their_image_are_missing() {
     );
     // What is scored is read alike; what `check` lists is not.
     let table = case.table();
-    let scored = Dataset::for_evaluation(&table, &config).unwrap();
+    let scored = Dataset::for_evaluation(&table, &config, true).unwrap();
     assert_eq!(
         format!("{:?}", scored.targets),
         format!("{:?}", opened.dataset.targets)

@@ -74,8 +74,8 @@ def configure(
     like, path = ("path", None) if data is None else (_frames.kind_of(data), None)
     image_columns = [image] if isinstance(image, str) else list(image or [])
     if data is not None and like != "path":
-        names = image_columns or _guessed_images(data)
-        _frames.write(data, table, names, images, overwrite)
+        # Where it is not said, a column of whose first cells one is a file below `images` is one.
+        _frames.write(data, table, image_columns, images, overwrite)
         path = table.absolute()
     elif data is not None:
         path = Path(os.fspath(data)).absolute()
@@ -102,12 +102,6 @@ def configure(
     words += [word for item in sets if item.startswith(("data.", "target.")) for word in ("--set", item)]
     text = _native.init([*words, "--out", "-"])
     return Configured(text, Path.cwd() / "sidelight.toml", sets, like)
-
-
-def _guessed_images(data: Any) -> list[str]:
-    """Columns that may name images, by name: their relative paths are those of the person's folder."""
-    usual = ("file_name", "filename", "image", "image_path", "img", "path", "file", "filepath", "image_id")
-    return [name for name in _frames.names_of(data) if name.lower() in usual]
 
 
 def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
