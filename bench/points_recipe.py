@@ -5,6 +5,7 @@
 
 Parts: `shape` (what the shape of a heatmap counts), `loss-direct`, `loss-heatmap`, `size`, `augment`, `flip`, `epochs`. Of the others
 a quarter is validated on, drawn anew for each seed; MobileNetV2, fine-tuned, all else by default.
+With `--quote` the rows that are never looked at are scored, by networks that learn from all others: what is quoted.
 Prints mean_px over the seeds; a line of several sets is compared with the first of its part by the mean of the ratios.
 """
 import argparse, csv, json, math, os, pathlib, random, subprocess, sys
@@ -30,8 +31,8 @@ PARTS = {
 }
 
 
-def tables(home, seeds):
-    """Inner tables: `{set: [table of each seed]}`, their rows marked by `is_valid`."""
+def tables(home, seeds, quote):
+    """`{set: [table of each seed]}`, their rows marked by `is_valid`: inner ones, or all of a set."""
     made = {}
     for name, (group, limit, _) in SETS.items():
         with open(DATA / name / "metadata.csv", newline="") as f:
@@ -45,14 +46,14 @@ def tables(home, seeds):
         for seed in range(seeds):
             drawn = units[:]
             random.Random(100 + seed).shuffle(drawn)
-            held = set(drawn[: math.ceil(len(drawn) / 4)])
-            inner = [row for row in rows if key(row) not in outer]
+            held = outer if quote else set(drawn[: math.ceil(len(drawn) / 4)])
+            inner = [row for row in rows if quote or key(row) not in outer]
             random.Random(200 + seed).shuffle(inner)
-            path = home / f"{name}-{seed}.csv"
+            path = home / f"{name}-{'quote' if quote else seed}.csv"
             with open(path, "w", newline="") as f:
                 writer = csv.DictWriter(f, [*rows[0], "is_valid"])
                 writer.writeheader()
-                for row in inner[:limit]:
+                for row in inner[: None if quote else limit]:
                     writer.writerow({**row, "file_name": DATA / name / row["file_name"], "is_valid": str(key(row) in held).lower()})
             made[name].append(path)
     return made
@@ -74,18 +75,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=[*PARTS]); parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--home", type=pathlib.Path, default=pathlib.Path("runs/points-recipe")); parser.add_argument("--sets", nargs="*", default=[*SETS])
-    parser.add_argument("--base", nargs="*", default=[], help="settings of every line")
+    parser.add_argument("--base", nargs="*", default=[], help="settings of every line"); parser.add_argument("--quote", action="store_true")
+    parser.add_argument("--lines", nargs="*", help="of a part these alone")
     args = parser.parse_args()
     args.home = args.home.absolute(); args.home.mkdir(parents=True, exist_ok=True)
-    made = tables(args.home, args.seeds)
+    made = tables(args.home, args.seeds, args.quote)
     for part in args.parts:
         first = {}
         names = ["udacity_faces"] if part == "flip" else args.sets
         print(f"\n| {part} | " + " | ".join(names) + " | ratio |\n|---|" + "---:|" * (len(names) + 1))
         for label, sets in PARTS[part]:
+            if args.lines and label not in args.lines:
+                continue
             cells, ratios = [], []
             for name in names:
-                code = "-".join([part, label, *args.base]).replace("/", "_").replace(" ", "_")
+                code = "-".join([*["quote"] * args.quote, part, label, *args.base]).replace("/", "_").replace(" ", "_")
                 found = [run(name, table, seed, [*args.base, *sets], args.home / name / f"{code}-{seed}") for seed, table in enumerate(made[name])]
                 mean = sum(found) / len(found)
                 first.setdefault(name, mean)
