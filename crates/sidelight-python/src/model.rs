@@ -18,7 +18,7 @@ use sidelight::run::OldParts;
 use sidelight::tensor::numbers;
 
 use crate::error::Failed;
-use crate::network::Network;
+use crate::network::{Network, to_bytes};
 
 /// A model of a finished run.
 #[pyclass(frozen)]
@@ -151,11 +151,6 @@ impl Model {
             .cloned()
             .collect()
     }
-
-    /// Whether a row without an image cannot be predicted.
-    fn needs_image(&self) -> bool {
-        self.predictor.needs_image()
-    }
 }
 
 /// Numbers as bytes, as NumPy calls their type, and their shape.
@@ -214,7 +209,7 @@ impl Arrays {
         let floats = |values: Vec<f32>, mut shape: Vec<usize>| {
             shape.insert(0, n);
             (!values.is_empty()).then(|| Array {
-                bytes: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                bytes: to_bytes(&values),
                 kind: "<f4",
                 shape,
             })

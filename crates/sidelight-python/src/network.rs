@@ -16,6 +16,14 @@ pub(crate) struct Network {
     layers: Mutex<Layers>,
 }
 
+/// Numbers as NumPy's `<f4` has them.
+pub(crate) fn to_bytes(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
 /// A parameter: its path, its shape, whether it learns.
 type Described = (String, Vec<usize>, bool);
 
@@ -79,11 +87,7 @@ impl Network {
             found
         });
         let values = values.with_context(|| format!("no parameter `{path}`"))?;
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        Ok(PyBytes::new(py, &bytes))
+        Ok(PyBytes::new(py, &to_bytes(&values)))
     }
 
     /// Sets the numbers of a parameter, as many as it has.

@@ -1,6 +1,6 @@
 //! Training and comparing, with progress, and Ctrl-C as Python has it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
@@ -9,6 +9,7 @@ use sidelight::Config;
 use sidelight::compare::{CompareOptions, Compared, Earlier, Event as CompareEvent, Speed};
 use sidelight::run::Existing;
 use sidelight::train::{Event, TrainOptions};
+use sidelight_cli::embed::{configuration, feature_cache};
 
 use crate::error::Failed;
 
@@ -54,11 +55,6 @@ impl Listener {
     }
 }
 
-/// A configuration from its text, as if it stood in the file `path`, with overrides as `--set` takes them.
-fn configuration(text: &str, path: &Path, sets: &[String]) -> anyhow::Result<Config> {
-    sidelight_cli::embed::configuration(text, path, sets)
-}
-
 /// Whether such a configuration can be read: its resolved form, as JSON.
 #[pyfunction]
 pub(crate) fn settings(text: &str, path: PathBuf, sets: Vec<String>) -> Result<String, Failed> {
@@ -89,7 +85,7 @@ pub(crate) fn train(
         let mut on_event = |event: Event| listener.tell(&of_training(&event));
         let options = TrainOptions {
             existing,
-            cache: sidelight_cli::embed::feature_cache(),
+            cache: feature_cache(),
             stop: Some(&listener.stop),
             on_event: Some(&mut on_event),
             ..TrainOptions::new(out)
@@ -168,7 +164,7 @@ pub(crate) fn compare(
             } else {
                 Speed::Full
             },
-            cache: sidelight_cli::embed::feature_cache(),
+            cache: feature_cache(),
             stop: Some(&listener.stop),
             on_event: Some(&mut on_event),
             ..CompareOptions::new(out)
