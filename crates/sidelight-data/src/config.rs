@@ -32,6 +32,7 @@ pub use crate::store::{Environment, Proxies, RemoteConfig};
 use crate::table::SourceFormat;
 pub use hub_name::{HubName, check_hub_part};
 pub use images::ImageColumns;
+pub use weights::{AUTO, NONE};
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -768,8 +769,8 @@ pub enum ImagePooling {
 pub struct ModelConfig {
     /// Name of a backbone (`sidelight backbones` lists them). Default: `small_cnn`.
     pub backbone: String,
-    /// `.pth` or `.safetensors`, or the folder of a run, relative to the TOML; `org/name` or `org/name@revision` on the Hugging Face hub; `none`:
-    /// from scratch. Default: `none`.
+    /// `.pth` or `.safetensors`, or the folder of a run, relative to the TOML; `org/name` or `org/name@revision` on the Hugging Face hub;
+    /// `auto`: the backbone's own there (`sidelight backbones`); `none`: from scratch. Default: `none`; `sidelight init` writes `auto`.
     pub weights: String,
     /// The file of the weights that `org/name` names, once they are fetched; it is written nowhere.
     #[serde(skip)]
@@ -808,7 +809,7 @@ impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             backbone: "small_cnn".into(),
-            weights: weights::NONE.into(),
+            weights: NONE.into(),
             fetched: None,
             fusion: "stacked".into(),
             arm: Arm::Both,

@@ -194,7 +194,7 @@ pub enum Error {
     /// Not a valid Hugging Face repository name.
     #[error("`{name}` is not a valid Hugging Face repository name: {reason}")]
     #[strum(props(
-        hint = "`model.weights` is `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`"
+        hint = "`model.weights` is `auto`, `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`"
     ))]
     HubName {
         /// What was written.

@@ -37,6 +37,12 @@ pub enum Error {
     Evidence(#[from] EvidenceError),
 
     // === weights from the hub ===
+    /// `model.weights = "auto"` for a backbone whose weights are on no hub that is read here.
+    #[error("no weights of `{backbone}` on the Hugging Face hub are read")]
+    #[strum(props(
+        hint = "set `model.weights` to a file (`sidelight backbones` says whose), or to `none` to train from scratch"
+    ))]
+    HubNone { backbone: &'static str },
     /// Weights that are not in the cache, in offline mode.
     #[error("the weights `{name}` are not in {}, and nothing is downloaded in offline mode", folder.display())]
     HubOffline {
@@ -346,6 +352,8 @@ pub enum Error {
         missing: Vec<String>,
         /// The file's keys that the network lacks.
         unexpected: Vec<String>,
+        /// The backbone that it does fit.
+        of: Option<&'static str>,
     },
     /// Parameters of another shape than the network's.
     #[error("weights in {} do not fit the network: {}", path.display(), shape_summary(wrong))]
@@ -356,6 +364,8 @@ pub enum Error {
         path: PathBuf,
         /// Key, the network's shape, the file's.
         wrong: Vec<(String, Vec<usize>, Vec<usize>)>,
+        /// The backbone that it does fit.
+        of: Option<&'static str>,
     },
     /// A parameter that is not made of floating-point numbers.
     #[error("weights in {}: `{key}` is {found}, expected floating-point numbers", path.display())]
@@ -623,12 +633,14 @@ impl Error {
             Self::Evidence(error) => return error.hint(),
             Self::HubOffline { url, folder, .. } => format!(
                 "where there is a network, download {url} and set `model.weights` to the file; or copy {} from there \
-                 (offline is what HF_HUB_OFFLINE asks for)",
+                 (offline is what HF_HUB_OFFLINE asks for); `model.weights=none` trains from scratch, which needs far \
+                 more rows",
                 folder.display()
             ),
             Self::HubUnreachable { file, .. } => format!(
                 "without a network, download {file} elsewhere and set `model.weights` to the file; behind a proxy, set \
-                 HTTPS_PROXY; a mirror is named with HF_ENDPOINT"
+                 HTTPS_PROXY; a mirror is named with HF_ENDPOINT; `model.weights=none` trains from scratch, which needs \
+                 far more rows"
             ),
             Self::HubRefused { name, endpoint, has_token: false, .. } => format!(
                 "a private or gated repository needs a token: set HF_TOKEN to one from {endpoint}/settings/tokens; if \
@@ -692,6 +704,9 @@ impl Error {
             Self::Shape { fit, .. } => return fit.clone(),
             Self::CustomLayer { name, .. } => {
                 format!("give the function that makes `{name}` to `Network::from_description_with`")
+            }
+            Self::WeightsKeys { of: Some(name), .. } | Self::WeightsShape { of: Some(name), .. } => {
+                format!("they are weights of `{name}`: set `model.backbone` to it, or take another file")
             }
             Self::WeightsKeys { missing, unexpected, .. } if missing.is_empty() => {
                 format!("the file has {} parameters too many: is `model.backbone` the network that it was made for?", unexpected.len())

@@ -30,8 +30,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::config::{AUTO, NONE};
 use crate::config::{ModelConfig, check_hub_part};
 use crate::error::{Error, Result};
+use crate::network::backbone;
 
 pub use crate::config::HubName;
 
@@ -118,17 +120,47 @@ pub enum HubEvent<'a> {
     },
 }
 
-/// Fetches the weights that a configuration names by `org/name`: once, before a network is built.
-/// What was written stays as it is; where the file is, is in [`ModelConfig::fetched`].
+/// Puts the name on the hub in the place of `weights = "auto"`, or `none` where the backbone has no pretrained weights.
 ///
 /// # Errors
 ///
-/// As [`fetch`]; [`DataError::HubName`](crate::error::DataError::HubName).
+/// [`Error::HubNone`] where those that it has are not on the hub; [`Error::NoBackbone`].
+pub fn name_weights(config: &mut ModelConfig) -> Result<()> {
+    if config.weights != AUTO {
+        return Ok(());
+    }
+    let named = match config.backbone.as_str() {
+        backbone::NONE => NONE,
+        name => {
+            let backbone = backbone::named(name)?;
+            match (backbone.hub, backbone.weights) {
+                ("", "") => NONE,
+                ("", _) => {
+                    return Err(Error::HubNone {
+                        backbone: backbone.name,
+                    });
+                }
+                (hub, _) => hub,
+            }
+        }
+    };
+    config.weights = named.to_owned();
+    Ok(())
+}
+
+/// Fetches the weights that a configuration names by `org/name`: once, before a network is built.
+/// What was written stays as it is, but for `auto`, which becomes such a name ([`name_weights`]); where the file is, is in
+/// [`ModelConfig::fetched`].
+///
+/// # Errors
+///
+/// As [`fetch`] and [`name_weights`]; [`DataError::HubName`](crate::error::DataError::HubName).
 pub fn fetch_weights(
     config: &mut ModelConfig,
     options: &HubOptions,
     on_event: &mut dyn FnMut(HubEvent<'_>),
 ) -> Result<()> {
+    name_weights(config)?;
     config.fetched = match config.weights_on_hub()? {
         Some(name) => Some(fetch(&name, options, on_event)?),
         None => None,

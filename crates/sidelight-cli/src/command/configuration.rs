@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sidelight::config::{Config, ModelConfig};
-use sidelight::hub::{HubEvent, fetch_weights};
+use sidelight::hub::{HubEvent, fetch_weights, name_weights};
 use sidelight::ranks::{Ranks, all_or_none};
 
 use super::environment::Variables;
@@ -22,6 +22,7 @@ impl Configured {
     pub(super) fn read(&self) -> anyhow::Result<Config> {
         let mut config = Config::read(&self.config, &self.overrides.set)?;
         Variables::from_process().reach(&mut config.data.remote);
+        name_weights(&mut config.model)?;
         Ok(config)
     }
 
@@ -67,6 +68,7 @@ pub(crate) fn fetched(mut config: Config, terminal: &mut Terminal) -> anyhow::Re
 
 /// Downloads the weights if `model.weights` names a repository and they are not cached yet.
 fn fetch(model: &mut ModelConfig, terminal: &mut Terminal) -> anyhow::Result<()> {
+    name_weights(model)?;
     if model.weights_on_hub()?.is_none() {
         return Ok(());
     }

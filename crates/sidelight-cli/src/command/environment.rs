@@ -2,7 +2,7 @@
 //! their own tools use.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
 use sidelight::config::{Environment, Proxies, RemoteConfig};
@@ -17,6 +17,8 @@ pub(super) struct Variables {
     set: BTreeMap<String, String>,
     /// The user's cache folder, where the system knows one.
     cache: Option<PathBuf>,
+    /// The user's own folder likewise.
+    home: Option<PathBuf>,
 }
 
 impl Variables {
@@ -26,17 +28,25 @@ impl Variables {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         let base = etcetera::choose_base_strategy().ok();
-        let cache = base.map(|base| base.cache_dir());
-        Self::new(std::env::vars_os().filter_map(utf8), cache)
+        Self::new(
+            std::env::vars_os().filter_map(utf8),
+            base.as_ref().map(etcetera::BaseStrategy::cache_dir),
+            base.as_ref().map(|base| base.home_dir().to_path_buf()),
+        )
     }
 
-    fn new(variables: impl IntoIterator<Item = (String, String)>, cache: Option<PathBuf>) -> Self {
+    fn new(
+        variables: impl IntoIterator<Item = (String, String)>,
+        cache: Option<PathBuf>,
+        home: Option<PathBuf>,
+    ) -> Self {
         let trimmed = variables
             .into_iter()
             .map(|(name, value)| (name, value.trim().to_owned()));
         Self {
             set: trimmed.filter(|(_, value)| !value.is_empty()).collect(),
             cache,
+            home,
         }
     }
 
@@ -56,17 +66,46 @@ impl Variables {
         Some(self.cache.as_ref()?.join("sidelight").join(name))
     }
 
-    /// Endpoint, cache folder, token and proxy of the Hugging Face hub.
+    /// The folder of the hub's own tools: `$HF_HOME`, else `huggingface` in the user's cache folder, which is
+    /// `$XDG_CACHE_HOME` or `~/.cache` for them, on Windows as well.
+    fn hub_home(&self) -> Option<PathBuf> {
+        let told = self.get("HF_HOME").map(PathBuf::from);
+        let usual = || {
+            let cache = self.get("XDG_CACHE_HOME").map(PathBuf::from);
+            Some(
+                cache
+                    .or_else(|| Some(self.home.as_ref()?.join(".cache")))?
+                    .join("huggingface"),
+            )
+        };
+        told.or_else(usual)
+    }
+
+    /// The token of `hf auth login`, where one is kept.
+    fn kept_token(&self) -> Option<String> {
+        /// Tokens are some forty bytes.
+        const LONGEST: u64 = 4096;
+        let told = self.get("HF_TOKEN_PATH").map(PathBuf::from);
+        let path = told.or_else(|| Some(self.hub_home()?.join("token")))?;
+        let mut text = String::new();
+        let file = std::fs::File::open(path).ok()?;
+        std::io::Read::read_to_string(&mut std::io::Read::take(file, LONGEST), &mut text).ok()?;
+        let token = text.trim();
+        (!token.is_empty()).then(|| token.to_owned())
+    }
+
+    /// Endpoint, cache folder, token and proxy of the Hugging Face hub: those of its own tools, so that each finds what
+    /// the other downloaded, and who has logged in once is logged in here.
     ///
     /// # Source
     ///
-    /// huggingface_hub, "Environment variables": `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN`.
+    /// huggingface_hub, "Environment variables": `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN`,
+    /// `HF_TOKEN_PATH`, `HF_HUB_DISABLE_IMPLICIT_TOKEN`.
     pub(super) fn hub(&self) -> anyhow::Result<HubOptions> {
         let cache = self
             .get("HF_HUB_CACHE")
             .map(PathBuf::from)
-            .or_else(|| Some(Path::new(self.get("HF_HOME")?).join("hub")))
-            .or_else(|| self.cache("hub"))
+            .or_else(|| Some(self.hub_home()?.join("hub")))
             .ok_or_else(|| {
                 Refusal::new(
                     "no cache folder for downloads",
@@ -79,7 +118,16 @@ impl Variables {
         };
         Ok(HubOptions {
             offline: self.get("HF_HUB_OFFLINE").is_some_and(is_true),
-            token: self.get("HF_TOKEN").cloned(),
+            token: match self.get("HF_TOKEN") {
+                Some(token) => Some(token.clone()),
+                None if self
+                    .get("HF_HUB_DISABLE_IMPLICIT_TOKEN")
+                    .is_some_and(is_true) =>
+                {
+                    None
+                }
+                None => self.kept_token(),
+            },
             proxy: self.proxies().of(endpoint).map(str::to_owned),
             endpoint: endpoint.to_owned(),
             ..HubOptions::new(std::path::absolute(cache)?)
@@ -127,13 +175,19 @@ mod tests {
 
     fn set(variables: &[(&str, &str)]) -> Variables {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Variables::new(variables.iter().map(owned), Some("/home/a/.cache".into()))
+        Variables::new(
+            variables.iter().map(owned),
+            Some("/home/a/.cache".into()),
+            Some("/home/a".into()),
+        )
     }
 
     #[test]
     fn the_hubs_cache_is_where_its_own_tools_are_told_to_have_theirs() {
         let cache = |variables: &[_]| set(variables).hub().unwrap().cache;
-        assert_eq!(cache(&[]), PathBuf::from("/home/a/.cache/sidelight/hub"));
+        assert_eq!(cache(&[]), PathBuf::from("/home/a/.cache/huggingface/hub"));
+        let xdg = ("XDG_CACHE_HOME", "/scratch");
+        assert_eq!(cache(&[xdg]), PathBuf::from("/scratch/huggingface/hub"));
         let hf_home = ("HF_HOME", "/data/hf");
         assert_eq!(cache(&[hf_home]), PathBuf::from("/data/hf/hub"));
         let hub = ("HF_HUB_CACHE", "/data/cache");
@@ -149,13 +203,32 @@ mod tests {
         ];
         assert_eq!(
             set(&blank).hub().unwrap(),
-            HubOptions::new("/home/a/.cache/sidelight/hub")
+            HubOptions::new("/home/a/.cache/huggingface/hub")
         );
         let given = [("HF_HUB_OFFLINE", "true"), ("HF_TOKEN", "hf_secret\n")];
         let options = set(&given).hub().unwrap();
         assert!(options.offline);
         assert_eq!(options.token.as_deref(), Some("hf_secret"));
         assert!(!format!("{options:?}").contains("hf_secret"));
+    }
+
+    #[test]
+    fn who_has_logged_in_once_is_logged_in() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "hf_kept\n").unwrap();
+        let home = folder.path().to_str().unwrap();
+        let token = |variables: &[_]| set(variables).hub().unwrap().token;
+        assert_eq!(token(&[("HF_HOME", home)]).as_deref(), Some("hf_kept"));
+        let path = format!("{home}/token");
+        assert_eq!(
+            token(&[("HF_TOKEN_PATH", &path)]).as_deref(),
+            Some("hf_kept")
+        );
+        let own = [("HF_HOME", home), ("HF_TOKEN", "hf_own")];
+        assert_eq!(token(&own).as_deref(), Some("hf_own"));
+        let hidden = [("HF_HOME", home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")];
+        assert_eq!(token(&hidden), None);
+        assert_eq!(token(&[("HF_HOME", "/no/such/folder")]), None);
     }
 
     #[test]
@@ -202,6 +275,6 @@ mod tests {
     fn folders_are_in_the_cache_of_the_user() {
         let folder = set(&[]).cache("shards");
         assert_eq!(folder, Some("/home/a/.cache/sidelight/shards".into()));
-        assert_eq!(Variables::new([], None).cache("shards"), None);
+        assert_eq!(Variables::new([], None, None).cache("shards"), None);
     }
 }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sidelight::config::{
-    Config, DataConfig, ImageColumns, MetadataConfig, MetadataKind, NumberScale, TargetConfig,
-    TargetKind, with_overrides,
+    Config, DataConfig, ImageColumns, MetadataConfig, MetadataKind, ModelConfig, NumberScale,
+    TargetConfig, TargetKind, with_overrides,
 };
 use sidelight::dataset::image_sources;
 use sidelight::image::{ImageSource, Limits, deep_range, read, usual_range};
+use sidelight::network::backbone::{BACKBONES, Backbone};
+use sidelight::network::weights;
 use sidelight::run::write_whole;
 use sidelight::schema::{
     ColumnSchema, Role, Schema, TargetWishes, Wishes, images_of, target_of_kind,
@@ -114,13 +116,43 @@ pub(crate) fn begin(args: &InitArgs, out: &Path) -> anyhow::Result<Begun> {
         .collect();
     let toml = with_overrides(&toml, out, &sets)?;
     // What is written can be read.
-    Config::parse(&toml, out, &[])?;
+    let model = Config::parse(&toml, out, &[])?.model;
+    let toml = match backbone_of_weights(&model, &args.overrides.set)? {
+        Some(backbone) => {
+            let set = format!("model.backbone={}", backbone.name);
+            with_overrides(&toml, out, &[set])?
+        }
+        None => toml,
+    };
     Ok(Begun {
         toml,
         rows,
         schema,
         range,
         more_images,
+    })
+}
+
+/// The backbone that the weights are for, where they are said and the backbone is not.
+fn backbone_of_weights(
+    model: &ModelConfig,
+    sets: &[String],
+) -> anyhow::Result<Option<&'static Backbone>> {
+    let is_set = |field: &str| {
+        let mut names = sets.iter().filter_map(|set| set.split_once('='));
+        names.any(|(name, _)| name.trim() == field)
+    };
+    if !is_set("model.weights") || is_set("model.backbone") {
+        return Ok(None);
+    }
+    Ok(match model.weights_on_hub()? {
+        Some(name) => BACKBONES
+            .iter()
+            .find(|backbone| backbone.hub == name.repository()),
+        None => match model.weights_file() {
+            Ok(Some(path)) => weights::backbone_of(&path)?,
+            _ => None,
+        },
     })
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, has, refused};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -117,7 +117,7 @@ fn offline_and_not_in_the_cache_it_is_said_what_to_do() {
     insta::assert_snapshot!(said.replace(&own, ""), @r#"
     error: the weights `our/cards` are not in hf/hub/models--our--cards, and nothing is downloaded in offline mode
 
-    hint: where there is a network, download https://hub.example/our/cards/resolve/main/model.safetensors and set `model.weights` to the file; or copy hf/hub/models--our--cards from there (offline is what HF_HUB_OFFLINE asks for)
+    hint: where there is a network, download https://hub.example/our/cards/resolve/main/model.safetensors and set `model.weights` to the file; or copy hf/hub/models--our--cards from there (offline is what HF_HUB_OFFLINE asks for); `model.weights=none` trains from scratch, which needs far more rows
     "#);
     assert!(!folder.exists("a"));
 }
@@ -129,8 +129,61 @@ fn a_name_that_is_neither_a_file_nor_on_the_hub() {
     insta::assert_snapshot!(said.stderr, @r#"
     error: `imagenet` is not a valid Hugging Face repository name: expected one `/`, found 0
 
-    hint: `model.weights` is `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`
+    hint: `model.weights` is `auto`, `none`, a file (.safetensors, .pth, .pt or .bin, or a path that begins with `./`), or the owner and name of a repository, as in `timm/resnet18.tv_in1k` or `timm/resnet18.tv_in1k@REVISION`
     "#);
+}
+
+#[test]
+fn what_init_writes_begins_with_weights_from_the_hub() {
+    let folder = Folder::with_houses();
+    let scratch = "--set model.backbone=mobilenet_v2 --set model.weights=none --set train.epochs=1 --set train.size=32";
+    folder.done(&format!(
+        "train houses.toml --out first --set model.arm=image {scratch}"
+    ));
+    // Not by `run`, which trains from scratch.
+    let done = folder.command("init houses.csv --target price").output();
+    assert!(done.unwrap().status.success());
+    let nowhere = "http://127.0.0.1:1";
+    let train = "train sidelight.toml --set train.epochs=1 --set train.size=32 --set train.freeze_epochs=0 --out";
+    let (code, said) = with_hub(folder.command(&format!("{train} a")), nowhere, &[]);
+    assert_eq!(code, 2, "{said}");
+    has(&said, "cannot reach http://127.0.0.1:1/timm/mobilenetv2_100.ra_in1k/resolve/main/model.safetensors");
+    has(&said, "`model.weights=none` trains from scratch");
+    assert!(!folder.exists("a"));
+
+    let weights = backbone_of(&folder.read_bytes("first/model/weights.safetensors"));
+    let hub = serve(weights);
+    let (code, said) = with_hub(folder.command(&format!("{train} a")), &hub, &[]);
+    assert_eq!(code, 0, "{said}");
+    // A run says what it began with.
+    has(&folder.read("a/config.toml"), "weights = \"timm/mobilenetv2_100.ra_in1k\"\n");
+    let (code, said) = with_hub(folder.command("show sidelight.toml"), nowhere, &[]);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn a_file_of_weights_says_whose_it_is() {
+    let folder = Folder::with_houses();
+    folder.done("train houses.toml --out first --set model.arm=image --set model.backbone=mobilenet_v3_small --set train.size=32");
+    let weights = backbone_of(&folder.read_bytes("first/model/weights.safetensors"));
+    folder.write_bytes("net.safetensors", &weights);
+    let written = |more: &str| {
+        folder
+            .done(&format!("init houses.csv --target price --out - {more}"))
+            .stdout
+    };
+    let text = written("--set model.weights=net.safetensors");
+    has(&text, "backbone = \"mobilenet_v3_small\"");
+    let text = written("--set model.weights=timm/resnet34.tv_in1k");
+    has(&text, "backbone = \"resnet34\"");
+    // What is said stays.
+    let text = written("--set model.weights=net.safetensors --set model.backbone=resnet18");
+    has(&text, "backbone = \"resnet18\"");
+    folder.write("said.toml", &text);
+    has(
+        &refused(&folder, "train said.toml --out a"),
+        "hint: they are weights of `mobilenet_v3_small`: set `model.backbone` to it",
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `model.weights`: none, a file, or a name on the hub that becomes one.
+//! `model.weights`: none, a file, or a name on the hub that becomes one; `auto` is the backbone's own name there.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,10 @@ use super::{HubName, ModelConfig};
 use crate::error::{Error, Result};
 
 /// The value that means none.
-pub(super) const NONE: &str = "none";
+pub const NONE: &str = "none";
+
+/// The value that means what the backbone's makers trained, by its name on the hub.
+pub const AUTO: &str = "auto";
 
 /// What the names of files of weights end in.
 const EXTENSIONS: [&str; 4] = ["pth", "pt", "safetensors", "bin"];
@@ -23,13 +26,13 @@ impl ModelConfig {
             })
     }
 
-    /// The name on the hub that `weights` is, where it is neither `none` nor a file.
+    /// The name on the hub that `weights` is, where it is neither `none`, `auto` nor a file.
     ///
     /// # Errors
     ///
     /// [`Error::HubName`].
     pub fn weights_on_hub(&self) -> Result<Option<HubName>> {
-        if self.weights == NONE || self.weights_are_a_file() {
+        if [NONE, AUTO].contains(&self.weights.as_str()) || self.weights_are_a_file() {
             return Ok(None);
         }
         HubName::parse(&self.weights).map(Some)
@@ -43,6 +46,9 @@ impl ModelConfig {
     pub fn weights_file(&self) -> Result<Option<PathBuf>> {
         match self.weights_on_hub()? {
             None if self.weights == NONE => Ok(None),
+            None if self.weights == AUTO => Err(Error::HubUnfetched {
+                name: AUTO.to_owned(),
+            }),
             None => Ok(Some(PathBuf::from(&self.weights))),
             Some(name) => match &self.fetched {
                 Some(path) => Ok(Some(path.clone())),

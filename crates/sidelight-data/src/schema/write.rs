@@ -312,8 +312,8 @@ impl Schema {
 
 /// What follows the data: the settings that one is likely to want, with their defaults.
 const SETTINGS: &str = r#"[model]
-backbone = "small_cnn"  # `sidelight backbones` lists them: resnet18, mobilenet_v2, …; none: metadata only
-weights = "none"  # pretrained weights help most: a .pth or .safetensors file for the backbone, or org/name on the Hugging Face hub (`sidelight backbones`)
+backbone = "mobilenet_v2"  # `sidelight backbones` lists them: small_cnn, resnet18, …; none: metadata only
+weights = "auto"  # pretrained: the backbone's own, downloaded once from the Hugging Face hub; or org/name there, a .pth or .safetensors file, or none
 arm = "ARM"  # image | metadata | both
 
 [train]

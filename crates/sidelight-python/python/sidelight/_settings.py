@@ -98,8 +98,8 @@ def configure(
     for column in [ignore] if isinstance(ignore, str) else ignore:
         words += ["--ignore", column]
     words += ["--image", ",".join(image_columns)] if image_columns else []
-    # What the target and the cells are is known where the columns are looked at.
-    words += [word for item in sets if item.startswith(("data.", "target.")) for word in ("--set", item)]
+    # What the target and the cells are is known where the columns are looked at; whose weights they are, from the file.
+    words += [word for item in sets if item.startswith(("data.", "target.", "model.")) for word in ("--set", item)]
     text = _native.init([*words, "--out", "-"])
     return Configured(text, Path.cwd() / "sidelight.toml", sets, like)
 

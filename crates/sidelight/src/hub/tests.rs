@@ -714,3 +714,37 @@ fn a_name_is_shown_as_it_was_written() {
         assert_eq!(HubName::parse(text).unwrap().to_string(), text);
     }
 }
+
+#[test]
+fn automatic_weights_are_the_backbones_own() {
+    let named = |backbone: &str| {
+        let mut model = ModelConfig {
+            backbone: backbone.into(),
+            weights: "auto".into(),
+            ..ModelConfig::default()
+        };
+        name_weights(&mut model).map(|()| model.weights)
+    };
+    assert_eq!(
+        named("mobilenet_v2").unwrap(),
+        "timm/mobilenetv2_100.ra_in1k"
+    );
+    assert_eq!(named("resnet18").unwrap(), "timm/resnet18.tv_in1k");
+    // Neither has any.
+    assert_eq!(named("small_cnn").unwrap(), "none");
+    assert_eq!(named("none").unwrap(), "none");
+    let error = named("mobilenet_v3_large").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::HubNone {
+                backbone: "mobilenet_v3_large"
+            }
+        ),
+        "{error}"
+    );
+    assert!(matches!(
+        named("mobilenet").unwrap_err(),
+        Error::NoBackbone { .. }
+    ));
+}

@@ -17,7 +17,7 @@ use super::tree::Node;
 use super::weights::{self, Fit, WeightsFile};
 use super::{InputSpec, ModelSpec, Network, Stacking};
 use crate::config::{Arm, HeadKind, ModelConfig};
-use crate::error::{Result, setting};
+use crate::error::{Error, Result, setting};
 use crate::tensor::Precision;
 
 /// Where the numbers of a backbone come from.
@@ -203,7 +203,7 @@ impl Network {
             };
             let mut file = weights::read(path)?;
             ours = Some(file.split_off_ours(backbone.classifier));
-            weights::load(&mut network.root, file, &fit)?;
+            weights::load(&mut network.root, file, &fit).map_err(|error| explained(error, path))?;
         }
         Ok((network, ours))
     }
@@ -248,6 +248,17 @@ impl Network {
         let expected = format!("{n_outputs} features, as the target asks");
         Err(at.misfit(expected, output, Some(fit)))
     }
+}
+
+/// Weights of another backbone are called by its name.
+fn explained(mut error: Error, path: &Path) -> Error {
+    if let Error::WeightsKeys { of, .. } | Error::WeightsShape { of, .. } = &mut error {
+        *of = weights::backbone_of(path)
+            .ok()
+            .flatten()
+            .map(|backbone| backbone.name);
+    }
+    error
 }
 
 /// One construction: what it is asked for.

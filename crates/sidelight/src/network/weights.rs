@@ -23,8 +23,11 @@ use pytorch_reader::{DType, PickleValue, PytorchReader};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
+use super::architecture::Architecture;
+use super::backbone::{BACKBONES, Backbone};
 use super::head::{CERTAINTY, HEAD, PLACES};
-use super::tree::Node;
+use super::shape::{self, Shape};
+use super::tree::{Node, join};
 use crate::error::{Error, Result, cannot_read};
 
 /// Files above this are not read: 8 GiB, twice the largest network that anyone would train here.
@@ -84,13 +87,6 @@ impl Fit<'_> {
 impl WeightsFile {
     /// What fusion and head of a network of this library are in it, taken out: a run's weights begin another.
     pub(super) fn split_off_ours(&mut self, classifier: &str) -> Self {
-        let is_ours = |key: &str| {
-            let ours = ["fusion.", "spatial.", "head."];
-            let is_classifier = key
-                .strip_prefix(classifier)
-                .is_some_and(|rest| [".weight", ".bias"].contains(&rest));
-            ours.iter().any(|name| key.starts_with(name)) && !is_classifier
-        };
         let tensors = std::mem::take(&mut self.tensors);
         // What says how sure points are is made anew, and the head's own layers are called as they are without it.
         let certainty = CERTAINTY.map(|path| format!("{HEAD}.{path}."));
@@ -104,7 +100,7 @@ impl WeightsFile {
                 }
                 tensor
             });
-        let (ours, others) = tensors.partition(|tensor| is_ours(&tensor.key));
+        let (ours, others) = tensors.partition(|tensor| is_ours(&tensor.key, classifier));
         self.tensors = others;
         Self {
             path: self.path.clone(),
@@ -119,6 +115,15 @@ impl WeightsFile {
             .map(|tensor| (tensor.key.as_str(), tensor.shape.as_slice()))
             .collect()
     }
+}
+
+/// Whether a key is of a fusion or a head of this library, and not of the backbone's own classifier.
+fn is_ours(key: &str, classifier: &str) -> bool {
+    let ours = ["fusion.", "spatial.", "head."];
+    let is_classifier = key
+        .strip_prefix(classifier)
+        .is_some_and(|rest| [".weight", ".bias"].contains(&rest));
+    ours.iter().any(|name| key.starts_with(name)) && !is_classifier
 }
 
 /// Opens a file of weights and reads its keys and shapes. Top-level `state_dict` and `model`, and the
@@ -308,42 +313,35 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
         wanted.push((path, parameter.shape()))
     });
 
-    let tensors = spelled(tensors, &wanted, fit.spellings);
-    let missing: Vec<String> = wanted
+    let found = tensors
         .iter()
-        .filter(|(key, _)| !tensors.contains_key(key))
-        .map(|(key, _)| key.clone())
-        .collect();
-    let is_wanted = |key: &str| wanted.iter().any(|(wanted, _)| wanted == key);
-    let is_removed = |key: &str| {
-        fit.removed.is_some_and(|child| {
-            key.strip_prefix(child)
-                .is_some_and(|rest| rest.starts_with('.'))
-        })
-    };
-    let mut unexpected: Vec<String> = tensors
-        .keys()
-        .filter(|key| !is_wanted(key) && !is_removed(key) && !key.ends_with("num_batches_tracked"))
-        .cloned()
-        .collect();
-    unexpected.sort();
+        .map(|tensor| (tensor.key.as_str(), tensor.shape.as_slice()));
+    let found: Vec<_> = found.collect();
+    let spelling = spelling(&found, &wanted, fit.spellings);
+    let Misfit {
+        missing,
+        unexpected,
+        wrong,
+    } = misfit(&spelled(&found, spelling), &wanted, fit.removed);
     if !missing.is_empty() || !unexpected.is_empty() {
         return Err(Error::WeightsKeys {
             path,
             missing,
             unexpected,
+            of: None,
         });
     }
-    let wrong: Vec<_> = wanted
-        .iter()
-        .filter(|(key, shape)| {
-            !same_shape(&tensors[key].shape, shape) && !is_position(key, &tensors[key].shape, shape)
-        })
-        .map(|(key, shape)| (key.clone(), shape.clone(), tensors[key].shape.clone()))
-        .collect();
     if !wrong.is_empty() {
-        return Err(Error::WeightsShape { path, wrong });
+        return Err(Error::WeightsShape {
+            path,
+            wrong,
+            of: None,
+        });
     }
+    let tensors: HashMap<String, Stored> = tensors
+        .into_iter()
+        .filter_map(|tensor| Some((spelling(&tensor.key)?, tensor)))
+        .collect();
     let mut values = HashMap::new();
     for (key, shape) in wanted {
         let tensor = &tensors[&key];
@@ -471,33 +469,132 @@ fn resample_positions(values: &[f32], from: usize, to: usize, width: usize) -> V
     result
 }
 
-/// The tensors by our keys: as the file spells them, or by the spelling that finds the most.
-fn spelled(
-    tensors: Vec<Stored>,
+/// Another naming: a file's key to ours, or nothing for what is not needed.
+type Spelling = fn(&str) -> Option<String>;
+
+/// The naming in which most of the wanted keys are found; of equally good ones the file's own.
+fn spelling(
+    found: &[(&str, &[usize])],
     wanted: &[(String, Vec<usize>)],
-    spellings: &[fn(&str) -> Option<String>],
-) -> HashMap<String, Stored> {
-    let found = |spelling: &dyn Fn(&str) -> Option<String>| {
-        let keys: std::collections::HashSet<String> = tensors
-            .iter()
-            .filter_map(|tensor| spelling(&tensor.key))
-            .collect();
+    spellings: &[Spelling],
+) -> Spelling {
+    let n_found = |spelling: Spelling| {
+        let keys = found.iter().filter_map(|(key, _)| spelling(key));
+        let keys: std::collections::HashSet<String> = keys.collect();
         wanted.iter().filter(|(key, _)| keys.contains(key)).count()
     };
-    let as_it_is = found(&|key: &str| Some(key.to_owned()));
+    let as_it_is: Spelling = |key| Some(key.to_owned());
     let best = spellings
         .iter()
-        .map(|spelling| (found(spelling), spelling))
+        .map(|spelling| (n_found(*spelling), *spelling))
         .max_by_key(|(n, _)| *n);
     match best {
-        Some((n, spelling)) if n > as_it_is => tensors
-            .into_iter()
-            .filter_map(|tensor| spelling(&tensor.key).map(|key| (key, tensor)))
-            .collect(),
-        _ => tensors
-            .into_iter()
-            .map(|tensor| (tensor.key.clone(), tensor))
-            .collect(),
+        Some((n, spelling)) if n > n_found(as_it_is) => spelling,
+        _ => as_it_is,
+    }
+}
+
+/// A file's keys in a naming, with their shapes.
+fn spelled<'a>(found: &[(&str, &'a [usize])], spelling: Spelling) -> HashMap<String, &'a [usize]> {
+    found
+        .iter()
+        .filter_map(|(key, shape)| Some((spelling(key)?, *shape)))
+        .collect()
+}
+
+/// How a file differs from a network.
+struct Misfit {
+    /// The network's keys that the file lacks.
+    missing: Vec<String>,
+    /// The file's keys that the network lacks.
+    unexpected: Vec<String>,
+    /// Key, the network's shape, the file's.
+    wrong: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl Misfit {
+    fn is_none(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.wrong.is_empty()
+    }
+}
+
+/// Compares keys and shapes. A count of batches and what was `removed` are not unexpected.
+fn misfit(
+    found: &HashMap<String, &[usize]>,
+    wanted: &[(String, Vec<usize>)],
+    removed: Option<&str>,
+) -> Misfit {
+    let known: HashMap<&str, &[usize]> = wanted
+        .iter()
+        .map(|(key, shape)| (key.as_str(), shape.as_slice()))
+        .collect();
+    let is_removed = |key: &str| {
+        let rest = removed.and_then(|child| key.strip_prefix(child));
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let is_unexpected = |key: &&String| {
+        !known.contains_key(key.as_str())
+            && !is_removed(key)
+            && !key.ends_with("num_batches_tracked")
+    };
+    let mut unexpected: Vec<String> = found.keys().filter(is_unexpected).cloned().collect();
+    unexpected.sort();
+    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
+    for (key, shape) in wanted {
+        match found.get(key) {
+            None => missing.push(key.clone()),
+            Some(of_file) if same_shape(of_file, shape) || is_position(key, of_file, shape) => {}
+            Some(of_file) => wrong.push((key.clone(), shape.clone(), of_file.to_vec())),
+        }
+    }
+    Misfit {
+        missing,
+        unexpected,
+        wrong,
+    }
+}
+
+/// The backbone that a file's keys and shapes are those of, with its classifier or without; nothing where it is none of
+/// [`BACKBONES`].
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn backbone_of(path: &Path) -> Result<Option<&'static Backbone>> {
+    Ok(backbone_of_keys(&read(path)?.keys()))
+}
+
+/// As [`backbone_of`], of keys and shapes.
+pub(super) fn backbone_of_keys(keys: &[(&str, &[usize])]) -> Option<&'static Backbone> {
+    BACKBONES.iter().find(|backbone| fits(keys, backbone))
+}
+
+/// Whether these are the weights of a backbone.
+fn fits(keys: &[(&str, &[usize])], backbone: &Backbone) -> bool {
+    let mut body = backbone.body();
+    if shape::infer(&mut body, Shape::square(3, backbone.size)).is_err() {
+        return false;
+    }
+    let mut wanted = Vec::new();
+    each_key(&body, "", &mut wanted);
+    let mut found = keys.to_vec();
+    found.retain(|(key, _)| !is_ours(key, backbone.classifier));
+    let spelling = spelling(&found, &wanted, backbone.spellings);
+    misfit(
+        &spelled(&found, spelling),
+        &wanted,
+        Some(backbone.classifier),
+    )
+    .is_none()
+}
+
+/// Keys and shapes of a description's parameters, in tree order.
+fn each_key(architecture: &Architecture, path: &str, keys: &mut Vec<(String, Vec<usize>)>) {
+    for spec in architecture.layer.parameters() {
+        keys.push((join(path, &spec.name), spec.shape));
+    }
+    for (name, child) in &architecture.children {
+        each_key(child, &join(path, name), keys);
     }
 }
 

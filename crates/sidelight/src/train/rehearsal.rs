@@ -9,6 +9,7 @@ use crate::check::Ready;
 use crate::config::{Config, ImageRange};
 use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::hub::name_weights;
 use crate::loader::Shards;
 use crate::ranks::Alone;
 use crate::split::SplitRows;
@@ -35,6 +36,7 @@ pub fn rehearse(ready: Ready) -> Result<Vec<String>> {
         rows,
     } = ready;
     let mut said = Vec::new();
+    name_weights(&mut config.model)?;
     if config.model.fetched.is_none()
         && let Some(name) = config.model.weights_on_hub()?
     {

@@ -59,6 +59,31 @@ pub(super) fn divisible_by_8(channels: f64) -> usize {
     }
 }
 
+/// A key of a network of timm's EfficientNet family (`blocks.2.1.bn2.weight`), taken apart.
+pub(super) enum TimmKey<'a> {
+    /// Outside the blocks: the first name, and the rest.
+    Outside(&'a str, &'a str),
+    /// Stage, block in it, layer, and the rest.
+    Block(usize, usize, &'a str, &'a str),
+}
+
+impl<'a> TimmKey<'a> {
+    /// Nothing where it is not such a key.
+    pub(super) fn parse(key: &'a str) -> Option<Self> {
+        let (first, rest) = key.split_once('.')?;
+        if first != "blocks" {
+            return Some(Self::Outside(first, rest));
+        }
+        let mut parts = rest.splitn(3, '.');
+        let mut number = || parts.next()?.parse().ok();
+        let (stage, block) = (number()?, number()?);
+        let rest = parts.next()?;
+        // Squeeze-and-excitation is a layer with two inside.
+        let end = rest.rfind('.')?;
+        Some(Self::Block(stage, block, &rest[..end], &rest[end + 1..]))
+    }
+}
+
 /// Features, their mean over the map, and a classifier: the top of torchvision's networks.
 pub(super) fn classified(features: Architecture, classifier: Architecture) -> Architecture {
     Architecture::sequence([

@@ -3,9 +3,9 @@
 //! # Source
 //!
 //! Tan and Le 2019, "EfficientNet", arXiv:1905.11946, table 1. Weights: torchvision (BSD-3-Clause; made by timm's
-//! training, Apache-2.0), trained on ImageNet. Blocks are left out at random while training, up to 0.2 in the last.
+//! training, Apache-2.0), or timm's `efficientnet_b0`, trained on ImageNet. Blocks are left out at random while training, up to 0.2 in the last.
 
-use super::blocks::{around, classified, conv_norm, squeeze_excite};
+use super::blocks::{TimmKey, around, classified, conv_norm, squeeze_excite};
 use super::{Backbone, TORCHVISION};
 use crate::network::architecture::Architecture;
 use crate::network::layer::{Conv2d, DropPath, Dropout, Layer, Linear};
@@ -13,7 +13,11 @@ use crate::network::layer::{Conv2d, DropPath, Dropout, Layer, Linear};
 pub(super) const B0: Backbone = Backbone {
     name: "efficientnet_b0",
     source: "Tan and Le 2019, arXiv:1905.11946",
+    weights: "torchvision, or timm's efficientnet_b0, ImageNet-1k",
+    hub: "timm/efficientnet_b0.ra_in1k",
+    licence: "BSD-3-Clause; timm: Apache-2.0",
     architecture,
+    spellings: &[from_timm],
     ..TORCHVISION
 };
 
@@ -85,4 +89,63 @@ fn architecture(n_classes: usize) -> Architecture {
         Architecture::numbered(features),
         Architecture::numbered(classifier),
     )
+}
+
+/// A key of timm's `efficientnet_b0` in torchvision's spelling.
+fn from_timm(key: &str) -> Option<String> {
+    let (path, rest) = match TimmKey::parse(key)? {
+        TimmKey::Outside("conv_stem", rest) => ("0.0".to_owned(), rest),
+        TimmKey::Outside("bn1", rest) => ("0.1".to_owned(), rest),
+        TimmKey::Outside("conv_head", rest) => ("8.0".to_owned(), rest),
+        TimmKey::Outside("bn2", rest) => ("8.1".to_owned(), rest),
+        TimmKey::Outside("classifier", rest) => return Some(format!("classifier.1.{rest}")),
+        TimmKey::Outside(..) => return None,
+        TimmKey::Block(stage, block, layer, rest) => {
+            // Without expansion a block has one convolution less, and what follows is counted from there.
+            let is_first = STAGES.get(stage)?.0 == 1;
+            let shift = usize::from(is_first);
+            let layer = match (layer, is_first) {
+                ("conv_pw", false) => "0.0".to_owned(),
+                ("bn1", false) => "0.1".to_owned(),
+                ("conv_dw", _) => format!("{}.0", 1 - shift),
+                ("bn1", true) | ("bn2", false) => format!("{}.1", 1 - shift),
+                ("se.conv_reduce", _) => format!("{}.fc1", 2 - shift),
+                ("se.conv_expand", _) => format!("{}.fc2", 2 - shift),
+                ("conv_pw", true) | ("conv_pwl", false) => format!("{}.0", 3 - shift),
+                ("bn2", true) | ("bn3", false) => format!("{}.1", 3 - shift),
+                _ => return None,
+            };
+            (format!("{}.{block}.block.{layer}", stage + 1), rest)
+        }
+    };
+    Some(format!("features.{path}.{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_timm;
+
+    #[test]
+    fn timms_keys_become_torchvisions() {
+        let renamed = |key| from_timm(key).unwrap_or_default();
+        assert_eq!(renamed("bn1.bias"), "features.0.1.bias");
+        assert_eq!(
+            renamed("blocks.0.0.conv_pw.weight"),
+            "features.1.0.block.2.0.weight"
+        );
+        assert_eq!(
+            renamed("blocks.0.0.se.conv_reduce.bias"),
+            "features.1.0.block.1.fc1.bias"
+        );
+        assert_eq!(
+            renamed("blocks.2.1.bn2.running_mean"),
+            "features.3.1.block.1.1.running_mean"
+        );
+        assert_eq!(
+            renamed("blocks.6.0.conv_pwl.weight"),
+            "features.7.0.block.3.0.weight"
+        );
+        assert_eq!(renamed("conv_head.weight"), "features.8.0.weight");
+        assert_eq!(from_timm("blocks.9.0.bn1.weight"), None);
+    }
 }

@@ -3,9 +3,9 @@
 //! # Source
 //!
 //! Sandler et al. 2018, "MobileNetV2: inverted residuals and linear bottlenecks", arXiv:1801.04381, table 2.
-//! Weights: torchvision (BSD-3-Clause), trained on ImageNet.
+//! Weights: torchvision (BSD-3-Clause), or timm's `mobilenetv2_100` (Apache-2.0), trained on ImageNet.
 
-use super::blocks::{around, classified, conv_norm};
+use super::blocks::{TimmKey, around, classified, conv_norm};
 use super::{Backbone, TORCHVISION};
 use crate::network::architecture::Architecture;
 use crate::network::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear};
@@ -13,9 +13,24 @@ use crate::network::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear};
 pub(super) const MOBILENET_V2: Backbone = Backbone {
     name: "mobilenet_v2",
     source: "Sandler et al. 2018, arXiv:1801.04381",
+    weights: "torchvision, or timm's mobilenetv2_100, ImageNet-1k",
+    hub: "timm/mobilenetv2_100.ra_in1k",
+    licence: "BSD-3-Clause; timm: Apache-2.0",
     architecture,
+    spellings: &[from_timm],
     ..TORCHVISION
 };
+
+/// expansion, channels, blocks, stride of the first: table 2 of the paper.
+const STAGES: [(usize, usize, usize, usize); 7] = [
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+];
 
 /// torch's default ε of a normalisation.
 const EPSILON: f64 = 1e-5;
@@ -41,17 +56,7 @@ fn inverted_residual(from: usize, to: usize, stride: usize, expansion: usize) ->
 fn architecture(n_classes: usize) -> Architecture {
     let mut features = vec![block(Conv2d::new(32, 3).with_stride(2))];
     let mut from = 32;
-    // expansion, channels, blocks, stride of the first: table 2 of the paper.
-    let stages = [
-        (1, 16, 1, 1),
-        (6, 24, 2, 2),
-        (6, 32, 3, 2),
-        (6, 64, 4, 2),
-        (6, 96, 3, 1),
-        (6, 160, 3, 2),
-        (6, 320, 1, 1),
-    ];
-    for (expansion, to, n, stride) in stages {
+    for (expansion, to, n, stride) in STAGES {
         for i in 0..n {
             let stride = if i == 0 { stride } else { 1 };
             features.push(inverted_residual(from, to, stride, expansion));
@@ -64,4 +69,62 @@ fn architecture(n_classes: usize) -> Architecture {
         Architecture::numbered(features),
         Architecture::numbered(classifier),
     )
+}
+
+/// A key of timm's `mobilenetv2_100` in torchvision's spelling.
+fn from_timm(key: &str) -> Option<String> {
+    let (path, rest) = match TimmKey::parse(key)? {
+        TimmKey::Outside("conv_stem", rest) => ("0.0".to_owned(), rest),
+        TimmKey::Outside("bn1", rest) => ("0.1".to_owned(), rest),
+        TimmKey::Outside("conv_head", rest) => ("18.0".to_owned(), rest),
+        TimmKey::Outside("bn2", rest) => ("18.1".to_owned(), rest),
+        TimmKey::Outside("classifier", rest) => return Some(format!("classifier.1.{rest}")),
+        TimmKey::Outside(..) => return None,
+        TimmKey::Block(stage, block, layer, rest) => {
+            let before: usize = STAGES.get(..stage)?.iter().map(|stage| stage.2).sum();
+            let is_first = STAGES.get(stage)?.0 == 1;
+            let layer = match (layer, is_first) {
+                ("conv_dw", true) | ("conv_pw", false) => "0.0",
+                ("bn1", _) => "0.1",
+                ("conv_dw", false) => "1.0",
+                ("bn2", false) => "1.1",
+                ("conv_pw", true) => "1",
+                ("bn2", true) | ("conv_pwl", false) => "2",
+                ("bn3", false) => "3",
+                _ => return None,
+            };
+            (format!("{}.conv.{layer}", 1 + before + block), rest)
+        }
+    };
+    Some(format!("features.{path}.{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_timm;
+
+    #[test]
+    fn timms_keys_become_torchvisions() {
+        let renamed = |key| from_timm(key).unwrap_or_default();
+        assert_eq!(renamed("conv_stem.weight"), "features.0.0.weight");
+        assert_eq!(renamed("blocks.0.0.bn2.bias"), "features.1.conv.2.bias");
+        assert_eq!(
+            renamed("blocks.1.1.conv_dw.weight"),
+            "features.3.conv.1.0.weight"
+        );
+        assert_eq!(
+            renamed("blocks.6.0.bn3.running_var"),
+            "features.17.conv.3.running_var"
+        );
+        assert_eq!(renamed("bn2.weight"), "features.18.1.weight");
+        assert_eq!(renamed("classifier.bias"), "classifier.1.bias");
+        for other in [
+            "blocks.7.0.bn1.weight",
+            "blocks.0.bn1.weight",
+            "blocks.1.0.se.conv_reduce.weight",
+            "weight",
+        ] {
+            assert_eq!(from_timm(other), None, "{other}");
+        }
+    }
 }

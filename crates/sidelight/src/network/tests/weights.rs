@@ -1,5 +1,6 @@
 //! Files of weights that are read, and files that are refused with the message promised.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use super::shake;
 use crate::error::Error;
 use crate::network::layer::{BatchNorm, Layer, Linear};
 use crate::network::weights::{self, Fit};
-use crate::network::{Architecture, InputSpec, Network, Start};
+use crate::network::{Architecture, BackboneWeights, InputSpec, Network, Start, backbone};
 
 /// `fc.{weight [2, 3], bias [2]}` and `bn.{weight, bias, running_mean, running_var}`, 2 each.
 fn small() -> Network {
@@ -397,4 +398,54 @@ fn a_state_of_another_network_is_refused() {
         error.to_string(),
         "the saved state does not fit the network: missing `fc.weight`; unexpected `fd.weight`"
     );
+}
+
+#[test]
+fn the_keys_of_a_file_say_whose_weights_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "small_cnn",
+        "mobilenet_v2",
+        "resnet18",
+        "resnet34",
+        "vit_s16",
+    ] {
+        let backbone = backbone::named(name).unwrap();
+        let from = BackboneWeights::Seed(0);
+        let network = Network::original(backbone, 7, 64, from, &Device::flex()).unwrap();
+        let path = folder.path().join(format!("{name}.safetensors"));
+        network.save_weights(&path).unwrap();
+        let found = weights::backbone_of(&path)
+            .unwrap()
+            .map(|backbone| backbone.name);
+        assert_eq!(found, Some(name));
+    }
+    // Given to another network, they are called by their name.
+    let path = folder.path().join("resnet34.safetensors");
+    let other = backbone::named("resnet18").unwrap();
+    let given = BackboneWeights::File(&path);
+    let error = Network::original(other, 7, 64, given, &Device::flex()).unwrap_err();
+    assert_eq!(
+        error.hint().unwrap(),
+        "they are weights of `resnet34`: set `model.backbone` to it, or take another file"
+    );
+    let path = write(folder.path(), &entries());
+    assert!(weights::backbone_of(&path).unwrap().is_none());
+}
+
+#[test]
+fn timms_names_of_networks_that_we_have_are_known_and_others_are_not() {
+    let text = include_str!("../../../tests/reference/timm_keys.json");
+    let networks: HashMap<String, HashMap<String, Vec<usize>>> =
+        serde_json::from_str(text).unwrap();
+    let found = |timm: &str| {
+        let keys = networks[timm].iter();
+        let keys: Vec<_> = keys
+            .map(|(key, shape)| (key.as_str(), shape.as_slice()))
+            .collect();
+        weights::backbone_of_keys(&keys).map(|backbone| backbone.name)
+    };
+    assert_eq!(found("mobilenetv2_100"), Some("mobilenet_v2"));
+    assert_eq!(found("efficientnet_b0"), Some("efficientnet_b0"));
+    assert_eq!(found("mobilenetv3_small_100"), None);
 }
