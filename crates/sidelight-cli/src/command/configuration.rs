@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use sidelight::config::{Config, ModelConfig};
+use sidelight::config::{Config, ModelConfig, NONE};
 use sidelight::hub::{HubEvent, fetch_weights, name_weights};
 use sidelight::ranks::{Ranks, all_or_none};
 
@@ -35,6 +35,17 @@ impl Configured {
     ) -> anyhow::Result<Config> {
         let read = Config::read(&self.config, &self.overrides.set)?;
         let mut config = fetched(read, terminal)?;
+        machine.configure(&mut config);
+        Ok(config)
+    }
+
+    /// Reads the configuration of a network of which only the layers, or what it is given, are looked at: weights on the
+    /// hub are not fetched.
+    pub(super) fn read_to_look(&self, machine: &Machine) -> anyhow::Result<Config> {
+        let mut config = self.read()?;
+        if config.model.weights_on_hub()?.is_some() {
+            config.model.weights = NONE.into();
+        }
         machine.configure(&mut config);
         Ok(config)
     }

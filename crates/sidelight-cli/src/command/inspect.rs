@@ -27,7 +27,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
         Some("pth" | "pt" | "bin" | "safetensors") => tensors(&args.source, &is_wanted)?,
         Some("toml") => {
             let configured = Configured::new(args.source.clone(), args.overrides.set.clone());
-            let config = configured.read_to_build(&Machine::default(), terminal)?;
+            let config = configured.read_to_look(&Machine::default())?;
             let (session, remarks) = Session::new(&config, &Device::flex())?;
             terminal.say_all(&remarks);
             layers(&session.state.network, &is_wanted, args.tree)?

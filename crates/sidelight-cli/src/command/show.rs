@@ -41,7 +41,7 @@ pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<An
     let subject = if args.source.is_dir() {
         of_run(args, terminal)?
     } else {
-        of_config(args, terminal)?
+        of_config(args)?
     };
     let batch = Loader::new(
         subject.source.clone(),
@@ -65,9 +65,9 @@ pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<An
 }
 
 /// The first training batch, augmented as configured.
-fn of_config(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
+fn of_config(args: &ShowArgs) -> anyhow::Result<Subject> {
     let configured = Configured::new(args.source.clone(), args.overrides.set.clone());
-    let config = configured.read_to_build(&args.machine, terminal)?;
+    let config = configured.read_to_look(&args.machine)?;
     let (session, remarks) = Session::new(&config, &Device::flex())?;
     let source = Source {
         cache: None,
