@@ -205,16 +205,20 @@ pub(crate) enum Command {
     /// Example: sidelight serve runs/a runs/b --addr 127.0.0.1:8080
     #[command(verbatim_doc_comment)]
     Serve(serve::ServeArgs),
-    /// Export a trained model: ONNX, safetensors
+    /// Export a trained model: ONNX, safetensors, a folder for the hub
     ///
-    /// Exports a trained model for use in other programs.
+    /// Exports a trained model for use in other programs, or for other people.
     ///
     /// The ONNX graph takes the image and one input per metadata column (missing
     /// values: empty strings and NaN) and returns class names and probabilities,
     /// keypoints in image pixels, or values in their original unit. Prints the
     /// graph's inputs and outputs.
     ///
+    /// The folder for the Hugging Face hub holds the model and a card: what it is
+    /// for, how good it is, whether its metadata helps, and what is not known.
+    ///
     /// Example: sidelight export runs/a --onnx model.onnx
+    /// Example: sidelight export runs/a --hub houses --comparison runs/answer
     #[command(verbatim_doc_comment)]
     Export(export::ExportArgs),
     /// List a network's layers, or the tensors in a weights file

@@ -30,7 +30,7 @@ use std::sync::Mutex;
 use anyhow::Context;
 use sidelight::config::Config;
 use sidelight::predict::Model;
-use sidelight::run::{Run, write_whole};
+use sidelight::run::write_whole;
 use sidelight::train::FeatureCache;
 
 use crate::args::{Cached, Machine, Page, Precision};
@@ -118,9 +118,9 @@ impl Machine {
         }
     }
 
-    /// Loads the model of a run, to compute as this machine is set.
+    /// Loads the model of a run, or of a folder for the hub, to compute as this machine is set.
     pub(crate) fn load(&self, run: &Path) -> anyhow::Result<Model> {
-        let mut model = Model::load(&Run::open(run)?.model_dir())?;
+        let mut model = Model::open(run)?;
         self.configure(&mut model.config);
         Variables::from_process().reach(&mut model.config.data.remote);
         model.network.precision =

@@ -66,6 +66,14 @@ pub(crate) fn of(error: &Error) -> Option<String> {
         Error::OnnxSize { .. } => {
             "export the weights with `--safetensors`, or train a smaller `model.backbone`".into()
         }
+        Error::ShareNotEmpty { .. } => {
+            "choose a new folder with --hub; --overwrite replaces the files that an earlier export wrote, all others stay"
+                .into()
+        }
+        Error::NoAnswer { path } => format!(
+            "finish it with `sidelight compare CONFIG --out {}`, or name the folder of another with --comparison",
+            path.display()
+        ),
         Error::BadRow { .. } | Error::ListedBadRow { .. } => {
             "without --strict the job goes on, and such rows are listed in a file beside the predictions"
                 .into()

@@ -15,6 +15,7 @@ mod columns;
 mod hub_name;
 mod images;
 mod read;
+mod share;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -933,6 +934,43 @@ pub struct TrainConfig {
     /// decoded images. What would not fit is made anew in each epoch. The result does not depend on it. Default: 3072.
     #[serde(skip_serializing_if = "is_default_memory")]
     pub memory: usize,
+    /// Where else steps and epochs are written while training runs: `["tensorboard", "mlflow"]`, one of them, or none; in the
+    /// run's folder, as files that those programs read. The result does not depend on it. Default: none.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_several_trackers"
+    )]
+    pub log: Vec<Tracker>,
+}
+
+/// A program that shows how training went, by its own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+pub enum Tracker {
+    /// TensorBoard: event files in `RUN/tensorboard`.
+    #[strum(serialize = "TensorBoard")]
+    Tensorboard,
+    /// MLflow: a file store in `RUN/mlruns`.
+    #[strum(serialize = "MLflow")]
+    Mlflow,
+}
+
+fn one_or_several_trackers<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Tracker>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "`tensorboard` or `mlflow`, or a list of them: `[\"tensorboard\", \"mlflow\"]`"
+    )]
+    enum Trackers {
+        One(Tracker),
+        Several(Vec<Tracker>),
+    }
+    Ok(match Trackers::deserialize(deserializer)? {
+        Trackers::One(tracker) => vec![tracker],
+        Trackers::Several(trackers) => trackers,
+    })
 }
 
 /// [`TrainConfig::memory`] where nothing is said.
@@ -986,6 +1024,7 @@ impl Default for TrainConfig {
             workers: 0,
             checkpoint_steps: 0,
             memory: MEMORY,
+            log: Vec::new(),
         }
     }
 }

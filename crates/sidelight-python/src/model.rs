@@ -56,8 +56,7 @@ impl Model {
     ) -> Result<(usize, Vec<String>), Failed> {
         let predicted = py.detach(|| {
             let model = self.predictor.model();
-            let checksum =
-                sidelight::Model::checksum(&sidelight::run::Run::open(&self.run)?.model_dir())?;
+            let checksum = sidelight::Model::checksum(&sidelight::Model::folder(&self.run)?)?;
             let options = TableOptions {
                 tta_passes: options.tta,
                 coverage: options.coverage,

@@ -60,11 +60,12 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::Evidence;
 use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error, gather_numbers};
 use crate::run::{
-    ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, write_json, write_whole,
+    ColumnKind, Extra, PredictionsWriter, Value, prediction_rows, read_versioned, write_json,
+    write_whole,
 };
 use crate::train::FeatureCache;
 use crate::write::CsvText;
@@ -383,6 +384,50 @@ struct AnswerFile<'a> {
     speed: Speed,
     remarks: &'a [String],
 }
+
+/// What a finished comparison says: its `compare.json`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct StoredAnswer {
+    /// The answer and all that it is made of.
+    #[serde(flatten)]
+    pub evidence: Evidence,
+    /// How much was trained.
+    pub speed: Speed,
+}
+
+impl StoredAnswer {
+    /// Reads the answer in the folder of a comparison.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoAnswer`], [`Error::StoredSize`], [`Error::JobFile`], [`Error::SchemaTooNew`],
+    /// [`DataError::Read`](crate::error::DataError::Read).
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(ANSWER);
+        let Ok(found) = std::fs::metadata(&path).map(|found| found.len()) else {
+            return Err(Error::NoAnswer {
+                path: dir.to_path_buf(),
+            });
+        };
+        if found > LARGEST_ANSWER {
+            return Err(Error::StoredSize {
+                path,
+                found,
+                largest: LARGEST_ANSWER,
+            });
+        }
+        read_versioned(&path, SCHEMA, |path, source| Error::JobFile {
+            path,
+            source,
+        })
+    }
+}
+
+/// The newest schema of `compare.json` that this version reads.
+const SCHEMA: u32 = 1;
+
+/// No answer is larger, whatever it has of folds, classes and subgroups.
+const LARGEST_ANSWER: u64 = 64 << 20;
 
 /// One line an arm, seed and row.
 fn write_predictions(design: &Design, answer: &Answer, path: &Path) -> Result<()> {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use strum::EnumProperty as _;
 
+use crate::kind::TargetKind;
+
 pub(crate) use sidelight_data::error::first_of;
 pub use sidelight_data::error::{
     ObjectFault, Place, cannot_read, cannot_write, in_full, listed, message_of, nearest,
@@ -596,7 +598,32 @@ pub enum Error {
         first: String,
     },
 
+    /// A folder that a comparison has not written its answer to.
+    #[error("{} has no `compare.json`: it is not a finished comparison", path.display())]
+    #[strum(props(hint = "finish the comparison, or name the folder that one was written to"))]
+    NoAnswer { path: PathBuf },
+
     // === export ===
+    /// A comparison of another kind of target than the run's.
+    #[error("the comparison in {} is decided by `{score}`, which is no score of the run's target of kind {kind}", path.display())]
+    #[strum(props(hint = "name a comparison of the same table and target"))]
+    OtherComparison {
+        path: PathBuf,
+        /// What decided there.
+        score: String,
+        /// The run's.
+        kind: TargetKind,
+    },
+    /// A folder to be shared that holds files already.
+    #[error("{} is not empty", path.display())]
+    #[strum(props(
+        hint = "choose a new folder, or have the files replaced that an earlier export wrote; all others stay"
+    ))]
+    ShareNotEmpty { path: PathBuf },
+    /// A file that would be replaced, and that no earlier export is known to have written.
+    #[error("{} is there, and not known to be written by an export", path.display())]
+    #[strum(props(hint = "move it away, or choose another folder"))]
+    ForeignFile { path: PathBuf },
     /// A layer without a counterpart in ONNX.
     #[error("`{path}` is a `{layer}` layer, which cannot be exported to ONNX")]
     #[strum(props(hint = "replace it with layers that ONNX has, or export the weights alone"))]

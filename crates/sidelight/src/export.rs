@@ -1,4 +1,5 @@
-//! A trained model as files that other programs run: ONNX, or the weights alone as safetensors.
+//! A trained model as files that other programs run: ONNX, or the weights alone as safetensors; and as a folder for the
+//! Hugging Face hub ([`share`]), with a card that says what it is.
 //!
 //! [`onnx`] writes one graph that does all that [`Model::predict`] does but decode the
 //! file: resize and normalisation, the encoding of the metadata with its flags and *unknown* slots, the network, and
@@ -17,9 +18,11 @@
 //! Operators of opset 17 and `ai.onnx.ml` 3, IR version 8: ONNX Runtime from 1.12 on. What only training does (dropout,
 //! auxiliary outputs, hidden metadata) is not there.
 
+mod card;
 mod image;
 mod metadata;
 mod output;
+mod share;
 
 use std::fmt;
 use std::path::Path;
@@ -34,6 +37,8 @@ use crate::network::GraphMetadata;
 use crate::onnx::{Graph, proto};
 use crate::run::write_whole;
 use crate::task::Task;
+
+pub use share::{ShareOptions, Shared, share};
 
 /// Operators of the default domain are those of this version.
 pub const OPSET: i64 = 17;

@@ -12,7 +12,7 @@
     )
 )]
 
-mod store;
+pub(crate) mod store;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,6 @@ use crate::join::Joins;
 use crate::loader::{Preprocess, Source};
 use crate::network::head::PointsLayout;
 use crate::network::{Layer, Network};
-use crate::run::Run;
 use crate::table::Table;
 use crate::task::Task;
 use crate::write::Extra;
@@ -47,11 +46,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// The model of a finished run.
+    /// The model of a finished run, or of a folder that was made for the Hugging Face hub
+    /// ([`export::share`](crate::export::share)).
     ///
     /// # Errors
     ///
-    /// Those of [`Run::open`] and [`Model::load`].
+    /// Those of [`Model::folder`] and [`Model::load`].
     ///
     /// # Example
     ///
@@ -64,7 +64,7 @@ impl Model {
     /// # Ok::<(), sidelight::Error>(())
     /// ```
     pub fn open(run: impl AsRef<Path>) -> Result<Self> {
-        Self::load(&Run::open(run.as_ref())?.model_dir())
+        Self::load(&Self::folder(run.as_ref())?)
     }
 
     /// Every row of a table of new rows, its columns meaning what they meant in training. Columns of the target need

@@ -5,6 +5,7 @@
 //! | `.sidelight-run` | the mark of a run, and its lock; empty | first |
 //! | `config.toml` | the resolved configuration | at the start |
 //! | `log.jsonl` | what happened, step by step ([`Event`]) | as it happens |
+//! | `tensorboard/`, `mlruns/` | the same for TensorBoard and MLflow, where `train.log` asks for them | as it happens |
 //! | `skipped.csv` | records that could not be read (`data.unreadable = "skip"`), where there are any | with checkpoints and epochs |
 //! | `checkpoint/` | all that a killed run needs to go on | now and then, gone at the end |
 //! | `model/` | weights, architecture, encoder, task; nothing in it is executed | at the end |
@@ -26,7 +27,11 @@
 
 mod folder;
 mod log;
+mod mlflow;
 mod parts;
+mod tensorboard;
+mod tracking;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +47,7 @@ pub use folder::{Existing, RunFolder};
 pub(crate) use folder::{foreign_in, is_left_over};
 #[cfg(feature = "report")]
 pub use log::curves;
-pub use log::{Event, Log, LogWriter, read_log};
+pub use log::{Event, Log, LogWriter, Reached, read_log};
 pub use parts::{
     BadRowRecord, BadRowsWriter, Joined, Manifest, OldParts, PartRecord, Parts, TableFile,
     bad_rows_path, parts_dir, read_bad_rows,
@@ -51,6 +56,7 @@ pub use sidelight_data::write::{
     ColumnKind, Extra, FolderWriter, PredictionRow, PredictionsWriter, TableFormat, TableWriter,
     TargetCell, Value, WholeFile, prediction_rows, recover_folder, write_whole,
 };
+pub(crate) use tracking::Trackers;
 
 /// The schema of `metrics.json` that this version writes, and the newest it reads.
 pub const METRICS_SCHEMA: u32 = 1;
@@ -63,6 +69,10 @@ pub(crate) const METRICS: &str = "metrics.json";
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
 pub(crate) const REPORT: &str = "report.html";
 pub(crate) const SKIPPED: &str = "skipped.csv";
+/// In the folder of a model.
+pub(crate) const DESCRIPTION: &str = "model.json";
+pub(crate) const TENSORBOARD: &str = "tensorboard";
+pub(crate) const MLRUNS: &str = "mlruns";
 
 /// A finished run on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +98,12 @@ impl Run {
             return Err(not_a_run(CONFIG));
         }
         if !dir.join(METRICS).is_file() {
-            return Err(Error::UnfinishedRun {
-                path: dir.to_path_buf(),
+            // A folder that has the model in it was exported from a run.
+            return Err(match dir.join(DESCRIPTION).is_file() {
+                true => not_a_run(METRICS),
+                false => Error::UnfinishedRun {
+                    path: dir.to_path_buf(),
+                },
             });
         }
         let run = Self {

@@ -49,7 +49,7 @@ use crate::config::Config;
 use crate::error::{Result, first_of, quoted};
 use crate::metric::Metrics;
 use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error};
-use crate::run::{Existing, LogWriter, Run, RunFolder};
+use crate::run::{Existing, LogWriter, Run, RunFolder, Trackers};
 
 use checkpoint::Checkpoint;
 use optimizer::clip_factor;
@@ -284,7 +284,7 @@ pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Resul
     };
     let folder = all_or_none(&*ranks, folder)?;
     let begun = begin(config, &options, folder.as_ref());
-    let (session, remarks, file) = all_or_none(&*ranks, begun)?;
+    let (session, remarks, written) = all_or_none(&*ranks, begun)?;
     all_equal(&*ranks, "rows", &session.setup.rows.sha256)?;
 
     let (mut nobody, never) = (|_| {}, AtomicBool::new(false));
@@ -292,8 +292,10 @@ pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Resul
         Some(on_event) if folder.is_some() => on_event,
         _ => &mut nobody,
     };
+    let (file, trackers) = written.unzip();
     let mut log = TrainingLog::new(on_event)
         .with_file(file)
+        .with_trackers(trackers)
         .with_checkpoints(folder.as_ref().map(|folder| folder.checkpoint_dir()));
     session.announce(&remarks, &mut log);
     let fitted = fit(session, &mut log, options.stop.unwrap_or(&never));
@@ -348,13 +350,11 @@ fn check_ranks_match(ranks: &dyn Ranks, config: &Config) -> Result<()> {
     all_equal(ranks, "configurations", &config.to_toml()?)
 }
 
-/// All that comes before the first step: the session, what should be said of it, the log. Only the first rank has a
-/// folder to write to.
-fn begin(
-    config: &Config,
-    options: &TrainOptions<'_>,
-    folder: Option<&RunFolder>,
-) -> Result<(Session, Vec<String>, Option<LogWriter>)> {
+/// A session, what should be said of it, and what steps are written to.
+type Begun = (Session, Vec<String>, Option<(LogWriter, Trackers)>);
+
+/// All that comes before the first step. Only the first rank has a folder to write to.
+fn begin(config: &Config, options: &TrainOptions<'_>, folder: Option<&RunFolder>) -> Result<Begun> {
     let (mut session, mut remarks) = Session::new(config, &Device::flex().autodiff())?;
     session.setup.batches.cache.clone_from(&options.cache);
     session.share_out(Arc::clone(&options.ranks));
@@ -378,10 +378,14 @@ fn begin(
             unreadable.write_to(folder.skipped_path(), goes_on)?;
         }
     }
-    let total_step = session.state.progress.total_step;
-    if total_step == 0 {
+    let reached = session.state.progress.reached();
+    if reached.total_step == 0 {
         remarks.extend(session.remark_on_ranks());
     }
-    let log = folder.map(|folder| folder.log(total_step)).transpose()?;
-    Ok((session, remarks, log))
+    let write = |folder: &RunFolder| -> Result<_> {
+        let log = folder.log(reached)?;
+        Ok((log, folder.trackers(&session.setup.config, reached)?))
+    };
+    let written = folder.map(write).transpose()?;
+    Ok((session, remarks, written))
 }

@@ -1,4 +1,4 @@
-//! `sidelight export RUN [--onnx FILE] [--safetensors FILE]`
+//! `sidelight export RUN [--onnx FILE] [--safetensors FILE] [--hub DIR]`
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::{Covering, Printed};
 /// Arguments of `sidelight export`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["onnx", "safetensors"]))]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["onnx", "safetensors", "hub"]))]
 pub(crate) struct ExportArgs {
     /// Run folder, as `sidelight train` writes it
     #[arg(help_heading = None::<&str>)]
@@ -26,6 +26,31 @@ pub(crate) struct ExportArgs {
     /// Example: --safetensors model.safetensors
     #[arg(long, value_name = "FILE")]
     pub(crate) safetensors: Option<PathBuf>,
+    /// Folder to write for the Hugging Face hub: the model and its card
+    ///
+    /// `sidelight predict` and `sl.load` of Python take it like a run. It holds
+    /// no path of this machine; its README.md says what it does hold.
+    /// Example: --hub houses
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hub: Option<PathBuf>,
+    /// Comparison whose answer the card of --hub gives
+    ///
+    /// The folder that `sidelight compare` wrote for the same table. Without it
+    /// the card says that nobody has tested whether the metadata helps.
+    /// Example: --comparison runs/answer
+    #[arg(long, value_name = "DIR", requires = "hub")]
+    pub(crate) comparison: Option<PathBuf>,
+    /// Licence of the model in --hub, by the hub's name
+    ///
+    /// Default: that of the weights that training began with, if it is known.
+    /// Example: --licence apache-2.0
+    #[arg(long, alias = "license", value_name = "NAME", requires = "hub")]
+    pub(crate) licence: Option<String>,
+    /// Replace the files of an earlier export in --hub
+    ///
+    /// All other files stay; one that no export wrote is never replaced.
+    #[arg(long, requires = "hub")]
+    pub(crate) overwrite: bool,
     /// What the ONNX graph takes as `image`
     ///
     /// any-size includes the resizing used in training. Without it the graph is

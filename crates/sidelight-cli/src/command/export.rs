@@ -1,8 +1,8 @@
-//! `sidelight export RUN [--onnx FILE] [--safetensors FILE]`
+//! `sidelight export RUN [--onnx FILE] [--safetensors FILE] [--hub DIR]`
 
 use std::path::Path;
 
-use sidelight::export::{ImageInput, OPSET, Port, onnx, safetensors};
+use sidelight::export::{ImageInput, OPSET, Port, ShareOptions, onnx, safetensors, share};
 use sidelight::predict::Model;
 use sidelight::run::Run;
 use sidelight::tensor::Precision;
@@ -13,7 +13,7 @@ use crate::terminal::{Table, Terminal};
 
 /// Writes a trained model for other programs.
 pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
-    let model = Model::load(&Run::open(&args.run)?.model_dir())?;
+    let model = Model::open(&args.run)?;
     let written = |path: &Path, n_bytes: usize, what: &str| {
         format!(
             "{} ({:.1} MB): {what}",
@@ -21,7 +21,8 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
             n_bytes as f64 / 1e6
         )
     };
-    if model.network.precision != Precision::F32 {
+    let is_converted = args.onnx.is_some() || args.safetensors.is_some();
+    if is_converted && model.network.precision != Precision::F32 {
         terminal.say("the model computes in bf16, the exported one in f32");
     }
     if let Some(path) = &args.onnx {
@@ -49,5 +50,29 @@ pub(crate) fn run(args: &ExportArgs, terminal: &mut Terminal) -> anyhow::Result<
         let n_bytes = safetensors(&model, path)?;
         terminal.say(written(path, n_bytes, "weights"));
     }
+    if let Some(dir) = &args.hub {
+        for_hub(args, dir, terminal)?;
+    }
     Ok(Answer::Done)
+}
+
+/// Writes the folder for the hub.
+fn for_hub(args: &ExportArgs, dir: &Path, terminal: &mut Terminal) -> anyhow::Result<()> {
+    let options = ShareOptions {
+        comparison: args.comparison.clone(),
+        licence: args.licence.clone(),
+        overwrite: args.overwrite,
+    };
+    let shared = share(&Run::open(&args.run)?, dir, &options)?;
+    for remark in &shared.remarks {
+        terminal.warn(remark);
+    }
+    let n_bytes: u64 = shared.files.iter().map(|(_, n_bytes)| n_bytes).sum();
+    terminal.say(format!(
+        "{} ({:.1} MB): model and card; read {} before you publish it",
+        dir.display(),
+        n_bytes as f64 / 1e6,
+        dir.join("README.md").display()
+    ));
+    Ok(())
 }

@@ -11,7 +11,7 @@ use sidelight::predict::{
     Absent, BadRows, Model, Progress, TableOptions, TableOutcome, predict_table, write_annotations,
 };
 use sidelight::ranks::{Ranks, all_or_none};
-use sidelight::run::{Joined, OldParts, Run, bad_rows_path, parts_dir};
+use sidelight::run::{Joined, OldParts, bad_rows_path, parts_dir};
 use sidelight::write::CsvText;
 
 use super::{Answer, problems};
@@ -95,7 +95,7 @@ fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)
     if let Some(format) = args.format {
         check_format(&model, format.into(), &args.out)?;
     }
-    let checksum = Model::checksum(&Run::open(&args.run)?.model_dir())?;
+    let checksum = Model::checksum(&Model::folder(&args.run)?)?;
     Ok((model, checksum))
 }
 

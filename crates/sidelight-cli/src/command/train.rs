@@ -124,6 +124,7 @@ fn refuse_other(config: &Config, run: &Run, args: &TrainArgs) -> anyhow::Result<
         "train.workers",
         "train.memory",
         "train.checkpoint_steps",
+        "train.log",
         "model.arm",
         "model.weights",
     ];

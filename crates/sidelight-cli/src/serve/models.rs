@@ -8,8 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use axum::http::StatusCode;
 use sidelight::error::in_full;
-use sidelight::predict::Predictor;
-use sidelight::run::Run;
+use sidelight::predict::{Model, Predictor};
 
 use super::engine::{Batching, Engine, Queue};
 use super::fault::Fault;
@@ -184,8 +183,10 @@ fn named(run: &str) -> anyhow::Result<(String, PathBuf)> {
 
 /// `None`: there is no whole model.
 fn stamp(dir: &Path) -> Option<FileStamps> {
-    let run = Run::open(dir).ok()?;
-    let files = ["model.json", "weights.safetensors"].map(|file| run.model_dir().join(file));
+    let files = Model::files(&Model::folder(dir).ok()?);
+    if files.len() < 2 {
+        return None;
+    }
     let of = |file: &PathBuf| {
         let found = fs::metadata(file).ok()?;
         Some((found.len(), found.modified().ok()))

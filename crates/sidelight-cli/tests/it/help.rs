@@ -76,7 +76,7 @@ fn the_overview_fits_a_screen() {
       show       Show rows as the network sees them, with a run's predictions
       explain    Explain a trained model's predictions
       serve      Serve trained models over HTTP: a web page and a JSON API
-      export     Export a trained model: ONNX, safetensors
+      export     Export a trained model: ONNX, safetensors, a folder for the hub
       inspect    List a network's layers, or the tensors in a weights file
       backbones  List the backbones that `model.backbone` accepts
 

@@ -17,6 +17,7 @@ mod points;
 mod predict;
 mod serve;
 mod shards;
+mod share;
 mod story;
 mod time;
 mod torture;

@@ -1,6 +1,6 @@
 //! Whether every value of a [`Config`] is one that it can take, before anything is opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     Arm, CategoryEncoding, Config, DataConfig, HeadKind, MetadataConfig, MetadataKind, ModelConfig,
@@ -222,6 +222,10 @@ impl Config {
                 format!("0 to {MOST_MEMORY} MiB"),
                 train.memory,
             ));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = train.log.iter().find(|tracker| !seen.insert(**tracker)) {
+            return Err(setting("train.log", "each once", twice));
         }
         within(
             "train.mixup",

@@ -85,7 +85,7 @@ impl Datetime {
     }
 
     /// A moment as text: ISO 8601 without a zone.
-    pub(super) fn text(&self, seconds: f64) -> String {
+    pub fn text(&self, seconds: f64) -> String {
         let moment = civil(seconds);
         if self.dates_only && seconds.rem_euclid(DAY_S) == 0.0 {
             moment.date().to_string()

@@ -1,7 +1,8 @@
-//! A model on disk: `model.json` says everything but the numbers, `weights.safetensors` has those.
+//! A model on disk: `model.json` says everything but the numbers, `weights.safetensors` has those. Where it is for the
+//! Hugging Face hub these are in `model.safetensors`, as it is usual there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -16,12 +17,13 @@ use crate::error::{Error, Result, cannot_read};
 use crate::network::head::PointsLayout;
 use crate::network::layer::MetadataSource;
 use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
-use crate::run::{read_versioned, write_json};
+use crate::run::{DESCRIPTION, Run, read_versioned, write_json};
 use crate::task::Task;
 use crate::tensor::Precision;
 
-const DESCRIPTION: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
+/// What they are called on the hub.
+pub(crate) const HUB_WEIGHTS: &str = "model.safetensors";
 
 /// No image that a network reads has more channels.
 const MOST_CHANNELS: usize = 1024;
@@ -65,13 +67,18 @@ impl Model {
     ///
     /// [`DataError::Write`](crate::error::DataError::Write).
     pub fn save(&self, dir: &Path) -> Result<()> {
-        let weights = dir.join(WEIGHTS);
+        self.save_as(dir, WEIGHTS)
+    }
+
+    /// As [`Model::save`], with the weights in a file of this name: one of those that are read.
+    pub(crate) fn save_as(&self, dir: &Path, name: &str) -> Result<()> {
+        let weights = dir.join(name);
         self.network.save_weights(&weights)?;
         let (sha256, bytes) = digest::of_file(&weights)?;
         let description = Description {
             schema: SCHEMA,
             weights: WeightsFile {
-                file: WEIGHTS.into(),
+                file: name.into(),
                 sha256,
                 bytes,
             },
@@ -131,7 +138,17 @@ impl Model {
         config
             .validate()
             .map_err(|error| parts("configuration", "valid settings".into(), error.to_string()))?;
-        let path = dir.join(WEIGHTS);
+        // A name in a file is looked up, never opened as a path.
+        let known = [WEIGHTS, HUB_WEIGHTS];
+        let Some(name) = known.into_iter().find(|name| *name == weights.file) else {
+            let expected = known.map(|name| format!("`{name}`")).join(" or ");
+            return Err(parts(
+                "file of weights",
+                expected,
+                format!("`{}`", weights.file),
+            ));
+        };
+        let path = dir.join(name);
         let bytes = fs::metadata(&path).map_err(cannot_read(&path))?.len();
         // Before anything of its size is allocated: a description that claims more numbers than there are bytes is wrong.
         let numbers = count_numbers(&architecture, &dir.join(DESCRIPTION))?;
@@ -165,6 +182,26 @@ impl Model {
         };
         model.check_parts(&parts)?;
         Ok(model)
+    }
+
+    /// The folder that a model is in: this one, where it has a `model.json` (as a run's `model` has, and what
+    /// [`export::share`](crate::export::share) writes), otherwise that of the finished run in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Run::open`].
+    pub fn folder(path: &Path) -> Result<PathBuf> {
+        match path.join(DESCRIPTION).is_file() {
+            true => Ok(path.to_path_buf()),
+            false => Ok(Run::open(path)?.model_dir()),
+        }
+    }
+
+    /// The files of the model in its folder: its description and its weights, where they are there.
+    pub fn files(dir: &Path) -> Vec<PathBuf> {
+        let names = [DESCRIPTION, WEIGHTS, HUB_WEIGHTS];
+        let files = names.into_iter().map(|name| dir.join(name));
+        files.filter(|file| file.is_file()).collect()
     }
 
     /// What tells a stored model from another: the SHA-256 of its description, which holds that of its weights.

@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{
-    CHECKPOINT, CONFIG, FolderWriter, LOG, LogWriter, METRICS, MODEL, MetricsFile, PREDICTIONS,
-    REPORT, Run, SKIPPED, recover_folder, write_whole,
+    CHECKPOINT, CONFIG, FolderWriter, LOG, LogWriter, METRICS, MLRUNS, MODEL, MetricsFile,
+    PREDICTIONS, REPORT, Reached, Run, SKIPPED, TENSORBOARD, Trackers, recover_folder, tracking,
+    write_whole,
 };
+use crate::config::Config;
 use crate::error::{Error, FolderContent, Result, cannot_write};
 use crate::write::{open_kept, remove_folder_if_there};
 
@@ -17,10 +19,12 @@ const MARK: &str = ".sidelight-run";
 /// The run that was overwritten, until its successor is finished.
 const REPLACED: &str = ".replaced";
 /// What a run consists of; without the first it is not finished.
-const ENTRIES: [&str; 8] = [
+const ENTRIES: [&str; 10] = [
     METRICS,
     CONFIG,
     LOG,
+    TENSORBOARD,
+    MLRUNS,
     CHECKPOINT,
     SKIPPED,
     PREDICTIONS,
@@ -95,10 +99,13 @@ fn is_of_a_run(name: &str) -> bool {
 fn admit(dir: &Path, existing: Existing) -> Result<FolderContent> {
     let found = FolderContent::look(dir)?;
     let foreign = || {
-        if existing == Existing::Overwrite
-            && let Some(file) = foreign_in(dir, is_of_a_run)?
-        {
-            return Ok(Some(file));
+        if existing == Existing::Overwrite {
+            if let Some(file) = foreign_in(dir, is_of_a_run)? {
+                return Ok(Some(file));
+            }
+            if let Some(file) = tracking::foreign_in(dir)? {
+                return Ok(Some(file));
+            }
         }
         // These are replaced whole.
         for folder in [CHECKPOINT, MODEL].map(|name| dir.join(name)) {
@@ -237,17 +244,26 @@ impl RunFolder {
         self.dir.join(PREDICTIONS)
     }
 
-    /// A new log, or the old one as it was at this step (see [`LogWriter::resume`]).
+    /// A new log, or the old one as it was here (see [`LogWriter::resume`]).
     ///
     /// # Errors
     ///
     /// [`DataError::Write`](crate::error::DataError::Write); [`DataError::Read`](crate::error::DataError::Read) and [`Error::LogLine`] where one is gone on with.
-    pub fn log(&self, total_step: usize) -> Result<LogWriter> {
-        let path = self.dir.join(LOG);
-        match total_step {
+    pub fn log(&self, reached: impl Into<Reached>) -> Result<LogWriter> {
+        let (path, reached) = (self.dir.join(LOG), reached.into());
+        match reached.total_step {
             0 => LogWriter::create(&path),
-            at => LogWriter::resume(&path, at),
+            _ => LogWriter::resume(&path, reached),
         }
+    }
+
+    /// What `train.log` asks for: begun, or as it was here.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Write`](crate::error::DataError::Write); [`DataError::Read`](crate::error::DataError::Read) where one is gone on with.
+    pub(crate) fn trackers(&self, config: &Config, reached: Reached) -> Result<Trackers> {
+        Trackers::open(&self.dir, config, reached)
     }
 
     /// Records that could not be read and were passed over: `skipped.csv`.

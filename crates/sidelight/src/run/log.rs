@@ -159,14 +159,44 @@ impl Event {
         )
     }
 
-    /// Optimiser steps that were behind this line when it was written, where it says so.
-    fn total_step(&self) -> Option<usize> {
+    /// Whether it happened after a checkpoint that is so far: it was lost, and will happen again.
+    fn is_after(&self, reached: Reached) -> bool {
         match self {
             Self::Step { total_step, .. }
-            | Self::Epoch { total_step, .. }
             | Self::Resumed { total_step }
-            | Self::Stopped { total_step } => Some(*total_step),
-            _ => None,
+            | Self::Stopped { total_step } => *total_step > reached.total_step,
+            Self::Epoch { total_step, .. } => *total_step > reached.last_epoch_end(),
+            // What is resumed was not done.
+            Self::Done { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// How far a checkpoint is. A number of steps is one: after the last of them the epoch, if it was its end, is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reached {
+    /// Optimiser steps since training began.
+    pub total_step: usize,
+    /// Whether the epoch of the last of them is still to end: it may have no more steps, but was not scored.
+    pub in_epoch: bool,
+}
+
+impl From<usize> for Reached {
+    fn from(total_step: usize) -> Self {
+        Self {
+            total_step,
+            in_epoch: false,
+        }
+    }
+}
+
+impl Reached {
+    /// The largest number of steps at which an epoch may have ended.
+    pub(crate) fn last_epoch_end(self) -> usize {
+        match self.in_epoch {
+            true => self.total_step.saturating_sub(1),
+            false => self.total_step,
         }
     }
 }
@@ -294,14 +324,15 @@ impl LogWriter {
         Self::append(path)
     }
 
-    /// Goes on with a log at the step that a checkpoint had reached: what was logged after it
+    /// Goes on with a log where a checkpoint was: what was logged after it
     /// happened in a sitting that was lost, will happen again, and is taken out. So is a line that is damaged: what
     /// training goes on from is the checkpoint.
     ///
     /// # Errors
     ///
     /// [`DataError::Read`](crate::error::DataError::Read), [`DataError::Write`](crate::error::DataError::Write).
-    pub fn resume(path: &Path, total_step: usize) -> Result<Self> {
+    pub fn resume(path: &Path, reached: impl Into<Reached>) -> Result<Self> {
+        let reached = reached.into();
         let lines = match path.exists() {
             true => parse_log(path)?.0,
             false => Vec::new(),
@@ -312,7 +343,7 @@ impl LogWriter {
             .collect();
         let after = kept
             .iter()
-            .position(|line| line.total_step().is_some_and(|at| at > total_step))
+            .position(|line| line.is_after(reached))
             .unwrap_or(kept.len());
         write_whole(path, |file| {
             kept[..after]
@@ -320,7 +351,9 @@ impl LogWriter {
                 .try_for_each(|line| write_line(file, line))
         })?;
         let mut log = Self::append(path)?;
-        log.write(&Event::Resumed { total_step })?;
+        log.write(&Event::Resumed {
+            total_step: reached.total_step,
+        })?;
         Ok(log)
     }
 
@@ -481,6 +514,39 @@ mod tests {
             step(3, 0.3),
         ];
         assert_eq!(read_log(&path).unwrap().lines, expected);
+    }
+
+    #[test]
+    fn an_epoch_that_ended_after_the_checkpoint_at_its_last_step_is_told_once() {
+        let end = Event::Epoch {
+            epoch: 1,
+            total_step: 2,
+            rows: 16,
+            train_loss: 0.5,
+            valid_loss: 0.6,
+            score_name: "accuracy".into(),
+            score: 0.7,
+            seconds: 1.0,
+            best: true,
+        };
+        let done = Event::Done {
+            seconds: 1.0,
+            metrics: Vec::new(),
+        };
+        let resumed = Event::Resumed { total_step: 2 };
+        for (in_epoch, kept) in [(false, true), (true, false)] {
+            let (_folder, path) = written(&[step(2, 0.4), end.clone(), done.clone()]);
+            let reached = Reached {
+                total_step: 2,
+                in_epoch,
+            };
+            drop(LogWriter::resume(&path, reached).unwrap());
+            let mut expected = vec![step(2, 0.4), resumed.clone()];
+            if kept {
+                expected.insert(1, end.clone());
+            }
+            assert_eq!(read_log(&path).unwrap().lines, expected);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::config::{Config, RemoteConfig};
 use crate::digest;
 use crate::error::{DataError, Error, Result, cannot_read};
 use crate::ranks::{from_bytes, to_bytes};
-use crate::run::{FolderWriter, Run, read_versioned, recover_folder, write_whole};
+use crate::run::{FolderWriter, Reached, Run, read_versioned, recover_folder, write_whole};
 use crate::train::optimizer::StoredMemory;
 
 const STATE: &str = "state.json";
@@ -99,6 +99,14 @@ impl Progress {
         self.n_rows += n_rows;
         self.total_rows += n_rows;
         self.loss_sum += loss * n_rows as f64;
+    }
+
+    /// What a log has of it.
+    pub(super) fn reached(&self) -> Reached {
+        Reached {
+            total_step: self.total_step,
+            in_epoch: self.step > 0,
+        }
     }
 
     /// The epoch is done.
@@ -273,7 +281,8 @@ impl Checkpoint {
 
     /// Whether a run of this configuration and these rows may go on from here.
     ///
-    /// Threads, memory and the distance of checkpoints may differ: the result does not depend on them.
+    /// Threads, memory, the distance of checkpoints and where steps are written may differ: the result does not depend on
+    /// them.
     ///
     /// # Errors
     ///
@@ -284,6 +293,7 @@ impl Checkpoint {
             config.train.workers = 0;
             config.train.checkpoint_steps = 0;
             config.train.memory = 0;
+            config.train.log = Vec::new();
             config.data.remote = RemoteConfig::default();
             config.data.shuffle_shards = Some(config.data.shuffle_shards());
             // A folder may be moved, or named from elsewhere; the rows have a digest of their own.

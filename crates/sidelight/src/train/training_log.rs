@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::run::{Event, LogWriter};
+use crate::run::{Event, LogWriter, Trackers};
 
 use super::checkpoint::{Checkpoint, Progress};
 use super::schedule::{Backbone, Rates, TrainingPlan};
@@ -13,6 +13,7 @@ use super::schedule::{Backbone, Rates, TrainingPlan};
 pub struct TrainingLog<'a> {
     on_event: &'a mut dyn FnMut(Event),
     file: Option<LogWriter>,
+    trackers: Trackers,
     checkpoint: Option<PathBuf>,
     last_checkpoint: Instant,
     checkpoint_cost: Duration,
@@ -46,6 +47,7 @@ impl<'a> TrainingLog<'a> {
         Self {
             on_event,
             file: None,
+            trackers: Trackers::default(),
             checkpoint: None,
             last_checkpoint: now,
             checkpoint_cost: Duration::ZERO,
@@ -61,6 +63,13 @@ impl<'a> TrainingLog<'a> {
     #[must_use]
     pub fn with_file(mut self, file: impl Into<Option<LogWriter>>) -> Self {
         self.file = file.into();
+        self
+    }
+
+    /// The same, with what `train.log` asks for.
+    #[must_use]
+    pub(crate) fn with_trackers(mut self, trackers: Option<Trackers>) -> Self {
+        self.trackers = trackers.unwrap_or_default();
         self
     }
 
@@ -94,7 +103,7 @@ impl<'a> TrainingLog<'a> {
         (self.on_event)(event);
     }
 
-    /// Logs an event. A log that cannot be written is said once, and training goes on.
+    /// Logs an event. A log, or what a tracker reads, that cannot be written is said once, and training goes on.
     pub(crate) fn write(&mut self, event: &Event) {
         if let Some(file) = &mut self.file
             && let Err(error) = file.write(event)
@@ -102,6 +111,12 @@ impl<'a> TrainingLog<'a> {
             self.file = None;
             self.warn(format!(
                 "warning: {}; training goes on without a log",
+                explain(&error)
+            ));
+        }
+        for (tracker, error) in self.trackers.write(event) {
+            self.warn(format!(
+                "warning: {}; training goes on without {tracker}",
                 explain(&error)
             ));
         }
