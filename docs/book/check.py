@@ -1,6 +1,6 @@
 """Checks the book: its links, and that what it tells readers to type works.
 
-    python docs/book/check.py links                   every link of the book leads somewhere
+    python docs/book/check.py links                   every link leads somewhere, every line of Rust is one of an example
     python docs/book/check.py run [CHAPTER …]         each chapter's ```sh and ```python blocks, in a fresh folder
     python docs/book/check.py notebooks               the notebooks of docs/notebooks, each in a fresh folder
 
@@ -229,9 +229,24 @@ def links() -> None:
                 wrong.append(f"{page.relative_to(ROOT)}: {target} leads nowhere")
             elif name and there.suffix == ".md" and name not in anchors(there):
                 wrong.append(f"{page.relative_to(ROOT)}: {target}: there is no such heading")
+    wrong += rust()
     if wrong:
         sys.exit("\n".join(wrong))
-    print(f"links of {len(pages)} pages lead somewhere", flush=True)
+    print(f"links of {len(pages)} pages lead somewhere, and their Rust is that of the examples", flush=True)
+
+
+def rust() -> list[str]:
+    """Lines of Rust that are in no example: examples are compiled and run by tests, the book's copies are not."""
+    examples = (ROOT / "crates" / "sidelight" / "examples").glob("*.rs")
+    known = {line.strip() for file in examples for line in file.read_text(encoding="utf-8").splitlines()}
+    return [
+        f"{chapter.relative_to(ROOT)}:{block.line + number}: in no example: {line.strip()}"
+        for chapter in chapters()
+        for block in blocks(chapter)
+        if block.words[0] == "rust"
+        for number, line in enumerate(block.text.splitlines())
+        if line.strip() not in known | {""}
+    ]
 
 
 def notebooks() -> None:
