@@ -123,24 +123,6 @@ fn of_repository(name: &str) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// What stands in quotes in the list of this name.
-fn listed(toml: &str, name: &str) -> Vec<String> {
-    let list = toml.split(&format!("\n{name} = [")).nth(1).unwrap();
-    let list = list.split(']').next().unwrap();
-    list.split('"')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
-}
-
-#[test]
-fn the_licences_that_are_passed_on_are_those_that_are_allowed() {
-    let (allowed, accepted) = (of_repository("deny.toml"), of_repository("about.toml"));
-    assert_eq!(listed(&allowed, "allow"), listed(&accepted, "accepted"));
-    assert!(listed(&accepted, "accepted").len() > 5);
-}
-
 #[test]
 fn binstall_asks_for_the_archives_of_a_release() {
     let manifest = of_repository("crates/sidelight-cli/Cargo.toml");
