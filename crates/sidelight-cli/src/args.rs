@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod backbones;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod explain;
@@ -12,7 +13,9 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod lr_find;
+pub(crate) mod man;
 pub(crate) mod predict;
+pub(crate) mod schema;
 pub(crate) mod serve;
 mod shared;
 pub(crate) mod show;
@@ -48,6 +51,10 @@ pub(crate) struct Arguments {
     /// Print only results, warnings and errors
     #[arg(short, long, global = true, help_heading = "General")]
     pub(crate) quiet: bool,
+    /// With --version: also the build, and what this machine can do
+    // The binary answers, as soon as it is seen beside --version.
+    #[arg(long = "verbose", requires = "version", help_heading = "General")]
+    _verbose: bool,
 }
 
 /// The commands.
@@ -239,6 +246,32 @@ pub(crate) enum Command {
     /// Example: sidelight backbones
     #[command(verbatim_doc_comment)]
     Backbones(backbones::BackbonesArgs),
+    /// Print the JSON Schema of sidelight.toml, for editors
+    ///
+    /// Prints the JSON Schema (draft 2020-12) of a sidelight.toml: every field with
+    /// its type, default and description. Editors complete and check with it a file
+    /// that begins with `#:schema ./sidelight.schema.json`.
+    ///
+    /// `sidelight init --schema` writes both at once.
+    ///
+    /// Example: sidelight schema --out sidelight.schema.json
+    #[command(verbatim_doc_comment)]
+    Schema(schema::SchemaArgs),
+    /// Print completions for a shell
+    ///
+    /// Prints a script that completes commands, options and their values. Where it
+    /// belongs depends on the shell: see docs/install.md.
+    ///
+    /// Example: sidelight completions fish > ~/.config/fish/completions/sidelight.fish
+    #[command(verbatim_doc_comment)]
+    Completions(completions::CompletionsArgs),
+    /// Write manual pages
+    ///
+    /// Writes sidelight.1 and a page for each command, with the text of --help.
+    ///
+    /// Example: sidelight man --out ~/.local/share/man/man1
+    #[command(verbatim_doc_comment)]
+    Man(man::ManArgs),
 }
 
 #[cfg(test)]

@@ -23,12 +23,14 @@ mod refusal;
 mod serve;
 mod stop;
 mod terminal;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use args::{Arguments, Command};
 use command::Answer;
@@ -60,14 +62,19 @@ pub fn run() -> ExitCode {
 /// Runs a command line, of which the first word is the program's name; returns the exit code.
 pub fn run_words(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
     let launch = Launch::from_environment();
-    let arguments = match Arguments::try_parse_from(words) {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
         // The first process reports the error and exits with its code. `mpirun` ends all processes as soon as one exits
         // with another code than 0, and the others would be too early.
         Err(_) if !launch.is_first() => return 0,
         Err(error) => {
             // Nobody reads what cannot be printed.
-            let _ = error.print();
+            let is_version = error.kind() == ErrorKind::DisplayVersion;
+            let _ = match is_version && words.iter().any(|word| word == "--verbose") {
+                true => Terminal::new(false).data(&version::verbose()),
+                false => error.print().map_err(Into::into),
+            };
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
@@ -124,5 +131,8 @@ fn dispatch(command: Command, terminal: &mut Terminal, world: &World) -> anyhow:
         Command::Export(args) => command::export::run(&args, terminal),
         Command::Inspect(args) => command::inspect::run(&args, terminal),
         Command::Backbones(args) => command::backbones::run(&args, terminal),
+        Command::Schema(args) => command::schema::run(&args, terminal),
+        Command::Completions(args) => command::completions::run(&args, terminal),
+        Command::Man(args) => command::man::run(&args, terminal),
     }
 }

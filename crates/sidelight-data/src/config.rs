@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod build;
@@ -15,6 +16,7 @@ mod columns;
 mod hub_name;
 mod images;
 mod read;
+mod schema;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ mod weights;
 
 pub use columns::{collapse_range, expand_range, expand_ranges};
 pub use read::with_overrides;
+pub use schema::json_schema;
 pub use validate::key;
 
 use crate::error::Result;
@@ -36,7 +39,7 @@ pub use images::ImageColumns;
 pub use weights::{AUTO, NONE};
 
 /// One whole configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The table and how to divide it.
@@ -61,7 +64,7 @@ pub struct Config {
 }
 
 /// `[image]`: how images are read.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageConfig {
     /// Of pixels with more than 8 bits a channel: which values become black and white, `[0, 4095]` for 12 bits in 16.
@@ -71,7 +74,7 @@ pub struct ImageConfig {
 }
 
 /// `image.range`: `"full"`, `"auto"` or two numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "RangeSetting", into = "RangeSetting")]
 pub enum ImageRange {
     /// 0 is black, and the largest number that the bits hold white.
@@ -98,7 +101,7 @@ impl ImageRange {
 }
 
 /// As it is written.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "`\"auto\"`, `\"full\"` or two numbers, as in `[0, 4095]`"
@@ -108,7 +111,7 @@ enum RangeSetting {
     Values([f32; 2]),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RangeWord {
     Auto,
@@ -136,7 +139,7 @@ impl From<ImageRange> for RangeSetting {
 }
 
 /// `[data]`: the table, its image column, and how rows are split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// CSV, TSV, JSON Lines, Parquet, a workbook (.xlsx), tar archives, or a directory of images or archives; relative to the TOML. Archives
@@ -179,6 +182,7 @@ pub struct DataConfig {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_several"
     )]
+    #[schemars(schema_with = "schema::one_or_several::<JoinConfig>")]
     pub join: Vec<JoinConfig>,
     /// Use only so many rows, a seeded sample; 0: all.
     #[serde(default)]
@@ -188,6 +192,7 @@ pub struct DataConfig {
     pub ignore: Vec<String>,
     /// Cells that mean "missing", beside the empty one. Default: the usual spellings.
     #[serde(default = "default_missing", deserialize_with = "names")]
+    #[schemars(with = "Vec<Name>")]
     pub missing: Vec<String>,
     /// What stands before the decimals of numbers written as text: `"."` or `","`; the other one, blanks and
     /// apostrophes may then group thousands. Default: a point, and thousands are not grouped.
@@ -220,7 +225,7 @@ pub struct DataConfig {
 }
 
 /// `data.join`: another table, and which of its rows belongs to a row of this one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JoinConfig {
     /// The other table; relative to the TOML.
@@ -237,7 +242,7 @@ pub struct JoinConfig {
 }
 
 /// Columns by which tables are joined: of one name in both, or of a name in each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "the name of a column, a list of names, or names with those in the other table: `{ plot = \"parcel\" }`"
@@ -319,7 +324,7 @@ impl DataConfig {
 }
 
 /// What a record that cannot be read does to a training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unreadable {
     /// It ends it.
@@ -345,7 +350,7 @@ pub(crate) fn default_missing() -> Vec<String> {
 }
 
 /// `split = { valid = 0.2, seed = 0, stratify = true }` or `{ column = "split" }`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitConfig {
     /// Share of rows for validation, in (0, 1). Default: 0.2.
@@ -360,9 +365,11 @@ pub struct SplitConfig {
     pub column: Option<String>,
     /// Values of `column` (or of `data.fold`) in validation rows: `[4]`. All others, but those of `test_where`, train.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    #[schemars(with = "Vec<Name>")]
     pub valid_where: Vec<String>,
     /// Values of `column` in test rows, which are set aside: `[2]`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    #[schemars(with = "Vec<Name>")]
     pub test_where: Vec<String>,
 }
 
@@ -379,16 +386,22 @@ impl Default for SplitConfig {
     }
 }
 
+/// A name, where a number or a truth value may be written as such.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Name {
+    /// As text.
+    Text(String),
+    /// As a whole number.
+    Whole(i64),
+    /// As a number.
+    Number(f64),
+    /// As a truth value.
+    Truth(bool),
+}
+
 /// Names, where numbers and truth values may be written as such: `[4, "b", true]`.
 fn names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Name {
-        Text(String),
-        Whole(i64),
-        Number(f64),
-        Truth(bool),
-    }
     let names = Vec::<Name>::deserialize(deserializer)?;
     let text = |name| match name {
         Name::Text(text) => text,
@@ -400,7 +413,7 @@ fn names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 }
 
 /// `[target]`: what is predicted, and from which columns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetConfig {
     /// Which of the four tasks.
@@ -421,6 +434,7 @@ pub struct TargetConfig {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "names"
     )]
+    #[schemars(with = "Vec<Name>")]
     pub missing: Vec<String>,
     /// As `data.decimal`, of the target alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -479,7 +493,7 @@ impl TargetConfig {
 }
 
 /// The picture that points were made on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Frame {
     /// The pixels as they are stored in the file.
@@ -489,7 +503,7 @@ pub enum Frame {
 }
 
 /// The scale a number is learned on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetScale {
     /// As it is, standardised over training rows.
@@ -500,7 +514,7 @@ pub enum TargetScale {
 }
 
 /// Millimetres that a pixel is wide and high.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Spacing {
     /// Of all images: both.
@@ -525,7 +539,7 @@ impl Spacing {
 }
 
 /// How far annotators are apart: σ of each point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Sigmas {
     /// `"coco"`: those of its seventeen points of a person.
@@ -537,7 +551,7 @@ pub enum Sigmas {
 }
 
 /// Sigmas that have a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NamedSigmas {
     /// <https://cocodataset.org/#keypoints-eval>, as pycocotools has them.
@@ -562,7 +576,7 @@ impl Sigmas {
 }
 
 /// What an error in pixels is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalizer {
     /// `"diagonal"`: the image's diagonal.
@@ -574,7 +588,7 @@ pub enum Normalizer {
 }
 
 /// One line of `[metadata]`: `"boolean"` or `{ kind = "continuous", scale = "log" }`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MetadataEntry {
     /// Only the kind.
@@ -619,7 +633,7 @@ impl<'de> Deserialize<'de> for MetadataEntry {
 }
 
 /// One metadata column in full.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MetadataConfig {
     /// What it holds.
@@ -639,6 +653,7 @@ pub struct MetadataConfig {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "names"
     )]
+    #[schemars(with = "Vec<Name>")]
     pub missing: Vec<String>,
     /// `continuous`: as `data.decimal`, of this column alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -680,7 +695,7 @@ impl MetadataConfig {
 }
 
 /// How a metadata number is scaled before it is standardised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NumberScale {
     /// As it is.
@@ -695,7 +710,7 @@ pub enum NumberScale {
 }
 
 /// How a category becomes numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CategoryEncoding {
     /// One-hot up to 16 categories, an embedding above.
@@ -720,7 +735,16 @@ fn is_usual_candidates(n: &usize) -> bool {
 
 /// How points are read from the image.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -747,6 +771,7 @@ pub enum HeadKind {
     Default,
     Serialize,
     Deserialize,
+    JsonSchema,
     strum::Display,
     strum::EnumIter,
 )]
@@ -765,7 +790,7 @@ pub enum ImagePooling {
 }
 
 /// `[model]`: backbone, weights, fusion and head.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// Name of a backbone (`sidelight backbones` lists them). Default: `small_cnn`.
@@ -803,6 +828,7 @@ pub struct ModelConfig {
     pub image_pooling: ImagePooling,
     /// Edits of the network, in order, after the weights were read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
     pub edit: Vec<toml::Table>,
 }
 
@@ -837,7 +863,7 @@ impl ModelConfig {
 }
 
 /// Which inputs a model reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arm {
     /// The image alone.
@@ -854,7 +880,7 @@ pub enum Arm {
 }
 
 /// `[train]`: epochs, batches, optimiser, loss and what is random.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Passes over the training rows with the whole network training. Default: 10.
@@ -940,11 +966,14 @@ pub struct TrainConfig {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_several_trackers"
     )]
+    #[schemars(schema_with = "schema::one_or_several::<Tracker>")]
     pub log: Vec<Tracker>,
 }
 
 /// A program that shows how training went, by its own files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Tracker {
     /// TensorBoard: event files in `RUN/tensorboard`.
@@ -1030,7 +1059,7 @@ impl Default for TrainConfig {
 }
 
 /// What several ranks do to the learning rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ScaleRate {
     /// Nothing: it is the one that was asked for.
@@ -1063,7 +1092,7 @@ impl ScaleRate {
 }
 
 /// How the pretrained part thaws.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unfreeze {
     /// All of it at once.
@@ -1074,7 +1103,7 @@ pub enum Unfreeze {
 }
 
 /// Which rows an epoch is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
     /// Every row once.
@@ -1085,7 +1114,7 @@ pub enum Sampling {
 }
 
 /// How an image is fitted to a square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ResizeMethod {
     /// Both sides scaled to fit, aspect ratio not kept.
@@ -1098,7 +1127,7 @@ pub enum ResizeMethod {
 }
 
 /// `[augment]`: random changes to training images; points move with them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
     /// Mirror left and right half of the time. Default: false for points, true otherwise.

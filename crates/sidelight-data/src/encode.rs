@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MetadataConfig, MetadataKind};
@@ -126,7 +127,7 @@ impl EncodedMetadata {
 }
 
 /// An embedding that the network must have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Embedding {
     /// Name of the metadata column.
     pub column: String,

@@ -18,7 +18,7 @@ mod pooling;
 mod prepared;
 
 pub use burn::tensor::Device;
-pub use sidelight_kernels::Precision;
+pub use sidelight_kernels::{Precision, SimdPath};
 
 pub use activation::{Activation, activate, add_activate, finish, scale_channels};
 pub use convolution::{Convolution, Folded, conv2d, conv2d_folded};

@@ -106,6 +106,7 @@ pub mod explain;
 pub mod export;
 #[doc(hidden)]
 pub mod hub;
+pub mod json_schema;
 pub mod loss;
 pub mod model;
 pub mod network;

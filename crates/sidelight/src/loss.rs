@@ -75,6 +75,18 @@ pub enum Weights {
     InverseFrequency,
 }
 
+/// The names of losses, each of one task or several.
+pub(crate) const NAMES: [&str; 8] = [
+    "cross_entropy",
+    "label_smoothing",
+    "focal",
+    "bce",
+    "smooth_l1",
+    "mse",
+    "l1",
+    "wing",
+];
+
 /// Largest weight of a class or of a label's positive rows: a class seen once must not drown all others.
 const LARGEST_WEIGHT: f32 = 100.0;
 
@@ -386,6 +398,42 @@ mod tests {
         let rows: Vec<Vec<f32>> = serde_json::from_value(value.clone()).unwrap();
         let shape = [rows.len(), rows[0].len()];
         Tensor::from_data(TensorData::new(rows.concat(), shape), device)
+    }
+
+    #[test]
+    fn every_name_is_that_of_a_loss() {
+        let tasks = [
+            Task::Class {
+                column: "species".into(),
+                names: vec!["ash".into(), "oak".into()],
+                counts: vec![30, 10],
+            },
+            Task::Multilabel {
+                names: vec!["wet".into()],
+                counts: vec![3],
+                known: vec![9],
+            },
+        ];
+        let of_any = |name: &str| {
+            let fits = |task: &Task| Loss::new(task, name, Weights::Even).is_ok();
+            tasks.iter().any(fits)
+        };
+        // Of distances the name alone decides.
+        let distances = ["smooth_l1", "mse", "l1", "wing"];
+        for name in NAMES {
+            assert!(of_any(name) || distances.contains(&name), "{name}");
+        }
+        let documented = include_str!("loss.rs").lines();
+        let of_table = documented
+            .filter(|line| line.starts_with("    /// | "))
+            .skip(1);
+        let mut n = 0;
+        for word in of_table.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let word = word.split('[').next().unwrap();
+            assert!(NAMES.contains(&word), "{word}");
+            n += 1;
+        }
+        assert_eq!(n, 12);
     }
 
     #[test]

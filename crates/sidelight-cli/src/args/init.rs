@@ -68,6 +68,12 @@ pub(crate) struct InitArgs {
     /// Replace the configuration file if it exists
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
+    /// Also write sidelight.schema.json beside it, for editors
+    ///
+    /// The configuration then begins with a line that names it, as it does
+    /// wherever such a file is there already: editors complete and check it.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) schema: bool,
     /// How the columns are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,

@@ -18,8 +18,8 @@ use sidelight::schema::{
 use sidelight::spelling::Spelling;
 use sidelight::table::{Cell, Table as Rows};
 
-use super::Answer;
 use super::environment::Variables;
+use super::{Answer, schema};
 use crate::args::init::InitArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Table, Terminal, count};
@@ -38,6 +38,12 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
             "choose another file with --out, or replace it with --overwrite",
         ));
     }
+    if prints && args.schema {
+        anyhow::bail!(Refusal::new(
+            "a configuration that is printed has no folder for its schema",
+            "leave out `--out -`, or print the schema with `sidelight schema`",
+        ));
+    }
     let Begun {
         toml,
         rows,
@@ -52,6 +58,7 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
         terminal.data(&toml)?;
         return Ok(Answer::Done);
     }
+    let toml = with_schema(toml, &out, args, terminal)?;
     terminal.table(&columns(&schema), args.printed.format)?;
     if let Some([low, high]) = range {
         terminal.say(format!(
@@ -80,6 +87,24 @@ pub(crate) fn run(args: &InitArgs, terminal: &mut Terminal) -> anyhow::Result<An
     ));
     terminal.say(format!("next: sidelight check {}", out.display()));
     Ok(Answer::Done)
+}
+
+/// The text with a first line for editors, where the schema is beside the file, or is to be.
+fn with_schema(
+    toml: String,
+    out: &Path,
+    args: &InitArgs,
+    terminal: &mut Terminal,
+) -> anyhow::Result<String> {
+    let path = out.with_file_name(schema::FILE);
+    let is_there = path.exists();
+    if args.schema && (args.overwrite || !is_there) {
+        schema::write(&path)?;
+        terminal.say(format!("wrote {}", path.display()));
+    } else if !is_there {
+        return Ok(toml);
+    }
+    Ok(format!("{}\n{toml}", schema::directive(schema::FILE)))
 }
 
 /// A configuration that was begun, and what it is from.

@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 19] = [
     "demo",
     "init",
     "import",
@@ -19,6 +19,9 @@ const COMMANDS: [&str; 16] = [
     "export",
     "inspect",
     "backbones",
+    "schema",
+    "completions",
+    "man",
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DataConfig;
@@ -21,11 +22,11 @@ const MOST_IMAGES: usize = 64;
 /// let rooms = ImageColumns::from(["frontal", "kitchen"]);
 /// assert_eq!((rooms.first(), rooms.names().len()), ("frontal", 2));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "OneOrSeveral", into = "OneOrSeveral")]
 pub struct ImageColumns(Vec<String>);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "the name of a column, or a list of names: `[\"frontal\", \"kitchen\"]`"

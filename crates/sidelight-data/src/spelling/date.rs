@@ -1,9 +1,10 @@
 //! Dates with day and month before the year, in the order that a whole column proves.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which of day and month stands first in `03/04/2011`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DateOrder {
     /// The third of April.

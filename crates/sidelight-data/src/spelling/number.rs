@@ -1,9 +1,10 @@
 //! Numbers as other countries write them, and with their unit beside them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What stands before the decimals of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Decimal {
     /// `1,234.5`: a point; commas, blanks and apostrophes group thousands.
     #[serde(rename = ".")]

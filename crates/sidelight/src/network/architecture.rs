@@ -1,7 +1,10 @@
 //! A network as data without numbers: layers, their names and their order.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::layer::{Layer, MetadataSource};
 
@@ -174,4 +177,32 @@ fn from_json(
         architecture.children.push((name, child));
     }
     Ok((name, architecture))
+}
+
+impl JsonSchema for Architecture {
+    fn schema_name() -> Cow<'static, str> {
+        "Architecture".into()
+    }
+    /// That of its layer, with a name and what is inside beside the layer's own fields.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Layer::json_schema(generator);
+        let children = json!({
+            "description": "The layers inside, in order.",
+            "type": "array",
+            "items": generator.subschema_for::<Self>(),
+        });
+        let name = json!({
+            "description": "Its name among the layers inside another; default: its number.",
+            "type": "string",
+        });
+        if let Some(Json::Array(layers)) = schema.get_mut("oneOf") {
+            for layer in layers {
+                if let Some(Json::Object(fields)) = layer.get_mut("properties") {
+                    fields.insert("name".into(), name.clone());
+                    fields.insert("children".into(), children.clone());
+                }
+            }
+        }
+        schema
+    }
 }

@@ -7,6 +7,7 @@
 //! The list of all methods is `each_fusion!`: a new one is its file and its line there.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Stacking;
@@ -85,7 +86,7 @@ macro_rules! declare {
         ];
 
         /// A method that changes the image's features by the metadata, in place.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "method")]
         pub enum Fusion {
             $(#[doc = $doc] #[serde(rename = $name)] $Layer,)*

@@ -6,6 +6,7 @@
 //! Each file holds its layers whole: configuration, shape rule, parameters, forward pass, multiply-adds, ONNX form.
 //! A layer without others inside it is a [`Leaf`]; one that runs others is an [`Operation`].
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::onnx::{Flow, OnnxWalk};
@@ -28,6 +29,7 @@ pub use trees::TreeInput;
 /// What the file of a layer begins with.
 mod prelude {
     pub(super) use burn::tensor::Tensor;
+    pub(super) use schemars::JsonSchema;
     pub(super) use serde::{Deserialize, Serialize};
 
     pub(super) use super::{Layer, Leaf, Operation, is_default, weight_and_bias, yes};
@@ -144,7 +146,9 @@ macro_rules! layers {
         )*
 
         /// What one node of the network does. Written as a table whose `kind` is the variant in snake case.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
+        #[derive(
+            Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr,
+        )]
         #[serde(tag = "kind", rename_all = "snake_case")]
         #[strum(serialize_all = "snake_case")]
         pub enum Layer {

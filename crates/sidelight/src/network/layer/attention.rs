@@ -16,7 +16,7 @@ use crate::tensor::linear_tokens;
 /// # Source
 ///
 /// Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762, section 3.2.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SelfAttention {
     /// Width of a token; 0: inferred.

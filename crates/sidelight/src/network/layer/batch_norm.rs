@@ -19,7 +19,7 @@ use crate::network::value::BatchStatistics;
 /// Ioffe and Szegedy 2015, arXiv:1502.03167; torch's definition, its unbiased running variance included.
 /// Departs from it: a batch with one number a channel has no variance, and is normalised by the running
 /// statistics (torch refuses it).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchNorm {
     /// Channels or features; 0: inferred.

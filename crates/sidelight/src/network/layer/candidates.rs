@@ -32,7 +32,7 @@ use super::prelude::*;
 ///
 /// Several hypotheses of which one is to be right: Guzman-Rivera et al. 2012, "Multiple choice learning", NIPS; their
 /// probabilities as of a mixture density network: Bishop 1994, NCRG/94/004. Places: Nibali et al. 2018, arXiv:1801.07372.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Candidates {
     /// How many.

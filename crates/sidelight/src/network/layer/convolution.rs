@@ -15,7 +15,7 @@ use crate::tensor::{Convolution, Precision, conv2d};
 ///
 /// Starts from normal numbers of variance 2 / fan-out, as torchvision's ResNet does:
 /// He et al. 2015, "Delving deep into rectifiers", arXiv:1502.01852, eq. 14.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
     /// Channels that come in; 0: inferred.

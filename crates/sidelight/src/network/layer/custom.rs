@@ -1,9 +1,11 @@
 //! Layers of a library user's own.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::{Schema, SchemaGenerator};
 use serde::{Deserializer, Serializer};
 
 use super::prelude::*;
@@ -69,7 +71,7 @@ impl PartialEq for Custom {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Written {
     /// Not `name`, which is the child's in the tree.
     layer: String,
@@ -84,6 +86,15 @@ impl Serialize for Custom {
             config: self.0.config(),
         }
         .serialize(serializer)
+    }
+}
+
+impl JsonSchema for Custom {
+    fn schema_name() -> Cow<'static, str> {
+        "Custom".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Written::json_schema(generator)
     }
 }
 

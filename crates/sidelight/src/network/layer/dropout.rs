@@ -10,7 +10,7 @@ use crate::tensor::dropout_mask;
 /// # Source
 ///
 /// Srivastava et al. 2014, "Dropout", JMLR 15.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {
     /// Probability, in [0, 1).
@@ -41,7 +41,7 @@ impl Leaf for Dropout {
 /// # Source
 ///
 /// Huang et al. 2016, "Deep networks with stochastic depth", arXiv:1603.09382, scaled by 1/(1 − p) as torchvision does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropPath {
     /// Probability, in [0, 1).
@@ -69,7 +69,7 @@ impl Leaf for DropPath {
 ///
 /// Neverova et al. 2015, "ModDrop", arXiv:1501.00102, section 4.2. What it leaves in is scaled by 1/(1 − p), which
 /// ModDrop does not do: measured, it holds back the image where it has little to say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropImage {
     /// Probability, in [0, 1).

@@ -5,7 +5,7 @@ use burn::tensor::{Device, TensorData, activation::softmax};
 use super::prelude::*;
 
 /// Each pixel of a map `factor` × `factor` times (nearest neighbour; torch's `Upsample`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upsample {
     /// How many times as high and wide.

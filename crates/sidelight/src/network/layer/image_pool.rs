@@ -19,7 +19,7 @@ use crate::config::ImagePooling;
 /// 2018, "Attention-based deep multiple instance learning", arXiv:1802.04712, eq. 7 and 8, w starting as zeros: as the mean.
 ///
 /// [`Context::has_images`]: crate::network::Context::has_images
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImagePool {
     /// Images of a row.

@@ -8,7 +8,7 @@ use crate::tensor::{layer_norm, layer_norm_channels};
 /// # Source
 ///
 /// Ba et al. 2016, "Layer Normalization", arXiv:1607.06450.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LayerNorm {
     /// Features or channels; 0: inferred.

@@ -13,7 +13,7 @@ use crate::tensor::{Convolution, Folded, linear, linear_tokens};
 /// # Source
 ///
 /// Starts as torch's `nn.Linear`: uniform in ±1/√in_features, weight and bias.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
     /// Features that come in; 0: inferred.
@@ -33,7 +33,7 @@ pub struct Linear {
 }
 
 /// What a [`Linear`] starts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinearStart {
     /// Uniform in ±1/√in_features.

@@ -7,7 +7,7 @@ use crate::tensor::embedding;
 /// The row's metadata as features: the dense part, then each embedded column's vector.
 /// It reads the context, never its input, so that any place in the network can have the metadata
 /// without a global. Its children are the tables, named after the columns.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MetadataSource {
     /// Width of the dense part. 0 and no embeddings, in an edit: all of the table's metadata.
@@ -161,7 +161,7 @@ impl Operation for MetadataSource {
 /// Guo and Berkhahn 2016, "Entity embeddings of categorical variables", arXiv:1604.06737.
 /// Starts from normal numbers of standard deviation 0.05 (torch: 1), so that on few rows
 /// no category's vector dominates the standardised numbers beside it before it was learned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingTable {
     /// Rows of the table.

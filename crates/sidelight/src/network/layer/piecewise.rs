@@ -11,7 +11,7 @@ use super::prelude::*;
 ///
 /// Gorishniy et al. 2022, "On embeddings for numerical features in tabular deep learning", arXiv:2203.05556, section 3.2,
 /// eq. 1 (quantile bins). Departs from it: the outermost pieces stop at 0 and 1, as the number itself stays beside them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PiecewiseLinear {
     /// The numbers that are cut; others stay as they are.
@@ -19,7 +19,7 @@ pub struct PiecewiseLinear {
 }
 
 /// Where one of the features is cut.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bins {
     /// Its place among the features.

@@ -4,7 +4,7 @@ use super::prelude::*;
 use crate::tensor::{Window, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};
 
 /// A square window that moves over a map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     /// Side of the window.
@@ -62,7 +62,7 @@ impl Pool {
 }
 
 /// The largest number of each window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct MaxPool(pub Pool);
 
@@ -79,7 +79,7 @@ impl Leaf for MaxPool {
 }
 
 /// The mean of each window, zeros beyond the edges counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct AvgPool(pub Pool);
 
@@ -97,7 +97,7 @@ impl Leaf for AvgPool {
 }
 
 /// A grid laid over a map, whatever the map's size: the mean of each cell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaptiveAvgPool {
     /// Cells a side. Default: 1, the whole map.
@@ -156,7 +156,7 @@ fn shares(n: usize, length: usize) -> Vec<f32> {
 }
 
 /// fastai's `AdaptiveConcatPool2d`: the largest number of each cell of a grid, then the mean.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaptiveConcatPool {
     /// Cells a side, a divisor of the map's sides. Default: 1, the whole map.

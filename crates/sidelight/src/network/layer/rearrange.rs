@@ -41,7 +41,7 @@ impl Leaf for Identity {
 }
 
 /// The features from `start` on, `length` of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
     /// Position of the first feature.
@@ -75,7 +75,7 @@ impl Leaf for Slice {
 /// # Source
 ///
 /// Touvron et al. 2021, "Going deeper with image transformers" (LayerScale), arXiv:2103.17239, eq. 6.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     /// Channels; 0: inferred.

@@ -1,5 +1,8 @@
 //! Residual blocks: a body and a way around it.
 
+use schemars::Schema;
+use serde_json::{Value as Json, json};
+
 use super::prelude::*;
 use crate::network::onnx::scaled;
 use crate::network::run::{End, run_children};
@@ -13,8 +16,9 @@ const SHORTCUT: &str = "downsample";
 /// # Source
 ///
 /// He et al. 2016, "Deep residual learning", arXiv:1512.03385. The factor per channel: Liu et al. 2022, arXiv:2201.03545.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = with_old_name)]
 pub struct Residual {
     /// Whether a ReLU follows the sum. Default: false.
     pub relu_after: bool,
@@ -26,6 +30,15 @@ pub struct Residual {
     /// before a `stochastic_depth` child. Default: 0, none.
     #[serde(skip_serializing_if = "is_default")]
     pub layer_scale: usize,
+}
+
+/// The old name of a field, which is still read, in the schema (the derive does not see aliases).
+fn with_old_name(schema: &mut Schema) {
+    if let Some(Json::Object(fields)) = schema.get_mut("properties") {
+        let description = "An old name of `second_residual_at`.";
+        let old = json!({ "description": description, "type": "string", "deprecated": true });
+        fields.insert("again_at".into(), old);
+    }
 }
 
 impl Operation for Residual {

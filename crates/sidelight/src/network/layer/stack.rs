@@ -33,7 +33,7 @@ use crate::task::Task;
 ///
 /// Wolpert 1992, "Stacked generalization", Neural Networks 5(2); nonnegative factors: Breiman 1996, "Stacked regressions",
 /// Machine Learning 24. Members: the folds of van der Laan et al. 2007, "Super learner", kept and averaged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stack {
     /// The branches.
@@ -52,7 +52,7 @@ pub struct Stack {
 }
 
 /// What the mean of two votes is taken of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Vote {
     /// Of values and points, as they are.
@@ -120,7 +120,7 @@ impl Vote {
 const TINY: f64 = 1e-12;
 
 /// One of the branches of a [`Stack`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Branch {
     /// The name, before the number of the member.

@@ -8,7 +8,7 @@ use super::prelude::*;
 /// # Source
 ///
 /// Guo et al. 2017, "On calibration of modern neural networks", arXiv:1706.04599, section 4.2.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Temperature {
     /// What the numbers are divided by, above 0.

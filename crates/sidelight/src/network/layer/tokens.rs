@@ -8,7 +8,7 @@ use super::prelude::*;
 ///
 /// - input: `[batch, channels, height, width]`
 /// - output: `[batch, height · width, channels]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToTokens {}
 
@@ -40,7 +40,7 @@ impl Leaf for ToTokens {
 /// # Source
 ///
 /// Dosovitskiy et al. 2021, "An image is worth 16×16 words", arXiv:2010.11929, eq. 1.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClassToken {
     /// Tokens that come in; 0: inferred.

@@ -22,7 +22,7 @@ use crate::onnx::proto::Type;
 /// # Source
 ///
 /// Prokhorenkova et al. 2018, "CatBoost", arXiv:1706.09516 (oblivious trees).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trees {
     /// What questions can be about.
@@ -36,7 +36,7 @@ pub struct Trees {
 }
 
 /// A number that trees ask about, from an encoded row, and what it counts as where it is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
 pub enum TreeInput {
     /// A dense slot, as it is.
