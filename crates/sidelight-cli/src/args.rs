@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod features;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
@@ -32,7 +33,7 @@ pub(crate) use shared::{
 ///
 /// Data goes to stdout, messages to stderr. Exit codes: 0 success; 1 the answer
 /// is no (`check` found errors, `audit` a column to drop, `lr-find` no rate,
-/// `predict` rows it could not predict); 2 failure.
+/// `predict` and `features` rows they could not read); 2 failure.
 #[derive(Debug, Parser)]
 #[command(
     name = "sidelight",
@@ -177,6 +178,19 @@ pub(crate) enum Command {
     /// Example: sidelight predict runs/a new.csv --out predictions.csv
     #[command(verbatim_doc_comment)]
     Predict(predict::PredictArgs),
+    /// Write what the backbone says of each image, for other tools
+    ///
+    /// Computes the pooled output of the backbone for every row of the table: the
+    /// input of another model, in scikit-learn or CatBoost. Nothing is trained and
+    /// nothing is changed at random.
+    ///
+    /// Takes a sidelight.toml (its backbone with its weights) or a run (its trained
+    /// backbone). A row whose image cannot be read keeps its place, as NaN, and is
+    /// listed with the reason; the exit code is then 1.
+    ///
+    /// Example: sidelight features sidelight.toml --out features.npy
+    #[command(verbatim_doc_comment)]
+    Features(features::FeaturesArgs),
     /// Show rows as the network sees them, with a run's predictions
     ///
     /// Prints rows as read and as encoded; with --out, writes a page with the

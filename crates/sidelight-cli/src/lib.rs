@@ -125,6 +125,7 @@ fn dispatch(command: Command, terminal: &mut Terminal, world: &World) -> anyhow:
         Command::Compare(args) => command::compare::run(&args, terminal, &world.ranks),
         Command::Eval(args) => command::eval::run(&args, terminal, &*world.ranks),
         Command::Predict(args) => command::predict::run(&args, terminal, &*world.ranks),
+        Command::Features(args) => command::features::run(&args, terminal),
         Command::Show(args) => command::show::run(&args, terminal),
         Command::Explain(args) => command::explain::run(&args, terminal),
         Command::Serve(args) => command::serve::run(&args, terminal),

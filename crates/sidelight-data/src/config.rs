@@ -299,7 +299,7 @@ impl DataConfig {
     }
 
     /// How the table's file is written, as far as it is said.
-    pub(crate) fn source_format(&self) -> SourceFormat {
+    pub fn source_format(&self) -> SourceFormat {
         SourceFormat {
             separator: self.separator,
             encoding: self.encoding.clone(),

@@ -1,7 +1,8 @@
 //! Files and tables written whole or not at all: [`write_whole`], [`FolderWriter`], [`TableWriter`] (CSV, JSON Lines,
-//! Parquet) and, on top of it, [`PredictionsWriter`].
+//! Parquet) and, on top of it, [`PredictionsWriter`]; [`NpyWriter`].
 
 mod groups;
+mod npy;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod predictions;
@@ -10,6 +11,7 @@ mod table;
 mod whole;
 
 pub use groups::{GroupRow, GroupsWriter};
+pub use npy::NpyWriter;
 pub(crate) use predictions::made_different;
 pub use predictions::{Extra, PredictionRow, PredictionsWriter, TargetCell, prediction_rows};
 pub use spreadsheet::CsvText;

@@ -11,6 +11,7 @@
 )]
 
 mod error;
+mod features;
 mod frame;
 mod model;
 mod network;
@@ -44,6 +45,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(work::train, module)?)?;
     module.add_function(wrap_pyfunction!(work::compare, module)?)?;
     module.add_function(wrap_pyfunction!(work::settings, module)?)?;
+    module.add_function(wrap_pyfunction!(features::features, module)?)?;
+    module.add_function(wrap_pyfunction!(features::backbones, module)?)?;
+    module.add_function(wrap_pyfunction!(features::backbone_of, module)?)?;
+    module.add_function(wrap_pyfunction!(features::backbone_features, module)?)?;
+    module.add_function(wrap_pyfunction!(features::write_weights, module)?)?;
     module.add_function(wrap_pyfunction!(model::encode_png, module)?)?;
     module.add_class::<model::Model>()?;
     module.add_class::<network::Network>()

@@ -246,15 +246,17 @@ fn row(image: Option<Vec<u8>>, cells: &str) -> Result<RequestRow, Failed> {
 
 /// Pixels `[height, width, channels]` of 8 or 16 bits, row by row, as a PNG.
 #[pyfunction]
-pub(crate) fn encode_png(
+pub(crate) fn encode_png<'py>(
+    py: Python<'py>,
     pixels: Vec<u8>,
     width: u32,
     height: u32,
     channels: u8,
     deep: bool,
-) -> Result<Vec<u8>, Failed> {
+) -> Result<Bound<'py, PyBytes>, Failed> {
     use image::ExtendedColorType as Colour;
     use image::ImageEncoder as _;
+    use image::codecs::png::{CompressionType, FilterType, PngEncoder};
     let colour = match (channels, deep) {
         (1, false) => Colour::L8,
         (2, false) => Colour::La8,
@@ -272,10 +274,13 @@ pub(crate) fn encode_png(
             anyhow::anyhow!("{} bytes are no image of {width} × {height}", pixels.len()).into(),
         );
     }
-    let mut png = Vec::new();
-    let encoder = image::codecs::png::PngEncoder::new(&mut png);
-    encoder
-        .write_image(&pixels, width, height, colour)
-        .map_err(anyhow::Error::from)?;
-    Ok(png)
+    let png = py.detach(|| {
+        let mut png = Vec::new();
+        // Many are written once and read once.
+        let (fast, filter) = (CompressionType::Fast, FilterType::Adaptive);
+        let encoder = PngEncoder::new_with_quality(&mut png, fast, filter);
+        encoder.write_image(&pixels, width, height, colour)?;
+        anyhow::Ok(png)
+    })?;
+    Ok(PyBytes::new(py, &png))
 }

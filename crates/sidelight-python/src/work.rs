@@ -14,14 +14,14 @@ use sidelight_cli::embed::{configuration, feature_cache};
 use crate::error::Failed;
 
 /// Who is told of what happens, and whether Python wants to stop: a callback that raised, Ctrl-C.
-struct Listener {
+pub(crate) struct Listener {
     callback: Option<Py<PyAny>>,
     stop: AtomicBool,
     raised: std::sync::Mutex<Option<PyErr>>,
 }
 
 impl Listener {
-    fn new(callback: Option<Py<PyAny>>) -> Self {
+    pub(crate) fn new(callback: Option<Py<PyAny>>) -> Self {
         Self {
             callback,
             stop: AtomicBool::new(false),
@@ -30,7 +30,7 @@ impl Listener {
     }
 
     /// Tells of an event, as JSON.
-    fn tell(&self, event: &Value) {
+    pub(crate) fn tell(&self, event: &Value) {
         let told = Python::attach(|py| {
             py.check_signals()?;
             if let Some(callback) = self.callback.as_ref().filter(|_| !event.is_null()) {
@@ -46,8 +46,13 @@ impl Listener {
         }
     }
 
+    /// Whether Python wants to stop.
+    pub(crate) fn stopped(&self) -> &AtomicBool {
+        &self.stop
+    }
+
     /// What was raised meanwhile, if anything was.
-    fn outcome(self) -> Result<(), Failed> {
+    pub(crate) fn outcome(self) -> Result<(), Failed> {
         match self.raised.into_inner().ok().flatten() {
             Some(error) => Err(error.into()),
             None => Ok(()),

@@ -130,14 +130,7 @@ impl Model {
 
     /// How images become what its network reads.
     pub fn preprocess(&self) -> Preprocess {
-        Preprocess {
-            size: self.config.train.size,
-            resize: self.config.train.resize,
-            mean: self.network.input.mean,
-            sd: self.network.input.sd,
-            range: self.config.image.range.known(),
-            channels: self.network.input.channels,
-        }
+        preprocess(&self.config, &self.network)
     }
 
     /// Whether it looks at images: all but a model of metadata alone do.
@@ -178,6 +171,18 @@ impl Model {
             seed: 0,
         };
         Ok((source, unseen))
+    }
+}
+
+/// How images become what a network reads that was built for this configuration.
+pub(crate) fn preprocess(config: &Config, network: &Network) -> Preprocess {
+    Preprocess {
+        size: config.train.size,
+        resize: config.train.resize,
+        mean: network.input.mean,
+        sd: network.input.sd,
+        range: config.image.range.known(),
+        channels: network.input.channels,
     }
 }
 

@@ -1,11 +1,14 @@
-//! A trained model on rows that it has not seen: a data set, rows that come one at a time, a table of any length.
+//! A trained model on rows that it has not seen: a data set, rows that come one at a time, a table of any length. What its
+//! backbone alone says of them: [`FeatureExtractor`].
 
 mod annotate;
+mod features;
 mod groups;
 mod predictor;
 mod table;
 
 pub use annotate::write_annotations;
+pub use features::{FeatureExtractor, FeatureOptions, Features, FeaturesOutcome};
 pub use predictor::{Predictor, ReadyRow};
 pub use table::{Absent, BadRows, Progress, TableOptions, TableOutcome, predict_table};
 

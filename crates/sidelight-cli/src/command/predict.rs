@@ -133,7 +133,7 @@ fn shared_out(args: &PredictArgs) -> anyhow::Result<()> {
 }
 
 /// Rows done, rows per second, and time left. The number of rows is known only at the end.
-fn in_words(progress: &Progress, start: Instant) -> String {
+pub(super) fn in_words(progress: &Progress, start: Instant) -> String {
     let seconds = start.elapsed().as_secs_f64().max(1e-3);
     let rate = significant(progress.n_rows as f64 / seconds);
     let rows = count(progress.n_rows, "row");

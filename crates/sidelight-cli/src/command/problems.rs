@@ -24,11 +24,22 @@ pub(super) fn say(dataset: &Dataset, predictions: &Predictions, terminal: &mut T
 
 /// Warns of `n` of `n_rows` rows without a prediction, and lists the first of them with the reasons.
 pub(super) fn list(n: usize, n_rows: usize, first: &[impl Display], terminal: &mut Terminal) {
+    list_without("a prediction", n, n_rows, first, terminal);
+}
+
+/// As [`list`], of rows without something else.
+pub(super) fn list_without(
+    what: &str,
+    n: usize,
+    n_rows: usize,
+    first: &[impl Display],
+    terminal: &mut Terminal,
+) {
     if n == 0 {
         return;
     }
     let rows = count(n, "row");
-    terminal.warn(format!("{rows} of {n_rows} without a prediction"));
+    terminal.warn(format!("{rows} of {n_rows} without {what}"));
     for row in first {
         terminal.say(format!("  {row}"));
     }

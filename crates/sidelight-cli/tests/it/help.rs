@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "demo",
     "init",
     "import",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 19] = [
     "compare",
     "eval",
     "predict",
+    "features",
     "show",
     "explain",
     "serve",

@@ -8,6 +8,7 @@ mod cases;
 mod columns;
 mod corpus;
 mod errors;
+mod features;
 mod folder;
 mod groups;
 mod help;

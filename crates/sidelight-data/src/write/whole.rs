@@ -5,7 +5,7 @@
 //! never a part; a process that is killed leaves at most a `.partial`, which the next one clears.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -98,6 +98,16 @@ impl Write for WholeFile {
         match &mut self.place {
             Place::Beside { file, .. } => file.flush(),
             Place::Direct(file) => file.flush(),
+        }
+    }
+}
+
+/// Fails where bytes go straight into a pipe.
+impl Seek for WholeFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.place {
+            Place::Beside { file, .. } => file.seek(to),
+            Place::Direct(file) => file.seek(to),
         }
     }
 }

@@ -11,11 +11,13 @@ All of it is done by the Rust library; frames of pandas, polars and pyarrow, dic
 
 from . import errors, nn
 from ._compare import Comparison, compare
+from ._features import features
 from ._model import Model, load
 from ._native import __version__
 from ._network import Network
 from ._page import Page, audit, check, show
 from ._run import Run, train
+from ._timm import Weights, from_timm
 from .errors import (
     ColumnError,
     ConfigError,
@@ -40,12 +42,15 @@ __all__ = [
     "Run",
     "RunError",
     "SidelightError",
+    "Weights",
     "WeightsError",
     "__version__",
     "audit",
     "check",
     "compare",
     "errors",
+    "features",
+    "from_timm",
     "load",
     "nn",
     "show",

@@ -91,7 +91,7 @@ def compare(
     metric: str | None = None,
     config: str | os.PathLike | None = None,
     image: str | Sequence[str] | None = None,
-    images: str | os.PathLike | None = None,
+    images: Any = None,
     group: str | None = None,
     time: str | None = None,
     weight: str | None = None,

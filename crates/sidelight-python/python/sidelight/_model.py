@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _frames, _native
+from . import _frames, _native, _pictures
 from ._network import Network
 from .errors import ColumnError, ImageError
 
@@ -46,7 +46,7 @@ class Model:
         """A copy of its network, to look at and to change."""
         return Network(self._native.network())
 
-    def batch(self, data: Any, *, images: str | os.PathLike | None = None) -> dict[str, np.ndarray]:
+    def batch(self, data: Any, *, images: Any = None) -> dict[str, np.ndarray]:
         """What the network reads of the rows of a frame, and what it puts out: `images` `[rows, channels, size, size]`, normalised,
         `has_image` `[rows, 1]`, `dense` `[rows, d]`, `codes` `[rows, n]`, `outputs` `[rows, outputs]`; what it does not read is not
         there. All images are in memory at once. One that cannot be read is an error."""
@@ -73,7 +73,7 @@ class Model:
         self,
         data: Any,
         *,
-        images: str | os.PathLike | None = None,
+        images: Any = None,
         tta: int = 1,
         coverage: float | None = None,
         min_confidence: float | None = None,
@@ -84,7 +84,8 @@ class Model:
 
         `tta`: so many looks a row, averaged. `coverage`: sets that hold the truth that often. `min_confidence`: points that
         are less probably visible are left out. `allow_missing`: a column of metadata that is not there is missing in every
-        row. A row whose image cannot be read has no prediction; with `strict` it is an `ImageError`.
+        row. A row whose image cannot be read has no prediction; with `strict` it is an `ImageError`. Images may be cells of the
+        frame, or the list `images`, as in `train`.
         """
         kind = _frames.kind_of(data)
         options: dict[str, Any] = {
@@ -100,15 +101,18 @@ class Model:
             out = Path(folder) / "predictions.csv"
             self._native.predict_table(table, out, options)
             columns = _native.read_table(out, _frames.texts(self.config["target"]))
+            if kind != "path" and "image" in columns:
+                # Images that were no files have no name.
+                columns["image"] = [None if name is None or name.startswith(str(folder)) else name for name in columns["image"]]
         return _frames.build(columns, kind, getattr(data, "index", None) if kind == "pandas" else None)
 
-    def _table(self, data: Any, folder: Path, images: str | os.PathLike | None) -> Path:
+    def _table(self, data: Any, folder: Path, images: Any) -> Path:
         """The file of a table: a frame is written into this folder."""
         if _frames.kind_of(data) == "path":
             return Path(os.fspath(data))
         image = self.config["data"]["image"]
         table = folder / "rows.parquet"
-        _frames.write(data, table, [image] if isinstance(image, str) else list(image), images)
+        _frames.write(data, table, _pictures.names(image), images)
         return table
 
     def predict_one(self, image: Any = None, **metadata: Any) -> dict[str, Any]:
@@ -158,21 +162,4 @@ def image_bytes(image: Any) -> bytes | None:
             return Path(os.fspath(image)).read_bytes()
         except OSError as error:
             raise ImageError(f"cannot read {os.fspath(image)}: {error.strerror}", file=os.fspath(image)) from error
-    pixels = np.asarray(image)
-    if pixels.dtype == bool:
-        pixels = pixels.astype(np.uint8) * 255
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
-        raise ImageError(
-            f"an array of shape {list(np.shape(image))} is no image",
-            "give [height, width] or [height, width, channels], of 1 to 4 channels",
-        )
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(
-            f"pixels of {pixels.dtype} are neither uint8 nor uint16",
-            "of numbers from 0 to 1: (pixels * 255).round().astype('uint8')",
-        )
-    height, width, channels = pixels.shape
-    deep = pixels.dtype == np.uint16
-    return bytes(_native.encode_png(np.ascontiguousarray(pixels).tobytes(), width, height, channels, deep))
+    return _pictures.png(_pictures.pixels(image))

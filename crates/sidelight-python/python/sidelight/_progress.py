@@ -49,7 +49,10 @@ class _Bar:
 
     def update(self, event: dict) -> None:
         kind = event.get("event")
-        if kind == "features":
+        if kind == "features" and "share" in event:
+            # How many rows there are is not known before the last.
+            self._to(round(100 * event["share"]), 100, "features", rows=event["done"])
+        elif kind == "features":
             self._to(event["done"], event["rows"], "features")
         elif kind == "step" and "total_steps" in event:
             self._to(event["total_step"], event["total_steps"], f"epoch {event['epoch']}", loss=event["loss"])

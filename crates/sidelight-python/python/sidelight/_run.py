@@ -94,7 +94,7 @@ def train(
     out: str | os.PathLike,
     config: str | os.PathLike | None = None,
     image: str | Sequence[str] | None = None,
-    images: str | os.PathLike | None = None,
+    images: Any = None,
     group: str | None = None,
     time: str | None = None,
     weight: str | None = None,
@@ -110,7 +110,9 @@ def train(
 
     `data` is a frame of pandas, polars or pyarrow, a dictionary of lists, or the path of a table; `target` the column to
     predict, or several. A frame is kept as Parquet beside the run (`<out>.parquet`), so that the run can be resumed and
-    opened from a command line; relative paths in its `image` column are relative to `images`, or to the current folder.
+    opened from a command line; relative paths in its `image` column are relative to `images`, or to the current folder. Cells of
+    that column may be images themselves: arrays `[height, width]` or `[height, width, channels]` of uint8 or uint16, pictures of
+    PIL, the bytes of files; or `images` is a list of them. They are kept as files in `<out>.images`.
     What columns mean is found as `sidelight init` finds it. `config` reads a `sidelight.toml` instead, or beside `data`.
 
     Further keywords: `backbone`, `weights`, `epochs`, `size`, `batch`, `learning_rate`, `freeze`, `fusion`, `head`, `arm`,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _frames, _native
+from . import _frames, _native, _pictures
+from ._timm import Weights
 from .errors import ConfigError
 
 #: Keywords with a name of their own, and the setting that each is.
@@ -49,7 +50,7 @@ def configure(
     table: Path,
     overwrite: bool,
     image: str | Sequence[str] | None = None,
-    images: str | os.PathLike | None = None,
+    images: Any = None,
     group: str | None = None,
     time: str | None = None,
     weight: str | None = None,
@@ -59,23 +60,12 @@ def configure(
     **more: Any,
 ) -> Configured:
     """Begins a configuration as `sidelight init` does, or reads the file `config`; a frame is written to `table`."""
-    unknown = sorted(set(more) - set(SHORT))
-    if unknown:
-        known = ", ".join(sorted(SHORT))
-        raise ConfigError(
-            f"unknown keyword `{unknown[0]}`",
-            f"there is: {known}; any other setting goes into `settings`, as in settings={{'train.patience': 3}}",
-        )
-    chosen = {SHORT[name]: value for name, value in more.items() if value is not None}
-    told = flat(settings or {})
-    for name in chosen.keys() & told.keys():
-        raise ConfigError(f"`{name}` is said twice: by a keyword and in `settings`", "leave one of them out")
-    sets = list(overrides({**told, **chosen}))
+    told = sets(settings, more)
     like, path = ("path", None) if data is None else (_frames.kind_of(data), None)
-    image_columns = [image] if isinstance(image, str) else list(image or [])
+    image_columns = _pictures.names(image)
     if data is not None and like != "path":
-        # Where it is not said, a column of whose first cells one is a file below `images` is one.
-        _frames.write(data, table, image_columns, images, overwrite)
+        # Where it is not said, a column that holds images is one, or one of whose first cells one is a file below `images`.
+        image_columns = _frames.write(data, table, image_columns, images, overwrite)
         path = table.absolute()
     elif data is not None:
         path = Path(os.fspath(data)).absolute()
@@ -88,8 +78,8 @@ def configure(
         except OSError as error:
             raise ConfigError(f"cannot read {file}: {error.strerror}", file=str(file)) from error
         if path is not None:
-            sets.append(f"data.table={json.dumps(str(path))}")
-        return Configured(text, file.absolute(), sets, like)
+            told.append(f"data.table={json.dumps(str(path))}")
+        return Configured(text, file.absolute(), told, like)
     if path is None or target is None:
         raise ConfigError("neither a table and a target nor `config` was given", "say sl.train(df, target='price', …)")
     words = [str(path), "--target", target if isinstance(target, str) else ",".join(target)]
@@ -99,9 +89,30 @@ def configure(
         words += ["--ignore", column]
     words += ["--image", ",".join(image_columns)] if image_columns else []
     # What the target and the cells are is known where the columns are looked at; whose weights they are, from the file.
-    words += [word for item in sets if item.startswith(("data.", "target.", "model.")) for word in ("--set", item)]
+    words += [word for item in told if item.startswith(("data.", "target.", "model.")) for word in ("--set", item)]
     text = _native.init([*words, "--out", "-"])
-    return Configured(text, Path.cwd() / "sidelight.toml", sets, like)
+    return Configured(text, Path.cwd() / "sidelight.toml", told, like)
+
+
+def sets(settings: Mapping[str, Any] | None, more: Mapping[str, Any]) -> list[str]:
+    """What `--set` would say, of settings and of keywords with a name of their own."""
+    unknown = sorted(set(more) - set(SHORT))
+    if unknown:
+        known = ", ".join(sorted(SHORT))
+        raise ConfigError(
+            f"unknown keyword `{unknown[0]}`",
+            f"there is: {known}; any other setting goes into `settings`, as in settings={{'train.patience': 3}}",
+        )
+    backbone = more.get("backbone")
+    if isinstance(backbone, Weights):
+        if more.get("weights") is not None:
+            raise ConfigError("`weights` is said twice: `backbone` has its own", "leave one of them out")
+        more = {**more, "backbone": backbone.backbone, "weights": backbone.path}
+    chosen = {SHORT[name]: value for name, value in more.items() if value is not None}
+    told = flat(settings or {})
+    for name in chosen.keys() & told.keys():
+        raise ConfigError(f"`{name}` is said twice: by a keyword and in `settings`", "leave one of them out")
+    return list(overrides({**told, **chosen}))
 
 
 def flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:

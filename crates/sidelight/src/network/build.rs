@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::Device;
 
 use super::architecture::Architecture;
@@ -96,6 +97,99 @@ impl Network {
         Ok(network)
     }
 
+    /// The backbone of a configuration up to its features, without fusion and head: its weights read, its own edits made.
+    /// Features of several images of a row become those of the row as `model.image_pooling` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::build`]; as [`Network::up_to_features`].
+    pub fn backbone_alone(
+        config: &ModelConfig,
+        size: usize,
+        n_images: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let config = &ModelConfig {
+            arm: Arm::Image,
+            ..config.clone()
+        };
+        let spec = ModelSpec {
+            size,
+            n_images,
+            ..ModelSpec::default()
+        };
+        let source = MetadataSource::default();
+        let builder = Builder {
+            arm: check_arm(config, &source)?,
+            config,
+            spec: &spec,
+            source,
+            seed,
+            device,
+        };
+        let Body {
+            network, backbone, ..
+        } = builder.body(builder.edits()?)?;
+        let join = builder.image_pool().map(Architecture::from);
+        network.cut_to_features(backbone, join)
+    }
+
+    /// What a row's features come from: the backbone's own layers and its pooling, which is put back where points are read
+    /// from the last map, and what joins several images of a row. Fusion and head are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`](crate::error::DataError::Setting) where the backbone was edited so that it does not end in
+    /// features; [`Error::Shape`](crate::Error::Shape).
+    pub fn up_to_features(&self, backbone: &Backbone) -> Result<Self> {
+        let mut children = self.root.children.iter();
+        let join = children.find_map(|(_, child)| match &child.layer {
+            // How wide the features are is found anew.
+            Layer::ImagePool(pool) => Some(Architecture::from(ImagePool {
+                width: 0,
+                ..pool.clone()
+            })),
+            _ => None,
+        });
+        self.cut_to_features(backbone, join)
+    }
+
+    fn cut_to_features(&self, backbone: &Backbone, join: Option<Architecture>) -> Result<Self> {
+        let is_pooling = |name: &str| backbone.pooling.contains(&name);
+        let own = |name: &str| {
+            let mut children = self.root.children.iter();
+            children.find(|(own, _)| own == name)
+        };
+        let mut network = self.clone();
+        let children = &mut network.root.children;
+        children.retain(|(name, _)| self.backbone.contains(name));
+        let n_kept = children.len();
+        let has_pooling = children.iter().any(|(name, _)| is_pooling(name));
+        let mut architecture = network.root.architecture();
+        let pooling = backbone.body().children.into_iter();
+        let pooling = pooling.filter(|(name, _)| is_pooling(name) && !has_pooling);
+        let join = join.map(|join| (IMAGE_POOL.to_owned(), join));
+        architecture.children.extend(pooling.chain(join));
+        let output = shape::infer(&mut architecture, self.input.shape())?[0].output;
+        let Shape::Features(_) = output else {
+            let expected = "a backbone that ends in features";
+            return Err(setting("model.edit", expected, output).into());
+        };
+        let device = Module::devices(&self.root).into_iter().next();
+        let device = device.unwrap_or_else(Device::flex);
+        for (name, child) in &architecture.children[n_kept..] {
+            // What it has learned stays, if it is of the same width.
+            let learned = own(name).filter(|(_, node)| node.architecture() == *child);
+            let node = match learned {
+                Some((_, node)) => node.clone(),
+                None => Node::new(child, name, Start::Zeros, &device),
+            };
+            network.root.children.push((name.clone(), node));
+        }
+        Ok(network)
+    }
+
     /// A network of this architecture for these images, none of it counted as backbone.
     ///
     /// # Errors
@@ -172,6 +266,28 @@ impl Network {
         Ok(Self::from_backbone(backbone, architecture, size, weights, device)?.0)
     }
 
+    /// The backbone whose layers a file of weights has numbers for, as its keys and shapes say; `None`: it is none of
+    /// [`BACKBONES`](backbone::BACKBONES).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`weights::read`].
+    pub fn backbone_of(file: &Path) -> Result<Option<&'static Backbone>> {
+        let file = weights::read(file)?;
+        for backbone in backbone::BACKBONES {
+            let input = InputSpec::of_backbone(backbone, backbone.size);
+            let network = Self::new(backbone.body(), input, Start::Zeros, &Device::flex())?;
+            let fit = Fit {
+                removed: Some(backbone.classifier),
+                spellings: backbone.spellings,
+            };
+            if weights::fits(&network.root, &file, &fit) {
+                return Ok(Some(backbone));
+            }
+        }
+        Ok(None)
+    }
+
     fn from_backbone(
         backbone: &Backbone,
         architecture: Architecture,
@@ -179,12 +295,7 @@ impl Network {
         weights: BackboneWeights<'_>,
         device: &Device,
     ) -> Result<(Self, Option<WeightsFile>)> {
-        let input = InputSpec {
-            mean: backbone.mean,
-            sd: backbone.sd,
-            size,
-            channels: 3,
-        };
+        let input = InputSpec::of_backbone(backbone, size);
         let start = match weights {
             BackboneWeights::File(_) => Start::Zeros,
             BackboneWeights::Seed(seed) => Start::Seed(seed),
@@ -261,6 +372,31 @@ fn explained(mut error: Error, path: &Path) -> Error {
     error
 }
 
+impl InputSpec {
+    /// What a backbone's own weights take.
+    fn of_backbone(backbone: &Backbone, size: usize) -> Self {
+        Self {
+            mean: backbone.mean,
+            sd: backbone.sd,
+            size,
+            channels: 3,
+        }
+    }
+}
+
+/// The child of the root that joins several images of a row.
+const IMAGE_POOL: &str = "image_pool";
+
+/// A backbone before fusion and head.
+struct Body {
+    network: Network,
+    backbone: &'static Backbone,
+    /// What the file of weights has beside it.
+    ours: Option<WeightsFile>,
+    /// The edits that are left.
+    late: Vec<Edit>,
+}
+
 /// One construction: what it is asked for.
 struct Builder<'a> {
     config: &'a ModelConfig,
@@ -304,8 +440,8 @@ impl Builder<'_> {
         Network::new(Architecture::sequence(children), input, start, self.device)
     }
 
-    /// The network of the backbone, its own edits made; and the edits that are left.
-    fn with_backbone(&self, edits: Vec<Edit>) -> Result<(Network, Vec<Edit>)> {
+    /// The backbone, its own edits made.
+    fn body(&self, edits: Vec<Edit>) -> Result<Body> {
         let backbone = backbone::named(&self.config.backbone)?;
         let file = self.config.weights_file()?;
         let weights = match &file {
@@ -319,6 +455,22 @@ impl Builder<'_> {
             .into_iter()
             .partition(|edit| edit.path().is_none_or(|path| network.is_of_body(path)));
         network.edit_body(&early, backbone, self.seed)?;
+        Ok(Body {
+            network,
+            backbone,
+            ours,
+            late,
+        })
+    }
+
+    /// The network of the backbone, its own edits made; and the edits that are left.
+    fn with_backbone(&self, edits: Vec<Edit>) -> Result<(Network, Vec<Edit>)> {
+        let Body {
+            mut network,
+            backbone,
+            ours,
+            late,
+        } = self.body(edits)?;
         self.attach(&mut network, backbone)?;
         if let Some(ours) = ours.filter(|ours| !ours.keys().is_empty()) {
             network.n_given = weights::load_fitting(&mut network.root, &ours)?;
@@ -352,13 +504,8 @@ impl Builder<'_> {
         let pooled = children[kept..].iter();
         let pooled = pooled.map(|(name, node)| (name.clone(), node.architecture()));
         let (reads, mut after) = self.after_map(map, pooled.collect())?;
-        if self.spec.n_images > 1 {
-            let pool = ImagePool {
-                n: self.spec.n_images,
-                by: self.config.image_pooling,
-                width: 0,
-            };
-            after.push(("image_pool".into(), pool.into()));
+        if let Some(pool) = self.image_pool() {
+            after.push((IMAGE_POOL.into(), pool.into()));
         }
         let layers = self.fusion_layers(map, reads, &after)?;
 
@@ -379,10 +526,19 @@ impl Builder<'_> {
         }
         let names = network.root.child_names();
         network.backbone.retain(|name| {
-            let is_own = ["fusion", "spatial", "image_pool", "head"].contains(&name.as_str());
+            let is_own = ["fusion", "spatial", IMAGE_POOL, "head"].contains(&name.as_str());
             names.contains(name) && !is_own && !(self.spec.spatial && is_pooling(name))
         });
         Ok(())
+    }
+
+    /// What joins several images of a row; `None`: there is one.
+    fn image_pool(&self) -> Option<ImagePool> {
+        (self.spec.n_images > 1).then(|| ImagePool {
+            n: self.spec.n_images,
+            by: self.config.image_pooling,
+            width: 0,
+        })
     }
 
     /// What the head reads of the image, and the layers that stand between the last map and it.

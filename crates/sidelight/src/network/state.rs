@@ -3,13 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorView};
-
 use super::Network;
 use super::weights;
-use crate::error::{Error, Result, cannot_write};
+use crate::error::{Error, Result};
 use crate::ranks::to_bytes;
-use crate::run::write_whole;
 
 /// A named tensor: path, shape, values in row-major order.
 pub type NamedValues = (String, Vec<usize>, Vec<f32>);
@@ -80,28 +77,12 @@ impl Network {
         path: &Path,
         header: Option<HashMap<String, String>>,
     ) -> Result<usize> {
-        let write = cannot_write(path);
         let state: Vec<(String, Vec<usize>, Vec<u8>)> = self
             .state_dict()
             .into_iter()
             .map(|(key, shape, values)| (key, shape, to_bytes(&values)))
             .collect();
-        let views: std::result::Result<Vec<_>, _> = state
-            .iter()
-            .map(|(key, shape, bytes)| {
-                Ok((
-                    key.as_str(),
-                    TensorView::new(Dtype::F32, shape.clone(), bytes)?,
-                ))
-            })
-            .collect();
-        let bytes = views
-            .and_then(|views| safetensors::serialize(views, header))
-            .map_err(|source| {
-                write(std::io::Error::new(std::io::ErrorKind::InvalidData, source))
-            })?;
-        write_whole(path, |file| file.write_all(&bytes))?;
-        Ok(bytes.len())
+        weights::write(path, &state, header)
     }
 
     /// Reads what [`Network::save_weights`] wrote, or any file with exactly the network's keys.

@@ -21,14 +21,15 @@ use std::sync::Arc;
 
 use pytorch_reader::{DType, PickleValue, PytorchReader};
 use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
+use safetensors::tensor::{Dtype, TensorView};
 
 use super::architecture::Architecture;
 use super::backbone::{BACKBONES, Backbone};
 use super::head::{CERTAINTY, HEAD, PLACES};
 use super::shape::{self, Shape};
 use super::tree::{Node, join};
-use crate::error::{Error, Result, cannot_read};
+use crate::error::{Error, Result, cannot_read, cannot_write};
+use crate::run::write_whole;
 
 /// Files above this are not read: 8 GiB, twice the largest network that anyone would train here.
 pub const LIMIT: u64 = 8 << 30;
@@ -155,6 +156,34 @@ pub fn read(path: &Path) -> Result<WeightsFile> {
         path: path.to_path_buf(),
         tensors,
     })
+}
+
+/// Writes tensors of single precision (key, shape, little-endian bytes) as safetensors, whole or not at all, with these words
+/// in the header; returns the file's length in bytes.
+///
+/// # Errors
+///
+/// [`DataError::Write`](crate::error::DataError::Write), also where bytes are not as many as their shape has.
+pub fn write(
+    path: &Path,
+    tensors: &[(String, Vec<usize>, Vec<u8>)],
+    header: Option<HashMap<String, String>>,
+) -> Result<usize> {
+    let views: std::result::Result<Vec<_>, _> = tensors
+        .iter()
+        .map(|(key, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
+            Ok((key.as_str(), view))
+        })
+        .collect();
+    let bytes = views
+        .and_then(|views| safetensors::serialize(views, header))
+        .map_err(|source| {
+            let source = io::Error::new(io::ErrorKind::InvalidData, source);
+            cannot_write(path)(source)
+        })?;
+    write_whole(path, |file| file.write_all(&bytes))?;
+    Ok(bytes.len())
 }
 
 fn broken(path: &Path, reason: impl Into<String>) -> Error {
@@ -388,6 +417,33 @@ pub(super) fn load_fitting(root: &mut Node, file: &WeightsFile) -> Result<usize>
         }
     });
     Ok(n)
+}
+
+/// Whether a file has, in its own spelling or another, exactly the numbers that a tree asks for.
+pub(super) fn fits(root: &Node, file: &WeightsFile, fit: &Fit<'_>) -> bool {
+    let mut wanted: HashMap<String, Vec<usize>> = HashMap::new();
+    root.each_parameter("", &mut |path, parameter| {
+        wanted.insert(path, parameter.shape());
+    });
+    let is_removed = |key: &str| {
+        let child = key.split('.').next().unwrap_or_default();
+        key.ends_with("num_batches_tracked") || fit.removed == Some(child)
+    };
+    let fits = |spelling: &dyn Fn(&str) -> Option<String>| {
+        let mut n_found = 0;
+        let has_place = file.tensors.iter().all(|tensor| {
+            let Some(key) = spelling(&tensor.key) else {
+                return true;
+            };
+            let Some(shape) = wanted.get(&key) else {
+                return is_removed(&key);
+            };
+            n_found += 1;
+            same_shape(&tensor.shape, shape) || is_position(&key, &tensor.shape, shape)
+        });
+        has_place && n_found == wanted.len()
+    };
+    fits(&|key| Some(key.to_owned())) || fit.spellings.iter().any(|spelling| fits(spelling))
 }
 
 /// Whether two shapes are the same but for axes of length 1: `[96]` and `[96, 1, 1]`.

@@ -25,10 +25,10 @@ use crate::table::{Column, Pieces, ReadLimit};
 use crate::write::{ColumnKind, CsvText, Value};
 
 /// Rows read at once, at most.
-const PIECE_ROWS: usize = 2048;
+pub(super) const PIECE_ROWS: usize = 2048;
 
 /// Bytes of cells from which on fewer are read at once: a table may hold its images.
-const PIECE_BYTES: usize = 64 << 20;
+pub(super) const PIECE_BYTES: usize = 64 << 20;
 
 /// How a table is predicted.
 pub struct TableOptions<'a> {
@@ -515,7 +515,7 @@ impl Job<'_, '_> {
                 }
             };
             let n = rows.dataset.len();
-            let bad = bad_of(&rows, &predictions);
+            let bad = bad_of(&rows, &predictions.problems);
             if let (BadRows::Stop, Some(first)) = (self.options.bad_rows, bad.first()) {
                 return Err(Error::BadRow {
                     at: first.at.clone(),
@@ -608,7 +608,7 @@ fn extras(model: &Model, coverage: Option<f64>) -> Vec<Extra> {
 }
 
 /// The rows without a prediction: those that could not be read, and those whose image could not be used.
-fn bad_of(rows: &PieceRows, predictions: &Predictions) -> Vec<BadRowRecord> {
+pub(super) fn bad_of(rows: &PieceRows, problems: &[(usize, Arc<Error>)]) -> Vec<BadRowRecord> {
     let number = |row: usize| rows.dataset.rows[row] + 1;
     let mut is_bad = vec![false; rows.dataset.len()];
     let mut bad = Vec::new();
@@ -616,7 +616,7 @@ fn bad_of(rows: &PieceRows, predictions: &Predictions) -> Vec<BadRowRecord> {
         is_bad[row.row] = true;
         bad.push((row.row, BadRowRecord::of_row(row, &rows.table)));
     }
-    for (row, error) in &predictions.problems {
+    for (row, error) in problems {
         if !is_bad[*row] {
             let mut record = BadRowRecord::new(number(*row), error);
             record.at = rows.table.place(*row, &rows.image_column);

@@ -5,6 +5,7 @@ mod comparison;
 mod examples;
 mod explain;
 mod export;
+mod features;
 mod links;
 mod models;
 mod options;
