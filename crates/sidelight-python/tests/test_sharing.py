@@ -162,7 +162,7 @@ def history(run):
 
 @pytest.fixture(autouse=True)
 def file_store(monkeypatch):
-    # From 3.10 on MLflow reads its files only where it is told to.
+    # Current versions read stores of files only where they are told to.
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
 
 
