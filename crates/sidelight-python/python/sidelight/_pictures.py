@@ -53,7 +53,7 @@ def pixels(image: Any) -> np.ndarray:
             f"an array of shape {list(np.shape(found))} is no image",
             "channels come last: np.moveaxis(pixels, 0, -1)" if first else "give [height, width] or [height, width, channels], of 1 to 4 channels",
         )
-    if found.dtype not in (np.uint8, np.uint16):
+    if found.dtype.kind != "u" or found.dtype.itemsize > 2:
         raise ImageError(
             f"pixels of {found.dtype} are neither uint8 nor uint16",
             "of numbers from 0 to 1: (pixels * 255).round().astype('uint8')",

@@ -85,11 +85,11 @@ impl std::fmt::Debug for FeatureOptions<'_> {
 /// The features of rows.
 #[derive(Debug, Clone)]
 pub struct Features {
-    /// `[rows][width]`, in the order of the rows; NaN throughout where a row's image could not be read.
+    /// `[rows][width]`, in the order of the rows; NaN throughout where a row has no image, or none that could be read.
     pub values: Vec<f32>,
     /// Features of a row.
     pub width: usize,
-    /// The rows that have none, and why.
+    /// The rows whose image could not be read, and why.
     pub problems: Vec<(usize, Arc<Error>)>,
 }
 
@@ -212,8 +212,13 @@ impl FeatureExtractor {
         let batches = batches.map(|host| Ok(Batch::new(host?, &device)));
         evaluate(&self.network, batches, |batch, output| {
             let found = numbers(output);
-            for (&row, found) in batch.rows.iter().zip(found.chunks_exact(width)) {
-                values[row * width..(row + 1) * width].copy_from_slice(found);
+            let has_image = batch.has_image.clone().map(numbers);
+            for (at, found) in found.chunks_exact(width).enumerate() {
+                // In the place of an image that is not there is an even picture.
+                if has_image.as_ref().is_none_or(|has| has[at] > 0.0) {
+                    let row = batch.rows[at];
+                    values[row * width..(row + 1) * width].copy_from_slice(found);
+                }
             }
             n_done += batch.rows.len();
             if let Some(on_progress) = &mut on_progress {
