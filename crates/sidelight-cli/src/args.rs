@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use shared::coverage;
 pub(crate) use shared::{
-    Cached, Configured, Covering, Format, Machine, Overrides, Page, Precision, Printed, Tta,
+    Cached, Configured, Covering, Format, Images, Machine, Overrides, Page, Precision, Printed, Tta,
 };
 
 /// Pretrained CNNs that also read the metadata of each image

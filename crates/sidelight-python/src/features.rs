@@ -90,7 +90,7 @@ pub(crate) fn backbones() -> Vec<Known> {
 /// The name of the backbone that a file of weights is of; `None`: it is of none.
 #[pyfunction]
 pub(crate) fn backbone_of(py: Python<'_>, file: PathBuf) -> Result<Option<&'static str>, Failed> {
-    let found = py.detach(|| Network::backbone_of(&file))?;
+    let found = py.detach(|| weights::backbone_of(&file))?;
     Ok(found.map(|backbone| backbone.name))
 }
 

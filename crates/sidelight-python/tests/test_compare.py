@@ -14,7 +14,7 @@ def answer(frame, rows, folder):
 
 
 def test_an_answer_has_a_verdict_doubts_and_a_table(answer):
-    assert answer.verdict in ("helps", "helps_but_spurious", "no_evidence", "harms", "metadata_suffices")
+    assert answer.verdict in ("helps", "helps_but_spurious", "no_evidence", "harms")
     assert answer.sentence and isinstance(answer.doubts, list)
     assert {"image", "metadata", "stacked", "shuffled"} <= set(answer.table["name"])
     assert set(answer.predictions["arm"]) >= {"image", "stacked"}

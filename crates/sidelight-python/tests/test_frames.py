@@ -126,3 +126,9 @@ def test_what_is_no_table_says_what_is():
     with pytest.raises(sl.DataError, match="list is no table") as raised:
         _frames.kind_of([1, 2])
     assert "pandas" in raised.value.hint
+
+
+def test_a_path_made_of_columns_is_below_the_folder_of_the_images(rows, frame, folder, tmp_path):
+    named = frame[["is_dirty", "source", "colour"]].assign(id=[name.split(".")[0] for name in frame["file_name"]])
+    found = sl.check(named, "colour", image="{id}.png", images=folder)
+    assert not [problem for problem in found.to_dict("records") if problem["severity"] == "error"], found

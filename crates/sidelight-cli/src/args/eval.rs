@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Covering, Machine, Printed, Tta};
+use super::{Covering, Images, Machine, Printed, Tta};
 
 /// Arguments of `sidelight eval`.
 #[derive(Debug, Args)]
@@ -13,6 +13,9 @@ pub(crate) struct EvalArgs {
     pub(crate) run: PathBuf,
     /// Table with the same columns; default: the run's validation rows
     pub(crate) table: Option<PathBuf>,
+    /// Where the images are.
+    #[command(flatten)]
+    pub(crate) images: Images,
     /// Score groups of rows as well: those that share a value of this column
     ///
     /// For several photographs of one thing: the mean of what is said of them

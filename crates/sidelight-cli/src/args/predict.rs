@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use sidelight::annotation::Format;
 
 use super::shared::{confidence, share};
-use super::{Covering, Machine, Tta};
+use super::{Covering, Images, Machine, Tta};
 
 /// Arguments of `sidelight predict`.
 #[derive(Debug, Args)]
@@ -35,17 +35,9 @@ pub(crate) struct PredictArgs {
     /// Example: --out points.json --format labelstudio
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "by")]
     pub(crate) format: Option<WrittenFormat>,
-    /// Column with the images, or the path of each row's with columns in braces
-    ///
-    /// Of a model of several images a row, as many. Default: as in training.
-    /// Example: --image 'test/{id}.tif'
-    #[arg(
-        long,
-        value_name = "COLUMN|PATH",
-        help_heading = "Input",
-        value_delimiter = ','
-    )]
-    pub(crate) image: Vec<String>,
+    /// Where the images are.
+    #[command(flatten)]
+    pub(crate) images: Images,
     /// Columns of the table to write before the predictions
     ///
     /// Each cell as the table has it, as text. A column of ours with the same

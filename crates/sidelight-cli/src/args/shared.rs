@@ -190,3 +190,20 @@ pub(super) fn positive(text: &str) -> Result<usize, String> {
         _ => Err("expected a whole number from 1 to 65536".into()),
     }
 }
+
+/// Where the images of another table are.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Images {
+    /// Column with the images, or the path of each row's with columns in braces
+    ///
+    /// Of a model of several images a row, as many. Default: as in training.
+    /// Example: --image 'test/{id}.tif'
+    #[arg(
+        long,
+        value_name = "COLUMN|PATH",
+        help_heading = "Input",
+        requires = "table",
+        value_delimiter = ','
+    )]
+    pub(crate) image: Vec<String>,
+}

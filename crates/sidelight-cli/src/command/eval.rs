@@ -28,6 +28,12 @@ pub(crate) fn run(
     let scored = evaluate(&model, &dataset, options);
     let (metrics, predictions) = scored.map_err(|error| as_collective_error(ranks, error))?;
     problems::say(&dataset, &predictions, terminal);
+    if !dataset.is_empty() && predictions.problems.len() == dataset.len() {
+        anyhow::bail!(Refusal::new(
+            format!("no row of {} could be predicted", dataset.path.display()),
+            "--image says where the images of a table are",
+        ));
+    }
     if metrics.n == 0 {
         let names = model.config.target.names().join("`, `");
         anyhow::bail!(Refusal::new(
@@ -72,7 +78,8 @@ fn read(
     terminal: &mut Terminal,
 ) -> anyhow::Result<(Model, Dataset, &'static str)> {
     args.machine.prepare()?;
-    let model = args.machine.load(&args.run)?;
+    let mut model = args.machine.load(&args.run)?;
+    rows::with_images(&mut model, &args.images)?;
     let (dataset, noun) = rows::read(&model, args.table.as_deref(), args.by.as_deref(), terminal)?;
     Ok((model, dataset, noun))
 }

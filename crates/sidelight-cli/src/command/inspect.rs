@@ -23,8 +23,12 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             .as_ref()
             .is_none_or(|pattern| matches(pattern, path))
     };
+    let (is_file, noun) = match extension(&args.source) {
+        Some("pth" | "pt" | "bin" | "safetensors") => (true, "tensor"),
+        _ => (false, "layer"),
+    };
     let table = match extension(&args.source) {
-        Some("pth" | "pt" | "bin" | "safetensors") => tensors(&args.source, &is_wanted)?,
+        _ if is_file => tensors(&args.source, &is_wanted)?,
         Some("toml") => {
             let configured = Configured::new(args.source.clone(), args.overrides.set.clone());
             let config = configured.read_to_look(&Machine::default())?;
@@ -55,7 +59,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
         terminal.warn("nothing matches");
     }
     terminal.table(&table, args.printed.format)?;
-    terminal.say(format!("{} listed", count(table.len(), "row")));
+    terminal.say(format!("{} listed", count(table.len(), noun)));
     Ok(Answer::Done)
 }
 

@@ -14,7 +14,7 @@ use sidelight::ranks::{Ranks, all_or_none};
 use sidelight::run::{Joined, OldParts, bad_rows_path, parts_dir};
 use sidelight::write::CsvText;
 
-use super::{Answer, problems};
+use super::{Answer, problems, rows};
 use crate::args::predict::PredictArgs;
 use crate::refusal::Refusal;
 use crate::terminal::{Terminal, count, duration, significant};
@@ -78,20 +78,7 @@ fn read(args: &PredictArgs, ranks: &dyn Ranks) -> anyhow::Result<(Model, String)
     }
     args.machine.prepare()?;
     let mut model = args.machine.load(&args.run)?;
-    if !args.image.is_empty() {
-        let expected = model.config.data.image.names().len();
-        if args.image.len() != expected {
-            anyhow::bail!(Refusal::new(
-                format!(
-                    "--image names {} and the model was trained with {}",
-                    count(args.image.len(), "column"),
-                    model.config.data.image
-                ),
-                "name as many, in that order",
-            ));
-        }
-        model.config.data.image = args.image.clone().into();
-    }
+    rows::with_images(&mut model, &args.images)?;
     if let Some(format) = args.format {
         check_format(&model, format.into(), &args.out)?;
     }

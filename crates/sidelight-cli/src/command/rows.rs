@@ -8,7 +8,29 @@ use sidelight::dataset::Dataset;
 use sidelight::model::Model;
 use sidelight::split::split;
 
-use crate::terminal::Terminal;
+use crate::args::Images;
+use crate::refusal::Refusal;
+use crate::terminal::{Terminal, count};
+
+/// Lets a model look for images where the command line says that they are.
+pub(super) fn with_images(model: &mut Model, images: &Images) -> anyhow::Result<()> {
+    let Images { image } = images;
+    if image.is_empty() {
+        return Ok(());
+    }
+    let trained = &mut model.config.data.image;
+    if image.len() != trained.names().len() {
+        anyhow::bail!(Refusal::new(
+            format!(
+                "--image names {} and the model was trained with {trained}",
+                count(image.len(), "column"),
+            ),
+            "name as many, in that order",
+        ));
+    }
+    *trained = image.clone().into();
+    Ok(())
+}
 
 /// The rows of a table, or without one the run's validation rows, and the noun for them; in the groups of a column, where
 /// one is named.

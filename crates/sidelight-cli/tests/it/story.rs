@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::folder::Folder;
+use crate::folder::{Folder, has, refused};
 
 /// A folder with the demonstration's data, few and small, and nothing trained.
 fn cards() -> Folder {
@@ -409,4 +409,22 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         "{}",
         said.stderr
     );
+}
+
+#[test]
+fn the_images_of_another_table_are_scored_where_they_are_said_to_be() {
+    let folder = Folder::with_houses();
+    folder.done("train houses.toml --out a");
+    let here = folder.done("eval a houses.csv --format json").stdout;
+    folder.write("test/houses.csv", &folder.read("houses.csv"));
+    for row in 0..24 {
+        let bytes = folder.read_bytes(&format!("{row}.png"));
+        folder.write_bytes(&format!("test/photos/{row}.png"), &bytes);
+    }
+    let there = folder.done("eval a test/houses.csv --image photos/{file_name} --format json");
+    assert_eq!(there.stdout, here);
+    let said = refused(&folder, "eval a test/houses.csv --image a,b");
+    has(&said, "--image names 2 columns");
+    let said = refused(&folder, "eval a --image photos/{file_name}");
+    has(&said, "<TABLE>");
 }

@@ -187,8 +187,8 @@ impl Doubt {
             Self::TooFewUnits { class: None, .. } => "Too few independent units",
             Self::TooFewUnits { class: Some(_), .. } => "Too few independent units of a class",
             Self::MetadataAloneDoesAsWell { better: true, .. } => "Metadata alone does better",
-            Self::MetadataAloneDoesAsWell { better: false, .. } => "Metadata alone does as well",
-            Self::ImageNoBetterThanChance { .. } => "Image no better than chance",
+            Self::MetadataAloneDoesAsWell { better: false, .. } => "Metadata alone may do as well",
+            Self::ImageNoBetterThanChance { .. } => "Image not shown to be better than chance",
             Self::WorseThanAnotherArm { .. } => "Another model does better",
             Self::TreesUseColumnsBetter { .. } => "Trees use the columns better",
             Self::TreesAreBest { .. } => "Trees need no network",
@@ -226,8 +226,12 @@ impl Doubt {
                 both,
                 better,
             } => format!(
-                "the metadata alone does {}: {} {} without the image, {} with it",
-                if *better { "better" } else { "as well" },
+                "{}: {} {} without the image, {} with it",
+                if *better {
+                    "the metadata alone does better"
+                } else {
+                    "the image is not shown to add anything to the metadata"
+                },
                 words(metric),
                 n(metadata),
                 n(both)
@@ -274,14 +278,14 @@ impl Doubt {
                 chance,
                 both_better,
             } => format!(
-                "the image alone is no better than a constant guess ({} {} versus {}){}",
+                "the image alone is not shown to be better than a constant guess ({} {} against {}){}",
                 words(metric),
                 n(image),
                 n(chance),
                 if *both_better {
                     ""
                 } else {
-                    ", and neither is the image with metadata"
+                    ", nor is the image with metadata"
                 }
             ),
             Self::OneColumnCarriesItAll { column, alone, .. } if is_perfect(*alone) => format!(

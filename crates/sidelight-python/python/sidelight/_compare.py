@@ -32,7 +32,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """`helps`, `helps_but_spurious`, `no_evidence`, `harms` or `metadata_suffices`."""
+        """`helps`, `helps_but_spurious`, `no_evidence` or `harms`."""
         return self.answer["verdict"]["code"]
 
     @property

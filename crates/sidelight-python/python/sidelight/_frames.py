@@ -63,7 +63,8 @@ def write(data: Any, path: Path, images: Sequence[str], root: Any, overwrite: bo
         raise
     if overwrite:
         folder.tidy()
-    return images
+    # What a path is made of says where images are as a cell would.
+    return [str(base / name) if "{" in name else name for name in images]
 
 
 def _beside(data: Any, columns: Sequence[str], cells: Any, folder: _pictures.Folder) -> tuple[Any, list[str]]:

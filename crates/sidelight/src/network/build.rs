@@ -266,28 +266,6 @@ impl Network {
         Ok(Self::from_backbone(backbone, architecture, size, weights, device)?.0)
     }
 
-    /// The backbone whose layers a file of weights has numbers for, as its keys and shapes say; `None`: it is none of
-    /// [`BACKBONES`](backbone::BACKBONES).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`weights::read`].
-    pub fn backbone_of(file: &Path) -> Result<Option<&'static Backbone>> {
-        let file = weights::read(file)?;
-        for backbone in backbone::BACKBONES {
-            let input = InputSpec::of_backbone(backbone, backbone.size);
-            let network = Self::new(backbone.body(), input, Start::Zeros, &Device::flex())?;
-            let fit = Fit {
-                removed: Some(backbone.classifier),
-                spellings: backbone.spellings,
-            };
-            if weights::fits(&network.root, &file, &fit) {
-                return Ok(Some(backbone));
-            }
-        }
-        Ok(None)
-    }
-
     fn from_backbone(
         backbone: &Backbone,
         architecture: Architecture,
@@ -534,7 +512,7 @@ impl Builder<'_> {
 
     /// What joins several images of a row; `None`: there is one.
     fn image_pool(&self) -> Option<ImagePool> {
-        (self.spec.n_images > 1).then(|| ImagePool {
+        (self.spec.n_images > 1).then_some(ImagePool {
             n: self.spec.n_images,
             by: self.config.image_pooling,
             width: 0,

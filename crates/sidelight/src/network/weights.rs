@@ -419,33 +419,6 @@ pub(super) fn load_fitting(root: &mut Node, file: &WeightsFile) -> Result<usize>
     Ok(n)
 }
 
-/// Whether a file has, in its own spelling or another, exactly the numbers that a tree asks for.
-pub(super) fn fits(root: &Node, file: &WeightsFile, fit: &Fit<'_>) -> bool {
-    let mut wanted: HashMap<String, Vec<usize>> = HashMap::new();
-    root.each_parameter("", &mut |path, parameter| {
-        wanted.insert(path, parameter.shape());
-    });
-    let is_removed = |key: &str| {
-        let child = key.split('.').next().unwrap_or_default();
-        key.ends_with("num_batches_tracked") || fit.removed == Some(child)
-    };
-    let fits = |spelling: &dyn Fn(&str) -> Option<String>| {
-        let mut n_found = 0;
-        let has_place = file.tensors.iter().all(|tensor| {
-            let Some(key) = spelling(&tensor.key) else {
-                return true;
-            };
-            let Some(shape) = wanted.get(&key) else {
-                return is_removed(&key);
-            };
-            n_found += 1;
-            same_shape(&tensor.shape, shape) || is_position(&key, &tensor.shape, shape)
-        });
-        has_place && n_found == wanted.len()
-    };
-    fits(&|key| Some(key.to_owned())) || fit.spellings.iter().any(|spelling| fits(spelling))
-}
-
 /// Whether two shapes are the same but for axes of length 1: `[96]` and `[96, 1, 1]`.
 fn same_shape(a: &[usize], b: &[usize]) -> bool {
     let long = |shape: &[usize]| {
