@@ -523,7 +523,7 @@ impl Builder<'_> {
 
     /// What joins several images of a row; `None`: there is one.
     fn image_pool(&self) -> Option<ImagePool> {
-        (self.spec.n_images > 1).then(|| ImagePool {
+        (self.spec.n_images > 1).then_some(ImagePool {
             n: self.spec.n_images,
             by: self.config.image_pooling,
             width: 0,

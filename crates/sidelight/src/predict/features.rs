@@ -444,9 +444,10 @@ impl Sink {
     }
 
     fn finish(self) -> Result<()> {
-        Ok(match self {
+        match self {
             Self::Matrix(matrix) => matrix.finish()?,
             Self::Table(table) => table.finish()?,
-        })
+        }
+        Ok(())
     }
 }
