@@ -92,7 +92,7 @@ fn those_of_a_run_are_of_its_trained_backbone() {
 #[test]
 fn a_model_of_points_has_pooled_features_too() {
     let (mut data, _) = planted(12);
-    data.targets = Some(Targets::keypoints(1, vec![Some([5.0, 7.0]); 12]));
+    data.targets = Some(Targets::keypoints(1, vec![[5.0, 7.0]; 12]));
     let points = "kind = \"keypoints\"\ncolumns = [\"x0\", \"y0\"]";
     let config = config(points, "freeze = true\nepochs = 1\n");
     let model = session(&config, &data, &first(8, &data)).fit().unwrap();
