@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use sidelight::dataset::{Dataset, ImageSource, Targets};
 use sidelight::loader::{BatchPlan, Loader, LoaderOptions};
 use sidelight::model::Model;
-use sidelight::network::{Network, backbone};
+use sidelight::network::{Network, backbone, weights};
 use sidelight::predict::{FeatureExtractor, FeatureOptions, Features};
 use sidelight::tensor::numbers;
 
@@ -175,11 +175,11 @@ fn the_backbone_of_a_file_is_known_by_its_keys() {
         let network = Network::from_scratch(name, size).unwrap();
         let path = folder.path().join(name).with_extension("safetensors");
         network.save_weights(&path).unwrap();
-        let found = Network::backbone_of(&path).unwrap().unwrap();
+        let found = weights::backbone_of(&path).unwrap().unwrap();
         assert_eq!(found.name, name);
     }
     let other = folder.path().join("other.safetensors");
     let tensors = [("layer.weight".to_owned(), vec![2], vec![0; 8])];
-    sidelight::network::weights::write(&other, &tensors, None).unwrap();
-    assert!(Network::backbone_of(&other).unwrap().is_none());
+    weights::write(&other, &tensors, None).unwrap();
+    assert!(weights::backbone_of(&other).unwrap().is_none());
 }
