@@ -24,7 +24,9 @@ pub(crate) fn run(args: &ManArgs, terminal: &mut Terminal) -> anyhow::Result<Ans
         .filter(|command| !command.is_hide_set());
     let mut n_pages = 0;
     for command in commands.chain([&whole]) {
-        let page = Man::new(command.clone());
+        let page = Man::new(command.clone())
+            .source(concat!("sidelight ", env!("CARGO_PKG_VERSION")))
+            .manual("Sidelight");
         let path = args.out.join(page.get_filename());
         let mut roff = Vec::new();
         page.render(&mut roff)?;

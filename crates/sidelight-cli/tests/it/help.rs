@@ -67,23 +67,26 @@ fn the_overview_fits_a_screen() {
     Usage: sidelight [OPTIONS] <COMMAND>
 
     Commands:
-      demo       Generate a data set and show on it what metadata adds
-      init       Inspect a table and write a sidelight.toml for it
-      import     Make a table of the points in files of an annotation tool
-      check      List every problem with a table and its images
-      audit      Advise which columns to keep, before training
-      lr-find    Suggest a learning rate
-      train      Train a model from a sidelight.toml
-      compare    Test whether the metadata helps
-      eval       Evaluate a trained model
-      predict    Predict every row of a table with a trained model
-      features   Write what the backbone says of each image, for other tools
-      show       Show rows as the network sees them, with a run's predictions
-      explain    Explain a trained model's predictions
-      serve      Serve trained models over HTTP: a web page and a JSON API
-      export     Export a trained model: ONNX, safetensors, a folder for the hub
-      inspect    List a network's layers, or the tensors in a weights file
-      backbones  List the backbones that `model.backbone` accepts
+      demo         Generate a data set and show on it what metadata adds
+      init         Inspect a table and write a sidelight.toml for it
+      import       Make a table of the points in files of an annotation tool
+      check        List every problem with a table and its images
+      audit        Advise which columns to keep, before training
+      lr-find      Suggest a learning rate
+      train        Train a model from a sidelight.toml
+      compare      Test whether the metadata helps
+      eval         Evaluate a trained model
+      predict      Predict every row of a table with a trained model
+      features     Write what the backbone says of each image, for other tools
+      show         Show rows as the network sees them, with a run's predictions
+      explain      Explain a trained model's predictions
+      serve        Serve trained models over HTTP: a web page and a JSON API
+      export       Export a trained model: ONNX, safetensors, a folder for the hub
+      inspect      List a network's layers, or the tensors in a weights file
+      backbones    List the backbones that `model.backbone` accepts
+      schema       Print the JSON Schema of sidelight.toml, for editors
+      completions  Print completions for a shell
+      man          Write manual pages
 
     Options:
       -h, --help
@@ -95,6 +98,9 @@ fn the_overview_fits_a_screen() {
     General:
       -q, --quiet
               Print only results, warnings and errors
+
+          --verbose
+              With --version: also the build, and what this machine can do
 
     Start with `sidelight demo`, or with your own table:
       sidelight init metadata.csv --target price
