@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-/// musl's own allocator has one lock for all threads: a training of small pictures took a third more of the processor.
+/// musl's own allocator has one lock for all threads: a training of small pictures took a third more of the processor with it.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -6,6 +6,8 @@ use crate::tensor::{Window, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d
 /// A square window that moves over a map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// Its fields stand beside the layer's `kind`, which a reference to a schema of its own would refuse.
+#[schemars(inline)]
 pub struct Pool {
     /// Side of the window.
     pub kernel: usize,
