@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -150,7 +149,8 @@ def test_what_a_listener_raises_stops_the_training_and_is_raised(frame, rows, fo
 def test_ctrl_c_keeps_a_checkpoint_and_resume_comes_to_the_same_numbers(trained, frame, rows, folder, tmp_path):
     def interrupt(event):
         if event["event"] == "step" and event["total_step"] == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            # To this thread, at once: a process is told whenever one of its threads is.
+            signal.raise_signal(signal.SIGINT)
 
     arguments = {"images": folder, "out": tmp_path / "run", **SMALL}
     data = rows.assign(colour=frame["colour"])

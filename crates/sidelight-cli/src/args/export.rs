@@ -9,6 +9,10 @@ use super::{Covering, Printed};
 /// Arguments of `sidelight export`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
+// As clap writes it, it is wider than 80 columns.
+#[command(
+    override_usage = "sidelight export [OPTIONS] <--onnx FILE|--safetensors FILE|--hub DIR> RUN"
+)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["onnx", "safetensors", "hub"]))]
 pub(crate) struct ExportArgs {
     /// Run folder, as `sidelight train` writes it

@@ -31,10 +31,10 @@ fn a_shell_is_given_every_command_and_option() {
 #[cfg(unix)]
 fn bash_completes_commands_and_values() {
     let folder = Folder::new();
-    folder.write("script", &folder.done("completions bash").stdout);
+    folder.write("completions.sh", &folder.done("completions bash").stdout);
     let complete = |words: &str, n: usize| {
         let line = format!(
-            "source script && COMP_WORDS=({words}) COMP_CWORD={n} && \
+            "source ./completions.sh && COMP_WORDS=({words}) COMP_CWORD={n} && \
              _sidelight sidelight \"${{COMP_WORDS[{n}]}}\" \"${{COMP_WORDS[{}]}}\" && echo \"${{COMPREPLY[*]}}\"",
             n - 1
         );
