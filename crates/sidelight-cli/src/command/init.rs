@@ -184,8 +184,8 @@ fn backbone_of_weights(
 /// What the command line says of the configuration to be written: its target is a stand-in.
 fn told(args: &InitArgs) -> anyhow::Result<Config> {
     let mut sets = args.overrides.set.clone();
-    // Columns of the target are named by --target.
-    sets.retain(|set| !set.trim_start().starts_with("target."));
+    // Of what it is to predict, and so of the network for it, nothing is known yet.
+    sets.retain(|set| set.trim_start().starts_with("data."));
     let mut told = Config::new(&args.table, TargetConfig::class("target"));
     let text = toml_of(&told.target);
     told = Config::parse(

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use sidelight::dataset::{Dataset, ImageSource, Targets};
 use sidelight::loader::{BatchPlan, Loader, LoaderOptions};
 use sidelight::model::Model;
-use sidelight::network::{Network, backbone, weights};
+use sidelight::network::{Network, Value, backbone, weights};
 use sidelight::predict::{FeatureExtractor, FeatureOptions, Features};
 use sidelight::tensor::numbers;
 
@@ -39,7 +39,10 @@ fn of_prefix(model: &Model, network: &Network, n: usize, data: &Dataset) -> Vec<
         let shape = [host.rows.len(), host.size, host.size, 3];
         let images = TensorData::new(host.images, shape);
         let images = Tensor::<4>::from_data(images, &Device::flex()).permute([0, 3, 1, 2]);
-        numbers(network.forward_prefix(images, n).features())
+        match network.forward_prefix(images, n) {
+            Value::Features(values) => numbers(values),
+            value => numbers(value.map()),
+        }
     };
     batches.flat_map(|host| of_batch(host.unwrap())).collect()
 }
@@ -50,7 +53,9 @@ fn they_are_what_the_frozen_layers_of_a_training_say() {
     let config = config(CLASS, "freeze = true\nepochs = 1\nseed = 3\n");
     let begun = session(&config, &data, &first(14, &data));
     let network = begun.state.network.valid();
-    let n = network.frozen_prefix();
+    let names = network.root.child_names();
+    let is_ours = |name: &String| ["fusion", "head"].contains(&name.as_str());
+    let n = names.iter().position(is_ours).unwrap();
     let found = features(&FeatureExtractor::of_config(&config).unwrap(), &data, 1);
     assert_eq!(found.values.len(), 20 * found.width);
     assert!(found.problems.is_empty());
