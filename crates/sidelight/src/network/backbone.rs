@@ -150,7 +150,7 @@ pub(super) use each_backbone;
 #[cfg(test)]
 mod tests {
     use super::BACKBONES;
-    use crate::hub::HubName;
+    use crate::config::HubName;
 
     #[test]
     fn names_on_the_hub_are_names() {

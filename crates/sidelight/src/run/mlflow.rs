@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-use super::tracking::{Ended, Reading, Track, is_behind};
+use super::tracking::{Ended, Measurement, Track, is_behind};
 use super::{MLRUNS, Reached, write_whole, yaml};
 use crate::config::Config;
 use crate::digest::hexadecimal;
@@ -159,11 +159,11 @@ impl TrackedRun {
 }
 
 impl Track for TrackedRun {
-    fn write(&mut self, reading: &Reading) -> Result<()> {
-        for (name, value) in &reading.values {
-            self.append(name, *value, reading.step)?;
+    fn write(&mut self, measurement: &Measurement) -> Result<()> {
+        for (name, value) in &measurement.values {
+            self.append(name, *value, measurement.step)?;
         }
-        if let Some(ended) = reading.ended {
+        if let Some(ended) = measurement.ended {
             self.status = match ended {
                 Ended::Done => Status::Finished,
                 Ended::Stopped => Status::Killed,
@@ -393,12 +393,12 @@ mod tests {
     }
 
     fn write(run: &mut TrackedRun, step: usize, name: &'static str, value: f64) {
-        let reading = Reading {
+        let measurement = Measurement {
             step,
             values: vec![(name.into(), value)],
             ended: None,
         };
-        run.write(&reading).unwrap();
+        run.write(&measurement).unwrap();
     }
 
     /// Value and step of each line.
@@ -438,7 +438,7 @@ mod tests {
         assert!(told(&dir, "valid/pck_0.05").is_empty());
         assert!(!dir.join(METRICS).join("epoch").exists());
         write(&mut run, 3, loss, f64::NAN);
-        run.write(&Reading {
+        run.write(&Measurement {
             step: 3,
             values: vec![("final/accuracy".into(), 1.0)],
             ended: Some(Ended::Done),

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use super::Reached;
-use super::tracking::{Reading, Track, is_behind};
+use super::tracking::{Measurement, Track, is_behind};
 use crate::config::Config;
 use crate::error::{Result, cannot_write};
 use crate::write::remove_file_if_there;
@@ -142,16 +142,16 @@ impl EventFile {
 }
 
 impl Track for EventFile {
-    fn write(&mut self, reading: &Reading) -> Result<()> {
-        if reading.values.is_empty() {
+    fn write(&mut self, measurement: &Measurement) -> Result<()> {
+        if measurement.values.is_empty() {
             return Ok(());
         }
-        let values = reading.values.iter();
+        let values = measurement.values.iter();
         let event = Event {
             summary: Some(Summary {
                 value: values.map(|(tag, value)| scalar(tag, *value)).collect(),
             }),
-            ..at(reading.step)
+            ..at(measurement.step)
         };
         Ok(write_event(&mut self.file, &event).map_err(cannot_write(&self.path))?)
     }
@@ -401,8 +401,8 @@ mod tests {
         assert!(read(&huge).is_empty());
     }
 
-    fn reading(step: usize, name: &'static str, value: f64) -> Reading {
-        Reading {
+    fn measurement(step: usize, name: &'static str, value: f64) -> Measurement {
+        Measurement {
             step,
             values: vec![(name.into(), value)],
             ended: None,
@@ -432,7 +432,7 @@ mod tests {
         let open = |reached| EventFile::open(folder.path(), &config, reached).unwrap();
         let mut file = open(Reached::default());
         let write = |file: &mut EventFile, step, name, value| {
-            file.write(&reading(step, name, value)).unwrap();
+            file.write(&measurement(step, name, value)).unwrap();
         };
         write(&mut file, 1, "train/loss", 0.5);
         write(&mut file, 2, "train/loss", 0.4);

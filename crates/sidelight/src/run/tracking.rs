@@ -20,7 +20,7 @@ const FINAL: &str = "final/";
 
 /// Numbers of one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Reading {
+pub(super) struct Measurement {
     /// Optimiser steps since training began.
     pub(super) step: usize,
     /// What is told of it, by name.
@@ -40,8 +40,8 @@ pub(super) enum Ended {
 
 /// Files of one program.
 pub(super) trait Track {
-    /// Adds a reading; what is written survives the end of this process, however it ends.
-    fn write(&mut self, reading: &Reading) -> Result<()>;
+    /// Adds a measurement; what is written survives the end of this process, however it ends.
+    fn write(&mut self, measurement: &Measurement) -> Result<()>;
 }
 
 /// All that a run's events are written to beside its log.
@@ -80,13 +80,13 @@ impl Trackers {
         if self.open.is_empty() {
             return Vec::new();
         }
-        let Some(reading) = Reading::of(event, self.step) else {
+        let Some(measurement) = Measurement::of(event, self.step) else {
             return Vec::new();
         };
-        self.step = reading.step;
+        self.step = measurement.step;
         let mut failed = Vec::new();
         self.open
-            .retain_mut(|(tracker, files)| match files.write(&reading) {
+            .retain_mut(|(tracker, files)| match files.write(&measurement) {
                 Ok(()) => true,
                 Err(error) => {
                     failed.push((*tracker, error));
@@ -97,7 +97,7 @@ impl Trackers {
     }
 }
 
-impl Reading {
+impl Measurement {
     /// What an event tells in numbers; `step` is that of the event before.
     fn of(event: &Event, step: usize) -> Option<Self> {
         let values = |values: &[(&'static str, f64)]| {
