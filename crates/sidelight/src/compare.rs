@@ -272,11 +272,11 @@ pub enum Compared {
 ///
 /// # Errors
 ///
-/// Before the first step: [`Error::NoArm`](crate::Error::NoArm), [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm),
+/// Before the first step: [`Error::NoArm`], [`EvidenceError::NoSuchArm`](crate::error::EvidenceError::NoSuchArm),
 /// [`DataError::TooManyFolds`](crate::error::DataError::TooManyFolds), [`EvidenceError::Uncomparable`](crate::error::EvidenceError::Uncomparable) for the
-/// metric, [`Error::OutputNotEmpty`](crate::Error::OutputNotEmpty), [`Error::JobDiffers`](crate::Error::JobDiffers),
+/// metric, [`Error::OutputNotEmpty`], [`Error::JobDiffers`],
 /// all that a table and a configuration can be wrong in. Later: those of
-/// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`](crate::Error::JobsMissing).
+/// [`train`](crate::train::train) and, joining, [`Error::JobsMissing`].
 pub fn compare<'a>(config: &Config, options: impl Into<CompareOptions<'a>>) -> Result<Compared> {
     let options = options.into();
     let ranks = Arc::clone(&options.ranks);

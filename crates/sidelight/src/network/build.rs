@@ -39,8 +39,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`DataError::Setting`](crate::error::DataError::Setting) of an arm that is not one network or has nothing to read, [`Error::NoBackbone`](crate::Error::NoBackbone),
-    /// [`Error::NoFusion`](crate::Error::NoFusion), those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
+    /// [`DataError::Setting`](crate::error::DataError::Setting) of an arm that is not one network or has nothing to read, [`Error::NoBackbone`],
+    /// [`Error::NoFusion`], those of [`ModelConfig::weights_file`], [`weights::read`] and [`weights::load`], those of [`Network::edit`].
     ///
     /// # Example
     ///
@@ -141,7 +141,7 @@ impl Network {
     /// # Errors
     ///
     /// [`DataError::Setting`](crate::error::DataError::Setting) where the backbone was edited so that it does not end in
-    /// features; [`Error::Shape`](crate::Error::Shape).
+    /// features; [`Error::Shape`].
     pub fn up_to_features(&self, backbone: &Backbone) -> Result<Self> {
         let mut children = self.root.children.iter();
         let join = children.find_map(|(_, child)| match &child.layer {
@@ -217,7 +217,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::NoBackbone`](crate::Error::NoBackbone); [`Error::Shape`](crate::Error::Shape) where the images are too small.
+    /// [`Error::NoBackbone`]; [`Error::Shape`] where the images are too small.
     ///
     /// # Example
     ///
@@ -241,7 +241,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As [`Network::original`]; [`Error::NoBackbone`](crate::Error::NoBackbone).
+    /// As [`Network::original`]; [`Error::NoBackbone`].
     pub fn pretrained(backbone: &str, size: usize, weights: impl AsRef<Path>) -> Result<Self> {
         let (device, weights) = (
             Device::flex().autodiff(),
@@ -254,7 +254,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) where the images are too small; those of [`weights::read`] and [`weights::load`].
+    /// [`Error::Shape`] where the images are too small; those of [`weights::read`] and [`weights::load`].
     pub fn original(
         backbone: &Backbone,
         n_classes: usize,
