@@ -159,7 +159,7 @@ unread = pytest.mark.xfail(reason="timm's keys of MobileNetV3 are not read yet",
 #: timm's own names.
 TIMM = [
     ("efficientnet_b0", "efficientnet_b0", 64),
-    ("efficientnet_lite0", "efficientnet_lite0", 64),
+    ("tf_efficientnet_lite0", "efficientnet_lite0", 64),
     ("resnet18", "resnet18", 64),
     ("resnet34", "resnet34", 64),
     ("resnet50", "resnet50", 64),
