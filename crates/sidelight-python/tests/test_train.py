@@ -154,8 +154,13 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_comes_to_the_same_numbers(trained,
 
     arguments = {"images": folder, "out": tmp_path / "run", **SMALL}
     data = rows.assign(colour=frame["colour"])
-    with pytest.raises(KeyboardInterrupt):
-        sl.train(data, "colour", progress=interrupt, **arguments)
+    # A shell's background jobs ignore Ctrl-C, and so does Python there.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sl.train(data, "colour", progress=interrupt, **arguments)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(sl.RunError):
         sl.Run(tmp_path / "run")
     run = sl.train(data, "colour", resume=True, **arguments)
