@@ -20,10 +20,7 @@ impl Configured {
 
     /// Reads the configuration; no weights are fetched.
     pub(super) fn read(&self) -> anyhow::Result<Config> {
-        let mut config = Config::read(&self.config, &self.overrides.set)?;
-        Variables::from_process().reach(&mut config.data.remote);
-        name_weights(&mut config.model)?;
-        Ok(config)
+        named(Config::read(&self.config, &self.overrides.set)?)
     }
 
     /// Reads the configuration of a network that is going to be built: with its weights fetched and the `machine`'s
@@ -70,16 +67,22 @@ impl Configured {
     }
 }
 
-/// A configuration that was read, with its stores within reach and its weights fetched.
-pub(crate) fn fetched(mut config: Config, terminal: &mut Terminal) -> anyhow::Result<Config> {
+/// A configuration that was read, with its stores within reach and its weights called by their name.
+fn named(mut config: Config) -> anyhow::Result<Config> {
     Variables::from_process().reach(&mut config.data.remote);
+    name_weights(&mut config.model)?;
+    Ok(config)
+}
+
+/// As [`named`], with the weights fetched.
+pub(crate) fn fetched(config: Config, terminal: &mut Terminal) -> anyhow::Result<Config> {
+    let mut config = named(config)?;
     fetch(&mut config.model, terminal)?;
     Ok(config)
 }
 
 /// Downloads the weights if `model.weights` names a repository and they are not cached yet.
 fn fetch(model: &mut ModelConfig, terminal: &mut Terminal) -> anyhow::Result<()> {
-    name_weights(model)?;
     if model.weights_on_hub()?.is_none() {
         return Ok(());
     }

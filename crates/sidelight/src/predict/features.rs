@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 
-use super::table::{PIECE_BYTES, PIECE_ROWS, Progress, bad_of};
+use super::table::{LISTED, PIECE_BYTES, PIECE_ROWS, Progress, bad_of};
 use crate::batch::{Batch, device, evaluate, numbers};
 use crate::config::{Config, ImageRange};
-use crate::dataset::{Dataset, ImageSource, PieceRows};
+use crate::dataset::{Dataset, PieceRows};
 use crate::encode::Encoder;
 use crate::error::{DataError, Error, Result, setting};
 use crate::image::measured_range;
@@ -34,9 +34,6 @@ use crate::table::{Pieces, ReadLimit};
 use crate::task::Task;
 use crate::tensor::Precision;
 use crate::write::NpyWriter;
-
-/// Images that are looked at for which values are black and white.
-const LOOKED_AT: usize = 256;
 
 /// What computes features: a backbone and its pooling, and how images come to it.
 ///
@@ -342,10 +339,8 @@ impl FeatureExtractor {
         let Some(rows) = self.next(&mut self.pieces(None)?)? else {
             return Ok(ImageRange::Full);
         };
-        let images = &rows.dataset.images;
-        let every = images.len().div_ceil(LOOKED_AT).max(1);
-        let some: Vec<&ImageSource> = images.iter().step_by(every).collect();
-        Ok(measured_range(&some).map_or(ImageRange::Full, ImageRange::Between))
+        let found = measured_range(rows.dataset.images.iter());
+        Ok(found.map_or(ImageRange::Full, ImageRange::Between))
     }
 
     /// Images and nothing else.
@@ -384,7 +379,7 @@ impl FeatureExtractor {
 
 impl FeaturesOutcome {
     fn list(&mut self, bad: &[BadRowRecord]) {
-        let room = 10_usize.saturating_sub(self.first_bad.len());
+        let room = LISTED.saturating_sub(self.first_bad.len());
         let first = bad.iter().take(room);
         self.first_bad.extend(first.map(ToString::to_string));
         self.n_bad += bad.len();

@@ -24,6 +24,9 @@ use crate::store::Shard;
 use crate::table::{Column, Pieces, ReadLimit};
 use crate::write::{ColumnKind, CsvText, Value};
 
+/// Rows without a prediction that an outcome lists; of more it says how many.
+pub(super) const LISTED: usize = 10;
+
 /// Rows read at once, at most.
 pub(super) const PIECE_ROWS: usize = 2048;
 
@@ -681,7 +684,7 @@ impl Sum {
         self.n_parts += 1;
         self.n_rows += record.n_rows;
         self.n_bad += record.n_bad;
-        let room = 10_usize.saturating_sub(self.first_bad.len());
+        let room = LISTED.saturating_sub(self.first_bad.len());
         self.first_bad
             .extend(record.first_bad.into_iter().take(room));
         self.unseen.absorb(record.unseen);

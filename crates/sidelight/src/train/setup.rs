@@ -10,7 +10,7 @@ use crate::batch::image_sizes;
 use crate::config::{
     Arm, Config, HeadKind, ImageRange, Sampling, TargetKind, Unreadable as OnUnreadable,
 };
-use crate::dataset::{Dataset, ImageSource, Opened, RowWeights, Targets};
+use crate::dataset::{Dataset, Opened, RowWeights, Targets};
 use crate::digest::hexadecimal;
 use crate::encode::Encoder;
 use crate::error::{Error, Result, setting};
@@ -237,16 +237,12 @@ pub(super) fn measure_range(
     dataset: &Dataset,
     train: &[usize],
 ) -> Option<String> {
-    /// So many from all over the rows show what there is.
-    const LOOKED_AT: usize = 256;
     if config.image.range != ImageRange::Auto {
         return None;
     }
-    let every = train.len().div_ceil(LOOKED_AT).max(1);
-    let some = train.iter().step_by(every);
-    let images: Vec<&ImageSource> = some.map(|row| &dataset.images[*row]).collect();
+    let images = train.iter().map(|row| &dataset.images[*row]);
     let found = match reads_image(config.model.arm) {
-        true => measured_range(&images),
+        true => measured_range(images),
         false => None,
     };
     config.image.range = found.map_or(ImageRange::Full, ImageRange::Between);

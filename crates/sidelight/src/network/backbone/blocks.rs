@@ -59,29 +59,31 @@ pub(super) fn divisible_by_8(channels: f64) -> usize {
     }
 }
 
-/// A key of a network of timm's EfficientNet family (`blocks.2.1.bn2.weight`), taken apart.
-pub(super) enum TimmKey<'a> {
-    /// Outside the blocks: the first name, and the rest.
-    Outside(&'a str, &'a str),
-    /// Stage, block in it, layer, and the rest.
-    Block(usize, usize, &'a str, &'a str),
-}
-
-impl<'a> TimmKey<'a> {
-    /// Nothing where it is not such a key.
-    pub(super) fn parse(key: &'a str) -> Option<Self> {
-        let (first, rest) = key.split_once('.')?;
-        if first != "blocks" {
-            return Some(Self::Outside(first, rest));
+/// A key of timm's EfficientNet family (`conv_stem.weight`, `blocks.2.1.bn2.bias`) in torchvision's spelling of the same network:
+/// its last convolution is `features.{head}`, and `in_block` says where below `features` a layer of a stage's block is.
+pub(super) fn from_timm(
+    key: &str,
+    head: usize,
+    in_block: impl FnOnce(usize, usize, &str) -> Option<String>,
+) -> Option<String> {
+    let (first, rest) = key.split_once('.')?;
+    let (path, rest) = match first {
+        "conv_stem" => ("0.0".to_owned(), rest),
+        "bn1" => ("0.1".to_owned(), rest),
+        "conv_head" => (format!("{head}.0"), rest),
+        "bn2" => (format!("{head}.1"), rest),
+        "classifier" => return Some(format!("classifier.1.{rest}")),
+        "blocks" => {
+            let mut parts = rest.splitn(3, '.');
+            let mut number = || parts.next()?.parse().ok();
+            let (stage, block) = (number()?, number()?);
+            // Squeeze-and-excitation is a layer with two inside.
+            let (layer, rest) = parts.next()?.rsplit_once('.')?;
+            (in_block(stage, block, layer)?, rest)
         }
-        let mut parts = rest.splitn(3, '.');
-        let mut number = || parts.next()?.parse().ok();
-        let (stage, block) = (number()?, number()?);
-        let rest = parts.next()?;
-        // Squeeze-and-excitation is a layer with two inside.
-        let end = rest.rfind('.')?;
-        Some(Self::Block(stage, block, &rest[..end], &rest[end + 1..]))
-    }
+        _ => return None,
+    };
+    Some(format!("features.{path}.{rest}"))
 }
 
 /// Features, their mean over the map, and a classifier: the top of torchvision's networks.

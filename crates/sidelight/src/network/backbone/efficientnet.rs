@@ -5,7 +5,7 @@
 //! Tan and Le 2019, "EfficientNet", arXiv:1905.11946, table 1. Weights: torchvision (BSD-3-Clause; made by timm's
 //! training, Apache-2.0), or timm's `efficientnet_b0`, trained on ImageNet. Blocks are left out at random while training, up to 0.2 in the last.
 
-use super::blocks::{TimmKey, around, classified, conv_norm, squeeze_excite};
+use super::blocks::{self, around, classified, conv_norm, squeeze_excite};
 use super::{Backbone, TORCHVISION};
 use crate::network::architecture::Architecture;
 use crate::network::layer::{Conv2d, DropPath, Dropout, Layer, Linear};
@@ -93,32 +93,23 @@ fn architecture(n_classes: usize) -> Architecture {
 
 /// A key of timm's `efficientnet_b0` in torchvision's spelling.
 fn from_timm(key: &str) -> Option<String> {
-    let (path, rest) = match TimmKey::parse(key)? {
-        TimmKey::Outside("conv_stem", rest) => ("0.0".to_owned(), rest),
-        TimmKey::Outside("bn1", rest) => ("0.1".to_owned(), rest),
-        TimmKey::Outside("conv_head", rest) => ("8.0".to_owned(), rest),
-        TimmKey::Outside("bn2", rest) => ("8.1".to_owned(), rest),
-        TimmKey::Outside("classifier", rest) => return Some(format!("classifier.1.{rest}")),
-        TimmKey::Outside(..) => return None,
-        TimmKey::Block(stage, block, layer, rest) => {
-            // Without expansion a block has one convolution less, and what follows is counted from there.
-            let is_first = STAGES.get(stage)?.0 == 1;
-            let shift = usize::from(is_first);
-            let layer = match (layer, is_first) {
-                ("conv_pw", false) => "0.0".to_owned(),
-                ("bn1", false) => "0.1".to_owned(),
-                ("conv_dw", _) => format!("{}.0", 1 - shift),
-                ("bn1", true) | ("bn2", false) => format!("{}.1", 1 - shift),
-                ("se.conv_reduce", _) => format!("{}.fc1", 2 - shift),
-                ("se.conv_expand", _) => format!("{}.fc2", 2 - shift),
-                ("conv_pw", true) | ("conv_pwl", false) => format!("{}.0", 3 - shift),
-                ("bn2", true) | ("bn3", false) => format!("{}.1", 3 - shift),
-                _ => return None,
-            };
-            (format!("{}.{block}.block.{layer}", stage + 1), rest)
-        }
-    };
-    Some(format!("features.{path}.{rest}"))
+    blocks::from_timm(key, 8, |stage, block, layer| {
+        // Without expansion a block has one convolution less, and what follows is counted from there.
+        let is_first = STAGES.get(stage)?.0 == 1;
+        let shift = usize::from(is_first);
+        let layer = match (layer, is_first) {
+            ("conv_pw", false) => "0.0".to_owned(),
+            ("bn1", false) => "0.1".to_owned(),
+            ("conv_dw", _) => format!("{}.0", 1 - shift),
+            ("bn1", true) | ("bn2", false) => format!("{}.1", 1 - shift),
+            ("se.conv_reduce", _) => format!("{}.fc1", 2 - shift),
+            ("se.conv_expand", _) => format!("{}.fc2", 2 - shift),
+            ("conv_pw", true) | ("conv_pwl", false) => format!("{}.0", 3 - shift),
+            ("bn2", true) | ("bn3", false) => format!("{}.1", 3 - shift),
+            _ => return None,
+        };
+        Some(format!("{}.{block}.block.{layer}", stage + 1))
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! Sandler et al. 2018, "MobileNetV2: inverted residuals and linear bottlenecks", arXiv:1801.04381, table 2.
 //! Weights: torchvision (BSD-3-Clause), or timm's `mobilenetv2_100` (Apache-2.0), trained on ImageNet.
 
-use super::blocks::{TimmKey, around, classified, conv_norm};
+use super::blocks::{self, around, classified, conv_norm};
 use super::{Backbone, TORCHVISION};
 use crate::network::architecture::Architecture;
 use crate::network::layer::{BatchNorm, Conv2d, Dropout, Layer, Linear};
@@ -73,30 +73,21 @@ fn architecture(n_classes: usize) -> Architecture {
 
 /// A key of timm's `mobilenetv2_100` in torchvision's spelling.
 fn from_timm(key: &str) -> Option<String> {
-    let (path, rest) = match TimmKey::parse(key)? {
-        TimmKey::Outside("conv_stem", rest) => ("0.0".to_owned(), rest),
-        TimmKey::Outside("bn1", rest) => ("0.1".to_owned(), rest),
-        TimmKey::Outside("conv_head", rest) => ("18.0".to_owned(), rest),
-        TimmKey::Outside("bn2", rest) => ("18.1".to_owned(), rest),
-        TimmKey::Outside("classifier", rest) => return Some(format!("classifier.1.{rest}")),
-        TimmKey::Outside(..) => return None,
-        TimmKey::Block(stage, block, layer, rest) => {
-            let before: usize = STAGES.get(..stage)?.iter().map(|stage| stage.2).sum();
-            let is_first = STAGES.get(stage)?.0 == 1;
-            let layer = match (layer, is_first) {
-                ("conv_dw", true) | ("conv_pw", false) => "0.0",
-                ("bn1", _) => "0.1",
-                ("conv_dw", false) => "1.0",
-                ("bn2", false) => "1.1",
-                ("conv_pw", true) => "1",
-                ("bn2", true) | ("conv_pwl", false) => "2",
-                ("bn3", false) => "3",
-                _ => return None,
-            };
-            (format!("{}.conv.{layer}", 1 + before + block), rest)
-        }
-    };
-    Some(format!("features.{path}.{rest}"))
+    blocks::from_timm(key, 18, |stage, block, layer| {
+        let before: usize = STAGES.get(..stage)?.iter().map(|stage| stage.2).sum();
+        let is_first = STAGES.get(stage)?.0 == 1;
+        let layer = match (layer, is_first) {
+            ("conv_dw", true) | ("conv_pw", false) => "0.0",
+            ("bn1", _) => "0.1",
+            ("conv_dw", false) => "1.0",
+            ("bn2", false) => "1.1",
+            ("conv_pw", true) => "1",
+            ("bn2", true) | ("conv_pwl", false) => "2",
+            ("bn3", false) => "3",
+            _ => return None,
+        };
+        Some(format!("{}.conv.{layer}", 1 + before + block))
+    })
 }
 
 #[cfg(test)]
