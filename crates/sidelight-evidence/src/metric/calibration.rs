@@ -107,7 +107,7 @@ pub fn fit_temperature(
         .iter()
         .map(|p| p.max(f64::MIN_POSITIVE).ln())
         .collect();
-    temperature_of_logits(truth, weights, &logits, n_classes, 0.0)
+    temperature_of_logits(truth, weights, &logits, n_classes, Prior::default())
 }
 
 /// [`fit_temperature`] for label cells: the logit of a cell is `ln p - ln(1 - p)`.
@@ -117,36 +117,76 @@ pub fn fit_binary_temperature(
     probabilities: &[f64],
 ) -> f64 {
     let logits: Vec<f64> = probabilities.iter().map(|&p| logit(p)).collect();
-    temperature_of_label_logits(truth, weights, &logits, 0.0)
+    temperature_of_label_logits(truth, weights, &logits, Prior::default())
 }
 
-/// As [`fit_temperature`], of logits, `[row][class]`, and pulled towards 1: it minimises
+/// What is believed of a temperature before a row is seen; by default nothing.
 ///
-/// > sum of the rows' log losses at temperature T, each times its weight  +  pull/2 (1/T − 1)².
-///
-/// Without a pull, a few rows that are all predicted rightly would ask for a temperature of nearly 0, and probabilities of
-/// 0 and 1. With one the log loss is still at most what it is at T = 1.
+/// A few rows that are all predicted rightly would ask for a temperature of nearly 0, and probabilities of 0 and 1; one
+/// mistake among new rows would then cost more than all the others gain.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Prior {
+    /// It is pulled towards 1: the loss has the term pull/2 (1/T − 1)².
+    pub pull: f64,
+    /// Beside the rows that were seen, so many more of each class were predicted rightly, and as many wrongly: a row of a
+    /// class with n rows is that class with the probability (n + unseen) / (n + 2 unseen), and the others share the rest.
+    ///
+    /// # Source
+    ///
+    /// Platt 1999, "Probabilistic outputs for support vector machines", section 2.2 (there of two classes, and 1).
+    pub unseen: f64,
+}
+
+impl Prior {
+    /// Of a model's own temperature, which may have to be told from two dozen rows.
+    pub const OF_A_MODEL: Self = Self {
+        pull: 1.0,
+        unseen: 1.0,
+    };
+
+    /// How probable it is that a row is of its own class, of which `n` rows were seen.
+    fn certainty(self, n: f64) -> f64 {
+        match self.unseen > 0.0 {
+            true => (n + self.unseen) / (n + 2.0 * self.unseen),
+            false => 1.0,
+        }
+    }
+}
+
+/// As [`fit_temperature`], of logits, `[row][class]`, given a prior: it minimises the sum of the rows' cross-entropies at
+/// temperature T, each times its weight, with what the [`Prior`] adds.
 pub fn temperature_of_logits(
     truth: &[usize],
     weights: Option<&[f64]>,
     logits: &[f64],
     n_classes: usize,
-    pull: f64,
+    prior: Prior,
 ) -> f64 {
+    let weight = |i: usize| weights.map_or(1.0, |weights| weights[i]);
+    let mut seen = vec![0.0; n_classes];
+    for (i, &class) in truth.iter().enumerate() {
+        seen[class] += weight(i);
+    }
+    let n_others = n_classes.saturating_sub(1).max(1) as f64;
     let slope = |inverse: f64| -> f64 {
         let rows = truth.iter().zip(logits.chunks_exact(n_classes.max(1)));
         rows.enumerate()
             .map(|(i, (&class, row))| {
-                let weight = weights.map_or(1.0, |weights| weights[i]);
                 let scaled: Vec<f64> = row.iter().map(|logit| inverse * logit).collect();
                 let tempered = softmax(&scaled);
                 let expected: f64 = tempered.iter().zip(row).map(|(p, logit)| p * logit).sum();
-                weight * (expected - row[class])
+                let others = row.iter().sum::<f64>() - row[class];
+                let certainty = prior.certainty(seen[class]);
+                let target = match certainty < 1.0 {
+                    true => certainty * row[class] + (1.0 - certainty) / n_others * others,
+                    false => row[class],
+                };
+                weight(i) * (expected - target)
             })
             .sum()
     };
     bisect_temperature(truth.is_empty(), |inverse| {
-        slope(inverse) + pull * (inverse - 1.0)
+        slope(inverse) + prior.pull * (inverse - 1.0)
     })
 }
 
@@ -155,19 +195,25 @@ pub fn temperature_of_label_logits(
     truth: &[bool],
     weights: Option<&[f64]>,
     logits: &[f64],
-    pull: f64,
+    prior: Prior,
 ) -> f64 {
+    let weight = |i: usize| weights.map_or(1.0, |weights| weights[i]);
+    let mut seen = [0.0; 2];
+    for (i, &truth) in truth.iter().enumerate() {
+        seen[usize::from(truth)] += weight(i);
+    }
+    let present = 1.0 - prior.certainty(seen[0]);
+    let present = [present, prior.certainty(seen[1])];
     let slope = |inverse: f64| -> f64 {
         let cells = truth.iter().zip(logits).enumerate();
         cells
             .map(|(i, (&truth, z))| {
-                let weight = weights.map_or(1.0, |weights| weights[i]);
-                weight * (z * (sigmoid(inverse * z) - f64::from(u8::from(truth))))
+                weight(i) * (z * (sigmoid(inverse * z) - present[usize::from(truth)]))
             })
             .sum()
     };
     bisect_temperature(truth.is_empty(), |inverse| {
-        slope(inverse) + pull * (inverse - 1.0)
+        slope(inverse) + prior.pull * (inverse - 1.0)
     })
 }
 

@@ -7,6 +7,7 @@ use sidelight_data::config::{Normalizer, TargetScale};
 use sidelight_data::dataset::Targets;
 use sidelight_data::task::Prediction;
 
+use super::calibration::Prior;
 use super::*;
 use crate::statistics::hostile::number;
 
@@ -424,7 +425,7 @@ proptest! {
     ) {
         let truth: Vec<usize> = cells.iter().map(|cell| cell.0).collect();
         let logits: Vec<f64> = cells.iter().flat_map(|cell| cell.1).collect();
-        let found = calibration::temperature_of_logits(&truth, None, &logits, 3, 0.0);
+        let found = calibration::temperature_of_logits(&truth, None, &logits, 3, Prior::default());
         prop_assert!((0.009..=101.0).contains(&found), "{found}");
         let loss = |temperature: f64| -> f64 {
             let of_row = |(&class, row): (&usize, &[f64])| {

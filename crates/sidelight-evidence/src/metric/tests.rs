@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use super::calibration::Prior;
 use super::*;
 use proptest::prelude::*;
 use sidelight_data::config::{Normalizer, TargetScale};
@@ -195,7 +196,7 @@ fn temperatures_are_the_minimum_that_scipy_finds() {
 }
 
 /// ```python
-/// f = lambda b: -log_softmax(b * logits, axis=1)[range(6), truth].sum() + 0.5 * (b - 1) ** 2
+/// f = lambda b: -(target * log_softmax(b * logits, axis=1)).sum() + 0.5 * (b - 1) ** 2
 /// 1 / minimize_scalar(f, bounds=(0.01, 100), method="bounded", options=dict(xatol=1e-12)).x
 /// ```
 #[test]
@@ -204,12 +205,19 @@ fn a_temperature_that_is_pulled_towards_1_is_scipys_and_never_costs() {
         2.0, 0.5, -1.0, 0.2, 1.8, 0.1, 3.0, -2.0, 0.4, -0.5, 0.3, 2.2, 1.1, 0.9, -0.3, 0.0, 2.5,
         1.5,
     ];
-    for (truth, temperature) in [
-        ([0, 1, 0, 2, 0, 1], 0.577_062_984_5),
-        ([1, 1, 2, 2, 0, 0], 3.503_450_153_8),
+    let pulled = Prior {
+        pull: 1.0,
+        ..Prior::default()
+    };
+    for (truth, temperature, with_unseen) in [
+        ([0, 1, 0, 2, 0, 1], 0.577_062_984_5, 1.249_475_436_1),
+        ([1, 1, 2, 2, 0, 0], 3.503_450_153_8, 4.678_987_020_9),
     ] {
-        let found = calibration::temperature_of_logits(&truth, None, &logits, 3, 1.0);
+        let fit = |prior| calibration::temperature_of_logits(&truth, None, &logits, 3, prior);
+        let found = fit(pulled);
         assert!((found - temperature).abs() < 1e-6, "{found}");
+        let unseen = fit(Prior::OF_A_MODEL);
+        assert!((unseen - with_unseen).abs() < 1e-6, "{unseen}");
         let loss = |temperature: f64| -> f64 {
             let rows = truth.iter().zip(logits.chunks_exact(3));
             rows.map(|(&class, row)| {
@@ -221,13 +229,39 @@ fn a_temperature_that_is_pulled_towards_1_is_scipys_and_never_costs() {
         assert!(loss(found) < loss(1.0));
     }
     let logits = [2.0, -1.5, 0.3, -0.2, 1.0];
-    let found = calibration::temperature_of_label_logits(
-        &[true, false, true, true, false],
-        None,
-        &logits,
-        1.0,
-    );
-    assert!((found - 1.109_664_233_6).abs() < 1e-6, "{found}");
+    let present = [true, false, true, true, false];
+    for (prior, temperature) in [
+        (pulled, 1.109_664_233_6),
+        (Prior::OF_A_MODEL, 1.522_600_192_8),
+    ] {
+        let found = calibration::temperature_of_label_logits(&present, None, &logits, prior);
+        assert!((found - temperature).abs() < 1e-6, "{found}");
+    }
+}
+
+/// Two dozen rows that are all right say that 13 of 14 are, and no more.
+#[test]
+fn a_few_rows_make_nobody_sure() {
+    let prior = Prior {
+        unseen: 1.0,
+        ..Prior::default()
+    };
+    let present: Vec<bool> = (0..24).map(|row| row % 2 == 0).collect();
+    let log_odds: Vec<f64> = present
+        .iter()
+        .map(|&is| if is { 27.0 } else { -27.0 })
+        .collect();
+    let expected = 27.0 / 13_f64.ln();
+    let found = calibration::temperature_of_label_logits(&present, None, &log_odds, prior);
+    assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+    // Two classes are a label and its absence.
+    let truth: Vec<usize> = present.iter().map(|&is| usize::from(is)).collect();
+    let logits: Vec<f64> = log_odds.iter().flat_map(|&z| [0.0, z]).collect();
+    let found = calibration::temperature_of_logits(&truth, None, &logits, 2, prior);
+    assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+    // Without a prior, they would be surer still.
+    let found = calibration::temperature_of_logits(&truth, None, &logits, 2, Prior::default());
+    assert!(found < 0.011, "{found}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::batch::numbers;
 use crate::conformal::{Conformal, RowError, errors};
 use crate::dataset::{Targets, of_mean_one};
 use crate::error::Result;
-use crate::metric::calibration::{temperature_of_label_logits, temperature_of_logits};
+use crate::metric::calibration::{Prior, temperature_of_label_logits, temperature_of_logits};
 use crate::metric::keypoints::distance;
 use crate::network::head::{HEAD, PointsLayout};
 use crate::network::layer::{Candidates, Temperature};
@@ -19,8 +19,6 @@ use super::Session;
 const PLACE: &str = "temperature";
 /// No candidate is taken to be less probable than this says.
 const LEAST_LOGARITHM: f64 = -80.0;
-/// How strongly a temperature is pulled towards 1: as by one row.
-const PULL: f64 = 1.0;
 
 impl Session {
     /// Ends the network with the temperature that its class or label probabilities are best at, and keeps how far off it is
@@ -208,7 +206,9 @@ fn temperature_of_candidates(rows: &[HeldOutRow], weights: Option<&[f64]>) -> Op
         counted.push(weights.as_ref().map_or(1.0, |weights| weights[at]));
     }
     let is_some = !truth.is_empty() && logits.iter().all(|logit| logit.is_finite());
-    is_some.then(|| temperature_of_logits(&truth, Some(&counted), &logits, n, PULL) as f32)
+    is_some.then(|| {
+        temperature_of_logits(&truth, Some(&counted), &logits, n, Prior::OF_A_MODEL) as f32
+    })
 }
 
 /// The temperature of classes or labels; `None` for other tasks, and where there is no row to tell it from.
@@ -220,7 +220,7 @@ fn temperature(
 ) -> Option<Temperature> {
     let wide = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect();
     let mut logits: Vec<f64> = Vec::new();
-    // Of mean 1: the pull is as by one row, whatever the weights are in.
+    // Of mean 1: the prior is as of one row, whatever the weights are in.
     let weights = weights.map(of_mean_one);
     let weight = |at: usize| weights.as_ref().map_or(1.0, |weights| weights[at]);
     let mut counted = Vec::new();
@@ -235,7 +235,13 @@ fn temperature(
                     logits.extend::<Vec<f64>>(wide(&row.numbers));
                 }
             }
-            temperature_of_logits(&truth, Some(&counted), &logits, task.n_outputs(), PULL)
+            temperature_of_logits(
+                &truth,
+                Some(&counted),
+                &logits,
+                task.n_outputs(),
+                Prior::OF_A_MODEL,
+            )
         }
         Task::Multilabel { .. } => {
             let mut truth = Vec::new();
@@ -248,7 +254,7 @@ fn temperature(
                     logits.push(f64::from(logit));
                 }
             }
-            temperature_of_label_logits(&truth, Some(&counted), &logits, PULL)
+            temperature_of_label_logits(&truth, Some(&counted), &logits, Prior::OF_A_MODEL)
         }
         Task::Keypoints { .. } | Task::Regression { .. } => return None,
     };

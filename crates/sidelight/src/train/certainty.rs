@@ -36,7 +36,7 @@ use crate::batch::{Batch, Input, numbers, of_task};
 use crate::dataset::Targets;
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::metric::calibration::temperature_of_label_logits;
+use crate::metric::calibration::{Prior, temperature_of_label_logits};
 use crate::metric::keypoints::distance;
 use crate::network::head::{HEAD, PLACES};
 use crate::network::layer::{
@@ -57,8 +57,6 @@ const CHANNELS: usize = 64;
 const CELLS: usize = 4;
 /// More training rows are sampled evenly.
 const MOST_ROWS: usize = 4000;
-/// How strongly the temperature is pulled towards 1: as by one row.
-const PULL: f64 = 1.0;
 /// Errors are not made larger or smaller by more than this.
 const MOST_FACTOR: f64 = 10.0;
 
@@ -391,7 +389,7 @@ fn calibrate(perceptron: &mut Perceptron, held_out: &[Row]) {
     }
     let are_both = truth.contains(&true) && truth.contains(&false);
     let temperature = match are_both {
-        true => temperature_of_label_logits(&truth, None, &log_odds, PULL),
+        true => temperature_of_label_logits(&truth, None, &log_odds, Prior::OF_A_MODEL),
         false => 1.0,
     };
     let factor = match errors > 0.0 && expected > 0.0 {
