@@ -151,6 +151,23 @@ fn a_finished_demonstration_is_read_again_and_one_of_other_settings_refused() {
     );
 }
 
+#[test]
+fn a_demonstrations_data_can_be_had_alone() {
+    let folder = Folder::new();
+    let line = "demo --data-only --rows 60 --side 48";
+    let said = folder.done(line);
+    has(&said.stderr, "next: sidelight train");
+    let entries = std::fs::read_dir(folder.path().join("demo")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["data", "demo.json"]);
+    assert_eq!(folder.read("demo/data/metadata.csv").lines().count(), 61);
+    let said = folder.done("check demo/data/sidelight.toml");
+    has(&said.stderr, "no problems in 60 rows");
+    let said = refused(&folder, &format!("{line} --set train.epochs=1"));
+    has(&said, "cannot be used with");
+}
+
 fn cards_again(folder: &Folder) {
     folder.done("demo --rows 60 --side 48 --set train.epochs=1 --set train.size=48");
 }
