@@ -380,11 +380,14 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         "{}",
         said.stderr
     );
+    has(&said.stderr, "`small_cnn` is not pretrained (`model.weights = \"none\"`)");
     assert!(
         said.stderr.contains("warning: only 24 independent units"),
         "{}",
         said.stderr
     );
+    let full = folder.done(&format!("{} --out full", line.replace("--quick ", "")));
+    assert!(!full.stderr.contains("not pretrained"), "{}", full.stderr);
     let again = folder.done(&format!("{line} --out a --format csv"));
     assert!(
         again.stderr.contains("9 are done already; 0 to run"),
