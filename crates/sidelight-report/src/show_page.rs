@@ -98,13 +98,20 @@ impl ShowRow {
         let codes = &batch.codes[at * n_codes..(at + 1) * n_codes];
         let (whole, given) = (&source.metadata, encoder.read(dense, codes));
         let whole = encoder.read(whole.dense_row(position), whole.codes_row(position));
-        let hidden = whole.into_iter().zip(given).filter(|((_, whole), (_, given))| {
-            *whole != DecodedValue::Missing && *given == DecodedValue::Missing
-        });
+        let hidden = whole
+            .into_iter()
+            .zip(given)
+            .filter(|((_, whole), (_, given))| {
+                *whole != DecodedValue::Missing && *given == DecodedValue::Missing
+            });
         Self {
             card,
             hidden: hidden.map(|((name, _), _)| name).collect(),
-            slots: encoder.slots().into_iter().zip(dense.iter().copied()).collect(),
+            slots: encoder
+                .slots()
+                .into_iter()
+                .zip(dense.iter().copied())
+                .collect(),
             codes: embedded.into_iter().zip(codes.iter().copied()).collect(),
             target,
         }

@@ -39,7 +39,8 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             let (session, remarks) = Session::new(&config, &Device::flex())?;
             terminal.say_all(&remarks);
             let network = &session.state.network;
-            if config.target.kind == TargetKind::Keypoints && has_below(HEAD, network, &is_wanted)? {
+            if config.target.kind == TargetKind::Keypoints && has_below(HEAD, network, &is_wanted)?
+            {
                 terminal.say(format!(
                     "in the trained run `{HEAD}` is `{PLACES}`, beside layers that say how sure each point is; \
                      `[[model.edit]]` names it as listed here"

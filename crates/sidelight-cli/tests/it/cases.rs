@@ -319,8 +319,13 @@ fn case_12_twelve_bits_in_sixteen() {
     );
     // Features look for it in all of the table, however many pictures of 8 bits come first.
     let eight = "img/p000.png,0,small\n".repeat(2100);
-    let deep = folder.read("sixteen.csv").replacen("scan,slot,grain\n", "", 1);
-    folder.write("long.csv", &format!("scan,slot,grain\n{eight}{}", deep.repeat(10)));
+    let deep = folder
+        .read("sixteen.csv")
+        .replacen("scan,slot,grain\n", "", 1);
+    folder.write(
+        "long.csv",
+        &format!("scan,slot,grain\n{eight}{}", deep.repeat(10)),
+    );
     let features = |range: &str| {
         let out = format!("{range}.npy").replace([',', '[', ']'], "-");
         folder.done(&format!(

@@ -98,11 +98,19 @@ fn from_the_demonstrations_table_to_predictions() {
 
     // The layers of the head are those that the configuration has, at the place that is said.
     let begun = folder.done("inspect cards.toml --set train.size=48 --match head");
-    has(&begun.stderr, "in the trained run `head` is `head.read.places`");
+    has(
+        &begun.stderr,
+        "in the trained run `head` is `head.read.places`",
+    );
     let run = folder.done("inspect runs/a --match head.read.places");
-    has(&run.stderr, "`head.read.places` is what `[[model.edit]]` calls `head`");
+    has(
+        &run.stderr,
+        "`head.read.places` is what `[[model.edit]]` calls `head`",
+    );
     let paths = |said: &str, head: &str| -> Vec<String> {
-        let paths = said.lines().filter_map(|line| line.split_whitespace().next());
+        let paths = said
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
         let below = paths.filter_map(|path| path.strip_prefix(head));
         below.map(String::from).collect()
     };
@@ -110,7 +118,11 @@ fn from_the_demonstrations_table_to_predictions() {
     assert!(below.len() > 2, "{}", begun.stdout);
     assert_eq!(paths(&run.stdout, "head.read.places"), below);
     let backbone = folder.done("inspect cards.toml --match features");
-    assert!(!backbone.stderr.contains("head.read.places"), "{}", backbone.stderr);
+    assert!(
+        !backbone.stderr.contains("head.read.places"),
+        "{}",
+        backbone.stderr
+    );
 }
 
 /// How far the corners of the rows that were predicted lie from the mean corners of the others, in pixels.
@@ -390,7 +402,10 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         "{}",
         said.stderr
     );
-    has(&said.stderr, "`small_cnn` is not pretrained (`model.weights = \"none\"`)");
+    has(
+        &said.stderr,
+        "`small_cnn` is not pretrained (`model.weights = \"none\"`)",
+    );
     assert!(
         said.stderr.contains("warning: only 24 independent units"),
         "{}",

@@ -131,7 +131,10 @@ fn gaps_that_tell_little_are_no_finding_however_sure_they_are() {
     let found = case.audit(&format!("{CLASS}metadata.angle = \"continuous\""));
     let angle = column(&found, "angle");
     let gaps = angle.gaps.unwrap();
-    assert!(gaps.p <= 0.01 && (gaps.score - 0.02).abs() < 0.01, "{gaps:?}");
+    assert!(
+        gaps.p <= 0.01 && (gaps.score - 0.02).abs() < 0.01,
+        "{gaps:?}"
+    );
     assert_eq!(angle.advice, Advice::Keep, "{:?}", angle.why);
 }
 

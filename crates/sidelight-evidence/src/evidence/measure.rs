@@ -265,7 +265,9 @@ impl<'a> Scored<'a> {
 
     /// Whether a difference of the score that decides is too small to matter: below a thousandth of what chance has.
     pub(super) fn is_negligible(&self, delta: f64) -> bool {
-        let chance = self.first(Role::Chance).and_then(|chance| chance.value(None));
+        let chance = self
+            .first(Role::Chance)
+            .and_then(|chance| chance.value(None));
         chance.is_some_and(|chance| delta.abs() < NEGLIGIBLE * chance)
     }
 

@@ -1077,10 +1077,14 @@ fn of_models_that_are_practically_perfect_none_is_called_worse() {
     };
     let is_worse = |doubt: &Doubt| matches!(doubt, Doubt::WorseThanAnotherArm { .. });
     let alone = |evidence: &Evidence| {
-        evidence.verdict.doubts.iter().find_map(|entry| match entry.doubt {
-            Doubt::MetadataAloneDoesAsWell { better, .. } => Some(better),
-            _ => None,
-        })
+        evidence
+            .verdict
+            .doubts
+            .iter()
+            .find_map(|entry| match entry.doubt {
+                Doubt::MetadataAloneDoesAsWell { better, .. } => Some(better),
+                _ => None,
+            })
     };
     // A log loss of 2e-5 against 2e-16: many times as much, of nothing.
     let evidence = told(2e-5);
@@ -1088,7 +1092,11 @@ fn of_models_that_are_practically_perfect_none_is_called_worse() {
     let line = evidence.differences.iter().find(line).unwrap();
     assert_eq!(line.direction, Direction::Worse);
     assert!((line.delta - 2e-5).abs() < 5e-6, "{line:?}");
-    assert!(doubt(&evidence, is_worse).is_none(), "{:#?}", evidence.verdict);
+    assert!(
+        doubt(&evidence, is_worse).is_none(),
+        "{:#?}",
+        evidence.verdict
+    );
     assert_eq!(alone(&evidence), Some(false));
     assert!(!evidence.verdict.sentence.contains("worse"));
 
