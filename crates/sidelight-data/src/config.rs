@@ -148,6 +148,7 @@ pub struct DataConfig {
     /// Column with the image's path (relative to the table) or its bytes; or the path itself, with columns in braces:
     /// `"train/{id}.tif"`. Several images a row: a list of those, `["frontal", "kitchen"]`. Default: `file_name`.
     #[serde(default = "default_image")]
+    #[schemars(schema_with = "schema::one_or_several::<String>")]
     pub image: ImageColumns,
     /// How many images a cell of `image` names at most: `a.jpg;b.jpg`, `a.jpg|b.jpg`, or a JSON list. Default: 1, and a
     /// cell is one name.
@@ -180,7 +181,7 @@ pub struct DataConfig {
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "one_or_several"
+        deserialize_with = "joins"
     )]
     #[schemars(schema_with = "schema::one_or_several::<JoinConfig>")]
     pub join: Vec<JoinConfig>,
@@ -277,9 +278,8 @@ impl JoinColumns {
     }
 }
 
-fn one_or_several<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<JoinConfig>, D::Error> {
+// Not by [`one_or_several`], so that a mistake within a table is told.
+fn joins<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<JoinConfig>, D::Error> {
     let value = toml::Value::deserialize(deserializer)?;
     let several = match value {
         toml::Value::Array(several) => several,
@@ -962,10 +962,7 @@ pub struct TrainConfig {
     pub memory: usize,
     /// Where else steps and epochs are written while training runs: `["tensorboard", "mlflow"]`, one of them, or none; in the
     /// run's folder, as files that those programs read. The result does not depend on it. Default: none.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "one_or_several_trackers"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "trackers")]
     #[schemars(schema_with = "schema::one_or_several::<Tracker>")]
     pub log: Vec<Tracker>,
 }
@@ -984,22 +981,27 @@ pub enum Tracker {
     Mlflow,
 }
 
-fn one_or_several_trackers<'de, D: serde::Deserializer<'de>>(
+fn trackers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Tracker>, D::Error> {
+    let expected = "`tensorboard` or `mlflow`, or a list of them: `[\"tensorboard\", \"mlflow\"]`";
+    one_or_several(deserializer, expected)
+}
+
+/// Reads one of these, or a list of them; the answer to anything else is what is `expected`.
+pub(crate) fn one_or_several<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
-) -> Result<Vec<Tracker>, D::Error> {
+    expected: &str,
+) -> Result<Vec<T>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(
-        untagged,
-        expecting = "`tensorboard` or `mlflow`, or a list of them: `[\"tensorboard\", \"mlflow\"]`"
-    )]
-    enum Trackers {
-        One(Tracker),
-        Several(Vec<Tracker>),
+    #[serde(untagged)]
+    enum Written<T> {
+        One(T),
+        Several(Vec<T>),
     }
-    Ok(match Trackers::deserialize(deserializer)? {
-        Trackers::One(tracker) => vec![tracker],
-        Trackers::Several(trackers) => trackers,
-    })
+    match Written::deserialize(deserializer) {
+        Ok(Written::One(one)) => Ok(vec![one]),
+        Ok(Written::Several(several)) => Ok(several),
+        Err(_) => Err(serde::de::Error::custom(expected)),
+    }
 }
 
 /// [`TrainConfig::memory`] where nothing is said.

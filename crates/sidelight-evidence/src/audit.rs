@@ -273,7 +273,7 @@ pub fn audit(
     let all: Vec<usize> = (0..dataset.len()).collect();
     let units = split::n_units(&dataset, &all);
     let mut findings = finding::findings(&dataset, &config, &seen, units);
-    let tells = gaps_together.filter(advice::is_found);
+    let tells = gaps_together.filter(advice::is_striking);
     findings.extend(tells.map(Finding::GapsTogether));
     let audit = Audit {
         target: target_name(&config),

@@ -239,7 +239,8 @@ fn reading() -> Markup {
         format!(
             "p: how often any column stands out as far when columns are shuffled among independent units, {N_PERMUTATIONS} \
              times, each column measured by how it strays by chance (Westfall and Young 1993). It is corrected for the number \
-             of columns."
+             of columns. Beside it the figure must be large enough: 0.01 to be said to predict, 0.059 to be looked at, a \
+             small and a medium effect (Cohen 1988)."
         ),
         "Shift: how far the column differs between training and other rows, where a column says which is which. \
          Numbers: Kolmogorov and Smirnov's distance; categories: half the sum of differences of shares."

@@ -1,6 +1,7 @@
 //! What the model is given, row by row; for a run also what it makes of it.
 
 use maud::{Markup, html};
+use sidelight_data::encode::DecodedValue;
 use sidelight_data::loader::{HostBatch, Source};
 use sidelight_data::task::{Prediction, Task};
 use sidelight_data::write::TargetCell;
@@ -32,6 +33,8 @@ pub struct ShowPage {
 pub struct ShowRow {
     /// The picture as the model gets it (augmented, resized) with its points there, and the metadata as read.
     pub card: Card,
+    /// Columns whose cell is known, and hidden from the network in this batch by metadata dropout.
+    pub hidden: Vec<String>,
     /// The dense encoding, slot by slot: `area`, `area is known`, `source = reddit`.
     pub slots: Vec<(String, f32)>,
     /// Embedded columns and their code.
@@ -90,14 +93,39 @@ impl ShowRow {
         };
         let embedded = encoder.embeddings().into_iter();
         let embedded: Vec<String> = embedded.map(|embedding| embedding.column).collect();
-        let dense = batch.dense.iter().skip(at * encoder.d_dense()).copied();
-        let codes = batch.codes.iter().skip(at * embedded.len()).copied();
+        let (d_dense, n_codes) = (encoder.d_dense(), embedded.len());
+        let dense = &batch.dense[at * d_dense..(at + 1) * d_dense];
+        let codes = &batch.codes[at * n_codes..(at + 1) * n_codes];
+        let (whole, given) = (&source.metadata, encoder.read(dense, codes));
+        let whole = encoder.read(whole.dense_row(position), whole.codes_row(position));
+        let hidden = whole
+            .into_iter()
+            .zip(given)
+            .filter(|((_, whole), (_, given))| {
+                *whole != DecodedValue::Missing && *given == DecodedValue::Missing
+            });
         Self {
             card,
-            slots: encoder.slots().into_iter().zip(dense).collect(),
-            codes: embedded.into_iter().zip(codes).collect(),
+            hidden: hidden.map(|((name, _), _)| name).collect(),
+            slots: encoder
+                .slots()
+                .into_iter()
+                .zip(dense.iter().copied())
+                .collect(),
+            codes: embedded.into_iter().zip(codes.iter().copied()).collect(),
             target,
         }
+    }
+
+    /// The metadata as read, what is hidden marked as such; `None`: missing.
+    pub fn metadata(&self) -> Vec<(String, Option<String>)> {
+        let mut metadata = self.card.metadata.clone();
+        for (name, cell) in &mut metadata {
+            if let (Some(cell), true) = (cell, self.hidden.contains(name)) {
+                cell.push_str(" (hidden)");
+            }
+        }
+        metadata
     }
 
     fn html(&self) -> Markup {
@@ -110,7 +138,7 @@ impl ShowRow {
             article.row {
                 (picture.html())
                 div.read-in {
-                    (block("Metadata as read", &overlay::metadata_table(&self.card.metadata)))
+                    (block("Metadata as read", &overlay::metadata_table(&self.metadata())))
                     (block(&encoded, &self.slots_html()))
                     (block("Target as learned", &self.target_html()))
                 }
@@ -215,10 +243,15 @@ mod tests {
             picture: None,
             outcome: Outcome::Nothing,
             score: String::new(),
-            metadata: vec![("area".into(), Some("120".into()))],
+            metadata: vec![
+                ("area".into(), Some("120".into())),
+                ("beds".into(), Some("3".into())),
+                ("year".into(), None),
+            ],
         };
         let row = ShowRow {
             card,
+            hidden: vec!["beds".into(), "year".into()],
             slots: vec![
                 ("area".into(), -0.25),
                 ("area is known".into(), 1.0),
@@ -235,6 +268,8 @@ mod tests {
         .html();
         for text in [
             "<th scope=\"row\">area</th><td>120</td>",
+            "<th scope=\"row\">beds</th><td>3 (hidden)</td>",
+            "<th scope=\"row\">year</th><td class=\"missing\">missing</td>",
             "Encoded, 3 numbers",
             "<span>area</span><span class=\"num\">−0.250</span>",
             "<li class=\"off\"><span>source = &lt;b&gt;</span><span class=\"num\">0</span>",

@@ -489,6 +489,7 @@ fn show(chance: &mut Chance) -> ShowPage {
         });
         let slot = |name: &str, value: f32| (name.to_owned(), value);
         ShowRow {
+            hidden: Vec::new(),
             slots: vec![
                 slot("label_is_dirty", 1.0),
                 slot("label_is_dirty is known", 1.0),

@@ -44,7 +44,8 @@ pub(crate) struct CompareArgs {
     pub(crate) seeds: usize,
     /// Train the head only, on cached features, without augmentation
     ///
-    /// The backbone stays frozen: a first answer in a fraction of the time.
+    /// The backbone stays frozen: a first answer in a fraction of the time. Leave
+    /// it out where the backbone is not pretrained.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Metric to compare by; default: the task's headline metric

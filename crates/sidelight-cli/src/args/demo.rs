@@ -23,8 +23,8 @@ pub(crate) struct DemoArgs {
     pub(crate) rows: Option<usize>,
     /// Image width in pixels
     ///
-    /// Larger images look better in the report; the network sees 96 pixels
-    /// in any case. Example: --side 320
+    /// Larger images look better in the report; the networks see them at 96
+    /// pixels, or what --set train.size says. Example: --side 320
     #[arg(long, value_name = "PX")]
     pub(crate) side: Option<usize>,
     /// Random seed of images, weights and shuffling
@@ -32,6 +32,11 @@ pub(crate) struct DemoArgs {
     /// Another seed generates other images. Example: --seed 1
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Write the data and its configuration, and train nothing
+    ///
+    /// The same command without it goes on from there.
+    #[arg(long, conflicts_with = "set")]
+    pub(crate) data_only: bool,
     /// Override a field of each arm's configuration; repeatable
     ///
     /// Example: --set train.epochs=5

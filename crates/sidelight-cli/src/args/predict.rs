@@ -82,7 +82,8 @@ pub(crate) struct PredictArgs {
     pub(crate) allow_missing: bool,
     /// Rows per part; an interruption loses one part at most
     ///
-    /// The predictions do not depend on it. Example: --part-rows 1000
+    /// Rounded up to whole batches (`train.batch` of the run). The predictions do
+    /// not depend on it. Example: --part-rows 1024
     #[arg(long, value_name = "N", default_value_t = 8192)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) part_rows: u32,

@@ -114,6 +114,11 @@ pub(crate) fn run(args: &DemoArgs, terminal: &mut Terminal) -> anyhow::Result<An
         seed: args.seed,
     };
     let data = prepare(args, &config, stop, terminal)?;
+    if args.data_only {
+        let toml = data.join("sidelight.toml");
+        terminal.say(format!("next: sidelight train {}", toml.display()));
+        return Ok(Answer::Done);
+    }
     let mut scored = Vec::new();
     for arm in &ARMS {
         scored.push(learn(arm, args, &data, stop, terminal)?);

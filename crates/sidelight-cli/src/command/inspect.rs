@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use sidelight::config::TargetKind;
 use sidelight::network::backbone::{self, Backbone};
 use sidelight::network::{BackboneWeights, Network, matches, weights};
 use sidelight::tensor::Device;
@@ -15,6 +16,9 @@ use crate::terminal::{Table, Terminal, count};
 
 /// Classes of ImageNet: the head of a backbone on its own.
 const N_IMAGENET: usize = 1000;
+/// Where the head of a network of points is in a configuration, and where in a run.
+const HEAD: &str = "head";
+const PLACES: &str = "head.read.places";
 
 /// Lists layers, or the tensors of a file.
 pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
@@ -34,7 +38,15 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             let config = configured.read_to_look(&Machine::default())?;
             let (session, remarks) = Session::new(&config, &Device::flex())?;
             terminal.say_all(&remarks);
-            layers(&session.state.network, &is_wanted, args.tree)?
+            let network = &session.state.network;
+            if config.target.kind == TargetKind::Keypoints && has_below(HEAD, network, &is_wanted)?
+            {
+                terminal.say(format!(
+                    "in the trained run `{HEAD}` is `{PLACES}`, beside layers that say how sure each point is; \
+                     `[[model.edit]]` names it as listed here"
+                ));
+            }
+            layers(network, &is_wanted, args.tree)?
         }
         _ => match backbone_named(&args.source) {
             Some(backbone) => {
@@ -51,7 +63,14 @@ pub(crate) fn run(args: &InspectArgs, terminal: &mut Terminal) -> anyhow::Result
             }
             None => {
                 let model = Machine::default().load(&args.source)?;
-                layers(&model.network, &is_wanted, args.tree)?
+                let network = &model.network;
+                if has_below(PLACES, network, &is_wanted)? {
+                    terminal.say(format!(
+                        "`{PLACES}` is what `[[model.edit]]` calls `{HEAD}`: training put it beside layers that say how \
+                         sure each point is"
+                    ));
+                }
+                layers(network, &is_wanted, args.tree)?
             }
         },
     };
@@ -130,6 +149,17 @@ fn layers(
         ]);
     }
     Ok(table)
+}
+
+/// Whether any layer at this path or below it is listed.
+fn has_below(
+    path: &str,
+    network: &Network,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<bool> {
+    let layers = network.inspect()?;
+    let mut listed = layers.iter().filter(|layer| is_wanted(&layer.path));
+    Ok(listed.any(|layer| matches(path, &layer.path)))
 }
 
 /// The last name of a path, indented by its depth.

@@ -143,6 +143,13 @@ fn say(outcome: &TableOutcome, args: &PredictArgs, out: &Path, terminal: &mut Te
             count(outcome.n_parts, "part")
         ));
     }
+    if outcome.n_parts > 1 && outcome.part_rows != args.part_rows as usize {
+        terminal.say(format!(
+            "parts of {} instead of {}: --part-rows is rounded up to whole batches",
+            count(outcome.part_rows, "row"),
+            args.part_rows
+        ));
+    }
     for column in &outcome.absent {
         terminal.warn(format!(
             "the table has no column `{column}`: treated as missing in every row"

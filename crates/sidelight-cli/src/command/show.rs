@@ -38,7 +38,7 @@ impl Subject {
 /// Prints rows as read and as encoded, and writes the page.
 pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Answer> {
     args.machine.prepare()?;
-    let subject = if args.source.is_dir() {
+    let mut subject = if args.source.is_dir() {
         of_run(args, terminal)?
     } else {
         of_config(args)?
@@ -50,18 +50,32 @@ pub(crate) fn run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<An
     )
     .next()
     .context("no rows to show")??;
+    let shown = |(at, &row): (usize, &usize)| {
+        ShowRow::new(&batch, at, &subject.source, subject.prediction(row))
+    };
+    let shown: Vec<ShowRow> = batch.rows.iter().enumerate().map(shown).collect();
+    subject.remarks.extend(hidden(&shown));
     terminal.say_all(&subject.remarks);
-    terminal.table(&read(&subject, &batch), Format::Text)?;
-    if let Some(&first) = batch.rows.first() {
-        terminal.data(&format!(
-            "\nrow {} as the network sees it:\n",
-            subject.source.dataset.rows[first] + 1
-        ))?;
-        terminal.table(&encoded(&subject.source, &batch), Format::Text)?;
+    terminal.table(&read(&subject, &batch, &shown), Format::Text)?;
+    if let Some(first) = shown.first() {
+        terminal.data(&format!("\n{} as the network sees it:\n", first.card.title))?;
+        terminal.table(&encoded(first), Format::Text)?;
     }
     args.page
-        .write(terminal, || Ok(page(&subject, &batch).html()))?;
+        .write(terminal, || Ok(page(&subject, shown).html()))?;
     Ok(Answer::Done)
+}
+
+/// What marked cells are, where there are any.
+fn hidden(shown: &[ShowRow]) -> Option<String> {
+    let n = shown.iter().filter(|row| !row.hidden.is_empty()).count();
+    (n > 0).then(|| {
+        format!(
+            "metadata dropout hides the cells marked (hidden) from the network, in {n} of {}: training shows this batch \
+             so, and draws anew in each epoch (`augment.hide_metadata`, `augment.hide_column`)",
+            count(shown.len(), "row")
+        )
+    })
 }
 
 /// The first training batch, augmented as configured.
@@ -116,7 +130,7 @@ fn of_run(args: &ShowArgs, terminal: &mut Terminal) -> anyhow::Result<Subject> {
 }
 
 /// Each row as read: its number, image, metadata and target; for a run also prediction and loss.
-fn read(subject: &Subject, batch: &HostBatch) -> Table {
+fn read(subject: &Subject, batch: &HostBatch, shown: &[ShowRow]) -> Table {
     let Source { dataset, task, .. } = &subject.source;
     let columns = dataset.metadata.columns.iter();
     let mut header = vec!["row".to_owned(), "image".to_owned()];
@@ -126,10 +140,9 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
         header.extend(["prediction".to_owned(), "loss".to_owned()]);
     }
     let mut table = Table::new(header);
-    for &row in &batch.rows {
+    for (&row, shown) in batch.rows.iter().zip(shown) {
         let mut cells: Vec<Cell> = vec![(dataset.rows[row] + 1).into(), image(dataset, row).into()];
-        let metadata = dataset.metadata.row_as_text(row);
-        cells.extend(metadata.into_iter().map(|(_, cell)| cell.into()));
+        cells.extend(shown.metadata().into_iter().map(|(_, cell)| cell.into()));
         let prediction = subject.prediction(row);
         let outcome = Outcome::new(task, TargetCell::of_row(dataset, row), prediction);
         let [truth, predicted] = in_words(&outcome);
@@ -145,23 +158,22 @@ fn read(subject: &Subject, batch: &HostBatch) -> Table {
     table
 }
 
-/// The first row's encoding, number by number, and its target as it is learned.
-fn encoded(source: &Source, batch: &HostBatch) -> Table {
-    let row = ShowRow::new(batch, 0, source, None);
+/// A row's encoding, number by number, and its target as it is learned.
+fn encoded(row: &ShowRow) -> Table {
     let mut table = Table::new(["number", "value"]);
-    for (name, value) in row.slots {
-        table.push([name.into(), f64::from(value).into()]);
+    for (name, value) in &row.slots {
+        table.push([name.clone().into(), f64::from(*value).into()]);
     }
-    for (name, code) in row.codes {
-        table.push([format!("{name}, embedded").into(), (code as usize).into()]);
+    for (name, code) in &row.codes {
+        table.push([format!("{name}, embedded").into(), (*code as usize).into()]);
     }
-    for (name, value) in row.target {
+    for (name, value) in &row.target {
         table.push([format!("target {name}").into(), value.map(f64::from).into()]);
     }
     table
 }
 
-fn page(subject: &Subject, batch: &HostBatch) -> ShowPage {
+fn page(subject: &Subject, rows: Vec<ShowRow>) -> ShowPage {
     let Source {
         dataset,
         encoder,
@@ -179,7 +191,7 @@ fn page(subject: &Subject, batch: &HostBatch) -> ShowPage {
     };
     ShowPage {
         title: subject.title.clone(),
-        lead: format!("{} {what}.", batch.rows.len()),
+        lead: format!("{} {what}.", rows.len()),
         facts: vec![
             (
                 "input".to_owned(),
@@ -198,17 +210,9 @@ fn page(subject: &Subject, batch: &HostBatch) -> ShowPage {
             ),
         ],
         remarks: subject.remarks.clone(),
-        rows: (0..batch.rows.len())
-            .map(|at| shown(subject, batch, at))
-            .collect(),
+        rows,
         worst,
     }
-}
-
-/// A row of the batch: the picture and the points as the network gets them.
-fn shown(subject: &Subject, batch: &HostBatch, at: usize) -> ShowRow {
-    let prediction = subject.prediction(batch.rows[at]);
-    ShowRow::new(batch, at, &subject.source, prediction)
 }
 
 /// The rows with the largest losses, each with its own image.

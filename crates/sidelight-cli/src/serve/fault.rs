@@ -7,6 +7,10 @@ use sidelight::error::{DataError, in_full};
 
 use crate::hint;
 
+/// What someone who sends a row can do about a cell; settings and commands are not theirs.
+const CELL: &str =
+    "`GET /v1/schema` says what each column holds; a column that is left out or null is missing";
+
 /// An error response: a status, and `{"error": …, "hint": …}`.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
@@ -84,6 +88,8 @@ impl Fault {
             E::ImagePixels { .. } | E::ImageBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             E::NoColumn { .. }
             | E::Cell { .. }
+            | E::ImageArea { .. }
+            | E::ImageChannels { .. }
             | E::ImageEmpty { .. }
             | E::ImageFormat { .. }
             | E::ImageTruncated { .. }
@@ -96,7 +102,12 @@ impl Fault {
         Self {
             status,
             message: in_row(number, is_one_of_many && !is_named, error),
-            hint: hint::of_data(error),
+            hint: match error {
+                E::Cell { .. } => Some(CELL.into()),
+                // What could be set is in the model's configuration.
+                E::ImageArea { .. } | E::ImageChannels { .. } => None,
+                other => hint::of_data(other),
+            },
         }
     }
 

@@ -317,6 +317,25 @@ fn case_12_twelve_bits_in_sixteen() {
         numbers(&folder, "sixteen/predictions.csv", "probability"),
         numbers(&folder, "tiff/predictions.csv", "probability")
     );
+    // Features look for it in all of the table, however many pictures of 8 bits come first.
+    let eight = "img/p000.png,0,small\n".repeat(2100);
+    let deep = folder
+        .read("sixteen.csv")
+        .replacen("scan,slot,grain\n", "", 1);
+    folder.write(
+        "long.csv",
+        &format!("scan,slot,grain\n{eight}{}", deep.repeat(10)),
+    );
+    let features = |range: &str| {
+        folder.done(&format!(
+            "features hand.toml sixteen.csv --out f.npy --overwrite --set data.table=long.csv \
+             --set train.size=32 --quiet --set image.range={range}"
+        ));
+        folder.read_bytes("f.npy")
+    };
+    let found = features("auto");
+    assert_eq!(found, features("[0,4095]"));
+    assert_ne!(found, features("full"));
     // Floating-point values in units of their own: seen from the least to the greatest, and that is said.
     let said = folder.done("init float.csv --target grain --out float.toml");
     has(&all(&said), "-153.40001 is black and 2846.9 white");

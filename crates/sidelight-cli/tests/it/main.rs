@@ -21,6 +21,7 @@ mod schema;
 mod serve;
 mod shards;
 mod share;
+mod show;
 mod story;
 mod time;
 mod torture;

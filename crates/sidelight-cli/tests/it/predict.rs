@@ -234,6 +234,10 @@ fn how_a_table_is_cut_and_who_makes_which_part_does_not_show() {
             let out = format!("cut.{format}");
             let said = folder.run(&format!("predict a new.csv --tta 2 --out {out} {options}"));
             assert_eq!(said.code, 1, "{}", said.stderr);
+            let is_rounded = said
+                .stderr
+                .contains("parts of 32 rows instead of 30: --part-rows");
+            assert_eq!(is_rounded, options.contains("30"), "{}", said.stderr);
             assert_eq!(folder.read_bytes(&out), whole, "{format} {options}");
             assert_eq!(folder.read("cut.bad.csv"), folder.read("whole.bad.csv"));
         }

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::folder::Folder;
+use crate::folder::{Folder, has};
 
 /// Eight shards of six houses each; one picture is damaged.
 fn with_shards() -> Folder {
@@ -43,6 +43,13 @@ fn with_shards() -> Folder {
     );
     folder.write("shards.toml", &text);
     folder
+}
+
+#[test]
+fn init_says_how_many_images_the_archives_hold() {
+    let said = with_shards().done("init shards/h-{0..7}.tar --target price");
+    has(&said.stdout, "48 images");
+    assert!(!said.stdout.contains("all missing"), "{}", said.stdout);
 }
 
 const SAME: [&str; 3] = [

@@ -95,11 +95,33 @@ fn from_the_demonstrations_table_to_predictions() {
     );
     assert!(folder.read("page.html").contains("data:image/"));
     folder.done("show cards.toml --rows 3 --set train.size=48");
+
+    // The layers of the head are those that the configuration has, at the place that is said.
+    let begun = folder.done("inspect cards.toml --set train.size=48 --match head");
+    has(
+        &begun.stderr,
+        "in the trained run `head` is `head.read.places`",
+    );
+    let run = folder.done("inspect runs/a --match head.read.places");
+    has(
+        &run.stderr,
+        "`head.read.places` is what `[[model.edit]]` calls `head`",
+    );
+    let paths = |said: &str, head: &str| -> Vec<String> {
+        let paths = said
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
+        let below = paths.filter_map(|path| path.strip_prefix(head));
+        below.map(String::from).collect()
+    };
+    let below = paths(&begun.stdout, "head");
+    assert!(below.len() > 2, "{}", begun.stdout);
+    assert_eq!(paths(&run.stdout, "head.read.places"), below);
+    let backbone = folder.done("inspect cards.toml --match features");
     assert!(
-        folder
-            .done("inspect runs/a --match head")
-            .stdout
-            .contains("head")
+        !backbone.stderr.contains("head.read.places"),
+        "{}",
+        backbone.stderr
     );
 }
 
@@ -149,6 +171,23 @@ fn a_finished_demonstration_is_read_again_and_one_of_other_settings_refused() {
         "{}",
         said.stderr
     );
+}
+
+#[test]
+fn a_demonstrations_data_can_be_had_alone() {
+    let folder = Folder::new();
+    let line = "demo --data-only --rows 60 --side 48";
+    let said = folder.done(line);
+    has(&said.stderr, "next: sidelight train");
+    let entries = std::fs::read_dir(folder.path().join("demo")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["data", "demo.json"]);
+    assert_eq!(folder.read("demo/data/metadata.csv").lines().count(), 61);
+    let said = folder.done("check demo/data/sidelight.toml");
+    has(&said.stderr, "no problems in 60 rows");
+    let said = refused(&folder, &format!("{line} --set train.epochs=1"));
+    has(&said, "cannot be used with");
 }
 
 fn cards_again(folder: &Folder) {
@@ -363,11 +402,17 @@ fn a_comparison_says_the_answer_goes_on_and_can_be_shared() {
         "{}",
         said.stderr
     );
+    has(
+        &said.stderr,
+        "`small_cnn` is not pretrained (`model.weights = \"none\"`)",
+    );
     assert!(
         said.stderr.contains("warning: only 24 independent units"),
         "{}",
         said.stderr
     );
+    let full = folder.done(&format!("{} --out full", line.replace("--quick ", "")));
+    assert!(!full.stderr.contains("not pretrained"), "{}", full.stderr);
     let again = folder.done(&format!("{line} --out a --format csv"));
     assert!(
         again.stderr.contains("9 are done already; 0 to run"),

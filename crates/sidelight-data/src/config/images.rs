@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::DataConfig;
+use super::{DataConfig, one_or_several};
 use crate::error::{Result, setting};
 
 /// As many as a network is given of a row: each of them goes through the whole backbone.
@@ -22,34 +21,21 @@ const MOST_IMAGES: usize = 64;
 /// let rooms = ImageColumns::from(["frontal", "kitchen"]);
 /// assert_eq!((rooms.first(), rooms.names().len()), ("frontal", 2));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "OneOrSeveral", into = "OneOrSeveral")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageColumns(Vec<String>);
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "the name of a column, or a list of names: `[\"frontal\", \"kitchen\"]`"
-)]
-enum OneOrSeveral {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl From<OneOrSeveral> for ImageColumns {
-    fn from(columns: OneOrSeveral) -> Self {
-        match columns {
-            OneOrSeveral::One(name) => Self(vec![name]),
-            OneOrSeveral::Several(names) => Self(names),
-        }
+impl<'de> Deserialize<'de> for ImageColumns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "the name of a column, or a list of names: `[\"frontal\", \"kitchen\"]`";
+        one_or_several(deserializer, expected).map(Self)
     }
 }
 
-impl From<ImageColumns> for OneOrSeveral {
-    fn from(ImageColumns(mut names): ImageColumns) -> Self {
-        match names.len() {
-            1 => Self::One(names.remove(0)),
-            _ => Self::Several(names),
+impl Serialize for ImageColumns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.names() {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::number::counted;
 use crate::spelling::{Decimal, NumberStyle, Spelling, Written, written};
 use crate::table::{Cell, Column};
 
@@ -18,6 +19,8 @@ pub struct Evidence {
     pub n_rows: usize,
     /// Rows where the column is missing.
     pub n_missing: usize,
+    /// Rows where it holds an image itself, not a name of one.
+    pub n_images: usize,
     /// Distinct values (counted up to a million).
     pub n_distinct: usize,
     /// Least and greatest, where all values are numbers.
@@ -37,7 +40,10 @@ impl Evidence {
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} distinct", self.n_distinct)?;
+        match self.n_images {
+            0 => write!(f, "{} distinct", self.n_distinct)?,
+            n => f.write_str(&counted(n, "image"))?,
+        }
         match self.range {
             Some([least, greatest]) => write!(f, ", {} to {}", short(least), short(greatest))?,
             None if !self.commonest.is_empty() => {
@@ -78,6 +84,8 @@ pub(super) struct Scan<'a> {
     pub(super) codes: Vec<Option<u32>>,
     /// Rows where it is missing.
     pub(super) n_missing: usize,
+    /// Of these, rows where it holds an image: nothing that could be told apart.
+    n_images: usize,
     /// What missing cells say that are not empty, and their rows.
     pub(super) spelt_missing: Vec<(String, usize)>,
     /// How its numbers are written.
@@ -94,6 +102,7 @@ impl<'a> Scan<'a> {
             first_rows: Vec::new(),
             codes: Vec::with_capacity(column.len()),
             n_missing: 0,
+            n_images: 0,
             spelt_missing: Vec::new(),
             written: Written::default(),
         };
@@ -102,7 +111,12 @@ impl<'a> Scan<'a> {
                 Cell::Text(text) => Cow::Borrowed(text.trim()),
                 Cell::Number(number) => Cow::Owned(number.to_string()),
                 Cell::Boolean(value) => Cow::Borrowed(if value { "true" } else { "false" }),
-                Cell::Missing | Cell::Image(_) | Cell::Member(_) => {
+                Cell::Image(_) | Cell::Member(_) => {
+                    scan.push_missing();
+                    scan.n_images += 1;
+                    continue;
+                }
+                Cell::Missing => {
                     scan.push_missing();
                     continue;
                 }
@@ -222,7 +236,8 @@ impl<'a> Scan<'a> {
             .collect();
         Evidence {
             n_rows: self.n_rows(),
-            n_missing: self.n_missing,
+            n_missing: self.n_missing - self.n_images,
+            n_images: self.n_images,
             n_distinct: self.n_distinct(),
             range,
             commonest,

@@ -11,8 +11,19 @@ use sidelight_data::schema::{Disguise, Reason};
 const PERFECT: f64 = 0.98;
 /// A score after which there is little left for an image to add.
 const MOST: f64 = 0.75;
-/// A score that is worth a word, beside a p value of at most [`ALPHA`].
-const NOTABLE: f64 = 0.01;
+/// The least score of a column that is said to predict the target, beside a p value of at most [`ALPHA`].
+///
+/// # Source
+///
+/// Cohen 1988, "Statistical Power Analysis for the Behavioral Sciences", section 8.2.3: of means in cells f = 0.1 is a small
+/// effect, and a share f² / (1 + f²) of the variance.
+const SMALL: f64 = 0.01;
+/// The least score of what a person is asked to look at, as [`SMALL`].
+///
+/// # Source
+///
+/// Cohen, ibid.: f = 0.25, a medium effect. Of two cells of one size: half a standard deviation between their means.
+const MEDIUM: f64 = 0.0625 / 1.0625;
 /// Chance of a false finding anywhere in the table.
 pub(super) const ALPHA: f64 = 0.05;
 /// A distance between parts that is worth a word.
@@ -168,9 +179,9 @@ impl fmt::Display for Why {
     }
 }
 
-/// Whether a power is beyond chance and large enough to speak of.
-pub(super) fn is_found(power: &Power) -> bool {
-    power.p <= ALPHA && power.score >= NOTABLE
+/// Whether a power is beyond chance and large enough for a person to decide about it.
+pub(super) fn is_striking(power: &Power) -> bool {
+    power.p <= ALPHA && power.score >= MEDIUM
 }
 
 /// Everything that is to be said of a column, the gravest first.
@@ -195,13 +206,13 @@ pub(super) fn reasons(column: &ColumnAudit, reason: Option<&Reason>) -> Vec<Why>
     if let Some(power) = column.alone {
         if power.score >= PERFECT && why.is_empty() {
             why.push(Why::Perfect(power));
-        } else if column.from_file && is_found(&power) {
+        } else if column.from_file && is_striking(&power) {
             why.push(Why::File(power));
         } else if power.score >= MOST && why.is_empty() {
             why.push(Why::Most(power));
         }
     }
-    if let Some(power) = column.gaps.filter(is_found) {
+    if let Some(power) = column.gaps.filter(is_striking) {
         why.push(Why::Missingness(power));
     }
     if column.once >= MOSTLY_ONCE && why.is_empty() {
@@ -233,7 +244,8 @@ pub(super) fn reasons(column: &ColumnAudit, reason: Option<&Reason>) -> Vec<Why>
             }),
     );
     if why.is_empty() {
-        why.push(match column.alone.filter(is_found) {
+        let predicts = |power: &Power| power.p <= ALPHA && power.score >= SMALL;
+        why.push(match column.alone.filter(predicts) {
             Some(power) => Why::Predicts(power),
             None => Why::Nothing,
         });

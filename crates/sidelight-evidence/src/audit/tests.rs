@@ -115,6 +115,30 @@ fn a_column_that_is_missing_for_some_of_one_class_is_to_be_looked_at_and_named()
 }
 
 #[test]
+fn gaps_that_tell_little_are_no_finding_however_sure_they_are() {
+    // Missing in 4 % of one class only: as above with q = 0.02, a skill of 0.020.
+    let angle = |row: usize| match class(row) == 1 && chance("gap", row, 100) < 4 {
+        true => String::new(),
+        false => format!("{}", chance("angle", row, 1000)),
+    };
+    let case = Case::new(
+        1600,
+        &[
+            ("y", &|row| ["ship", "iceberg"][class(row)].to_owned()),
+            ("angle", &angle),
+        ],
+    );
+    let found = case.audit(&format!("{CLASS}metadata.angle = \"continuous\""));
+    let angle = column(&found, "angle");
+    let gaps = angle.gaps.unwrap();
+    assert!(
+        gaps.p <= 0.01 && (gaps.score - 0.02).abs() < 0.01,
+        "{gaps:?}"
+    );
+    assert_eq!(angle.advice, Advice::Keep, "{:?}", angle.why);
+}
+
+#[test]
 fn columns_that_are_missing_together_for_one_class_are_a_finding() {
     // Each column is missing in half of the rows whatever the class; both or neither only where the class is a.
     let gap = |row: usize| chance("gap", row, 2) == 0;

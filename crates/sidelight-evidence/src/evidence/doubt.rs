@@ -55,7 +55,7 @@ pub enum Doubt {
         own: f64,
         /// The other's value.
         others: f64,
-        /// By what share of the other's error it is worse; absent where more is better.
+        /// By what share of the other's error it is worse; absent where more is better, and beyond twice the error.
         worse_by: Option<f64>,
     },
     /// Boosted trees make more of the columns than the network of metadata alone.

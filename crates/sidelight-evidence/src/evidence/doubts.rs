@@ -21,6 +21,8 @@ const ALL: f64 = 0.8;
 const MOST: f64 = 0.5;
 /// What a column of the file can do alone before it is worth a word.
 const NOTABLE: f64 = 0.1;
+/// Up to so many times another's error is told as a percentage.
+const TWICE: f64 = 2.0;
 /// A gain within strata below this share of the overall gain has vanished.
 const VANISHED: f64 = 0.25;
 
@@ -277,7 +279,7 @@ fn metadata_alone(
         metric,
         metadata,
         both,
-        better: found.direction == Direction::Worse,
+        better: found.direction == Direction::Worse && !scored.is_negligible(found.delta),
     };
     Some((doubt, false))
 }
@@ -292,16 +294,19 @@ fn worse_than_another(
         let compared = line(differences, &named.arm.name, &arm.name);
         !arm.role.is_control()
             && !matches!(arm.role, Role::Image | Role::Metadata)
-            && compared.is_some_and(|line| line.direction == Direction::Worse)
+            && compared.is_some_and(|line| {
+                line.direction == Direction::Worse && !scored.is_negligible(line.delta)
+            })
     });
     let score = |value: Option<f64>| value.unwrap_or(f64::INFINITY);
     let other = better_arms.min_by(|a, b| score(a.value(None)).total_cmp(&score(b.value(None))))?;
     let (metric, own, others) = scored.told(named.arm, other)?;
-    let is_error = better(&metric) == Better::Lower && others > 0.0;
+    // Of an error that is (nearly) none any other is many times as much: then the values say it.
+    let is_told = better(&metric) == Better::Lower && own <= TWICE * others;
     let doubt = Doubt::WorseThanAnotherArm {
         arm: named.arm.name.clone(),
         other: other.name.clone(),
-        worse_by: is_error.then(|| own / others - 1.0),
+        worse_by: is_told.then(|| own / others - 1.0),
         metric,
         own,
         others,

@@ -19,6 +19,10 @@ const BEND: f64 = 1.345;
 /// The median absolute deviation of a normal distribution, in standard deviations.
 const NORMAL_MAD: f64 = 0.6745;
 
+/// Of what a perfect model would spare a constant guess a difference below this share is nothing to a person, however sure
+/// it is: of two models that are practically perfect one is always some orders of magnitude nearer to it.
+const NEGLIGIBLE: f64 = 1e-3;
+
 /// A share with three digits that matter, as a percentage.
 pub(super) fn hundredths(share: f64) -> String {
     format!("{}\u{202F}%", number(100.0 * share))
@@ -257,6 +261,14 @@ impl<'a> Scored<'a> {
     pub(super) fn image(&self) -> &ScoredArm {
         self.first(Role::Image)
             .expect("a study without the image alone was refused")
+    }
+
+    /// Whether a difference of the score that decides is too small to matter: below a thousandth of what chance has.
+    pub(super) fn is_negligible(&self, delta: f64) -> bool {
+        let chance = self
+            .first(Role::Chance)
+            .and_then(|chance| chance.value(None));
+        chance.is_some_and(|chance| delta.abs() < NEGLIGIBLE * chance)
     }
 
     /// A change from the image alone as a share of its error: `36.1 %`. `None` where more is better.

@@ -9,7 +9,9 @@ pub(super) fn doubt(scored: &Scored) -> Option<Doubt> {
     let beats = |other: &ScoredArm| {
         let line = scored.by_score(trees, other);
         // Of an interval of 95 %, a quarter is a standard error.
-        line.is_some_and(|line| -line.delta > (line.high - line.low) / 4.0)
+        line.is_some_and(|line| {
+            -line.delta > (line.high - line.low) / 4.0 && !scored.is_negligible(line.delta)
+        })
     };
     let networks = scored
         .arms

@@ -1057,6 +1057,57 @@ fn the_verdict_is_about_the_arm_named_beforehand_and_says_which_others_are_bette
     );
 }
 
+#[test]
+fn of_models_that_are_practically_perfect_none_is_called_worse() {
+    let mut rng = for_purpose("perfect", 0);
+    let truth: Vec<usize> = (0..200).map(|row| row % 2).collect();
+    let mut told = |off: f64| {
+        // The true class has a probability of about 1 − off.
+        let mut arm = |off: f64| -> Vec<Prediction> {
+            let mut p = |class: usize| (class as f64 - off * (0.5 + uniform(&mut rng))).abs();
+            truth.iter().map(|&class| of_two(p(class))).collect()
+        };
+        let [image, metadata, trees, both] = [0.4, 0.0, 0.0, off].map(&mut arm);
+        class_case(&truth, &["no", "yes"], "accuracy")
+            .with_arm("image", Role::Image, image)
+            .with_arm("metadata", Role::Metadata, metadata)
+            .with_arm("trees", Role::Trees, trees)
+            .with_arm("concat", Role::Fusion, both)
+            .evaluate()
+    };
+    let is_worse = |doubt: &Doubt| matches!(doubt, Doubt::WorseThanAnotherArm { .. });
+    let alone = |evidence: &Evidence| {
+        evidence
+            .verdict
+            .doubts
+            .iter()
+            .find_map(|entry| match entry.doubt {
+                Doubt::MetadataAloneDoesAsWell { better, .. } => Some(better),
+                _ => None,
+            })
+    };
+    // A log loss of 2e-5 against 2e-16: many times as much, of nothing.
+    let evidence = told(2e-5);
+    let line = |line: &&Difference| line.arm == "concat" && line.reference == "trees";
+    let line = evidence.differences.iter().find(line).unwrap();
+    assert_eq!(line.direction, Direction::Worse);
+    assert!((line.delta - 2e-5).abs() < 5e-6, "{line:?}");
+    assert!(
+        doubt(&evidence, is_worse).is_none(),
+        "{:#?}",
+        evidence.verdict
+    );
+    assert_eq!(alone(&evidence), Some(false));
+    assert!(!evidence.verdict.sentence.contains("worse"));
+
+    // 0.012 of the 0.69 of a constant guess is told, but not as so many times nothing.
+    let evidence = told(0.012);
+    let found = doubt(&evidence, is_worse).expect("is doubted");
+    let start = "the model that you would train, `concat`, is worse than `trees`: log loss 0.01";
+    assert!(found.sentence.starts_with(start), "{}", found.sentence);
+    assert_eq!(alone(&evidence), Some(true));
+}
+
 /// One row in five is `rare`. The image is too sure and errs towards it; both are calibrated, so `common` is said more.
 fn three_metrics_case(metric: &'static str) -> Case {
     let mut rng = for_purpose("three metrics", 0);

@@ -192,7 +192,22 @@ impl Design {
         design.check_metric()?;
         design.remarks.extend(lone_units(&design.dataset));
         design.remarks.extend(design.unlearned_classes());
+        design.remarks.extend(design.unlearned_features());
         Ok(design)
+    }
+
+    /// What a quick comparison keeps frozen that has learned nothing yet.
+    fn unlearned_features(&self) -> Option<String> {
+        let model = &self.config.model;
+        let reads_image = self.models.iter().any(Model::reads_image);
+        (self.speed == Speed::Quick && reads_image && model.weights == "none").then(|| {
+            format!(
+                "`{}` is not pretrained (`model.weights = \"none\"`), and a quick comparison keeps it frozen as it begins: \
+                 its features say little, and the many epochs of its heads may take longer than a full comparison; \
+                 compare in full, or begin with pretrained weights",
+                model.backbone
+            )
+        })
     }
 
     /// Every training, the models of one fold one after another: they have branches in common.

@@ -105,7 +105,8 @@ pub struct FeaturesOutcome {
 
 impl FeatureExtractor {
     /// The backbone that a configuration names, with its weights and its own edits; what target, metadata, fusion and head it
-    /// has does not matter. Where `image.range` is `auto`, it is measured in the first rows of the configuration's own table.
+    /// has does not matter. Where `image.range` is `auto`, it is measured in images from all over the configuration's own
+    /// table, as [`measured_range`] does for training.
     ///
     /// # Errors
     ///
@@ -334,12 +335,14 @@ impl FeatureExtractor {
         Ok(Some(Dataset::of_piece(piece, &self.config, true)?))
     }
 
-    /// Which values of deep pixels are black and white, as the first rows of the configuration's table show.
+    /// Which values of deep pixels are black and white, as images from all over the configuration's table show.
     fn measured(&self) -> Result<ImageRange> {
-        let Some(rows) = self.next(&mut self.pieces(None)?)? else {
-            return Ok(ImageRange::Full);
-        };
-        let found = measured_range(rows.dataset.images.iter());
+        let mut pieces = self.pieces(None)?;
+        let mut images = Vec::new();
+        while let Some(rows) = self.next(&mut pieces)? {
+            images.extend_from_slice(&rows.dataset.images);
+        }
+        let found = measured_range(images.iter());
         Ok(found.map_or(ImageRange::Full, ImageRange::Between))
     }
 

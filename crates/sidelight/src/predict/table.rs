@@ -43,7 +43,7 @@ pub struct TableOptions<'a> {
     pub coverage: Option<f64>,
     /// Points that are less probably visible are left out, as missing cells. Default: none.
     pub min_confidence: Option<f32>,
-    /// Rows a part, made a multiple of `train.batch`: what a kill loses at most. Default: 8192.
+    /// Rows a part, rounded up to a multiple of `train.batch`: what a kill loses at most. Default: 8192.
     pub part_rows: usize,
     /// Which parts are made here: `(i, n)`, i from 1 to n, is every n-th from the i-th on. Default: `(1, 1)`, all.
     pub share: (usize, usize),
@@ -141,6 +141,8 @@ pub struct TableOutcome {
     pub first_bad: Vec<String>,
     /// Parts of the whole table.
     pub n_parts: usize,
+    /// Rows of a part, but for the last: [`TableOptions::part_rows`], rounded up.
+    pub part_rows: usize,
     /// Parts that were there already.
     pub n_parts_before: usize,
     /// What of the metadata training had not seen.
@@ -277,6 +279,7 @@ pub fn predict_table(
         n_bad: sum.n_bad,
         first_bad: sum.first_bad,
         n_parts,
+        part_rows,
         n_parts_before: n_before[0] as usize,
         unseen: sum.unseen,
         absent: absent

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use sidelight::dataset::{Dataset, ImageSource, Targets};
 use sidelight::loader::{BatchPlan, Loader, LoaderOptions};
 use sidelight::model::Model;
-use sidelight::network::{Network, Value, backbone, weights};
+use sidelight::network::{Network, Value};
 use sidelight::predict::{FeatureExtractor, FeatureOptions, Features};
 use sidelight::tensor::numbers;
 
@@ -170,21 +170,4 @@ fn several_images_of_a_row_become_one_row_of_features() {
     for ((a, b), both) in a.iter().zip(&b).zip(&both) {
         assert!(((a + b) / 2.0 - both).abs() < 1e-5);
     }
-}
-
-#[test]
-fn the_backbone_of_a_file_is_known_by_its_keys() {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["resnet18", "mobilenet_v2", "vit_s16", "dinov2_s14"] {
-        let size = backbone::named(name).unwrap().size;
-        let network = Network::from_scratch(name, size).unwrap();
-        let path = folder.path().join(name).with_extension("safetensors");
-        network.save_weights(&path).unwrap();
-        let found = weights::backbone_of(&path).unwrap().unwrap();
-        assert_eq!(found.name, name);
-    }
-    let other = folder.path().join("other.safetensors");
-    let tensors = [("layer.weight".to_owned(), vec![2], vec![0; 8])];
-    weights::write(&other, &tensors, None).unwrap();
-    assert!(weights::backbone_of(&other).unwrap().is_none());
 }

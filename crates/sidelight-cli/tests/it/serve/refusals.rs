@@ -49,6 +49,22 @@ fn parts(parts: &[(&str, Option<&str>, &[u8])]) -> Answer {
     site().send("/v1/predict", &kind, &body)
 }
 
+#[test]
+fn what_a_client_is_told_to_do_about_a_cell_a_client_can_do() {
+    let refused = cells(&json!({"beds": "many"})).json();
+    let error = refused["error"].as_str().unwrap();
+    assert_eq!(
+        error,
+        "request, row 1, column `beds`: expected a number, found `many`"
+    );
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.starts_with("`GET /v1/schema` says"), "{hint}");
+    assert!(!hint.contains("sidelight"), "{hint}");
+    let schema = site().get("/v1/schema").json();
+    let beds = &schema["properties"]["metadata"]["properties"]["beds"];
+    assert_eq!(beds["type"], json!(["number", "null"]));
+}
+
 macro_rules! refused {
     ($($name:ident: $expected:expr, $answer:expr;)*) => {$(
         #[test]

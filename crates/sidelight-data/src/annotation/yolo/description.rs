@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::super::images::folder_of;
 use super::super::named::numbered;
 use super::super::{bad, json, yaml};
 use super::SPLITS;
+use crate::config::one_or_several;
 use crate::error::{Error, Result};
 use crate::table::extension;
 
@@ -29,21 +31,21 @@ pub(super) struct DataSet {
     node_names: Option<Value>,
     #[serde(default)]
     pub(super) skeleton: Option<Vec<[usize; 2]>>,
-    #[serde(default)]
-    train: Option<OneOrSeveral>,
-    #[serde(default)]
-    val: Option<OneOrSeveral>,
-    #[serde(default)]
-    valid: Option<OneOrSeveral>,
-    #[serde(default)]
-    test: Option<OneOrSeveral>,
+    #[serde(default, deserialize_with = "folders")]
+    train: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "folders")]
+    val: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "folders")]
+    valid: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "folders")]
+    test: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "a folder of images, or a list of them")]
-enum OneOrSeveral {
-    One(String),
-    Several(Vec<String>),
+fn folders<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let found = Option::<Value>::deserialize(deserializer)?;
+    let expected = "a folder of images, or a list of them";
+    let read = |found| one_or_several(found, expected).map_err(D::Error::custom);
+    found.map(read).transpose()
 }
 
 impl DataSet {
@@ -67,10 +69,7 @@ impl DataSet {
     pub(super) fn splits(&self) -> impl Iterator<Item = (&'static str, Vec<String>)> {
         let folders = [&self.train, &self.val, &self.valid, &self.test];
         let named = SPLITS.into_iter().zip(folders);
-        named.filter_map(|(split, folders)| match folders.clone()? {
-            OneOrSeveral::One(folder) => Some((split, vec![folder])),
-            OneOrSeveral::Several(folders) => Some((split, folders)),
-        })
+        named.filter_map(|(split, folders)| Some((split, folders.clone()?)))
     }
 }
 

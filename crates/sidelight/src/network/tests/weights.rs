@@ -409,10 +409,11 @@ fn the_keys_of_a_file_say_whose_weights_they_are() {
         "resnet18",
         "resnet34",
         "vit_s16",
+        "dinov2_s14",
     ] {
         let backbone = backbone::named(name).unwrap();
         let from = BackboneWeights::Seed(0);
-        let network = Network::original(backbone, 7, 64, from, &Device::flex()).unwrap();
+        let network = Network::original(backbone, 7, 112, from, &Device::flex()).unwrap();
         let path = folder.path().join(format!("{name}.safetensors"));
         network.save_weights(&path).unwrap();
         let found = weights::backbone_of(&path)
