@@ -74,7 +74,7 @@ macro_rules! each_backbone {
             efficientnet_lite { efficientnet_lite0: LITE0 }
             efficientnet { efficientnet_b0: B0 }
             resnet { resnet18: RESNET18, resnet34: RESNET34, resnet50: RESNET50, resnet101: RESNET101 }
-            convnext { convnext_tiny: TINY }
+            convnext { convnext_atto: ATTO, convnext_femto: FEMTO, convnext_pico: PICO, convnext_nano: NANO, convnext_tiny: TINY }
             vit { vit_s16: S16, dinov2_s14: DINOV2_S14 }
         }
     };
