@@ -46,6 +46,9 @@ pub struct Backbone {
     /// Other namings of the same weights: their key to ours, or nothing for what is not needed.
     #[serde(skip)]
     pub spellings: &'static [fn(&str) -> Option<String>],
+    /// How much larger the ε of all normalisations is where weights are in another spelling: 0, the same.
+    #[serde(skip)]
+    pub epsilon_beyond: f64,
 }
 
 /// What torchvision's backbones have in common.
@@ -62,6 +65,7 @@ const TORCHVISION: Backbone = Backbone {
     pooling: &["avgpool", "flatten"],
     architecture: |_| unreachable!("each backbone has its own"),
     spellings: &[],
+    epsilon_beyond: 0.0,
 };
 
 /// All backbones: `file { name: CONSTANT }`.
