@@ -75,9 +75,11 @@ macro_rules! each_backbone {
             small_cnn { small_cnn: SMALL_CNN }
             mobilenet_v2 { mobilenet_v2: MOBILENET_V2 }
             mobilenet_v3 { mobilenet_v3_small: SMALL, mobilenet_v3_large: LARGE }
+            mobilenet_v4 { mobilenetv4_conv_small: SMALL, mobilenetv4_conv_medium: MEDIUM }
             efficientnet_lite { efficientnet_lite0: LITE0, efficientnet_lite1: LITE1, efficientnet_lite2: LITE2 }
             efficientnet { efficientnet_b0: B0 }
             resnet { resnet18: RESNET18, resnet34: RESNET34, resnet50: RESNET50, resnet101: RESNET101 }
+            regnet { regnety_016: Y016 }
             convnext { convnext_atto: ATTO, convnext_femto: FEMTO, convnext_pico: PICO, convnext_nano: NANO, convnext_tiny: TINY }
             vit { vit_s16: S16, dinov2_s14: DINOV2_S14 }
         }
