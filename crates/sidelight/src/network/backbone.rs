@@ -78,6 +78,7 @@ macro_rules! each_backbone {
             mobilenet_v4 { mobilenetv4_conv_small: SMALL, mobilenetv4_conv_medium: MEDIUM }
             efficientnet_lite { efficientnet_lite0: LITE0, efficientnet_lite1: LITE1, efficientnet_lite2: LITE2 }
             efficientnet { efficientnet_b0: B0 }
+            hgnet { hgnetv2_b0: B0, hgnetv2_b1: B1, hgnetv2_b2: B2 }
             resnet { resnet18: RESNET18, resnet34: RESNET34, resnet50: RESNET50, resnet101: RESNET101 }
             regnet { regnety_016: Y016 }
             convnext { convnext_atto: ATTO, convnext_femto: FEMTO, convnext_pico: PICO, convnext_nano: NANO, convnext_tiny: TINY }
