@@ -44,7 +44,9 @@ REAL = {
     "kinds-classes": ("kinds", QUICK),
 }
 BACKBONES = ["small_cnn", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_lite0", "efficientnet_b0",
-             "resnet18", "resnet34", "resnet50", "resnet101", "convnext_tiny", "vit_s16", "dinov2_s14"]
+             "resnet18", "resnet34", "resnet50", "resnet101", "convnext_tiny", "vit_s16", "dinov2_s14",
+             "mobilenetv4_conv_small", "mobilenetv4_conv_medium", "efficientnet_lite1", "efficientnet_lite2", "hgnetv2_b0", "hgnetv2_b1",
+             "hgnetv2_b2", "regnety_016", "convnext_atto", "convnext_femto", "convnext_pico", "convnext_nano"]
 FUSIONS = ["film", "daft", "metablock", "metanet", "gate", "attention", "concat", "sum-logits"]
 # Each backbone from scratch, a few steps at a high rate, so that nothing is left as it starts; 112 is a multiple of 14 and 16.
 ZOO = {f"zoo-{b}": ("kinds", ["data.limit=24", "train.size=112", "train.epochs=8", "train.batch=8", "train.learning_rate=0.002",

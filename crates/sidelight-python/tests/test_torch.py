@@ -70,9 +70,11 @@ def test_every_arm(frame, rows, folder, tmp_path, arm):
     agree(run.model, rows, folder)
 
 
-@pytest.mark.parametrize(
-    "backbone", ["resnet18", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "efficientnet_lite0", "convnext_tiny", "vit_s16"]
-)
+FAMILIES = ["resnet18", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "efficientnet_lite0", "convnext_tiny", "vit_s16"]
+FAMILIES += ["mobilenetv4_conv_small", "hgnetv2_b0", "regnety_016"]
+
+
+@pytest.mark.parametrize("backbone", FAMILIES)
 def test_every_family_of_backbones(frame, rows, folder, tmp_path, backbone):
     data = rows.assign(price=frame["price"])[:12]
     told = {**SMALL, "backbone": backbone, "epochs": 1, "size": 64, "settings": {"train.freeze_epochs": 0, "train.memory": 256}}
@@ -154,8 +156,6 @@ def test_features_are_those_of_torchvision(called, name):
     assert_same_features(shaken(getattr(models, called)(weights=None)), name, 64)
 
 
-#: What waits for a reader of timm's spelling of MobileNetV3: the mark goes with it.
-unread = pytest.mark.xfail(reason="timm's keys of MobileNetV3 are not read yet", raises=sl.WeightsError, strict=True)
 #: timm's own names.
 TIMM = [
     ("efficientnet_b0", "efficientnet_b0", 64),
@@ -167,7 +167,20 @@ TIMM = [
     ("vit_small_patch16_224", "vit_s16", 224),
     ("vit_small_patch14_dinov2", "dinov2_s14", 518),
     ("mobilenetv2_100", "mobilenet_v2", 64),
-    pytest.param("mobilenetv3_large_100", "mobilenet_v3_large", 64, marks=unread),
+    ("mobilenetv3_small_100", "mobilenet_v3_small", 64),
+    ("mobilenetv3_large_100", "mobilenet_v3_large", 64),
+    ("tf_efficientnet_lite1", "efficientnet_lite1", 64),
+    ("tf_efficientnet_lite2", "efficientnet_lite2", 64),
+    ("mobilenetv4_conv_small", "mobilenetv4_conv_small", 64),
+    ("mobilenetv4_conv_medium", "mobilenetv4_conv_medium", 64),
+    ("hgnetv2_b0", "hgnetv2_b0", 64),
+    ("hgnetv2_b1", "hgnetv2_b1", 64),
+    ("hgnetv2_b2", "hgnetv2_b2", 64),
+    ("regnety_016", "regnety_016", 64),
+    ("convnext_atto", "convnext_atto", 64),
+    ("convnext_femto", "convnext_femto", 64),
+    ("convnext_pico", "convnext_pico", 64),
+    ("convnext_nano", "convnext_nano", 64),
 ]
 
 

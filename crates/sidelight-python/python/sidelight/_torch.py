@@ -310,6 +310,13 @@ def _soft_argmax(_: Node, x: Tensor, __: Inputs) -> Tensor:
     return torch.stack([(share.sum(2) * at[0]).sum(2), (share.sum(3) * at[1]).sum(2)], 2).reshape(batch, 2 * n)
 
 
+def _aggregate(node: Node, x: Tensor, inputs: Inputs) -> Tensor:
+    parts = [x]
+    for _, child in node.order:
+        parts.append(child.run(parts[-1], inputs))
+    return torch.cat(parts, 1)
+
+
 def _concat_pool(node: Node, x: Tensor, _: Inputs) -> Tensor:
     side = node.spec["side"]
     return torch.cat([F.adaptive_max_pool2d(x, side), F.adaptive_avg_pool2d(x, side)], 1)
@@ -325,6 +332,7 @@ LAYERS: dict[str, Callable[[Node, Any, Inputs], Any]] = {
     "auxiliary": lambda node, x, inputs: x,
     "visibility": lambda node, x, inputs: x,
     "concat": lambda node, x, inputs: torch.cat([child.run(x, inputs) for _, child in node.order], 1),
+    "aggregate": _aggregate,
     "sum": lambda node, x, inputs: sum(child.run(x, inputs) for _, child in node.order),
     "stack": _stack,
     "trees": _trees,
@@ -342,6 +350,8 @@ LAYERS: dict[str, Callable[[Node, Any, Inputs], Any]] = {
     "drop_path": _drop_path,
     "drop_image": _drop_image,
     "scale": _scale,
+    "affine": lambda node, x, inputs: node.scale * x + node.bias,
+    "pad": lambda node, x, inputs: F.pad(x, [node.spec.get(side, 0) for side in ("left", "right", "top", "bottom")]),
     "slice": lambda node, x, inputs: x[:, node.spec["start"] : node.spec["start"] + node.spec["length"]],
     "flatten": lambda node, x, inputs: x.flatten(1),
     "identity": lambda node, x, inputs: x,

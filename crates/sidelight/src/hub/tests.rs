@@ -730,19 +730,13 @@ fn automatic_weights_are_the_backbones_own() {
         "timm/mobilenetv2_100.ra_in1k"
     );
     assert_eq!(named("resnet18").unwrap(), "timm/resnet18.tv_in1k");
+    assert_eq!(
+        named("mobilenet_v3_large").unwrap(),
+        "timm/mobilenetv3_large_100.ra_in1k"
+    );
     // Neither has any.
     assert_eq!(named("small_cnn").unwrap(), "none");
     assert_eq!(named("none").unwrap(), "none");
-    let error = named("mobilenet_v3_large").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::HubNone {
-                backbone: "mobilenet_v3_large"
-            }
-        ),
-        "{error}"
-    );
     assert!(matches!(
         named("mobilenet").unwrap_err(),
         Error::NoBackbone { .. }

@@ -46,6 +46,9 @@ pub struct Backbone {
     /// Other namings of the same weights: their key to ours, or nothing for what is not needed.
     #[serde(skip)]
     pub spellings: &'static [fn(&str) -> Option<String>],
+    /// How much larger the ε of all normalisations is where weights are in another spelling: 0, the same.
+    #[serde(skip)]
+    pub epsilon_beyond: f64,
 }
 
 /// What torchvision's backbones have in common.
@@ -62,6 +65,7 @@ const TORCHVISION: Backbone = Backbone {
     pooling: &["avgpool", "flatten"],
     architecture: |_| unreachable!("each backbone has its own"),
     spellings: &[],
+    epsilon_beyond: 0.0,
 };
 
 /// All backbones: `file { name: CONSTANT }`.
@@ -71,10 +75,13 @@ macro_rules! each_backbone {
             small_cnn { small_cnn: SMALL_CNN }
             mobilenet_v2 { mobilenet_v2: MOBILENET_V2 }
             mobilenet_v3 { mobilenet_v3_small: SMALL, mobilenet_v3_large: LARGE }
-            efficientnet_lite { efficientnet_lite0: LITE0 }
+            mobilenet_v4 { mobilenetv4_conv_small: SMALL, mobilenetv4_conv_medium: MEDIUM }
+            efficientnet_lite { efficientnet_lite0: LITE0, efficientnet_lite1: LITE1, efficientnet_lite2: LITE2 }
             efficientnet { efficientnet_b0: B0 }
+            hgnet { hgnetv2_b0: B0, hgnetv2_b1: B1, hgnetv2_b2: B2 }
             resnet { resnet18: RESNET18, resnet34: RESNET34, resnet50: RESNET50, resnet101: RESNET101 }
-            convnext { convnext_tiny: TINY }
+            regnet { regnety_016: Y016 }
+            convnext { convnext_atto: ATTO, convnext_femto: FEMTO, convnext_pico: PICO, convnext_nano: NANO, convnext_tiny: TINY }
             vit { vit_s16: S16, dinov2_s14: DINOV2_S14 }
         }
     };

@@ -289,9 +289,10 @@ impl Network {
             let fit = Fit {
                 removed: (!has_classifier).then_some(backbone.classifier),
                 spellings: backbone.spellings,
+                epsilon_beyond: backbone.epsilon_beyond,
             };
             let mut file = weights::read(path)?;
-            ours = Some(file.split_off_ours(backbone.classifier));
+            ours = Some(file.split_off_ours(backbone));
             weights::load(&mut network.root, file, &fit).map_err(|error| explained(error, path))?;
         }
         Ok((network, ours))

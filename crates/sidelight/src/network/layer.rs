@@ -199,8 +199,11 @@ layers! {
         Visibility,
     }
     branches {
-        /// Each child on the same input, their features side by side.
+        /// Each child on the same input, their features, or the channels of their maps, side by side.
         Concat,
+        /// The children in turn; the input and what each of them makes, side by side: one-shot aggregation
+        /// (Lee et al. 2019, arXiv:1904.09730).
+        Aggregate,
         /// Each child on the same input, their results added.
         Sum,
     }
@@ -261,6 +264,10 @@ layers! {
     rearrange {
         /// A learned factor per channel.
         Scale(Scale),
+        /// One learned factor and one offset for all numbers.
+        Affine,
+        /// Zeros around a map.
+        Pad(Pad),
         /// A part of the features.
         Slice(Slice),
         /// A map, or tokens, as features.

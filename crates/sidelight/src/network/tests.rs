@@ -5,6 +5,7 @@ mod gradients;
 mod reference;
 mod several;
 mod surgery;
+mod timm;
 mod weights;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};

@@ -14,7 +14,7 @@
 
 mod pickle;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,6 +76,8 @@ pub struct Fit<'a> {
     pub removed: Option<&'a str>,
     /// Other namings: the file's key to ours.
     pub spellings: &'a [fn(&str) -> Option<String>],
+    /// How much larger the ε of normalisations is where the file has another naming.
+    pub epsilon_beyond: f64,
 }
 
 impl Fit<'_> {
@@ -87,7 +89,7 @@ impl Fit<'_> {
 
 impl WeightsFile {
     /// What fusion and head of a network of this library are in it, taken out: a run's weights begin another.
-    pub(super) fn split_off_ours(&mut self, classifier: &str) -> Self {
+    pub(super) fn split_off_ours(&mut self, backbone: &Backbone) -> Self {
         let tensors = std::mem::take(&mut self.tensors);
         // What says how sure points are is made anew, and the head's own layers are called as they are without it.
         let certainty = CERTAINTY.map(|path| format!("{HEAD}.{path}."));
@@ -101,7 +103,7 @@ impl WeightsFile {
                 }
                 tensor
             });
-        let (ours, others) = tensors.partition(|tensor| is_ours(&tensor.key, classifier));
+        let (ours, others) = tensors.partition(|tensor| is_ours(&tensor.key, backbone));
         self.tensors = others;
         Self {
             path: self.path.clone(),
@@ -118,13 +120,22 @@ impl WeightsFile {
     }
 }
 
-/// Whether a key is of a fusion or a head of this library, and not of the backbone's own classifier.
-fn is_ours(key: &str, classifier: &str) -> bool {
+/// Whether a key is of a fusion or a head of this library, and not of the backbone's own classifier, however that is spelled.
+fn is_ours(key: &str, backbone: &Backbone) -> bool {
+    let below = |key: &str| key.strip_prefix(backbone.classifier).map(str::to_owned);
+    let is_classifier =
+        below(key).is_some_and(|rest| [".weight", ".bias"].contains(&rest.as_str()));
+    // timm's `head.fc.weight` is a classifier's in another spelling; our own `head.3.weight` has none.
+    let is_spelled = || {
+        let renamed = backbone
+            .spellings
+            .iter()
+            .filter_map(|spelling| spelling(key));
+        let mut renamed = renamed.filter(|renamed| renamed != key);
+        renamed.any(|renamed| below(&renamed).is_some_and(|rest| rest.starts_with('.')))
+    };
     let ours = ["fusion.", "spatial.", "head."];
-    let is_classifier = key
-        .strip_prefix(classifier)
-        .is_some_and(|rest| [".weight", ".bias"].contains(&rest));
-    ours.iter().any(|name| key.starts_with(name)) && !is_classifier
+    ours.iter().any(|name| key.starts_with(name)) && !is_classifier && !is_spelled()
 }
 
 /// Opens a file of weights and reads its keys and shapes. Top-level `state_dict` and `model`, and the
@@ -346,7 +357,9 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
         .iter()
         .map(|tensor| (tensor.key.as_str(), tensor.shape.as_slice()));
     let found: Vec<_> = found.collect();
-    let spelling = spelling(&found, &wanted, fit.spellings);
+    let other = spelling(&found, &wanted, fit.spellings, fit.removed);
+    let beyond = other.map_or(0.0, |_| fit.epsilon_beyond) as f32;
+    let spelling = other.unwrap_or(AS_IT_IS);
     let Misfit {
         missing,
         unexpected,
@@ -379,6 +392,10 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
             && !same_shape(&tensor.shape, &shape)
         {
             numbers = resample_positions(&numbers, *from, to, width);
+        }
+        // √(variance + ε) is the same with our ε. (A variance may so come out a little below zero.)
+        if beyond != 0.0 && key.ends_with(".running_var") {
+            numbers.iter_mut().for_each(|variance| *variance += beyond);
         }
         values.insert(key, numbers);
     }
@@ -501,26 +518,36 @@ fn resample_positions(values: &[f32], from: usize, to: usize, width: usize) -> V
 /// Another naming: a file's key to ours, or nothing for what is not needed.
 type Spelling = fn(&str) -> Option<String>;
 
-/// The naming in which most of the wanted keys are found; of equally good ones the file's own.
+/// The file's own naming.
+const AS_IT_IS: Spelling = |key| Some(key.to_owned());
+
+/// The naming in which most of the wanted keys are found; of equally good ones that in which the fewest others are left
+/// (beside a classifier that was removed), then the file's own, for which there is nothing.
 fn spelling(
     found: &[(&str, &[usize])],
     wanted: &[(String, Vec<usize>)],
     spellings: &[Spelling],
-) -> Spelling {
-    let n_found = |spelling: Spelling| {
+    removed: Option<&str>,
+) -> Option<Spelling> {
+    let known: HashSet<&str> = wanted.iter().map(|(key, _)| key.as_str()).collect();
+    // More found, then fewer left over, is better.
+    let fit = |spelling: Spelling| {
         let keys = found.iter().filter_map(|(key, _)| spelling(key));
-        let keys: std::collections::HashSet<String> = keys.collect();
-        wanted.iter().filter(|(key, _)| keys.contains(key)).count()
+        let keys: HashSet<String> = keys.collect();
+        let (found, left): (Vec<&String>, Vec<&String>) =
+            keys.iter().partition(|key| known.contains(key.as_str()));
+        let left = left.iter().filter(|key| !is_removed(key, removed));
+        (found.len(), std::cmp::Reverse(left.count()))
     };
-    let as_it_is: Spelling = |key| Some(key.to_owned());
-    let best = spellings
-        .iter()
-        .map(|spelling| (n_found(*spelling), *spelling))
-        .max_by_key(|(n, _)| *n);
-    match best {
-        Some((n, spelling)) if n > n_found(as_it_is) => spelling,
-        _ => as_it_is,
-    }
+    let spellings = spellings.iter().map(|spelling| (fit(*spelling), *spelling));
+    let (best, spelling) = spellings.max_by_key(|(fit, _)| *fit)?;
+    (best > fit(AS_IT_IS)).then_some(spelling)
+}
+
+/// Whether a key is of the classifier that was removed.
+fn is_removed(key: &str, removed: Option<&str>) -> bool {
+    let rest = removed.and_then(|child| key.strip_prefix(child));
+    rest.is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// A file's keys in a naming, with their shapes.
@@ -557,13 +584,9 @@ fn misfit(
         .iter()
         .map(|(key, shape)| (key.as_str(), shape.as_slice()))
         .collect();
-    let is_removed = |key: &str| {
-        let rest = removed.and_then(|child| key.strip_prefix(child));
-        rest.is_some_and(|rest| rest.starts_with('.'))
-    };
     let is_unexpected = |key: &&String| {
         !known.contains_key(key.as_str())
-            && !is_removed(key)
+            && !is_removed(key, removed)
             && !key.ends_with("num_batches_tracked")
     };
     let mut unexpected: Vec<String> = found.keys().filter(is_unexpected).cloned().collect();
@@ -607,14 +630,11 @@ fn fits(keys: &[(&str, &[usize])], backbone: &Backbone) -> bool {
     let mut wanted = Vec::new();
     each_key(&body, "", &mut wanted);
     let mut found = keys.to_vec();
-    found.retain(|(key, _)| !is_ours(key, backbone.classifier));
-    let spelling = spelling(&found, &wanted, backbone.spellings);
-    misfit(
-        &spelled(&found, spelling),
-        &wanted,
-        Some(backbone.classifier),
-    )
-    .is_none()
+    found.retain(|(key, _)| !is_ours(key, backbone));
+    let removed = Some(backbone.classifier);
+    let spelling = spelling(&found, &wanted, backbone.spellings, removed);
+    let found = spelled(&found, spelling.unwrap_or(AS_IT_IS));
+    misfit(&found, &wanted, removed).is_none()
 }
 
 /// Keys and shapes of a description's parameters, in tree order.

@@ -1,4 +1,4 @@
-//! Blocks that several backbones are made of, with torchvision's names inside.
+//! Blocks that several backbones are made of, with torchvision's names inside, or timm's.
 
 use crate::network::architecture::Architecture;
 use crate::network::layer::{AdaptiveAvgPool, BatchNorm, Conv2d, Layer, Residual};
@@ -10,6 +10,15 @@ pub(super) fn conv_norm(conv: Conv2d, epsilon: f64, activation: Layer) -> Archit
         layers.push(activation.into());
     }
     Architecture::numbered(layers)
+}
+
+/// The same with torch's default ε and timm's names: `conv`, `bn` and, where it is one, `act`.
+pub(super) fn conv_norm_named(conv: Conv2d, activation: Layer) -> Architecture {
+    let mut layers = vec![("conv", conv.into()), ("bn", BatchNorm::default().into())];
+    if activation != Layer::Identity {
+        layers.push(("act", activation.into()));
+    }
+    Architecture::sequence(layers)
 }
 
 /// Squeeze-and-excitation: the mean over the map, through `squeezed` channels, decides on a factor per channel.

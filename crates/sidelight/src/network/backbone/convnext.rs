@@ -1,10 +1,11 @@
-//! ConvNeXt-Tiny, with torchvision's names; timm's are read as well.
+//! ConvNeXt: atto, femto, pico, nano and tiny, with torchvision's names; timm's are read as well.
 //!
 //! # Source
 //!
-//! Liu et al. 2022, "A ConvNet for the 2020s", arXiv:2201.03545, section 2.
-//! Weights: torchvision (BSD-3-Clause), or Meta's by way of timm (`convnext_tiny.fb_in1k`, Apache-2.0), trained on
-//! ImageNet. Blocks are left out at random while training, up to 0.1 in the last.
+//! Liu et al. 2022, "A ConvNet for the 2020s", arXiv:2201.03545, section 2; the sizes below tiny are timm's
+//! (`convnext.py`), not the paper's. Weights of tiny: torchvision (BSD-3-Clause), or Meta's by way of timm
+//! (`convnext_tiny.fb_in1k`, Apache-2.0); of the others timm's own (Apache-2.0, `license` in timm 1.0.31). All were trained
+//! on ImageNet. Blocks are left out at random while training, up to 0.1 in the last.
 
 use super::blocks::classified;
 use super::{Backbone, TORCHVISION};
@@ -17,13 +18,40 @@ pub(super) const TINY: Backbone = Backbone {
     weights: "torchvision, or Meta by way of timm, ImageNet-1k",
     hub: "timm/convnext_tiny.fb_in1k",
     licence: "BSD-3-Clause; timm: Apache-2.0",
-    architecture,
+    architecture: |n| convnext([3, 3, 9, 3], 96, n),
     spellings: &[from_timm],
     ..TORCHVISION
 };
-
-/// Channels and blocks of each stage.
-const STAGES: [(usize, usize); 4] = [(96, 3), (192, 3), (384, 9), (768, 3)];
+/// What is timm's own.
+const SMALLER: Backbone = Backbone {
+    weights: "timm, ImageNet-1k",
+    licence: "Apache-2.0",
+    ..TINY
+};
+pub(super) const ATTO: Backbone = Backbone {
+    name: "convnext_atto",
+    hub: "timm/convnext_atto.d2_in1k",
+    architecture: |n| convnext([2, 2, 6, 2], 40, n),
+    ..SMALLER
+};
+pub(super) const FEMTO: Backbone = Backbone {
+    name: "convnext_femto",
+    hub: "timm/convnext_femto.d1_in1k",
+    architecture: |n| convnext([2, 2, 6, 2], 48, n),
+    ..SMALLER
+};
+pub(super) const PICO: Backbone = Backbone {
+    name: "convnext_pico",
+    hub: "timm/convnext_pico.d1_in1k",
+    architecture: |n| convnext([2, 2, 6, 2], 64, n),
+    ..SMALLER
+};
+pub(super) const NANO: Backbone = Backbone {
+    name: "convnext_nano",
+    hub: "timm/convnext_nano.d1h_in1k",
+    architecture: |n| convnext([2, 2, 8, 2], 80, n),
+    ..SMALLER
+};
 
 fn norm() -> Architecture {
     LayerNorm::of_transformers().into()
@@ -63,11 +91,13 @@ fn block(channels: usize, drop: f64) -> Architecture {
     )
 }
 
-fn architecture(n_classes: usize) -> Architecture {
-    let n_blocks: usize = STAGES.iter().map(|(_, n)| n).sum();
+/// Of so many blocks in each stage; the first stage has `width` channels, each further one twice as many.
+fn convnext(blocks: [usize; 4], width: usize, n_classes: usize) -> Architecture {
+    let n_blocks: usize = blocks.iter().sum();
     let mut done = 0;
     let mut features = Vec::new();
-    for (channels, n) in STAGES {
+    for (stage, n) in blocks.into_iter().enumerate() {
+        let channels = width << stage;
         features.push(Architecture::numbered(match done {
             0 => [patches(channels, 4), norm()],
             _ => [norm(), patches(channels, 2)],

@@ -1,11 +1,12 @@
-//! MobileNetV3, small and large, with torchvision's names.
+//! MobileNetV3, small and large, with torchvision's names; timm's are read as well.
 //!
 //! # Source
 //!
 //! Howard et al. 2019, "Searching for MobileNetV3", arXiv:1905.02244, tables 1 and 2.
-//! Weights: torchvision (BSD-3-Clause), trained on ImageNet.
+//! Weights: torchvision (BSD-3-Clause), or timm's `mobilenetv3_large_100` and `mobilenetv3_small_100` (Apache-2.0, `license` in
+//! timm 1.0.31), trained on ImageNet. timm's normalisations have torch's ε of 1e-5, torchvision's 1e-3.
 
-use super::blocks::{around, classified, conv_norm, divisible_by_8, squeeze_excite};
+use super::blocks::{self, around, classified, conv_norm, divisible_by_8, squeeze_excite};
 use super::{Backbone, TORCHVISION};
 use crate::network::architecture::Architecture;
 use crate::network::layer::{Conv2d, Dropout, Layer, Linear};
@@ -13,12 +14,20 @@ use crate::network::layer::{Conv2d, Dropout, Layer, Linear};
 pub(super) const LARGE: Backbone = Backbone {
     name: "mobilenet_v3_large",
     source: "Howard et al. 2019, arXiv:1905.02244",
+    weights: "torchvision, or timm's mobilenetv3_large_100, ImageNet-1k",
+    hub: "timm/mobilenetv3_large_100.ra_in1k",
+    licence: "BSD-3-Clause; timm: Apache-2.0",
     architecture: |n| mobilenet(&LARGE_BLOCKS, 1280, n),
+    spellings: &[|key| from_timm(key, &LARGE_BLOCKS, &[1, 2, 3, 4, 2, 3])],
+    epsilon_beyond: TIMMS_EPSILON - EPSILON,
     ..TORCHVISION
 };
 pub(super) const SMALL: Backbone = Backbone {
     name: "mobilenet_v3_small",
+    weights: "torchvision, or timm's mobilenetv3_small_100, ImageNet-1k",
+    hub: "timm/mobilenetv3_small_100.lamb_in1k",
     architecture: |n| mobilenet(&SMALL_BLOCKS, 1024, n),
+    spellings: &[|key| from_timm(key, &SMALL_BLOCKS, &[1, 2, 3, 2, 3])],
     ..LARGE
 };
 
@@ -66,6 +75,7 @@ const SMALL_BLOCKS: [Row; 11] = [
 
 /// torchvision's ε in this network.
 const EPSILON: f64 = 1e-3;
+const TIMMS_EPSILON: f64 = 1e-5;
 
 fn conv(conv: Conv2d, activation: &Layer) -> Architecture {
     conv_norm(conv, EPSILON, activation.clone())
@@ -108,4 +118,66 @@ fn mobilenet(rows: &[Row], last: usize, n_classes: usize) -> Architecture {
         Architecture::numbered(features),
         Architecture::numbered(classifier),
     )
+}
+
+/// timm's key in torchvision's spelling; its stages have so many blocks, and a last one has the last convolution.
+fn from_timm(key: &str, rows: &[Row], stages: &[usize]) -> Option<String> {
+    for (theirs, ours) in [
+        ("conv_head.", "classifier.0."),
+        ("classifier.", "classifier.3."),
+    ] {
+        if let Some(rest) = key.strip_prefix(theirs) {
+            return Some(format!("{ours}{rest}"));
+        }
+    }
+    let last = rows.len() + 1;
+    blocks::from_timm(key, last, |stage, block, layer| {
+        if stage == stages.len() {
+            let layer = ["conv", "bn1"].iter().position(|name| *name == layer)?;
+            return Some(format!("{last}.{layer}"));
+        }
+        let row = stages.get(..stage)?.iter().sum::<usize>() + block;
+        let &(_, _, _, squeeze, ..) = rows.get(row)?;
+        // The first block has no layer that makes it wider, and what follows is counted from there.
+        let is_first = row == 0;
+        let depthwise = usize::from(!is_first);
+        let projection = depthwise + 1 + usize::from(squeeze == Yes);
+        let layer = match (layer, is_first) {
+            ("conv_pw", false) => "0.0".to_owned(),
+            ("bn1", false) => "0.1".to_owned(),
+            ("conv_dw", _) => format!("{depthwise}.0"),
+            ("bn1", true) | ("bn2", false) => format!("{depthwise}.1"),
+            ("se.conv_reduce", _) => format!("{}.fc1", depthwise + 1),
+            ("se.conv_expand", _) => format!("{}.fc2", depthwise + 1),
+            ("conv_pw", true) | ("conv_pwl", false) => format!("{projection}.0"),
+            ("bn2", true) | ("bn3", false) => format!("{projection}.1"),
+            _ => return None,
+        };
+        Some(format!("{}.block.{layer}", row + 1))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LARGE;
+
+    #[test]
+    fn timms_keys_become_torchvisions() {
+        let renamed = |key| LARGE.spellings[0](key).unwrap_or_default();
+        assert_eq!(renamed("bn1.weight"), "features.0.1.weight");
+        assert_eq!(
+            renamed("blocks.0.0.conv_pw.weight"),
+            "features.1.block.1.0.weight"
+        );
+        assert_eq!(
+            renamed("blocks.2.1.se.conv_expand.bias"),
+            "features.5.block.2.fc2.bias"
+        );
+        assert_eq!(renamed("blocks.2.1.bn3.bias"), "features.5.block.3.1.bias");
+        assert_eq!(renamed("blocks.3.0.bn3.bias"), "features.7.block.2.1.bias");
+        assert_eq!(renamed("blocks.6.0.bn1.bias"), "features.16.1.bias");
+        assert_eq!(renamed("conv_head.bias"), "classifier.0.bias");
+        assert_eq!(renamed("classifier.bias"), "classifier.3.bias");
+        assert_eq!(renamed("blocks.5.3.bn1.weight"), "");
+    }
 }

@@ -28,6 +28,7 @@ pub(super) const S16: Backbone = Backbone {
     pooling: &["pool"],
     architecture: |n| vit(16, false, n),
     spellings: &[from_timm, from_torchvision],
+    epsilon_beyond: 0.0,
 };
 pub(super) const DINOV2_S14: Backbone = Backbone {
     name: "dinov2_s14",

@@ -1,4 +1,4 @@
-//! Layers that choose, scale or flatten what comes in.
+//! Layers that choose, scale, move or flatten what comes in.
 
 use super::prelude::*;
 use crate::network::onnx::scaled;
@@ -122,5 +122,124 @@ impl Leaf for Scale {
     fn onnx(&self, graph: &mut Graph, node: &Node, x: &Flow) -> Option<String> {
         let factor = parameter(graph, node, "gamma");
         Some(scaled(graph, x, &factor))
+    }
+}
+
+/// One learned factor and one learned offset for all numbers, the parameters `scale` and `bias`, `[1]` each.
+///
+/// # Source
+///
+/// `LearnableAffineBlock` of PaddlePaddle's PP-HGNetV2 (PaddleClas, `pp_hgnet_v2.py`); there is no paper.
+pub(super) struct Affine;
+
+impl Leaf for Affine {
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let spec = |name, start| {
+            ParameterSpec::new(name, [1], ParameterKind::Norm, Initial::Constant(start))
+        };
+        vec![spec("scale", 1.0), spec("bias", 0.0)]
+    }
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
+        match input {
+            Shape::Nothing => Err(at.misfit("a map, tokens or features", input, None)),
+            _ => Ok(input),
+        }
+    }
+    fn forward(&self, node: &Node, x: Value, _: &mut Walk<'_>) -> Value {
+        let (scale, bias) = (node.parameters.d1("scale"), node.parameters.d1("bias"));
+        map_value!(x, x => affine(x, scale, bias))
+    }
+    fn onnx(&self, graph: &mut Graph, node: &Node, x: &Flow) -> Option<String> {
+        let (scale, bias) = (
+            parameter(graph, node, "scale"),
+            parameter(graph, node, "bias"),
+        );
+        let y = graph.binary("Mul", &x.name, &scale);
+        Some(graph.binary("Add", &y, &bias))
+    }
+}
+
+/// In one pass over memory: as a normalisation that finds the mean 0 and the variance 1.
+fn affine<const D: usize>(x: Tensor<D>, scale: Tensor<1>, bias: Tensor<1>) -> Tensor<D> {
+    let (n, device) = (x.dims()[1], x.device());
+    let (mean, variance) = (Tensor::zeros([n], &device), Tensor::ones([n], &device));
+    tensor::batch_norm(x, scale.expand([n]), bias.expand([n]), mean, variance, 0.0)
+}
+
+/// Zeros around a map.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pad {
+    /// Rows above. Default: 0.
+    pub top: usize,
+    /// Columns on the left. Default: 0.
+    pub left: usize,
+    /// Rows below. Default: 0.
+    pub bottom: usize,
+    /// Columns on the right. Default: 0.
+    pub right: usize,
+}
+
+impl Leaf for Pad {
+    fn output(&mut self, at: &At<'_>, input: Shape) -> Result<Shape> {
+        let [channels, height, width] = at.map(input)?;
+        for (field, n, side) in [
+            ("top", self.top, height),
+            ("left", self.left, width),
+            ("bottom", self.bottom, height),
+            ("right", self.right, width),
+        ] {
+            if n > side {
+                let expected = format!("at most {side}, the side of the map");
+                return Err(at.field(field, expected, n));
+            }
+        }
+        Ok(Shape::Map {
+            channels,
+            height: self.top + height + self.bottom,
+            width: self.left + width + self.right,
+        })
+    }
+    fn forward(&self, _: &Node, x: Value, _: &mut Walk<'_>) -> Value {
+        let sides = (self.left, self.right, self.top, self.bottom);
+        Value::Map(x.map().pad(sides, 0.0))
+    }
+    fn onnx(&self, graph: &mut Graph, _: &Node, x: &Flow) -> Option<String> {
+        let before = [0, 0, self.top, self.left];
+        let after = [0, 0, self.bottom, self.right];
+        let sides: Vec<i64> = before.into_iter().chain(after).map(|n| n as i64).collect();
+        let sides = graph.ints(&sides);
+        Some(graph.call("Pad", &[&x.name, &sides], &[]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::shape;
+
+    #[test]
+    fn zeros_around_a_map_are_no_wider_than_it() {
+        let inferred = |pad: Pad| {
+            let mut pad = Architecture::from(pad);
+            Ok::<_, Error>(shape::infer(&mut pad, Shape::square(4, 8))?[0].output)
+        };
+        let below = Pad {
+            bottom: 2,
+            left: 1,
+            ..Pad::default()
+        };
+        let expected = Shape::Map {
+            channels: 4,
+            height: 10,
+            width: 9,
+        };
+        assert_eq!(inferred(below).unwrap(), expected);
+        let far = Pad {
+            top: usize::MAX,
+            ..Pad::default()
+        };
+        let said = inferred(far).unwrap_err().to_string();
+        assert!(said.contains("at most 8"), "{said}");
     }
 }

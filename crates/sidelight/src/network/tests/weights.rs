@@ -448,5 +448,13 @@ fn timms_names_of_networks_that_we_have_are_known_and_others_are_not() {
     };
     assert_eq!(found("mobilenetv2_100"), Some("mobilenet_v2"));
     assert_eq!(found("efficientnet_b0"), Some("efficientnet_b0"));
-    assert_eq!(found("mobilenetv3_small_100"), None);
+    assert_eq!(found("mobilenetv3_small_100"), Some("mobilenet_v3_small"));
+    // Without one of its layers it is none that we have.
+    let mut keys: Vec<_> = networks["mobilenetv3_small_100"].iter().collect();
+    keys.retain(|(key, _)| *key != "blocks.0.0.se.conv_reduce.bias");
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|(key, shape)| (key.as_str(), shape.as_slice()))
+        .collect();
+    assert!(weights::backbone_of_keys(&keys).is_none());
 }
