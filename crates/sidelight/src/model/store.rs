@@ -294,7 +294,10 @@ fn misread(node: &Node, encoded: &MetadataSource) -> Option<(String, String)> {
     let made = |d_dense, n| format!("{d_dense} dense numbers and {n} embedded columns");
     let wrong = match &node.layer {
         Layer::Metadata(source) => {
-            let is_made = source.d_dense == d_dense && source.embeddings == encoded.embeddings;
+            // What says how sure points are reads no embedded column.
+            let is_of_dense = source.embeddings.is_empty() && d_dense > 0;
+            let is_of_codes = is_of_dense || source.embeddings == encoded.embeddings;
+            let is_made = source.d_dense == d_dense && is_of_codes;
             (!is_made).then(|| made(source.d_dense, source.embeddings.len()))
         }
         Layer::Stack(stack) => {
