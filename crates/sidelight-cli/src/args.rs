@@ -135,6 +135,9 @@ pub(crate) enum Command {
     /// Ctrl-C saves a checkpoint and stops; `--resume` continues from it, with
     /// bit-identical results. A second Ctrl-C quits immediately.
     ///
+    /// With `--folds 5` five models are trained, each without one fold; the run's
+    /// model is their mean. All other commands take it as they take any other.
+    ///
     /// Under mpirun (built with `--features mpi`) the processes train one model
     /// together, each on its share of the rows: see docs/scale.md.
     ///

@@ -371,6 +371,25 @@ pub struct SplitConfig {
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
     #[schemars(with = "Vec<Name>")]
     pub test_where: Vec<String>,
+    /// Train a model for each of so many folds, on all rows but the fold's, and join them as one model whose prediction is
+    /// the mean of theirs; scores are of each row by the model that has not learned from it. 0: one model. Default: 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub folds: usize,
+    /// Train only the model of this fold, from 1: its rows are the validation rows. 0: all of them. Default: 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fold: usize,
+}
+
+/// Whether a number need not be written down.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl SplitConfig {
+    /// Whether a model is trained for each fold and the models are joined.
+    pub fn joins_folds(&self) -> bool {
+        self.folds > 0 && self.fold == 0
+    }
 }
 
 impl Default for SplitConfig {
@@ -382,6 +401,8 @@ impl Default for SplitConfig {
             column: None,
             valid_where: Vec::new(),
             test_where: Vec::new(),
+            folds: 0,
+            fold: 0,
         }
     }
 }

@@ -77,6 +77,10 @@ pub struct EncodedColumn {
     pub range: Option<[f64; 2]>,
     /// What was learned from the training rows that have a value.
     pub fitted: Fitted,
+    /// The same column as each member of an ensemble was given it, fitted on that member's own training rows: their slots and
+    /// codes follow its own. Empty of a model that is no ensemble.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Self>,
 }
 
 /// The fitted state of a column.
@@ -299,9 +303,21 @@ impl Encoder {
             Fitted::Category(category) => category.misfit(),
             _ => None,
         };
-        self.columns
-            .iter()
-            .find_map(|column| Some((&*column.name, wrong(column)?)))
+        let n_members = self.columns.first().map_or(0, |first| first.members.len());
+        let of_members = |column: &EncodedColumn| {
+            let is_same = |member: &EncodedColumn| {
+                let is_of_it = member.name == column.name && member.members.is_empty();
+                is_of_it && member.config.kind == column.config.kind
+            };
+            match column.members.len() == n_members && column.members.iter().all(is_same) {
+                true => column.members.iter().find_map(wrong),
+                false => Some("its members are not those of an ensemble"),
+            }
+        };
+        self.columns.iter().find_map(|column| {
+            let why = wrong(column).or_else(|| of_members(column))?;
+            Some((&*column.name, why))
+        })
     }
 }
 
@@ -358,11 +374,22 @@ impl EncodedColumn {
             missing: rows.len() - known,
             range,
             fitted,
+            members: Vec::new(),
         })
     }
 
-    /// Width in the dense part, flag included.
+    /// Itself, then its members: each is encoded by itself, side by side.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.members)
+    }
+
+    /// Width in the dense part, flags and members included.
     pub fn width(&self) -> usize {
+        self.parts().map(Self::own_width).sum()
+    }
+
+    /// [`EncodedColumn::width`] without its members.
+    fn own_width(&self) -> usize {
         match &self.fitted {
             Fitted::Boolean => 2,
             Fitted::Number(number) => number.width() + 1,
@@ -383,12 +410,24 @@ impl EncodedColumn {
     }
 
     fn n_embedded(&self) -> usize {
+        self.parts().map(Self::own_embedded).sum()
+    }
+
+    fn own_embedded(&self) -> usize {
         let embedded = matches!(&self.fitted, Fitted::Category(category) if category.form == CategoryForm::Embedding);
         usize::from(embedded)
     }
 
     /// Names of its dense slots.
     pub fn slots(&self) -> Vec<String> {
+        let of_members = self.members.iter().enumerate().flat_map(|(at, member)| {
+            let slots = member.own_slots().into_iter();
+            slots.map(move |slot| format!("{slot} (member {})", at + 1))
+        });
+        self.own_slots().into_iter().chain(of_members).collect()
+    }
+
+    fn own_slots(&self) -> Vec<String> {
         let mut slots = match &self.fitted {
             Fitted::Boolean => vec![self.name.clone()],
             Fitted::Number(number) => number.slots(&self.name),
@@ -427,6 +466,7 @@ impl EncodedColumn {
     }
 
     fn read(&self, dense: &[f32], codes: &[u32]) -> DecodedValue {
+        let (dense, codes) = (&dense[..self.own_width()], &codes[..self.own_embedded()]);
         let Some((flag, values)) = dense.split_last() else {
             return self.read_category(dense, codes);
         };
@@ -509,10 +549,19 @@ impl Encoder {
             codes: vec![MISSING; n_rows * n_embedded],
         };
         let mut unseen = Unseen::default();
-        for (nth, (column, span)) in self.columns.iter().zip(self.spans()).enumerate() {
+        let mut parts = self.parts().into_iter();
+        for (nth, column) in self.columns.iter().enumerate() {
             let source = find(metadata, &column.name, nth)?;
             check_kind(&column.name, column.config.kind, &source.values)?;
-            write_column(column, &span, &source.values, &mut encoded, &mut unseen);
+            for (at, (part, span)) in parts.by_ref().take(1 + column.members.len()).enumerate() {
+                // What a member has not seen the others may have.
+                let mut of_member = Unseen::default();
+                let unseen = match at {
+                    0 => &mut unseen,
+                    _ => &mut of_member,
+                };
+                write_column(part, &span, &source.values, &mut encoded, unseen);
+            }
         }
         Ok((encoded, unseen))
     }
@@ -534,6 +583,47 @@ impl Encoder {
             span
         };
         self.columns.iter().map(span).collect()
+    }
+
+    /// Every column, each followed by its members, and where it is in an encoded row.
+    fn parts(&self) -> Vec<(&EncodedColumn, Span)> {
+        let (mut dense, mut code) = (0, 0);
+        let parts = self.columns.iter().flat_map(EncodedColumn::parts);
+        parts
+            .map(|part| {
+                let span = Span {
+                    dense: dense..dense + part.own_width(),
+                    codes: code..code + part.own_embedded(),
+                };
+                (dense, code) = (span.dense.end, span.codes.end);
+                (part, span)
+            })
+            .collect()
+    }
+
+    /// This encoder with what each of these makes of a column beside what it makes of it itself: what the members of an
+    /// ensemble read. All must have its columns, in its order.
+    #[must_use]
+    pub fn with_members(mut self, members: &[Self]) -> Self {
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            let of_column = members.iter().map(|member| member.columns[at].clone());
+            column.members = of_column.collect();
+        }
+        self
+    }
+
+    /// Which dense slots and which codes of an encoded row are a member's, in the order of that member's own encoder.
+    pub fn places_of_member(&self, member: usize) -> (Vec<usize>, Vec<usize>) {
+        let (mut dense, mut codes) = (Vec::new(), Vec::new());
+        let mut parts = self.parts().into_iter();
+        for column in &self.columns {
+            let of_column = parts.by_ref().take(1 + column.members.len());
+            if let Some((_, span)) = of_column.collect::<Vec<_>>().get(1 + member) {
+                dense.extend(span.dense.clone());
+                codes.extend(span.codes.clone());
+            }
+        }
+        (dense, codes)
     }
 
     /// The embeddings, in the order of the codes.
@@ -563,6 +653,7 @@ impl Encoder {
     fn embedded(&self) -> impl Iterator<Item = (&EncodedColumn, &Category)> {
         self.columns
             .iter()
+            .flat_map(EncodedColumn::parts)
             .filter_map(|column| match &column.fitted {
                 Fitted::Category(category) if category.form == CategoryForm::Embedding => {
                     Some((column, category))
@@ -584,16 +675,22 @@ impl Encoder {
     /// Makes one column of an encoded row missing, in place.
     pub fn set_missing(&self, column_idx: usize, dense: &mut [f32], codes: &mut [u32]) {
         let span = &self.spans()[column_idx];
-        self.columns[column_idx].write_missing(
+        let (mut dense, mut codes) = (
             &mut dense[span.dense.clone()],
             &mut codes[span.codes.clone()],
         );
+        for part in self.columns[column_idx].parts() {
+            let (own, others) = dense.split_at_mut(part.own_width());
+            let (own_codes, other_codes) = codes.split_at_mut(part.own_embedded());
+            part.write_missing(own, own_codes);
+            (dense, codes) = (others, other_codes);
+        }
     }
 
     /// Leaves of an encoded row only which columns are missing, in place: every present value
     /// becomes the same one. What still predicts the target from such rows does so by the gaps alone.
     pub fn keep_only_gaps(&self, dense: &mut [f32], codes: &mut [u32]) {
-        for (column, span) in self.columns.iter().zip(self.spans()) {
+        for (column, span) in self.parts() {
             let (dense, codes) = (&mut dense[span.dense], &mut codes[span.codes]);
             match &column.fitted {
                 Fitted::Category(category) => {
@@ -618,10 +715,15 @@ impl Encoder {
     /// Swaps the declared laterality of an encoded row in place: called when its image is flipped.
     pub fn flip(&self, dense: &mut [f32], codes: &mut [u32]) {
         let flips = |column: &EncodedColumn| matches!(&column.fitted, Fitted::Category(category) if !category.flip.is_empty());
-        if !self.columns.iter().any(flips) {
+        if !self
+            .columns
+            .iter()
+            .flat_map(EncodedColumn::parts)
+            .any(flips)
+        {
             return;
         }
-        for (column, span) in self.columns.iter().zip(self.spans()) {
+        for (column, span) in self.parts() {
             if let Fitted::Category(category) = &column.fitted {
                 category.swap(&mut dense[span.dense], &mut codes[span.codes]);
             }

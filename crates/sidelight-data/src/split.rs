@@ -46,12 +46,19 @@ type Carved = (Vec<usize>, Vec<usize>);
 /// A class of two rows or more (groups, where there are groups) is in both parts, however small
 /// the validation share; a class of one row is in training.
 ///
+/// With `folds` the validation rows are those of the fold that `fold` names, else of the first, and all others but test
+/// rows are for training.
+///
 /// # Errors
 ///
 /// - [`Error::EmptyPart`]: a part that would be empty.
+/// - [`Error::TooManyFolds`]: fewer groups (or rows) than folds.
 /// - [`Error::GroupInTwoParts`]: the split column divides a group.
 /// - [`Error::Setting`]: a validation share that is not in (0, 1).
 pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
+    if config.folds > 0 {
+        return hold_out(dataset, config);
+    }
     let Some(parts) = dataset.splits.as_ref().filter(|_| config.column.is_some()) else {
         if let Some(folds) = &dataset.folds {
             return of_folds(dataset, folds, config);
@@ -103,6 +110,61 @@ pub fn split(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
         (split.train, split.valid) = (train, valid);
     }
     Ok(split)
+}
+
+/// Validation on one of several folds, which are dealt here or are the table's; training on the others.
+fn hold_out(dataset: &Dataset, config: &SplitConfig) -> Result<SplitRows> {
+    let (n, held) = (config.folds, config.fold.saturating_sub(1));
+    if dataset.times.is_some() {
+        let expected = "0, since rows are divided by time (`data.time`)";
+        return Err(setting("data.split.folds", expected, n));
+    }
+    let parts = dataset.splits.as_ref().filter(|_| config.column.is_some());
+    if let Some(parts) = parts {
+        check_groups(dataset, parts)?;
+    }
+    let is_test = |row: &usize| parts.is_some_and(|parts| parts[*row] == Split::Test);
+    let (test, rows): (Vec<usize>, Vec<usize>) = (0..dataset.len()).partition(is_test);
+    let fold_of_row = match &dataset.folds {
+        Some(folds) if folds.names.len() != n => {
+            let expected = format!(
+                "{}, as many as the column of folds (`data.fold`) has",
+                folds.names.len()
+            );
+            return Err(setting("data.split.folds", expected, n));
+        }
+        Some(folds) => rows.iter().map(|&row| folds.of_row[row]).collect(),
+        None => deal(dataset, &rows, n, config.seed)?,
+    };
+    let is_held = |at: &usize| fold_of_row[*at] as usize == held;
+    let (valid, train): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(is_held);
+    let rows_at = |places: Vec<usize>| places.into_iter().map(|at| rows[at]).collect();
+    let (train, valid): (Vec<usize>, Vec<usize>) = (rows_at(train), rows_at(valid));
+    for (part, of_part) in [("training", &train), ("validation", &valid)] {
+        if of_part.is_empty() {
+            return Err(Error::EmptyPart {
+                part: part.into(),
+                n_rows: rows.len(),
+                n_units: n,
+                unit: "fold",
+            });
+        }
+    }
+    if dataset.folds.is_some() {
+        let part = |row: usize| match valid.binary_search(&row) {
+            Ok(_) => Split::Valid,
+            Err(_) => Split::Train,
+        };
+        let parts: Vec<Split> = (0..dataset.len()).map(part).collect();
+        check_groups(dataset, &parts)?;
+    }
+    let remark = format!("validation rows are those of fold {} of {n}", held + 1);
+    Ok(SplitRows {
+        train,
+        valid,
+        test,
+        remarks: vec![remark],
+    })
 }
 
 /// Validation on the folds that `valid_where` names, else on the first; training on the others.
@@ -672,6 +734,62 @@ mod tests {
         };
         let split = split(&dataset(classes(&index), None, 103), &config).expect("divides");
         assert_eq!(class_counts(&index, &split.valid)[1..], [1, 0]);
+    }
+
+    #[test]
+    fn each_row_is_a_validation_row_of_one_fold_with_its_whole_group() {
+        let index: Vec<u32> = (0..60).map(|row| row % 2).collect();
+        let groups: Vec<u32> = (0..60).map(|row| row / 3).collect();
+        let mut data = dataset(classes(&index), Some(groups.clone()), 60);
+        let mut parts = vec![Split::Train; 60];
+        parts[57..].fill(Split::Test);
+        data.splits = Some(parts);
+        let of_fold = |fold| {
+            let config = SplitConfig {
+                folds: 4,
+                fold,
+                column: Some("part".into()),
+                ..SplitConfig::default()
+            };
+            split(&data, &config).expect("divides")
+        };
+        let mut seen = Vec::new();
+        for fold in 1..=4 {
+            let SplitRows {
+                train, valid, test, ..
+            } = of_fold(fold);
+            assert_eq!((train.len() + valid.len(), test), (57, vec![57, 58, 59]));
+            let of =
+                |rows: &[usize]| -> BTreeSet<u32> { rows.iter().map(|&row| groups[row]).collect() };
+            assert!(of(&train).is_disjoint(&of(&valid)), "fold {fold}");
+            seen.extend(valid);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..57).collect::<Vec<_>>());
+        assert_eq!(of_fold(0).valid, of_fold(1).valid, "none named: the first");
+    }
+
+    #[test]
+    fn folds_of_the_table_are_counted_as_it_names_them() {
+        let mut data = dataset(classes(&[0, 1, 0, 1, 0, 1]), None, 6);
+        data.folds = Some(Folds {
+            of_row: vec![0, 1, 2, 0, 1, 2],
+            names: ["a", "b", "c"].map(String::from).to_vec(),
+        });
+        let of = |folds, fold| {
+            let config = SplitConfig {
+                folds,
+                fold,
+                ..SplitConfig::default()
+            };
+            split(&data, &config)
+        };
+        assert_eq!(of(3, 2).expect("divides").valid, [1, 4]);
+        let refused = of(5, 2).expect_err("there are three");
+        assert_eq!(
+            refused.to_string(),
+            "`data.split.folds`: expected 3, as many as the column of folds (`data.fold`) has, found `5`"
+        );
     }
 
     #[test]

@@ -519,6 +519,45 @@ impl Task {
         }
     }
 
+    /// How far several models are apart in the target's own unit, from the standard deviation of each output of theirs: of
+    /// probabilities, of points in half-sides of a square of `side` pixels, of values on the scale that they are learned on.
+    /// Of classes it is that of the one that is predicted; on a log scale it is to the first order.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use sidelight_data::task::{Prediction, Task};
+    /// let task = Task::Class {
+    ///     column: "species".into(),
+    ///     names: vec!["oak".into(), "elm".into()],
+    ///     counts: vec![5, 7],
+    /// };
+    /// let prediction = Prediction::Class { probabilities: vec![0.25, 0.75] };
+    /// assert_eq!(task.spread(&[0.125, 0.0625], &prediction, 1.0), [0.0625]);
+    /// ```
+    pub fn spread(&self, outputs: &[f64], prediction: &Prediction, side: f64) -> Vec<f64> {
+        match (self, prediction) {
+            (Self::Class { .. }, Prediction::Class { probabilities }) => {
+                let best = argmax(probabilities).and_then(|best| outputs.get(best));
+                best.copied().into_iter().collect()
+            }
+            (Self::Regression { scale, sd, .. }, Prediction::Regression { values }) => {
+                let of_column = outputs.iter().zip(sd).zip(values);
+                of_column
+                    .map(|((spread, sd), value)| match scale {
+                        TargetScale::Linear => spread * sd,
+                        TargetScale::Log => spread * sd * value,
+                    })
+                    .collect()
+            }
+            (Self::Keypoints { .. }, _) => {
+                let points = outputs.as_chunks::<2>().0.iter();
+                points.map(|[x, y]| x.hypot(*y) * side / 2.0).collect()
+            }
+            _ => outputs.to_vec(),
+        }
+    }
+
     /// Classes (or labels) in these targets that training did not have, and in how many of these rows.
     pub fn unseen(&self, targets: &Targets, rows: &[usize]) -> BTreeMap<String, usize> {
         match (self, targets) {

@@ -18,7 +18,9 @@ use crate::task::{Candidate, Confidence, Prediction, PredictionSet, Task};
 pub(crate) use crate::tensor::numbers;
 
 pub(crate) use gather::gather;
-pub(crate) use score::{all_image_sizes, image_sizes, score, score_groups, score_of_constant};
+pub(crate) use score::{
+    all_image_sizes, constant_guesses, image_sizes, score, score_groups, score_of_constant,
+};
 
 /// Predictions of the rows of a data set.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,9 @@ pub struct Predictions {
     pub problems: Vec<(usize, Arc<Error>)>,
     /// What holds the truth as often as was asked, beside each prediction; `None`: that was not asked.
     pub sets: Option<Vec<Option<PredictionSet>>>,
+    /// How far the members of an ensemble are apart in each row, in the order of [`Batch::spread`](crate::batch::Batch::spread);
+    /// `None` of a model that is no ensemble.
+    pub spread: Option<Vec<Vec<f64>>>,
     /// Loss of each row, where the data set has targets; NaN where the row's is not known.
     pub losses: Option<Vec<f32>>,
     /// What of the metadata training had not seen.
@@ -189,6 +194,24 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// How far the members of an ensemble are apart ([`Context::spread`]) in the target's own unit: the standard deviation of
+    /// the probability of the class that is predicted, of that of each label, of each value (on a log scale to the first order),
+    /// of each point in pixels of the stored image.
+    pub(crate) fn spread(
+        &self,
+        task: &Task,
+        spread: Tensor<2>,
+        predictions: &[Prediction],
+    ) -> Vec<Vec<f64>> {
+        let all: Vec<f64> = numbers(spread).into_iter().map(f64::from).collect();
+        let rows = all.chunks_exact(task.n_outputs());
+        let rows = rows.zip(predictions).zip(self.sides());
+        rows.map(|((of_row, prediction), side)| task.spread(of_row, prediction, side))
+            .collect()
+    }
+}
+
 /// What the network says of the task itself, `[batch, n_outputs]`, without how sure it is.
 pub(crate) fn of_task(task: &Task, output: Tensor<2>) -> Tensor<2> {
     let [_, width] = output.dims();
@@ -237,10 +260,24 @@ pub(crate) fn evaluate(
     batches: impl IntoIterator<Item = Result<Batch>>,
     mut on_batch: impl FnMut(&Batch, Tensor<2>),
 ) -> Result<()> {
+    evaluate_with_spread(network, batches, |batch, output, _| on_batch(batch, output))
+}
+
+/// As [`evaluate`], of an ensemble also how far its members are apart ([`Context::spread`]).
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub(crate) fn evaluate_with_spread(
+    network: &Network,
+    batches: impl IntoIterator<Item = Result<Batch>>,
+    mut on_batch: impl FnMut(&Batch, Tensor<2>, Option<Tensor<2>>),
+) -> Result<()> {
     for batch in batches {
         let batch = batch?;
-        let output = batch.run(network, &mut Context::evaluate(None));
-        on_batch(&batch, output);
+        let mut context = Context::evaluate(None);
+        let output = batch.run(network, &mut context);
+        on_batch(&batch, output, context.spread);
     }
     Ok(())
 }

@@ -107,15 +107,17 @@ impl Model {
         self.points_layout().is_some_and(|layout| layout.is_sure)
     }
 
-    /// What its predictions of points say beside the places.
+    /// What its predictions say beside themselves: points how sure they are, an ensemble how far its members are apart.
     pub(crate) fn extras(&self) -> Vec<Extra> {
-        let Some(layout) = self.points_layout() else {
-            return Vec::new();
-        };
-        let confidence = layout.is_sure.then_some(Extra::Confidence);
-        let n = layout.n_candidates;
-        let candidates = (n > 0).then_some(Extra::Candidates(n));
-        confidence.into_iter().chain(candidates).collect()
+        let layout = self.points_layout();
+        let is_sure = layout.is_some_and(|layout| layout.is_sure);
+        let n = layout.map_or(0, |layout| layout.n_candidates);
+        let extras = [
+            is_sure.then_some(Extra::Confidence),
+            (n > 0).then_some(Extra::Candidates(n)),
+            self.network.n_members().map(|_| Extra::Spread),
+        ];
+        extras.into_iter().flatten().collect()
     }
 
     /// What logits were divided by so that probabilities are as sure as they are right; 1 where nothing was fitted.

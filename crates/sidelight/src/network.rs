@@ -15,6 +15,7 @@ mod architecture;
 pub mod backbone;
 mod build;
 mod edit;
+mod ensemble;
 pub mod fusion;
 #[doc(hidden)]
 pub mod head;
@@ -280,12 +281,17 @@ impl Network {
             };
             let mut walk = Walk::new(&mut context, &[]);
             let value = self.run(from, to, value.narrow(part.0, part.1), &mut walk);
-            (value, context.auxiliary)
+            (value, (context.auxiliary, context.spread))
         };
-        let (values, auxiliary): (Vec<Value>, Vec<Vec<Tensor<2>>>) = match parts[..] {
+        type Beside = (Vec<Tensor<2>>, Option<Tensor<2>>);
+        let (values, beside): (Vec<Value>, Vec<Beside>) = match parts[..] {
             [part] => keep_awake(|| std::iter::once(run(part)).unzip()),
             _ => parts.into_par_iter().map(run).unzip(),
         };
+        let (auxiliary, spread): (Vec<Vec<Tensor<2>>>, Vec<Option<Tensor<2>>>) =
+            beside.into_iter().unzip();
+        let spread: Option<Vec<Tensor<2>>> = spread.into_iter().collect();
+        context.spread = spread.map(|parts| Tensor::cat(parts, 0));
         let n_branches = auxiliary.first().map_or(0, Vec::len);
         let branch =
             |b: usize| Tensor::cat(auxiliary.iter().map(|part| part[b].clone()).collect(), 0);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::augment::Augment;
 use crate::batch::{
-    Batch, device, evaluate as evaluate_batches, gather, image_sizes, of_task, score, score_groups,
+    Batch, device, evaluate_with_spread, gather, image_sizes, of_task, score, score_groups,
     score_of_constant,
 };
 use crate::conformal::Covered;
@@ -102,7 +102,9 @@ impl Model {
             let share: Vec<usize> = ranks.share(dataset.len()).collect();
             let (own, sides) = self.predict_own(&Arc::new(dataset.select(&share)), options)?;
             let first = share.first().copied().unwrap_or(0);
-            let all = gather(ranks, &self.task, own, first)?;
+            let spread = own.spread.clone();
+            let mut all = gather(ranks, &self.task, own, first)?;
+            all.spread = gather_spread(ranks, spread);
             (all, gather_numbers(ranks, &sides))
         };
         predicted.sets = within.map(|within| {
@@ -145,6 +147,8 @@ impl Model {
         let mut found: Vec<Vec<Prediction>> = vec![Vec::new(); n_rows];
         let mut losses = dataset.targets.is_some().then(|| vec![f32::NAN; n_rows]);
         let mut sides = vec![f64::NAN; n_rows];
+        let is_ensemble = network.n_members().is_some();
+        let mut spread = is_ensemble.then(|| vec![Vec::new(); n_rows]);
         let (mut problems, mut n_done) = (Vec::new(), 0);
         for pass in 0..n_passes {
             if pass > 0 {
@@ -159,7 +163,7 @@ impl Model {
             };
             let mut loader = Loader::new(source.clone(), plan, options);
             let batches = loader.by_ref().map(|host| Ok(Batch::new(host?, &device)));
-            evaluate_batches(&network, batches, |batch, output| {
+            evaluate_with_spread(&network, batches, |batch, output, apart| {
                 if let (0, Some(losses), Some((target, mask))) =
                     (pass, &mut losses, batch.targets.clone())
                 {
@@ -174,6 +178,12 @@ impl Model {
                     }
                 }
                 let predictions = batch.decode(&self.task, output);
+                if let (0, Some(spread), Some(apart)) = (pass, &mut spread, apart) {
+                    let of_rows = batch.spread(&self.task, apart, &predictions);
+                    for (&row, of_row) in batch.rows.iter().zip(of_rows) {
+                        spread[row] = of_row;
+                    }
+                }
                 for (&row, prediction) in batch.rows.iter().zip(predictions) {
                     found[row].push(prediction);
                 }
@@ -196,12 +206,32 @@ impl Model {
         let predicted = Predictions {
             predictions: found.into_iter().map(mean).collect(),
             sets: None,
+            spread,
             problems,
             losses,
             unseen,
         };
         Ok((predicted, sides))
     }
+}
+
+/// How far members are apart in the rows of all ranks: each is as wide as the others or empty, and all know how wide.
+fn gather_spread(ranks: &dyn Ranks, own: Option<Vec<Vec<f64>>>) -> Option<Vec<Vec<f64>>> {
+    let own = own?;
+    let width = own.iter().map(Vec::len).max().unwrap_or(0);
+    let widths = gather_numbers(ranks, &[width as f64]);
+    let width = widths.into_iter().fold(0.0, f64::max) as usize;
+    let flat = own.iter().flat_map(|of_row| {
+        let known = f64::from(u8::from(!of_row.is_empty()));
+        let numbers = of_row.iter().copied().chain(std::iter::repeat(f64::NAN));
+        std::iter::once(known).chain(numbers.take(width))
+    });
+    let flat = gather_numbers(ranks, &flat.collect::<Vec<_>>());
+    let of_row = |row: &[f64]| match row[0] > 0.0 {
+        true => row[1..].to_vec(),
+        false => Vec::new(),
+    };
+    Some(flat.chunks_exact(1 + width).map(of_row).collect())
 }
 
 /// What a constant guess from the training rows scores on a data set ([`Task::constant`](crate::task::Task::constant));

@@ -69,6 +69,10 @@ pub(crate) const METRICS: &str = "metrics.json";
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
 pub(crate) const REPORT: &str = "report.html";
 pub(crate) const SKIPPED: &str = "skipped.csv";
+/// The runs of the models of folds, `1`, `2`, …, and what they were begun with.
+pub(crate) const FOLDS: &str = "folds";
+/// In the folder of folds: the configuration and the rows that they were begun with.
+pub(crate) const BEGUN: &str = "begun.json";
 /// In the folder of a model.
 pub(crate) const DESCRIPTION: &str = "model.json";
 pub(crate) const TENSORBOARD: &str = "tensorboard";
@@ -166,6 +170,11 @@ impl Run {
     /// The table of validation rows with their predictions.
     pub fn predictions_path(&self) -> PathBuf {
         self.dir.join(PREDICTIONS)
+    }
+
+    /// The folder of the run of a fold, the first being 1, where a model was trained for each.
+    pub fn fold_dir(&self, fold: usize) -> PathBuf {
+        self.dir.join(FOLDS).join(fold.to_string())
     }
 
     /// The report, `report.html`.

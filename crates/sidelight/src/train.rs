@@ -16,6 +16,7 @@ pub mod ema;
 mod feature_cache;
 #[doc(hidden)]
 pub mod feature_store;
+mod folds;
 mod layer_groups;
 pub mod lr_find;
 mod mixup;
@@ -52,6 +53,7 @@ use crate::ranks::{Alone, Ranks, all_equal, all_or_none, as_collective_error};
 use crate::run::{Existing, LogWriter, Run, RunFolder, Trackers};
 
 use checkpoint::Checkpoint;
+use folds::{check_no_folds, train_folds};
 use optimizer::clip_factor;
 use results::finish;
 use training_log::StepSummary;
@@ -262,6 +264,9 @@ const COLUMNS_SHOWN: usize = 8;
 /// # Ok::<(), sidelight::Error>(())
 /// ```
 ///
+/// With `data.split.folds` a model is trained for each fold, on all other rows, below `folds/` of the run folder; the run's own
+/// model is the mean of them, its scores are of each row by the model that has not learned from it.
+///
 /// Several ranks ([`TrainOptions::ranks`]) train one model together: all read the table, the images of their share of the
 /// rows, and the run folder's checkpoint; the first writes.
 ///
@@ -275,11 +280,16 @@ const COLUMNS_SHOWN: usize = 8;
 /// [`Error::RanksDiffer`](crate::Error::RanksDiffer).
 pub fn train<'a>(config: &Config, options: impl Into<TrainOptions<'a>>) -> Result<Trained> {
     let options = options.into();
+    if config.data.split.joins_folds() {
+        return train_folds(config, options);
+    }
     let ranks = Arc::clone(&options.ranks);
     check_ranks_match(&*ranks, config)?;
     // What the others look for in the folder is there once the first has it.
     let folder = match ranks.is_first() {
-        true => RunFolder::create(&options.out, options.existing).map(Some),
+        true => check_no_folds(config, &options)
+            .and_then(|()| RunFolder::create(&options.out, options.existing))
+            .map(Some),
         false => Ok(None),
     };
     let folder = all_or_none(&*ranks, folder)?;

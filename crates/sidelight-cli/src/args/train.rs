@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::shared::positive;
 use super::{Cached, Configured, Machine, Printed};
 
 /// Arguments of `sidelight train`.
@@ -28,6 +29,15 @@ pub(crate) struct TrainArgs {
     /// holds other files is never replaced.
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Train a model for each of N folds, and join them
+    ///
+    /// Each model leaves out another fold; the run's model is the mean of
+    /// them, scored on every row by the model that has not learned from it.
+    /// Takes about N times as long. The same as --set data.split.folds=N.
+    /// Example: --folds 5
+    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(help_heading = "Configuration")]
+    pub(crate) folds: Option<usize>,
     /// How the final metrics are printed.
     #[command(flatten)]
     pub(crate) printed: Printed,

@@ -59,6 +59,15 @@ pub(super) fn read(
 
 /// The run's validation rows: its own table, split as in training.
 pub(super) fn validation(config: &Config, by: Option<&str>) -> anyhow::Result<Dataset> {
+    if config.data.split.joins_folds() {
+        anyhow::bail!(Refusal::new(
+            format!(
+                "the model is the mean of those of {} folds, which together have learned from all rows: it has no validation rows",
+                config.data.split.folds
+            ),
+            "give another table, or the run of a fold: RUN/folds/1; the run's metrics.json and predictions.csv are of each row by the model that has not learned from it",
+        ));
+    }
     let table = config
         .data
         .read_table()

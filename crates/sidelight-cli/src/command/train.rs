@@ -11,6 +11,7 @@ use sidelight::train::{TrainOptions, Trained, train};
 
 use super::narration::narrate;
 use super::{Answer, baseline};
+use crate::args::Configured;
 use crate::args::train::TrainArgs;
 use crate::refusal::Refusal;
 use crate::stop;
@@ -22,9 +23,7 @@ pub(crate) fn run(
     terminal: &mut Terminal,
     ranks: &Arc<dyn Ranks>,
 ) -> anyhow::Result<Answer> {
-    let config = args
-        .configured
-        .read_on_all(&**ranks, &args.machine, terminal)?;
+    let config = configured(args).read_on_all(&**ranks, &args.machine, terminal)?;
     if args.resume
         && let Ok(run) = Run::open(&args.out)
     {
@@ -68,8 +67,10 @@ pub(crate) fn run(
         anyhow::bail!(Refusal::new(
             format!("stopped; a checkpoint is saved in {out}"),
             format!(
-                "continue with `sidelight train {} --out {out} --resume`",
-                args.configured.config.display()
+                "continue with `sidelight train {} --out {out}{} --resume`",
+                args.configured.config.display(),
+                args.folds
+                    .map_or_else(String::new, |n| format!(" --folds {n}")),
             ),
         ));
     };
@@ -86,6 +87,14 @@ pub(crate) fn run(
         run.report_path().display()
     ));
     Ok(Answer::Done)
+}
+
+/// The configuration with what the options of this command say of it.
+fn configured(args: &TrainArgs) -> Configured {
+    let Configured { config, overrides } = &args.configured;
+    let folds = args.folds.map(|n| format!("data.split.folds={n}"));
+    let set = overrides.set.iter().cloned().chain(folds);
+    Configured::new(config.clone(), set.collect())
 }
 
 /// The first metrics of groups, where they have several rows each.
@@ -117,7 +126,9 @@ fn refuse_other(config: &Config, run: &Run, args: &TrainArgs) -> anyhow::Result<
                 .map(|(name, value)| (format!("{section}.{name}"), value))
                 .collect::<Vec<_>>()
         };
-        Ok(sections.flat_map(of_section).collect())
+        let folds = config.data.split.folds.into();
+        let folds = std::iter::once(("data.split.folds".to_owned(), folds));
+        Ok(sections.flat_map(of_section).chain(folds).collect())
     };
     let (begun, now) = (settings(&run.config()?)?, settings(config)?);
     let may_differ = [

@@ -10,6 +10,7 @@ mod corpus;
 mod errors;
 mod features;
 mod folder;
+mod folds;
 mod groups;
 mod help;
 mod hub;

@@ -559,6 +559,27 @@ fn options_that_are_off_are_not_written() {
 }
 
 #[test]
+fn folds_that_have_no_mean_or_no_order_are_refused() {
+    let of = |more: &[&str]| {
+        let set = [&["data.split.folds=5"], more].concat();
+        refusal(HOUSES, &set).0
+    };
+    let all = parse(HOUSES, &["data.split.folds=5"]).unwrap().data.split;
+    assert!(all.joins_folds());
+    let one = ["data.split.folds=5", "data.split.fold=5"];
+    assert!(!parse(HOUSES, &one).unwrap().data.split.joins_folds());
+    insta::assert_snapshot!(of(&["data.split.folds=1"]), @"`data.split.folds`: expected 2 to 100, or 0 for one model, found `1`");
+    insta::assert_snapshot!(of(&["data.split.fold=6"]), @"`data.split.fold`: expected 1 to 5, or 0 for all of them, found `6`");
+    insta::assert_snapshot!(of(&["data.split.folds=0", "data.split.fold=1"]), @"`data.split.fold`: expected 0, since `data.split.folds` is 0, found `1`");
+    insta::assert_snapshot!(of(&["data.time=year"]), @"`data.split.folds`: expected 0, since rows are divided by time (`data.time`): a fold would be predicted from what came after it, found `5`");
+    insta::assert_snapshot!(of(&["data.split.valid_where=[3]"]), @"`data.split.valid_where`: expected none, since each row is a validation row of one fold (`data.split.folds`), found `3`");
+    let points = HOUSES.replace("regression", "keypoints");
+    let points = points.replace("column = \"price\"", "columns = [\"x\", \"y\"]");
+    let set = ["data.split.folds=5", "model.head=candidates"];
+    insta::assert_snapshot!(refusal(&points, &set).0, @"`model.head`: expected `direct` or `heatmap`, since models of folds (`data.split.folds`) are joined by their mean, and candidates have none, found `candidates`");
+}
+
+#[test]
 fn a_range_of_pixels_is_a_word_or_two_numbers() {
     let text = "data.table = \"t.csv\"\ntarget = { kind = \"class\", column = \"y\" }\n";
     let read = |range: &str| {

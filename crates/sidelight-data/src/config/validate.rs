@@ -1,11 +1,12 @@
 //! Whether every value of a [`Config`] is one that it can take, before anything is opened.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 
 use super::{
     Arm, CategoryEncoding, Config, DataConfig, HeadKind, MetadataConfig, MetadataKind, ModelConfig,
-    Normalizer, NumberScale, RemoteConfig, Sampling, Spacing, TargetConfig, TargetKind,
-    TargetScale, Unfreeze, expand_ranges,
+    Normalizer, NumberScale, RemoteConfig, Sampling, Spacing, SplitConfig, TargetConfig,
+    TargetKind, TargetScale, Unfreeze, expand_ranges,
 };
 use crate::error::{Result, setting};
 
@@ -45,6 +46,7 @@ impl Config {
         )?;
         self.data.remote.validate()?;
         self.data.validate_time()?;
+        self.validate_folds()?;
         self.data.validate_images()?;
         self.target.validate()?;
         let targets: BTreeSet<String> = self.target.names().into_iter().collect();
@@ -293,6 +295,57 @@ impl ModelConfig {
         if self.head == HeadKind::Candidates && self.fusion != Self::default().fusion {
             let expected = "`stacked` (or left out), since with `head = \"candidates\"` the metadata chooses one";
             return Err(setting("model.fusion", expected, &self.fusion));
+        }
+        Ok(())
+    }
+}
+
+/// Folds that models are trained for, at most: all of them are held at once when they are joined.
+const MOST_FOLDS: usize = 100;
+
+impl Config {
+    /// Models of folds have a mean, and every row is in a fold.
+    fn validate_folds(&self) -> Result<()> {
+        let SplitConfig {
+            folds,
+            fold,
+            valid_where,
+            ..
+        } = &self.data.split;
+        let wrong = |field: &str, expected: &str, found: &dyn fmt::Display| {
+            Err(setting(field, expected, found))
+        };
+        if *folds == 1 || *folds > MOST_FOLDS {
+            let expected = format!("2 to {MOST_FOLDS}, or 0 for one model");
+            return wrong("data.split.folds", &expected, folds);
+        }
+        if fold > folds {
+            let expected = match folds {
+                0 => "0, since `data.split.folds` is 0".into(),
+                _ => format!("1 to {folds}, or 0 for all of them"),
+            };
+            return wrong("data.split.fold", &expected, fold);
+        }
+        if *folds == 0 {
+            return Ok(());
+        }
+        if self.data.time.is_some() {
+            let expected = "0, since rows are divided by time (`data.time`): a fold would be predicted from what came after it";
+            return wrong("data.split.folds", expected, folds);
+        }
+        if !valid_where.is_empty() {
+            let expected =
+                "none, since each row is a validation row of one fold (`data.split.folds`)";
+            return wrong("data.split.valid_where", expected, &valid_where.join(", "));
+        }
+        if self.data.split.joins_folds() && self.model.head == HeadKind::Candidates {
+            let expected = "`direct` or `heatmap`, since models of folds (`data.split.folds`) are joined by their mean, and candidates have none";
+            return wrong("model.head", expected, &"candidates");
+        }
+        if self.data.split.joins_folds() && self.data.image.names().len() > 1 {
+            let expected =
+                "0, since rows have several images: models of such rows are not joined yet";
+            return wrong("data.split.folds", expected, folds);
         }
         Ok(())
     }

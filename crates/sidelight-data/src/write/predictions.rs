@@ -11,6 +11,15 @@
 //! image and can be seen, and `p0_error`, how far off it is expected to be, in pixels; where points have names, `<name>_conf`
 //! and `<name>_error`.
 //!
+//! With [`Extra::Spread`] how far the members of an ensemble are apart follows: the standard deviation of what they say.
+//!
+//! | task | columns |
+//! |---|---|
+//! | `keypoints` | `p0_spread`, … (or `<name>_spread`): of the distance from the mean place, pixels |
+//! | `class` | `spread`: of the probability of the predicted class |
+//! | `multilabel` | `spread(<label>)` …: of the probability |
+//! | `regression` | `<column>_spread` …: in the column's unit |
+//!
 //! With [`Extra::Set`] what holds the truth as often as was asked follows the predictions:
 //!
 //! | task | columns |
@@ -45,6 +54,8 @@ pub enum Extra {
     Confidence,
     /// So many candidates for where the object lies, the most probable first.
     Candidates(usize),
+    /// How far the members of an ensemble are apart.
+    Spread,
     /// What holds the truth as often as was asked.
     Set,
     /// The column `loss`: the loss of the row.
@@ -66,6 +77,8 @@ pub struct PredictionRow<'a> {
     pub target: Option<TargetCell<'a>>,
     /// What the model says; `None`: its image could not be read.
     pub prediction: Option<&'a Prediction>,
+    /// How far the members of an ensemble are apart, a number for each column of it; empty of a model that is none.
+    pub spread: &'a [f64],
     /// What holds the truth as often as was asked, where that was.
     pub set: Option<&'a PredictionSet>,
     /// Its loss, where the target is known.
@@ -113,6 +126,7 @@ pub fn prediction_rows<'a>(
                 .map(|groups| groups[position].to_string()),
             target: TargetCell::of_row(dataset, position),
             prediction: prediction.as_ref(),
+            spread: &[],
             set: None,
             loss: losses.map(|losses| losses[at]),
             problem: None,
@@ -155,6 +169,7 @@ fn name_of(image: &ImageSource) -> String {
 ///     group: None,
 ///     target: None,
 ///     prediction: Some(&Prediction::Class { probabilities: vec![0.25, 0.75] }),
+///     spread: &[],
 ///     set: None,
 ///     loss: None,
 ///     problem: None,
@@ -294,6 +309,9 @@ fn columns(task: &Task, extras: &[Extra]) -> Vec<(String, ColumnKind)> {
         columns.extend(confidence_columns(task));
     }
     columns.extend(candidate_columns(task, n_candidates(extras)));
+    if extras.contains(&Extra::Spread) {
+        columns.extend(spread_columns(task));
+    }
     if extras.contains(&Extra::Set) {
         columns.extend(set_columns(task));
     }
@@ -346,13 +364,38 @@ pub(super) fn prediction_columns(task: &Task) -> Vec<(String, ColumnKind)> {
 }
 
 fn confidence_columns(task: &Task) -> Vec<(String, ColumnKind)> {
+    let columns = point_names(task)
+        .into_iter()
+        .flat_map(|name| ["conf", "error"].map(|what| format!("{name}_{what}")));
+    columns.map(|name| (name, ColumnKind::Single)).collect()
+}
+
+/// What columns call the points of a task; none of another task.
+fn point_names(task: &Task) -> Vec<String> {
     let Task::Keypoints { names, columns, .. } = task else {
         return Vec::new();
     };
     let name = |point: usize| names.get(point).cloned().unwrap_or(format!("p{point}"));
-    let columns = (0..columns.len() / 2)
-        .flat_map(|point| ["conf", "error"].map(|what| format!("{}_{what}", name(point))));
-    columns.map(|name| (name, ColumnKind::Single)).collect()
+    (0..columns.len() / 2).map(name).collect()
+}
+
+fn spread_columns(task: &Task) -> Vec<(String, ColumnKind)> {
+    let names: Vec<String> = match task {
+        Task::Keypoints { .. } => point_names(task)
+            .into_iter()
+            .map(|name| format!("{name}_spread"))
+            .collect(),
+        Task::Class { .. } => vec!["spread".to_owned()],
+        Task::Multilabel { names, .. } => {
+            names.iter().map(|name| format!("spread({name})")).collect()
+        }
+        Task::Regression { columns, .. } => columns
+            .iter()
+            .map(|name| format!("{name}_spread"))
+            .collect(),
+    };
+    let of = |name| (name, ColumnKind::Number);
+    names.into_iter().map(of).collect()
 }
 
 /// How many candidates are written.
@@ -439,6 +482,12 @@ fn cells<'a>(task: &'a Task, extras: &[Extra], row: &'a PredictionRow<'_>) -> Ve
     let known = known.chain(std::iter::repeat(Value::Missing));
     let n = n_candidates(extras);
     cells.extend(known.take(n + n.saturating_sub(1) * task.n_outputs()));
+    if extras.contains(&Extra::Spread) {
+        let known = row.spread.iter().filter(|_| row.prediction.is_some());
+        let known = known.map(|&spread| Value::Number(spread));
+        let known = known.chain(std::iter::repeat(Value::Missing));
+        cells.extend(known.take(spread_columns(task).len()));
+    }
     if extras.contains(&Extra::Set) {
         match row.set.filter(|_| row.prediction.is_some()) {
             Some(set) => set_cells(task, set, &mut cells),
@@ -654,6 +703,7 @@ mod tests {
             group: None,
             target: None,
             prediction: None,
+            spread: &[],
             set: None,
             loss: None,
             problem: Some("cannot decode broken.jpg".into()),
@@ -685,6 +735,7 @@ mod tests {
             group: None,
             target: None,
             prediction,
+            spread: &[],
             set: Some(set),
             loss: None,
             problem: None,

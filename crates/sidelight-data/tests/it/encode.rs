@@ -410,3 +410,51 @@ fn check_reading(
     }
     Ok(())
 }
+
+#[test]
+fn members_of_an_ensemble_are_encoded_side_by_side_each_as_it_was_fitted() {
+    let metadata = mixed();
+    let of = |rows: &[usize]| Encoder::fit(&metadata, &configs(), rows).expect("fits");
+    let (whole, members) = (of(&[0, 1, 2, 3]), [of(&[0, 1]), of(&[1, 2, 3])]);
+    let joined = whole.clone().with_members(&members);
+    assert_eq!(joined.misfit(), None);
+    let (mut encoded, unseen) = joined.encode(&metadata).expect("encodes");
+    let (plain, plain_unseen) = whole.encode(&metadata).expect("encodes");
+    assert_eq!(
+        unseen, plain_unseen,
+        "what is new is what all have not seen"
+    );
+    let own = |encoded: &sidelight_data::encode::EncodedMetadata, row: usize, member: usize| {
+        let (dense, codes) = joined.places_of_member(member);
+        let dense: Vec<f32> = dense.iter().map(|&at| encoded.dense_row(row)[at]).collect();
+        let codes: Vec<u32> = codes.iter().map(|&at| encoded.codes_row(row)[at]).collect();
+        (dense, codes)
+    };
+    for (at, member) in members.iter().enumerate() {
+        let (alone, _) = member.encode(&metadata).expect("encodes");
+        for row in 0..4 {
+            let wanted = (alone.dense_row(row).to_vec(), alone.codes_row(row).to_vec());
+            assert_eq!(own(&encoded, row, at), wanted, "row {row} of member {at}");
+        }
+    }
+    assert_ne!(own(&encoded, 0, 0), own(&encoded, 0, 1));
+    assert_eq!(joined.slots().len(), joined.d_dense());
+    for row in 0..4 {
+        let decoded = joined.decode(encoded.dense_row(row), encoded.codes_row(row));
+        assert_eq!(
+            decoded,
+            whole.decode(plain.dense_row(row), plain.codes_row(row))
+        );
+    }
+    // What is made missing, or flipped, is so for every member.
+    let (dense, codes) = encoded.row_mut(0);
+    joined.flip(dense, codes);
+    let (mut alone, _) = members[1].encode(&metadata).expect("encodes");
+    let (dense, codes) = alone.row_mut(0);
+    members[1].flip(dense, codes);
+    assert_eq!(own(&encoded, 0, 1), (dense.to_vec(), codes.to_vec()));
+    let (dense, codes) = encoded.row_mut(0);
+    (0..5).for_each(|column| joined.set_missing(column, dense, codes));
+    assert_eq!((dense.to_vec(), codes.to_vec()), joined.all_missing());
+    assert_eq!(own(&encoded, 0, 1), members[1].all_missing());
+}

@@ -252,13 +252,55 @@ def _stack(node: Node, x: Any, inputs: Inputs) -> Tensor:
     return sum((y * is_case for y, is_case in zip(joined, chosen)), node.prior * none)
 
 
+def _ensemble(node: Node, x: Any, inputs: Inputs) -> Tensor:
+    parts: list[list[Tensor]] = [[] for _ in node.spec["outputs"]]
+    for member, (_, child) in zip(node.spec["members"], node.order, strict=True):
+        dense, codes = inputs.dense, inputs.codes
+        own = Inputs(
+            dense[:, member["dense"]] if dense is not None else None,
+            codes[:, member["codes"]] if codes is not None else None,
+            inputs.has_image,
+        )
+        y, start = child.run(x, own), 0
+        for at, part in enumerate(node.spec["outputs"]):
+            places = member.get("places", []) if at == 0 else []
+            width = len(places) or part["width"]
+            terms = _terms(part["by"], y[:, start : start + width])
+            start += width
+            if places:
+                # Of a class that it has not met it knows nothing.
+                terms = terms.new_zeros(len(y), part["width"]).index_add(1, torch.tensor(places, device=y.device), terms)
+            if at == 0 and member.get("scale"):
+                terms = terms * terms.new_tensor(member["scale"]) + terms.new_tensor(member["offset"])
+            parts[at].append(terms)
+    means = [torch.stack(terms).mean(0) for terms in parts]
+    return torch.cat([_outputs(part["by"], mean) for part, mean in zip(node.spec["outputs"], means, strict=True)], 1)
+
+
+def _terms(by: str, outputs: Tensor) -> Tensor:
+    """Outputs in the terms that a mean is taken in: probabilities, values, errors."""
+    match by:
+        case "classes":
+            return outputs.softmax(1)
+        case "labels":
+            return outputs.sigmoid()
+        case "logarithms":
+            return outputs.exp()
+    return outputs
+
+
+def _outputs(by: str, terms: Tensor) -> Tensor:
+    """The way back from `_terms`."""
+    match by:
+        case "classes" | "logarithms":
+            return terms.clamp_min(1e-12).log()
+        case "labels":
+            return terms.clamp_min(1e-12).log() - (1 - terms).clamp_min(1e-12).log()
+    return terms
+
+
 def _vote(of: str, image: Tensor, metadata: Tensor) -> Tensor:
-    if of == "classes":
-        return ((image.softmax(1) + metadata.softmax(1)) / 2).clamp_min(1e-12).log()
-    if of == "labels":
-        p = (image.sigmoid() + metadata.sigmoid()) / 2
-        return p.clamp_min(1e-12).log() - (1 - p).clamp_min(1e-12).log()
-    return (image + metadata) / 2
+    return _outputs(of, (_terms(of, image) + _terms(of, metadata)) / 2)
 
 
 def _attention(node: Node, x: Tensor, _: Inputs) -> Tensor:
@@ -335,6 +377,7 @@ LAYERS: dict[str, Callable[[Node, Any, Inputs], Any]] = {
     "aggregate": _aggregate,
     "sum": lambda node, x, inputs: sum(child.run(x, inputs) for _, child in node.order),
     "stack": _stack,
+    "ensemble": _ensemble,
     "trees": _trees,
     "residual": _residual,
     "fusion": _fusion,

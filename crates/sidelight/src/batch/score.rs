@@ -85,15 +85,25 @@ pub(crate) fn all_image_sizes(dataset: &Dataset) -> Vec<[f32; 2]> {
 /// What a constant guess from the training rows ([`Task::constant`]) scores over these rows; `None` where there is none.
 pub(crate) fn score_of_constant(task: &Task, dataset: &Dataset, rows: &[usize]) -> Option<Metrics> {
     let targets = dataset.targets.as_ref()?;
-    // No other task's guess depends on an image.
-    let sizes = matches!(task, Task::Keypoints { .. }).then(|| sizes_of(dataset, rows));
-    let guesses: Vec<Option<Prediction>> = match &sizes {
-        Some(sizes) => sizes.iter().map(|&size| task.constant(size)).collect(),
-        None => vec![task.constant([f32::NAN; 2]); rows.len()],
-    };
+    let (guesses, sizes) = constant_guesses(task, dataset, rows);
     let is_any = guesses.iter().any(Option::is_some);
     let weights = dataset.weights.as_ref();
     is_any.then(|| score(task, targets, weights, rows, &guesses, sizes.as_deref()))
+}
+
+/// A constant guess of each of these rows ([`Task::constant`]); of points beside it the width and height of each image.
+pub(crate) fn constant_guesses(
+    task: &Task,
+    dataset: &Dataset,
+    rows: &[usize],
+) -> (Vec<Option<Prediction>>, Option<Vec<[f32; 2]>>) {
+    // No other task's guess depends on an image.
+    let sizes = matches!(task, Task::Keypoints { .. }).then(|| sizes_of(dataset, rows));
+    let guesses = match &sizes {
+        Some(sizes) => sizes.iter().map(|&size| task.constant(size)).collect(),
+        None => vec![task.constant([f32::NAN; 2]); rows.len()],
+    };
+    (guesses, sizes)
 }
 
 fn sizes_of(dataset: &Dataset, rows: &[usize]) -> Vec<[f32; 2]> {

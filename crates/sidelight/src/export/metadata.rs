@@ -28,30 +28,31 @@ pub(super) fn read(
             .chain(&column.config.missing)
             .map(|spelling| spelling.trim())
             .collect();
-        match &column.fitted {
-            Fitted::Category(category) => {
-                let doc = "a name, trimmed; empty: missing";
-                graph.input(name, Type::String, &[Axis::Any("n")], doc);
-                graph.at(&place(name));
-                let code = code(graph, column, &category.names, name, &spellings);
-                match category.form {
-                    CategoryForm::Embedding => encoded.codes.push(code),
-                    CategoryForm::OneHot => {
-                        let (rows, width) = rows_of_codes(column, &category.names)?;
-                        let rows = graph.floats(&[category.n_codes(), width], &rows);
-                        blocks.push(graph.binary("Gather", &rows, &code)); // [n, width]
-                    }
+        let (kind, doc) = match &column.fitted {
+            Fitted::Category(_) => (Type::String, "a name, trimmed; empty: missing"),
+            Fitted::Boolean => (Type::Double, "1 true, 0 false; NaN: missing"),
+            Fitted::Datetime(_) => (
+                Type::Double,
+                "seconds since 1970-01-01T00:00:00; NaN: missing",
+            ),
+            Fitted::Number(_) => (Type::Double, "a number in the column's unit; NaN: missing"),
+        };
+        graph.input(name, kind, &[Axis::Any("n")], doc);
+        graph.at(&place(name));
+        // Of an ensemble each member has its own encoding, side by side.
+        for part in column.parts() {
+            let Fitted::Category(category) = &part.fitted else {
+                blocks.push(numbers(graph, part, name, &spellings));
+                continue;
+            };
+            let code = code(graph, part, &category.names, name, &spellings);
+            match category.form {
+                CategoryForm::Embedding => encoded.codes.push(code),
+                CategoryForm::OneHot => {
+                    let (rows, width) = rows_of_codes(part, &category.names)?;
+                    let rows = graph.floats(&[category.n_codes(), width], &rows);
+                    blocks.push(graph.binary("Gather", &rows, &code)); // [n, width]
                 }
-            }
-            fitted => {
-                let doc = match fitted {
-                    Fitted::Boolean => "1 true, 0 false; NaN: missing",
-                    Fitted::Datetime(_) => "seconds since 1970-01-01T00:00:00; NaN: missing",
-                    _ => "a number in the column's unit; NaN: missing",
-                };
-                graph.input(name, Type::Double, &[Axis::Any("n")], doc);
-                graph.at(&place(name));
-                blocks.push(numbers(graph, column, name, &spellings));
             }
         }
     }
@@ -137,8 +138,12 @@ fn rows_of_codes(column: &EncodedColumn, names: &[String]) -> Result<(Vec<f32>, 
         }],
         n_rows: n_codes,
     };
+    let column = EncodedColumn {
+        members: Vec::new(),
+        ..column.clone()
+    };
     let encoder = Encoder {
-        columns: vec![column.clone()],
+        columns: vec![column],
     };
     let (encoded, _) = encoder.encode(&metadata)?;
     Ok((encoded.dense, encoded.d_dense))

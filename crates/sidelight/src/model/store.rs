@@ -15,7 +15,7 @@ use crate::digest;
 use crate::encode::Encoder;
 use crate::error::{Error, Result, cannot_read};
 use crate::network::head::PointsLayout;
-use crate::network::layer::MetadataSource;
+use crate::network::layer::{Ensemble, MetadataSource};
 use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
 use crate::run::{DESCRIPTION, Run, read_versioned, write_json};
 use crate::task::Task;
@@ -294,7 +294,10 @@ fn misread(node: &Node, encoded: &MetadataSource) -> Option<(String, String)> {
     let made = |d_dense, n| format!("{d_dense} dense numbers and {n} embedded columns");
     let wrong = match &node.layer {
         Layer::Metadata(source) => {
-            let is_made = source.d_dense == d_dense && source.embeddings == encoded.embeddings;
+            // What says how sure points are reads no embedded column.
+            let is_of_dense = source.embeddings.is_empty() && d_dense > 0;
+            let is_of_codes = is_of_dense || source.embeddings == encoded.embeddings;
+            let is_made = source.d_dense == d_dense && is_of_codes;
             (!is_made).then(|| made(source.d_dense, source.embeddings.len()))
         }
         Layer::Stack(stack) => {
@@ -303,6 +306,7 @@ fn misread(node: &Node, encoded: &MetadataSource) -> Option<(String, String)> {
             (!is_made).then(|| format!("a `missing` of {n_missing} numbers"))
         }
         Layer::Trees(trees) => trees.misread(&node.parameters, d_dense, n_codes),
+        Layer::Ensemble(ensemble) => return misread_by_members(ensemble, node, encoded),
         _ => None,
     };
     let mut children = node.children.iter();
@@ -310,6 +314,32 @@ fn misread(node: &Node, encoded: &MetadataSource) -> Option<(String, String)> {
         Some(found) => Some((made(d_dense, n_codes), found)),
         None => children.find_map(|(_, child)| misread(child, encoded)),
     }
+}
+
+/// As [`misread`], of networks that are each given a part of the metadata.
+fn misread_by_members(
+    ensemble: &Ensemble,
+    node: &Node,
+    encoded: &MetadataSource,
+) -> Option<(String, String)> {
+    let (d_dense, n_codes) = (encoded.d_dense, encoded.embeddings.len());
+    let mut members = ensemble.members.iter().zip(&node.children);
+    members.find_map(|(member, (name, child))| {
+        let are_there = member.dense.iter().all(|&place| place < d_dense)
+            && member.codes.iter().all(|&place| place < n_codes);
+        if !are_there {
+            let expected = format!("places among {d_dense} dense numbers and {n_codes} codes");
+            return Some((expected, format!("others of member `{name}`")));
+        }
+        let embeddings = member.codes.iter();
+        let embeddings = embeddings.map(|&place| encoded.embeddings[place].clone());
+        let own = MetadataSource {
+            d_dense: member.dense.len(),
+            embeddings: embeddings.collect(),
+            screened: false,
+        };
+        misread(child, &own)
+    })
 }
 
 fn read_description(path: &Path) -> Result<Description> {

@@ -19,12 +19,16 @@ use crate::onnx::Graph;
 use crate::tensor::Activation;
 
 pub use custom::{Constructors, CustomLayer};
+pub use ensemble::{Member, VotedOutputs};
 pub(crate) use heatmap::coordinates_tensor;
 pub use linear::LinearStart;
 pub use piecewise::Bins;
 pub use pool::Pool;
-pub use stack::{Branch, Vote};
+pub use stack::Branch;
 pub use trees::TreeInput;
+pub use vote::Vote;
+
+mod vote;
 
 /// What the file of a layer begins with.
 mod prelude {
@@ -210,6 +214,10 @@ layers! {
     stack {
         /// Branches with a loss of their own, joined by a factor each.
         Stack(Stack),
+    }
+    ensemble {
+        /// Networks of one task, each trained on other rows, and the mean of what they predict.
+        Ensemble(Ensemble),
     }
     trees {
         /// Decision trees over the row's metadata.

@@ -110,6 +110,21 @@ impl Network {
 }
 
 impl OnnxWalk<'_> {
+    /// Writes something whose layers are given other metadata.
+    pub(super) fn with_metadata<T>(
+        &mut self,
+        metadata: &GraphMetadata,
+        write: impl FnOnce(&mut OnnxWalk<'_>) -> T,
+    ) -> T {
+        let mut walk = OnnxWalk {
+            graph: &mut *self.graph,
+            metadata,
+            outputs: std::mem::take(&mut self.outputs),
+        };
+        let written = write(&mut walk);
+        self.outputs = walk.outputs;
+        written
+    }
     fn layer(&mut self, node: &Node, path: &str, x: Flow) -> Result<Flow> {
         let shape = self.outputs.get(path).copied().unwrap_or(x.shape);
         self.graph.at(path);

@@ -299,6 +299,9 @@ pub struct Context {
     /// What branches of their own put out, `[batch, n_outputs]` each: while training for a loss of their own; those of a
     /// [`Stack`](super::layer::Stack) else as well, the members of each joined.
     pub auxiliary: Vec<Tensor<2>>,
+    /// How far the members of an [`Ensemble`](super::layer::Ensemble) are apart, for each output of the task:
+    /// `[batch, n_outputs]`, of probabilities or of the numbers that are put out. `None` of a network that is none.
+    pub spread: Option<Tensor<2>>,
     /// What a layer [`Visibility`](super::layer::Layer::Visibility) puts out while training: `[batch, n_points]`.
     pub visibility: Option<Tensor<2>>,
     /// `Some`: every [`SoftArgmax`](super::layer::Layer::SoftArgmax) adds its heatmaps before the softmax, for a loss of their

@@ -134,6 +134,13 @@ impl FeatureExtractor {
             let expected = "`image` or `both`, since features are of images";
             return Err(setting("model.arm", expected, "metadata").into());
         }
+        if let Some(n) = model.network.n_members()
+            && model.network.backbone.is_empty()
+        {
+            let expected = "one backbone (that of a fold, in `folds/1` of the run; or the same in all models, with `train.freeze`)";
+            let found = format!("{n}, one in each model of a fold");
+            return Err(setting("model.backbone", expected, found).into());
+        }
         let backbone = backbone::named(&model.config.model.backbone)?;
         let network = model.network.valid().up_to_features(backbone)?;
         Self::new(model.config.clone(), network)

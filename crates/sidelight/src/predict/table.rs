@@ -645,6 +645,7 @@ fn write(
     let Predictions {
         mut predictions,
         sets,
+        spread,
         ..
     } = predictions;
     for bad in bad {
@@ -655,6 +656,9 @@ fn write(
         prediction_rows(&rows.dataset, &positions, &predictions, None).collect();
     for (row, set) in table.iter_mut().zip(sets.iter().flatten()) {
         row.set = set.as_ref();
+    }
+    for (row, spread) in table.iter_mut().zip(spread.iter().flatten()) {
+        row.spread = spread;
     }
     for bad in bad {
         table[bad.row - 1 - first_row].problem = Some(bad.reason.clone());

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{
-    CHECKPOINT, CONFIG, FolderWriter, LOG, LogWriter, METRICS, MLRUNS, MODEL, MetricsFile,
-    PREDICTIONS, REPORT, Reached, Run, SKIPPED, TENSORBOARD, Trackers, recover_folder, tracking,
-    write_whole,
+    BEGUN, CHECKPOINT, CONFIG, FOLDS, FolderWriter, LOG, LogWriter, METRICS, MLRUNS, MODEL,
+    MetricsFile, PREDICTIONS, REPORT, Reached, Run, SKIPPED, TENSORBOARD, Trackers, recover_folder,
+    tracking, write_whole,
 };
 use crate::config::Config;
 use crate::error::{Error, FolderContent, Result, cannot_write};
@@ -19,13 +19,14 @@ const MARK: &str = ".sidelight-run";
 /// The run that was overwritten, until its successor is finished.
 const REPLACED: &str = ".replaced";
 /// What a run consists of; without the first it is not finished.
-const ENTRIES: [&str; 10] = [
+const ENTRIES: [&str; 11] = [
     METRICS,
     CONFIG,
     LOG,
     TENSORBOARD,
     MLRUNS,
     CHECKPOINT,
+    FOLDS,
     SKIPPED,
     PREDICTIONS,
     REPORT,
@@ -56,7 +57,11 @@ impl FolderContent {
         if is_marked && dir.join(METRICS).is_file() && dir.join(CONFIG).is_file() {
             return Ok(Self::FinishedRun);
         }
-        if is_marked && (dir.join(LOG).is_file() || dir.join(CHECKPOINT).is_dir()) {
+        let has_begun = || {
+            let folders = [CHECKPOINT, FOLDS].map(|name| dir.join(name).is_dir());
+            dir.join(LOG).is_file() || folders.contains(&true)
+        };
+        if is_marked && has_begun() {
             return Ok(Self::UnfinishedRun);
         }
         // A process that was killed before it began has nothing to lose.
@@ -106,16 +111,11 @@ fn admit(dir: &Path, existing: Existing) -> Result<FolderContent> {
             if let Some(file) = tracking::foreign_in(dir)? {
                 return Ok(Some(file));
             }
-        }
-        // These are replaced whole.
-        for folder in [CHECKPOINT, MODEL].map(|name| dir.join(name)) {
-            let ours = [".json", ".safetensors", ".sha256"];
-            let is_ours = |name: &str| ours.iter().any(|ending| name.ends_with(ending));
-            if let Some(file) = foreign_in(&folder, is_ours)? {
+            if let Some(file) = foreign_in_folds(&dir.join(FOLDS))? {
                 return Ok(Some(file));
             }
         }
-        io::Result::Ok(None)
+        foreign_in_replaced(dir)
     };
     let found = match existing {
         Existing::Refuse => found,
@@ -134,6 +134,43 @@ fn admit(dir: &Path, existing: Existing) -> Result<FolderContent> {
             found,
         }),
     }
+}
+
+/// The first file in folders that are replaced whole that is none of ours.
+fn foreign_in_replaced(dir: &Path) -> io::Result<Option<String>> {
+    for folder in [CHECKPOINT, MODEL].map(|name| dir.join(name)) {
+        let ours = [".json", ".safetensors", ".sha256"];
+        let is_ours = |name: &str| ours.iter().any(|ending| name.ends_with(ending));
+        if let Some(file) = foreign_in(&folder, is_ours)? {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// The first file among the runs of folds that is none of ours; none where there are no such runs.
+fn foreign_in_folds(folds: &Path) -> io::Result<Option<String>> {
+    let is_fold = |name: &str| name.parse::<usize>().is_ok();
+    let is_ours = |name: &str| is_fold(name) || name == BEGUN || is_left_over(name, &[BEGUN]);
+    if let Some(file) = foreign_in(folds, is_ours)? {
+        return Ok(Some(file));
+    }
+    for entry in fs::read_dir(folds).into_iter().flatten() {
+        let entry = entry?;
+        if !is_fold(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let dir = entry.path();
+        let looks = [
+            foreign_in(&dir, is_of_a_run)?,
+            tracking::foreign_in(&dir)?,
+            foreign_in_replaced(&dir)?,
+        ];
+        if let Some(file) = looks.into_iter().flatten().next() {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 /// Clears what a finished run does not need and a process killed at its very end has left, unless another is at it.
@@ -237,6 +274,17 @@ impl RunFolder {
     /// Where checkpoints go, each through a [`FolderWriter`]; removed by [`finish`](Self::finish).
     pub fn checkpoint_dir(&self) -> PathBuf {
         self.dir.join(CHECKPOINT)
+    }
+
+    /// What the runs of folds were begun with; the folder is made where it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Write`](crate::error::DataError::Write).
+    pub(crate) fn begun_path(&self) -> Result<PathBuf> {
+        let folds = self.dir.join(FOLDS);
+        fs::create_dir_all(&folds).map_err(cannot_write(&folds))?;
+        Ok(folds.join(BEGUN))
     }
 
     /// Where `predictions.csv` goes, for a [`PredictionsWriter`](super::PredictionsWriter).

@@ -1,10 +1,8 @@
 //! A finished run as a page.
 
-use std::sync::Arc;
-
 use super::{Session, Setup};
 use crate::batch::{Predictions, score};
-use crate::config::{Arm, collapse_range};
+use crate::config::{Arm, Config, collapse_range};
 use crate::dataset::{Dataset, Targets};
 use crate::error::Result;
 use crate::image::decode;
@@ -20,7 +18,24 @@ const CARDS: usize = 12;
 /// Side below which a picture is not decoded for the report, pixels.
 const CARD_SIDE: usize = 320;
 
-/// Everything that the page says.
+/// Predictions of rows whose truth is known, and what they score.
+pub(super) struct Scored<'a> {
+    pub(super) config: &'a Config,
+    pub(super) task: &'a Task,
+    pub(super) dataset: &'a Dataset,
+    /// Positions of the rows in the data set.
+    pub(super) rows: &'a [usize],
+    pub(super) predicted: &'a Predictions,
+    pub(super) metrics: &'a Metrics,
+    /// The column of the groups, and their scores.
+    pub(super) groups: Option<(String, Metrics)>,
+    /// What is scored without any input.
+    pub(super) baseline: Metrics,
+    /// What a reader should know first: names and values.
+    pub(super) facts: Vec<(String, String)>,
+}
+
+/// The page of a model that was trained in one session.
 pub(super) fn page(
     session: &Session,
     predicted: &Predictions,
@@ -35,34 +50,69 @@ pub(super) fn page(
     } = &session.setup;
     let dataset = &batches.source.dataset;
     let targets = dataset.targets.as_ref().expect("a session has targets");
-    let log = read_log(&folder.dir().join("log.jsonl"))?.lines;
-    let (best, worst) = best_and_worst(predicted.losses.as_deref().unwrap_or_default(), CARDS);
-    let card = |at: &usize| {
-        card(
-            &session.setup,
-            &predicted.predictions[*at],
-            batches.valid[*at],
-        )
-    };
-    let remarks = log.iter().filter_map(|line| match line {
-        Event::Remark { text } => Some(text.clone()),
-        _ => None,
-    });
-    Ok(RunPage {
-        title: folder.dir().display().to_string(),
-        facts: facts(session),
-        metrics: metrics.clone(),
+    let scored = Scored {
+        config,
+        task,
+        dataset,
+        rows: &batches.valid,
+        predicted,
+        metrics,
         groups: session.score_of_groups(predicted),
         baseline: baseline_scores(&session.setup, targets),
-        part: task.part().to_owned(),
-        curves: crate::run::curves(&log),
-        details: Detail::new(task, targets, &batches.valid, &predicted.predictions),
-        best: best.iter().map(card).collect(),
-        worst: worst.iter().map(card).collect(),
-        remarks: remarks.collect(),
-        config: config.to_toml()?,
-        machine: page::machine(),
-    })
+        facts: facts(session),
+    };
+    scored.page(folder)
+}
+
+impl Scored<'_> {
+    /// Everything that the page says.
+    pub(super) fn page(self, folder: &RunFolder) -> Result<RunPage> {
+        let targets = self.dataset.targets.as_ref();
+        let targets = targets.expect("what was scored has targets");
+        let log = read_log(&folder.dir().join("log.jsonl"))?.lines;
+        let losses = self.predicted.losses.as_deref().unwrap_or_default();
+        let (best, worst) = best_and_worst(losses, CARDS);
+        let predictions = &self.predicted.predictions;
+        let card = |at: &usize| self.card(predictions[*at].as_ref(), self.rows[*at]);
+        let remarks = log.iter().filter_map(|line| match line {
+            Event::Remark { text } => Some(text.clone()),
+            _ => None,
+        });
+        Ok(RunPage {
+            title: folder.dir().display().to_string(),
+            metrics: self.metrics.clone(),
+            part: self.task.part().to_owned(),
+            curves: crate::run::curves(&log),
+            details: Detail::new(self.task, targets, self.rows, predictions),
+            best: best.iter().map(card).collect(),
+            worst: worst.iter().map(card).collect(),
+            remarks: remarks.collect(),
+            config: self.config.to_toml()?,
+            machine: page::machine(),
+            facts: self.facts,
+            groups: self.groups,
+            baseline: self.baseline,
+        })
+    }
+
+    fn card(&self, prediction: Option<&Prediction>, position: usize) -> Card {
+        let dataset = self.dataset;
+        let source = &dataset.images[position];
+        // A picture that cannot be shown leaves its card without one.
+        let picture = reads_image(self.config.model.arm)
+            .then(|| decode(source, Some(CARD_SIDE)).ok())
+            .flatten();
+        let target = TargetCell::of_row(dataset, position);
+        let outcome = Outcome::new(self.task, target, prediction);
+        let metadata = dataset.metadata.row_as_text(position);
+        Card::new(
+            dataset.rows[position] + 1,
+            &crate::image::name(source),
+            picture.as_ref(),
+            outcome,
+            metadata,
+        )
+    }
 }
 
 fn facts(session: &Session) -> Vec<(String, String)> {
@@ -72,6 +122,28 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         plan,
         ..
     } = &session.setup;
+    let mut facts = facts_of_model(config);
+    facts.extend([
+        ("parameters", number::count(session.state.n_numbers())),
+        ("training rows", number::count(batches.train.len())),
+        ("validation rows", validation_rows(&session.setup)),
+        ("epochs", plan.epochs().to_string()),
+        ("seed", config.train.seed.to_string()),
+        ("time", number::duration(session.state.progress.seconds)),
+    ]);
+    named(facts)
+}
+
+/// Facts, their names as text of their own.
+pub(super) fn named(facts: Vec<(&str, String)>) -> Vec<(String, String)> {
+    facts
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// What a model of this configuration predicts, and from what.
+pub(super) fn facts_of_model(config: &Config) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("target", collapse_range(&config.target.names()).join(", ")),
         (
@@ -88,18 +160,7 @@ fn facts(session: &Session) -> Vec<(String, String)> {
         facts.push(("weights", config.model.weights.clone()));
         facts.push(("input", format!("{0} × {0} pixels", config.train.size)));
     }
-    facts.extend([
-        ("parameters", number::count(session.state.n_numbers())),
-        ("training rows", number::count(batches.train.len())),
-        ("validation rows", validation_rows(&session.setup)),
-        ("epochs", plan.epochs().to_string()),
-        ("seed", config.train.seed.to_string()),
-        ("time", number::duration(session.state.progress.seconds)),
-    ]);
     facts
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
 }
 
 /// How many validation rows there are, and of when where rows are divided by time.
@@ -109,25 +170,6 @@ fn validation_rows(setup: &Setup) -> String {
         Some([column, range]) => format!("{n}, the latest by `{column}`: {range}"),
         None => n,
     }
-}
-
-fn card(setup: &Setup, prediction: &Option<Prediction>, position: usize) -> Card {
-    let dataset: &Arc<Dataset> = &setup.batches.source.dataset;
-    let source = &dataset.images[position];
-    // A picture that cannot be shown leaves its card without one.
-    let picture = reads_image(setup.config.model.arm)
-        .then(|| decode(source, Some(CARD_SIDE)).ok())
-        .flatten();
-    let target = TargetCell::of_row(dataset, position);
-    let outcome = Outcome::new(&setup.task, target, prediction.as_ref());
-    let metadata = dataset.metadata.row_as_text(position);
-    Card::new(
-        dataset.rows[position] + 1,
-        &crate::image::name(source),
-        picture.as_ref(),
-        outcome,
-        metadata,
-    )
 }
 
 /// Scores of the one prediction that is best without any input: the classes' shares, the mean value,

@@ -7,9 +7,7 @@ use std::sync::atomic::AtomicBool;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::batch::{
-    Predictions, evaluate, gather, of_task, score, score_groups, score_of_constant,
-};
+use crate::batch::{Predictions, evaluate, gather, of_task, score, score_of_constant};
 use crate::config::{Config, ScaleRate, Unfreeze};
 use crate::conformal::Conformal;
 use crate::digest::hexadecimal;
@@ -27,6 +25,7 @@ use super::checkpoint::{Best, Checkpoint, Division, NamedValues, Progress, RowsD
 use super::ema::Ema;
 use super::layer_groups::{Blocks, freeze_all_but};
 use super::optimizer::Optimizer;
+use super::results::group_scores;
 use super::schedule::{Backbone, Rates, TrainingPlan};
 use super::setup::plan;
 use super::stacking::MemberFolds;
@@ -274,12 +273,7 @@ impl Session {
             ..
         } = &self.setup;
         let dataset = &batches.source.dataset;
-        let groups = dataset.groups.as_ref()?;
-        if !metric::are_several(batches.valid.iter().map(|&row| groups[row])) {
-            return None;
-        }
-        let found = score_groups(task, dataset, &batches.valid, &predicted.predictions)?;
-        Some((config.data.group.clone()?, found.ok()?))
+        group_scores(config, task, dataset, &batches.valid, predicted)
     }
 
     /// Scores of a constant guess ([`Task::constant`]) over the validation rows.

@@ -504,7 +504,7 @@ pub(super) fn plan(config: &Config, steps_per_epoch: usize, n_ranks: usize) -> T
 }
 
 /// What the rows are: their place in the table, their images' names, their targets, what they count.
-fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
+pub(super) fn digest(dataset: &Dataset, train: &[usize], valid: &[usize]) -> RowsDigest {
     let mut hash = Sha256::new();
     for &row in train.iter().chain(valid) {
         hash.update(dataset.rows[row].to_le_bytes());

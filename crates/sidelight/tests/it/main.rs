@@ -6,6 +6,7 @@ mod examples;
 mod explain;
 mod export;
 mod features;
+mod folds;
 mod links;
 mod models;
 mod options;

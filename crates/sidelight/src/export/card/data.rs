@@ -9,11 +9,18 @@ use crate::task::Task;
 impl Card<'_> {
     pub(super) fn data(&self) -> String {
         let config = &self.model.config;
-        let rows = format!(
-            "{} for training, {} for validation",
-            count(self.metrics.rows.train),
-            count(self.metrics.rows.valid)
-        );
+        let rows = match config.data.split.joins_folds() {
+            true => format!(
+                "{}, each left out of the training of one of {} models",
+                count(self.metrics.rows.train),
+                config.data.split.folds
+            ),
+            false => format!(
+                "{} for training, {} for validation",
+                count(self.metrics.rows.train),
+                count(self.metrics.rows.valid)
+            ),
+        };
         let mut facts = vec![
             ("table", code(&self.table())),
             ("rows", rows),
@@ -76,7 +83,13 @@ impl Card<'_> {
 /// How rows were divided into those of training and of validation.
 fn division(config: &Config) -> String {
     let split = &config.data.split;
-    let by = if let Some(column) = &split.column {
+    let by = if let (1.., None) = (split.folds, &config.data.fold) {
+        let test = split.column.as_ref();
+        let test = test.map_or_else(String::new, |column| {
+            format!(", without the test rows of the column {}", code(column))
+        });
+        format!("at random, into {} folds{test}", split.folds)
+    } else if let Some(column) = &split.column {
         format!("as the column {} says", code(column))
     } else if let Some(column) = &config.data.fold {
         format!("by the folds in {}", code(column))

@@ -47,8 +47,14 @@ impl Card<'_> {
             true => &["metric", "value", "constant guess", "what it is"],
             false => &["metric", "value", "what it is"],
         };
+        let folds = match self.model.config.data.split.joins_folds() {
+            true => {
+                ", each predicted by that one of the models whose weights were not learned from it"
+            }
+            false => ", which the network's weights were not learned from",
+        };
         let mut results = format!(
-            "On {} validation rows, which the network's weights were not learned from{}.\n\n{}",
+            "On {} validation rows{folds}{}.\n\n{}",
             count(metrics.rows.valid),
             match self.model.config.train.restores_best() {
                 true =>

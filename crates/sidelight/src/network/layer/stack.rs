@@ -1,14 +1,13 @@
 //! Branches that learn apart and are joined by a few factors.
 
-use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, TensorData};
 
+use super::Vote;
 use super::prelude::*;
 use crate::encode::MISSING;
 use crate::network::onnx::GraphMetadata;
 use crate::network::value::{Context, MetadataTensors};
 use crate::onnx::proto::Type;
-use crate::task::Task;
 
 /// The outputs of several branches, each with a loss of its own, joined by one factor each:
 ///
@@ -50,74 +49,6 @@ pub struct Stack {
     #[serde(default, skip_serializing_if = "is_default")]
     pub vote: Option<Vote>,
 }
-
-/// What the mean of two votes is taken of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Vote {
-    /// Of values and points, as they are.
-    #[default]
-    Values,
-    /// Of the probabilities of classes.
-    Classes,
-    /// Of the probability of each label.
-    Labels,
-}
-
-impl Vote {
-    /// What the outputs of a task are.
-    pub fn of_task(task: &Task) -> Self {
-        match task {
-            Task::Class { .. } => Self::Classes,
-            Task::Multilabel { .. } => Self::Labels,
-            Task::Regression { .. } | Task::Keypoints { .. } => Self::Values,
-        }
-    }
-
-    /// The outputs whose prediction is the mean of those of `a` and `b`: `[batch, n_outputs]`.
-    fn mean(self, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
-        let half = |a: Tensor<2>, b: Tensor<2>| (a + b) * 0.5;
-        match self {
-            Self::Values => half(a, b),
-            Self::Classes => half(softmax(a, 1), softmax(b, 1)).clamp_min(TINY).log(),
-            Self::Labels => {
-                let p = half(sigmoid(a), sigmoid(b));
-                let q = p.clone().neg() + 1.0;
-                p.clamp_min(TINY).log() - q.clamp_min(TINY).log()
-            }
-        }
-    }
-
-    /// [`Vote::mean`] as nodes.
-    fn onnx(self, graph: &mut Graph, a: &str, b: &str) -> String {
-        let half = |graph: &mut Graph, a: &str, b: &str| graph.call("Mean", &[a, b], &[]);
-        let log = |graph: &mut Graph, p: &str| {
-            let tiny = graph.float(TINY as f32);
-            let p = graph.binary("Max", p, &tiny);
-            graph.unary("Log", &p)
-        };
-        match self {
-            Self::Values => half(graph, a, b),
-            Self::Classes => {
-                let axis = [("axis", Attr::Int(1))];
-                let [a, b] = [a, b].map(|logits| graph.call("Softmax", &[logits], &axis));
-                let p = half(graph, &a, &b);
-                log(graph, &p)
-            }
-            Self::Labels => {
-                let [a, b] = [a, b].map(|logits| graph.unary("Sigmoid", logits));
-                let p = half(graph, &a, &b);
-                let one = graph.float(1.0);
-                let q = graph.binary("Sub", &one, &p);
-                let (p, q) = (log(graph, &p), log(graph, &q));
-                graph.binary("Sub", &p, &q)
-            }
-        }
-    }
-}
-
-/// No probability is below.
-const TINY: f64 = 1e-12;
 
 /// One of the branches of a [`Stack`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -311,7 +242,7 @@ impl Operation for Stack {
             let [image, metadata] = [Self::IMAGE, Self::METADATA].map(|case| join(&factors[case]));
             let both = Self::is_case(Self::BOTH, &has);
             let alone = both.clone().neg() + 1.0;
-            y = vote.mean(image, metadata) * both + y * alone;
+            y = vote.mean(vec![image, metadata]) * both + y * alone;
         }
         walk.context.auxiliary.extend(match trains {
             true => runs.into_iter().flat_map(|(_, outputs)| outputs).collect(),
@@ -367,7 +298,7 @@ impl Operation for Stack {
                 let metadata = of_case(walk.graph, Self::METADATA);
                 let metadata = join(walk.graph, &metadata);
                 let image = join(walk.graph, &without);
-                let both = vote.onnx(walk.graph, &image, &metadata);
+                let both = vote.onnx(walk.graph, &[image.clone(), metadata]);
                 choose(walk.graph, &both, &image)
             }
         })
@@ -552,9 +483,5 @@ mod tests {
             "{labels:?}, not {expected}"
         );
         assert_eq!(labels[1..], [43.0, 11.0]);
-        let two = |a: [f32; 2]| Tensor::<2>::from_floats([a], &Device::flex());
-        let classes = Vote::Classes.mean(two([0.0, 0.0]), two([3f32.ln(), 0.0]));
-        let p: Vec<f32> = tensor::numbers(softmax(classes, 1));
-        assert!((p[0] - 0.625).abs() < 1e-6, "{p:?}");
     }
 }
