@@ -48,7 +48,7 @@ pub struct Backbone {
     pub spellings: &'static [fn(&str) -> Option<String>],
     /// How much larger the ε of all normalisations is where weights are in another spelling: 0, the same.
     #[serde(skip)]
-    pub epsilon_beyond: f64,
+    pub epsilon_beyond: f32,
 }
 
 /// What torchvision's backbones have in common.

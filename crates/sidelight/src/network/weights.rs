@@ -77,7 +77,7 @@ pub struct Fit<'a> {
     /// Other namings: the file's key to ours.
     pub spellings: &'a [fn(&str) -> Option<String>],
     /// How much larger the ε of normalisations is where the file has another naming.
-    pub epsilon_beyond: f64,
+    pub epsilon_beyond: f32,
 }
 
 impl Fit<'_> {
@@ -358,7 +358,7 @@ pub fn load(root: &mut Node, file: WeightsFile, fit: &Fit<'_>) -> Result<()> {
         .map(|tensor| (tensor.key.as_str(), tensor.shape.as_slice()));
     let found: Vec<_> = found.collect();
     let other = spelling(&found, &wanted, fit.spellings, fit.removed);
-    let beyond = other.map_or(0.0, |_| fit.epsilon_beyond) as f32;
+    let beyond = other.map_or(0.0, |_| fit.epsilon_beyond);
     let spelling = other.unwrap_or(AS_IT_IS);
     let Misfit {
         missing,

@@ -19,7 +19,7 @@ pub(super) const LARGE: Backbone = Backbone {
     licence: "BSD-3-Clause; timm: Apache-2.0",
     architecture: |n| mobilenet(&LARGE_BLOCKS, 1280, n),
     spellings: &[|key| from_timm(key, &LARGE_BLOCKS, &[1, 2, 3, 4, 2, 3])],
-    epsilon_beyond: TIMMS_EPSILON - EPSILON,
+    epsilon_beyond: TIMMS_EPSILON_BEYOND,
     ..TORCHVISION
 };
 pub(super) const SMALL: Backbone = Backbone {
@@ -75,7 +75,8 @@ const SMALL_BLOCKS: [Row; 11] = [
 
 /// torchvision's ε in this network.
 const EPSILON: f64 = 1e-3;
-const TIMMS_EPSILON: f64 = 1e-5;
+/// timm's is 1e-5.
+const TIMMS_EPSILON_BEYOND: f32 = 1e-5 - 1e-3;
 
 fn conv(conv: Conv2d, activation: &Layer) -> Architecture {
     conv_norm(conv, EPSILON, activation.clone())

@@ -275,7 +275,7 @@ mod tests {
     use crate::network::value::Context;
 
     /// Two members that put out one number of their metadata and their bias: `outputs` is what these are.
-    fn ensemble(by: Vote, members: [Member; 2], biases: [&[f32]; 2]) -> (Node, Shape) {
+    fn ensemble(by: Vote, members: &[Member; 2], biases: [&[f32]; 2]) -> (Node, Shape) {
         let width = members[0].places.iter().chain(&members[1].places).max();
         let width = width.map_or(biases[0].len(), |last| last + 1);
         let child = |member: &Member, bias: &[f32]| {
@@ -283,7 +283,10 @@ mod tests {
                 d_dense: member.dense.len(),
                 ..MetadataSource::default()
             };
-            let layers = [source.architecture(), Linear::new(bias.len()).zeros().into()];
+            let layers = [
+                source.architecture(),
+                Linear::new(bias.len()).zeros().into(),
+            ];
             Architecture::numbered(layers)
         };
         let children = members
@@ -338,7 +341,7 @@ mod tests {
     #[test]
     fn each_member_reads_its_own_metadata_and_the_mean_is_put_out() {
         let members = [member(&[0]), member(&[2, 1])];
-        let (node, output) = ensemble(Vote::Values, members, [&[0.0, 5.0], &[1.0, 7.0]]);
+        let (node, output) = ensemble(Vote::Values, &members, [&[0.0, 5.0], &[1.0, 7.0]]);
         assert_eq!(output, Shape::Features(2));
         // 1 and 101; 5 and 7. The deviation of two from n − 1 is their distance over √2.
         let (y, spread) = run(&node);
@@ -354,7 +357,7 @@ mod tests {
             offset: vec![3.0],
             ..member(&[0])
         };
-        let (node, _) = ensemble(Vote::Values, [own, member(&[1])], [&[1.0], &[0.0]]);
+        let (node, _) = ensemble(Vote::Values, &[own, member(&[1])], [&[1.0], &[0.0]]);
         // (1 + 1) · 10 + 3 and 10.
         assert_eq!(run(&node).0, [16.5]);
     }
@@ -367,7 +370,7 @@ mod tests {
         };
         // Its metadata adds 1 to the first logit of each.
         let members = [with(&[2, 0]), with(&[0, 1, 2])];
-        let (node, output) = ensemble(Vote::Classes, members, [&[-1.0, 0.0], &[-1.0, 0.0, 0.0]]);
+        let (node, output) = ensemble(Vote::Classes, &members, [&[-1.0, 0.0], &[-1.0, 0.0, 0.0]]);
         assert_eq!(output, Shape::Features(3));
         let (y, _) = run(&node);
         let p: Vec<f32> = y.iter().map(|y| y.exp()).collect();
