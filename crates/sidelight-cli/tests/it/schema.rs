@@ -147,6 +147,8 @@ fn each_default_is_the_real_one() {
     /data/sheet
     /data/shuffle_shards
     /data/split/column
+    /data/split/folds
+    /data/split/fold
     /data/remote/cache
     /data/join/0/latest
     /data/join/0/sheet
