@@ -145,6 +145,7 @@ mod tests {
             let own = Predictions {
                 predictions: share.clone().map(prediction).collect(),
                 sets: None,
+                spread: None,
                 losses: Some(share.clone().map(|row| row as f32 / 3.0).collect()),
                 problems: share
                     .clone()

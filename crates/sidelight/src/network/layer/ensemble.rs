@@ -283,7 +283,10 @@ mod tests {
                 d_dense: member.dense.len(),
                 ..MetadataSource::default()
             };
-            let layers = [source.architecture(), Linear::new(bias.len()).zeros().into()];
+            let layers = [
+                source.architecture(),
+                Linear::new(bias.len()).zeros().into(),
+            ];
             Architecture::numbered(layers)
         };
         let children = members
