@@ -7,7 +7,7 @@
 #[doc(hidden)]
 pub mod batch_source;
 pub(crate) mod branches;
-mod calibrate;
+pub(crate) mod calibrate;
 mod certainty;
 #[doc(hidden)]
 pub mod checkpoint;

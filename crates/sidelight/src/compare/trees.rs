@@ -9,6 +9,7 @@ use crate::network::layer::TreeInput;
 use crate::split::{deal, n_units};
 use crate::task::Prediction;
 use crate::train::Session;
+use crate::train::calibrate::temperature;
 use crate::train::trees::Grown;
 
 /// One fold's models.
@@ -18,6 +19,8 @@ pub(super) struct Trees<'a> {
     inputs: Vec<TreeInput>,
     /// Of each part of the outputs, models that left out a fold each.
     models: Vec<Vec<Boosted>>,
+    /// What logits are divided by, as those of every other arm are.
+    temperature: f32,
 }
 
 impl<'a> Trees<'a> {
@@ -48,6 +51,7 @@ impl<'a> Trees<'a> {
             session,
             inputs: inputs(&source.encoder, &source.metadata, &rows),
             models: Vec::new(),
+            temperature: 1.0,
         };
         let weights = design.dataset.weights_of(&rows);
         let folded = Folded {
@@ -69,7 +73,7 @@ impl<'a> Trees<'a> {
             return Ok(None);
         };
         fitted.models = models;
-        Ok(Some(fitted))
+        Ok(Some(fitted.calibrated(&rows, &folds)))
     }
 
     /// Those of a network's branch: each part is the mean of what its members have.
@@ -79,12 +83,41 @@ impl<'a> Trees<'a> {
             let members = grown.models.iter();
             members.flat_map(|parts| parts[part].clone()).collect()
         };
-        Self {
+        let (rows, folds) = grown.rows_and_folds();
+        let trees = Self {
             design,
             session,
             inputs: grown.inputs.clone(),
             models: (0..n_parts).map(of_part).collect(),
-        }
+            temperature: 1.0,
+        };
+        trees.calibrated(rows, folds)
+    }
+
+    /// With the temperature of what is said of each of these rows by the model that left it out.
+    fn calibrated(mut self, rows: &[usize], folds: &[u32]) -> Self {
+        let setup = &self.session.setup;
+        let metadata = &setup.batches.source.metadata;
+        let targets = self.design.dataset.targets.as_ref();
+        let targets = targets.expect("the task was fitted on them");
+        let of_row = |(&row, &fold): (&usize, &u32)| {
+            let left_out = fold as usize..fold as usize + 1;
+            (
+                row,
+                self.outputs(metadata, row, |models| &models[left_out.clone()]),
+            )
+        };
+        let outputs: Vec<(usize, Vec<f32>)> = rows.iter().zip(folds).map(of_row).collect();
+        let outputs: Vec<(usize, &[f32])> = outputs
+            .iter()
+            .map(|(row, own)| (*row, own.as_slice()))
+            .collect();
+        let weights = self.design.dataset.weights_of(rows);
+        let fitted = temperature(&setup.task, &outputs, weights.as_deref(), |row| {
+            setup.task.encode(targets, row)
+        });
+        self.temperature = fitted.unwrap_or(1.0);
+        self
     }
 
     fn targets(&self, row: usize) -> Vec<f64> {
@@ -105,25 +138,34 @@ impl<'a> Trees<'a> {
     pub(super) fn predict(&self, metadata: &EncodedMetadata, rows: &[usize]) -> Vec<Prediction> {
         let own = &*self.session.setup.task;
         let predict = |&row: &usize| {
-            let inputs = read(&self.inputs, metadata, row);
-            let mut outputs: Vec<f64> = self
-                .models
-                .iter()
-                .flat_map(|models| mean(models, &inputs))
-                .collect();
-            if outputs.len() < own.n_outputs() {
-                // Of two classes: the first one's logit is 0.
-                outputs.insert(0, 0.0);
-            }
-            let unit = self.unit(row);
-            let outputs: Vec<f32> = outputs
-                .iter()
-                .enumerate()
-                .map(|(at, x)| (x * unit[at % 2]) as f32)
-                .collect();
+            let mut outputs = self.outputs(metadata, row, |models| models);
+            outputs
+                .iter_mut()
+                .for_each(|output| *output /= self.temperature);
             self.design.task.adopt(&own.decode(&outputs), own)
         };
         rows.iter().map(predict).collect()
+    }
+
+    /// The mean of what some of the models of each part say of a row.
+    fn outputs(
+        &self,
+        metadata: &EncodedMetadata,
+        row: usize,
+        some: impl Fn(&[Boosted]) -> &[Boosted],
+    ) -> Vec<f32> {
+        let inputs = read(&self.inputs, metadata, row);
+        let of_parts = self.models.iter();
+        let mut outputs: Vec<f64> = of_parts
+            .flat_map(|models| mean(some(models), &inputs))
+            .collect();
+        if outputs.len() < self.session.setup.task.n_outputs() {
+            // Of two classes: the first one's logit is 0.
+            outputs.insert(0, 0.0);
+        }
+        let unit = self.unit(row);
+        let outputs = outputs.iter().enumerate();
+        outputs.map(|(at, x)| (x * unit[at % 2]) as f32).collect()
     }
 }
 

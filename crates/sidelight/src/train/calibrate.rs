@@ -44,7 +44,12 @@ impl Session {
         let dataset = &self.setup.batches.source.dataset;
         let of_rows: Vec<usize> = rows.iter().map(|row| row.row).collect();
         let weights = dataset.weights_of(&of_rows);
-        let temperature = temperature(&task, &rows, weights.as_deref(), self.target_of());
+        let outputs: Vec<(usize, &[f32])> = rows
+            .iter()
+            .map(|row| (row.row, row.numbers.as_slice()))
+            .collect();
+        let temperature = temperature(&task, &outputs, weights.as_deref(), self.target_of())
+            .map(|temperature| Temperature { temperature });
         if let Some(temperature) = temperature_of_candidates(&rows, weights.as_deref()) {
             let head = &mut self.state.network.root;
             head.each_parameter_mut("", &mut |path, parameter| {
@@ -211,13 +216,14 @@ fn temperature_of_candidates(rows: &[HeldOutRow], weights: Option<&[f64]>) -> Op
     })
 }
 
-/// The temperature of classes or labels; `None` for other tasks, and where there is no row to tell it from.
-fn temperature(
+/// The temperature of classes or labels, from what was put out for some rows; `None` for other tasks, and where there is no row
+/// to tell it from.
+pub(crate) fn temperature(
     task: &Task,
-    rows: &[HeldOutRow],
+    rows: &[(usize, &[f32])],
     weights: Option<&[f64]>,
     target_of: impl Fn(usize) -> (Vec<f32>, Vec<f32>),
-) -> Option<Temperature> {
+) -> Option<f32> {
     let wide = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect();
     let mut logits: Vec<f64> = Vec::new();
     // Of mean 1: the prior is as of one row, whatever the weights are in.
@@ -227,12 +233,12 @@ fn temperature(
     let fitted = match task {
         Task::Class { .. } => {
             let mut truth = Vec::new();
-            for (at, row) in rows.iter().enumerate() {
-                let (target, mask) = target_of(row.row);
+            for (at, &(row, outputs)) in rows.iter().enumerate() {
+                let (target, mask) = target_of(row);
                 if mask[0] > 0.0 {
                     counted.push(weight(at));
                     truth.push(target[0] as usize);
-                    logits.extend::<Vec<f64>>(wide(&row.numbers));
+                    logits.extend::<Vec<f64>>(wide(outputs));
                 }
             }
             temperature_of_logits(
@@ -245,9 +251,9 @@ fn temperature(
         }
         Task::Multilabel { .. } => {
             let mut truth = Vec::new();
-            for (at, row) in rows.iter().enumerate() {
-                let (target, mask) = target_of(row.row);
-                let cells = target.iter().zip(mask).zip(&row.numbers);
+            for (at, &(row, outputs)) in rows.iter().enumerate() {
+                let (target, mask) = target_of(row);
+                let cells = target.iter().zip(mask).zip(outputs);
                 for ((&target, _), &logit) in cells.filter(|((_, mask), _)| *mask > 0.0) {
                     counted.push(weight(at));
                     truth.push(target > 0.5);
@@ -259,7 +265,5 @@ fn temperature(
         Task::Keypoints { .. } | Task::Regression { .. } => return None,
     };
     let is_some = !logits.is_empty() && logits.iter().all(|logit| logit.is_finite());
-    is_some.then_some(Temperature {
-        temperature: fitted as f32,
-    })
+    is_some.then_some(fitted as f32)
 }

@@ -46,6 +46,13 @@ struct DealtRows {
     weights: Option<Vec<f64>>,
 }
 
+impl Grown {
+    /// The rows they were grown on, and the model that left each out.
+    pub(crate) fn rows_and_folds(&self) -> (&[usize], &[u32]) {
+        (&self.rows.rows, &self.rows.folds)
+    }
+}
+
 impl Session {
     /// Grows the trees of a stack that reads metadata, where it has none yet. They depend on the training rows alone, so a
     /// resumed run grows the same. Returns the names of columns that no other branch reads.
