@@ -32,6 +32,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{Error, Result};
+use crate::hub::weights_licence;
 use crate::model::Model;
 use crate::network::GraphMetadata;
 use crate::onnx::{Graph, proto};
@@ -157,6 +158,7 @@ pub fn onnx(model: &Model, image: ImageInput, coverage: Option<f64>) -> Result<O
         key: Some(key.into()),
         value: Some(value),
     };
+    let licence = weights_licence(&model.config.model);
     let opset = |domain: &str, version| proto::OperatorSet {
         domain: Some(domain.into()),
         version: Some(version),
@@ -172,6 +174,7 @@ pub fn onnx(model: &Model, image: ImageInput, coverage: Option<f64>) -> Result<O
             metadata_props: coverage
                 .map(|coverage| entry("coverage", coverage.to_string()))
                 .into_iter()
+                .chain(licence.map(|licence| entry("weights_licence", licence)))
                 .chain([
                     entry("task", word(&model.task.kind())),
                     entry("names", json!(model.task.names()).to_string()),

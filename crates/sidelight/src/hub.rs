@@ -36,9 +36,12 @@ use crate::error::{Error, Result};
 use crate::network::backbone;
 
 pub use crate::config::HubName;
+pub(crate) use licence::begun_from;
+pub use licence::weights_licence;
 
 #[cfg(feature = "hub")]
 mod download;
+mod licence;
 #[cfg(test)]
 #[cfg(feature = "hub")]
 mod tests;

@@ -139,7 +139,7 @@ def _check(module: Any, backbone: str, file: Path) -> None:
     if not far <= TOLERANCE:
         raise WeightsError(
             f"{_called(module)} has the layers of `{backbone}`, and computes something else: features differ by {far:.2g}",
-            "variants with other padding or activations have the same names of layers: of EfficientNet-Lite0 take timm's `tf_efficientnet_lite0`, of all others the plain one",
+            "variants with other padding or activations have the same names of layers: of EfficientNet-Lite take timm's `tf_efficientnet_lite0` and its like, of all others the plain one",
         )
 
 

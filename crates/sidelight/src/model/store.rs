@@ -14,6 +14,7 @@ use crate::conformal::Conformal;
 use crate::digest;
 use crate::encode::Encoder;
 use crate::error::{Error, Result, cannot_read};
+use crate::hub::weights_licence;
 use crate::network::head::PointsLayout;
 use crate::network::layer::{Ensemble, MetadataSource};
 use crate::network::{Architecture, InputSpec, Layer, Network, Node, Shape, shape};
@@ -42,6 +43,9 @@ struct Description {
     config: Config,
     encoder: Encoder,
     architecture: serde_json::Value,
+    /// For who reads the file: it follows from the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights_licence: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     conformal: Option<Conformal>,
 }
@@ -86,6 +90,7 @@ impl Model {
             config: self.config.clone(),
             encoder: (*self.encoder).clone(),
             architecture: self.network.describe(),
+            weights_licence: weights_licence(&self.config.model),
             conformal: self.conformal.clone(),
         };
         write_json(&dir.join(DESCRIPTION), &description)

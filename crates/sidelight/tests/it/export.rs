@@ -637,6 +637,34 @@ fn export_names_inputs_after_columns_and_types_them() {
     assert_eq!(ports(sized.inputs())[0], "image uint8 [n, 24, 24, 3]");
 }
 
+#[test]
+fn the_licence_of_the_weights_that_training_began_with_is_in_both_files() {
+    let (mut model, _) = model(&cases()[0]);
+    let folder = tempfile::tempdir().unwrap();
+    let written = |model: &Model| {
+        model.save(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join("model.json")).unwrap();
+        let stored: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let bytes = onnx(model, ImageInput::AnySize, None).unwrap().to_bytes();
+        let in_onnx = |text: &str| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
+        assert_eq!(in_onnx("weights_licence"), in_onnx("bsd-3-clause"));
+        (stored["weights_licence"].clone(), in_onnx("bsd-3-clause"))
+    };
+    // From scratch.
+    assert_eq!(written(&model), (json!(null), false));
+    model.config.model.backbone = "resnet18".into();
+    model.config.model.weights = "timm/resnet18.tv_in1k".into();
+    assert_eq!(written(&model), (json!("bsd-3-clause"), true));
+    // Nobody here knows whose they are.
+    model.config.model.weights = "somebody/resnet18".into();
+    assert_eq!(written(&model), (json!(null), false));
+    assert!(Model::load(folder.path()).is_ok());
+}
+
 #[derive(Debug)]
 struct Own;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{code, text};
-use crate::config::{Arm, ModelConfig};
+use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::network::backbone::{self, Backbone};
+use crate::hub::{begun_from, weights_licence};
 
 /// The hub's word for a licence that is not known.
 const UNKNOWN: &str = "unknown";
@@ -24,17 +24,17 @@ impl Licence {
     /// That of the weights that training began with, as far as it is known whose they are: a name on the hub that is the
     /// backbone's, or a file that is called as its makers call it.
     pub(in crate::export) fn of_weights(model: &ModelConfig) -> Result<Self> {
-        let Some(backbone) = pretrained(model)? else {
+        let Some(backbone) = begun_from(model)? else {
             return Ok(Self {
                 id: None,
                 base_model: None,
                 sentence: "It was trained from scratch, without anybody's weights. Its licence has not been chosen yet.".into(),
             });
         };
+        let id = weights_licence(model);
+        let is_known = id.is_some();
         if let Some(name) = model.weights_on_hub()? {
             let repository = name.repository();
-            let is_known = repository == backbone.hub;
-            let id = is_known.then(|| id_of(backbone, repository.starts_with("timm/")));
             let link = format!(
                 "[{}](https://huggingface.co/{repository})",
                 text(repository)
@@ -57,7 +57,6 @@ impl Licence {
         }
         let file = Path::new(&model.weights).file_name().unwrap_or_default();
         let file = file.to_string_lossy();
-        let is_known = is_named_as_published(backbone, &file);
         let sentence = match is_known {
             true => format!(
                 "Training began with the weights in {}, by their name those of {} ({}), which are under {}.",
@@ -73,7 +72,7 @@ impl Licence {
             ),
         };
         Ok(Self {
-            id: is_known.then(|| id_of(backbone, false)),
+            id,
             base_model: None,
             sentence,
         })
@@ -82,7 +81,7 @@ impl Licence {
     /// The one that a person named.
     pub(in crate::export) fn named(id: &str, model: &ModelConfig) -> Result<Self> {
         let weights = Self::of_weights(model)?;
-        let sentence = match pretrained(model)? {
+        let sentence = match begun_from(model)? {
             Some(_) => format!("Licence: {}. {}", text(id), weights.sentence),
             None => format!(
                 "Licence: {}. It was trained from scratch, without anybody's weights.",
@@ -103,40 +102,6 @@ impl Licence {
     pub(in crate::export) fn is_known(&self) -> bool {
         self.id.is_some()
     }
-}
-
-/// The backbone whose weights training began with, where it began with any.
-fn pretrained(model: &ModelConfig) -> Result<Option<&'static Backbone>> {
-    let has_weights = model.weights_on_hub()?.is_some() || model.weights_are_a_file();
-    match has_weights && model.arm != Arm::Metadata {
-        true => backbone::named(&model.backbone).map(Some),
-        false => Ok(None),
-    }
-}
-
-/// The hub's name of a backbone's licence; some are another's at timm: `BSD-3-Clause; timm: Apache-2.0`.
-fn id_of(backbone: &Backbone, is_timm: bool) -> String {
-    let mut parts = backbone.licence.split("; ");
-    let first = parts.next().unwrap_or_default();
-    let of_timm = parts.find_map(|part| part.strip_prefix("timm: "));
-    let licence = of_timm.filter(|_| is_timm).unwrap_or(first);
-    licence.to_ascii_lowercase()
-}
-
-/// Whether a file has the name that the makers of the weights gave it: torch's `NAME-12345678.pth`, with the first digits
-/// of its checksum, or one that the backbone's list of weights has.
-fn is_named_as_published(backbone: &Backbone, file: &str) -> bool {
-    let Some((stem, "pth" | "pt" | "bin" | "safetensors")) = file.rsplit_once('.') else {
-        return false;
-    };
-    let spelled = |name: &str| name.replace('-', "_");
-    let is_torch = stem.rsplit_once('-').is_some_and(|(name, digits)| {
-        let is_sum = digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit());
-        let name = spelled(name);
-        // Of those that torchvision took over from timm it says so.
-        is_sum && name.strip_suffix("_rwightman").unwrap_or(&name) == backbone.name
-    });
-    is_torch || backbone.weights.contains(&format!("({stem}."))
 }
 
 #[cfg(test)]

@@ -236,7 +236,7 @@ mod tests {
         };
         assert_eq!(inferred(below).unwrap(), expected);
         let far = Pad {
-            top: usize::MAX,
+            top: 9,
             ..Pad::default()
         };
         let said = inferred(far).unwrap_err().to_string();
