@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Targets;
+use crate::dataset::{Dataset, Targets};
 use crate::error::{Error, Result, setting};
 use crate::task::{LabelState, Prediction, PredictionSet, Task};
 
@@ -42,6 +42,27 @@ pub struct RowError {
     pub unit: usize,
     /// How far off each part is (all classes are one, else each label, column or point); `None` where that is not known.
     pub of_part: Vec<Option<f64>>,
+}
+
+impl RowError {
+    /// Of what was predicted of a row of this data set; see [`errors`].
+    pub(crate) fn measure(
+        task: &Task,
+        prediction: &Prediction,
+        dataset: &Dataset,
+        row: usize,
+        side: f64,
+    ) -> Self {
+        let targets = dataset.targets.as_ref();
+        let targets = targets.expect("errors are measured where the truth is known");
+        Self {
+            unit: match &dataset.groups {
+                Some(groups) => groups[row] as usize,
+                None => row,
+            },
+            of_part: errors(task, prediction, targets, row, side),
+        }
+    }
 }
 
 /// How far off a model was on rows that it had not learned from.

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &FeaturesArgs, terminal: &mut Terminal) -> anyhow::Resul
 fn of_config(args: &FeaturesArgs, terminal: &mut Terminal) -> anyhow::Result<FeatureExtractor> {
     let configured = Configured::new(args.source.clone(), args.overrides.set.clone());
     let config = configured.read_to_build(&args.machine, terminal)?;
-    if config.model.weights == "none" {
+    if config.model.begins_from_scratch() {
         terminal.warn(format!(
             "`{}` has random weights (`model.weights = \"none\"`): its features say little",
             config.model.backbone

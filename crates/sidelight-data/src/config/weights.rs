@@ -26,6 +26,11 @@ impl ModelConfig {
             })
     }
 
+    /// Whether the backbone begins as it is drawn, with nobody's weights.
+    pub fn begins_from_scratch(&self) -> bool {
+        self.weights == NONE
+    }
+
     /// The name on the hub that `weights` is, where it is neither `none`, `auto` nor a file.
     ///
     /// # Errors
@@ -45,7 +50,7 @@ impl ModelConfig {
     /// [`Error::HubUnfetched`] where they are on the hub and were not fetched; [`Error::HubName`].
     pub fn weights_file(&self) -> Result<Option<PathBuf>> {
         match self.weights_on_hub()? {
-            None if self.weights == NONE => Ok(None),
+            None if self.begins_from_scratch() => Ok(None),
             None if self.weights == AUTO => Err(Error::HubUnfetched {
                 name: AUTO.to_owned(),
             }),

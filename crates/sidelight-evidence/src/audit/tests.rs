@@ -87,20 +87,24 @@ fn a_number_that_gives_the_class_away_without_sorting_it_is_to_be_dropped() {
     assert_eq!(x.advice, Advice::Drop);
 }
 
-#[test]
-fn a_column_that_is_missing_for_some_of_one_class_is_to_be_looked_at_and_named() {
-    // The iceberg challenge: the angle is missing for 15 % of one class only, and says nothing else.
-    let angle = |row: usize| match class(row) == 1 && chance("gap", row, 100) < 15 {
+/// The iceberg challenge: the angle is missing for so many per cent of one class only, and says nothing else.
+fn icebergs(missing: usize) -> Case {
+    let angle = |row: usize| match class(row) == 1 && chance("gap", row, 100) < missing {
         true => String::new(),
         false => format!("{}", chance("angle", row, 1000)),
     };
-    let case = Case::new(
+    Case::new(
         1600,
         &[
             ("y", &|row| ["ship", "iceberg"][class(row)].to_owned()),
             ("angle", &angle),
         ],
-    );
+    )
+}
+
+#[test]
+fn a_column_that_is_missing_for_some_of_one_class_is_to_be_looked_at_and_named() {
+    let case = icebergs(15);
     let found = case.audit(&format!("{CLASS}metadata.angle = \"continuous\""));
     let angle = column(&found, "angle");
     assert_eq!(angle.advice, Advice::LookAt);
@@ -117,17 +121,7 @@ fn a_column_that_is_missing_for_some_of_one_class_is_to_be_looked_at_and_named()
 #[test]
 fn gaps_that_tell_little_are_no_finding_however_sure_they_are() {
     // Missing in 4 % of one class only: as above with q = 0.02, a skill of 0.020.
-    let angle = |row: usize| match class(row) == 1 && chance("gap", row, 100) < 4 {
-        true => String::new(),
-        false => format!("{}", chance("angle", row, 1000)),
-    };
-    let case = Case::new(
-        1600,
-        &[
-            ("y", &|row| ["ship", "iceberg"][class(row)].to_owned()),
-            ("angle", &angle),
-        ],
-    );
+    let case = icebergs(4);
     let found = case.audit(&format!("{CLASS}metadata.angle = \"continuous\""));
     let angle = column(&found, "angle");
     let gaps = angle.gaps.unwrap();

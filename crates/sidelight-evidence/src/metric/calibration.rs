@@ -168,19 +168,22 @@ pub fn temperature_of_logits(
         seen[class] += weight(i);
     }
     let n_others = n_classes.saturating_sub(1).max(1) as f64;
+    let certainty: Vec<f64> = seen.into_iter().map(|n| prior.certainty(n)).collect();
+    let rows = || truth.iter().zip(logits.chunks_exact(n_classes.max(1)));
+    // The mean logit where classes are as probable as they are to become.
+    let target = |(&class, row): (&usize, &[f64])| match certainty[class] {
+        1.0 => row[class],
+        own => own * row[class] + (1.0 - own) / n_others * (row.iter().sum::<f64>() - row[class]),
+    };
+    let targets: Vec<f64> = rows().map(target).collect();
     let slope = |inverse: f64| -> f64 {
-        let rows = truth.iter().zip(logits.chunks_exact(n_classes.max(1)));
-        rows.enumerate()
-            .map(|(i, (&class, row))| {
+        rows()
+            .zip(&targets)
+            .enumerate()
+            .map(|(i, ((_, row), target))| {
                 let scaled: Vec<f64> = row.iter().map(|logit| inverse * logit).collect();
                 let tempered = softmax(&scaled);
                 let expected: f64 = tempered.iter().zip(row).map(|(p, logit)| p * logit).sum();
-                let others = row.iter().sum::<f64>() - row[class];
-                let certainty = prior.certainty(seen[class]);
-                let target = match certainty < 1.0 {
-                    true => certainty * row[class] + (1.0 - certainty) / n_others * others,
-                    false => row[class],
-                };
                 weight(i) * (expected - target)
             })
             .sum()
@@ -202,8 +205,8 @@ pub fn temperature_of_label_logits(
     for (i, &truth) in truth.iter().enumerate() {
         seen[usize::from(truth)] += weight(i);
     }
-    let present = 1.0 - prior.certainty(seen[0]);
-    let present = [present, prior.certainty(seen[1])];
+    let [absent, present] = seen.map(|n| prior.certainty(n));
+    let present = [1.0 - absent, present];
     let slope = |inverse: f64| -> f64 {
         let cells = truth.iter().zip(logits).enumerate();
         cells

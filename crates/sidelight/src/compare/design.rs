@@ -200,7 +200,7 @@ impl Design {
     fn unlearned_features(&self) -> Option<String> {
         let model = &self.config.model;
         let reads_image = self.models.iter().any(Model::reads_image);
-        (self.speed == Speed::Quick && reads_image && model.weights == "none").then(|| {
+        (self.speed == Speed::Quick && reads_image && model.begins_from_scratch()).then(|| {
             format!(
                 "`{}` is not pretrained (`model.weights = \"none\"`), and a quick comparison keeps it frozen as it begins: \
                  its features say little, and the many epochs of its heads may take longer than a full comparison; \

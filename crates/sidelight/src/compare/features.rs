@@ -220,7 +220,7 @@ impl Features {
 
 /// A backbone without weights is a different one for every seed.
 fn seed(config: &Config) -> u64 {
-    if config.model.weights == "none" {
+    if config.model.begins_from_scratch() {
         config.train.seed
     } else {
         0

@@ -100,20 +100,12 @@ impl<'a> Trees<'a> {
         let metadata = &setup.batches.source.metadata;
         let targets = self.design.dataset.targets.as_ref();
         let targets = targets.expect("the task was fitted on them");
-        let of_row = |(&row, &fold): (&usize, &u32)| {
-            let left_out = fold as usize..fold as usize + 1;
-            (
-                row,
-                self.outputs(metadata, row, |models| &models[left_out.clone()]),
-            )
+        let outputs = |at: usize| {
+            let left_out = folds[at] as usize..folds[at] as usize + 1;
+            self.outputs(metadata, rows[at], |models| &models[left_out.clone()])
         };
-        let outputs: Vec<(usize, Vec<f32>)> = rows.iter().zip(folds).map(of_row).collect();
-        let outputs: Vec<(usize, &[f32])> = outputs
-            .iter()
-            .map(|(row, own)| (*row, own.as_slice()))
-            .collect();
         let weights = self.design.dataset.weights_of(rows);
-        let fitted = temperature(&setup.task, &outputs, weights.as_deref(), |row| {
+        let fitted = temperature(&setup.task, rows, outputs, weights.as_deref(), |row| {
             setup.task.encode(targets, row)
         });
         self.temperature = fitted.unwrap_or(1.0);

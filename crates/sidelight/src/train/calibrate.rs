@@ -1,7 +1,7 @@
 //! After training: how sure the model may be, from rows that it has not learned from.
 
 use crate::batch::numbers;
-use crate::conformal::{Conformal, RowError, errors};
+use crate::conformal::{Conformal, RowError};
 use crate::dataset::{Targets, of_mean_one};
 use crate::error::Result;
 use crate::metric::calibration::{Prior, temperature_of_label_logits, temperature_of_logits};
@@ -44,13 +44,11 @@ impl Session {
         let dataset = &self.setup.batches.source.dataset;
         let of_rows: Vec<usize> = rows.iter().map(|row| row.row).collect();
         let weights = dataset.weights_of(&of_rows);
-        let outputs: Vec<(usize, &[f32])> = rows
-            .iter()
-            .map(|row| (row.row, row.numbers.as_slice()))
-            .collect();
-        let temperature = temperature(&task, &outputs, weights.as_deref(), self.target_of())
+        let outputs = |at: usize| rows[at].numbers.clone();
+        let weights = weights.as_deref();
+        let temperature = temperature(&task, &of_rows, outputs, weights, self.target_of())
             .map(|temperature| Temperature { temperature });
-        if let Some(temperature) = temperature_of_candidates(&rows, weights.as_deref()) {
+        if let Some(temperature) = temperature_of_candidates(&rows, weights) {
             let head = &mut self.state.network.root;
             head.each_parameter_mut("", &mut |path, parameter| {
                 if path.starts_with(HEAD) && path.ends_with(Candidates::TEMPERATURE) {
@@ -69,7 +67,6 @@ impl Session {
             self.state.network.root.children.push((PLACE.into(), node));
         }
         let dataset = &self.setup.batches.source.dataset;
-        let targets = dataset.targets.as_ref().expect("a session has targets");
         let of_row = |row: &HeldOutRow| {
             let prediction = match *task {
                 Task::Keypoints { .. } => {
@@ -77,13 +74,7 @@ impl Session {
                 }
                 _ => task.decode(&row.numbers),
             };
-            RowError {
-                unit: match &dataset.groups {
-                    Some(groups) => groups[row.row] as usize,
-                    None => row.row,
-                },
-                of_part: errors(&task, &prediction, targets, row.row, row.side),
-            }
+            RowError::measure(&task, &prediction, dataset, row.row, row.side)
         };
         let of_rows: Vec<RowError> = rows.iter().map(of_row).collect();
         let grouped = dataset.groups.is_some();
@@ -216,15 +207,15 @@ fn temperature_of_candidates(rows: &[HeldOutRow], weights: Option<&[f64]>) -> Op
     })
 }
 
-/// The temperature of classes or labels, from what was put out for some rows; `None` for other tasks, and where there is no row
-/// to tell it from.
+/// The temperature of classes or labels, from what was put out for some rows (`outputs`, by their place among these); `None` for
+/// other tasks, of which nothing is asked, and where there is no row to tell it from.
 pub(crate) fn temperature(
     task: &Task,
-    rows: &[(usize, &[f32])],
+    rows: &[usize],
+    outputs: impl Fn(usize) -> Vec<f32>,
     weights: Option<&[f64]>,
     target_of: impl Fn(usize) -> (Vec<f32>, Vec<f32>),
 ) -> Option<f32> {
-    let wide = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect();
     let mut logits: Vec<f64> = Vec::new();
     // Of mean 1: the prior is as of one row, whatever the weights are in.
     let weights = weights.map(of_mean_one);
@@ -233,12 +224,12 @@ pub(crate) fn temperature(
     let fitted = match task {
         Task::Class { .. } => {
             let mut truth = Vec::new();
-            for (at, &(row, outputs)) in rows.iter().enumerate() {
+            for (at, &row) in rows.iter().enumerate() {
                 let (target, mask) = target_of(row);
                 if mask[0] > 0.0 {
                     counted.push(weight(at));
                     truth.push(target[0] as usize);
-                    logits.extend::<Vec<f64>>(wide(outputs));
+                    logits.extend(outputs(at).into_iter().map(f64::from));
                 }
             }
             temperature_of_logits(
@@ -251,10 +242,10 @@ pub(crate) fn temperature(
         }
         Task::Multilabel { .. } => {
             let mut truth = Vec::new();
-            for (at, &(row, outputs)) in rows.iter().enumerate() {
+            for (at, &row) in rows.iter().enumerate() {
                 let (target, mask) = target_of(row);
-                let cells = target.iter().zip(mask).zip(outputs);
-                for ((&target, _), &logit) in cells.filter(|((_, mask), _)| *mask > 0.0) {
+                let cells = target.iter().zip(mask).zip(outputs(at));
+                for ((&target, _), logit) in cells.filter(|((_, mask), _)| *mask > 0.0) {
                     counted.push(weight(at));
                     truth.push(target > 0.5);
                     logits.push(f64::from(logit));

@@ -281,49 +281,11 @@ impl Checkpoint {
 
     /// Whether a run of this configuration and these rows may go on from here.
     ///
-    /// Threads, memory, the distance of checkpoints and where steps are written may differ: the result does not depend on
-    /// them.
-    ///
     /// # Errors
     ///
-    /// [`Error::ResumeDiffers`] with the first field that differs.
+    /// As [`check_same_run`]; [`Error::StoredJson`]: nothing can be divided as it says.
     pub fn check(&self, config: &Config, rows: &RowsDigest, path: &Path) -> Result<()> {
-        let without_speed = |config: &Config| {
-            let mut config = config.clone();
-            config.train.workers = 0;
-            config.train.checkpoint_steps = 0;
-            config.train.memory = 0;
-            config.train.log = Vec::new();
-            config.data.remote = RemoteConfig::default();
-            config.data.shuffle_shards = Some(config.data.shuffle_shards());
-            // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
-            config.data.without_folders();
-            if config.model.weights_are_a_file() {
-                let weights = Path::new(&config.model.weights).file_name();
-                let weights = weights.unwrap_or_default().to_string_lossy();
-                config.model.weights = weights.into_owned();
-            }
-            serde_json::to_value(config).unwrap_or_default()
-        };
-        let (begun, now) = (without_speed(&self.config), without_speed(config));
-        let differs = |(field, begun, now)| Error::ResumeDiffers {
-            path: path.to_path_buf(),
-            field,
-            begun,
-            now,
-        };
-        if let Some(found) = first_difference("", &begun, &now) {
-            return Err(differs(found));
-        }
-        if self.rows != *rows {
-            let text = |rows: &RowsDigest| {
-                format!(
-                    "{} + {} rows, digest {:.8}",
-                    rows.train, rows.valid, rows.sha256
-                )
-            };
-            return Err(differs(("data.table".into(), text(&self.rows), text(rows))));
-        }
+        check_same_run((&self.config, &self.rows), (config, rows), path)?;
         let Division { step, ranks } = self.division.unwrap_or(Division { step: 1, ranks: 1 });
         if !(1..=rows.train.max(1)).contains(&step) || !(1..=1 << 24).contains(&ranks) {
             let why = format!("steps of {step} rows on {ranks} ranks are none");
@@ -332,6 +294,58 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// Whether a run that was begun with a configuration and rows may go on with others.
+///
+/// Threads, memory, the distance of checkpoints and where steps are written may differ: the result does not depend on
+/// them.
+///
+/// # Errors
+///
+/// [`Error::ResumeDiffers`] with the first field that differs.
+pub(super) fn check_same_run(
+    (config, rows): (&Config, &RowsDigest),
+    (now, rows_now): (&Config, &RowsDigest),
+    path: &Path,
+) -> Result<()> {
+    let without_speed = |config: &Config| {
+        let mut config = config.clone();
+        config.train.workers = 0;
+        config.train.checkpoint_steps = 0;
+        config.train.memory = 0;
+        config.train.log = Vec::new();
+        config.data.remote = RemoteConfig::default();
+        config.data.shuffle_shards = Some(config.data.shuffle_shards());
+        // A folder may be moved, or named from elsewhere; the rows have a digest of their own.
+        config.data.without_folders();
+        if config.model.weights_are_a_file() {
+            let weights = Path::new(&config.model.weights).file_name();
+            let weights = weights.unwrap_or_default().to_string_lossy();
+            config.model.weights = weights.into_owned();
+        }
+        serde_json::to_value(config).unwrap_or_default()
+    };
+    let (begun, now) = (without_speed(config), without_speed(now));
+    let differs = |(field, begun, now)| Error::ResumeDiffers {
+        path: path.to_path_buf(),
+        field,
+        begun,
+        now,
+    };
+    if let Some(found) = first_difference("", &begun, &now) {
+        return Err(differs(found));
+    }
+    if rows != rows_now {
+        let text = |rows: &RowsDigest| {
+            format!(
+                "{} + {} rows, digest {:.8}",
+                rows.train, rows.valid, rows.sha256
+            )
+        };
+        return Err(differs(("data.table".into(), text(rows), text(rows_now))));
+    }
+    Ok(())
 }
 
 /// The path of the first field that differs, and both values.

@@ -24,7 +24,7 @@ use crate::batch::{
     Batch, Predictions, constant_guesses, device, evaluate, gather, image_sizes, of_task, score,
 };
 use crate::config::{Config, SplitConfig};
-use crate::conformal::{Conformal, RowError, errors};
+use crate::conformal::{Conformal, RowError};
 use crate::dataset::{Dataset, Opened};
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ use crate::run::{
 use crate::split::split;
 use crate::task::{Prediction, Task};
 
-use super::checkpoint::{Checkpoint, Progress, RowsDigest};
+use super::checkpoint::{RowsDigest, check_same_run};
 #[cfg(feature = "report")]
 use super::page;
 use super::results::{group_scores, scores_file, write_predictions};
@@ -73,9 +73,10 @@ pub(super) fn train_folds(config: &Config, options: TrainOptions<'_>) -> Result<
     };
     let folder = all_or_none(&*ranks, folder)?;
     let division = all_or_none(&*ranks, Division::new(config))?;
-    all_equal(&*ranks, "rows", &division.digest().sha256)?;
+    let rows = division.digest();
+    all_equal(&*ranks, "rows", &rows.sha256)?;
     let begun = folder.as_ref().map_or(Ok(()), |folder| {
-        division.check_begun(folder)?;
+        division.check_begun(rows, folder)?;
         folder.write_config(&division.config.to_toml()?)
     });
     all_or_none(&*ranks, begun)?;
@@ -228,7 +229,7 @@ impl Division {
     /// # Errors
     ///
     /// [`Error::ResumeDiffers`], [`Error::StoredJson`].
-    fn check_begun(&self, folder: &RunFolder) -> Result<()> {
+    fn check_begun(&self, rows: RowsDigest, folder: &RunFolder) -> Result<()> {
         if folder.checkpoint_dir().is_dir() {
             return Err(other_folds(folder.dir(), 0, &self.config));
         }
@@ -237,22 +238,13 @@ impl Division {
             let begun = Begun {
                 schema: SCHEMA,
                 config: self.config.clone(),
-                rows: self.digest(),
+                rows,
             };
             return write_json(&path, &begun);
         }
         let begun = Begun::read(&path)?;
-        let begun = Checkpoint {
-            config: begun.config,
-            rows: begun.rows,
-            division: None,
-            progress: Progress::default(),
-            network: Vec::new(),
-            ema: None,
-            optimizer: Vec::new(),
-            best: None,
-        };
-        begun.check(&self.config, &self.digest(), folder.dir())
+        let begun = (&begun.config, &begun.rows);
+        check_same_run(begun, (&self.config, &rows), folder.dir())
     }
 }
 
@@ -349,10 +341,6 @@ impl Joined {
         let (mut predictions, mut guesses) = (vec![None; n], vec![None; n]);
         let (mut losses, mut of_rows) = (vec![f32::NAN; n], Vec::new());
         let mut problems = Vec::new();
-        let targets = dataset
-            .targets
-            .as_ref()
-            .expect("the task was fitted on them");
         for (member, rows) in models.iter().zip(valid) {
             let LeftOut { predicted, sides } = LeftOut::predict(member, dataset, rows, ranks)?;
             let adopt = |found: &Prediction| model.task.adopt(found, &member.task);
@@ -366,12 +354,8 @@ impl Joined {
                 guesses[row] = guess.as_ref().map(adopt);
                 losses[row] = loss;
                 if let Some(found) = &predictions[row] {
-                    let unit = match &dataset.groups {
-                        Some(groups) => groups[row] as usize,
-                        None => row,
-                    };
-                    let of_part = errors(&model.task, found, targets, row, side);
-                    of_rows.push(RowError { unit, of_part });
+                    let error = RowError::measure(&model.task, found, dataset, row, side);
+                    of_rows.push(error);
                 }
             }
             let of_fold = predicted.problems.into_iter();

@@ -450,7 +450,7 @@ fn check_room(shards: Option<&Shards>, window: usize) -> Result<()> {
 /// Whether there is no next epoch, whatever the number of steps.
 fn is_one_epoch(config: &Config) -> bool {
     let frozen = config.train.freeze_epochs.unwrap_or(0);
-    config.model.weights == "none" && frozen + config.train.epochs <= 1
+    config.model.begins_from_scratch() && frozen + config.train.epochs <= 1
 }
 
 /// Whether decoded images are kept for the next epoch. In a random order a cache of so many bytes that throws nothing
@@ -486,7 +486,7 @@ pub(super) fn plan(config: &Config, steps_per_epoch: usize, n_ranks: usize) -> T
     let settings = &config.train;
     let rate = settings.learning_rate * settings.scale_rate.factor(n_ranks);
     let epochs = settings.epochs;
-    let is_pretrained = config.model.weights != "none";
+    let is_pretrained = !config.model.begins_from_scratch();
     let default = if is_pretrained {
         FROZEN_STEPS.div_ceil(steps_per_epoch.max(1))
     } else {
